@@ -1,0 +1,127 @@
+"""Every error the bridge raises on purpose.
+
+    MailbridgeError
+    ├── SettingsError          the settings file, or a value that it points to
+    ├── AlreadyRunning         another service holds this store
+    ├── MailboxError           the mail server; permanent: bool
+    │   ├── MailboxUnreachable     refused, dropped, timed out, certificate: later
+    │   ├── LoginRefused           the server's own words in the text
+    │   ├── FolderMissing          the folder does not exist and could not be made
+    │   ├── MailVanished           the UID is not there any more
+    │   └── FilingRefused          the move was refused (quota, read-only folder)
+    ├── RedmineError           permanent: bool
+    │   ├── RedmineUnavailable     nothing was written; try later (retry_after seconds, if it said so)
+    │   ├── RedmineUnclear         the request may or may not have been carried out: look before writing again
+    │   └── RedmineRefused         refused for good, with Redmine's words
+    └── StoreError             permanent: bool
+        ├── StoreBusy              locked: later
+        └── StoreFull              no room left on the disk: later, and nothing is fetched until there is
+
+Each answers one question for its caller: `permanent`. What is permanent is told to a person and not tried
+again by itself; everything else is deferred with growing pauses. No text of an error holds a secret or a
+mail's body.
+"""
+
+
+class MailbridgeError(Exception):
+    """Base of all. `str(error)` is one line that an admin can act on."""
+
+    permanent: bool = False
+
+
+class SettingsError(MailbridgeError):
+    """Given settings that cannot be used, say what to change and where.
+
+    `problems` holds one line a problem: file, table and key, what is wrong, "did you mean".
+    """
+
+    permanent = True
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class AlreadyRunning(MailbridgeError):
+    """Another service holds the lease of this store."""
+
+    permanent = True
+
+
+class MailboxError(MailbridgeError):
+    """The mail server did not do what was asked; the text ends with the server's own words."""
+
+
+class MailboxUnreachable(MailboxError):
+    """No connection, or it broke: refused, dropped, timed out, bad certificate, server busy."""
+
+
+class LoginRefused(MailboxError):
+    """The server answered, and refused the login. Tried again with growing pauses: a password can be mended."""
+
+
+class FolderMissing(MailboxError):
+    """A folder does not exist and could not be made."""
+
+
+class MailVanished(MailboxError):
+    """The mail is no longer where it was listed: somebody moved or deleted it."""
+
+    permanent = True
+
+
+class FilingRefused(MailboxError):
+    """The server would not move the mail (over quota, read-only folder); it stays where it is."""
+
+
+class RedmineError(MailbridgeError):
+    """Redmine did not do what was asked."""
+
+
+class RedmineUnavailable(RedmineError):
+    """Redmine, or the way to it, is away, and nothing was written: try later.
+
+    `retry_after` is in seconds when the server named a pause, else None. `overloaded` says that the answer was
+    a sign of too many requests at once (429, 503, a locked database), so that the sender may slow down.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, overloaded: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.overloaded = overloaded
+
+
+class RedmineUnclear(RedmineError):
+    """A writing request was sent and its result is unknown: time-out, reset, 5xx, cut answer.
+
+    `settle` says that the request may still be under way inside the server, so that a look is worth something
+    only after the settling time; a plain 500 has ended there and can be looked at at once.
+    """
+
+    def __init__(self, message: str, *, settle: bool = True, overloaded: bool = False) -> None:
+        super().__init__(message)
+        self.settle = settle
+        self.overloaded = overloaded
+
+
+class RedmineRefused(RedmineError):
+    """Redmine refused this request for good: 422 with its messages, or 403, 404, 413 for this one object."""
+
+    permanent = True
+
+    def __init__(self, message: str, *, status: int = 422, messages: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.messages = messages
+
+
+class StoreError(MailbridgeError):
+    """The bridge's own store could not do what was asked."""
+
+
+class StoreBusy(StoreError):
+    """The database is locked by somebody else for longer than we wait."""
+
+
+class StoreFull(StoreError):
+    """No room on the disk for the raw mail or the database."""

@@ -1,0 +1,208 @@
+"""The values that a parsed mail is made of. Plain, frozen, printable; made by `parse`, read by everybody."""
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+TextFormat = Literal["common_mark", "textile"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One mailbox of RFC 5322: `name` decoded and on one line, `address` as written, trimmed, without <>."""
+
+    name: str
+    address: str
+
+    @property
+    def key(self) -> str:
+        """The address to compare by: lower case throughout (as every real mail system treats it)."""
+        return self.address.lower()
+
+    @property
+    def local(self) -> str:
+        """What stands before the last @."""
+        return self.address.rpartition("@")[0]
+
+    @property
+    def domain(self) -> str:
+        """What stands behind the last @, lower case; "" when there is none."""
+        return self.address.rpartition("@")[2].lower() if "@" in self.address else ""
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.address}>" if self.name else self.address
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A part of the mail that becomes a file of the issue.
+
+    `name` is safe (no path, no control character), unique within the mail and in its own script.
+    `size` and `sha256` (hex) speak of the decoded bytes. `inline` says that the text shows it in its place.
+    `chunks()` yields the decoded bytes in pieces of at most 1 MiB, so that a large file is never whole in memory.
+    """
+
+    name: str
+    content_type: str
+    size: int
+    sha256: str
+    inline: bool
+    chunks: Callable[[], Iterator[bytes]] = field(repr=False, compare=False)
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A part that does not become a file, named so that nobody has to wonder; `why` is one phrase."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The text of a mail in the markup of the settings, made safe for Redmine.
+
+    `written` is what the person wrote now; `quoted` is what was cut from it (quoted mail, signature), "" when
+    nothing; `whole` is all of it, for the first mail of an issue, where forwarded content is content.
+    `cut_by` names in one phrase the rule that cut, e.g. "attribution line", or "" .
+    """
+
+    written: str = ""
+    quoted: str = ""
+    whole: str = ""
+    source: Literal["text", "html", "none"] = "none"
+    cut_by: str = ""
+
+
+class AutomaticKind(StrEnum):
+    """What kind of machine sent it. LIST is people's mail through a list: told apart, not accused."""
+
+    AUTO_REPLY = "auto-reply"
+    BOUNCE = "bounce"
+    LIST = "list"
+    NOTIFICATION = "notification"
+    OWN = "own"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounced:
+    """One recipient of a delivery report (RFC 3464): `action` failed, delayed, delivered…; `status` like 5.1.1."""
+
+    recipient: str
+    action: str
+    status: str
+    diagnostic: str
+
+    @property
+    def hard(self) -> bool:
+        """Will it fail for ever? True for failed with a 5.x.x status, or none."""
+        return self.action == "failed" and not self.status.startswith("4")
+
+
+@dataclass(frozen=True, slots=True)
+class Automatic:
+    """The verdicts on a mail's origin, each its own; `kind` None is a person's mail.
+
+    `rule` is the header or rule that told it ("Auto-Submitted: auto-replied"). `answerable`: may an automatic
+    answer go out to it (RFC 3834 section 2)? `may_change_status`: may it reopen an issue? `about` are the
+    Message-IDs (without <>) of the mails that it reports on, found inside the mail it returns or in its
+    references. `delayed_only` is a report that the delivery is still being tried.
+    """
+
+    kind: AutomaticKind | None = None
+    rule: str = ""
+    answerable: bool = True
+    may_change_status: bool = True
+    about: tuple[str, ...] = ()
+    bounced: tuple[Bounced, ...] = ()
+
+    @property
+    def delayed_only(self) -> bool:
+        """Does the report say only that delivery is late?"""
+        return bool(self.bounced) and all(b.action == "delayed" for b in self.bounced)
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticity:
+    """Is the From domain what it says? From Authentication-Results of a trusted authserv-id, or own DKIM."""
+
+    verdict: Literal["passed", "failed", "unknown"] = "unknown"
+    method: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A mail as a careful human would read it. Made by `redmine_mailbridge.mail.parse.parse`.
+
+    Message-IDs (`message_id`, `in_reply_to`, `references`) are without <> and white space. When a mail has no
+    Message-ID, one is made from its bytes and `message_id_made` is True. `sender` is the first From address
+    (empty address when there is none). `recipients_of_record` are the addresses of Delivered-To, X-Original-To,
+    Envelope-To, X-Envelope-To and the like, for telling which of our mailboxes it was for. `content_key` is a
+    hash over what stays the same when one mail is delivered twice (not its trace headers).
+    `headers` are all header fields in order, name as written, value decoded and on one line.
+    """
+
+    message_id: str
+    message_id_made: bool
+    subject: str
+    sender: Address
+    content_key: str
+    size: int
+    from_all: tuple[Address, ...] = ()
+    reply_to: tuple[Address, ...] = ()
+    to: tuple[Address, ...] = ()
+    cc: tuple[Address, ...] = ()
+    bcc: tuple[Address, ...] = ()
+    recipients_of_record: tuple[str, ...] = ()
+    in_reply_to: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    date: dt.datetime | None = None
+    importance: Literal["high", "normal", "low"] = "normal"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: Body = Body()
+    attachments: tuple[Attachment, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    automatic: Automatic = Automatic()
+    authenticity: Authenticity = Authenticity()
+    security: Literal["none", "signed", "encrypted"] = "none"
+    truncated: bool = False
+
+    def header(self, name: str) -> str:
+        """The first value of a header field, decoded; "" when there is none."""
+        wanted = name.lower()
+        return next((value for key, value in self.headers if key.lower() == wanted), "")
+
+    @property
+    def recipients(self) -> tuple[Address, ...]:
+        """To, Cc and Bcc in this order."""
+        return self.to + self.cc + self.bcc
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """How to read, per mailbox. Everything that `parse` may depend on besides the bytes.
+
+    `delimiters`: lines below which everything is cut, as compiled expressions matched on one line each (the
+    settings compile plain ones by `re.escape`). `excluded_names`: file names that are left out, compiled.
+    `trusted_authserv_ids`: whose Authentication-Results count; "*" stands for a missing id (Microsoft).
+    `skip_signature_logos`: leave out small inline images on replies. `own_addresses`: our mailboxes' addresses,
+    lower case. `loop_value`: the value of our own loop header, by which our own mail is known.
+    `max_attachment` in bytes, 0 for no limit: larger ones are named in left_out.
+    """
+
+    text_format: TextFormat = "common_mark"
+    prefer: Literal["text", "html"] = "text"
+    delimiters: tuple[re.Pattern[str], ...] = ()
+    excluded_names: tuple[re.Pattern[str], ...] = ()
+    trusted_authserv_ids: tuple[str, ...] = ()
+    verify_dkim: bool = False
+    skip_signature_logos: bool = False
+    own_addresses: frozenset[str] = frozenset()
+    loop_value: str = ""
+    max_attachment: int = 0
+    truncated: bool = False
