@@ -1,8 +1,8 @@
 """Keeps the mails of one conversation in order while several mails are in hand at once."""
 
 import threading
-from collections.abc import Collection
-from concurrent.futures import Future
+from collections.abc import Callable, Collection
+from concurrent.futures import Executor, Future
 from typing import Generic, TypeVar
 
 from redmine_mailbridge.mail.message import Message
@@ -13,24 +13,27 @@ T = TypeVar("T")
 class Conversations(Generic[T]):
     """Knows, for each identifier of a conversation, the newest work that is in hand for it.
 
-    Work must be submitted in the order in which it entered: then each waits only for what started before it,
-    and nothing waits in a circle.
+    Work starts in the order in which it was submitted, and waits only for what was submitted before it, so that
+    nothing waits in a circle.
     """
 
     def __init__(self) -> None:
         self._newest: dict[str, Future[T]] = {}
         self._lock = threading.Lock()
 
-    def enter(self, identifiers: Collection[str], work: Future[T]) -> tuple[Future[T], ...]:
-        """Given the identifiers of a mail's conversation and its work, return the unfinished work to wait for."""
+    def submit(
+        self, pool: Executor, identifiers: Collection[str], work: Callable[[Collection[Future[T]]], T]
+    ) -> Future[T]:
+        """Given the identifiers of a mail's conversation, have the pool call `work` with what it has to wait for."""
         with self._lock:
             before = {self._newest[key] for key in identifiers if key in self._newest}
+            future = pool.submit(work, before)
             for key in identifiers:
-                self._newest[key] = work
-        return tuple(earlier for earlier in before if not earlier.done())
+                self._newest[key] = future
+        future.add_done_callback(lambda done: self._leave(identifiers, done))
+        return future
 
-    def leave(self, identifiers: Collection[str], work: Future[T]) -> None:
-        """The work is done: forget it wherever nothing newer has taken its place."""
+    def _leave(self, identifiers: Collection[str], work: Future[T]) -> None:
         with self._lock:
             for key in identifiers:
                 if self._newest.get(key) is work:

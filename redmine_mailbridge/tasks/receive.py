@@ -198,35 +198,22 @@ class Receiver:
         self._collect(wait=False)
 
     def _submit(self, row: MailRow, message: Message, copy_of: MailRow | None) -> None:
-        keys = identifiers(message)
-        work: Future[Outcome | None] = Future()
-        before = self._shared.conversations.enter(keys, work)
-
-        def run() -> None:
-            try:
-                work.set_result(self._one(row, message, copy_of, before))
-            except BaseException as error:  # handed to the thread that waits, which raises it
-                work.set_exception(error)
-            finally:
-                self._shared.conversations.leave(keys, work)
-                self._finished.put(work)
+        def one(before: Iterable[Future[Outcome | None]]) -> Outcome | None:
+            """In a thread of the pool: one mail, after those of its conversation. None when it must wait."""
+            for earlier in before:
+                earlier.exception()
+            if self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
+                return None
+            place = row.location
+            with structlog.contextvars.bound_contextvars(
+                mailbox=place.mailbox, uid=place.uid, message_id=message.message_id
+            ):
+                return self._handle(row, message, copy_of)
 
         self._in_hand += 1
         self._ids_in_hand.add(row.id)
-        self._shared.pool.submit(run)
-
-    def _one(
-        self, row: MailRow, message: Message, copy_of: MailRow | None, before: Iterable[Future[Outcome | None]]
-    ) -> Outcome | None:
-        """In a thread of the pool: one mail, after those of its conversation. None when there is no time left."""
-        for earlier in before:
-            earlier.exception()
-        if self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
-            return None
-        with structlog.contextvars.bound_contextvars(
-            mailbox=row.location.mailbox, uid=row.location.uid, message_id=message.message_id
-        ):
-            return self._handle(row, message, copy_of)
+        work = self._shared.conversations.submit(self._shared.pool, identifiers(message), one)
+        work.add_done_callback(self._finished.put)
 
     def _collect(self, *, wait: bool) -> None:
         """Take finished work, at least one when told to wait, and file it."""
