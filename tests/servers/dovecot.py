@@ -163,9 +163,7 @@ passdb masters {
 }
 passdb everyone {
   driver = static
-  fields {
-    password = %(password)s
-  }
+  static_password = %(password)s
 }
 userdb small {
   driver = passwd-file

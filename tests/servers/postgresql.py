@@ -48,17 +48,13 @@ def serve(tree: Path, state: Path, port: int) -> Process:
     The socket keeps the name of the standard port, so that Redmine's settings are the same in every copy.
     """
     (state / "pg" / "postmaster.pid").unlink(missing_ok=True)
-    where = binaries(tree)
-    command = [f"{where}/postgres", "-D", "/srv/pg", "-p", str(port)]
+    command = [f"{binaries(tree)}/postgres", "-D", "/srv/pg", "-p", str(port)]
     process = start("postgresql", entered(tree, state, USER, command), state / "postgresql.log", clean_env({}))
-    ready = state / "pgsocket" / f".s.PGSQL.{port}"
-    wait_until(ready.exists, "PostgreSQL takes connections", 30, process)
-    for name in (".s.PGSQL.5432",):
-        link = state / "pgsocket" / name
-        link.unlink(missing_ok=True)
-        link.symlink_to(f".s.PGSQL.{port}")
-    isready = [f"{where}/pg_isready", "-h", "/srv/pgsocket", "-q", "-t", "30"]
-    run_in(tree, state, USER, isready)
+    lock = state / "pg" / "postmaster.pid"
+    wait_until(lambda: lock.exists() and "ready" in lock.read_text(), "PostgreSQL takes connections", 60, process)
+    link = state / "pgsocket" / ".s.PGSQL.5432"
+    link.unlink(missing_ok=True)
+    link.symlink_to(f".s.PGSQL.{port}")
     return process
 
 
