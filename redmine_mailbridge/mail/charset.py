@@ -91,7 +91,12 @@ _ALIASES = {
 _SAFE_NAME = re.compile(r"[a-z0-9_.:+-]{1,40}")
 # Python's codecs that are no charsets of mail, or that are slow on hostile input.
 _NOT_CHARSETS = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "mbcs", "oem"}
-_SECOND_TRY = {"cp950": "big5hkscs", "iso-8859-8": "windows-1255", "euc-jp": "euc_jis_2004", "cp932": "shift_jis_2004"}
+_SECOND_TRY = {
+    "cp950": "big5hkscs",
+    "iso-8859-8": "windows-1255",
+    "euc-jp": "euc_jis_2004",
+    "cp932": "shift_jis_2004",
+}
 _LATIN = {"windows-1252", "iso-8859-15", "windows-1254"}
 _SAMPLE = 64 * 1024
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -170,7 +175,13 @@ def decode(data: bytes, declared: str = "", fallback: str = "") -> str:
 
 
 def _decode(data: bytes, declared: str, fallback: str) -> str:
-    if data.isascii() and b"\x1b" not in data and b"~{" not in data and b"+" not in data and b"\0" not in data:
+    if (
+        data.isascii()
+        and b"\x1b" not in data
+        and b"~{" not in data
+        and b"+" not in data
+        and b"\0" not in data
+    ):
         return data.decode("ascii")
     codec = codec_name(declared)
     if codec and (text := _declared(data, codec)) is not None:
