@@ -1,0 +1,92 @@
+"""Find the block of From, Sent, To and Subject that mail programs put above a quoted mail, in any language."""
+
+import re
+from collections.abc import Sequence
+
+from redmine_mailbridge.mail.lines import Line
+from redmine_mailbridge.mail.quote_words import HEADER_ROLE, RAW_HEADER_KEYS
+
+_KEY = re.compile(r"([^\s:：<>@\d][^:：<>@\d\n]{0,28}?)[ \t\xa0*_\\]{0,6}[:：]")
+_ADDRESS = re.compile(r"[^\s<>@]{1,120}@[^\s<>@]{1,120}")
+_MOMENT = re.compile(r"\d{1,2}[:.h]\d{2}|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|(?:19|20)\d\d|\d{4}年")
+_RFC_DATE = re.compile(r"\d{1,2}:\d\d(?::\d\d)? [+-]\d{4}")
+_MOST_LINES = 24
+_MOST_CONTINUATION = 4
+
+
+def _key(bare: str) -> tuple[str, str] | None:
+    """Given a line, return the role of its key and its value, ("raw", value) for a mail's other headers."""
+    match = _KEY.match(bare[:40])
+    if match is None:
+        return None
+    word = match.group(1).strip(" \t\xa0*_\\").casefold()
+    value = bare[match.end() :].strip(" \t\xa0*_\\")
+    if word in RAW_HEADER_KEYS or word.startswith(("x-", "arc-", "list-")):
+        return "raw", value
+    role = HEADER_ROLE.get(word)
+    if role is None and "/" in word:
+        role = HEADER_ROLE.get(word.split("/", 1)[0].strip())
+    return (role, value) if role else None
+
+
+def header_block_at(lines: Sequence[Line], start: int) -> int | None:
+    """Given the lines and where to look, return the index behind the header block that begins there, or None.
+
+    A block needs three roles, one of them who or when; and an address, or a date beside a subject.
+    """
+    first = _key(lines[start].bare)
+    if first is None or first[0] in {"raw", "cc"}:
+        return None
+    found: dict[str, str] = {}
+    end = start
+    blanks = continued = 0
+    for index in range(start, min(start + _MOST_LINES, len(lines))):
+        line = lines[index]
+        if line.quoted != lines[start].quoted:
+            break
+        key = _key(line.bare)
+        if key is not None and key[0] == "raw":
+            return None
+        if key is not None:
+            found[key[0]] = f"{found.get(key[0], '')} {key[1]}"
+            end, blanks, continued = index + 1, 0, 0
+            continue
+        blanks = blanks + 1 if not line.bare else 0
+        continued += 1
+        if blanks > 1 or continued > _MOST_CONTINUATION:
+            break
+        if line.bare and blanks == 0 and end == index:
+            last = next(reversed(found))
+            found[last] += " " + line.bare
+            end = index + 1 if continued <= 2 else end
+    return end if _is_block(found) else None
+
+
+def _is_block(found: dict[str, str]) -> bool:
+    roles = set(found) - {"cc"}
+    values = " ".join(found.values())[:4000]
+    address = bool(_ADDRESS.search(values))
+    moment = bool(_MOMENT.search(found.get("date", "")))
+    if len(roles) >= 3:
+        return ("from" in roles or "date" in roles) and (address or ("subject" in roles and moment))
+    if roles == {"date", "to"} or roles == {"date", "from"}:
+        return address and bool(_RFC_DATE.search(found["date"]))
+    return len(roles) == 2 and "from" in roles and "cc" in found and address and moment
+
+
+def looks_like_block(lines: Sequence[Line], start: int) -> bool:
+    """Given where a separator ends, say whether "key: value" lines with an address or a moment follow.
+
+    For languages whose words are not known: three such lines in a row, one with an address, one with a moment.
+    """
+    seen: list[str] = []
+    for line in lines[start : start + 7]:
+        if not line.bare:
+            if seen:
+                break
+            continue
+        if not _KEY.match(line.bare[:40]):
+            break
+        seen.append(line.bare[:400])
+    text = " ".join(seen)
+    return len(seen) >= 3 and bool(_ADDRESS.search(text)) and bool(_MOMENT.search(text))
