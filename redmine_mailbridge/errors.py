@@ -8,6 +8,7 @@
     │   ├── LoginRefused           the server's own words in the text
     │   ├── FolderMissing          the folder does not exist and could not be made
     │   ├── MailVanished           the UID is not there any more
+    │   ├── MailUnreadable         the UID is there, but the server does not hand it out
     │   └── FilingRefused          the move was refused (quota, read-only folder)
     ├── RedmineError           permanent: bool
     │   ├── RedmineUnavailable     nothing was written; try later (retry_after seconds, if it said so)
@@ -70,6 +71,14 @@ class MailVanished(MailboxError):
     """The mail is no longer where it was listed: somebody moved or deleted it."""
 
     permanent = True
+
+
+class MailUnreadable(MailboxError):
+    """Mails are there, but the server does not hand them out; `uids` names them. All others were handed out."""
+
+    def __init__(self, message: str, *, uids: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.uids = uids
 
 
 class FilingRefused(MailboxError):
