@@ -16,7 +16,9 @@ _DATE = re.compile(
     r"|\d{1,2}[./-][a-z]{3}[./-]\d{2,4})|\d{1,2}月\s?\d{1,2}日|\d{1,2}월\s?\d{1,2}일",
     re.IGNORECASE,
 )
-_DAY_AND_MONTH = re.compile(r"(?<!\d)\d{1,2}(?:st|nd|rd|th|er|º|\.)? ?(?:de )?[^\W\d_]{3,12}|[^\W\d_]{3,12}\.? \d{1,2}(?!\d)")
+_DAY_AND_MONTH = re.compile(
+    r"(?<!\d)\d{1,2}(?:st|nd|rd|th|er|º|\.)? ?(?:de )?[^\W\d_]{3,12}|[^\W\d_]{3,12}\.? \d{1,2}(?!\d)"
+)
 _GMT = re.compile(r"\d{4}-\d\d-\d\d \d{1,2}:\d\d (?:GMT|UTC)[+-]\d\d:?\d\d ")
 _ENDS = re.compile(r"[:：]$|\bwrote ?-{2,}$|[^\s-] ?-{3,}$")
 _WORD = re.compile(r"[^\W\d_]+(?:\([^\W\d_]{1,3}\)|/[^\W\d_]{1,3})?")

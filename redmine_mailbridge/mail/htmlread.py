@@ -1,4 +1,5 @@
 """stub"""
+
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ class HtmlReading:
     placed_in_quoted: frozenset[str] = frozenset()
 
 
-def read_html(html: str, pictures: Mapping[str, str], text_format: TextFormat,
-              delimiters: Sequence[re.Pattern[str]]) -> HtmlReading:
+def read_html(
+    html: str, pictures: Mapping[str, str], text_format: TextFormat, delimiters: Sequence[re.Pattern[str]]
+) -> HtmlReading:
     """stub"""
     try:
         text = lxml.html.fromstring(html).text_content()

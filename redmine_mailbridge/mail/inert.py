@@ -1,4 +1,5 @@
 """stub"""
+
 from redmine_mailbridge.mail.message import TextFormat
 
 

@@ -14,10 +14,12 @@ from redmine_mailbridge.mail.headerblock import HeaderBlocks, looks_like_block
 from redmine_mailbridge.mail.lines import Line, look
 from redmine_mailbridge.mail.quote_words import FORWARDED, ORIGINAL, SIGN_OFFS
 
-_ABOVE = re.compile(r"(?:reply|respond|write|type your reply|answer) above (?:this|the) line|"
-                    r"(?:antwort|antworten|schreiben) .{0,20}(?:über|oberhalb) dieser (?:zeile|linie)|"
-                    r"répond\w* au[- ]dessus de cette ligne|(?:responda|escriba) .{0,20}encima de esta línea",
-                    re.IGNORECASE)
+_ABOVE = re.compile(
+    r"(?:reply|respond|write|type your reply|answer) above (?:this|the) line|"
+    r"(?:antwort|antworten|schreiben) .{0,20}(?:über|oberhalb) dieser (?:zeile|linie)|"
+    r"répond\w* au[- ]dessus de cette ligne|(?:responda|escriba) .{0,20}encima de esta línea",
+    re.IGNORECASE,
+)
 _WORDY = re.compile(r"\w")
 _SENTENCE_ENDS = ("?", "!", "？", "！")
 
@@ -184,7 +186,8 @@ class _Work:
                 while end and (self.lines[end - 1].blank or self.lines[end - 1].quoted):
                     end -= 1
             self._text_lines = [
-                i for i, line in enumerate(self.lines[:end])
+                i
+                for i, line in enumerate(self.lines[:end])
                 if not line.blank and not line.quoted and _WORDY.search(line.bare)
             ]
         return self._text_lines
@@ -241,7 +244,9 @@ class _Work:
         for index in range(1, self.end):
             line = self.lines[index]
             if (
-                self.keep[index] and not line.quoted and not line.blank
+                self.keep[index]
+                and not line.quoted
+                and not line.blank
                 and (self.lines[index - 1].blank or self.lines[index - 1].quoted or not self.keep[index - 1])
                 and signature.is_strong_footer(line.bare)
                 and (index + 1 == self.end or self.lines[index + 1].blank or not line.bare.endswith((",", ".")))

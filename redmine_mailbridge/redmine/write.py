@@ -5,7 +5,7 @@ writes again.
 """
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -123,7 +123,7 @@ class Writer:
             self._client.put(f"/issues/{request.issue}.json", request.body(), as_login=request.as_login)
 
     def confirm_note(
-        self, request: NoteRequest, not_before: dt.datetime, claimed: Collection[int] = (), *,
+        self, request: NoteRequest, not_before: dt.datetime, claimed: Container[int] = (), *,
         after_journal_id: int = 0,
     ) -> Written:  # fmt: skip
         """Given a note that was written at `not_before` or later, read it back; a private one that is public is mended.

@@ -8,20 +8,20 @@ Redmine for what it may have made, and sends it again only when it is not there.
 
 import datetime as dt
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from redmine_mailbridge.errors import RedmineUnclear, TokenSpent
+from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnclear, TokenSpent
 from redmine_mailbridge.mail.message import Attachment, LeftOut, Message
 from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.fit import fit, may_be_wide, narrowed
+from redmine_mailbridge.redmine.fit import fit, may_be_wide
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload, issue_request, note_request
 from redmine_mailbridge.redmine.write import Writer, Written
-from redmine_mailbridge.routing.plan import Action, Plan, Project
+from redmine_mailbridge.routing.plan import Action, Plan
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
@@ -32,6 +32,7 @@ from redmine_mailbridge.tasks.outcome import Outcome
 log = structlog.get_logger(__name__)
 
 IN_HAND_TRIES = 3
+NARROWED = "4-byte characters replaced: this Redmine's database does not take them; the raw mail keeps them"
 R = TypeVar("R", IssueRequest, NoteRequest)
 
 
@@ -46,9 +47,7 @@ class Rules:
 class CarryOut:
     """Writes plans to Redmine. Safe to share among threads; a mail is in one thread's hand at a time."""
 
-    def __init__(
-        self, store: Store, writer: Writer, directory: Directory, rules: Rules, stop: threading.Event
-    ) -> None:
+    def __init__(self, store: Store, writer: Writer, directory: Directory, rules: Rules, stop: threading.Event) -> None:
         self._store = store
         self._archive = Archive(store.database)
         self._writer = writer
@@ -56,12 +55,15 @@ class CarryOut:
         self._rules = rules
         self._stop = stop
 
-    def begin(self, row: MailRow, plan: Plan, project: Project, message: Message) -> Outcome:
-        """Given a mail and a plan that creates or notes, carry it out.
+    def begin(self, row: MailRow, plan: Plan, project_name: str, message: Message) -> Outcome:
+        """Given a mail, a plan that creates or notes, and the identifier of the issue's project, carry it out.
 
         Raise RedmineUnavailable (nothing was written), RedmineUnclear (it may have been; `resume` goes on from
         there), RedmineRefused (never written).
         """
+        project = self._directory.project(project_name)
+        if project is None:
+            raise RedmineRefused(f'there is no project "{project_name}", or the bridge may not see it', status=404)
         lines = list(plan.steps)
         if plan.new_user is not None:
             user = self._directory.people.create(plan.new_user)
@@ -106,28 +108,33 @@ class CarryOut:
             stop=stop_after_attempt(IN_HAND_TRIES),
             wait=wait_random_exponential(multiplier=0.3, max=3.0),
             retry=retry_if_exception(self._worth_another),
-            sleep=self._stop.wait,
+            sleep=self._pause,
             reraise=True,
             before_sleep=_say_again,
         )
         for attempt in retrying:
             with attempt:
                 written = None if since is None else self._look(job, since)
-                if written is None:
-                    sent = self._store.intend(row.id, job.to_json(), lines)
-                    lines = ()
-                    since = since if since is not None else sent
-                    try:
-                        written = self._send(job, sent)
-                    except Exception as error:
-                        if isinstance(error, RedmineUnclear) and may_be_wide(job.request, error):
-                            job = job.with_request(narrowed(job.request))
-                            lines = ("4-byte characters replaced: this Redmine's database does not take them",)
-                        raise
-        return self._finish(row, job, written, lines)
+                if written is not None:
+                    return self._finish(row, job, written, lines)
+                sent = self._store.intend(row.id, job.to_json(), lines)
+                lines, since = (), since if since is not None else sent
+                try:
+                    written = self._send(job, sent)
+                except RedmineError as error:
+                    if may_be_wide(job.request, error):
+                        job, lines = job.narrowed(), (NARROWED,)
+                    raise
+                return self._finish(row, job, written, lines)
+        raise AssertionError("tenacity ends by a result or an error")
+
+    def _pause(self, seconds: float) -> None:
+        self._stop.wait(seconds)
 
     def _worth_another(self, error: BaseException) -> bool:
         """Is it a failure that has ended inside Redmine, so that a look tells the truth at once?"""
+        if isinstance(error, RedmineRefused):
+            return "incorrect string value" in str(error).lower()
         return (
             isinstance(error, RedmineUnclear)
             and not isinstance(error, TokenSpent)
@@ -181,7 +188,9 @@ class CarryOut:
         refused = tuple(one for one in sent if isinstance(one, LeftOut))
         if refused:
             named = "\n".join(f"* {part.name}: {part.why}" for part in refused)
-            plan = replace(plan, text=f"{plan.text}\n\nNot attached:\n\n{named}".strip(), left_out=plan.left_out + refused)
+            plan = replace(
+                plan, text=f"{plan.text}\n\nNot attached:\n\n{named}".strip(), left_out=plan.left_out + refused
+            )
         return plan, uploads, [f"not attached: {part.name}: {part.why}" for part in refused]
 
     def _fitted(self, request: R, as_login: str | None) -> tuple[R, tuple[str, ...]]:
@@ -209,5 +218,17 @@ class CarryOut:
 class _Claimed:
     """The issues or notes that other mails have made, asked one by one."""
 
-    def __init__(self, is_claimed: object) -> None:
+    def __init__(self, is_claimed: Callable[[int], bool]) -> None:
         self._is_claimed = is_claimed
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and self._is_claimed(number)
+
+
+def _time(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def _say_again(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("redmine.again", attempt=state.attempt_number, reason=str(error))

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Self
 
+from redmine_mailbridge.redmine.fit import narrowed
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
 
 
@@ -24,9 +25,11 @@ class Job:
         """Does it make an issue (else: a note)?"""
         return isinstance(self.request, IssueRequest)
 
-    def with_request(self, request: IssueRequest | NoteRequest) -> Self:
-        """The same with another request."""
-        return replace(self, request=request)
+    def narrowed(self) -> Self:
+        """The same without characters that take 4 bytes in UTF-8."""
+        if isinstance(self.request, IssueRequest):
+            return replace(self, request=narrowed(self.request))
+        return replace(self, request=narrowed(self.request))
 
     def with_uploads(self, uploads: tuple[Upload, ...]) -> Self:
         """The same with these files in place of those before."""
