@@ -197,5 +197,9 @@ def foreign(sign: Sign, issue: Issue) -> bool:
     """Is the subject's tag another system's? Redmine's own reads `[Project - Tracker #1]`, people write `[#1]`."""
     if not sign.words or not (issue.project_name or issue.tracker):
         return False
-    words = sign.words.casefold()
-    return not any(own.casefold() in words for own in (issue.project_name, issue.tracker, issue.project) if own)
+    own = f"{issue.project_name} {issue.tracker} {issue.project}"
+    return not (_words(sign.words) & _words(own))
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text[:500].casefold()))
