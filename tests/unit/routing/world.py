@@ -95,7 +95,9 @@ def references(cell: str) -> tuple[tuple[str, ...], str, str, dict[str, KnownMai
             case "relayed":
                 ids.append(SIGNER.message_id("answer", number, "5", "some-relay.example"))
             case "forged":
-                ids.append(SIGNER.message_id("answer", 1, "5", "corp.example").replace("answer.1.", f"answer.{number}."))
+                ids.append(
+                    SIGNER.message_id("answer", 1, "5", "corp.example").replace("answer.1.", f"answer.{number}.")
+                )
             case "elsewhere":
                 ids.append(Signer(SIGNER.key, "prod").message_id("answer", number, "5", "corp.example"))
             case "known" | "sent":
@@ -244,7 +246,9 @@ def detail(plan: Plan, key: str) -> str:
         case "user":
             return "" if plan.new_user is None else plan.new_user.login
         case "related" | "private" | "files":
-            return str({"related": plan.related_issue, "private": plan.private_note, "files": len(plan.attachments)}[key])
+            return str(
+                {"related": plan.related_issue, "private": plan.private_note, "files": len(plan.attachments)}[key]
+            )
         case "watchers" | "template":
             return str(getattr(plan, key))
         case _ if key.startswith("cf"):
