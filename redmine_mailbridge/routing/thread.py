@@ -193,7 +193,8 @@ def takes_part(issue: Issue, sender: Sender) -> bool:
     """
     if sender.address.key and sender.address.key in issue.participants:
         return True
-    return issue.visible_to_sender is not False and bool(sender.ids & (issue.watcher_ids | {issue.author_id, issue.assigned_to_id}))
+    holders = issue.watcher_ids | {issue.author_id, issue.assigned_to_id}
+    return issue.visible_to_sender is not False and bool(sender.ids & holders)
 
 
 def foreign(sign: Sign, issue: Issue) -> bool:

@@ -26,7 +26,7 @@ def test_the_host_does_not_count() -> None:
     assert SignedId("received", 7, "42") == OURS.read(made.replace("@example.com", "@relay.example.net"))
 
 
-@pytest.mark.parametrize("old, new", [(".7.", ".8."), ("answer", "closed"), (".42.", ".43."), ("mb.", "mc.")])
+@pytest.mark.parametrize(("old", "new"), [(".7.", ".8."), ("answer", "closed"), (".42.", ".43."), ("mb.", "mc.")])
 def test_a_changed_id_is_nobodys(old: str, new: str) -> None:
     """Whoever changes issue, kind or serial of an id has none."""
     made = OURS.message_id("answer", 7, "42", "example.com")

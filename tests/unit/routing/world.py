@@ -6,8 +6,8 @@ kim and cora are customers without a user, stranger and mallory nobody knows. Is
 
 import datetime as dt
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,50 +83,54 @@ PRIORITIES = {"low": 4, "normal": 5, "high": 6, "urgent": 7}
 STAMP = f"{MADE:%Y%m%d%H%M%S}"
 
 
-def references(cell: str) -> tuple[tuple[str, ...], str, str, dict[str, KnownMail], int | None]:
-    """Given the cell "ref", return Message-IDs, the words for subject and body, known mails, and the bundled issue."""
-    ids, subject, body, known, bundle = [], "", "", dict[str, KnownMail](), None
+@dataclass
+class Signs:
+    """What the cell "ref" means: Message-IDs, words of subject and body, known mails, the bundled issue."""
+
+    ids: list[str] = field(default_factory=list)
+    subject: str = ""
+    body: str = ""
+    known: dict[str, KnownMail] = field(default_factory=dict)
+    bundle: int | None = None
+
+
+_IDS: dict[str, Callable[[int], str]] = {
+    "signed": lambda n: SIGNER.message_id("answer", n, "5", "corp.example"),
+    "relayed": lambda n: SIGNER.message_id("answer", n, "5", "some-relay.example"),
+    "forged": lambda n: SIGNER.message_id("answer", 1, "5", "corp.example").replace("answer.1.", f"answer.{n}."),
+    "elsewhere": lambda n: Signer(SIGNER.key, "prod").message_id("answer", n, "5", "corp.example"),
+    "known": lambda n: f"known-{n}@client.example",
+    "sent": lambda n: f"sent-{n}@client.example",
+    "redmine": lambda n: f"redmine.issue-{n}.20200101000000.5@corp.example",
+    "timed": lambda n: f"redmine.issue-{n}.{STAMP}.5@any.example",
+    "journal": lambda n: f"redmine.journal-{n}.20200101000000.5@corp.example",
+    "timed-journal": lambda n: f"redmine.journal-{n}.{STAMP}@corp.example",
+    "news": lambda n: f"redmine.news-{n}.{STAMP}@corp.example",
+    "unknown": lambda _: "never-seen@else.example",
+}
+
+
+def references(cell: str) -> Signs:
+    """Given the cell "ref", return what it means. Words that are no kind of id are a tag in the subject."""
+    signs = Signs()
     for one in cell.split():
         kind, _, text = one.partition(":")
         number = int(text) if text.isdecimal() else 0
-        match kind:
-            case "signed":
-                ids.append(SIGNER.message_id("answer", number, "5", "corp.example"))
-            case "relayed":
-                ids.append(SIGNER.message_id("answer", number, "5", "some-relay.example"))
-            case "forged":
-                ids.append(
-                    SIGNER.message_id("answer", 1, "5", "corp.example").replace("answer.1.", f"answer.{number}.")
-                )
-            case "elsewhere":
-                ids.append(Signer(SIGNER.key, "prod").message_id("answer", number, "5", "corp.example"))
-            case "known" | "sent":
-                key = f"{kind}-{number}@client.example"
-                ids.append(key)
-                known[key] = KnownMail(key, number or None, "kim@client.example", "in" if kind == "known" else "out")
-            case "redmine":
-                ids.append(f"redmine.issue-{number}.20200101000000.5@corp.example")
-            case "timed":
-                ids.append(f"redmine.issue-{number}.{STAMP}.5@any.example")
-            case "journal":
-                ids.append(f"redmine.journal-{number}.20200101000000.5@corp.example")
-            case "timed-journal":
-                ids.append(f"redmine.journal-{number}.{STAMP}@corp.example")
-            case "news":
-                ids.append(f"redmine.news-{number}.{STAMP}@corp.example")
-            case "unknown":
-                ids.append("never-seen@else.example")
-            case "marker":
-                body += f"\n> {SIGNER.marker(number)}"
-            case "bad-marker":
-                body += "\n> " + SIGNER.marker(1).replace("mbz1z", f"mbz{number}z")
-            case "tag":
-                subject += f"[#{number}] "
-            case "bundle":
-                bundle = number
-            case _:
-                subject += f"[{kind.replace('_', ' ')} #{text}] "
-    return tuple(ids), subject, body, known, bundle
+        if kind in _IDS:
+            signs.ids.append(_IDS[kind](number))
+        elif kind == "marker":
+            signs.body += f"\n> {SIGNER.marker(number)}"
+        elif kind == "bad-marker":
+            signs.body += "\n> " + SIGNER.marker(1).replace("mbz1z", f"mbz{number}z")
+        elif kind == "bundle":
+            signs.bundle = number
+        else:
+            signs.subject += f"[#{number}] " if kind == "tag" else f"[{kind.replace('_', ' ')} #{text}] "
+        if kind in {"known", "sent"}:
+            way = "in" if kind == "known" else "out"
+            key = signs.ids[-1]
+            signs.known[key] = KnownMail(key, number or None, "kim@client.example", way)
+    return signs
 
 
 def addresses(cell: str) -> tuple[Address, ...]:
@@ -136,7 +140,8 @@ def addresses(cell: str) -> tuple[Address, ...]:
 
 def message(row: Mapping[str, str]) -> Message:
     """Given a row, return its mail."""
-    ids, tag, quoted, _, _ = references(row.get("ref", ""))
+    signs = references(row.get("ref", ""))
+    ids, tag, quoted = tuple(signs.ids), signs.subject, signs.body
     sender = PEOPLE.get(row.get("from", "kim")) or Address("", row["from"])
     text = row.get("text", "Hello").replace("\\n", "\n")
     kind = AutomaticKind(row["kind"]) if row.get("kind") else None
@@ -185,7 +190,7 @@ def route_of(cell: str, row: Mapping[str, str]) -> Route:
 
 def facts(row: Mapping[str, str]) -> Facts:
     """Given a row, return what is known."""
-    *_, known, bundle = references(row.get("ref", ""))
+    signs = references(row.get("ref", ""))
     yes = {"yes": True, "no": False}
     sees, notes, edits = (yes.get(row.get(key, "-")) for key in ("sees", "notes", "edits"))
     issues = {
@@ -197,7 +202,7 @@ def facts(row: Mapping[str, str]) -> Facts:
         offline=row.get("offline") == "yes",
         can_impersonate=row.get("key", "admin") == "admin",
         users=USERS,
-        known=known,
+        known=signs.known,
         issues=issues,
         journals=JOURNALS,
         projects=PROJECTS,
@@ -209,7 +214,7 @@ def facts(row: Mapping[str, str]) -> Facts:
         statuses=STATUSES,
         closed_statuses=frozenset({5}),
         priorities=PRIORITIES,
-        same_subject_issue=bundle,
+        same_subject_issue=signs.bundle,
         first_sync=row.get("first") == "yes",
     )
 
@@ -238,7 +243,7 @@ def short(plan: Plan) -> str:
     return plan.action.value + (f" {plan.issue}" if plan.issue else "")
 
 
-def detail(plan: Plan, key: str) -> str:
+def detail(plan: Plan, key: str) -> str:  # noqa: PLR0911 - one a kind of detail
     """Given a name in the column "got", return that detail of the plan as text."""
     match key:
         case "text" | "steps":
