@@ -5,6 +5,7 @@ text. Keys are the English names, and those of the sender's and Redmine's defaul
 documentation RedmineReceivingEmails, section "Issue attributes".
 """
 
+import html
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ _FORMATS = {
     "due_date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
     "done_ratio": re.compile(r"(?:[0-9]|10)?0"),
 }
+_INVISIBLE = {ord(c): None for c in "\u200b\u200c\u200d\u2060\ufeff"} | {0xA0: " "}
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
@@ -74,10 +76,10 @@ def _allowed(name: str, allowed: frozenset[str]) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Given text in markup, return it without the backslashes that keep punctuation from being markup, and without
-    the invisible characters that keep words from coming to life.
+    """Given text in markup, return it without what keeps it from being markup or coming to life: backslashes,
+    entities, and invisible characters.
     """
-    return _ESCAPED.sub(r"\1", text).replace("\u200b", "").replace("\u2060", "").replace("\u00a0", " ")
+    return html.unescape(_ESCAPED.sub(r"\1", text)).translate(_INVISIBLE)
 
 
 @lru_cache(maxsize=64)
