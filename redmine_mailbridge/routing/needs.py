@@ -14,6 +14,7 @@ from redmine_mailbridge.routing.steps import Steps
 from redmine_mailbridge.routing.thread import redmine_id, referenced, subject_tags
 from redmine_mailbridge.routing.words import LANGUAGES
 from redmine_mailbridge.settings.route import KEYWORDS, Route
+from redmine_mailbridge.settings.rules import Rule
 
 MAX_ISSUES = 50
 MAX_ADDRESSES = 100
@@ -25,6 +26,7 @@ def needs(message: Message, route: Route, mailbox: MailboxIdentity) -> Needs:
         return Needs(message.sender.key)
     _, route = responsible(message, mailbox, route)
     keywords = _keywords(message, route)
+    matched = apply_rules(message, route, Steps()).rules
     ids = referenced(message)
     settings = route.issue
     return Needs(
@@ -32,11 +34,11 @@ def needs(message: Message, route: Route, mailbox: MailboxIdentity) -> Needs:
         message_ids=ids,
         issues=_issues(message, route, mailbox, ids, keywords),
         journals=tuple(found[1] for found in map(redmine_id, ids) if found and found[0] == "journal")[:MAX_ISSUES],
-        projects=_projects(message, route, mailbox, keywords),
+        projects=_projects(message, route, mailbox, keywords=keywords, matched=matched),
         issue_projects=bool(settings.overrides),
-        addresses=_addresses(message, route, mailbox, keywords),
+        addresses=_addresses(message, route, mailbox, keywords=keywords, matched=matched),
         logins=_logins(message, route),
-        groups=_groups(message, route),
+        groups=_groups(message, route, matched),
         same_subject=settings.bundle_window.total_seconds() > 0,
     )
 
@@ -67,14 +69,16 @@ def _issues(
     return tuple(dict.fromkeys(number for number in numbers if number > 0))[:MAX_ISSUES]
 
 
-def _projects(message: Message, route: Route, mailbox: MailboxIdentity, keywords: dict[str, str]) -> tuple[str, ...]:
+def _projects(
+    message: Message, route: Route, mailbox: MailboxIdentity, *, keywords: dict[str, str], matched: tuple[Rule, ...]
+) -> tuple[str, ...]:
     """The projects that the issue may go to."""
     names: list[str | None] = []
     if route.issue.project_from_subaddress:
         everybody = [address.address for address in message.recipients] + list(message.recipients_of_record)
         names += [subaddress(address) for address in everybody if mailbox.ours(address)]
     names.append(keywords.get("project"))
-    names += [rule.project for rule in apply_rules(message, route, Steps()).rules]
+    names += [rule.project for rule in matched]
     names += [rule.project for domain, rule in route.senders.domains.items() if _of_domain(domain, message)]
     names.append(route.issue.project)
     return tuple(dict.fromkeys(name.lower()[:100] for name in names if name))
@@ -84,12 +88,13 @@ def _of_domain(domain: str, message: Message) -> bool:
     return message.sender.domain.endswith(domain.lower().lstrip("*@."))
 
 
-def _addresses(message: Message, route: Route, mailbox: MailboxIdentity, keywords: dict[str, str]) -> tuple[str, ...]:
+def _addresses(
+    message: Message, route: Route, mailbox: MailboxIdentity, *, keywords: dict[str, str], matched: tuple[Rule, ...]
+) -> tuple[str, ...]:
     """The addresses that may be users': To and Cc for watchers, and those that name an assignee or a watcher."""
     found: list[str] = []
     if route.issue.watchers_from_mail:
         found += [address.key for address in message.to + message.cc if not mailbox.ours(address.address)]
-    matched = apply_rules(message, route, Steps()).rules
     assignees = [keywords.get("assigned_to"), route.issue.assignee, *(rule.assignee for rule in matched)]
     watching = [name for rule in matched for name in rule.watchers]
     found += [name.lower() for name in (*assignees, *watching) if name and "@" in name]
@@ -106,9 +111,8 @@ def _logins(message: Message, route: Route) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.lower() for name in found))
 
 
-def _groups(message: Message, route: Route) -> tuple[str, ...]:
+def _groups(message: Message, route: Route, matched: tuple[Rule, ...]) -> tuple[str, ...]:
     """The groups whose members take turns."""
-    matched = apply_rules(message, route, Steps()).rules
     domains = [rule.assignee for domain, rule in route.senders.domains.items() if _of_domain(domain, message)]
     names = [route.issue.assignee, *(rule.assignee for rule in matched), *domains]
     turns = [name[len(ROUND_ROBIN) :].strip() for name in names if name and name.lower().startswith(ROUND_ROBIN)]

@@ -37,17 +37,22 @@ def _compiled(written: str) -> Any:
     """Given a pattern as written, return the compiled expression; None when it is plain. Raise ValueError."""
     if len(written) < 3 or not (written.startswith("/") and written.endswith("/")):
         return None
+    return compile_linear(written[1:-1], any_case=True)
+
+
+def compile_linear(expression: str, *, any_case: bool) -> Any:
+    """Given an expression, compile it to what searches in linear time. Raise ValueError when it is not usable."""
     options = re2.Options()
-    options.case_sensitive = False
+    options.case_sensitive = not any_case
     options.log_errors = False
     options.max_mem = 8 << 20
     try:
-        return re2.compile(written[1:-1], options)
+        return re2.compile(expression, options)
     except re2.error as error:
         why = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else error
         raise ValueError(
-            f"is no usable expression: {why} (look-around and back-references do not exist here, so that no mail "
-            "can make one slow)"
+            f"is no usable regular expression: {why} (look-around and back-references do not exist here, so that no "
+            "mail can make one slow)"
         ) from error
 
 

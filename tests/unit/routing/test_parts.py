@@ -57,9 +57,9 @@ def test_expressions_that_backtrack_elsewhere_are_linear(expression: str) -> Non
 @pytest.mark.parametrize("expression", ["/(?=a)/", r"/(a)\1/", "/(/", "/a**/"])
 def test_unusable_expressions_are_refused_when_loaded(expression: str) -> None:
     """Look-around, back-references and broken expressions are a settings error, not a surprise on the first mail."""
-    with pytest.raises(ValidationError, match="no usable expression"):
+    with pytest.raises(ValidationError, match="no usable regular expression"):
         Rule(name="r", subject=expression)
-    with pytest.raises(ValidationError, match="no usable expression"):
+    with pytest.raises(ValidationError, match="no usable regular expression"):
         Route(senders={"block": [expression]})
 
 
