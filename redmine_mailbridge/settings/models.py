@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
 from redmine_mailbridge.settings.table import Table, key
@@ -28,6 +29,17 @@ def _web_address(value: str) -> str:
 def _positive(value: dt.timedelta) -> dt.timedelta:
     if value <= dt.timedelta(0):
         raise ValueError("must be longer than 0s")
+    return value
+
+
+def _crontab(value: str) -> str:
+    """Given a crontab line, return it. Raise ValueError when the scheduler could not follow it."""
+    from redmine_mailbridge.tasks.schedule import crontab  # noqa: PLC0415 - only who writes one pays for it
+
+    try:
+        crontab(value)
+    except SettingsError as error:
+        raise ValueError(str(error).removeprefix(f'cron = "{value}": ')) from error
     return value
 
 
@@ -147,7 +159,7 @@ class TaskSettings(Table):
 
     active: bool = key("Whether the task runs by itself.", True)
     every: PositiveSpan = key("The time between two runs.", parse_span("5m"), shown='"5m"')
-    cron: Name | None = key(
+    cron: Annotated[Name, AfterValidator(_crontab)] | None = key(
         'The times as in a crontab, instead of `every`: "*/15 7-19 * * mon-fri". Sunday is 0, 7 or sun.',
         None,
         shown="none",
