@@ -92,6 +92,17 @@ class Commands(click.Group):
         _take_settings(command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's, and say which command was probably meant."""
+        from redmine_mailbridge.suggest import did_you_mean
+
+        known = self.list_commands()
+        if args and not args[0].startswith("-") and args[0] not in known:
+            ctx.fail(f'There is no command "{args[0]}"{did_you_mean(args[0], known) or "."}')
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; our errors end in red lines and their exit code."""
         with _told():

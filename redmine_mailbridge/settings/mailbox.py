@@ -75,7 +75,7 @@ class MailboxSettings(Table):
         "Let automatic mail (auto-replies, bounces, notifications) make issues. Otherwise it is only recorded.", False
     )
     ca_file: FilePath | None = key("Certificates to trust for this server, in PEM.", None, shown="the system's")
-    timeout: Span = key("How long to wait for the mail server's next word.", parse_span("60s"), shown='"60s"')
+    timeout: Span = key("How long to wait for the mail server's next word.", parse_span("60s"))
     reading: ReadingSettings = key("How a mail's text and files are read.", ReadingSettings())
     issue: IssueSettings = key("What becomes of the mail.")
 
