@@ -92,11 +92,11 @@ class MailboxSettings(Table):
         problems = []
         if self.security == "none" and not is_loopback(self.host) and not self.allow_cleartext:
             problems.append(
-                f'security = "none" would send the password to {self.host} in the clear: '
+                f"security: would send the password to {self.host} in the clear: "
                 'use "tls" or "starttls", or allow_cleartext = true'
             )
         if self.security == "none" and self.prevent_cleartext_login and self.login in ("plain", "login"):
-            problems.append(f'login = "{self.login}" sends the password itself, which prevent_cleartext_login forbids')
+            problems.append("login: sends the password itself, which prevent_cleartext_login forbids")
         if self.protocol == "pop3":
             problems += [
                 f'{name}: POP3 has no folders; leave it out, or use protocol = "imap"'
@@ -106,7 +106,7 @@ class MailboxSettings(Table):
             return problems
         read = {folder_key(folder) for folder in self.folders}
         problems += [
-            f'{name} = "{folder}" is one of the folders that are read, so mail would be read again and again'
+            f"{name}: is one of the folders that are read, so mail would be read again and again"
             for name, folder in (("success_folder", self.success_folder), ("failure_folder", self.failure_folder))
             if folder is not None and folder_key(folder) in read
         ]

@@ -109,7 +109,7 @@ def _described(field: FieldInfo, example: str, *, live: bool) -> str:
     text = field.description or ""
     if field.is_required() or default == example:
         return text
-    return f"{text} Default: {default or 'not set'}{'.' if live else '; an example:'}"
+    return f"{text} Default: {default or 'none'}{'.' if live else '; an example:'}"
 
 
 def _example(path: KeyPath, field: FieldInfo) -> str:
@@ -157,4 +157,4 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "must be given"
     value = field.get_default(call_default_factory=True, validated_data={})
-    return "" if value is None else f"`{_toml(schema.written(field, value))}`"
+    return "" if value is None or value in ((), {}, []) else f"`{_toml(schema.written(field, value))}`"
