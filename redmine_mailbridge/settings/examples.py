@@ -7,7 +7,10 @@ from redmine_mailbridge.settings.schema import NAME
 _BOX: Final = ("mailboxes", NAME)
 
 # the names that stand for NAME in the sample, by the path to them
-PLACEHOLDERS: Final[dict[tuple[str, ...], str]] = {_BOX: "support"}
+PLACEHOLDERS: Final[dict[tuple[str, ...], str]] = {
+    _BOX: "support",
+    (*_BOX, "senders", "domains", NAME): "customer.example.com",
+}
 
 # by path, by table and key, or by key alone; the longest wins
 EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
@@ -35,6 +38,42 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("priority",): "Normal",
     ("status",): "New",
     ("assignee",): "Help desk",
+    ("version",): "1.0",
+    ("parent",): 42,
+    ("start_in",): "0s",
+    ("due_in",): "3d",
+    ("private",): True,
+    ("custom_fields",): {"Customer": "{sender.domain}"},
+    ("requester_field",): "Requester",
+    ("priority_by_importance",): {"high": "Urgent", "low": "Low"},
+    ("allow_override",): ["priority", "category"],
+    ("reopen_status",): "In Progress",
+    ("reopen_within",): "14d",
+    ("ticket_user",): "mail",
+    ("internal_domains",): ["example.com"],
+    ("internal_mark",): "X-MS-Exchange-Organization-AuthAs: Internal",
+    ("block",): ["spam.example.net", "*.example.org"],
+    ("allow",): ["friend@spam.example.net"],
+    ("customer_field",): "Customer",
+    ("domains", NAME, "project"): "customer",
+    ("domains", NAME, "tracker"): "Support",
+    ("group",): "Customers",
+    ("groups",): ["Customers"],
+    ("create", "status"): "active",
+    ("language",): "de",
+    ("customer",): "Customer Ltd",
+    ("rules", "#", "name"): "invoices",
+    ("sender",): "billing@example.com",
+    ("recipient",): "invoices@example.com",
+    ("header",): {"X-Shop": "/order (?P<order>[0-9]+)/"},
+    ("subject",): "invoice",
+    ("text",): "/order (?P<order>[0-9]+)/",
+    ("larger_than",): "10KB",
+    ("smaller_than",): "20MB",
+    ("has_attachment",): True,
+    ("action",): "hold",
+    ("rules", "#", "project"): "accounting",
+    ("watchers",): ["jsmith"],
 }
 
 # what a first set-up needs; everything else stands behind a #

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from redmine_mailbridge.settings.reading import ReadingSettings
-from redmine_mailbridge.settings.route import IssueSettings
+from redmine_mailbridge.settings.route import IssueSettings, Route
+from redmine_mailbridge.settings.rules import Rule
+from redmine_mailbridge.settings.senders import SenderSettings
 from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
 
@@ -77,7 +79,14 @@ class MailboxSettings(Table):
     ca_file: FilePath | None = key("Certificates to trust for this server, in PEM.", None, shown="the system's")
     timeout: Span = key("How long to wait for the mail server's next word.", parse_span("60s"))
     reading: ReadingSettings = key("How a mail's text and files are read.", ReadingSettings())
-    issue: IssueSettings = key("What becomes of the mail.")
+    issue: IssueSettings = key("What becomes of the mail.", IssueSettings())
+    senders: SenderSettings = key("Who may write, and as whom.", SenderSettings())
+    rules: tuple[Rule, ...] = key("Rules that look at a mail and say where it goes, in order.", ())
+
+    @property
+    def route(self) -> Route:
+        """All that decides what becomes of this mailbox's mail, as `routing` takes it."""
+        return Route(issue=self.issue, senders=self.senders, rules=self.rules, accept_automatic=self.accept_automatic)
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -87,6 +96,14 @@ class MailboxSettings(Table):
             raise ValueError("\n".join(problems))
         return self
 
+    @property
+    def _finds_a_project(self) -> bool:
+        """Whether a new issue can have a project at all."""
+        issue = self.issue
+        ways = (issue.project, issue.project_from_subaddress, issue.reply_only, {"project", "all"} & issue.overrides)
+        by_domain = any(domain.project for domain in self.senders.domains.values())
+        return any(ways) or by_domain or any(rule.project for rule in self.rules)
+
     def _disagreements(self) -> list[str]:
         """Return one line for each thing that cannot be meant, each starting with the key to change."""
         problems = []
@@ -95,8 +112,13 @@ class MailboxSettings(Table):
                 f"security: would send the password to {self.host} in the clear: "
                 'use "tls" or "starttls", or allow_cleartext = true'
             )
-        if self.security == "none" and self.prevent_cleartext_login and self.login in ("plain", "login"):
+        if self.prevent_cleartext_login and self.login in ("plain", "login"):
             problems.append("login: sends the password itself, which prevent_cleartext_login forbids")
+        if not self._finds_a_project:
+            problems.append(
+                "issue.project: is needed, unless a rule names one, issue.project_from_subaddress or issue.reply_only "
+                "is true, or issue.allow_override holds project"
+            )
         if self.protocol == "pop3":
             problems += [
                 f'{name}: POP3 has no folders; leave it out, or use protocol = "imap"'

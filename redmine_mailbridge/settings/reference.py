@@ -114,7 +114,7 @@ def _described(field: FieldInfo, example: str, *, live: bool) -> str:
 
 def _example(path: KeyPath, field: FieldInfo) -> str:
     """Given a key, return the value that the sample shows: an example of ours, else the default."""
-    for known in (path, path[-2:], path[-1:]):
+    for known in (path, path[-3:], path[-2:], path[-1:]):
         if known in EXAMPLES:
             return _toml(EXAMPLES[known])
     value = field.get_default(call_default_factory=True, validated_data={"protocol": "imap", "security": "tls"})

@@ -119,12 +119,19 @@ def test_secret_of_a_wrong_type_is_not_shown(folder: Path) -> None:
 
 def test_missing_key_and_table(folder: Path) -> None:
     """What must be given is asked for with its description."""
-    text = GOOD.replace('host = "mail.example.com"\n', "").replace("[mailboxes.my-box.issue]\nproject", "# project")
+    text = GOOD.replace('host = "mail.example.com"\n', "")
 
     assert [
-        "settings.toml:5: [mailboxes.my-box] host: is missing (The mail server's name.)",
-        "settings.toml:5: [mailboxes.my-box.issue]: this table is missing (What becomes of the mail.)",
-    ] == problems(folder, text)
+        "settings.toml: [redmine]: this table is missing (The Redmine that mail goes to.)",
+        "settings.toml:1: [mailboxes.my-box] host: is missing (The mail server's name.)",
+    ] == problems(folder, text[text.index("[mailboxes") :])
+
+
+def test_no_way_to_a_project(folder: Path) -> None:
+    """A mailbox whose mail could never find a project is refused."""
+    (line,) = problems(folder, GOOD.replace("project =", "tracker ="))
+
+    assert line.startswith("settings.toml:10: [mailboxes.my-box.issue] project: is needed, unless")
 
 
 def test_no_mailboxes(folder: Path) -> None:
