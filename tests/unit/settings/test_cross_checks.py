@@ -128,15 +128,22 @@ def test_mailbox_names(tmp_path: Path, name: str) -> None:
 
 def test_expressions_are_checked(tmp_path: Path) -> None:
     """A delimiter between slashes must be an expression; a plain one may hold anything."""
-    assert "is no valid regular expression" in refused(tmp_path, {"a": BOX | {"reading": {"delimiters": ["/(/"]}}})
-    reading = (
-        loaded(tmp_path, {"a": BOX | {"reading": {"delimiters": ["(", "/^x+$/"], "excluded_names": ["*.vcf"]}}})
-        .mailboxes["a"]
-        .reading
-    )
-    options = reading.options("textile", own_addresses=frozenset({"a@example.com"}))
+    assert "is no usable regular expression" in refused(tmp_path, {"a": BOX | {"reading": {"delimiters": ["/(/"]}}})
+    box = BOX | {"reading": {"delimiters": ["-- (above) --", "/Ticket #\\d+/"], "excluded_names": ["*.vcf", "/a+/"]}}
+    options = loaded(tmp_path, {"a": box}).mailboxes["a"].reading.options("textile")
+    plain, expression = options.delimiters
+    name, other = options.excluded_names
 
-    assert ["\\(", "^x+$"] == [pattern.pattern for pattern in options.delimiters]
-    assert options.excluded_names[0].search("Card.VCF")
-    assert not options.excluded_names[0].search("card.vcf.txt")
-    assert ("textile", frozenset({"a@example.com"})) == (options.text_format, options.own_addresses)
+    assert [True, False] == [bool(plain.fullmatch(line)) for line in ("-- (above) --", "-- above --")]
+    assert [True, False] == [bool(expression.fullmatch(line)) for line in ("Ticket #12", "ticket #12")]
+    assert [True, False] == [bool(name.fullmatch(file)) for file in ("Über.VCF", "card.vcf.txt")]
+    assert [True, False] == [bool(other.fullmatch(file)) for file in ("AAA", "b")]
+    assert "textile" == options.text_format
+
+
+def test_expressions_are_linear(tmp_path: Path) -> None:
+    """An expression that would take for ever elsewhere is done at once."""
+    box = BOX | {"reading": {"delimiters": ["/(a+)+b/"]}}
+    (pattern,) = loaded(tmp_path, {"a": box}).mailboxes["a"].reading.options("textile").delimiters
+
+    assert not pattern.fullmatch("a" * 100_000)
