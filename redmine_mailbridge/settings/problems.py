@@ -152,7 +152,8 @@ class Problems:
     def _shown(self, path: Where) -> str:
         """Return ' = VALUE' as it was written, or "" when it may be a secret or is not there."""
         value = self._value(path)
-        if value is None or isinstance(value, Mapping) or self._may_be_secret(path):
+        inside = value if isinstance(value, list) else [value]
+        if value is None or any(isinstance(item, Mapping | list) for item in inside) or self._may_be_secret(path):
             return ""
         return f" = {shown(value)}"
 
