@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from redmine_mailbridge.cli import cli
 from redmine_mailbridge.settings.load import load
-from redmine_mailbridge.settings.types import Secret
+from redmine_mailbridge.settings.types import reveal
 
 FLAGS = [
     "--redmine-url",
@@ -23,11 +23,6 @@ FLAGS += ["--project", "support"]
 
 def init(file: Path, *flags: str, answers: str = "", env: dict[str, str] | None = None) -> Result:
     return CliRunner().invoke(cli, ["init", "--settings", str(file), *flags], input=answers, env=env)
-
-
-def revealed(secret: Secret | None) -> str:
-    assert secret is not None
-    return secret.get_secret_value()
 
 
 def test_asked_for_everything(tmp_path: Path) -> None:
@@ -50,7 +45,7 @@ def test_asked_for_everything(tmp_path: Path) -> None:
     assert 0 == result.exit_code, result.output
     settings = load(file, {})
     box = settings.mailboxes["help-desk"]
-    assert ("the key", "the pass word") == (revealed(settings.redmine.api_key), revealed(box.password))
+    assert ("the key", "the pass word") == (reveal(settings.redmine.api_key), reveal(box.password))
     assert ("imap.example.com", 993, "textile") == (box.host, box.port, settings.redmine.text_format)
     assert ("support", "Bug", "create") == (box.issue.project, box.issue.tracker, box.issue.unknown_sender)
     modes = {f.name: stat.S_IMODE(f.stat().st_mode) for f in (file, *(file.parent / "secrets").iterdir())}
@@ -69,8 +64,8 @@ def test_from_flags(tmp_path: Path) -> None:
     assert 0 == result.exit_code, result.output
     settings = load(tmp_path / "settings.toml", {})
     assert ("from key", "from pw") == (
-        revealed(settings.redmine.api_key),
-        revealed(settings.mailboxes["desk"].password),
+        reveal(settings.redmine.api_key),
+        reveal(settings.mailboxes["desk"].password),
     )
     assert ("pop3", 1100) == (settings.mailboxes["desk"].protocol, settings.mailboxes["desk"].port)
 

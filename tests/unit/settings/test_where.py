@@ -11,7 +11,8 @@ url = "https://redmine.example.com"
 [receive]
 max_mail_size = "20MB"
 [store]
-url = "sqlite:///other.db"
+url = "postgresql+psycopg://bridge:streng@db.example.com/bridge"
+raw_dir = "mails"
 [mailboxes.a]
 address = "a@example.com"
 host = "mail.example.com"
@@ -32,10 +33,11 @@ def test_values_say_where_they_come_from(tmp_path: Path) -> None:
 
     assert ('"https://redmine.example.com"', f"{file}:2") == found["redmine", "url"]
     assert ("set", f"secret {tmp_path}/s/redmine.api_key") == found["redmine", "api_key"]
-    assert ("set", f"{file}:10") == found["mailboxes.a", "password"]
+    assert ("set", f"{file}:11") == found["mailboxes.a", "password"]
     assert ("not set", "default") == found["store", "password"]
     assert ('"20MB"', f"{file}:4") == found["receive", "max_mail_size"]
     assert ('"1m 30s"', "environment MAILBRIDGE_MAILBOXES__A__TIMEOUT") == found["mailboxes.a", "timeout"]
     assert ('["INBOX"]', "default") == found["mailboxes.a", "folders"]
+    assert '"postgresql+psycopg://…@db.example.com/bridge"' == found["store", "url"][0]
     assert "hunter2" not in str(found)
     assert "geheim" not in str(found)
