@@ -9,10 +9,11 @@ from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.routing.plan import Facts, IssueFields, Project, User
 from redmine_mailbridge.routing.rules import Matched, fill
 from redmine_mailbridge.routing.sender import Sender, domain_rule
-from redmine_mailbridge.routing.steps import Steps, did_you_mean
+from redmine_mailbridge.routing.steps import Steps
 from redmine_mailbridge.routing.words import means_yes
 from redmine_mailbridge.settings.route import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
+from redmine_mailbridge.suggest import did_you_mean
 
 ROUND_ROBIN = "round-robin:"
 _NAMES = {

@@ -60,7 +60,7 @@ def find_keywords(text: str, allowed: frozenset[str], languages: tuple[str, ...]
         key, value = _plain(name).rstrip(" \t").casefold(), _plain(value).strip()
         if not colon or not value or not key or key != key.lstrip():
             continue
-        known = [k for k in names.get(key, ()) if _allowed(k, allowed)] or [wanted[key]] * (key in wanted)
+        known = [k for k in names.get(key, ()) if _allowed(k, allowed)] or [wanted[k] for k in (key,) if k in wanted]
         for found in known:
             pattern = _FORMATS.get(found)
             if found not in values and (pattern is None or pattern.fullmatch(value)):

@@ -4,9 +4,9 @@ from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.fields import Resolver, Wanted, add_keywords, watchers
 from redmine_mailbridge.routing.keywords import Keywords
 from redmine_mailbridge.routing.plan import Action, Facts, Issue, IssueFields, Plan
-from redmine_mailbridge.routing.steps import did_you_mean
 from redmine_mailbridge.routing.text import as_attachment, compose, cut, named
 from redmine_mailbridge.routing.thread import Thread
+from redmine_mailbridge.suggest import did_you_mean
 
 
 def note(case: Case, thread: Thread, *, why: str = "", machine: bool = False) -> Plan:

@@ -187,15 +187,22 @@ def reach(issue: Issue, sender: Sender, sign: Sign, route: Route) -> Reach:  # n
 
 
 def takes_part(issue: Issue, sender: Sender) -> bool:
-    """Is the sender requester, in Cc of its mails, author, assignee or watcher, as far as the address says?"""
+    """Is the sender requester, in Cc of its mails, author, assignee or watcher, as far as the address says?
+
+    Redmine's own ways of taking part end where Redmine no longer shows the issue to that user.
+    """
     if sender.address.key and sender.address.key in issue.participants:
         return True
-    return bool(sender.ids & (issue.watcher_ids | {issue.author_id, issue.assigned_to_id}))
+    return issue.visible_to_sender is not False and bool(sender.ids & (issue.watcher_ids | {issue.author_id, issue.assigned_to_id}))
 
 
 def foreign(sign: Sign, issue: Issue) -> bool:
     """Is the subject's tag another system's? Redmine's own reads `[Project - Tracker #1]`, people write `[#1]`."""
     if not sign.words or not (issue.project_name or issue.tracker):
         return False
-    words = sign.words.casefold()
-    return not any(own.casefold() in words for own in (issue.project_name, issue.tracker, issue.project) if own)
+    own = f"{issue.project_name} {issue.tracker} {issue.project}"
+    return not (_words(sign.words) & _words(own))
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text[:500].casefold()))

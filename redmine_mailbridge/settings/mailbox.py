@@ -9,7 +9,8 @@ from redmine_mailbridge.settings.reading import ReadingSettings
 from redmine_mailbridge.settings.route import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
 from redmine_mailbridge.settings.senders import SenderSettings
-from redmine_mailbridge.settings.table import Table, key
+from redmine_mailbridge.settings.start import StartSettings
+from redmine_mailbridge.settings.table import key
 from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
 
 Protocol = Literal["imap", "pop3"]
@@ -37,7 +38,7 @@ def _only_imap(value: Any) -> Any:
     return lambda given: None if given.get("protocol") == "pop3" else value
 
 
-class MailboxSettings(Table):
+class MailboxSettings(StartSettings):
     """One account that is read. NAME is yours to choose: letters, digits, - and _; it appears in logs and lists."""
 
     active: bool = key("Whether this mailbox is read at all.", True)
@@ -74,7 +75,9 @@ class MailboxSettings(Table):
         shown='"Failed"',
     )
     accept_automatic: bool = key(
-        "Let automatic mail (auto-replies, bounces, notifications) make issues. Otherwise it is only recorded.", False
+        "Let auto-replies and bounces that belong to no issue make one. Otherwise they are only recorded. "
+        "Notifications of machines make issues anyway; block what is not wanted.",
+        False,
     )
     ca_file: FilePath | None = key("Certificates to trust for this server, in PEM.", None, shown="the system's")
     timeout: Span = key("How long to wait for the mail server's next word.", parse_span("60s"))

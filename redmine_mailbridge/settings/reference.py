@@ -84,7 +84,10 @@ def _tables() -> Iterator[tuple[KeyPath, type[BaseModel]]]:
 
 
 def _own_keys(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    for name, field in model.model_fields.items():
+    """The keys of a table itself; those that it inherits stand last."""
+    inherited = [name for name in model.model_fields if name not in model.__annotations__]
+    for name in [*(name for name in model.model_fields if name not in inherited), *inherited]:
+        field = model.model_fields[name]
         annotation = field.annotation
         if not (schema.subtable(annotation) or schema.named_tables(annotation) or schema.listed_tables(annotation)):
             yield name, field
@@ -136,7 +139,8 @@ def _kind(field: FieldInfo) -> str:
     """Given a key, return in a word or two what may stand there."""
     annotation = field.annotation
     if allowed := schema.choices(annotation):
-        return ", ".join(f"`{_toml(choice)}`" for choice in allowed)
+        others = [kind.removeprefix("a ") for kind in schema.kinds(field)[len(allowed) :]]
+        return ", ".join([*(f"`{_toml(choice)}`" for choice in allowed), *others])
     if schema.is_size(field):
         return "size"
     words = {"bool": "true, false", "int": "whole number", "timedelta": "span", "Path": "file", "SecretStr": "secret"}

@@ -123,6 +123,29 @@ def choices(annotation: Any) -> tuple[Any, ...]:
     return tuple(value for part in parts_of(annotation) if get_origin(part) is Literal for value in get_args(part))
 
 
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    dt.date: "a date such as 2026-01-31",
+    dt.timedelta: "a span of time",
+    Path: "a file",
+    SecretStr: "a secret",
+}
+
+
+def kinds(field: FieldInfo) -> tuple[str, ...]:
+    """Given a key, return in words each kind of value that it takes: its choices, and its types."""
+    found = [f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in choices(field.annotation)]
+    for part in parts_of(field.annotation):
+        if is_list(part):
+            found.append("a list")
+        elif get_origin(part) is not Literal:
+            found.append("a size" if part is int and is_size(field) else _KINDS.get(part, "a table"))
+    return tuple(dict.fromkeys(found))
+
+
 def keys(model: type[BaseModel], path: KeyPath = ()) -> Iterator[Key]:
     """Given a model, yield all its keys and those of the tables below, in the order of the models."""
     for name, field in model.model_fields.items():

@@ -126,6 +126,17 @@ def test_mailbox_names(tmp_path: Path, name: str) -> None:
     assert "a name must begin with a letter or digit" in refused(tmp_path, {name: BOX})
 
 
+def test_keys_of_several_kinds(tmp_path: Path) -> None:
+    """A key that takes values of several kinds is refused once, with all of them."""
+    text = refused(tmp_path, {"a": BOX | {"start_from": "tomorrow", "issue": {"project": "p", "allow_override": 5.5}}})
+
+    assert [
+        '[mailboxes.a] start_from = "tomorrow": must be "now", "all" or a date such as 2026-01-31',
+        "[mailboxes.a.issue] allow_override = 5.5: must be a list or text",
+    ] == [line.partition(": ")[2] for line in text.splitlines()]
+    assert "now" == loaded(tmp_path, {"a": BOX | {"start_from": "now"}}).mailboxes["a"].start_from
+
+
 def test_expressions_are_checked(tmp_path: Path) -> None:
     """A delimiter between slashes must be an expression; a plain one may hold anything."""
     assert "is no usable regular expression" in refused(tmp_path, {"a": BOX | {"reading": {"delimiters": ["/(/"]}}})
