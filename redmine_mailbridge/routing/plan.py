@@ -4,12 +4,9 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Literal
 
 from redmine_mailbridge.mail.message import Address, Attachment, LeftOut
-
-NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Action(StrEnum):
@@ -164,7 +161,7 @@ class IssueFields:
     estimated_hours: float | None = None
     done_ratio: int | None = None
     custom_fields: tuple[tuple[int, str | tuple[str, ...]], ...] = ()
-    names: Mapping[str, str] = NOTHING
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +189,7 @@ class Plan:
     attachments: tuple[Attachment, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     watchers: tuple[int, ...] = ()
-    keywords: Mapping[str, str] = NOTHING
+    keywords: Mapping[str, str] = field(default_factory=dict)
     marker: str | None = None
     template: str | None = None
     related_issue: int | None = None
