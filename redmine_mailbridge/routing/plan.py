@@ -1,4 +1,4 @@
-"""The values that pass through the decision: what is asked for (Needs), what is known (Facts), what will be done (Plan)."""
+"""The values of the decision: what is asked (Needs), what is known (Facts), what will be done (Plan)."""
 
 import datetime as dt
 from collections.abc import Mapping

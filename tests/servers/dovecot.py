@@ -4,7 +4,7 @@ import secrets
 from pathlib import Path
 from typing import TypedDict
 
-from tests.servers.processes import Process, free_port, listens, start, wait_until
+from tests.servers.processes import Process, free_port, listens, start_and_wait
 from tests.servers.trees import clean_env, entered, run_in
 
 
@@ -197,10 +197,11 @@ def serve(tree: Path, state: Path) -> tuple[Process, Mail]:
         run_in(tree, state, "root:root", ["sh", "-c", CERTIFICATES])
     configure(home, mail)
     command = ["dovecot", "-F", "-c", "/srv/dovecot/dovecot.conf"]
-    log = home / "start.log"
-    process = start("dovecot", entered(tree, state, "root:root", command), log, clean_env({}))
     ports = (mail["imap_port"], mail["imaps_port"], mail["pop3_port"], mail["pop3s_port"], mail["lmtp_port"])
-    wait_until(lambda: all(listens(port) for port in ports), "Dovecot answers", 20, process)
+    process = start_and_wait(
+        "dovecot", entered(tree, state, "root:root", command), home / "start.log", clean_env({}),
+        lambda: all(listens(port) for port in ports),
+    )  # fmt: skip
     return process, mail
 
 

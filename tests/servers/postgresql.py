@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.servers import processes
-from tests.servers.processes import Process, free_port, start, wait_until
+from tests.servers.processes import Process, free_port, start_and_wait
 from tests.servers.trees import clean_env, entered, run_in
 
 USER = "postgres:postgres"
@@ -49,9 +49,11 @@ def serve(tree: Path, state: Path, port: int) -> Process:
     """
     (state / "pg" / "postmaster.pid").unlink(missing_ok=True)
     command = [f"{binaries(tree)}/postgres", "-D", "/srv/pg", "-p", str(port)]
-    process = start("postgresql", entered(tree, state, USER, command), state / "postgresql.log", clean_env({}))
     lock = state / "pg" / "postmaster.pid"
-    wait_until(lambda: lock.exists() and "ready" in lock.read_text(), "PostgreSQL takes connections", 60, process)
+    process = start_and_wait(
+        "postgresql", entered(tree, state, USER, command), state / "postgresql.log", clean_env({}),
+        lambda: lock.exists() and "ready" in lock.read_text(),
+    )  # fmt: skip
     link = state / "pgsocket" / ".s.PGSQL.5432"
     link.unlink(missing_ok=True)
     link.symlink_to(f".s.PGSQL.{port}")

@@ -41,6 +41,19 @@ def start(name: str, command: Sequence[str], log: Path, env: dict[str, str]) -> 
     return Process(name=name, pid=child.pid, started=started_at(child.pid) or 0, log=str(log))
 
 
+def start_and_wait(
+    name: str, command: Sequence[str], log: Path, env: dict[str, str], ready: Callable[[], bool], seconds: float = 60
+) -> Process:
+    """Given what `start` takes and a question, start it and wait until the answer is yes. If not, end it again."""
+    process = start(name, command, log, env)
+    try:
+        wait_until(ready, f"{name} answers", seconds, process)
+    except BaseException:
+        end(process)
+        raise
+    return process
+
+
 def started_at(pid: int) -> int | None:
     """Given a pid, return when it started, in clock ticks since boot, or None if it is gone or a zombie."""
     try:

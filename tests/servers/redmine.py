@@ -99,16 +99,15 @@ def make_seed(tree: Path, part: Path, database: str) -> None:
     run_in(tree, part, "root:root", ["chown", "-R", USER, "/srv/redmine"])
     process = postgresql.create(tree, part) if database == "postgresql" else None
     try:
-        fill(tree, part, database)
+        fill(tree, part)
     finally:
         if process is not None:
             postgresql.end(process)
 
 
-def fill(tree: Path, part: Path, database: str) -> None:
-    """Given an instance whose database runs, migrate it if it is new and run the seed."""
-    if database == "postgresql":
-        rails(tree, part, ["bin/rake", "db:migrate"])
+def fill(tree: Path, part: Path) -> None:
+    """Given an instance whose database runs, migrate it (trixie's package leaves that undone) and run the seed."""
+    rails(tree, part, ["bin/rake", "db:migrate"])
     shutil.copy(SEED, part / "redmine" / "seed.rb")
     password = f"demo-{secrets.token_hex(4)}"
     env = {"SEED_PASSWORD": password, "SEED_OUT": "/srv/redmine/seed.json"}

@@ -151,8 +151,9 @@ def run_in(tree: Path, state: Path, user: str, command: Sequence[str], env: dict
         capture_output=True, text=True, check=False, env=clean_env(env or {}), stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if done.returncode != 0:
-        end = (done.stdout + done.stderr)[-3000:]
-        raise RuntimeError(f"{' '.join(command[:4])} in {tree.name} failed ({done.returncode}):\n{end}")
+        said = (done.stdout + done.stderr).strip()
+        said = said if len(said) < 3000 else f"{said[:2000]}\n[...]\n{said[-1000:]}"
+        raise RuntimeError(f"{' '.join(command)} in {tree.name} failed ({done.returncode}):\n{said}")
     return done.stdout
 
 
