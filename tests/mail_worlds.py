@@ -30,6 +30,12 @@ class DovecotAccount(Account):
             imap.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Deleted)")
             imap.uid("EXPUNGE", str(uid))  # type: ignore[arg-type, unused-ignore]
 
+    @property
+    def directory(self) -> Path:
+        """Where Dovecot keeps the INBOX (Maildir)."""
+        user, _, domain = self.address.partition("@")
+        return Path(self.server["ca_file"]).parent / "mail" / domain / user / "Maildir"
+
     def change(self, *commands: tuple[str, ...], folder: str = "INBOX") -> None:
         """Given UID commands, carry them out in a folder."""
         with self.imap() as imap:

@@ -164,8 +164,8 @@ class Mailbox(Protocol):
         Small mails come in chunks of one request; large ones are written to new files in the folder `spool`
         piece by piece. Above `max_size` bytes only the first 256 KiB are fetched. A mail that has vanished is
         left out of what is yielded. Raise MailboxUnreachable when the connection breaks; what was yielded
-        before stands. Raise MailUnreadable, after all others were yielded, for mails that the server has but
-        does not hand out: they have not vanished.
+        before stands. Raise MailUnreadable at a mail that the server has but does not hand out: it has not
+        vanished, and those before it were yielded.
         """
 
     def file(self, location: Location, folder: str) -> Filing:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable
+from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnreachable, MailbridgeError
 from redmine_mailbridge.mailboxes import imap_filing
 from redmine_mailbridge.mailboxes.base import Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.imap_fetch import fetch_raw
@@ -210,9 +210,10 @@ class ImapMailbox:
         assert self._folders is not None  # noqa: S101 - set together with the session
         try:
             yield session, self._folders
-        except MailboxError as error:
-            if isinstance(error, Spoiled):
-                self._forget()
+        except Spoiled:
+            self._forget()
+            raise
+        except (MailbridgeError, GeneratorExit):
             raise
         except BaseException:
             self._forget()

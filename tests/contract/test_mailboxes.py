@@ -78,7 +78,7 @@ class MailboxContract:
         assert [frozenset()] == [flags - BY_SERVER for _, flags, _ in world.server.contents()]
 
     def test_a_large_mail_comes_as_a_file(self, world: World, box: Mailbox, tmp_path: Path) -> None:
-        """A mail of several megabytes lies in a new file in the spool, byte for byte, small ones around it in memory."""
+        """A mail of several megabytes lies in a new file in the spool, byte for byte; small ones come in memory."""
         mails = [letter(1), letter(2, 5 << 20), letter(3)]
         world.server.append(*mails)
         small, large, after = box.fetch(box.list_new("INBOX"), tmp_path, max_size=LIMIT)
@@ -97,7 +97,7 @@ class MailboxContract:
         assert [] == list(tmp_path.iterdir())
 
     def test_a_vanished_mail_is_left_out(self, world: World, box: Mailbox, tmp_path: Path) -> None:
-        """A mail that somebody removes between listing and fetching is left out, small or large, and the others come."""
+        """A mail that is removed between listing and fetching is left out, small or large, and the others come."""
         world.server.append(letter(1), letter(2), letter(3, 2 << 20), letter(4))
         listed = box.list_new("INBOX")
         world.server.remove(int(listed[1].location.uid))
