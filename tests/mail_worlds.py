@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from redmine_mailbridge.mailboxes.base import Mailbox, MailboxConfig, Security
+from redmine_mailbridge.mailboxes.base import Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
+from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.servers.dovecot import Mail
 from tests.servers.mail import Mailbox as Account
@@ -46,10 +47,14 @@ class DovecotAccount(Account):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A server's other side, and a mailbox that is connected to it; `another` makes one more connection."""
+    """A server's other side, and a mailbox that is connected to it; `another` makes one more connection.
+
+    `number`, given a UID of the mailbox, returns the number that the server's other side knows it by.
+    """
 
     server: Server
     another: Callable[[], Mailbox]
+    number: Callable[[str], int] = int
 
 
 def dovecot_account(mail: Mail, *, small: bool = False) -> DovecotAccount:
@@ -83,3 +88,13 @@ def imap_world(mail: Mail) -> World:
     account = dovecot_account(mail)
     made = config(account, port=mail["imaps_port"], security=Security.TLS, ca_file=Path(mail["ca_file"]))
     return World(account, lambda: ImapMailbox(made))
+
+
+def pop3_world(mail: Mail) -> World:
+    """Dovecot over POP3 with TLS."""
+    account = dovecot_account(mail)
+    made = config(
+        account, protocol=MailProtocol.POP3, port=mail["pop3s_port"],
+        security=Security.TLS, ca_file=Path(mail["ca_file"]),
+    )  # fmt: skip
+    return World(account, lambda: Pop3Mailbox(made), number=lambda uid: int(uid[:8], 16))

@@ -1,23 +1,16 @@
 """Brings raw mails over IMAP: many small ones in one request, a large one piece by piece into a file."""
 
-import errno
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from redmine_mailbridge.errors import MailUnreadable, StoreFull
+from redmine_mailbridge.errors import MailUnreadable, MailVanished
 from redmine_mailbridge.mailboxes.base import Listed, RawMail
 from redmine_mailbridge.mailboxes.imap_parse import NIL, fetched
 from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
-
-PIECE = 1 << 20
-"""A mail up to here comes whole; a larger one in pieces of this many bytes."""
+from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
 
 CHUNK_MAILS = 50
 CHUNK_BYTES = 4 << 20
-HEAD = 256 << 10
-"""What is fetched of a mail that is larger than the limit."""
-
 Opener = Callable[[], ImapSession | None]
 """Gives the session with the mails' folder open, or None when the folder's validity is another one by now."""
 
@@ -108,42 +101,21 @@ def head(open_folder: Opener, mail: Listed) -> RawMail | None:
 
 
 def large(open_folder: Opener, mail: Listed, spool: Path, max_size: int) -> RawMail | None:
-    """Given a large mail, write it to a new file in the spool, a piece at a time. Return it, None if it vanished.
-
-    The size that the server named is not trusted: the end is where no more comes. Raise StoreFull when the disk is.
-    """
-    path = spool / f"{mail.location.uid}-{secrets.token_hex(8)}.eml"
+    """Given a large mail, write it to a new file in the spool, a piece at a time. Return it, None if it vanished."""
     try:
-        size = pour(open_folder, mail, path, max_size)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise StoreFull(f"no room for a mail of {mail.size} bytes in {spool}: {error.strerror}") from None
-        raise
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    if size is None:
-        path.unlink(missing_ok=True)
+        return to_file(spool, mail, pieces(open_folder, mail), max_size)
+    except MailVanished:
         return None
-    if size > max_size:
-        with path.open("rb") as file:
-            content = file.read(HEAD)
-        path.unlink()
-        return RawMail(mail, content=content, truncated=True)
-    return RawMail(mail, path=path)
 
 
-def pour(open_folder: Opener, mail: Listed, path: Path, max_size: int) -> int | None:
-    """Given a mail and a new file's path, write the mail there. Return how many bytes it has, None if it is gone."""
+def pieces(open_folder: Opener, mail: Listed) -> Iterator[bytes]:
+    """Given a mail, yield it in pieces; the end is where no more comes. Raise MailVanished."""
     offset = 0
-    with path.open("xb") as file:
-        while offset <= max_size:
-            piece = single(open_folder, mail, f"BODY.PEEK[]<{offset}.{PIECE}>")
-            if piece is None:
-                return None
-            file.write(piece)
-            offset += len(piece)
-            if not piece or (len(piece) < PIECE and offset >= mail.size):
-                break
-    return offset
+    while True:
+        piece = single(open_folder, mail, f"BODY.PEEK[]<{offset}.{PIECE}>")
+        if piece is None:
+            raise MailVanished(f"UID {mail.location.uid} is not there any more")
+        yield piece
+        offset += len(piece)
+        if not piece or (len(piece) < PIECE and offset >= mail.size):
+            return
