@@ -15,7 +15,8 @@ class ScriptedServer:
     for that of the IDLE before it. What fits nothing is OK. `lines` holds what the client said, without tags.
     """
 
-    def __init__(self, greeting: str, answers: Mapping[str, Reply]) -> None:
+    def __init__(self, greeting: str, answers: Mapping[str, Reply], *, tagged: bool = True) -> None:
+        self.tagged = tagged
         self.greeting = greeting
         self.answers = answers
         self.lines: list[str] = []
@@ -37,7 +38,8 @@ class ScriptedServer:
             stream.write(self.greeting.encode() + b"\r\n")
             stream.flush()
             for raw in stream:
-                tag, _, line = self._whole(raw, stream).decode("latin-1").rstrip("\r\n").partition(" ")
+                text = self._whole(raw, stream).decode("latin-1").rstrip("\r\n")
+                tag, _, line = text.partition(" ") if self.tagged else ("", "", text)
                 self.lines.append(line)
                 stream.write(self._reply(tag, line).encode("latin-1"))
                 stream.flush()
@@ -68,9 +70,11 @@ class ScriptedServer:
 
 
 @contextlib.contextmanager
-def scripted(answers: Mapping[str, Reply], greeting: str = "* OK ready") -> Iterator[ScriptedServer]:
-    """Given answers and a greeting, serve them to the end of the block."""
-    server = ScriptedServer(greeting, answers)
+def scripted(
+    answers: Mapping[str, Reply], greeting: str = "* OK ready", *, tagged: bool = True
+) -> Iterator[ScriptedServer]:
+    """Given answers and a greeting, serve them to the end of the block; `tagged` is IMAP, else POP3."""
+    server = ScriptedServer(greeting, answers, tagged=tagged)
     try:
         yield server
     finally:

@@ -19,8 +19,8 @@ from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
 
 VALIDITY = "pop3"
 FOLDER = "INBOX"
-HEAD_LINES = HEAD // 78
-"""Lines asked for of a mail that is larger than the limit: as many as fill the beginning at the usual width."""
+HEAD_LINES = HEAD // 64
+"""Lines asked for of a mail that is larger than the limit: as many as surely fill the beginning at the usual width of 76."""
 
 STALE = 20.0
 

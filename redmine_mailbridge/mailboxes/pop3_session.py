@@ -3,6 +3,7 @@
 import contextlib
 import poplib
 import socket
+import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,35 @@ NOT_NOW = ("[SYS/TEMP]", "[IN-USE]", "[LOGIN-DELAY]")
 """Response codes (RFC 2449, RFC 3206) after which the same login may go well later."""
 
 PIECE = 1 << 16
+
+
+class Plain(poplib.POP3):
+    """poplib's client, which leaves its socket open when the greeting is a refusal."""
+
+    def __init__(self, host: str, port: int, timeout: float) -> None:
+        try:
+            super().__init__(host, port, timeout)
+        except BaseException:
+            hang_up(self)
+            raise
+
+
+class Tls(poplib.POP3_SSL):
+    """The same under TLS."""
+
+    def __init__(self, host: str, port: int, timeout: float, tls: ssl.SSLContext | None) -> None:
+        try:
+            super().__init__(host, port, timeout=timeout, context=tls)
+        except BaseException:
+            hang_up(self)
+            raise
+
+
+def hang_up(client: poplib.POP3) -> None:
+    """Given a client in any state, close its socket; never raises."""
+    if hasattr(client, "file"):
+        with contextlib.suppress(OSError, poplib.error_proto):
+            client.close()
 
 
 class Refused(MailboxError):
@@ -45,9 +75,9 @@ class Pop3Session:
         with translate_errors(f"{self.where}: cannot connect"):
             client: poplib.POP3
             if config.security is Security.TLS:
-                client = poplib.POP3_SSL(config.host, config.port, timeout=config.timeout, context=tls)
+                client = Tls(config.host, config.port, config.timeout, tls)
             else:
-                client = poplib.POP3(config.host, config.port, timeout=config.timeout)
+                client = Plain(config.host, config.port, config.timeout)
         self.client: Any = client  # its inner methods have no types
         self.greeting = words(client.welcome)
         try:
@@ -187,5 +217,4 @@ class Pop3Session:
 
     def drop(self) -> None:
         """End the connection at once, with no deletion carried out; never raises."""
-        with contextlib.suppress(OSError, poplib.error_proto):
-            self.client.close()
+        hang_up(self.client)
