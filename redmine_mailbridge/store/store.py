@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
-from redmine_mailbridge.mailboxes.base import Location, RawMail
+from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.store.engine import Database, Lock, take_lock
 from redmine_mailbridge.store.life import FOLLOWS, State, pause_after
 from redmine_mailbridge.store.raw import RawStore
@@ -85,6 +85,18 @@ class Store:
             if cursor is not None:
                 self._move_cursor(db, first.mailbox, first.folder, cursor, now)
             return _at(db, [raw.listed.location for raw in raws])
+
+    def keep_unfetched(self, listed: Listed, reason: str, *, cursor: Cursor) -> MailRow:
+        """Given a mail that the server will not hand out, set it aside without its bytes, and go on behind it."""
+        now = self.clock()
+        values = _new_row(RawMail(listed), None, now) | {"state": State.ASIDE, "reason": reason}
+        place = listed.location
+        with effect(Effect.KEEP_ROW), self.database.write() as db:
+            db.execute(self._insert(mail).on_conflict_do_nothing(index_elements=_LOCATION), values)
+            self._move_cursor(db, place.mailbox, place.folder, cursor, now)
+            (row,) = _at(db, [place])
+            _write_steps(db, row.id, (reason,), now)
+        return row
 
     def move_cursor(self, mailbox: str, name: str, cursor: Cursor) -> None:
         """Remember how far a folder has been read, without a mail (a new folder, a changed validity)."""
@@ -272,7 +284,7 @@ class Store:
 _LOCATION = ["mailbox", "folder", "validity", "uid"]
 
 
-def _new_row(raw: RawMail, digest: str, now: float) -> dict[str, Any]:
+def _new_row(raw: RawMail, digest: str | None, now: float) -> dict[str, Any]:
     listed = raw.listed
     place = listed.location
     return {

@@ -1,0 +1,8 @@
+"""stub"""
+
+from redmine_mailbridge.mail.message import TextFormat
+
+
+def make_inert(text: str, text_format: TextFormat) -> str:
+    """stub"""
+    return text

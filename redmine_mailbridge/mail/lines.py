@@ -1,0 +1,48 @@
+"""The lines of a mail's text as the reply rules see them."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+# What may stand around a word of a header block or an attribution and means nothing there: emphasis in markup,
+# direction marks, list marks of converted HTML.
+_DRESS = " \t\xa0*_\\|\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u3000"
+_QUOTE = re.compile(r"[ \t]{0,3}(?:>[ \t]?)+")
+LONGEST = 1000
+
+
+class Line(NamedTuple):
+    """One line: `bare` is it without quote marks and dress, cut to LONGEST characters, for the rules to read.
+
+    `quoted` is True when it starts with > or lies in what the mail program marked as quoted.
+    """
+
+    bare: str
+    quoted: bool
+    blank: bool
+
+
+_EMPTY = Line("", quoted=False, blank=True)
+
+
+def look(lines: Sequence[str], marked: Sequence[bool] = ()) -> list[Line]:
+    """Given lines (and which of them the HTML marks as quoted), return them as the rules read them."""
+    out: list[Line] = []
+    for index, line in enumerate(lines):
+        head = line[:LONGEST]
+        if not head and not marked:
+            out.append(_EMPTY)
+            continue
+        quoted = bool(marked and marked[index])
+        match = _QUOTE.match(head)
+        if match and _is_quote(head, match.end()):
+            quoted = True
+            head = head[match.end() :]
+        bare = head.strip(_DRESS) or head.strip()
+        out.append(Line(bare, quoted, not bare and not quoted))
+    return out
+
+
+def _is_quote(head: str, end: int) -> bool:
+    """A line that is only ">:" is no quote: it ends the address of an attribution that was wrapped."""
+    return head[end:].strip() not in {":", "wrote:"} or end > 2
