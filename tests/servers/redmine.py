@@ -116,9 +116,7 @@ def fill(tree: Path, part: Path) -> None:
 
 def rails(tree: Path, state: Path, command: list[str], env: dict[str, str] | None = None) -> str:
     """Given a command such as `bin/rails runner FILE`, run it as Redmine's user in Redmine's folder."""
-    return run_in(
-        tree, state, USER, ["env", "-C", "/usr/share/redmine", "ruby", *command], ENVIRONMENT | (env or {})
-    )
+    return run_in(tree, state, USER, ["env", "-C", "/usr/share/redmine", "ruby", *command], ENVIRONMENT | (env or {}))
 
 
 def seeded(state: Path) -> dict[str, Any]:
