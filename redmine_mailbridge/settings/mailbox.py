@@ -6,8 +6,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from redmine_mailbridge.settings.reading import ReadingSettings
-from redmine_mailbridge.settings.route import IssueSettings
-from redmine_mailbridge.settings.table import Table, key
+from redmine_mailbridge.settings.route import IssueSettings, Route
+from redmine_mailbridge.settings.rules import Rule
+from redmine_mailbridge.settings.senders import SenderSettings
+from redmine_mailbridge.settings.start import StartSettings
+from redmine_mailbridge.settings.table import key
 from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
 
 Protocol = Literal["imap", "pop3"]
@@ -35,7 +38,7 @@ def _only_imap(value: Any) -> Any:
     return lambda given: None if given.get("protocol") == "pop3" else value
 
 
-class MailboxSettings(Table):
+class MailboxSettings(StartSettings):
     """One account that is read. NAME is yours to choose: letters, digits, - and _; it appears in logs and lists."""
 
     active: bool = key("Whether this mailbox is read at all.", True)
@@ -72,12 +75,21 @@ class MailboxSettings(Table):
         shown='"Failed"',
     )
     accept_automatic: bool = key(
-        "Let automatic mail (auto-replies, bounces, notifications) make issues. Otherwise it is only recorded.", False
+        "Let auto-replies and bounces that belong to no issue make one. Otherwise they are only recorded. "
+        "Notifications of machines make issues anyway; block what is not wanted.",
+        False,
     )
     ca_file: FilePath | None = key("Certificates to trust for this server, in PEM.", None, shown="the system's")
     timeout: Span = key("How long to wait for the mail server's next word.", parse_span("60s"), shown='"60s"')
     reading: ReadingSettings = key("How a mail's text and files are read.", ReadingSettings())
     issue: IssueSettings = key("What becomes of the mail.")
+    senders: SenderSettings = key("Who may write, and as whom.", SenderSettings())
+    rules: tuple[Rule, ...] = key("Rules that look at a mail and say where it goes, in order.", ())
+
+    @property
+    def route(self) -> Route:
+        """All that decides what becomes of this mailbox's mail."""
+        return Route(issue=self.issue, senders=self.senders, rules=self.rules, accept_automatic=self.accept_automatic)
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -86,6 +98,17 @@ class MailboxSettings(Table):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _finds_project(self) -> bool:
+        """Can a new mail's project be known at all?"""
+        issue = self.issue
+        named = (
+            issue.project,
+            *(rule.project for rule in self.rules),
+            *(d.project for d in self.senders.domains.values()),
+        )
+        by_mail = issue.project_from_subaddress or issue.overrides & {"project", "all"}
+        return bool(any(named) or by_mail or issue.reply_only)
 
     def _disagreements(self) -> list[str]:
         """Return one line for each thing that cannot be meant, each starting with the key to change."""
@@ -97,6 +120,8 @@ class MailboxSettings(Table):
             )
         if self.security == "none" and self.prevent_cleartext_login and self.login in ("plain", "login"):
             problems.append(f'login = "{self.login}" sends the password itself, which prevent_cleartext_login forbids')
+        if not self._finds_project():
+            problems.append("issue: project is missing, and nothing else could name one (rules, domains, subaddress)")
         if self.protocol == "pop3":
             problems += [
                 f'{name}: POP3 has no folders; leave it out, or use protocol = "imap"'

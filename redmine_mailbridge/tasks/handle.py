@@ -7,6 +7,7 @@
 """
 
 import datetime as dt
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -122,9 +123,11 @@ class Handler:
             return self._unclear(row, error)
         except RedmineRefused as error:
             return self._end(row, State.REFUSED, f"Redmine refuses: {error}")
-        except Exception as error:  # noqa: BLE001 - the one border: whatever a mail brings up stops only that mail
-            log.exception("mail.fault", id=row.id)
-            return self._failed(row, f"a fault of the bridge: {type(error).__name__}: {error}")
+        except Exception as error:  # the one border: whatever a mail brings up stops only that mail
+            # without the error's own words, which may hold words of the mail
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.exception("mail.fault", id=row.id, kind=type(error).__name__, where=where, exc_info=False)
+            return self._failed(row, f"a fault of the bridge ({type(error).__name__}), told in the log: please report it")
         if outcome.issue is not None:
             self._gate.went_well(row.id)
         return outcome
