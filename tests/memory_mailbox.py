@@ -10,7 +10,7 @@ from pathlib import Path
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable
-from redmine_mailbridge.mailboxes.base import Filing, FolderState, Listed, Location, RawMail
+from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, RawMail
 
 HEAD = 256 << 10
 LARGE = 1 << 20
@@ -94,6 +94,10 @@ class MemoryMailbox:
             raise MailboxUnreachable(f"mailbox {self.name}: {self.server.down}")
         if self.server.refuse_login:
             raise LoginRefused(f"mailbox {self.name}: {self.server.refuse_login}")
+
+    def connected(self) -> Connected:
+        self.connect()
+        return Connected("ready", "memory", (), "", None, "move", pushes=True)
 
     def close(self) -> None:
         pass

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FolderMissing, MailboxError, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.mailboxes.base import Filing, FolderState, Listed, Location, MailboxConfig, RawMail
+from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.imap_idle import Alarm
 from redmine_mailbridge.mailboxes.imap_search import header_values
 from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
+from redmine_mailbridge.mailboxes.tls import valid_until, version
 
 VALIDITY = "pop3"
 FOLDER = "INBOX"
 HEAD_LINES = HEAD // 64
-"""Lines asked for of a mail that is larger than the limit: as many as surely fill the beginning at the usual width of 76."""
+"""Lines asked for of a mail that is larger than the limit: enough to fill the beginning at the usual width."""
 
 STALE = 20.0
 
@@ -65,6 +66,19 @@ class Pop3Mailbox:
         if self._session is None:  # pragma: no cover - connect() has just made it
             raise MailboxUnreachable(f"mailbox {self.name}: not connected")
         return self._session
+
+    def connected(self) -> Connected:
+        """Connect; return what the server is and can."""
+        with self._using() as session:
+            return Connected(
+                greeting=session.greeting,
+                mechanism=session.mechanism,
+                capabilities=tuple(sorted(session.capabilities)),
+                tls=version(session.socket),
+                certificate_until=valid_until(session.socket),
+                moves="none",
+                pushes=False,
+            )
 
     def folders(self) -> tuple[str, ...]:
         """INBOX, and nothing else."""

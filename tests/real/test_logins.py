@@ -1,6 +1,7 @@
 """Every way to log in, on a real Dovecot, over IMAP and over POP3."""
 
 import dataclasses
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,16 @@ def test_starttls(settings: MailboxConfig, dovecot: Mail) -> None:
     """STARTTLS and STLS protect the connection before the login."""
     port = dovecot["imap_port"] if settings.protocol is MailProtocol.IMAP else dovecot["pop3_port"]
     assert "SCRAM-SHA-256" == used(dataclasses.replace(settings, security=Security.STARTTLS, port=port))
+
+
+def test_what_the_connection_turned_out_to_be(settings: MailboxConfig) -> None:
+    """A connection tells greeting, login, capabilities, TLS, the certificate's end, and how it files and waits."""
+    box = opened(settings)
+    found = box.connected()
+    box.close()
+    assert ("SCRAM-SHA-256", "TLSv1.3", True) == (found.mechanism, found.tls, "Dovecot" in found.greeting)
+    assert found.certificate_until is not None
+    assert 0 < (found.certificate_until - dt.datetime.now(dt.UTC)).days < 900
+    imap = settings.protocol is MailProtocol.IMAP
+    assert (("move", True) if imap else ("none", False)) == (found.moves, found.pushes)
+    assert ("UIDPLUS" if imap else "UIDL") in found.capabilities
