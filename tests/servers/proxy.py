@@ -5,36 +5,12 @@ import socket
 import struct
 import threading
 from collections import deque
-from dataclasses import dataclass
 from typing import Literal, Self
 
+from tests.servers.faults import Fault, listener, shut
 from tests.servers.framing import Framer, HttpFramer, LineFramer, Piece, RawFramer
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing to go wrong, once.
-
-    `where` is the moment, counted from the first request (an HTTP request, an IMAP line) that contains `match`,
-    after `skip` such requests have passed unharmed:
-
-    - `connect`: a connection is accepted (nothing is matched).
-    - `request`: `after` bytes of the request went to the server; the rest never does.
-    - `sent`: the whole request went to the server; nothing of the response comes back. The server does not learn
-      that the client has gone (as when a cable is cut), because puma drops a request whose client hung up.
-    - `response`: the server has answered, and `after` bytes of its answer went to the client.
-
-    `action` is what happens then: `reset` (RST), `close` (FIN, as if all were well), `stall` (silence until
-    `release()`), `delay` (silence for `seconds`, then everything goes on).
-    """
-
-    where: Literal["connect", "request", "sent", "response"]
-    action: Literal["reset", "close", "stall", "delay"] = "reset"
-    match: bytes = b""
-    after: int = 0
-    skip: int = 0
-    seconds: float = 0.0
-
+__all__ = ["Fault", "FaultProxy"]
 
 FRAMERS: dict[str, type[Framer]] = {"http": HttpFramer, "line": LineFramer, "raw": RawFramer}
 
@@ -220,8 +196,8 @@ class Link:
         fault, data = self.armed, piece.data
         if fault is not None and fault.where == "request":
             if len(data) > self.budget:
-                self.server.sendall(data[: self.budget])
                 self.proxy.count(up=self.budget)
+                self.server.sendall(data[: self.budget])
                 data = data[self.budget :]
                 self.armed = None
                 if self._strike(fault):
@@ -231,14 +207,14 @@ class Link:
         if fault is not None and fault.where == "sent" and piece.last:
             self.lock.acquire()  # held until the fault has struck, so that no byte of the answer slips through
             try:
-                self.server.sendall(data)
                 self.proxy.count(up=len(data))
+                self.server.sendall(data)
                 self.armed = None
                 return not self._strike(fault)
             finally:
                 self.lock.release()
-        self.server.sendall(data)
         self.proxy.count(up=len(data))
+        self.server.sendall(data)
         return True
 
     def _answers(self) -> None:
@@ -255,8 +231,8 @@ class Link:
         with self.lock:
             fault = self.armed if self.armed is not None and self.armed.where == "response" else None
             if fault is not None and len(data) > self.budget:
-                self.client.sendall(data[: self.budget])
                 self.proxy.count(down=self.budget)
+                self.client.sendall(data[: self.budget])
                 data = data[self.budget :]
                 self.armed = None
             elif fault is not None:
@@ -266,8 +242,8 @@ class Link:
                 return False
         if fault is not None and self._strike(fault):
             return False
-        self.client.sendall(data)
         self.proxy.count(down=len(data))
+        self.client.sendall(data)
         return True
 
     def _strike(self, fault: Fault) -> bool:
@@ -295,15 +271,3 @@ class Link:
         if self.server is not None:
             shut(self.server)
         self.proxy.forget(self)
-
-
-def listener(port: int) -> socket.socket:
-    """Given a port, or 0 for any, return a socket that listens there on loopback."""
-    return socket.create_server(("127.0.0.1", port), backlog=128)
-
-
-def shut(connection: socket.socket) -> None:
-    """Given a socket, end it in both directions and close it, whoever waits on it."""
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-    connection.close()
