@@ -5,10 +5,10 @@
     ├── AlreadyRunning         another service holds this store
     ├── MailboxError           the mail server; permanent: bool
     │   ├── MailboxUnreachable     refused, dropped, timed out, certificate: later
+    │   │   └── MailUnreadable         the UID is there, but the server does not hand it out
     │   ├── LoginRefused           the server's own words in the text
     │   ├── FolderMissing          the folder does not exist and could not be made
     │   ├── MailVanished           the UID is not there any more
-    │   ├── MailUnreadable         the UID is there, but the server does not hand it out
     │   └── FilingRefused          the move was refused (quota, read-only folder)
     ├── RedmineError           permanent: bool
     │   ├── RedmineUnavailable     nothing was written; try later (retry_after seconds, if it said so)
@@ -73,12 +73,12 @@ class MailVanished(MailboxError):
     permanent = True
 
 
-class MailUnreadable(MailboxError):
-    """Mails are there, but the server does not hand them out; `uids` names them. All others were handed out."""
+class MailUnreadable(MailboxUnreachable):
+    """A mail is there, but the server does not hand it out (`uid` names it); the connection goes on."""
 
-    def __init__(self, message: str, *, uids: tuple[str, ...] = ()) -> None:
+    def __init__(self, message: str, *, uid: str = "") -> None:
         super().__init__(message)
-        self.uids = uids
+        self.uid = uid
 
 
 class FilingRefused(MailboxError):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 class MailProtocol(StrEnum):
@@ -129,6 +129,24 @@ class FolderState:
     read_only: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What a connection turned out to be: for `check`, and for a person.
+
+    `tls` is its version (`TLSv1.3`) or an empty text; `certificate_until` when the server's certificate ends.
+    `moves` says how a mail is filed: `move` is one step, `copy` is several and safe, `mark` leaves the mail where
+    it is, marked as deleted, `none` is no filing at all. `pushes` says whether the server speaks up by itself.
+    """
+
+    greeting: str
+    mechanism: str
+    capabilities: tuple[str, ...]
+    tls: str
+    certificate_until: dt.datetime | None
+    moves: Literal["move", "copy", "mark", "none"]
+    pushes: bool
+
+
 class Mailbox(Protocol):
     """One account on one server, used by one thread at a time.
 
@@ -140,6 +158,9 @@ class Mailbox(Protocol):
 
     def connect(self) -> None:
         """Connect and log in now, if not connected. Raise MailboxUnreachable or LoginRefused."""
+
+    def connected(self) -> Connected:
+        """Connect if not connected. Return what the connection turned out to be."""
 
     def close(self) -> None:
         """End the connection politely; never raises. With POP3 this is where deletions take effect."""
@@ -164,8 +185,8 @@ class Mailbox(Protocol):
         Small mails come in chunks of one request; large ones are written to new files in the folder `spool`
         piece by piece. Above `max_size` bytes only the first 256 KiB are fetched. A mail that has vanished is
         left out of what is yielded. Raise MailboxUnreachable when the connection breaks; what was yielded
-        before stands. Raise MailUnreadable, after all others were yielded, for mails that the server has but
-        does not hand out: they have not vanished.
+        before stands. Raise MailUnreadable at a mail that the server has but does not hand out: it has not
+        vanished, and those before it were yielded.
         """
 
     def file(self, location: Location, folder: str) -> Filing:

@@ -4,16 +4,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable
+from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnreachable, MailbridgeError
 from redmine_mailbridge.mailboxes import imap_filing
-from redmine_mailbridge.mailboxes.base import Filing, FolderState, Listed, Location, MailboxConfig, RawMail
+from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.imap_fetch import fetch_raw
 from redmine_mailbridge.mailboxes.imap_folders import ImapFolders
 from redmine_mailbridge.mailboxes.imap_idle import Alarm, idle
 from redmine_mailbridge.mailboxes.imap_search import found_by_id, new_uids, sized
 from redmine_mailbridge.mailboxes.imap_session import NOT_NOW, ImapSession, Selected
+from redmine_mailbridge.mailboxes.tls import valid_until, version
 from redmine_mailbridge.mailboxes.translate import Spoiled
 
 STALE = 20.0
@@ -57,6 +59,20 @@ class ImapMailbox:
         if self._session is None:  # pragma: no cover - connect() has just made it
             raise MailboxUnreachable(f"mailbox {self.name}: not connected")
         return self._session
+
+    def connected(self) -> Connected:
+        """Connect; return what the server is and can."""
+        with self._using() as (session, _):
+            moves: Literal["move", "copy", "mark"] = "copy" if imap_filing.expunges_one(session) else "mark"
+            return Connected(
+                greeting=session.greeting,
+                mechanism=session.mechanism,
+                capabilities=tuple(sorted(session.capabilities)),
+                tls=version(session.socket),
+                certificate_until=valid_until(session.socket),
+                moves="move" if session.has("MOVE") or session.has("IMAP4REV2") else moves,
+                pushes=session.has("IDLE"),
+            )
 
     def folders(self) -> tuple[str, ...]:
         """List the folders that hold mails, as the server spells them."""
@@ -210,9 +226,10 @@ class ImapMailbox:
         assert self._folders is not None  # noqa: S101 - set together with the session
         try:
             yield session, self._folders
-        except MailboxError as error:
-            if isinstance(error, Spoiled):
-                self._forget()
+        except Spoiled:
+            self._forget()
+            raise
+        except (MailbridgeError, GeneratorExit):
             raise
         except BaseException:
             self._forget()

@@ -29,8 +29,7 @@ def there(session: ImapSession, uid: str) -> bool:
     a server without UID EXPUNGE lets us.
     """
     undeleted = () if expunges_one(session) or session.has("MOVE") else ("UNDELETED",)
-    answer = session.uid("SEARCH", "UID", uid, *undeleted)
-    return uid in answer.first("SEARCH").split()
+    return uid in session.asked(session.uid("SEARCH", "UID", uid, *undeleted)).all_words("SEARCH")
 
 
 def move(session: ImapSession, uid: str, target: str) -> Filing:

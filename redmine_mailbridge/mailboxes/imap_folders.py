@@ -19,7 +19,7 @@ class ImapFolders:
     def listed(self, *, fresh: bool = False) -> dict[str, ListedFolder]:
         """Return the folders by name as the server spells it."""
         if self._listed is None or fresh:
-            answer = self.session.command("LIST", '""', '"*"')
+            answer = self.session.asked(self.session.command("LIST", '""', '"*"'))
             found = listed_folders(answer.data.get("LIST", []))
             self._listed = {folder.name: folder for folder in found}
         return self._listed

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from redmine_mailbridge.errors import MailboxUnreachable
 from redmine_mailbridge.mailboxes.base import Listed, Location
 from redmine_mailbridge.mailboxes.imap_filing import DONE, expunges_one
 from redmine_mailbridge.mailboxes.imap_parse import fetched, internal_date, quote, uid_set
-from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession, Selected
+from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
 
 WINDOW = 1000
 """UIDs looked through by the first search when only some mails are wanted; each further one takes twice as many."""
@@ -42,16 +41,9 @@ def new_uids(session: ImapSession, opened: Selected, *, above: int, limit: int |
 
 def search(session: ImapSession, uids: str, conditions: Sequence[str], above: int) -> list[int]:
     """Given a set of UIDs and conditions, return the UIDs above `above` that are there, lowest first."""
-    answer = listing(session, session.uid("SEARCH", "UID", uids, *conditions))
-    numbers = (int(word) for part in answer.data.get("SEARCH", []) if isinstance(part, bytes) for word in part.split())
-    return sorted({number for number in numbers if number > above})
-
-
-def listing(session: ImapSession, answer: Answer) -> Answer:
-    """Given an answer to a question about the open folder, return it. Raise MailboxUnreachable if it is a refusal."""
-    if answer.ok:
-        return answer
-    raise MailboxUnreachable(f"{session.where}: the server does not list the mails: {answer.text}")
+    answer = session.asked(session.uid("SEARCH", "UID", uids, *conditions))
+    numbers = {int(word) for word in answer.all_words("SEARCH") if word.isdecimal()}
+    return sorted(number for number in numbers if number > above)
 
 
 def sized(session: ImapSession, mailbox: str, folder: str, validity: str, uids: Sequence[int]) -> Iterator[Listed]:
@@ -60,7 +52,7 @@ def sized(session: ImapSession, mailbox: str, folder: str, validity: str, uids: 
         some = uids[start : start + SIZES_AT_ONCE]
         answer = session.uid("FETCH", uid_set(some), "(UID RFC822.SIZE INTERNALDATE)")
         if not answer.data.get("FETCH"):
-            listing(session, answer)
+            session.asked(answer)
         found = {mail.uid: mail.values for mail in fetched(answer.data.get("FETCH", []))}
         for uid in some:
             values = found.get(str(uid), {})
@@ -82,11 +74,11 @@ def found_by_id(session: ImapSession, message_id: str) -> tuple[str, ...]:
     else:
         session.client.literal = wanted.encode()
         answer = session.uid("SEARCH", "CHARSET", "UTF-8", "HEADER", "Message-ID")
-    candidates = listing(session, answer).first_all("SEARCH")
+    candidates = session.asked(answer).all_words("SEARCH")
     uids: list[str] = []
     for start in range(0, len(candidates), SIZES_AT_ONCE):
         some = ",".join(candidates[start : start + SIZES_AT_ONCE])
-        answer = listing(session, session.uid("FETCH", some, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))
+        answer = session.asked(session.uid("FETCH", some, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))
         mails = fetched(answer.data.get("FETCH", []))
         uids += [mail.uid for mail in mails if wanted in header_values(mail.values.get("BODY", b""))]
     return tuple(sorted(uids, key=int))

@@ -8,9 +8,9 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any
 
-from imap_tools import BaseMailBox, MailBox, MailBoxStartTls, MailBoxUnencrypted
+from imap_tools import BaseMailBox, MailBox, MailBoxUnencrypted
 
-from redmine_mailbridge.errors import LoginRefused
+from redmine_mailbridge.errors import LoginRefused, MailboxUnreachable
 from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
 from redmine_mailbridge.mailboxes.imap_parse import Part, encode_folder, quote
 from redmine_mailbridge.mailboxes.login.base import Credentials, credentials
@@ -47,7 +47,7 @@ class Answer:
         found = self.data.get(name) or [b""]
         return words(found[0])
 
-    def first_all(self, name: str) -> list[str]:
+    def all_words(self, name: str) -> list[str]:
         """Given the name of an untagged answer, return the words of all its values."""
         found = self.data.get(name, [])
         return [word.decode("ascii", "replace") for part in found if isinstance(part, bytes) for word in part.split()]
@@ -83,13 +83,14 @@ class ImapSession:
             box: BaseMailBox
             if config.security is Security.TLS:
                 box = MailBox(config.host, config.port, timeout=config.timeout, ssl_context=tls)
-            elif config.security is Security.STARTTLS:
-                box = MailBoxStartTls(config.host, config.port, timeout=config.timeout, ssl_context=tls)
             else:
                 box = MailBoxUnencrypted(config.host, config.port, timeout=config.timeout)
         self.client: Any = box.client  # imaplib.IMAP4, whose inner methods have no types
         self.greeting = words(self.client.welcome)
         try:
+            if config.security is Security.STARTTLS:
+                with translate_errors(f"{self.where}: STARTTLS"):
+                    self.client.starttls(ssl_context=tls)
             if self.client.state == "NONAUTH":
                 self._log_in(who)
             self._refresh_capabilities()
@@ -162,6 +163,7 @@ class ImapSession:
                 client._get_response()
             status, lines = client.tagged_commands.pop(tag)
         data = dict(client.untagged_responses)
+        client.untagged_responses.clear()  # the answer alone holds the mails
         return Answer(status, words(lines), data)
 
     def _check_bye(self) -> None:
@@ -172,6 +174,12 @@ class ImapSession:
     def uid(self, name: str, *args: str | bytes) -> Answer:
         """Given a UID command (`FETCH`, `MOVE`, …), return the whole answer."""
         return self.command("UID", name, *args)
+
+    def asked(self, answer: Answer) -> Answer:
+        """Given an answer to a question, return it. Raise MailboxUnreachable if the server did not answer it."""
+        if answer.ok:
+            return answer
+        raise MailboxUnreachable(f"{self.where}: the server does not answer: {answer.text}")
 
     def select(self, name: str) -> Answer:
         """Given a folder as the server spells it, open it, even if it is open: the answer holds its present state."""

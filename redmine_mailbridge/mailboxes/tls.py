@@ -1,6 +1,8 @@
 """TLS with certificates checked, and what counts as a connection that nobody listens to."""
 
+import datetime as dt
 import ipaddress
+import socket
 import ssl
 
 from redmine_mailbridge.errors import SettingsError
@@ -18,6 +20,18 @@ def context(config: MailboxConfig) -> ssl.SSLContext:
         raise SettingsError(f"mailbox {config.name}: ca_file {config.ca_file}: {error}") from None
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     return made
+
+
+def version(sock: socket.socket) -> str:
+    """Given a socket, return its TLS version, or an empty text."""
+    return (sock.version() or "") if isinstance(sock, ssl.SSLSocket) else ""
+
+
+def valid_until(sock: socket.socket) -> dt.datetime | None:
+    """Given a socket, return when the server's certificate ends; None without TLS."""
+    certificate = sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None
+    end = certificate.get("notAfter") if certificate else None
+    return dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(end), dt.UTC) if isinstance(end, str) else None
 
 
 def private(config: MailboxConfig) -> bool:

@@ -20,6 +20,9 @@ MAKERS: Mapping[str, Callable[[Credentials], Mechanism]] = {
     "PLAIN": Plain,
     "LOGIN": Login,
 }
+"""The SASL mechanisms. APOP is POP3's own, and no SASL."""
+
+RANK = ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "APOP", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN")
 """Strongest first."""
 
 BY_TOKEN = frozenset({"OAUTHBEARER", "XOAUTH2"})
@@ -39,7 +42,7 @@ def choose(config: MailboxConfig, who: Credentials, offered: Iterable[str], *, p
     """
     have = frozenset(name.upper() for name in offered)
     wanted = config.login.value.upper()
-    possible = tuple(name for name in MAKERS if allowed(name, config, who, private=private))
+    possible = tuple(name for name in RANK if allowed(name, config, who, private=private))
     if config.login is not LoginChoice.AUTO:
         possible = tuple(name for name in possible if name == wanted)
     chosen = tuple(name for name in possible if name in have)
