@@ -15,6 +15,7 @@ class MailRow:
     size: int
     raw: str | None
     truncated: bool
+    first_sync: bool
     received_at: float | None
     kept_at: float
     state: State
