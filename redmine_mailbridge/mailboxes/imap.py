@@ -100,10 +100,12 @@ class ImapMailbox:
     def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
         """List what is above `after`, lowest UID first."""
         with self._using() as (session, _):
-            opened = self._open(folder, fresh=True)
             above = int(after) if after is not None else 0
-            self._known_next[folder] = opened.answer.number("UIDNEXT") or 0
+            opened = self._look(folder) if above else self._open(folder, fresh=True)
             uids = new_uids(session, opened, above=above, limit=limit)
+            uid_next = opened.answer.number("UIDNEXT") or (uids[-1] + 1 if uids else None)
+            if uid_next is not None:
+                self._known_next[folder] = uid_next
             return tuple(sized(session, self.name, folder, opened.validity, uids))
 
     def fetch(self, listed: Sequence[Listed], spool: Path, *, max_size: int) -> Iterator[RawMail]:
@@ -179,8 +181,18 @@ class ImapMailbox:
     def _has_more(self, folder: str) -> bool:
         """Given a folder, open it anew and say whether its next UID is another than when it was last listed."""
         after = self._open(folder, fresh=True).answer.number("UIDNEXT") or 0
-        before = self._known_next.setdefault(folder, after)
+        before = self._known_next.get(folder, after)
+        self._known_next[folder] = after
         return after != before or after == 0
+
+    def _look(self, folder: str) -> Selected:
+        """Given a folder, open it; if it is open, let the server tell its news, which costs less than opening anew."""
+        opened = self._open(folder)
+        session = self.session
+        if session.selected is opened and opened.looked:
+            session.asked(session.command("NOOP"))
+        opened.looked = True
+        return opened
 
     def _open(self, folder: str, *, fresh: bool = False) -> Selected:
         """Given a folder of the settings, open it. Return it. Raise FolderMissing, MailboxUnreachable."""

@@ -79,6 +79,7 @@ def idle_once(session: ImapSession, alarm: Alarm, seconds: float) -> tuple[bool,
                 raise Spoiled(f"{session.where}: the server ends the connection while we wait")
             client._get_response()
         client.tagged_commands.pop(tag)
+        session.heard(dict(client.untagged_responses))
         return rang, said or bool({"EXISTS", "RECENT"} & client.untagged_responses.keys())
 
 

@@ -60,12 +60,15 @@ class Answer:
 
 @dataclass(slots=True)
 class Selected:
-    """The folder that is open: its name as the server spells it, and the answer that opened it."""
+    """The folder that is open: its name as the server spells it, the answer that opened it (kept up to date), and
+    whether it was looked through since.
+    """
 
     name: str
     validity: str
     read_only: bool
     answer: Answer
+    looked: bool = False
 
 
 class ImapSession:
@@ -164,7 +167,16 @@ class ImapSession:
             status, lines = client.tagged_commands.pop(tag)
         data = dict(client.untagged_responses)
         client.untagged_responses.clear()  # the answer alone holds the mails
+        self.heard(data)
         return Answer(status, words(lines), data)
+
+    def heard(self, data: dict[str, list[Part]]) -> None:
+        """Given untagged answers, remember news of the open folder: it holds more mails, its next UID is unknown."""
+        if self.selected is not None and data.get("EXISTS"):
+            before = self.selected.answer
+            known = {name: values for name, values in before.data.items() if name != "UIDNEXT"}
+            known["EXISTS"] = data["EXISTS"][-1:]
+            self.selected.answer = Answer(before.status, before.text, known)
 
     def _check_bye(self) -> None:
         bye = self.client.untagged_responses.get("BYE")
