@@ -158,6 +158,7 @@ class Link:
         self.armed: Fault | None = None
         self.budget = 0
         self.lock = threading.Lock()
+        self.closing = threading.Lock()
         self.ended = False
 
     def run(self) -> None:
@@ -258,16 +259,22 @@ class Link:
 
     def end(self, *, reset: bool, only_client: bool = False) -> None:
         """Close both sides, or one; the client's with RST if asked, so that it sees an error and not an end."""
-        self.ended = True
-        if reset:
-            with contextlib.suppress(OSError):
-                self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.client.shutdown(socket.SHUT_RD)  # wakes our own recv, which would hold the RST back
-            self.client.close()
-        else:
-            shut(self.client)
+        with self.closing:  # whoever comes first says how the client sees it; a FIN must not overtake a RST
+            if not self.ended:
+                self.ended = True
+                self._leave(reset=reset)
         if only_client:
             return
         if self.server is not None:
             shut(self.server)
         self.proxy.forget(self)
+
+    def _leave(self, *, reset: bool) -> None:
+        """Close the client's side, with RST if asked."""
+        if not reset:
+            shut(self.client)
+            return
+        with contextlib.suppress(OSError):
+            self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.client.shutdown(socket.SHUT_RD)  # wakes our own recv, which would hold the RST back
+        self.client.close()
