@@ -1,0 +1,147 @@
+"""Which leaf of the tree is text of the mail, in which order, and which is a file."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from redmine_mailbridge.mail import attachments, charset
+from redmine_mailbridge.mail.attachments import File
+from redmine_mailbridge.mail.body import Alternative, TextPart
+from redmine_mailbridge.mail.message import LeftOut
+from redmine_mailbridge.mail.structure import MAX_DEPTH, Part
+from redmine_mailbridge.mail.transfer import read
+
+MAX_TEXT = 1024 * 1024  # bytes of one text part, and of all of them; a longer one is attached whole
+_META = re.compile(rb"charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_TEXTS = frozenset({"text/plain", "text/html"})
+_SIGNATURES = frozenset(
+    {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
+)
+ENCRYPTED_NOTE = {
+    "pgp": "This mail is encrypted (PGP/MIME). It cannot be read here; the original is attached.",
+    "smime": "This mail is encrypted (S/MIME). It cannot be read here; the original is attached.",
+}
+
+Element = TextPart | Alternative
+
+
+@dataclass(slots=True)
+class Leaves:
+    """All leaves of a mail, sorted; `elements` and `files` in the order of the mail."""
+
+    elements: list[Element] = field(default_factory=list)
+    files: list[File] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    security: Literal["none", "signed", "encrypted"] = "none"
+
+
+class Sorter:
+    """One walk over the tree. `fallback` is the codec to read 8-bit names with."""
+
+    def __init__(self, fallback: str = "") -> None:
+        self.fallback = fallback
+        self.leaves = Leaves()
+        self._room = MAX_TEXT
+
+    def sort(self, root: Part) -> Leaves:
+        """Given a tree, return its leaves, each of them text, file or named as left out."""
+        self.leaves.elements = self._walk(root)
+        return self.leaves
+
+    def _walk(self, part: Part) -> list[Element]:
+        """Given a part (at most MAX_DEPTH deep), file its files and return its texts."""
+        if not part.children:
+            return self._leaf(part)
+        if part.kind == "multipart/encrypted":
+            return self._encrypted(part)
+        if part.kind == "multipart/signed" and self.leaves.security == "none":
+            self.leaves.security = "signed"
+        if part.kind == "multipart/alternative":
+            return self._alternative(part)
+        return [element for child in part.children for element in self._walk(child)]
+
+    def _alternative(self, part: Part) -> list[Element]:
+        """Given a multipart/alternative, return one Alternative of what its children say."""
+        text: list[TextPart] = []
+        html: list[TextPart] = []
+        for child in part.children:
+            found = self._walk(child)
+            plain = not any(isinstance(element, TextPart) and element.is_html for element in found)
+            for element in found:
+                if isinstance(element, Alternative):
+                    text += element.text
+                    html += element.html
+                elif plain:
+                    text.append(element)
+                else:
+                    html.append(element)
+        return [Alternative(tuple(text), tuple(html))] if text or html else []
+
+    def _encrypted(self, part: Part) -> list[Element]:
+        self.leaves.security = "encrypted"
+        for child in part.children:
+            self._keep_all(child)
+        return [TextPart(ENCRYPTED_NOTE["pgp"], is_html=False)]
+
+    def _keep_all(self, part: Part) -> None:
+        for child in part.children:
+            self._keep_all(child)
+        if not part.children:
+            self._keep(part)
+
+    def _leaf(self, part: Part) -> list[Element]:
+        if part.kind.startswith("multipart/"):
+            if part.depth < MAX_DEPTH:
+                return self._text(part, "text/plain")  # its boundary never came: all of it is its text
+            self._keep(part)
+            return []
+        if self.is_text(part):
+            return self._text(part, part.kind)
+        if part.kind in {"application/pkcs7-mime", "application/x-pkcs7-mime"}:
+            return self._smime(part)
+        self._keep(part)
+        return []
+
+    def is_text(self, part: Part) -> bool:
+        """Is this leaf text of the mail? Not when it is sent as a file: with that disposition or a file name."""
+        if part.kind not in _TEXTS or part.rest:
+            return False
+        head, _ = attachments.disposition(part)
+        if head and head != "inline":
+            return False
+        return part.parent is None or not attachments.sent_name(part, self.fallback)
+
+    def _smime(self, part: Part) -> list[Element]:
+        smime = part.params.get("smime-type", "").lower()
+        self._keep(part)
+        if smime == "signed-data":
+            self.leaves.security = "signed"
+            return []
+        if smime in {"", "enveloped-data", "authenveloped-data"}:
+            self.leaves.security = "encrypted"
+            return [TextPart(ENCRYPTED_NOTE["smime"], is_html=False)]
+        return []
+
+    def _keep(self, part: Part) -> None:
+        self.leaves.files.append(attachments.file_of(part, self.fallback))
+
+    def _text(self, part: Part, kind: str) -> list[Element]:
+        """Given a text leaf, return what it says; one that is too long is attached whole besides."""
+        encoding = attachments.encoding_of(part)
+        data, complete = read(part.buffer, part.body, part.end, encoding, self._room)
+        self._room -= len(data)
+        if not complete:
+            file = attachments.file_of(part, self.fallback)
+            file.content_type = kind
+            self.leaves.files.append(file)
+            cut = max(data.rfind(b"\n"), data.rfind(b">"), data.rfind(b" ")) + 1
+            data = data[: cut or len(data)]
+        is_html = kind == "text/html"
+        declared = part.params.get("charset", "")
+        if is_html and not charset.codec_name(declared) and (found := _META.search(data[:4096])):
+            declared = found[1].decode("ascii")
+        text = charset.decode(data, declared, self.fallback)
+        if not text.strip():
+            return []
+        flowed = part.params.get("format", "").lower() == "flowed"
+        return [TextPart(text, is_html, flowed, part.params.get("delsp", "").lower() == "yes")]

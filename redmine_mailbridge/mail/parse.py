@@ -1,0 +1,116 @@
+"""From the bytes of a mail to a Message: the one way in. Pure, never raises, linear in the length of the mail."""
+
+import hashlib
+import mmap
+from functools import partial
+
+from redmine_mailbridge.mail import identity, structure, transfer
+from redmine_mailbridge.mail.attachments import File, attach
+from redmine_mailbridge.mail.body import read_body
+from redmine_mailbridge.mail.filenames import Names
+from redmine_mailbridge.mail.headers import Headers
+from redmine_mailbridge.mail.leaves import Sorter
+from redmine_mailbridge.mail.message import Address, Attachment, Body, LeftOut, Message, ReadingOptions
+
+
+def parse(raw: bytes | bytearray | mmap.mmap, options: ReadingOptions = ReadingOptions()) -> Message:  # noqa: B008  frozen
+    """Given the bytes of a mail, return what it says. Never raises; a mapped file is not read whole into memory.
+
+    The attachments read from `raw` when they are asked for their chunks: keep a mapped file open until then.
+    """
+    try:
+        return read(raw, options)
+    except Exception as error:  # noqa: BLE001  the border: a fault of ours must cost the reading, never the mail
+        return _unread(raw, options, type(error).__name__)
+
+
+def _unread(raw: structure.Buffer, options: ReadingOptions, fault: str) -> Message:
+    """Given a mail that the reader failed on, return it whole, as its only attachment, and the fault's name."""
+    whole = File("message.eml", "message/rfc822", partial(transfer.chunks, raw, 0, len(raw), ""))
+    made = attach(whole, Names(), ReadingOptions())
+    digest = hashlib.sha256(raw).hexdigest()
+    note = f"This mail could not be read ({fault}). It is attached as it came."
+    return Message(
+        message_id=f"made.{digest[:40]}@mailbridge.invalid",
+        message_id_made=True,
+        subject="",
+        sender=Address("", ""),
+        content_key=digest,
+        size=len(raw),
+        body=Body(note, "", note, "text"),
+        attachments=(made,) if isinstance(made, Attachment) else (),
+        truncated=options.truncated,
+    )
+
+
+def read(raw: structure.Buffer, options: ReadingOptions) -> Message:
+    """Given the bytes of a mail, return what it says, as `parse`, without its net."""
+    root = structure.scan(raw)
+    headers = Headers(root.fields)
+    sorted_ = Sorter(headers.fallback).sort(root)
+    files, left_out = _name(sorted_.files, options)
+    left_out += sorted_.left_out
+    pictures = _pictures(files)
+    reading = read_body(sorted_.elements, pictures, options)
+    message_id, made = identity.message_id(headers, raw)
+    from_all = headers.addresses("from")
+    return Message(
+        message_id=message_id,
+        message_id_made=made,
+        subject=headers.best("subject"),
+        sender=from_all[0] if from_all else Address("", ""),
+        content_key=identity.content_key(headers, raw, root.body),
+        size=len(raw),
+        from_all=from_all,
+        reply_to=headers.addresses("reply-to"),
+        to=headers.addresses("to"),
+        cc=headers.addresses("cc"),
+        bcc=headers.addresses("bcc"),
+        recipients_of_record=headers.recipients_of_record(),
+        in_reply_to=headers.ids("in-reply-to"),
+        references=headers.ids("references"),
+        date=headers.date(),
+        importance=headers.importance(),
+        headers=headers.all(),
+        body=reading.body,
+        attachments=tuple(_placed(file, reading.placed | reading.placed_in_quoted) for _, file in files),
+        left_out=tuple(left_out),
+        security=sorted_.security,
+        truncated=options.truncated,
+    )
+
+
+def _name(files: list[File], options: ReadingOptions) -> tuple[list[tuple[File, Attachment]], list[LeftOut]]:
+    """Given the files of a mail, return the attachments under their final names, and those left out."""
+    names = Names()
+    kept: list[tuple[File, Attachment]] = []
+    left_out: list[LeftOut] = []
+    for file in files:
+        made = attach(file, names, options)
+        if isinstance(made, LeftOut):
+            left_out.append(made)
+        else:
+            kept.append((file, made))
+    return kept, left_out
+
+
+def _pictures(files: list[tuple[File, Attachment]]) -> dict[str, str]:
+    """Given the attachments, return what HTML may call them by, mapped to their names."""
+    found: dict[str, str] = {}
+    for file, made in files:
+        for key in (file.content_id, file.location):
+            if key:
+                found.setdefault(key, made.name)
+    return found
+
+
+def _placed(made: Attachment, placed: frozenset[str]) -> Attachment:
+    """Given an attachment, return it with `inline` true only when the text shows it."""
+    inline = made.name in placed
+    return (
+        made
+        if made.inline == inline
+        else Attachment(
+            made.name, made.content_type, made.size, made.sha256, inline, made.chunks, made.content_id
+        )
+    )
