@@ -5,7 +5,7 @@ writes again.
 """
 
 import datetime as dt
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, Redmin
 from redmine_mailbridge.mail.message import Attachment, LeftOut
 from redmine_mailbridge.redmine.client import Client, Sized
 from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.drift import author_drift, issue_drift
+from redmine_mailbridge.redmine.drift import TEXTS, Drift, author_drift, issue_drift
 from redmine_mailbridge.redmine.look import Look
 from redmine_mailbridge.redmine.people import utc
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
@@ -25,11 +25,16 @@ FILENAME_LENGTH = 255
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What is in Redmine now. `drift`: what Redmine silently did not take, one English line each."""
+    """What is in Redmine now. `drift`: what Redmine silently did not take, one English line each.
+
+    `dropped` names the attributes of the issue that are not as asked, which the bridge's own user may be able to
+    set (`Writer.amend`).
+    """
 
     issue: int
     journal: int | None = None
     drift: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 class Writer:
@@ -132,17 +137,39 @@ class Writer:
         """
         issue = self.look.issue(request.issue)
         journal = self.look.journal(issue, request, not_before, claimed, after_journal_id)
-        drift = issue_drift(_changes(request), issue)
+        changed = issue_drift(_changes(request), issue)
+        drift = tuple(map(str, changed))
         if journal is None:
             if request.notes.strip() or request.uploads:
                 drift = (f"Redmine took no note on #{request.issue}: the writer may not add one", *drift)
-            return Written(request.issue, None, drift)
+            return Written(request.issue, None, drift, _amendable(changed))
         number = int(journal["id"])
         author = request.author_id or self._own_id(request.as_login)
-        drift = (*author_drift(author, request.as_login, journal["user"]), *drift)
+        drift = (*map(str, author_drift(author, request.as_login, journal["user"])), *drift)
         if request.private and not journal.get("private_notes"):
             drift = (*self._hide(request, number), *drift)
-        return Written(request.issue, number, drift)
+        return Written(request.issue, number, drift, _amendable(changed))
+
+    def amend(self, request: IssueRequest | NoteRequest, written: Written) -> Written:
+        """Given what was written and what of it was dropped, set that as the key's own user. Return what is there now.
+
+        A customer may answer a closed issue and yet not reopen it; the mailbox's settings say that it reopens.
+        Twice is once, so nothing is unclear. Two requests; none when nothing was dropped.
+        """
+        asked = {name: request.attributes[name] for name in written.dropped}
+        if not asked:
+            return written
+        try:
+            with effect(Effect.ADD_NOTE):
+                self._client.put(f"/issues/{written.issue}.json", {"issue": asked})
+        except RedmineUnclear as error:
+            raise RedmineUnavailable(str(error), overloaded=error.overloaded) from None
+        except RedmineRefused as error:
+            return replace(written, drift=(*written.drift, f"not set by the bridge's own user either: {error}"))
+        still = issue_drift(asked, self.look.issue(written.issue))
+        done = [name for name in written.dropped if name not in _amendable(still)]
+        lines = (f"set by the bridge's own user: {', '.join(done)}",) if done else ()
+        return Written(written.issue, written.journal, (*written.drift, *lines), _amendable(still))
 
     def add_watcher(self, issue: int, user_id: int) -> str | None:
         """Given an issue and a user, let it watch. Return why not, or None. Twice is once, so nothing is unclear.
@@ -207,6 +234,11 @@ class _tokens:  # noqa: N801 - used like a function
         numbers = {str(n) for n in range(1, self._count + 1)}
         if any(numbers & set("".join(c if c.isdigit() else " " for c in m).split()) for m in error.messages):
             raise TokenSpent(str(error), settle=False) from None
+
+
+def _amendable(changed: Iterable[Drift]) -> tuple[str, ...]:
+    """The attributes that another user may set afterwards; a text that people may have edited is left alone."""
+    return tuple(dict.fromkeys(d.attribute for d in changed if d.attribute not in (*TEXTS, "project_id")))
 
 
 def _changes(request: NoteRequest) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def create(case: Case, thread: Thread, again: str) -> Plan:
     if author.refused:
         return case.end(Action.REFUSE, author.refused, project=place.identifier)
     reason = f"{again or 'a new mail'}; {place.why}"
-    return _written(case, matched, place, author, reason=reason, related=_related(case, thread, place))
+    return _written(case, matched, place, author, reason=reason, thread=thread)
 
 
 def _author(case: Case, place: Place) -> Author:
@@ -76,7 +76,7 @@ def _ticket_user(case: Case) -> str | None:
     return None
 
 
-def _written(case: Case, matched: Matched, place: Place, author: Author, *, reason: str, related: int | None) -> Plan:
+def _written(case: Case, matched: Matched, place: Place, author: Author, *, reason: str, thread: Thread) -> Plan:
     """Given all decisions, write the plan."""
     message, facts, project = case.message, case.facts, place.project
     names = tuple(project.custom_fields) if project else ()
@@ -101,19 +101,18 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
         attachments=attachments,
         watchers=watched,
         keywords=keywords.values,
-        related_issue=related,
+        related_issue=_related(case, thread, place, private=bool(fields.is_private)),
         template=case.answer("received"),
     )
 
 
-def _related(case: Case, thread: Thread, place: Place) -> int | None:
+def _related(case: Case, thread: Thread, place: Place, *, private: bool) -> int | None:
     """The issue to link: the closed one behind which this one starts, or one out of reach when both are public."""
     if thread.issue is not None:
         return thread.issue.id
     related, project = thread.related, place.project
     if related is None or project is None or case.facts.offline:
         return None
-    private = case.route.issue.private
     if related.public and project.public and not private:
         case.steps.add(f"#{related.id} is linked, since both are public")
         return related.id

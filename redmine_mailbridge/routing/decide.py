@@ -73,8 +73,9 @@ def _about(case: Case) -> tuple[int, bool] | None:
 def _machine(case: Case, issue: int, certain: bool) -> Plan:
     """Given an auto-reply or a bounce about an issue, record it there; it never changes anything."""
     why = f"{said(case.message)}, about #{issue}"
-    if case.route.issue.automatic_reply == "private_note" and certain and not case.facts.offline:
-        return note(case, Thread(case.facts.issues[issue], private=True), why=why, machine=True)
+    found = case.facts.issues.get(issue)
+    if case.route.issue.automatic_reply == "private_note" and certain and found is not None and found.project_active:
+        return note(case, Thread(found, private=True), why=why, machine=True)
     return case.end(Action.IGNORE, why, issue=issue)
 
 

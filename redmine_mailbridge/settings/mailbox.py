@@ -80,15 +80,15 @@ class MailboxSettings(StartSettings):
         False,
     )
     ca_file: FilePath | None = key("Certificates to trust for this server, in PEM.", None, shown="the system's")
-    timeout: Span = key("How long to wait for the mail server's next word.", parse_span("60s"), shown='"60s"')
+    timeout: Span = key("How long to wait for the mail server's next word.", parse_span("60s"))
     reading: ReadingSettings = key("How a mail's text and files are read.", ReadingSettings())
-    issue: IssueSettings = key("What becomes of the mail.")
+    issue: IssueSettings = key("What becomes of the mail.", IssueSettings())
     senders: SenderSettings = key("Who may write, and as whom.", SenderSettings())
     rules: tuple[Rule, ...] = key("Rules that look at a mail and say where it goes, in order.", ())
 
     @property
     def route(self) -> Route:
-        """All that decides what becomes of this mailbox's mail."""
+        """All that decides what becomes of this mailbox's mail, as `routing` takes it."""
         return Route(issue=self.issue, senders=self.senders, rules=self.rules, accept_automatic=self.accept_automatic)
 
     @model_validator(mode="after")
@@ -99,29 +99,29 @@ class MailboxSettings(StartSettings):
             raise ValueError("\n".join(problems))
         return self
 
-    def _finds_project(self) -> bool:
-        """Can a new mail's project be known at all?"""
+    @property
+    def _finds_a_project(self) -> bool:
+        """Whether a new issue can have a project at all."""
         issue = self.issue
-        named = (
-            issue.project,
-            *(rule.project for rule in self.rules),
-            *(d.project for d in self.senders.domains.values()),
-        )
-        by_mail = issue.project_from_subaddress or issue.overrides & {"project", "all"}
-        return bool(any(named) or by_mail or issue.reply_only)
+        ways = (issue.project, issue.project_from_subaddress, issue.reply_only, {"project", "all"} & issue.overrides)
+        by_domain = any(domain.project for domain in self.senders.domains.values())
+        return any(ways) or by_domain or any(rule.project for rule in self.rules)
 
     def _disagreements(self) -> list[str]:
         """Return one line for each thing that cannot be meant, each starting with the key to change."""
         problems = []
         if self.security == "none" and not is_loopback(self.host) and not self.allow_cleartext:
             problems.append(
-                f'security = "none" would send the password to {self.host} in the clear: '
+                f"security: would send the password to {self.host} in the clear: "
                 'use "tls" or "starttls", or allow_cleartext = true'
             )
-        if self.security == "none" and self.prevent_cleartext_login and self.login in ("plain", "login"):
-            problems.append(f'login = "{self.login}" sends the password itself, which prevent_cleartext_login forbids')
-        if not self._finds_project():
-            problems.append("issue: project is missing, and nothing else could name one (rules, domains, subaddress)")
+        if self.prevent_cleartext_login and self.login in ("plain", "login"):
+            problems.append("login: sends the password itself, which prevent_cleartext_login forbids")
+        if not self._finds_a_project:
+            problems.append(
+                "issue.project: is needed, unless a rule names one, issue.project_from_subaddress or issue.reply_only "
+                "is true, or issue.allow_override holds project"
+            )
         if self.protocol == "pop3":
             problems += [
                 f'{name}: POP3 has no folders; leave it out, or use protocol = "imap"'
@@ -131,7 +131,7 @@ class MailboxSettings(StartSettings):
             return problems
         read = {folder_key(folder) for folder in self.folders}
         problems += [
-            f'{name} = "{folder}" is one of the folders that are read, so mail would be read again and again'
+            f"{name}: is one of the folders that are read, so mail would be read again and again"
             for name, folder in (("success_folder", self.success_folder), ("failure_folder", self.failure_folder))
             if folder is not None and folder_key(folder) in read
         ]

@@ -10,7 +10,7 @@ UnknownSender = Literal["accept", "create", "hold", "ignore", "refuse"]
 
 
 class DomainRule(Table):
-    """What holds for the senders of one domain: `[mailboxes.NAME.senders.domains."example.com"]`."""
+    """What holds for the senders of one domain."""
 
     project: Name | None = key("The project that their new issues go to.", None)
     tracker: Name | None = key("The tracker of their new issues.", None)
@@ -22,7 +22,7 @@ class DomainRule(Table):
 
 
 class CreateUser(Table):
-    """How `unknown_sender = "create"` makes a user: `[mailboxes.NAME.senders.create]`."""
+    """How `unknown_sender = "create"` makes a user."""
 
     login: Literal["address", "local"] = key("Take the whole address as login, or what stands before the @.", "address")
     status: Literal["active", "registered", "locked"] = key("The new user's status.", "active")

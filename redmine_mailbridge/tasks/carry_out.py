@@ -38,10 +38,10 @@ R = TypeVar("R", IssueRequest, NoteRequest)
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How writing is done. `settle` in seconds; `marker_field` is the custom field that takes the Message-ID."""
+    """How writing is done. `settle` in seconds; `marker_field` names the custom field that takes the Message-ID."""
 
     settle: float
-    marker_field: int | None = None
+    marker_field: str | None = None
 
 
 class CarryOut:
@@ -68,19 +68,22 @@ class CarryOut:
         if plan.new_user is not None:
             user = self._directory.people.create(plan.new_user)
             lines.append(f"user {user.login} made for {plan.new_user.mail}")
+        plan = replace(plan, marker=plan.marker or message.message_id)
         plan, uploads, said = self._uploaded(plan)
         lines += said
         request: IssueRequest | NoteRequest
         author = self._author(plan, message)
         if plan.action is Action.CREATE:
-            whole = issue_request(plan, project, uploads, author_id=author, marker_field=self._rules.marker_field)
+            marker = project.custom_fields.get((self._rules.marker_field or "").lower())
+            whole = issue_request(plan, project, uploads, author_id=author, marker_field=marker)
             request, more = self._fitted(whole, plan.act_as)
         else:
             note, changed = self._writer.prepare_note(note_request(plan, project, uploads, author_id=author))
             request, more = self._fitted(note, plan.act_as)
             lines += changed
         people = [plan.requester.address, *(person.address for person in message.cc)]
-        job = Job(request, str(plan), plan.watchers, tuple(address for address in people if address))
+        amendable = tuple(sorted(set(request.attributes) - _from_keywords(plan)))
+        job = Job(request, str(plan), plan.watchers, tuple(address for address in people if address), amendable)
         outcome = self._carry(row, job, (*lines, *more), look_first=False)
         return replace(outcome, plan=plan)
 
@@ -160,6 +163,9 @@ class CarryOut:
         return self._writer.confirm_note(job.request, _time(since), claimed)
 
     def _finish(self, row: MailRow, job: Job, written: Written, lines: Sequence[str]) -> Outcome:
+        allowed = tuple(name for name in written.dropped if name in job.amendable)
+        if job.request.as_login is not None and allowed:
+            written = self._writer.amend(job.request, replace(written, dropped=allowed))
         said = [*lines, *written.drift]
         for user_id in job.watchers:
             why_not = self._writer.add_watcher(written.issue, user_id)
@@ -223,6 +229,15 @@ class _Claimed:
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, int) and self._is_claimed(number)
+
+
+def _from_keywords(plan: Plan) -> set[str]:
+    """The attributes that the sender's own keyword lines set: never set with more rights than the sender's."""
+    plain = {"project", "start_date", "due_date", "estimated_hours", "done_ratio", "is_private"}
+    named = {"tracker", "status", "priority", "category", "assigned_to", "fixed_version", "parent_issue"}
+    found = set(plan.keywords)
+    fields = {"custom_fields"} if found - plain - named else set()
+    return (found & plain) | {f"{name}_id" for name in found & (named | {"project"})} | fields
 
 
 def _time(seconds: float) -> dt.datetime:

@@ -1,12 +1,13 @@
 """One mail from the store to its outcome: facts → decide → carry out, and every fault told apart at one place.
 
-    Redmine away             → deferred; the gate closes for all; never counts against the mail
-    result unclear           → deferred until it has settled, then looked for
-    refused by Redmine       → REFUSED with Redmine's words
-    a fault of the mail's    → deferred with growing pauses, set aside after so many tries
+Redmine away             → deferred; the gate closes for all; never counts against the mail
+result unclear           → deferred until it has settled, then looked for
+refused by Redmine       → REFUSED with Redmine's words
+a fault of the mail's    → deferred with growing pauses, set aside after so many tries
 """
 
 import datetime as dt
+import mmap
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -53,7 +54,7 @@ class Decider:
         self._archive = archive
         self._facts = facts
 
-    def read(self, content: bytes, mailbox: str, *, truncated: bool = False) -> Message:
+    def read(self, content: bytes | mmap.mmap, mailbox: str, *, truncated: bool = False) -> Message:
         """Given a mail's bytes (or a mapping of them), return the message as this mailbox reads it."""
         options = self.contexts[mailbox].options
         return parse(content, replace(options, truncated=True) if truncated else options)
@@ -123,11 +124,12 @@ class Handler:
             return self._unclear(row, error)
         except RedmineRefused as error:
             return self._end(row, State.REFUSED, f"Redmine refuses: {error}")
-        except Exception as error:  # the one border: whatever a mail brings up stops only that mail
+        except Exception as error:  # noqa: BLE001 - the one border: whatever a mail brings up stops only that mail
             # without the error's own words, which may hold words of the mail
             where = "".join(traceback.format_tb(error.__traceback__))
-            log.exception("mail.fault", id=row.id, kind=type(error).__name__, where=where, exc_info=False)
-            return self._failed(row, f"a fault of the bridge ({type(error).__name__}), told in the log: please report it")
+            kind = type(error).__name__
+            log.error("mail.fault", id=row.id, kind=kind, where=where)  # noqa: TRY400 - the trace may quote the mail
+            return self._failed(row, f"a fault of the bridge ({kind}), told in the log: please report it")
         if outcome.issue is not None:
             self._gate.went_well(row.id)
         return outcome
@@ -137,7 +139,7 @@ class Handler:
             return self._carry_out.resume(row, message)
         if copy_of is not None:
             return self._copy(row, copy_of)
-        plan, facts = self._decider.plan(message, row.location.mailbox)
+        plan, facts = self._decider.plan(message, row.location.mailbox, first_sync=row.first_sync)
         if plan.action in {Action.CREATE, Action.NOTE}:
             wanted = plan.project if plan.action is Action.CREATE else facts.issues[plan.issue or 0].project
             return self._carry_out.begin(row, plan, wanted or "", message)
@@ -177,4 +179,3 @@ class Handler:
     def _end(self, row: MailRow, state: State, reason: str, plan: Plan | None = None) -> Outcome:
         self._store.end(row.id, state, reason, (*(plan.steps if plan else ()), f"{state.value}: {reason}"))
         return Outcome(row, state, reason, plan=plan)
-

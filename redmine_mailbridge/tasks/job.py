@@ -13,12 +13,15 @@ class Job:
     """One write to Redmine with what belongs to it. It is sent again unchanged, with the same upload tokens.
 
     `watchers` are user ids to add afterwards; `participants` are the addresses that take part from now on.
+    `amendable` are the attributes that the settings ask for: where Redmine drops them for want of the writer's
+    rights, the bridge's own user sets them. What a sender asked for by keyword lines is not among them.
     """
 
     request: IssueRequest | NoteRequest
     reason: str
     watchers: tuple[int, ...] = ()
     participants: tuple[str, ...] = ()
+    amendable: tuple[str, ...] = ()
 
     @property
     def creates(self) -> bool:
@@ -44,6 +47,7 @@ class Job:
                 "reason": self.reason,
                 "watchers": self.watchers,
                 "participants": self.participants,
+                "amendable": self.amendable,
             }
         )
 
@@ -57,4 +61,5 @@ class Job:
             reason=found["reason"],
             watchers=tuple(found["watchers"]),
             participants=tuple(found["participants"]),
+            amendable=tuple(found["amendable"]),
         )

@@ -8,41 +8,27 @@ known from an earlier pass and still open goes the same way, from the store's by
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
 import structlog
 
-from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable, MailbridgeError
+from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailbridgeError
 from redmine_mailbridge.mail.message import Message
-from redmine_mailbridge.mailboxes.base import Filing, Listed, Mailbox, RawMail
+from redmine_mailbridge.mailboxes.base import Filing, Mailbox
 from redmine_mailbridge.store.life import OPEN, State
-from redmine_mailbridge.store.rows import Cursor, Description, MailRow
+from redmine_mailbridge.store.rows import Description, MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.conversations import Conversations, identifiers
 from redmine_mailbridge.tasks.gate import Gate
+from redmine_mailbridge.tasks.intake import Intake, Reading
 from redmine_mailbridge.tasks.outcome import Outcome
 
 log = structlog.get_logger(__name__)
 
-CHUNK = 50
-BATCH_BYTES = 4 * 1024 * 1024
-FETCH_TRIES = 3
-
 Handle = Callable[[MailRow, Message, MailRow | None], Outcome]
 Read = Callable[[MailRow], Message]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What receiving needs to know of a mailbox's settings. Sizes in bytes."""
-
-    folders: tuple[str, ...]
-    success_folder: str | None
-    failure_folder: str | None
-    max_size: int
-    in_hand: int = 16
 
 
 @dataclass(slots=True)
@@ -80,7 +66,7 @@ class Receiver:
         self._in_hand = 0
         self._ids_in_hand: set[int] = set()
         self._prepared = False
-        self._stumbles: dict[tuple[str, str, str], int] = {}
+        self._intake = Intake(mailbox, reading, self._store, shared.stop)
         self._on_outcome: Callable[[Outcome], None] = lambda _outcome: None
         self._result = PassResult(mailbox.name)
 
@@ -137,50 +123,12 @@ class Receiver:
             self._read_folder(folder)
 
     def _read_folder(self, folder: str) -> None:
-        state = self.mailbox.state(folder)
-        cursor = self._store.cursor(self.mailbox.name, folder)
-        if cursor is None or cursor.validity != state.validity:
-            if cursor is not None:
-                log.warning("receive.validity_changed", folder=folder, before=cursor.validity, now=state.validity)
-            cursor = Cursor(state.validity, None)
-        while not self._shared.stop.is_set():
-            listed = self.mailbox.list_new(folder, after=cursor.uid, limit=CHUNK)
-            if not listed:
-                return
-            cursor = self._fetch(listed, cursor)
-
-    def _fetch(self, listed: Sequence[Listed], cursor: Cursor) -> Cursor:
-        """Fetch and keep these mails, one by one where fetching stumbled before. Return how far it went."""
-        if self._stumbles:
-            listed = listed[:1]
-        try:
-            for batch in _batches(self.mailbox.fetch(listed, self._store.raw.spool, max_size=self.reading.max_size)):
-                cursor = Cursor(cursor.validity, batch[-1].listed.location.uid)
-                rows = self._store.keep(batch, cursor=cursor)
-                self._result.seen += len(rows)
-                self._work_on([row for row in rows if row.state in OPEN and row.next_try_at == 0.0])
-        except MailboxUnreachable as error:
-            self._stumble(listed, cursor, error)
-            raise
-        self._stumbles.clear()
-        last = Cursor(cursor.validity, listed[-1].location.uid)
-        if last != cursor:  # what was listed last had vanished before it was fetched
-            self._store.move_cursor(self.mailbox.name, listed[-1].location.folder, last)
-        return last
-
-    def _stumble(self, listed: Sequence[Listed], cursor: Cursor, error: MailboxUnreachable) -> None:
-        """The connection broke while a mail was fetched. When the same mail does it again and again, pass it by."""
-        uids = [mail.location.uid for mail in listed]
-        culprit = listed[uids.index(cursor.uid) + 1] if cursor.uid in uids[:-1] else listed[0]
-        place = culprit.location
-        key = (place.folder, place.validity, place.uid)
-        self._stumbles = {key: self._stumbles.get(key, 0) + 1}
-        if self._stumbles[key] < FETCH_TRIES or len(listed) > 1:
-            return
-        reason = f"could not be fetched in {FETCH_TRIES} tries: {error}"
-        row = self._store.keep_unfetched(culprit, reason, cursor=Cursor(place.validity, place.uid))
-        self._stumbles.clear()
-        self._report(Outcome(row, State.ASIDE, reason))
+        for rows in self._intake.new(folder):
+            self._result.seen += len(rows)
+            for row in rows:
+                if row.state is State.ASIDE and row.raw is None:
+                    self._report(Outcome(row, row.state, row.reason or ""))
+            self._work_on([row for row in rows if row.state in OPEN and row.next_try_at == 0.0])
 
     # ------------------------------------------------------------------ work
 
@@ -288,25 +236,6 @@ class Receiver:
         if filing is Filing.GONE:
             return f"no longer in {row.location.folder}, so nothing to move"
         return folder
-
-
-def _batches(raws: Iterator[RawMail]) -> Iterator[list[RawMail]]:
-    """Given fetched mails, yield them in batches that are small enough to hold in memory."""
-    batch: list[RawMail] = []
-    held = 0
-    try:
-        for raw in raws:
-            batch.append(raw)
-            held += len(raw.content or b"")
-            if len(batch) >= CHUNK or held >= BATCH_BYTES:
-                yield batch
-                batch, held = [], 0
-    except MailboxUnreachable:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
 
 
 def _description(row: MailRow, message: Message) -> Description:

@@ -69,11 +69,9 @@ def servers(request: pytest.FixtureRequest) -> Iterator[services.State]:
     remove_leftovers()
     directory = own_directory() / version
     try:
-        state = services.up(version, directory)
+        yield services.up(version, directory)
     except Unavailable as why:
         pytest.skip(f"{NOT_RUN}{why}")
-    try:
-        yield state
     finally:
         services.down(directory, remove=True)
         shutil.rmtree(own_directory(), ignore_errors=True)

@@ -56,7 +56,7 @@ def serve(tree: Path, state: Path, port: int) -> Process:
     lock = state / "pg" / "postmaster.pid"
     process = start_and_wait(
         "postgresql", entered(tree, state, USER, command), state / "postgresql.log", clean_env({}),
-        lambda: lock.exists() and "ready" in lock.read_text(),
+        ready=lambda: lock.exists() and "ready" in lock.read_text(),
     )  # fmt: skip
     link = state / "pgsocket" / ".s.PGSQL.5432"
     link.unlink(missing_ok=True)

@@ -47,7 +47,7 @@ def start(name: str, command: Sequence[str], log: Path, env: dict[str, str]) -> 
 
 
 def start_and_wait(
-    name: str, command: Sequence[str], log: Path, env: dict[str, str], ready: Callable[[], bool], seconds: float = 60
+    name: str, command: Sequence[str], log: Path, env: dict[str, str], *, ready: Callable[[], bool], seconds: float = 60
 ) -> Process:
     """Given what `start` takes and a question, start it and wait until the answer is yes. If not, end it again."""
     process = start(name, command, log, env)

@@ -5,36 +5,12 @@ import socket
 import struct
 import threading
 from collections import deque
-from dataclasses import dataclass
 from typing import Literal, Self
 
+from tests.servers.faults import Fault, listener, shut
 from tests.servers.framing import Framer, HttpFramer, LineFramer, Piece, RawFramer
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing to go wrong, once.
-
-    `where` is the moment, counted from the first request (an HTTP request, an IMAP line) that contains `match`,
-    after `skip` such requests have passed unharmed:
-
-    - `connect`: a connection is accepted (nothing is matched).
-    - `request`: `after` bytes of the request went to the server; the rest never does.
-    - `sent`: the whole request went to the server; nothing of the response comes back. The server does not learn
-      that the client has gone (as when a cable is cut), because puma drops a request whose client hung up.
-    - `response`: the server has answered, and `after` bytes of its answer went to the client.
-
-    `action` is what happens then: `reset` (RST), `close` (FIN, as if all were well), `stall` (silence until
-    `release()`), `delay` (silence for `seconds`, then everything goes on).
-    """
-
-    where: Literal["connect", "request", "sent", "response"]
-    action: Literal["reset", "close", "stall", "delay"] = "reset"
-    match: bytes = b""
-    after: int = 0
-    skip: int = 0
-    seconds: float = 0.0
-
+__all__ = ["Fault", "FaultProxy"]
 
 FRAMERS: dict[str, type[Framer]] = {"http": HttpFramer, "line": LineFramer, "raw": RawFramer}
 
@@ -182,6 +158,7 @@ class Link:
         self.armed: Fault | None = None
         self.budget = 0
         self.lock = threading.Lock()
+        self.closing = threading.Lock()
         self.ended = False
 
     def run(self) -> None:
@@ -220,8 +197,8 @@ class Link:
         fault, data = self.armed, piece.data
         if fault is not None and fault.where == "request":
             if len(data) > self.budget:
-                self.server.sendall(data[: self.budget])
                 self.proxy.count(up=self.budget)
+                self.server.sendall(data[: self.budget])
                 data = data[self.budget :]
                 self.armed = None
                 if self._strike(fault):
@@ -231,14 +208,14 @@ class Link:
         if fault is not None and fault.where == "sent" and piece.last:
             self.lock.acquire()  # held until the fault has struck, so that no byte of the answer slips through
             try:
-                self.server.sendall(data)
                 self.proxy.count(up=len(data))
+                self.server.sendall(data)
                 self.armed = None
                 return not self._strike(fault)
             finally:
                 self.lock.release()
-        self.server.sendall(data)
         self.proxy.count(up=len(data))
+        self.server.sendall(data)
         return True
 
     def _answers(self) -> None:
@@ -255,8 +232,8 @@ class Link:
         with self.lock:
             fault = self.armed if self.armed is not None and self.armed.where == "response" else None
             if fault is not None and len(data) > self.budget:
-                self.client.sendall(data[: self.budget])
                 self.proxy.count(down=self.budget)
+                self.client.sendall(data[: self.budget])
                 data = data[self.budget :]
                 self.armed = None
             elif fault is not None:
@@ -266,8 +243,8 @@ class Link:
                 return False
         if fault is not None and self._strike(fault):
             return False
-        self.client.sendall(data)
         self.proxy.count(down=len(data))
+        self.client.sendall(data)
         return True
 
     def _strike(self, fault: Fault) -> bool:
@@ -282,28 +259,22 @@ class Link:
 
     def end(self, *, reset: bool, only_client: bool = False) -> None:
         """Close both sides, or one; the client's with RST if asked, so that it sees an error and not an end."""
-        self.ended = True
-        if reset:
-            with contextlib.suppress(OSError):
-                self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.client.shutdown(socket.SHUT_RD)  # wakes our own recv, which would hold the RST back
-            self.client.close()
-        else:
-            shut(self.client)
+        with self.closing:  # whoever comes first says how the client sees it; a FIN must not overtake a RST
+            if not self.ended:
+                self.ended = True
+                self._leave(reset=reset)
         if only_client:
             return
         if self.server is not None:
             shut(self.server)
         self.proxy.forget(self)
 
-
-def listener(port: int) -> socket.socket:
-    """Given a port, or 0 for any, return a socket that listens there on loopback."""
-    return socket.create_server(("127.0.0.1", port), backlog=128)
-
-
-def shut(connection: socket.socket) -> None:
-    """Given a socket, end it in both directions and close it, whoever waits on it."""
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-    connection.close()
+    def _leave(self, *, reset: bool) -> None:
+        """Close the client's side, with RST if asked."""
+        if not reset:
+            shut(self.client)
+            return
+        with contextlib.suppress(OSError):
+            self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.client.shutdown(socket.SHUT_RD)  # wakes our own recv, which would hold the RST back
+        self.client.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.servers import postgresql
 from tests.servers.processes import Process, answers, start, wait_until
-from tests.servers.trees import cache, clean_env, entered, locked, run_in
+from tests.servers.trees import cache, clean_env, entered, locked, run_in, say
 
 SEED = Path(__file__).with_name("seed.rb")
 USER = "www-data:www-data"
@@ -68,7 +68,7 @@ def ensure_seed(suite: str, tree: Path, database: str) -> Path:
         for old in seed.parent.glob(f"{suite}-{database}-*"):
             shutil.rmtree(old)
         part = seed.with_name(f"{suite}-{database}-part")
-        print(f"services: seeding a Redmine database ({suite}, {database}, some seconds, once)", flush=True)
+        say(f"services: seeding a Redmine database ({suite}, {database}, some seconds, once)")
         make_seed(tree, part, database)
         part.rename(seed)
     return seed

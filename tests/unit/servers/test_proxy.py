@@ -1,5 +1,6 @@
 """The proxy breaks exactly what it was told to break, exactly once."""
 
+import queue
 import socket
 import socketserver
 import threading
@@ -29,8 +30,6 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        import queue
-
         self.lines: queue.Queue[bytes] = queue.Queue()
         super().__init__(("127.0.0.1", 0), Upper)
 
@@ -152,10 +151,8 @@ def test_refused_and_accepted_again(proxy: FaultProxy) -> None:
 def test_a_connection_is_reset_at_once(proxy: FaultProxy) -> None:
     """`connect` strikes the next connection, and only that one."""
     proxy.plan(Fault("connect"))
-    with connect(proxy) as connection:
-        proxy.wait_fired(1)
-        with pytest.raises(ConnectionResetError):
-            connection.recv(1)
+    with pytest.raises(ConnectionResetError), connect(proxy) as connection:  # in connect() or in recv()
+        connection.recv(1)
     with connect(proxy) as connection:
         assert b"HELLO\r\n" == ask(connection, b"hello\r\n")
 
