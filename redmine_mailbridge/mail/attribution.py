@@ -37,6 +37,14 @@ class Attributions:
         self.left = MOST_WEIGHED
         self._known: dict[int, int | None] = {}
 
+    def believe(self, marked: Sequence[bool]) -> None:
+        """Take runs of lines for attributions because the HTML says so."""
+        behind: int | None = None
+        for index in range(len(marked) - 1, -1, -1):
+            behind = (behind or index + 1) if marked[index] else None
+            if marked[index] and not self.lines[index].blank:
+                self._known[index] = behind
+
     def at(self, start: int) -> int | None:
         """Given where to look, return the index behind the attribution that begins there, or None."""
         if start not in self._known:

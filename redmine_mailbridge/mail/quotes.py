@@ -54,9 +54,12 @@ def judge(
     raws: Sequence[str],
     delimiters: Sequence[re.Pattern[str]] = (),
     marked: Sequence[bool] = (),
+    attributions: Sequence[bool] = (),
 ) -> Verdict:
-    """Given lines, delimiters, and which lines the HTML marks as quoted, say which lines are what was written."""
+    """Given lines, delimiters, and which lines the HTML marks as quoted or as an attribution, say which lines are
+    what was written."""
     work = _Work(raws, look(raws, marked), bool(marked) and any(marked))
+    work.attributions.believe(attributions)
     work.cut_at_delimiter(delimiters)
     work.cut_quotes()
     work.cut_tail()
