@@ -32,7 +32,9 @@ _LOGIN_ENDS = re.compile(r"[A-Za-z0-9_\-]{0,80}(?=[\s,\]]|$|[.;:)?](?:[\s)\]]|$)
 _MAIL_TAIL = re.compile(r"[A-Za-z0-9_\-.]{1,200}\.[A-Za-z]{2}")
 _TEXTILE_IMAGE = re.compile(r"(?:^|(?<=[\s>\ufdd0-\ufdef]))!(?=[^\s!][^!\n]*!)")
 _MARKDOWN_IMAGE = re.compile(r"!(?=\\?\[)")
-_RAW_HTML = re.compile(r"<(?=[A-Za-z/!?])(?!(?:https?://|mailto:|ftp://)[^\s<>]{1,2000}>)(?![^\s<>@]{1,200}@[^\s<>@]{1,200}>)")
+_RAW_HTML = re.compile(
+    r"<(?=[A-Za-z/!?])(?!(?:https?://|mailto:|ftp://)[^\s<>]{1,2000}>)(?![^\s<>@]{1,200}@[^\s<>@]{1,200}>)"
+)
 _ENTITY = re.compile(r"&(?=#[xX]?[0-9A-Fa-f]{1,8};|[A-Za-z][A-Za-z0-9]{1,31};)")
 _TEXTILE_TAG = re.compile(r"<(?=/?(?:pre|code|notextile|kbd|redpre)\b)", re.IGNORECASE)
 _TEXTILE_BLOCK = re.compile(r"(p|bq|h[1-6]|fn\d{1,3}|notextile|table|pre|bc)(?=[^\s.]{0,60}\.(?::\S{0,200})? )")
@@ -125,7 +127,11 @@ def _split_link(line: str, match: re.Match[str], *, bang: bool) -> str:
             return match.group()
         ends = _LOGIN_ENDS.match(line, match.end())
     elif token[-2:-1] == ":" and ":" in token[:-1] and not token[-1].isdigit():
-        ends = None if token.startswith(("http", "mailto")) else re.compile(r"[\w./-]{0,200}(?=\s|$)").match(line, match.end())
+        ends = (
+            None
+            if token.startswith(("http", "mailto"))
+            else re.compile(r"[\w./-]{0,200}(?=\s|$)").match(line, match.end())
+        )
     else:
         ends = _NUMBER_ENDS.match(line, match.end())
     certain = bang and ends is not None and lead in {"", " ", "\t", "(", ","}

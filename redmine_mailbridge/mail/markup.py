@@ -184,13 +184,21 @@ class Converter:
     def _row(self, plain: str, marked: str, names: tuple[str, ...] = ()) -> None:
         prefix = "> " * min(self._blockquotes, _MOST_LEVELS)
         self.rows.append(
-            Row(prefix + plain, prefix + marked, bool(self._quoted) or self._cut, bool(self._attribution) and not self._quoted, names)
+            Row(
+                prefix + plain,
+                prefix + marked,
+                bool(self._quoted) or self._cut,
+                bool(self._attribution) and not self._quoted,
+                names,
+            )
         )
 
     def _gap(self) -> None:
         if self.rows and self.rows[-1].marked.strip("> "):
             prefix = ("> " * min(self._blockquotes, _MOST_LEVELS)).rstrip()
-            self.rows.append(Row(prefix, prefix, bool(self._quoted) or self._cut, bool(self._attribution) and not self._quoted))
+            self.rows.append(
+                Row(prefix, prefix, bool(self._quoted) or self._cut, bool(self._attribution) and not self._quoted)
+            )
 
     def _picture(self, element: _Element) -> None:
         source = (element.get("src") or "").strip()

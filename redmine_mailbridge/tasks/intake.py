@@ -8,6 +8,7 @@ import datetime as dt
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import structlog
 
@@ -27,13 +28,19 @@ FETCH_TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What receiving needs to know of a mailbox's settings. Sizes in bytes."""
+    """What receiving needs to know of a mailbox's settings. Sizes in bytes.
+
+    `files_at_the_end` says that filing takes effect only when the connection ends (POP3).
+    """
 
     folders: tuple[str, ...]
     success_folder: str | None
     failure_folder: str | None
     max_size: int
     in_hand: int = 16
+    after_success: Literal["move", "delete", "keep"] = "move"
+    after_failure: Literal["move", "keep"] = "move"
+    files_at_the_end: bool = False
     start: StartSettings = field(default_factory=StartSettings)
 
 
