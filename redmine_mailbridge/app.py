@@ -5,10 +5,13 @@ Nothing here decides or does anything: reading this file shows who knows whom.
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from redmine_mailbridge.checks import Check
+from redmine_mailbridge.checks_mailbox import mailbox_checks
+from redmine_mailbridge.checks_redmine import redmine_checks
 from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
@@ -198,3 +201,16 @@ def online_decider(settings: Settings) -> tuple[Decider, Client]:
         return Decider(contexts(settings, lambda name: f"unmade-{name}".ljust(32, "-")), None, facts), client
     store = open_store(settings)
     return Decider(contexts(settings, store.secret), Archive(store.database), facts), client
+
+
+def checks(settings: Settings, *, only: Sequence[str] = ()) -> Iterator[Check]:
+    """What `check` finds of servers, rights and names, as it is found; of these mailboxes, or of all active ones."""
+    boxes = {name: box for name, box in settings.active_mailboxes.items() if not only or name in only}
+    client = redmine_client(settings.redmine)
+    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
+    try:
+        yield from redmine_checks(settings.model_copy(update={"mailboxes": boxes}), client, directory)
+    finally:
+        client.close()
+    for name, box in boxes.items():
+        yield from mailbox_checks(name, box, mailbox(name, box))
