@@ -8,7 +8,7 @@ from lxml.etree import _Element
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufeff\ufffe\uffff\ud800-\udfff]")
 _DECLARATION = re.compile(r"<\?xml[^>]{0,200}>|<!doctype[^>]{0,400}>", re.IGNORECASE)
-_CONDITIONAL = re.compile(r"<!\[(?:if|endif)[^>]{0,200}\]>|<!\[endif\]-->", re.IGNORECASE)
+_CONDITIONAL = re.compile(r"<!\[(?:if|endif)[^>]{0,200}\]>", re.IGNORECASE)
 _SHELLS = re.compile(r"</?(?:div|span|font|blockquote|table|tbody|tr|td|center|b|i|u|a|p|ul|ol|li)\b[^>]{0,3000}>", re.IGNORECASE)
 _HIDDEN = re.compile(
     r"display:\s?none|visibility:\s?hidden|mso-hide:\s?all|font-size:\s?0(?:px|pt|em|%)?\s?(?:;|!|$)"

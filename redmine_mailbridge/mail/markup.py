@@ -188,8 +188,10 @@ class Converter:
         )
 
     def _gap(self) -> None:
+        prefix = ("> " * min(self._blockquotes, _MOST_LEVELS)).rstrip()
+        if self.rows and not self.rows[-1].marked.strip("> ") and len(self.rows[-1].marked) > len(prefix):
+            self.rows.pop()
         if self.rows and self.rows[-1].marked.strip("> "):
-            prefix = ("> " * min(self._blockquotes, _MOST_LEVELS)).rstrip()
             self.rows.append(Row(prefix, prefix, bool(self._quoted) or self._cut, bool(self._attribution) and not self._quoted))
 
     def _picture(self, element: _Element) -> None:
