@@ -16,7 +16,9 @@ _DATE = re.compile(
     r"|\d{1,2}[./-][a-z]{3}[./-]\d{2,4})|\d{1,2}月\s?\d{1,2}日|\d{1,2}월\s?\d{1,2}일",
     re.IGNORECASE,
 )
-_DAY_AND_MONTH = re.compile(r"(?<!\d)\d{1,2}(?:st|nd|rd|th|er|º|\.)? ?(?:de )?[^\W\d_]{3,12}|[^\W\d_]{3,12}\.? \d{1,2}(?!\d)")
+_DAY_AND_MONTH = re.compile(
+    r"(?<!\d)\d{1,2}(?:st|nd|rd|th|er|º|\.)? ?(?:de )?[^\W\d_]{3,12}|[^\W\d_]{3,12}\.? \d{1,2}(?!\d)"
+)
 _GMT = re.compile(r"\d{4}-\d\d-\d\d \d{1,2}:\d\d (?:GMT|UTC)[+-]\d\d:?\d\d ")
 _ENDS = re.compile(r"[:：]$|\bwrote ?-{2,}$|[^\s-] ?-{3,}$")
 _WORD = re.compile(r"[^\W\d_]+(?:\([^\W\d_]{1,3}\)|/[^\W\d_]{1,3})?")
@@ -72,7 +74,6 @@ class Attributions:
                 return None if self._begins_later(start, end) else end + 1
         return None
 
-
     def _begins_later(self, start: int, end: int) -> bool:
         """Is the first line only what stood above: does the attribution begin in a later line of the window?"""
         if end == start:
@@ -90,9 +91,7 @@ def _opens(bare: str) -> bool:
     """Does the line begin with a digit, a weekday or "On" in some language, in capitals where there are any?"""
     text = bare.lstrip("\"'<([-–— ")
     word = _WORD.match(text)
-    return text[:1].isdigit() or bool(
-        word and not text[:1].islower() and word.group().casefold() in OPENERS | WEEKDAYS
-    )
+    return text[:1].isdigit() or bool(word and not text[:1].islower() and word.group().casefold() in OPENERS | WEEKDAYS)
 
 
 def _may_end(bare: str, joined: str) -> bool:
@@ -116,7 +115,7 @@ def _may_begin(bare: str) -> bool:
     return bool(text) and (text[0].isalnum() or text[0] in "@&[(") and len(bare) <= _LONGEST
 
 
-def is_attribution(text: str, *, quote_follows: bool) -> bool:
+def is_attribution(text: str, *, quote_follows: bool) -> bool:  # noqa: PLR0911  # a ladder of verdicts
     """Given a candidate on one line, weigh what it holds: date, time, address, verb, colon, and how it begins."""
     text = text.strip(_TRAIL)
     dashed = text.startswith("--") and text.endswith("--")

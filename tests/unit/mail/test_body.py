@@ -17,7 +17,10 @@ def html(content: str, options: ReadingOptions = MARKDOWN, pictures: dict[str, s
 def test_text_is_preferred() -> None:
     """Of an alternative the text is read, when it says anything."""
     both = Alternative((TextPart("plain", False),), (TextPart("<p>rich</p>", True),))
-    assert ("plain", "text") == (read_body([both], {}, MARKDOWN).body.whole, read_body([both], {}, MARKDOWN).body.source)
+    assert ("plain", "text") == (
+        read_body([both], {}, MARKDOWN).body.whole,
+        read_body([both], {}, MARKDOWN).body.source,
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,5 +114,6 @@ def test_gmail_container_is_cut() -> None:
 
 def test_forward_is_kept() -> None:
     """A forwarded mail in Gmail's container is content."""
-    forward = '<div class="gmail_quote"><div class="gmail_attr">---------- Forwarded message ---------<br>From: A &lt;a@example.com&gt;<br>Date: 3 Mar 2025<br>Subject: s<br>To: b@example.com</div>old</div>'
+    forward = '<div class="gmail_quote"><div class="gmail_attr">---------- Forwarded message ---------<br>'
+    forward += "From: A &lt;a@example.com&gt;<br>Date: 3 Mar 2025<br>Subject: s<br>To: b@example.com</div>old</div>"
     assert "old" in read_body([TextPart(f"<div>see</div>{forward}", True)], {}, MARKDOWN).body.written

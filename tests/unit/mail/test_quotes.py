@@ -10,8 +10,7 @@ from redmine_mailbridge.mail.lines import look
 from redmine_mailbridge.mail.quotes import split_reply
 
 CASES = [
-    json.loads(line)
-    for line in (Path(__file__).parents[2] / "fixtures/replies.jsonl").read_text("utf-8").splitlines()
+    json.loads(line) for line in (Path(__file__).parents[2] / "fixtures/replies.jsonl").read_text("utf-8").splitlines()
 ]
 ATTRIBUTION = "On Mon, 3 Mar 2025 at 10:00, Ann Field <ann@example.com> wrote:\n"
 HOSTILE = {
