@@ -35,6 +35,7 @@ mail = Table(
     Column("size", BigInteger, nullable=False),
     Column("raw", Text),
     Column("truncated", Boolean, nullable=False, default=False),
+    Column("first_sync", Boolean, nullable=False, default=False),
     Column("received_at", Double),
     Column("kept_at", Double, nullable=False),
     # what it says of itself
@@ -104,6 +105,7 @@ folder = Table(
     Column("folder", Text, primary_key=True),
     Column("validity", Text, nullable=False),
     Column("uid", Text),
+    Column("first_until", Text),
     Column("since", Double, nullable=False),
 )
 

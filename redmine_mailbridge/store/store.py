@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
-from redmine_mailbridge.mailboxes.base import Location, RawMail
+from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.store.engine import Database, Lock, take_lock
 from redmine_mailbridge.store.life import FOLLOWS, State, pause_after
 from redmine_mailbridge.store.raw import RawStore
@@ -81,10 +81,60 @@ class Store:
         values = [_new_row(raw, digest, now) for raw, digest in zip(raws, digests, strict=True)]
         first = raws[0].listed.location
         with effect(Effect.KEEP_ROW), self.database.write() as db:
+            until = self._first_until(db, first)
+            for value in values:
+                value["first_sync"] = until is not None and _within(value["uid"], until)
             db.execute(self._insert(mail).on_conflict_do_nothing(index_elements=_LOCATION), values)
             if cursor is not None:
                 self._move_cursor(db, first.mailbox, first.folder, cursor, now)
             return _at(db, [raw.listed.location for raw in raws])
+
+    def keep_unfetched(self, listed: Listed, reason: str, *, cursor: Cursor) -> MailRow:
+        """Given a mail that the server will not hand out, set it aside without its bytes, and go on behind it."""
+        now = self.clock()
+        values = _new_row(RawMail(listed), None, now) | {"state": State.ASIDE, "reason": reason}
+        place = listed.location
+        with effect(Effect.KEEP_ROW), self.database.write() as db:
+            db.execute(self._insert(mail).on_conflict_do_nothing(index_elements=_LOCATION), values)
+            self._move_cursor(db, place.mailbox, place.folder, cursor, now)
+            (row,) = _at(db, [place])
+            _write_steps(db, row.id, (reason,), now)
+        return row
+
+    def begin_folder(self, mailbox: str, name: str, cursor: Cursor, *, until: str | None) -> None:
+        """A folder is read for the first time: note from where on, and up to which UID mail lay there before."""
+        row = {"mailbox": mailbox, "folder": name, "validity": cursor.validity, "uid": cursor.uid}
+        values = row | {"first_until": until, "since": self.clock()}
+        with effect(Effect.KEEP_ROW), self.database.write() as db:
+            db.execute(self._insert(folder).values(values).on_conflict_do_nothing())
+
+    def _first_until(self, db: sa.Connection, place: Location) -> str | None:
+        query = sa.select(folder.c.first_until).where(
+            folder.c.mailbox == place.mailbox,
+            folder.c.folder == place.folder,
+            folder.c.validity == place.validity,
+        )
+        value = db.execute(query).scalar()
+        return None if value is None else str(value)
+
+    def known(self, mailbox: str, name: str, uids: Sequence[str]) -> frozenset[str]:
+        """Given UIDs of a folder whose validity never changes (POP3), return those that are kept already."""
+        query = sa.select(mail.c.uid).where(mail.c.mailbox == mailbox, mail.c.folder == name, mail.c.uid.in_(uids))
+        with self.database.read() as db:
+            return frozenset(db.execute(query).scalars())
+
+    def released(self, mailbox: str) -> int | None:
+        """How many new mails at once an admin has released for a braked mailbox; None: none."""
+        query = sa.select(meta.c.value).where(meta.c.key == f"released:{mailbox}")
+        with self.database.read() as db:
+            value = db.execute(query).scalar()
+        return None if value is None else int(value)
+
+    def release(self, mailbox: str, number: int) -> None:
+        """An admin lets a braked mailbox go on with up to so many new mails."""
+        row = self._insert(meta).values(key=f"released:{mailbox}", value=str(number))
+        with self.database.write() as db:
+            db.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": str(number)}))
 
     def move_cursor(self, mailbox: str, name: str, cursor: Cursor) -> None:
         """Remember how far a folder has been read, without a mail (a new folder, a changed validity)."""
@@ -92,8 +142,10 @@ class Store:
             self._move_cursor(db, mailbox, name, cursor, self.clock())
 
     def _move_cursor(self, db: sa.Connection, mailbox: str, name: str, cursor: Cursor, now: float) -> None:
-        new = {"validity": cursor.validity, "uid": cursor.uid}
+        new: dict[str, Any] = {"validity": cursor.validity, "uid": cursor.uid}
         row = self._insert(folder).values(mailbox=mailbox, folder=name, since=now, **new)
+        same = folder.c.validity == cursor.validity
+        new["first_until"] = sa.case((same, folder.c.first_until), else_=None)
         db.execute(row.on_conflict_do_update(index_elements=["mailbox", "folder"], set_=new))
 
     def describe(self, descriptions: Sequence[Description]) -> dict[int, MailRow]:
@@ -272,7 +324,7 @@ class Store:
 _LOCATION = ["mailbox", "folder", "validity", "uid"]
 
 
-def _new_row(raw: RawMail, digest: str, now: float) -> dict[str, Any]:
+def _new_row(raw: RawMail, digest: str | None, now: float) -> dict[str, Any]:
     listed = raw.listed
     place = listed.location
     return {
@@ -283,6 +335,7 @@ def _new_row(raw: RawMail, digest: str, now: float) -> dict[str, Any]:
         "size": listed.size,
         "raw": digest,
         "truncated": raw.truncated,
+        "first_sync": False,
         "received_at": listed.received_at.timestamp() if listed.received_at else None,
         "kept_at": now,
         "changed_at": now,
@@ -293,6 +346,11 @@ def _new_row(raw: RawMail, digest: str, now: float) -> dict[str, Any]:
         "file_tries": 0,
         "next_file_at": 0.0,
     }
+
+
+def _within(uid: str, until: str) -> bool:
+    """Did this UID lie there when the folder was first read? Only IMAP's UIDs are in order."""
+    return uid.isdecimal() and until.isdecimal() and int(uid) <= int(until)
 
 
 def _at(db: sa.Connection, places: Sequence[Location]) -> list[MailRow]:

@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger, nullable=False),
         sa.Column("raw", sa.Text),
         sa.Column("truncated", sa.Boolean, nullable=False),
+        sa.Column("first_sync", sa.Boolean, nullable=False),
         sa.Column("received_at", sa.Double),
         sa.Column("kept_at", sa.Double, nullable=False),
         sa.Column("message_id", sa.Text),
@@ -74,6 +75,7 @@ def upgrade() -> None:
         sa.Column("folder", sa.Text, primary_key=True),
         sa.Column("validity", sa.Text, nullable=False),
         sa.Column("uid", sa.Text),
+        sa.Column("first_until", sa.Text),
         sa.Column("since", sa.Double, nullable=False),
     )
     op.create_table(
