@@ -118,7 +118,7 @@ def attach(file: File, names: Names, options: ReadingOptions) -> Attachment | Le
     name = names.take(file.wanted, file.content_type)
     if not size:
         return LeftOut(name, "it is empty")
-    if any(pattern.fullmatch(name) or pattern.fullmatch(file.wanted) for pattern in options.excluded_names):
+    if any(pattern.search(name) or pattern.search(file.wanted) for pattern in options.excluded_names):
         return LeftOut(name, "its name is excluded by the settings")
     if options.max_attachment and size > options.max_attachment:
         return LeftOut(name, f"its {size} bytes are more than the {options.max_attachment} that are allowed")

@@ -34,6 +34,14 @@ class Leaves:
     left_out: list[LeftOut] = field(default_factory=list)
     security: Literal["none", "signed", "encrypted"] = "none"
 
+    def first_text(self) -> str:
+        """The first text of the mail as sent, "" when it has none; the start of it, when it is long."""
+        for element in self.elements:
+            parts = (element,) if isinstance(element, TextPart) else element.text or element.html
+            for part in parts:
+                return part.content[:64_000]
+        return ""
+
 
 class Sorter:
     """One walk over the tree. `fallback` is the codec to read 8-bit names with."""
