@@ -5,13 +5,16 @@
     ├── AlreadyRunning         another service holds this store
     ├── MailboxError           the mail server; permanent: bool
     │   ├── MailboxUnreachable     refused, dropped, timed out, certificate: later
+    │   │   └── MailUnreadable         the UID is there, but the server does not hand it out
     │   ├── LoginRefused           the server's own words in the text
     │   ├── FolderMissing          the folder does not exist and could not be made
     │   ├── MailVanished           the UID is not there any more
     │   └── FilingRefused          the move was refused (quota, read-only folder)
     ├── RedmineError           permanent: bool
     │   ├── RedmineUnavailable     nothing was written; try later (retry_after seconds, if it said so)
+    │   │   └── UnknownLogin           the user to act as is gone or locked: decide anew
     │   ├── RedmineUnclear         the request may or may not have been carried out: look before writing again
+    │   │   └── TokenSpent             an upload's token is used up: look, and if nothing is found upload again
     │   └── RedmineRefused         refused for good, with Redmine's words
     └── StoreError             permanent: bool
         ├── StoreBusy              locked: later
@@ -70,6 +73,14 @@ class MailVanished(MailboxError):
     permanent = True
 
 
+class MailUnreadable(MailboxUnreachable):
+    """A mail is there, but the server does not hand it out (`uid` names it); the connection goes on."""
+
+    def __init__(self, message: str, *, uid: str = "") -> None:
+        super().__init__(message)
+        self.uid = uid
+
+
 class FilingRefused(MailboxError):
     """The server would not move the mail (over quota, read-only folder); it stays where it is."""
 
@@ -102,6 +113,18 @@ class RedmineUnclear(RedmineError):
         super().__init__(message)
         self.settle = settle
         self.overloaded = overloaded
+
+
+class UnknownLogin(RedmineUnavailable):
+    """Redmine would not act as this login (412): unknown, or locked since. What was decided about its mail is stale."""
+
+
+class TokenSpent(RedmineUnclear):
+    """Redmine no longer takes an upload's token, which is good once: most likely an earlier try used it.
+
+    So the write was carried out before, and a look finds it; or the token was lost (Redmine prunes unused uploads
+    after a day), and the files must be uploaded again.
+    """
 
 
 class RedmineRefused(RedmineError):

@@ -97,9 +97,7 @@ def _elements(value: str) -> list[tuple[str, str | None, str]]:
         sign = value[at]
         if sign == '"':
             text, at = _until(value, at + 1)
-            words.append(
-                f'"{text}"' if value[at : at + 1] == "@" and not any(map(str.strip, words[:50])) else text
-            )
+            words.append(f'"{text}"' if value[at : at + 1] == "@" and not any(map(str.strip, words[:50])) else text)
         elif sign == "(":
             text, at = _comment(value, at + 1)
             comments.append(text)

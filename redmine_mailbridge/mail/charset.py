@@ -175,13 +175,7 @@ def decode(data: bytes, declared: str = "", fallback: str = "") -> str:
 
 
 def _decode(data: bytes, declared: str, fallback: str) -> str:
-    if (
-        data.isascii()
-        and b"\x1b" not in data
-        and b"~{" not in data
-        and b"+" not in data
-        and b"\0" not in data
-    ):
+    if data.isascii() and b"\x1b" not in data and b"~{" not in data and b"+" not in data and b"\0" not in data:
         return data.decode("ascii")
     codec = codec_name(declared)
     if codec and (text := _declared(data, codec)) is not None:

@@ -14,9 +14,7 @@ from redmine_mailbridge.mail.transfer import read
 MAX_TEXT = 1024 * 1024  # bytes of one text part, and of all of them; a longer one is attached whole
 _META = re.compile(rb"charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
 _TEXTS = frozenset({"text/plain", "text/html"})
-_SIGNATURES = frozenset(
-    {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
-)
+_SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 ENCRYPTED_NOTE = {
     "pgp": "This mail is encrypted (PGP/MIME). It cannot be read here; the original is attached.",
     "smime": "This mail is encrypted (S/MIME). It cannot be read here; the original is attached.",

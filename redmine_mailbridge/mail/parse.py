@@ -118,7 +118,5 @@ def _placed(made: Attachment, placed: frozenset[str]) -> Attachment:
     return (
         made
         if made.inline == inline
-        else Attachment(
-            made.name, made.content_type, made.size, made.sha256, inline, made.chunks, made.content_id
-        )
+        else Attachment(made.name, made.content_type, made.size, made.sha256, inline, made.chunks, made.content_id)
     )

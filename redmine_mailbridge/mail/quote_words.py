@@ -57,7 +57,19 @@ VERBS = frozenset(
 )
 
 # The same in languages that do not put blanks between words, and endings that are stuck to the name.
-VERB_PARTS = ("写道", "寫道", "写到", "書きました", "wrote:", "님이 작성", "작성:", "님의 말", "썼습니다", "のメール", "のメッセージ")
+VERB_PARTS = (
+    "写道",
+    "寫道",
+    "写到",
+    "書きました",
+    "wrote:",
+    "님이 작성",
+    "작성:",
+    "님의 말",
+    "썼습니다",
+    "のメール",
+    "のメッセージ",
+)
 
 # How an attribution line may begin, besides with a date, a weekday or the name of who wrote.
 OPENERS = frozenset(

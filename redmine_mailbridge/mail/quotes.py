@@ -4,19 +4,22 @@ Everything is judged line by line, each line at most a fixed number of times: li
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from redmine_mailbridge.mail import signature
-from redmine_mailbridge.mail.attribution import attribution_at
-from redmine_mailbridge.mail.headerblock import header_block_at, looks_like_block
+from redmine_mailbridge.mail.attribution import Attributions
+from redmine_mailbridge.mail.headerblock import HeaderBlocks, looks_like_block
 from redmine_mailbridge.mail.lines import Line, look
 from redmine_mailbridge.mail.quote_words import FORWARDED, ORIGINAL, SIGN_OFFS
 
-_ABOVE = re.compile(r"(?:reply|respond|write|type your reply|answer) above (?:this|the) line|"
-                    r"(?:antwort|antworten|schreiben) .{0,20}(?:über|oberhalb) dieser (?:zeile|linie)|"
-                    r"répond\w* au[- ]dessus de cette ligne|(?:responda|escriba) .{0,20}encima de esta línea",
-                    re.IGNORECASE)
+_ABOVE = re.compile(
+    r"(?:reply|respond|write|type your reply|answer) above (?:this|the) line|"
+    r"(?:antwort|antworten|schreiben) .{0,20}(?:über|oberhalb) dieser (?:zeile|linie)|"
+    r"répond\w* au[- ]dessus de cette ligne|(?:responda|escriba) .{0,20}encima de esta línea",
+    re.IGNORECASE,
+)
 _WORDY = re.compile(r"\w")
 _SENTENCE_ENDS = ("?", "!", "？", "！")
 
@@ -51,9 +54,12 @@ def judge(
     raws: Sequence[str],
     delimiters: Sequence[re.Pattern[str]] = (),
     marked: Sequence[bool] = (),
+    attributions: Sequence[bool] = (),
 ) -> Verdict:
-    """Given lines, delimiters, and which lines the HTML marks as quoted, say which lines are what was written."""
+    """Given lines, delimiters, and which lines the HTML marks as quoted or as an attribution, say which lines are
+    what was written."""
     work = _Work(raws, look(raws, marked), bool(marked) and any(marked))
+    work.attributions.believe(attributions)
     work.cut_at_delimiter(delimiters)
     work.cut_quotes()
     work.cut_tail()
@@ -69,10 +75,14 @@ class _Work:
         self.raws = raws
         self.lines = _heal(lines)
         self.by_html = by_html
+        self.attributions = Attributions(self.lines)
+        self.blocks = HeaderBlocks(self.lines)
         self.keep = [True] * len(raws)
         self.end = len(raws)
         self.limit = len(raws)
         self.rule = ""
+        self._text_lines: list[int] | None = None
+        self._quoted_lines: list[int] | None = None
 
     def _drop(self, start: int, end: int, rule: str) -> None:
         for index in range(start, end):
@@ -133,17 +143,19 @@ class _Work:
     def _begins_quote(self, index: int) -> tuple[str, int] | None:
         """Does a quote begin here? Return the rule's name and the index behind its introduction."""
         line = self.lines[index]
-        behind = attribution_at(self.lines, index)
+        behind = self.attributions.at(index)
         if behind is not None:
             return "attribution line", behind
+        behind = self.blocks.at(index)
+        if behind is not None:
+            return "header block", behind
+        if line.bare[0].isalnum() or len(line.bare) > 130:
+            return None
         if _is_original(line.bare):
             return "original message line", index + 1
         if signature.is_rule(line.bare) and looks_like_block(self.lines, index + 1):
             return "header block", index + 1
-        behind = header_block_at(self.lines, index)
-        if behind is not None:
-            return "header block", behind
-        if len(line.bare) < 120 and _ABOVE.search(line.bare) and not line.bare[:1].isalpha():
+        if _ABOVE.search(line.bare):
             return "reply-above line", index + 1
         return None
 
@@ -155,16 +167,39 @@ class _Work:
                 return None
             self._drop(start, behind, "attribution line")
             return self.end
-        rest = _rest(self.raws, self.lines, quote_end, self.end)
-        if not rest:
+        texts = self._texts()
+        place = bisect_left(texts, quote_end)
+        if place == len(texts):
             return None if said else self.end
-        answers = any(line.quoted for line in self.lines[quote_end : rest[-1] + 1])
-        if not said and not answers:
+        first_answer, last_answer = texts[place], texts[-1]
+        answered = self._quoted_between(quote_end, last_answer)
+        closing = self.lines[first_answer].bare.casefold().split(",")[0].strip(" .!;-") in SIGN_OFFS
+        if not answered and (not said or (closing and len(texts) - place <= 3)):
             self._drop(start, quote_end, "attribution line")
-        elif said and not answers and self.lines[rest[0]].bare.casefold().strip(" ,.!;-").split(",")[0] in SIGN_OFFS:
-            if len(rest) <= 3:
-                self._drop(start, quote_end, "attribution line")
         return quote_end
+
+    def _texts(self) -> list[int]:
+        """Which lines are text, leaving out the signatures, footers and quotes that end the mail? Made once."""
+        if self._text_lines is None:
+            end = self.end
+            for _ in range(2):
+                for find, _rule in _TAILS:
+                    stop = find(self.raws, self.lines, end)
+                    end = end if stop is None else stop
+                while end and (self.lines[end - 1].blank or self.lines[end - 1].quoted):
+                    end -= 1
+            self._text_lines = [
+                i
+                for i, line in enumerate(self.lines[:end])
+                if not line.blank and not line.quoted and _WORDY.search(line.bare)
+            ]
+        return self._text_lines
+
+    def _quoted_between(self, start: int, end: int) -> bool:
+        if self._quoted_lines is None:
+            self._quoted_lines = [i for i, line in enumerate(self.lines) if line.quoted]
+        place = bisect_left(self._quoted_lines, start)
+        return place < len(self._quoted_lines) and self._quoted_lines[place] < end
 
     def _with_rule_above(self, index: int) -> int:
         """A drawn line right above the introduction belongs to it."""
@@ -193,12 +228,15 @@ class _Work:
         start = self.end
         while start and (self.lines[start - 1].quoted or self.lines[start - 1].blank):
             start -= 1
-        run = [line for line in self.lines[start : self.end] if line.quoted]
-        if not run or not self._text_before(start):
+        first = next((i for i in range(start, self.end) if self.lines[i].quoted), None)
+        if first is None or not self._text_before(start):
             return
         last = self.lines[start - 1].bare
-        introduced = last.endswith((":", "：")) and attribution_at(self.lines, start - 1) is None
-        speaks = any(attribution_at(run, i) is not None or header_block_at(run, i) for i in range(min(3, len(run))))
+        introduced = last.endswith((":", "：")) and self.attributions.at(start - 1) is None
+        speaks = any(
+            self.attributions.at(i) is not None or self.blocks.at(i) is not None
+            for i in range(first, min(first + 3, self.end))
+        )
         if introduced and not speaks and not self.by_html:
             return
         self._drop(start, self.end, "trailing quote")
@@ -209,7 +247,9 @@ class _Work:
         for index in range(1, self.end):
             line = self.lines[index]
             if (
-                self.keep[index] and not line.quoted and not line.blank
+                self.keep[index]
+                and not line.quoted
+                and not line.blank
                 and (self.lines[index - 1].blank or self.lines[index - 1].quoted or not self.keep[index - 1])
                 and signature.is_strong_footer(line.bare)
                 and (index + 1 == self.end or self.lines[index + 1].blank or not line.bare.endswith((",", ".")))
@@ -277,16 +317,6 @@ def _end_of_quote(lines: Sequence[Line], start: int, end: int) -> int | None:
         if lines[index - 1].quoted:
             behind = index
     return behind
-
-
-def _rest(raws: Sequence[str], lines: Sequence[Line], start: int, end: int) -> list[int]:
-    """Which lines of text follow a quote, without signatures, footers and drawn lines?"""
-    for find, _ in _TAILS:
-        stop = find(raws, lines, end)
-        end = end if stop is None else max(start, stop)
-    while end > start and (lines[end - 1].blank or lines[end - 1].quoted):
-        end -= 1
-    return [i for i in range(start, end) if not lines[i].blank and not lines[i].quoted and _WORDY.search(lines[i].bare)]
 
 
 def _is_original(bare: str) -> bool:

@@ -142,9 +142,7 @@ class _Scanner:
         fields, body, cut = read_fields(self.buffer, start, self.size, self.delimiters, self.longest)
         digest = parent is not None and parent.kind == "multipart/digest"
         part = Part(self.buffer, start, body, self.size, fields, parent=parent, cut=cut)
-        part.kind, part.params = media_type(
-            part.raw("content-type"), "message/rfc822" if digest else "text/plain"
-        )
+        part.kind, part.params = media_type(part.raw("content-type"), "message/rfc822" if digest else "text/plain")
         return part
 
     def open(self, part: Part) -> None:
@@ -241,9 +239,7 @@ def media_type(raw: bytes, default: str) -> tuple[str, dict[str, str]]:
     kind, found = params.parse(unfold(raw))
     if not _MIME.fullmatch(kind):
         main = kind.partition("/")[0]
-        kind = {"text": "text/plain", "html": "text/html", "multipart": "multipart/mixed"}.get(
-            main, "text/plain"
-        )
+        kind = {"text": "text/plain", "html": "text/html", "multipart": "multipart/mixed"}.get(main, "text/plain")
         if main in {"application", "image", "audio", "video"}:
             kind = "application/octet-stream"
     return kind, found

@@ -62,12 +62,7 @@ def _words(text: str) -> list[tuple[int, int, str, bytes]]:
     while start >= 0:
         head = _CHARSET.match(text, start + 2)
         body = head.end() + 3 if head else 0
-        if (
-            head
-            and text[body - 3 : body - 2] == "?"
-            and text[body - 2 : body - 1] in "bBqQ"
-            and text[body - 1] == "?"
-        ):
+        if head and text[body - 3 : body - 2] == "?" and text[body - 2 : body - 1] in "bBqQ" and text[body - 1] == "?":
             if end < body:
                 end = text.find("?=", body)
             if end < 0:

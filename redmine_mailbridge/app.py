@@ -1,0 +1,193 @@
+"""The only place that builds objects from settings and wires them.
+
+Nothing here decides or does anything: reading this file shows who knows whom.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.mailboxes.factory import open_mailbox
+from redmine_mailbridge.redmine.client import Client, Connection
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.redmine.write import Writer
+from redmine_mailbridge.routing.identity import MailboxIdentity
+from redmine_mailbridge.settings.mailbox import MailboxSettings
+from redmine_mailbridge.settings.models import RedmineSettings, Settings
+from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.retention import forget_raw
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
+from redmine_mailbridge.tasks.conversations import Conversations
+from redmine_mailbridge.tasks.gate import Gate
+from redmine_mailbridge.tasks.handle import Context, Decider, Handler
+from redmine_mailbridge.tasks.intake import Reading
+from redmine_mailbridge.tasks.receive import Receiver, Shared
+from redmine_mailbridge.tasks.schedule import Scheduler
+from redmine_mailbridge.tasks.service import MailboxThread, Service
+
+
+def redmine_client(settings: RedmineSettings) -> Client:
+    """The way to Redmine."""
+    connection = Connection(
+        url=settings.url,
+        key=reveal(settings.api_key),
+        ca_file=str(settings.ca_file) if settings.ca_file else None,
+        connect_timeout=min(10.0, settings.timeout.total_seconds()),
+        read_timeout=settings.timeout.total_seconds(),
+        max_parallel=settings.max_parallel,
+    )
+    return Client(connection)
+
+
+def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) -> Mailbox:
+    """One mailbox, not connected yet. With a store, POP3 asks it what is known already."""
+    config = MailboxConfig(
+        name=name,
+        host=settings.host,
+        port=settings.port,
+        username=settings.username,
+        protocol=MailProtocol(settings.protocol),
+        security=Security(settings.security),
+        password=reveal(settings.password),
+        ca_file=settings.ca_file,
+        timeout=settings.timeout.total_seconds(),
+        login=LoginChoice(settings.login),
+        allow_cleartext=settings.allow_cleartext,
+        prevent_cleartext_login=settings.prevent_cleartext_login,
+    )
+
+    def known(uids: Sequence[str]) -> Collection[str]:
+        return store.known(name, "INBOX", uids) if store is not None else ()
+
+    return open_mailbox(config, known=known)
+
+
+def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Context]:
+    """How each active mailbox reads its mail and what becomes of it; `secret` gives the store's own random values."""
+    boxes = settings.active_mailboxes
+    addresses = {address.lower(): name for name, box in boxes.items() for address in (box.address, *box.aliases)}
+    routes = {name: box.route for name, box in boxes.items()}
+    instance = secret("instance")
+    signer = Signer(secret("signing-key").encode(), instance)
+    return {
+        name: Context(
+            identity=MailboxIdentity(
+                name=name,
+                address=box.address,
+                addresses=addresses,
+                routes=routes,
+                signer=signer,
+                text_format=settings.redmine.text_format,
+            ),
+            route=routes[name],
+            options=box.reading.options(
+                settings.redmine.text_format, own_addresses=settings.own_addresses, loop_value=instance
+            ),
+        )
+        for name, box in boxes.items()
+    }
+
+
+def open_store(settings: Settings) -> Store:
+    """The store, its tables brought up to date."""
+    return Store.open(settings.store.database_url(), settings.store.raw_folder)
+
+
+@dataclass(slots=True)
+class Application:
+    """Everything that works on mail, wired. Made by `build`; `close` it at the end."""
+
+    settings: Settings
+    store: Store
+    archive: Archive
+    client: Client
+    directory: Directory
+    decider: Decider
+    shared: Shared
+    receivers: tuple[Receiver, ...]
+    pool: ThreadPoolExecutor = field(repr=False)
+
+    def service(self, *, listen: bool = True) -> Service:
+        """The threads and the schedule of `run`."""
+        threads = [MailboxThread(one, self.shared, self.archive, listen=listen) for one in self.receivers]
+        return Service(threads, self.shared, Scheduler())
+
+    def upkeep(self) -> int:
+        """Forget the raw mails whose time is over. Return how many."""
+        keep = self.settings.store.keep_raw.total_seconds()
+        return forget_raw(self.store, older_than=time.time() - keep)
+
+    def close(self) -> None:
+        """Let the mail in hand end, close what is open."""
+        self.shared.stop.set()
+        self.pool.shutdown(wait=True)
+        for receiver in self.receivers:
+            receiver.mailbox.close()
+        self.client.close()
+        self.store.close()
+
+
+def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
+    """Given settings, and the names of the mailboxes to work on (none: all active ones), wire everything.
+
+    Nothing is connected yet, but the store is open and its tables are up to date.
+    """
+    store = open_store(settings)
+    archive = Archive(store.database)
+    client = redmine_client(settings.redmine)
+    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
+    decider = Decider(contexts(settings, store.secret), archive, FactFinder(client, directory))
+    stop = threading.Event()
+    gate = Gate()
+    pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
+    shared = Shared(store, pool, Conversations(), gate, stop)
+    settle = settings.redmine.settle.total_seconds()
+    rules = Rules(settle, settings.redmine.marker_field)
+    handler = Handler(
+        store,
+        decider,
+        CarryOut(store, Writer(client, directory), directory, rules, stop),
+        gate,
+        settle=settle,
+        give_up_after=settings.receive.give_up_after,
+    )
+    receivers = tuple(
+        Receiver(mailbox(name, box, store), _reading(box, settings), shared, read=handler.read, handle=handler.handle)
+        for name, box in settings.active_mailboxes.items()
+        if not only or name in only
+    )
+    return Application(settings, store, archive, client, directory, decider, shared, receivers, pool)
+
+
+def _reading(box: MailboxSettings, settings: Settings) -> Reading:
+    return Reading(
+        folders=box.folders,
+        success_folder=box.success_folder,
+        failure_folder=box.failure_folder,
+        max_size=settings.receive.max_mail_size,
+        in_hand=settings.receive.workers * 2,
+        start=box,
+    )
+
+
+def offline_decider(settings: Settings) -> Decider:
+    """Reads and decides without store and Redmine: references are taken at their word."""
+    return Decider(contexts(settings, lambda name: f"offline-{name}".ljust(32, "-")), None, None)
+
+
+def online_decider(settings: Settings) -> tuple[Decider, Client]:
+    """Reads and decides with what Redmine and the store know; writes nothing. The client is to be closed."""
+    client = redmine_client(settings.redmine)
+    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
+    facts = FactFinder(client, directory)
+    if settings.store.sqlite_file is not None and not settings.store.sqlite_file.exists():
+        return Decider(contexts(settings, lambda name: f"unmade-{name}".ljust(32, "-")), None, facts), client
+    store = open_store(settings)
+    return Decider(contexts(settings, store.secret), Archive(store.database), facts), client

@@ -1,0 +1,188 @@
+"""What an answer of Redmine means: a parsed answer, or an error of the tree in `redmine_mailbridge.errors`.
+
+Success is not believed by its code alone: the body must be whole and JSON. A refusal is believed only as far as
+it can come from Redmine itself; what a proxy, a login page or another program answers is an outage, which no mail
+may be refused for.
+"""
+
+import datetime as dt
+import json
+import math
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
+
+LONGEST_PAUSE = 3600.0
+"""Seconds. A Retry-After beyond it is a mistake, or a maintenance that may end sooner: we ask again."""
+
+
+class Answer(dict[str, Any]):
+    """The JSON object of an answer; empty for 204. `date` is the server's clock, when it told it."""
+
+    status: int = 200
+    date: dt.datetime | None = None
+
+
+def read_answer(response: requests.Response) -> Answer:
+    """Given a response, return what it says. Raise the error that it means (see `errors`)."""
+    if response.status_code not in (200, 201, 204):
+        raise error_of(response)
+    answer = Answer(whole_json(response))
+    answer.status = response.status_code
+    answer.date = server_date(response)
+    return answer
+
+
+def whole_json(response: requests.Response) -> dict[str, Any]:
+    """Given a response of success, return its JSON object, {} where a writing request has no more to say.
+
+    Raise `RedmineUnclear` (after a writing request) or `RedmineUnavailable` when it is cut, or no JSON object.
+    """
+    body = response.content
+    said = response.headers.get("Content-Length", "")
+    if said.isdecimal() and int(said) != len(body) and "Content-Encoding" not in response.headers:
+        raise unknown_result(response, f"its answer was cut: {len(body)} of {said} bytes came")
+    if not body.strip():
+        if is_writing(response) or response.status_code == 204:
+            return {}
+        raise unknown_result(response, "it answered with an empty page")
+    try:
+        value = json.loads(body)
+    except ValueError:
+        raise unknown_result(response, not_json(response)) from None
+    if not isinstance(value, dict):
+        raise unknown_result(response, "it answered with JSON that is no object")
+    return value
+
+
+def is_writing(response: requests.Response) -> bool:
+    """Was the request one that changes something?"""
+    return response.request.method not in ("GET", "HEAD")
+
+
+def unknown_result(
+    response: requests.Response, why: str, *, settle: bool = False, overloaded: bool = False
+) -> RedmineError:
+    """Given a response that leaves open what was done, return the error for it: the method decides which."""
+    text = f"{place(response)}: {why}"
+    if is_writing(response):
+        return RedmineUnclear(text, settle=settle, overloaded=overloaded)
+    return RedmineUnavailable(text, overloaded=overloaded)
+
+
+AWAY = {
+    401: "Redmine does not accept the API key",
+    409: "somebody else changed it at the same moment",
+}
+"""Nothing was written, and waiting may help: a key is mended, a directory is read again."""
+BUSY = {408: "the request did not arrive in time", 429: "too many requests", 503: "too busy, or in maintenance"}
+"""Nothing was written, and less at once helps."""
+
+
+def error_of(response: requests.Response) -> RedmineError:
+    """Given a response that is no success, return the error that it means."""
+    status = response.status_code
+    at = place(response)
+    if status == 412:
+        return UnknownLogin(f"{at}: Redmine knows no active user by the login to act as (412)")
+    if status in AWAY:
+        return RedmineUnavailable(f"{at}: {AWAY[status]} ({status})")
+    if status in BUSY:
+        return RedmineUnavailable(
+            f"{at}: {BUSY[status]} ({status})", retry_after=retry_after(response), overloaded=True
+        )
+    if 300 <= status < 400:
+        return RedmineUnavailable(f"{at}: {redirected(response)}")
+    if status >= 500:
+        ended = status == 500
+        why = "internal error (500)" if ended else f"a server on the way failed ({status})"
+        return unknown_result(response, why, settle=not ended, overloaded=True)
+    return refusal(response)
+
+
+def refusal(response: requests.Response) -> RedmineError:
+    """Given a 4xx, return the refusal, or an outage where Redmine cannot have written it."""
+    status = response.status_code
+    if status == 422:
+        return refused_values(response)
+    if is_html(response) and status not in (400, 413):
+        return RedmineUnavailable(f"{place(response)}: {not_json(response)} ({status})")
+    return RedmineRefused(f"{place(response)}: {REFUSALS.get(status, 'refused')} ({status})", status=status)
+
+
+REFUSALS = {
+    400: "not understood",
+    403: "not allowed, or the REST API is switched off (Administration, Settings, API)",
+    404: "does not exist, or may not be seen",
+    406: "the content type was not accepted",
+    413: "too large",
+}
+
+
+def refused_values(response: requests.Response) -> RedmineError:
+    """Given a 422, return the refusal with Redmine's messages, or an outage if Redmine did not write it."""
+    try:
+        found = json.loads(response.content)["errors"]
+        messages = tuple(": ".join(map(str, e)) if isinstance(e, list) else str(e) for e in found)
+    except (ValueError, KeyError, TypeError):
+        return RedmineUnavailable(f"{place(response)}: {not_json(response)} (422)")
+    return RedmineRefused("Redmine refused: " + "; ".join(messages), status=422, messages=messages)
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Given a response, return the pause that Retry-After names (RFC 9110 10.2.3) in seconds, or None."""
+    value = response.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            then = parsedate_to_datetime(value)
+        except (ValueError, TypeError):
+            return None
+        now = server_date(response) or dt.datetime.now(dt.UTC)
+        seconds = (then.replace(tzinfo=then.tzinfo or dt.UTC) - now).total_seconds()
+    if math.isnan(seconds) or seconds < 0:
+        return None
+    return min(seconds, LONGEST_PAUSE)
+
+
+def server_date(response: requests.Response) -> dt.datetime | None:
+    """Given a response, return the server's clock from its Date (UTC), or None: puma alone sends none."""
+    try:
+        found = parsedate_to_datetime(response.headers["Date"])
+    except (KeyError, ValueError, TypeError):
+        return None
+    return found.replace(tzinfo=found.tzinfo or dt.UTC)
+
+
+def is_html(response: requests.Response) -> bool:
+    """Is it a page for people? Redmine's API never sends one, except for a 400."""
+    start = response.content[:200].lstrip().lower()
+    return "html" in response.headers.get("Content-Type", "").lower() or start.startswith((b"<!doctype", b"<html"))
+
+
+def not_json(response: requests.Response) -> str:
+    """Given a response that is no JSON, say what probably answered."""
+    if is_html(response):
+        return "that is not a Redmine, or a proxy or login page in front of it answers (HTML instead of JSON)"
+    return "its answer is no JSON, or was cut"
+
+
+def redirected(response: requests.Response) -> str:
+    """Given a redirect, say what it means for the settings. Query strings are not repeated."""
+    status = response.status_code
+    to = urlsplit(str(response.headers.get("Location", "")))
+    target = f"{to.scheme}://{to.netloc}{to.path}" if to.netloc else to.path
+    if any(word in to.path.lower() for word in ("login", "signin", "sso", "oauth", "saml", "auth")):
+        return f"a login page in front of Redmine answers ({status} to {target}); let the REST API through"
+    return f"redirected ({status} to {target}); set [redmine] url to where Redmine really is"
+
+
+def place(response: requests.Response) -> str:
+    """Given a response, say which request it answers, without its query."""
+    url = urlsplit(str(response.request.url))
+    return f"{response.request.method} {url.scheme}://{url.netloc}{url.path}"

@@ -1,0 +1,246 @@
+"""What rarely changes in Redmine, kept for a short time: projects and what their issues may hold, statuses, priorities.
+
+Every name is kept in lower case. A key without admin rights sees less; what it cannot see is simply not there, and
+`check` says so.
+"""
+
+import difflib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redmine_mailbridge.errors import RedmineRefused
+from redmine_mailbridge.redmine.cache import Cache
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.people import People
+from redmine_mailbridge.redmine.rights import Rights, Role, allowed
+from redmine_mailbridge.routing.plan import Project
+
+MOST_MEMBERS = 100
+"""Of how many members of a project the logins are learnt; those of further members are not known, their names are."""
+INCLUDE = "trackers,issue_categories,enabled_modules,issue_custom_fields"
+
+
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """Issue statuses: id by lower-case name, and the ids that close an issue."""
+
+    ids: Mapping[str, int]
+    closed: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class CustomField:
+    """An issue custom field, as only an admin's key sees it. `tracker_ids` are those that have it."""
+
+    id: int
+    name: str
+    format: str
+    filterable: bool
+    required: bool
+    tracker_ids: frozenset[int]
+
+
+class Directory:
+    """The projects and lists of one Redmine. Safe to share among threads."""
+
+    def __init__(
+        self, client: Client, people: People | None = None, life: float = 600.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._client = client
+        self.people = people or People(client, life, clock)
+        self._projects: Cache[str, Project | None] = Cache(life, clock)
+        self._aliases: dict[str, str] = {}
+        self._names: Cache[str, dict[str, str]] = Cache(life, clock)
+        self._statuses: Cache[str, Statuses] = Cache(life, clock)
+        self._lists: Cache[str, Mapping[str, int]] = Cache(life, clock)
+        self._fields: Cache[str, tuple[CustomField, ...]] = Cache(life, clock)
+
+    @property
+    def can_impersonate(self) -> bool:
+        """May the key act as other users? Redmine ignores the wish of any but an admin, silently."""
+        return self.people.me().user.admin
+
+    def project(self, wanted: str) -> Project | None:
+        """Given an identifier, an id or a name (in any case), return the project as the key sees it, or None."""
+        key = wanted.strip().lower()
+        found = self._projects.get(self._aliases.get(key, key), lambda: self._find_project(wanted.strip()))
+        if found is not None:
+            self._aliases |= {key: found.identifier, str(found.id): found.identifier}
+        return found
+
+    def project_names(self) -> Mapping[str, str]:
+        """Return the identifier of every project that the key sees, by lower-case name and by identifier."""
+        return self._names.get("all", self._fetch_names)
+
+    def statuses(self) -> Statuses:
+        """Return the issue statuses."""
+        return self._statuses.get("all", self._fetch_statuses)
+
+    def priorities(self) -> Mapping[str, int]:
+        """Return the active priorities, id by lower-case name."""
+        return self._list("issue_priorities")
+
+    def activities(self) -> Mapping[str, int]:
+        """Return the active activities of time entries, id by lower-case name."""
+        return self._list("time_entry_activities")
+
+    def issue_fields(self) -> tuple[CustomField, ...]:
+        """Return all issue custom fields; none with a key without admin rights, which may not list them."""
+        return self._fields.get("issue", self._fetch_fields)
+
+    def groups(self) -> Mapping[str, int]:
+        """Return the groups, id by lower-case name; none with a key without admin rights."""
+        return self._lists.get("groups", self._fetch_groups)
+
+    def may(self, rights: Rights, permission: str, project: Project) -> bool:
+        """Given a user's rights, may it do this (a permission's name, such as "add_issues") in this project?"""
+        return allowed(rights, permission, project, self.roles_of(rights, project))
+
+    def roles_of(self, rights: Rights, project: Project) -> tuple[Role, ...]:
+        """Given a user's rights, return the roles that count for it in this project."""
+        if rights.admin:
+            return ()
+        return self.people.roles(rights.roles_in(project.id, public=project.public))
+
+    def forget(self) -> None:
+        """Ask anew about everything, e.g. after the settings were read again."""
+        self.people.forget()
+        self._aliases.clear()
+        for cache in (self._projects, self._names, self._statuses, self._lists, self._fields):
+            cache.clear()
+
+    def _find_project(self, wanted: str) -> Project | None:
+        if wanted and all(c.isalnum() or c in "-_" for c in wanted) and wanted.isascii():
+            found = self._fetch_project(wanted.lower())
+            if found is not None:
+                return found
+        identifier = self.project_names().get(wanted.lower())
+        return self._fetch_project(identifier) if identifier else None
+
+    def _fetch_project(self, identifier: str) -> Project | None:
+        try:
+            found = self._client.get(f"/projects/{identifier}.json", [("include", INCLUDE)])["project"]
+        except RedmineRefused as error:
+            if error.status in (403, 404):
+                return None
+            raise
+        modules = {m["name"] for m in found.get("enabled_modules", ())}
+        tracking = "issue_tracking" in modules
+        return Project(
+            id=int(found["id"]),
+            identifier=str(found["identifier"]),
+            name=str(found["name"]),
+            public=bool(found.get("is_public", False)),
+            active=found.get("status", 1) == 1,
+            issue_tracking=tracking,
+            trackers=_ids(found.get("trackers", ())),
+            categories=_ids(found.get("issue_categories", ())),
+            versions=self._versions(identifier) if tracking else {},
+            custom_fields=self._project_fields(found),
+            members=self._members(identifier),
+        )
+
+    def _versions(self, identifier: str) -> Mapping[str, int]:
+        """The open versions, shared ones too; Redmine gives all on one page."""
+        found = self._or_nothing(f"/projects/{identifier}/versions.json", "versions")
+        return _ids(v for v in found if v.get("status") == "open")
+
+    def _project_fields(self, found: Mapping[str, Any]) -> Mapping[str, int]:
+        """The issue custom fields of a project. Before 5.1 Redmine names there only those that are not for all."""
+        named = _ids(found.get("issue_custom_fields", ()))
+        if self.can_impersonate:
+            trackers = {int(t["id"]) for t in found.get("trackers", ())}
+            everywhere = {f.name.lower(): f.id for f in self.issue_fields() if f.tracker_ids & trackers}
+            return {**everywhere, **named}
+        if named:
+            return named
+        newest = [("project_id", str(found["id"])), ("status_id", "*"), ("limit", "1")]
+        issues = self._or_nothing("/issues.json", "issues", newest)
+        return _ids(issues[0].get("custom_fields", ())) if issues else {}
+
+    def _members(self, identifier: str) -> Mapping[str, int]:
+        """Whom issues can be assigned to: users and groups with a role that is assignable."""
+        try:
+            found = list(self._client.pages(f"/projects/{identifier}/memberships.json", "memberships"))
+        except RedmineRefused as error:
+            if error.status in (403, 404):
+                return {}
+            raise
+        members: dict[str, int] = {}
+        users: list[int] = []
+        for membership in found:
+            if not any(self.people.role(int(role["id"])).assignable for role in membership.get("roles", ())):
+                continue
+            kind = "user" if "user" in membership else "group"
+            if kind in membership:
+                who = int(membership[kind]["id"])
+                members.setdefault(str(membership[kind]["name"]).lower(), who)
+                users += [who] if kind == "user" else []
+        self.people.remember_members(users[:MOST_MEMBERS])
+        for user_id in users[:MOST_MEMBERS]:
+            person = self.people.by_id(user_id)
+            if person is not None:
+                members |= {word.lower(): user_id for word in (person.user.login, person.user.mail) if word}
+        return members
+
+    def _fetch_names(self) -> dict[str, str]:
+        names: dict[str, str] = {}
+        identifiers: dict[str, str] = {}
+        for project in self._client.pages("/projects.json", "projects"):
+            identifier = str(project["identifier"])
+            identifiers[identifier] = identifier
+            names.setdefault(str(project["name"]).lower(), identifier)
+        return names | identifiers
+
+    def _fetch_statuses(self) -> Statuses:
+        found = self._client.get("/issue_statuses.json").get("issue_statuses", [])
+        return Statuses(_ids(found), frozenset(int(s["id"]) for s in found if s.get("is_closed")))
+
+    def _list(self, name: str) -> Mapping[str, int]:
+        def fetch() -> Mapping[str, int]:
+            found = self._client.get(f"/enumerations/{name}.json").get(name, [])
+            return _ids(entry for entry in found if entry.get("active", True))
+
+        return self._lists.get(name, fetch)
+
+    def _fetch_groups(self) -> Mapping[str, int]:
+        return _ids(self._or_nothing("/groups.json", "groups")) if self.can_impersonate else {}
+
+    def _fetch_fields(self) -> tuple[CustomField, ...]:
+        if not self.can_impersonate:
+            return ()
+        found = self._client.get("/custom_fields.json").get("custom_fields", [])
+        return tuple(
+            CustomField(
+                int(f["id"]), str(f["name"]), str(f.get("field_format", "")), bool(f.get("is_filter")),
+                bool(f.get("is_required")), frozenset(int(t["id"]) for t in f.get("trackers", ())),
+            )
+            for f in found if f.get("customized_type") == "issue"
+        )  # fmt: skip
+
+    def _or_nothing(self, path: str, container: str, params: Iterable[tuple[str, str]] = ()) -> list[dict[str, Any]]:
+        """Given the path of a list, return it, or nothing where the key may not see it."""
+        try:
+            found: list[dict[str, Any]] = self._client.get(path, list(params)).get(container, [])
+        except RedmineRefused as error:
+            if error.status in (403, 404):
+                return []
+            raise
+        return found
+
+
+def _ids(entries: Iterable[Mapping[str, Any]]) -> Mapping[str, int]:
+    """Given things with id and name, return the id by lower-case name; the first wins."""
+    ids: dict[str, int] = {}
+    for entry in entries:
+        ids.setdefault(str(entry["name"]).strip().lower(), int(entry["id"]))
+    return ids
+
+
+def did_you_mean(wanted: str, names: Iterable[str]) -> str:
+    """Given a name that is unknown and those that are known, return ' (did you mean "…"?)', or ""."""
+    close = difflib.get_close_matches(wanted.strip().lower(), list(names), n=1, cutoff=0.6)
+    return f' (did you mean "{close[0]}"?)' if close else ""

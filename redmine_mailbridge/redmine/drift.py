@@ -1,0 +1,90 @@
+"""What Redmine silently did not take: a comparison of what was asked with what is there. Pure.
+
+Each difference is one English line for the mail's record and the log, without any text of the mail.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redmine_mailbridge.redmine.text import same_text
+
+REFERENCES = {
+    "project_id": "project", "tracker_id": "tracker", "status_id": "status", "priority_id": "priority",
+    "category_id": "category", "assigned_to_id": "assigned_to", "fixed_version_id": "fixed_version",
+    "parent_issue_id": "parent",
+}  # fmt: skip
+PLAIN = ("is_private", "start_date", "due_date", "done_ratio")
+TEXTS = ("subject", "description")
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One difference: the attribute as the API names it, and the line that tells it."""
+
+    attribute: str
+    line: str
+
+    def __str__(self) -> str:
+        return self.line
+
+
+def issue_drift(asked: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[Drift, ...]:
+    """Given the attributes that were asked for and the issue as Redmine shows it, name what differs."""
+    return (*_references(asked, found), *_plain(asked, found), *_fields(asked, found))
+
+
+def author_drift(author_id: int | None, as_login: str | None, found: Mapping[str, Any]) -> tuple[Drift, ...]:
+    """Given who should have written and who did ({"id", "name"}), name the difference."""
+    if author_id is None or found.get("id") == author_id:
+        return ()
+    who = f"{as_login} (user {author_id})" if as_login else f"user {author_id}"
+    return (Drift("author", f"written by {_named(found)} instead of {who}"),)
+
+
+def _references(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Drift]:
+    for name, key in REFERENCES.items():
+        there = found.get(key) or {}
+        if name in asked and int(asked[name]) != there.get("id"):
+            yield Drift(name, f"asked for {key.replace('_', ' ')} {asked[name]}, has {_named(there)}")
+
+
+def _plain(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Drift]:
+    for name in PLAIN:
+        if name in asked and asked[name] != found.get(name):
+            yield Drift(name, f"asked for {name} {asked[name]}, has {found.get(name)}")
+    hours = asked.get("estimated_hours")
+    if hours is not None and abs(float(found.get("estimated_hours") or 0.0) - float(hours)) > 0.01:
+        yield Drift("estimated_hours", f"asked for {hours} estimated hours, has {found.get('estimated_hours')}")
+    for name in TEXTS:
+        if name in asked and not same_text(str(asked[name]), found.get(name)):
+            yield Drift(name, f"the {name} is not as it was sent")
+
+
+def _fields(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Drift]:
+    """Custom fields: one that is not enabled for the project and tracker is dropped."""
+    there = {int(f["id"]): f.get("value") for f in found.get("custom_fields", ())}
+    for field in asked.get("custom_fields", ()):
+        number = int(field["id"])
+        if number not in there:
+            why = "not enabled for this project and tracker, or not allowed"
+            yield Drift("custom_fields", f"custom field {number} was dropped: {why}")
+        elif not _same_value(field["value"], there[number]):
+            yield Drift("custom_fields", f"custom field {number} did not take its value")
+
+
+def _same_value(asked: Any, there: Any) -> bool:
+    if isinstance(asked, list | tuple) or isinstance(there, list):
+        return _as_set(asked) == _as_set(there)
+    return same_text(str(asked), str(there or ""))
+
+
+def _as_set(value: Any) -> set[str]:
+    values = value if isinstance(value, list | tuple) else [value]
+    return {str(v) for v in values if v not in (None, "")}
+
+
+def _named(thing: Mapping[str, Any]) -> str:
+    if not thing:
+        return "none"
+    return f"{thing['name']} ({thing['id']})" if "name" in thing else str(thing.get("id"))

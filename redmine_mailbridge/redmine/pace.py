@@ -1,0 +1,106 @@
+"""How many requests may be under way at once: as many as this Redmine bears, found out while working.
+
+Additive increase, multiplicative decrease, as TCP does it: the limit grows while all goes well, and is halved by
+a sign of overload (429, 503, a 500 such as a locked database gives, a time-out). After the first such sign it
+grows slowly, so that a limit once found is kept for a while and not run into again at once.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from redmine_mailbridge.errors import RedmineUnavailable, RedmineUnclear
+
+START = 2.0
+CAREFUL_STEP = 0.05
+"""What part of a round of good answers counts for growth once an overload was seen: one more per 20 rounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaceState:
+    """What `Pace` looks like at one moment, for a status page. `paused` is in seconds."""
+
+    limit: int
+    under_way: int
+    overloads: int
+    paused: float
+
+
+class Pace:
+    """A gate that every request to one Redmine passes. Safe to share among threads.
+
+    `most` is the upper bound of the limit; `clock` returns seconds and never goes back.
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = float(max(1, most))
+        self._clock = clock
+        self._limit = min(START, self._most)
+        self._under_way = 0
+        self._halvings = 0
+        self._overloads = 0
+        self._resume_at = float("-inf")
+        self._free = threading.Condition()
+
+    @property
+    def state(self) -> PaceState:
+        """The limit, what is under way, and the pause that Redmine asked for."""
+        with self._free:
+            paused = max(0.0, self._resume_at - self._clock())
+            return PaceState(int(self._limit), self._under_way, self._overloads, paused)
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Given a request as the body, wait until one more may be under way, and learn from how it ends.
+
+        Raise `RedmineUnavailable` with the rest of the pause as `retry_after`, without asking Redmine, while a
+        pause that it asked for is not over: the work is deferred, no thread waits.
+        """
+        epoch = self._enter()
+        try:
+            yield
+        except (RedmineUnavailable, RedmineUnclear) as error:
+            self._leave(epoch, overloaded=error.overloaded, retry_after=getattr(error, "retry_after", None))
+            raise
+        except BaseException:
+            self._leave(epoch, overloaded=False, retry_after=None)
+            raise
+        self._leave(epoch, overloaded=False, retry_after=None, good=True)
+
+    def _enter(self) -> int:
+        with self._free:
+            while True:
+                rest = self._resume_at - self._clock()
+                if rest > 0:
+                    raise RedmineUnavailable(
+                        f"Redmine asked for a pause; {rest:.0f} s of it are left", retry_after=rest
+                    )
+                if self._under_way < int(self._limit):
+                    self._under_way += 1
+                    return self._halvings
+                self._free.wait()
+
+    def _leave(self, epoch: int, *, overloaded: bool, retry_after: float | None, good: bool = False) -> None:
+        with self._free:
+            was_full = self._under_way >= int(self._limit)
+            self._under_way -= 1
+            if overloaded:
+                self._shrink(epoch)
+            elif good and was_full:
+                self._grow()
+            if retry_after is not None:
+                self._resume_at = max(self._resume_at, self._clock() + retry_after)
+            self._free.notify_all()
+
+    def _shrink(self, epoch: int) -> None:
+        """Halve the limit, once for all the requests that were under way together."""
+        self._overloads += 1
+        if epoch == self._halvings:
+            self._limit = max(1.0, self._limit / 2)
+            self._halvings += 1
+
+    def _grow(self) -> None:
+        step = CAREFUL_STEP if self._halvings else 1.0
+        self._limit = min(self._most, self._limit + step / self._limit)

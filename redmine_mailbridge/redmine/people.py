@@ -1,0 +1,269 @@
+"""Users: who owns an address, what they may do, and making new ones. Answers are kept for a short time.
+
+Needs a key with admin rights for its best; with another it knows the members that Redmine shows to it, and says
+`can_find_users` False.
+"""
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.errors import RedmineRefused
+from redmine_mailbridge.redmine.cache import Cache
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.rights import Rights, Role
+from redmine_mailbridge.routing.plan import NewUser, User
+
+STATUS: Mapping[int, Literal["active", "registered", "locked"]] = {1: "active", 2: "registered", 3: "locked"}
+STATUS_NUMBER = {name: number for number, name in STATUS.items()}
+NOBODY_LIFE = 60.0
+"""Seconds for which "nobody owns this address" is believed: short, because an admin who adds a user waits for it."""
+NO_SUCH_ADDRESS = "nobody@mailbridge.invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user with its rights, as one request tells both."""
+
+    user: User
+    rights: Rights
+    custom_fields: Mapping[int, str]
+
+
+class People:
+    """The users of one Redmine. Safe to share among threads."""
+
+    def __init__(self, client: Client, life: float = 600.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._life = life
+        self._by_address: Cache[str, User | None] = Cache(life, clock)
+        self._by_id: Cache[int, Person | None] = Cache(life, clock)
+        self._roles: Cache[int, Role] = Cache(life, clock)
+        self._me: Cache[str, Person] = Cache(life, clock)
+        self._exact: Cache[str, bool] = Cache(24 * 3600.0, clock)
+        self._known_members: dict[str, int] = {}
+        client.on_unknown_login(self.forget_login)
+
+    def me(self) -> Person:
+        """Return the key's own user with its rights."""
+        return self._me.get("me", lambda: _person(self._client.whoami([("include", "memberships")])))
+
+    @property
+    def can_find_users(self) -> bool:
+        """May the key look for users, make them, and act as them? Only an admin's may."""
+        return self.me().user.admin
+
+    def by_address(self, address: str) -> User | None:
+        """Given an address as written, return the user that owns it, by whichever of its addresses, or None.
+
+        Locked and registered users are found too. The comparison ignores case.
+        """
+        key = address.strip().lower()
+        if "@" not in key:
+            return None
+        find = self._find if self.can_find_users else self._find_member
+        return self._by_address.get(
+            key, lambda: find(key, address.strip()), lambda user: NOBODY_LIFE if user is None else self._life
+        )
+
+    def by_id(self, user_id: int) -> Person | None:
+        """Given a user's id, return it with its rights, or None if it does not exist or is not shown to the key."""
+        return self._by_id.get(user_id, lambda: self._fetch(user_id))
+
+    def role(self, role_id: int) -> Role:
+        """Given a role's id, return it."""
+        return self._roles.get(role_id, lambda: self._fetch_role(role_id))
+
+    def roles(self, ids: Iterable[int]) -> tuple[Role, ...]:
+        """Given ids of roles, return them."""
+        return tuple(self.role(i) for i in sorted(ids))
+
+    def remember_members(self, ids: Iterable[int]) -> None:
+        """Given user ids that a project shows, learn their addresses, for a key that cannot look for users."""
+        for user_id in ids:
+            person = self.by_id(user_id)
+            if person is not None and person.user.mail:
+                self._known_members[person.user.mail.lower()] = user_id
+
+    def forget_login(self, login: str) -> None:
+        """Given a login that Redmine no longer acts as, ask anew about its user."""
+        wanted = login.lower()
+        self._by_address.forget_where(lambda user: user is not None and user.login.lower() == wanted)
+        self._by_id.forget_where(lambda person: person is not None and person.user.login.lower() == wanted)
+
+    def forget(self) -> None:
+        """Ask anew about everything."""
+        for cache in (self._by_address, self._by_id, self._roles, self._me):
+            cache.clear()
+
+    def create(self, new: NewUser) -> User:
+        """Given a new user, make it, and return it as Redmine made it. The mail goes out only if it asks for it.
+
+        Raise `RedmineRefused` with Redmine's messages, e.g. for a login or an address that is taken.
+        """
+        values: dict[str, Any] = {
+            "login": new.login, "firstname": new.firstname[:30] or "-", "lastname": new.lastname[:255] or "-",
+            "mail": new.mail, "status": STATUS_NUMBER[new.status], "generate_password": True,
+        }  # fmt: skip
+        if new.language:
+            values["language"] = new.language
+        body: dict[str, Any] = {"user": values}
+        if new.send_information:
+            body["send_information"] = True
+        with effect(Effect.CREATE_USER):
+            answer = self._client.post("/users.json", body)
+        user = _person(answer["user"]).user
+        self._by_address.forget(new.mail.strip().lower())
+        return user
+
+    def group(self, name: str) -> int:
+        """Given a group's name, return its id; it is made if there is none of that name (in any case)."""
+        wanted = name.strip().lower()
+        for group in self._client.get("/groups.json").get("groups", []):
+            if str(group.get("name", "")).lower() == wanted:
+                return int(group["id"])
+        with effect(Effect.CREATE_USER):
+            return int(self._client.post("/groups.json", {"group": {"name": name.strip()}})["group"]["id"])
+
+    def join_group(self, user_id: int, group_id: int) -> None:
+        """Given a user and a group, make the one a member of the other; nothing happens if it is one already."""
+        if (person := self.by_id(user_id)) is not None and group_id in person.rights.groups:
+            return
+        with effect(Effect.CREATE_USER):
+            try:
+                self._client.post(f"/groups/{group_id}/users.json", {"user_id": user_id})
+            except RedmineRefused as error:
+                if error.status != 422:
+                    raise
+        self._by_id.forget(user_id)
+
+    def join_project(self, principal_id: int, project: int | str, role_ids: Iterable[int]) -> None:
+        """Given a user or group, a project and roles, make it a member; nothing happens if it is one already."""
+        body = {"membership": {"user_id": principal_id, "role_ids": sorted(role_ids)}}
+        with effect(Effect.CREATE_USER):
+            try:
+                self._client.post(f"/projects/{project}/memberships.json", body)
+            except RedmineRefused as error:
+                if error.status != 422:
+                    raise
+        self._by_id.forget(principal_id)
+
+    def _fetch(self, user_id: int) -> Person | None:
+        try:
+            answer = self._client.get(f"/users/{user_id}.json", [("include", "memberships,groups")])
+        except RedmineRefused as error:
+            if error.status in (403, 404):
+                return None
+            raise
+        return _person(answer["user"])
+
+    def _fetch_role(self, role_id: int) -> Role:
+        try:
+            found = self._client.get(f"/roles/{role_id}.json")["role"]
+        except RedmineRefused as error:
+            if error.status in (403, 404):
+                return Role(role_id, f"role {role_id}")
+            raise
+        return Role(
+            role_id, str(found["name"]), frozenset(found.get("permissions", ())),
+            found.get("issues_visibility", "own"), bool(found.get("assignable", True)),
+        )  # fmt: skip
+
+    def _find_member(self, key: str, _written: str) -> User | None:
+        user_id = self._known_members.get(key)
+        person = self.by_id(user_id) if user_id is not None else None
+        return person.user if person is not None and person.user.mail.lower() == key else None
+
+    def _find(self, key: str, written: str) -> User | None:
+        """Ask for users of whom a name, login or any address contains this; settle which of them owns exactly it.
+
+        The list shows only the default address. Both spellings of "in any status" are sent: `f[]` alone stands for
+        it from 5.1 on, an empty `status` before.
+        """
+        found = list(self._client.pages("/users.json", "users", [
+            ("name", key), ("status", ""), ("f[]", "name"), ("op[name]", "~"), ("v[name][]", key),
+        ]))  # fmt: skip
+        for entry in found:
+            if str(entry.get("mail", "")).lower() == key:
+                return self._user(int(entry["id"]))
+        if not found:
+            return None
+        filtered = self._has_mail_filter()
+        others = self._with_exact_address(key, written, found) if filtered else self._only_one(key, found)
+        return self._user(others[0]) if len(others) == 1 else None
+
+    def _user(self, user_id: int) -> User | None:
+        person = self.by_id(user_id)
+        return None if person is None else person.user
+
+    def _has_mail_filter(self) -> bool:
+        """Does this Redmine (5.1 and later) filter users by address? Others ignore it and list everybody."""
+
+        def ask() -> bool:
+            answer = self._client.get("/users.json", [*_mail_is("=", NO_SUCH_ADDRESS), ("limit", 1)])
+            return answer.get("total_count") == 0
+
+        return self._exact.get("mail", ask)
+
+    def _with_exact_address(self, key: str, written: str, found: list[dict[str, Any]]) -> list[int]:
+        """From 5.1 on, filter by address: exactly, and, as that heeds case on some databases, by both its ends."""
+        candidates = {int(entry["id"]) for entry in found}
+
+        def who(operator: str, *values: str) -> set[int]:
+            listed = self._client.pages("/users.json", "users", _mail_is(operator, *values))
+            return {int(entry["id"]) for entry in listed} & candidates
+
+        return sorted(who("=", key, written) or who("^", key) & who("$", key))
+
+    def _only_one(self, key: str, found: list[dict[str, Any]]) -> list[int]:
+        """Before 5.1: a request to make a user that can never be made (no login, no name) tells whether exactly
+        this address is taken; its owner is among those found, so if they are one, it is that one.
+        """
+        if len(found) != 1:
+            return []
+        return [int(found[0]["id"])] if self._complaints(key) > self._complaints(NO_SUCH_ADDRESS) else []
+
+    def _complaints(self, address: str) -> int:
+        try:
+            self._client.post("/users.json", {"user": {"login": "", "firstname": "", "lastname": "", "mail": address}})
+        except RedmineRefused as error:
+            if error.status == 422:
+                return len(error.messages)
+            raise
+        return 0
+
+
+def _mail_is(operator: str, *values: str) -> list[tuple[str, str | int]]:
+    return [("f[]", "mail"), ("op[mail]", operator), *(("v[mail][]", value) for value in values)]
+
+
+def _person(found: Mapping[str, Any]) -> Person:
+    """Given a user as the API shows it, return what we know of it. `status` is shown to admins only."""
+    user = User(
+        id=int(found["id"]),
+        login=str(found.get("login", "")),
+        name=f"{found.get('firstname', '')} {found.get('lastname', '')}".strip(),
+        mail=str(found.get("mail") or ""),
+        status=STATUS.get(int(found.get("status", 1)), "locked"),
+        admin=bool(found.get("admin", False)),
+    )
+    rights = Rights(
+        user_id=user.id,
+        admin=user.admin,
+        active=user.status == "active",
+        groups=frozenset(int(g["id"]) for g in found.get("groups", ())),
+        roles={
+            int(m["project"]["id"]): frozenset(int(r["id"]) for r in m.get("roles", ()))
+            for m in found.get("memberships", ()) if "project" in m
+        },
+    )  # fmt: skip
+    fields = {int(f["id"]): str(f.get("value") or "") for f in found.get("custom_fields", ())}
+    return Person(user, rights, fields)
+
+
+def utc(text: str | None) -> dt.datetime | None:
+    """Given a time as the API writes it (2026-01-02T03:04:05Z), return it, or None."""
+    return dt.datetime.fromisoformat(text) if text else None

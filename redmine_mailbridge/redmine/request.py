@@ -1,0 +1,182 @@
+"""What will be sent to Redmine, as values that are stored before they are sent, and how a plan becomes one.
+
+Pure. A stored request is sent again unchanged, so that the same upload tokens go with it: a token is good once,
+and thereby tells that an earlier try was carried out.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from redmine_mailbridge.redmine.text import clean, clean_line
+from redmine_mailbridge.routing.plan import IssueFields, Plan, Project
+
+NO_SUBJECT = "(no subject)"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that Redmine holds and no issue has yet. `token` is good for one write."""
+
+    token: str
+    filename: str
+    content_type: str
+
+    @property
+    def id(self) -> int:
+        """The file's id: what stands before the point of its token; 0 when there is none."""
+        number = self.token.partition(".")[0]
+        return int(number) if number.isdecimal() else 0
+
+    def to_api(self) -> dict[str, str]:
+        """The entry under "uploads"."""
+        return {"token": self.token, "filename": self.filename, "content_type": self.content_type}
+
+
+@dataclass(frozen=True, slots=True)
+class IssueRequest:
+    """A new issue. `attributes` are as the API takes them, all but the uploads.
+
+    `as_login` writes it (None: the key's own user); `author_id` is that user, where known. `marker` is the custom
+    field and the value in it by which the issue is found again, where one is configured.
+    """
+
+    project_id: int
+    attributes: Mapping[str, Any]
+    as_login: str | None = None
+    author_id: int | None = None
+    marker: tuple[int, str] | None = None
+    uploads: tuple[Upload, ...] = ()
+
+    @property
+    def upload_ids(self) -> frozenset[int]:
+        """The ids that the files have in Redmine."""
+        return frozenset(upload.id for upload in self.uploads)
+
+    def body(self) -> dict[str, Any]:
+        """The JSON to send."""
+        return {"issue": {**self.attributes, **_uploads(self.uploads)}}
+
+    def with_uploads(self, *uploads: Upload) -> "IssueRequest":
+        """The same with these files as well."""
+        return replace(self, uploads=self.uploads + uploads)
+
+    def to_json(self) -> str:
+        """One line for the store."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "IssueRequest":
+        """Given what `to_json` made, return the request."""
+        found = json.loads(text)
+        marker = found["marker"]
+        return cls(
+            project_id=found["project_id"],
+            attributes=found["attributes"],
+            as_login=found["as_login"],
+            author_id=found["author_id"],
+            marker=(int(marker[0]), str(marker[1])) if marker else None,
+            uploads=tuple(Upload(**u) for u in found["uploads"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRequest:
+    """A note on an issue, with what it changes there. `attributes` hold `notes` and `private_notes` too."""
+
+    issue: int
+    project_id: int
+    attributes: Mapping[str, Any]
+    as_login: str | None = None
+    author_id: int | None = None
+    uploads: tuple[Upload, ...] = ()
+
+    @property
+    def notes(self) -> str:
+        """The text."""
+        return str(self.attributes.get("notes", ""))
+
+    @property
+    def private(self) -> bool:
+        """Is it for the team only?"""
+        return bool(self.attributes.get("private_notes", False))
+
+    @property
+    def upload_ids(self) -> frozenset[int]:
+        """The ids that the files have in Redmine."""
+        return frozenset(upload.id for upload in self.uploads)
+
+    def body(self) -> dict[str, Any]:
+        """The JSON to send."""
+        return {"issue": {**self.attributes, **_uploads(self.uploads)}}
+
+    def with_uploads(self, *uploads: Upload) -> "NoteRequest":
+        """The same with these files as well."""
+        return replace(self, uploads=self.uploads + uploads)
+
+    def to_json(self) -> str:
+        """One line for the store."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "NoteRequest":
+        """Given what `to_json` made, return the request."""
+        found = json.loads(text)
+        uploads = tuple(Upload(**u) for u in found.pop("uploads"))
+        return cls(**found, uploads=uploads)
+
+
+def issue_request(
+    plan: Plan, project: Project, uploads: tuple[Upload, ...] = (), *,
+    author_id: int | None = None, marker_field: int | None = None,
+) -> IssueRequest:  # fmt: skip
+    """Given a plan that creates, its project and the uploaded files, return the request.
+
+    `author_id`: the user behind `plan.act_as`. `marker_field`: the custom field that takes `plan.marker`.
+    """
+    attributes = {"project_id": project.id, **_attributes(plan.fields)}
+    attributes["subject"] = clean_line(plan.fields.subject or "") or NO_SUBJECT
+    attributes["description"] = clean(plan.text)
+    marker = None
+    if marker_field is not None and plan.marker:
+        marker = (marker_field, clean_line(plan.marker))
+        others = [field for field in attributes.get("custom_fields", []) if field["id"] != marker_field]
+        attributes["custom_fields"] = [*others, {"id": marker_field, "value": marker[1]}]
+    return IssueRequest(project.id, attributes, plan.act_as, author_id, marker, uploads)
+
+
+def note_request(
+    plan: Plan, project: Project, uploads: tuple[Upload, ...] = (), *, author_id: int | None = None
+) -> NoteRequest:
+    """Given a plan that notes, the project of its issue and the uploaded files, return the request."""
+    if plan.issue is None:
+        raise ValueError("a plan without an issue makes no note")
+    attributes = {**_attributes(plan.fields), "notes": clean(plan.text)}
+    if plan.fields.subject is not None:
+        attributes["subject"] = clean_line(plan.fields.subject) or NO_SUBJECT
+    if plan.private_note:
+        attributes["private_notes"] = True
+    return NoteRequest(plan.issue, project.id, attributes, plan.act_as, author_id, uploads)
+
+
+def _uploads(uploads: tuple[Upload, ...]) -> dict[str, Any]:
+    return {"uploads": [upload.to_api() for upload in uploads]} if uploads else {}
+
+
+def _attributes(fields: IssueFields) -> dict[str, Any]:
+    """Given the fields of a plan, return those that are set, as the API takes them; texts are cleaned."""
+    plain = (
+        "tracker_id", "status_id", "priority_id", "category_id", "assigned_to_id", "fixed_version_id",
+        "parent_issue_id", "is_private", "estimated_hours", "done_ratio",
+    )  # fmt: skip
+    attributes = {name: value for name in plain if (value := getattr(fields, name)) is not None}
+    for name in ("start_date", "due_date"):
+        if (day := getattr(fields, name)) is not None:
+            attributes[name] = day.isoformat()
+    if fields.custom_fields:
+        attributes["custom_fields"] = [
+            {"id": i, "value": clean(value) if isinstance(value, str) else [clean(v) for v in value]}
+            for i, value in fields.custom_fields
+        ]
+    return attributes

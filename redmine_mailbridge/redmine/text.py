@@ -1,0 +1,70 @@
+"""Text that Redmine and its database take: without what they refuse, within their limits, and compared as they keep it.
+
+Pure and linear in time.
+"""
+
+import unicodedata
+
+SUBJECT_LENGTH = 255
+DESCRIPTION_BYTES = 65_535
+"""What a TEXT column of MySQL holds; SQLite and PostgreSQL hold more."""
+
+_GONE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
+_GONE |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+_ENDS = str.maketrans({"\x85": " ", "\u2028": " ", "\u2029": " "})
+
+
+def clean(text: str) -> str:
+    """Given a text, return it without control characters (PostgreSQL refuses NUL) and lone surrogates, with LF."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_GONE)
+
+
+def clean_line(text: str) -> str:
+    """Given a text, return it cleaned and on one line."""
+    return " ".join(clean(text).translate(_ENDS).split())
+
+
+def same_text(ours: str | None, theirs: str | None) -> bool:
+    """Given what we sent and what Redmine shows, are they the same text?
+
+    Redmine makes line ends of descriptions CRLF and keeps those of notes as they came; all other blanks stay, but
+    those at the end are not worth a second issue.
+    """
+    return clean(ours or "").rstrip() == clean(theirs or "").rstrip()
+
+
+def cut_line(text: str, most: int = SUBJECT_LENGTH) -> str:
+    """Given a line, return it, or its beginning with an ellipsis, in at most so many characters."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def bytes_in_redmine(text: str) -> int:
+    """Given a description, return the bytes it takes in a database: UTF-8, with CRLF."""
+    return len(text.encode("utf-8", "replace")) + text.count("\n")
+
+
+def cut_text(text: str, most: int) -> str:
+    """Given a description and a limit in bytes, return as many whole lines (or characters) as fit."""
+    if bytes_in_redmine(text) <= most:
+        return text
+    part = text.replace("\n", "\r\n").encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
+    part = part.removesuffix("\r").replace("\r\n", "\n")
+    newline = part.rfind("\n")
+    return part[:newline] if newline > len(part) // 2 else part
+
+
+def has_wide(text: str) -> bool:
+    """Is there a character that takes 4 bytes in UTF-8, which MySQL's utf8mb3 refuses?"""
+    return any(char > "\uffff" for char in text)
+
+
+def without_wide(text: str) -> str:
+    """Given a text, return it with 4-byte characters replaced: symbols by their names, others by U+FFFD."""
+    return "".join(char if char <= "\uffff" else _named(char) for char in text)
+
+
+def _named(char: str) -> str:
+    name = unicodedata.name(char, "")
+    if not name or not unicodedata.category(char).startswith("S"):
+        return "\ufffd"
+    return ":" + name.lower().replace(" ", "_") + ":"

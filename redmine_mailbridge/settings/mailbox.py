@@ -1,0 +1,143 @@
+"""An account that is read: `[mailboxes.NAME]`."""
+
+import ipaddress
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from redmine_mailbridge.settings.reading import ReadingSettings
+from redmine_mailbridge.settings.route import IssueSettings, Route
+from redmine_mailbridge.settings.rules import Rule
+from redmine_mailbridge.settings.senders import SenderSettings
+from redmine_mailbridge.settings.start import StartSettings
+from redmine_mailbridge.settings.table import key
+from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
+
+Protocol = Literal["imap", "pop3"]
+Security = Literal["tls", "starttls", "none"]
+Login = Literal["auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login"]
+
+PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("imap", "none"): 143}
+PORTS |= {("pop3", "tls"): 995, ("pop3", "starttls"): 110, ("pop3", "none"): 110}
+
+
+def is_loopback(host: str) -> bool:
+    """Given a host name or address, return whether it can only be this machine."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost" or host.lower().endswith(".localhost")
+
+
+def _port(given: dict[str, Any]) -> int:
+    return PORTS.get((given.get("protocol", ""), given.get("security", "")), 993)
+
+
+def _only_imap(value: Any) -> Any:
+    """Return a factory of a default that POP3 has not."""
+    return lambda given: None if given.get("protocol") == "pop3" else value
+
+
+class MailboxSettings(StartSettings):
+    """One account that is read. NAME is yours to choose: letters, digits, - and _; it appears in logs and lists."""
+
+    active: bool = key("Whether this mailbox is read at all.", True)
+    address: MailAddress = key("The mail address of this mailbox.")
+    aliases: tuple[MailAddress, ...] = key("Further addresses whose mail arrives here.", ())
+    protocol: Protocol = key("How the mail is read.", "imap")
+    host: Name = key("The mail server's name.")
+    security: Security = key(
+        '"tls" from the first byte, "starttls", or "none": passwords and mail in the clear, on this machine only.',
+        "tls",
+    )
+    allow_cleartext: bool = key('Allow security = "none" to a server that is not this machine.', False)
+    port: Annotated[int, Field(ge=1, le=65535)] = key(
+        "The mail server's port.", _port, shown="imap: 993 with tls, else 143; pop3: 995 with tls, else 110"
+    )
+    username: Name = key("The name to log in with.", lambda given: given.get("address", ""), shown="the address")
+    password: SecretStr | None = key("The password to log in with. Better kept apart: see password_file.", None)
+    password_file: FilePath | None = key("A file that holds the password, and nothing else.", None)
+    login: Login = key('How to log in; "auto" takes the strongest way that the server offers.', "auto")
+    prevent_cleartext_login: bool = key(
+        "Never send the password itself, not even under TLS: only challenge and response (SCRAM, CRAM-MD5).", False
+    )
+    folders: Annotated[tuple[Name, ...], Field(min_length=1)] = key(
+        "The folders to read, subfolders with /.", ("INBOX",)
+    )
+    success_folder: Name | None = key(
+        "Where a mail goes that has become an issue or a note. Made when missing. Not with POP3.",
+        _only_imap("Processed"),
+        shown='"Processed"',
+    )
+    failure_folder: Name | None = key(
+        "Where a mail goes that was refused for good. Made when missing. Not with POP3.",
+        _only_imap("Failed"),
+        shown='"Failed"',
+    )
+    accept_automatic: bool = key(
+        "Let auto-replies and bounces that belong to no issue make one. Otherwise they are only recorded. "
+        "Notifications of machines make issues anyway; block what is not wanted.",
+        False,
+    )
+    ca_file: FilePath | None = key("Certificates to trust for this server, in PEM.", None, shown="the system's")
+    timeout: Span = key("How long to wait for the mail server's next word.", parse_span("60s"))
+    reading: ReadingSettings = key("How a mail's text and files are read.", ReadingSettings())
+    issue: IssueSettings = key("What becomes of the mail.", IssueSettings())
+    senders: SenderSettings = key("Who may write, and as whom.", SenderSettings())
+    rules: tuple[Rule, ...] = key("Rules that look at a mail and say where it goes, in order.", ())
+
+    @property
+    def route(self) -> Route:
+        """All that decides what becomes of this mailbox's mail, as `routing` takes it."""
+        return Route(issue=self.issue, senders=self.senders, rules=self.rules, accept_automatic=self.accept_automatic)
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        """Refuse what cannot be meant together."""
+        problems = list(self._disagreements())
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def _finds_a_project(self) -> bool:
+        """Whether a new issue can have a project at all."""
+        issue = self.issue
+        ways = (issue.project, issue.project_from_subaddress, issue.reply_only, {"project", "all"} & issue.overrides)
+        by_domain = any(domain.project for domain in self.senders.domains.values())
+        return any(ways) or by_domain or any(rule.project for rule in self.rules)
+
+    def _disagreements(self) -> list[str]:
+        """Return one line for each thing that cannot be meant, each starting with the key to change."""
+        problems = []
+        if self.security == "none" and not is_loopback(self.host) and not self.allow_cleartext:
+            problems.append(
+                f"security: would send the password to {self.host} in the clear: "
+                'use "tls" or "starttls", or allow_cleartext = true'
+            )
+        if self.prevent_cleartext_login and self.login in ("plain", "login"):
+            problems.append("login: sends the password itself, which prevent_cleartext_login forbids")
+        if not self._finds_a_project:
+            problems.append(
+                "issue.project: is needed, unless a rule names one, issue.project_from_subaddress or issue.reply_only "
+                "is true, or issue.allow_override holds project"
+            )
+        if self.protocol == "pop3":
+            problems += [
+                f'{name}: POP3 has no folders; leave it out, or use protocol = "imap"'
+                for name in ("folders", "success_folder", "failure_folder")
+                if name in self.model_fields_set and getattr(self, name) is not None
+            ]
+            return problems
+        read = {folder_key(folder) for folder in self.folders}
+        problems += [
+            f"{name}: is one of the folders that are read, so mail would be read again and again"
+            for name, folder in (("success_folder", self.success_folder), ("failure_folder", self.failure_folder))
+            if folder is not None and folder_key(folder) in read
+        ]
+        return problems
+
+
+def folder_key(folder: str) -> str:
+    """Given a folder name, return what to compare it by: only INBOX is the same in any case (RFC 9051, 5.1)."""
+    return "INBOX" if folder.upper() == "INBOX" else folder

@@ -1,0 +1,228 @@
+"""The settings as a whole. Each key's description is the only source of validation, sample check and reference."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
+from redmine_mailbridge.settings.table import Table, key
+from redmine_mailbridge.settings.types import FilePath, Name, Size, Span, parse_size, parse_span
+
+MailboxName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError('must be a web address such as "https://redmine.example.com"')
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must be only the address: no user, no password, nothing behind ? or #")
+    return value.rstrip("/")
+
+
+def _positive(value: dt.timedelta) -> dt.timedelta:
+    if value <= dt.timedelta(0):
+        raise ValueError("must be longer than 0s")
+    return value
+
+
+def _crontab(value: str) -> str:
+    """Given a crontab line, return it. Raise ValueError when the scheduler could not follow it."""
+    from redmine_mailbridge.tasks.schedule import crontab  # noqa: PLC0415 - only who writes one pays for it
+
+    try:
+        crontab(value)
+    except SettingsError as error:
+        raise ValueError(str(error).removeprefix(f'cron = "{value}": ')) from error
+    return value
+
+
+PositiveSpan = Annotated[Span, AfterValidator(_positive)]
+
+
+class RedmineSettings(Table):
+    """The Redmine that mail goes to."""
+
+    url: Annotated[str, AfterValidator(_web_address)] = key("Redmine's address, with the path when it has one.")
+    api_key: SecretStr | None = key(
+        "The key of the bridge's own Redmine user. Better kept apart: see api_key_file.", None
+    )
+    api_key_file: FilePath | None = key("A file that holds the API key, and nothing else.", None)
+    text_format: TextFormat = key(
+        "Redmine's text formatting (Administration, Settings, General), which cannot be asked for.", "common_mark"
+    )
+    ca_file: FilePath | None = key("Certificates to trust for this Redmine, in PEM.", None, shown="the system's")
+    timeout: PositiveSpan = key("How long to wait for an answer of Redmine.", parse_span("60s"))
+    max_parallel: Annotated[int, Field(ge=1, le=64)] = key(
+        "How many requests at once at most. The bridge finds out how many this Redmine bears, and stays below.", 8
+    )
+    marker_field: Name | None = key(
+        "The name of an issue custom field (text, used as a filter, in all projects and trackers) that takes the "
+        "Message-ID. With it an interrupted write is found again for certain; without, by its exact content.",
+        None,
+        shown="none",
+    )
+    settle: Span = key(
+        "How long to wait, after a request whose result is unknown, before looking whether it was carried out.",
+        parse_span("30s"),
+    )
+    directory_life: PositiveSpan = key(
+        "How long what is known of users, projects, trackers and the like is believed before it is asked again.",
+        parse_span("10m"),
+    )
+
+
+class StoreSettings(Table):
+    """Where the bridge keeps every mail and what became of it."""
+
+    url: Name = key(
+        "The database: sqlite:///FILE (relative to this file's folder) or postgresql+psycopg://USER@HOST/NAME.",
+        "sqlite:///mailbridge.db",
+    )
+    password: SecretStr | None = key("The database's password. Better kept apart: see password_file.", None)
+    password_file: FilePath | None = key("A file that holds the database's password, and nothing else.", None)
+    raw_dir: FilePath | None = key(
+        "The folder that takes the raw mails. Several machines on one PostgreSQL need a shared one.",
+        None,
+        shown='"mails" beside the SQLite file',
+    )
+    keep_raw: PositiveSpan = key("How long raw mails that are done are kept.", parse_span("90d"))
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        """Refuse databases that the store cannot use."""
+        if not self.url.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError('url: must begin with "sqlite:///" or "postgresql+psycopg://"')
+        if self.sqlite_file is None and self.raw_dir is None:
+            raise ValueError("raw_dir: must be given when the database is not a file")
+        if self.sqlite_file in (Path(), Path(":memory:")):
+            raise ValueError("url: must name a file: what is kept in memory does not survive")
+        return self
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The database's file; None when it is PostgreSQL."""
+        return Path(self.url.removeprefix("sqlite:///").partition("?")[0]) if self.url.startswith("sqlite:") else None
+
+    @property
+    def raw_folder(self) -> Path:
+        """The folder of the raw mails, absolute once loaded."""
+        if self.raw_dir is not None:
+            return self.raw_dir
+        return (self.sqlite_file or Path()).parent / "mails"
+
+    def database_url(self) -> str:
+        """The address for SQLAlchemy, password included: never log it."""
+        if self.password is None or self.sqlite_file is not None:
+            return self.url
+        parts = urlsplit(self.url)
+        user, host = quote(parts.username or "", safe=""), parts.netloc.rpartition("@")[2]
+        netloc = f"{user}:{quote(self.password.get_secret_value(), safe='')}@{host}"
+        return urlunsplit(parts._replace(netloc=netloc))
+
+
+class LogSettings(Table):
+    """What the bridge says while it works, on standard error."""
+
+    format: Literal["console", "json", "auto"] = key(
+        'For people, for machines, or "auto": for people when a terminal reads it.', "auto"
+    )
+    level: Literal["debug", "info", "warning", "error"] = key("The least important line that is written.", "info")
+
+
+class ReceiveSettings(Table):
+    """Limits of receiving, for all mailboxes."""
+
+    max_mail_size: Size = key(
+        "A larger mail is not loaded: its issue says so and the mail stays on the server.", parse_size("50MB")
+    )
+    give_up_after: Annotated[int, Field(ge=1)] = key(
+        "How often a mail that keeps failing is tried before it is set aside. Outages of Redmine or of the "
+        "mail server do not count.",
+        10,
+    )
+    workers: Annotated[int, Field(ge=1, le=64)] = key("How many mails are in hand at once.", 8)
+
+
+class TaskSettings(Table):
+    """When a task runs. Either `every` or `cron`."""
+
+    active: bool = key("Whether the task runs by itself.", True)
+    every: PositiveSpan = key("The time between two runs.", parse_span("5m"))
+    cron: Annotated[Name, AfterValidator(_crontab)] | None = key(
+        'The times as in a crontab, instead of `every`: "*/15 7-19 * * mon-fri". Sunday is 0, 7 or sun.',
+        None,
+        shown="none",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        """Refuse two schedules for one task."""
+        if self.cron is not None and "every" in self.model_fields_set:
+            raise ValueError("cron: give either every or cron, not both")
+        return self
+
+
+class TasksSettings(Table):
+    """The scheduled tasks."""
+
+    receive: TaskSettings = key("Read new mail and make issues and notes of it.", TaskSettings())
+
+
+class Settings(BaseSettings):
+    """Everything that an admin decides. Made by `redmine_mailbridge.settings.load.load`, which checks it whole."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True)
+
+    redmine: RedmineSettings = key("The Redmine that mail goes to.")
+    store: StoreSettings = key("Where mails and their fate are kept.", StoreSettings())
+    log: LogSettings = key("What the bridge says while it works.", LogSettings())
+    receive: ReceiveSettings = key("Limits of receiving.", ReceiveSettings())
+    tasks: TasksSettings = key("The scheduled tasks.", TasksSettings())
+    mailboxes: Annotated[dict[MailboxName, MailboxSettings], Field(min_length=1)] = key(
+        "The accounts to read, by name."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings' signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings' signature
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings' signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings' signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what `load` hands over: it merges the sources itself, to know where each value comes from."""
+        return (init_settings,)
+
+    @property
+    def active_mailboxes(self) -> dict[str, MailboxSettings]:
+        """The mailboxes that are read, by name."""
+        return {name: mailbox for name, mailbox in self.mailboxes.items() if mailbox.active}
+
+    @property
+    def own_addresses(self) -> frozenset[str]:
+        """All addresses that are ours, lower case: those of inactive mailboxes too."""
+        boxes = self.mailboxes.values()
+        return frozenset(a.lower() for box in boxes for a in (box.address, *box.aliases))
+
+    @model_validator(mode="after")
+    def _read_once(self) -> Self:
+        """Refuse two mailboxes that read the same folder of the same account: each mail would be read twice."""
+        seen: dict[tuple[str, int, str, str], str] = {}
+        problems = []
+        for name, box in self.active_mailboxes.items():
+            for folder in box.folders:
+                place = (box.host.lower(), box.port, box.username, folder_key(folder))
+                other = seen.setdefault(place, name)
+                if other != name:
+                    problems.append(f'mailboxes.{name}: reads "{folder}" of the same account as mailbox "{other}"')
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self

@@ -1,0 +1,194 @@
+"""What is wrong with settings, one line a problem: where it stands, what was written, what would be right."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from redmine_mailbridge.settings import schema
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.settings.origins import Origin, Where
+from redmine_mailbridge.suggest import closest, did_you_mean
+
+_SECRET_NAME = re.compile(r"pass|pwd|secret|key|token|credential", re.IGNORECASE)
+_USER_INFO = re.compile(r"//[^/\s]{0,400}@")
+_OWN_PATH = re.compile(r"([a-z][A-Za-z0-9_.-]{0,200}): (.*)")
+_LONGEST_VALUE = 60
+
+_WORDS = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "string_type": 'must be text in quotes, such as "…"',
+    "string_too_short": "must not be empty",
+    "tuple_type": 'must be a list in brackets, such as ["…", "…"]',
+    "list_type": 'must be a list in brackets, such as ["…", "…"]',
+    "too_short": "must not be empty",
+    "path_type": "must be a file's path in quotes",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+}
+
+_LIMITS = {
+    "greater_than_equal": ("must be at least {}", "ge"),
+    "greater_than": ("must be more than {}", "gt"),
+    "less_than_equal": ("must be at most {}", "le"),
+    "less_than": ("must be less than {}", "lt"),
+    "string_too_long": ("must have at most {} characters", "max_length"),
+}
+
+
+class Problems:
+    """Turns validation errors into lines; knows what was given and where each value comes from."""
+
+    def __init__(self, data: Mapping[str, Any], origins: Mapping[Where, Origin], file: str) -> None:
+        self.data = data
+        self.origins = origins
+        self.file = file
+
+    def lines(self, error: ValidationError) -> list[str]:
+        """Given what pydantic found, return one line a problem, in the order of the file."""
+        details = error.errors(include_url=False, include_context=True)
+        found = [pair for detail in details for pair in self._of(detail)]
+        return [line for _, line in sorted(dict.fromkeys(found), key=lambda pair: pair[0])]
+
+    def line(self, path: Where, words: str) -> str:
+        """Given a key's path and what is wrong with it, return the whole line."""
+        origin = self._origin(path)
+        if origin.kind == "environment":
+            return f"{origin}{self._shown(path)}: {words}"
+        header, is_table = path, isinstance(self._value(path), Mapping)
+        name = ""
+        if not is_table:
+            header, name = path[:-1], f" {path[-1]}{self._shown(path)}"
+        table = f"[{schema.dotted(header)}]" if header else ""
+        return f"{origin if origin.kind == 'file' else self.file}: {(table + name).strip()}: {words}"
+
+    def _of(self, detail: ErrorDetails) -> Iterator[tuple[int, str]]:
+        path, kind = tuple(detail["loc"]), detail["type"]
+        for length in range(1, len(path)):
+            field = schema.field_at(Settings, path[:length])
+            if field is not None and len(schema.kinds(field)) > 1:
+                yield self._placed(path[:length], "must be " + _one_of(schema.kinds(field)))
+                return
+        if path and path[-1] == "[key]":
+            words = "a name must begin with a letter or digit and hold only letters, digits, - and _"
+            yield self._placed(path[:-1], words)
+        elif kind == "extra_forbidden":
+            yield self._placed(path, self._unknown(path))
+        elif kind == "missing":
+            yield self._missing(path)
+        elif kind == "default_factory_not_called":
+            return  # only says that another key of the same table is wrong, which has its own line
+        elif kind == "value_error":
+            for text in str(detail["ctx"]["error"]).splitlines():
+                own = _OWN_PATH.fullmatch(text) if self._is_table(path) else None
+                below = tuple(own[1].split(".")) if own else ()
+                yield self._placed((*path, *below), own[2] if own else text)
+        else:
+            yield self._placed(path, self._words(path, detail))
+
+    def _placed(self, path: Where, words: str) -> tuple[int, str]:
+        return self._origin(path).line, self.line(path, words)
+
+    def _missing(self, path: Where) -> tuple[int, str]:
+        field = schema.field_at(Settings, path)
+        description = f" ({field.description})" if field is not None and field.description else ""
+        origin = self._origin(path[:-1])
+        where = origin if origin.kind == "file" else self.file
+        if schema.model_at(Settings, path) is not None or path == ("mailboxes",):
+            header = schema.dotted(path) + (".NAME" if path == ("mailboxes",) else "")
+            return origin.line, f"{where}: [{header}]: this table is missing{description}"
+        return origin.line, f"{where}: [{schema.dotted(path[:-1])}] {path[-1]}: is missing{description}"
+
+    def _unknown(self, path: Where) -> str:
+        name, model = str(path[-1]), schema.model_at(Settings, path[:-1])
+        known = list(model.model_fields) if model is not None else []
+        what = "unknown table" if isinstance(self._value(path), Mapping) else "unknown key"
+        if closest(name, known) is None:
+            homes = [key.table for key in schema.keys(Settings) if key.name == name]
+            homes.sort(key=lambda home: -sum(a in (b, schema.NAME) for a, b in zip(home, path, strict=False)))
+            if homes:
+                home = tuple(p if s == schema.NAME else s for s, p in zip(homes[0], (*path, *homes[0]), strict=False))
+                return f"unknown key here, it belongs in [{schema.dotted(home)}]"
+        return f"{what}{did_you_mean(name, known)}"
+
+    def _words(self, path: Where, detail: ErrorDetails) -> str:
+        kind, context = detail["type"], detail.get("ctx", {})
+        field = schema.field_at(Settings, path)
+        if kind == "literal_error" and field is not None:
+            allowed = [str(choice) for choice in schema.choices(field.annotation)]
+            near = did_you_mean(str(self._value(path)), allowed)
+            return f"must be {_one_of(schema.kinds(field))}{near}"
+        if kind in _LIMITS:
+            phrase, limit = _LIMITS[kind]
+            return phrase.format(context[limit])
+        text = detail["msg"]
+        return _WORDS.get(kind, text[:1].lower() + text[1:])
+
+    def _origin(self, path: Where) -> Origin:
+        """Where a path comes from; when only what lies around it is known, that."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.origins:
+                return self.origins[path[:length]]
+        return Origin("file", self.file)
+
+    def _value(self, path: Where) -> Any:
+        at: Any = self.data
+        for step in path:
+            if isinstance(at, Mapping):
+                at = at.get(str(step))
+            elif isinstance(at, list | tuple) and isinstance(step, int) and step < len(at):
+                at = at[step]
+            else:
+                return None
+        return at
+
+    def _is_table(self, path: Where) -> bool:
+        return not path or isinstance(self._value(path), Mapping)
+
+    def _shown(self, path: Where) -> str:
+        """Return ' = VALUE' as it was written, or "" when it may be a secret or is not there."""
+        value = self._value(path)
+        inside = value if isinstance(value, list) else [value]
+        if value is None or any(isinstance(item, Mapping | list) for item in inside) or self._may_be_secret(path):
+            return ""
+        return f" = {shown(value)}"
+
+    def _may_be_secret(self, path: Where) -> bool:
+        field, name = schema.field_at(Settings, path), str(path[-1])
+        if field is not None:
+            return schema.holds_secret(field.annotation)
+        if isinstance(path[-1], int):
+            return self._may_be_secret(path[:-1])
+        model = schema.model_at(Settings, path[:-1])
+        near = closest(name, model.model_fields) if model is not None else None
+        return near is None or bool(_SECRET_NAME.search(name)) or bool(_SECRET_NAME.search(near))
+
+
+def shown(value: Any) -> str:
+    """Given a value that is no secret, return it as TOML writes it, shortened, without a password in an address."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        text = '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        text = "".join(c if c.isprintable() else f"\\u{ord(c):04X}" for c in text)
+    elif isinstance(value, list | tuple | set | frozenset):
+        text = "[" + ", ".join(shown(item) for item in value) + "]"
+    elif isinstance(value, Mapping):
+        text = "{" + ", ".join(f"{name} = {shown(item)}" for name, item in value.items()) + "}"
+    else:
+        text = str(value)
+    text = _USER_INFO.sub("//…@", text)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
+
+
+def _one_of(allowed: Sequence[str]) -> str:
+    return " or ".join([", ".join(allowed[:-1]), allowed[-1]]) if len(allowed) > 1 else allowed[0]

@@ -1,0 +1,91 @@
+"""How a mailbox's mail is read: `[mailboxes.NAME.reading]`."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Literal, cast
+
+from pydantic import AfterValidator
+
+from redmine_mailbridge.mail.message import ReadingOptions, TextFormat
+from redmine_mailbridge.settings.patterns import compile_linear
+from redmine_mailbridge.settings.table import Table, key
+from redmine_mailbridge.settings.types import Name, Size
+
+
+def _expression(value: str) -> str | None:
+    """Given a pattern as written, return what stands between its slashes; None when it is plain."""
+    return value[1:-1] if len(value) > 2 and value.startswith("/") and value.endswith("/") else None
+
+
+def compile_delimiter(value: str) -> re.Pattern[str]:
+    """Given a line as written, or "/expression/", compile it. Raise ValueError when it is no valid expression."""
+    return _compile(_expression(value) or re.escape(value))
+
+
+def compile_file_name(value: str) -> re.Pattern[str]:
+    """Given a file name in which * stands for anything, or "/expression/", compile it, in any case.
+
+    A plain one matches whole names only. Raise ValueError when it is no valid expression.
+    """
+    plain = ".*".join(re.escape(piece) for piece in re.split(r"\*+", value))
+    return _compile(_expression(value) or rf"\A{plain}\z", any_case=True)
+
+
+def _compile(expression: str, *, any_case: bool = False) -> re.Pattern[str]:
+    # RE2's own type, which has the methods of re.Pattern that reading uses (fullmatch, match, search)
+    return cast("re.Pattern[str]", compile_linear(expression, any_case=any_case))
+
+
+def _checked(compiler: Callable[[str], re.Pattern[str]]) -> AfterValidator:
+    """Given a compiler, return a validator that keeps what is written and refuses what does not compile."""
+
+    def check(value: str) -> str:
+        compiler(value)
+        return value
+
+    return AfterValidator(check)
+
+
+Delimiter = Annotated[Name, _checked(compile_delimiter)]
+FileNamePattern = Annotated[Name, _checked(compile_file_name)]
+
+
+class ReadingSettings(Table):
+    """How a mail's text and files are read."""
+
+    prefer: Literal["text", "html"] = key(
+        "Which text of a mail is taken when it holds both. The other one is used when this one is empty.", "text"
+    )
+    delimiters: tuple[Delimiter, ...] = key(
+        "Lines below which everything is cut from a reply, such as the line that your answers begin with. "
+        "A line as it is written, or a regular expression between slashes.",
+        (),
+    )
+    excluded_names: tuple[FileNamePattern, ...] = key(
+        'Names of files that are not attached, such as "*.vcf" or "/smime.*/". They are named in the issue.', ()
+    )
+    max_attachment: Size = key("Larger attachments are named in the issue and not attached; 0 is no limit.", 0)
+    skip_signature_logos: bool = key("Leave out the small pictures of signatures on replies.", False)
+    trusted_authserv_ids: tuple[Name, ...] = key(
+        "The names by which your own mail server signs its Authentication-Results headers; only these are believed. "
+        '"*" stands for a header without a name, as Microsoft 365 writes it.',
+        (),
+    )
+    verify_dkim: bool = key("Verify DKIM signatures here as well (needs the extra `dkim` and DNS).", False)
+
+    def options(
+        self, text_format: TextFormat, *, own_addresses: frozenset[str] = frozenset(), loop_value: str = ""
+    ) -> ReadingOptions:
+        """Given what does not belong to one mailbox, return the options for `mail.parse`."""
+        return ReadingOptions(
+            text_format=text_format,
+            prefer=self.prefer,
+            delimiters=tuple(compile_delimiter(line) for line in self.delimiters),
+            excluded_names=tuple(compile_file_name(name) for name in self.excluded_names),
+            trusted_authserv_ids=self.trusted_authserv_ids,
+            verify_dkim=self.verify_dkim,
+            skip_signature_logos=self.skip_signature_logos,
+            own_addresses=own_addresses,
+            loop_value=loop_value,
+            max_attachment=self.max_attachment,
+        )

@@ -1,0 +1,202 @@
+"""The settings' shape, read off the models: which tables and keys there are, and of what kind."""
+
+import datetime as dt
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, PlainSerializer, SecretStr
+from pydantic.fields import FieldInfo
+
+from redmine_mailbridge.settings.types import format_size, format_span
+
+KeyPath = tuple[str, ...]
+NAME = "NAME"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key: the path to it (NAME and # stand for a mailbox's name and a list's index), and its field."""
+
+    path: KeyPath
+    field: FieldInfo
+    model: type[BaseModel]
+
+    @property
+    def name(self) -> str:
+        """The key itself."""
+        return self.path[-1]
+
+    @property
+    def table(self) -> KeyPath:
+        """The path of the table that holds it."""
+        return self.path[:-1]
+
+    @property
+    def secret(self) -> bool:
+        """Whether its value must never be shown."""
+        return holds_secret(self.field.annotation)
+
+
+def parts_of(annotation: Any) -> Iterator[Any]:
+    """Given an annotation, yield what stands behind Annotated and unions: `int | None` yields int."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        yield from parts_of(get_args(annotation)[0])
+    elif origin in (Union, types.UnionType):
+        for part in get_args(annotation):
+            yield from parts_of(part)
+    elif annotation is not type(None):
+        yield annotation
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    for part in parts_of(annotation):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            return part
+    return None
+
+
+def subtable(annotation: Any) -> type[BaseModel] | None:
+    """Given an annotation, return the model when it is one table, else None."""
+    return _model(annotation)
+
+
+def named_tables(annotation: Any) -> type[BaseModel] | None:
+    """Given an annotation, return the model when it is tables by name (`[mailboxes.NAME]`), else None."""
+    for part in parts_of(annotation):
+        if get_origin(part) in (dict, Mapping, types.MappingProxyType) or part is dict:
+            return _model(get_args(part)[1]) if get_args(part) else None
+    return None
+
+
+def listed_tables(annotation: Any) -> type[BaseModel] | None:
+    """Given an annotation, return the model when it is a list of tables (`[[…rules]]`), else None."""
+    for part in parts_of(annotation):
+        if get_origin(part) in (tuple, list):
+            return _model(get_args(part)[0])
+    return None
+
+
+def is_list(annotation: Any) -> bool:
+    """Whether the value is a list."""
+    return any(get_origin(part) in (tuple, list, frozenset, set) for part in parts_of(annotation))
+
+
+def is_mapping(annotation: Any) -> bool:
+    """Whether the value is a table of the admin's own keys."""
+    return any(get_origin(part) in (dict, Mapping) for part in parts_of(annotation))
+
+
+def holds_secret(annotation: Any) -> bool:
+    """Whether the value is a secret."""
+    return any(part is SecretStr for part in parts_of(annotation))
+
+
+def is_size(field: FieldInfo) -> bool:
+    """Whether the value is a number of bytes, written as "50MB"."""
+    found = [*field.metadata, *_metadata(field.annotation)]
+    return any(isinstance(mark, PlainSerializer) and mark.func is format_size for mark in found)
+
+
+def _metadata(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) is Annotated:
+        yield from annotation.__metadata__
+    elif get_origin(annotation) in (Union, types.UnionType):
+        for part in get_args(annotation):
+            yield from _metadata(part)
+
+
+def written(field: FieldInfo, value: Any) -> Any:
+    """Given a value in force, return it as the settings file writes it: spans and sizes with their unit."""
+    if isinstance(value, dt.timedelta):
+        return format_span(value)
+    if is_size(field) and isinstance(value, int):
+        return format_size(value)
+    return str(value) if isinstance(value, Path) else value
+
+
+def choices(annotation: Any) -> tuple[Any, ...]:
+    """The allowed values when only some are, else ()."""
+    return tuple(value for part in parts_of(annotation) if get_origin(part) is Literal for value in get_args(part))
+
+
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    dt.date: "a date such as 2026-01-31",
+    dt.timedelta: "a span of time",
+    Path: "a file",
+    SecretStr: "a secret",
+}
+
+
+def kinds(field: FieldInfo) -> tuple[str, ...]:
+    """Given a key, return in words each kind of value that it takes: its choices, and its types."""
+    found = [f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in choices(field.annotation)]
+    for part in parts_of(field.annotation):
+        if is_list(part):
+            found.append("a list")
+        elif get_origin(part) is not Literal:
+            found.append("a size" if part is int and is_size(field) else _KINDS.get(part, "a table"))
+    return tuple(dict.fromkeys(found))
+
+
+def keys(model: type[BaseModel], path: KeyPath = ()) -> Iterator[Key]:
+    """Given a model, yield all its keys and those of the tables below, in the order of the models."""
+    for name, field in model.model_fields.items():
+        below = (*path, name)
+        if (table := subtable(field.annotation)) is not None:
+            yield from keys(table, below)
+        elif (table := named_tables(field.annotation)) is not None:
+            yield from keys(table, (*below, NAME))
+        elif (table := listed_tables(field.annotation)) is not None:
+            yield from keys(table, (*below, "#"))
+        else:
+            yield Key(below, field, model)
+
+
+def tables(model: type[BaseModel], path: KeyPath = ()) -> Iterator[tuple[KeyPath, type[BaseModel]]]:
+    """Given a model, yield every table below it with its path, outer ones first."""
+    for name, field in model.model_fields.items():
+        for shape, step in ((subtable, ()), (named_tables, (NAME,)), (listed_tables, ("#",))):
+            if (table := shape(field.annotation)) is not None:
+                yield (*path, name, *step), table
+                yield from tables(table, (*path, name, *step))
+                break
+
+
+def model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """Given a path with real names and indexes, return the model of the table there; None when it is no table."""
+    at: type[BaseModel] | None = model
+    steps = iter(path)
+    for step in steps:
+        field = at.model_fields.get(str(step)) if at is not None else None
+        if field is None:
+            return None
+        at = subtable(field.annotation)
+        if at is None:
+            at = named_tables(field.annotation) or listed_tables(field.annotation)
+            if next(steps, None) is None:
+                return None
+    return at
+
+
+def field_at(model: type[BaseModel], path: tuple[str | int, ...]) -> FieldInfo | None:
+    """Given a path with real names, return the field there; None when there is none."""
+    table = model_at(model, path[:-1]) if path else None
+    return table.model_fields.get(str(path[-1])) if table is not None else None
+
+
+def dotted(path: tuple[str | int, ...]) -> str:
+    """Given a table's path, return what stands in its header: mailboxes.support; list indexes are left out."""
+    return ".".join(_bare(str(step)) for step in path if isinstance(step, str) and step != "#")
+
+
+def _bare(step: str) -> str:
+    plain = step.replace("-", "").replace("_", "")
+    return step if plain.isascii() and plain.isalnum() else f'"{step}"'

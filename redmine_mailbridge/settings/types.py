@@ -1,0 +1,107 @@
+"""The types of values that settings have and Python has not: spans, sizes, secrets, addresses, cron lines."""
+
+import datetime as dt
+import re
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr, StringConstraints
+
+_SPAN_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SPAN_PART = re.compile(r"\s{0,9}(\d{1,9})\s{0,9}([smhdw])")
+_SIZE_UNITS: Final = {
+    "": 1,
+    "B": 1,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KIB": 1024,
+    "MIB": 1024**2,
+    "GIB": 1024**3,
+}
+_SIZE = re.compile(r"(\d{1,12})\s{0,9}([A-Za-z]{0,3})")
+
+
+def parse_span(value: object) -> dt.timedelta:
+    """Given "90s", "5m", "1d 12h" or a timedelta, return the timedelta. Raise ValueError if it is neither.
+
+    Units: s, m, h, d, w, each at most once. A bare number is refused, since nobody can tell its unit; so is zero
+    written without one.
+    """
+    if isinstance(value, dt.timedelta):
+        return value
+    refusal = ValueError('must be a span of time such as "90s", "5m", "12h", "14d" or "1d 12h"')
+    if not isinstance(value, str):
+        raise refusal
+    text, at, total, seen = value.strip(), 0, 0, set[str]()
+    while at < len(text):
+        part = _SPAN_PART.match(text, at)
+        if part is None or part[2] in seen:
+            raise refusal
+        seen.add(part[2])
+        total += int(part[1]) * _SPAN_UNITS[part[2]]
+        at = part.end()
+    if not seen:
+        raise refusal
+    try:
+        return dt.timedelta(seconds=total)
+    except OverflowError as error:
+        raise refusal from error
+
+
+def format_span(span: dt.timedelta) -> str:
+    """Given a span of whole seconds, return it as the settings write it: "1d 12h", "0s"."""
+    rest, parts = int(span.total_seconds()), []
+    for unit in ("d", "h", "m", "s"):
+        count, rest = divmod(rest, _SPAN_UNITS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts) or "0s"
+
+
+def parse_size(value: object) -> int:
+    """Given "50MB", "512KiB" or a number of bytes, return the bytes. Raise ValueError if it is neither.
+
+    KB, MB and GB are powers of 1000, KiB, MiB and GiB of 1024; case does not matter.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    factor = _SIZE_UNITS.get(match[2].upper()) if match else None
+    if match is None or factor is None:
+        raise ValueError('must be a size such as "50MB", "512KiB" or a number of bytes')
+    return int(match[1]) * factor
+
+
+def format_size(size: int) -> str:
+    """Given bytes, return them as the settings write them: "50MB", "1KiB", "17B"."""
+    if size == 0:
+        return "0"
+    for unit in ("GB", "GiB", "MB", "MiB", "KB", "KiB"):
+        if size % _SIZE_UNITS[unit.upper()] == 0:
+            return f"{size // _SIZE_UNITS[unit.upper()]}{unit}"
+    return f"{size}B"
+
+
+def _one_at(value: str) -> str:
+    local, at, domain = value.rpartition("@")
+    if not (local and at and domain) or any(c.isspace() or c in "<>,;" for c in value):
+        raise ValueError('must be one mail address, such as "support@example.com"')
+    return value
+
+
+def _known_path(value: object) -> object:
+    """Expand "~" at the start, so that nobody gets a folder of that name."""
+    return Path(value).expanduser() if isinstance(value, str) and value.startswith("~") else value
+
+
+def reveal(secret: SecretStr | None) -> str:
+    """Given a secret of loaded settings, return it as text, "" when there is none: at the last moment, for a server."""
+    return secret.get_secret_value() if secret is not None else ""
+
+
+Span = Annotated[dt.timedelta, BeforeValidator(parse_span), PlainSerializer(format_span, return_type=str)]
+Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, return_type=str)]
+MailAddress = Annotated[str, AfterValidator(_one_at)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+FilePath = Annotated[Path, BeforeValidator(_known_path)]

@@ -1,0 +1,116 @@
+"""Questions to the store: what is known of a Message-ID, who takes part in an issue, what became of each mail."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.rows import MailRow, Step
+from redmine_mailbridge.store.schema import mail, participant, step
+from redmine_mailbridge.store.store import COLUMNS, as_row
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """Which mails to list; None means: any. `sender` and `subject` are searched within, without regard to case."""
+
+    state: State | None = None
+    mailbox: str | None = None
+    sender: str | None = None
+    subject: str | None = None
+    issue: int | None = None
+    ids: Sequence[int] | None = None
+    limit: int = 50
+
+
+class Archive:
+    """Reads what the store holds; changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def by_message_id(self, message_ids: Iterable[str]) -> dict[str, MailRow]:
+        """Given Message-IDs, return the first mail that carried each and led to an issue."""
+        wanted = list(message_ids)
+        if not wanted:
+            return {}
+        query = sa.select(*COLUMNS).where(mail.c.message_id.in_(wanted), mail.c.issue.is_not(None))
+        with self._database.read() as db:
+            rows = [as_row(row) for row in db.execute(query.order_by(mail.c.id.desc()))]
+        return {row.message_id: row for row in rows if row.message_id}
+
+    def participants(self, issues: Collection[int]) -> dict[int, frozenset[str]]:
+        """Given issues, return the addresses (lower case) that took part in each by mail."""
+        if not issues:
+            return {}
+        query = sa.select(participant.c.issue, participant.c.address).where(participant.c.issue.in_(issues))
+        found: dict[int, set[str]] = {issue: set() for issue in issues}
+        with self._database.read() as db:
+            for row in db.execute(query):
+                found[row.issue].add(row.address)
+        return {issue: frozenset(addresses) for issue, addresses in found.items()}
+
+    def claimed_issue(self, issue: int) -> bool:
+        """Was this issue made by a mail that we know of?"""
+        return self._exists(mail.c.created_issue == issue)
+
+    def claimed_journal(self, journal: int) -> bool:
+        """Was this note made by a mail that we know of?"""
+        return self._exists(mail.c.journal == journal)
+
+    def _exists(self, condition: sa.ColumnElement[bool]) -> bool:
+        with self._database.read() as db:
+            return db.execute(sa.select(sa.literal(1)).where(condition).limit(1)).first() is not None
+
+    def same_subject(self, sender: str, subject: str, *, since: float) -> MailRow | None:
+        """The newest mail of this sender and subject since then that led to an issue."""
+        query = sa.select(*COLUMNS).where(
+            mail.c.sender == sender,
+            mail.c.subject == subject,
+            mail.c.kept_at >= since,
+            mail.c.issue.is_not(None),
+        )
+        with self._database.read() as db:
+            row = db.execute(query.order_by(mail.c.id.desc()).limit(1)).first()
+        return as_row(row) if row else None
+
+    def messages(self, wanted: MessageFilter) -> list[MailRow]:
+        """The mails that fit, newest first."""
+        query = sa.select(*COLUMNS)
+        if wanted.ids is not None:
+            query = query.where(mail.c.id.in_(wanted.ids))
+        if wanted.state is not None:
+            query = query.where(mail.c.state == wanted.state)
+        if wanted.mailbox is not None:
+            query = query.where(mail.c.mailbox == wanted.mailbox)
+        if wanted.sender is not None:
+            query = query.where(mail.c.sender.icontains(wanted.sender, autoescape=True))
+        if wanted.subject is not None:
+            query = query.where(mail.c.subject.icontains(wanted.subject, autoescape=True))
+        if wanted.issue is not None:
+            query = query.where(mail.c.issue == wanted.issue)
+        with self._database.read() as db:
+            return [as_row(row) for row in db.execute(query.order_by(mail.c.id.desc()).limit(wanted.limit))]
+
+    def steps(self, mail_id: int) -> list[Step]:
+        """The human lines about a mail, in order."""
+        query = sa.select(step.c.at, step.c.line).where(step.c.mail_id == mail_id).order_by(step.c.id)
+        with self._database.read() as db:
+            return [Step(row.at, row.line) for row in db.execute(query)]
+
+    def counts(self) -> dict[State, int]:
+        """How many mails stand in each state."""
+        query = sa.select(mail.c.state, sa.func.count()).group_by(mail.c.state)
+        with self._database.read() as db:
+            return {State(state): number for state, number in db.execute(query)}
+
+    def next_due(self, mailboxes: Collection[str]) -> float | None:
+        """When the next open mail of these mailboxes wants its next try; None when there is none."""
+        query = sa.select(sa.func.min(mail.c.next_try_at)).where(
+            mail.c.mailbox.in_(mailboxes), mail.c.state.in_([State.KEPT, State.WRITING])
+        )
+        with self._database.read() as db:
+            value = db.execute(query).scalar()
+        return None if value is None else float(value)

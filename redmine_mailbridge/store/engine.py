@@ -1,0 +1,186 @@
+"""The database connection: SQLite by default, PostgreSQL when several machines share the work.
+
+SQLite runs with WAL, synchronous=FULL (a committed "issue made" must survive a power cut) and BEGIN IMMEDIATE.
+"""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from redmine_mailbridge.errors import AlreadyRunning, SettingsError, StoreBusy, StoreError, StoreFull
+from redmine_mailbridge.store.schema import HEAD
+
+BUSY_SECONDS = 30.0
+
+
+class Database:
+    """One engine, its write lock, and the translation of its errors."""
+
+    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        try:
+            self.url = sa.make_url(url)
+        except sa.exc.ArgumentError as error:
+            raise SettingsError(f"[store] url: {error}; an example: sqlite:///mailbridge.db") from error
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._writing = threading.Lock()
+        if self.is_sqlite:
+            self.engine = _sqlite_engine(self.url, busy_seconds)
+        else:
+            self.engine = sa.create_engine(self.url, pool_size=20, max_overflow=10, pool_pre_ping=True)
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One transaction. Raise StoreBusy, StoreFull or StoreError in place of the driver's errors."""
+        with translated(), self._turn(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite has one writer: waiting for a lock of ours is cheaper than its busy loop."""
+        if not self.is_sqlite:
+            yield
+            return
+        with self._writing:
+            yield
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One connection for reading. Raise StoreError in place of the driver's errors."""
+        with translated(), self.engine.connect().execution_options(reading=True) as connection:
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the tables to HEAD. Raise StoreError when they are of a newer version than this program."""
+        with self.write() as connection:
+            if not self.is_sqlite:
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _lock_key("migrate")})
+            present = _version(connection)
+            if present == HEAD:
+                return
+            if present is not None and present > HEAD:
+                raise StoreError(
+                    f"the store has tables of version {present}, newer than this program's {HEAD}: update it"
+                )
+            _upgrade(connection)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
+    memory = url.database in {None, "", ":memory:"}
+    if not memory:
+        Path(str(url.database)).expanduser().parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": busy_seconds, "check_same_thread": False, "isolation_level": None},
+        **({"poolclass": sa.StaticPool} if memory else {"pool_size": 20, "max_overflow": 20}),
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-2000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        reading = connection.get_execution_options().get("reading")
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into ours, with its words and without its parameters."""
+    try:
+        yield
+    except DBAPIError as error:
+        words = str(error.orig).strip() or type(error.orig).__name__
+        low = words.lower()
+        if "locked" in low or "busy" in low:
+            raise StoreBusy(f"the store is locked by another process: {words}") from error
+        if "disk" in low and "full" in low:
+            raise StoreFull(f"the store's disk is full: {words}") from error
+        if isinstance(error, OperationalError):
+            raise StoreBusy(f"the store cannot be reached: {words}") from error
+        raise StoreError(f"the store refused: {words}") from error
+
+
+def _version(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(connection: sa.Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - only needed when there is something to migrate
+    from alembic.config import Config  # noqa: PLC0415 - likewise
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _lock_key(name: str) -> int:
+    return 0x6D62 << 32 | crc32(name.encode())
+
+
+class Lock:
+    """The right to be the only one to do something, held until `release` or the end of the process.
+
+    On SQLite it is a lock on a file beside the database, on PostgreSQL an advisory lock of a connection of its
+    own: both end with the process or the machine, so that nobody waits for a dead holder.
+    """
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self.release = release
+
+
+def take_lock(database: Database, name: str, *, wait: float = 0.0) -> Lock:
+    """Given a name, take its lock, waiting at most so many seconds. Raise AlreadyRunning when it is held."""
+    deadline = time.monotonic() + wait
+    while True:
+        lock = _try_file(database, name) if database.is_sqlite else _try_advisory(database, name)
+        if lock is not None:
+            return lock
+        if time.monotonic() >= deadline:
+            where = database.url.render_as_string(hide_password=True)
+            raise AlreadyRunning(f"another redmine-mailbridge works on {where} ({name}): stop it, or wait with --wait")
+        time.sleep(min(0.2, max(deadline - time.monotonic(), 0.01)))
+
+
+def _try_file(database: Database, name: str) -> Lock | None:
+    if database.url.database in {None, "", ":memory:"}:
+        return Lock(lambda: None)
+    path = Path(f"{database.url.database}.{name.replace('/', '_')}.lock")
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return Lock(lambda: os.close(handle))
+
+
+def _try_advisory(database: Database, name: str) -> Lock | None:
+    with translated():
+        connection = database.engine.connect()
+        if connection.execute(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": _lock_key(name)}).scalar():
+            connection.commit()
+            connection.detach()
+            return Lock(connection.close)
+        connection.close()
+    return None

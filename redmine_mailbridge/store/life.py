@@ -1,0 +1,49 @@
+"""The life of a mail: its states, and which may follow which.
+
+    (on the server)
+         │ keep: raw bytes fsynced, then the row
+         ▼
+       KEPT ──────────────── intend: the request is written down ───────────────▶ WRITING
+         │ ▲                                                                       │   │
+         │ └─ retry, by an admin or by dragging it back ─┐      look; not there:   │   │ done
+         │                                               │      write again ◀──────┘   │
+         ├── ignore (with its reason) ──────────────▶ DONE ◀───────────────────────────┘
+         ├── refuse ───────▶ REFUSED ────────────────────┤      and from WRITING too:
+         ├── hold ─────────▶ HELD ───────────────────────┤      refuse (Redmine said no for good),
+         └── set aside ────▶ ASIDE ──────────────────────┘      set aside (too many tries)
+
+Deferring is no state: KEPT and WRITING rows carry the time of their next try. Filing is no state either: a row
+in DONE, REFUSED or ASIDE is filed once, last of all, and remembers when. DONE goes to the success folder, REFUSED
+and ASIDE to the failure folder, HELD stays where it is until an admin decides.
+"""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a mail stands. The value is what the database and `messages --state` say."""
+
+    KEPT = "kept"
+    WRITING = "writing"
+    DONE = "done"
+    REFUSED = "refused"
+    HELD = "held"
+    ASIDE = "aside"
+
+
+FOLLOWS: dict[State, frozenset[State]] = {
+    State.KEPT: frozenset({State.WRITING, State.DONE, State.REFUSED, State.HELD, State.ASIDE}),
+    State.WRITING: frozenset({State.DONE, State.REFUSED, State.ASIDE}),
+    State.DONE: frozenset(),
+    State.REFUSED: frozenset({State.KEPT}),
+    State.HELD: frozenset({State.KEPT}),
+    State.ASIDE: frozenset({State.KEPT}),
+}
+
+OPEN = (State.KEPT, State.WRITING)
+CLOSED = (State.DONE, State.REFUSED, State.ASIDE)
+
+
+def pause_after(tries: int) -> float:
+    """Given how often it was tried, return the pause before the next try in seconds: 15 s doubling up to 30 min."""
+    return min(15.0 * 2.0 ** min(tries - 1, 20), 1800.0)

@@ -1,0 +1,13 @@
+"""Run by alembic: migrates over the connection that the store hands in."""
+
+from alembic import context
+
+from redmine_mailbridge.store.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    transactional_ddl=True,
+)
+context.run_migrations()

@@ -1,0 +1,30 @@
+"""Forgets raw mails that are older than the retention setting; their rows and steps stay."""
+
+import sqlalchemy as sa
+
+from redmine_mailbridge.store.life import CLOSED
+from redmine_mailbridge.store.schema import mail
+from redmine_mailbridge.store.store import Store
+
+
+def forget_raw(store: Store, *, older_than: float, limit: int = 500) -> int:
+    """Given a time (seconds since the epoch), remove the bytes of closed and filed mails changed before it.
+
+    Bytes that another row still needs stay. Return how many files were removed.
+    """
+    old = sa.select(mail.c.raw).where(
+        mail.c.state.in_(CLOSED), mail.c.filed_at.is_not(None), mail.c.changed_at < older_than, mail.c.raw.is_not(None)
+    )
+    with store.database.read() as db:
+        candidates = {row.raw for row in db.execute(old.limit(limit))}
+    removed = 0
+    for digest in sorted(candidates):
+        with store.database.write() as db:
+            same = mail.c.raw == digest
+            young = sa.or_(mail.c.state.not_in(CLOSED), mail.c.filed_at.is_(None), mail.c.changed_at >= older_than)
+            if db.execute(sa.select(mail.c.id).where(same, young).limit(1)).first() is not None:
+                continue
+            db.execute(sa.update(mail).where(same).values(raw=None))
+        store.raw.remove(digest)
+        removed += 1
+    return removed

@@ -1,0 +1,117 @@
+"""The tables. Times are seconds since the epoch, UTC; the same statements run on SQLite and PostgreSQL.
+
+Changing anything here needs a migration in `migrations/versions/` and a new HEAD; a test compares the two.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+HEAD = "0001"
+
+metadata = MetaData()
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+mail = Table(
+    "mail",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    # where it lies
+    Column("mailbox", Text, nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("validity", Text, nullable=False),
+    Column("uid", Text, nullable=False),
+    # its bytes
+    Column("size", BigInteger, nullable=False),
+    Column("raw", Text),
+    Column("truncated", Boolean, nullable=False, default=False),
+    Column("first_sync", Boolean, nullable=False, default=False),
+    Column("received_at", Double),
+    Column("kept_at", Double, nullable=False),
+    # what it says of itself
+    Column("message_id", Text),
+    Column("content_key", Text),
+    Column("sender", Text),
+    Column("subject", Text),
+    # where it stands
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("starts", Integer, nullable=False, default=0),
+    Column("next_try_at", Double, nullable=False, default=0.0),
+    Column("reason", Text),
+    Column("changed_at", Double, nullable=False),
+    # the intent: what is (perhaps) being written to Redmine
+    Column("request", Text),
+    Column("first_sent_at", Double),
+    Column("last_sent_at", Double),
+    # what was made
+    Column("issue", Integer),
+    Column("created_issue", Integer, unique=True),
+    Column("journal", Integer, unique=True),
+    # filing
+    Column("filed_at", Double),
+    Column("filed_to", Text),
+    Column("file_tries", Integer, nullable=False, default=0),
+    Column("next_file_at", Double, nullable=False, default=0.0),
+    UniqueConstraint("mailbox", "folder", "validity", "uid", name="uq_mail_location"),
+    Index("ix_mail_message_id", "message_id"),
+    Index("ix_mail_open", "mailbox", "state", "next_try_at"),
+    Index("ix_mail_unfiled", "mailbox", "filed_at", "state"),
+    Index("ix_mail_issue", "issue"),
+    Index("ix_mail_raw", "raw"),
+)
+
+step = Table(
+    "step",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("mail_id", _Id, ForeignKey("mail.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("line", Text, nullable=False),
+    Index("ix_step_mail", "mail_id"),
+)
+
+# the one mail that speaks for each content: a second copy is a duplicate, wherever it lies
+content = Table(
+    "content",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("mail_id", _Id, ForeignKey("mail.id", ondelete="CASCADE"), nullable=False),
+)
+
+# who took part in an issue by mail
+participant = Table(
+    "participant",
+    metadata,
+    Column("issue", Integer, primary_key=True),
+    Column("address", Text, primary_key=True),
+)
+
+# how far each folder has been read
+folder = Table(
+    "folder",
+    metadata,
+    Column("mailbox", Text, primary_key=True),
+    Column("folder", Text, primary_key=True),
+    Column("validity", Text, nullable=False),
+    Column("uid", Text),
+    Column("first_until", Text),
+    Column("since", Double, nullable=False),
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)

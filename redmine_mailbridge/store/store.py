@@ -1,0 +1,379 @@
+"""The one class whose methods are the life of a mail (see life.py for the picture).
+
+Every method is one transaction; every change of state is a conditional update that must change exactly one row.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.errors import StoreError
+from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.store.engine import Database, Lock, take_lock
+from redmine_mailbridge.store.life import FOLLOWS, State, pause_after
+from redmine_mailbridge.store.raw import RawStore
+from redmine_mailbridge.store.rows import Cursor, Description, MailRow
+from redmine_mailbridge.store.schema import content, folder, mail, meta, participant, step
+
+COLUMNS = tuple(c for c in mail.c if c.name not in {"content_key", "starts", "next_file_at"})
+
+
+class Store:
+    """Keeps mails: their bytes on disk, their rows in the database. Safe for many threads.
+
+    Every method raises StoreBusy, StoreFull or StoreError when the database or the disk will not.
+    """
+
+    def __init__(self, database: Database, raw: RawStore, *, clock: Callable[[], float] = time.time) -> None:
+        self.database = database
+        self.raw = raw
+        self.clock = clock
+
+    @classmethod
+    def open(cls, url: str, raw_dir: Path, *, clock: Callable[[], float] = time.time) -> Self:
+        """Given a database URL and a folder, return the store, its tables brought up to date."""
+        database = Database(url)
+        database.migrate()
+        return cls(database, RawStore(raw_dir), clock=clock)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.database.close()
+
+    def lock(self, name: str, *, wait: float = 0.0) -> Lock:
+        """Take the lock of this name for this process. Raise AlreadyRunning when another holds it."""
+        return take_lock(self.database, name, wait=wait)
+
+    def secret(self, name: str) -> str:
+        """A random value that is made once for this store and stays (the instance id, the key of our ids)."""
+        query = sa.select(meta.c.value).where(meta.c.key == name)
+        with self.database.write() as db:
+            value = db.execute(query).scalar()
+            if value is None:
+                value = secrets.token_hex(16)
+                db.execute(sa.insert(meta).values(key=name, value=value))
+        return str(value)
+
+    # ------------------------------------------------------------------ keep
+
+    def cursor(self, mailbox: str, name: str) -> Cursor | None:
+        """How far this folder has been read; None when never."""
+        query = sa.select(folder.c.validity, folder.c.uid).where(folder.c.mailbox == mailbox, folder.c.folder == name)
+        with self.database.read() as db:
+            row = db.execute(query).first()
+        return Cursor(row.validity, row.uid) if row else None
+
+    def keep(self, raws: Sequence[RawMail], *, cursor: Cursor | None = None) -> list[MailRow]:
+        """Given mails of one folder, put bytes and rows durably down, and move the folder's cursor with them.
+
+        A location that is already known keeps its row: keeping is idempotent. Return the rows in order.
+        """
+        if not raws:
+            return []
+        digests = [self.raw.keep(raw) for raw in raws]
+        now = self.clock()
+        values = [_new_row(raw, digest, now) for raw, digest in zip(raws, digests, strict=True)]
+        first = raws[0].listed.location
+        with effect(Effect.KEEP_ROW), self.database.write() as db:
+            until = self._first_until(db, first)
+            for value in values:
+                value["first_sync"] = until is not None and _within(value["uid"], until)
+            db.execute(self._insert(mail).on_conflict_do_nothing(index_elements=_LOCATION), values)
+            if cursor is not None:
+                self._move_cursor(db, first.mailbox, first.folder, cursor, now)
+            return _at(db, [raw.listed.location for raw in raws])
+
+    def keep_unfetched(self, listed: Listed, reason: str, *, cursor: Cursor) -> MailRow:
+        """Given a mail that the server will not hand out, set it aside without its bytes, and go on behind it."""
+        now = self.clock()
+        values = _new_row(RawMail(listed), None, now) | {"state": State.ASIDE, "reason": reason}
+        place = listed.location
+        with effect(Effect.KEEP_ROW), self.database.write() as db:
+            db.execute(self._insert(mail).on_conflict_do_nothing(index_elements=_LOCATION), values)
+            self._move_cursor(db, place.mailbox, place.folder, cursor, now)
+            (row,) = _at(db, [place])
+            _write_steps(db, row.id, (reason,), now)
+        return row
+
+    def begin_folder(self, mailbox: str, name: str, cursor: Cursor, *, until: str | None) -> None:
+        """A folder is read for the first time: note from where on, and up to which UID mail lay there before."""
+        row = {"mailbox": mailbox, "folder": name, "validity": cursor.validity, "uid": cursor.uid}
+        values = row | {"first_until": until, "since": self.clock()}
+        with effect(Effect.KEEP_ROW), self.database.write() as db:
+            db.execute(self._insert(folder).values(values).on_conflict_do_nothing())
+
+    def _first_until(self, db: sa.Connection, place: Location) -> str | None:
+        query = sa.select(folder.c.first_until).where(
+            folder.c.mailbox == place.mailbox,
+            folder.c.folder == place.folder,
+            folder.c.validity == place.validity,
+        )
+        value = db.execute(query).scalar()
+        return None if value is None else str(value)
+
+    def known(self, mailbox: str, name: str, uids: Sequence[str]) -> frozenset[str]:
+        """Given UIDs of a folder whose validity never changes (POP3), return those that are kept already."""
+        query = sa.select(mail.c.uid).where(mail.c.mailbox == mailbox, mail.c.folder == name, mail.c.uid.in_(uids))
+        with self.database.read() as db:
+            return frozenset(db.execute(query).scalars())
+
+    def released(self, mailbox: str) -> int | None:
+        """How many new mails at once an admin has released for a braked mailbox; None: none."""
+        query = sa.select(meta.c.value).where(meta.c.key == f"released:{mailbox}")
+        with self.database.read() as db:
+            value = db.execute(query).scalar()
+        return None if value is None else int(value)
+
+    def release(self, mailbox: str, number: int) -> None:
+        """An admin lets a braked mailbox go on with up to so many new mails."""
+        row = self._insert(meta).values(key=f"released:{mailbox}", value=str(number))
+        with self.database.write() as db:
+            db.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": str(number)}))
+
+    def move_cursor(self, mailbox: str, name: str, cursor: Cursor) -> None:
+        """Remember how far a folder has been read, without a mail (a new folder, a changed validity)."""
+        with effect(Effect.KEEP_ROW), self.database.write() as db:
+            self._move_cursor(db, mailbox, name, cursor, self.clock())
+
+    def _move_cursor(self, db: sa.Connection, mailbox: str, name: str, cursor: Cursor, now: float) -> None:
+        new: dict[str, Any] = {"validity": cursor.validity, "uid": cursor.uid}
+        row = self._insert(folder).values(mailbox=mailbox, folder=name, since=now, **new)
+        same = folder.c.validity == cursor.validity
+        new["first_until"] = sa.case((same, folder.c.first_until), else_=None)
+        db.execute(row.on_conflict_do_update(index_elements=["mailbox", "folder"], set_=new))
+
+    def describe(self, descriptions: Sequence[Description]) -> dict[int, MailRow]:
+        """Given what mails say of themselves, note it. Return, for each that is a copy of another, that other.
+
+        The first mail with a content speaks for it. When that one was refused or set aside, the copy takes over:
+        dragging a mail back from the failure folder is how an admin asks for another try.
+        """
+        copies: dict[int, MailRow] = {}
+        with effect(Effect.RECORD_STEP), self.database.write() as db:
+            for one in descriptions:
+                values = {"message_id": one.message_id, "content_key": one.content_key}
+                values |= {"sender": one.sender, "subject": one.subject[:1000]}
+                db.execute(sa.update(mail).where(mail.c.id == one.mail_id).values(values))
+                speaker = self._speaker(db, one)
+                if speaker is not None:
+                    copies[one.mail_id] = speaker
+        return copies
+
+    def _speaker(self, db: sa.Connection, one: Description) -> MailRow | None:
+        row = self._insert(content).values(key=one.content_key, mail_id=one.mail_id)
+        if db.execute(row.on_conflict_do_nothing()).rowcount == 1:
+            return None
+        held = sa.select(content.c.mail_id).where(content.c.key == one.content_key)
+        speaker = db.execute(sa.select(*COLUMNS).where(mail.c.id == held.scalar_subquery())).first()
+        if speaker is None or speaker.id == one.mail_id:
+            return None
+        if speaker.state in {State.REFUSED, State.ASIDE}:
+            takeover = sa.update(content).where(content.c.key == one.content_key).values(mail_id=one.mail_id)
+            db.execute(takeover)
+            return None
+        return as_row(speaker)
+
+    # ------------------------------------------------------------------ work
+
+    def due(self, mailbox: str, *, limit: int = 200) -> list[MailRow]:
+        """The open mails of a mailbox whose time has come, oldest first."""
+        query = sa.select(*COLUMNS).where(
+            mail.c.mailbox == mailbox,
+            mail.c.state.in_([State.KEPT, State.WRITING]),
+            mail.c.next_try_at <= self.clock(),
+        )
+        with self.database.read() as db:
+            return [as_row(row) for row in db.execute(query.order_by(mail.c.id).limit(limit))]
+
+    def intend(self, mail_id: int, request: str, lines: Sequence[str] = ()) -> float:
+        """Before a request that writes is sent: note that it will be, whole. Return the time noted.
+
+        The first time is kept beside the last: the look goes back to the first.
+        """
+        now = self.clock()
+        values = {
+            "state": State.WRITING,
+            "request": request,
+            "last_sent_at": now,
+            "first_sent_at": sa.func.coalesce(mail.c.first_sent_at, now),
+        }
+        with effect(Effect.RECORD_INTENT), self.database.write() as db:
+            self._change(db, mail_id, (State.KEPT, State.WRITING), values, lines)
+        return now
+
+    def done(
+        self,
+        mail_id: int,
+        reason: str,
+        *,
+        issue: int | None = None,
+        created: bool = False,
+        journal: int | None = None,
+        participants: Iterable[str] = (),
+        lines: Sequence[str] = (),
+    ) -> None:
+        """It is written (or there was nothing to write): note what was made, and who takes part now."""
+        made = {"issue": issue, "created_issue": issue if created else None, "journal": journal}
+        values = {"state": State.DONE, "reason": reason, **made}
+        with effect(Effect.RECORD_DONE), self.database.write() as db:
+            self._change(db, mail_id, (State.KEPT, State.WRITING), values, lines)
+            if issue is not None:
+                self._join(db, issue, participants)
+
+    def end(self, mail_id: int, state: State, reason: str, lines: Sequence[str] = ()) -> None:
+        """Refuse, hold or set aside. Raise StoreError when the mail's state does not allow it."""
+        with effect(Effect.RECORD_DONE), self.database.write() as db:
+            before = tuple(old for old, allowed in FOLLOWS.items() if state in allowed)
+            self._change(db, mail_id, before, {"state": state, "reason": reason}, lines)
+
+    def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:
+        """Try again later: after so many seconds, or after a pause that grows with the tries.
+
+        With `counts` this was a try that failed for the mail's own sake; an outage does not count.
+        Return the time of the next try.
+        """
+        now = self.clock()
+        with effect(Effect.DEFER), self.database.write() as db:
+            tries = int(db.execute(sa.select(mail.c.tries).where(mail.c.id == mail_id)).scalar() or 0) + counts
+            at = now + (pause_after(tries) if after is None else after)
+            values = {"tries": tries, "next_try_at": at, "reason": reason}
+            self._change(db, mail_id, (State.KEPT, State.WRITING), values, (f"deferred: {reason}",))
+        return at
+
+    def retry(self, mail_id: int) -> bool:
+        """An admin asks for another try of a refused, held or set-aside mail. Return whether there was one."""
+        values = {"state": State.KEPT, "tries": 0, "next_try_at": 0.0, "filed_at": None, "request": None}
+        with effect(Effect.RECORD_STEP), self.database.write() as db:
+            state = db.execute(sa.select(mail.c.state).where(mail.c.id == mail_id)).scalar()
+            if state in {State.KEPT, State.WRITING}:
+                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(next_try_at=0.0))
+                return True
+            if state not in {State.REFUSED, State.HELD, State.ASIDE}:
+                return False
+            self._change(db, mail_id, (State(state),), values, ("tried again on request",))
+            return True
+
+    def note(self, mail_id: int, *lines: str) -> None:
+        """Add human lines to a mail's record."""
+        with effect(Effect.RECORD_STEP), self.database.write() as db:
+            _write_steps(db, mail_id, lines, self.clock())
+
+    # ------------------------------------------------------------------ file
+
+    def unfiled(self, mailbox: str, *, limit: int = 200) -> list[MailRow]:
+        """The closed mails of a mailbox that still lie where they were found, oldest first."""
+        query = sa.select(*COLUMNS).where(
+            mail.c.mailbox == mailbox,
+            mail.c.filed_at.is_(None),
+            mail.c.state.in_([State.DONE, State.REFUSED, State.ASIDE]),
+            mail.c.next_file_at <= self.clock(),
+        )
+        with self.database.read() as db:
+            return [as_row(row) for row in db.execute(query.order_by(mail.c.id).limit(limit))]
+
+    def filed(self, places: Sequence[tuple[int, str]]) -> None:
+        """Given mails and where each was filed to, in one human phrase, note it."""
+        now = self.clock()
+        with effect(Effect.RECORD_FILED), self.database.write() as db:
+            for mail_id, place in places:
+                values = {"filed_at": now, "filed_to": place}
+                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(values))
+                _write_steps(db, mail_id, (f"filed: {place}",), now)
+
+    def defer_filing(self, mail_id: int, reason: str) -> None:
+        """The server would not move it: try again later, with a growing pause."""
+        now = self.clock()
+        with effect(Effect.DEFER), self.database.write() as db:
+            tries = int(db.execute(sa.select(mail.c.file_tries).where(mail.c.id == mail_id)).scalar() or 0) + 1
+            values = {"file_tries": tries, "next_file_at": now + pause_after(tries)}
+            db.execute(sa.update(mail).where(mail.c.id == mail_id).values(values))
+            _write_steps(db, mail_id, (f"not filed yet: {reason}",), now)
+
+    # ------------------------------------------------------------------ helpers
+
+    def _change(
+        self,
+        db: sa.Connection,
+        mail_id: int,
+        before: Sequence[State],
+        values: dict[str, Any],
+        lines: Sequence[str],
+    ) -> None:
+        """One conditional update that must change exactly one row."""
+        now = self.clock()
+        change = sa.update(mail).where(mail.c.id == mail_id, mail.c.state.in_(before))
+        if db.execute(change.values(changed_at=now, **values)).rowcount != 1:
+            raise StoreError(f"mail {mail_id} is not in state {' or '.join(before)} any more: another process has it")
+        _write_steps(db, mail_id, lines, now)
+
+    def _join(self, db: sa.Connection, issue: int, addresses: Iterable[str]) -> None:
+        rows = [{"issue": issue, "address": address.lower()} for address in sorted(set(addresses)) if address]
+        if rows:
+            db.execute(self._insert(participant).on_conflict_do_nothing(), rows)
+
+    def _insert(self, table: sa.Table) -> Any:
+        return sqlite.insert(table) if self.database.is_sqlite else postgresql.insert(table)
+
+
+_LOCATION = ["mailbox", "folder", "validity", "uid"]
+
+
+def _new_row(raw: RawMail, digest: str | None, now: float) -> dict[str, Any]:
+    listed = raw.listed
+    place = listed.location
+    return {
+        "mailbox": place.mailbox,
+        "folder": place.folder,
+        "validity": place.validity,
+        "uid": place.uid,
+        "size": listed.size,
+        "raw": digest,
+        "truncated": raw.truncated,
+        "first_sync": False,
+        "received_at": listed.received_at.timestamp() if listed.received_at else None,
+        "kept_at": now,
+        "changed_at": now,
+        "state": State.KEPT,
+        "tries": 0,
+        "starts": 0,
+        "next_try_at": 0.0,
+        "file_tries": 0,
+        "next_file_at": 0.0,
+    }
+
+
+def _within(uid: str, until: str) -> bool:
+    """Did this UID lie there when the folder was first read? Only IMAP's UIDs are in order."""
+    return uid.isdecimal() and until.isdecimal() and int(uid) <= int(until)
+
+
+def _at(db: sa.Connection, places: Sequence[Location]) -> list[MailRow]:
+    """The rows at these locations, all of one folder and validity, in the same order."""
+    first = places[0]
+    query = sa.select(*COLUMNS).where(
+        mail.c.mailbox == first.mailbox,
+        mail.c.folder == first.folder,
+        mail.c.validity == first.validity,
+        mail.c.uid.in_([place.uid for place in places]),
+    )
+    rows = {row.uid: as_row(row) for row in db.execute(query)}
+    return [rows[place.uid] for place in places]
+
+
+def _write_steps(db: sa.Connection, mail_id: int, lines: Sequence[str], now: float) -> None:
+    if lines:
+        db.execute(sa.insert(step), [{"mail_id": mail_id, "at": now, "line": line} for line in lines])
+
+
+def as_row(row: Any) -> MailRow:
+    """Given a database row with COLUMNS, return the value."""
+    values = dict(row._mapping)
+    place = Location(values.pop("mailbox"), values.pop("folder"), values.pop("validity"), values.pop("uid"))
+    values["state"] = State(values["state"])
+    return MailRow(location=place, **values)

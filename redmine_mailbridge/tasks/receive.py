@@ -1,0 +1,242 @@
+"""The receive task: one pass over one mailbox.
+
+    list → fetch → keep → parse → (in the pool) decide and carry out → file
+
+One thread speaks to the mail server; the mails are worked on in a pool that all mailboxes share. A mail that is
+known from an earlier pass and still open goes the same way, from the store's bytes instead of the server's.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+
+import structlog
+
+from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailbridgeError
+from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.mailboxes.base import Filing, Mailbox
+from redmine_mailbridge.store.life import OPEN, State
+from redmine_mailbridge.store.rows import Description, MailRow
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.conversations import Conversations, identifiers
+from redmine_mailbridge.tasks.gate import Gate
+from redmine_mailbridge.tasks.intake import Intake, Reading
+from redmine_mailbridge.tasks.outcome import Outcome
+
+log = structlog.get_logger(__name__)
+
+Handle = Callable[[MailRow, Message, MailRow | None], Outcome]
+Read = Callable[[MailRow], Message]
+
+
+@dataclass(slots=True)
+class PassResult:
+    """What one pass over a mailbox did; `error` is the line that ended it early, None when it went through."""
+
+    mailbox: str
+    outcomes: list[Outcome] = field(default_factory=list)
+    seen: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all receivers share: the store, the pool, the order of conversations, Redmine's gate, the stop sign."""
+
+    store: Store
+    pool: Executor
+    conversations: Conversations[Outcome | None]
+    gate: Gate
+    stop: threading.Event
+
+
+class Receiver:
+    """Receives the mail of one mailbox. `once` is called again and again, by one thread at a time."""
+
+    def __init__(self, mailbox: Mailbox, reading: Reading, shared: Shared, *, read: Read, handle: Handle) -> None:
+        self.mailbox = mailbox
+        self.reading = reading
+        self._shared = shared
+        self._store = shared.store
+        self._read = read
+        self._handle = handle
+        self._finished: queue.SimpleQueue[Future[Outcome | None]] = queue.SimpleQueue()
+        self._in_hand = 0
+        self._ids_in_hand: set[int] = set()
+        self._prepared = False
+        self._intake = Intake(mailbox, reading, self._store, shared.stop)
+        self._on_outcome: Callable[[Outcome], None] = lambda _outcome: None
+        self._result = PassResult(mailbox.name)
+
+    def once(self, on_outcome: Callable[[Outcome], None] = lambda _outcome: None) -> PassResult:
+        """Make one pass: what is due, then what is new, then file. Return what was done; never raises ours."""
+        self._result = PassResult(self.mailbox.name)
+        self._on_outcome = on_outcome
+        with structlog.contextvars.bound_contextvars(mailbox=self.mailbox.name):
+            for station in (self._work_on_what_is_due, self._prepare, self._file_leftovers, self._read_folders):
+                if not self._went_well(station):
+                    break
+            self._went_well(self._drain)
+        return self._result
+
+    def _went_well(self, station: Callable[[], None]) -> bool:
+        """Do it. When an error of ours ends it, keep the first one as the pass's, and say so once."""
+        try:
+            station()
+        except MailbridgeError as error:
+            self._fault(error)
+            return False
+        return True
+
+    def _fault(self, error: MailbridgeError) -> None:
+        if self._result.error is None:
+            log.warning("receive.interrupted", reason=str(error))
+        self._result.error = self._result.error or str(error)
+
+    def _prepare(self) -> None:
+        """Connect, and make sure that there is somewhere to file to before the first mail is read."""
+        self.mailbox.connect()
+        if self._prepared:
+            return
+        for folder in (self.reading.success_folder, self.reading.failure_folder):
+            if folder and self.mailbox.ensure_folder(folder):
+                log.info("receive.folder_made", folder=folder)
+        self._prepared = True
+
+    def _work_on_what_is_due(self) -> None:
+        """The mails of earlier passes whose time has come; Redmine's work first, the mail server need not be there."""
+        tried: set[int] = set()
+        while not self._shared.stop.is_set() and self._shared.gate.closed_for == 0.0:
+            rows = [row for row in self._store.due(self.mailbox.name) if row.id not in tried]
+            if not rows:
+                return
+            tried.update(row.id for row in rows)
+            self._work_on(rows)
+            self._drain()
+
+    # ------------------------------------------------------------------ what is new
+
+    def _read_folders(self) -> None:
+        for folder in self.reading.folders:
+            self._read_folder(folder)
+
+    def _read_folder(self, folder: str) -> None:
+        for rows in self._intake.new(folder):
+            self._result.seen += len(rows)
+            for row in rows:
+                if row.state is State.ASIDE and row.raw is None:
+                    self._report(Outcome(row, row.state, row.reason or ""))
+            self._work_on([row for row in rows if row.state in OPEN and row.next_try_at == 0.0])
+
+    # ------------------------------------------------------------------ work
+
+    def _work_on(self, rows: Sequence[MailRow]) -> None:
+        """Read these mails and hand them to the pool, in order."""
+        rows = [row for row in rows if row.id not in self._ids_in_hand and row.raw is not None]
+        if not rows or self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
+            return
+        read = [(row, self._read(row)) for row in rows]
+        copies = self._store.describe([_description(row, message) for row, message in read])
+        for row, message in read:
+            while self._in_hand >= self.reading.in_hand:
+                self._collect(wait=True)
+            self._submit(row, message, copies.get(row.id))
+        self._collect(wait=False)
+
+    def _submit(self, row: MailRow, message: Message, copy_of: MailRow | None) -> None:
+        def one(before: Iterable[Future[Outcome | None]]) -> Outcome | None:
+            """In a thread of the pool: one mail, after those of its conversation. None when it must wait."""
+            for earlier in before:
+                earlier.exception()
+            if self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
+                return None
+            place = row.location
+            with structlog.contextvars.bound_contextvars(
+                mailbox=place.mailbox, uid=place.uid, message_id=message.message_id
+            ):
+                return self._handle(row, message, copy_of)
+
+        self._in_hand += 1
+        self._ids_in_hand.add(row.id)
+        work = self._shared.conversations.submit(self._shared.pool, identifiers(message), one)
+        work.add_done_callback(self._finished.put)
+
+    def _collect(self, *, wait: bool) -> None:
+        """Take finished work, at least one when told to wait, and file it."""
+        done: list[Outcome] = []
+        while self._in_hand:
+            try:
+                work = self._finished.get(block=wait and not done)
+            except queue.Empty:
+                break
+            self._in_hand -= 1
+            try:
+                outcome = work.result()
+            except MailbridgeError as error:
+                self._fault(error)
+                continue
+            if outcome is not None:
+                done.append(outcome)
+        self._file(done)
+
+    def _drain(self) -> None:
+        """Wait for what is in hand and file it."""
+        while self._in_hand:
+            self._collect(wait=True)
+        self._ids_in_hand.clear()  # a mail that was not carried to an end is due again in the next pass
+
+    def _report(self, outcome: Outcome) -> None:
+        self._result.outcomes.append(outcome)
+        level = log.info if not outcome.open else log.warning
+        level("mail", state=outcome.state.value, issue=outcome.issue, reason=outcome.line, id=outcome.row.id)
+        self._on_outcome(outcome)
+
+    # ------------------------------------------------------------------ file
+
+    def _file_leftovers(self) -> None:
+        """File what an earlier pass finished and could not file."""
+        for row in self._store.unfiled(self.mailbox.name):
+            place = self._file_one(row, row.state)
+            if place is not None:
+                self._store.filed([(row.id, place)])
+
+    def _file(self, outcomes: Sequence[Outcome]) -> None:
+        places: list[tuple[int, str]] = []
+        for outcome in outcomes:
+            place = None if outcome.open else self._try_to_file(outcome)
+            if place is not None:
+                places.append((outcome.row.id, place))
+            self._report(outcome.filed_to(place) if place else outcome)
+        if places:
+            self._store.filed(places)
+
+    def _try_to_file(self, outcome: Outcome) -> str | None:
+        try:
+            return self._file_one(outcome.row, outcome.state)
+        except MailboxError as error:
+            self._fault(error)
+            return None
+
+    def _file_one(self, row: MailRow, state: State) -> str | None:
+        """Given a mail that has come to its end, file it. Return where to, in words; None when not yet."""
+        folder = self.reading.success_folder if state is State.DONE else self.reading.failure_folder
+        if state is State.HELD:
+            return None
+        if not folder:
+            return f"left in {row.location.folder}"
+        try:
+            filing = self.mailbox.file(row.location, folder)
+        except (FilingRefused, FolderMissing) as error:
+            self._store.defer_filing(row.id, str(error))
+            self._prepared = False
+            log.warning("receive.not_filed", reason=str(error), id=row.id)
+            return None
+        if filing is Filing.GONE:
+            return f"no longer in {row.location.folder}, so nothing to move"
+        return folder
+
+
+def _description(row: MailRow, message: Message) -> Description:
+    return Description(row.id, message.message_id, message.content_key, message.sender.key, message.subject)

@@ -1,0 +1,132 @@
+"""The service: a thread for each mailbox that receives, then listens until there is something to do.
+
+Something to do is: the schedule says so, the server hints at new mail (IDLE), a deferred mail is due, or an admin
+asks. A stop lets the mail in hand end, and starts no other.
+"""
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from redmine_mailbridge.errors import MailboxError, MailbridgeError
+from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
+from redmine_mailbridge.tasks.schedule import Scheduler
+
+log = structlog.get_logger(__name__)
+
+Listener = Callable[[Outcome], None]
+
+
+def receive_once(receivers: Sequence[Receiver], on_outcome: Listener = lambda _outcome: None) -> list[PassResult]:
+    """Given receivers, make one pass with each, side by side. Return their results in the same order."""
+    results: dict[int, PassResult] = {}
+
+    def one(number: int, receiver: Receiver) -> None:
+        results[number] = receiver.once(on_outcome)
+
+    threads = [threading.Thread(target=one, args=pair, name=pair[1].mailbox.name) for pair in enumerate(receivers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [results[number] for number in sorted(results)]
+
+
+class MailboxThread(threading.Thread):
+    """Receives from one mailbox whenever it is woken, and wakes itself when the server hints at new mail."""
+
+    def __init__(self, receiver: Receiver, shared: Shared, archive: Archive, *, listen: bool) -> None:
+        super().__init__(name=f"mailbox-{receiver.mailbox.name}", daemon=True)
+        self.receiver = receiver
+        self._shared = shared
+        self._archive = archive
+        self._listen = listen
+        self._wake = threading.Event()
+        self._failures = 0
+
+    def wake(self) -> None:
+        """Have it make a pass soon, whatever it waits for."""
+        self._wake.set()
+        self.receiver.mailbox.interrupt()
+
+    def run(self) -> None:
+        """Pass, wait, pass, until the stop sign."""
+        self._wake.wait()
+        while not self._shared.stop.is_set():
+            self._wake.clear()
+            result = self.receiver.once()
+            self._failures = self._failures + 1 if result.error else 0
+            if result.error:
+                self.receiver.mailbox.close()
+            if not self._shared.stop.is_set():
+                self._wait()
+        self.receiver.mailbox.close()
+
+    def _wait(self) -> None:
+        """Until woken, a hint of the server, a mail that is due, or the end of the pause after a failure."""
+        seconds = self._seconds_to_wait()
+        if self._wake.is_set():
+            return
+        if self._failures or not self._listen:
+            self._wake.wait(seconds)
+            return
+        try:
+            self.receiver.mailbox.wait(self.receiver.reading.folders[0], seconds)
+        except MailboxError as error:
+            log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
+            self._failures += 1
+            self.receiver.mailbox.close()
+
+    def _seconds_to_wait(self) -> float:
+        due = self._archive.next_due([self.receiver.mailbox.name])
+        until_due = max(due - time.time(), self._shared.gate.closed_for, 0.2) if due is not None else 3600.0
+        return min(until_due, pause_after(self._failures) if self._failures else 3600.0)
+
+
+class Service:
+    """Everything that runs until it is told to stop."""
+
+    def __init__(self, threads: Sequence[MailboxThread], shared: Shared, scheduler: Scheduler) -> None:
+        self.threads = threads
+        self._shared = shared
+        self.scheduler = scheduler
+
+    def start(self, *, every: dt.timedelta | None, cron: str | None, upkeep: Callable[[], object]) -> None:
+        """Start the threads and the schedule: receive at once and then as told, upkeep once an hour."""
+        for thread in self.threads:
+            thread.start()
+        if cron is not None:
+            self.scheduler.cron("receive", cron, self.wake)
+        elif every is not None:
+            self.scheduler.every("receive", every, self.wake)
+        self.scheduler.every("upkeep", dt.timedelta(hours=1), lambda: _quietly(upkeep))
+        self.scheduler.start()
+        log.info("service.started", mailboxes=[thread.receiver.mailbox.name for thread in self.threads])
+
+    def wake(self) -> None:
+        """Have every mailbox make a pass soon."""
+        for thread in self.threads:
+            thread.wake()
+
+    def stop(self) -> None:
+        """Let the mail in hand end, start no other, wait for the threads."""
+        self._shared.stop.set()
+        self.scheduler.stop()
+        self.wake()
+        for thread in self.threads:
+            if thread.is_alive():
+                thread.join()
+        log.info("service.stopped")
+
+
+def _quietly(upkeep: Callable[[], object]) -> None:
+    try:
+        upkeep()
+    except MailbridgeError as error:
+        log.warning("upkeep.failed", reason=str(error))

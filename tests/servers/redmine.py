@@ -1,0 +1,149 @@
+"""A real Redmine: seeded once per suite and database, then copied for each instance and served by puma."""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.servers import postgresql
+from tests.servers.processes import Process, answers, start, wait_until
+from tests.servers.trees import cache, clean_env, entered, locked, run_in, say
+
+SEED = Path(__file__).with_name("seed.rb")
+USER = "www-data:www-data"
+LAYOUT = "3"
+"""Raise it when the layout of an instance changes, so that cached seeds of an older one are made again."""
+
+PUMA = """
+bind 'tcp://127.0.0.1:{port}'
+workers {workers}
+threads 2, 4
+environment 'production'
+directory '/usr/share/redmine'
+preload_app!
+worker_timeout 120
+"""
+
+DATABASES = {
+    "sqlite": """
+production:
+  adapter: sqlite3
+  database: /srv/redmine/redmine.sqlite3
+  pool: 20
+  timeout: 5000
+  encoding: utf8
+""",
+    "postgresql": """
+production:
+  adapter: postgresql
+  database: redmine
+  host: /srv/pgsocket
+  username: redmine
+  pool: 20
+  encoding: utf8
+""",
+}
+
+ENVIRONMENT = {
+    "RAILS_ENV": "production", "REDMINE_INSTANCE": "default", "REDMINE_LANG": "en", "HOME": "/srv/redmine",
+    "RAILS_MAX_THREADS": "4", "SCHEMA": "/srv/tmp/schema.rb",
+}  # fmt: skip
+
+
+def ensure_seed(suite: str, tree: Path, database: str) -> Path:
+    """Given a suite, its tree and the kind of database, return the directory of the seeded instance.
+
+    It is made once for this text of the seed and kept in the cache; an instance is a copy of it.
+    """
+    mark = hashlib.sha256(SEED.read_bytes() + LAYOUT.encode() + DATABASES[database].encode()).hexdigest()[:12]
+    seed = cache() / "seeds" / f"{suite}-{database}-{mark}"
+    with locked(cache() / "seeds" / f"{suite}-{database}"):
+        if seed.exists():
+            return seed
+        for old in seed.parent.glob(f"{suite}-{database}-*"):
+            shutil.rmtree(old)
+        part = seed.with_name(f"{suite}-{database}-part")
+        say(f"services: seeding a Redmine database ({suite}, {database}, some seconds, once)")
+        make_seed(tree, part, database)
+        part.rename(seed)
+    return seed
+
+
+def make_seed(tree: Path, part: Path, database: str) -> None:
+    """Given a tree and a directory, make an instance there with its database created, migrated and seeded."""
+    part.mkdir(parents=True)
+    for name in ("tmp", "run", "redmine"):
+        (part / name).mkdir()
+    (part / "tmp").chmod(0o1777)
+    copy = (
+        "cp -rL /var/lib/redmine/. /srv/redmine/ && cd /srv/redmine && rm -rf default/config"
+        " && cp -r /etc/redmine/default default/config"
+        " && mkdir -p default/tmp/pids default/log default/files"
+        " && cp /var/lib/dbconfig-common/sqlite3/redmine/instances/default/redmine_default redmine.sqlite3"
+    )
+    run_in(tree, part, "root:root", ["sh", "-c", copy])
+    default = part / "redmine" / "default"
+    for log in (default / "log").glob("*"):
+        log.write_bytes(b"")
+    (default / "config" / "database.yml").write_text(DATABASES[database])
+    (part / "etc").mkdir()
+    (part / "etc" / "redmine").mkdir()
+    (part / "etc" / "redmine" / "default").symlink_to("/srv/redmine/default/config")
+    (part / "var" / "lib").mkdir(parents=True)
+    (part / "var" / "lib" / "redmine").symlink_to("../../redmine")
+    run_in(tree, part, "root:root", ["chown", "-R", USER, "/srv/redmine"])
+    process = postgresql.create(tree, part) if database == "postgresql" else None
+    try:
+        fill(tree, part)
+    finally:
+        if process is not None:
+            postgresql.end(process)
+
+
+def fill(tree: Path, part: Path) -> None:
+    """Given an instance whose database runs, migrate it (trixie's package leaves that undone) and run the seed."""
+    rails(tree, part, ["bin/rake", "db:migrate"])
+    shutil.copy(SEED, part / "redmine" / "seed.rb")
+    password = f"demo-{secrets.token_hex(4)}"
+    env = {"SEED_PASSWORD": password, "SEED_OUT": "/srv/redmine/seed.json"}
+    rails(tree, part, ["bin/rails", "runner", "/srv/redmine/seed.rb"], env)
+
+
+def rails(tree: Path, state: Path, command: list[str], env: dict[str, str] | None = None) -> str:
+    """Given a command such as `bin/rails runner FILE`, run it as Redmine's user in Redmine's folder."""
+    return run_in(tree, state, USER, ["env", "-C", "/usr/share/redmine", "ruby", *command], ENVIRONMENT | (env or {}))
+
+
+def seeded(state: Path) -> dict[str, Any]:
+    """Given an instance's directory, return what the seed wrote: ids, logins and keys."""
+    found: dict[str, Any] = json.loads((state / "redmine" / "seed.json").read_text())
+    return found
+
+
+def copy_seed(seed: Path, state: Path) -> None:
+    """Given a seed and an instance's new directory, copy the seed there, with owners."""
+    subprocess.run(["cp", "-a", "--reflink=auto", f"{seed}/.", str(state)], check=True)
+
+
+def serve(tree: Path, state: Path, port: int, workers: int = 2) -> Process:
+    """Given an instance and a port, start puma there. Return the process; it may not answer yet."""
+    (state / "redmine" / "puma.rb").write_text(PUMA.format(port=port, workers=workers))
+    command = ["env", "-C", "/usr/share/redmine", "puma", "-C", "/srv/redmine/puma.rb"]
+    log = state / "puma.log"
+    return start("redmine", entered(tree, state, USER, command), log, clean_env(ENVIRONMENT))
+
+
+def wait(process: Process, port: int, seconds: float = 90) -> None:
+    """Given puma and its port, wait until Redmine answers. Raise `TimeoutError` with its log's end if not."""
+    wait_until(lambda: answers(port, "/login"), f"Redmine answers on port {port}", seconds, process)
+
+
+def main_pid_age(process: Process) -> float:
+    """Given a process, return for how many seconds it has been running."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - process["started"] / ticks

@@ -1,0 +1,128 @@
+"""Loading: what wins, what is refused, and in which words."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.settings.load import load, reload
+from redmine_mailbridge.settings.types import reveal
+from tests.unit.settings.given import GOOD, problems, write
+
+
+def test_defaults(folder: Path) -> None:
+    """A file that gives only what must be given loads, with the defaults that fit it."""
+    settings = load(folder / "settings.toml", {})
+    box = settings.mailboxes["my-box"]
+
+    assert 993 == box.port
+    assert "support@example.com" == box.username
+    assert ("INBOX",) == box.folders
+    assert "Processed" == box.success_folder
+    assert dt.timedelta(minutes=5) == settings.tasks.receive.every
+    assert 50_000_000 == settings.receive.max_mail_size
+    assert "https://redmine.example.com" == settings.redmine.url
+
+
+def test_relative_paths_start_at_the_file(folder: Path) -> None:
+    """Secrets, the database and the raw mails lie beside the settings file, wherever the bridge is started."""
+    settings = load(folder / "settings.toml", {})
+
+    assert "the key" == reveal(settings.redmine.api_key)
+    assert f"sqlite:///{folder}/mailbridge.db" == settings.store.url
+    assert folder / "mails" == settings.store.raw_folder
+
+
+def test_unknown_key_names_its_place_and_the_right_key(folder: Path) -> None:
+    """An unknown key is named with file, line, table, its value and the key that was probably meant."""
+    text = GOOD.replace('host = "mail', 'prot = "imap"\nhost = "mail')
+
+    assert ['settings.toml:7: [mailboxes.my-box] prot = "imap": unknown key, did you mean "protocol"?'] == problems(
+        folder, text
+    )
+
+
+def test_all_problems_at_once(folder: Path) -> None:
+    """Every wrong key is named in one go, in the order of the file."""
+    text = GOOD.replace("[redmine]", '[redmine]\ntext_format = "markdown"\ntimeout = 30')
+    text = text.replace("[mailboxes.my-box]", '[mailboxes.my-box]\nport = "many"\nfolders = "INBOX"')
+
+    assert [
+        'settings.toml:2: [redmine] text_format = "markdown": must be "common_mark" or "textile"',
+        'settings.toml:3: [redmine] timeout = 30: must be a span of time such as "90s", "5m", "12h", "14d" or "1d 12h"',
+        'settings.toml:8: [mailboxes.my-box] port = "many": must be a whole number',
+        'settings.toml:9: [mailboxes.my-box] folders = "INBOX": must be a list in brackets, such as ["…", "…"]',
+    ] == problems(folder, text)
+
+
+def test_key_in_the_wrong_table(folder: Path) -> None:
+    """A key that exists elsewhere is sent there."""
+    text = GOOD.replace('host = "mail', 'tracker = "Support"\nhost = "mail')
+
+    assert [
+        "settings.toml:7: [mailboxes.my-box] tracker: unknown key here, it belongs in [mailboxes.my-box.issue]"
+    ] == problems(folder, text)
+
+
+def test_missing_key_and_table(folder: Path) -> None:
+    """What must be given is asked for with its description."""
+    text = GOOD.replace('host = "mail.example.com"\n', "")
+
+    assert [
+        "settings.toml: [redmine]: this table is missing (The Redmine that mail goes to.)",
+        "settings.toml:1: [mailboxes.my-box] host: is missing (The mail server's name.)",
+    ] == problems(folder, text[text.index("[mailboxes") :])
+
+
+def test_no_way_to_a_project(folder: Path) -> None:
+    """A mailbox whose mail could never find a project is refused."""
+    (line,) = problems(folder, GOOD.replace("project =", "tracker ="))
+
+    assert line.startswith("settings.toml:10: [mailboxes.my-box.issue] project: is needed, unless")
+
+
+def test_no_mailboxes(folder: Path) -> None:
+    """Settings without a mailbox are refused."""
+    assert ["settings.toml: [mailboxes.NAME]: this table is missing (The accounts to read, by name.)"] == problems(
+        folder, GOOD.partition("[mailboxes")[0]
+    )
+
+
+def test_syntax_error(folder: Path) -> None:
+    """A text that is no TOML is refused with the line and its text."""
+    assert ["settings.toml:6: invalid value: address = support@example.com"] == problems(
+        folder, GOOD.replace('"support@example.com"', "support@example.com")
+    )
+
+
+def test_syntax_error_beside_a_secret(folder: Path) -> None:
+    """A secret that lacks a quote is not shown."""
+    assert "hunter2" not in "".join(problems(folder, GOOD.replace('"from file"', "hunter2")))
+
+
+def test_named_file_must_exist(tmp_path: Path) -> None:
+    """A file that was named and is not there is an error, not silence."""
+    for path, environ in ((tmp_path / "no.toml", {}), (None, {"MAILBRIDGE_SETTINGS": str(tmp_path / "no.toml")})):
+        with pytest.raises(SettingsError, match=r"no\.toml: there is no such settings file"):
+            load(path, environ)
+
+
+def test_no_file_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a file and without variables the error says where it looked."""
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SettingsError, match=r"looked for settings\.toml, /etc/redmine-mailbridge/settings\.toml"):
+        load(None, {})
+
+
+def test_reload_swaps_or_changes_nothing(folder: Path) -> None:
+    """A good file gives new settings; a bad one, or another database, raises."""
+    old = load(folder / "settings.toml", {})
+    new = reload(old, write(folder / "settings.toml", GOOD + 'tracker = "Bug"\n'), {})
+
+    assert "Bug" == new.mailboxes["my-box"].issue.tracker
+    with pytest.raises(SettingsError, match="unknown key"):
+        reload(old, write(folder / "settings.toml", GOOD + 'traker = "Bug"\n'), {})
+    with pytest.raises(SettingsError, match="cannot change while the service runs"):
+        reload(old, write(folder / "settings.toml", GOOD + '[store]\nurl = "sqlite:///other.db"\n'), {})

@@ -1,0 +1,202 @@
+"""The life of a mail in the store, on SQLite."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from redmine_mailbridge.errors import AlreadyRunning, StoreError
+from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.store.ask import Archive, MessageFilter
+from redmine_mailbridge.store.life import FOLLOWS, State
+from redmine_mailbridge.store.retention import forget_raw
+from redmine_mailbridge.store.rows import Cursor, Description
+from redmine_mailbridge.store.schema import HEAD, metadata
+from redmine_mailbridge.store.store import Store
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock):
+    store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw", clock=clock)
+    yield store
+    store.close()
+
+
+def raw(uid: int, content: bytes = b"Subject: x\r\n\r\nhello", *, validity: str = "1") -> RawMail:
+    place = Location("support", "INBOX", validity, str(uid))
+    return RawMail(Listed(place, len(content), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)), content)
+
+
+def describe(mail_id: int, key: str = "k", message_id: str = "m@example.com") -> Description:
+    return Description(mail_id, message_id, key, "anna@example.com", "A subject")
+
+
+def test_the_tables_are_those_of_the_migrations(store: Store) -> None:
+    """Migrating an empty database gives exactly the tables that the code speaks of."""
+    with store.database.engine.connect() as db:
+        differences = compare_metadata(MigrationContext.configure(db), metadata)
+        version = db.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    assert [] == differences
+    assert version == HEAD
+
+
+def test_keeping_twice_keeps_one_row(store: Store) -> None:
+    """A mail that is listed again after a crash has its row already."""
+    first = store.keep([raw(1)], cursor=Cursor("1", "1"))
+    second = store.keep([raw(1), raw(2, b"other")], cursor=Cursor("1", "2"))
+    assert first[0].id == second[0].id
+    assert [State.KEPT, State.KEPT] == [row.state for row in second]
+    assert Cursor("1", "2") == store.cursor("support", "INBOX")
+
+
+def test_the_bytes_are_those_that_came(store: Store) -> None:
+    """What is kept is byte for byte what the server gave, small and large."""
+    large = b"x" * 1_000_000
+    rows = store.keep([raw(1, b"a\x00\r\nb"), raw(2, large)])
+    assert b"a\x00\r\nb" == bytes(store.raw.read(rows[0].raw or ""))
+    assert large == bytes(store.raw.read(rows[1].raw or "")[:])
+
+
+def test_a_copy_is_told_from_a_mail_that_shares_its_id(store: Store) -> None:
+    """The same content is a copy wherever it lies; the same Message-ID with other content is not."""
+    one, two, three = store.keep([raw(1, b"1"), raw(2, b"2"), raw(3, b"3")])
+    copies = store.describe([describe(one.id, "same"), describe(two.id, "same"), describe(three.id, "other")])
+    assert {two.id: one.id} == {copy: speaker.id for copy, speaker in copies.items()}
+
+
+def test_a_copy_of_a_refused_mail_takes_over(store: Store) -> None:
+    """Dragging a mail back from the failure folder is another try, not a duplicate."""
+    (one,) = store.keep([raw(1, b"1")])
+    store.describe([describe(one.id)])
+    store.end(one.id, State.REFUSED, "project closed")
+    (two,) = store.keep([raw(2, b"1")])
+    assert {} == store.describe([describe(two.id)])
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_only_the_states_of_the_picture_follow(store: Store, state: State) -> None:
+    """From DONE nothing leads away, and a change that the picture does not show is an error."""
+    (row,) = store.keep([raw(1)])
+    store.done(row.id, "issue made", issue=1, created=True)
+    if state in {State.REFUSED, State.HELD, State.ASIDE}:
+        with pytest.raises(StoreError, match="not in state"):
+            store.end(row.id, state, "late")
+    assert State.DONE not in FOLLOWS[State.DONE]
+
+
+def test_two_mails_cannot_claim_one_issue(store: Store) -> None:
+    """An issue is made by one mail: the database itself refuses the second claim."""
+    one, two = store.keep([raw(1, b"1"), raw(2, b"2")])
+    store.done(one.id, "made", issue=7, created=True)
+    with pytest.raises(StoreError, match="refused"):
+        store.done(two.id, "made", issue=7, created=True)
+    assert Archive(store.database).claimed_issue(7)
+    assert not Archive(store.database).claimed_issue(8)
+
+
+def test_deferring_pauses_longer_each_time(store: Store, clock: Clock) -> None:
+    """A mail that fails is not due before its pause ends, and the pauses grow."""
+    (row,) = store.keep([raw(1)])
+    first = store.defer(row.id, "a fault") - clock.now
+    assert [] == store.due("support")
+    clock.now += first
+    assert [row.id] == [due.id for due in store.due("support")]
+    second = store.defer(row.id, "a fault") - clock.now
+    assert second == 2 * first
+
+
+def test_an_outage_is_no_try(store: Store) -> None:
+    """Redmine being away does not count against the mail."""
+    (row,) = store.keep([raw(1)])
+    store.defer(row.id, "Redmine is away", counts=False)
+    (kept,) = Archive(store.database).messages(MessageFilter())
+    assert 0 == kept.tries
+
+
+def test_the_first_intent_is_remembered(store: Store, clock: Clock) -> None:
+    """The look goes back to the first request that may have been carried out."""
+    (row,) = store.keep([raw(1)])
+    store.intend(row.id, "{}")
+    clock.now += 60
+    store.intend(row.id, "{}")
+    (kept,) = Archive(store.database).messages(MessageFilter())
+    assert (1_000_000.0, 1_000_060.0) == (kept.first_sent_at, kept.last_sent_at)
+    assert State.WRITING == kept.state
+
+
+def test_closed_mails_are_filed_once(store: Store) -> None:
+    """Done and refused mails want filing; held ones stay where they are."""
+    rows = store.keep([raw(n, str(n).encode()) for n in range(4)])
+    store.done(rows[0].id, "made", issue=1, created=True)
+    store.end(rows[1].id, State.REFUSED, "no")
+    store.end(rows[2].id, State.HELD, "unknown sender")
+    assert [rows[0].id, rows[1].id] == [row.id for row in store.unfiled("support")]
+    store.filed([(rows[0].id, "Processed"), (rows[1].id, "Failed")])
+    assert [] == store.unfiled("support")
+
+
+def test_participants_and_known_ids_are_found_again(store: Store) -> None:
+    """A mail that led to an issue is known by its Message-ID, and its people take part."""
+    (row,) = store.keep([raw(1)])
+    store.describe([describe(row.id, message_id="a@example.com")])
+    store.done(row.id, "made", issue=5, created=True, participants=["Anna@Example.com", "b@example.com"])
+    archive = Archive(store.database)
+    assert {"a@example.com": 5} == {key: m.issue for key, m in archive.by_message_id(["a@example.com", "x"]).items()}
+    assert {5: frozenset({"anna@example.com", "b@example.com"})} == archive.participants([5])
+
+
+def test_retry_reopens_what_was_refused_and_nothing_else(store: Store) -> None:
+    """A refused mail is tried again on request; a done one never."""
+    one, two = store.keep([raw(1, b"1"), raw(2, b"2")])
+    store.end(one.id, State.REFUSED, "no")
+    store.done(two.id, "made", issue=1, created=True)
+    assert (True, False) == (store.retry(one.id), store.retry(two.id))
+    assert [one.id] == [row.id for row in store.due("support")]
+
+
+def test_only_one_holds_the_lock(store: Store) -> None:
+    """A second service on the same store is told so, and the lock comes free with its holder."""
+    lock = store.lock("service")
+    with pytest.raises(AlreadyRunning, match="another redmine-mailbridge"):
+        store.lock("service")
+    lock.release()
+    store.lock("service").release()
+
+
+def test_old_bytes_are_forgotten_and_rows_stay(store: Store, clock: Clock) -> None:
+    """Retention removes the raw bytes of filed mails, unless another mail still needs the same bytes."""
+    one, two = store.keep([raw(1, b"same"), raw(2, b"same")])
+    for row in (one, two):
+        store.done(row.id, "ignored")
+    store.filed([(one.id, "Processed")])
+    clock.now += 1000
+    assert 0 == forget_raw(store, older_than=clock.now)
+    store.filed([(two.id, "Processed")])
+    assert 1 == forget_raw(store, older_than=clock.now)
+    assert not store.raw.path(one.raw or "").exists()
+    assert 2 == len(Archive(store.database).messages(MessageFilter()))
+
+
+def test_steps_read_as_a_story(store: Store) -> None:
+    """What happened to a mail stands in its record line by line, in order."""
+    (row,) = store.keep([raw(1)])
+    store.note(row.id, "automatic: no")
+    store.defer(row.id, "Redmine is away", counts=False)
+    lines = [step.line for step in Archive(store.database).steps(row.id)]
+    assert ["automatic: no", "deferred: Redmine is away"] == lines
