@@ -10,6 +10,7 @@ from redmine_mailbridge.mail.filenames import Names, sniff
 from redmine_mailbridge.mail.headers import Headers
 from redmine_mailbridge.mail.message import Attachment, LeftOut, ReadingOptions
 from redmine_mailbridge.mail.structure import Part, read_fields
+from redmine_mailbridge.mail.tnef import Enclosed, slice_of
 from redmine_mailbridge.mail.words import decode_words, unfold
 
 _HEAD = 64 * 1024
@@ -26,7 +27,6 @@ class File:
     content_id: str = ""
     location: str = ""
     inline: bool = False
-    empty_is_odd: bool = True
 
 
 def disposition(part: Part, fallback: str = "") -> tuple[str, dict[str, str]]:
@@ -95,6 +95,13 @@ def file_of(part: Part, fallback: str = "") -> File:
     if not wanted and kind.startswith("image/") and location and ":" not in location and len(location) < 200:
         wanted = location
     return File(wanted, kind, chunks, identity, location, head == "inline" or bool(identity))
+
+
+def file_of_tnef(enclosed: Enclosed, chunks: Callable[[], Iterator[bytes]]) -> File:
+    """Given a file within a winmail.dat and the winmail.dat's own bytes, return it as a file."""
+    own = partial(slice_of, chunks, enclosed.start, enclosed.size)
+    kind = enclosed.content_type or "application/octet-stream"
+    return File(enclosed.name, sniff(kind, start_of(own, 16)), own, enclosed.content_id, "", bool(enclosed.content_id))
 
 
 def _message_name(wanted: str, chunks: Callable[[], Iterator[bytes]]) -> str:

@@ -87,27 +87,20 @@ def judge(headers: Headers, root: Part, text: str, sender: Address, options: Rea
 
 
 def _own(headers: Headers, options: ReadingOptions) -> str:
-    if options.loop_value and options.loop_value in [
-        line.strip() for line in headers.raw_lines(LOOP_HEADER.lower())
-    ]:
+    if options.loop_value and options.loop_value in [line.strip() for line in headers.raw_lines(LOOP_HEADER.lower())]:
         return f"{LOOP_HEADER}: our own mail"
     if any(_REDMINE_ID.match(found) for found in headers.ids("message-id")):
         return "Message-ID: Redmine's own mail"
     for name in ("X-Redmine-Host", "X-Redmine-Issue-Id", "X-Redmine-Site"):
         if headers.raw_line(name.lower()):
             return f"{name}: Redmine's own mail"
-    return (
-        "X-Mailer: Redmine's own mail" if headers.raw_line("x-mailer").lower().startswith("redmine") else ""
-    )
+    return "X-Mailer: Redmine's own mail" if headers.raw_line("x-mailer").lower().startswith("redmine") else ""
 
 
 def _reply(headers: Headers, root: Part) -> str:
     """Return the rule by which the mail is a read receipt or a machine's answer, "" when it is neither."""
     kind = headers.raw_line("content-class").lower()
-    if (
-        root.kind == "multipart/report"
-        and root.params.get("report-type", "").lower() == "disposition-notification"
-    ):
+    if root.kind == "multipart/report" and root.params.get("report-type", "").lower() == "disposition-notification":
         return "multipart/report of a disposition: a read receipt (RFC 8098)"
     if kind.endswith(":mdn"):
         return f"Content-Class: {kind}: a read receipt"

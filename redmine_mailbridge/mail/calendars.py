@@ -57,8 +57,13 @@ def _when(value: str, parameters: str) -> str:
     try:
         if hour is None:
             return dt.date(int(year), int(month), int(day)).isoformat()
-        zone = "UTC" if utc else next(
-            (one.partition("=")[2].strip('"') for one in parameters.split(";") if one.upper().startswith("TZID=")), ""
+        zone = (
+            "UTC"
+            if utc
+            else next(
+                (one.partition("=")[2].strip('"') for one in parameters.split(";") if one.upper().startswith("TZID=")),
+                "",
+            )
         )
         stamp = dt.datetime(int(year), int(month), int(day), int(hour), int(minute), min(int(second), 59))  # noqa: DTZ001  its zone is printed beside it
     except ValueError:

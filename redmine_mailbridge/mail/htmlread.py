@@ -40,9 +40,7 @@ def read_html(
     )
     kept = [row for row, keep in zip(rows, verdict.keep, strict=True) if keep]
     cut = [row for row, keep in zip(rows, verdict.keep, strict=True) if not keep]
-    return HtmlReading(
-        _join(kept), _join(cut), _join(rows), verdict.rule, _names(kept), _names(cut) - _names(kept)
-    )
+    return HtmlReading(_join(kept), _join(cut), _join(rows), verdict.rule, _names(kept), _names(cut) - _names(kept))
 
 
 def _names(rows: Sequence[Row]) -> frozenset[str]:

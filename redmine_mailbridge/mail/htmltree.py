@@ -8,8 +8,10 @@ from lxml.etree import _Element
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufeff\ufffe\uffff\ud800-\udfff]")
 _DECLARATION = re.compile(r"<\?xml[^>]{0,200}>|<!doctype[^>]{0,400}>", re.IGNORECASE)
-_CONDITIONAL = re.compile(r"<!\[(?:if|endif)[^>]{0,200}\]>|<!\[endif\]-->", re.IGNORECASE)
-_SHELLS = re.compile(r"</?(?:div|span|font|blockquote|table|tbody|tr|td|center|b|i|u|a|p|ul|ol|li)\b[^>]{0,3000}>", re.IGNORECASE)
+_CONDITIONAL = re.compile(r"<!\[(?:if|endif)[^>]{0,200}\]>", re.IGNORECASE)
+_SHELLS = re.compile(
+    r"</?(?:div|span|font|blockquote|table|tbody|tr|td|center|b|i|u|a|p|ul|ol|li)\b[^>]{0,3000}>", re.IGNORECASE
+)
 _HIDDEN = re.compile(
     r"display:\s?none|visibility:\s?hidden|mso-hide:\s?all|font-size:\s?0(?:px|pt|em|%)?\s?(?:;|!|$)"
     r"|max-height:\s?0(?:px|pt)?\s?(?:;|!|$)|(?<![\w-])opacity:\s?0(?:\.0{1,3})?\s?(?:;|!|$)",
@@ -18,7 +20,7 @@ _HIDDEN = re.compile(
 _DEEPEST = 200
 GONE = frozenset(
     """style script head title meta link object embed applet iframe noscript template svg math audio video
-    xml select textarea button input map area base canvas""".split()
+    xml select textarea button input map area base canvas""".split()  # noqa: SIM905  # words read better as words
 )
 
 
@@ -27,9 +29,7 @@ def parse_html(html: str) -> _Element | None:
     text = _CONDITIONAL.sub("", _DECLARATION.sub("", _CONTROL.sub("", html)))
     if _too_deep(text):
         text = _SHELLS.sub("\n", text)
-    parser = lxml.html.HTMLParser(
-        recover=True, huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8"
-    )
+    parser = lxml.html.HTMLParser(recover=True, huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8")
     try:
         return etree.fromstring(b"<html><body>" + text.encode("utf-8", "replace") + b"</body></html>", parser)
     except (etree.LxmlError, ValueError):
@@ -39,7 +39,9 @@ def parse_html(html: str) -> _Element | None:
 def _too_deep(text: str) -> bool:
     """Do more containers stand open at once than the parser bears? Counted, not parsed."""
     depth = 0
-    for match in re.finditer(r"<(/?)(?:div|span|font|blockquote|table|tr|td|b|i|u|a|ul|ol|li|center)\b", text, re.IGNORECASE):
+    for match in re.finditer(
+        r"<(/?)(?:div|span|font|blockquote|table|tr|td|b|i|u|a|ul|ol|li|center)\b", text, re.IGNORECASE
+    ):
         depth = max(0, depth - 1) if match.group(1) else depth + 1
         if depth > _DEEPEST:
             return True
@@ -57,7 +59,7 @@ def is_hidden(element: _Element) -> bool:
     return bool(style and _HIDDEN.search(style[:3000]))
 
 
-def is_data_table(table: _Element) -> bool:
+def is_data_table(table: _Element) -> bool:  # noqa: PLR0911  # a ladder of verdicts
     """Is this table a table, and not a frame for the layout? By its structure: at least two rows and columns of
     short cells, nothing but text in them, or header cells."""
     if (table.get("role") or "").lower() == "presentation" or table.getparent() is None:

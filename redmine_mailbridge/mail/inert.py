@@ -1,10 +1,11 @@
 """Make what Redmine would act on in a stranger's text inert, so that it reads as it was written.
 
 Two ways, as measured on Redmine 5.0 (Textile) and 6.1 (CommonMark). Redmine takes a leading "!" away from what it
-would have linked: that is used where it is certain to be taken away. Everywhere else, and where a code span may
-be around it, a WORD JOINER (U+2060, no width, no break) splits the syntax. Code fences are inert by themselves
-except for macros. The expressions follow LINKS_RE, MACROS_RE and parse_wiki_links of Redmine's
-app/helpers/application_helper.rb, and IMAGE_RE and BLOCK_RE of its redcloth3.rb.
+would have linked: that is used in CommonMark where it is certain to be taken away (in Textile two of them would make
+a picture). Everywhere else, and where a code span may be around it, a WORD JOINER (U+2060, no width, no break) before
+the syntax keeps it from being seen. Code fences are inert by themselves except for macros. The expressions follow
+LINKS_RE, MACROS_RE and parse_wiki_links of Redmine's app/helpers/application_helper.rb, and IMAGE_RE and BLOCK_RE of
+its redcloth3.rb.
 """
 
 import re
@@ -31,8 +32,10 @@ _NUMBER_ENDS = re.compile(r"(?:\#?\d{1,20}|note)?(?:(?:\#note)?-\d{1,20})?(?=[\s
 _LOGIN_ENDS = re.compile(r"[A-Za-z0-9_\-]{0,80}(?=[\s,\]]|$|[.;:)?](?:[\s)\]]|$))")
 _MAIL_TAIL = re.compile(r"[A-Za-z0-9_\-.]{1,200}\.[A-Za-z]{2}")
 _TEXTILE_IMAGE = re.compile(r"(?:^|(?<=[\s>\ufdd0-\ufdef]))!(?=[^\s!][^!\n]*!)")
-_MARKDOWN_IMAGE = re.compile(r"!(?=\\?\[)")
-_RAW_HTML = re.compile(r"<(?=[A-Za-z/!?])(?!(?:https?://|mailto:|ftp://)[^\s<>]{1,2000}>)(?![^\s<>@]{1,200}@[^\s<>@]{1,200}>)")
+_MARKDOWN_IMAGE = re.compile(r"!(?=\[(?!\[))")
+_RAW_HTML = re.compile(
+    r"<(?=[A-Za-z/!?])(?!(?:https?://|mailto:|ftp://)[^\s<>]{1,2000}>)(?![^\s<>@]{1,200}@[^\s<>@]{1,200}>)"
+)
 _ENTITY = re.compile(r"&(?=#[xX]?[0-9A-Fa-f]{1,8};|[A-Za-z][A-Za-z0-9]{1,31};)")
 _TEXTILE_TAG = re.compile(r"<(?=/?(?:pre|code|notextile|kbd|redpre)\b)", re.IGNORECASE)
 _TEXTILE_BLOCK = re.compile(r"(p|bq|h[1-6]|fn\d{1,3}|notextile|table|pre|bc)(?=[^\s.]{0,60}\.(?::\S{0,200})? )")
@@ -90,14 +93,15 @@ def inert_line(line: str, text_format: TextFormat, *, whole: bool) -> str:
     if not line.strip():
         return line
     markdown = text_format == "common_mark"
-    code_about = ("`" in line or line.startswith(("    ", "\t"))) if markdown else line.count("@") > 1
+    code_about = markdown and ("`" in line or line.startswith(("    ", "\t")))
     if markdown:
         if whole:
             line = _markdown_line(line, certain=not code_about)
-        line = _MARKDOWN_IMAGE.sub("!" + JOINER, line) if "![" in line or "!\\[" in line else line
+        if "![" in line:
+            line = _MARKDOWN_IMAGE.sub("!" + JOINER if code_about else "!\\\\", line)
     else:
         line = _textile_line(line, whole=whole)
-    bang = not code_about and (markdown or "!" not in line)
+    bang = markdown and not code_about
     if "{{" in line:
         if bang:
             line = _CERTAIN_MACRO.sub(lambda m: "!" + m.group(), line)
@@ -125,11 +129,15 @@ def _split_link(line: str, match: re.Match[str], *, bang: bool) -> str:
             return match.group()
         ends = _LOGIN_ENDS.match(line, match.end())
     elif token[-2:-1] == ":" and ":" in token[:-1] and not token[-1].isdigit():
-        ends = None if token.startswith(("http", "mailto")) else re.compile(r"[\w./-]{0,200}(?=\s|$)").match(line, match.end())
+        ends = (
+            None
+            if token.startswith(("http", "mailto"))
+            else re.compile(r"[\w./-]{0,200}(?=\s|$)").match(line, match.end())
+        )
     else:
         ends = _NUMBER_ENDS.match(line, match.end())
     certain = bang and ends is not None and lead in {"", " ", "\t", "(", ","}
-    return f"{lead}!{token}" if certain else f"{lead}{token[0]}{JOINER}{token[1:]}"
+    return f"{lead}!{token}" if certain else f"{lead}{JOINER}{token}"
 
 
 def _markdown_line(line: str, *, certain: bool) -> str:
@@ -156,7 +164,7 @@ def _markdown_line(line: str, *, certain: bool) -> str:
 def _textile_line(line: str, *, whole: bool) -> str:
     """Images, blocks of code and what would be swallowed, in Textile."""
     if "!" in line:
-        line = _TEXTILE_IMAGE.sub("!" + JOINER, line)
+        line = _TEXTILE_IMAGE.sub(JOINER + "!", line)
     if "<" in line:
         line = _TEXTILE_TAG.sub("<" + JOINER, line)
     if whole:

@@ -57,9 +57,7 @@ class Inline:
 
     def has_text(self) -> bool:
         """Is there anything to show?"""
-        return any(
-            piece.strip() if isinstance(piece, str) else piece.kind == "raw" for piece in self.pieces
-        )
+        return any(piece.strip() if isinstance(piece, str) else piece.kind == "raw" for piece in self.pieces)
 
 
 def render(pieces: list[str | Mark], dialect: Dialect, *, whole: bool = True) -> tuple[str, str]:
@@ -87,7 +85,9 @@ def _resolve(pieces: list[str | Mark], dialect: Dialect) -> list[str | Mark]:
         if piece.kind == "open":
             stack.append(index)
             continue
-        place = next((n for n in range(len(stack) - 1, max(-1, len(stack) - 50), -1) if _tag(out, stack[n]) == piece.tag), None)
+        place = next(
+            (n for n in range(len(stack) - 1, max(-1, len(stack) - 50), -1) if _tag(out, stack[n]) == piece.tag), None
+        )
         if place is None:
             continue
         start = stack.pop(place)
@@ -102,7 +102,8 @@ def _tag(out: list[str | Mark], index: int) -> str:
 
 def _pair(out: list[str | Mark], start: int, end: int, dialect: Dialect) -> None:
     inner = "".join(
-        piece if isinstance(piece, str) else (piece.value if piece.kind == "raw" else "") for piece in out[start + 1 : end]
+        piece if isinstance(piece, str) else (piece.value if piece.kind == "raw" else "")
+        for piece in out[start + 1 : end]
     )
     opened = out[start]
     text = inner.strip()
@@ -125,6 +126,8 @@ def _pair(out: list[str | Mark], start: int, end: int, dialect: Dialect) -> None
 
 
 def _link(text: str, url: str, dialect: Dialect) -> tuple[str, str]:
+    if not url:
+        return "", ""
     bare = url.removeprefix("mailto:").removeprefix("tel:").split("?")[0] if not url.startswith("http") else url
     same = {bare, bare.rstrip("/"), bare.split("://", 1)[-1], bare.split("://", 1)[-1].rstrip("/")}
     if text in same or text.strip("<>") in same:

@@ -12,6 +12,8 @@ from redmine_mailbridge.mail.headers import Headers
 from redmine_mailbridge.mail.leaves import Sorter
 from redmine_mailbridge.mail.message import Address, Attachment, Body, LeftOut, Message, ReadingOptions
 
+MAX_LOGO = 16 * 1024  # bytes; inline pictures up to this size count as logos when the settings leave them out
+
 
 def parse(
     raw: bytes | bytearray | mmap.mmap,
@@ -52,7 +54,8 @@ def read(raw: structure.Buffer, options: ReadingOptions, dns: authenticity.Dns |
     root = structure.scan(raw)
     headers = Headers(root.fields)
     sorted_ = Sorter(headers.fallback).sort(root)
-    files, left_out = _name(sorted_.files, options)
+    reply = bool(headers.raw_line("in-reply-to") or headers.raw_line("references"))
+    files, left_out = _name(sorted_.files, options, logos=not (options.skip_signature_logos and reply))
     left_out += sorted_.left_out
     pictures = _pictures(files)
     reading = read_body(sorted_.elements, pictures, options)
@@ -88,7 +91,9 @@ def read(raw: structure.Buffer, options: ReadingOptions, dns: authenticity.Dns |
     )
 
 
-def _name(files: list[File], options: ReadingOptions) -> tuple[list[tuple[File, Attachment]], list[LeftOut]]:
+def _name(
+    files: list[File], options: ReadingOptions, *, logos: bool
+) -> tuple[list[tuple[File, Attachment]], list[LeftOut]]:
     """Given the files of a mail, return the attachments under their final names, and those left out."""
     names = Names()
     kept: list[tuple[File, Attachment]] = []
@@ -97,6 +102,8 @@ def _name(files: list[File], options: ReadingOptions) -> tuple[list[tuple[File, 
         made = attach(file, names, options)
         if isinstance(made, LeftOut):
             left_out.append(made)
+        elif not logos and file.inline and file.content_type.startswith("image/") and made.size <= MAX_LOGO:
+            left_out.append(LeftOut(made.name, "a small inline picture of a reply, as signatures have them"))
         else:
             kept.append((file, made))
     return kept, left_out
