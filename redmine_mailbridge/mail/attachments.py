@@ -10,6 +10,7 @@ from redmine_mailbridge.mail.filenames import Names, sniff
 from redmine_mailbridge.mail.headers import Headers
 from redmine_mailbridge.mail.message import Attachment, LeftOut, ReadingOptions
 from redmine_mailbridge.mail.structure import Part, read_fields
+from redmine_mailbridge.mail.tnef import Enclosed, slice_of
 from redmine_mailbridge.mail.words import decode_words, unfold
 
 _HEAD = 64 * 1024
@@ -26,7 +27,6 @@ class File:
     content_id: str = ""
     location: str = ""
     inline: bool = False
-    empty_is_odd: bool = True
 
 
 def disposition(part: Part, fallback: str = "") -> tuple[str, dict[str, str]]:
@@ -97,6 +97,13 @@ def file_of(part: Part, fallback: str = "") -> File:
     return File(wanted, kind, chunks, identity, location, head == "inline" or bool(identity))
 
 
+def file_of_tnef(enclosed: Enclosed, chunks: Callable[[], Iterator[bytes]]) -> File:
+    """Given a file within a winmail.dat and the winmail.dat's own bytes, return it as a file."""
+    own = partial(slice_of, chunks, enclosed.start, enclosed.size)
+    kind = enclosed.content_type or "application/octet-stream"
+    return File(enclosed.name, sniff(kind, start_of(own, 16)), own, enclosed.content_id, "", bool(enclosed.content_id))
+
+
 def _message_name(wanted: str, chunks: Callable[[], Iterator[bytes]]) -> str:
     """Given an enclosed mail and the name it was sent with, return the name of its file: by its own subject."""
     if not wanted:
@@ -118,7 +125,7 @@ def attach(file: File, names: Names, options: ReadingOptions) -> Attachment | Le
     name = names.take(file.wanted, file.content_type)
     if not size:
         return LeftOut(name, "it is empty")
-    if any(pattern.fullmatch(name) or pattern.fullmatch(file.wanted) for pattern in options.excluded_names):
+    if any(pattern.search(name) or pattern.search(file.wanted) for pattern in options.excluded_names):
         return LeftOut(name, "its name is excluded by the settings")
     if options.max_attachment and size > options.max_attachment:
         return LeftOut(name, f"its {size} bytes are more than the {options.max_attachment} that are allowed")
