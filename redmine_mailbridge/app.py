@@ -7,11 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from redmine_mailbridge.checks import Check
-from redmine_mailbridge.checks_mailbox import mailbox_checks
-from redmine_mailbridge.checks_redmine import redmine_checks
 from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
@@ -187,30 +185,29 @@ def _reading(box: MailboxSettings, settings: Settings) -> Reading:
     )
 
 
-def offline_decider(settings: Settings) -> Decider:
-    """Reads and decides without store and Redmine: references are taken at their word."""
-    return Decider(contexts(settings, lambda name: f"offline-{name}".ljust(32, "-")), None, None)
+@contextmanager
+def deciding(settings: Settings, *, offline: bool = False) -> Iterator[Decider]:
+    """Given settings, lend what reads and decides and writes nothing: with what Redmine and the store know, or offline.
 
-
-def online_decider(settings: Settings) -> tuple[Decider, Client]:
-    """Reads and decides with what Redmine and the store know; writes nothing. The client is to be closed."""
+    A store that is not there yet is not made.
+    """
+    if offline:
+        yield Decider(contexts(settings, _no_secret), None, None)
+        return
     client = redmine_client(settings.redmine)
     directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
     facts = FactFinder(client, directory, language=settings.redmine.language)
-    if settings.store.sqlite_file is not None and not settings.store.sqlite_file.exists():
-        return Decider(contexts(settings, lambda name: f"unmade-{name}".ljust(32, "-")), None, facts), client
-    store = open_store(settings)
-    return Decider(contexts(settings, store.secret), Archive(store.database), facts), client
-
-
-def checks(settings: Settings, *, only: Sequence[str] = ()) -> Iterator[Check]:
-    """What `check` finds of servers, rights and names, as it is found; of these mailboxes, or of all active ones."""
-    boxes = {name: box for name, box in settings.active_mailboxes.items() if not only or name in only}
-    client = redmine_client(settings.redmine)
-    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
+    file = settings.store.sqlite_file
+    store = None if file is not None and not file.exists() else open_store(settings)
     try:
-        yield from redmine_checks(settings.model_copy(update={"mailboxes": boxes}), client, directory)
+        secret = store.secret if store is not None else _no_secret
+        yield Decider(contexts(settings, secret), Archive(store.database) if store is not None else None, facts)
     finally:
         client.close()
-    for name, box in boxes.items():
-        yield from mailbox_checks(name, box, mailbox(name, box))
+        if store is not None:
+            store.close()
+
+
+def _no_secret(name: str) -> str:
+    """A value that no mail of ours was signed with."""
+    return f"no-{name}".ljust(32, "-")

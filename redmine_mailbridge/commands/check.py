@@ -14,8 +14,8 @@ def command(invocation: Invocation, *, mailboxes: tuple[str, ...], as_json: bool
 
     Ends with exit code 1 when anything failed; notes (yellow) are no failures.
     """
-    from redmine_mailbridge import app
     from redmine_mailbridge.checks import failed, settings_checks, show
+    from redmine_mailbridge.checks_servers import server_checks
     from redmine_mailbridge.printing import known_mailboxes
 
     loaded = invocation.loaded()
@@ -23,7 +23,7 @@ def command(invocation: Invocation, *, mailboxes: tuple[str, ...], as_json: bool
     found = settings_checks(loaded)
     for one in found:
         show(one, as_json=as_json)
-    for one in app.checks(loaded.settings, only=mailboxes):
+    for one in server_checks(loaded.settings, only=mailboxes):
         show(one, as_json=as_json)
         found.append(one)
     if not as_json:

@@ -17,9 +17,9 @@ def command(
 ) -> None:
     """Read new mail, make issues and notes of it, file it, and end."""
     from redmine_mailbridge import app
+    from redmine_mailbridge.beginning import look_up_names
+    from redmine_mailbridge.preview import preview
     from redmine_mailbridge.printing import Printer, known_mailboxes
-    from redmine_mailbridge.tasks.beginning import look_up_names
-    from redmine_mailbridge.tasks.dry import dry_run as preview
     from redmine_mailbridge.tasks.service import receive_once
 
     del once  # the only way so far; it says what happens

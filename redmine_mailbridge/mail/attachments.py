@@ -10,6 +10,7 @@ from redmine_mailbridge.mail.filenames import Names, sniff
 from redmine_mailbridge.mail.headers import Headers
 from redmine_mailbridge.mail.message import Attachment, LeftOut, ReadingOptions
 from redmine_mailbridge.mail.structure import Part, read_fields
+from redmine_mailbridge.mail.tnef import Enclosed, slice_of
 from redmine_mailbridge.mail.words import decode_words, unfold
 
 _HEAD = 64 * 1024
@@ -18,7 +19,9 @@ _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 
 @dataclass(slots=True)
 class File:
-    """A part that becomes a file, before it has its final name. `chunks` yields its decoded bytes."""
+    """A part that becomes a file, before it has its final name. `chunks` yields its decoded bytes. `last` says that it
+    reaches to the end of the mail: where only the beginning was loaded, it is cut.
+    """
 
     wanted: str
     content_type: str
@@ -26,7 +29,7 @@ class File:
     content_id: str = ""
     location: str = ""
     inline: bool = False
-    empty_is_odd: bool = True
+    last: bool = False
 
 
 def disposition(part: Part, fallback: str = "") -> tuple[str, dict[str, str]]:
@@ -94,7 +97,16 @@ def file_of(part: Part, fallback: str = "") -> File:
     location = unfold(part.raw("content-location"), fallback).strip('<>" ')
     if not wanted and kind.startswith("image/") and location and ":" not in location and len(location) < 200:
         wanted = location
-    return File(wanted, kind, chunks, identity, location, head == "inline" or bool(identity))
+    return File(
+        wanted, kind, chunks, identity, location, head == "inline" or bool(identity), part.end >= len(part.buffer)
+    )
+
+
+def file_of_tnef(enclosed: Enclosed, chunks: Callable[[], Iterator[bytes]]) -> File:
+    """Given a file within a winmail.dat and the winmail.dat's own bytes, return it as a file."""
+    own = partial(slice_of, chunks, enclosed.start, enclosed.size)
+    kind = enclosed.content_type or "application/octet-stream"
+    return File(enclosed.name, sniff(kind, start_of(own, 16)), own, enclosed.content_id, "", bool(enclosed.content_id))
 
 
 def _message_name(wanted: str, chunks: Callable[[], Iterator[bytes]]) -> str:
@@ -118,8 +130,10 @@ def attach(file: File, names: Names, options: ReadingOptions) -> Attachment | Le
     name = names.take(file.wanted, file.content_type)
     if not size:
         return LeftOut(name, "it is empty")
-    if any(pattern.fullmatch(name) or pattern.fullmatch(file.wanted) for pattern in options.excluded_names):
+    if any(pattern.search(name) or pattern.search(file.wanted) for pattern in options.excluded_names):
         return LeftOut(name, "its name is excluded by the settings")
+    if options.truncated and file.last:
+        return LeftOut(name, "the mail is larger than the limit, so this file was not loaded whole")
     if options.max_attachment and size > options.max_attachment:
         return LeftOut(name, f"its {size} bytes are more than the {options.max_attachment} that are allowed")
     return Attachment(

@@ -36,6 +36,7 @@ class Attributions:
         self.lines = lines
         self.left = MOST_WEIGHED
         self._known: dict[int, int | None] = {}
+        self._believed: set[int] = set()
 
     def believe(self, marked: Sequence[bool]) -> None:
         """Take runs of lines for attributions because the HTML says so."""
@@ -44,6 +45,7 @@ class Attributions:
             behind = (behind or index + 1) if marked[index] else None
             if marked[index] and not self.lines[index].blank:
                 self._known[index] = behind
+                self._believed.add(index)
 
     def at(self, start: int) -> int | None:
         """Given where to look, return the index behind the attribution that begins there, or None."""
@@ -69,8 +71,27 @@ class Attributions:
             if self.left < 0:
                 return None
             if is_attribution(joined, quote_follows=_quote_follows(self.lines, end + 1)):
-                return end + 1
+                return None if self._begins_later(start, end) else end + 1
         return None
+
+    def _begins_later(self, start: int, end: int) -> bool:
+        """Is the first line only what stood above: does the attribution begin in a later line of the window?"""
+        if end == start:
+            return False
+        bare = self.lines[start].bare
+        if not (_opens(bare) or any(sign.isdigit() or sign in "@<(" for sign in bare)):
+            return True
+        return any(
+            self.at(later) == end + 1 and (later in self._believed or _opens(self.lines[later].bare))
+            for later in range(start + 1, end + 1)
+        )
+
+
+def _opens(bare: str) -> bool:
+    """Does the line begin with a digit, a weekday or "On" in some language, in capitals where there are any?"""
+    text = bare.lstrip("\"'<([-–— ")
+    word = _WORD.match(text)
+    return text[:1].isdigit() or bool(word and not text[:1].islower() and word.group().casefold() in OPENERS | WEEKDAYS)
 
 
 def _may_end(bare: str, joined: str) -> bool:
@@ -94,7 +115,7 @@ def _may_begin(bare: str) -> bool:
     return bool(text) and (text[0].isalnum() or text[0] in "@&[(") and len(bare) <= _LONGEST
 
 
-def is_attribution(text: str, *, quote_follows: bool) -> bool:
+def is_attribution(text: str, *, quote_follows: bool) -> bool:  # noqa: PLR0911  # a ladder of verdicts
     """Given a candidate on one line, weigh what it holds: date, time, address, verb, colon, and how it begins."""
     text = text.strip(_TRAIL)
     dashed = text.startswith("--") and text.endswith("--")

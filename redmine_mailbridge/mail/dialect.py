@@ -58,8 +58,24 @@ def _escape_markdown(text: str, whole: bool) -> str:
 def _escape_textile(text: str, whole: bool) -> str:
     if whole and _TEXTILE_LIST.match(text):
         text = JOINER + text
-    text = _TEXTILE_MARK.sub(lambda m: m[1] + JOINER if text.find(m[2], m.end() + 1) > 0 else m[1], text)
+    text = _TEXTILE_MARK.sub(lambda m: m[1] + JOINER if _closes(text, m) else m[1], text)
     return inert_line(text, "textile", whole=whole)
+
+
+def _closes(text: str, match: re.Match[str]) -> bool:
+    """Does the mark that opens here also close in this line, so that Textile would take both away?"""
+    mark = match[2]
+    if text.startswith("--", match.end()):
+        return False
+    place = text.find(mark, match.end() + len(mark))
+    for _ in range(20):
+        if place < 0:
+            return False
+        after = text[place + len(mark) : place + len(mark) + 1]
+        if not text[place - 1].isspace() and not after.isalnum():
+            return True
+        place = text.find(mark, place + 1)
+    return True
 
 
 _MARKDOWN = Dialect(

@@ -84,7 +84,7 @@ def _is_block(found: dict[str, str]) -> bool:
     moment = bool(_MOMENT.search(found.get("date", "")))
     if len(roles) >= 3:
         return ("from" in roles or "date" in roles) and (address or ("subject" in roles and moment))
-    if roles == {"date", "to"} or roles == {"date", "from"}:
+    if "date" in roles and len(roles) == 2 and roles & {"to", "from"}:
         return address and bool(_RFC_DATE.search(found["date"]))
     return len(roles) == 2 and "from" in roles and "cc" in found and address and moment
 

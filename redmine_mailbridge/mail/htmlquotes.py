@@ -10,7 +10,7 @@ _ATTRIBUTIONS = frozenset(["moz-cite-prefix", "gmail_attr", "moz-email-headers-t
 _CONTAINERS = frozenset(
     """yahoo_quoted protonmail_quote tutanota_quote zmail_extra OutlookMessageHeader mail_quote mailru-blockquote
     moz-forward-container-quoted wrapper_quoted gmx_quote mobile_quote airmail_on freebirdsQuotedText
-    front-blockquote skiff_quote msg_quote zimbra-quoted yandex_quote hmmessage_quoted""".split()
+    front-blockquote skiff_quote msg_quote zimbra-quoted yandex_quote hmmessage_quoted""".split()  # noqa: SIM905  # words read better as words
 )
 _CUT_IDS = re.compile(
     r"(?:x_)*(?:divRplyFwdMsg|appendonsend|stopSpelling|mail-editor-reference-message-container|ms-outlook-mobile-reference"
@@ -46,9 +46,7 @@ def find_marks(root: _Element) -> Marks:
                 marks.attributions.add(element)
         elif "gmail_quote" in classes or "gmail_quote_container" in classes:
             _mark_gmail(element, marks)
-        elif classes & _CONTAINERS:
-            marks.quoted.add(element)
-        elif element.tag == "blockquote" and (element.get("type") or "").lower() == "cite":
+        elif classes & _CONTAINERS or (element.tag == "blockquote" and (element.get("type") or "").lower() == "cite"):
             marks.quoted.add(element)
         elif _cuts(element):
             marks.cut.add(element)

@@ -8,7 +8,7 @@ from lxml.etree import _Element
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufeff\ufffe\uffff\ud800-\udfff]")
 _DECLARATION = re.compile(r"<\?xml[^>]{0,200}>|<!doctype[^>]{0,400}>", re.IGNORECASE)
-_CONDITIONAL = re.compile(r"<!\[(?:if|endif)[^>]{0,200}\]>|<!\[endif\]-->", re.IGNORECASE)
+_CONDITIONAL = re.compile(r"<!\[(?:if|endif)[^>]{0,200}\]>", re.IGNORECASE)
 _SHELLS = re.compile(
     r"</?(?:div|span|font|blockquote|table|tbody|tr|td|center|b|i|u|a|p|ul|ol|li)\b[^>]{0,3000}>", re.IGNORECASE
 )
@@ -20,7 +20,7 @@ _HIDDEN = re.compile(
 _DEEPEST = 200
 GONE = frozenset(
     """style script head title meta link object embed applet iframe noscript template svg math audio video
-    xml select textarea button input map area base canvas""".split()
+    xml select textarea button input map area base canvas""".split()  # noqa: SIM905  # words read better as words
 )
 
 
@@ -59,7 +59,7 @@ def is_hidden(element: _Element) -> bool:
     return bool(style and _HIDDEN.search(style[:3000]))
 
 
-def is_data_table(table: _Element) -> bool:
+def is_data_table(table: _Element) -> bool:  # noqa: PLR0911  # a ladder of verdicts
     """Is this table a table, and not a frame for the layout? By its structure: at least two rows and columns of
     short cells, nothing but text in them, or header cells."""
     if (table.get("role") or "").lower() == "presentation" or table.getparent() is None:

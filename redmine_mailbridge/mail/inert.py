@@ -1,10 +1,11 @@
 """Make what Redmine would act on in a stranger's text inert, so that it reads as it was written.
 
 Two ways, as measured on Redmine 5.0 (Textile) and 6.1 (CommonMark). Redmine takes a leading "!" away from what it
-would have linked: that is used where it is certain to be taken away. Everywhere else, and where a code span may
-be around it, a WORD JOINER (U+2060, no width, no break) splits the syntax. Code fences are inert by themselves
-except for macros. The expressions follow LINKS_RE, MACROS_RE and parse_wiki_links of Redmine's
-app/helpers/application_helper.rb, and IMAGE_RE and BLOCK_RE of its redcloth3.rb.
+would have linked: that is used in CommonMark where it is certain to be taken away (in Textile two of them would make
+a picture). Everywhere else, and where a code span may be around it, a WORD JOINER (U+2060, no width, no break) before
+the syntax keeps it from being seen. Code fences are inert by themselves except for macros. The expressions follow
+LINKS_RE, MACROS_RE and parse_wiki_links of Redmine's app/helpers/application_helper.rb, and IMAGE_RE and BLOCK_RE of
+its redcloth3.rb.
 """
 
 import re
@@ -13,12 +14,11 @@ from redmine_mailbridge.mail.message import TextFormat
 
 JOINER = "\u2060"
 _MACRO = re.compile(r"\{\{(?=\w)")
-_CERTAIN_MACRO = re.compile(
-    r"(?<!!)\{\{(?:hello_world|macro_list|child_pages|include|collapse|thumbnail|issue|recent_pages)"
-    r"(?:\([^\n()]{0,300}\))?\}\}"
+_MACROS = re.compile(
+    r"(?P<certain>\{\{(?:hello_world|macro_list|child_pages|include|collapse|thumbnail|issue|recent_pages)"
+    r"(?:\([^\n(){}]{0,300}\))?\}\})|\{(?=\{\w)"
 )
-_WIKI = re.compile(r"\[(\\?)\[(?=[^\n]*\\?\]\\?\])")
-_CERTAIN_WIKI = re.compile(r"\[\[[^\[\]\n|\\]{1,200}(?:\|[^\[\]\n|\\]{1,200})?\]\](?![(\[])")
+_WIKIS = re.compile(r"(?P<certain>\[\[[^\[\]\n|\\]{1,200}(?:\|[^\[\]\n|\\]{1,200})?\]\](?![(\[]))|\[(?=\\?\[)")
 _LINK = re.compile(
     r"(?P<lead>[\s(,\-\[]|^|[>*_~+^%?@\"'|\\`\ufdd0-\ufdef])"
     r"(?P<token>(?:[a-z0-9_-]{1,100}:)?"
@@ -31,7 +31,7 @@ _NUMBER_ENDS = re.compile(r"(?:\#?\d{1,20}|note)?(?:(?:\#note)?-\d{1,20})?(?=[\s
 _LOGIN_ENDS = re.compile(r"[A-Za-z0-9_\-]{0,80}(?=[\s,\]]|$|[.;:)?](?:[\s)\]]|$))")
 _MAIL_TAIL = re.compile(r"[A-Za-z0-9_\-.]{1,200}\.[A-Za-z]{2}")
 _TEXTILE_IMAGE = re.compile(r"(?:^|(?<=[\s>\ufdd0-\ufdef]))!(?=[^\s!][^!\n]*!)")
-_MARKDOWN_IMAGE = re.compile(r"!(?=\\?\[)")
+_MARKDOWN_IMAGE = re.compile(r"!(?=\[(?!\[))")
 _RAW_HTML = re.compile(
     r"<(?=[A-Za-z/!?])(?!(?:https?://|mailto:|ftp://)[^\s<>]{1,2000}>)(?![^\s<>@]{1,200}@[^\s<>@]{1,200}>)"
 )
@@ -92,32 +92,36 @@ def inert_line(line: str, text_format: TextFormat, *, whole: bool) -> str:
     if not line.strip():
         return line
     markdown = text_format == "common_mark"
-    code_about = ("`" in line or line.startswith(("    ", "\t"))) if markdown else line.count("@") > 1
+    code_about = markdown and ("`" in line or line.startswith(("    ", "\t")))
     if markdown:
         if whole:
             line = _markdown_line(line, certain=not code_about)
-        line = _MARKDOWN_IMAGE.sub("!" + JOINER, line) if "![" in line or "!\\[" in line else line
+        if "![" in line:
+            line = _MARKDOWN_IMAGE.sub("!" + JOINER if code_about else "!\\\\", line)
     else:
         line = _textile_line(line, whole=whole)
-    bang = not code_about and (markdown or "!" not in line)
+    bang = markdown and not code_about
     if "{{" in line:
-        if bang:
-            line = _CERTAIN_MACRO.sub(lambda m: "!" + m.group(), line)
-        line = _MACRO.sub(lambda m: m.group() if _is_escaped(line, m, bang=bang) else "{" + JOINER + "{", line)
+        line = _MACROS.sub(lambda m: "!" + m["certain"] if bang and m["certain"] else _joined(m), line)
     if "[[" in line or "[\\[" in line:
-        if bang:
-            line = _CERTAIN_WIKI.sub(lambda m: "!" + m.group(), line)
-        line = _WIKI.sub(lambda m: m.group() if _is_escaped(line, m, bang=bang) else f"[{JOINER}{m.group(1)}[", line)
+        last = line.rfind("]")
+        line = _WIKIS.sub(lambda m: _wiki(m, bang=bang, last=last), line)
     if any(sign in line for sign in "#@:r"):
         line = _LINK.sub(lambda m: _split_link(line, m, bang=bang), line)
     return line
 
 
-def _is_escaped(line: str, match: re.Match[str], *, bang: bool) -> bool:
-    """Did the certain expression put its "!" before this?"""
-    pattern = _CERTAIN_MACRO if match.group()[0] == "{" else _CERTAIN_WIKI
-    escaped = re.compile(pattern.pattern.replace("(?<!!)", ""))
-    return bang and line[: match.start()].endswith("!") and bool(escaped.match(line, match.start()))
+def _joined(match: re.Match[str]) -> str:
+    """Put the joiner behind the first bracket, and into what a certain match has after it as well."""
+    text = match.group()
+    return text[0] + JOINER + text[1:].replace("{{", "{" + JOINER + "{").replace("[[", f"[{JOINER}[")
+
+
+def _wiki(match: re.Match[str], *, bang: bool, last: int) -> str:
+    """A wiki link needs a ] behind it."""
+    if bang and match["certain"]:
+        return "!" + match["certain"]
+    return _joined(match) if match.start() < last else match.group()
 
 
 def _split_link(line: str, match: re.Match[str], *, bang: bool) -> str:
@@ -135,7 +139,7 @@ def _split_link(line: str, match: re.Match[str], *, bang: bool) -> str:
     else:
         ends = _NUMBER_ENDS.match(line, match.end())
     certain = bang and ends is not None and lead in {"", " ", "\t", "(", ","}
-    return f"{lead}!{token}" if certain else f"{lead}{token[0]}{JOINER}{token[1:]}"
+    return f"{lead}!{token}" if certain else f"{lead}{JOINER}{token}"
 
 
 def _markdown_line(line: str, *, certain: bool) -> str:
@@ -162,7 +166,7 @@ def _markdown_line(line: str, *, certain: bool) -> str:
 def _textile_line(line: str, *, whole: bool) -> str:
     """Images, blocks of code and what would be swallowed, in Textile."""
     if "!" in line:
-        line = _TEXTILE_IMAGE.sub("!" + JOINER, line)
+        line = _TEXTILE_IMAGE.sub(JOINER + "!", line)
     if "<" in line:
         line = _TEXTILE_TAG.sub("<" + JOINER, line)
     if whole:

@@ -126,6 +126,8 @@ def _pair(out: list[str | Mark], start: int, end: int, dialect: Dialect) -> None
 
 
 def _link(text: str, url: str, dialect: Dialect) -> tuple[str, str]:
+    if not url:
+        return "", ""
     bare = url.removeprefix("mailto:").removeprefix("tel:").split("?")[0] if not url.startswith("http") else url
     same = {bare, bare.rstrip("/"), bare.split("://", 1)[-1], bare.split("://", 1)[-1].rstrip("/")}
     if text in same or text.strip("<>") in same:

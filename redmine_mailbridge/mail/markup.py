@@ -18,9 +18,9 @@ _SAFE = re.compile(r"(?:https?|ftps?|mailto|tel|sip|callto|news|nntp|irc|xmpp):"
 _BAD_IN_URL = {" ": "%20", "(": "%28", ")": "%29", "<": "%3C", ">": "%3E", '"': "%22", "\\": "%5C", "|": "%7C"}
 _BLOCKS = frozenset(
     """p div body html table tr ul ol li dl dt dd h1 h2 h3 h4 h5 h6 blockquote pre hr section article header
-    footer main aside nav figure figcaption address center form fieldset caption tbody thead tfoot""".split()
+    footer main aside nav figure figcaption address center form fieldset caption tbody thead tfoot""".split()  # noqa: SIM905  # words read better as words
 )
-_SPACED = frozenset("p ul ol dl h1 h2 h3 h4 h5 h6 blockquote pre table hr".split())
+_SPACED = frozenset("p ul ol dl h1 h2 h3 h4 h5 h6 blockquote pre table hr".split())  # noqa: SIM905  # words read better as words
 _MOST_LEVELS = 12
 
 
@@ -108,10 +108,10 @@ class Converter:
             self._table(element)
             return False
         else:
-            self._enter_block(element, tag)
+            self._enter_block(tag)
         return tag not in {"br", "img", "hr"}
 
-    def _enter_block(self, element: _Element, tag: str) -> None:
+    def _enter_block(self, tag: str) -> None:
         if tag in {"ul", "ol"}:
             self._levels.append((tag, 0))
         elif tag == "li":
@@ -194,8 +194,10 @@ class Converter:
         )
 
     def _gap(self) -> None:
+        prefix = ("> " * min(self._blockquotes, _MOST_LEVELS)).rstrip()
+        if self.rows and not self.rows[-1].marked.strip("> ") and len(self.rows[-1].marked) > len(prefix):
+            self.rows.pop()
         if self.rows and self.rows[-1].marked.strip("> "):
-            prefix = ("> " * min(self._blockquotes, _MOST_LEVELS)).rstrip()
             self.rows.append(
                 Row(prefix, prefix, bool(self._quoted) or self._cut, bool(self._attribution) and not self._quoted)
             )

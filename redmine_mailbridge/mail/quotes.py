@@ -11,17 +11,11 @@ from dataclasses import dataclass
 from redmine_mailbridge.mail import signature
 from redmine_mailbridge.mail.attribution import Attributions
 from redmine_mailbridge.mail.headerblock import HeaderBlocks, looks_like_block
+from redmine_mailbridge.mail.introductions import end_of_quote, heal, is_forward, is_original, is_reply_above
 from redmine_mailbridge.mail.lines import Line, look
-from redmine_mailbridge.mail.quote_words import FORWARDED, ORIGINAL, SIGN_OFFS
+from redmine_mailbridge.mail.quote_words import SIGN_OFFS
 
-_ABOVE = re.compile(
-    r"(?:reply|respond|write|type your reply|answer) above (?:this|the) line|"
-    r"(?:antwort|antworten|schreiben) .{0,20}(?:über|oberhalb) dieser (?:zeile|linie)|"
-    r"répond\w* au[- ]dessus de cette ligne|(?:responda|escriba) .{0,20}encima de esta línea",
-    re.IGNORECASE,
-)
 _WORDY = re.compile(r"\w")
-_SENTENCE_ENDS = ("?", "!", "？", "！")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +67,7 @@ class _Work:
 
     def __init__(self, raws: Sequence[str], lines: Sequence[Line], by_html: bool) -> None:
         self.raws = raws
-        self.lines = _heal(lines)
+        self.lines = heal(lines)
         self.by_html = by_html
         self.attributions = Attributions(self.lines)
         self.blocks = HeaderBlocks(self.lines)
@@ -123,7 +117,7 @@ class _Work:
             if line.blank or line.quoted:
                 index += 1
                 continue
-            if _is_forward(line.bare) and not (self.rule and not self.keep[index]):
+            if is_forward(line.bare) and not (self.rule and not self.keep[index]):
                 self.limit = self.end = index
                 return
             found = self._begins_quote(index)
@@ -140,7 +134,7 @@ class _Work:
                 self._cut(self._with_rule_above(index), rule)
             return
 
-    def _begins_quote(self, index: int) -> tuple[str, int] | None:
+    def _begins_quote(self, index: int) -> tuple[str, int] | None:  # noqa: PLR0911  # a ladder of verdicts
         """Does a quote begin here? Return the rule's name and the index behind its introduction."""
         line = self.lines[index]
         behind = self.attributions.at(index)
@@ -151,17 +145,17 @@ class _Work:
             return "header block", behind
         if line.bare[0].isalnum() or len(line.bare) > 130:
             return None
-        if _is_original(line.bare):
+        if is_original(line.bare):
             return "original message line", index + 1
         if signature.is_rule(line.bare) and looks_like_block(self.lines, index + 1):
             return "header block", index + 1
-        if _ABOVE.search(line.bare):
+        if is_reply_above(line.bare):
             return "reply-above line", index + 1
         return None
 
     def _attributed(self, start: int, behind: int, said: bool) -> int | None:
         """An attribution: cut it with its quote. Return where to go on, or None to cut everything from here."""
-        quote_end = _end_of_quote(self.lines, behind, self.end)
+        quote_end = end_of_quote(self.lines, behind, self.end)
         if quote_end is None:
             if said:
                 return None
@@ -265,7 +259,7 @@ class _Work:
 def _no_raws(
     find: Callable[[Sequence[Line], int], int | None],
 ) -> Callable[[Sequence[str], Sequence[Line], int], int | None]:
-    def adapted(raws: Sequence[str], lines: Sequence[Line], end: int) -> int | None:
+    def adapted(_raws: Sequence[str], lines: Sequence[Line], end: int) -> int | None:
         return find(lines, end)
 
     return adapted
@@ -282,60 +276,3 @@ _TAILS: tuple[tuple[Callable[[Sequence[str], Sequence[Line], int], int | None], 
     (_no_raws(signature.card_start), "signature"),
     (_no_raws(_trailing_rule), "separator"),
 )
-
-
-def _heal(lines: Sequence[Line]) -> list[Line]:
-    """Lines of a quote that were wrapped on the way lost their >: give it back where that is certain.
-
-    Certain is: between two quoted lines, the one above long and not ending a question, itself shorter and
-    beginning in lower case or with an address.
-    """
-    healed = list(lines)
-    for index in range(1, len(lines) - 1):
-        line, above = lines[index], healed[index - 1]
-        if line.quoted or line.blank or not above.quoted or not lines[index + 1].quoted:
-            continue
-        first = line.bare[:1]
-        torn = first.islower() or first in "<(" or line.bare.startswith(("http", "&"))
-        if torn and len(above.bare) >= 52 and not above.bare.endswith(_SENTENCE_ENDS):
-            healed[index] = Line(line.bare, True, False)
-    return healed
-
-
-def _end_of_quote(lines: Sequence[Line], start: int, end: int) -> int | None:
-    """Return the index behind the quoted lines that begin at `start` (blank lines before allowed), or None."""
-    index = start
-    while index < end and lines[index].blank:
-        index += 1
-    if index == end:
-        return end
-    if not lines[index].quoted:
-        return None
-    behind = index
-    while index < end and (lines[index].quoted or lines[index].blank):
-        index += 1
-        if lines[index - 1].quoted:
-            behind = index
-    return behind
-
-
-def _is_original(bare: str) -> bool:
-    """Is this "-----Original Message-----", in any of the languages, with at least a dash before it?"""
-    if len(bare) > 130 or not bare[:1] or bare[0].isalnum():
-        return False
-    words = bare.strip("-_=*~—─ \t<>#:.").casefold()
-    return words in _ORIGINAL
-
-
-def _is_forward(bare: str) -> bool:
-    """Is this "---------- Forwarded message ---------" or "Begin forwarded message:"?"""
-    if len(bare) > 160:
-        return False
-    words = bare.strip("-_=*~—─ \t<>#:.：").casefold()
-    if words in _FORWARDED:
-        return True
-    return bare.startswith("--") and any(words.startswith(known) for known in FORWARDED)
-
-
-_ORIGINAL = frozenset(ORIGINAL)
-_FORWARDED = frozenset(FORWARDED)

@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -142,10 +142,12 @@ class Receiver:
             return
         read = [(row, self._read(row)) for row in rows]
         copies = self._store.describe([_description(row, message) for row, message in read])
-        for row, message in read:
+        for kept, message in read:
+            row = replace(kept, message_id=message.message_id, sender=message.sender.key, subject=message.subject)
             while self._in_hand >= self.reading.in_hand:
                 self._collect(wait=True)
-            self._submit(row, message, copies.get(row.id))
+            known = replace(row, message_id=message.message_id, sender=message.sender.key, subject=message.subject)
+            self._submit(known, message, copies.get(row.id))
         self._collect(wait=False)
 
     def _submit(self, row: MailRow, message: Message, copy_of: MailRow | None) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.checks import Check
+from redmine_mailbridge.checks_servers import server_checks
 from tests.product import Product, box_values, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
@@ -25,7 +25,7 @@ def bridge(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> 
 
 def found(bridge: Product) -> list[Check]:
     """What `check` asks of servers finds."""
-    return list(app.checks(bridge.settings()))
+    return list(server_checks(bridge.settings()))
 
 
 def failures(bridge: Product) -> list[str]:
