@@ -199,7 +199,9 @@ def _nearly(data: bytes, codec: str) -> str | None:
     except (UnicodeError, LookupError, ValueError):
         return None
     bad = text.count("\ufffd")
-    return text if bad * 10 <= len(text) - len(text.encode("ascii", "ignore")) else None
+    foreign = len(text) - len(text.encode("ascii", "ignore"))
+    # a valid multi-byte sequence of UTF-8 is hardly ever chance; of other charsets most bytes are valid
+    return text if bad * (2 if codec == "utf-8" else 10) <= foreign else None
 
 
 def clean(text: str) -> str:

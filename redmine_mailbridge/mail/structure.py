@@ -278,15 +278,22 @@ def read_fields(
                 spans.append((name[1].decode("ascii"), name.end(), stop))
             else:
                 cut = True
-        elif spans and (first[:1] in {b" ", b"\t"} or _KNOWN.match(buffer, behind, size)):
+        elif spans and (first[:1] in {b" ", b"\t"} or _field_follows(buffer, at, size)):
             if stop - start < MAX_HEADER:
                 spans[-1] = (spans[-1][0], spans[-1][1], stop)
             else:
                 cut = True
-        elif first[:1] not in {b" ", b"\t"} or not _NAME.match(buffer, behind, size):
+        elif not _field_follows(buffer, at, size):
             break
         at = behind
     return _slice(buffer, spans), at, cut
+
+
+def _field_follows(buffer: Buffer, at: int, size: int) -> bool:
+    """Given a line of a header block that is no field, does a well-known one follow within a few lines?"""
+    window = bytes(buffer[at : min(at + 2000, size)]).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = window.partition(b"\n\n")[0].split(b"\n")[1:6]
+    return any(_KNOWN.match(line) for line in lines)
 
 
 def _slice(buffer: Buffer, spans: list[tuple[str, int, int]]) -> list[tuple[str, bytes]]:
