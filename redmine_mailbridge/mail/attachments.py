@@ -1,6 +1,7 @@
 """From a part to a file of the issue: its name, its size and hash, and its bytes when they are wanted."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -119,6 +120,7 @@ def _message_name(wanted: str, chunks: Callable[[], Iterator[bytes]]) -> str:
     if not wanted:
         head = start_of(chunks, _HEAD).lstrip(b"\r\n")
         wanted = Headers(read_fields(head, 0, len(head))[0]).best("subject")[:150]
+    wanted = re.sub(r"[/\\]+", "_", wanted)
     return wanted + ".eml" if wanted and not wanted.lower().endswith((".eml", ".msg", ".mht")) else wanted
 
 
