@@ -56,18 +56,34 @@ def lost_parts(raw: bytes) -> list[str]:
         message = email.message_from_bytes(raw)
     except Exception:  # noqa: BLE001  a mail that the library cannot read is no oracle
         return []
-    ours = structure.leaves(structure.scan(raw))
-    held = [bytes(raw[part.start : part.end]) for part in ours]
+    root = structure.scan(raw)
+    held = [bytes(raw[part.start : part.end]) for part in structure.leaves(root)]
+    inner = [root]
+    while inner:
+        one = inner.pop()
+        held.append(bytes(raw[one.start : one.body]))
+        inner += one.children
     lost = []
     waiting = [message]
     while waiting:
         part = waiting.pop()
         payload = part.get_payload()
-        if part.get_content_maintype() == "multipart" and isinstance(payload, list):
-            waiting += payload
+        if part.get_content_maintype() == "multipart":  # one that it could not open is none of its leaves
+            waiting += payload if isinstance(payload, list) else []
         elif isinstance(payload, str):
-            data = payload.encode("ascii", "surrogateescape") if payload.isascii() else payload.encode("utf-8", "surrogateescape")
-            line = next((line.strip() for line in re.split(rb"[\r\n]", data) if len(line.strip()) > 12), b"")
+            data = (
+                payload.encode("ascii", "surrogateescape")
+                if payload.isascii()
+                else payload.encode("utf-8", "surrogateescape")
+            )
+            line = next(
+                (
+                    line.strip()
+                    for line in re.split(rb"[\r\n]", data)
+                    if len(line.strip()) > 12 and not line.startswith(b"--")
+                ),
+                b"",
+            )
             if line and line in raw and not any(line in one for one in held):
                 lost.append(part.get_content_type())
     return lost

@@ -9,8 +9,9 @@ from functools import partial
 from redmine_mailbridge.mail import params, transfer
 from redmine_mailbridge.mail.filenames import Names, extension, sniff
 from redmine_mailbridge.mail.headers import Headers
+from redmine_mailbridge.mail.heads import read_fields
 from redmine_mailbridge.mail.message import Attachment, LeftOut, ReadingOptions
-from redmine_mailbridge.mail.structure import Part, read_fields
+from redmine_mailbridge.mail.structure import Part
 from redmine_mailbridge.mail.tnef import Enclosed, slice_of
 from redmine_mailbridge.mail.words import decode_words, unfold
 

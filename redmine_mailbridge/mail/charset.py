@@ -174,7 +174,7 @@ def decode(data: bytes, declared: str = "", fallback: str = "") -> str:
     return clean(_decode(data, declared, fallback)).removeprefix("\ufeff")
 
 
-def _decode(data: bytes, declared: str, fallback: str) -> str:
+def _decode(data: bytes, declared: str, fallback: str) -> str:  # noqa: PLR0911  a chain of tries
     if data.isascii() and b"\x1b" not in data and b"~{" not in data and b"+" not in data and b"\0" not in data:
         return data.decode("ascii")
     codec = codec_name(declared)

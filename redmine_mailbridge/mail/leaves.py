@@ -123,7 +123,7 @@ class Sorter:
         if not part.children:
             self._keep(part)
 
-    def _leaf(self, part: Part) -> list[Element]:
+    def _leaf(self, part: Part) -> list[Element]:  # noqa: PLR0911  one return a kind of leaf
         if part.kind.startswith("multipart/"):
             if part.depth < MAX_DEPTH:
                 return self._text(part, "text/plain")  # its boundary never came: all of it is its text

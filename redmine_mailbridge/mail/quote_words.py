@@ -43,8 +43,19 @@ HEADER_ROLE: dict[str, str] = {
 
 # Keys that only a mail's full header has: somebody pasted one, which is content.
 RAW_HEADER_KEYS = frozenset(
-    "received return-path message-id mime-version dkim-signature content-type authentication-results "
-    "delivered-to x-mailer references content-transfer-encoding".split()
+    [
+        "received",
+        "return-path",
+        "message-id",
+        "mime-version",
+        "dkim-signature",
+        "content-type",
+        "authentication-results",
+        "delivered-to",
+        "x-mailer",
+        "references",
+        "content-transfer-encoding",
+    ]
 )
 
 # "wrote" and its like, as whole words.
@@ -54,7 +65,7 @@ VERBS = frozenset(
     napsala napsal(a) napsala(a) píše napísal napísala napísal(a) написал написала написал(а) написали пишет
     пишете написав написав(ла) написала(в) пише skrev skriver skrivit kirjoitti kirjoittaa yazdı yazmış yazıyor
     yazdi έγραψε έγραφε írta scris napisao piše kirjutas rašė rakstīja viết menulis написа escrit كتب كتبت
-    يكتب כתב כתבה כותב כתב/ה quoting zitat citando citat citation citace""".split()  # noqa: SIM905  # words read better as words
+    يكتب כתב כתבה כותב כתב/ה quoting zitat citando citat citation citace""".split()  # noqa: SIM905  # words, not a list
 )
 
 # The same in languages that do not put blanks between words, and endings that are stuck to the name.
@@ -75,7 +86,7 @@ VERB_PARTS = (
 # How an attribution line may begin, besides with a date, a weekday or the name of who wrote.
 OPENERS = frozenset(
     """on at am um in le el em no il op dnia dne den på w в у στις την στης 在 於 于 في בתאריך ב vào pada
-    a quoting zitat citando dana la ku em: 2 στο al the från ngày""".split()  # noqa: SIM905  # words read better as words
+    a quoting zitat citando dana la ku em: 2 στο al the från ngày""".split()  # noqa: SIM905  # words, not a list
 )
 
 WEEKDAYS = frozenset(
@@ -86,7 +97,7 @@ WEEKDAYS = frozenset(
     domenica ma wo vr za zo maandag dinsdag woensdag donderdag vrijdag zaterdag zondag pon wt śr czw pt sob
     niedz nd poniedziałek wtorek środa czwartek piątek sobota niedziela po út st čt pá ne пн вт ср чт пт сб вс
     нд mån tis ons tors fre lör sön tir lør søn man tor ke to pe la su ti pzt sal çar per cum cmt paz δευ τρί
-    τετ πέμ παρ σάβ κυρ hétfő kedd szerda csütörtök péntek szombat vasárnap""".split()  # noqa: SIM905  # words read better as words
+    τετ πέμ παρ σάβ κυρ hétfő kedd szerda csütörtök péntek szombat vasárnap""".split()  # noqa: SIM905  # words, not a list
 )
 
 # What stands between dashes above a quoted mail.
@@ -105,7 +116,7 @@ ORIGINAL = """original message|original mail|original e-mail|original email|orig
 |原始訊息|邮件原件|原始信件|元のメッセージ|元のメール|オリジナルメッセージ|원본 메시지|원본 메일|원본메일|원래 메시지
 |원문 메시지|الرسالة الأصلية|رسالة أصلية|ההודעה המקורית|הודעה מקורית|eredeti üzenet|mesaj original
 |mesajul original|izvorna poruka|originalna poruka|izvirno sporočilo|missatge original|tin nhắn gốc
-|оригинално съобщение|pesan asli|algne kiri|original besked""".replace("\n", "").split("|")  # noqa: SIM905  # words read better as words
+|оригинално съобщение|pesan asli|algne kiri|original besked""".replace("\n", "").split("|")
 
 # What stands above a forwarded mail: content, not a quote.
 FORWARDED = """forwarded message|begin forwarded message|forwarded mail|forwarded by|weitergeleitete nachricht
@@ -121,7 +132,7 @@ FORWARDED = """forwarded message|begin forwarded message|forwarded mail|forwarde
 |iletilen mesaj|yönlendirilen ileti|προωθημένο μήνυμα|转发的邮件|转发邮件|轉寄的郵件|轉寄郵件|已轉寄的郵件
 |転送されたメッセージ|転送メッセージ|전달된 메시지|전달된 메일|رسالة مُعاد توجيهها|رسالة معاد توجيهها
 |الرسالة المعاد توجيهها|הודעה שהועברה|הודעה מועברת|továbbított üzenet|mesaj redirecționat|preposlaná správa
-|proslijeđena poruka|posredovano sporočilo""".replace("\n", "").split("|")  # noqa: SIM905  # words read better as words
+|proslijeđena poruka|posredovano sporočilo""".replace("\n", "").split("|")
 
 # Closing words, alone on their line, that may begin a block of name, company and telephone.
 SIGN_OFFS = frozenset(
@@ -138,5 +149,5 @@ SIGN_OFFS = frozenset(
 |med venlig hilsen|venlig hilsen|vh|mvh|med vennlig hilsen|vennlig hilsen|hilsen|ystävällisin terveisin
 |terveisin|parhain terveisin|saygılarımla|iyi çalışmalar|saygılar|με εκτίμηση|φιλικά|με φιλικούς χαιρετισμούς
 |此致|此致敬礼|祝好|谢谢|謝謝|よろしくお願いします|以上|敬具|감사합니다|드림|مع التحية|مع خالص التحية|تحياتي|בברכה
-|תודה""".replace("\n", "").split("|")  # noqa: SIM905  # words read better as words
+|תודה""".replace("\n", "").split("|")
 )

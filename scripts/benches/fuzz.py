@@ -62,7 +62,9 @@ def main() -> int:
         slow += took > max(SMALL, len(raw) / MEGABYTE) and _still_slow(raw, OPTIONS[number % 2])
         if number % 10 == 0:
             lost += bool(lost_parts(raw))
-    print(f"raised {raised.total()}, lost {lost} (of every tenth), slower than 1 s/MB {slow}, slowest {slowest[0]:.2f} s/MB")
+    print(
+        f"raised {raised.total()}, lost {lost} (of every tenth), slower than 1 s/MB {slow}, slowest {slowest[0]:.2f} s/MB"
+    )
     for error, count in raised.most_common(10):
         print(f"{count:6} {error}")
     return int(bool(raised or lost or slow))
