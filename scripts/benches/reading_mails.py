@@ -93,9 +93,8 @@ def same_text(expected: str, seen: Seen) -> bool:
 
 def own() -> None:
     folder = ROOT / "tests" / "fixtures" / "mails"
-    cases = []
-    for expected in lines(folder / "expected.jsonl") if (folder / "expected.jsonl").exists() else []:
-        cases.append((expected["file"], (folder / expected["file"]).read_bytes(), "text", expected))
+    expectations = lines(folder / "expected.jsonl")
+    cases = [(one["file"], (folder / one["file"]).read_bytes(), "text", one) for one in expectations]
     compare("The project's own fixtures", cases, {
         "subject": same_subject, "sender": same_sender, "attachments": same_files, "text": same_text,
     })  # fmt: skip
