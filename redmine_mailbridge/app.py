@@ -61,6 +61,7 @@ def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) ->
         login=LoginChoice(settings.login),
         allow_cleartext=settings.allow_cleartext,
         prevent_cleartext_login=settings.prevent_cleartext_login,
+        authorize_as=settings.authorize_as,
     )
 
     def known(uids: Sequence[str]) -> Collection[str]:
@@ -83,6 +84,7 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Cont
                 address=box.address,
                 addresses=addresses,
                 routes=routes,
+                redmine_addresses=frozenset(filter(None, [(settings.redmine.mail_from or "").lower()])),
                 signer=signer,
                 text_format=settings.redmine.text_format,
             ),
@@ -143,7 +145,9 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     archive = Archive(store.database)
     client = redmine_client(settings.redmine)
     directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
-    decider = Decider(contexts(settings, store.secret), archive, FactFinder(client, directory))
+    decider = Decider(
+        contexts(settings, store.secret), archive, FactFinder(client, directory, language=settings.redmine.language)
+    )
     stop = threading.Event()
     gate = Gate()
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
@@ -173,6 +177,9 @@ def _reading(box: MailboxSettings, settings: Settings) -> Reading:
         failure_folder=box.failure_folder,
         max_size=settings.receive.max_mail_size,
         in_hand=settings.receive.workers * 2,
+        after_success=box.after_success,
+        after_failure=box.after_failure,
+        files_at_the_end=box.protocol == "pop3",
         start=box,
     )
 
@@ -186,7 +193,7 @@ def online_decider(settings: Settings) -> tuple[Decider, Client]:
     """Reads and decides with what Redmine and the store know; writes nothing. The client is to be closed."""
     client = redmine_client(settings.redmine)
     directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
-    facts = FactFinder(client, directory)
+    facts = FactFinder(client, directory, language=settings.redmine.language)
     if settings.store.sqlite_file is not None and not settings.store.sqlite_file.exists():
         return Decider(contexts(settings, lambda name: f"unmade-{name}".ljust(32, "-")), None, facts), client
     store = open_store(settings)

@@ -3,7 +3,7 @@
 import json
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from redmine_mailbridge.settings.models import Settings
+    from redmine_mailbridge.store.life import State
+    from redmine_mailbridge.store.store import Store
     from redmine_mailbridge.tasks.outcome import Outcome
 
 COLOURS = {"done": "green", "kept": "yellow", "writing": "yellow", "held": "yellow", "refused": "red", "aside": "red"}
@@ -33,6 +35,27 @@ def shown(text: str | None, width: int) -> str:
     """Given a text from outside, return it on one line, without control characters, cut to a width."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text or "").split())
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def decided(store: "Store", ids: Sequence[int], state: "State", decide: Callable[[int], bool], done: str) -> None:
+    """Given mails that must be in a state, do what was decided with each and say so.
+
+    End the command with exit code 1 when one was not.
+    """
+    from redmine_mailbridge.store.ask import Archive, MessageFilter  # noqa: PLC0415 - the database is slow to load
+
+    rows = {row.id: row for row in Archive(store.database).messages(MessageFilter(ids=ids, limit=len(ids)))}
+    missed = False
+    for wanted in ids:
+        row = rows.get(wanted)
+        if row is None or row.state is not state or not decide(wanted):
+            why = "there is no such mail" if row is None else f"it is {row.state.value}, not {state.value}"
+            click.secho(f"{wanted}: {why}", fg="red", err=True)
+            missed = True
+        else:
+            click.echo(f"{wanted} {done}: {shown(row.subject, 60)}")
+    if missed:
+        raise SystemExit(1)
 
 
 class Printer:

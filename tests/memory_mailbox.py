@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable
+from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, RawMail
 
 HEAD = 256 << 10
@@ -37,7 +37,8 @@ class Folder:
 
 class MemoryServer:
     """The account that `MemoryMailbox` opens. Set `down` or `refuse_login` (the server's words) to make it fail,
-    `refuse_filing` to make it refuse moves; `breaks_after` cuts the connection after so many mails of a fetch.
+    `refuse_filing` to make it refuse moves; `breaks_after` cuts the connection after so many mails of a fetch,
+    `not_handed_out` are UIDs that are there and cannot be fetched.
     """
 
     def __init__(self) -> None:
@@ -47,6 +48,7 @@ class MemoryServer:
         self.refuse_login = ""
         self.refuse_filing = ""
         self.breaks_after: int | None = None
+        self.not_handed_out: set[int] = set()
 
     def append(self, *mails: bytes, folder: str = "INBOX") -> None:
         """Given mails, put them into a folder."""
@@ -139,6 +141,8 @@ class MemoryMailbox:
             kept = self._mail(one.location)
             if kept is None:
                 continue
+            if int(one.location.uid) in self.server.not_handed_out:
+                raise MailUnreadable(f"mailbox {self.name}: UID {one.location.uid}: broken", uid=one.location.uid)
             if len(kept.raw) > max_size:
                 yield RawMail(one, content=kept.raw[:HEAD], truncated=True)
             elif len(kept.raw) > LARGE:

@@ -1,7 +1,7 @@
 """Is the From domain what it says? From Authentication-Results that may be trusted (RFC 8601), or own DKIM."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.mail.headers import Headers
@@ -16,6 +16,7 @@ _METHOD = re.compile(r"\s*([A-Za-z][\w-]{0,40})\s{0,5}(?:/\s{0,5}\d{1,5}\s{0,5})
 _PROPERTY = re.compile(r"([A-Za-z]{1,20})\.([\w-]{1,40})\s{0,5}=\s{0,5}(\"[^\"]{0,500}\"|[^\s;]{1,500})")
 _BY = re.compile(r"(?:^|\s)by\s{1,20}([^\s();]{1,255})")
 # public suffixes of two labels, in short: an alignment must not stop at them
+_ENDS_BLOCK = frozenset({"received", "from", "to", "subject", "date", "message-id", "mime-version", "content-type"})
 _SECOND_LEVEL = frozenset({"co", "com", "org", "net", "ac", "gov", "edu", "or", "ne", "go", "gob", "nom"})
 
 
@@ -39,8 +40,8 @@ def judge(
 ) -> Authenticity:
     """Given a mail, its From and how many Froms it has, say whether the From domain is proven.
 
-    Only results of `options.trusted_authserv_ids` count, and only above the first Received that none of them
-    wrote. Failing wins over passing. With `options.verify_dkim` the signatures are verified here when nobody
+    Only results of `options.trusted_authserv_ids` count, only the topmost of them, and only above the first Received
+    that none of them wrote. Failing wins over passing. With `options.verify_dkim` the signatures are verified here when nobody
     trusted spoke; `dns` looks up TXT records (dkimpy's `dnsfunc`), for tests.
     """
     if not sender.domain or senders != 1:
@@ -53,29 +54,38 @@ def judge(
 
 
 def trusted_results(headers: Headers, trusted: tuple[str, ...]) -> list[Result]:
-    """Given a mail and the trusted authserv-ids, return the results that may be believed, in order."""
+    """Given a mail and the trusted authserv-ids, return the results that may be believed, in order.
+
+    That is the topmost block of them: our server writes its results once, and strips those that came in under its
+    name (RFC 8601 section 5). Whatever stands below a Received or a field of the author's was there before.
+    """
     ids = {one.strip().lower() for one in trusted if one.strip()}
-    if not ids:
-        return []
     found: list[Result] = []
-    for name in _above_foreign(headers, ids):
-        identity, results = parse(name)
+    begun = False
+    for key, value in _above_foreign(headers, ids) if ids else ():
+        if key != "authentication-results":
+            if begun:
+                break
+            continue
+        identity, results = parse(value)
         if (identity or "*") in ids:
             found += results
+            begun = True
     return found
 
 
-def _above_foreign(headers: Headers, ids: set[str]) -> list[str]:
-    """Return the Authentication-Results that stand above the first Received of a host that is not trusted."""
-    lines: list[str] = []
+def _above_foreign(headers: Headers, ids: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the Authentication-Results, and what ends a block of them, above the first Received of a foreign host."""
     received = iter(headers.raw_lines("received"))
+    results = iter(headers.raw_lines("authentication-results"))
     for name, _ in headers.fields:
         key = name.lower()
         if key == "received" and not _is_ours(next(received, ""), ids):
-            break
+            return
         if key == "authentication-results":
-            lines.append("")
-    return headers.raw_lines("authentication-results")[: min(len(lines), 50)]
+            yield key, next(results, "")
+        elif key in _ENDS_BLOCK:
+            yield key, ""
 
 
 def _is_ours(received: str, ids: set[str]) -> bool:

@@ -14,12 +14,11 @@ from redmine_mailbridge.mail.message import TextFormat
 
 JOINER = "\u2060"
 _MACRO = re.compile(r"\{\{(?=\w)")
-_CERTAIN_MACRO = re.compile(
-    r"(?<!!)\{\{(?:hello_world|macro_list|child_pages|include|collapse|thumbnail|issue|recent_pages)"
-    r"(?:\([^\n()]{0,300}\))?\}\}"
+_MACROS = re.compile(
+    r"(?P<certain>\{\{(?:hello_world|macro_list|child_pages|include|collapse|thumbnail|issue|recent_pages)"
+    r"(?:\([^\n(){}]{0,300}\))?\}\})|\{(?=\{\w)"
 )
-_WIKI = re.compile(r"\[(\\?)\[(?=[^\n]*\\?\]\\?\])")
-_CERTAIN_WIKI = re.compile(r"\[\[[^\[\]\n|\\]{1,200}(?:\|[^\[\]\n|\\]{1,200})?\]\](?![(\[])")
+_WIKIS = re.compile(r"(?P<certain>\[\[[^\[\]\n|\\]{1,200}(?:\|[^\[\]\n|\\]{1,200})?\]\](?![(\[]))|\[(?=\\?\[)")
 _LINK = re.compile(
     r"(?P<lead>[\s(,\-\[]|^|[>*_~+^%?@\"'|\\`\ufdd0-\ufdef])"
     r"(?P<token>(?:[a-z0-9_-]{1,100}:)?"
@@ -103,23 +102,26 @@ def inert_line(line: str, text_format: TextFormat, *, whole: bool) -> str:
         line = _textile_line(line, whole=whole)
     bang = markdown and not code_about
     if "{{" in line:
-        if bang:
-            line = _CERTAIN_MACRO.sub(lambda m: "!" + m.group(), line)
-        line = _MACRO.sub(lambda m: m.group() if _is_escaped(line, m, bang=bang) else "{" + JOINER + "{", line)
+        line = _MACROS.sub(lambda m: "!" + m["certain"] if bang and m["certain"] else _joined(m), line)
     if "[[" in line or "[\\[" in line:
-        if bang:
-            line = _CERTAIN_WIKI.sub(lambda m: "!" + m.group(), line)
-        line = _WIKI.sub(lambda m: m.group() if _is_escaped(line, m, bang=bang) else f"[{JOINER}{m.group(1)}[", line)
+        last = line.rfind("]")
+        line = _WIKIS.sub(lambda m: _wiki(m, bang=bang, last=last), line)
     if any(sign in line for sign in "#@:r"):
         line = _LINK.sub(lambda m: _split_link(line, m, bang=bang), line)
     return line
 
 
-def _is_escaped(line: str, match: re.Match[str], *, bang: bool) -> bool:
-    """Did the certain expression put its "!" before this?"""
-    pattern = _CERTAIN_MACRO if match.group()[0] == "{" else _CERTAIN_WIKI
-    escaped = re.compile(pattern.pattern.replace("(?<!!)", ""))
-    return bang and line[: match.start()].endswith("!") and bool(escaped.match(line, match.start()))
+def _joined(match: re.Match[str]) -> str:
+    """Put the joiner behind the first bracket, and into what a certain match has after it as well."""
+    text = match.group()
+    return text[0] + JOINER + text[1:].replace("{{", "{" + JOINER + "{").replace("[[", f"[{JOINER}[")
+
+
+def _wiki(match: re.Match[str], *, bang: bool, last: int) -> str:
+    """A wiki link needs a ] behind it."""
+    if bang and match["certain"]:
+        return "!" + match["certain"]
+    return _joined(match) if match.start() < last else match.group()
 
 
 def _split_link(line: str, match: re.Match[str], *, bang: bool) -> str:

@@ -187,11 +187,11 @@ class ImapMailbox:
 
     def _look(self, folder: str) -> Selected:
         """Given a folder, open it; if it is open, let the server tell its news, which costs less than opening anew."""
-        opened = self._open(folder)
         session = self.session
-        if session.selected is opened and opened.looked:
+        before = session.selected
+        opened = self._open(folder)
+        if opened is before:
             session.asked(session.command("NOOP"))
-        opened.looked = True
         return opened
 
     def _open(self, folder: str, *, fresh: bool = False) -> Selected:

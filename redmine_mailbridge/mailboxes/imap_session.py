@@ -60,15 +60,12 @@ class Answer:
 
 @dataclass(slots=True)
 class Selected:
-    """The folder that is open: its name as the server spells it, the answer that opened it (kept up to date), and
-    whether it was looked through since.
-    """
+    """The folder that is open: its name as the server spells it, and the answer that opened it, kept up to date."""
 
     name: str
     validity: str
     read_only: bool
     answer: Answer
-    looked: bool = False
 
 
 class ImapSession:

@@ -160,6 +160,8 @@ class Client:
 
     def _request(self, asked: _Asked) -> Answer:
         """Send. A refusal is believed only from a Redmine that also knows the key, so ask it that first."""
+        if asked.as_login is not None and LOGIN.fullmatch(asked.as_login) is None:
+            raise UnknownLogin(f"no request can be made as the login {asked.as_login!a}")
         try:
             return self._once(asked)
         except RedmineRefused as error:
@@ -186,8 +188,6 @@ class Client:
 
     def _engine(self, as_login: str | None) -> Engine:
         """Given an identity, return this thread's engine for it."""
-        if as_login is not None and LOGIN.fullmatch(as_login) is None:
-            raise RedmineRefused(f"no request can be made as the login {as_login!a}", status=412)
         known: OrderedDict[str | None, Engine] = self._mine.__dict__.setdefault("engines", OrderedDict())
         engine = known.get(as_login)
         if engine is None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from redmine_mailbridge.errors import RedmineUnavailable, RedmineUnclear
 
@@ -28,6 +29,13 @@ class PaceState:
     paused: float
 
 
+class _Entered(NamedTuple):
+    """When a request entered: its number, and how many halvings there had been."""
+
+    number: int
+    halvings: int
+
+
 class Pace:
     """A gate that every request to one Redmine passes. Safe to share among threads.
 
@@ -41,6 +49,8 @@ class Pace:
         self._under_way = 0
         self._halvings = 0
         self._overloads = 0
+        self._entries = 0
+        self._full_at = 0
         self._resume_at = float("-inf")
         self._free = threading.Condition()
 
@@ -58,18 +68,18 @@ class Pace:
         Raise `RedmineUnavailable` with the rest of the pause as `retry_after`, without asking Redmine, while a
         pause that it asked for is not over: the work is deferred, no thread waits.
         """
-        epoch = self._enter()
+        entered = self._enter()
         try:
             yield
         except (RedmineUnavailable, RedmineUnclear) as error:
-            self._leave(epoch, overloaded=error.overloaded, retry_after=getattr(error, "retry_after", None))
+            self._leave(entered, overloaded=error.overloaded, retry_after=getattr(error, "retry_after", None))
             raise
         except BaseException:
-            self._leave(epoch, overloaded=False, retry_after=None)
+            self._leave(entered, overloaded=False, retry_after=None)
             raise
-        self._leave(epoch, overloaded=False, retry_after=None, good=True)
+        self._leave(entered, overloaded=False, retry_after=None, good=True)
 
-    def _enter(self) -> int:
+    def _enter(self) -> _Entered:
         with self._free:
             while True:
                 rest = self._resume_at - self._clock()
@@ -79,28 +89,31 @@ class Pace:
                     )
                 if self._under_way < int(self._limit):
                     self._under_way += 1
-                    return self._halvings
+                    self._entries += 1
+                    if self._under_way >= int(self._limit):
+                        self._full_at = self._entries
+                    return _Entered(self._entries, self._halvings)
                 self._free.wait()
 
-    def _leave(self, epoch: int, *, overloaded: bool, retry_after: float | None, good: bool = False) -> None:
+    def _leave(self, entered: _Entered, *, overloaded: bool, retry_after: float | None, good: bool = False) -> None:
         with self._free:
-            was_full = self._under_way >= int(self._limit)
             self._under_way -= 1
             if overloaded:
-                self._shrink(epoch)
-            elif good and was_full:
+                self._shrink(entered.halvings)
+            elif good and self._full_at >= entered.number:
                 self._grow()
             if retry_after is not None:
                 self._resume_at = max(self._resume_at, self._clock() + retry_after)
             self._free.notify_all()
 
-    def _shrink(self, epoch: int) -> None:
+    def _shrink(self, halvings: int) -> None:
         """Halve the limit, once for all the requests that were under way together."""
         self._overloads += 1
-        if epoch == self._halvings:
+        if halvings == self._halvings:
             self._limit = max(1.0, self._limit / 2)
             self._halvings += 1
 
     def _grow(self) -> None:
+        """One good answer of a request that ran while the limit was reached: others say nothing about the limit."""
         step = CAREFUL_STEP if self._halvings else 1.0
         self._limit = min(self._most, self._limit + step / self._limit)

@@ -18,6 +18,8 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("api_key",): "0123456789abcdef",
     ("api_key_file",): "secrets/redmine-api-key",
     ("marker_field",): "Message-ID",
+    ("mail_from",): "redmine@example.com",
+    ("authorize_as",): "shared@example.com",
     ("ca_file",): "/etc/ssl/certs/example.pem",
     ("store", "password"): "change me",
     ("store", "password_file"): "secrets/database",

@@ -15,7 +15,7 @@ from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span,
 
 Protocol = Literal["imap", "pop3"]
 Security = Literal["tls", "starttls", "none"]
-Login = Literal["auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login"]
+Login = Literal["auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "apop"]
 
 PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("imap", "none"): 143}
 PORTS |= {("pop3", "tls"): 995, ("pop3", "starttls"): 110, ("pop3", "none"): 110}
@@ -55,6 +55,12 @@ class MailboxSettings(StartSettings):
         "The mail server's port.", _port, shown="imap: 993 with tls, else 143; pop3: 995 with tls, else 110"
     )
     username: Name = key("The name to log in with.", lambda given: given.get("address", ""), shown="the address")
+    authorize_as: Name | None = key(
+        "The shared mailbox to open with the login of `username` (SASL authorization identity). Also understood as "
+        r"part of username: user@example.com\shared@example.com.",
+        None,
+        shown="none",
+    )
     password: SecretStr | None = key("The password to log in with. Better kept apart: see password_file.", None)
     password_file: FilePath | None = key("A file that holds the password, and nothing else.", None)
     login: Login = key('How to log in; "auto" takes the strongest way that the server offers.', "auto")
@@ -73,6 +79,17 @@ class MailboxSettings(StartSettings):
         "Where a mail goes that was refused for good. Made when missing. Not with POP3.",
         _only_imap("Failed"),
         shown='"Failed"',
+    )
+    after_success: Literal["move", "delete", "keep"] = key(
+        'What happens on the server to a mail that is done: "move" to success_folder, "delete" from the server, or '
+        '"keep" where it is, marked where the server allows.',
+        lambda given: "delete" if given.get("protocol") == "pop3" else "move",
+        shown='"move"; "delete" with POP3',
+    )
+    after_failure: Literal["move", "keep"] = key(
+        'What happens on the server to a mail that was refused or set aside: "move" to failure_folder, or "keep".',
+        lambda given: "keep" if given.get("protocol") == "pop3" else "move",
+        shown='"move"; "keep" with POP3',
     )
     accept_automatic: bool = key(
         "Let auto-replies and bounces that belong to no issue make one. Otherwise they are only recorded. "
@@ -127,6 +144,11 @@ class MailboxSettings(StartSettings):
                 f'{name}: POP3 has no folders; leave it out, or use protocol = "imap"'
                 for name in ("folders", "success_folder", "failure_folder")
                 if name in self.model_fields_set and getattr(self, name) is not None
+            ]
+            problems += [
+                f'{name}: POP3 has no folders to move to; use "keep"'
+                for name in ("after_success", "after_failure")
+                if getattr(self, name) == "move"
             ]
             return problems
         read = {folder_key(folder) for folder in self.folders}

@@ -12,7 +12,7 @@ from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
 from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import FilePath, Name, Size, Span, parse_size, parse_span
+from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Size, Span, parse_size, parse_span
 
 MailboxName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
@@ -56,6 +56,15 @@ class RedmineSettings(Table):
     api_key_file: FilePath | None = key("A file that holds the API key, and nothing else.", None)
     text_format: TextFormat = key(
         "Redmine's text formatting (Administration, Settings, General), which cannot be asked for.", "common_mark"
+    )
+    language: Name = key(
+        "Redmine's default language (de, fr, pt-br …), whose words keyword lines may use; it cannot be asked for.", "en"
+    )
+    mail_from: MailAddress | None = key(
+        "The address that Redmine itself sends from (Administration, Settings, Email notifications): mail from it "
+        "never makes an issue.",
+        None,
+        shown="none",
     )
     ca_file: FilePath | None = key("Certificates to trust for this Redmine, in PEM.", None, shown="the system's")
     timeout: PositiveSpan = key("How long to wait for an answer of Redmine.", parse_span("60s"))

@@ -1,6 +1,6 @@
 """What becomes of a mailbox's mail: `[mailboxes.NAME.issue]`, and with its neighbours the whole route."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -135,3 +135,13 @@ class Route(Table):
     senders: SenderSettings = SenderSettings()
     rules: tuple[Rule, ...] = ()
     accept_automatic: bool = False
+
+    def without_holding(self) -> Self:
+        """The same for a mail that an admin has accepted: nothing holds it."""
+        issue, senders = self.issue, self.senders
+        if issue.unknown_sender == "hold":
+            issue = issue.model_copy(update={"unknown_sender": "accept"})
+        if senders.failed_authentication == "hold":
+            senders = senders.model_copy(update={"failed_authentication": "stranger"})
+        rules = tuple(rule for rule in self.rules if rule.action != "hold")
+        return self.model_copy(update={"issue": issue, "senders": senders, "rules": rules})

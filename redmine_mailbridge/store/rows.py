@@ -22,6 +22,7 @@ class MailRow:
     state: State
     tries: int
     next_try_at: float
+    accepted: bool
     reason: str | None
     changed_at: float
     message_id: str | None

@@ -16,7 +16,7 @@ from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.store.engine import Database, Lock, take_lock
-from redmine_mailbridge.store.life import FOLLOWS, State, pause_after
+from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after
 from redmine_mailbridge.store.raw import RawStore
 from redmine_mailbridge.store.rows import Cursor, Description, MailRow
 from redmine_mailbridge.store.schema import content, folder, mail, meta, participant, step
@@ -173,7 +173,12 @@ class Store:
         speaker = db.execute(sa.select(*COLUMNS).where(mail.c.id == held.scalar_subquery())).first()
         if speaker is None or speaker.id == one.mail_id:
             return None
-        if speaker.state in {State.REFUSED, State.ASIDE}:
+        if speaker.state == State.ASIDE and speaker.last_sent_at is not None:
+            # it may have been written: the first one is looked for, and this one stays its copy
+            again = {"state": State.WRITING, "tries": 0, "next_try_at": 0.0}
+            db.execute(sa.update(mail).where(mail.c.id == speaker.id).values(again))
+            _write_steps(db, speaker.id, ("tried again: the mail was put back",), self.clock())
+        elif speaker.state in {State.REFUSED, State.ASIDE}:
             takeover = sa.update(content).where(content.c.key == one.content_key).values(mail_id=one.mail_id)
             db.execute(takeover)
             return None
@@ -230,7 +235,10 @@ class Store:
         """Refuse, hold or set aside. Raise StoreError when the mail's state does not allow it."""
         with effect(Effect.RECORD_DONE), self.database.write() as db:
             before = tuple(old for old, allowed in FOLLOWS.items() if state in allowed)
-            self._change(db, mail_id, before, {"state": state, "reason": reason}, lines)
+            values: dict[str, Any] = {"state": state, "reason": reason}
+            if state is State.REFUSED:  # never written, and known not to be: another try decides anew
+                values |= {"request": None, "first_sent_at": None, "last_sent_at": None}
+            self._change(db, mail_id, before, values, lines)
 
     def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:
         """Try again later: after so many seconds, or after a pause that grows with the tries.
@@ -246,17 +254,34 @@ class Store:
             self._change(db, mail_id, (State.KEPT, State.WRITING), values, (f"deferred: {reason}",))
         return at
 
-    def retry(self, mail_id: int) -> bool:
-        """An admin asks for another try of a refused, held or set-aside mail. Return whether there was one."""
-        values = {"state": State.KEPT, "tries": 0, "next_try_at": 0.0, "filed_at": None, "request": None}
+    def retry(self, mail_id: int, *, accept: bool = False) -> bool:
+        """An admin asks for another try of a refused, held or set-aside mail; with `accept` it is not held again.
+
+        Return whether there was one to try.
+        """
+        values: dict[str, Any] = {"tries": 0, "next_try_at": 0.0, "filed_at": None, "accepted": accept}
+        line = "accepted by an admin" if accept else "tried again on request"
         with effect(Effect.RECORD_STEP), self.database.write() as db:
-            state = db.execute(sa.select(mail.c.state).where(mail.c.id == mail_id)).scalar()
-            if state in {State.KEPT, State.WRITING}:
+            row = db.execute(sa.select(mail.c.state, mail.c.raw).where(mail.c.id == mail_id)).first()
+            if row is None or row.raw is None or row.state == State.DONE:
+                return False
+            if row.state in OPEN:
                 db.execute(sa.update(mail).where(mail.c.id == mail_id).values(next_try_at=0.0))
                 return True
-            if state not in {State.REFUSED, State.HELD, State.ASIDE}:
+            # a request that may have been sent is looked for again, never forgotten
+            sent = mail.c.last_sent_at.is_not(None)
+            values["state"] = sa.case((sent, State.WRITING.value), else_=State.KEPT.value)
+            self._change(db, mail_id, (State(row.state),), values, (line,))
+            return True
+
+    def reject(self, mail_id: int) -> bool:
+        """An admin refuses a held mail. Return whether it was one."""
+        values = {"state": State.REFUSED, "reason": "refused by an admin"}
+        with effect(Effect.RECORD_STEP), self.database.write() as db:
+            state = db.execute(sa.select(mail.c.state).where(mail.c.id == mail_id)).scalar()
+            if state != State.HELD:
                 return False
-            self._change(db, mail_id, (State(state),), values, ("tried again on request",))
+            self._change(db, mail_id, (State.HELD,), values, ("refused by an admin",))
             return True
 
     def note(self, mail_id: int, *lines: str) -> None:
@@ -340,6 +365,7 @@ def _new_row(raw: RawMail, digest: str | None, now: float) -> dict[str, Any]:
         "kept_at": now,
         "changed_at": now,
         "state": State.KEPT,
+        "accepted": False,
         "tries": 0,
         "starts": 0,
         "next_try_at": 0.0,

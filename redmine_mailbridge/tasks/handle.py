@@ -59,9 +59,16 @@ class Decider:
         options = self.contexts[mailbox].options
         return parse(content, replace(options, truncated=True) if truncated else options)
 
-    def plan(self, message: Message, mailbox: str, *, first_sync: bool = False) -> tuple[Plan, Facts]:
-        """Given a message, gather the facts and decide. Raise RedmineUnavailable when Redmine cannot be asked."""
+    def plan(
+        self, message: Message, mailbox: str, *, first_sync: bool = False, accepted: bool = False
+    ) -> tuple[Plan, Facts]:
+        """Given a message, gather the facts and decide. Raise RedmineUnavailable when Redmine cannot be asked.
+
+        `accepted`: an admin has let the mail pass, so that nothing holds it.
+        """
         context = self.contexts[mailbox]
+        if accepted:
+            context = replace(context, route=context.route.without_holding())
         facts = self._gather(message, context, first_sync=first_sync)
         return decide(message, context.route, context.identity, facts), facts
 
@@ -139,7 +146,9 @@ class Handler:
             return self._carry_out.resume(row, message)
         if copy_of is not None:
             return self._copy(row, copy_of)
-        plan, facts = self._decider.plan(message, row.location.mailbox, first_sync=row.first_sync)
+        plan, facts = self._decider.plan(
+            message, row.location.mailbox, first_sync=row.first_sync, accepted=row.accepted
+        )
         if plan.action in {Action.CREATE, Action.NOTE}:
             wanted = plan.project if plan.action is Action.CREATE else facts.issues[plan.issue or 0].project
             return self._carry_out.begin(row, plan, wanted or "", message)

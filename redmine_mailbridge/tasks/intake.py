@@ -8,6 +8,7 @@ import datetime as dt
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import structlog
 
@@ -27,13 +28,19 @@ FETCH_TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What receiving needs to know of a mailbox's settings. Sizes in bytes."""
+    """What receiving needs to know of a mailbox's settings. Sizes in bytes.
+
+    `files_at_the_end` says that filing takes effect only when the connection ends (POP3).
+    """
 
     folders: tuple[str, ...]
     success_folder: str | None
     failure_folder: str | None
     max_size: int
     in_hand: int = 16
+    after_success: Literal["move", "delete", "keep"] = "move"
+    after_failure: Literal["move", "keep"] = "move"
+    files_at_the_end: bool = False
     start: StartSettings = field(default_factory=StartSettings)
 
 
@@ -104,7 +111,7 @@ class Intake:
                 cursor = Cursor(cursor.validity, batch[-1].listed.location.uid)
                 yield self._store.keep(batch, cursor=cursor)
         except MailUnreadable as error:
-            yield from self._pass_by(error, listed, cursor)
+            return (yield from self._pass_by(error, listed, cursor))
         except MailboxUnreachable as error:
             yield from self._stumble(listed, cursor, error)
             raise
@@ -114,11 +121,18 @@ class Intake:
             self._store.move_cursor(self._mailbox.name, listed[-1].location.folder, last)
         return last
 
-    def _pass_by(self, error: MailUnreadable, listed: Sequence[Listed], cursor: Cursor) -> Iterator[list[MailRow]]:
-        """The server has a mail and does not hand it out: set it aside without its bytes."""
-        for mail in listed:
-            if mail.location.uid == error.uid:
-                yield [self._store.keep_unfetched(mail, str(error), cursor=cursor)]
+    def _pass_by(
+        self, error: MailUnreadable, listed: Sequence[Listed], cursor: Cursor
+    ) -> Generator[list[MailRow], None, Cursor]:
+        """The server has a mail and does not hand it out: set it aside without its bytes, and go on right behind it.
+
+        What was listed after it has not been fetched yet.
+        """
+        mail = next(mail for mail in listed if mail.location.uid == error.uid)
+        beyond = Cursor(cursor.validity, error.uid)
+        self._stumbles.clear()
+        yield [self._store.keep_unfetched(mail, str(error), cursor=beyond)]
+        return beyond
 
     def _stumble(self, listed: Sequence[Listed], cursor: Cursor, error: MailboxUnreachable) -> Iterator[list[MailRow]]:
         """The connection broke while a mail was fetched. When the same mail does it again and again, pass it by."""

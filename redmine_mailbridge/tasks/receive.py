@@ -10,17 +10,18 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
-from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailbridgeError
+from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mail.message import Message
-from redmine_mailbridge.mailboxes.base import Filing, Mailbox
+from redmine_mailbridge.mailboxes.base import Mailbox
 from redmine_mailbridge.store.life import OPEN, State
 from redmine_mailbridge.store.rows import Description, MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.conversations import Conversations, identifiers
+from redmine_mailbridge.tasks.filing import Filer
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.intake import Intake, Reading
 from redmine_mailbridge.tasks.outcome import Outcome
@@ -67,6 +68,7 @@ class Receiver:
         self._ids_in_hand: set[int] = set()
         self._prepared = False
         self._intake = Intake(mailbox, reading, self._store, shared.stop)
+        self._filer = Filer(mailbox, reading, self._store, on_fault=self._fault)
         self._on_outcome: Callable[[Outcome], None] = lambda _outcome: None
         self._result = PassResult(mailbox.name)
 
@@ -75,10 +77,11 @@ class Receiver:
         self._result = PassResult(self.mailbox.name)
         self._on_outcome = on_outcome
         with structlog.contextvars.bound_contextvars(mailbox=self.mailbox.name):
-            for station in (self._work_on_what_is_due, self._prepare, self._file_leftovers, self._read_folders):
+            for station in (self._work_on_what_is_due, self._prepare, self._filer.leftovers, self._read_folders):
                 if not self._went_well(station):
                     break
             self._went_well(self._drain)
+            self._went_well(self._filer.finish)
         return self._result
 
     def _went_well(self, station: Callable[[], None]) -> bool:
@@ -139,7 +142,8 @@ class Receiver:
             return
         read = [(row, self._read(row)) for row in rows]
         copies = self._store.describe([_description(row, message) for row, message in read])
-        for row, message in read:
+        for kept, message in read:
+            row = replace(kept, message_id=message.message_id, sender=message.sender.key, subject=message.subject)
             while self._in_hand >= self.reading.in_hand:
                 self._collect(wait=True)
             self._submit(row, message, copies.get(row.id))
@@ -179,7 +183,8 @@ class Receiver:
                 continue
             if outcome is not None:
                 done.append(outcome)
-        self._file(done)
+        for outcome in self._filer.file(done):
+            self._report(outcome)
 
     def _drain(self) -> None:
         """Wait for what is in hand and file it."""
@@ -192,50 +197,6 @@ class Receiver:
         level = log.info if not outcome.open else log.warning
         level("mail", state=outcome.state.value, issue=outcome.issue, reason=outcome.line, id=outcome.row.id)
         self._on_outcome(outcome)
-
-    # ------------------------------------------------------------------ file
-
-    def _file_leftovers(self) -> None:
-        """File what an earlier pass finished and could not file."""
-        for row in self._store.unfiled(self.mailbox.name):
-            place = self._file_one(row, row.state)
-            if place is not None:
-                self._store.filed([(row.id, place)])
-
-    def _file(self, outcomes: Sequence[Outcome]) -> None:
-        places: list[tuple[int, str]] = []
-        for outcome in outcomes:
-            place = None if outcome.open else self._try_to_file(outcome)
-            if place is not None:
-                places.append((outcome.row.id, place))
-            self._report(outcome.filed_to(place) if place else outcome)
-        if places:
-            self._store.filed(places)
-
-    def _try_to_file(self, outcome: Outcome) -> str | None:
-        try:
-            return self._file_one(outcome.row, outcome.state)
-        except MailboxError as error:
-            self._fault(error)
-            return None
-
-    def _file_one(self, row: MailRow, state: State) -> str | None:
-        """Given a mail that has come to its end, file it. Return where to, in words; None when not yet."""
-        folder = self.reading.success_folder if state is State.DONE else self.reading.failure_folder
-        if state is State.HELD:
-            return None
-        if not folder:
-            return f"left in {row.location.folder}"
-        try:
-            filing = self.mailbox.file(row.location, folder)
-        except (FilingRefused, FolderMissing) as error:
-            self._store.defer_filing(row.id, str(error))
-            self._prepared = False
-            log.warning("receive.not_filed", reason=str(error), id=row.id)
-            return None
-        if filing is Filing.GONE:
-            return f"no longer in {row.location.folder}, so nothing to move"
-        return folder
 
 
 def _description(row: MailRow, message: Message) -> Description:

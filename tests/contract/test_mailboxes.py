@@ -4,7 +4,7 @@ import dataclasses
 import datetime as dt
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +56,23 @@ class MailboxContract:
         assert () == box.list_new("INBOX", after=last)
         world.server.append(letter(3))
         assert [len(letter(3))] == [mail.size for mail in box.list_new("INBOX", after=last)]
+
+    def test_news_told_in_passing_is_not_lost(self, world: World, box: Mailbox, tmp_path: Path) -> None:
+        """A mail that comes while others are fetched, searched for or removed is in the next listing."""
+        world.server.append(letter(1), letter(2))
+        first, second = box.list_new("INBOX")
+        last = second
+        acts: list[Callable[[], object]] = [
+            lambda: list(box.fetch([second], tmp_path, max_size=LIMIT)),
+            lambda: box.find("INBOX", "letter-1@example.com"),
+            lambda: box.delete(first.location),
+            lambda: box.mark(second.location),
+        ]
+        for number, act in enumerate(acts):
+            world.server.append(letter(number, 16 * number))
+            act()
+            (last,) = box.list_new("INBOX", after=last.location.uid, limit=10)
+            assert len(letter(number, 16 * number)) == last.size
 
     def test_a_limit_takes_the_oldest(self, world: World, box: Mailbox) -> None:
         """With a limit, the oldest are listed, so that the rest come with the next listing."""

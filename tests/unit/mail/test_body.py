@@ -1,4 +1,5 @@
 import re
+import time
 
 import pytest
 
@@ -117,3 +118,26 @@ def test_forward_is_kept() -> None:
     forward = '<div class="gmail_quote"><div class="gmail_attr">---------- Forwarded message ---------<br>'
     forward += "From: A &lt;a@example.com&gt;<br>Date: 3 Mar 2025<br>Subject: s<br>To: b@example.com</div>old</div>"
     assert "old" in read_body([TextPart(f"<div>see</div>{forward}", True)], {}, MARKDOWN).body.written
+
+
+@pytest.mark.parametrize("text_format", ["common_mark", "textile"])
+@pytest.mark.parametrize(
+    "unit",
+    ["[[", "{{x", "<a", "<http://", "!a ", "*_~ -a ", "#1 @a {{x}} [[y]] !z! ", "<p>x</p>", "<b>x", "<br>", "<tr><td>x",
+     "<blockquote>x", "<a href=http://x>y</a>"],
+)  # fmt: skip
+def test_linear(unit: str, text_format: TextFormat) -> None:
+    """Eight times the hostile input takes about eight times the processor time, nowhere near its square."""
+    options = ReadingOptions(text_format=text_format)
+    small, large = (_seconds(unit * count, options) for count in (2_000, 16_000))
+    assert large <= 24 * small + 0.05
+
+
+def _seconds(content: str, options: ReadingOptions) -> float:
+    """The least processor time of three readings."""
+    times = []
+    for _ in range(3):
+        before = time.process_time()
+        read_body([TextPart(content, content.startswith("<"))], {}, options)
+        times.append(time.process_time() - before)
+    return min(times)

@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("tries", sa.Integer, nullable=False),
         sa.Column("starts", sa.Integer, nullable=False),
         sa.Column("next_try_at", sa.Double, nullable=False),
+        sa.Column("accepted", sa.Boolean, nullable=False),
         sa.Column("reason", sa.Text),
         sa.Column("changed_at", sa.Double, nullable=False),
         sa.Column("request", sa.Text),
