@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.mail.headers import Headers
+from redmine_mailbridge.mail.heads import Buffer
 from redmine_mailbridge.mail.message import Address, Authenticity, ReadingOptions
-from redmine_mailbridge.mail.structure import Buffer
 
 Dns = Callable[..., bytes | None]
 
@@ -35,6 +35,7 @@ def judge(
     senders: int,
     buffer: Buffer,
     options: ReadingOptions,
+    *,
     dns: Dns | None = None,
 ) -> Authenticity:
     """Given a mail, its From and how many Froms it has, say whether the From domain is proven.
@@ -161,9 +162,9 @@ def _weigh(results: list[Result], domain: str) -> Authenticity:
             if aligned(signer, domain):
                 return Authenticity("passed", "dkim", told)
     for one in results:
-        if one.method == "spf" and one.result == "pass":
-            if aligned(one.properties.get("smtp.mailfrom", "").strip("<>").rpartition("@")[2], domain):
-                return Authenticity("passed", "spf", told)
+        envelope = one.properties.get("smtp.mailfrom", "").strip("<>").rpartition("@")[2]
+        if one.method == "spf" and one.result == "pass" and aligned(envelope, domain):
+            return Authenticity("passed", "spf", told)
     return Authenticity("unknown", "", told)
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.mail import attachments, charset, transfer
 from redmine_mailbridge.mail.headers import Headers, message_ids
+from redmine_mailbridge.mail.heads import read_fields
 from redmine_mailbridge.mail.message import Bounced
-from redmine_mailbridge.mail.structure import Part, leaves, read_fields
+from redmine_mailbridge.mail.structure import Part, leaves
 from redmine_mailbridge.mail.words import decode_words, unfold
 
 _READ = 64 * 1024
@@ -167,7 +168,9 @@ def _told(headers: Headers, text: str) -> tuple[Bounced, ...]:
     own = {address.key for name in ("from", "to", "cc") for address in headers.addresses(name)}
     named = [address.address for address in headers.addresses("x-failed-recipients")]
     if not named:
-        before = re.split(r"^[ \t>-]{0,20}(?:Received|Return-Path|Message-ID):", start, maxsplit=1, flags=re.M)[0]
+        before = re.split(r"^[ \t>-]{0,20}(?:Received|Return-Path|Message-ID):", start, maxsplit=1, flags=re.MULTILINE)[
+            0
+        ]
         named = [found for found in _ADDRESS.findall(before) if found.lower() not in own][:5]
         named = [found.rstrip(".") for found in named if not _DAEMON.match(found)]
     status = _status(start)

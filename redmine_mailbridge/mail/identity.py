@@ -4,7 +4,7 @@ import hashlib
 import re
 
 from redmine_mailbridge.mail.headers import Headers
-from redmine_mailbridge.mail.structure import Buffer
+from redmine_mailbridge.mail.heads import Buffer
 
 _PIECE = 256 * 1024
 _LINE_ENDS = re.compile(rb"\r+\n|\r")
@@ -33,7 +33,7 @@ def content_key(headers: Headers, buffer: Buffer, body: int) -> str:
 
 
 def _digest(buffer: Buffer, start: int, end: int, digest: "hashlib._Hash") -> str:
-    """Given a stretch of the buffer, return the digest after it, line ends as LF, the white space at its end left out."""
+    """Given a stretch, return the digest after it: line ends as LF, without the white space at its end."""
     waiting = b""  # white space that counts only when something follows
     for at in range(start, end, _PIECE):
         piece = waiting + bytes(buffer[at : min(at + _PIECE, end)])

@@ -19,6 +19,8 @@ MAX_TEXT = 1024 * 1024  # bytes of one text part, and of all of them; a longer o
 MAX_ENCLOSED = 32 * 1024 * 1024  # bytes of an opaque signature that is opened
 _TNEFS = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _META = re.compile(rb"charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]{0,2000}>")
+_NOT_SHOWN = re.compile(r"<!--.{0,2000}?-->|<!DOCTYPE[^>]{0,500}>|(?<=<style)[^<]{0,20000}(?=</style)", re.DOTALL)
 _TEXTS = frozenset({"text/plain", "text/html"})
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 ENCRYPTED_NOTE = {
@@ -83,7 +85,14 @@ class Sorter:
             self.leaves.security = "signed"
         if part.kind == "multipart/alternative":
             return self._alternative(part)
-        return [element for child in part.children for element in self._walk(child)]
+        found: list[Element] = []
+        for child in part.children:
+            for element in self._walk(child):
+                if found and (both := _same_twice(found[-1], element)):
+                    found[-1] = both
+                else:
+                    found.append(element)
+        return found
 
     def _alternative(self, part: Part) -> list[Element]:
         """Given a multipart/alternative, return one Alternative of what its children say."""
@@ -114,7 +123,7 @@ class Sorter:
         if not part.children:
             self._keep(part)
 
-    def _leaf(self, part: Part) -> list[Element]:
+    def _leaf(self, part: Part) -> list[Element]:  # noqa: PLR0911  one return a kind of leaf
         if part.kind.startswith("multipart/"):
             if part.depth < MAX_DEPTH:
                 return self._text(part, "text/plain")  # its boundary never came: all of it is its text
@@ -228,3 +237,17 @@ def _says(element: Element) -> bool:
     """Does an element hold anything but white space?"""
     parts = (element,) if isinstance(element, TextPart) else element.text + element.html
     return any(part.content.strip() for part in parts)
+
+
+def _same_twice(first: Element, second: Element) -> Alternative | None:
+    """Given neighbours, return them as alternatives when they are a text and its HTML, sent side by side by mistake.
+
+    That is so when most words of the HTML stand in the text too; otherwise both are wanted.
+    """
+    if not isinstance(first, TextPart) or not isinstance(second, TextPart) or first.is_html or not second.is_html:
+        return None
+    words = _TAG.sub(" ", _NOT_SHOWN.sub(" ", second.content)).split()
+    known = set(first.content.split())
+    if not words or sum(word in known for word in words) * 5 < len(words) * 3:
+        return None
+    return Alternative((first,), (second,))
