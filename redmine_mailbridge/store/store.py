@@ -58,6 +58,10 @@ class Store(Folders):
         """
         if not raws:
             return []
+        with self.raw.in_use:
+            return self._keep(raws, cursor)
+
+    def _keep(self, raws: Sequence[RawMail], cursor: Cursor | None) -> list[MailRow]:
         digests = [self.raw.keep(raw) for raw in raws]
         now = self.clock()
         values = [_new_row(raw, digest, now) for raw, digest in zip(raws, digests, strict=True)]

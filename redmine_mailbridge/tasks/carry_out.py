@@ -79,6 +79,8 @@ class CarryOut:
         if plan.new_user is not None:
             user = self._directory.people.create(plan.new_user)
             lines.append(f"user {user.login} made for {plan.new_user.mail}")
+            if plan.act_as == plan.new_user.login:
+                plan = replace(plan, act_as=user.login)
         plan = replace(plan, marker=plan.marker or message.message_id)
         plan, uploads, said = self._uploaded(plan)
         lines += said

@@ -22,6 +22,7 @@ from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.routing.needs import needs
 from redmine_mailbridge.routing.plan import Action, Facts, KnownMail, Plan
+from redmine_mailbridge.routing.thread import referenced
 from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.life import State, pause_after
@@ -36,7 +37,7 @@ from redmine_mailbridge.tasks.outcome import Outcome
 log = structlog.get_logger(__name__)
 
 ENDS = {Action.REFUSE: State.REFUSED, Action.HOLD: State.HELD}
-COPY_PAUSE = 60.0
+HELD_PAUSE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,9 @@ class Handler:
             return self._carry_out.resume(row, message)
         if copy_of is not None:
             return self._copy(row, copy_of)
+        earlier = self._earlier(row, message)
+        if earlier is not None:
+            return self._wait_for(row, earlier, f"mail {earlier.id} before it in the conversation is not done yet")
         plan, facts = self._decider.plan(
             message, row.location.mailbox, first_sync=row.first_sync, accepted=row.accepted
         )
@@ -177,8 +181,21 @@ class Handler:
             reason = f"a copy of mail {first.id}{made}: nothing to do"
             self._store.done(row.id, reason, lines=(reason,))
             return Outcome(row, State.DONE, reason)
-        reason = f"a copy of mail {first.id}, which is not done yet"
-        return self._defer(row, reason, after=COPY_PAUSE, counts=False)
+        return self._wait_for(row, first, f"a copy of mail {first.id}, which is not done yet")
+
+    def _earlier(self, row: MailRow, message: Message) -> MailRow | None:
+        """A mail that this one may belong to, and whose own issue is not known yet."""
+        ids = referenced(message)
+        window = self._decider.contexts[row.location.mailbox].route.issue.bundle_window.total_seconds()
+        if not ids and not window:
+            return None
+        same = (message.sender.key, message.subject, row.kept_at - window) if window else None
+        return self._archive.open_before(row, ids, same=same)
+
+    def _wait_for(self, row: MailRow, other: MailRow, reason: str) -> Outcome:
+        """Try again right after the other mail is tried again."""
+        pause = HELD_PAUSE if other.state is State.HELD else max(other.next_try_at - self._store.clock(), 0.0) + 0.5
+        return self._defer(row, reason, after=pause, counts=False)
 
     def _unclear(self, row: MailRow, error: RedmineUnclear) -> Outcome:
         """Something may have been written. The intent is recorded; the next try looks first."""
