@@ -154,7 +154,7 @@ def smtp() -> Iterator[tuple[Server, SmtpConfig]]:
     def right(
         _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
     ) -> AuthResult:
-        return AuthResult(success=(data.login, data.password) == (b"support", "größe".encode()), handled=True)
+        return AuthResult(success=(data.login, data.password) == (b"support", "größe".encode()), handled=False)
 
     handler = Server()
     port = free_port()
@@ -197,6 +197,15 @@ def test_a_refused_login_is_told_without_the_password(smtp: tuple[Server, SmtpCo
         pass
     assert "535" in str(error.value)
     assert "hunter2" not in str(error.value) + repr(wrong)
+
+
+def test_a_password_beyond_ascii_logs_in(smtp: tuple[Server, SmtpConfig]) -> None:
+    """Passwords are UTF-8, as people choose them."""
+    handler, config = smtp
+    right = SmtpConfig(config.host, config.port, "none", "support", "größe", timeout=10.0)
+    with SmtpTransport(right) as transport:
+        transport.send("support@example.com", "kim@client.example", b"Subject: x\r\n\r\nx")
+    assert 1 == len(handler.mails)
 
 
 @pytest.mark.parametrize("security", ["tls", "starttls"])
