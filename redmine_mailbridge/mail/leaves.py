@@ -16,6 +16,7 @@ from redmine_mailbridge.mail.tnef import Opened, open_tnef
 from redmine_mailbridge.mail.transfer import read
 
 MAX_TEXT = 1024 * 1024  # bytes of one text part, and of all of them; a longer one is attached whole
+MAX_LINES = 50_000  # likewise
 MAX_ENCLOSED = 32 * 1024 * 1024  # bytes of an opaque signature that is opened
 _TNEFS = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _META = re.compile(rb"charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
@@ -56,6 +57,7 @@ class Sorter:
         self.fallback = fallback
         self.leaves = Leaves()
         self._room = MAX_TEXT
+        self._lines = MAX_LINES
         self._within_smime = False
 
     def sort(self, root: Part) -> Leaves:
@@ -215,8 +217,10 @@ class Sorter:
         """Given a text leaf, return what it says; one that is too long is attached whole besides."""
         encoding = attachments.encoding_of(part)
         data, complete = read(part.buffer, part.body, part.end, encoding, self._room)
+        data, short = _lines(data, self._lines)
         self._room -= len(data)
-        if not complete:
+        self._lines -= data.count(b"\n")
+        if short or not complete:
             file = attachments.file_of(part, self.fallback)
             file.content_type = kind
             self.leaves.files.append(file)
@@ -237,6 +241,17 @@ def _says(element: Element) -> bool:
     """Does an element hold anything but white space?"""
     parts = (element,) if isinstance(element, TextPart) else element.text + element.html
     return any(part.content.strip() for part in parts)
+
+
+def _lines(data: bytes, limit: int) -> tuple[bytes, bool]:
+    """Given a text and how many lines may be read, return so much of it and whether that is less than all."""
+    ends = b"\n" if b"\n" in data else b"\r"
+    if data.count(ends) <= limit:
+        return data, False
+    at = 0
+    for _ in range(max(limit, 0)):
+        at = data.find(ends, at) + 1
+    return data[:at], True
 
 
 def _same_twice(first: Element, second: Element) -> Alternative | None:

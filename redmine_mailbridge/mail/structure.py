@@ -167,9 +167,10 @@ class _Scanner:
         window = bytes(self.buffer[at : min(at + 200, self.size)])
         rest = window.lstrip(b" \t")
         at += len(window) - len(rest)
-        if rest[:2] == b"\r\n":
-            return at + 2
-        return at + (1 if rest[:1] in {b"\r", b"\n"} else 0)
+        ends = len(rest) - len(rest.lstrip(b"\r"))
+        if rest[ends : ends + 1] == b"\n":
+            return at + ends + 1
+        return at + min(ends, 1)
 
     def _content_end(self, line: int) -> int:
         """Given where a delimiter line begins, return where the content before its line end stops."""
