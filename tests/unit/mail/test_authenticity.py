@@ -1,3 +1,6 @@
+import base64
+import random
+
 import pytest
 
 from redmine_mailbridge.mail import authenticity
@@ -5,6 +8,10 @@ from redmine_mailbridge.mail.message import Authenticity, ReadingOptions
 from redmine_mailbridge.mail.parse import read
 
 OPTIONS = ReadingOptions(trusted_authserv_ids=("mx.example.com", "*"))
+MICROSOFT = (
+    "spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=example.org; dmarc=pass action=none header.from=example.org;"
+    "compauth=pass reason=100"
+)
 OURS = "Received: from sender.example.net by mx.example.com with ESMTP; x\r\n"
 FOREIGN = "Received: from a by relay.example.net; x\r\n"
 
@@ -25,8 +32,7 @@ def verdict(head: str, sender: str = "a@example.org", options: ReadingOptions = 
         ("mx.example.com 1; spf=pass smtp.mailfrom=bounce@example.org", ("passed", "spf")),
         ("mx.example.com; spf=pass smtp.mailfrom=example.net", ("unknown", "")),
         ("mx.example.com; none", ("unknown", "")),
-        ("spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=example.org; dmarc=pass action=none header.from=example.org;"
-         "compauth=pass reason=100", ("passed", "dmarc")),
+        (MICROSOFT, ("passed", "dmarc")),
         ("mx.evil.example; dmarc=pass header.from=example.org", ("unknown", "")),
         ('mx.example.com; dmarc=pass (a "comment; with=things") header.from=example.org', ("passed", "dmarc")),
     ],
@@ -91,16 +97,32 @@ def test_own_dkim_verification() -> None:
     assert "unknown" == read(signed.replace(b"Hello", b"Hullo"), options, dns).authenticity.verdict
 
 
+def _prime(rng: random.Random) -> int:
+    while True:
+        found = rng.getrandbits(512) | 1 | 3 << 510
+        if found % 65537 != 1 and all(pow(base, found - 1, found) == 1 for base in (2, 3, 5, 7)):
+            return found
+
+
+def _der(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    return bytes([tag]) + (bytes([size]) if size < 128 else b"\x82" + size.to_bytes(2)) + content
+
+
 def _keys() -> tuple[bytes, bytes]:
-    """A fresh RSA key as PEM, and its DNS record."""
-    import base64
+    """A small RSA key for this test as PEM, and its DNS record."""
+    rng = random.Random(5)
+    p, q = _prime(rng), _prime(rng)
+    e = 65537
+    d = pow(e, -1, (p - 1) * (q - 1))
+    whole = [0, p * q, e, d, p, q, d % (p - 1), d % (q - 1), pow(q, -1, p)]
 
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import rsa
+    def integers(numbers: list[int]) -> bytes:
+        return _der(0x30, b"".join(_der(2, one.to_bytes(one.bit_length() // 8 + 1)) for one in numbers))
 
-    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    pem = (
+        b"-----BEGIN RSA PRIVATE KEY-----\n" + base64.encodebytes(integers(whole)) + b"-----END RSA PRIVATE KEY-----\n"
     )
-    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    rsa = _der(0x30, bytes.fromhex("06092a864886f70d0101010500"))
+    public = _der(0x30, rsa + _der(3, b"\0" + integers(whole[1:3])))
     return pem, b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
