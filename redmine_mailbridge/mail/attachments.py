@@ -21,7 +21,9 @@ _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 
 @dataclass(slots=True)
 class File:
-    """A part that becomes a file, before it has its final name. `chunks` yields its decoded bytes."""
+    """A part that becomes a file, before it has its final name. `chunks` yields its decoded bytes. `last` says that it
+    reaches to the end of the mail: where only the beginning was loaded, it is cut.
+    """
 
     wanted: str
     content_type: str
@@ -29,6 +31,7 @@ class File:
     content_id: str = ""
     location: str = ""
     inline: bool = False
+    last: bool = False
 
 
 def disposition(part: Part, fallback: str = "") -> tuple[str, dict[str, str]]:
@@ -98,7 +101,9 @@ def file_of(part: Part, fallback: str = "") -> File:
         wanted = location
     if not wanted and kind.partition("/")[0] in {"message", "image", "audio", "video"}:
         wanted = _described(part, kind, fallback)
-    return File(wanted, kind, chunks, identity, location, head == "inline" or bool(identity))
+    return File(
+        wanted, kind, chunks, identity, location, head == "inline" or bool(identity), part.end >= len(part.buffer)
+    )
 
 
 def _described(part: Part, kind: str, fallback: str) -> str:
@@ -140,6 +145,8 @@ def attach(file: File, names: Names, options: ReadingOptions) -> Attachment | Le
         return LeftOut(name, "it is empty")
     if any(pattern.search(name) or pattern.search(file.wanted) for pattern in options.excluded_names):
         return LeftOut(name, "its name is excluded by the settings")
+    if options.truncated and file.last:
+        return LeftOut(name, "the mail is larger than the limit, so this file was not loaded whole")
     if options.max_attachment and size > options.max_attachment:
         return LeftOut(name, f"its {size} bytes are more than the {options.max_attachment} that are allowed")
     return Attachment(
