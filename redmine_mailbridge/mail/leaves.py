@@ -24,6 +24,7 @@ _TAG = re.compile(r"<[^<>]{0,2000}>")
 _NOT_SHOWN = re.compile(r"<!--.{0,2000}?-->|<!DOCTYPE[^>]{0,500}>|(?<=<style)[^<]{0,20000}(?=</style)", re.DOTALL)
 _TEXTS = frozenset({"text/plain", "text/html"})
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
+LONGER = "(The text goes on; all of it is attached.)"
 ENCRYPTED_NOTE = {
     "pgp": "This mail is encrypted (PGP/MIME). It cannot be read here; the original is attached.",
     "smime": "This mail is encrypted (S/MIME). It cannot be read here; the original is attached.",
@@ -231,6 +232,8 @@ class Sorter:
         if is_html and not charset.codec_name(declared) and (found := _META.search(data[:4096])):
             declared = found[1].decode("ascii")
         text = charset.decode(data, declared, self.fallback)
+        if short or not complete:
+            text += f"<p>{LONGER}</p>" if is_html else f"\n\n{LONGER}\n"
         if not text.strip():
             return []
         flowed = part.params.get("format", "").lower() == "flowed"
