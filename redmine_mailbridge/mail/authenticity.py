@@ -40,9 +40,9 @@ def judge(
 ) -> Authenticity:
     """Given a mail, its From and how many Froms it has, say whether the From domain is proven.
 
-    Only results of `options.trusted_authserv_ids` count, only the topmost of them, and only above the first Received
-    that none of them wrote. Failing wins over passing. With `options.verify_dkim` the signatures are verified here when nobody
-    trusted spoke; `dns` looks up TXT records (dkimpy's `dnsfunc`), for tests.
+    Only results of `options.trusted_authserv_ids` count, only the topmost of them, and only above the first
+    Received that none of them wrote. Failing wins over passing. With `options.verify_dkim` the signatures are
+    verified here when nobody trusted spoke; `dns` looks up TXT records (dkimpy's `dnsfunc`), for tests.
     """
     if not sender.domain or senders != 1:
         return Authenticity(detail="not exactly one From address")

@@ -16,6 +16,7 @@ MAX_PARTS = 10_000  # what follows after them is one part
 MAX_BOUNDARY = 1000
 
 _CANDIDATE = re.compile(rb"[\r\n]--")
+_LINE_END = re.compile(rb"[\r\n]{1,10}")
 _MBOX = re.compile(rb">?From ")
 _MIME = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+*-]{1,127}")
 _GUESS = re.compile(rb"(?:^|[\r\n])--([^\r\n]{1,200}?)[ \t]{0,10}\r?\n(?=[A-Za-z-]{1,40}:)")
@@ -122,8 +123,8 @@ class _Scanner:
         while at < self.size and self.buffer[at] in b"\r\n":
             at += 1
         if _MBOX.match(self.buffer, at, self.size) and not FIELD_NAME.match(self.buffer, at, self.size):
-            line_end = self.buffer.find(b"\n", at, min(at + 1000, self.size))
-            at = line_end + 1 if line_end > 0 else at
+            line_end = _LINE_END.search(self.buffer, at, min(at + 1000, self.size))
+            at = line_end.end() if line_end else at
         return at
 
     def read_head(self, start: int, parent: Part | None) -> Part:
@@ -167,9 +168,10 @@ class _Scanner:
         window = bytes(self.buffer[at : min(at + 200, self.size)])
         rest = window.lstrip(b" \t")
         at += len(window) - len(rest)
-        if rest[:2] == b"\r\n":
-            return at + 2
-        return at + (1 if rest[:1] in {b"\r", b"\n"} else 0)
+        ends = len(rest) - len(rest.lstrip(b"\r"))
+        if rest[ends : ends + 1] == b"\n":
+            return at + ends + 1
+        return at + min(ends, 1)
 
     def _content_end(self, line: int) -> int:
         """Given where a delimiter line begins, return where the content before its line end stops."""
