@@ -28,6 +28,8 @@ class Effect(StrEnum):
     DEFER = "defer"
     MOVE = "move"
     RECORD_FILED = "record_filed"
+    SEND_MAIL = "send_mail"
+    RECORD_SENT = "record_sent"
     REMOVE_RAW = "remove_raw"
     FORGET_RAW = "forget_raw"
 

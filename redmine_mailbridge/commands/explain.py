@@ -30,12 +30,7 @@ def command(
     if name is None:
         raise SettingsError("no mailbox is active, so nothing would become of any mail")
     known_mailboxes([name], settings)
-    client = None
-    if offline:
-        decider = app.offline_decider(settings)
-    else:
-        decider, client = app.online_decider(settings)
-    try:
+    with app.deciding(settings, offline=offline) as decider:
         for file in files:
             message = decider.read(file.read_bytes(), name)
             plan, _facts = decider.plan(message, name)
@@ -47,6 +42,3 @@ def command(
                 click.echo(f"  {line}")
             if plan.text:
                 click.echo("  " + "\n  ".join(["", *plan.text.splitlines()]))
-    finally:
-        if client is not None:
-            client.close()

@@ -11,6 +11,6 @@ from redmine_mailbridge.cli import Invocation, pass_invocation
 @pass_invocation
 def command(invocation: Invocation, *, wait: float, no_listen: bool) -> None:
     """Receive mail on schedule and whenever it arrives, until told to stop (SIGTERM). SIGHUP reads settings again."""
-    from redmine_mailbridge.tasks.daemon import Daemon
+    from redmine_mailbridge.daemon import Daemon
 
     Daemon(invocation.settings(), invocation.settings_file, listen=not no_listen).run(wait=wait)

@@ -2,21 +2,7 @@
 
 from collections.abc import Mapping
 
-_KEYS = (
-    "project",
-    "tracker",
-    "status",
-    "priority",
-    "category",
-    "assigned_to",
-    "fixed_version",
-    "start_date",
-    "due_date",
-    "estimated_hours",
-    "done_ratio",
-    "is_private",
-    "parent_issue",
-)
+from redmine_mailbridge.settings.route import KEYWORDS
 
 # Redmine's handler makes English names of its own attribute names, beside those on its pages.
 ENGLISH: Mapping[str, str | tuple[str, ...]] = {
@@ -97,7 +83,7 @@ def words_for(language: str) -> Mapping[str, str]:
     """Given a language as Redmine names it ("de", "pt-BR"), return its names of the keys; {} when not known here."""
     language = language.lower().replace("_", "-")
     row = _TABLE.get(language) or _TABLE.get(language.partition("-")[0])
-    return dict(zip(_KEYS, row, strict=True)) if row else {}
+    return dict(zip(KEYWORDS, row, strict=True)) if row else {}
 
 
 def means_yes(value: str, languages: tuple[str, ...]) -> bool:

@@ -3,37 +3,36 @@
 Every method is one transaction; every change of state is a conditional update that must change exactly one row.
 """
 
-import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.store.engine import Database, Lock, take_lock
+from redmine_mailbridge.store.folders import Folders
 from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after
+from redmine_mailbridge.store.outbox import NewAnswer, queue
 from redmine_mailbridge.store.raw import RawStore
 from redmine_mailbridge.store.rows import Cursor, Description, MailRow
-from redmine_mailbridge.store.schema import content, folder, mail, meta, participant, step
+from redmine_mailbridge.store.schema import content, mail, outbox, participant, step
 
 COLUMNS = tuple(c for c in mail.c if c.name not in {"content_key", "starts", "next_file_at"})
 
 
-class Store:
+class Store(Folders):
     """Keeps mails: their bytes on disk, their rows in the database. Safe for many threads.
 
     Every method raises StoreBusy, StoreFull or StoreError when the database or the disk will not.
     """
 
     def __init__(self, database: Database, raw: RawStore, *, clock: Callable[[], float] = time.time) -> None:
-        self.database = database
+        super().__init__(database, clock)
         self.raw = raw
-        self.clock = clock
 
     @classmethod
     def open(cls, url: str, raw_dir: Path, *, clock: Callable[[], float] = time.time) -> Self:
@@ -50,24 +49,7 @@ class Store:
         """Take the lock of this name for this process. Raise AlreadyRunning when another holds it."""
         return take_lock(self.database, name, wait=wait)
 
-    def secret(self, name: str) -> str:
-        """A random value that is made once for this store and stays (the instance id, the key of our ids)."""
-        query = sa.select(meta.c.value).where(meta.c.key == name)
-        with self.database.write() as db:
-            value = db.execute(query).scalar()
-            if value is None:
-                value = secrets.token_hex(16)
-                db.execute(sa.insert(meta).values(key=name, value=value))
-        return str(value)
-
     # ------------------------------------------------------------------ keep
-
-    def cursor(self, mailbox: str, name: str) -> Cursor | None:
-        """How far this folder has been read; None when never."""
-        query = sa.select(folder.c.validity, folder.c.uid).where(folder.c.mailbox == mailbox, folder.c.folder == name)
-        with self.database.read() as db:
-            row = db.execute(query).first()
-        return Cursor(row.validity, row.uid) if row else None
 
     def keep(self, raws: Sequence[RawMail], *, cursor: Cursor | None = None) -> list[MailRow]:
         """Given mails of one folder, put bytes and rows durably down, and move the folder's cursor with them.
@@ -104,53 +86,6 @@ class Store:
             (row,) = _at(db, [place])
             _write_steps(db, row.id, (reason,), now)
         return row
-
-    def begin_folder(self, mailbox: str, name: str, cursor: Cursor, *, until: str | None) -> None:
-        """A folder is read for the first time: note from where on, and up to which UID mail lay there before."""
-        row = {"mailbox": mailbox, "folder": name, "validity": cursor.validity, "uid": cursor.uid}
-        values = row | {"first_until": until, "since": self.clock()}
-        with effect(Effect.KEEP_ROW), self.database.write() as db:
-            db.execute(self._insert(folder).values(values).on_conflict_do_nothing())
-
-    def _first_until(self, db: sa.Connection, place: Location) -> str | None:
-        query = sa.select(folder.c.first_until).where(
-            folder.c.mailbox == place.mailbox,
-            folder.c.folder == place.folder,
-            folder.c.validity == place.validity,
-        )
-        value = db.execute(query).scalar()
-        return None if value is None else str(value)
-
-    def known(self, mailbox: str, name: str, uids: Sequence[str]) -> frozenset[str]:
-        """Given UIDs of a folder whose validity never changes (POP3), return those that are kept already."""
-        query = sa.select(mail.c.uid).where(mail.c.mailbox == mailbox, mail.c.folder == name, mail.c.uid.in_(uids))
-        with self.database.read() as db:
-            return frozenset(db.execute(query).scalars())
-
-    def released(self, mailbox: str) -> int | None:
-        """How many new mails at once an admin has released for a braked mailbox; None: none."""
-        query = sa.select(meta.c.value).where(meta.c.key == f"released:{mailbox}")
-        with self.database.read() as db:
-            value = db.execute(query).scalar()
-        return None if value is None else int(value)
-
-    def release(self, mailbox: str, number: int) -> None:
-        """An admin lets a braked mailbox go on with up to so many new mails."""
-        row = self._insert(meta).values(key=f"released:{mailbox}", value=str(number))
-        with self.database.write() as db:
-            db.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": str(number)}))
-
-    def move_cursor(self, mailbox: str, name: str, cursor: Cursor) -> None:
-        """Remember how far a folder has been read, without a mail (a new folder, a changed validity)."""
-        with effect(Effect.KEEP_ROW), self.database.write() as db:
-            self._move_cursor(db, mailbox, name, cursor, self.clock())
-
-    def _move_cursor(self, db: sa.Connection, mailbox: str, name: str, cursor: Cursor, now: float) -> None:
-        new: dict[str, Any] = {"validity": cursor.validity, "uid": cursor.uid}
-        row = self._insert(folder).values(mailbox=mailbox, folder=name, since=now, **new)
-        same = folder.c.validity == cursor.validity
-        new["first_until"] = sa.case((same, folder.c.first_until), else_=None)
-        db.execute(row.on_conflict_do_update(index_elements=["mailbox", "folder"], set_=new))
 
     def describe(self, descriptions: Sequence[Description]) -> dict[int, MailRow]:
         """Given what mails say of themselves, note it. Return, for each that is a copy of another, that other.
@@ -226,6 +161,7 @@ class Store:
         journal: int | None = None,
         participants: Iterable[str] = (),
         lines: Sequence[str] = (),
+        answers: Sequence[NewAnswer] = (),
     ) -> None:
         """It is written (or there was nothing to write): note what was made, and who takes part now."""
         made = {"issue": issue, "created_issue": issue if created else None, "journal": journal}
@@ -234,8 +170,16 @@ class Store:
             self._change(db, mail_id, (State.KEPT, State.WRITING), values, lines)
             if issue is not None:
                 self._join(db, issue, participants)
+            self._queue(db, mail_id, answers)
 
-    def end(self, mail_id: int, state: State, reason: str, lines: Sequence[str] = ()) -> None:
+    def end(
+        self,
+        mail_id: int,
+        state: State,
+        reason: str,
+        lines: Sequence[str] = (),
+        answers: Sequence[NewAnswer] = (),
+    ) -> None:
         """Refuse, hold or set aside. Raise StoreError when the mail's state does not allow it."""
         with effect(Effect.RECORD_DONE), self.database.write() as db:
             before = tuple(old for old, allowed in FOLLOWS.items() if state in allowed)
@@ -243,6 +187,12 @@ class Store:
             if state is State.REFUSED:  # never written, and known not to be: another try decides anew
                 values |= {"request": None, "first_sent_at": None, "last_sent_at": None}
             self._change(db, mail_id, before, values, lines)
+            self._queue(db, mail_id, answers)
+
+    def _queue(self, db: sa.Connection, mail_id: int, answers: Sequence[NewAnswer]) -> None:
+        now = self.clock()
+        lines = [queue(db, self._insert(outbox), mail_id, answer, now) for answer in answers]
+        _write_steps(db, mail_id, lines, now)
 
     def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:
         """Try again later: after so many seconds, or after a pause that grows with the tries.
@@ -345,9 +295,6 @@ class Store:
         rows = [{"issue": issue, "address": address.lower()} for address in sorted(set(addresses)) if address]
         if rows:
             db.execute(self._insert(participant).on_conflict_do_nothing(), rows)
-
-    def _insert(self, table: sa.Table) -> Any:
-        return sqlite.insert(table) if self.database.is_sqlite else postgresql.insert(table)
 
 
 _LOCATION = ["mailbox", "folder", "validity", "uid"]

@@ -9,7 +9,7 @@ a fault of the mail's    → deferred with growing pauses, set aside after so ma
 import datetime as dt
 import mmap
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -26,8 +26,10 @@ from redmine_mailbridge.routing.thread import referenced
 from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.life import State, pause_after
+from redmine_mailbridge.store.outbox import NewAnswer
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.answer import Answers, Earned
 from redmine_mailbridge.tasks.carry_out import CarryOut
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.outcome import Outcome
@@ -104,13 +106,22 @@ class Handler:
     """Takes one mail to its outcome. Safe to share among threads."""
 
     def __init__(
-        self, store: Store, decider: Decider, carry_out: CarryOut, gate: Gate, *, settle: float, give_up_after: int
+        self,
+        store: Store,
+        decider: Decider,
+        carry_out: CarryOut,
+        gate: Gate,
+        *,
+        answers: Answers,
+        settle: float,
+        give_up_after: int,
     ) -> None:
         self._store = store
         self._archive = Archive(store.database)
         self._decider = decider
         self._carry_out = carry_out
         self._gate = gate
+        self._answers = answers
         self._settle = settle
         self._give_up_after = give_up_after
 
@@ -159,7 +170,8 @@ class Handler:
         if plan.action is Action.IGNORE:
             self._store.done(row.id, plan.reason, issue=None, lines=plan.steps)
             return Outcome(row, State.DONE, plan.reason, issue=plan.issue, plan=plan)
-        return self._end(row, ENDS[plan.action], plan.reason, plan)
+        answers = self._answers.to(row, message, Earned.by(plan), issue=None)
+        return self._end(row, ENDS[plan.action], plan.reason, plan, answers)
 
     def _copy(self, row: MailRow, speaker: MailRow) -> Outcome:
         """The same mail once more: it ends as the first one does."""
@@ -202,6 +214,9 @@ class Handler:
         at = self._store.defer(row.id, reason, after=after, counts=counts)
         return Outcome(row, row.state, reason, retry_at=at)
 
-    def _end(self, row: MailRow, state: State, reason: str, plan: Plan | None = None) -> Outcome:
-        self._store.end(row.id, state, reason, (*(plan.steps if plan else ()), f"{state.value}: {reason}"))
+    def _end(
+        self, row: MailRow, state: State, reason: str, plan: Plan | None = None, answers: Sequence[NewAnswer] = ()
+    ) -> Outcome:
+        lines = (*(plan.steps if plan else ()), f"{state.value}: {reason}")
+        self._store.end(row.id, state, reason, lines, answers)
         return Outcome(row, state, reason, plan=plan)

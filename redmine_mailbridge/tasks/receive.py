@@ -148,7 +148,8 @@ class Receiver:
             row = replace(kept, message_id=message.message_id, sender=message.sender.key, subject=message.subject)
             while self._in_hand >= self.reading.in_hand:
                 self._collect(wait=True)
-            self._submit(row, message, copies.get(row.id))
+            known = replace(row, message_id=message.message_id, sender=message.sender.key, subject=message.subject)
+            self._submit(known, message, copies.get(row.id))
         self._collect(wait=False)
 
     def _submit(self, row: MailRow, message: Message, copy_of: MailRow | None) -> None:

@@ -16,14 +16,13 @@ Show = Callable[[str, Sequence[str], dict[str, Any]], None]
 CHUNK = 50
 
 
-def dry_run(settings: Settings, only: Sequence[str], show: Show) -> list[str]:
+def preview(settings: Settings, only: Sequence[str], show: Show) -> list[str]:
     """Given settings, show the plan of every mail that lies in the mailboxes (all, or those named).
 
     Return the errors, one line each. A mail is planned as if it were the first: what the store knows counts.
     """
-    decider, client = app.online_decider(settings)
     errors: list[str] = []
-    try:
+    with app.deciding(settings) as decider:
         for name, box in settings.active_mailboxes.items():
             if only and name not in only:
                 continue
@@ -35,8 +34,6 @@ def dry_run(settings: Settings, only: Sequence[str], show: Show) -> list[str]:
                 errors.append(f"{name}: {error}")
             finally:
                 mailbox.close()
-    finally:
-        client.close()
     return errors
 
 
