@@ -39,6 +39,8 @@ def command(
             with printer:
                 results = receive_once(application.receivers, printer.outcome)
             errors = [f"{result.mailbox}: {result.error}" for result in results if result.error]
+            sent = application.sending.once()
+            errors += [f"sending: {sent.error}"] if sent.error else []
         finally:
             application.close()
             if lock is not None:

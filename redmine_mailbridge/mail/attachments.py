@@ -1,15 +1,17 @@
 """From a part to a file of the issue: its name, its size and hash, and its bytes when they are wanted."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
 from redmine_mailbridge.mail import params, transfer
-from redmine_mailbridge.mail.filenames import Names, sniff
+from redmine_mailbridge.mail.filenames import Names, extension, sniff
 from redmine_mailbridge.mail.headers import Headers
+from redmine_mailbridge.mail.heads import read_fields
 from redmine_mailbridge.mail.message import Attachment, LeftOut, ReadingOptions
-from redmine_mailbridge.mail.structure import Part, read_fields
+from redmine_mailbridge.mail.structure import Part
 from redmine_mailbridge.mail.tnef import Enclosed, slice_of
 from redmine_mailbridge.mail.words import decode_words, unfold
 
@@ -97,9 +99,19 @@ def file_of(part: Part, fallback: str = "") -> File:
     location = unfold(part.raw("content-location"), fallback).strip('<>" ')
     if not wanted and kind.startswith("image/") and location and ":" not in location and len(location) < 200:
         wanted = location
+    if not wanted and kind.partition("/")[0] in {"message", "image", "audio", "video"}:
+        wanted = _described(part, kind, fallback)
     return File(
         wanted, kind, chunks, identity, location, head == "inline" or bool(identity), part.end >= len(part.buffer)
     )
+
+
+def _described(part: Part, kind: str, fallback: str) -> str:
+    """Given a part without a name, return one made of its Content-Description, "" when it has none that fits."""
+    words = decode_words(unfold(part.raw("content-description"), fallback))
+    if not words or len(words) > 100:
+        return ""
+    return words if words.lower().endswith(extension(kind)) else words + extension(kind)
 
 
 def file_of_tnef(enclosed: Enclosed, chunks: Callable[[], Iterator[bytes]]) -> File:
@@ -114,6 +126,7 @@ def _message_name(wanted: str, chunks: Callable[[], Iterator[bytes]]) -> str:
     if not wanted:
         head = start_of(chunks, _HEAD).lstrip(b"\r\n")
         wanted = Headers(read_fields(head, 0, len(head))[0]).best("subject")[:150]
+    wanted = re.sub(r"[/\\]+", "_", wanted)
     return wanted + ".eml" if wanted and not wanted.lower().endswith((".eml", ".msg", ".mht")) else wanted
 
 

@@ -16,9 +16,10 @@ from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.store.engine import Database, Lock, take_lock
 from redmine_mailbridge.store.folders import Folders
 from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after
+from redmine_mailbridge.store.outbox import NewAnswer, queue
 from redmine_mailbridge.store.raw import RawStore
 from redmine_mailbridge.store.rows import Cursor, Description, MailRow
-from redmine_mailbridge.store.schema import content, mail, participant, step
+from redmine_mailbridge.store.schema import content, mail, outbox, participant, step
 
 COLUMNS = tuple(c for c in mail.c if c.name not in {"content_key", "starts", "next_file_at"})
 
@@ -57,6 +58,10 @@ class Store(Folders):
         """
         if not raws:
             return []
+        with self.raw.in_use:
+            return self._keep(raws, cursor)
+
+    def _keep(self, raws: Sequence[RawMail], cursor: Cursor | None) -> list[MailRow]:
         digests = [self.raw.keep(raw) for raw in raws]
         now = self.clock()
         values = [_new_row(raw, digest, now) for raw, digest in zip(raws, digests, strict=True)]
@@ -156,6 +161,7 @@ class Store(Folders):
         journal: int | None = None,
         participants: Iterable[str] = (),
         lines: Sequence[str] = (),
+        answers: Sequence[NewAnswer] = (),
     ) -> None:
         """It is written (or there was nothing to write): note what was made, and who takes part now."""
         made = {"issue": issue, "created_issue": issue if created else None, "journal": journal}
@@ -164,8 +170,16 @@ class Store(Folders):
             self._change(db, mail_id, (State.KEPT, State.WRITING), values, lines)
             if issue is not None:
                 self._join(db, issue, participants)
+            self._queue(db, mail_id, answers)
 
-    def end(self, mail_id: int, state: State, reason: str, lines: Sequence[str] = ()) -> None:
+    def end(
+        self,
+        mail_id: int,
+        state: State,
+        reason: str,
+        lines: Sequence[str] = (),
+        answers: Sequence[NewAnswer] = (),
+    ) -> None:
         """Refuse, hold or set aside. Raise StoreError when the mail's state does not allow it."""
         with effect(Effect.RECORD_DONE), self.database.write() as db:
             before = tuple(old for old, allowed in FOLLOWS.items() if state in allowed)
@@ -173,6 +187,12 @@ class Store(Folders):
             if state is State.REFUSED:  # never written, and known not to be: another try decides anew
                 values |= {"request": None, "first_sent_at": None, "last_sent_at": None}
             self._change(db, mail_id, before, values, lines)
+            self._queue(db, mail_id, answers)
+
+    def _queue(self, db: sa.Connection, mail_id: int, answers: Sequence[NewAnswer]) -> None:
+        now = self.clock()
+        lines = [queue(db, self._insert(outbox), mail_id, answer, now) for answer in answers]
+        _write_steps(db, mail_id, lines, now)
 
     def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:
         """Try again later: after so many seconds, or after a pause that grows with the tries.

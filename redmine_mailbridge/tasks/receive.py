@@ -147,10 +147,12 @@ class Receiver:
     def _work_on(self, rows: Sequence[MailRow]) -> None:
         """Read these mails and hand them to the pool, in order."""
         rows = [row for row in rows if row.id not in self._ids_in_hand and row.raw is not None]
-        if not rows or self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
+        if not rows:
             return
         read = [(row, self._read(row)) for row in rows]
         copies = self._store.describe([_description(row, message) for row, message in read])
+        if self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
+            return
         for kept, message in read:
             row = replace(kept, message_id=message.message_id, sender=message.sender.key, subject=message.subject)
             while self._in_hand >= self.reading.in_hand:

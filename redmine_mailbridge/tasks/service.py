@@ -17,9 +17,11 @@ from redmine_mailbridge.store.life import pause_after
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 from redmine_mailbridge.tasks.schedule import Scheduler
+from redmine_mailbridge.tasks.send import Sending
 
 log = structlog.get_logger(__name__)
 
+SEND_EVERY = dt.timedelta(seconds=5)
 Listener = Callable[[Outcome], None]
 
 
@@ -96,10 +98,13 @@ class MailboxThread(threading.Thread):
 class Service:
     """Everything that runs until it is told to stop."""
 
-    def __init__(self, threads: Sequence[MailboxThread], shared: Shared, scheduler: Scheduler) -> None:
+    def __init__(
+        self, threads: Sequence[MailboxThread], shared: Shared, scheduler: Scheduler, sending: Sending
+    ) -> None:
         self.threads = threads
         self._shared = shared
         self.scheduler = scheduler
+        self._sending = sending
 
     def start(self, *, every: dt.timedelta | None, cron: str | None, upkeep: Callable[[], object]) -> None:
         """Start the threads and the schedule: receive at once and then as told, upkeep once an hour."""
@@ -110,6 +115,7 @@ class Service:
         elif every is not None:
             self.scheduler.every("receive", every, self.wake)
         self.scheduler.every("upkeep", dt.timedelta(hours=1), lambda: _quietly(upkeep))
+        self.scheduler.every("send", SEND_EVERY, lambda: _quietly(self._sending.once))
         self.scheduler.start()
         log.info("service.started", mailboxes=[thread.receiver.mailbox.name for thread in self.threads])
 

@@ -18,7 +18,8 @@ def main(arguments: list[str]) -> int:
     worst = 0
     for name in ("reading_mails", "reading_replies"):
         given = arguments if name == "reading_mails" else []
-        worst = max(worst, subprocess.run([sys.executable, HERE / f"{name}.py", *given], env=env).returncode)
+        ended = subprocess.run([sys.executable, HERE / f"{name}.py", *given], env=env, check=False)
+        worst = max(worst, ended.returncode)
     return worst
 
 
