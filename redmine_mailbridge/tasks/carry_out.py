@@ -122,6 +122,12 @@ class CarryOut:
             job = job.with_uploads(tuple(self._again(job, message)))
             return self._carry(row, job, message, ("files uploaded again",), look_first=True)
 
+    def find(self, row: MailRow, message: Message) -> Outcome | None:
+        """Given a mail whose intent is recorded, and which is not to be sent again, finish it if it was written."""
+        job = Job.from_json(row.request or "{}")
+        written = self._look(job, row.first_sent_at or 0.0)
+        return self._finish(row, job, message, written, ()) if written is not None else None
+
     # ------------------------------------------------------------------ write once
 
     def _carry(self, row: MailRow, job: Job, message: Message, lines: Sequence[str], *, look_first: bool) -> Outcome:
@@ -169,7 +175,10 @@ class CarryOut:
         if isinstance(job.request, IssueRequest):
             return self._writer.create_issue(job.request)
         self._writer.add_note(job.request)
-        return self._writer.confirm_note(job.request, _time(since), _Claimed(self._archive.claimed_journal))
+        written = self._writer.confirm_note(job.request, _time(since), _Claimed(self._archive.claimed_journal))
+        if written.journal is None and (job.request.notes.strip() or job.request.uploads):
+            raise RedmineRefused("; ".join(written.drift), status=204)  # success, and nothing written
+        return written
 
     def _look(self, job: Job, since: float) -> Written | None:
         """Given what may have been written since then, return it when it is there and no other mail's."""
