@@ -42,6 +42,7 @@ EXCEPTIONS = {
     "store/engine.py:_sqlite_engine": "makes the database's folder once; twice is once",
     "redmine/people.py:_complaints": "a request for a user that can never be made: it is always refused",
     "settings/draft.py:*": "`init` writes settings for an admin who looks on; it handles no mail",
+    "commands/templates.py:*": "copies templates for an admin who looks on; it handles no mail",
     "outgoing/smtp.py:*": "connects, and is called by Sending._one within SEND_MAIL",
     "store/engine.py:_try_file": "makes the file of a lock once; the lock ends with the process",
     "preview.py:*": "a dry run removes the copy that it fetched for itself",
