@@ -93,7 +93,7 @@ IMAP = {
     "move-half-sent": [Fault("request", match=b"UID MOVE", after=8)],
     "moves-again-and-again": [Fault("sent", match=b"UID MOVE") for _ in range(4)],
     "folder-made-answer-lost": [Fault("sent", match=b"CREATE")],
-    "greeting": [Fault("connect"), Fault("response", match=b"AUTHENTICATE", after=4)],
+    "greeting": [Fault("connect"), Fault("response", match=b"SELECT", after=4)],
 }
 
 
