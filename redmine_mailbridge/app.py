@@ -106,7 +106,7 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Cont
     }
 
 
-def _sent_by(settings: Settings, box: MailboxSettings) -> OutgoingSettings:
+def sent_by(settings: Settings, box: MailboxSettings) -> OutgoingSettings:
     """How a mailbox's answers are sent: its own table, over [outgoing], over its incoming name and password."""
     chosen = box.outgoing.over(settings.outgoing)
     if chosen.username is None and chosen.password is None:
@@ -119,7 +119,7 @@ def answers(settings: Settings, secret: Callable[[str], str]) -> Answers:
     instance, signing_key = secret("instance"), secret("signing-key").encode()
     desks: dict[str, Desk] = {}
     for name, box in settings.active_mailboxes.items():
-        out = _sent_by(settings, box)
+        out = sent_by(settings, box)
         if out.host is None and out.transport != "console":
             continue
         on = {"refused", "registration"}  # earned only where the route says so
@@ -140,7 +140,7 @@ def sending(settings: Settings, store: Store, stop: threading.Event) -> Sending:
     """What empties the outbox."""
     lines: dict[str, Line] = {}
     for name, box in settings.active_mailboxes.items():
-        out = _sent_by(settings, box)
+        out = sent_by(settings, box)
         if out.transport == "console":
             lines[name] = Line(ConsoleTransport, 0, 0)
         elif out.host is not None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from redmine_mailbridge import app
 from redmine_mailbridge.checks import Check
 from redmine_mailbridge.checks_mailbox import mailbox_checks
+from redmine_mailbridge.checks_outgoing import outgoing_checks
 from redmine_mailbridge.checks_redmine import redmine_checks
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.settings.models import Settings
@@ -24,3 +25,4 @@ def server_checks(settings: Settings, *, only: Sequence[str] = ()) -> Iterator[C
         client.close()
     for name, box in boxes.items():
         yield from mailbox_checks(name, box, app.mailbox(name, box))
+        yield from outgoing_checks(name, settings, box)

@@ -1,5 +1,6 @@
 """Hands mails to an SMTP server, one connection a batch; or prints them, for trying out."""
 
+import base64
 import smtplib
 import ssl
 import sys
@@ -65,7 +66,7 @@ class SmtpTransport:
             if config.security == "starttls":
                 server.starttls(context=context)
             if config.username is not None:
-                server.login(config.username, config.password)
+                _login(server, config.username, config.password)
         except smtplib.SMTPResponseException as error:
             self._quit()
             raise SendingDeferred(f"{where}: {_words(error.smtp_code, error.smtp_error)}") from error
@@ -128,6 +129,18 @@ class ConsoleTransport:
         shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else ""
         self._stream.write(f"--- mail from {sender} to {recipient}\nSubject: {mail['Subject']}\n\n{shown}\n---\n")
         return "printed"
+
+
+def _login(server: smtplib.SMTP, username: str, password: str) -> None:
+    """Log in; a name or password beyond ASCII goes in UTF-8 (RFC 4616 section 2), which smtplib cannot."""
+    if (username + password).isascii():
+        server.login(username, password)
+        return
+    server.ehlo_or_helo_if_needed()
+    secret = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
+    code, words = server.docmd("AUTH", f"PLAIN {secret}")
+    if code != 235:
+        raise smtplib.SMTPAuthenticationError(code, words)
 
 
 def _sorted(code: int, words: bytes | str) -> SendingRefused | SendingDeferred:

@@ -29,7 +29,7 @@ class OutgoingSettings(Table):
     port: Annotated[int, Field(ge=1, le=65535)] | None = key(
         "The SMTP server's port.", None, shown="465 with tls, 587 with starttls, 25 with none"
     )
-    username: Name | None = key(
+    username: str | None = key(
         'The name to log in with; "" where the server asks for no login.', None, shown="the mailbox's"
     )
     password: SecretStr | None = key("The password to log in with. Better kept apart: see password_file.", None)

@@ -8,13 +8,14 @@ known from an earlier pass and still open goes the same way, from the store's by
 
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 
 import structlog
 
-from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.mailboxes.base import Mailbox
 from redmine_mailbridge.store.life import OPEN, State
@@ -73,7 +74,7 @@ class Receiver:
         self._result = PassResult(mailbox.name)
 
     def once(self, on_outcome: Callable[[Outcome], None] = lambda _outcome: None) -> PassResult:
-        """Make one pass: what is due, then what is new, then file. Return what was done; never raises ours."""
+        """Make one pass: what is due, then what is new, then file. Return what was done; never raises."""
         self._result = PassResult(self.mailbox.name)
         self._on_outcome = on_outcome
         with structlog.contextvars.bound_contextvars(mailbox=self.mailbox.name):
@@ -90,6 +91,11 @@ class Receiver:
             station()
         except MailbridgeError as error:
             self._fault(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - the border of a mailbox: its thread goes on, and so do the others
+            log.error("receive.fault", kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
+            kind = f"a fault of the bridge ({type(error).__name__}), told in the log: please report it"
+            self._fault(MailboxError(f"mailbox {self.mailbox.name}: {kind}"))
             return False
         return True
 
@@ -123,7 +129,10 @@ class Receiver:
 
     def _read_folders(self) -> None:
         for folder in self.reading.folders:
-            self._read_folder(folder)
+            try:
+                self._read_folder(folder)
+            except FolderMissing as error:  # the others are read all the same
+                self._fault(error)
 
     def _read_folder(self, folder: str) -> None:
         for rows in self._intake.new(folder):
@@ -148,8 +157,7 @@ class Receiver:
             row = replace(kept, message_id=message.message_id, sender=message.sender.key, subject=message.subject)
             while self._in_hand >= self.reading.in_hand:
                 self._collect(wait=True)
-            known = replace(row, message_id=message.message_id, sender=message.sender.key, subject=message.subject)
-            self._submit(known, message, copies.get(row.id))
+            self._submit(row, message, copies.get(row.id))
         self._collect(wait=False)
 
     def _submit(self, row: MailRow, message: Message, copy_of: MailRow | None) -> None:
@@ -200,6 +208,11 @@ class Receiver:
         level = log.info if not outcome.open else log.warning
         level("mail", state=outcome.state.value, issue=outcome.issue, reason=outcome.line, id=outcome.row.id)
         self._on_outcome(outcome)
+
+
+def where(error: BaseException) -> str:
+    """Given an error, return where it was raised, without its own words, which may be a mail's."""
+    return "".join(traceback.format_tb(error.__traceback__))
 
 
 def _description(row: MailRow, message: Message) -> Description:

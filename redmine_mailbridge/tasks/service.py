@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from redmine_mailbridge.errors import MailboxError, MailbridgeError
+from redmine_mailbridge.errors import MailbridgeError, StoreError
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import pause_after
 from redmine_mailbridge.tasks.outcome import Outcome
@@ -72,7 +72,11 @@ class MailboxThread(threading.Thread):
 
     def _wait(self) -> None:
         """Until woken, a hint of the server, a mail that is due, or the end of the pause after a failure."""
-        seconds = self._seconds_to_wait()
+        try:
+            seconds = self._seconds_to_wait()
+        except StoreError as error:
+            log.warning("listen.store_away", mailbox=self.receiver.mailbox.name, reason=str(error))
+            seconds = pause_after(1)
         if self._wake.is_set():
             return
         if self._failures or not self._listen:
@@ -80,7 +84,7 @@ class MailboxThread(threading.Thread):
             return
         try:
             self.receiver.mailbox.wait(self.receiver.reading.folders[0], seconds)
-        except MailboxError as error:
+        except MailbridgeError as error:
             log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
             self._failures += 1
             self.receiver.mailbox.close()

@@ -39,8 +39,10 @@ class World:
     redmine_url: str = ""
     imap_port: int = 0
     parallel: int = 1
+    folders: str = '["INBOX"]'
     redmine_extra: str = ""
     extra: str = ""
+    settle: str = "1s"
     sent: dict[str, list[Letter]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -51,15 +53,16 @@ class World:
         """The bridge's settings."""
         return self.directory / "settings.toml"
 
-    def write_settings(self, *, settle: str = "1s") -> None:
+    def write_settings(self, *, settle: str | None = None) -> None:
         """Write the settings file."""
+        self.settle = settle or self.settle
         mail = next(iter(self.boxes.values()))[0].server
         text = f"""
 [redmine]
 url = "{self.redmine_url or self.redmine.url}"
 api_key = "{self.redmine.seed["admin"]["api_key"]}"
 text_format = "{self.redmine.text_format}"
-settle = "{settle}"
+settle = "{self.settle}"
 max_parallel = {self.parallel}
 {self.redmine_extra}
 {self.extra}
@@ -75,6 +78,7 @@ port = {self.imap_port or mail["imap_port"]}
 security = "none"
 password = "{mail["password"]}"
 timeout = "10s"
+folders = {self.folders}
 [mailboxes.{name}.issue]
 project = "{project}"
 trust = "any"
@@ -90,10 +94,10 @@ block = ["blocked.example"]
         """Load them, as any command does."""
         return load(self.settings_file, {})
 
-    def deliver(self, letters: Iterable[Letter], name: str = "box") -> None:
+    def deliver(self, letters: Iterable[Letter], name: str = "box", *, folder: str = "INBOX") -> None:
         """Given mails, put them into a mailbox, each as often as it says."""
         for one in letters:
-            self.boxes[name][0].append(*[one.content] * one.copies)
+            self.boxes[name][0].append(*[one.content] * one.copies, folder=folder)
             self.sent.setdefault(name, []).append(one)
 
     # ------------------------------------------------------------------ run
