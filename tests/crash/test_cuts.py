@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.crash.letters import Letter, batch, letter
 from tests.crash.world import World
@@ -11,6 +12,7 @@ from tests.servers.faults import Fault
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.proxy import FaultProxy
+from tests.unit.redmine.tiny import Seen, answer, serve
 
 pytestmark = pytest.mark.crash
 
@@ -187,4 +189,30 @@ def test_a_folder_made_anew_after_a_crash_doubles_nothing(world: World, died: st
     with box.imap() as imap:
         imap.delete("Before")
     world.finish()
+    assert [] == world.judge().wrong
+
+
+def test_a_mail_is_not_set_aside_while_its_last_try_has_made_something(
+    world: World, redmine: Redmine, imap_proxy: FaultProxy
+) -> None:
+    """Where Redmine answers 500 each time, but did what was asked the last time, the mail is done and not set aside."""
+    posts: list[str] = []
+
+    def liar(seen: Seen) -> bytes:
+        headers = {name: value for name, value in seen.headers.items() if name not in ("host", "connection")}
+        if seen.path == "/issues.json" and seen.method == "POST":
+            posts.append(seen.path)
+            if len(posts) == 3:
+                requests.post(redmine.url + seen.target, data=seen.body, headers=headers, timeout=30)
+            return answer("{}", "500 Internal Server Error")
+        passed = requests.request(seen.method, redmine.url + seen.target, data=seen.body, headers=headers, timeout=30)
+        return answer(passed.content, f"{passed.status_code} {passed.reason}")
+
+    with serve(liar) as lying:
+        world.redmine_url = lying.url
+        world.extra = "[receive]\ngive_up_after = 1\n"
+        world.write_settings()
+        world.deliver([letter()])
+        world.finish()
+    assert 3 == len(posts)
     assert [] == world.judge().wrong
