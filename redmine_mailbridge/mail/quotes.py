@@ -16,6 +16,7 @@ from redmine_mailbridge.mail.lines import Line, look
 from redmine_mailbridge.mail.quote_words import SIGN_OFFS
 
 _WORDY = re.compile(r"\w")
+MOST_LINES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,20 @@ def judge(
     attributions: Sequence[bool] = (),
 ) -> Verdict:
     """Given lines, delimiters, and which lines the HTML marks as quoted or as an attribution, say which lines are
-    what was written."""
-    work = _Work(raws, look(raws, marked), bool(marked) and any(marked))
-    work.attributions.believe(attributions)
+    what was written.
+
+    Only the first MOST_LINES are judged: the others go with the last of these.
+    """
+    head = raws[:MOST_LINES]
+    others = len(raws) - len(head)
+    work = _Work(head, look(head, marked), bool(marked) and any(marked))
+    work.attributions.believe(attributions[:MOST_LINES])
     work.cut_at_delimiter(delimiters)
     work.cut_quotes()
-    work.cut_tail()
+    if not others:
+        work.cut_tail()
+    else:
+        work.keep.extend([work.keep[-1]] * others)
     if not any(keep and _WORDY.search(raw) for keep, raw in zip(work.keep, raws, strict=True)):
         return Verdict([True] * len(raws))
     return Verdict(work.keep, work.rule if not all(work.keep) else "")
