@@ -1,15 +1,26 @@
 """The mails of the demo: what people, machines and strangers send to a help desk on an ordinary morning."""
 
-import base64
+import struct
+import zlib
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate
 
 MX = "mx.example.com"
-PICTURE = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAHgAAAA8AgMAAADQjGdHAAAADFBMVEUiIiLjTScu2J3///9QY4QQAAAAR0lEQVRIx2NgGAWjYBSMglEwCkbBKBgF"
-    "o2AUjIJRMApGwSgYBaNgFIyCUTAKRsEoGAWjYBSMglEwCkbBKBgFo2AUjIJRQCMAAB8UAx3o0UO3AAAAAElFTkSuQmCC"
-)
+
+
+def png(width: int, height: int, colour: tuple[int, int, int]) -> bytes:
+    """Given a size in pixels and a colour, return a picture of it (PNG, 8 bit RGB)."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = (b"\x00" + bytes(colour) * width) * height
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+PICTURE = png(120, 60, (227, 77, 39))
 
 
 @dataclass(frozen=True, slots=True)
