@@ -122,11 +122,27 @@ class CarryOut:
             job = job.with_uploads(tuple(self._again(job, message)))
             return self._carry(row, job, message, ("files uploaded again",), look_first=True)
 
-    def find(self, row: MailRow, message: Message) -> Outcome | None:
-        """Given a mail whose intent is recorded, and which is not to be sent again, finish it if it was written."""
+    def adopt(self, row: MailRow, message: Message) -> Outcome | None:
+        """Given a mail that is to be set aside, find what its tries may have made. Return None when that is nothing.
+
+        What is found is only recorded: what more was to be done to it may be what fails.
+        """
         job = Job.from_json(row.request or "{}")
         written = self._look(job, row.first_sent_at or 0.0)
-        return self._finish(row, job, message, written, ()) if written is not None else None
+        if written is None:
+            return None
+        reason = f"{job.reason}; found after {row.tries} tries that failed"
+        self._store.done(
+            row.id,
+            reason,
+            issue=written.issue,
+            created=job.creates,
+            journal=written.journal,
+            participants=job.participants,
+            answers=self._answers.to(row, message, job.earned, issue=written.issue),
+            lines=(*written.drift, reason),
+        )
+        return Outcome(row, State.DONE, reason, issue=written.issue, journal=written.journal)
 
     # ------------------------------------------------------------------ write once
 

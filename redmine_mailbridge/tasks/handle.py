@@ -155,7 +155,8 @@ class Handler:
 
     def _handle(self, row: MailRow, message: Message, copy_of: MailRow | None) -> Outcome:
         if row.state is State.WRITING:
-            return self._resume(row, message)
+            last = row.tries >= self._give_up_after
+            return self._last_look(row, message) if last else self._carry_out.resume(row, message)
         if copy_of is not None:
             return self._copy(row, copy_of)
         earlier = self._earlier(row, message)
@@ -211,17 +212,18 @@ class Handler:
             pause = max(pause, pause_after(row.tries + 1))
         return self._defer(row, f"{what}: {error}", after=pause, counts=blamed)
 
-    def _resume(self, row: MailRow, message: Message) -> Outcome:
-        """Go on with a mail whose intent is recorded. After too many tries it is looked for once more, and not sent."""
-        if row.tries < self._give_up_after:
-            return self._carry_out.resume(row, message)
-        found = self._carry_out.find(row, message)
-        return found or self._end(row, State.ASIDE, f"set aside after {row.tries} tries: {row.reason}")
-
     def _failed(self, row: MailRow, reason: str) -> Outcome:
-        if row.tries + 1 >= self._give_up_after:
-            return self._end(row, State.ASIDE, f"set aside after {row.tries + 1} tries: {reason}")
-        return self._defer(row, reason, after=None, counts=True)
+        tries = row.tries + 1
+        if tries < self._give_up_after:
+            return self._defer(row, reason, after=None, counts=True)
+        if tries == self._give_up_after and self._archive.state(row.id) is State.WRITING:
+            return self._defer(row, reason, after=self._settle, counts=True)  # one look more, see _last_look
+        return self._end(row, State.ASIDE, f"set aside after {tries} tries: {reason}")
+
+    def _last_look(self, row: MailRow, message: Message) -> Outcome:
+        """Before a mail is set aside, see whether the last try has made something after all."""
+        reason = f"set aside after {row.tries} tries: {row.reason}"
+        return self._carry_out.adopt(row, message) or self._end(row, State.ASIDE, reason)
 
     def _defer(self, row: MailRow, reason: str, *, after: float | None, counts: bool) -> Outcome:
         at = self._store.defer(row.id, reason, after=after, counts=counts)
