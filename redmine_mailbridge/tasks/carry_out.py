@@ -194,7 +194,10 @@ class CarryOut:
         if isinstance(job.request, IssueRequest):
             return self._writer.create_issue(job.request)
         self._writer.add_note(job.request)
-        return self._writer.confirm_note(job.request, _time(since), _Claimed(self._archive.claimed_journal))
+        written = self._writer.confirm_note(job.request, _time(since), _Claimed(self._archive.claimed_journal))
+        if written.journal is None and (job.request.notes.strip() or job.request.uploads):
+            raise RedmineRefused("; ".join(written.drift), status=204)  # success, and nothing written
+        return written
 
     def _look(self, job: Job, since: float) -> Written | None:
         """Given what may have been written since then, return it when it is there and no other mail's."""

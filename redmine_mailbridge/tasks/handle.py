@@ -199,12 +199,18 @@ class Handler:
         return self._defer(row, reason, after=pause, counts=False)
 
     def _unclear(self, row: MailRow, error: RedmineUnclear) -> Outcome:
-        """Something may have been written. The intent is recorded; the next try looks first."""
-        if error.settle:
-            return self._defer(row, f"unclear whether it was written: {error}", after=self._settle, counts=False)
-        if not self._gate.is_to_blame(row.id, row.first_sent_at):
-            return self._defer(row, f"Redmine fails: {error}", after=pause_after(2), counts=False)
-        return self._failed(row, f"Redmine fails on it: {error}")
+        """Something may have been written. The intent is recorded; the next try looks first.
+
+        It counts only against a mail that Redmine fails on while it takes others.
+        """
+        blamed = self._gate.is_to_blame(row.id, row.first_sent_at)
+        if not error.settle and blamed:
+            return self._failed(row, f"Redmine fails on it: {error}")
+        what = "unclear whether it was written" if error.settle else "Redmine fails"
+        pause = self._settle if error.settle else pause_after(2)
+        if blamed:
+            pause = max(pause, pause_after(row.tries + 1))
+        return self._defer(row, f"{what}: {error}", after=pause, counts=blamed)
 
     def _failed(self, row: MailRow, reason: str) -> Outcome:
         tries = row.tries + 1
