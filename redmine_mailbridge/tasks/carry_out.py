@@ -118,7 +118,10 @@ class CarryOut:
         try:
             return self._carry(row, job, message, (), look_first=True)
         except TokenSpent:
-            # Neither written nor usable any more: Redmine has forgotten the files. They are sent anew.
+            # Either an earlier request took the files after we had looked, or Redmine has forgotten them.
+            written = self._look(job, row.first_sent_at or 0.0)
+            if written is not None:
+                return self._finish(row, job, message, written, ())
             job = job.with_uploads(tuple(self._again(job, message)))
             return self._carry(row, job, message, ("files uploaded again",), look_first=True)
 

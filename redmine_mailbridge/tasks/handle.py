@@ -37,8 +37,9 @@ from redmine_mailbridge.tasks.outcome import Outcome
 log = structlog.get_logger(__name__)
 
 ENDS = {Action.REFUSE: State.REFUSED, Action.HOLD: State.HELD}
-HELD_PAUSE = 600.0
 LONGEST_PAUSE = 1800.0
+WAIT_AT_MOST = 600.0
+"""Seconds between two looks at a mail that another one waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +196,10 @@ class Handler:
         return self._archive.open_before(row, ids, same=same)
 
     def _wait_for(self, row: MailRow, other: MailRow, reason: str) -> Outcome:
-        """Try again right after the other mail is tried again."""
-        pause = HELD_PAUSE if other.state is State.HELD else max(other.next_try_at - self._store.clock(), 0.0) + 0.5
+        """Try again right after the other mail is tried again; the later, the longer that has not helped."""
+        now = self._store.clock()
+        patience = min(0.5 + max(now - row.kept_at, 0.0) / 20, WAIT_AT_MOST)
+        pause = WAIT_AT_MOST if other.state is State.HELD else max(other.next_try_at - now, 0.0) + patience
         return self._defer(row, reason, after=pause, counts=False)
 
     def _unclear(self, row: MailRow, error: RedmineUnclear) -> Outcome:

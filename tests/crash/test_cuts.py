@@ -167,6 +167,20 @@ def test_files_whose_tokens_are_spent_are_not_attached_twice(world: World, redmi
     assert [] == world.judge().wrong
 
 
+def test_a_request_with_files_cannot_land_twice_however_late(world: World, redmine_proxy: FaultProxy) -> None:
+    """A request with files that lands long after the look, when the mail was sent again, finds its files taken."""
+    world.redmine_extra = 'timeout = "1s"'
+    world.write_settings(settle="1s")
+    world.deliver([letter(files=1)])
+    redmine_proxy.plan(Fault("request", "delay", match=ISSUE, seconds=60))
+    world.finish()
+    redmine_proxy.release()
+    redmine_proxy.wait_idle()
+    assert 2 == sum(line.startswith("POST /issues.json") for line in redmine_proxy.requests)
+    assert [] == world.judge().wrong
+    assert 1 == len(world.redmine.admin.issues(world.boxes["box"][1]))
+
+
 @pytest.mark.parametrize("died", ["record_done:after:3", "move:before:2", "move:after:2", "record_intent:after:4"])
 def test_a_folder_made_anew_after_a_crash_doubles_nothing(world: World, died: str) -> None:
     """A folder whose UIDs all change (new UIDVALIDITY) while the bridge lies dead brings no mail a second time."""

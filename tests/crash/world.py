@@ -1,17 +1,13 @@
-"""A project, a mailbox and a bridge of their own, the mails sent into them, and the judge of what became of them."""
+"""A project, a mailbox and a bridge of their own, the mails sent into them."""
 
-import email
 import os
-import re
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from redmine_mailbridge import app
 from redmine_mailbridge.settings.load import load
@@ -21,13 +17,12 @@ from redmine_mailbridge.store.life import OPEN
 from redmine_mailbridge.store.outbox import CLAIM_SECONDS
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.tasks.service import receive_once
+from tests.crash.judge import Found, Verdict, judge_box
 from tests.crash.letters import Letter
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 
 VICTIM = Path(__file__).with_name("victim.py")
-FOLDER = {"issue": "Processed", "note": "Processed", "ignored": "Processed", "refused": "Failed"}
-TOKEN = re.compile("tok[0-9a-f]{12}")
 
 
 @dataclass
@@ -164,112 +159,12 @@ block = ["blocked.example"]
 
     # ------------------------------------------------------------------ judge
 
-    def judge(self) -> "Verdict":
+    def judge(self) -> Verdict:
         """Return what is wrong, mail by mail."""
         verdict = Verdict()
         for name, (box, project) in self.boxes.items():
-            self._judge_one(verdict, box, project, self.sent.get(name, []))
+            judge_box(verdict, Found(self.redmine, project), box, self.sent.get(name, []))
         return verdict
-
-    def _judge_one(self, verdict: "Verdict", box: Mailbox, project: str, letters: Sequence[Letter]) -> None:
-        found = Found(self.redmine, project)
-        lies = {folder: message_ids(box, folder) for folder in box.folders()}
-        twins = Counter(one.token for one in letters)
-        wanted_ids: Counter[str] = Counter()
-        for one in letters:
-            verdict.mails += one.copies
-            wanted_ids[one.message_id] += one.copies
-            _judge_text(verdict, one, found)
-            for folder, there in lies.items():
-                expected = one.copies if folder == FOLDER[one.fate] else 0
-                if there[one.message_id] != expected:
-                    verdict.misfiled.append(f"{one.token}: {there[one.message_id]} in {folder}, not {expected}")
-        assert set(twins.values()) <= {1}, "each mail has a token of its own"
-        for folder, there in lies.items():
-            verdict.misfiled += [f"{strange} in {folder}" for strange in there.keys() - wanted_ids.keys()]
-
-
-def _judge_text(verdict: "Verdict", one: Letter, found: "Found") -> None:
-    issues, notes = found.issues[one.token], found.notes[one.token]
-    wanted = 1 if one.fate in ("issue", "note") else 0
-    there = len(issues) + len(notes)
-    if there < wanted:
-        verdict.lost.append(f"{one.token}: {one.fate}")
-    elif there > wanted:
-        verdict.doubled.append(f"{one.token}: issues {issues}, notes on {notes}, not one {one.fate}")
-    elif len(issues) != (one.fate == "issue"):
-        verdict.misplaced.append(f"{one.token}: issues {issues}, notes on {notes}, not one {one.fate}")
-    elif one.under is not None and notes != found.of(one.under):
-        verdict.misplaced.append(f"{one.token}: a note on {notes}, not on {found.of(one.under)}")
-    for name, content in one.files if there else ():
-        if found.files[name] != [content]:
-            verdict.files.append(f"{name}: {len(found.files[name])} times")
-    if one.watcher is not None and issues and found.user(one.watcher) not in found.watchers[issues[0]]:
-        verdict.files.append(f"{one.token}: {one.watcher} does not watch")
-
-
-@dataclass
-class Verdict:
-    """What the judge found, in words; all empty when every mail is there once and in its place."""
-
-    mails: int = 0
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    misfiled: list[str] = field(default_factory=list)
-    misplaced: list[str] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
-
-    @property
-    def wrong(self) -> list[str]:
-        """Everything that is wrong."""
-        kinds = ("lost", "doubled", "misfiled", "misplaced", "files")
-        return [f"{kind}: {line}" for kind in kinds for line in getattr(self, kind)]
-
-
-class Found:
-    """What lies in one project of Redmine, by the tokens in its texts."""
-
-    def __init__(self, redmine: Redmine, project: str) -> None:
-        self._redmine = redmine
-        self.issues: dict[str, list[int]] = _Lists()
-        self.notes: dict[str, list[int]] = _Lists()
-        self.files: dict[str, list[bytes]] = _Lists()
-        self.watchers: dict[int, set[int]] = {}
-        for row in redmine.admin.issues(project):
-            self._add(redmine.admin.issue(row["id"]))
-
-    def _add(self, issue: dict[str, Any]) -> None:
-        number = issue["id"]
-        for token in set(TOKEN.findall(issue.get("description") or "")):
-            self.issues[token].append(number)
-        for journal in issue["journals"]:
-            for token in set(TOKEN.findall(journal.get("notes") or "")):
-                self.notes[token].append(number)
-        for file in issue["attachments"]:
-            self.files[file["filename"]].append(self._redmine.admin.attachment(file))
-        self.watchers[number] = {watcher["id"] for watcher in issue["watchers"]}
-
-    def of(self, token: str) -> list[int]:
-        """Given a token, return the issues that its mail made or is a note on."""
-        return self.issues[token] + self.notes[token]
-
-    def user(self, mail: str) -> int:
-        """Given a seeded user's address, return its id."""
-        people = self._redmine.seed["users"].values()
-        return int(next(person["id"] for person in people if person["mail"] == mail))
-
-
-class _Lists(dict[Any, Any]):
-    def __missing__(self, key: object) -> list[Any]:
-        self[key] = []
-        found: list[Any] = self[key]
-        return found
-
-
-def message_ids(box: Mailbox, folder: str) -> Counter[str]:
-    """Given a folder, return how often each Message-ID lies in it."""
-    parsed = (email.message_from_bytes(content) for content in box.mails(folder))
-    return Counter(str(mail["Message-ID"]).strip("<> ") for mail in parsed)
 
 
 class Victim:
@@ -282,6 +177,7 @@ class Victim:
         if die is not None:
             environment |= {"MAILBRIDGE_TEST_DIE": die, "MAILBRIDGE_TEST_DIED": str(self.words)}
         self.log = world.directory / "victim.log"
+        self.log_begins = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, str(VICTIM), arguments[0], "--settings", str(world.settings_file), *arguments[1:]],
@@ -295,6 +191,16 @@ class Victim:
         finally:
             self.kill()
         return self.last_words
+
+    def wait_for_log(self, words: bytes, seconds: float) -> None:
+        """Wait until its log says something, it ends, or the time is over."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < end:
+            with self.log.open("rb") as log:
+                log.seek(self.log_begins)
+                if words in log.read():
+                    return
+            threading.Event().wait(0.02)
 
     def kill(self) -> None:
         """End it now, if it has not ended."""
