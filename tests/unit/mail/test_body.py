@@ -1,5 +1,6 @@
 import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -26,12 +27,32 @@ def test_text_is_preferred() -> None:
 
 @pytest.mark.parametrize(
     "stub",
-    ["", " \n", "Your mail client does not support HTML.", "Ihr Programm kann keine HTML-Mails anzeigen."],
+    ["", " \n", *(Path(__file__).parents[2] / "fixtures/stubs.txt").read_text("utf-8").splitlines()],
 )
 def test_stub(stub: str) -> None:
     """The HTML is read when the text is empty or only points to it."""
     both = Alternative((TextPart(stub, False),), (TextPart("<p>rich</p>", True),))
     assert "rich" == read_body([both], {}, MARKDOWN).body.written
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The HTML export does not open in my browser.",
+        "My mail client does not support HTML, please send text.",
+        "Der Browser zeigt die Seite nicht, HTML kann ich lesen.",
+        "Can you see the HTML version?\n\nMax",
+        "Yes, view it in the browser.",
+    ],
+)
+def test_answers_about_html_are_no_stubs(answer: str) -> None:
+    """A short answer that speaks of HTML and browsers is read as it is, since the HTML half says it too."""
+    rich = "<p>" + answer.replace("\n", "<br>") + "</p><blockquote>old</blockquote>"
+    both = Alternative((TextPart(answer, False),), (TextPart(rich, True),))
+    assert (answer, "text") == (
+        read_body([both], {}, MARKDOWN).body.written,
+        read_body([both], {}, MARKDOWN).body.source,
+    )
 
 
 def test_empty_html() -> None:
@@ -115,6 +136,28 @@ def test_no_bound_loses_text(unit: str) -> None:
     shown = read_body([TextPart(unit * 30_000 + "{{end}}", "<" in unit)], {}, MARKDOWN).body.whole
     assert (30_000, True) == (shown.count("x"), shown.replace("\u2060", "").endswith("{{end}}"))
     assert "{{" not in shown
+
+
+@pytest.mark.parametrize(
+    ("style", "inner", "shown"),
+    [
+        ("font-size:0", "", False),
+        ("font-size: 1px; line-height: 1px", "", False),
+        ("color:#ffffff;background-color:#FFF", "", False),
+        ("color: transparent", "", False),
+        ("text-indent:-9999px", "", False),
+        ("max-height:0", "", False),
+        ("font-size:0px;padding:20px", "font-size:13px", True),
+        ("color:#fff;background:#fff", "color:#000", True),
+        ("color:#fff;background:#003366", "", True),
+        ("color:#fff", "", True),
+        ("font-size:10px", "", True),
+    ],
+)
+def test_hidden_text(style: str, inner: str, shown: bool) -> None:
+    """What no eye sees is not read: of size 0, white on white; unless something within it is styled otherwise."""
+    source = f'<div style="{style}"><p style="{inner}">secret</p></div>open'
+    assert shown == ("secret" in html(source))
 
 
 def test_hidden_beyond_the_bound_stays_hidden() -> None:
