@@ -15,6 +15,7 @@ from redmine_mailbridge.mail.message import TextFormat
 JOINER = "\u2060"
 MOST_LINES = 10_000
 LONGEST_LINE = 10_000
+_LONG = 1_000
 _MACRO = re.compile(r"\{\{(?=\w)")
 _MACROS = re.compile(
     r"(?P<certain>\{\{(?:hello_world|macro_list|child_pages|include|collapse|thumbnail|issue|recent_pages)"
@@ -38,8 +39,8 @@ _RAW_HTML = re.compile(
     r"<(?=[A-Za-z/!?])(?!(?:https?://|mailto:|ftp://)[^\s<>]{1,2000}>)(?![^\s<>@]{1,200}@[^\s<>@]{1,200}>)"
 )
 _ENTITY = re.compile(r"&(?=#[xX]?[0-9A-Fa-f]{1,8};|[A-Za-z][A-Za-z0-9]{1,31};)")
-_TEXTILE_MARK = re.compile(r"(^|[\s(>\ufdd0])(?=([*_+^~%@-]|\?\?)\S)")
-_TEXTILE_MARK_BUT_STARS = re.compile(r"(^|[\s(>\ufdd0])(?=([_+^~%@-]|\?\?)\S)")
+_TEXTILE_MARK = re.compile(r"(^|[\s(>\ufdd0])(?=([*_+^~%-]|\?\?)\S)")
+_TEXTILE_MARK_BUT_STARS = re.compile(r"(^|[\s(>\ufdd0])(?=([_+^~%-]|\?\?)\S)")
 _CODE_BEGINS = re.compile(r"(?<![A-Za-z0-9_])@")
 _CODE_ENDS = re.compile(r"@(?![A-Za-z0-9_])")
 _TEXTILE_NOTE = re.compile(r"(?<=\w)\[(?=\d{1,3}\])")
@@ -131,6 +132,8 @@ def textile_marks(text: str, *, stars: bool = True) -> str:
         # A joiner would not do: @code@ may begin and end beside anything but an ASCII letter, digit or _ (CODE_RE).
         text = _CODE_BEGINS.sub(lambda m: "&#64;" if m.start() < ends else "@", text)
     pattern = _TEXTILE_MARK if stars else _TEXTILE_MARK_BUT_STARS
+    if len(text) > _LONG:
+        return pattern.sub(rf"\1{JOINER}", text)
     return pattern.sub(lambda m: m[1] + JOINER if _closes(text, m) else m[1], text)
 
 
