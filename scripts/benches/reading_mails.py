@@ -45,7 +45,9 @@ def differ(what: str, reader: str, file: str, expected: object, actual: object) 
         print(f"  {file}: {what}: expected {expected!r}, saw {actual!r}")
 
 
-def compare(title: str, cases: list[tuple[str, bytes, str, dict[str, Any]]], checks: dict[str, Callable[..., bool]]) -> None:
+def compare(
+    title: str, cases: list[tuple[str, bytes, str, dict[str, Any]]], checks: dict[str, Callable[..., bool]]
+) -> None:
     """Given cases of (file, bytes, preferred text, expected) and a check a column, print who agrees how often."""
     rows = []
     for reader in READERS:

@@ -1,3 +1,4 @@
+import json
 import re
 import time
 from pathlib import Path
@@ -8,6 +9,8 @@ from redmine_mailbridge.mail.body import Alternative, TextPart, read_body
 from redmine_mailbridge.mail.flowed import unflow
 from redmine_mailbridge.mail.message import ReadingOptions, TextFormat
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+REPLIES = [json.loads(line) for line in (FIXTURES / "replies_html.jsonl").read_text("utf-8").splitlines()]
 MARKDOWN = ReadingOptions()
 TEXTILE = ReadingOptions(text_format="textile")
 
@@ -27,7 +30,7 @@ def test_text_is_preferred() -> None:
 
 @pytest.mark.parametrize(
     "stub",
-    ["", " \n", *(Path(__file__).parents[2] / "fixtures/stubs.txt").read_text("utf-8").splitlines()],
+    ["", " \n", *(FIXTURES / "stubs.txt").read_text("utf-8").splitlines()],
 )
 def test_stub(stub: str) -> None:
     """The HTML is read when the text is empty or only points to it."""
@@ -176,6 +179,13 @@ def test_gmail_container_is_cut() -> None:
     quote = '<div class="gmail_quote"><div class="gmail_attr">X:<br></div><blockquote>old</blockquote></div>'
     body = read_body([TextPart(f"<div>new</div>{quote}", True)], {}, MARKDOWN).body
     assert ("new", "X:\n\n> old") == (body.written, body.quoted)
+
+
+@pytest.mark.parametrize("case", REPLIES, ids=lambda case: case["id"])
+def test_html_replies(case: dict[str, str]) -> None:
+    """What a mail program marks or draws as quoted goes, answers between quotes and forwarded mails stay."""
+    written = read_body([TextPart(case["text"], True)], {}, MARKDOWN).body.written
+    assert re.findall(r"\w+", case["expected"]) == re.findall(r"\w+", written)
 
 
 def test_forward_is_kept() -> None:
