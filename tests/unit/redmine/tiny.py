@@ -71,7 +71,7 @@ def accept(tiny: Tiny, listener: socket.socket) -> None:
 def talk(tiny: Tiny, connection: socket.socket) -> None:
     with connection, connection.makefile("rb") as stream:
         while line := stream.readline():
-            method, target, protocol = (line.decode("latin-1").split(" ", 2) + ["", ""])[:3]
+            method, target, protocol = ([*line.decode("latin-1").split(" ", 2), "", ""])[:3]
             if not protocol.startswith("HTTP/"):
                 return
             headers = {}
