@@ -5,6 +5,7 @@
     ├── AlreadyRunning         another service holds this store
     ├── MailboxError           the mail server; permanent: bool
     │   ├── MailboxUnreachable     refused, dropped, timed out, certificate: later
+    │   │   └── MailUnreadable         the UID is there, but the server does not hand it out
     │   ├── LoginRefused           the server's own words in the text
     │   ├── FolderMissing          the folder does not exist and could not be made
     │   ├── MailVanished           the UID is not there any more
@@ -15,6 +16,9 @@
     │   ├── RedmineUnclear         the request may or may not have been carried out: look before writing again
     │   │   └── TokenSpent             an upload's token is used up: look, and if nothing is found upload again
     │   └── RedmineRefused         refused for good, with Redmine's words
+    ├── SendingError           the SMTP server; permanent: bool
+    │   ├── SendingRefused         5xx: never
+    │   └── SendingDeferred        4xx, away, broken: later
     └── StoreError             permanent: bool
         ├── StoreBusy              locked: later
         └── StoreFull              no room left on the disk: later, and nothing is fetched until there is
@@ -72,6 +76,14 @@ class MailVanished(MailboxError):
     permanent = True
 
 
+class MailUnreadable(MailboxUnreachable):
+    """A mail is there, but the server does not hand it out (`uid` names it); the connection goes on."""
+
+    def __init__(self, message: str, *, uid: str = "") -> None:
+        super().__init__(message)
+        self.uid = uid
+
+
 class FilingRefused(MailboxError):
     """The server would not move the mail (over quota, read-only folder); it stays where it is."""
 
@@ -127,6 +139,20 @@ class RedmineRefused(RedmineError):
         super().__init__(message)
         self.status = status
         self.messages = messages
+
+
+class SendingError(MailbridgeError):
+    """The mail server that sends did not take a mail; the text holds its words."""
+
+
+class SendingRefused(SendingError):
+    """It refused this mail for good (5xx)."""
+
+    permanent = True
+
+
+class SendingDeferred(SendingError):
+    """It is away, or asked to try later (4xx)."""
 
 
 class StoreError(MailbridgeError):

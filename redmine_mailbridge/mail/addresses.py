@@ -32,8 +32,8 @@ def _read(value: str, *, again: bool) -> list[Address]:
                 waiting = words
             continue
         if angle is None:
-            before, words = _bare(words)
-            name, address = before or comment, _address(words)
+            before, holder = _bare(words)
+            name, address = before or comment, _address(holder)
         else:
             name, address = words or comment, _address(angle)
             if waiting and words:
@@ -97,9 +97,7 @@ def _elements(value: str) -> list[tuple[str, str | None, str]]:
         sign = value[at]
         if sign == '"':
             text, at = _until(value, at + 1)
-            words.append(
-                f'"{text}"' if value[at : at + 1] == "@" and not any(map(str.strip, words[:50])) else text
-            )
+            words.append(f'"{text}"' if value[at : at + 1] == "@" and not any(map(str.strip, words[:50])) else text)
         elif sign == "(":
             text, at = _comment(value, at + 1)
             comments.append(text)

@@ -16,7 +16,9 @@ _DATE = re.compile(
     r"|\d{1,2}[./-][a-z]{3}[./-]\d{2,4})|\d{1,2}月\s?\d{1,2}日|\d{1,2}월\s?\d{1,2}일",
     re.IGNORECASE,
 )
-_DAY_AND_MONTH = re.compile(r"(?<!\d)\d{1,2}(?:st|nd|rd|th|er|º|\.)? ?(?:de )?[^\W\d_]{3,12}|[^\W\d_]{3,12}\.? \d{1,2}(?!\d)")
+_DAY_AND_MONTH = re.compile(
+    r"(?<!\d)\d{1,2}(?:st|nd|rd|th|er|º|\.)? ?(?:de )?[^\W\d_]{3,12}|[^\W\d_]{3,12}\.? \d{1,2}(?!\d)"
+)
 _GMT = re.compile(r"\d{4}-\d\d-\d\d \d{1,2}:\d\d (?:GMT|UTC)[+-]\d\d:?\d\d ")
 _ENDS = re.compile(r"[:：]$|\bwrote ?-{2,}$|[^\s-] ?-{3,}$")
 _WORD = re.compile(r"[^\W\d_]+(?:\([^\W\d_]{1,3}\)|/[^\W\d_]{1,3})?")
@@ -24,24 +26,79 @@ _IS_LIKE = re.compile(r"https?://\S{1,300}")
 _TRAIL = " \t\xa0*_\\\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u3000"
 _LONGEST = 400
 _MOST_LINES = 4
+MOST_WEIGHED = 4000
 
 
-def attribution_at(lines: Sequence[Line], start: int) -> int | None:
-    """Given the lines and where to look, return the index behind the attribution that begins there, or None."""
-    first = lines[start]
-    if first.blank or not _may_begin(first.bare):
+class Attributions:
+    """Finds attributions in one text. Weighs at most MOST_WEIGHED candidates, so that time stays linear."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self.lines = lines
+        self.left = MOST_WEIGHED
+        self._known: dict[int, int | None] = {}
+        self._believed: set[int] = set()
+
+    def believe(self, marked: Sequence[bool]) -> None:
+        """Take runs of lines for attributions because the HTML says so."""
+        behind: int | None = None
+        for index in range(len(marked) - 1, -1, -1):
+            behind = (behind or index + 1) if marked[index] else None
+            if marked[index] and not self.lines[index].blank:
+                self._known[index] = behind
+                self._believed.add(index)
+
+    def at(self, start: int) -> int | None:
+        """Given where to look, return the index behind the attribution that begins there, or None."""
+        if start not in self._known:
+            self._known[start] = self._look(start)
+        return self._known[start]
+
+    def _look(self, start: int) -> int | None:
+        first = self.lines[start]
+        if first.blank or len(first.bare) > _LONGEST or not _may_begin(first.bare):
+            return None
+        joined = ""
+        for end in range(start, min(start + _MOST_LINES, len(self.lines))):
+            line = self.lines[end]
+            if line.blank or (end > start and line.quoted != first.quoted):
+                return None
+            joined = f"{joined} {line.bare}" if joined else line.bare
+            if len(joined) > _LONGEST:
+                return None
+            if not _may_end(line.bare, joined):
+                continue
+            self.left -= 1
+            if self.left < 0:
+                return None
+            if is_attribution(joined, quote_follows=_quote_follows(self.lines, end + 1)):
+                return None if self._begins_later(start, end) else end + 1
         return None
-    joined = ""
-    for end in range(start, min(start + _MOST_LINES, len(lines))):
-        line = lines[end]
-        if line.blank or (end > start and line.quoted != first.quoted):
-            return None
-        joined = f"{joined} {line.bare}" if joined else line.bare
-        if len(joined) > _LONGEST:
-            return None
-        if is_attribution(joined, quote_follows=_quote_follows(lines, end + 1)):
-            return end + 1
-    return None
+
+    def _begins_later(self, start: int, end: int) -> bool:
+        """Is the first line only what stood above: does the attribution begin in a later line of the window?"""
+        if end == start:
+            return False
+        bare = self.lines[start].bare
+        if not (_opens(bare) or any(sign.isdigit() or sign in "@<(" for sign in bare)):
+            return True
+        return any(
+            self.at(later) == end + 1 and (later in self._believed or _opens(self.lines[later].bare))
+            for later in range(start + 1, end + 1)
+        )
+
+
+def _opens(bare: str) -> bool:
+    """Does the line begin with a digit, a weekday or "On" in some language, in capitals where there are any?"""
+    text = bare.lstrip("\"'<([-–— ")
+    word = _WORD.match(text)
+    return text[:1].isdigit() or bool(word and not text[:1].islower() and word.group().casefold() in OPENERS | WEEKDAYS)
+
+
+def _may_end(bare: str, joined: str) -> bool:
+    """Cheap: an attribution ends in a colon, in dashes, in a verb, or is the short form of a moment."""
+    if bare.endswith((":", "：", "-")):
+        return True
+    return bare[bare.rfind(" ") + 1 :].casefold() in VERBS or (joined[:1] == "2" and bool(_GMT.match(joined)))
 
 
 def _quote_follows(lines: Sequence[Line], start: int) -> bool:
@@ -58,7 +115,7 @@ def _may_begin(bare: str) -> bool:
     return bool(text) and (text[0].isalnum() or text[0] in "@&[(") and len(bare) <= _LONGEST
 
 
-def is_attribution(text: str, *, quote_follows: bool) -> bool:
+def is_attribution(text: str, *, quote_follows: bool) -> bool:  # noqa: PLR0911  # a ladder of verdicts
     """Given a candidate on one line, weigh what it holds: date, time, address, verb, colon, and how it begins."""
     text = text.strip(_TRAIL)
     dashed = text.startswith("--") and text.endswith("--")

@@ -114,9 +114,7 @@ def _choose(
 def _read(part: TextPart, pictures: Mapping[str, str], options: ReadingOptions) -> _Piece:
     if part.is_html:
         html = read_html(part.content, pictures, options.text_format, options.delimiters)
-        return _Piece(
-            html.written, html.quoted, html.whole, True, html.rule, html.placed, html.placed_in_quoted
-        )
+        return _Piece(html.written, html.quoted, html.whole, True, html.rule, html.placed, html.placed_in_quoted)
     text = clean(part.content)
     if part.flowed:
         text = unflow(text, delsp=part.delsp)

@@ -174,14 +174,8 @@ def decode(data: bytes, declared: str = "", fallback: str = "") -> str:
     return clean(_decode(data, declared, fallback)).removeprefix("\ufeff")
 
 
-def _decode(data: bytes, declared: str, fallback: str) -> str:
-    if (
-        data.isascii()
-        and b"\x1b" not in data
-        and b"~{" not in data
-        and b"+" not in data
-        and b"\0" not in data
-    ):
+def _decode(data: bytes, declared: str, fallback: str) -> str:  # noqa: PLR0911  a chain of tries
+    if data.isascii() and b"\x1b" not in data and b"~{" not in data and b"+" not in data and b"\0" not in data:
         return data.decode("ascii")
     codec = codec_name(declared)
     if codec and (text := _declared(data, codec)) is not None:
@@ -205,7 +199,9 @@ def _nearly(data: bytes, codec: str) -> str | None:
     except (UnicodeError, LookupError, ValueError):
         return None
     bad = text.count("\ufffd")
-    return text if bad * 10 <= len(text) - len(text.encode("ascii", "ignore")) else None
+    foreign = len(text) - len(text.encode("ascii", "ignore"))
+    # a valid multi-byte sequence of UTF-8 is hardly ever chance; of other charsets most bytes are valid
+    return text if bad * (2 if codec == "utf-8" else 10) <= foreign else None
 
 
 def clean(text: str) -> str:

@@ -6,9 +6,7 @@ import unicodedata
 MAX_LENGTH = 200  # characters; Redmine takes 255
 # What Redmine itself replaces in a file name (Attachment#sanitize_filename), done here so that references match.
 _REPLACED = re.compile(r"[/?%*:|\"'<>]+")
-_HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]"
-)
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,10}$")
 _TYPES = {
     "application/pdf": ".pdf",
@@ -132,9 +130,7 @@ def _shorten(name: str) -> str:
         return name
     found = _EXTENSION.search(name)
     extension = found[0] if found else ""
-    stem = (
-        name[: MAX_LENGTH - len(extension)] if len(name) > MAX_LENGTH else name[: len(name) - len(extension)]
-    )
+    stem = name[: MAX_LENGTH - len(extension)] if len(name) > MAX_LENGTH else name[: len(name) - len(extension)]
     while len((stem + extension).encode()) > 240:
         stem = stem[:-1]
     return stem.rstrip() + extension

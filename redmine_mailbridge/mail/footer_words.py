@@ -3,8 +3,11 @@
 import re
 
 _STRONG = r"""
-sent from (?:my|mobile|outlook|mail\b|yahoo|gmail|a (?:phone|mobile)|samsung|iphone|ipad|android|windows|proton|blackberry|aol|surface|huawei|xiaomi|nine|spark)
-sent (?:via|using|by|with) (?:my|the|mobile|galaxy|samsung|airmail|sparrow|proton|outlook|spark|blackberry|aol|hushmail|mailbird|iphone|android|yahoo|zoho|tutanota|tuta|superhuman|polymail|mixmax|front|missive|canary|newton)
+sent from (?:my|mobile|outlook|mail\b|yahoo|gmail|a (?:phone|mobile)|samsung|iphone|ipad|android|windows|
+proton|blackberry|aol|surface|huawei|xiaomi|nine|spark)
+sent (?:via|using|by|with) (?:my|the|mobile|galaxy|samsung|airmail|sparrow|proton|outlook|spark|blackberry|
+aol|hushmail|mailbird|iphone|android|yahoo|zoho|tutanota|tuta|superhuman|polymail|mixmax|front|missive|
+canary|newton)
 sent with \S+ secure email
 (?:get|download) \[?outlook for
 from my (?:iphone|ipad|ipod|android|mobile|phone|blackberry|samsung)
@@ -12,30 +15,41 @@ yahoo mail\b.{0,20}(?:search, organize|stress less|get the app)
 von (?:meinem|meiner|unterwegs|iphone).{1,50}gesendet
 von meinem .{1,40} (?:gesendet|gesandt|geschickt|versendet)
 diese (?:nachricht|e-?mail|mail) wurde (?:von|mit) (?:meinem|meiner|unterwegs|android|dem)
-gesendet (?:von (?:meinem|meiner|mein|outlook|mail\b|yahoo|unterwegs)|mit (?:der|dem|outlook|proton|web\.de|gmx|spark|der gmx|der web\.de|meinem)|über (?:mein|die)|aus (?:der|meinem))
-(?:gesendet|versendet|verschickt|geschickt) (?:vom|von meinem|mit meinem) (?:handy|iphone|ipad|smartphone|tablet|android|blackberry|mobil)
+gesendet (?:von (?:meinem|meiner|mein|outlook|mail\b|yahoo|unterwegs)|mit (?:der|dem|outlook|proton|web\.de|
+gmx|spark|der gmx|der web\.de|meinem)|über (?:mein|die)|aus (?:der|meinem))
+(?:gesendet|versendet|verschickt|geschickt) (?:vom|von meinem|mit meinem) (?:handy|iphone|ipad|smartphone|
+tablet|android|blackberry|mobil)
 (?:holen sie sich|laden sie|hol dir|outlook für (?:ios|android) (?:beziehen|herunterladen|abrufen))\s?.{0,40}
-(?:envoyé|envoyée|envoye) (?:de|depuis|à partir|avec|par|via) (?:mon|ma|outlook|de|d'|l'|yahoo|courrier|la|un|proton|samsung|mobile|le)
+(?:envoyé|envoyée|envoye) (?:de|depuis|à partir|avec|par|via) (?:mon|ma|outlook|de|d'|l'|yahoo|courrier|la|
+un|proton|samsung|mobile|le)
 (?:télécharge[rz]|obtene[rz]|obtenir) outlook
-enviado (?:desde|de|do|da|a partir|por|com|con|via|pelo) (?:mi|meu|minha|el|o|a|outlook|yahoo|correo|email|e-mail|samsung|um|un|proton|iphone|ipad|android|mobile|telefone)
+enviado (?:desde|de|do|da|a partir|por|com|con|via|pelo) (?:mi|meu|minha|el|o|a|outlook|yahoo|correo|email|
+e-mail|samsung|um|un|proton|iphone|ipad|android|mobile|telefone)
 (?:obtener|obtén|obtenha|obter|baixe|descarga|descargar) (?:o )?outlook
-(?:inviato|inviata|spedito) (?:da|dal|con|tramite|via) (?:mio|mia|il|outlook|yahoo|posta|iphone|ipad|libero|samsung|smartphone|telefono|cellulare|tablet|proton|app|mobile|tim|huawei)
+(?:inviato|inviata|spedito) (?:da|dal|con|tramite|via) (?:mio|mia|il|outlook|yahoo|posta|iphone|ipad|libero|
+samsung|smartphone|telefono|cellulare|tablet|proton|app|mobile|tim|huawei)
 (?:scarica|ottieni|scaricare) outlook
-(?:verzonden|verstuurd|gestuurd) (?:vanaf|met|via|vanuit|door) (?:mijn|outlook|een|mail\b|yahoo|iphone|ipad|android|samsung|mobiel|blackberry|proton|de)
+(?:verzonden|verstuurd|gestuurd) (?:vanaf|met|via|vanuit|door) (?:mijn|outlook|een|mail\b|yahoo|iphone|ipad|
+android|samsung|mobiel|blackberry|proton|de)
 (?:outlook voor (?:ios|android) (?:downloaden|ophalen)|download outlook)
-(?:wysłano|wysłane|wysłana|wyslano) (?:z|ze|za|przez) (?:mojego|iphone|ipad|androida|outlook|telefonu|smartfona|urządzenia|programu|aplikacji|poczty|samsung|yahoo|pomocą|mojej)
+(?:wysłano|wysłane|wysłana|wyslano) (?:z|ze|za|przez) (?:mojego|iphone|ipad|androida|outlook|telefonu|
+smartfona|urządzenia|programu|aplikacji|poczty|samsung|yahoo|pomocą|mojej)
 (?:pobierz|uzyskaj) (?:program |aplikację )?outlook
-(?:odesláno|odoslané|odeslano) (?:z|ze|zo|pomocí|přes) (?:mého|iphone|ipad|androidu|outlook|mobil|mobilu|telefonu|aplikace|pošty|môjho|samsung|seznam|programu|iphonu|ipadu)
+(?:odesláno|odoslané|odeslano) (?:z|ze|zo|pomocí|přes) (?:mého|iphone|ipad|androidu|outlook|mobil|mobilu|
+telefonu|aplikace|pošty|môjho|samsung|seznam|programu|iphonu|ipadu)
 (?:získat|získejte|získať) (?:aplikaci )?outlook
-отправлено (?:с|со|из|от|через) (?:моего|моей|iphone|ipad|устройства|мобильн|android|почты|outlook|яндекс|mail|телефона|планшета|смартфона|samsung|приложения|мобільн)
+отправлено (?:с|со|из|от|через) (?:моего|моей|iphone|ipad|устройства|мобильн|android|почты|outlook|яндекс|
+mail|телефона|планшета|смартфона|samsung|приложения|мобільн)
 (?:скачать|получить|скачайте|загрузить) outlook
-(?:надіслано|відправлено) (?:з|із|зі|через) (?:мого|моєї|iphone|ipad|пристрою|мобільн|android|пошти|outlook|телефону|ukr\.net|айфона|програми)
+(?:надіслано|відправлено) (?:з|із|зі|через) (?:мого|моєї|iphone|ipad|пристрою|мобільн|android|пошти|outlook|
+телефону|ukr\.net|айфона|програми)
 (?:отримати|завантажити) outlook
 skickat (?:från|med|via) (?:min|mitt|outlook|mail|yahoo|iphone|ipad|en|e-post|mobil)
 (?:hämta|skaffa|ladda ned) outlook
 sendt (?:fra|med|via) (?:min|mitt|mit|outlook|mail|yahoo|iphone|ipad|en|mobil|e-post|samsung)
 (?:hent|få|last ned|skaff) outlook
-lähetetty (?:minun |laitteesta|iphonesta|ipadista|androidista|puhelimesta|samsung|outlookista|windowsin|sähköpost|yahoo)
+lähetetty (?:minun |laitteesta|iphonesta|ipadista|androidista|puhelimesta|samsung|outlookista|windowsin|
+sähköpost|yahoo)
 (?:hanki|lataa) outlook
 .{1,40}(?:'?(?:umdan|mdan|dan|den|imden|ımdan)|üzerinden|ile|cihazımdan) gönderildi$
 .{0,40}outlook'?[uı]? (?:edinin|indirin|alın)
@@ -77,7 +91,8 @@ sendt (?:fra|med) \S.{0,40}
 
 
 def _compile(lines: str) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{line})" for line in lines.strip().split("\n")), re.IGNORECASE)
+    """Given expressions one a line (a line that ends in | goes on in the next), join them."""
+    return re.compile("|".join(f"(?:{line})" for line in lines.strip().replace("|\n", "|").split("\n")), re.IGNORECASE)
 
 
 # A line that begins so is the footer of a telephone or a program, and what follows is not the writer's.

@@ -29,37 +29,52 @@ def _key(bare: str) -> tuple[str, str] | None:
     return (role, value) if role else None
 
 
-def header_block_at(lines: Sequence[Line], start: int) -> int | None:
-    """Given the lines and where to look, return the index behind the header block that begins there, or None.
+class HeaderBlocks:
+    """Finds header blocks in one text; every line's key is read once."""
 
-    A block needs three roles, one of them who or when; and an address, or a date beside a subject.
-    """
-    first = _key(lines[start].bare)
-    if first is None or first[0] in {"raw", "cc"}:
-        return None
-    found: dict[str, str] = {}
-    end = start
-    blanks = continued = 0
-    for index in range(start, min(start + _MOST_LINES, len(lines))):
-        line = lines[index]
-        if line.quoted != lines[start].quoted:
-            break
-        key = _key(line.bare)
-        if key is not None and key[0] == "raw":
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self.lines = lines
+        self._keys: dict[int, tuple[str, str] | None] = {}
+
+    def _key_of(self, index: int) -> tuple[str, str] | None:
+        if index not in self._keys:
+            bare = self.lines[index].bare
+            self._keys[index] = _key(bare) if ":" in bare or "：" in bare else None
+        return self._keys[index]
+
+    def at(self, start: int) -> int | None:
+        """Given where to look, return the index behind the header block that begins there, or None.
+
+        A block needs three roles, one of them who or when; and an address, or a date beside a subject.
+        """
+        first = self._key_of(start)
+        if first is None or first[0] in {"raw", "cc"}:
             return None
-        if key is not None:
-            found[key[0]] = f"{found.get(key[0], '')} {key[1]}"
-            end, blanks, continued = index + 1, 0, 0
-            continue
-        blanks = blanks + 1 if not line.bare else 0
-        continued += 1
-        if blanks > 1 or continued > _MOST_CONTINUATION:
-            break
-        if line.bare and blanks == 0 and end == index:
-            last = next(reversed(found))
-            found[last] += " " + line.bare
-            end = index + 1 if continued <= 2 else end
-    return end if _is_block(found) else None
+        if start and self._key_of(start - 1) is not None and self.lines[start - 1].quoted == self.lines[start].quoted:
+            return None
+        found: dict[str, str] = {}
+        end = start
+        blanks = continued = 0
+        for index in range(start, min(start + _MOST_LINES, len(self.lines))):
+            line = self.lines[index]
+            key = self._key_of(index)
+            if line.quoted != self.lines[start].quoted:
+                break
+            if key is not None:
+                if key[0] == "raw":
+                    return None
+                found[key[0]] = f"{found.get(key[0], '')} {key[1]}"[:600]
+                end, blanks, continued = index + 1, 0, 0
+                continue
+            blanks = blanks + 1 if not line.bare else 0
+            continued += 1
+            if blanks > 1 or continued > _MOST_CONTINUATION:
+                break
+            if line.bare and end == index and continued <= 2:
+                last = next(reversed(found))
+                found[last] = f"{found[last]} {line.bare}"[:600]
+                end = index + 1
+        return end if _is_block(found) else None
 
 
 def _is_block(found: dict[str, str]) -> bool:
@@ -69,7 +84,7 @@ def _is_block(found: dict[str, str]) -> bool:
     moment = bool(_MOMENT.search(found.get("date", "")))
     if len(roles) >= 3:
         return ("from" in roles or "date" in roles) and (address or ("subject" in roles and moment))
-    if roles == {"date", "to"} or roles == {"date", "from"}:
+    if "date" in roles and len(roles) == 2 and roles & {"to", "from"}:
         return address and bool(_RFC_DATE.search(found["date"]))
     return len(roles) == 2 and "from" in roles and "cc" in found and address and moment
 

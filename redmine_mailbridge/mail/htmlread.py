@@ -1,11 +1,15 @@
-"""stub"""
+"""An HTML part to what was written and what was quoted: cut by its structure first, then by the text's."""
+
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import lxml.html
-
+from redmine_mailbridge.mail.dialect import DIALECTS
+from redmine_mailbridge.mail.htmlquotes import find_marks
+from redmine_mailbridge.mail.htmltree import parse_html
+from redmine_mailbridge.mail.markup import Converter, Row
 from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.mail.quotes import judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +24,36 @@ class HtmlReading:
     placed_in_quoted: frozenset[str] = frozenset()
 
 
-def read_html(html: str, pictures: Mapping[str, str], text_format: TextFormat,
-              delimiters: Sequence[re.Pattern[str]]) -> HtmlReading:
-    """stub"""
-    try:
-        text = lxml.html.fromstring(html).text_content()
-    except (ValueError, lxml.etree.LxmlError):
-        text = ""
-    return HtmlReading(text.strip(), "", text.strip())
+def read_html(
+    html: str, pictures: Mapping[str, str], text_format: TextFormat, delimiters: Sequence[re.Pattern[str]]
+) -> HtmlReading:
+    """Given an HTML part, convert it to `text_format` and split it. Never raises."""
+    root = parse_html(html)
+    if root is None:
+        return HtmlReading("", "", "")
+    rows = Converter(DIALECTS[text_format], pictures, find_marks(root)).run(root)
+    verdict = judge(
+        [row.plain for row in rows],
+        delimiters,
+        [row.quoted for row in rows],
+        [row.attribution for row in rows],
+    )
+    kept = [row for row, keep in zip(rows, verdict.keep, strict=True) if keep]
+    cut = [row for row, keep in zip(rows, verdict.keep, strict=True) if not keep]
+    return HtmlReading(_join(kept), _join(cut), _join(rows), verdict.rule, _names(kept), _names(cut) - _names(kept))
+
+
+def _names(rows: Sequence[Row]) -> frozenset[str]:
+    return frozenset(name for row in rows for name in row.pictures)
+
+
+def _join(rows: Sequence[Row]) -> str:
+    """The rows as text: one blank line at most between two, none around."""
+    lines: list[str] = []
+    for row in rows:
+        line = row.marked.rstrip()
+        if line.strip("> ") or (lines and lines[-1].strip("> ")):
+            lines.append(line)
+    while lines and not lines[-1].strip("> "):
+        lines.pop()
+    return "\n".join(lines)

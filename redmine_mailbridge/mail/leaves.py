@@ -1,5 +1,6 @@
 """Which leaf of the tree is text of the mail, in which order, and which is a file."""
 
+import html
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -7,16 +8,23 @@ from typing import Literal
 from redmine_mailbridge.mail import attachments, charset
 from redmine_mailbridge.mail.attachments import File
 from redmine_mailbridge.mail.body import Alternative, TextPart
+from redmine_mailbridge.mail.calendars import summary
 from redmine_mailbridge.mail.message import LeftOut
-from redmine_mailbridge.mail.structure import MAX_DEPTH, Part
+from redmine_mailbridge.mail.smime import enclosed as smime_enclosed
+from redmine_mailbridge.mail.structure import MAX_DEPTH, Part, leaves, scan
+from redmine_mailbridge.mail.tnef import Opened, open_tnef
 from redmine_mailbridge.mail.transfer import read
 
 MAX_TEXT = 1024 * 1024  # bytes of one text part, and of all of them; a longer one is attached whole
+MAX_LINES = 50_000  # likewise
+MAX_ENCLOSED = 32 * 1024 * 1024  # bytes of an opaque signature that is opened
+_TNEFS = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _META = re.compile(rb"charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]{0,2000}>")
+_NOT_SHOWN = re.compile(r"<!--.{0,2000}?-->|<!DOCTYPE[^>]{0,500}>|(?<=<style)[^<]{0,20000}(?=</style)", re.DOTALL)
 _TEXTS = frozenset({"text/plain", "text/html"})
-_SIGNATURES = frozenset(
-    {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
-)
+_SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
+LONGER = "(The text goes on; all of it is attached.)"
 ENCRYPTED_NOTE = {
     "pgp": "This mail is encrypted (PGP/MIME). It cannot be read here; the original is attached.",
     "smime": "This mail is encrypted (S/MIME). It cannot be read here; the original is attached.",
@@ -34,6 +42,14 @@ class Leaves:
     left_out: list[LeftOut] = field(default_factory=list)
     security: Literal["none", "signed", "encrypted"] = "none"
 
+    def first_text(self) -> str:
+        """The first text of the mail as sent, "" when it has none; the start of it, when it is long."""
+        for element in self.elements:
+            parts = (element,) if isinstance(element, TextPart) else element.text or element.html
+            for part in parts:
+                return part.content[:64_000]
+        return ""
+
 
 class Sorter:
     """One walk over the tree. `fallback` is the codec to read 8-bit names with."""
@@ -42,11 +58,25 @@ class Sorter:
         self.fallback = fallback
         self.leaves = Leaves()
         self._room = MAX_TEXT
+        self._lines = MAX_LINES
+        self._within_smime = False
 
     def sort(self, root: Part) -> Leaves:
         """Given a tree, return its leaves, each of them text, file or named as left out."""
         self.leaves.elements = self._walk(root)
+        if not any(_says(element) for element in self.leaves.elements):
+            self.leaves.elements += self._calendar(root)
         return self.leaves
+
+    @staticmethod
+    def _calendar(root: Part) -> list[Element]:
+        """Given a mail without text, return what its invitation says."""
+        for part in leaves(root)[:100]:
+            if part.kind in {"text/calendar", "application/ics"}:
+                data, _ = read(part.buffer, part.body, part.end, attachments.encoding_of(part), MAX_TEXT)
+                said = summary(charset.decode(data, part.params.get("charset", "utf-8")))
+                return [TextPart(said, is_html=False)] if said else []
+        return []
 
     def _walk(self, part: Part) -> list[Element]:
         """Given a part (at most MAX_DEPTH deep), file its files and return its texts."""
@@ -58,24 +88,31 @@ class Sorter:
             self.leaves.security = "signed"
         if part.kind == "multipart/alternative":
             return self._alternative(part)
-        return [element for child in part.children for element in self._walk(child)]
+        found: list[Element] = []
+        for child in part.children:
+            for element in self._walk(child):
+                if found and (both := _same_twice(found[-1], element)):
+                    found[-1] = both
+                else:
+                    found.append(element)
+        return found
 
     def _alternative(self, part: Part) -> list[Element]:
         """Given a multipart/alternative, return one Alternative of what its children say."""
         text: list[TextPart] = []
-        html: list[TextPart] = []
+        shown: list[TextPart] = []
         for child in part.children:
             found = self._walk(child)
             plain = not any(isinstance(element, TextPart) and element.is_html for element in found)
             for element in found:
                 if isinstance(element, Alternative):
                     text += element.text
-                    html += element.html
+                    shown += element.html
                 elif plain:
                     text.append(element)
                 else:
-                    html.append(element)
-        return [Alternative(tuple(text), tuple(html))] if text or html else []
+                    shown.append(element)
+        return [Alternative(tuple(text), tuple(shown))] if text or shown else []
 
     def _encrypted(self, part: Part) -> list[Element]:
         self.leaves.security = "encrypted"
@@ -89,7 +126,7 @@ class Sorter:
         if not part.children:
             self._keep(part)
 
-    def _leaf(self, part: Part) -> list[Element]:
+    def _leaf(self, part: Part) -> list[Element]:  # noqa: PLR0911  one return a kind of leaf
         if part.kind.startswith("multipart/"):
             if part.depth < MAX_DEPTH:
                 return self._text(part, "text/plain")  # its boundary never came: all of it is its text
@@ -99,8 +136,52 @@ class Sorter:
             return self._text(part, part.kind)
         if part.kind in {"application/pkcs7-mime", "application/x-pkcs7-mime"}:
             return self._smime(part)
+        if part.kind in _TNEFS or attachments.sent_name(part).lower() == "winmail.dat":
+            return self._tnef(part)
+        if part.kind.startswith("image/"):
+            return self._picture(part)
         self._keep(part)
         return []
+
+    def _tnef(self, part: Part) -> list[Element]:
+        """Given a winmail.dat, return its text and keep its files; one that cannot be opened whole stays a file."""
+        file = attachments.file_of(part, self.fallback)
+        opened = open_tnef(file.chunks)
+        if opened is None or not opened.whole:
+            self.leaves.files.append(file)
+            return []
+        inner = [one for one in opened.files if one.size]
+        self.leaves.files += [attachments.file_of_tnef(one, file.chunks) for one in inner]
+        texts = self._text_of_tnef(opened)
+        if not inner and (opened.rtf or not texts):
+            self.leaves.files.append(file)  # nothing to open, or its text is of a kind that is not read here
+        elif opened.rtf and not texts and part.parent is None:
+            self.leaves.files.append(file)
+        else:
+            self.leaves.left_out.append(LeftOut(file.wanted or "winmail.dat", "it was opened; its files are attached"))
+        return texts
+
+    @staticmethod
+    def _text_of_tnef(opened: Opened) -> list[Element]:
+        """Given an opened winmail.dat, return the text that it says, as an element that counts only without others."""
+        said = charset.decode(opened.html) if opened.html else ""
+        text = (TextPart(opened.text, is_html=False),) if opened.text.strip() else ()
+        shown = (TextPart(said, is_html=True),) if said.strip() else ()
+        return [Alternative(text, shown)] if text or shown else []
+
+    def _picture(self, part: Part) -> list[Element]:
+        """Given an image, keep it; one that stands inline between texts, without HTML, is shown in its place."""
+        self._keep(part)
+        above = part.parent
+        head, _ = attachments.disposition(part, self.fallback)
+        if head != "inline" or above is None or above.kind != "multipart/mixed" or above.children[0] is part:
+            return []
+        kinds = {child.kind for child in above.children}
+        if "text/plain" not in kinds or kinds & {"text/html", "multipart/alternative", "multipart/related"}:
+            return []
+        file = self.leaves.files[-1]
+        file.content_id = file.content_id or f"inline-{len(self.leaves.files)}@mailbridge.invalid"
+        return [TextPart(f'<img src="cid:{html.escape(file.content_id)}">', is_html=True)]
 
     def is_text(self, part: Part) -> bool:
         """Is this leaf text of the mail? Not when it is sent as a file: with that disposition or a file name."""
@@ -112,11 +193,19 @@ class Sorter:
         return part.parent is None or not attachments.sent_name(part, self.fallback)
 
     def _smime(self, part: Part) -> list[Element]:
+        """Given an application/pkcs7-mime, read what a signature encloses; one that encrypts is kept, and said."""
         smime = part.params.get("smime-type", "").lower()
         self._keep(part)
-        if smime == "signed-data":
+        inner = None
+        if smime in {"", "signed-data"} and part.end - part.body <= MAX_ENCLOSED and not self._within_smime:
+            data, _ = read(part.buffer, part.body, part.end, attachments.encoding_of(part), MAX_ENCLOSED)
+            inner = smime_enclosed(data)
+        if smime == "signed-data" or inner is not None:
             self.leaves.security = "signed"
-            return []
+            if inner is None:
+                return []
+            self._within_smime = True
+            return self._walk(scan(inner))
         if smime in {"", "enveloped-data", "authenveloped-data"}:
             self.leaves.security = "encrypted"
             return [TextPart(ENCRYPTED_NOTE["smime"], is_html=False)]
@@ -129,8 +218,10 @@ class Sorter:
         """Given a text leaf, return what it says; one that is too long is attached whole besides."""
         encoding = attachments.encoding_of(part)
         data, complete = read(part.buffer, part.body, part.end, encoding, self._room)
+        data, short = _lines(data, self._lines)
         self._room -= len(data)
-        if not complete:
+        self._lines -= data.count(b"\n")
+        if short or not complete:
             file = attachments.file_of(part, self.fallback)
             file.content_type = kind
             self.leaves.files.append(file)
@@ -141,7 +232,40 @@ class Sorter:
         if is_html and not charset.codec_name(declared) and (found := _META.search(data[:4096])):
             declared = found[1].decode("ascii")
         text = charset.decode(data, declared, self.fallback)
+        if short or not complete:
+            text += f"<p>{LONGER}</p>" if is_html else f"\n\n{LONGER}\n"
         if not text.strip():
             return []
         flowed = part.params.get("format", "").lower() == "flowed"
         return [TextPart(text, is_html, flowed, part.params.get("delsp", "").lower() == "yes")]
+
+
+def _says(element: Element) -> bool:
+    """Does an element hold anything but white space?"""
+    parts = (element,) if isinstance(element, TextPart) else element.text + element.html
+    return any(part.content.strip() for part in parts)
+
+
+def _lines(data: bytes, limit: int) -> tuple[bytes, bool]:
+    """Given a text and how many lines may be read, return so much of it and whether that is less than all."""
+    ends = b"\n" if b"\n" in data else b"\r"
+    if data.count(ends) <= limit:
+        return data, False
+    at = 0
+    for _ in range(max(limit, 0)):
+        at = data.find(ends, at) + 1
+    return data[:at], True
+
+
+def _same_twice(first: Element, second: Element) -> Alternative | None:
+    """Given neighbours, return them as alternatives when they are a text and its HTML, sent side by side by mistake.
+
+    That is so when most words of the HTML stand in the text too; otherwise both are wanted.
+    """
+    if not isinstance(first, TextPart) or not isinstance(second, TextPart) or first.is_html or not second.is_html:
+        return None
+    words = _TAG.sub(" ", _NOT_SHOWN.sub(" ", second.content)).split()
+    known = set(first.content.split())
+    if not words or sum(word in known for word in words) * 5 < len(words) * 3:
+        return None
+    return Alternative((first,), (second,))

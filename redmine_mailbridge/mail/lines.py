@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # What may stand around a word of a header block or an attribution and means nothing there: emphasis in markup,
 # direction marks, list marks of converted HTML.
@@ -11,8 +11,7 @@ _QUOTE = re.compile(r"[ \t]{0,3}(?:>[ \t]?)+")
 LONGEST = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line: `bare` is it without quote marks and dress, cut to LONGEST characters, for the rules to read.
 
     `quoted` is True when it starts with > or lies in what the mail program marked as quoted.
@@ -23,11 +22,17 @@ class Line:
     blank: bool
 
 
+_EMPTY = Line("", quoted=False, blank=True)
+
+
 def look(lines: Sequence[str], marked: Sequence[bool] = ()) -> list[Line]:
     """Given lines (and which of them the HTML marks as quoted), return them as the rules read them."""
     out: list[Line] = []
     for index, line in enumerate(lines):
         head = line[:LONGEST]
+        if not head and not marked:
+            out.append(_EMPTY)
+            continue
         quoted = bool(marked and marked[index])
         match = _QUOTE.match(head)
         if match and _is_quote(head, match.end()):

@@ -115,7 +115,5 @@ def _extended(parts: list[tuple[str, bool]]) -> str:
     if head:
         charset = head[1]
         parts = [(parts[0][0][head.end() :], parts[0][1]), *parts[1:]]
-    data = b"".join(
-        unquote_to_bytes(text) if encoded else text.encode("utf-8", "replace") for text, encoded in parts
-    )
+    data = b"".join(unquote_to_bytes(text) if encoded else text.encode("utf-8", "replace") for text, encoded in parts)
     return decode(data, charset)

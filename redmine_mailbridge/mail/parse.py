@@ -4,7 +4,7 @@ import hashlib
 import mmap
 from functools import partial
 
-from redmine_mailbridge.mail import identity, structure, transfer
+from redmine_mailbridge.mail import authenticity, automatic, heads, identity, structure, transfer
 from redmine_mailbridge.mail.attachments import File, attach
 from redmine_mailbridge.mail.body import read_body
 from redmine_mailbridge.mail.filenames import Names
@@ -12,19 +12,26 @@ from redmine_mailbridge.mail.headers import Headers
 from redmine_mailbridge.mail.leaves import Sorter
 from redmine_mailbridge.mail.message import Address, Attachment, Body, LeftOut, Message, ReadingOptions
 
+MAX_LOGO = 16 * 1024  # bytes; inline pictures up to this size count as logos when the settings leave them out
 
-def parse(raw: bytes | bytearray | mmap.mmap, options: ReadingOptions = ReadingOptions()) -> Message:  # noqa: B008  frozen
+
+def parse(
+    raw: bytes | bytearray | mmap.mmap,
+    options: ReadingOptions = ReadingOptions(),
+    dns: authenticity.Dns | None = None,
+) -> Message:
     """Given the bytes of a mail, return what it says. Never raises; a mapped file is not read whole into memory.
 
-    The attachments read from `raw` when they are asked for their chunks: keep a mapped file open until then.
+    `dns` looks up TXT records when `options.verify_dkim` asks for it (None: dkimpy's own). The attachments read
+    from `raw` when they are asked for their chunks: keep a mapped file open until then.
     """
     try:
-        return read(raw, options)
+        return read(raw, options, dns)
     except Exception as error:  # noqa: BLE001  the border: a fault of ours must cost the reading, never the mail
         return _unread(raw, options, type(error).__name__)
 
 
-def _unread(raw: structure.Buffer, options: ReadingOptions, fault: str) -> Message:
+def _unread(raw: heads.Buffer, options: ReadingOptions, fault: str) -> Message:
     """Given a mail that the reader failed on, return it whole, as its only attachment, and the fault's name."""
     whole = File("message.eml", "message/rfc822", partial(transfer.chunks, raw, 0, len(raw), ""))
     made = attach(whole, Names(), ReadingOptions())
@@ -43,22 +50,27 @@ def _unread(raw: structure.Buffer, options: ReadingOptions, fault: str) -> Messa
     )
 
 
-def read(raw: structure.Buffer, options: ReadingOptions) -> Message:
+def read(raw: heads.Buffer, options: ReadingOptions, dns: authenticity.Dns | None = None) -> Message:
     """Given the bytes of a mail, return what it says, as `parse`, without its net."""
     root = structure.scan(raw)
     headers = Headers(root.fields)
     sorted_ = Sorter(headers.fallback).sort(root)
-    files, left_out = _name(sorted_.files, options)
+    reply = bool(headers.raw_line("in-reply-to") or headers.raw_line("references"))
+    files, left_out = _name(sorted_.files, options, logos=not (options.skip_signature_logos and reply))
     left_out += sorted_.left_out
     pictures = _pictures(files)
     reading = read_body(sorted_.elements, pictures, options)
     message_id, made = identity.message_id(headers, raw)
     from_all = headers.addresses("from")
+    sender = from_all[0] if from_all else Address("", "")
+    text = sorted_.first_text()
     return Message(
+        automatic=automatic.judge(headers, root, text, sender, options),
+        authenticity=authenticity.judge(headers, sender, len(from_all), raw, options, dns=dns),
         message_id=message_id,
         message_id_made=made,
         subject=headers.best("subject"),
-        sender=from_all[0] if from_all else Address("", ""),
+        sender=sender,
         content_key=identity.content_key(headers, raw, root.body),
         size=len(raw),
         from_all=from_all,
@@ -80,7 +92,9 @@ def read(raw: structure.Buffer, options: ReadingOptions) -> Message:
     )
 
 
-def _name(files: list[File], options: ReadingOptions) -> tuple[list[tuple[File, Attachment]], list[LeftOut]]:
+def _name(
+    files: list[File], options: ReadingOptions, *, logos: bool
+) -> tuple[list[tuple[File, Attachment]], list[LeftOut]]:
     """Given the files of a mail, return the attachments under their final names, and those left out."""
     names = Names()
     kept: list[tuple[File, Attachment]] = []
@@ -89,6 +103,8 @@ def _name(files: list[File], options: ReadingOptions) -> tuple[list[tuple[File, 
         made = attach(file, names, options)
         if isinstance(made, LeftOut):
             left_out.append(made)
+        elif not logos and file.inline and file.content_type.startswith("image/") and made.size <= MAX_LOGO:
+            left_out.append(LeftOut(made.name, "a small inline picture of a reply, as signatures have them"))
         else:
             kept.append((file, made))
     return kept, left_out
@@ -110,7 +126,5 @@ def _placed(made: Attachment, placed: frozenset[str]) -> Attachment:
     return (
         made
         if made.inline == inline
-        else Attachment(
-            made.name, made.content_type, made.size, made.sha256, inline, made.chunks, made.content_id
-        )
+        else Attachment(made.name, made.content_type, made.size, made.sha256, inline, made.chunks, made.content_id)
     )

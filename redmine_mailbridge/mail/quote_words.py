@@ -28,7 +28,8 @@ _HEADER_KEYS: dict[str, str] = {
 _HEADER_PHRASES: dict[str, str] = {
     "from": "보낸 사람|de la|message de",
     "date": "envoyé le|envoyée|date d'envoi|date d’envoi|enviado el|enviado em|enviada em|enviado a|data invio"
-    "|data da mensagem|message du|data wysłania|date sent|sent on|sent at|gesendet am|verzonden op|skickat den|gönderme tarihi"
+    "|data da mensagem|message du|data wysłania|date sent|sent on|sent at|gesendet am|"
+    "verzonden op|skickat den|gönderme tarihi"
     "|gönderilme tarihi|보낸 날짜|보낸 시간|تاريخ الإرسال|تم الإرسال|дата отправки|datum odeslání",
     "to": "받는 사람|a la attention de",
     "cc": "copie à|copia a|cc a|in cc|kopie an|kopia do|kopie pro|reply to|antwort an|répondre à"
@@ -42,8 +43,19 @@ HEADER_ROLE: dict[str, str] = {
 
 # Keys that only a mail's full header has: somebody pasted one, which is content.
 RAW_HEADER_KEYS = frozenset(
-    "received return-path message-id mime-version dkim-signature content-type authentication-results "
-    "delivered-to x-mailer references content-transfer-encoding".split()
+    [
+        "received",
+        "return-path",
+        "message-id",
+        "mime-version",
+        "dkim-signature",
+        "content-type",
+        "authentication-results",
+        "delivered-to",
+        "x-mailer",
+        "references",
+        "content-transfer-encoding",
+    ]
 )
 
 # "wrote" and its like, as whole words.
@@ -53,16 +65,28 @@ VERBS = frozenset(
     napsala napsal(a) napsala(a) píše napísal napísala napísal(a) написал написала написал(а) написали пишет
     пишете написав написав(ла) написала(в) пише skrev skriver skrivit kirjoitti kirjoittaa yazdı yazmış yazıyor
     yazdi έγραψε έγραφε írta scris napisao piše kirjutas rašė rakstīja viết menulis написа escrit كتب كتبت
-    يكتب כתב כתבה כותב כתב/ה quoting zitat citando citat citation citace""".split()
+    يكتب כתב כתבה כותב כתב/ה quoting zitat citando citat citation citace""".split()  # noqa: SIM905  # words, not a list
 )
 
 # The same in languages that do not put blanks between words, and endings that are stuck to the name.
-VERB_PARTS = ("写道", "寫道", "写到", "書きました", "wrote:", "님이 작성", "작성:", "님의 말", "썼습니다", "のメール", "のメッセージ")
+VERB_PARTS = (
+    "写道",
+    "寫道",
+    "写到",
+    "書きました",
+    "wrote:",
+    "님이 작성",
+    "작성:",
+    "님의 말",
+    "썼습니다",
+    "のメール",
+    "のメッセージ",
+)
 
 # How an attribution line may begin, besides with a date, a weekday or the name of who wrote.
 OPENERS = frozenset(
     """on at am um in le el em no il op dnia dne den på w в у στις την στης 在 於 于 في בתאריך ב vào pada
-    a quoting zitat citando dana la ku em: 2 στο al the från ngày""".split()
+    a quoting zitat citando dana la ku em: 2 στο al the från ngày""".split()  # noqa: SIM905  # words, not a list
 )
 
 WEEKDAYS = frozenset(
@@ -73,7 +97,7 @@ WEEKDAYS = frozenset(
     domenica ma wo vr za zo maandag dinsdag woensdag donderdag vrijdag zaterdag zondag pon wt śr czw pt sob
     niedz nd poniedziałek wtorek środa czwartek piątek sobota niedziela po út st čt pá ne пн вт ср чт пт сб вс
     нд mån tis ons tors fre lör sön tir lør søn man tor ke to pe la su ti pzt sal çar per cum cmt paz δευ τρί
-    τετ πέμ παρ σάβ κυρ hétfő kedd szerda csütörtök péntek szombat vasárnap""".split()
+    τετ πέμ παρ σάβ κυρ hétfő kedd szerda csütörtök péntek szombat vasárnap""".split()  # noqa: SIM905  # words, not a list
 )
 
 # What stands between dashes above a quoted mail.

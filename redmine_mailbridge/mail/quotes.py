@@ -4,21 +4,18 @@ Everything is judged line by line, each line at most a fixed number of times: li
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from redmine_mailbridge.mail import signature
-from redmine_mailbridge.mail.attribution import attribution_at
-from redmine_mailbridge.mail.headerblock import header_block_at, looks_like_block
+from redmine_mailbridge.mail.attribution import Attributions
+from redmine_mailbridge.mail.headerblock import HeaderBlocks, looks_like_block
+from redmine_mailbridge.mail.introductions import end_of_quote, heal, is_forward, is_original, is_reply_above
 from redmine_mailbridge.mail.lines import Line, look
-from redmine_mailbridge.mail.quote_words import FORWARDED, ORIGINAL, SIGN_OFFS
+from redmine_mailbridge.mail.quote_words import SIGN_OFFS
 
-_ABOVE = re.compile(r"(?:reply|respond|write|type your reply|answer) above (?:this|the) line|"
-                    r"(?:antwort|antworten|schreiben) .{0,20}(?:über|oberhalb) dieser (?:zeile|linie)|"
-                    r"répond\w* au[- ]dessus de cette ligne|(?:responda|escriba) .{0,20}encima de esta línea",
-                    re.IGNORECASE)
 _WORDY = re.compile(r"\w")
-_SENTENCE_ENDS = ("?", "!", "？", "！")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +48,12 @@ def judge(
     raws: Sequence[str],
     delimiters: Sequence[re.Pattern[str]] = (),
     marked: Sequence[bool] = (),
+    attributions: Sequence[bool] = (),
 ) -> Verdict:
-    """Given lines, delimiters, and which lines the HTML marks as quoted, say which lines are what was written."""
+    """Given lines, delimiters, and which lines the HTML marks as quoted or as an attribution, say which lines are
+    what was written."""
     work = _Work(raws, look(raws, marked), bool(marked) and any(marked))
+    work.attributions.believe(attributions)
     work.cut_at_delimiter(delimiters)
     work.cut_quotes()
     work.cut_tail()
@@ -67,12 +67,16 @@ class _Work:
 
     def __init__(self, raws: Sequence[str], lines: Sequence[Line], by_html: bool) -> None:
         self.raws = raws
-        self.lines = _heal(lines)
+        self.lines = heal(lines)
         self.by_html = by_html
+        self.attributions = Attributions(self.lines)
+        self.blocks = HeaderBlocks(self.lines)
         self.keep = [True] * len(raws)
         self.end = len(raws)
         self.limit = len(raws)
         self.rule = ""
+        self._text_lines: list[int] | None = None
+        self._quoted_lines: list[int] | None = None
 
     def _drop(self, start: int, end: int, rule: str) -> None:
         for index in range(start, end):
@@ -113,7 +117,7 @@ class _Work:
             if line.blank or line.quoted:
                 index += 1
                 continue
-            if _is_forward(line.bare) and not (self.rule and not self.keep[index]):
+            if is_forward(line.bare) and not (self.rule and not self.keep[index]):
                 self.limit = self.end = index
                 return
             found = self._begins_quote(index)
@@ -130,41 +134,66 @@ class _Work:
                 self._cut(self._with_rule_above(index), rule)
             return
 
-    def _begins_quote(self, index: int) -> tuple[str, int] | None:
+    def _begins_quote(self, index: int) -> tuple[str, int] | None:  # noqa: PLR0911  # a ladder of verdicts
         """Does a quote begin here? Return the rule's name and the index behind its introduction."""
         line = self.lines[index]
-        behind = attribution_at(self.lines, index)
+        behind = self.attributions.at(index)
         if behind is not None:
             return "attribution line", behind
-        if _is_original(line.bare):
+        behind = self.blocks.at(index)
+        if behind is not None:
+            return "header block", behind
+        if line.bare[0].isalnum() or len(line.bare) > 130:
+            return None
+        if is_original(line.bare):
             return "original message line", index + 1
         if signature.is_rule(line.bare) and looks_like_block(self.lines, index + 1):
             return "header block", index + 1
-        behind = header_block_at(self.lines, index)
-        if behind is not None:
-            return "header block", behind
-        if len(line.bare) < 120 and _ABOVE.search(line.bare) and not line.bare[:1].isalpha():
+        if is_reply_above(line.bare):
             return "reply-above line", index + 1
         return None
 
     def _attributed(self, start: int, behind: int, said: bool) -> int | None:
         """An attribution: cut it with its quote. Return where to go on, or None to cut everything from here."""
-        quote_end = _end_of_quote(self.lines, behind, self.end)
+        quote_end = end_of_quote(self.lines, behind, self.end)
         if quote_end is None:
             if said:
                 return None
             self._drop(start, behind, "attribution line")
             return self.end
-        rest = _rest(self.raws, self.lines, quote_end, self.end)
-        if not rest:
+        texts = self._texts()
+        place = bisect_left(texts, quote_end)
+        if place == len(texts):
             return None if said else self.end
-        answers = any(line.quoted for line in self.lines[quote_end : rest[-1] + 1])
-        if not said and not answers:
+        first_answer, last_answer = texts[place], texts[-1]
+        answered = self._quoted_between(quote_end, last_answer)
+        closing = self.lines[first_answer].bare.casefold().split(",")[0].strip(" .!;-") in SIGN_OFFS
+        if not answered and (not said or (closing and len(texts) - place <= 3)):
             self._drop(start, quote_end, "attribution line")
-        elif said and not answers and self.lines[rest[0]].bare.casefold().strip(" ,.!;-").split(",")[0] in SIGN_OFFS:
-            if len(rest) <= 3:
-                self._drop(start, quote_end, "attribution line")
         return quote_end
+
+    def _texts(self) -> list[int]:
+        """Which lines are text, leaving out the signatures, footers and quotes that end the mail? Made once."""
+        if self._text_lines is None:
+            end = self.end
+            for _ in range(2):
+                for find, _rule in _TAILS:
+                    stop = find(self.raws, self.lines, end)
+                    end = end if stop is None else stop
+                while end and (self.lines[end - 1].blank or self.lines[end - 1].quoted):
+                    end -= 1
+            self._text_lines = [
+                i
+                for i, line in enumerate(self.lines[:end])
+                if not line.blank and not line.quoted and _WORDY.search(line.bare)
+            ]
+        return self._text_lines
+
+    def _quoted_between(self, start: int, end: int) -> bool:
+        if self._quoted_lines is None:
+            self._quoted_lines = [i for i, line in enumerate(self.lines) if line.quoted]
+        place = bisect_left(self._quoted_lines, start)
+        return place < len(self._quoted_lines) and self._quoted_lines[place] < end
 
     def _with_rule_above(self, index: int) -> int:
         """A drawn line right above the introduction belongs to it."""
@@ -193,12 +222,15 @@ class _Work:
         start = self.end
         while start and (self.lines[start - 1].quoted or self.lines[start - 1].blank):
             start -= 1
-        run = [line for line in self.lines[start : self.end] if line.quoted]
-        if not run or not self._text_before(start):
+        first = next((i for i in range(start, self.end) if self.lines[i].quoted), None)
+        if first is None or not self._text_before(start):
             return
         last = self.lines[start - 1].bare
-        introduced = last.endswith((":", "：")) and attribution_at(self.lines, start - 1) is None
-        speaks = any(attribution_at(run, i) is not None or header_block_at(run, i) for i in range(min(3, len(run))))
+        introduced = last.endswith((":", "：")) and self.attributions.at(start - 1) is None
+        speaks = any(
+            self.attributions.at(i) is not None or self.blocks.at(i) is not None
+            for i in range(first, min(first + 3, self.end))
+        )
         if introduced and not speaks and not self.by_html:
             return
         self._drop(start, self.end, "trailing quote")
@@ -209,7 +241,9 @@ class _Work:
         for index in range(1, self.end):
             line = self.lines[index]
             if (
-                self.keep[index] and not line.quoted and not line.blank
+                self.keep[index]
+                and not line.quoted
+                and not line.blank
                 and (self.lines[index - 1].blank or self.lines[index - 1].quoted or not self.keep[index - 1])
                 and signature.is_strong_footer(line.bare)
                 and (index + 1 == self.end or self.lines[index + 1].blank or not line.bare.endswith((",", ".")))
@@ -225,7 +259,7 @@ class _Work:
 def _no_raws(
     find: Callable[[Sequence[Line], int], int | None],
 ) -> Callable[[Sequence[str], Sequence[Line], int], int | None]:
-    def adapted(raws: Sequence[str], lines: Sequence[Line], end: int) -> int | None:
+    def adapted(_raws: Sequence[str], lines: Sequence[Line], end: int) -> int | None:
         return find(lines, end)
 
     return adapted
@@ -242,70 +276,3 @@ _TAILS: tuple[tuple[Callable[[Sequence[str], Sequence[Line], int], int | None], 
     (_no_raws(signature.card_start), "signature"),
     (_no_raws(_trailing_rule), "separator"),
 )
-
-
-def _heal(lines: Sequence[Line]) -> list[Line]:
-    """Lines of a quote that were wrapped on the way lost their >: give it back where that is certain.
-
-    Certain is: between two quoted lines, the one above long and not ending a question, itself shorter and
-    beginning in lower case or with an address.
-    """
-    healed = list(lines)
-    for index in range(1, len(lines) - 1):
-        line, above = lines[index], healed[index - 1]
-        if line.quoted or line.blank or not above.quoted or not lines[index + 1].quoted:
-            continue
-        first = line.bare[:1]
-        torn = first.islower() or first in "<(" or line.bare.startswith(("http", "&"))
-        if torn and len(above.bare) >= 52 and not above.bare.endswith(_SENTENCE_ENDS):
-            healed[index] = Line(line.bare, True, False)
-    return healed
-
-
-def _end_of_quote(lines: Sequence[Line], start: int, end: int) -> int | None:
-    """Return the index behind the quoted lines that begin at `start` (blank lines before allowed), or None."""
-    index = start
-    while index < end and lines[index].blank:
-        index += 1
-    if index == end:
-        return end
-    if not lines[index].quoted:
-        return None
-    behind = index
-    while index < end and (lines[index].quoted or lines[index].blank):
-        index += 1
-        if lines[index - 1].quoted:
-            behind = index
-    return behind
-
-
-def _rest(raws: Sequence[str], lines: Sequence[Line], start: int, end: int) -> list[int]:
-    """Which lines of text follow a quote, without signatures, footers and drawn lines?"""
-    for find, _ in _TAILS:
-        stop = find(raws, lines, end)
-        end = end if stop is None else max(start, stop)
-    while end > start and (lines[end - 1].blank or lines[end - 1].quoted):
-        end -= 1
-    return [i for i in range(start, end) if not lines[i].blank and not lines[i].quoted and _WORDY.search(lines[i].bare)]
-
-
-def _is_original(bare: str) -> bool:
-    """Is this "-----Original Message-----", in any of the languages, with at least a dash before it?"""
-    if len(bare) > 130 or not bare[:1] or bare[0].isalnum():
-        return False
-    words = bare.strip("-_=*~—─ \t<>#:.").casefold()
-    return words in _ORIGINAL
-
-
-def _is_forward(bare: str) -> bool:
-    """Is this "---------- Forwarded message ---------" or "Begin forwarded message:"?"""
-    if len(bare) > 160:
-        return False
-    words = bare.strip("-_=*~—─ \t<>#:.：").casefold()
-    if words in _FORWARDED:
-        return True
-    return bare.startswith("--") and any(words.startswith(known) for known in FORWARDED)
-
-
-_ORIGINAL = frozenset(ORIGINAL)
-_FORWARDED = frozenset(FORWARDED)

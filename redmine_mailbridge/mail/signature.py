@@ -57,9 +57,7 @@ def signature_start(raws: Sequence[str], lines: Sequence[Line], end: int) -> int
     found: int | None = None
     for index in range(end - 1, -1, -1):
         line = lines[index]
-        if is_delimited_signature(raws[index], line) and (
-            raws[index] == "-- " or text_below <= _LONGEST_SIGNATURE
-        ):
+        if is_delimited_signature(raws[index], line) and (raws[index] == "-- " or text_below <= _LONGEST_SIGNATURE):
             found = index
         if not line.blank:
             text_below += 1

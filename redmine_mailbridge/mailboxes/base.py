@@ -8,11 +8,71 @@ the one mail that it was asked to.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
+
+
+class MailProtocol(StrEnum):
+    """What is spoken with the server."""
+
+    IMAP = "imap"
+    POP3 = "pop3"
+
+
+class Security(StrEnum):
+    """How the connection is protected. STARTTLS is demanded, never merely tried."""
+
+    TLS = "tls"
+    STARTTLS = "starttls"
+    NONE = "none"
+
+
+class LoginChoice(StrEnum):
+    """The login mechanism of the settings; AUTO takes the strongest that server and settings allow."""
+
+    AUTO = "auto"
+    SCRAM_SHA_256 = "scram-sha-256"
+    SCRAM_SHA_1 = "scram-sha-1"
+    CRAM_MD5 = "cram-md5"
+    OAUTHBEARER = "oauthbearer"
+    XOAUTH2 = "xoauth2"
+    PLAIN = "plain"
+    LOGIN = "login"
+    APOP = "apop"
+    NTLM = "ntlm"
+
+
+Secret = str | Callable[[], str]
+"""A password, or what gives it when asked: called once a login, so that a changed file is seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxConfig:
+    """How to reach one account: what app.py makes of the settings. No secret is in its repr.
+
+    `username` is taken apart by `username.parse_username` unless `authorize_as` is set. `token` gives an OAuth
+    access token; when it is set, AUTO uses nothing but OAUTHBEARER and XOAUTH2. `timeout` is in seconds, for
+    the connection and for each read. `ca_file` is a PEM file trusted instead of the system's authorities.
+    """
+
+    name: str
+    host: str
+    port: int
+    username: str
+    protocol: MailProtocol = MailProtocol.IMAP
+    security: Security = Security.TLS
+    password: Secret | None = field(default=None, repr=False)
+    token: Callable[[], str] | None = field(default=None, repr=False)
+    authorize_as: str | None = None
+    ca_file: Path | None = None
+    timeout: float = 60.0
+    login: LoginChoice = LoginChoice.AUTO
+    allow_cleartext: bool = False
+    prevent_cleartext_login: bool = False
+    prevent_ntlm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +119,32 @@ class Filing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FolderState:
-    """A folder as it stands: validity, how many mails, the next UID, whether keywords can be set."""
+    """A folder as it stands: validity, how many mails, the next UID, whether keywords or nothing can be set."""
 
     name: str
     validity: str
     messages: int
     uid_next: int | None = None
     keywords: bool = False
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What a connection turned out to be: for `check`, and for a person.
+
+    `tls` is its version (`TLSv1.3`) or an empty text; `certificate_until` when the server's certificate ends.
+    `moves` says how a mail is filed: `move` is one step, `copy` is several and safe, `mark` leaves the mail where
+    it is, marked as deleted, `none` is no filing at all. `pushes` says whether the server speaks up by itself.
+    """
+
+    greeting: str
+    mechanism: str
+    capabilities: tuple[str, ...]
+    tls: str
+    certificate_until: dt.datetime | None
+    moves: Literal["move", "copy", "mark", "none"]
+    pushes: bool
 
 
 class Mailbox(Protocol):
@@ -79,6 +158,9 @@ class Mailbox(Protocol):
 
     def connect(self) -> None:
         """Connect and log in now, if not connected. Raise MailboxUnreachable or LoginRefused."""
+
+    def connected(self) -> Connected:
+        """Connect if not connected. Return what the connection turned out to be."""
 
     def close(self) -> None:
         """End the connection politely; never raises. With POP3 this is where deletions take effect."""
@@ -103,13 +185,24 @@ class Mailbox(Protocol):
         Small mails come in chunks of one request; large ones are written to new files in the folder `spool`
         piece by piece. Above `max_size` bytes only the first 256 KiB are fetched. A mail that has vanished is
         left out of what is yielded. Raise MailboxUnreachable when the connection breaks; what was yielded
-        before stands.
+        before stands. Raise MailUnreadable at a mail that the server has but does not hand out: it has not
+        vanished, and those before it were yielded.
         """
 
     def file(self, location: Location, folder: str) -> Filing:
         """Given one mail, move it to a folder of the same account: UID MOVE, else UID COPY + UID STORE
         \\Deleted + UID EXPUNGE of this one UID. Return GONE when it is not there (any more).
         Raise FilingRefused when the server refuses (over quota, read-only).
+        """
+
+    def delete(self, location: Location) -> Filing:
+        """Given one mail, remove this one from the server. Return DELETED, or GONE when it is not there (any more).
+        Raise FilingRefused when the server refuses.
+        """
+
+    def mark(self, location: Location) -> Filing:
+        """Given one mail that stays where it is, mark it as done with a keyword, where the server keeps keywords.
+        Return KEPT, or GONE when it is not there (any more). Raise FilingRefused when the server refuses.
         """
 
     def find(self, folder: str, message_id: str) -> tuple[str, ...]:

@@ -1,15 +1,16 @@
 """Answers what routing wants to know (Needs) with as few requests as possible: none, where all is known already."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.people import Person, utc
-from redmine_mailbridge.redmine.rights import sees
-from redmine_mailbridge.routing.plan import Facts, Issue, KnownMail, Needs, Project, User
+from redmine_mailbridge.redmine.rights import NON_MEMBER, sees
+from redmine_mailbridge.routing.plan import Facts, Issue, Journal, KnownMail, Needs, Project, User
 
 NOBODY: frozenset[str] = frozenset()
 
@@ -17,9 +18,10 @@ NOBODY: frozenset[str] = frozenset()
 class FactFinder:
     """Gathers facts from one Redmine. Safe to share among threads."""
 
-    def __init__(self, client: Client, directory: Directory) -> None:
+    def __init__(self, client: Client, directory: Directory, *, language: str = "en") -> None:
         self._client = client
         self._directory = directory
+        self._language = language
 
     def gather(
         self,
@@ -47,45 +49,80 @@ class FactFinder:
         projects = {found.identifier: found for name in needs.projects if (found := directory.project(name))}
         by_any_name = {name: found for name in needs.projects if (found := directory.project(name))}
         statuses = directory.statuses()
-        issues = {number: self._issue(number, sender, (participants or {})) for number in sorted(numbers)}
+        seen = _Seen({number: self._fetch(number, with_journals=bool(needs.journals)) for number in sorted(numbers)})
+        issues = {number: self._issue(found, sender, participants or {}) for number, found in seen.issues.items()}
+        if needs.issue_projects:
+            projects |= {p.identifier: p for issue in issues.values() if (p := directory.project(issue.project))}
+        groups = {name: directory.people.members(name, directory.groups()) for name in needs.groups}
+        takers = {user for members in groups.values() for user in members}
         return Facts(
             now=now or dt.datetime.now(dt.UTC),
             can_impersonate=directory.can_impersonate,
             users=users,
             known=known,
-            issues={number: issue for number, issue in issues.items() if issue is not None},
+            issues=issues,
             projects=by_any_name | projects,
+            journals=seen.journals(needs.journals),
             may_add_issues=frozenset(
                 p.identifier for p in projects.values()
                 if sender is not None and directory.may(sender.rights, "add_issues", p)
             ),
+            anyone_may_add=self._open_to_all(projects.values()) if sender is None else NOBODY,
+            logins={login: user for login in needs.logins if (user := directory.people.by_login(login)) is not None},
+            groups=groups,
+            open_issues={user: directory.people.open_issues(user) for user in sorted(takers)},
+            default_language=self._language,
             statuses=statuses.ids,
             closed_statuses=statuses.closed,
             priorities=directory.priorities(),
-            same_subject_issue=same_subject_issue if issues.get(same_subject_issue or 0) is not None else None,
+            same_subject_issue=same_subject_issue if same_subject_issue in issues else None,
             first_sync=first_sync,
         )  # fmt: skip
+
+    def _open_to_all(self, projects: Iterable[Project]) -> frozenset[str]:
+        """The projects in which any user of this Redmine may make issues, a new one too."""
+        role = self._directory.people.role(NON_MEMBER)
+        return frozenset(
+            p.identifier
+            for p in projects
+            if p.public and p.active and p.issue_tracking and "add_issues" in role.permissions
+        )
 
     def _users(self, needs: Needs) -> dict[str, User]:
         people = self._directory.people
         wanted = dict.fromkeys(a.strip().lower() for a in (needs.sender, *needs.addresses) if a)
         return {address: user for address in wanted if (user := people.by_address(address)) is not None}
 
-    def _issue(self, number: int, sender: Person | None, participants: Mapping[int, frozenset[str]]) -> Issue | None:
+    def _fetch(self, number: int, *, with_journals: bool) -> Mapping[str, Any] | None:
         """Given a number, return the issue as the key sees it, or None if there is none, or none that it may see."""
+        include = "watchers,journals" if with_journals else "watchers"
         try:
-            found = self._client.get(f"/issues/{number}.json", [("include", "watchers")])["issue"]
+            found: Mapping[str, Any] = self._client.get(f"/issues/{number}.json", [("include", include)])["issue"]
         except RedmineRefused as error:
             if error.status in (403, 404):
                 return None
             raise
+        return found
+
+    def _issue(
+        self, found: Mapping[str, Any], sender: Person | None, participants: Mapping[int, frozenset[str]]
+    ) -> Issue:
+        """Given an issue as the API shows it, return it with what the sender may do there."""
         project = self._directory.project(str(found["project"]["id"]))
-        issue = read_issue(found, project, participants.get(number, NOBODY))
+        issue = read_issue(found, project, participants.get(int(found["id"]), NOBODY))
         if sender is None:
             return issue
         visible = self._visible(issue, sender, project)
-        noteable = visible and project is not None and self._directory.may(sender.rights, "add_issue_notes", project)
-        return read_issue(found, project, participants.get(number, NOBODY), visible=visible, noteable=noteable)
+
+        def may(permission: str) -> bool:
+            return visible and project is not None and self._directory.may(sender.rights, permission, project)
+
+        return replace(
+            issue,
+            visible_to_sender=visible,
+            noteable_by_sender=may("add_issue_notes"),
+            editable_by_sender=may("edit_issues"),
+        )
 
     def _visible(self, issue: Issue, sender: Person, project: Project | None) -> bool:
         """Does Redmine show the issue to the sender? Asked as the sender where the key allows it, else computed."""
@@ -100,10 +137,33 @@ class FactFinder:
         return True
 
 
-def read_issue(
-    found: Mapping[str, Any], project: Project | None, participants: frozenset[str] = NOBODY, *,
-    visible: bool | None = None, noteable: bool | None = None,
-) -> Issue:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The issues that were fetched, as the API shows them; those that are not there left out."""
+
+    found: Mapping[int, Mapping[str, Any] | None]
+
+    @property
+    def issues(self) -> dict[int, Mapping[str, Any]]:
+        return {number: issue for number, issue in self.found.items() if issue is not None}
+
+    def journals(self, wanted: Iterable[int]) -> dict[int, Journal]:
+        """The wanted journals, wherever they are."""
+        ids = set(wanted)
+        return {
+            int(journal["id"]): Journal(
+                id=int(journal["id"]),
+                issue=number,
+                private=bool(journal.get("private_notes", False)),
+                created_on=utc(journal.get("created_on")),
+            )
+            for number, issue in self.issues.items()
+            for journal in issue.get("journals", ())
+            if int(journal["id"]) in ids
+        }
+
+
+def read_issue(found: Mapping[str, Any], project: Project | None, participants: frozenset[str] = NOBODY) -> Issue:
     """Given an issue as the API shows it, return what routing knows of it. An unseen project counts as closed."""
     status = found.get("status", {})
     assigned = found.get("assigned_to")
@@ -122,6 +182,7 @@ def read_issue(
         assigned_to_id=int(assigned["id"]) if assigned else None,
         watcher_ids=frozenset(int(w["id"]) for w in found.get("watchers", ())),
         participants=participants,
-        visible_to_sender=visible,
-        noteable_by_sender=noteable,
+        project_name=str(found["project"].get("name", "")),
+        tracker=str(found.get("tracker", {}).get("name", "")),
+        created_on=utc(found.get("created_on")),
     )

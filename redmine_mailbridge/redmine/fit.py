@@ -57,7 +57,7 @@ def text_file(name: str, text: str) -> Attachment:
     return Attachment(name, "text/plain; charset=utf-8", len(data), hashlib.sha256(data).hexdigest(), False, chunks)
 
 
-def may_be_wide(request: R, error: RedmineError) -> bool:
+def may_be_wide(request: IssueRequest | NoteRequest, error: RedmineError) -> bool:
     """Given a request and how it failed, may an old MySQL have refused its 4-byte characters?
 
     It says "Incorrect string value" where the message comes through, and 500 where not; the request must hold such

@@ -1,7 +1,7 @@
 """Looking in Redmine for what an interrupted write may have left there. Reads only, as the key's own user."""
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
@@ -23,18 +23,19 @@ class Look:
         self._client = client
         self._people = people
 
-    def find_issue(self, request: IssueRequest, not_before: dt.datetime, claimed: Collection[int] = ()) -> int | None:
+    def find_issue(self, request: IssueRequest, not_before: dt.datetime, claimed: Container[int] = ()) -> int | None:
         """Given a request that was sent at `not_before` (UTC, our clock) or later, return the issue that it made.
 
-        By the marker field when the request has one, else by exactly its content: project, subject, description,
-        author, number of files, in the time since. `claimed` issues belong to other mails. None: it was not made.
+        By the marker field when the request has one, else by its files (a token belongs to one upload and no other),
+        else by exactly its content: project, subject, description, author, number of files; in the time since.
+        `claimed` issues belong to other mails. None: it was not made.
         """
         rows = self._by_marker(*request.marker) if request.marker else self._by_content(request, not_before)
         found = [int(row["id"]) for row in rows]
         return min((number for number in found if number not in claimed), default=None)
 
     def find_note(
-        self, request: NoteRequest, not_before: dt.datetime, claimed: Collection[int] = (), *,
+        self, request: NoteRequest, not_before: dt.datetime, claimed: Container[int] = (), *,
         after_journal_id: int = 0,
     ) -> int | None:  # fmt: skip
         """Given a note that was sent at `not_before` or later, return the id of its journal, or None.
@@ -53,7 +54,7 @@ class Look:
 
     def journal(
         self, issue: Mapping[str, Any], request: NoteRequest, not_before: dt.datetime,
-        claimed: Collection[int] = (), after_journal_id: int = 0,
+        claimed: Container[int] = (), after_journal_id: int = 0,
     ) -> Mapping[str, Any] | None:  # fmt: skip
         """Given an issue with its journals (in whatever order), return the first that is this note's, or None."""
         earliest = self._earliest(not_before)
@@ -92,9 +93,7 @@ class Look:
             if row["project"]["id"] == request.project_id
             and row.get("author", {}).get("id") in writers
             and not _too_old(row, earliest)
-            and same_text(request.attributes.get("subject"), row.get("subject"))
-            and same_text(request.attributes.get("description"), row.get("description"))
-            and len(row.get("attachments", ())) >= len(request.uploads)
+            and (_has_our_file(request, row) or _same_issue(request, row))
         )  # fmt: skip
 
     def _list(self, filters: list[tuple[str, str]]) -> Iterator[Mapping[str, Any]]:
@@ -126,11 +125,27 @@ def _too_old(row: Mapping[str, Any], earliest: dt.datetime) -> bool:
     return made is not None and made < earliest
 
 
+def _has_our_file(request: IssueRequest, row: Mapping[str, Any]) -> bool:
+    """A file of ours is there, whatever somebody has made of the texts since."""
+    return not request.upload_ids.isdisjoint(int(file["id"]) for file in row.get("attachments", ()))
+
+
+def _same_issue(request: IssueRequest, row: Mapping[str, Any]) -> bool:
+    return (
+        same_text(request.attributes.get("subject"), row.get("subject"))
+        and same_text(request.attributes.get("description"), row.get("description"))
+        and len(row.get("attachments", ())) >= len(request.uploads)
+    )
+
+
 def _same_note(request: NoteRequest, journal: Mapping[str, Any]) -> bool:
-    """The same text; and where there is none, the same files (a mail may bring nothing else)."""
+    """A file of ours, or the same text; and where there is none, the same files (a mail may bring nothing else)."""
+    details = [d for d in journal.get("details", ()) if d.get("property") == "attachment"]
+    if not request.upload_ids.isdisjoint(int(d["name"]) for d in details if str(d.get("name", "")).isdecimal()):
+        return True
     if not same_text(request.notes, journal.get("notes")):
         return False
     if request.notes.strip():
         return True
-    brought = {d.get("new_value") for d in journal.get("details", ()) if d.get("property") == "attachment"}
+    brought = {d.get("new_value") for d in details}
     return {upload.filename for upload in request.uploads} <= brought and bool(journal.get("details"))

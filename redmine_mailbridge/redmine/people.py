@@ -21,6 +21,8 @@ STATUS: Mapping[int, Literal["active", "registered", "locked"]] = {1: "active", 
 STATUS_NUMBER = {name: number for number, name in STATUS.items()}
 NOBODY_LIFE = 60.0
 """Seconds for which "nobody owns this address" is believed: short, because an admin who adds a user waits for it."""
+OPEN_ISSUES_LIFE = 60.0
+"""Seconds for which a count of open issues is believed: taking turns needs no more."""
 NO_SUCH_ADDRESS = "nobody@mailbridge.invalid"
 
 
@@ -43,6 +45,9 @@ class People:
         self._by_id: Cache[int, Person | None] = Cache(life, clock)
         self._roles: Cache[int, Role] = Cache(life, clock)
         self._me: Cache[str, Person] = Cache(life, clock)
+        self._by_login: Cache[str, User | None] = Cache(life, clock)
+        self._members: Cache[int, tuple[int, ...]] = Cache(life, clock)
+        self._open_issues: Cache[int, int] = Cache(OPEN_ISSUES_LIFE, clock)
         self._exact: Cache[str, bool] = Cache(24 * 3600.0, clock)
         self._known_members: dict[str, int] = {}
         client.on_unknown_login(self.forget_login)
@@ -73,6 +78,24 @@ class People:
         """Given a user's id, return it with its rights, or None if it does not exist or is not shown to the key."""
         return self._by_id.get(user_id, lambda: self._fetch(user_id))
 
+    def by_login(self, login: str) -> User | None:
+        """Given a login, return its user, locked ones too; None when nobody has it, or nobody can tell."""
+        wanted = login.strip().lower()
+        if not wanted or not self.can_find_users:
+            return None
+        return self._by_login.get(wanted, lambda: self._find_login(wanted))
+
+    def members(self, group: str, groups: Mapping[str, int]) -> tuple[int, ...]:
+        """Given a group's name and all groups, return the ids of its active members; none when nobody can tell."""
+        number = groups.get(group.strip().lower())
+        if number is None or not self.can_find_users:
+            return ()
+        return self._members.get(number, lambda: self._fetch_members(number))
+
+    def open_issues(self, user_id: int) -> int:
+        """Given a user, return how many open issues it is assigned to, as it was a minute ago at most."""
+        return self._open_issues.get(user_id, lambda: self._count_open(user_id))
+
     def role(self, role_id: int) -> Role:
         """Given a role's id, return it."""
         return self._roles.get(role_id, lambda: self._fetch_role(role_id))
@@ -96,13 +119,14 @@ class People:
 
     def forget(self) -> None:
         """Ask anew about everything."""
-        for cache in (self._by_address, self._by_id, self._roles, self._me):
+        for cache in (self._by_address, self._by_id, self._by_login, self._roles, self._me, self._members):
             cache.clear()
 
     def create(self, new: NewUser) -> User:
         """Given a new user, make it, and return it as Redmine made it. The mail goes out only if it asks for it.
 
-        Raise `RedmineRefused` with Redmine's messages, e.g. for a login or an address that is taken.
+        Where the address has an owner by now (another mail made it, or an earlier try whose answer was lost), return
+        that one. Raise `RedmineRefused` with Redmine's messages, e.g. for a login that is taken.
         """
         values: dict[str, Any] = {
             "login": new.login, "firstname": new.firstname[:30] or "-", "lastname": new.lastname[:255] or "-",
@@ -113,11 +137,22 @@ class People:
         body: dict[str, Any] = {"user": values}
         if new.send_information:
             body["send_information"] = True
-        with effect(Effect.CREATE_USER):
-            answer = self._client.post("/users.json", body)
-        user = _person(answer["user"]).user
+        try:
+            with effect(Effect.CREATE_USER):
+                answer = self._client.post("/users.json", body)
+        except RedmineRefused as error:
+            self._forget_new(new)
+            owner = self.by_address(new.mail) if error.status == 422 else None
+            if owner is None:
+                raise
+            return owner
+        finally:  # whatever came of it, "nobody owns this address" is believed no longer
+            self._forget_new(new)
+        return _person(answer["user"]).user
+
+    def _forget_new(self, new: NewUser) -> None:
         self._by_address.forget(new.mail.strip().lower())
-        return user
+        self._by_login.forget(new.login.lower())
 
     def group(self, name: str) -> int:
         """Given a group's name, return its id; it is made if there is none of that name (in any case)."""
@@ -171,6 +206,22 @@ class People:
             role_id, str(found["name"]), frozenset(found.get("permissions", ())),
             found.get("issues_visibility", "own"), bool(found.get("assignable", True)),
         )  # fmt: skip
+
+    def _find_login(self, wanted: str) -> User | None:
+        found = self._client.pages("/users.json", "users", [
+            ("name", wanted), ("status", ""), ("f[]", "name"), ("op[name]", "~"), ("v[name][]", wanted),
+        ])  # fmt: skip
+        exact = [int(entry["id"]) for entry in found if str(entry.get("login", "")).lower() == wanted]
+        return self._user(exact[0]) if exact else None
+
+    def _fetch_members(self, group: int) -> tuple[int, ...]:
+        found = self._client.get(f"/groups/{group}.json", [("include", "users")])["group"].get("users", ())
+        people = [self.by_id(int(entry["id"])) for entry in found]
+        return tuple(sorted(p.user.id for p in people if p is not None and p.rights.active))
+
+    def _count_open(self, user_id: int) -> int:
+        only: list[tuple[str, str | int]] = [("assigned_to_id", user_id), ("status_id", "open"), ("limit", 1)]
+        return int(self._client.get("/issues.json", only).get("total_count", 0))
 
     def _find_member(self, key: str, _written: str) -> User | None:
         user_id = self._known_members.get(key)

@@ -23,6 +23,12 @@ class Upload:
     filename: str
     content_type: str
 
+    @property
+    def id(self) -> int:
+        """The file's id: what stands before the point of its token; 0 when there is none."""
+        number = self.token.partition(".")[0]
+        return int(number) if number.isdecimal() else 0
+
     def to_api(self) -> dict[str, str]:
         """The entry under "uploads"."""
         return {"token": self.token, "filename": self.filename, "content_type": self.content_type}
@@ -42,6 +48,11 @@ class IssueRequest:
     author_id: int | None = None
     marker: tuple[int, str] | None = None
     uploads: tuple[Upload, ...] = ()
+
+    @property
+    def upload_ids(self) -> frozenset[int]:
+        """The ids that the files have in Redmine."""
+        return frozenset(upload.id for upload in self.uploads)
 
     def body(self) -> dict[str, Any]:
         """The JSON to send."""
@@ -90,6 +101,11 @@ class NoteRequest:
     def private(self) -> bool:
         """Is it for the team only?"""
         return bool(self.attributes.get("private_notes", False))
+
+    @property
+    def upload_ids(self) -> frozenset[int]:
+        """The ids that the files have in Redmine."""
+        return frozenset(upload.id for upload in self.uploads)
 
     def body(self) -> dict[str, Any]:
         """The JSON to send."""

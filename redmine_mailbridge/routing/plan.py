@@ -57,8 +57,10 @@ class Project:
 class Issue:
     """An issue that a mail refers to, as Redmine shows it to the bridge.
 
-    `visible_to_sender` and `noteable_by_sender` say what Redmine lets the sender's own user do; None when the
-    sender is no user. `participants` are addresses (lower case) that took part by mail: requester and Cc.
+    `visible_to_sender`, `noteable_by_sender` and `editable_by_sender` say what Redmine lets the sender's own user
+    do; None when the sender is no user, or when nobody can tell. `participants` are addresses (lower case) that
+    took part by mail: requester and Cc. `project_name` and `tracker` are the words that Redmine's own subject tag
+    holds, `created_on` (aware, to the second) stands in its Message-IDs.
     """
 
     id: int
@@ -76,6 +78,25 @@ class Issue:
     participants: frozenset[str] = frozenset()
     visible_to_sender: bool | None = None
     noteable_by_sender: bool | None = None
+    editable_by_sender: bool | None = None
+    project_name: str = ""
+    tracker: str = ""
+    created_on: dt.datetime | None = None
+
+    @property
+    def public(self) -> bool:
+        """May anybody see it?"""
+        return self.project_public and not self.private
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """A note of an issue, to which a mail answers by Redmine's own Message-ID."""
+
+    id: int
+    issue: int
+    private: bool = False
+    created_on: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +111,24 @@ class KnownMail:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What `decide` wants to know about one message; made by `routing.needs`, answered as Facts."""
+    """What `decide` wants to know about one message; made by `routing.needs`, answered as Facts.
+
+    `sender` is the From address (lower case). `message_ids` are asked of the store. `issues` are those that the
+    mail names; those that the known mails belong to, and that of the same subject, are wanted as well. `journals`
+    are looked for in the journals of all these issues. `projects` are identifiers; `issue_projects` says that the
+    projects of the issues are wanted too (keyword lines on a reply). `addresses` and `logins` may be users.
+    `groups` are wanted with their members and how many open issues each has.
+    """
 
     sender: str
     message_ids: tuple[str, ...] = ()
     issues: tuple[int, ...] = ()
+    journals: tuple[int, ...] = ()
     projects: tuple[str, ...] = ()
+    issue_projects: bool = False
     addresses: tuple[str, ...] = ()
+    logins: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     same_subject: bool = False
 
 
@@ -106,8 +138,12 @@ class Facts:
 
     `users` go from lower-case address to the user that owns it (the sender's among them; missing means that
     nobody does). `may_add_issues` holds project identifiers in which the sender's own user may add issues.
-    `statuses` go from lower-case name to id, `closed_statuses` hold the ids that close an issue.
+    `anyone_may_add` holds those in which every user may, a new one too (role Non member).
+    `statuses` go from lower-case name to id in Redmine's order, `closed_statuses` hold the ids that close an issue.
     `same_subject_issue` is the issue of the newest mail of the same sender and subject within bundle_window.
+    `logins` go from lower-case login to user; `groups` from lower-case name to the ids of active members;
+    `open_issues` from user id to how many open issues the user has in hand. `default_language` is Redmine's.
+    `first_sync` says that the mail lay in the mailbox before the bridge first came.
     """
 
     now: dt.datetime
@@ -117,7 +153,13 @@ class Facts:
     known: Mapping[str, KnownMail] = field(default_factory=dict)
     issues: Mapping[int, Issue] = field(default_factory=dict)
     projects: Mapping[str, Project] = field(default_factory=dict)
+    journals: Mapping[int, Journal] = field(default_factory=dict)
     may_add_issues: frozenset[str] = frozenset()
+    anyone_may_add: frozenset[str] = frozenset()
+    logins: Mapping[str, User] = field(default_factory=dict)
+    groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    open_issues: Mapping[int, int] = field(default_factory=dict)
+    default_language: str = "en"
     statuses: Mapping[str, int] = field(default_factory=dict)
     closed_statuses: frozenset[int] = frozenset()
     priorities: Mapping[str, int] = field(default_factory=dict)
@@ -127,7 +169,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A user to be made before the issue is written."""
+    """A user to be made before the issue is written.
+
+    `groups` are names, made when missing. `send_information` asks Redmine for its account mail, `own_notice` asks
+    us for ours (template `registration`).
+    """
 
     login: str
     firstname: str
@@ -137,6 +183,7 @@ class NewUser:
     groups: tuple[str, ...] = ()
     status: Literal["active", "registered", "locked"] = "active"
     send_information: bool = False
+    own_notice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def _meant(variable: str, file: Mapping[str, Any]) -> str:
     known = [
         variable_of(tuple(name if step == schema.NAME else step for step in key.path))
         for key in schema.keys(Settings)
-        if "#" not in key.path
+        if "#" not in key.path and key.path.count(schema.NAME) <= 1
         for name in (names if schema.NAME in key.path else [""])
     ]
     single = {candidate.replace("__", "_"): candidate for candidate in known}

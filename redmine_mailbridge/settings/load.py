@@ -69,6 +69,9 @@ def load_with_origins(path: Path | None = None, environ: Mapping[str, str] | Non
     merged = _merged(layers)
     problems = Problems(merged.data, merged.origins, str(file) if file is not None else "settings")
     merged.problems += _twofold_secrets(layers[0], problems)
+    for name in [name for name in merged.data if name.startswith("_")]:
+        merged.problems.append(problems.line((name,), "unknown key"))
+        del merged.data[name]  # BaseSettings would take it for one of its own switches
     try:
         settings = Settings(**merged.data)
     except ValidationError as error:

@@ -5,14 +5,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from redmine_mailbridge.settings.outgoing import AnswerSettings, OutgoingSettings
 from redmine_mailbridge.settings.reading import ReadingSettings
-from redmine_mailbridge.settings.route import IssueSettings
-from redmine_mailbridge.settings.table import Table, key
+from redmine_mailbridge.settings.route import IssueSettings, Route
+from redmine_mailbridge.settings.rules import Rule
+from redmine_mailbridge.settings.senders import SenderSettings
+from redmine_mailbridge.settings.start import StartSettings
+from redmine_mailbridge.settings.table import key
 from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
 
 Protocol = Literal["imap", "pop3"]
 Security = Literal["tls", "starttls", "none"]
-Login = Literal["auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login"]
+Login = Literal["auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "apop"]
 
 PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("imap", "none"): 143}
 PORTS |= {("pop3", "tls"): 995, ("pop3", "starttls"): 110, ("pop3", "none"): 110}
@@ -35,7 +39,7 @@ def _only_imap(value: Any) -> Any:
     return lambda given: None if given.get("protocol") == "pop3" else value
 
 
-class MailboxSettings(Table):
+class MailboxSettings(StartSettings):
     """One account that is read. NAME is yours to choose: letters, digits, - and _; it appears in logs and lists."""
 
     active: bool = key("Whether this mailbox is read at all.", True)
@@ -52,6 +56,12 @@ class MailboxSettings(Table):
         "The mail server's port.", _port, shown="imap: 993 with tls, else 143; pop3: 995 with tls, else 110"
     )
     username: Name = key("The name to log in with.", lambda given: given.get("address", ""), shown="the address")
+    authorize_as: Name | None = key(
+        "The shared mailbox to open with the login of `username` (SASL authorization identity). Also understood as "
+        r"part of username: user@example.com\shared@example.com.",
+        None,
+        shown="none",
+    )
     password: SecretStr | None = key("The password to log in with. Better kept apart: see password_file.", None)
     password_file: FilePath | None = key("A file that holds the password, and nothing else.", None)
     login: Login = key('How to log in; "auto" takes the strongest way that the server offers.', "auto")
@@ -71,13 +81,37 @@ class MailboxSettings(Table):
         _only_imap("Failed"),
         shown='"Failed"',
     )
+    after_success: Literal["move", "delete", "keep"] = key(
+        'What happens on the server to a mail that is done: "move" to success_folder, "delete" from the server, or '
+        '"keep" where it is, marked where the server allows.',
+        lambda given: "delete" if given.get("protocol") == "pop3" else "move",
+        shown='"move"; "delete" with POP3',
+    )
+    after_failure: Literal["move", "keep"] = key(
+        'What happens on the server to a mail that was refused or set aside: "move" to failure_folder, or "keep".',
+        lambda given: "keep" if given.get("protocol") == "pop3" else "move",
+        shown='"move"; "keep" with POP3',
+    )
     accept_automatic: bool = key(
-        "Let automatic mail (auto-replies, bounces, notifications) make issues. Otherwise it is only recorded.", False
+        "Let auto-replies and bounces that belong to no issue make one. Otherwise they are only recorded. "
+        "Notifications of machines make issues anyway; block what is not wanted.",
+        False,
     )
     ca_file: FilePath | None = key("Certificates to trust for this server, in PEM.", None, shown="the system's")
-    timeout: Span = key("How long to wait for the mail server's next word.", parse_span("60s"), shown='"60s"')
+    timeout: Span = key("How long to wait for the mail server's next word.", parse_span("60s"))
     reading: ReadingSettings = key("How a mail's text and files are read.", ReadingSettings())
-    issue: IssueSettings = key("What becomes of the mail.")
+    issue: IssueSettings = key("What becomes of the mail.", IssueSettings())
+    senders: SenderSettings = key("Who may write, and as whom.", SenderSettings())
+    answers: AnswerSettings = key("Which mails the bridge answers by itself.", AnswerSettings())
+    outgoing: OutgoingSettings = key(
+        "How this mailbox's answers are sent, where not as [outgoing] says.", OutgoingSettings()
+    )
+    rules: tuple[Rule, ...] = key("Rules that look at a mail and say where it goes, in order.", ())
+
+    @property
+    def route(self) -> Route:
+        """All that decides what becomes of this mailbox's mail, as `routing` takes it."""
+        return Route(issue=self.issue, senders=self.senders, rules=self.rules, accept_automatic=self.accept_automatic)
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -87,26 +121,44 @@ class MailboxSettings(Table):
             raise ValueError("\n".join(problems))
         return self
 
+    @property
+    def _finds_a_project(self) -> bool:
+        """Whether a new issue can have a project at all."""
+        issue = self.issue
+        ways = (issue.project, issue.project_from_subaddress, issue.reply_only, {"project", "all"} & issue.overrides)
+        by_domain = any(domain.project for domain in self.senders.domains.values())
+        return any(ways) or by_domain or any(rule.project for rule in self.rules)
+
     def _disagreements(self) -> list[str]:
         """Return one line for each thing that cannot be meant, each starting with the key to change."""
         problems = []
         if self.security == "none" and not is_loopback(self.host) and not self.allow_cleartext:
             problems.append(
-                f'security = "none" would send the password to {self.host} in the clear: '
+                f"security: would send the password to {self.host} in the clear: "
                 'use "tls" or "starttls", or allow_cleartext = true'
             )
-        if self.security == "none" and self.prevent_cleartext_login and self.login in ("plain", "login"):
-            problems.append(f'login = "{self.login}" sends the password itself, which prevent_cleartext_login forbids')
+        if self.prevent_cleartext_login and self.login in ("plain", "login"):
+            problems.append("login: sends the password itself, which prevent_cleartext_login forbids")
+        if not self._finds_a_project:
+            problems.append(
+                "issue.project: is needed, unless a rule names one, issue.project_from_subaddress or issue.reply_only "
+                "is true, or issue.allow_override holds project"
+            )
         if self.protocol == "pop3":
             problems += [
                 f'{name}: POP3 has no folders; leave it out, or use protocol = "imap"'
                 for name in ("folders", "success_folder", "failure_folder")
                 if name in self.model_fields_set and getattr(self, name) is not None
             ]
+            problems += [
+                f'{name}: POP3 has no folders to move to; use "keep"'
+                for name in ("after_success", "after_failure")
+                if getattr(self, name) == "move"
+            ]
             return problems
         read = {folder_key(folder) for folder in self.folders}
         problems += [
-            f'{name} = "{folder}" is one of the folders that are read, so mail would be read again and again'
+            f"{name}: is one of the folders that are read, so mail would be read again and again"
             for name, folder in (("success_folder", self.success_folder), ("failure_folder", self.failure_folder))
             if folder is not None and folder_key(folder) in read
         ]

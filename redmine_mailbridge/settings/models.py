@@ -8,10 +8,12 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
+from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import FilePath, Name, Size, Span, parse_size, parse_span
+from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Size, Span, parse_size, parse_span
 
 MailboxName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
@@ -31,6 +33,17 @@ def _positive(value: dt.timedelta) -> dt.timedelta:
     return value
 
 
+def _crontab(value: str) -> str:
+    """Given a crontab line, return it. Raise ValueError when the scheduler could not follow it."""
+    from redmine_mailbridge.tasks.schedule import crontab  # noqa: PLC0415 - only who writes one pays for it
+
+    try:
+        crontab(value)
+    except SettingsError as error:
+        raise ValueError(str(error).removeprefix(f'cron = "{value}": ')) from error
+    return value
+
+
 PositiveSpan = Annotated[Span, AfterValidator(_positive)]
 
 
@@ -45,8 +58,17 @@ class RedmineSettings(Table):
     text_format: TextFormat = key(
         "Redmine's text formatting (Administration, Settings, General), which cannot be asked for.", "common_mark"
     )
+    language: Name = key(
+        "Redmine's default language (de, fr, pt-br …), whose words keyword lines may use; it cannot be asked for.", "en"
+    )
+    mail_from: MailAddress | None = key(
+        "The address that Redmine itself sends from (Administration, Settings, Email notifications): mail from it "
+        "never makes an issue.",
+        None,
+        shown="none",
+    )
     ca_file: FilePath | None = key("Certificates to trust for this Redmine, in PEM.", None, shown="the system's")
-    timeout: PositiveSpan = key("How long to wait for an answer of Redmine.", parse_span("60s"), shown='"60s"')
+    timeout: PositiveSpan = key("How long to wait for an answer of Redmine.", parse_span("60s"))
     max_parallel: Annotated[int, Field(ge=1, le=64)] = key(
         "How many requests at once at most. The bridge finds out how many this Redmine bears, and stays below.", 8
     )
@@ -59,12 +81,10 @@ class RedmineSettings(Table):
     settle: Span = key(
         "How long to wait, after a request whose result is unknown, before looking whether it was carried out.",
         parse_span("30s"),
-        shown='"30s"',
     )
     directory_life: PositiveSpan = key(
         "How long what is known of users, projects, trackers and the like is believed before it is asked again.",
         parse_span("10m"),
-        shown='"10m"',
     )
 
 
@@ -82,7 +102,7 @@ class StoreSettings(Table):
         None,
         shown='"mails" beside the SQLite file',
     )
-    keep_raw: PositiveSpan = key("How long raw mails that are done are kept.", parse_span("90d"), shown='"90d"')
+    keep_raw: PositiveSpan = key("How long raw mails that are done are kept.", parse_span("90d"))
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -130,9 +150,7 @@ class ReceiveSettings(Table):
     """Limits of receiving, for all mailboxes."""
 
     max_mail_size: Size = key(
-        "A larger mail is not loaded: its issue says so and the mail stays on the server.",
-        parse_size("50MB"),
-        shown='"50MB"',
+        "A larger mail is not loaded: its issue says so and the mail stays on the server.", parse_size("50MB")
     )
     give_up_after: Annotated[int, Field(ge=1)] = key(
         "How often a mail that keeps failing is tried before it is set aside. Outages of Redmine or of the "
@@ -146,8 +164,8 @@ class TaskSettings(Table):
     """When a task runs. Either `every` or `cron`."""
 
     active: bool = key("Whether the task runs by itself.", True)
-    every: PositiveSpan = key("The time between two runs.", parse_span("5m"), shown='"5m"')
-    cron: Name | None = key(
+    every: PositiveSpan = key("The time between two runs.", parse_span("5m"))
+    cron: Annotated[Name, AfterValidator(_crontab)] | None = key(
         'The times as in a crontab, instead of `every`: "*/15 7-19 * * mon-fri". Sunday is 0, 7 or sun.',
         None,
         shown="none",
@@ -177,6 +195,7 @@ class Settings(BaseSettings):
     log: LogSettings = key("What the bridge says while it works.", LogSettings())
     receive: ReceiveSettings = key("Limits of receiving.", ReceiveSettings())
     tasks: TasksSettings = key("The scheduled tasks.", TasksSettings())
+    outgoing: OutgoingSettings = key("How answers are sent, for all mailboxes.", OutgoingSettings())
     mailboxes: Annotated[dict[MailboxName, MailboxSettings], Field(min_length=1)] = key(
         "The accounts to read, by name."
     )

@@ -1,7 +1,7 @@
 """What is wrong with settings, one line a problem: where it stands, what was written, what would be right."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -73,6 +73,11 @@ class Problems:
 
     def _of(self, detail: ErrorDetails) -> Iterator[tuple[int, str]]:
         path, kind = tuple(detail["loc"]), detail["type"]
+        for length in range(1, len(path)):
+            field = schema.field_at(Settings, path[:length])
+            if field is not None and len(schema.kinds(field)) > 1:
+                yield self._placed(path[:length], "must be " + _one_of(schema.kinds(field)))
+                return
         if path and path[-1] == "[key]":
             words = "a name must begin with a letter or digit and hold only letters, digits, - and _"
             yield self._placed(path[:-1], words)
@@ -121,7 +126,7 @@ class Problems:
         if kind == "literal_error" and field is not None:
             allowed = [str(choice) for choice in schema.choices(field.annotation)]
             near = did_you_mean(str(self._value(path)), allowed)
-            return f"must be {_one_of(allowed)}{near}"
+            return f"must be {_one_of(schema.kinds(field))}{near}"
         if kind in _LIMITS:
             phrase, limit = _LIMITS[kind]
             return phrase.format(context[limit])
@@ -152,7 +157,8 @@ class Problems:
     def _shown(self, path: Where) -> str:
         """Return ' = VALUE' as it was written, or "" when it may be a secret or is not there."""
         value = self._value(path)
-        if value is None or isinstance(value, Mapping) or self._may_be_secret(path):
+        inside = value if isinstance(value, list) else [value]
+        if value is None or any(isinstance(item, Mapping | list) for item in inside) or self._may_be_secret(path):
             return ""
         return f" = {shown(value)}"
 
@@ -184,6 +190,5 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 
-def _one_of(allowed: list[str]) -> str:
-    quoted = [f'"{choice}"' for choice in allowed]
-    return " or ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else quoted[0]
+def _one_of(allowed: Sequence[str]) -> str:
+    return " or ".join([", ".join(allowed[:-1]), allowed[-1]]) if len(allowed) > 1 else allowed[0]

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator
 
 from redmine_mailbridge.mail.message import ReadingOptions, TextFormat
+from redmine_mailbridge.settings.patterns import compile_linear
 from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.types import Name, Size
 
@@ -27,14 +28,12 @@ def compile_file_name(value: str) -> re.Pattern[str]:
     A plain one matches whole names only. Raise ValueError when it is no valid expression.
     """
     plain = ".*".join(re.escape(piece) for piece in re.split(r"\*+", value))
-    return _compile(_expression(value) or rf"\A{plain}\Z", re.IGNORECASE)
+    return _compile(_expression(value) or rf"\A{plain}\z", any_case=True)
 
 
-def _compile(expression: str, flags: int = 0) -> re.Pattern[str]:
-    try:
-        return re.compile(expression, flags)
-    except re.error as error:
-        raise ValueError(f"is no valid regular expression: {error}") from error
+def _compile(expression: str, *, any_case: bool = False) -> re.Pattern[str]:
+    # RE2's own type, which has the methods of re.Pattern that reading uses (fullmatch, match, search)
+    return cast("re.Pattern[str]", compile_linear(expression, any_case=any_case))
 
 
 def _checked(compiler: Callable[[str], re.Pattern[str]]) -> AfterValidator:

@@ -1,14 +1,18 @@
 """The settings' shape, read off the models: which tables and keys there are, and of what kind."""
 
+import datetime as dt
 import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, PlainSerializer, SecretStr
 from pydantic.fields import FieldInfo
 
-Path = tuple[str, ...]
+from redmine_mailbridge.settings.types import format_size, format_span
+
+KeyPath = tuple[str, ...]
 NAME = "NAME"
 
 
@@ -16,7 +20,7 @@ NAME = "NAME"
 class Key:
     """One key: the path to it (NAME and # stand for a mailbox's name and a list's index), and its field."""
 
-    path: Path
+    path: KeyPath
     field: FieldInfo
     model: type[BaseModel]
 
@@ -26,7 +30,7 @@ class Key:
         return self.path[-1]
 
     @property
-    def table(self) -> Path:
+    def table(self) -> KeyPath:
         """The path of the table that holds it."""
         return self.path[:-1]
 
@@ -91,12 +95,58 @@ def holds_secret(annotation: Any) -> bool:
     return any(part is SecretStr for part in parts_of(annotation))
 
 
+def is_size(field: FieldInfo) -> bool:
+    """Whether the value is a number of bytes, written as "50MB"."""
+    found = [*field.metadata, *_metadata(field.annotation)]
+    return any(isinstance(mark, PlainSerializer) and mark.func is format_size for mark in found)
+
+
+def _metadata(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) is Annotated:
+        yield from annotation.__metadata__
+    elif get_origin(annotation) in (Union, types.UnionType):
+        for part in get_args(annotation):
+            yield from _metadata(part)
+
+
+def written(field: FieldInfo, value: Any) -> Any:
+    """Given a value in force, return it as the settings file writes it: spans and sizes with their unit."""
+    if isinstance(value, dt.timedelta):
+        return format_span(value)
+    if is_size(field) and isinstance(value, int):
+        return format_size(value)
+    return str(value) if isinstance(value, Path) else value
+
+
 def choices(annotation: Any) -> tuple[Any, ...]:
     """The allowed values when only some are, else ()."""
     return tuple(value for part in parts_of(annotation) if get_origin(part) is Literal for value in get_args(part))
 
 
-def keys(model: type[BaseModel], path: Path = ()) -> Iterator[Key]:
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    dt.date: "a date such as 2026-01-31",
+    dt.timedelta: "a span of time",
+    Path: "a file",
+    SecretStr: "a secret",
+}
+
+
+def kinds(field: FieldInfo) -> tuple[str, ...]:
+    """Given a key, return in words each kind of value that it takes: its choices, and its types."""
+    found = [f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in choices(field.annotation)]
+    for part in parts_of(field.annotation):
+        if is_list(part):
+            found.append("a list")
+        elif get_origin(part) is not Literal:
+            found.append("a size" if part is int and is_size(field) else _KINDS.get(part, "a table"))
+    return tuple(dict.fromkeys(found))
+
+
+def keys(model: type[BaseModel], path: KeyPath = ()) -> Iterator[Key]:
     """Given a model, yield all its keys and those of the tables below, in the order of the models."""
     for name, field in model.model_fields.items():
         below = (*path, name)
@@ -110,7 +160,7 @@ def keys(model: type[BaseModel], path: Path = ()) -> Iterator[Key]:
             yield Key(below, field, model)
 
 
-def tables(model: type[BaseModel], path: Path = ()) -> Iterator[tuple[Path, type[BaseModel]]]:
+def tables(model: type[BaseModel], path: KeyPath = ()) -> Iterator[tuple[KeyPath, type[BaseModel]]]:
     """Given a model, yield every table below it with its path, outer ones first."""
     for name, field in model.model_fields.items():
         for shape, step in ((subtable, ()), (named_tables, (NAME,)), (listed_tables, ("#",))):

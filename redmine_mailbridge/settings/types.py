@@ -95,9 +95,13 @@ def _known_path(value: object) -> object:
     return Path(value).expanduser() if isinstance(value, str) and value.startswith("~") else value
 
 
+def reveal(secret: SecretStr | None) -> str:
+    """Given a secret of loaded settings, return it as text, "" when there is none: at the last moment, for a server."""
+    return secret.get_secret_value() if secret is not None else ""
+
+
 Span = Annotated[dt.timedelta, BeforeValidator(parse_span), PlainSerializer(format_span, return_type=str)]
 Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, return_type=str)]
 MailAddress = Annotated[str, AfterValidator(_one_at)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 FilePath = Annotated[Path, BeforeValidator(_known_path)]
-Secret = SecretStr

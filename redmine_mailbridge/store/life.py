@@ -12,6 +12,8 @@
          ├── hold ─────────▶ HELD ───────────────────────┤      refuse (Redmine said no for good),
          └── set aside ────▶ ASIDE ──────────────────────┘      set aside (too many tries)
 
+A retry of a mail that was refused or set aside with its request sent goes to WRITING, so that it is looked for.
+
 Deferring is no state: KEPT and WRITING rows carry the time of their next try. Filing is no state either: a row
 in DONE, REFUSED or ASIDE is filed once, last of all, and remembers when. DONE goes to the success folder, REFUSED
 and ASIDE to the failure folder, HELD stays where it is until an admin decides.
@@ -35,9 +37,9 @@ FOLLOWS: dict[State, frozenset[State]] = {
     State.KEPT: frozenset({State.WRITING, State.DONE, State.REFUSED, State.HELD, State.ASIDE}),
     State.WRITING: frozenset({State.DONE, State.REFUSED, State.ASIDE}),
     State.DONE: frozenset(),
-    State.REFUSED: frozenset({State.KEPT}),
-    State.HELD: frozenset({State.KEPT}),
-    State.ASIDE: frozenset({State.KEPT}),
+    State.REFUSED: frozenset({State.KEPT, State.WRITING}),
+    State.HELD: frozenset({State.KEPT, State.REFUSED}),
+    State.ASIDE: frozenset({State.KEPT, State.WRITING}),
 }
 
 OPEN = (State.KEPT, State.WRITING)

@@ -1,6 +1,7 @@
 """The values that the store hands out and takes in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from redmine_mailbridge.mailboxes.base import Location
 from redmine_mailbridge.store.life import State
@@ -15,11 +16,13 @@ class MailRow:
     size: int
     raw: str | None
     truncated: bool
+    first_sync: bool
     received_at: float | None
     kept_at: float
     state: State
     tries: int
     next_try_at: float
+    accepted: bool
     reason: str | None
     changed_at: float
     message_id: str | None
@@ -34,6 +37,13 @@ class MailRow:
     filed_at: float | None
     filed_to: str | None
     file_tries: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `messages --json` prints; times in seconds since the epoch, UTC."""
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"location", "request"}}
+        place = self.location
+        where = {"mailbox": place.mailbox, "folder": place.folder, "validity": place.validity, "uid": place.uid}
+        return values | {"state": self.state.value} | where
 
 
 @dataclass(frozen=True, slots=True)

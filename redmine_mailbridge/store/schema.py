@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -35,6 +36,7 @@ mail = Table(
     Column("size", BigInteger, nullable=False),
     Column("raw", Text),
     Column("truncated", Boolean, nullable=False, default=False),
+    Column("first_sync", Boolean, nullable=False, default=False),
     Column("received_at", Double),
     Column("kept_at", Double, nullable=False),
     # what it says of itself
@@ -47,6 +49,7 @@ mail = Table(
     Column("tries", Integer, nullable=False, default=0),
     Column("starts", Integer, nullable=False, default=0),
     Column("next_try_at", Double, nullable=False, default=0.0),
+    Column("accepted", Boolean, nullable=False, default=False),
     Column("reason", Text),
     Column("changed_at", Double, nullable=False),
     # the intent: what is (perhaps) being written to Redmine
@@ -104,7 +107,32 @@ folder = Table(
     Column("folder", Text, primary_key=True),
     Column("validity", Text, nullable=False),
     Column("uid", Text),
+    Column("first_until", Text),
     Column("since", Double, nullable=False),
+)
+
+# mails that go out; the row is made in the transaction that ends the mail it answers
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("mail_id", _Id, ForeignKey("mail.id", ondelete="CASCADE"), nullable=False),
+    Column("mailbox", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("issue", Integer),
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("next_try_at", Double, nullable=False, default=0.0),
+    Column("created_at", Double, nullable=False),
+    Column("sent_at", Double),
+    Column("reason", Text),
+    Index("ix_outbox_due", "state", "next_try_at"),
+    Index("ix_outbox_recipient", "recipient", "created_at"),
+    Index("ix_outbox_issue", "issue", "created_at"),
 )
 
 meta = Table(

@@ -3,37 +3,36 @@
 Every method is one transaction; every change of state is a conditional update that must change exactly one row.
 """
 
-import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.store.engine import Database, Lock, take_lock
-from redmine_mailbridge.store.life import FOLLOWS, State, pause_after
+from redmine_mailbridge.store.folders import Folders
+from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after
+from redmine_mailbridge.store.outbox import NewAnswer, queue
 from redmine_mailbridge.store.raw import RawStore
 from redmine_mailbridge.store.rows import Cursor, Description, MailRow
-from redmine_mailbridge.store.schema import content, folder, mail, meta, participant, step
+from redmine_mailbridge.store.schema import content, mail, outbox, participant, step
 
 COLUMNS = tuple(c for c in mail.c if c.name not in {"content_key", "starts", "next_file_at"})
 
 
-class Store:
+class Store(Folders):
     """Keeps mails: their bytes on disk, their rows in the database. Safe for many threads.
 
     Every method raises StoreBusy, StoreFull or StoreError when the database or the disk will not.
     """
 
     def __init__(self, database: Database, raw: RawStore, *, clock: Callable[[], float] = time.time) -> None:
-        self.database = database
+        super().__init__(database, clock)
         self.raw = raw
-        self.clock = clock
 
     @classmethod
     def open(cls, url: str, raw_dir: Path, *, clock: Callable[[], float] = time.time) -> Self:
@@ -50,24 +49,7 @@ class Store:
         """Take the lock of this name for this process. Raise AlreadyRunning when another holds it."""
         return take_lock(self.database, name, wait=wait)
 
-    def secret(self, name: str) -> str:
-        """A random value that is made once for this store and stays (the instance id, the key of our ids)."""
-        query = sa.select(meta.c.value).where(meta.c.key == name)
-        with self.database.write() as db:
-            value = db.execute(query).scalar()
-            if value is None:
-                value = secrets.token_hex(16)
-                db.execute(sa.insert(meta).values(key=name, value=value))
-        return str(value)
-
     # ------------------------------------------------------------------ keep
-
-    def cursor(self, mailbox: str, name: str) -> Cursor | None:
-        """How far this folder has been read; None when never."""
-        query = sa.select(folder.c.validity, folder.c.uid).where(folder.c.mailbox == mailbox, folder.c.folder == name)
-        with self.database.read() as db:
-            row = db.execute(query).first()
-        return Cursor(row.validity, row.uid) if row else None
 
     def keep(self, raws: Sequence[RawMail], *, cursor: Cursor | None = None) -> list[MailRow]:
         """Given mails of one folder, put bytes and rows durably down, and move the folder's cursor with them.
@@ -76,11 +58,18 @@ class Store:
         """
         if not raws:
             return []
+        with self.raw.in_use:
+            return self._keep(raws, cursor)
+
+    def _keep(self, raws: Sequence[RawMail], cursor: Cursor | None) -> list[MailRow]:
         digests = [self.raw.keep(raw) for raw in raws]
         now = self.clock()
         values = [_new_row(raw, digest, now) for raw, digest in zip(raws, digests, strict=True)]
         first = raws[0].listed.location
         with effect(Effect.KEEP_ROW), self.database.write() as db:
+            until = self._first_until(db, first)
+            for value in values:
+                value["first_sync"] = until is not None and _within(value["uid"], until)
             db.execute(self._insert(mail).on_conflict_do_nothing(index_elements=_LOCATION), values)
             if cursor is not None:
                 self._move_cursor(db, first.mailbox, first.folder, cursor, now)
@@ -97,16 +86,6 @@ class Store:
             (row,) = _at(db, [place])
             _write_steps(db, row.id, (reason,), now)
         return row
-
-    def move_cursor(self, mailbox: str, name: str, cursor: Cursor) -> None:
-        """Remember how far a folder has been read, without a mail (a new folder, a changed validity)."""
-        with effect(Effect.KEEP_ROW), self.database.write() as db:
-            self._move_cursor(db, mailbox, name, cursor, self.clock())
-
-    def _move_cursor(self, db: sa.Connection, mailbox: str, name: str, cursor: Cursor, now: float) -> None:
-        new = {"validity": cursor.validity, "uid": cursor.uid}
-        row = self._insert(folder).values(mailbox=mailbox, folder=name, since=now, **new)
-        db.execute(row.on_conflict_do_update(index_elements=["mailbox", "folder"], set_=new))
 
     def describe(self, descriptions: Sequence[Description]) -> dict[int, MailRow]:
         """Given what mails say of themselves, note it. Return, for each that is a copy of another, that other.
@@ -133,7 +112,12 @@ class Store:
         speaker = db.execute(sa.select(*COLUMNS).where(mail.c.id == held.scalar_subquery())).first()
         if speaker is None or speaker.id == one.mail_id:
             return None
-        if speaker.state in {State.REFUSED, State.ASIDE}:
+        if speaker.state == State.ASIDE and speaker.last_sent_at is not None:
+            # it may have been written: the first one is looked for, and this one stays its copy
+            again = {"state": State.WRITING, "tries": 0, "next_try_at": 0.0}
+            db.execute(sa.update(mail).where(mail.c.id == speaker.id).values(again))
+            _write_steps(db, speaker.id, ("tried again: the mail was put back",), self.clock())
+        elif speaker.state in {State.REFUSED, State.ASIDE}:
             takeover = sa.update(content).where(content.c.key == one.content_key).values(mail_id=one.mail_id)
             db.execute(takeover)
             return None
@@ -177,6 +161,7 @@ class Store:
         journal: int | None = None,
         participants: Iterable[str] = (),
         lines: Sequence[str] = (),
+        answers: Sequence[NewAnswer] = (),
     ) -> None:
         """It is written (or there was nothing to write): note what was made, and who takes part now."""
         made = {"issue": issue, "created_issue": issue if created else None, "journal": journal}
@@ -185,12 +170,29 @@ class Store:
             self._change(db, mail_id, (State.KEPT, State.WRITING), values, lines)
             if issue is not None:
                 self._join(db, issue, participants)
+            self._queue(db, mail_id, answers)
 
-    def end(self, mail_id: int, state: State, reason: str, lines: Sequence[str] = ()) -> None:
+    def end(
+        self,
+        mail_id: int,
+        state: State,
+        reason: str,
+        lines: Sequence[str] = (),
+        answers: Sequence[NewAnswer] = (),
+    ) -> None:
         """Refuse, hold or set aside. Raise StoreError when the mail's state does not allow it."""
         with effect(Effect.RECORD_DONE), self.database.write() as db:
             before = tuple(old for old, allowed in FOLLOWS.items() if state in allowed)
-            self._change(db, mail_id, before, {"state": state, "reason": reason}, lines)
+            values: dict[str, Any] = {"state": state, "reason": reason}
+            if state is State.REFUSED:  # never written, and known not to be: another try decides anew
+                values |= {"request": None, "first_sent_at": None, "last_sent_at": None}
+            self._change(db, mail_id, before, values, lines)
+            self._queue(db, mail_id, answers)
+
+    def _queue(self, db: sa.Connection, mail_id: int, answers: Sequence[NewAnswer]) -> None:
+        now = self.clock()
+        lines = [queue(db, self._insert(outbox), mail_id, answer, now) for answer in answers]
+        _write_steps(db, mail_id, lines, now)
 
     def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:
         """Try again later: after so many seconds, or after a pause that grows with the tries.
@@ -206,17 +208,34 @@ class Store:
             self._change(db, mail_id, (State.KEPT, State.WRITING), values, (f"deferred: {reason}",))
         return at
 
-    def retry(self, mail_id: int) -> bool:
-        """An admin asks for another try of a refused, held or set-aside mail. Return whether there was one."""
-        values = {"state": State.KEPT, "tries": 0, "next_try_at": 0.0, "filed_at": None, "request": None}
+    def retry(self, mail_id: int, *, accept: bool = False) -> bool:
+        """An admin asks for another try of a refused, held or set-aside mail; with `accept` it is not held again.
+
+        Return whether there was one to try.
+        """
+        values: dict[str, Any] = {"tries": 0, "next_try_at": 0.0, "filed_at": None, "accepted": accept}
+        line = "accepted by an admin" if accept else "tried again on request"
         with effect(Effect.RECORD_STEP), self.database.write() as db:
-            state = db.execute(sa.select(mail.c.state).where(mail.c.id == mail_id)).scalar()
-            if state in {State.KEPT, State.WRITING}:
+            row = db.execute(sa.select(mail.c.state, mail.c.raw).where(mail.c.id == mail_id)).first()
+            if row is None or row.raw is None or row.state == State.DONE:
+                return False
+            if row.state in OPEN:
                 db.execute(sa.update(mail).where(mail.c.id == mail_id).values(next_try_at=0.0))
                 return True
-            if state not in {State.REFUSED, State.HELD, State.ASIDE}:
+            # a request that may have been sent is looked for again, never forgotten
+            sent = mail.c.last_sent_at.is_not(None)
+            values["state"] = sa.case((sent, State.WRITING.value), else_=State.KEPT.value)
+            self._change(db, mail_id, (State(row.state),), values, (line,))
+            return True
+
+    def reject(self, mail_id: int) -> bool:
+        """An admin refuses a held mail. Return whether it was one."""
+        values = {"state": State.REFUSED, "reason": "refused by an admin"}
+        with effect(Effect.RECORD_STEP), self.database.write() as db:
+            state = db.execute(sa.select(mail.c.state).where(mail.c.id == mail_id)).scalar()
+            if state != State.HELD:
                 return False
-            self._change(db, mail_id, (State(state),), values, ("tried again on request",))
+            self._change(db, mail_id, (State.HELD,), values, ("refused by an admin",))
             return True
 
     def note(self, mail_id: int, *lines: str) -> None:
@@ -277,9 +296,6 @@ class Store:
         if rows:
             db.execute(self._insert(participant).on_conflict_do_nothing(), rows)
 
-    def _insert(self, table: sa.Table) -> Any:
-        return sqlite.insert(table) if self.database.is_sqlite else postgresql.insert(table)
-
 
 _LOCATION = ["mailbox", "folder", "validity", "uid"]
 
@@ -295,16 +311,23 @@ def _new_row(raw: RawMail, digest: str | None, now: float) -> dict[str, Any]:
         "size": listed.size,
         "raw": digest,
         "truncated": raw.truncated,
+        "first_sync": False,
         "received_at": listed.received_at.timestamp() if listed.received_at else None,
         "kept_at": now,
         "changed_at": now,
         "state": State.KEPT,
+        "accepted": False,
         "tries": 0,
         "starts": 0,
         "next_try_at": 0.0,
         "file_tries": 0,
         "next_file_at": 0.0,
     }
+
+
+def _within(uid: str, until: str) -> bool:
+    """Did this UID lie there when the folder was first read? Only IMAP's UIDs are in order."""
+    return uid.isdecimal() and until.isdecimal() and int(uid) <= int(until)
 
 
 def _at(db: sa.Connection, places: Sequence[Location]) -> list[MailRow]:

@@ -8,41 +8,29 @@ known from an earlier pass and still open goes the same way, from the store's by
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
-from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable, MailbridgeError
+from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError
 from redmine_mailbridge.mail.message import Message
-from redmine_mailbridge.mailboxes.base import Filing, Listed, Mailbox, RawMail
+from redmine_mailbridge.mailboxes.base import Mailbox
 from redmine_mailbridge.store.life import OPEN, State
-from redmine_mailbridge.store.rows import Cursor, Description, MailRow
+from redmine_mailbridge.store.rows import Description, MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.conversations import Conversations, identifiers
+from redmine_mailbridge.tasks.filing import Filer
 from redmine_mailbridge.tasks.gate import Gate
+from redmine_mailbridge.tasks.intake import Intake, Reading
 from redmine_mailbridge.tasks.outcome import Outcome
 
 log = structlog.get_logger(__name__)
 
-CHUNK = 50
-BATCH_BYTES = 4 * 1024 * 1024
-FETCH_TRIES = 3
-
 Handle = Callable[[MailRow, Message, MailRow | None], Outcome]
 Read = Callable[[MailRow], Message]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What receiving needs to know of a mailbox's settings. Sizes in bytes."""
-
-    folders: tuple[str, ...]
-    success_folder: str | None
-    failure_folder: str | None
-    max_size: int
-    in_hand: int = 16
 
 
 @dataclass(slots=True)
@@ -80,19 +68,21 @@ class Receiver:
         self._in_hand = 0
         self._ids_in_hand: set[int] = set()
         self._prepared = False
-        self._stumbles: dict[tuple[str, str, str], int] = {}
+        self._intake = Intake(mailbox, reading, self._store, shared.stop)
+        self._filer = Filer(mailbox, reading, self._store, on_fault=self._fault)
         self._on_outcome: Callable[[Outcome], None] = lambda _outcome: None
         self._result = PassResult(mailbox.name)
 
     def once(self, on_outcome: Callable[[Outcome], None] = lambda _outcome: None) -> PassResult:
-        """Make one pass: what is due, then what is new, then file. Return what was done; never raises ours."""
+        """Make one pass: what is due, then what is new, then file. Return what was done; never raises."""
         self._result = PassResult(self.mailbox.name)
         self._on_outcome = on_outcome
         with structlog.contextvars.bound_contextvars(mailbox=self.mailbox.name):
-            for station in (self._work_on_what_is_due, self._prepare, self._file_leftovers, self._read_folders):
+            for station in (self._work_on_what_is_due, self._prepare, self._filer.leftovers, self._read_folders):
                 if not self._went_well(station):
                     break
             self._went_well(self._drain)
+            self._went_well(self._filer.finish)
         return self._result
 
     def _went_well(self, station: Callable[[], None]) -> bool:
@@ -101,6 +91,11 @@ class Receiver:
             station()
         except MailbridgeError as error:
             self._fault(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - the border of a mailbox: its thread goes on, and so do the others
+            log.error("receive.fault", kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
+            kind = f"a fault of the bridge ({type(error).__name__}), told in the log: please report it"
+            self._fault(MailboxError(f"mailbox {self.mailbox.name}: {kind}"))
             return False
         return True
 
@@ -134,64 +129,32 @@ class Receiver:
 
     def _read_folders(self) -> None:
         for folder in self.reading.folders:
-            self._read_folder(folder)
+            try:
+                self._read_folder(folder)
+            except FolderMissing as error:  # the others are read all the same
+                self._fault(error)
 
     def _read_folder(self, folder: str) -> None:
-        state = self.mailbox.state(folder)
-        cursor = self._store.cursor(self.mailbox.name, folder)
-        if cursor is None or cursor.validity != state.validity:
-            if cursor is not None:
-                log.warning("receive.validity_changed", folder=folder, before=cursor.validity, now=state.validity)
-            cursor = Cursor(state.validity, None)
-        while not self._shared.stop.is_set():
-            listed = self.mailbox.list_new(folder, after=cursor.uid, limit=CHUNK)
-            if not listed:
-                return
-            cursor = self._fetch(listed, cursor)
-
-    def _fetch(self, listed: Sequence[Listed], cursor: Cursor) -> Cursor:
-        """Fetch and keep these mails, one by one where fetching stumbled before. Return how far it went."""
-        if self._stumbles:
-            listed = listed[:1]
-        try:
-            for batch in _batches(self.mailbox.fetch(listed, self._store.raw.spool, max_size=self.reading.max_size)):
-                cursor = Cursor(cursor.validity, batch[-1].listed.location.uid)
-                rows = self._store.keep(batch, cursor=cursor)
-                self._result.seen += len(rows)
-                self._work_on([row for row in rows if row.state in OPEN and row.next_try_at == 0.0])
-        except MailboxUnreachable as error:
-            self._stumble(listed, cursor, error)
-            raise
-        self._stumbles.clear()
-        last = Cursor(cursor.validity, listed[-1].location.uid)
-        if last != cursor:  # what was listed last had vanished before it was fetched
-            self._store.move_cursor(self.mailbox.name, listed[-1].location.folder, last)
-        return last
-
-    def _stumble(self, listed: Sequence[Listed], cursor: Cursor, error: MailboxUnreachable) -> None:
-        """The connection broke while a mail was fetched. When the same mail does it again and again, pass it by."""
-        uids = [mail.location.uid for mail in listed]
-        culprit = listed[uids.index(cursor.uid) + 1] if cursor.uid in uids[:-1] else listed[0]
-        place = culprit.location
-        key = (place.folder, place.validity, place.uid)
-        self._stumbles = {key: self._stumbles.get(key, 0) + 1}
-        if self._stumbles[key] < FETCH_TRIES or len(listed) > 1:
-            return
-        reason = f"could not be fetched in {FETCH_TRIES} tries: {error}"
-        row = self._store.keep_unfetched(culprit, reason, cursor=Cursor(place.validity, place.uid))
-        self._stumbles.clear()
-        self._report(Outcome(row, State.ASIDE, reason))
+        for rows in self._intake.new(folder):
+            self._result.seen += len(rows)
+            for row in rows:
+                if row.state is State.ASIDE and row.raw is None:
+                    self._report(Outcome(row, row.state, row.reason or ""))
+            self._work_on([row for row in rows if row.state in OPEN and row.next_try_at == 0.0])
 
     # ------------------------------------------------------------------ work
 
     def _work_on(self, rows: Sequence[MailRow]) -> None:
         """Read these mails and hand them to the pool, in order."""
         rows = [row for row in rows if row.id not in self._ids_in_hand and row.raw is not None]
-        if not rows or self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
+        if not rows:
             return
         read = [(row, self._read(row)) for row in rows]
         copies = self._store.describe([_description(row, message) for row, message in read])
-        for row, message in read:
+        if self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
+            return
+        for kept, message in read:
+            row = replace(kept, message_id=message.message_id, sender=message.sender.key, subject=message.subject)
             while self._in_hand >= self.reading.in_hand:
                 self._collect(wait=True)
             self._submit(row, message, copies.get(row.id))
@@ -231,7 +194,8 @@ class Receiver:
                 continue
             if outcome is not None:
                 done.append(outcome)
-        self._file(done)
+        for outcome in self._filer.file(done):
+            self._report(outcome)
 
     def _drain(self) -> None:
         """Wait for what is in hand and file it."""
@@ -245,68 +209,10 @@ class Receiver:
         level("mail", state=outcome.state.value, issue=outcome.issue, reason=outcome.line, id=outcome.row.id)
         self._on_outcome(outcome)
 
-    # ------------------------------------------------------------------ file
 
-    def _file_leftovers(self) -> None:
-        """File what an earlier pass finished and could not file."""
-        for row in self._store.unfiled(self.mailbox.name):
-            place = self._file_one(row, row.state)
-            if place is not None:
-                self._store.filed([(row.id, place)])
-
-    def _file(self, outcomes: Sequence[Outcome]) -> None:
-        places: list[tuple[int, str]] = []
-        for outcome in outcomes:
-            place = None if outcome.open else self._try_to_file(outcome)
-            if place is not None:
-                places.append((outcome.row.id, place))
-            self._report(outcome.filed_to(place) if place else outcome)
-        if places:
-            self._store.filed(places)
-
-    def _try_to_file(self, outcome: Outcome) -> str | None:
-        try:
-            return self._file_one(outcome.row, outcome.state)
-        except MailboxError as error:
-            self._fault(error)
-            return None
-
-    def _file_one(self, row: MailRow, state: State) -> str | None:
-        """Given a mail that has come to its end, file it. Return where to, in words; None when not yet."""
-        folder = self.reading.success_folder if state is State.DONE else self.reading.failure_folder
-        if state is State.HELD:
-            return None
-        if not folder:
-            return f"left in {row.location.folder}"
-        try:
-            filing = self.mailbox.file(row.location, folder)
-        except (FilingRefused, FolderMissing) as error:
-            self._store.defer_filing(row.id, str(error))
-            self._prepared = False
-            log.warning("receive.not_filed", reason=str(error), id=row.id)
-            return None
-        if filing is Filing.GONE:
-            return f"no longer in {row.location.folder}, so nothing to move"
-        return folder
-
-
-def _batches(raws: Iterator[RawMail]) -> Iterator[list[RawMail]]:
-    """Given fetched mails, yield them in batches that are small enough to hold in memory."""
-    batch: list[RawMail] = []
-    held = 0
-    try:
-        for raw in raws:
-            batch.append(raw)
-            held += len(raw.content or b"")
-            if len(batch) >= CHUNK or held >= BATCH_BYTES:
-                yield batch
-                batch, held = [], 0
-    except MailboxUnreachable:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
+def where(error: BaseException) -> str:
+    """Given an error, return where it was raised, without its own words, which may be a mail's."""
+    return "".join(traceback.format_tb(error.__traceback__))
 
 
 def _description(row: MailRow, message: Message) -> Description:

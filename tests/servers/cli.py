@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from tests.servers import services
-from tests.servers.trees import SUITES, Unavailable
+from tests.servers.trees import SUITES, Unavailable, say
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,10 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
             return down(directory, remove=asked.remove)
         return status(directory, as_json=asked.json)
     except Unavailable as why:
-        print(f"services: {why}", file=sys.stderr)
+        say(f"services: {why}", sys.stderr)
         return 3
     except (TimeoutError, RuntimeError) as why:
-        print(f"services: {why}", file=sys.stderr)
+        say(f"services: {why}", sys.stderr)
         return 1
 
 
@@ -45,16 +45,16 @@ def up(version: str, directory: Path, database: str) -> int:
     """Given what to start and where, start it and say what to do next."""
     began = time.monotonic()
     state = services.up(version, directory, database)
-    print(services.describe(state))
-    print(f"\nready after {services.stopwatch(began)}. Next: open {state['redmine']['url']}, or run scripts/test.")
-    print(f"To end it: scripts/services down --dir {directory}")
+    say(services.describe(state))
+    say(f"\nready after {services.stopwatch(began)}. Next: open {state['redmine']['url']}, or run scripts/test.")
+    say(f"To end it: scripts/services down --dir {directory}")
     return 0
 
 
 def down(directory: Path, *, remove: bool) -> int:
     """Given a directory, end what runs there."""
     found = services.down(directory, remove=remove)
-    print(f"services: ended what ran in {directory}" if found else f"services: nothing runs in {directory}")
+    say(f"services: ended what ran in {directory}" if found else f"services: nothing runs in {directory}")
     return 0
 
 
@@ -62,9 +62,9 @@ def status(directory: Path, *, as_json: bool) -> int:
     """Given a directory, print what runs there."""
     state = services.load(directory)
     if state is None:
-        print(f"services: nothing runs in {directory}; start it with scripts/services up", file=sys.stderr)
+        say(f"services: nothing runs in {directory}; start it with scripts/services up", sys.stderr)
         return 1
-    print(json.dumps(state, indent=2) if as_json else services.describe(state))
+    say(json.dumps(state, indent=2) if as_json else services.describe(state))
     return 0
 
 

@@ -38,7 +38,8 @@ set -e
 cd /srv/dovecot
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 800 -subj '/CN=Mailbridge test CA' \
   -addext 'keyUsage=critical,keyCertSign,cRLSign' -keyout ca.key -out ca.pem
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj '/CN=localhost' -keyout server.key -out server.csr
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj '/CN=localhost' \
+  -keyout server.key -out server.csr
 printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\\nauthorityKeyIdentifier=keyid\\nextendedKeyUsage=serverAuth\\n' > ext
 openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 800 -extfile ext -out server.pem
 mkdir -p run mail && chown www-data:www-data mail
@@ -200,7 +201,7 @@ def serve(tree: Path, state: Path) -> tuple[Process, Mail]:
     ports = (mail["imap_port"], mail["imaps_port"], mail["pop3_port"], mail["pop3s_port"], mail["lmtp_port"])
     process = start_and_wait(
         "dovecot", entered(tree, state, "root:root", command), home / "start.log", clean_env({}),
-        lambda: all(listens(port) for port in ports),
+        ready=lambda: all(listens(port) for port in ports),
     )  # fmt: skip
     return process, mail
 

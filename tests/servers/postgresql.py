@@ -28,7 +28,9 @@ def binaries(tree: Path) -> str:
 def create(tree: Path, state: Path) -> Process:
     """Given a new instance, make its data directory and an empty database `redmine`. Return the running server."""
     where = binaries(tree)
-    prepare = "mkdir -p /srv/pg /srv/pgsocket && chown postgres:postgres /srv/pg && chown postgres:postgres /srv/pgsocket"
+    prepare = (
+        "mkdir -p /srv/pg /srv/pgsocket && chown postgres:postgres /srv/pg && chown postgres:postgres /srv/pgsocket"
+    )
     run_in(tree, state, "root:root", ["sh", "-c", prepare + " && chmod 700 /srv/pg"])
     run_in(
         tree, state, USER,
@@ -38,7 +40,9 @@ def create(tree: Path, state: Path) -> Process:
         conf.write(SETTINGS)
     process = serve(tree, state, free_port())
     run_in(tree, state, USER, [f"{where}/createuser", "-h", "/srv/pgsocket", "-U", "postgres", "-d", "redmine"])
-    run_in(tree, state, USER, [f"{where}/createdb", "-h", "/srv/pgsocket", "-U", "postgres", "-O", "redmine", "redmine"])
+    run_in(
+        tree, state, USER, [f"{where}/createdb", "-h", "/srv/pgsocket", "-U", "postgres", "-O", "redmine", "redmine"]
+    )
     return process
 
 
@@ -52,7 +56,7 @@ def serve(tree: Path, state: Path, port: int) -> Process:
     lock = state / "pg" / "postmaster.pid"
     process = start_and_wait(
         "postgresql", entered(tree, state, USER, command), state / "postgresql.log", clean_env({}),
-        lambda: lock.exists() and "ready" in lock.read_text(),
+        ready=lambda: lock.exists() and "ready" in lock.read_text(),
     )  # fmt: skip
     link = state / "pgsocket" / ".s.PGSQL.5432"
     link.unlink(missing_ok=True)

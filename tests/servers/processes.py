@@ -22,6 +22,10 @@ class Process(TypedDict):
     log: str
 
 
+CHILDREN: dict[int, "subprocess.Popen[bytes]"] = {}
+"""The servers that this very process started, by pid; they outlive it unless `end` is called."""
+
+
 def free_port() -> int:
     """Return a loopback port that nobody listens on, below the range that clients are given ports from."""
     for _ in range(200):
@@ -38,11 +42,12 @@ def start(name: str, command: Sequence[str], log: Path, env: dict[str, str]) -> 
         child = subprocess.Popen(
             command, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True, env=env
         )
+    CHILDREN[child.pid] = child
     return Process(name=name, pid=child.pid, started=started_at(child.pid) or 0, log=str(log))
 
 
 def start_and_wait(
-    name: str, command: Sequence[str], log: Path, env: dict[str, str], ready: Callable[[], bool], seconds: float = 60
+    name: str, command: Sequence[str], log: Path, env: dict[str, str], *, ready: Callable[[], bool], seconds: float = 60
 ) -> Process:
     """Given what `start` takes and a question, start it and wait until the answer is yes. If not, end it again."""
     process = start(name, command, log, env)
@@ -71,8 +76,8 @@ def alive(process: Process) -> bool:
 
 def reap(pid: int) -> None:
     """Given a pid, collect its exit status if it is our own child and has ended."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+    if pid in CHILDREN and CHILDREN[pid].poll() is not None:
+        del CHILDREN[pid]
 
 
 def end(process: Process, seconds: float = 10) -> None:

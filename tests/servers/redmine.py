@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.servers import postgresql
 from tests.servers.processes import Process, answers, start, wait_until
-from tests.servers.trees import cache, clean_env, entered, locked, run_in
+from tests.servers.trees import cache, clean_env, entered, locked, run_in, say
 
 SEED = Path(__file__).with_name("seed.rb")
 USER = "www-data:www-data"
@@ -68,7 +68,7 @@ def ensure_seed(suite: str, tree: Path, database: str) -> Path:
         for old in seed.parent.glob(f"{suite}-{database}-*"):
             shutil.rmtree(old)
         part = seed.with_name(f"{suite}-{database}-part")
-        print(f"services: seeding a Redmine database ({suite}, {database}, some seconds, once)", flush=True)
+        say(f"services: seeding a Redmine database ({suite}, {database}, some seconds, once)")
         make_seed(tree, part, database)
         part.rename(seed)
     return seed
@@ -116,9 +116,7 @@ def fill(tree: Path, part: Path) -> None:
 
 def rails(tree: Path, state: Path, command: list[str], env: dict[str, str] | None = None) -> str:
     """Given a command such as `bin/rails runner FILE`, run it as Redmine's user in Redmine's folder."""
-    return run_in(
-        tree, state, USER, ["env", "-C", "/usr/share/redmine", "ruby", *command], ENVIRONMENT | (env or {})
-    )
+    return run_in(tree, state, USER, ["env", "-C", "/usr/share/redmine", "ruby", *command], ENVIRONMENT | (env or {}))
 
 
 def seeded(state: Path) -> dict[str, Any]:

@@ -134,9 +134,11 @@ def describe(state: State) -> str:
     ]  # fmt: skip
     lines += [
         f"Redmine {rm['version']}  {rm['url']}  login {rm['admin']['login']}, password {rm['admin']['password']}",
-        f"Dovecot {mail['version']}  IMAP {mail['imap_port']}, IMAPS {mail['imaps_port']}, POP3 {mail['pop3_port']}, "
-        f"POP3S {mail['pop3s_port']}, LMTP {mail['lmtp_port']} on 127.0.0.1; "
-        f"any user @{mail['domain']}, password {mail['password']}",
+        (
+            f"Dovecot {mail['version']}  IMAP {mail['imap_port']}, IMAPS {mail['imaps_port']}, "
+            f"POP3 {mail['pop3_port']}, POP3S {mail['pop3s_port']}, LMTP {mail['lmtp_port']} on 127.0.0.1; "
+            f"any user @{mail['domain']}, password {mail['password']}"
+        ),
         f"all of it: {state['dir']}/state.json",
     ]
     return "\n".join(lines)

@@ -4,9 +4,11 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 SUITES = {"5.0": "bookworm", "6.0": "trixie", "6.1": "sid"}
 """The Redmine that each Debian suite carries."""
@@ -39,6 +41,13 @@ class Unavailable(Exception):
     """The servers cannot be had on this machine; the text says what is missing and how to get it."""
 
 
+def say(text: str, where: TextIO | None = None) -> None:
+    """Given a line for a person, write it at once, to standard output unless told otherwise."""
+    out = where or sys.stdout
+    out.write(f"{text}\n")
+    out.flush()
+
+
 def cache() -> Path:
     """Return the directory that keeps trees and seeded databases between runs."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -61,7 +70,7 @@ def require_host() -> None:
     if os.geteuid() != 0:
         raise Unavailable("the real servers need root (mmdebstrap, chroot, mount): run it again with sudo")
     probe = subprocess.run(
-        ["unshare", "--mount", "mount", "--bind", "/tmp", "/tmp"],  # noqa: S108 - any directory that exists
+        ["unshare", "--mount", "mount", "--bind", "/tmp", "/tmp"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if probe.returncode != 0:
@@ -98,7 +107,7 @@ def ensure_tree(suite: str) -> Path:
             shutil.rmtree(old)
         part = tree.with_name(f"{suite}.part{os.getpid()}")
         log = tree.with_name(f"{suite}.log")
-        print(f"services: building a Debian tree with the servers ({suite}, about a minute, once)", flush=True)
+        say(f"services: building a Debian tree with the servers ({suite}, about a minute, once)")
         build_tree(suite, part, log)
         (part / "etc" / "mailbridge-packages").write_text(wanted)
         if tree.exists():
@@ -127,7 +136,7 @@ def ensure_mmdebstrap() -> None:
     """Install mmdebstrap, the one thing the host itself gets, if it is missing."""
     if shutil.which("mmdebstrap"):
         return
-    print("services: installing mmdebstrap", flush=True)
+    say("services: installing mmdebstrap")
     for command in (["apt-get", "update", "-q"],
                     ["apt-get", "install", "-q", "-y", "--no-install-recommends", "mmdebstrap"]):  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -200,3 +200,37 @@ def test_steps_read_as_a_story(store: Store) -> None:
     store.defer(row.id, "Redmine is away", counts=False)
     lines = [step.line for step in Archive(store.database).steps(row.id)]
     assert ["automatic: no", "deferred: Redmine is away"] == lines
+
+
+def test_an_accepted_mail_remembers_it_and_a_rejected_one_is_refused(store: Store) -> None:
+    """What an admin decides about a held mail stands in its row."""
+    one, two = store.keep([raw(1, b"1"), raw(2, b"2")])
+    for row in (one, two):
+        store.end(row.id, State.HELD, "unknown sender")
+    assert (True, True) == (store.retry(one.id, accept=True), store.reject(two.id))
+    kept = {row.id: row for row in Archive(store.database).messages(MessageFilter())}
+    assert (State.KEPT, True) == (kept[one.id].state, kept[one.id].accepted)
+    assert State.REFUSED == kept[two.id].state
+    assert not store.reject(one.id)
+
+
+def test_a_mail_set_aside_in_doubt_is_looked_for_and_its_copy_waits(store: Store) -> None:
+    """Putting back a mail whose request may have been carried out makes the first one look, not the copy write."""
+    (one,) = store.keep([raw(1, b"1")])
+    store.describe([describe(one.id)])
+    store.intend(one.id, "{}")
+    store.end(one.id, State.ASIDE, "too many tries")
+    (two,) = store.keep([raw(2, b"1")])
+    assert one.id == store.describe([describe(two.id)])[two.id].id
+    assert (State.WRITING, "{}") == next((row.state, row.request) for row in store.due("support") if row.id == one.id)
+
+
+def test_a_retry_of_a_doubtful_mail_looks_and_of_a_refused_one_decides_anew(store: Store) -> None:
+    """Only what is known not to be written is decided about again."""
+    one, two = store.keep([raw(1, b"1"), raw(2, b"2")])
+    for row, state in ((one, State.ASIDE), (two, State.REFUSED)):
+        store.intend(row.id, "{}")
+        store.end(row.id, state, "why")
+        store.retry(row.id)
+    states = {row.id: (row.state, row.request) for row in store.due("support")}
+    assert {one.id: (State.WRITING, "{}"), two.id: (State.KEPT, None)} == states

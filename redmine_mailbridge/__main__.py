@@ -1,0 +1,5 @@
+"""`python -m redmine_mailbridge`."""
+
+from redmine_mailbridge.cli import main
+
+main()

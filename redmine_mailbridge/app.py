@@ -1,0 +1,285 @@
+"""The only place that builds objects from settings and wires them.
+
+Nothing here decides or does anything: reading this file shows who knows whom.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.mailboxes.factory import open_mailbox
+from redmine_mailbridge.outgoing.letter import Sender
+from redmine_mailbridge.outgoing.render import Templates
+from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
+from redmine_mailbridge.redmine.client import Client, Connection
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.redmine.write import Writer
+from redmine_mailbridge.routing.identity import MailboxIdentity
+from redmine_mailbridge.settings.mailbox import MailboxSettings
+from redmine_mailbridge.settings.models import RedmineSettings, Settings
+from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
+from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.retention import forget_raw
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.answer import Answers, Desk
+from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
+from redmine_mailbridge.tasks.conversations import Conversations
+from redmine_mailbridge.tasks.gate import Gate
+from redmine_mailbridge.tasks.handle import Context, Decider, Handler
+from redmine_mailbridge.tasks.intake import Reading
+from redmine_mailbridge.tasks.receive import Receiver, Shared
+from redmine_mailbridge.tasks.schedule import Scheduler
+from redmine_mailbridge.tasks.send import Line, Sending
+from redmine_mailbridge.tasks.service import MailboxThread, Service
+
+
+def redmine_client(settings: RedmineSettings) -> Client:
+    """The way to Redmine."""
+    connection = Connection(
+        url=settings.url,
+        key=reveal(settings.api_key),
+        ca_file=str(settings.ca_file) if settings.ca_file else None,
+        connect_timeout=min(10.0, settings.timeout.total_seconds()),
+        read_timeout=settings.timeout.total_seconds(),
+        max_parallel=settings.max_parallel,
+    )
+    return Client(connection)
+
+
+def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) -> Mailbox:
+    """One mailbox, not connected yet. With a store, POP3 asks it what is known already."""
+    config = MailboxConfig(
+        name=name,
+        host=settings.host,
+        port=settings.port,
+        username=settings.username,
+        protocol=MailProtocol(settings.protocol),
+        security=Security(settings.security),
+        password=reveal(settings.password),
+        ca_file=settings.ca_file,
+        timeout=settings.timeout.total_seconds(),
+        login=LoginChoice(settings.login),
+        allow_cleartext=settings.allow_cleartext,
+        prevent_cleartext_login=settings.prevent_cleartext_login,
+        authorize_as=settings.authorize_as,
+    )
+
+    def known(uids: Sequence[str]) -> Collection[str]:
+        return store.known(name, "INBOX", uids) if store is not None else ()
+
+    return open_mailbox(config, known=known)
+
+
+def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Context]:
+    """How each active mailbox reads its mail and what becomes of it; `secret` gives the store's own random values."""
+    boxes = settings.active_mailboxes
+    addresses = {address.lower(): name for name, box in boxes.items() for address in (box.address, *box.aliases)}
+    routes = {name: box.route for name, box in boxes.items()}
+    instance = secret("instance")
+    signer = Signer(secret("signing-key").encode(), instance)
+    return {
+        name: Context(
+            identity=MailboxIdentity(
+                name=name,
+                address=box.address,
+                addresses=addresses,
+                routes=routes,
+                redmine_addresses=frozenset(filter(None, [(settings.redmine.mail_from or "").lower()])),
+                signer=signer,
+                text_format=settings.redmine.text_format,
+            ),
+            route=routes[name],
+            options=box.reading.options(
+                settings.redmine.text_format, own_addresses=settings.own_addresses, loop_value=instance
+            ),
+        )
+        for name, box in boxes.items()
+    }
+
+
+def sent_by(settings: Settings, box: MailboxSettings) -> OutgoingSettings:
+    """How a mailbox's answers are sent: its own table, over [outgoing], over its incoming name and password."""
+    chosen = box.outgoing.over(settings.outgoing)
+    if chosen.username is None and chosen.password is None:
+        chosen = chosen.model_copy(update={"username": box.username, "password": box.password})
+    return chosen
+
+
+def answers(settings: Settings, secret: Callable[[str], str]) -> Answers:
+    """Who answers what, in whose name. A mailbox that has nowhere to send to answers nothing."""
+    instance, signing_key = secret("instance"), secret("signing-key").encode()
+    desks: dict[str, Desk] = {}
+    for name, box in settings.active_mailboxes.items():
+        out = sent_by(settings, box)
+        if out.host is None and out.transport != "console":
+            continue
+        on = {"refused", "registration"}  # earned only where the route says so
+        on |= {kind for kind in ("received", "received_reply") if getattr(box.answers, kind)}
+        desks[name] = Desk(
+            mailbox=name,
+            sender=Sender(out.from_address or box.address, out.from_name or "", out.reply_to or ""),
+            templates=Templates(out.templates),
+            language=out.language or "en",
+            kinds=frozenset(on),
+            signer=Signer(signing_key, instance),
+            redmine_url=settings.redmine.url,
+        )
+    return Answers(desks)
+
+
+def sending(settings: Settings, store: Store, stop: threading.Event) -> Sending:
+    """What empties the outbox."""
+    lines: dict[str, Line] = {}
+    for name, box in settings.active_mailboxes.items():
+        out = sent_by(settings, box)
+        if out.transport == "console":
+            lines[name] = Line(ConsoleTransport, 0, 0)
+        elif out.host is not None:
+            lines[name] = Line(
+                partial(SmtpTransport, smtp_config(out, out.host)),
+                500 if out.daily_limit is None else out.daily_limit,
+                30 if out.per_minute is None else out.per_minute,
+            )
+    return Sending(Outbox(store.database, store.clock), lines, stop)
+
+
+def smtp_config(out: OutgoingSettings, host: str) -> SmtpConfig:
+    """Where and how one mailbox sends."""
+    security = out.security or "starttls"
+    return SmtpConfig(
+        host=host,
+        port=out.port or SMTP_PORTS[security],
+        security=security,
+        username=out.username or None,
+        password=reveal(out.password) if out.password is not None else "",
+        ca_file=out.ca_file,
+        timeout=(out.timeout or DEFAULT_TIMEOUT).total_seconds(),
+    )
+
+
+def open_store(settings: Settings) -> Store:
+    """The store, its tables brought up to date."""
+    return Store.open(settings.store.database_url(), settings.store.raw_folder)
+
+
+@dataclass(slots=True)
+class Application:
+    """Everything that works on mail, wired. Made by `build`; `close` it at the end."""
+
+    settings: Settings
+    store: Store
+    archive: Archive
+    client: Client
+    directory: Directory
+    decider: Decider
+    shared: Shared
+    receivers: tuple[Receiver, ...]
+    sending: Sending
+    pool: ThreadPoolExecutor = field(repr=False)
+
+    def service(self, *, listen: bool = True) -> Service:
+        """The threads and the schedule of `run`."""
+        threads = [MailboxThread(one, self.shared, self.archive, listen=listen) for one in self.receivers]
+        return Service(threads, self.shared, Scheduler(), self.sending)
+
+    def upkeep(self) -> int:
+        """Forget the raw mails whose time is over. Return how many."""
+        keep = self.settings.store.keep_raw.total_seconds()
+        return forget_raw(self.store, older_than=time.time() - keep)
+
+    def close(self) -> None:
+        """Let the mail in hand end, close what is open."""
+        self.shared.stop.set()
+        self.pool.shutdown(wait=True)
+        for receiver in self.receivers:
+            receiver.mailbox.close()
+        self.client.close()
+        self.store.close()
+
+
+def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
+    """Given settings, and the names of the mailboxes to work on (none: all active ones), wire everything.
+
+    Nothing is connected yet, but the store is open and its tables are up to date.
+    """
+    store = open_store(settings)
+    archive = Archive(store.database)
+    client = redmine_client(settings.redmine)
+    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
+    decider = Decider(
+        contexts(settings, store.secret), archive, FactFinder(client, directory, language=settings.redmine.language)
+    )
+    stop = threading.Event()
+    gate = Gate()
+    pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
+    shared = Shared(store, pool, Conversations(), gate, stop)
+    settle = settings.redmine.settle.total_seconds()
+    rules = Rules(settle, settings.redmine.marker_field)
+    desk = answers(settings, store.secret)
+    handler = Handler(
+        store,
+        decider,
+        CarryOut(store, Writer(client, directory), directory, rules, answers=desk, stop=stop),
+        gate,
+        answers=desk,
+        settle=settle,
+        give_up_after=settings.receive.give_up_after,
+    )
+    receivers = tuple(
+        Receiver(mailbox(name, box, store), _reading(box, settings), shared, read=handler.read, handle=handler.handle)
+        for name, box in settings.active_mailboxes.items()
+        if not only or name in only
+    )
+    outbox = sending(settings, store, stop)
+    return Application(settings, store, archive, client, directory, decider, shared, receivers, outbox, pool)
+
+
+def _reading(box: MailboxSettings, settings: Settings) -> Reading:
+    return Reading(
+        folders=box.folders,
+        success_folder=box.success_folder,
+        failure_folder=box.failure_folder,
+        max_size=settings.receive.max_mail_size,
+        in_hand=settings.receive.workers * 2,
+        after_success=box.after_success,
+        after_failure=box.after_failure,
+        files_at_the_end=box.protocol == "pop3",
+        start=box,
+    )
+
+
+@contextmanager
+def deciding(settings: Settings, *, offline: bool = False) -> Iterator[Decider]:
+    """Given settings, lend what reads and decides and writes nothing: with what Redmine and the store know, or offline.
+
+    A store that is not there yet is not made.
+    """
+    if offline:
+        yield Decider(contexts(settings, _no_secret), None, None)
+        return
+    client = redmine_client(settings.redmine)
+    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
+    facts = FactFinder(client, directory, language=settings.redmine.language)
+    file = settings.store.sqlite_file
+    store = None if file is not None and not file.exists() else open_store(settings)
+    try:
+        secret = store.secret if store is not None else _no_secret
+        yield Decider(contexts(settings, secret), Archive(store.database) if store is not None else None, facts)
+    finally:
+        client.close()
+        if store is not None:
+            store.close()
+
+
+def _no_secret(name: str) -> str:
+    """A value that no mail of ours was signed with."""
+    return f"no-{name}".ljust(32, "-")

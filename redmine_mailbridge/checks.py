@@ -1,0 +1,64 @@
+"""What `check` finds: a list of plain values, each one thing that works or does not, printed green or red."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.settings.load import Loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `name` says what ("mailbox support: login"), `words` what was found, in the
+    server's own words when it failed. `ok` None is a warning: it works, and somebody should know.
+    """
+
+    name: str
+    ok: bool | None
+    words: str = ""
+
+
+def failed(checks: Iterable[Check]) -> bool:
+    """Whether any of them failed; warnings do not count."""
+    return any(check.ok is False for check in checks)
+
+
+def show(check: Check, *, as_json: bool = False) -> None:
+    """Print one check as it is found: a JSON object, or a line that is green, yellow or red."""
+    if as_json:
+        click.echo(json.dumps(asdict(check), ensure_ascii=False))
+        return
+    sign, colour = {True: ("ok", "green"), None: ("note", "yellow"), False: ("FAIL", "red")}[check.ok]
+    first, *more = check.words.splitlines() or [""]
+    click.echo(click.style(f"{sign:<5}", fg=colour) + check.name + (f": {first}" if first else ""))
+    for line in more:
+        click.echo(f"     {line}")
+
+
+def settings_checks(loaded: "Loaded") -> list[Check]:
+    """Given loaded settings, return what can be said of them without asking any server."""
+    settings = loaded.settings
+    active = settings.active_mailboxes
+    boxes = f"{len(active)} active mailbox{'' if len(active) == 1 else 'es'} of {len(settings.mailboxes)}"
+    checks = [Check("settings", True, f"{loaded.path or 'environment'}: {boxes}")]
+    checks += [Check("settings", None, warning) for warning in loaded.warnings]
+    if not active:
+        checks.append(Check("settings", None, "no mailbox is active: nothing will be read"))
+    if not settings.tasks.receive.active:
+        checks.append(Check("settings", None, "[tasks.receive] is not active: `run` reads no mail by itself"))
+    for name, box in active.items():
+        if box.security == "none" and box.allow_cleartext:
+            checks.append(Check(f"mailbox {name}", None, f"the password goes to {box.host} in the clear"))
+        if box.issue.trust == "any":
+            checks.append(Check(f"mailbox {name}", None, 'trust = "any": whoever writes a From line acts as that user'))
+        if box.issue.trust == "authenticated" and not (box.reading.trusted_authserv_ids or box.reading.verify_dkim):
+            words = (
+                'trust = "authenticated", but nothing can vouch for a sender: give reading.trusted_authserv_ids or '
+                "reading.verify_dkim, or issues are written by the bridge's own user"
+            )
+            checks.append(Check(f"mailbox {name}", None, words))
+    return checks

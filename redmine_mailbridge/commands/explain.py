@@ -1,0 +1,44 @@
+"""`explain FILE.eml…`: what would become of a mail, and why."""
+
+from pathlib import Path
+
+import click
+
+from redmine_mailbridge.cli import Invocation, pass_invocation
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--mailbox", metavar="NAME", help="As if it had come to this mailbox [default: the first one].")
+@click.option("--offline", is_flag=True, help="Do not ask Redmine; a reference to an issue is taken at its word.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
+@pass_invocation
+def command(
+    invocation: Invocation, *, files: tuple[Path, ...], mailbox: str | None, offline: bool, as_json: bool
+) -> None:
+    """Print what would become of mails, and the steps that lead there. Writes nothing."""
+    import json
+
+    from redmine_mailbridge import app
+    from redmine_mailbridge.errors import SettingsError
+    from redmine_mailbridge.printing import known_mailboxes, shown
+    from redmine_mailbridge.routing.explain import as_json as as_value
+    from redmine_mailbridge.routing.explain import as_lines
+
+    settings = invocation.settings()
+    name = mailbox or next(iter(settings.active_mailboxes), None)
+    if name is None:
+        raise SettingsError("no mailbox is active, so nothing would become of any mail")
+    known_mailboxes([name], settings)
+    with app.deciding(settings, offline=offline) as decider:
+        for file in files:
+            message = decider.read(file.read_bytes(), name)
+            plan, _facts = decider.plan(message, name)
+            if as_json:
+                click.echo(json.dumps(as_value(str(file), message, plan), ensure_ascii=False))
+                continue
+            click.secho(f"{file}: {shown(message.subject, 80) or '(no subject)'}", bold=True)
+            for line in as_lines(plan):
+                click.echo(f"  {line}")
+            if plan.text:
+                click.echo("  " + "\n  ".join(["", *plan.text.splitlines()]))

@@ -1,0 +1,141 @@
+"""`init`: asks, or takes flags, and writes a settings file that works."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from redmine_mailbridge.cli import Invocation, pass_invocation
+from redmine_mailbridge.errors import SettingsError
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.settings.draft import Draft
+
+Answers = dict[str, Any]
+_REQUIRED = ("redmine_url", "address", "host", "project")
+_FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
+
+
+@click.command()
+@click.option("--redmine-url", metavar="URL", help="Redmine's address.")
+@click.option("--api-key-file", type=_FILE, help="A file with the API key of the bridge's Redmine user.")
+@click.option("--text-format", type=click.Choice(["common_mark", "textile"]), help="Redmine's text formatting.")
+@click.option("--mailbox", metavar="NAME", help="Your name for the mailbox [default: from its address].")
+@click.option("--address", metavar="ADDRESS", help="The mailbox's mail address.")
+@click.option("--protocol", type=click.Choice(["imap", "pop3"]), help="How the mail is read.")
+@click.option("--host", metavar="HOST", help="The mail server's name.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The mail server's port.")
+@click.option("--security", type=click.Choice(["tls", "starttls", "none"]), help="How the connection is protected.")
+@click.option("--username", metavar="NAME", help="The name to log in with [default: the address].")
+@click.option("--password-file", type=_FILE, help="A file with the mailbox's password.")
+@click.option("--project", metavar="IDENTIFIER", help="The project that new issues go to.")
+@click.option("--tracker", metavar="NAME", help="The tracker of new issues.")
+@click.option("--unknown-sender", type=click.Choice(["accept", "create", "ignore", "refuse"]), help="What to do then.")
+@click.option("--no-input", is_flag=True, help="Ask nothing: what is not given takes its default.")
+@click.option("--force", is_flag=True, help="Write over a settings file that is there.")
+@pass_invocation
+def command(invocation: Invocation, /, *, no_input: bool, force: bool, **given: Any) -> None:
+    """Write a settings file that works.
+
+    Asks for what is not given. Secrets that are typed go to files of their own in secrets/; secrets in the
+    environment (MAILBRIDGE_REDMINE__API_KEY, MAILBRIDGE_MAILBOXES__NAME__PASSWORD) stay there.
+    """
+    from redmine_mailbridge.settings.draft import write
+
+    file = invocation.settings_file or Path("settings.toml")
+    if file.exists() and not force:
+        raise SettingsError(f"{file}: is there already; --force writes over it")
+    answers = given if no_input else _ask(given)
+    missing = [name for name in _REQUIRED if not answers[name]]
+    if missing:
+        flags = ", ".join("--" + name.replace("_", "-") for name in missing)
+        raise click.UsageError(f"Without questions these must be given: {flags}")
+    write(_draft(answers, file), file, force=force)
+    click.secho(f"Wrote {file}.", fg="green")
+    click.echo(f"Next: redmine-mailbridge check{f' --settings {file}' if str(file) != 'settings.toml' else ''}")
+
+
+def _ask(given: Answers) -> Answers:
+    """Ask for each answer that is not given, in the order in which an admin knows them."""
+    answers = dict(given)
+
+    def ask(name: str, question: str, default: Any = None, **how: Any) -> None:
+        if answers[name] is None:
+            answers[name] = click.prompt(question, default=default, **how)
+
+    ask("redmine_url", "Redmine's address (https://…)")
+    if answers["api_key_file"] is None and not os.environ.get("MAILBRIDGE_REDMINE__API_KEY"):
+        answers["api_key"] = click.prompt("API key of the bridge's own Redmine user (My account)", hide_input=True)
+    ask("text_format", "Redmine's text formatting", "common_mark", type=click.Choice(["common_mark", "textile"]))
+    ask("address", "Mail address of the first mailbox")
+    ask("protocol", "How its mail is read", "imap", type=click.Choice(["imap", "pop3"]))
+    ask("host", "Mail server", f"{answers['protocol'].rstrip('3')}.{answers['address'].rpartition('@')[2]}")
+    ask("security", "Protection of the connection", "tls", type=click.Choice(["tls", "starttls", "none"]))
+    ask("username", "Name to log in with", answers["address"])
+    if answers["password_file"] is None and not os.environ.get(_password_variable(_name(answers))):
+        answers["password"] = click.prompt(f"Password of {answers['username']}", hide_input=True)
+    ask("project", "Project for new issues (its identifier)")
+    ask("tracker", "Tracker of new issues (empty: the project's first)", "", show_default=False)
+    ask(
+        "unknown_sender",
+        "What to do with senders who are no Redmine users",
+        "accept",
+        type=click.Choice(["accept", "create", "ignore", "refuse"]),
+    )
+    return answers
+
+
+def _name(answers: Answers) -> str:
+    """The mailbox's name: as given, else the local part of its address, in letters that a name may have."""
+    if answers["mailbox"]:
+        return str(answers["mailbox"])
+    local = str(answers["address"]).partition("@")[0].lower()
+    name = "".join(c if c.isascii() and c.isalnum() else "-" for c in local).strip("-")
+    return name[:64] or "mailbox"
+
+
+def _password_variable(name: str) -> str:
+    return f"MAILBRIDGE_MAILBOXES__{name.upper().replace('-', '_')}__PASSWORD"
+
+
+def _draft(answers: Answers, file: Path) -> "Draft":
+    """Given the answers, return the values and secrets to write. What was not answered is left to its default."""
+    from redmine_mailbridge.settings.draft import Draft
+
+    name, secrets = _name(answers), {}
+    box = ("mailboxes", name)
+
+    def reference(kind: str, target: str) -> str | None:
+        if answers.get(kind):
+            secrets[target] = str(answers[kind])
+            return f"secrets/{target}"
+        given: Path | None = answers[f"{kind}_file"]
+        return os.path.relpath(given, file.parent) if given is not None else None
+
+    values: dict[tuple[str, ...], Any] = {
+        ("redmine", "url"): answers["redmine_url"],
+        ("redmine", "api_key_file"): reference("api_key", "redmine-api-key"),
+        ("redmine", "text_format"): answers["text_format"],
+        ("store", "url"): "sqlite:///mailbridge.db",
+        (*box, "active"): True,
+        (*box, "address"): answers["address"],
+        (*box, "protocol"): answers["protocol"] or "imap",
+        (*box, "host"): answers["host"],
+        (*box, "port"): answers["port"],
+        (*box, "security"): answers["security"] or "tls",
+        (*box, "username"): answers["username"],
+        (*box, "password_file"): reference("password", name),
+    }
+    if values[*box, "protocol"] == "imap":
+        values |= {
+            (*box, "folders"): ["INBOX"],
+            (*box, "success_folder"): "Processed",
+            (*box, "failure_folder"): "Failed",
+        }
+    values |= {
+        (*box, "issue", "project"): answers["project"],
+        (*box, "issue", "tracker"): answers["tracker"] or None,
+        (*box, "issue", "unknown_sender"): answers["unknown_sender"] or "accept",
+    }
+    return Draft({path: value for path, value in values.items() if value is not None}, secrets)

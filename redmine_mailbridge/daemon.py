@@ -1,0 +1,88 @@
+"""The process of `run`: the service under signals.
+
+SIGTERM and SIGINT let the mail in hand end and stop. SIGHUP reads the settings again, checks them whole and swaps
+them in; a bad file changes nothing.
+"""
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from redmine_mailbridge import app
+from redmine_mailbridge import log as logs
+from redmine_mailbridge.beginning import look_up_names
+from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.settings.load import reload
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.tasks.service import Service
+
+log = structlog.get_logger(__name__)
+
+
+class Daemon:
+    """Runs one service after another: the next one takes over when settings change."""
+
+    def __init__(self, settings: Settings, path: Path | None, *, listen: bool) -> None:
+        self._settings = settings
+        self._path = path
+        self._listen = listen
+        self._signals: list[int] = []
+        self._signalled = threading.Event()
+
+    def run(self, *, wait: float = 0.0) -> None:
+        """Run until SIGTERM or SIGINT. Raise AlreadyRunning when another holds the store."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        keeper = app.open_store(self._settings)
+        lock = keeper.lock("service", wait=wait)
+        keeper.raw.clear_spool()
+        try:
+            while self._one_service():
+                pass
+        finally:
+            lock.release()
+            keeper.close()
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signals.append(number)
+        self._signalled.set()
+
+    def _one_service(self) -> bool:
+        """Run with the present settings until a signal ends that. Return whether to go on with new ones."""
+        application = app.build(self._settings)
+        look_up_names(
+            self._settings, application.directory, lambda line: log.error("settings.unknown_name", reason=line)
+        )
+        service: Service = application.service(listen=self._listen)
+        task = self._settings.tasks.receive
+        every = task.every if task.active and task.cron is None else None
+        service.start(every=every, cron=task.cron if task.active else None, upkeep=application.upkeep)
+        try:
+            return self._wait()
+        finally:
+            service.stop()
+            application.close()
+
+    def _wait(self) -> bool:
+        """Wait for a signal that means something. Return whether it was new settings."""
+        while True:
+            self._signalled.wait()
+            self._signalled.clear()
+            while self._signals:
+                if self._signals.pop(0) != signal.SIGHUP:
+                    return False
+                if self._reloaded():
+                    return True
+
+    def _reloaded(self) -> bool:
+        try:
+            self._settings = reload(self._settings, self._path)
+        except SettingsError as error:
+            log.warning("settings.unchanged", reason=str(error))
+            return False
+        logs.configure(self._settings.log)
+        log.info("settings.reloaded")
+        return True

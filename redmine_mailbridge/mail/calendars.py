@@ -1,0 +1,71 @@
+"""What an invitation says, in a few lines, for a mail that has no other text (RFC 5545, as much as is needed)."""
+
+import datetime as dt
+import re
+
+_LINE_FOLD = re.compile(r"\r?\n[ \t]")
+_STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z?))?")
+_NAMES = {"REQUEST": "Invitation", "CANCEL": "Cancelled", "REPLY": "Answer to an invitation", "PUBLISH": "Event"}
+
+
+def summary(text: str) -> str:
+    """Given an iCalendar, return its first event as lines of text (what, when, where, who), "" when it has none."""
+    fields: dict[str, tuple[str, str]] = {}
+    method = ""
+    inside = False
+    for line in _LINE_FOLD.sub("", text[:200_000]).splitlines():
+        head, _, value = line.partition(":")
+        name, _, parameters = head.partition(";")
+        name = name.strip().upper()
+        if name == "METHOD":
+            method = value.strip().upper()
+        elif name == "BEGIN" and value.strip().upper() in {"VEVENT", "VTODO"}:
+            inside = True
+        elif name == "BEGIN" and inside:
+            break  # an alarm: its fields are not the event's
+        elif name == "END" and inside:
+            break
+        elif inside:
+            fields.setdefault(name, (_plain(value), parameters))
+    if not inside:
+        return ""
+    lines = [f"{_NAMES.get(method, 'Event')}: {fields.get('SUMMARY', ('', ''))[0]}".rstrip(": ")]
+    start = _when(*fields.get("DTSTART", ("", "")))
+    end = _when(*fields.get("DTEND", ("", "")))
+    if start:
+        lines.append(f"When: {start}" + (f" to {end}" if end and end != start else ""))
+    for label, name in (("Where", "LOCATION"), ("Organizer", "ORGANIZER")):
+        value = fields.get(name, ("", ""))[0]
+        if value:
+            lines.append(f"{label}: {re.sub('^mailto:', '', value, flags=re.IGNORECASE)}")
+    if description := fields.get("DESCRIPTION", ("", ""))[0]:
+        lines += ["", description]
+    return "\n".join(lines)
+
+
+def _plain(value: str) -> str:
+    """Undo the escapes of RFC 5545 section 3.3.11."""
+    return re.sub(r"\\([nN,;\\])", lambda found: "\n" if found[1] in "nN" else found[1], value).strip()
+
+
+def _when(value: str, parameters: str) -> str:
+    """Given a DATE or DATE-TIME and its parameters, return it as people write it, with its zone; "" if unreadable."""
+    found = _STAMP.match(value)
+    if not found:
+        return ""
+    year, month, day, hour, minute, second, utc = found.groups()
+    try:
+        if hour is None:
+            return dt.date(int(year), int(month), int(day)).isoformat()
+        zone = (
+            "UTC"
+            if utc
+            else next(
+                (one.partition("=")[2].strip('"') for one in parameters.split(";") if one.upper().startswith("TZID=")),
+                "",
+            )
+        )
+        stamp = dt.datetime(int(year), int(month), int(day), int(hour), int(minute), min(int(second), 59))  # noqa: DTZ001  its zone is printed beside it
+    except ValueError:
+        return ""
+    return f"{stamp:%Y-%m-%d %H:%M} {zone}".strip()

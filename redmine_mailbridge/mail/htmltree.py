@@ -1,0 +1,96 @@
+"""HTML of any quality to a tree; and what of it a reader would not see."""
+
+import re
+
+import lxml.html
+from lxml import etree
+from lxml.etree import _Element
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufeff\ufffe\uffff\ud800-\udfff]")
+_DECLARATION = re.compile(r"<\?xml[^>]{0,200}>|<!doctype[^>]{0,400}>", re.IGNORECASE)
+_CONDITIONAL = re.compile(r"<!\[(?:if|endif)[^>]{0,200}\]>", re.IGNORECASE)
+_SHELLS = re.compile(
+    r"</?(?:div|span|font|blockquote|table|tbody|tr|td|center|b|i|u|a|p|ul|ol|li)\b[^>]{0,3000}>", re.IGNORECASE
+)
+_HIDDEN = re.compile(
+    r"display:\s?none|visibility:\s?hidden|mso-hide:\s?all|font-size:\s?0(?:px|pt|em|%)?\s?(?:;|!|$)"
+    r"|max-height:\s?0(?:px|pt)?\s?(?:;|!|$)|(?<![\w-])opacity:\s?0(?:\.0{1,3})?\s?(?:;|!|$)",
+    re.IGNORECASE,
+)
+_DEEPEST = 200
+GONE = frozenset(
+    """style script head title meta link object embed applet iframe noscript template svg math audio video
+    xml select textarea button input map area base canvas""".split()  # noqa: SIM905  # words read better as words
+)
+
+
+def parse_html(html: str) -> _Element | None:
+    """Given HTML of any quality, return its tree; None when there is nothing in it. Never raises."""
+    text = _CONDITIONAL.sub("", _DECLARATION.sub("", _CONTROL.sub("", html)))
+    if _too_deep(text):
+        text = _SHELLS.sub("\n", text)
+    parser = lxml.html.HTMLParser(recover=True, huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8")
+    try:
+        return etree.fromstring(b"<html><body>" + text.encode("utf-8", "replace") + b"</body></html>", parser)
+    except (etree.LxmlError, ValueError):
+        return None
+
+
+def _too_deep(text: str) -> bool:
+    """Do more containers stand open at once than the parser bears? Counted, not parsed."""
+    depth = 0
+    for match in re.finditer(
+        r"<(/?)(?:div|span|font|blockquote|table|tr|td|b|i|u|a|ul|ol|li|center)\b", text, re.IGNORECASE
+    ):
+        depth = max(0, depth - 1) if match.group(1) else depth + 1
+        if depth > _DEEPEST:
+            return True
+    return False
+
+
+def is_hidden(element: _Element) -> bool:
+    """Is this element not for the eye: a preheader, a style, a form's parts, Office's own paragraph marks?"""
+    tag = element.tag
+    if not isinstance(tag, str) or tag in GONE or tag.startswith(("o:", "v:", "w:", "x:", "m:")):
+        return True
+    if element.get("hidden") is not None:
+        return True
+    style = element.get("style")
+    return bool(style and _HIDDEN.search(style[:3000]))
+
+
+def is_data_table(table: _Element) -> bool:  # noqa: PLR0911  # a ladder of verdicts
+    """Is this table a table, and not a frame for the layout? By its structure: at least two rows and columns of
+    short cells, nothing but text in them, or header cells."""
+    if (table.get("role") or "").lower() == "presentation" or table.getparent() is None:
+        return False
+    rows = 0
+    widths: list[int] = []
+    headers = False
+    for count, element in enumerate(table.iterdescendants()):
+        if count > 5000 or element.tag in {"table", "ul", "ol", "blockquote", "pre", "hr", "h1", "h2", "h3"}:
+            return False
+        if element.tag == "tr":
+            rows += 1
+            widths.append(sum(1 for cell in element if cell.tag in {"td", "th"}))
+        headers = headers or element.tag == "th"
+        if element.tag in {"td", "th"}:
+            if element.get("colspan", "1") not in {"1", ""} or element.get("rowspan", "1") not in {"1", ""}:
+                return False
+            if sum(1 for child in element if child.tag in {"p", "div"}) > 1:
+                return False
+            if sum(len(str(piece)) for piece in element.itertext()) > 300:
+                return False
+    if rows < 2 or not widths or max(widths) < 2 or max(widths) != min(widths):
+        return False
+    return headers or (table.get("border") or "0") not in {"", "0"} or _ruled(table)
+
+
+def _ruled(table: _Element) -> bool:
+    """Do its cells have visible borders, as Word and Outlook draw tables?"""
+    if "MsoTableGrid" in (table.get("class") or ""):
+        return True
+    first = next(table.iter("td"), None)
+    return first is not None and bool(
+        re.search(r"border(?:-\w+)?: ?(?:solid|[1-9]\S{0,8} solid)", (first.get("style") or "")[:1000])
+    )

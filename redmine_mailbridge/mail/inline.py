@@ -1,0 +1,166 @@
+"""One line of converted HTML while it is made: text that must be escaped, and markup that must not."""
+
+from dataclasses import dataclass, field
+
+from redmine_mailbridge.mail.dialect import MARK, Dialect
+
+
+@dataclass(slots=True)
+class Mark:
+    """Markup within a line. `kind`: "open" and "close" of `tag`, or "raw" for what stands as it is."""
+
+    kind: str
+    tag: str = ""
+    value: str = ""
+
+
+@dataclass(slots=True)
+class Inline:
+    """The pieces of a line, and what is open in it (tag, address of a link)."""
+
+    pieces: list[str | Mark] = field(default_factory=list)
+    open: list[tuple[str, str]] = field(default_factory=list)
+
+    def text(self, text: str) -> None:
+        """Add text, collapsing white space with what stands before."""
+        if text[:1] == " " and self._ends_in_blank():
+            text = text[1:]
+        if text:
+            self.pieces.append(text)
+
+    def _ends_in_blank(self) -> bool:
+        for piece in reversed(self.pieces):
+            if isinstance(piece, str):
+                return piece.endswith(" ")
+            if piece.kind == "raw":
+                return False
+        return True
+
+    def start(self, tag: str, value: str = "") -> None:
+        """Open emphasis or a link."""
+        self.open.append((tag, value))
+        self.pieces.append(Mark("open", tag, value))
+
+    def end(self, tag: str) -> None:
+        """Close the innermost `tag` that is open, if one is."""
+        for index in range(len(self.open) - 1, max(-1, len(self.open) - 50), -1):
+            if self.open[index][0] == tag:
+                del self.open[index]
+                self.pieces.append(Mark("close", tag))
+                return
+
+    def take(self) -> list[str | Mark]:
+        """Return the line's pieces, everything closed; open the same again for the next line."""
+        taken = self.pieces + [Mark("close", tag) for tag, _ in reversed(self.open[-50:])]
+        self.pieces = [Mark("open", tag, value) for tag, value in self.open[-50:]]
+        return taken
+
+    def has_text(self) -> bool:
+        """Is there anything to show?"""
+        return any(piece.strip() if isinstance(piece, str) else piece.kind == "raw" for piece in self.pieces)
+
+
+def render(pieces: list[str | Mark], dialect: Dialect, *, whole: bool = True) -> tuple[str, str]:
+    """Given a line's pieces, return it as plain text and in the dialect, escaped and inert."""
+    resolved = _resolve(pieces, dialect)
+    skeleton = "".join(MARK if isinstance(piece, Mark) else piece for piece in resolved)
+    plain = "".join(
+        (piece.value if piece.kind == "raw" else "") if isinstance(piece, Mark) else piece for piece in resolved
+    )
+    marks = [piece.value for piece in resolved if isinstance(piece, Mark)]
+    lead = len(skeleton) - len(skeleton.lstrip())
+    escaped = dialect.escape(skeleton[lead:].rstrip(), whole)
+    parts = escaped.split(MARK)
+    marked = parts[0] + "".join(mark + part for mark, part in zip(marks, parts[1:], strict=False))
+    return plain.strip(), marked
+
+
+def _resolve(pieces: list[str | Mark], dialect: Dialect) -> list[str | Mark]:
+    """Turn matching open and close marks into raw ones where the markup can stand; drop them elsewhere."""
+    out: list[str | Mark] = list(pieces)
+    stack: list[int] = []
+    for index, piece in enumerate(out):
+        if isinstance(piece, str) or piece.kind == "raw":
+            continue
+        if piece.kind == "open":
+            stack.append(index)
+            continue
+        place = next(
+            (n for n in range(len(stack) - 1, max(-1, len(stack) - 50), -1) if _tag(out, stack[n]) == piece.tag), None
+        )
+        if place is None:
+            continue
+        start = stack.pop(place)
+        _pair(out, start, index, dialect)
+    return [piece for piece in out if isinstance(piece, str) or (piece.kind == "raw" and piece.value)]
+
+
+def _tag(out: list[str | Mark], index: int) -> str:
+    piece = out[index]
+    return piece.tag if isinstance(piece, Mark) else ""
+
+
+def _pair(out: list[str | Mark], start: int, end: int, dialect: Dialect) -> None:
+    inner = "".join(
+        piece if isinstance(piece, str) else (piece.value if piece.kind == "raw" else "")
+        for piece in out[start + 1 : end]
+    )
+    opened = out[start]
+    text = inner.strip()
+    if not text or not isinstance(opened, Mark):
+        return
+    if opened.tag == "a":
+        before, behind = _link(text, opened.value, dialect)
+    else:
+        before, behind = dialect.emphasis.get(opened.tag, ("", ""))
+        if not (_clean(out, start, -1) or inner[:1] == " ") or not (_clean(out, end, 1) or inner[-1:] == " "):
+            return
+    if inner[:1] == " ":
+        before = " " + before
+        _strip_first(out, start, end)
+    if inner[-1:] == " ":
+        behind += " "
+        _strip_last(out, start, end)
+    out[start] = Mark("raw", "", before)
+    out[end] = Mark("raw", "", behind)
+
+
+def _link(text: str, url: str, dialect: Dialect) -> tuple[str, str]:
+    if not url:
+        return "", ""
+    bare = url.removeprefix("mailto:").removeprefix("tel:").split("?")[0] if not url.startswith("http") else url
+    same = {bare, bare.rstrip("/"), bare.split("://", 1)[-1], bare.split("://", 1)[-1].rstrip("/")}
+    if text in same or text.strip("<>") in same:
+        return "", ""
+    return dialect.link(text, url)
+
+
+def _clean(out: list[str | Mark], index: int, step: int) -> bool:
+    """Is what stands beside a mark no letter or digit?"""
+    place = index + step
+    for _ in range(20):
+        if not 0 <= place < len(out):
+            return True
+        piece = out[place]
+        if isinstance(piece, str) and piece:
+            return not (piece[-1] if step < 0 else piece[0]).isalnum()
+        place += step
+    return True
+
+
+def _strip_first(out: list[str | Mark], start: int, end: int) -> None:
+    for place in range(start + 1, end):
+        piece = out[place]
+        if isinstance(piece, str):
+            out[place] = piece.lstrip(" ")
+            if out[place]:
+                return
+
+
+def _strip_last(out: list[str | Mark], start: int, end: int) -> None:
+    for place in range(end - 1, start, -1):
+        piece = out[place]
+        if isinstance(piece, str):
+            out[place] = piece.rstrip(" ")
+            if out[place]:
+                return

@@ -1,0 +1,269 @@
+"""A parsed HTML mail to lines of CommonMark or Textile: one iterative walk, one dialect table a format."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lxml.etree import _Element
+
+from redmine_mailbridge.mail.dialect import Dialect
+from redmine_mailbridge.mail.htmlquotes import Marks
+from redmine_mailbridge.mail.htmltree import is_data_table, is_hidden
+from redmine_mailbridge.mail.inert import JOINER
+from redmine_mailbridge.mail.inline import Inline, Mark, render
+
+_SPACES = re.compile("[ \t\r\n\f\xa0\u202f]+")
+_INVISIBLE = re.compile("[\u200b\u200c\u00ad\u034f\u2007]+")
+_SAFE = re.compile(r"(?:https?|ftps?|mailto|tel|sip|callto|news|nntp|irc|xmpp):", re.IGNORECASE)
+_BAD_IN_URL = {" ": "%20", "(": "%28", ")": "%29", "<": "%3C", ">": "%3E", '"': "%22", "\\": "%5C", "|": "%7C"}
+_BLOCKS = frozenset(
+    """p div body html table tr ul ol li dl dt dd h1 h2 h3 h4 h5 h6 blockquote pre hr section article header
+    footer main aside nav figure figcaption address center form fieldset caption tbody thead tfoot""".split()  # noqa: SIM905  # words read better as words
+)
+_SPACED = frozenset("p ul ol dl h1 h2 h3 h4 h5 h6 blockquote pre table hr".split())  # noqa: SIM905  # words read better as words
+_MOST_LEVELS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of converted text: as plain text, in the markup, and what the sender's program said of it."""
+
+    plain: str
+    marked: str
+    quoted: bool = False
+    attribution: bool = False
+    pictures: tuple[str, ...] = ()
+
+
+class Converter:
+    """Walks one tree. `rows` is the result."""
+
+    def __init__(self, dialect: Dialect, pictures: Mapping[str, str], marks: Marks) -> None:
+        self.dialect = dialect
+        self.pictures = pictures
+        self.marks = marks
+        self.rows: list[Row] = []
+        self._line = Inline()
+        self._names: list[str] = []
+        self._levels: list[tuple[str, int]] = []
+        self._item = ""
+        self._heading = ""
+        self._quoted = self._attribution = self._pre = self._blockquotes = 0
+        self._cut = False
+
+    def run(self, root: _Element) -> list[Row]:
+        """Walk the tree without recursion. Return the rows."""
+        stack: list[tuple[_Element, bool]] = [(root, False)]
+        while stack:
+            element, leaving = stack.pop()
+            if leaving:
+                self._leave(element)
+                self._text(element.tail)
+                continue
+            if is_hidden(element) or not self._enter(element):
+                self._text(element.tail)
+                continue
+            stack.append((element, True))
+            self._text(element.text)
+            stack.extend((child, False) for child in reversed(element))
+        self._break()
+        return self.rows
+
+    def _text(self, text: str | None) -> None:
+        if not text:
+            return
+        if self._pre:
+            first, *others = text.split("\n")
+            self._line.pieces.append(first)
+            for other in others:
+                self._break(keep_blank=True)
+                self._line.pieces.append(other)
+            return
+        self._line.text(_SPACES.sub(" ", _INVISIBLE.sub("", text)))
+
+    def _enter(self, element: _Element) -> bool:
+        """Begin an element. Return False when it has been dealt with as a whole."""
+        tag = str(element.tag)
+        if tag in _BLOCKS:
+            self._block(tag)
+        if element in self.marks.cut:
+            self._break()
+            self._cut = True
+        self._quoted += element in self.marks.quoted
+        self._attribution += element in self.marks.attributions
+        if tag == "br":
+            self._break(keep_blank=True)
+        elif tag == "img":
+            self._picture(element)
+        elif tag == "hr":
+            self._row("---", "---")
+            self._gap()
+        elif tag == "a":
+            self._line.start("a", _address(element.get("href")))
+        elif tag in self.dialect.emphasis and not self._pre and not self._heading:
+            self._line.start(tag)
+        elif tag in {"td", "th"}:
+            self._line.text(" ")
+        elif tag == "table" and is_data_table(element):
+            self._table(element)
+            return False
+        else:
+            self._enter_block(tag)
+        return tag not in {"br", "img", "hr"}
+
+    def _enter_block(self, tag: str) -> None:
+        if tag in {"ul", "ol"}:
+            self._levels.append((tag, 0))
+        elif tag == "li":
+            self._begin_item()
+        elif tag == "blockquote":
+            self._blockquotes += 1
+        elif tag == "pre":
+            self._pre += 1
+            self._row("", "<pre>" if self.dialect.name == "textile" else "```")
+        elif len(tag) == 2 and tag[0] == "h" and tag[1] in "123456":
+            self._heading = self.dialect.heading[int(tag[1]) - 1]
+
+    def _leave(self, element: _Element) -> None:
+        tag = str(element.tag)
+        if tag == "a" or tag in self.dialect.emphasis:
+            self._line.end(tag)
+        if tag in _BLOCKS:
+            self._break()
+        if tag in {"ul", "ol"} and self._levels:
+            self._levels.pop()
+        elif tag == "blockquote":
+            self._blockquotes -= 1
+        elif tag == "pre":
+            self._pre -= 1
+            self._row("", "</pre>" if self.dialect.name == "textile" else "```")
+        elif tag in {"h1", "h2", "h3", "h4", "h5", "h6"}:
+            self._heading = ""
+        if tag in _SPACED and not (tag in {"p", "ul", "ol"} and self._levels):
+            self._gap()
+        self._quoted -= element in self.marks.quoted
+        self._attribution -= element in self.marks.attributions
+
+    def _block(self, tag: str) -> None:
+        self._break()
+        if tag in _SPACED and not (tag in {"p", "ul", "ol"} and self._levels):
+            self._gap()
+
+    def _begin_item(self) -> None:
+        if not self._levels:
+            self._levels.append(("ul", 0))
+        kind, count = self._levels[-1]
+        self._levels[-1] = (kind, count + 1)
+        levels = self._levels[-_MOST_LEVELS:]
+        if self.dialect.name == "textile":
+            self._item = "".join("*" if each == "ul" else "#" for each, _ in levels) + " "
+        else:
+            indent = "".join("  " if each == "ul" else "   " for each, _ in levels[:-1])
+            self._item = indent + ("- " if kind == "ul" else f"{count + 1}. ")
+
+    def _break(self, *, keep_blank: bool = False) -> None:
+        """End the line."""
+        pieces = self._line.take()
+        names, self._names = tuple(self._names), []
+        if self._pre:
+            code = "".join(piece if isinstance(piece, str) else "" for piece in pieces)
+            if code or keep_blank:
+                self._row(code, code.replace("{{", "{" + JOINER + "{").replace("```", "`" + JOINER + "``"))
+            return
+        plain, marked = render(pieces, self.dialect, whole=not (self._item or self._heading))
+        if not marked.strip():
+            if keep_blank:
+                self._gap()
+            return
+        before = self._item or self._heading
+        if not before and self._levels and self.dialect.name != "textile":
+            before = "".join("  " if each == "ul" else "   " for each, _ in self._levels[-_MOST_LEVELS:])
+        self._item = ""
+        self._row(before.lstrip(" ") + plain if before.strip() else plain, before + marked, names)
+
+    def _row(self, plain: str, marked: str, names: tuple[str, ...] = ()) -> None:
+        prefix = "> " * min(self._blockquotes, _MOST_LEVELS)
+        self.rows.append(
+            Row(
+                prefix + plain,
+                prefix + marked,
+                bool(self._quoted) or self._cut,
+                bool(self._attribution) and not self._quoted,
+                names,
+            )
+        )
+
+    def _gap(self) -> None:
+        prefix = ("> " * min(self._blockquotes, _MOST_LEVELS)).rstrip()
+        if self.rows and not self.rows[-1].marked.strip("> ") and len(self.rows[-1].marked) > len(prefix):
+            self.rows.pop()
+        if self.rows and self.rows[-1].marked.strip("> "):
+            self.rows.append(
+                Row(prefix, prefix, bool(self._quoted) or self._cut, bool(self._attribution) and not self._quoted)
+            )
+
+    def _picture(self, element: _Element) -> None:
+        source = (element.get("src") or "").strip()
+        name = self.pictures.get(source[4:].strip("<>") if source[:4].lower() == "cid:" else source)
+        if name is None and source[:4].lower() == "cid:":
+            name = self.pictures.get(source[4:].strip("<>").replace("%40", "@"))
+        if name is not None:
+            self._names.append(name)
+            self._line.pieces.append(Mark("raw", "", self.dialect.picture(name)))
+        elif not _is_pixel(element):
+            alt = _SPACES.sub(" ", element.get("alt") or "").strip()[:200]
+            if alt and source[:4].lower() != "cid:":
+                self._line.text(alt)
+
+    def _table(self, table: _Element) -> None:
+        """A table that is a table. Its cells are one line each, so this goes one level down and no deeper."""
+        self._gap()
+        header = True
+        for line in table.iter("tr"):
+            cells = [cell for cell in line if cell.tag in {"td", "th"}]
+            shown = [self._cell(cell) for cell in cells]
+            if self.dialect.name == "textile":
+                marked = "".join(
+                    f"|{'_.' if cell.tag == 'th' else ''} {text} " for cell, (_, text) in zip(cells, shown, strict=True)
+                )
+                self._row(" ".join(plain for plain, _ in shown), marked + "|")
+            else:
+                self._row(" ".join(plain for plain, _ in shown), "| " + " | ".join(text for _, text in shown) + " |")
+                if header:
+                    self._row("", "|" + " --- |" * len(cells))
+            header = False
+        self._gap()
+
+    def _cell(self, cell: _Element) -> tuple[str, str]:
+        inner = Converter(self.dialect, self.pictures, Marks())
+        rows = inner.run(_Detached.copy(cell))
+        self._names.extend(name for row in rows for name in row.pictures)
+        plain = " ".join(row.plain for row in rows if row.plain)
+        joiner = " " if self.dialect.name == "textile" else "<br>"
+        marked = joiner.join(row.marked for row in rows if row.marked.strip())
+        bar = "&#124;" if self.dialect.name == "textile" else "\\|"
+        return plain, marked.replace("|", bar)
+
+
+class _Detached:
+    """A cell on its own, without what follows it in the row."""
+
+    @staticmethod
+    def copy(cell: _Element) -> _Element:
+        """Return a div with the cell's content."""
+        div = cell.makeelement("div")
+        div.text = cell.text
+        for child in list(cell):
+            div.append(child)
+        return div
+
+
+def _is_pixel(element: _Element) -> bool:
+    sizes = [(element.get(side) or "").strip().removesuffix("px") for side in ("width", "height")]
+    return any(size in {"0", "1"} for size in sizes)
+
+
+def _address(href: str | None) -> str:
+    """The address of a link, "" when it must not be one."""
+    url = re.sub(r"[\x00-\x20\u2060\ufdd0-\ufdef]+", "", (href or "")[:4000])
+    return "".join(_BAD_IN_URL.get(sign, sign) for sign in url) if _SAFE.match(url) else ""

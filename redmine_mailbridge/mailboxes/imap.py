@@ -1,0 +1,249 @@
+"""A mailbox over IMAP4rev1 and later (RFC 3501, RFC 9051): UIDs, PEEK, and moves of one mail."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnreachable, MailbridgeError
+from redmine_mailbridge.mailboxes import imap_filing
+from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
+from redmine_mailbridge.mailboxes.imap_fetch import fetch_raw
+from redmine_mailbridge.mailboxes.imap_folders import ImapFolders
+from redmine_mailbridge.mailboxes.imap_idle import Alarm, idle
+from redmine_mailbridge.mailboxes.imap_search import found_by_id, new_uids, sized
+from redmine_mailbridge.mailboxes.imap_session import NOT_NOW, ImapSession, Selected
+from redmine_mailbridge.mailboxes.tls import valid_until, version
+from redmine_mailbridge.mailboxes.translate import Spoiled
+
+STALE = 20.0
+"""Seconds without a command after which a connection is tried with NOOP before it is used."""
+
+
+class ImapMailbox:
+    """One account over IMAP. `base.Mailbox` says what each method does."""
+
+    def __init__(self, config: MailboxConfig) -> None:
+        self.name = config.name
+        self.config = config
+        self._session: ImapSession | None = None
+        self._folders: ImapFolders | None = None
+        self._used = 0.0
+        self._known_next: dict[str, int] = {}
+        self._alarm = Alarm()
+
+    def connect(self) -> None:
+        """Connect and log in, if not connected; a connection that was idle for long is tried first."""
+        if self._session is not None and time.monotonic() - self._used > STALE:
+            try:
+                self._session.command("NOOP")
+            except Spoiled:
+                self._forget()
+        if self._session is None:
+            self._session = ImapSession(self.config)
+            self._folders = ImapFolders(self._session)
+        self._used = time.monotonic()
+
+    def close(self) -> None:
+        """Log out."""
+        session, self._session, self._folders = self._session, None, None
+        if session is not None:
+            session.log_out()
+
+    @property
+    def session(self) -> ImapSession:
+        """The connection, made when there is none: what `check` asks about TLS, capabilities and the login used."""
+        self.connect()
+        if self._session is None:  # pragma: no cover - connect() has just made it
+            raise MailboxUnreachable(f"mailbox {self.name}: not connected")
+        return self._session
+
+    def connected(self) -> Connected:
+        """Connect; return what the server is and can."""
+        with self._using() as (session, _):
+            moves: Literal["move", "copy", "mark"] = "copy" if imap_filing.expunges_one(session) else "mark"
+            return Connected(
+                greeting=session.greeting,
+                mechanism=session.mechanism,
+                capabilities=tuple(sorted(session.capabilities)),
+                tls=version(session.socket),
+                certificate_until=valid_until(session.socket),
+                moves="move" if session.has("MOVE") or session.has("IMAP4REV2") else moves,
+                pushes=session.has("IDLE"),
+            )
+
+    def folders(self) -> tuple[str, ...]:
+        """List the folders that hold mails, as the server spells them."""
+        with self._using() as (_, folders):
+            return tuple(sorted(folder.name for folder in folders.listed(fresh=True).values() if folder.selectable))
+
+    def ensure_folder(self, folder: str) -> bool:
+        """Make a folder when it is missing; return whether it was made."""
+        with self._using() as (_, folders):
+            return folders.ensure(folder)
+
+    def state(self, folder: str) -> FolderState:
+        """Open a folder; return how it stands."""
+        with self._using() as (session, _):
+            opened = self._open(folder, fresh=True)
+            return FolderState(
+                name=folder,
+                validity=opened.validity,
+                messages=opened.answer.number("EXISTS") or 0,
+                uid_next=opened.answer.number("UIDNEXT"),
+                keywords=imap_filing.keeps_keywords(session),
+                read_only=opened.read_only,
+            )
+
+    def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
+        """List what is above `after`, lowest UID first."""
+        with self._using() as (session, _):
+            above = int(after) if after is not None else 0
+            opened = self._look(folder) if above else self._open(folder, fresh=True)
+            uids = new_uids(session, opened, above=above, limit=limit)
+            uid_next = opened.answer.number("UIDNEXT") or (uids[-1] + 1 if uids else None)
+            if uid_next is not None:
+                self._known_next[folder] = uid_next
+            return tuple(sized(session, self.name, folder, opened.validity, uids))
+
+    def fetch(self, listed: Sequence[Listed], spool: Path, *, max_size: int) -> Iterator[RawMail]:
+        """Yield the bytes of mails of one folder; other calls may come between two of them."""
+        if not listed:
+            return
+        first = listed[0].location
+
+        def open_folder() -> ImapSession | None:
+            self.connect()
+            return self._session if self._open_at(first) is not None else None
+
+        with self._using():
+            yield from fetch_raw(open_folder, listed, spool, max_size=max_size)
+
+    def file(self, location: Location, folder: str) -> Filing:
+        """Move one mail; KEPT when it lies there already, GONE when it is not there."""
+        with self._using() as (session, folders):
+            target = folders.spell(folder)
+            if target == folders.spell(location.folder):
+                return Filing.KEPT
+            if self._open_writable(location) is None:
+                return Filing.GONE
+            try:
+                with effect(Effect.MOVE):
+                    return imap_filing.move(session, location.uid, target)
+            except imap_filing.TargetMissing as missing:
+                raise folders.missing(folder, missing.answer) from None
+
+    def delete(self, location: Location) -> Filing:
+        """Remove one mail."""
+        with self._using() as (session, _):
+            if self._open_writable(location) is None:
+                return Filing.GONE
+            with effect(Effect.MOVE):
+                return imap_filing.delete(session, location.uid)
+
+    def mark(self, location: Location) -> Filing:
+        """Set the keyword `$MailbridgeDone` on one mail."""
+        with self._using() as (session, _):
+            opened = self._open_at(location)
+            if opened is None:
+                return Filing.GONE
+            if opened.read_only:
+                return Filing.KEPT
+            with effect(Effect.MOVE):
+                return imap_filing.mark(session, location.uid)
+
+    def find(self, folder: str, message_id: str) -> tuple[str, ...]:
+        """Search by Message-ID and compare exactly."""
+        with self._using() as (session, _):
+            self._open(folder, fresh=True)
+            return found_by_id(session, message_id)
+
+    def wait(self, folder: str, seconds: float) -> bool:
+        """IDLE, or a pause; the folder's next UID is looked at before and after."""
+        with self._using() as (session, _):
+            if self._has_more(folder):
+                return True
+            if session.has("IDLE"):
+                rang, said = idle(session, self._alarm, seconds)
+            else:
+                rang, said = self._alarm.wait(seconds)
+        if rang or said:
+            return said
+        with self._using():
+            return self._has_more(folder)
+
+    def interrupt(self) -> None:
+        """Ring the alarm that `wait` listens to."""
+        self._alarm.ring()
+
+    def _has_more(self, folder: str) -> bool:
+        """Given a folder, open it anew and say whether its next UID is another than when it was last listed."""
+        after = self._open(folder, fresh=True).answer.number("UIDNEXT") or 0
+        before = self._known_next.get(folder, after)
+        self._known_next[folder] = after
+        return after != before or after == 0
+
+    def _look(self, folder: str) -> Selected:
+        """Given a folder, open it; if it is open, let the server tell its news, which costs less than opening anew."""
+        session = self.session
+        before = session.selected
+        opened = self._open(folder)
+        if opened is before:
+            session.asked(session.command("NOOP"))
+        return opened
+
+    def _open(self, folder: str, *, fresh: bool = False) -> Selected:
+        """Given a folder of the settings, open it. Return it. Raise FolderMissing, MailboxUnreachable."""
+        session, folders = self.session, self._folders
+        assert folders is not None  # noqa: S101 - set together with the session
+        name = folders.spell(folder)
+        if session.selected is not None and session.selected.name == name and not fresh:
+            return session.selected
+        answer = session.select(name)
+        if not answer.ok:
+            folders.listed(fresh=True)
+            if folders.spell(folder) != name:
+                answer = session.select(folders.spell(folder))
+        if session.selected is not None:
+            return session.selected
+        if answer.code in NOT_NOW:
+            raise MailboxUnreachable(f"{session.where}: folder {folder!r}: {answer.text}")
+        if name in folders.listed() and folders.listed()[name].selectable:
+            raise FolderMissing(f"{session.where}: folder {folder!r} cannot be opened: {answer.text}")
+        raise folders.missing(folder, answer)
+
+    def _open_at(self, location: Location) -> Selected | None:
+        """Given a mail, open its folder. Return None when the folder, or its validity, is not the mail's any more."""
+        opened = self._open(location.folder)
+        return opened if opened.validity == location.validity else None
+
+    def _open_writable(self, location: Location) -> Selected | None:
+        """Given a mail, open its folder to change it. Return None as `_open_at`. Raise FilingRefused."""
+        opened = self._open_at(location)
+        if opened is not None and opened.read_only:
+            raise FilingRefused(f"mailbox {self.name}: folder {location.folder!r} is read-only: {opened.answer.text}")
+        return opened
+
+    def _forget(self) -> None:
+        session, self._session, self._folders = self._session, None, None
+        if session is not None:
+            session.drop()
+
+    @contextmanager
+    def _using(self) -> Iterator[tuple[ImapSession, ImapFolders]]:
+        """Give session and folders; after anything that leaves the connection in doubt, drop it."""
+        session = self.session
+        assert self._folders is not None  # noqa: S101 - set together with the session
+        try:
+            yield session, self._folders
+        except Spoiled:
+            self._forget()
+            raise
+        except (MailbridgeError, GeneratorExit):
+            raise
+        except BaseException:
+            self._forget()
+            raise
+        self._used = time.monotonic()

@@ -1,0 +1,121 @@
+"""Brings raw mails over IMAP: many small ones in one request, a large one piece by piece into a file."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from redmine_mailbridge.errors import MailUnreadable, MailVanished
+from redmine_mailbridge.mailboxes.base import Listed, RawMail
+from redmine_mailbridge.mailboxes.imap_parse import NIL, fetched
+from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
+from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
+
+CHUNK_MAILS = 50
+CHUNK_BYTES = 4 << 20
+Opener = Callable[[], ImapSession | None]
+"""Gives the session with the mails' folder open, or None when the folder's validity is another one by now."""
+
+
+def fetch_raw(open_folder: Opener, listed: Sequence[Listed], spool: Path, *, max_size: int) -> Iterator[RawMail]:
+    """Given mails of one folder, yield their bytes in the same order; those that have vanished are left out.
+
+    Raise MailUnreadable, with the server's words, at a mail that is there but is not handed out.
+    """
+    for group in groups(listed, max_size):
+        if group[0].size > max_size:
+            found = head(open_folder, group[0])
+        elif group[0].size > PIECE:
+            found = large(open_folder, group[0], spool, max_size)
+        else:
+            yield from small(open_folder, group, max_size)
+            continue
+        if found is not None:
+            yield found
+
+
+def groups(listed: Sequence[Listed], max_size: int) -> Iterator[list[Listed]]:
+    """Given mails, yield them in order: small ones together, bounded by number and bytes, any other alone."""
+    group: list[Listed] = []
+    total = 0
+    for mail in listed:
+        alone = mail.size > min(PIECE, max_size)
+        if group and (alone or len(group) == CHUNK_MAILS or total + mail.size > CHUNK_BYTES):
+            yield group
+            group, total = [], 0
+        if alone:
+            yield [mail]
+        else:
+            group.append(mail)
+            total += mail.size
+    if group:
+        yield group
+
+
+def bodies(answer: Answer) -> dict[str, bytes]:
+    """Given a FETCH answer, return the bytes by UID; a mail that is being removed comes as NIL and is left out."""
+    found = fetched(answer.data.get("FETCH", []))
+    return {mail.uid: mail.values["BODY"] for mail in found if mail.values.get("BODY", NIL) != NIL}
+
+
+def small(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[RawMail]:
+    """Given small mails, yield them out of one request; where the server refuses it, out of one request each."""
+    session = open_folder()
+    if session is None:
+        return
+    answer = session.uid("FETCH", ",".join(mail.location.uid for mail in group), "(UID BODY.PEEK[])")
+    found = bodies(answer)
+    answer.data.clear()  # the chunk is held once, and less with every mail that goes out
+    for mail in group:
+        content = found.pop(mail.location.uid, None)
+        if content is None and not answer.ok:
+            content = single(open_folder, mail, "BODY.PEEK[]")
+        if content is None:
+            continue
+        if len(content) > max_size:
+            yield RawMail(mail, content=content[:HEAD], truncated=True)
+        else:
+            yield RawMail(mail, content=content)
+
+
+def single(open_folder: Opener, mail: Listed, what: str) -> bytes | None:
+    """Given one mail and what of it is wanted, return the bytes; None if it has vanished. Raise MailUnreadable."""
+    session = open_folder()
+    if session is None:
+        return None
+    uid = mail.location.uid
+    answer = session.uid("FETCH", uid, f"(UID {what})")
+    content = bodies(answer).get(uid)
+    if content is None and not answer.ok and present(session, uid):
+        raise MailUnreadable(f"{session.where}: the server does not hand out UID {uid}: {answer.text}", uid=uid)
+    return content
+
+
+def present(session: ImapSession, uid: str) -> bool:
+    """Given a UID in the open folder, say whether there is such a mail. Raise MailboxUnreachable."""
+    return uid in session.asked(session.uid("SEARCH", "UID", uid)).all_words("SEARCH")
+
+
+def head(open_folder: Opener, mail: Listed) -> RawMail | None:
+    """Given a mail above the limit, return its first 256 KiB."""
+    content = single(open_folder, mail, f"BODY.PEEK[]<0.{HEAD}>")
+    return None if content is None else RawMail(mail, content=content[:HEAD], truncated=True)
+
+
+def large(open_folder: Opener, mail: Listed, spool: Path, max_size: int) -> RawMail | None:
+    """Given a large mail, write it to a new file in the spool, a piece at a time. Return it, None if it vanished."""
+    try:
+        return to_file(spool, mail, pieces(open_folder, mail), max_size)
+    except MailVanished:
+        return None
+
+
+def pieces(open_folder: Opener, mail: Listed) -> Iterator[bytes]:
+    """Given a mail, yield it in pieces; the end is where no more comes. Raise MailVanished."""
+    offset = 0
+    while True:
+        piece = single(open_folder, mail, f"BODY.PEEK[]<{offset}.{PIECE}>")
+        if piece is None:
+            raise MailVanished(f"UID {mail.location.uid} is not there any more")
+        yield piece
+        offset += len(piece)
+        if not piece or (len(piece) < PIECE and offset >= mail.size):
+            return

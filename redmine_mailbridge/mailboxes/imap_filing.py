@@ -1,0 +1,95 @@
+"""Moves, deletes and marks exactly one mail over IMAP. A plain EXPUNGE is never sent."""
+
+from redmine_mailbridge.errors import FilingRefused
+from redmine_mailbridge.mailboxes.base import Filing
+from redmine_mailbridge.mailboxes.imap_parse import encode_folder
+from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
+
+DONE = "$MailbridgeDone"
+"""The keyword of a mail that is done with and stays where it is."""
+
+MISSING = frozenset({"TRYCREATE", "NONEXISTENT"})
+
+
+class TargetMissing(FilingRefused):
+    """The folder to move to does not exist."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.text)
+        self.answer = answer
+
+
+def expunges_one(session: ImapSession) -> bool:
+    """Say whether the server can remove one mail and no other (UIDPLUS, RFC 4315)."""
+    return session.has("UIDPLUS") or session.has("IMAP4REV2")
+
+
+def there(session: ImapSession, uid: str) -> bool:
+    """Given a UID in the open folder, say whether there is such a mail, and it is not one that we moved as far as
+    a server without UID EXPUNGE lets us.
+    """
+    undeleted = () if expunges_one(session) or session.has("MOVE") else ("UNDELETED",)
+    return uid in session.asked(session.uid("SEARCH", "UID", uid, *undeleted)).all_words("SEARCH")
+
+
+def move(session: ImapSession, uid: str, target: str) -> Filing:
+    """Given a UID in the open folder and the spelled name of another, move the mail.
+
+    Return MOVED, which COPYUID or an EXPUNGE proves, or GONE. Raise FilingRefused with the server's words.
+    """
+    if session.has("MOVE") or session.has("IMAP4REV2"):
+        answer = expect(session.uid("MOVE", uid, encode_folder(target)), session, uid)
+        proven = "COPYUID" in answer.data or (not expunges_one(session) and "EXPUNGE" in answer.data)
+        return Filing.MOVED if proven else Filing.GONE
+    if not there(session, uid):
+        return Filing.GONE
+    answer = expect(session.uid("COPY", uid, encode_folder(target)), session, uid)
+    if expunges_one(session) and "COPYUID" not in answer.data:
+        return Filing.GONE
+    remove(session, uid)
+    return Filing.MOVED
+
+
+def delete(session: ImapSession, uid: str) -> Filing:
+    """Given a UID in the open folder, remove the mail. Return DELETED or GONE. Raise FilingRefused."""
+    if not there(session, uid):
+        return Filing.GONE
+    remove(session, uid)
+    return Filing.DELETED
+
+
+def remove(session: ImapSession, uid: str) -> None:
+    """Given a UID in the open folder, mark it as deleted and expunge it alone.
+
+    Without UIDPLUS it stays there, marked: an EXPUNGE would take the marked mails of everybody else with it.
+    """
+    expect(session.uid("STORE", uid, "+FLAGS.SILENT", r"(\Deleted)"), session, uid)
+    if expunges_one(session):
+        expect(session.uid("EXPUNGE", uid), session, uid)
+
+
+def mark(session: ImapSession, uid: str) -> Filing:
+    """Given a UID in the open folder, set the keyword, where keywords are kept. Return KEPT or GONE."""
+    if not there(session, uid):
+        return Filing.GONE
+    if keeps_keywords(session):
+        expect(session.uid("STORE", uid, "+FLAGS.SILENT", f"({DONE})"), session, uid)
+    return Filing.KEPT
+
+
+def keeps_keywords(session: ImapSession) -> bool:
+    """Say whether the open folder keeps our keyword."""
+    if session.selected is None:
+        return False
+    flags = session.selected.answer.first("PERMANENTFLAGS")
+    return "\\*" in flags or DONE.lower() in flags.lower()
+
+
+def expect(answer: Answer, session: ImapSession, uid: str) -> Answer:
+    """Given an answer to a change, return it if the server did it. Raise FilingRefused (or TargetMissing) if not."""
+    if answer.ok:
+        return answer
+    if answer.code in MISSING:
+        raise TargetMissing(answer)
+    folder = session.selected.name if session.selected else ""
+    raise FilingRefused(f"{session.where}: folder {folder!r}, UID {uid}: the server refuses: {answer.text}")

@@ -1,0 +1,106 @@
+"""The folders of an IMAP account, and how a name in the settings finds one of them."""
+
+import difflib
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.errors import FolderMissing
+from redmine_mailbridge.mailboxes.imap_parse import ListedFolder, encode_folder, listed_folders, tokens
+from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
+
+
+class ImapFolders:
+    """The account's folders as the server last listed them; listed again when a name is not among them."""
+
+    def __init__(self, session: ImapSession) -> None:
+        self.session = session
+        self._listed: dict[str, ListedFolder] | None = None
+        self._prefix: str | None = None
+
+    def listed(self, *, fresh: bool = False) -> dict[str, ListedFolder]:
+        """Return the folders by name as the server spells it."""
+        if self._listed is None or fresh:
+            answer = self.session.asked(self.session.command("LIST", '""', '"*"'))
+            found = listed_folders(answer.data.get("LIST", []))
+            self._listed = {folder.name: folder for folder in found}
+        return self._listed
+
+    def delimiter(self) -> str | None:
+        """Return the sign between a folder and the one in it; None when folders hold no folders."""
+        for folder in self.listed().values():
+            return folder.delimiter
+        return "/"
+
+    def prefix(self) -> str:
+        """Return what the account's own folders begin with (`INBOX.`, RFC 2342), or an empty text."""
+        if self._prefix is None:
+            self._prefix = ""
+            if self.session.has("NAMESPACE"):
+                answer = self.session.command("NAMESPACE")
+                values = [token for token in tokens(answer.data.get("NAMESPACE", [])) if token not in {"(", ")"}]
+                if values and values[0] != b"NIL":
+                    self._prefix = bytes(values[0]).decode("ascii", "replace")  # type: ignore[arg-type]
+            elif all(self._is_inbox_or_below(name) for name in self.listed()) and len(self.listed()) > 1:
+                self._prefix = "INBOX" + (self.delimiter() or "")
+        return self._prefix
+
+    def _is_inbox_or_below(self, name: str) -> bool:
+        delimiter = self.delimiter() or "/"
+        return name.upper() == "INBOX" or name.upper().startswith("INBOX" + delimiter)
+
+    def spell(self, folder: str) -> str:
+        """Given a folder's name in the settings, return the server's spelling, whether it exists or is to be made.
+
+        A folder of exactly this name wins. Else `/` stands for the server's delimiter, `inbox` for INBOX, and
+        the account's prefix is added where it is missing.
+        """
+        listed = self.listed()
+        if folder in listed:
+            return folder
+        delimiter = self.delimiter()
+        name = folder.strip("/") if delimiter != "/" else folder.removesuffix("/")
+        pieces = name.split("/")
+        if delimiter is not None:
+            pieces = name.replace(delimiter, "/").split("/")
+            name = delimiter.join(pieces)
+        if pieces[0].upper() == "INBOX":
+            name = "INBOX" + name[5:]
+        prefix = self.prefix()
+        if name in listed or not prefix or name.upper() == "INBOX" or name.startswith(prefix):
+            return name
+        return prefix + name
+
+    def missing(self, folder: str, answer: Answer) -> FolderMissing:
+        """Given a folder and the server's refusal, return the error that says so and names similar folders."""
+        names = [listed.name for listed in self.listed(fresh=True).values() if listed.selectable]
+        lower = {name.lower(): name for name in names}
+        near = difflib.get_close_matches(self.spell(folder).lower(), lower, n=2, cutoff=0.6)
+        hint = f" (did you mean {' or '.join(repr(lower[name]) for name in near)}?)" if near else ""
+        return FolderMissing(f"{self.session.where}: no folder {folder!r}{hint}: {answer.text}")
+
+    def ensure(self, folder: str) -> bool:
+        """Given a folder's name, make it when it is missing. Return whether it was made. Raise FolderMissing."""
+        name = self.spell(folder)
+        known = self.listed().get(name) or self.listed(fresh=True).get(name)
+        if name.upper() == "INBOX" or (known is not None and known.selectable):
+            return False
+        with effect(Effect.MAKE_FOLDER):
+            answer = self._create(name)
+            if answer.ok:
+                self.session.command("SUBSCRIBE", encode_folder(name))
+        found = self.listed(fresh=True).get(name)
+        if not answer.ok and (found is None or not found.selectable):
+            raise self.missing(folder, answer)
+        return answer.ok
+
+    def _create(self, name: str) -> Answer:
+        """Given a spelled name, make the folder; where the server does not make its parents by itself, make them."""
+        answer = self.session.command("CREATE", encode_folder(name))
+        delimiter = self.delimiter()
+        if answer.ok or answer.code == "ALREADYEXISTS" or not delimiter or delimiter not in name:
+            return answer
+        pieces = name.split(delimiter)
+        for count in range(1, len(pieces) + 1):
+            part = delimiter.join(pieces[:count])
+            if part not in self.listed():
+                answer = self.session.command("CREATE", encode_folder(part))
+        return answer

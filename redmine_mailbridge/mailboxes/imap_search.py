@@ -1,0 +1,91 @@
+"""Finds mails over IMAP at a cost that does not grow with the mails that are already known."""
+
+from collections.abc import Iterator, Sequence
+
+from redmine_mailbridge.mailboxes.base import Listed, Location
+from redmine_mailbridge.mailboxes.imap_filing import DONE, expunges_one
+from redmine_mailbridge.mailboxes.imap_parse import fetched, internal_date, quote, uid_set
+from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
+
+WINDOW = 1000
+"""UIDs looked through by the first search when only some mails are wanted; each further one takes twice as many."""
+
+SIZES_AT_ONCE = 500
+MESSAGE_ID_LIMIT = 2000
+
+
+def new_uids(session: ImapSession, opened: Selected, *, above: int, limit: int | None) -> list[int]:
+    """Given the open folder, return the UIDs above `above`, lowest first, at most `limit`, without those done.
+
+    `UID SEARCH UID n:*` always answers with the last mail, even one below n (RFC 3501 section 6.4.8): filtered.
+    """
+    if (opened.answer.number("EXISTS") or 0) == 0:
+        return []
+    uid_next = opened.answer.number("UIDNEXT")
+    if uid_next is not None and above + 1 >= uid_next:
+        return []
+    conditions = []
+    if DONE.lower() in opened.answer.first("FLAGS").lower():
+        conditions += ["UNKEYWORD", DONE]
+    if not expunges_one(session) and not session.has("MOVE"):
+        conditions += ["UNDELETED"]
+    if limit is None or uid_next is None:
+        return search(session, f"{above + 1}:*", conditions, above)[:limit]
+    found: list[int] = []
+    start, window = above + 1, max(WINDOW, 2 * limit)
+    while len(found) < limit and start < uid_next:
+        found += search(session, f"{start}:{start + window - 1}", conditions, start - 1)
+        start, window = start + window, window * 2
+    return found[:limit]
+
+
+def search(session: ImapSession, uids: str, conditions: Sequence[str], above: int) -> list[int]:
+    """Given a set of UIDs and conditions, return the UIDs above `above` that are there, lowest first."""
+    answer = session.asked(session.uid("SEARCH", "UID", uids, *conditions))
+    numbers = {int(word) for word in answer.all_words("SEARCH") if word.isdecimal()}
+    return sorted(number for number in numbers if number > above)
+
+
+def sized(session: ImapSession, mailbox: str, folder: str, validity: str, uids: Sequence[int]) -> Iterator[Listed]:
+    """Given UIDs of the open folder, yield them with size and time of arrival, without those that have vanished."""
+    for start in range(0, len(uids), SIZES_AT_ONCE):
+        some = uids[start : start + SIZES_AT_ONCE]
+        answer = session.uid("FETCH", uid_set(some), "(UID RFC822.SIZE INTERNALDATE)")
+        if not answer.data.get("FETCH"):
+            session.asked(answer)
+        found = {mail.uid: mail.values for mail in fetched(answer.data.get("FETCH", []))}
+        for uid in some:
+            values = found.get(str(uid), {})
+            if values.get("RFC822.SIZE", b"").isdigit():
+                when = internal_date(values.get("INTERNALDATE", b""))
+                yield Listed(Location(mailbox, folder, validity, str(uid)), int(values["RFC822.SIZE"]), when)
+
+
+def found_by_id(session: ImapSession, message_id: str) -> tuple[str, ...]:
+    """Given a Message-ID without <>, return the UIDs of the open folder whose header holds exactly it.
+
+    The server compares parts of the header (RFC 3501 section 6.4.4), so that each candidate is read and compared.
+    """
+    wanted = message_id.strip()
+    if not wanted or len(wanted) > MESSAGE_ID_LIMIT or not wanted.isprintable():
+        return ()
+    if wanted.isascii():
+        answer = session.uid("SEARCH", "HEADER", "Message-ID", quote(wanted.encode()))
+    else:
+        session.client.literal = wanted.encode()
+        answer = session.uid("SEARCH", "CHARSET", "UTF-8", "HEADER", "Message-ID")
+    candidates = session.asked(answer).all_words("SEARCH")
+    uids: list[str] = []
+    for start in range(0, len(candidates), SIZES_AT_ONCE):
+        some = ",".join(candidates[start : start + SIZES_AT_ONCE])
+        answer = session.asked(session.uid("FETCH", some, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))
+        mails = fetched(answer.data.get("FETCH", []))
+        uids += [mail.uid for mail in mails if wanted in header_values(mail.values.get("BODY", b""))]
+    return tuple(sorted(uids, key=int))
+
+
+def header_values(raw: bytes) -> set[str]:
+    """Given the bytes of Message-ID fields, return their values, unfolded, with and without their <>."""
+    text = raw.decode("utf-8", "replace").replace("\r\n ", " ").replace("\r\n\t", " ").replace("\n ", " ")
+    values = {line.partition(":")[2].strip() for line in text.splitlines()}
+    return values | {value.removeprefix("<").removesuffix(">").strip() for value in values}

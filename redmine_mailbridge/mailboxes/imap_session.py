@@ -1,0 +1,228 @@
+"""One logged-in IMAP connection: commands go out, whole answers come back, errors are ours.
+
+imap-tools is the transport only; of imaplib's own bookkeeping nothing is believed between two commands.
+"""
+
+import imaplib
+import socket
+from dataclasses import dataclass, field
+from typing import Any
+
+from imap_tools import BaseMailBox, MailBox, MailBoxUnencrypted
+
+from redmine_mailbridge.errors import LoginRefused, MailboxUnreachable
+from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
+from redmine_mailbridge.mailboxes.imap_parse import Part, encode_folder, quote
+from redmine_mailbridge.mailboxes.login.base import Credentials, credentials
+from redmine_mailbridge.mailboxes.login.choose import MAKERS, choose
+from redmine_mailbridge.mailboxes.tls import context, private
+from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, translate_errors, words
+
+NOT_NOW = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN"})
+"""Response codes (RFC 5530) after which the same thing may go well later: not the fault of a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server answered to one command: OK, NO or BAD, its text, the code in brackets, the untagged data."""
+
+    status: str
+    text: str
+    data: dict[str, list[Part]] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the command was carried out."""
+        return self.status == "OK"
+
+    @property
+    def code(self) -> str:
+        """The response code, such as OVERQUOTA, or an empty text."""
+        if not self.text.startswith("["):
+            return ""
+        return self.text[1:].split("]", 1)[0].split(" ", 1)[0].upper()
+
+    def first(self, name: str) -> str:
+        """Given the name of an untagged answer, return its first value as text, or an empty one."""
+        found = self.data.get(name) or [b""]
+        return words(found[0])
+
+    def all_words(self, name: str) -> list[str]:
+        """Given the name of an untagged answer, return the words of all its values."""
+        found = self.data.get(name, [])
+        return [word.decode("ascii", "replace") for part in found if isinstance(part, bytes) for word in part.split()]
+
+    def number(self, name: str) -> int | None:
+        """Given the name of an untagged answer, return the number that it begins with, or None."""
+        digits = self.first(name).split("]", 1)[0].split(" ", 1)[0]
+        return int(digits) if digits.isdecimal() else None
+
+
+@dataclass(slots=True)
+class Selected:
+    """The folder that is open: its name as the server spells it, and the answer that opened it, kept up to date."""
+
+    name: str
+    validity: str
+    read_only: bool
+    answer: Answer
+
+
+class ImapSession:
+    """Given a configuration, connect and log in. Raise MailboxUnreachable or LoginRefused."""
+
+    def __init__(self, config: MailboxConfig) -> None:
+        self.config = config
+        self.where = f"mailbox {config.name} ({config.host}:{config.port})"
+        self.selected: Selected | None = None
+        self.mechanism = ""
+        tls = context(config) if config.security is not Security.NONE else None
+        who = credentials(config)
+        self._secrets = who.secrets
+        with translate_errors(f"{self.where}: cannot connect"):
+            box: BaseMailBox
+            if config.security is Security.TLS:
+                box = MailBox(config.host, config.port, timeout=config.timeout, ssl_context=tls)
+            else:
+                box = MailBoxUnencrypted(config.host, config.port, timeout=config.timeout)
+        self.client: Any = box.client  # imaplib.IMAP4, whose inner methods have no types
+        self.greeting = words(self.client.welcome)
+        try:
+            if config.security is Security.STARTTLS:
+                with translate_errors(f"{self.where}: STARTTLS"):
+                    self.client.starttls(ssl_context=tls)
+            if self.client.state == "NONAUTH":
+                self._log_in(who)
+            self._refresh_capabilities()
+        except BaseException:
+            self.drop()
+            raise
+
+    def _log_in(self, who: Credentials) -> None:
+        """Given credentials, try the chosen mechanisms in order. Raise LoginRefused with the server's words."""
+        capabilities = {name.upper() for name in self.client.capabilities}
+        offered = {name.removeprefix("AUTH=") for name in capabilities if name.startswith("AUTH=")}
+        by_command = not offered & {"PLAIN", "LOGIN"} and "LOGINDISABLED" not in capabilities
+        if by_command:
+            offered.add("LOGIN")
+        refusals = []
+        for name in choose(self.config, who, offered, private=private(self.config)):
+            refusal = self._login_command(who) if name == "LOGIN" and by_command else self._authenticate(name, who)
+            if refusal is None:
+                self.mechanism = name
+                return
+            text = scrub(f"{name}: {refusal.text}", self._secrets)
+            if refusal.code in NOT_NOW:
+                raise Spoiled(f"{self.where}: the server does not log anybody in now: {text}")
+            refusals.append(text)
+        raise LoginRefused(f"{self.where}: the server refuses the login of {who.user}: {'; '.join(refusals)}")
+
+    def _login_command(self, who: Credentials) -> Answer | None:
+        """Given credentials, log in by the command LOGIN, the password as a literal so that it may hold anything."""
+        self.client.literal = who.password.encode()
+        answer = self.command("LOGIN", quote(who.user.encode()))
+        if answer.ok:
+            self.client.state = "AUTH"
+            return None
+        return answer
+
+    def _authenticate(self, name: str, who: Credentials) -> Answer | None:
+        """Given a mechanism and credentials, log in. Return None, or the server's refusal."""
+        mechanism = MAKERS[name](who)
+        hint = b""
+
+        def answer(challenge: bytes) -> bytes | None:
+            nonlocal hint
+            hint = challenge if challenge.startswith(b"{") else hint
+            return mechanism.answer(challenge)
+
+        self.client.literal = imaplib._Authenticator(answer).process
+        found = self.command("AUTHENTICATE", name)
+        if found.ok:
+            self.client.state = "AUTH"
+            return None
+        return Answer(found.status, f"{found.text} {words(hint)}".strip(), found.data)
+
+    def _refresh_capabilities(self) -> None:
+        """Ask for the capabilities after the login: before it, servers hide MOVE and UIDPLUS."""
+        answer = self.command("CAPABILITY")
+        self.capabilities = frozenset(answer.first("CAPABILITY").upper().split())
+
+    def command(self, name: str, *args: str | bytes) -> Answer:
+        """Given a command and its arguments as they go over the wire, return the whole answer.
+
+        Raise MailboxUnreachable when the connection breaks, times out or the server says goodbye.
+        """
+        client = self.client
+        client.untagged_responses.clear()
+        client.is_readonly = True  # imaplib would raise in the middle of another command
+        with translate_errors(f"{self.where}: {name}", secrets=self._secrets):
+            tag = client._command(name, *args)
+            while client.tagged_commands[tag] is None:
+                self._check_bye()
+                client._get_response()
+            status, lines = client.tagged_commands.pop(tag)
+        data = dict(client.untagged_responses)
+        client.untagged_responses.clear()  # the answer alone holds the mails
+        self.heard(data)
+        return Answer(status, words(lines), data)
+
+    def heard(self, data: dict[str, list[Part]]) -> None:
+        """Given untagged answers, remember news of the open folder: it holds more mails, its next UID is unknown."""
+        if self.selected is not None and data.get("EXISTS"):
+            before = self.selected.answer
+            known = {name: values for name, values in before.data.items() if name != "UIDNEXT"}
+            known["EXISTS"] = data["EXISTS"][-1:]
+            self.selected.answer = Answer(before.status, before.text, known)
+
+    def _check_bye(self) -> None:
+        bye = self.client.untagged_responses.get("BYE")
+        if bye:
+            raise Spoiled(f"{self.where}: the server ends the connection: {words(bye)}")
+
+    def uid(self, name: str, *args: str | bytes) -> Answer:
+        """Given a UID command (`FETCH`, `MOVE`, …), return the whole answer."""
+        return self.command("UID", name, *args)
+
+    def asked(self, answer: Answer) -> Answer:
+        """Given an answer to a question, return it. Raise MailboxUnreachable if the server did not answer it."""
+        if answer.ok:
+            return answer
+        raise MailboxUnreachable(f"{self.where}: the server does not answer: {answer.text}")
+
+    def select(self, name: str) -> Answer:
+        """Given a folder as the server spells it, open it, even if it is open: the answer holds its present state."""
+        self.selected = None
+        answer = self.command("SELECT", encode_folder(name))
+        if answer.ok:
+            self.client.state = "SELECTED"
+            read_only = answer.code == "READ-ONLY" or "READ-ONLY" in answer.data
+            self.selected = Selected(name, str(answer.number("UIDVALIDITY") or 0), read_only, answer)
+        else:
+            self.client.state = "AUTH"
+        return answer
+
+    def has(self, *names: str) -> bool:
+        """Given capabilities, say whether the server has all of them."""
+        return self.capabilities.issuperset(names)
+
+    @property
+    def socket(self) -> socket.socket:
+        """The socket, to wait on."""
+        found: socket.socket = self.client.socket()
+        return found
+
+    def drop(self) -> None:
+        """End the connection at once; never raises."""
+        try:
+            self.client.shutdown()
+        except (OSError, imaplib.IMAP4.error):
+            return
+
+    def log_out(self) -> None:
+        """End the connection politely; never raises."""
+        try:
+            self.client.sock.settimeout(min(self.config.timeout, 5))
+            self.client.logout()
+        except (OSError, imaplib.IMAP4.error):
+            self.drop()

@@ -1,0 +1,14 @@
+"""LOGIN (draft-murchison-sasl-login): the password itself, after two prompts. For servers that know nothing better."""
+
+from redmine_mailbridge.mailboxes.login.base import Credentials
+
+
+class Login:
+    """Username at the first prompt, password at the second, whatever the prompts say."""
+
+    def __init__(self, who: Credentials) -> None:
+        self.answers = [who.user, who.password]
+
+    def answer(self, _challenge: bytes) -> bytes | None:
+        """Given a prompt, return the next answer; None when there is a third."""
+        return self.answers.pop(0).encode() if self.answers else None

@@ -1,0 +1,274 @@
+"""A mailbox over POP3: one folder, UIDLs as UIDs, deletions that take effect when the connection ends.
+
+POP3 shows what lay there when the connection began. A listing that has nothing new therefore connects anew.
+"""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.errors import FolderMissing, MailboxError, MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
+from redmine_mailbridge.mailboxes.imap_idle import Alarm
+from redmine_mailbridge.mailboxes.imap_search import header_values
+from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
+from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
+from redmine_mailbridge.mailboxes.tls import valid_until, version
+
+VALIDITY = "pop3"
+FOLDER = "INBOX"
+HEAD_LINES = HEAD // 64
+"""Lines asked for of a mail that is larger than the limit: enough to fill the beginning at the usual width."""
+
+STALE = 20.0
+
+Known = Callable[[Sequence[str]], Collection[str]]
+"""Given UIDs of the one folder, returns those that the store holds already, so that they are not fetched again."""
+
+
+class Pop3Mailbox:
+    """One account over POP3. `base.Mailbox` says what each method does; INBOX is the only folder."""
+
+    def __init__(self, config: MailboxConfig, known: Known | None = None) -> None:
+        self.name = config.name
+        self.config = config
+        self._known = known
+        self._session: Pop3Session | None = None
+        self._order: dict[str, int] = {}
+        self._doomed: set[str] = set()
+        self._looked: set[str] | None = None
+        self._used = 0.0
+        self._alarm = Alarm()
+
+    def connect(self) -> None:
+        """Connect and log in, if not connected; a connection that was idle for long is made anew."""
+        if self._session is not None and time.monotonic() - self._used > STALE:
+            self._end()
+        if self._session is None:
+            self._session = Pop3Session(self.config)
+            for uid in self._session.numbers:
+                self._order.setdefault(uid, len(self._order))
+            for uid in self._doomed & self._session.numbers.keys():
+                self._session.delete(uid)
+        self._used = time.monotonic()
+
+    def close(self) -> None:
+        """End the connection; what was deleted is gone for good. What was not confirmed is deleted again next time."""
+        self._end()
+
+    @property
+    def session(self) -> Pop3Session:
+        """The connection, made when there is none: what `check` asks about TLS, capabilities and the login used."""
+        self.connect()
+        if self._session is None:  # pragma: no cover - connect() has just made it
+            raise MailboxUnreachable(f"mailbox {self.name}: not connected")
+        return self._session
+
+    def connected(self) -> Connected:
+        """Connect; return what the server is and can."""
+        with self._using() as session:
+            return Connected(
+                greeting=session.greeting,
+                mechanism=session.mechanism,
+                capabilities=tuple(sorted(session.capabilities)),
+                tls=version(session.socket),
+                certificate_until=valid_until(session.socket),
+                moves="none",
+                pushes=False,
+            )
+
+    def folders(self) -> tuple[str, ...]:
+        """INBOX, and nothing else."""
+        with self._using():
+            return (FOLDER,)
+
+    def ensure_folder(self, folder: str) -> bool:
+        """INBOX is there; no other can be made."""
+        self._only(folder)
+        return False
+
+    def state(self, folder: str) -> FolderState:
+        """Connect anew; return how many mails lie there."""
+        self._only(folder)
+        self._end()
+        with self._using() as session:
+            return FolderState(name=folder, validity=VALIDITY, messages=len(session.numbers))
+
+    def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
+        """List what came after `after`; everything that the store does not know when `after` is not known here."""
+        self._only(folder)
+        fresh = self._session is None
+        with self._using() as session:
+            uids = self._new(session, after)
+        if not uids and not fresh:
+            self._end()
+            with self._using() as session:
+                uids = self._new(session, after)
+        self._looked = set(session.numbers)
+        return tuple(
+            Listed(Location(self.name, folder, VALIDITY, uid), session.size(uid))
+            for uid in (uids if limit is None else uids[:limit])
+        )
+
+    def _new(self, session: Pop3Session, after: str | None) -> list[str]:
+        last = self._order.get(after, -1) if after is not None else -1
+        uids = [uid for uid in session.numbers if self._order[uid] > last and uid not in self._doomed]
+        known = self._known(uids) if self._known is not None and uids else ()
+        return [uid for uid in uids if uid not in known]
+
+    def fetch(self, listed: Sequence[Listed], spool: Path, *, max_size: int) -> Iterator[RawMail]:
+        """Yield the bytes of mails, one request each; other calls may come between two of them."""
+        for mail in listed:
+            with self._using():
+                found = self._fetch_one(mail, spool, max_size)
+            if found is not None:
+                yield found
+
+    def _fetch_one(self, mail: Listed, spool: Path, max_size: int) -> RawMail | None:
+        """Given a mail, return its bytes; None if it has vanished. Raise MailUnreadable with the server's words."""
+        session = self.session
+        number = session.numbers.get(mail.location.uid)
+        if number is None or not self._here(mail.location):
+            return None
+        try:
+            if mail.size > max_size:
+                return RawMail(mail, content=self._head(session, number), truncated=True)
+            return self._whole(session, number, mail, spool, max_size)
+        except Refused as refusal:
+            self._end()
+            if mail.location.uid not in self.session.numbers:
+                return None
+            text = f"{session.where}: the server does not hand out {mail.location.uid}: {refusal}"
+            raise MailUnreadable(text, uid=mail.location.uid) from None
+
+    def _whole(self, session: Pop3Session, number: int, mail: Listed, spool: Path, max_size: int) -> RawMail:
+        """Given a mail below the limit, return it: in memory, or as a file when it turns out to be large."""
+        lines = session.lines(f"RETR {number}")
+        content = bytearray()
+        for line in lines:
+            content += line
+            if len(content) > min(PIECE, max_size):
+                break
+        else:
+            return RawMail(mail, content=bytes(content))
+        found = to_file(spool, mail, chain([bytes(content)], lines), max_size)
+        if found.truncated:
+            self._forget()  # the rest is on its way, and nobody wants it
+        return found
+
+    def _head(self, session: Pop3Session, number: int) -> bytes:
+        """Given a mail above the limit, return its first 256 KiB: by TOP, or by RETR and hanging up."""
+        top = "TOP" in session.capabilities
+        content = bytearray()
+        for line in session.lines(f"TOP {number} {HEAD_LINES}" if top else f"RETR {number}"):
+            content += line
+            if len(content) > 2 * HEAD:
+                self._forget()
+                break
+        return bytes(content[:HEAD])
+
+    def file(self, location: Location, folder: str) -> Filing:
+        """Raise FolderMissing for any folder but INBOX: nothing can be moved. Return KEPT or GONE."""
+        self._only(folder)
+        with self._using() as session:
+            return Filing.KEPT if self._here(location) and location.uid in session.numbers else Filing.GONE
+
+    def delete(self, location: Location) -> Filing:
+        """Mark one mail for deletion. It is carried out by `close`, or by any call that connects anew."""
+        with self._using() as session:
+            if not self._here(location) or location.uid not in session.numbers:
+                return Filing.GONE
+            self._doomed.add(location.uid)
+            session.delete(location.uid)
+            return Filing.DELETED
+
+    def mark(self, location: Location) -> Filing:
+        """POP3 has no keywords: the mail stays as it is."""
+        return self.file(location, FOLDER)
+
+    def find(self, folder: str, message_id: str) -> tuple[str, ...]:
+        """Read the header of every mail there: one request each."""
+        self._only(folder)
+        found = []
+        with self._using() as session:
+            for uid, number in tuple(session.numbers.items()):
+                try:
+                    head = b"".join(session.lines(f"TOP {number} 0"))
+                except Refused as refusal:
+                    raise MailboxUnreachable(f"{session.where}: TOP: {refusal}") from None
+                if message_id in header_values(message_id_field(head)):
+                    found.append(uid)
+        return tuple(found)
+
+    def wait(self, folder: str, seconds: float) -> bool:
+        """Hang up, pause, and look whether there is something new."""
+        self._only(folder)
+        if self._has_more():
+            return True
+        self._end()
+        rang, _ = self._alarm.wait(seconds)
+        return not rang and self._has_more()
+
+    def interrupt(self) -> None:
+        """Ring the alarm that `wait` listens to."""
+        self._alarm.ring()
+
+    def _has_more(self) -> bool:
+        """Connect anew and say whether something lies there that was not there when the folder was last listed."""
+        self._end()
+        with self._using() as session:
+            found = set(session.numbers)
+        self._looked = found if self._looked is None else self._looked
+        return not found <= self._looked
+
+    def _here(self, location: Location) -> bool:
+        return location.validity == VALIDITY and location.folder.upper() == FOLDER
+
+    def _only(self, folder: str) -> None:
+        if folder.upper() != FOLDER:
+            raise FolderMissing(f"mailbox {self.name}: no folder {folder!r}: POP3 has INBOX and no other")
+
+    def _end(self) -> None:
+        """End the connection politely, if there is one, so that what is doomed is deleted; never raises."""
+        session, self._session = self._session, None
+        if session is None:
+            return
+        try:
+            if session.deleted:
+                with effect(Effect.MOVE):
+                    session.quit()
+                self._doomed &= session.numbers.keys()
+            else:
+                session.quit()
+        except MailboxError:
+            return  # what is doomed and still there will be deleted by the next connection
+
+    def _forget(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            session.drop()
+
+    @contextmanager
+    def _using(self) -> Iterator[Pop3Session]:
+        """Give the session; after any error, its answers may be out of step: drop it."""
+        session = self.session
+        try:
+            yield session
+        except (MailUnreadable, GeneratorExit):
+            raise
+        except BaseException:
+            self._forget()
+            raise
+        self._used = time.monotonic()
+
+
+def message_id_field(head: bytes) -> bytes:
+    """Given a mail's header, return its Message-ID fields with their continuation lines."""
+    kept, inside = [], False
+    for line in head.splitlines(keepends=True):
+        inside = (inside and line[:1] in {b" ", b"\t"}) or line[:11].lower() == b"message-id:"
+        kept += [line] if inside else []
+    return b"".join(kept)

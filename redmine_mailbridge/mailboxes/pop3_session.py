@@ -1,0 +1,220 @@
+"""One logged-in POP3 connection (RFC 1939): what lies there, its bytes as they come, and what is to be deleted."""
+
+import contextlib
+import poplib
+import socket
+import ssl
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from typing import Any
+
+from redmine_mailbridge.errors import LoginRefused, MailboxError
+from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
+from redmine_mailbridge.mailboxes.login.base import Credentials, credentials
+from redmine_mailbridge.mailboxes.login.choose import MAKERS, choose
+from redmine_mailbridge.mailboxes.tls import context, private
+from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, translate_errors, words
+
+NOT_NOW = ("[SYS/TEMP]", "[IN-USE]", "[LOGIN-DELAY]")
+"""Response codes (RFC 2449, RFC 3206) after which the same login may go well later."""
+
+PIECE = 1 << 16
+
+
+class Plain(poplib.POP3):
+    """poplib's client, which leaves its socket open when the greeting is a refusal."""
+
+    def __init__(self, host: str, port: int, timeout: float) -> None:
+        try:
+            super().__init__(host, port, timeout)
+        except BaseException:
+            hang_up(self)
+            raise
+
+
+class Tls(poplib.POP3_SSL):
+    """The same under TLS."""
+
+    def __init__(self, host: str, port: int, timeout: float, tls: ssl.SSLContext | None) -> None:
+        try:
+            super().__init__(host, port, timeout=timeout, context=tls)
+        except BaseException:
+            hang_up(self)
+            raise
+
+
+def hang_up(client: poplib.POP3) -> None:
+    """Given a client in any state, close its socket; never raises."""
+    if hasattr(client, "file"):
+        with contextlib.suppress(OSError, poplib.error_proto):
+            client.close()
+
+
+class Refused(MailboxError):
+    """The server answered -ERR, and goes on; `said` is what it said."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.said = said
+
+
+class Pop3Session:
+    """Given a configuration, connect, log in and read what lies there: `numbers` and `sizes` by UIDL, in order.
+
+    Raise MailboxUnreachable or LoginRefused.
+    """
+
+    def __init__(self, config: MailboxConfig) -> None:
+        self.config = config
+        self.where = f"mailbox {config.name} ({config.host}:{config.port})"
+        self.mechanism = ""
+        self.deleted = 0
+        tls = context(config) if config.security is not Security.NONE else None
+        who = credentials(config)
+        self._secrets = who.secrets
+        with translate_errors(f"{self.where}: cannot connect"):
+            client: poplib.POP3
+            if config.security is Security.TLS:
+                client = Tls(config.host, config.port, config.timeout, tls)
+            else:
+                client = Plain(config.host, config.port, config.timeout)
+        self.client: Any = client  # its inner methods have no types
+        self.greeting = words(client.welcome)
+        try:
+            with translate_errors(f"{self.where}: cannot log in", secrets=self._secrets):
+                if config.security is Security.STARTTLS:
+                    client.stls(context=tls)
+                self.capabilities = self._capabilities()
+                self._log_in(who)
+                self.capabilities = self._capabilities()
+            with translate_errors(f"{self.where}: cannot list"):
+                self.sizes_by_number = dict(self._pairs(client.list()[1]))
+                self.numbers = {uid: int(number) for number, uid in self._pairs(client.uidl()[1])}
+        except BaseException:
+            self.drop()
+            raise
+
+    def _capabilities(self) -> dict[str, list[str]]:
+        """Return what the server can (RFC 2449), by upper-case name; nothing when it does not say."""
+        try:
+            return {name.upper(): values for name, values in self.client.capa().items()}
+        except poplib.error_proto:
+            return {}
+
+    def _pairs(self, lines: list[bytes]) -> Iterator[tuple[str, str]]:
+        for line in lines:
+            number, _, value = line.decode("ascii", "replace").strip().partition(" ")
+            if number.isdecimal() and value:
+                yield number, value.strip()
+
+    def size(self, uid: str) -> int:
+        """Given a UIDL, return the size that the server names, in bytes."""
+        text = self.sizes_by_number.get(str(self.numbers[uid]), "0").split(" ", 1)[0]
+        return int(text) if text.isdecimal() else 0
+
+    def _log_in(self, who: Credentials) -> None:
+        """Given credentials, try the chosen mechanisms in order. Raise LoginRefused with the server's words."""
+        offered = {name.upper() for name in self.capabilities.get("SASL", [])}
+        by_command = not offered & {"PLAIN", "LOGIN"}
+        if by_command:
+            offered.add("LOGIN")
+        if b"<" in self.client.welcome:
+            offered.add("APOP")
+        refusals = []
+        for name in choose(self.config, who, offered, private=private(self.config)):
+            try:
+                self._log_in_by(name, who, by_command=by_command)
+            except poplib.error_proto as error:
+                said = scrub(words(error.args[0]), self._secrets)
+                if "EOF" in said or any(code in said.upper() for code in NOT_NOW):
+                    raise Spoiled(f"{self.where}: the server does not log anybody in now: {said}") from None
+                refusals.append(f"{name}: {said.removeprefix('-ERR').strip()}")
+            else:
+                self.mechanism = name
+                return
+        raise LoginRefused(f"{self.where}: the server refuses the login of {who.user}: {'; '.join(refusals)}")
+
+    def _log_in_by(self, name: str, who: Credentials, *, by_command: bool) -> None:
+        """Given a mechanism, log in by it. Raise `poplib.error_proto` with the server's words."""
+        if name == "APOP":
+            self.client.apop(who.user, who.password)
+        elif name == "LOGIN" and by_command:
+            if {"\r", "\n"} & set(who.user + who.password):
+                raise LoginRefused(f"{self.where}: USER and PASS cannot carry a line break in a name or password")
+            self.client.user(who.user)
+            self.client.pass_(who.password)
+        else:
+            self._authenticate(name, who)
+
+    def _authenticate(self, name: str, who: Credentials) -> None:
+        """Given a SASL mechanism, log in by AUTH (RFC 5034), a challenge a line, until the server says yes or no."""
+        mechanism = MAKERS[name](who)
+        answer = self.client._shortcmd(f"AUTH {name}")
+        hint = ""
+        while not answer.upper().startswith(b"+OK"):
+            challenge = b64decode(answer[1:].strip())
+            hint = words(challenge) if challenge.startswith(b"{") else hint
+            reply = mechanism.answer(challenge)
+            self.client._putcmd("*" if reply is None else b64encode(reply).decode())
+            try:
+                answer = self.client._getresp()
+            except poplib.error_proto as error:
+                raise poplib.error_proto(f"{words(error.args[0])} {hint}".strip()) from None
+
+    def lines(self, command: str) -> Iterator[bytes]:
+        """Given a command with an answer of many lines, yield its bytes as they come, without the dots that POP3 adds.
+
+        Lines may be of any length. Raise Refused when the server says no; MailboxUnreachable when the
+        connection breaks before the end.
+        """
+        doing = f"{self.where}: {command.partition(' ')[0]}"
+        with translate_errors(doing):
+            self.client._putcmd(command)
+            self._accepted()
+        begins = True
+        while True:
+            with translate_errors(doing):
+                piece = self.client.file.readline(PIECE)
+            if not piece:
+                raise Spoiled(f"{doing}: the server ends the connection")
+            if begins and piece.startswith(b"."):
+                if piece in {b".\r\n", b".\n"}:
+                    return
+                piece = piece[1:]
+            begins = piece.endswith(b"\n")
+            yield piece
+
+    def _accepted(self) -> None:
+        """Read the answer to a command. Raise Refused when it is a no."""
+        try:
+            self.client._getresp()
+        except poplib.error_proto as error:
+            said = words(error.args[0])
+            if "EOF" in said:
+                raise
+            raise Refused(said) from None
+
+    def delete(self, uid: str) -> None:
+        """Given a UIDL that lies there, mark it for deletion; QUIT carries it out."""
+        with translate_errors(f"{self.where}: DELE"):
+            self.client.dele(self.numbers[uid])
+        self.deleted += 1
+        del self.numbers[uid]
+
+    @property
+    def socket(self) -> socket.socket:
+        """The socket, for what TLS says of itself."""
+        found: socket.socket = self.client.sock
+        return found
+
+    def quit(self) -> None:
+        """End the connection; the server carries out the deletions. Raise MailboxUnreachable if it did not say so."""
+        try:
+            with translate_errors(f"{self.where}: QUIT"):
+                self.client.quit()
+        finally:
+            self.drop()
+
+    def drop(self) -> None:
+        """End the connection at once, with no deletion carried out; never raises."""
+        hang_up(self.client)

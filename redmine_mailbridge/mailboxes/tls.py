@@ -1,0 +1,49 @@
+"""TLS with certificates checked, and what counts as a connection that nobody listens to."""
+
+import datetime as dt
+import ipaddress
+import socket
+import ssl
+
+from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
+
+
+def context(config: MailboxConfig) -> ssl.SSLContext:
+    """Given a mailbox's configuration, return a TLS context that checks name and certificate, TLS 1.2 or newer.
+
+    Raise SettingsError if `ca_file` cannot be read.
+    """
+    try:
+        made = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"mailbox {config.name}: ca_file {config.ca_file}: {error}") from None
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    return made
+
+
+def version(sock: socket.socket) -> str:
+    """Given a socket, return its TLS version, or an empty text."""
+    return (sock.version() or "") if isinstance(sock, ssl.SSLSocket) else ""
+
+
+def valid_until(sock: socket.socket) -> dt.datetime | None:
+    """Given a socket, return when the server's certificate ends; None without TLS."""
+    certificate = sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None
+    end = certificate.get("notAfter") if certificate else None
+    return dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(end), dt.UTC) if isinstance(end, str) else None
+
+
+def private(config: MailboxConfig) -> bool:
+    """Given a mailbox's configuration, say whether a password may cross its connection."""
+    return config.security is not Security.NONE or config.allow_cleartext or is_loopback(config.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Given a host's name or address, say whether it is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

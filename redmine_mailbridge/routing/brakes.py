@@ -1,0 +1,48 @@
+"""How much of a mailbox is taken: the first time, and when suddenly very much is new. Pure; the task applies it."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from redmine_mailbridge.settings.start import StartSettings
+
+Mail = TypeVar("Mail")
+
+
+def first_taken(
+    mails: Sequence[Mail],
+    received_at: Callable[[Mail], dt.datetime | None],
+    start: StartSettings,
+    first_seen: dt.datetime,
+) -> tuple[Mail, ...]:
+    """Given what lies in a folder the first time (oldest first), when each mail was received (aware; None: not
+    known), and when the bridge first looked, return those that are taken, oldest first.
+
+    A mail of unknown time counts as new. A day in `start_from` begins at midnight in the time zone of `first_seen`.
+    """
+    since = start_moment(start, first_seen)
+    taken = [mail for mail in mails if since is None or (at := received_at(mail)) is None or at >= since]
+    return tuple(taken[-start.first_sync_limit :] if start.first_sync_limit else taken)
+
+
+def start_moment(start: StartSettings, first_seen: dt.datetime) -> dt.datetime | None:
+    """Given the settings and when the bridge first looked, return from when on mail counts; None: all of it."""
+    match start.start_from:
+        case "all":
+            return None
+        case "now":
+            return first_seen
+        case day:
+            return dt.datetime.combine(day, dt.time(), tzinfo=first_seen.tzinfo)
+
+
+def braked(new: int, start: StartSettings, released: int | None = None) -> str | None:
+    """Given how many mails are new, and how many an admin has released (None: none), return why the mailbox stops
+    and asks; None when it goes on.
+    """
+    if not start.brake_at or new <= start.brake_at or (released is not None and new <= released):
+        return None
+    return (
+        f"{new} mails are suddenly new, more than brake_at = {start.brake_at}: "
+        "a moved archive, or a folder with a new UIDVALIDITY?"
+    )

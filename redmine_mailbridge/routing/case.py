@@ -1,0 +1,67 @@
+"""What the stations of `decide` hand on to each other: the mail, what is known, and how plans are written."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.routing.identity import MailboxIdentity
+from redmine_mailbridge.routing.keywords import Keywords, find_keywords
+from redmine_mailbridge.routing.loops import earns_answer
+from redmine_mailbridge.routing.plan import Action, Facts, Plan
+from redmine_mailbridge.routing.sender import Sender
+from redmine_mailbridge.routing.steps import Steps
+from redmine_mailbridge.settings.route import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One mail on its way through the policy."""
+
+    message: Message
+    route: Route
+    mailbox: MailboxIdentity
+    facts: Facts
+    sender: Sender
+    steps: Steps = field(default_factory=Steps)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The sender's language and Redmine's, for keyword lines."""
+        own = self.sender.user.language if self.sender.user else ""
+        return tuple(dict.fromkeys(language for language in (own, self.facts.default_language) if language))
+
+    def keywords(self, text: str, fields: tuple[str, ...] = ()) -> Keywords:
+        """Given a text and the names of custom fields, return the keyword lines that count for this sender.
+
+        `Project:` counts always where the mailbox has no project, as with Redmine's own handler.
+        """
+        settings = self.route.issue
+        allowed = settings.overrides | (frozenset() if settings.project else {"project"})
+        if not (self.sender.user or settings.keywords_from == "anyone" or self.facts.offline):
+            return Keywords()
+        return find_keywords(text, allowed, self.languages, fields) if allowed else Keywords()
+
+    def plan(self, action: Action, reason: str, **more: Any) -> Plan:
+        """Given an action and its reason, return the plan, with what every plan holds."""
+        self.steps.add(f"{action.value}: {reason}")
+        more.setdefault("text", self.message.body.written or self.message.body.whole)
+        more.setdefault("quoted", self.message.body.quoted)
+        more.setdefault("attachments", self.message.attachments)
+        return Plan(
+            action=action,
+            reason=" ".join(reason.split()),
+            steps=self.steps.lines,
+            requester=self.message.sender,
+            left_out=self.message.left_out,
+            marker=self.message.message_id[:255],
+            **more,
+        )
+
+    def end(self, action: Action, reason: str, **more: Any) -> Plan:
+        """Given an action that makes no issue and its reason, return the plan; a refusal may earn an answer."""
+        polite = action is Action.REFUSE and self.route.issue.answer_refused and not self.sender.forged
+        return self.plan(action, reason, template=self.answer("refused") if polite else None, **more)
+
+    def answer(self, template: str) -> str | None:
+        """Given a kind of answer, return it when this mail earns one: not a machine's, nor one of the first sync."""
+        return template if earns_answer(self.message) and not self.facts.first_sync else None

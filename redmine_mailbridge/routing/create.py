@@ -1,0 +1,140 @@
+"""The plan for a mail that becomes a new issue."""
+
+from dataclasses import dataclass
+
+from redmine_mailbridge.mail.message import Attachment
+from redmine_mailbridge.routing.case import Case
+from redmine_mailbridge.routing.fields import Resolver, wanted_of_new, watchers
+from redmine_mailbridge.routing.plan import Action, NewUser, Plan
+from redmine_mailbridge.routing.project import Place, candidates, find_project
+from redmine_mailbridge.routing.rules import Matched, apply_rules
+from redmine_mailbridge.routing.sender import new_user
+from redmine_mailbridge.routing.text import MAX_SUBJECT, as_attachment, compose, cut, named, subject_of
+from redmine_mailbridge.routing.thread import Thread
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who writes the issue: `act_as` a login, None the bridge's own user; `user` is made first. `refused` ends it."""
+
+    act_as: str | None = None
+    user: NewUser | None = None
+    refused: str = ""
+    named: bool = True
+
+
+def create(case: Case, thread: Thread, again: str) -> Plan:
+    """Given a mail that reaches no issue, or starts again behind a closed one (`again` says why), return the plan."""
+    message = case.message
+    matched = apply_rules(message, case.route, case.steps)
+    acting = next((rule for rule in matched.rules if rule.action), None)
+    if acting is not None and acting.action is not None:
+        return case.end(Action(acting.action), f'rule "{acting.name}" says so')
+    text = message.body.written or message.body.whole
+    place = find_project(candidates(case, matched, case.keywords(text)), case.facts, case.steps)
+    if place.action is not None and not case.facts.offline:
+        return case.end(place.action, place.why)
+    author = _author(case, place)
+    if author.refused:
+        return case.end(Action.REFUSE, author.refused, project=place.identifier)
+    reason = f"{again or 'a new mail'}; {place.why}"
+    return _written(case, matched, place, author, reason=reason, thread=thread)
+
+
+def _author(case: Case, place: Place) -> Author:
+    """Given where the issue goes, return who writes it: the sender where trust and permissions allow it."""
+    facts, user, settings = case.facts, case.sender.user, case.route.issue
+    if facts.offline or place.identifier is None:
+        return Author(named=False)
+    if user is not None:
+        may = place.identifier in facts.may_add_issues
+        if settings.check_permissions and not may:
+            return Author(refused=f"{user.login} may not add issues in {place.identifier}")
+        if may and facts.can_impersonate:
+            return Author(user.login, named=False)
+        case.steps.add(f"this key cannot write as {user.login}, who is named instead")
+        return Author()
+    made = new_user(case.sender, case.route, facts) if settings.unknown_sender == "create" else None
+    if made is not None:
+        case.steps.add(f"a user {made.login} is made")
+        if made.status == "active" and place.identifier in facts.anyone_may_add:
+            return Author(made.login, made, named=False)
+    elif settings.unknown_sender == "create" and case.sender.claimed is None:
+        case.steps.add("no user is made: this key may not, or the sender is forged")
+    return Author(_ticket_user(case), made)
+
+
+def _ticket_user(case: Case) -> str | None:
+    """The login that writes for unknown senders; None, the bridge's own user, when it is not set or not usable."""
+    wanted = case.route.senders.ticket_user
+    if wanted is None:
+        return None
+    user = case.facts.logins.get(wanted.lower())
+    if user is not None and user.status == "active" and case.facts.can_impersonate:
+        return user.login
+    case.steps.add(f"ticket_user {wanted} cannot be used; the bridge's own user writes")
+    return None
+
+
+def _written(case: Case, matched: Matched, place: Place, author: Author, *, reason: str, thread: Thread) -> Plan:
+    """Given all decisions, write the plan."""
+    message, facts, project = case.message, case.facts, place.project
+    names = tuple(project.custom_fields) if project else ()
+    keywords = case.keywords(message.body.written or message.body.whole, names)
+    wanted = wanted_of_new(message, case.sender, case.route, matched, keywords.values)
+    fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, subject_of(message))
+    text, attachments = _text(case, keywords.without(message.body.whole or message.body.written), author)
+    watching = [name for rule in matched.rules for name in rule.watchers]
+    if case.route.issue.watchers_from_mail or watching:
+        mail = message if case.route.issue.watchers_from_mail else None
+        watched = watchers(mail, case.sender, facts, tuple(watching))
+    else:
+        watched = ()
+    return case.plan(
+        Action.CREATE,
+        reason,
+        project=place.identifier,
+        act_as=author.act_as,
+        new_user=author.user,
+        fields=fields,
+        text=text,
+        attachments=attachments,
+        watchers=watched,
+        keywords=keywords.values,
+        related_issue=_related(case, thread, place, private=bool(fields.is_private)),
+        template=case.answer("received"),
+    )
+
+
+def _related(case: Case, thread: Thread, place: Place, *, private: bool) -> int | None:
+    """The issue to link: the closed one behind which this one starts, or one out of reach when both are public."""
+    if thread.issue is not None:
+        return thread.issue.id
+    related, project = thread.related, place.project
+    if related is None or project is None or case.facts.offline:
+        return None
+    if related.public and project.public and not private:
+        case.steps.add(f"#{related.id} is linked, since both are public")
+        return related.id
+    return None
+
+
+def _text(case: Case, text: str, author: Author) -> tuple[str, tuple[Attachment, ...]]:
+    """Given the person's text, return the description and the files, with what did not fit among them."""
+    message, attachments = case.message, case.message.attachments
+    if case.facts.offline:
+        return text, attachments
+    first = ""
+    if author.named:
+        claim = case.sender.claimed.login if case.sender.claimed else None
+        cc = tuple(address for address in message.cc if not case.mailbox.ours(address.address))
+        first = named(case.sender.address, cc, claim, case.mailbox.text_format)
+    full = compose(message, text, first, case.mailbox.text_format)
+    fitting, rest = cut(full, case.route.issue.description_limit)
+    if rest:
+        case.steps.add("the text is longer than description_limit; the whole of it is attached")
+        attachments += (as_attachment("mail-text.txt", full, attachments),)
+    if len(" ".join(message.subject.split())) > MAX_SUBJECT:
+        case.steps.add("the subject is longer than Redmine takes; the whole of it is attached")
+        attachments += (as_attachment("mail-subject.txt", message.subject, attachments),)
+    return fitting, attachments

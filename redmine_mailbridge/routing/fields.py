@@ -1,0 +1,226 @@
+"""The fields of a new issue, or those that a reply's keyword lines change: gathered, then resolved to ids."""
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.routing.plan import Facts, IssueFields, Project, User
+from redmine_mailbridge.routing.rules import Matched, fill
+from redmine_mailbridge.routing.sender import Sender, domain_rule
+from redmine_mailbridge.routing.steps import Steps
+from redmine_mailbridge.routing.words import means_yes
+from redmine_mailbridge.settings.route import IssueSettings, Route
+from redmine_mailbridge.settings.rules import Rule
+from redmine_mailbridge.suggest import did_you_mean
+
+ROUND_ROBIN = "round-robin:"
+_NAMES = {
+    "tracker": "tracker",
+    "category": "category",
+    "priority": "priority",
+    "status": "status",
+    "assigned_to": "assignee",
+    "fixed_version": "version",
+}
+_HOURS = re.compile(r"(?:([0-9]{1,6})\s{0,3}(?:h|hours?))?\s{0,3}(?:([0-9]{1,6})\s{0,3}(?:m|min)?)?", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What is wanted of an issue's fields, by name, the last word of each winning; `custom` are custom fields."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    custom: dict[str, str] = field(default_factory=dict)
+
+    def want(self, name: str, value: str | int | None, origin: str) -> None:
+        """Note that a field is to have a value; None and "" are nothing."""
+        if value is not None and str(value).strip():
+            self.values[name] = str(value).strip()
+            self.origins[name] = origin
+
+
+def wanted_of_new(
+    message: Message, sender: Sender, route: Route, matched: Matched, keywords: Mapping[str, str]
+) -> Wanted:
+    """Given a mail that makes an issue, return what is wanted: by the mailbox, then the mail's importance, the
+    sender's domain, the rules (an earlier one outweighs a later one), and last the mail's keyword lines.
+    """
+    wanted, settings = Wanted(), route.issue
+    _from_settings(wanted, settings, "the mailbox", message, matched.groups)
+    wanted.want("priority", settings.priority_by_importance.get(message.importance), "the mail's importance")
+    if settings.requester_field:
+        wanted.custom[settings.requester_field] = sender.address.address
+    if (found := domain_rule(sender, route)) is not None:
+        domain, rule = found
+        for name in ("tracker", "category", "priority"):
+            wanted.want(name, getattr(rule, name), f"the domain {domain}")
+        wanted.want("assigned_to", rule.assignee, f"the domain {domain}")
+        if route.senders.customer_field:
+            wanted.custom[route.senders.customer_field] = rule.customer or domain
+    for one in reversed(matched.rules):
+        _from_settings(wanted, one, f'rule "{one.name}"', message, matched.groups)
+    add_keywords(wanted, keywords)
+    return wanted
+
+
+def _from_settings(
+    wanted: Wanted, settings: IssueSettings | Rule, origin: str, message: Message, groups: Mapping[str, str]
+) -> None:
+    """Given the mailbox's settings or a rule, add what it says."""
+    for name, key in _NAMES.items():
+        wanted.want(name, getattr(settings, key), origin)
+    wanted.want("parent_issue", settings.parent, origin)
+    if settings.private is not None:
+        wanted.want("is_private", "1" if settings.private else "0", origin)
+    for name, span in (("start_date", settings.start_in), ("due_date", settings.due_in)):
+        if span is not None:
+            wanted.want(name, _day(message, span), origin)
+    for name, template in settings.custom_fields.items():
+        wanted.custom[name] = fill(template, message, groups)
+
+
+def _day(message: Message, span: dt.timedelta) -> str:
+    """Given a span, return the day it ends, counted from the mail's; from today (+N) when the mail has no date."""
+    try:
+        return (message.date.date() + span).isoformat() if message.date else f"+{span.days}"
+    except OverflowError:
+        return f"+{span.days}"
+
+
+def add_keywords(wanted: Wanted, keywords: Mapping[str, str]) -> None:
+    """Given the keyword lines of a mail, add what they say; those that name a custom field among them."""
+    for name, value in keywords.items():
+        if name in {*_NAMES, "start_date", "due_date", "estimated_hours", "done_ratio", "is_private", "parent_issue"}:
+            wanted.want(name, value, "a keyword line")
+        elif name != "project":
+            wanted.custom[name] = value
+
+
+class Resolver:
+    """Turns the wanted names into ids, and says in a step what cannot be had."""
+
+    def __init__(self, project: Project | None, facts: Facts, steps: Steps, languages: tuple[str, ...]) -> None:
+        self.project, self.facts, self.steps, self.languages = project, facts, steps, languages
+
+    def fields(self, wanted: Wanted, subject: str | None) -> IssueFields:
+        """Given what is wanted, return the fields with ids; offline, or without a project, with the names."""
+        names = dict(wanted.values) | {f"custom field {name}": value for name, value in wanted.custom.items()}
+        if self.project is None:
+            return IssueFields(subject=subject, names=names)
+        project, get = self.project, wanted.values.get
+        return IssueFields(
+            subject=subject,
+            tracker_id=self._id("tracker", get("tracker"), project.trackers),
+            status_id=self._id("status", get("status"), self.facts.statuses),
+            priority_id=self._id("priority", get("priority"), self.facts.priorities),
+            category_id=self._id("category", get("category"), project.categories),
+            assigned_to_id=self._assignee(get("assigned_to"), project),
+            fixed_version_id=self._id("version", get("fixed_version"), project.versions),
+            parent_issue_id=self._parent(get("parent_issue"), wanted.origins.get("parent_issue", "")),
+            is_private=means_yes(get("is_private", ""), self.languages) if get("is_private") else None,
+            start_date=self._date("start date", get("start_date")),
+            due_date=self._date("due date", get("due_date")),
+            estimated_hours=hours(get("estimated_hours", "")),
+            done_ratio=_ratio(get("done_ratio", "")),
+            custom_fields=tuple(self._custom(wanted.custom, project)),
+            names=names,
+        )
+
+    def _id(self, what: str, name: str | None, known: Mapping[str, int]) -> int | None:
+        """Given a name or an id, return the id; None, with a step, when Redmine has none of that name."""
+        if name is None:
+            return None
+        found = known.get(name.lower())
+        if found is None and name.isdecimal() and int(name) in known.values():
+            return int(name)
+        if found is None:
+            self.steps.add(f'{what} "{name}" does not exist here and is left out{did_you_mean(name, known)}')
+        return found
+
+    def _assignee(self, name: str | None, project: Project) -> int | None:
+        """Given a login, address, name or group, or "round-robin: GROUP", return who gets the issue."""
+        if name is None:
+            return None
+        if name.lower().startswith(ROUND_ROBIN):
+            return self._next_of(name[len(ROUND_ROBIN) :].strip(), project)
+        owner = self.facts.users.get(name.lower())
+        if owner is not None and owner.id in project.members.values():
+            return owner.id
+        return self._id("assignee", name, project.members)
+
+    def _next_of(self, group: str, project: Project) -> int | None:
+        """Given a group, return its assignable member with the fewest open issues, the lowest id among equals."""
+        members = self.facts.groups.get(group.lower())
+        if members is None:
+            self.steps.add(f'group "{group}" does not exist for us{did_you_mean(group, self.facts.groups)}')
+            return None
+        able = [member for member in members if member in project.members.values()]
+        if not able:
+            self.steps.add(f'nobody of the group "{group}" can be assigned an issue in {project.identifier}')
+            return None
+        chosen = min(able, key=lambda member: (self.facts.open_issues.get(member, 0), member))
+        self.steps.add(f'user {chosen} of the group "{group}" has the fewest open issues')
+        return chosen
+
+    def _parent(self, number: str | None, origin: str) -> int | None:
+        """Given an issue number, return it when that issue can be a parent: known, and visible to who asks."""
+        if number is None:
+            return None
+        cleaned = number.strip().removeprefix("#")
+        issue = self.facts.issues.get(int(cleaned)) if cleaned.isdecimal() and len(cleaned) < 11 else None
+        hidden = issue is not None and origin == "a keyword line" and not (issue.visible_to_sender or issue.public)
+        if issue is None or hidden:
+            self.steps.add(f'parent issue "{number}" does not exist here and is left out')
+            return None
+        return issue.id
+
+    def _date(self, what: str, value: str | None) -> dt.date | None:
+        """Given YYYY-MM-DD, or +N days from now, return the day."""
+        if value is None:
+            return None
+        try:
+            if value.startswith("+"):
+                return self.facts.now.date() + dt.timedelta(days=int(value))
+            return dt.date.fromisoformat(value)
+        except (ValueError, OverflowError):
+            self.steps.add(f'{what} "{value}" is no day and is left out')
+            return None
+
+    def _custom(self, wanted: Mapping[str, str], project: Project) -> Iterator[tuple[int, str | tuple[str, ...]]]:
+        """Given custom fields by name, yield id and value of those that this project has."""
+        for name, value in wanted.items():
+            found = self._id("custom field", name, project.custom_fields)
+            if found is not None:
+                yield found, value
+
+
+def watchers(message: Message | None, sender: Sender, facts: Facts, named: tuple[str, ...]) -> tuple[int, ...]:
+    """Given a mail, return the ids of the active users in To and Cc, and of those named by rules, but the sender.
+
+    Without a mail only the named ones.
+    """
+    addresses = message.to + message.cc if message is not None else ()
+    users: list[User | None] = [facts.users.get(address.key) for address in addresses]
+    users += [facts.logins.get(name.lower()) or facts.users.get(name.lower()) for name in named]
+    ids = dict.fromkeys(user.id for user in users if user is not None and user.status == "active")
+    return tuple(number for number in ids if number not in sender.ids)
+
+
+def hours(value: str) -> float | None:
+    """Given "2.5", "2,5", "2h", "2h30", "2:30" or "90 min", as Redmine takes it, return hours; None for others."""
+    value = value.strip()
+    plain = value.replace(",", ".").removesuffix("h").strip()
+    if re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,6})?", plain):
+        return float(plain)
+    clock = re.fullmatch(r"([0-9]{1,6}):([0-5][0-9])", value)
+    found = clock or _HOURS.fullmatch(value)
+    if not value or found is None:
+        return None
+    return int(found[1] or 0) + int(found[2] or 0) / 60
+
+
+def _ratio(value: str) -> int | None:
+    return int(value) if value.isdecimal() and len(value) < 4 and int(value) <= 100 else None

@@ -1,0 +1,69 @@
+"""Who we are: the mailbox a mail was read from, and what makes other addresses ours."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mail.message import Message, TextFormat
+from redmine_mailbridge.settings.route import Route
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxIdentity:
+    """The mailbox that a mail was read from, and its neighbours.
+
+    `addresses` go from every address and alias of our active mailboxes (lower case, this one's among them) to the
+    mailbox's name; `routes` from that name to its route. `redmine_addresses` are those that Redmine itself sends
+    from (lower case). `signer` knows our own ids; without it none is recognised.
+    """
+
+    name: str
+    address: str
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    routes: Mapping[str, Route] = field(default_factory=dict)
+    redmine_addresses: frozenset[str] = frozenset()
+    signer: Signer | None = None
+    text_format: TextFormat = "common_mark"
+
+    def owner(self, address: str) -> str | None:
+        """Given an address, return the name of our mailbox that it belongs to, subaddress (+…) or not; else None."""
+        address = address.lower()
+        if address == self.address.lower():
+            return self.name
+        return self.addresses.get(address) or self.addresses.get(without_subaddress(address))
+
+    def ours(self, address: str) -> bool:
+        """Given an address, return whether mail to it comes to us."""
+        address = address.lower()
+        return self.owner(address) is not None or without_subaddress(address) == self.address.lower()
+
+
+def without_subaddress(address: str) -> str:
+    """Given `support+sales@example.com`, return `support@example.com`; other addresses as they are."""
+    local, at, domain = address.rpartition("@")
+    base, plus, _ = local.partition("+")
+    return f"{base}{at}{domain}" if plus and base else address
+
+
+def subaddress(address: str) -> str:
+    """Given `support+sales@example.com`, return `sales`; "" when there is none."""
+    return address.rpartition("@")[0].partition("+")[2]
+
+
+def responsible(message: Message, mailbox: MailboxIdentity, route: Route) -> tuple[str, Route]:
+    """Given a mail, return the mailbox whose settings decide, and its route.
+
+    That is the first recipient's among ours (To, Cc, Bcc, then the envelope's), so that a mail to several of our
+    mailboxes comes to the same issue whichever copy is read first. With `several_mailboxes = "each"`, or when no
+    recipient is ours (Bcc), it is the mailbox that the mail was read from.
+    """
+    if route.issue.several_mailboxes == "each":
+        return mailbox.name, route
+    named = [address.address for address in message.recipients] + list(message.recipients_of_record)
+    for address in named:
+        owner = mailbox.owner(address)
+        if owner == mailbox.name:
+            return mailbox.name, route
+        if owner is not None and owner in mailbox.routes:
+            return owner, mailbox.routes[owner]
+    return mailbox.name, route

@@ -1,0 +1,39 @@
+"""Mail that no person wrote: our own, Redmine's, and the answers of machines."""
+
+from redmine_mailbridge.mail.message import AutomaticKind, Message
+from redmine_mailbridge.routing.identity import MailboxIdentity
+from redmine_mailbridge.settings.route import Route
+
+REPLYING_MACHINES = frozenset({AutomaticKind.AUTO_REPLY, AutomaticKind.BOUNCE})
+
+
+def own_mail(message: Message, mailbox: MailboxIdentity) -> str | None:
+    """Given a mail, return why it is ours or Redmine's own, so that it must make nothing; None if it is not."""
+    if message.automatic.kind is AutomaticKind.OWN:
+        return f"this is our own mail ({message.automatic.rule or 'known by its headers'})"
+    if message.sender.key in mailbox.redmine_addresses:
+        return "the sender is the address that Redmine itself sends from"
+    if mailbox.ours(message.sender.address):
+        return "the sender is one of our own mailboxes"
+    return None
+
+
+def unwanted_machine(message: Message, route: Route) -> str | None:
+    """Given a mail that belongs to no issue, return why a machine's mail makes none; None when it may make one."""
+    kind = message.automatic.kind
+    if kind is None or kind is AutomaticKind.LIST or kind is AutomaticKind.NOTIFICATION or route.accept_automatic:
+        return None
+    return f"{said(message)}, and accept_automatic is off"
+
+
+def said(message: Message) -> str:
+    """Given an automatic mail, return what kind it is and what told it, as words."""
+    kind, rule = message.automatic.kind, message.automatic.rule
+    names = {AutomaticKind.AUTO_REPLY: "an automatic reply", AutomaticKind.BOUNCE: "a delivery report"}
+    name = names.get(kind, f"a {kind.value}") if kind else "a person's mail"
+    return f"it is {name} ({rule})" if rule else f"it is {name}"
+
+
+def earns_answer(message: Message) -> bool:
+    """May an automatic answer go out? Only to people, never to a list, a machine or nobody (RFC 3834 section 2)."""
+    return message.automatic.kind is None and message.automatic.answerable and bool(message.sender.domain)

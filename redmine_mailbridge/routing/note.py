@@ -1,0 +1,90 @@
+"""The plan for a mail that becomes a note."""
+
+from redmine_mailbridge.routing.case import Case
+from redmine_mailbridge.routing.fields import Resolver, Wanted, add_keywords, watchers
+from redmine_mailbridge.routing.keywords import Keywords
+from redmine_mailbridge.routing.plan import Action, Facts, Issue, IssueFields, Plan
+from redmine_mailbridge.routing.text import as_attachment, compose, cut, named
+from redmine_mailbridge.routing.thread import Thread
+from redmine_mailbridge.suggest import did_you_mean
+
+
+def note(case: Case, thread: Thread, *, why: str = "", machine: bool = False) -> Plan:
+    """Given a mail and the issue that it may reach, return the plan of the note. Raise AssertionError without one.
+
+    A machine's mail (`machine`) changes nothing and names nobody as claimed.
+    """
+    issue = thread.issue
+    assert issue is not None, "a note needs an issue"  # noqa: S101 - the caller has looked
+    user = case.sender.user if thread.as_user else None
+    act_as = user.login if user and case.facts.can_impersonate and not machine else None
+    written = case.message.body.written or case.message.body.whole
+    keywords, fields = (Keywords(), IssueFields()) if machine else _changes(case, thread, issue, written)
+    first = ""
+    if act_as is None and not case.facts.offline:
+        claim = case.sender.claimed.login if case.sender.claimed and not machine else None
+        first = named(case.sender.address, (), claim, case.mailbox.text_format)
+    full = keywords.without(written) if case.facts.offline else _complete(case, keywords.without(written), first)
+    text, rest = cut(full, 0 if case.facts.offline else case.route.issue.description_limit)
+    attachments = case.message.attachments
+    if rest:
+        case.steps.add("the text is longer than description_limit; the whole of it is attached")
+        attachments += (as_attachment("mail-text.txt", full, attachments),)
+    watching = (
+        ()
+        if machine or not case.route.issue.watchers_from_mail
+        else watchers(case.message, case.sender, case.facts, ())
+    )
+    return case.plan(
+        Action.NOTE,
+        why or f"it belongs to #{issue.id} by {thread.how}",
+        project=issue.project or None,
+        issue=issue.id,
+        act_as=act_as,
+        fields=fields,
+        text=text,
+        attachments=attachments,
+        private_note=thread.private,
+        watchers=tuple(number for number in watching if number not in issue.watcher_ids),
+        keywords=keywords.values,
+        template=None if machine or thread.private else case.answer("received_reply"),
+    )
+
+
+def _complete(case: Case, text: str, first: str) -> str:
+    return compose(case.message, text, first, case.mailbox.text_format)
+
+
+def _changes(case: Case, thread: Thread, issue: Issue, text: str) -> tuple[Keywords, IssueFields]:
+    """Given the text, return its keyword lines and the fields that they and a reopening change.
+
+    Keyword lines count when Redmine itself watches over them (the sender's own user writes), when the sender is
+    known to be allowed to edit the issue, or when permissions are not checked.
+    """
+    settings, facts = case.route.issue, case.facts
+    project = facts.projects.get(issue.project.lower())
+    impersonated = thread.as_user and facts.can_impersonate
+    keywords = Keywords()
+    if facts.offline or impersonated or issue.editable_by_sender or not settings.check_permissions:
+        keywords = case.keywords(text, tuple(project.custom_fields) if project else ())
+        keywords = keywords.dropping("project")
+    wanted = Wanted()
+    add_keywords(wanted, keywords.values)
+    reopened = settings.closed_reply == "reopen" and issue.closed and case.message.automatic.may_change_status
+    if reopened and "status" not in wanted.values and (status := _reopening(case, facts)) is not None:
+        case.steps.add(f"#{issue.id} is closed and reopened as {status}")
+        wanted.want("status", status, "the mailbox")
+    if not (wanted.values or wanted.custom):
+        return keywords, IssueFields()
+    return keywords, Resolver(project, facts, case.steps, case.languages).fields(wanted, None)
+
+
+def _reopening(case: Case, facts: Facts) -> str | None:
+    """The name of the status that reopens: the route's when it is an open one, else the first open one."""
+    given = case.route.issue.reopen_status
+    if given is not None:
+        known = facts.statuses.get(given.lower())
+        if known is not None or facts.offline:
+            return given
+        case.steps.add(f'reopen_status "{given}" does not exist{did_you_mean(given, facts.statuses)}')
+    return next((name for name, number in facts.statuses.items() if number not in facts.closed_statuses), None)

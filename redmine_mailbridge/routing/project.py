@@ -1,0 +1,68 @@
+"""In which project does a new issue belong?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from redmine_mailbridge.routing.case import Case
+from redmine_mailbridge.routing.identity import subaddress
+from redmine_mailbridge.routing.keywords import Keywords
+from redmine_mailbridge.routing.plan import Action, Facts, Project
+from redmine_mailbridge.routing.rules import Matched
+from redmine_mailbridge.routing.sender import domain_rule
+from redmine_mailbridge.routing.steps import Steps
+from redmine_mailbridge.suggest import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A project that was found, or why none was (`action` and `why`)."""
+
+    identifier: str | None = None
+    project: Project | None = None
+    why: str = ""
+    action: Action | None = None
+
+
+def candidates(case: Case, matched: Matched, keywords: Keywords) -> Iterator[tuple[str, str]]:
+    """Yield identifier and origin of the projects that a new issue may go to, the weightiest first.
+
+    The order is Redmine's (subaddress, keyword line, option), with rules and domains between the last two.
+    """
+    message, route, mailbox = case.message, case.route, case.mailbox
+    if route.issue.project_from_subaddress:
+        for address in (*(a.address for a in message.recipients), *message.recipients_of_record):
+            if subaddress(address) and mailbox.ours(address):
+                yield subaddress(address), f"the subaddress {address}"
+    if "project" in keywords.values:
+        yield keywords.values["project"], "the mail's keyword line"
+    for rule in matched.rules:
+        if rule.project:
+            yield rule.project, f'rule "{rule.name}"'
+    if (found := domain_rule(case.sender, route)) is not None and found[1].project:
+        yield found[1].project, f"the rule for the domain {found[0]}"
+    if route.issue.project:
+        yield route.issue.project, "the mailbox"
+
+
+def find_project(found: Iterator[tuple[str, str]], facts: Facts, steps: Steps) -> Place:
+    """Given the candidates, return the first that Redmine has and that takes issues.
+
+    When the last of them does not exist the mail is held: somebody must mend the settings. When it exists but is
+    closed, or has no issue tracking, the mail is refused, as Redmine does.
+    """
+    place = Place(why="no project: the mailbox has none, and nothing in the mail names one", action=Action.REFUSE)
+    for name, origin in found:
+        project = facts.projects.get(name.lower())
+        if project is None and facts.offline:
+            return Place(name.lower(), None, f"project {name} by {origin}")
+        if project is None:
+            why = f"project {name} by {origin} does not exist for us{did_you_mean(name, facts.projects)}"
+            place = Place(why=why, action=Action.HOLD)
+        elif not (project.active and project.issue_tracking):
+            why = "is closed" if not project.active else "has no issue tracking"
+            place = Place(why=f"project {project.identifier} by {origin} {why}", action=Action.REFUSE)
+        else:
+            steps.add(f"project {project.identifier} by {origin}")
+            return Place(project.identifier, project, f"project {project.identifier} by {origin}")
+        steps.add(place.why)
+    return place

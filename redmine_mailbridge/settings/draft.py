@@ -1,0 +1,104 @@
+"""A first settings file, written from a few answers: for `init`."""
+
+import os
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import tomlkit
+
+from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.settings import schema
+from redmine_mailbridge.settings.load import load
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.settings.schema import KeyPath
+
+_WIDTH = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A settings file to be: values by their path, in order, and secrets by the name of their file in `secrets/`."""
+
+    values: Mapping[KeyPath, Any]
+    secrets: Mapping[str, str]
+
+
+def render(values: Mapping[KeyPath, Any]) -> str:
+    """Given values by their path, return a settings file in which each is explained."""
+    lines = [
+        "# Settings of redmine-mailbridge, written by `redmine-mailbridge init`.",
+        "# What else can be set: settings.example.toml and docs/settings.md.",
+    ]
+    table: KeyPath = ()
+    for path, value in values.items():
+        if path[:-1] != table:
+            table = path[:-1]
+            lines += ["", f"[{schema.dotted(table)}]"]
+        field = schema.field_at(Settings, path)
+        if field is not None and field.description:
+            lines += textwrap.wrap(field.description, _WIDTH, initial_indent="# ", subsequent_indent="# ")
+        lines.append(f"{path[-1]} = {tomlkit.item(value).as_string()}")
+    return "\n".join(lines) + "\n"
+
+
+def write(draft: Draft, file: Path, *, force: bool = False, environ: Mapping[str, str] | None = None) -> None:
+    """Given a draft, write the settings file and its secrets, for nobody else to read, after proving that they load.
+
+    Raise SettingsError when something is there already (and not `force`), when the answers do not load, or when
+    the disk refuses; what was there before is then as it was.
+    """
+    folder = file.parent / "secrets"
+    targets = [file, *(folder / name for name in draft.secrets)]
+    there = [target for target in targets if target.exists()]
+    if there and not force:
+        raise SettingsError(*(f"{target}: is there already; --force writes over it" for target in there))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _prove(draft, file, environ)
+        if draft.secrets:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        for name, secret in draft.secrets.items():
+            _write_private(folder / name, secret + "\n")
+        _write_private(file, render(draft.values))
+    except OSError as error:
+        raise SettingsError(f"{error.filename or file}: {error.strerror or type(error).__name__}") from error
+
+
+def _prove(draft: Draft, file: Path, environ: Mapping[str, str] | None) -> None:
+    """Load the draft as it will be, from a folder beside its place. Raise SettingsError, in the final file's name."""
+    with TemporaryDirectory(dir=file.parent, prefix=".init-") as trial:
+        (Path(trial) / "secrets").mkdir()
+        for name, secret in draft.secrets.items():
+            _write_private(Path(trial) / "secrets" / name, secret + "\n")
+        values = {path: _from(file.parent, path, value, draft) for path, value in draft.values.items()}
+        _write_private(Path(trial) / file.name, render(values))
+        try:
+            load(Path(trial) / file.name, environ)
+        except SettingsError as error:
+            here, there = f"{Path(trial)}{os.sep}", str(file).removesuffix(file.name)
+            raise SettingsError(*(line.replace(here, there) for line in error.problems)) from None
+
+
+def _from(folder: Path, path: KeyPath, value: Any, draft: Draft) -> Any:
+    """A file that is there already is meant from the final folder; a secret of the draft lies in the trial's own."""
+    field = schema.field_at(Settings, path)
+    is_file = field is not None and any(part is Path for part in schema.parts_of(field.annotation))
+    if not is_file or str(value) in {f"secrets/{name}" for name in draft.secrets}:
+        return value
+    return str(folder.resolve() / Path(value).expanduser())
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    new = file.with_name(f".{file.name}.new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+    new.replace(file)

@@ -1,0 +1,84 @@
+"""Patterns of the settings that meet a stranger's mail: plain text, or an expression that is linear in time.
+
+Expressions run on RE2, which never backtracks: no text makes one slow. Its price is that look-around and
+back-references do not exist; whoever writes one is told at loading. Source: https://github.com/google/re2/wiki/Syntax
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any
+
+import re2
+from pydantic import AfterValidator, StringConstraints
+
+MAX_TEXT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A pattern as written: "words" are looked for in any case, "/expression/" is searched, "*" fits everything."""
+
+    written: str
+
+    def search(self, text: str) -> Mapping[str, str] | None:
+        """Given a text (its first million characters count), return the named groups found; None without a match."""
+        expression = _compiled(self.written)
+        if expression is None:
+            return {} if self.written == "*" or self.written.casefold() in text[:MAX_TEXT].casefold() else None
+        found = expression.search(text[:MAX_TEXT].encode("utf-8", "replace").decode())
+        if found is None:
+            return None
+        return {name: value for name, value in found.groupdict().items() if value is not None}
+
+
+@lru_cache(maxsize=1024)
+def _compiled(written: str) -> Any:
+    """Given a pattern as written, return the compiled expression; None when it is plain. Raise ValueError."""
+    if len(written) < 3 or not (written.startswith("/") and written.endswith("/")):
+        return None
+    return compile_linear(written[1:-1], any_case=True)
+
+
+def compile_linear(expression: str, *, any_case: bool) -> Any:
+    """Given an expression, compile it to what searches in linear time. Raise ValueError when it is not usable."""
+    options = re2.Options()
+    options.case_sensitive = not any_case
+    options.log_errors = False
+    options.max_mem = 8 << 20
+    try:
+        return re2.compile(expression, options)
+    except re2.error as error:
+        why = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else error
+        raise ValueError(
+            f"is no usable regular expression: {why} (look-around and back-references do not exist here, so that no "
+            "mail can make one slow)"
+        ) from error
+
+
+def check_pattern(value: str) -> str:
+    """Given a pattern as written, return it. Raise ValueError when it is no usable expression."""
+    _compiled(value)
+    return value
+
+
+def check_sender_pattern(value: str) -> str:
+    """Given an entry of an allow or block list, return it. Raise ValueError when nobody could match it.
+
+    "someone@example.com" an address, "example.com" or "@example.com" a domain, "*.example.com" its subdomains,
+    "Header-Name: pattern" a header field, "/expression/" the From line, "*" everybody.
+    """
+    if value.startswith("/") and value.endswith("/"):
+        return check_pattern(value)
+    name, colon, rest = value.partition(":")
+    if colon:
+        if not name or any(c.isspace() for c in name) or not rest.strip():
+            raise ValueError('must be "Header-Name: pattern"')
+        return f"{name}: {check_pattern(rest.strip())}"
+    if any(c.isspace() for c in value):
+        raise ValueError('must be an address, a domain, "Header-Name: pattern" or "/expression/"')
+    return value.lower()
+
+
+PatternText = Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(check_pattern)]
+SenderPattern = Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(check_sender_pattern)]

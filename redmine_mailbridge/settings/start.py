@@ -1,0 +1,28 @@
+"""How a mailbox begins, and when it stops and asks: keys of `[mailboxes.NAME]`."""
+
+import datetime as dt
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from redmine_mailbridge.settings.table import Table, key
+
+
+class StartSettings(Table):
+    """How a mailbox begins, and when it stops and asks."""
+
+    start_from: Literal["now", "all"] | dt.date = key(
+        'Which mail counts when the mailbox is read for the first time: "all" that lies there, only what comes from '
+        '"now" on, or what came on a day (2026-01-31) or later. Earlier mail stays where it is.',
+        "all",
+    )
+    first_sync_limit: Annotated[int, Field(ge=0)] = key(
+        "How many mails, the newest, are taken of those that lie there the first time; 0: all. "
+        "They get no automatic answers.",
+        0,
+    )
+    brake_at: Annotated[int, Field(ge=0)] = key(
+        "When more new mails than this appear at once, nothing is read until an admin says so "
+        "(`redmine-mailbridge release NAME`); 0: never.",
+        2000,
+    )

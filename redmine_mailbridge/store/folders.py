@@ -1,0 +1,90 @@
+"""What the store knows beside the mails: how far each folder has been read, releases, and its own secrets."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.mailboxes.base import Location
+from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.rows import Cursor
+from redmine_mailbridge.store.schema import folder, mail, meta
+
+
+class Folders:
+    """Remembers folders. Safe for many threads."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self.database = database
+        self.clock = clock
+
+    def secret(self, name: str) -> str:
+        """A random value that is made once for this store and stays (the instance id, the key of our ids)."""
+        query = sa.select(meta.c.value).where(meta.c.key == name)
+        with self.database.write() as db:
+            value = db.execute(query).scalar()
+            if value is None:
+                value = secrets.token_hex(16)
+                db.execute(sa.insert(meta).values(key=name, value=value))
+        return str(value)
+
+    def cursor(self, mailbox: str, name: str) -> Cursor | None:
+        """How far this folder has been read; None when never."""
+        query = sa.select(folder.c.validity, folder.c.uid).where(folder.c.mailbox == mailbox, folder.c.folder == name)
+        with self.database.read() as db:
+            row = db.execute(query).first()
+        return Cursor(row.validity, row.uid) if row else None
+
+    def begin_folder(self, mailbox: str, name: str, cursor: Cursor, *, until: str | None) -> None:
+        """A folder is read for the first time: note from where on, and up to which UID mail lay there before."""
+        row = {"mailbox": mailbox, "folder": name, "validity": cursor.validity, "uid": cursor.uid}
+        values = row | {"first_until": until, "since": self.clock()}
+        with effect(Effect.KEEP_ROW), self.database.write() as db:
+            db.execute(self._insert(folder).values(values).on_conflict_do_nothing())
+
+    def _first_until(self, db: sa.Connection, place: Location) -> str | None:
+        query = sa.select(folder.c.first_until).where(
+            folder.c.mailbox == place.mailbox,
+            folder.c.folder == place.folder,
+            folder.c.validity == place.validity,
+        )
+        value = db.execute(query).scalar()
+        return None if value is None else str(value)
+
+    def known(self, mailbox: str, name: str, uids: Sequence[str]) -> frozenset[str]:
+        """Given UIDs of a folder whose validity never changes (POP3), return those that are kept already."""
+        query = sa.select(mail.c.uid).where(mail.c.mailbox == mailbox, mail.c.folder == name, mail.c.uid.in_(uids))
+        with self.database.read() as db:
+            return frozenset(db.execute(query).scalars())
+
+    def released(self, mailbox: str) -> int | None:
+        """How many new mails at once an admin has released for a braked mailbox; None: none."""
+        query = sa.select(meta.c.value).where(meta.c.key == f"released:{mailbox}")
+        with self.database.read() as db:
+            value = db.execute(query).scalar()
+        return None if value is None else int(value)
+
+    def release(self, mailbox: str, number: int) -> None:
+        """An admin lets a braked mailbox go on with up to so many new mails."""
+        row = self._insert(meta).values(key=f"released:{mailbox}", value=str(number))
+        with self.database.write() as db:
+            db.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": str(number)}))
+
+    def move_cursor(self, mailbox: str, name: str, cursor: Cursor) -> None:
+        """Remember how far a folder has been read, without a mail (a new folder, a changed validity)."""
+        with effect(Effect.KEEP_ROW), self.database.write() as db:
+            self._move_cursor(db, mailbox, name, cursor, self.clock())
+
+    def _move_cursor(self, db: sa.Connection, mailbox: str, name: str, cursor: Cursor, now: float) -> None:
+        new: dict[str, Any] = {"validity": cursor.validity, "uid": cursor.uid}
+        row = self._insert(folder).values(mailbox=mailbox, folder=name, since=now, **new)
+        same = folder.c.validity == cursor.validity
+        new["first_until"] = sa.case((same, folder.c.first_until), else_=None)
+        db.execute(row.on_conflict_do_update(index_elements=["mailbox", "folder"], set_=new))
+
+    def _insert(self, table: sa.Table) -> Any:
+        return sqlite.insert(table) if self.database.is_sqlite else postgresql.insert(table)

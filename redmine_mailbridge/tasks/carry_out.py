@@ -1,0 +1,270 @@
+"""Carries out a plan: once, whatever crashes.
+
+    upload files → record the intent → send → (unclear? look; not there? record and send again) → watchers → done
+
+The intent is the request itself. Whoever finds it in the store, this process or one after a crash, first looks in
+Redmine for what it may have made, and sends it again only when it is not there.
+"""
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import structlog
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnclear, TokenSpent
+from redmine_mailbridge.mail.message import Attachment, LeftOut, Message
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.fit import fit, may_be_wide
+from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload, issue_request, note_request
+from redmine_mailbridge.redmine.write import Writer, Written
+from redmine_mailbridge.routing.plan import Action, Plan
+from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.answer import Answers, Earned
+from redmine_mailbridge.tasks.job import Job
+from redmine_mailbridge.tasks.outcome import Outcome
+
+log = structlog.get_logger(__name__)
+
+IN_HAND_TRIES = 3
+NARROWED = "4-byte characters replaced: this Redmine's database does not take them; the raw mail keeps them"
+R = TypeVar("R", IssueRequest, NoteRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How writing is done. `settle` in seconds; `marker_field` names the custom field that takes the Message-ID."""
+
+    settle: float
+    marker_field: str | None = None
+
+
+class CarryOut:
+    """Writes plans to Redmine. Safe to share among threads; a mail is in one thread's hand at a time."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        directory: Directory,
+        rules: Rules,
+        *,
+        answers: Answers,
+        stop: threading.Event,
+    ) -> None:
+        self._store = store
+        self._archive = Archive(store.database)
+        self._writer = writer
+        self._directory = directory
+        self._rules = rules
+        self._answers = answers
+        self._stop = stop
+
+    def begin(self, row: MailRow, plan: Plan, project_name: str, message: Message) -> Outcome:
+        """Given a mail, a plan that creates or notes, and the identifier of the issue's project, carry it out.
+
+        Raise RedmineUnavailable (nothing was written), RedmineUnclear (it may have been; `resume` goes on from
+        there), RedmineRefused (never written).
+        """
+        project = self._directory.project(project_name)
+        if project is None:
+            raise RedmineRefused(f'there is no project "{project_name}", or the bridge may not see it', status=404)
+        lines = list(plan.steps)
+        if plan.new_user is not None:
+            user = self._directory.people.create(plan.new_user)
+            lines.append(f"user {user.login} made for {plan.new_user.mail}")
+            if plan.act_as == plan.new_user.login:
+                plan = replace(plan, act_as=user.login)
+        plan = replace(plan, marker=plan.marker or message.message_id)
+        plan, uploads, said = self._uploaded(plan)
+        lines += said
+        request: IssueRequest | NoteRequest
+        author = self._author(plan, message)
+        if plan.action is Action.CREATE:
+            marker = project.custom_fields.get((self._rules.marker_field or "").lower())
+            whole = issue_request(plan, project, uploads, author_id=author, marker_field=marker)
+            request, more = self._fitted(whole, plan.act_as)
+        else:
+            note, changed = self._writer.prepare_note(note_request(plan, project, uploads, author_id=author))
+            request, more = self._fitted(note, plan.act_as)
+            lines += changed
+        people = [plan.requester.address, *(person.address for person in message.cc)]
+        amendable = tuple(sorted(set(request.attributes) - _from_keywords(plan)))
+        job = Job(
+            request,
+            str(plan),
+            plan.watchers,
+            tuple(address for address in people if address),
+            amendable,
+            Earned.by(plan),
+        )
+        outcome = self._carry(row, job, message, (*lines, *more), look_first=False)
+        return replace(outcome, plan=plan)
+
+    def resume(self, row: MailRow, message: Message) -> Outcome:
+        """Given a mail whose intent is recorded, find out what became of it, and go on. Raise as `begin` does."""
+        job = Job.from_json(row.request or "{}")
+        wait = (row.last_sent_at or 0.0) + self._rules.settle - self._store.clock()
+        if wait > 0:
+            reason = "the last request's result is unknown: looking when it has settled"
+            at = self._store.defer(row.id, reason, after=wait, counts=False)
+            return Outcome(row, State.WRITING, reason, retry_at=at)
+        try:
+            return self._carry(row, job, message, (), look_first=True)
+        except TokenSpent:
+            # Neither written nor usable any more: Redmine has forgotten the files. They are sent anew.
+            job = job.with_uploads(tuple(self._again(job, message)))
+            return self._carry(row, job, message, ("files uploaded again",), look_first=True)
+
+    # ------------------------------------------------------------------ write once
+
+    def _carry(self, row: MailRow, job: Job, message: Message, lines: Sequence[str], *, look_first: bool) -> Outcome:
+        """Look where something may be, else record and send; a plain failure inside Redmine is retried in hand."""
+        since = row.first_sent_at if look_first else None
+        retrying = Retrying(
+            stop=stop_after_attempt(IN_HAND_TRIES),
+            wait=wait_random_exponential(multiplier=0.3, max=3.0),
+            retry=retry_if_exception(self._worth_another),
+            sleep=self._pause,
+            reraise=True,
+            before_sleep=_say_again,
+        )
+        for attempt in retrying:
+            with attempt:
+                written = None if since is None else self._look(job, since)
+                if written is not None:
+                    return self._finish(row, job, message, written, lines)
+                sent = self._store.intend(row.id, job.to_json(), lines)
+                lines, since = (), since if since is not None else sent
+                try:
+                    written = self._send(job, sent)
+                except RedmineError as error:
+                    if may_be_wide(job.request, error):
+                        job, lines = job.narrowed(), (NARROWED,)
+                    raise
+                return self._finish(row, job, message, written, lines)
+        raise AssertionError("tenacity ends by a result or an error")
+
+    def _pause(self, seconds: float) -> None:
+        self._stop.wait(seconds)
+
+    def _worth_another(self, error: BaseException) -> bool:
+        """Is it a failure that has ended inside Redmine, so that a look tells the truth at once?"""
+        if isinstance(error, RedmineRefused):
+            return "incorrect string value" in str(error).lower()
+        return (
+            isinstance(error, RedmineUnclear)
+            and not isinstance(error, TokenSpent)
+            and not error.settle
+            and not self._stop.is_set()
+        )
+
+    def _send(self, job: Job, since: float) -> Written:
+        if isinstance(job.request, IssueRequest):
+            return self._writer.create_issue(job.request)
+        self._writer.add_note(job.request)
+        return self._writer.confirm_note(job.request, _time(since), _Claimed(self._archive.claimed_journal))
+
+    def _look(self, job: Job, since: float) -> Written | None:
+        """Given what may have been written since then, return it when it is there and no other mail's."""
+        look = self._writer.look
+        if isinstance(job.request, IssueRequest):
+            number = look.find_issue(job.request, _time(since), _Claimed(self._archive.claimed_issue))
+            return None if number is None else self._writer.adopt_issue(job.request, number)
+        claimed = _Claimed(self._archive.claimed_journal)
+        if look.find_note(job.request, _time(since), claimed) is None:
+            return None
+        return self._writer.confirm_note(job.request, _time(since), claimed)
+
+    def _finish(self, row: MailRow, job: Job, message: Message, written: Written, lines: Sequence[str]) -> Outcome:
+        allowed = tuple(name for name in written.dropped if name in job.amendable)
+        if job.request.as_login is not None and allowed:
+            written = self._writer.amend(job.request, replace(written, dropped=allowed))
+        said = [*lines, *written.drift]
+        for user_id in job.watchers:
+            why_not = self._writer.add_watcher(written.issue, user_id)
+            if why_not is not None:
+                said.append(why_not)
+        for line in written.drift:
+            log.warning("redmine.drift", issue=written.issue, line=line)
+        line = f"issue #{written.issue}: {job.reason}" if job.creates else f"note on #{written.issue}: {job.reason}"
+        self._store.done(
+            row.id,
+            job.reason,
+            issue=written.issue,
+            created=job.creates,
+            journal=written.journal,
+            participants=job.participants,
+            lines=(*said, line),
+            answers=self._answers.to(row, message, job.earned, issue=written.issue),
+        )
+        return Outcome(row, State.DONE, job.reason, issue=written.issue, journal=written.journal)
+
+    # ------------------------------------------------------------------ files
+
+    def _uploaded(self, plan: Plan) -> tuple[Plan, tuple[Upload, ...], list[str]]:
+        """Given a plan, upload its files. What Redmine does not take is named in the text."""
+        sent = [self._writer.upload(attachment, plan.act_as) for attachment in plan.attachments]
+        uploads = tuple(one for one in sent if isinstance(one, Upload))
+        refused = tuple(one for one in sent if isinstance(one, LeftOut))
+        if refused:
+            named = "\n".join(f"* {part.name}: {part.why}" for part in refused)
+            plan = replace(
+                plan, text=f"{plan.text}\n\nNot attached:\n\n{named}".strip(), left_out=plan.left_out + refused
+            )
+        return plan, uploads, [f"not attached: {part.name}: {part.why}" for part in refused]
+
+    def _fitted(self, request: R, as_login: str | None) -> tuple[R, tuple[str, ...]]:
+        request, files, said = fit(request)
+        sent = [self._writer.upload(file, as_login) for file in files]
+        return request.with_uploads(*(one for one in sent if isinstance(one, Upload))), said
+
+    def _again(self, job: Job, message: Message) -> Iterator[Upload]:
+        """The files of a job, uploaded anew from the mail; what is not of the mail itself is left."""
+        files: dict[str, Attachment] = {attachment.name: attachment for attachment in message.attachments}
+        for before in job.request.uploads:
+            file = files.get(before.filename)
+            sent = self._writer.upload(file, job.request.as_login) if file is not None else before
+            if isinstance(sent, Upload):
+                yield sent
+
+    def _author(self, plan: Plan, message: Message) -> int | None:
+        """The id of the user that the plan acts as; None for the bridge's own."""
+        if plan.act_as is None:
+            return None
+        user = self._directory.people.by_address(message.sender.key)
+        return user.id if user is not None and user.login == plan.act_as else None
+
+
+class _Claimed:
+    """The issues or notes that other mails have made, asked one by one."""
+
+    def __init__(self, is_claimed: Callable[[int], bool]) -> None:
+        self._is_claimed = is_claimed
+
+    def __contains__(self, number: object) -> bool:
+        return isinstance(number, int) and self._is_claimed(number)
+
+
+def _from_keywords(plan: Plan) -> set[str]:
+    """The attributes that the sender's own keyword lines set: never set with more rights than the sender's."""
+    plain = {"project", "start_date", "due_date", "estimated_hours", "done_ratio", "is_private"}
+    named = {"tracker", "status", "priority", "category", "assigned_to", "fixed_version", "parent_issue"}
+    found = set(plan.keywords)
+    fields = {"custom_fields"} if found - plain - named else set()
+    return (found & plain) | {f"{name}_id" for name in found & (named | {"project"})} | fields
+
+
+def _time(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def _say_again(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("redmine.again", attempt=state.attempt_number, reason=str(error))

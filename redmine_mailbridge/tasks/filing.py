@@ -1,0 +1,103 @@
+"""The last station: a mail that has come to its end leaves its folder, and the store remembers where to.
+
+What the server would not do is tried again in later passes. With POP3 a deletion counts only when the connection
+ends politely, so it is remembered only after that.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import structlog
+
+from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError
+from redmine_mailbridge.mailboxes.base import Filing, Mailbox
+from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.intake import Reading
+from redmine_mailbridge.tasks.outcome import Outcome
+
+log = structlog.get_logger(__name__)
+
+
+class Filer:
+    """Files the mails of one mailbox. Used by one thread at a time."""
+
+    def __init__(
+        self, mailbox: Mailbox, reading: Reading, store: Store, *, on_fault: Callable[[MailboxError], None]
+    ) -> None:
+        self._mailbox = mailbox
+        self._reading = reading
+        self._store = store
+        self._on_fault = on_fault
+        self._at_the_end: list[tuple[int, str]] = []
+
+    def leftovers(self) -> None:
+        """File what an earlier pass finished and could not file. Raise MailboxError when the server is away."""
+        for row in self._store.unfiled(self._mailbox.name):
+            place = self._place(row, row.state)
+            if place is not None:
+                self._remember([(row.id, place)])
+
+    def file(self, outcomes: Sequence[Outcome]) -> Iterator[Outcome]:
+        """Given what became of mails, file those that are at their end. Return all, with where they are filed."""
+        places: list[tuple[int, str]] = []
+        for outcome in outcomes:
+            place = None if outcome.open else self._try(outcome)
+            if place is not None:
+                places.append((outcome.row.id, place))
+            yield outcome.filed_to(place) if place else outcome
+        self._remember(places)
+
+    def finish(self) -> None:
+        """The pass is over: have deletions take effect where they wait for it, and remember them."""
+        if not self._at_the_end:
+            return
+        self._mailbox.close()
+        places, self._at_the_end = self._at_the_end, []
+        self._store.filed(places)
+
+    def _remember(self, places: list[tuple[int, str]]) -> None:
+        if self._reading.files_at_the_end:
+            self._at_the_end += places
+        elif places:
+            self._store.filed(places)
+
+    def _try(self, outcome: Outcome) -> str | None:
+        try:
+            return self._place(outcome.row, outcome.state)
+        except MailboxError as error:
+            self._on_fault(error)
+            return None
+
+    def _move(self, row: MailRow, folder: str) -> Filing:
+        """Move one mail; a folder that somebody has removed since is made anew."""
+        try:
+            return self._mailbox.file(row.location, folder)
+        except FolderMissing:
+            self._mailbox.ensure_folder(folder)
+            return self._mailbox.file(row.location, folder)
+
+    def _place(self, row: MailRow, state: State) -> str | None:
+        """Given a mail that has come to its end, file it. Return where it is now, in words; None when not yet."""
+        if state is State.HELD:
+            return None
+        what = self._reading.after_success if state is State.DONE else self._reading.after_failure
+        folder = self._reading.success_folder if state is State.DONE else self._reading.failure_folder
+        try:
+            if what == "delete":
+                filing = self._mailbox.delete(row.location)
+            elif what == "move" and folder:
+                filing = self._move(row, folder)
+            else:
+                filing = self._mailbox.mark(row.location)
+        except (FilingRefused, FolderMissing) as error:
+            self._store.defer_filing(row.id, str(error))
+            log.warning("receive.not_filed", reason=str(error), id=row.id)
+            return None
+        words = {
+            Filing.MOVED: str(folder),
+            Filing.DELETED: "deleted from the server",
+            Filing.KEPT: f"left in {row.location.folder}",
+            Filing.GONE: f"no longer in {row.location.folder}, so nothing to do",
+        }
+        return words[filing]

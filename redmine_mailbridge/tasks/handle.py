@@ -1,0 +1,222 @@
+"""One mail from the store to its outcome: facts → decide → carry out, and every fault told apart at one place.
+
+Redmine away             → deferred; the gate closes for all; never counts against the mail
+result unclear           → deferred until it has settled, then looked for
+refused by Redmine       → REFUSED with Redmine's words
+a fault of the mail's    → deferred with growing pauses, set aside after so many tries
+"""
+
+import datetime as dt
+import mmap
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, StoreError
+from redmine_mailbridge.mail.message import Message, ReadingOptions
+from redmine_mailbridge.mail.parse import parse
+from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.routing.decide import decide
+from redmine_mailbridge.routing.identity import MailboxIdentity
+from redmine_mailbridge.routing.needs import needs
+from redmine_mailbridge.routing.plan import Action, Facts, KnownMail, Plan
+from redmine_mailbridge.routing.thread import referenced
+from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.store.ask import Archive, MessageFilter
+from redmine_mailbridge.store.life import State, pause_after
+from redmine_mailbridge.store.outbox import NewAnswer
+from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.answer import Answers, Earned
+from redmine_mailbridge.tasks.carry_out import CarryOut
+from redmine_mailbridge.tasks.gate import Gate
+from redmine_mailbridge.tasks.outcome import Outcome
+
+log = structlog.get_logger(__name__)
+
+ENDS = {Action.REFUSE: State.REFUSED, Action.HOLD: State.HELD}
+HELD_PAUSE = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What handling needs to know of a mailbox: how its mail is read, and what becomes of it."""
+
+    identity: MailboxIdentity
+    route: Route
+    options: ReadingOptions
+
+
+class Decider:
+    """Reads mails and makes plans; writes nothing. Safe to share among threads."""
+
+    def __init__(self, contexts: Mapping[str, Context], archive: Archive | None, facts: FactFinder | None) -> None:
+        self.contexts = contexts
+        self._archive = archive
+        self._facts = facts
+
+    def read(self, content: bytes | mmap.mmap, mailbox: str, *, truncated: bool = False) -> Message:
+        """Given a mail's bytes (or a mapping of them), return the message as this mailbox reads it."""
+        options = self.contexts[mailbox].options
+        return parse(content, replace(options, truncated=True) if truncated else options)
+
+    def plan(
+        self, message: Message, mailbox: str, *, first_sync: bool = False, accepted: bool = False
+    ) -> tuple[Plan, Facts]:
+        """Given a message, gather the facts and decide. Raise RedmineUnavailable when Redmine cannot be asked.
+
+        `accepted`: an admin has let the mail pass, so that nothing holds it.
+        """
+        context = self.contexts[mailbox]
+        if accepted:
+            context = replace(context, route=context.route.without_holding())
+        facts = self._gather(message, context, first_sync=first_sync)
+        return decide(message, context.route, context.identity, facts), facts
+
+    def _gather(self, message: Message, context: Context, *, first_sync: bool) -> Facts:
+        now = dt.datetime.now(dt.UTC)
+        if self._facts is None:
+            return Facts(now=now, offline=True)
+        wanted = needs(message, context.route, context.identity)
+        known: dict[str, KnownMail] = {}
+        participants: dict[int, frozenset[str]] = {}
+        same_subject = None
+        if self._archive is not None:
+            rows = self._archive.by_message_id(wanted.message_ids)
+            known = {key: KnownMail(key, row.issue, row.sender or "") for key, row in rows.items()}
+            if wanted.same_subject:
+                since = now - context.route.issue.bundle_window
+                row = self._archive.same_subject(message.sender.key, message.subject, since=since.timestamp())
+                same_subject = row.issue if row else None
+            issues = {*wanted.issues, *(mail.issue for mail in known.values() if mail.issue)}
+            participants = self._archive.participants(issues | ({same_subject} if same_subject else set()))
+        return self._facts.gather(
+            wanted,
+            now=now,
+            known=known,
+            participants=participants,
+            same_subject_issue=same_subject,
+            first_sync=first_sync,
+        )
+
+
+class Handler:
+    """Takes one mail to its outcome. Safe to share among threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        decider: Decider,
+        carry_out: CarryOut,
+        gate: Gate,
+        *,
+        answers: Answers,
+        settle: float,
+        give_up_after: int,
+    ) -> None:
+        self._store = store
+        self._archive = Archive(store.database)
+        self._decider = decider
+        self._carry_out = carry_out
+        self._gate = gate
+        self._answers = answers
+        self._settle = settle
+        self._give_up_after = give_up_after
+
+    def read(self, row: MailRow) -> Message:
+        """Given a mail of the store, return its message; never fails on the mail's content."""
+        raw = self._store.raw.read(row.raw or "")
+        return self._decider.read(raw, row.location.mailbox, truncated=row.truncated)
+
+    def handle(self, row: MailRow, message: Message, copy_of: MailRow | None) -> Outcome:
+        """Given a mail, decide and carry out, or go on where an earlier try ended. Raise only StoreError."""
+        try:
+            outcome = self._handle(row, message, copy_of)
+        except StoreError:
+            raise
+        except RedmineUnavailable as error:
+            pause = self._gate.away(error.retry_after)
+            return self._defer(row, f"Redmine is away: {error}", after=pause, counts=False)
+        except RedmineUnclear as error:
+            return self._unclear(row, error)
+        except RedmineRefused as error:
+            return self._end(row, State.REFUSED, f"Redmine refuses: {error}")
+        except Exception as error:  # noqa: BLE001 - the one border: whatever a mail brings up stops only that mail
+            # without the error's own words, which may hold words of the mail
+            where = "".join(traceback.format_tb(error.__traceback__))
+            kind = type(error).__name__
+            log.error("mail.fault", id=row.id, kind=kind, where=where)  # noqa: TRY400 - the trace may quote the mail
+            return self._failed(row, f"a fault of the bridge ({kind}), told in the log: please report it")
+        if outcome.issue is not None:
+            self._gate.went_well(row.id)
+        return outcome
+
+    def _handle(self, row: MailRow, message: Message, copy_of: MailRow | None) -> Outcome:
+        if row.state is State.WRITING:
+            return self._carry_out.resume(row, message)
+        if copy_of is not None:
+            return self._copy(row, copy_of)
+        earlier = self._earlier(row, message)
+        if earlier is not None:
+            return self._wait_for(row, earlier, f"mail {earlier.id} before it in the conversation is not done yet")
+        plan, facts = self._decider.plan(
+            message, row.location.mailbox, first_sync=row.first_sync, accepted=row.accepted
+        )
+        if plan.action in {Action.CREATE, Action.NOTE}:
+            wanted = plan.project if plan.action is Action.CREATE else facts.issues[plan.issue or 0].project
+            return self._carry_out.begin(row, plan, wanted or "", message)
+        if plan.action is Action.IGNORE:
+            self._store.done(row.id, plan.reason, issue=None, lines=plan.steps)
+            return Outcome(row, State.DONE, plan.reason, issue=plan.issue, plan=plan)
+        answers = self._answers.to(row, message, Earned.by(plan), issue=None)
+        return self._end(row, ENDS[plan.action], plan.reason, plan, answers)
+
+    def _copy(self, row: MailRow, speaker: MailRow) -> Outcome:
+        """The same mail once more: it ends as the first one does."""
+        (first,) = self._archive.messages(MessageFilter(ids=[speaker.id])) or (speaker,)
+        if first.state is State.DONE:
+            made = f" (#{first.issue})" if first.issue is not None else ""
+            reason = f"a copy of mail {first.id}{made}: nothing to do"
+            self._store.done(row.id, reason, lines=(reason,))
+            return Outcome(row, State.DONE, reason)
+        return self._wait_for(row, first, f"a copy of mail {first.id}, which is not done yet")
+
+    def _earlier(self, row: MailRow, message: Message) -> MailRow | None:
+        """A mail that this one may belong to, and whose own issue is not known yet."""
+        ids = referenced(message)
+        window = self._decider.contexts[row.location.mailbox].route.issue.bundle_window.total_seconds()
+        if not ids and not window:
+            return None
+        same = (message.sender.key, message.subject, row.kept_at - window) if window else None
+        return self._archive.open_before(row, ids, same=same)
+
+    def _wait_for(self, row: MailRow, other: MailRow, reason: str) -> Outcome:
+        """Try again right after the other mail is tried again."""
+        pause = HELD_PAUSE if other.state is State.HELD else max(other.next_try_at - self._store.clock(), 0.0) + 0.5
+        return self._defer(row, reason, after=pause, counts=False)
+
+    def _unclear(self, row: MailRow, error: RedmineUnclear) -> Outcome:
+        """Something may have been written. The intent is recorded; the next try looks first."""
+        if error.settle:
+            return self._defer(row, f"unclear whether it was written: {error}", after=self._settle, counts=False)
+        if not self._gate.is_to_blame(row.id, row.first_sent_at):
+            return self._defer(row, f"Redmine fails: {error}", after=pause_after(2), counts=False)
+        return self._failed(row, f"Redmine fails on it: {error}")
+
+    def _failed(self, row: MailRow, reason: str) -> Outcome:
+        if row.tries + 1 >= self._give_up_after:
+            return self._end(row, State.ASIDE, f"set aside after {row.tries + 1} tries: {reason}")
+        return self._defer(row, reason, after=None, counts=True)
+
+    def _defer(self, row: MailRow, reason: str, *, after: float | None, counts: bool) -> Outcome:
+        at = self._store.defer(row.id, reason, after=after, counts=counts)
+        return Outcome(row, row.state, reason, retry_at=at)
+
+    def _end(
+        self, row: MailRow, state: State, reason: str, plan: Plan | None = None, answers: Sequence[NewAnswer] = ()
+    ) -> Outcome:
+        lines = (*(plan.steps if plan else ()), f"{state.value}: {reason}")
+        self._store.end(row.id, state, reason, lines, answers)
+        return Outcome(row, state, reason, plan=plan)

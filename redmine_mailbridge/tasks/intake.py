@@ -1,0 +1,166 @@
+"""From the mail server into the store: what is new in a folder is listed, fetched and kept, and nothing else.
+
+Where a mailbox is read for the first time, the settings say how far back; where suddenly very much is new, it
+stops and asks. A mail whose fetching breaks the connection again and again is passed by and set aside.
+"""
+
+import datetime as dt
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import structlog
+
+from redmine_mailbridge.errors import MailboxError, MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.mailboxes.base import Listed, Location, Mailbox, RawMail
+from redmine_mailbridge.routing.brakes import braked, first_taken
+from redmine_mailbridge.settings.start import StartSettings
+from redmine_mailbridge.store.rows import Cursor, MailRow
+from redmine_mailbridge.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+CHUNK = 50
+BATCH_BYTES = 4 * 1024 * 1024
+FETCH_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What receiving needs to know of a mailbox's settings. Sizes in bytes.
+
+    `files_at_the_end` says that filing takes effect only when the connection ends (POP3).
+    """
+
+    folders: tuple[str, ...]
+    success_folder: str | None
+    failure_folder: str | None
+    max_size: int
+    in_hand: int = 16
+    after_success: Literal["move", "delete", "keep"] = "move"
+    after_failure: Literal["move", "keep"] = "move"
+    files_at_the_end: bool = False
+    start: StartSettings = field(default_factory=StartSettings)
+
+
+class Braked(MailboxError):
+    """The mailbox stopped and asks: more is suddenly new than its settings allow."""
+
+
+class Intake:
+    """Brings new mail of one mailbox into the store. Used by one thread at a time."""
+
+    def __init__(self, mailbox: Mailbox, reading: Reading, store: Store, stop: threading.Event) -> None:
+        self._mailbox = mailbox
+        self._reading = reading
+        self._store = store
+        self._stop = stop
+        self._stumbles: dict[Location, int] = {}
+
+    def new(self, folder: str) -> Iterator[list[MailRow]]:
+        """Given a folder, yield the rows of its new mails in batches, each durable when it is yielded.
+
+        A mail that the server will not hand out is yielded set aside. Raise MailboxUnreachable, FolderMissing or
+        Braked.
+        """
+        state = self._mailbox.state(folder)
+        cursor = self._store.cursor(self._mailbox.name, folder)
+        if cursor is None:
+            cursor = self._first_time(folder, state.validity)
+        elif cursor.validity != state.validity:
+            log.warning("receive.validity_changed", folder=folder, before=cursor.validity, now=state.validity)
+            cursor = Cursor(state.validity, None)
+            self._brake(folder, cursor)
+        else:
+            self._brake(folder, cursor)
+        while not self._stop.is_set():
+            listed = self._mailbox.list_new(folder, after=cursor.uid, limit=CHUNK)
+            if not listed:
+                return
+            cursor = yield from self._fetch(listed[:1] if self._stumbles else listed, cursor)
+
+    def _first_time(self, folder: str, validity: str) -> Cursor:
+        """The folder has never been read: note from where on the settings take it, before anything is taken."""
+        there = self._mailbox.list_new(folder)
+        taken = first_taken(there, lambda mail: mail.received_at, self._reading.start, dt.datetime.now(dt.UTC))
+        left = there.index(taken[0]) if taken else len(there)
+        log.info("receive.first_time", folder=folder, there=len(there), taken=len(there) - left)
+        cursor = Cursor(validity, there[left - 1].location.uid if left else None)
+        until = there[-1].location.uid if there else None
+        self._store.begin_folder(self._mailbox.name, folder, cursor, until=until)
+        return cursor
+
+    def _brake(self, folder: str, cursor: Cursor) -> None:
+        """Stop and ask when suddenly very much is new. Raise Braked."""
+        limit = self._reading.start.brake_at
+        if not limit:
+            return
+        name = self._mailbox.name
+        new = len(self._mailbox.list_new(folder, after=cursor.uid, limit=limit + 1))
+        if new <= limit:
+            return
+        why = braked(new, self._reading.start, self._store.released(name))
+        if why is not None:
+            raise Braked(f"{folder}: {why} Nothing is read until you run: redmine-mailbridge release {name}")
+
+    def _fetch(self, listed: Sequence[Listed], cursor: Cursor) -> Generator[list[MailRow], None, Cursor]:
+        """Fetch and keep these mails. Return how far that went: past all of them, when nothing went wrong."""
+        try:
+            for batch in _batches(self._mailbox.fetch(listed, self._store.raw.spool, max_size=self._reading.max_size)):
+                cursor = Cursor(cursor.validity, batch[-1].listed.location.uid)
+                yield self._store.keep(batch, cursor=cursor)
+        except MailUnreadable as error:
+            return (yield from self._pass_by(error, listed, cursor))
+        except MailboxUnreachable as error:
+            yield from self._stumble(listed, cursor, error)
+            raise
+        self._stumbles.clear()
+        last = Cursor(cursor.validity, listed[-1].location.uid)
+        if last != cursor:  # what was listed last had vanished before it was fetched
+            self._store.move_cursor(self._mailbox.name, listed[-1].location.folder, last)
+        return last
+
+    def _pass_by(
+        self, error: MailUnreadable, listed: Sequence[Listed], cursor: Cursor
+    ) -> Generator[list[MailRow], None, Cursor]:
+        """The server has a mail and does not hand it out: set it aside without its bytes, and go on right behind it.
+
+        What was listed after it has not been fetched yet.
+        """
+        mail = next(mail for mail in listed if mail.location.uid == error.uid)
+        beyond = Cursor(cursor.validity, error.uid)
+        self._stumbles.clear()
+        yield [self._store.keep_unfetched(mail, str(error), cursor=beyond)]
+        return beyond
+
+    def _stumble(self, listed: Sequence[Listed], cursor: Cursor, error: MailboxUnreachable) -> Iterator[list[MailRow]]:
+        """The connection broke while a mail was fetched. When the same mail does it again and again, pass it by."""
+        uids = [mail.location.uid for mail in listed]
+        culprit = listed[uids.index(cursor.uid) + 1] if cursor.uid in uids[:-1] else listed[0]
+        self._stumbles = {culprit.location: self._stumbles.get(culprit.location, 0) + 1}
+        if self._stumbles[culprit.location] < FETCH_TRIES or len(listed) > 1:
+            return
+        reason = f"could not be fetched in {FETCH_TRIES} tries: {error}"
+        self._stumbles.clear()
+        beyond = Cursor(culprit.location.validity, culprit.location.uid)
+        yield [self._store.keep_unfetched(culprit, reason, cursor=beyond)]
+
+
+def _batches(raws: Iterator[RawMail]) -> Iterator[list[RawMail]]:
+    """Given fetched mails, yield them in batches that are small enough to hold in memory, also before an error."""
+    batch: list[RawMail] = []
+    held = 0
+    try:
+        for raw in raws:
+            batch.append(raw)
+            held += len(raw.content or b"")
+            if len(batch) >= CHUNK or held >= BATCH_BYTES:
+                yield batch
+                batch, held = [], 0
+    except MailboxUnreachable:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch

@@ -1,0 +1,69 @@
+"""What is being written for a mail, as the store keeps it from before the request is sent until it is proven."""
+
+import json
+from dataclasses import asdict, dataclass, field, replace
+from typing import Self
+
+from redmine_mailbridge.redmine.fit import narrowed
+from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
+from redmine_mailbridge.tasks.answer import Earned
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One write to Redmine with what belongs to it. It is sent again unchanged, with the same upload tokens.
+
+    `watchers` are user ids to add afterwards; `participants` are the addresses that take part from now on.
+    `amendable` are the attributes that the settings ask for: where Redmine drops them for want of the writer's
+    rights, the bridge's own user sets them. What a sender asked for by keyword lines is not among them.
+    """
+
+    request: IssueRequest | NoteRequest
+    reason: str
+    watchers: tuple[int, ...] = ()
+    participants: tuple[str, ...] = ()
+    amendable: tuple[str, ...] = ()
+    earned: Earned = field(default_factory=Earned)
+
+    @property
+    def creates(self) -> bool:
+        """Does it make an issue (else: a note)?"""
+        return isinstance(self.request, IssueRequest)
+
+    def narrowed(self) -> Self:
+        """The same without characters that take 4 bytes in UTF-8."""
+        if isinstance(self.request, IssueRequest):
+            return replace(self, request=narrowed(self.request))
+        return replace(self, request=narrowed(self.request))
+
+    def with_uploads(self, uploads: tuple[Upload, ...]) -> Self:
+        """The same with these files in place of those before."""
+        return replace(self, request=replace(self.request, uploads=uploads))
+
+    def to_json(self) -> str:
+        """One line for the store."""
+        return json.dumps(
+            {
+                "kind": "issue" if self.creates else "note",
+                "request": self.request.to_json(),
+                "reason": self.reason,
+                "watchers": self.watchers,
+                "participants": self.participants,
+                "amendable": self.amendable,
+                "earned": asdict(self.earned),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Given what `to_json` made, return the job."""
+        found = json.loads(text)
+        kind = IssueRequest if found["kind"] == "issue" else NoteRequest
+        return cls(
+            request=kind.from_json(found["request"]),
+            reason=found["reason"],
+            watchers=tuple(found["watchers"]),
+            participants=tuple(found["participants"]),
+            amendable=tuple(found["amendable"]),
+            earned=Earned(**found["earned"] | {"kinds": tuple(found["earned"]["kinds"])}),
+        )

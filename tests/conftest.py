@@ -1,0 +1,27 @@
+"""What every test may ask for by name; see `tests/servers/fixtures.py`."""
+
+from tests.servers.fixtures import (
+    dovecot,
+    imap_proxy,
+    mailbox,
+    project,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    redmine,
+    redmine_proxy,
+    servers,
+    small_mailbox,
+)
+
+__all__ = [
+    "dovecot",
+    "imap_proxy",
+    "mailbox",
+    "project",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "redmine",
+    "redmine_proxy",
+    "servers",
+    "small_mailbox",
+]

@@ -1,0 +1,100 @@
+"""The kinds of mail server that the contract of mailboxes is shown on, each with the same few handles for a test."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from redmine_mailbridge.mailboxes.base import Mailbox, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.mailboxes.imap import ImapMailbox
+from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
+from tests.memory_mailbox import MemoryMailbox, MemoryServer
+from tests.servers.dovecot import Mail
+from tests.servers.mail import Mailbox as Account
+
+
+class Server(Protocol):
+    """What a test does behind the mailbox's back."""
+
+    def append(self, *mails: bytes, folder: str = "INBOX") -> None: ...
+    def contents(self, folder: str = "INBOX") -> list[tuple[int, frozenset[str], bytes]]: ...
+    def remove(self, uid: int, folder: str = "INBOX") -> None: ...
+
+
+class DovecotAccount(Account):
+    """An account on the real Dovecot."""
+
+    def remove(self, uid: int, folder: str = "INBOX") -> None:
+        with self.imap() as imap:
+            imap.select(folder)
+            imap.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Deleted)")
+            imap.uid("EXPUNGE", str(uid))  # type: ignore[arg-type, unused-ignore]
+
+    @property
+    def directory(self) -> Path:
+        """Where Dovecot keeps the INBOX (Maildir)."""
+        user, _, domain = self.address.partition("@")
+        return Path(self.server["ca_file"]).parent / "mail" / domain / user / "Maildir"
+
+    def change(self, *commands: tuple[str, ...], folder: str = "INBOX") -> None:
+        """Given UID commands, carry them out in a folder."""
+        with self.imap() as imap:
+            imap.select(folder)
+            for command in commands:
+                imap.uid(*command)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A server's other side, and a mailbox that is connected to it; `another` makes one more connection.
+
+    `number`, given a UID of the mailbox, returns the number that the server's other side knows it by.
+    """
+
+    server: Server
+    another: Callable[[], Mailbox]
+    number: Callable[[str], int] = int
+
+
+def dovecot_account(mail: Mail, *, small: bool = False) -> DovecotAccount:
+    """Given Dovecot, return a new account; with a quota if `small`."""
+    domain = mail["quota_domain"] if small else mail["domain"]
+    return DovecotAccount(mail, f"box-{uuid.uuid4().hex[:12]}@{domain}")
+
+
+def config(account: Account, **changes: Any) -> MailboxConfig:
+    """Given an account on Dovecot, return the configuration of a mailbox over plain IMAP on loopback, changed."""
+    values: dict[str, Any] = {
+        "name": "support",
+        "host": "127.0.0.1",
+        "port": account.server["imap_port"],
+        "username": account.address,
+        "password": account.password,
+        "security": Security.NONE,
+        "timeout": 20.0,
+    }
+    return MailboxConfig(**(values | changes))
+
+
+def memory_world() -> World:
+    """A server in memory."""
+    server = MemoryServer()
+    return World(server, lambda: MemoryMailbox(server))
+
+
+def imap_world(mail: Mail) -> World:
+    """Dovecot over IMAP with TLS."""
+    account = dovecot_account(mail)
+    made = config(account, port=mail["imaps_port"], security=Security.TLS, ca_file=Path(mail["ca_file"]))
+    return World(account, lambda: ImapMailbox(made))
+
+
+def pop3_world(mail: Mail) -> World:
+    """Dovecot over POP3 with TLS."""
+    account = dovecot_account(mail)
+    made = config(
+        account, protocol=MailProtocol.POP3, port=mail["pop3s_port"],
+        security=Security.TLS, ca_file=Path(mail["ca_file"]),
+    )  # fmt: skip
+    return World(account, lambda: Pop3Mailbox(made), number=lambda uid: int(uid[:8], 16))

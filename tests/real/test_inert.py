@@ -1,0 +1,54 @@
+"""What strangers write is dead in a real Redmine's pages, and reads the same."""
+
+import lxml.html
+import pytest
+import requests
+
+from redmine_mailbridge.mail.inert import JOINER, make_inert
+from tests.servers.fixtures import Redmine
+
+pytestmark = pytest.mark.real
+
+LIVE = (
+    ".//img|.//*[contains(@class,'collapsed-text') or contains(@class,'flash')]"
+    "|.//a[contains(@href,'/issues/') or contains(@href,'/users/') or contains(@href,'/wiki')"
+    " or contains(@href,'/attachments/') or contains(@href,'/versions/') or contains(@href,'/projects/')]"
+)
+WRITTEN = (
+    'see #1, (#1) #1. "#1" ##1 #1-2 [#1] ,#1 -#1 #1#note-2 #1! <#1>',
+    "@anna and (@anna), @anna! user:anna user@anna",
+    "{{toc}} {{collapse}} {{macro_list}} {{include(Wiki)}}",
+    "[[Wiki]] [[Wiki|x]] [[1,2],[3,4]]",
+    'attachment:a.png attachment:"a.png" version:1.0 project:support support:#1 r1 x|r1 commit:abc source:foo',
+    "!a.png! !http://example.com/a.png! ![](a.png) ![x](http://example.com/a.png) wow!a.png!",
+    '<b>x</b> <img src="http://example.com/a.png" /> List<String>',
+    "p. 1 of",
+)
+
+
+def _page(redmine: Redmine, text: str) -> lxml.html.HtmlElement:
+    """Make an issue with this description and return the part of its page that shows it."""
+    project = redmine.fresh_project()
+    payload = {"issue": {"project_id": project, "subject": "inert", "description": text}}
+    number = redmine.admin.call("POST", "/issues.json", payload)["issue"]["id"]
+    browser = requests.Session()
+    form = lxml.html.fromstring(browser.get(f"{redmine.url}/login", timeout=60).content)
+    token = form.xpath('//input[@name="authenticity_token"]/@value')[0]
+    who = redmine.seed["admin"]
+    browser.post(
+        f"{redmine.url}/login",
+        data={"authenticity_token": token, "username": who["login"], "password": who["password"]},
+        timeout=60,
+    )
+    page = lxml.html.fromstring(browser.get(f"{redmine.url}/issues/{number}", timeout=60).content)
+    found: lxml.html.HtmlElement = page.xpath('//div[@class="description"]//div[contains(@class,"wiki")]')[0]
+    return found
+
+
+def test_nothing_is_live(redmine: Redmine) -> None:
+    """Nothing that a stranger writes becomes a link into Redmine, a macro or a picture; all of it is legible."""
+    text = "\n\n".join(WRITTEN)
+    page = _page(redmine, make_inert(text, redmine.text_format))  # type: ignore[arg-type]
+    shown = page.text_content().replace(JOINER, "").replace("&quot;", '"')
+    assert [] == page.xpath(LIVE)
+    assert text.split() == shown.split()

@@ -1,0 +1,160 @@
+"""pytest fixtures: real servers on demand, a project and a mailbox of its own for each test, proxies that break.
+
+`MAILBRIDGE_TEST_REDMINE=5.0,6.1` names the versions that every such test runs against (default 6.1). The servers
+start with the first test that needs them and are ended with the session, by pid. To keep them between runs, start
+them yourself: `scripts/services up --redmine 6.1 --dir .services/test-6.1`; the tests then use those and let them be.
+Where they cannot be had, the tests that need them are reported as NOT RUN, which fails the session if CI is set.
+"""
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers import processes, services
+from tests.servers.api import Api, fresh_project
+from tests.servers.dovecot import Mail
+from tests.servers.mail import Mailbox
+from tests.servers.proxy import FaultProxy
+from tests.servers.trees import SUITES, Unavailable
+
+NOT_RUN = "needs real servers: "
+VERSIONS = [v.strip() for v in os.environ.get("MAILBRIDGE_TEST_REDMINE", "6.1").split(",") if v.strip()]
+
+
+class Redmine:
+    """A running Redmine: `seed` is state["redmine"] (ids, logins, keys), `admin` and `bridge` speak REST."""
+
+    def __init__(self, state: services.State) -> None:
+        self.state = state
+        self.seed: dict[str, Any] = state["redmine"]
+        self.url: str = self.seed["url"]
+        self.port: int = self.seed["port"]
+        self.version: str = state["version"]
+        self.text_format: str = self.seed["text_format"]
+        self.admin = Api(self.url, self.seed["admin"]["api_key"])
+        self.bridge = Api(self.url, self.seed["bridge"]["api_key"])
+
+    def api(self, login: str) -> Api:
+        """Given a user's login, return REST in their name."""
+        return Api(self.url, self.seed["users"][login]["api_key"])
+
+    def fresh_project(self, *, public: bool = True) -> str:
+        """Return the identifier of a new project (see `tests.servers.api.fresh_project`)."""
+        return fresh_project(self.admin, self.seed, public=public)
+
+    def stop(self) -> None:
+        """End puma; `start` brings it back on the same port with the same data."""
+        services.stop_redmine(self.state)
+
+    def start(self) -> None:
+        """Start puma again, or anew."""
+        services.restart_redmine(self.state)
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def servers(request: pytest.FixtureRequest) -> Iterator[services.State]:
+    """The state of the servers of one Redmine version."""
+    version: str = request.param
+    assert version in SUITES, f"MAILBRIDGE_TEST_REDMINE: {version} is none of {', '.join(SUITES)}"
+    kept = services.load(services.CHECKOUT / ".services" / f"test-{version}")
+    if kept is not None and all(processes.alive(process) for process in kept["processes"]):
+        yield kept
+        return
+    remove_leftovers()
+    directory = own_directory() / version
+    try:
+        yield services.up(version, directory)
+    except Unavailable as why:
+        pytest.skip(f"{NOT_RUN}{why}")
+    finally:
+        services.down(directory, remove=True)
+        shutil.rmtree(own_directory(), ignore_errors=True)
+
+
+@pytest.fixture
+def redmine(servers: services.State) -> Redmine:
+    """The running Redmine."""
+    return Redmine(servers)
+
+
+@pytest.fixture
+def dovecot(servers: services.State) -> Mail:
+    """The running Dovecot's ports, passwords and certificate authority."""
+    mail: Mail = servers["dovecot"]
+    return mail
+
+
+@pytest.fixture
+def project(redmine: Redmine) -> str:
+    """The identifier of a public project that only this test uses."""
+    return redmine.fresh_project()
+
+
+@pytest.fixture
+def mailbox(dovecot: Mail) -> Mailbox:
+    """An empty mailbox that only this test uses."""
+    return Mailbox(dovecot, f"box-{uuid.uuid4().hex[:12]}@{dovecot['domain']}")
+
+
+@pytest.fixture
+def small_mailbox(dovecot: Mail) -> Mailbox:
+    """An empty mailbox with a quota (`dovecot["quota_bytes"]`), so that appending and moving can be refused."""
+    return Mailbox(dovecot, f"box-{uuid.uuid4().hex[:12]}@{dovecot['quota_domain']}")
+
+
+@pytest.fixture
+def redmine_proxy(redmine: Redmine) -> Iterator[FaultProxy]:
+    """A proxy in front of Redmine (its `url` is the address for the bridge)."""
+    with FaultProxy(redmine.port, "http") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def imap_proxy(dovecot: Mail) -> Iterator[FaultProxy]:
+    """A proxy in front of Dovecot's plain IMAP port."""
+    with FaultProxy(dovecot["imap_port"], "line") as proxy:
+        yield proxy
+
+
+def own_directory() -> Path:
+    """Return the directory of this session's servers."""
+    return services.CHECKOUT / ".services" / f"pytest-{os.getpid()}"
+
+
+def remove_leftovers() -> None:
+    """End and remove the servers of sessions that were killed before they could do so themselves."""
+    for session in (services.CHECKOUT / ".services").glob("pytest-*"):
+        pid = int(session.name.removeprefix("pytest-"))
+        if processes.started_at(pid) is None:
+            for directory in session.iterdir():
+                if directory.is_dir():
+                    services.down(directory, remove=True)
+            shutil.rmtree(session, ignore_errors=True)
+
+
+def not_run(reporter: Any) -> list[str]:
+    """Given pytest's terminal reporter, return the reason of each test that could not have its servers."""
+    reasons = [report.longrepr[2] for report in reporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)]
+    return [reason.partition(NOT_RUN)[2] for reason in reasons if NOT_RUN in reason]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say loudly how many tests did not run, and why."""
+    if reasons := not_run(terminalreporter):
+        terminalreporter.section("NOT RUN", red=True, bold=True)
+        terminalreporter.line(f"NOT RUN: {len(reasons)} tests need real servers: {reasons[0]}", red=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Under CI, tests that did not run fail the session."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    if ci and reporter is not None and not_run(reporter) and session.exitstatus in (0, 5):
+        with contextlib.suppress(AttributeError):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED

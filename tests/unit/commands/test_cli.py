@@ -1,0 +1,111 @@
+"""The command line's frame."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from redmine_mailbridge import __version__
+from redmine_mailbridge.cli import Commands, cli
+
+GOOD = """\
+[redmine]
+url = "https://redmine.example.com"
+api_key = "geheim"
+[mailboxes.a]
+address = "a@example.com"
+host = "mail.example.com"
+password = "hunter2"
+[mailboxes.a.issue]
+project = "p"
+"""
+HEAVY = (
+    "pydantic",
+    "sqlalchemy",
+    "structlog",
+    "requests",
+    "redminelib",
+    "imap_tools",
+    "apscheduler",
+    "rich",
+    "jinja2",
+    "lxml",
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    file = tmp_path / "settings.toml"
+    file.write_text(GOOD, "utf-8")
+    file.chmod(0o600)
+    return file
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+def names() -> list[str]:
+    assert isinstance(cli, Commands)
+    return cli.list_commands()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in names())])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    """--help answers at once, because no heavy library is imported for it."""
+    script = (
+        "import sys\nfrom redmine_mailbridge.cli import cli\n"
+        f"try: cli({arguments!r})\nexcept SystemExit as end: assert not end.code\n"
+        f"print(sorted(set(sys.modules) & set({HEAVY!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert "[]" == done.stdout.splitlines()[-1]
+    assert "Usage:" in done.stdout
+
+
+def test_version_and_module() -> None:
+    """`python -m redmine_mailbridge --version` prints the version."""
+    done = subprocess.run(
+        [sys.executable, "-m", "redmine_mailbridge", "--version"], capture_output=True, text=True, check=True
+    )
+
+    assert f"redmine-mailbridge, version {__version__}\n" == done.stdout
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_settings_option_stands_before_or_behind_the_command(settings: Path, before: bool) -> None:
+    """--settings is understood on both sides of the command."""
+    option = ["--settings", settings]
+    result = run(*option, "settings", "show") if before else run("settings", "show", *option)
+
+    assert 0 == result.exit_code
+    assert 'url = "https://redmine.example.com"' in result.output
+
+
+def test_settings_show_hides_secrets(settings: Path) -> None:
+    """`settings show` prints values with their origin, and of secrets only that they are set."""
+    result = run("settings", "show", "--settings", settings, "--json")
+
+    assert '{"table": "mailboxes.a", "key": "password", "value": "set"' in result.output
+    assert "hunter2" not in result.output
+    assert "geheim" not in result.output
+
+
+def test_bad_settings_end_with_two(settings: Path) -> None:
+    """Settings that cannot be used end with exit code 2 and one line a problem, without a traceback."""
+    settings.write_text(GOOD + 'trackr = "x"\n', "utf-8")
+    result = run("settings", "show", "--settings", settings)
+
+    line = f'{settings}:10: [mailboxes.a.issue] trackr = "x": unknown key, did you mean "tracker"?\n'
+    assert (2, "", line) == (result.exit_code, result.stdout, result.stderr)
+
+
+def test_misspelt_command() -> None:
+    """A command that does not exist is answered with the one that was meant."""
+    result = run("setings")
+
+    assert 2 == result.exit_code
+    assert 'There is no command "setings", did you mean "settings"?' in result.stderr

@@ -1,0 +1,116 @@
+"""`init` writes settings that load."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from redmine_mailbridge.cli import cli
+from redmine_mailbridge.settings.load import load
+from redmine_mailbridge.settings.types import reveal
+
+FLAGS = [
+    "--redmine-url",
+    "https://redmine.example.com",
+    "--address",
+    "support@example.com",
+    "--host",
+    "mail.example.com",
+]
+FLAGS += ["--project", "support"]
+
+
+def init(file: Path, *flags: str, answers: str = "", env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(cli, ["init", "--settings", str(file), *flags], input=answers, env=env)
+
+
+def test_asked_for_everything(tmp_path: Path) -> None:
+    """From typed answers it writes settings that load, typed secrets in files of their own, none readable by others."""
+    answers = [
+        "https://redmine.example.com",
+        "the key",
+        "textile",
+        "help.desk@example.com",
+        "",
+        "",
+        "",
+        "",
+        "the pass word",
+    ]
+    answers += ["support", "Bug", "create"]
+    file = tmp_path / "etc" / "settings.toml"
+    result = init(file, answers="\n".join(answers) + "\n")
+
+    assert 0 == result.exit_code, result.output
+    settings = load(file, {})
+    box = settings.mailboxes["help-desk"]
+    assert ("the key", "the pass word") == (reveal(settings.redmine.api_key), reveal(box.password))
+    assert ("imap.example.com", 993, "textile") == (box.host, box.port, settings.redmine.text_format)
+    assert ("support", "Bug", "create") == (box.issue.project, box.issue.tracker, box.issue.unknown_sender)
+    modes = {f.name: stat.S_IMODE(f.stat().st_mode) for f in (file, *(file.parent / "secrets").iterdir())}
+    assert {"settings.toml": 0o600, "redmine-api-key": 0o600, "help-desk": 0o600} == modes
+    assert "the key" not in result.output + file.read_text("utf-8")
+    assert ["secrets", "settings.toml"] == sorted(f.name for f in file.parent.iterdir())
+
+
+def test_from_flags(tmp_path: Path) -> None:
+    """With flags it asks nothing, and refers to the secret files that it is given."""
+    for name in ("key", "pw"):
+        (tmp_path / name).write_text(f"from {name}\n", "utf-8")
+    flags = [*FLAGS, "--api-key-file", str(tmp_path / "key"), "--password-file", str(tmp_path / "pw"), "--no-input"]
+    result = init(tmp_path / "settings.toml", *flags, "--protocol", "pop3", "--mailbox", "desk", "--port", "1100")
+
+    assert 0 == result.exit_code, result.output
+    settings = load(tmp_path / "settings.toml", {})
+    assert ("from key", "from pw") == (
+        reveal(settings.redmine.api_key),
+        reveal(settings.mailboxes["desk"].password),
+    )
+    assert ("pop3", 1100) == (settings.mailboxes["desk"].protocol, settings.mailboxes["desk"].port)
+
+
+def test_secrets_in_the_environment_stay_there(tmp_path: Path) -> None:
+    """Secrets that the environment gives are neither asked for nor written."""
+    env = {"MAILBRIDGE_REDMINE__API_KEY": "geheim", "MAILBRIDGE_MAILBOXES__SUPPORT__PASSWORD": "hunter2"}
+    result = init(tmp_path / "settings.toml", *FLAGS, "--no-input", env=env)
+
+    assert 0 == result.exit_code, result.output
+    assert ["settings.toml"] == [f.name for f in tmp_path.iterdir()]
+    assert "geheim" not in (tmp_path / "settings.toml").read_text("utf-8")
+
+
+def test_missing_flags(tmp_path: Path) -> None:
+    """Without questions it names the flags that are missing."""
+    result = init(tmp_path / "settings.toml", "--no-input", "--host", "x")
+
+    assert 2 == result.exit_code
+    assert "--redmine-url, --address, --project" in result.stderr
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """A file that is there stays, unless --force is given."""
+    file = tmp_path / "settings.toml"
+    file.write_text("mine", "utf-8")
+    env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__SUPPORT__PASSWORD": "p"}
+    result = init(file, *FLAGS, "--no-input", env=env)
+
+    assert (2, "mine") == (result.exit_code, file.read_text("utf-8"))
+    assert "--force" in result.stderr
+    assert 0 == init(file, *FLAGS, "--no-input", "--force", env=env).exit_code
+    assert "support@example.com" in file.read_text("utf-8")
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_answers_that_do_not_load_leave_nothing(tmp_path: Path, existing: bool) -> None:
+    """Answers that make no settings are refused in the file's name; what was there before stays as it was."""
+    file = tmp_path / "settings.toml"
+    if existing:
+        file.write_text("mine", "utf-8")
+    env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__SUPPORT__PASSWORD": "p"}
+    result = init(file, *FLAGS, "--no-input", "--force", "--security", "none", env=env)
+
+    assert 2 == result.exit_code
+    assert f"{file}:" in result.stderr
+    assert 'security = "none": would send the password' in result.stderr
+    assert (["settings.toml"] if existing else []) == [f.name for f in tmp_path.iterdir()]

@@ -1,0 +1,45 @@
+import pytest
+
+from redmine_mailbridge.mail.inert import JOINER, make_inert
+
+FORMATS = ("common_mark", "textile")
+
+
+@pytest.mark.parametrize("text_format", FORMATS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Hello,\n\n* one\n* two\n\n> a quote\n\nsee https://example.com/a?b=c#12 or ann@example.com, item no. 5",
+        "Total: 12 r\nnote: five\nratio 3:4\nColumn r and error",
+    ],
+)
+def test_ordinary_text_is_left_alone(text: str, text_format: str) -> None:
+    """Text without live syntax comes back as it was."""
+    assert text == make_inert(text, text_format)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "markdown", "textile"),
+    [
+        ("see #12", "see !#12", f"see {JOINER}#12"),
+        ("@ann hi", "!@ann hi", f"{JOINER}@ann hi"),
+        ("(r12)", "(!r12)", f"({JOINER}r12)"),
+        ("attachment:a.png", "!attachment:a.png", f"{JOINER}attachment:a.png"),
+        ("[[Start]]", "![[Start]]", f"[{JOINER}[Start]]"),
+        ("{{collapse}}", "!{{collapse}}", "{" + JOINER + "{collapse}}"),
+        ("{{unknown}}", "{" + JOINER + "{unknown}}", "{" + JOINER + "{unknown}}"),
+        ('"#12"', f'"{JOINER}#12"', f'"{JOINER}#12"'),
+    ],
+)
+def test_links(text: str, markdown: str, textile: str) -> None:
+    """Redmine's links and macros are made inert in both formats, in CommonMark by the "!" that Redmine takes away."""
+    assert [markdown, textile] == [make_inert(text, "common_mark"), make_inert(text, "textile")]
+
+
+def test_formats_of_their_own() -> None:
+    """Pictures, HTML and reference definitions are inert where they are live."""
+    assert f"{JOINER}!http://example.com/a.png!" == make_inert("!http://example.com/a.png!", "textile")
+    assert "!\\[x](http://example.com/a.png)" == make_inert("![x](http://example.com/a.png)", "common_mark")
+    assert "List\\<String>" == make_inert("List<String>", "common_mark")
+    assert "\\[1]: https://example.com" == make_inert("[1]: https://example.com", "common_mark")
+    assert "Sum\n\n---" == make_inert("Sum\n---", "common_mark")

@@ -1,0 +1,67 @@
+"""Keyword lines beyond the tables: languages, markup, and lines that come back out of a longer text."""
+
+import time
+
+import pytest
+
+from redmine_mailbridge.routing.keywords import Keywords, find_keywords
+from redmine_mailbridge.routing.words import LANGUAGES, means_yes, words_for
+from redmine_mailbridge.settings.route import KEYWORDS
+
+ALL = frozenset({"all"})
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_names_every_key(language: str) -> None:
+    """Each language's own words are understood in mail of a user of that language."""
+    words = words_for(language)
+    assert set(KEYWORDS) == set(words)
+    found = find_keywords(f"{words['priority']}: x\n{words['assigned_to']} : y", ALL, (language,), ())
+    assert {"priority": "x", "assigned_to": "y"} == {k: found.values[k] for k in ("priority", "assigned_to")}
+
+
+def test_languages_of_others_are_text() -> None:
+    """The words of a language that is neither the sender's nor Redmine's are text."""
+    assert Keywords() == find_keywords("Priorität: hoch", ALL, ("fr",), ())
+    assert {} == words_for("tlh")
+
+
+@pytest.mark.parametrize(
+    "line", [r"Assigned to: john\_smith", "Assigned to: john&#95;smith", "Assigned\u00a0to: john\u200b_smith"]
+)
+def test_what_keeps_text_from_coming_to_life_is_taken_off(line: str) -> None:
+    """A value is what was written, whatever the markup needed."""
+    assert {"assigned_to": "john_smith"} == find_keywords(line, ALL, (), ()).values
+
+
+def test_lines_are_taken_out_once() -> None:
+    """Only the first occurrence of a line is blanked, and its line break stays."""
+    found = find_keywords("Priority: High\nx\nPriority: High", ALL, (), ())
+    assert "\nx\nPriority: High\n> Priority: High" == found.without(
+        "Priority: High\nx\nPriority: High\n> Priority: High"
+    )
+
+
+def test_custom_fields_by_name() -> None:
+    """A custom field's own name is a key, in any case, if it is allowed."""
+    assert {"Float field": "2"} == find_keywords(
+        "FLOAT FIELD: 2", frozenset({"float_field"}), (), ["Float field"]
+    ).values
+    assert Keywords() == find_keywords("Float field: 2", frozenset({"status"}), (), ["Float field"])
+
+
+def test_yes_in_any_language() -> None:
+    """A yes-or-no keyword takes 1, yes, and the language's own word."""
+    assert means_yes("Oui", ("fr",))
+    assert means_yes("1", ())
+    assert means_yes("Sim", ("pt-BR",))
+    assert not means_yes("oui", ("de",))
+    assert not means_yes("", ("xx",))
+
+
+def test_hostile_text_is_linear() -> None:
+    """Ten megabytes of almost-keywords are read within seconds, and a line of a megabyte is no keyword."""
+    began = time.perf_counter()
+    assert Keywords() == find_keywords("Priority \t" * 1_000_000 + "\n" + "a" * 1_000_000, ALL, ("de",), ())
+    assert Keywords() == find_keywords("Prioritx: x\n" * 200_000, ALL, ("de",), ())
+    assert time.perf_counter() - began < 5

@@ -1,0 +1,160 @@
+"""What cannot be meant together is refused at loading."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomlkit
+
+from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.settings.load import load
+from redmine_mailbridge.settings.models import Settings
+
+BOX = {"address": "a@example.com", "host": "mail.example.com", "password": "x", "issue": {"project": "p"}}
+
+
+def loaded(folder: Path, boxes: dict[str, dict[str, Any]], **tables: Any) -> Settings:
+    redmine = {"url": "https://redmine.example.com", "api_key": "x"} | tables.pop("redmine", {})
+    file = folder / "settings.toml"
+    file.write_text(tomlkit.dumps({"redmine": redmine, "mailboxes": boxes, **tables}), "utf-8")
+    return load(file, {})
+
+
+def refused(folder: Path, boxes: dict[str, dict[str, Any]], **tables: Any) -> str:
+    with pytest.raises(SettingsError) as caught:
+        loaded(folder, boxes, **tables)
+    return "\n".join(caught.value.problems)
+
+
+def test_cleartext_beyond_this_machine(tmp_path: Path) -> None:
+    """Security none is refused to a foreign server, unless it is allowed in so many words, and fine on loopback."""
+    assert 'security = "none": would send the password to mail.example.com in the clear' in refused(
+        tmp_path, {"a": BOX | {"security": "none"}}
+    )
+    assert 143 == loaded(tmp_path, {"a": BOX | {"security": "none", "allow_cleartext": True}}).mailboxes["a"].port
+    for host in ("localhost", "127.0.0.1", "127.1.2.3", "::1"):
+        assert host == loaded(tmp_path, {"a": BOX | {"security": "none", "host": host}}).mailboxes["a"].host
+
+
+def test_success_folder_that_is_read(tmp_path: Path) -> None:
+    """A folder cannot be read and filed to; INBOX is the same in any case."""
+    assert 'success_folder = "Done": is one of the folders that are read' in refused(
+        tmp_path, {"a": BOX | {"folders": ["INBOX", "Done"], "success_folder": "Done"}}
+    )
+    assert 'failure_folder = "inbox": is one of the folders that are read' in refused(
+        tmp_path, {"a": BOX | {"failure_folder": "inbox"}}
+    )
+
+
+def test_pop3_has_no_folders(tmp_path: Path) -> None:
+    """POP3 with folders is refused key by key; without, it has none."""
+    text = refused(tmp_path, {"a": BOX | {"protocol": "pop3", "folders": ["X"], "success_folder": "Y"}})
+
+    assert 'folders = ["X"]: POP3 has no folders' in text
+    assert 'success_folder = "Y": POP3 has no folders' in text
+    box = loaded(tmp_path, {"a": BOX | {"protocol": "pop3"}}).mailboxes["a"]
+    assert (995, None, None) == (box.port, box.success_folder, box.failure_folder)
+
+
+def test_one_folder_read_twice(tmp_path: Path) -> None:
+    """Two active mailboxes may not read the same folder of the same account; different folders they may."""
+    other = BOX | {"address": "b@example.com", "username": "a@example.com", "folders": ["B", "inbox"]}
+    text = refused(tmp_path, {"a": BOX, "b": other})
+
+    assert '[mailboxes.b]: reads "inbox" of the same account as mailbox "a"' in text
+    assert 2 == len(loaded(tmp_path, {"a": BOX, "b": BOX | {"folders": ["Sales"]}}).mailboxes)
+    assert 2 == len(loaded(tmp_path, {"a": BOX, "b": BOX | {"active": False}}).mailboxes)
+
+
+def test_marker_field_needs_a_name(tmp_path: Path) -> None:
+    """An empty marker field is refused."""
+    assert 'marker_field = "": must not be empty' in refused(tmp_path, {"a": BOX}, redmine={"marker_field": ""})
+
+
+def test_two_schedules(tmp_path: Path) -> None:
+    """A task has one schedule."""
+    assert "give either every or cron, not both" in refused(
+        tmp_path, {"a": BOX}, tasks={"receive": {"every": "5m", "cron": "* * * * *"}}
+    )
+
+
+@pytest.mark.parametrize("cron", ["* * * *", "61 * * * *", "* * * * 8", "every day"])
+def test_schedules_that_cannot_be_followed(tmp_path: Path, cron: str) -> None:
+    """A crontab line that the scheduler cannot follow is refused at loading, not at the first run."""
+    assert f'[tasks.receive] cron = "{cron}"' in refused(tmp_path, {"a": BOX}, tasks={"receive": {"cron": cron}})
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_databases_that_cannot_keep(tmp_path: Path, url: str) -> None:
+    """A database that the store cannot use, or that forgets, is refused."""
+    assert "[store] url" in refused(tmp_path, {"a": BOX}, store={"url": url})
+
+
+def test_postgresql_needs_a_folder(tmp_path: Path) -> None:
+    """PostgreSQL has no place for raw mails beside it; its password is put into the address only when asked for."""
+    url = "postgresql+psycopg://bridge@db.example.com/bridge"
+    assert "[store] raw_dir: must be given" in refused(tmp_path, {"a": BOX}, store={"url": url})
+    store = loaded(tmp_path, {"a": BOX}, store={"url": url, "raw_dir": "mails", "password": "p@ss/word"}).store
+
+    assert tmp_path / "mails" == store.raw_folder
+    assert "postgresql+psycopg://bridge:p%40ss%2Fword@db.example.com/bridge" == store.database_url()
+    assert "p@ss" not in repr(store)
+
+
+@pytest.mark.parametrize(
+    "url", ["redmine.example.com", "ftp://x", "https://", "https://user:geheim@x", "https://x/?key=1"]
+)
+def test_addresses_that_are_no_redmine(tmp_path: Path, url: str) -> None:
+    """What is no plain web address is refused, and a password in it not shown."""
+    text = refused(tmp_path, {"a": BOX}, redmine={"url": url})
+
+    assert "[redmine] url" in text
+    assert "geheim" not in text
+
+
+@pytest.mark.parametrize(
+    "address", ["support", "@example.com", "a@", "A <a@example.com>", "a@b,c@d", "a b@example.com"]
+)
+def test_addresses_that_are_none(tmp_path: Path, address: str) -> None:
+    """A mailbox has one plain address."""
+    assert "must be one mail address" in refused(tmp_path, {"a": BOX | {"address": address}})
+
+
+@pytest.mark.parametrize("name", ["a b", "-a", "a.b", "ä", ""])
+def test_mailbox_names(tmp_path: Path, name: str) -> None:
+    """A mailbox's name is made of letters, digits, - and _, so that a variable can speak of it."""
+    assert "a name must begin with a letter or digit" in refused(tmp_path, {name: BOX})
+
+
+def test_keys_of_several_kinds(tmp_path: Path) -> None:
+    """A key that takes values of several kinds is refused once, with all of them."""
+    text = refused(tmp_path, {"a": BOX | {"start_from": "tomorrow", "issue": {"project": "p", "allow_override": 5.5}}})
+
+    assert [
+        '[mailboxes.a] start_from = "tomorrow": must be "now", "all" or a date such as 2026-01-31',
+        "[mailboxes.a.issue] allow_override = 5.5: must be a list or text",
+    ] == [line.partition(": ")[2] for line in text.splitlines()]
+    assert "now" == loaded(tmp_path, {"a": BOX | {"start_from": "now"}}).mailboxes["a"].start_from
+
+
+def test_expressions_are_checked(tmp_path: Path) -> None:
+    """A delimiter between slashes must be an expression; a plain one may hold anything."""
+    assert "is no usable regular expression" in refused(tmp_path, {"a": BOX | {"reading": {"delimiters": ["/(/"]}}})
+    box = BOX | {"reading": {"delimiters": ["-- (above) --", "/Ticket #\\d+/"], "excluded_names": ["*.vcf", "/a+/"]}}
+    options = loaded(tmp_path, {"a": box}).mailboxes["a"].reading.options("textile")
+    plain, expression = options.delimiters
+    name, other = options.excluded_names
+
+    assert [True, False] == [bool(plain.fullmatch(line)) for line in ("-- (above) --", "-- above --")]
+    assert [True, False] == [bool(expression.fullmatch(line)) for line in ("Ticket #12", "ticket #12")]
+    assert [True, False] == [bool(name.fullmatch(file)) for file in ("Über.VCF", "card.vcf.txt")]
+    assert [True, False] == [bool(other.fullmatch(file)) for file in ("AAA", "b")]
+    assert "textile" == options.text_format
+
+
+def test_expressions_are_linear(tmp_path: Path) -> None:
+    """An expression that would take for ever elsewhere is done at once."""
+    box = BOX | {"reading": {"delimiters": ["/(a+)+b/"]}}
+    (pattern,) = loaded(tmp_path, {"a": box}).mailboxes["a"].reading.options("textile").delimiters
+
+    assert not pattern.fullmatch("a" * 100_000)
