@@ -250,6 +250,7 @@ def _reading(box: MailboxSettings, settings: Settings) -> Reading:
         failure_folder=box.failure_folder,
         max_size=settings.receive.max_mail_size,
         in_hand=settings.receive.workers * 2,
+        batch=max(1, settings.receive.workers // 2),
         after_success=box.after_success,
         after_failure=box.after_failure,
         files_at_the_end=box.protocol == "pop3",

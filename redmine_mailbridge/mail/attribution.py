@@ -81,8 +81,11 @@ class Attributions:
         bare = self.lines[start].bare
         if not (_opens(bare) or any(sign.isdigit() or sign in "@<(" for sign in bare)):
             return True
+        goes_on = _opens(bare) and any(map(str.isdigit, bare)) and bare[-1] not in ".!?:;"
         return any(
-            self.at(later) == end + 1 and (later in self._believed or _opens(self.lines[later].bare))
+            self.at(later) == end + 1
+            and (later in self._believed or _opens(self.lines[later].bare))
+            and not (goes_on and self.lines[later].bare[0].isdigit())
             for later in range(start + 1, end + 1)
         )
 
@@ -97,6 +100,8 @@ def _opens(bare: str) -> bool:
 def _may_end(bare: str, joined: str) -> bool:
     """Cheap: an attribution ends in a colon, in dashes, in a verb, or is the short form of a moment."""
     if bare.endswith((":", "：", "-")):
+        return True
+    if bare.endswith(">") and joined[:1].isdigit():
         return True
     return bare[bare.rfind(" ") + 1 :].casefold() in VERBS or (joined[:1] == "2" and bool(_GMT.match(joined)))
 
@@ -131,8 +136,12 @@ def is_attribution(text: str, *, quote_follows: bool) -> bool:  # noqa: PLR0911 
     time = bool(_TIME.search(text))
     date = bool(_DATE.search(text) or (time and _DAY_AND_MONTH.search(text)))
     if not (_ENDS.search(text) or dashed):
+        if quote_follows and date and text[:1].isdigit() and text.endswith(">"):
+            return bracketed and len(words) <= 8
         return _unfinished(text, words, verb=verb, date=date and time, address=address)
     begins = _begins(text, words)
+    if dashed and verb and len(words) <= 6:
+        return True
     if quote_follows:
         return (verb and (date or address or len(words) <= 6)) or (date and (address or time) and begins)
     if not begins:

@@ -13,6 +13,7 @@ from redmine_mailbridge.mail.quotes import split_reply
 from redmine_mailbridge.mail.stubs import is_stub
 
 _JUNK = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufdd0-\ufdef\ufeff]")
+_BLANKS = re.compile("\n{4,}")
 _NEWLINES = re.compile("\r\n?|[\x0c\x85\u2028\u2029]")
 
 
@@ -119,10 +120,13 @@ def _read(part: TextPart, pictures: Mapping[str, str], options: ReadingOptions) 
     if part.flowed:
         text = unflow(text, delsp=part.delsp)
     split = split_reply(text, options.delimiters)
+    whole = tidy(make_inert(text, options.text_format))
+    if not split.rule:
+        return _Piece(written=whole, quoted="", whole=whole, is_html=False)
     return _Piece(
         written=tidy(make_inert(split.written, options.text_format)),
         quoted=tidy(make_inert(split.quoted, options.text_format)),
-        whole=tidy(make_inert(text, options.text_format)),
+        whole=whole,
         is_html=False,
         rule=split.rule,
     )
@@ -135,11 +139,5 @@ def clean(text: str) -> str:
 
 def tidy(text: str) -> str:
     """Given text, return it without blanks at line ends, without blank lines around it, at most 2 within."""
-    lines: list[str] = []
-    blanks = 0
-    for line in text.split("\n"):
-        stripped = line.rstrip()
-        blanks = 0 if stripped else blanks + 1
-        if blanks <= 2:
-            lines.append(stripped)
-    return "\n".join(lines).strip("\n")
+    lines = "\n".join([line.rstrip() for line in text.split("\n")])
+    return _BLANKS.sub("\n\n\n", lines).strip("\n")

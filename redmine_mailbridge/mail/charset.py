@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from itertools import pairwise
 
 # What senders write, and what they mean; a name that maps to "" says nothing.
 _ALIASES = {
@@ -155,6 +156,8 @@ def _declared(data: bytes, codec: str) -> str | None:
 
 def guess(data: bytes) -> str:
     """Given bytes in an unknown charset, return the codec they most likely are in; windows-1252 when unsure."""
+    if _few_accents(data[:_SAMPLE]):
+        return "windows-1252"
     import chardet  # noqa: PLC0415  slow to import and seldom needed
 
     try:
@@ -163,6 +166,18 @@ def guess(data: bytes) -> str:
         return "windows-1252"
     codec = codec_name(found or "")
     return codec or "windows-1252"
+
+
+def _few_accents(data: bytes) -> bool:
+    """Are there one to three bytes beyond ASCII, each alone among ASCII, that windows-1252 reads as a letter?
+
+    That is too little for statistics, and nearly always "café".
+    """
+    beyond = [at for at, byte in enumerate(data) if byte > 0x7F] if not data.isascii() else []
+    if not 0 < len(beyond) <= 3:
+        return False
+    alone = all(later - earlier > 1 for earlier, later in pairwise(beyond))
+    return alone and all(data[at] >= 0xC0 and data[at] not in b"\xd7\xf7" for at in beyond)
 
 
 def decode(data: bytes, declared: str = "", fallback: str = "") -> str:

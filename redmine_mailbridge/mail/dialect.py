@@ -15,6 +15,7 @@ _SLASH = re.compile(r"\\(?=[!-/:-@\[-`{-~])")
 _BULLET = re.compile(r"(?=[-+*](?:\s|$))")
 _NUMBERED = re.compile(r"(\d{1,9})(?=[.)](?:\s|$))")
 _TEXTILE_MARK = re.compile(r"(^|[\s(>\ufdd0])(?=([*_+^~%@-]|\?\?)\S)")
+_PERHAPS = re.compile(r"[!-+\--@\[-`{-~\ufdd0]")  # what markup may be made of: signs but the comma, and digits
 _TEXTILE_LIST = re.compile(r"(?=[*#]{1,6} )")
 
 
@@ -41,6 +42,8 @@ class Dialect:
 
 
 def _escape_markdown(text: str, whole: bool) -> str:
+    if not _PERHAPS.search(text):
+        return text
     text = _SLASH.sub(r"\\\\", text) if "\\" in text else text
     text = text.replace("`", "\\`")
     text = _STAR.sub(r"\\*", text) if "*" in text else text
@@ -56,6 +59,8 @@ def _escape_markdown(text: str, whole: bool) -> str:
 
 
 def _escape_textile(text: str, whole: bool) -> str:
+    if not _PERHAPS.search(text):
+        return text
     if whole and _TEXTILE_LIST.match(text):
         text = JOINER + text
     text = _TEXTILE_MARK.sub(lambda m: m[1] + JOINER if _closes(text, m) else m[1], text)

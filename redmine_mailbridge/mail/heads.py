@@ -47,7 +47,7 @@ def read_fields(
         if at == stop or first.lstrip(b"\r")[:1] == b"\n" or (first == b"\r" and stop <= at + 1):
             return _slice(buffer, spans), behind, cut
         name = FIELD_NAME.match(buffer, at, stop)
-        if first[:2] == b"--" and longest and delimiter_line(buffer, at, size, longest) in delimiters:
+        if first[:2] == b"--" and ((spans and not name) or delimiter_line(buffer, at, size, longest) in delimiters):
             break
         if name and first[:1] not in {b" ", b"\t"}:
             if len(spans) < MAX_FIELDS and stop - start < MAX_HEADER:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from lxml import etree
 from lxml.etree import _Element
 
 _ATTRIBUTIONS = frozenset(["moz-cite-prefix", "gmail_attr", "moz-email-headers-table", "protonmail_attr"])
@@ -21,6 +22,7 @@ _OUTLOOK_RULES = re.compile(
     r"|border-(?:top|width): ?1(?:\.0)?pt (?:none|solid) ?(?:#(?:E1E1E1|B5C4DF)|rgb\((?:225|181))",
     re.IGNORECASE,
 )
+_MARKABLE = etree.XPath("//*[@class or @id or @name or @style or @type]")
 _FORWARD = re.compile(r"\s{0,40}-{3,}[^-]{3,60}-{3,}")
 
 
@@ -37,9 +39,7 @@ class Marks:
 def find_marks(root: _Element) -> Marks:
     """Given a parsed mail, find what its program marked. A container that holds a forwarded mail is not marked."""
     marks = Marks()
-    for element in root.iter():
-        if not isinstance(element.tag, str):
-            continue
+    for element in _MARKABLE(root):
         classes = set((element.get("class") or "")[:500].split())
         if classes & _ATTRIBUTIONS:
             if not _forwards(element):

@@ -2,7 +2,6 @@
 
 import re
 
-import lxml.html
 from lxml import etree
 from lxml.etree import _Element
 
@@ -10,7 +9,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufeff\u
 _DECLARATION = re.compile(r"<\?xml[^>]{0,200}>|<!doctype[^>]{0,400}>", re.IGNORECASE)
 _CONDITIONAL = re.compile(r"<!\[(?:if|endif)[^>]{0,200}\]>", re.IGNORECASE)
 _SHELLS = re.compile(
-    r"</?(?:div|span|font|blockquote|table|tbody|tr|td|center|b|i|u|a|p|ul|ol|li)\b[^>]{0,3000}>", re.IGNORECASE
+    r"<(/?)(?:(t[rdh])|div|span|font|blockquote|table|center|b|i|u|strong|em|ul|ol|section|article|small|big|su[bp])"
+    r"\b[^<>]{0,3000}>",
+    re.IGNORECASE,
 )
 _HIDDEN = re.compile(
     r"display:\s?none|visibility:\s?hidden|mso-hide:\s?all|font-size:\s?0(?:px|pt|em|%)?\s?(?:;|!|$)"
@@ -27,25 +28,31 @@ GONE = frozenset(
 def parse_html(html: str) -> _Element | None:
     """Given HTML of any quality, return its tree; None when there is nothing in it. Never raises."""
     text = _CONDITIONAL.sub("", _DECLARATION.sub("", _CONTROL.sub("", html)))
-    if _too_deep(text):
-        text = _SHELLS.sub("\n", text)
-    parser = lxml.html.HTMLParser(recover=True, huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8")
+    text = _flatten(text)
+    parser = etree.HTMLParser(recover=True, huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8")
     try:
         return etree.fromstring(b"<html><body>" + text.encode("utf-8", "replace") + b"</body></html>", parser)
     except (etree.LxmlError, ValueError):
         return None
 
 
-def _too_deep(text: str) -> bool:
-    """Do more containers stand open at once than the parser bears? Counted, not parsed."""
+def _flatten(text: str) -> str:
+    """Take away the containers that stand deeper than the parser bears; those around them stay."""
+    if text.count("<") <= _DEEPEST:
+        return text
     depth = 0
-    for match in re.finditer(
-        r"<(/?)(?:div|span|font|blockquote|table|tr|td|b|i|u|a|ul|ol|li|center)\b", text, re.IGNORECASE
-    ):
-        depth = max(0, depth - 1) if match.group(1) else depth + 1
-        if depth > _DEEPEST:
-            return True
-    return False
+
+    def keep(match: re.Match[str]) -> str:
+        nonlocal depth
+        if match[2]:
+            return match[0] if depth < _DEEPEST else "\n"
+        if match[1]:
+            depth = max(0, depth - 1)
+            return match[0] if depth < _DEEPEST else "\n"
+        depth += 1
+        return match[0] if depth <= _DEEPEST else "\n"
+
+    return _SHELLS.sub(keep, text)
 
 
 def is_hidden(element: _Element) -> bool:

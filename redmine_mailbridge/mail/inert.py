@@ -13,6 +13,8 @@ import re
 from redmine_mailbridge.mail.message import TextFormat
 
 JOINER = "\u2060"
+MOST_LINES = 10_000
+LONGEST_LINE = 10_000
 _MACRO = re.compile(r"\{\{(?=\w)")
 _MACROS = re.compile(
     r"(?P<certain>\{\{(?:hello_world|macro_list|child_pages|include|collapse|thumbnail|issue|recent_pages)"
@@ -39,6 +41,17 @@ _ENTITY = re.compile(r"&(?=#[xX]?[0-9A-Fa-f]{1,8};|[A-Za-z][A-Za-z0-9]{1,31};)")
 _TEXTILE_TAG = re.compile(r"<(?=/?(?:pre|code|notextile|kbd|redpre)\b)", re.IGNORECASE)
 _TEXTILE_BLOCK = re.compile(r"(p|bq|h[1-6]|fn\d{1,3}|notextile|table|pre|bc)(?=[^\s.]{0,60}\.(?::\S{0,200})? )")
 _TEXTILE_REF = re.compile(r" {0,80}\[[^\[\]\n]{1,200}\](?=https?:)")
+# For what is too long for niceties: a joiner before, behind or around whatever might be live, by plain replacement.
+_IN_BULK = {
+    **{sign: JOINER + sign for sign in "#@"},
+    **{sign: sign + JOINER for sign in "<&`~"},
+    **{sign: JOINER + sign + JOINER for sign in "[!{"},
+}
+_BULK_WORD = re.compile(
+    r"\b(?=r\d|(?:attachment|document|version|forum|news|message|project|commit|source|export|user):)"
+    r"|^[ \t>]{0,80}(?=[^\s>A-Za-z]|(?:p|bq|h[1-6]|fn\d{1,3}|notextile|table|pre|bc)[^\s.]{0,60}\.)",
+    re.MULTILINE,
+)
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _UNDERLINE = re.compile(r" {0,3}(?:-+|=+)[ \t]*$")
 _HEADING = re.compile(r"( {0,3})(?=#{1,6}(?:[ \t]|$))")
@@ -53,14 +66,28 @@ def make_inert(text: str, text_format: TextFormat) -> str:
 
     Changes as little as it can; text without any of these comes back as it is, white space apart.
     """
-    return "\n".join(_markdown(text) if text_format == "common_mark" else _textile(text))
+    lines = text.split("\n")
+    head = lines[:MOST_LINES]
+    done = _markdown(head) if text_format == "common_mark" else _textile(head)
+    if len(lines) > MOST_LINES:
+        done.append(inert_in_bulk("\n".join(lines[MOST_LINES:])))
+    return "\n".join(done)
 
 
-def _markdown(text: str) -> list[str]:
+def inert_in_bulk(text: str) -> str:
+    """Given text too long for niceties (more than MOST_LINES lines, a line over LONGEST_LINE characters), return it
+    with joiners at all that might be live or a mark in either format. It reads the same."""
+    text = _BULK_WORD.sub(rf"\g<0>{JOINER}", text)
+    for sign, inert in _IN_BULK.items():
+        text = text.replace(sign, inert)
+    return text
+
+
+def _markdown(lines: list[str]) -> list[str]:
     out: list[str] = []
     fence = ""
     above = ""
-    for line in text.split("\n"):
+    for line in lines:
         mark = _FENCE.match(line)
         if fence:
             out.append(_MACRO.sub("{" + JOINER + "{", line))
@@ -80,8 +107,8 @@ def _markdown(text: str) -> list[str]:
     return out
 
 
-def _textile(text: str) -> list[str]:
-    return [inert_line(line, "textile", whole=True) for line in text.split("\n")]
+def _textile(lines: list[str]) -> list[str]:
+    return [inert_line(line, "textile", whole=True) for line in lines]
 
 
 def inert_line(line: str, text_format: TextFormat, *, whole: bool) -> str:
@@ -91,6 +118,8 @@ def inert_line(line: str, text_format: TextFormat, *, whole: bool) -> str:
     """
     if not line.strip():
         return line
+    if len(line) > LONGEST_LINE:
+        return inert_in_bulk(line)
     markdown = text_format == "common_mark"
     code_about = markdown and ("`" in line or line.startswith(("    ", "\t")))
     if markdown:

@@ -51,6 +51,9 @@ class Inline:
 
     def take(self) -> list[str | Mark]:
         """Return the line's pieces, everything closed; open the same again for the next line."""
+        if not self.open:
+            taken, self.pieces = self.pieces, []
+            return taken
         taken = self.pieces + [Mark("close", tag) for tag, _ in reversed(self.open[-50:])]
         self.pieces = [Mark("open", tag, value) for tag, value in self.open[-50:]]
         return taken
@@ -62,6 +65,9 @@ class Inline:
 
 def render(pieces: list[str | Mark], dialect: Dialect, *, whole: bool = True) -> tuple[str, str]:
     """Given a line's pieces, return it as plain text and in the dialect, escaped and inert."""
+    if len(pieces) == 1 and isinstance(pieces[0], str):
+        text = pieces[0].strip()
+        return text, dialect.escape(text, whole)
     resolved = _resolve(pieces, dialect)
     skeleton = "".join(MARK if isinstance(piece, Mark) else piece for piece in resolved)
     plain = "".join(
@@ -79,10 +85,13 @@ def _resolve(pieces: list[str | Mark], dialect: Dialect) -> list[str | Mark]:
     """Turn matching open and close marks into raw ones where the markup can stand; drop them elsewhere."""
     out: list[str | Mark] = list(pieces)
     stack: list[int] = []
+    within: set[int] = set()  # opened inside of the same
     for index, piece in enumerate(out):
         if isinstance(piece, str) or piece.kind == "raw":
             continue
         if piece.kind == "open":
+            if any(_tag(out, other) == piece.tag for other in stack[-50:]):
+                within.add(index)
             stack.append(index)
             continue
         place = next(
@@ -91,7 +100,8 @@ def _resolve(pieces: list[str | Mark], dialect: Dialect) -> list[str | Mark]:
         if place is None:
             continue
         start = stack.pop(place)
-        _pair(out, start, index, dialect)
+        if start not in within:
+            _pair(out, start, index, dialect)
     return [piece for piece in out if isinstance(piece, str) or (piece.kind == "raw" and piece.value)]
 
 

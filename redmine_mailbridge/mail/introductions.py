@@ -9,6 +9,7 @@ from redmine_mailbridge.mail.quote_words import FORWARDED, ORIGINAL
 _ORIGINAL = frozenset(ORIGINAL)
 _FORWARDED = frozenset(FORWARDED)
 _SENTENCE_ENDS = ("?", "!", "？", "！")
+_CODE = Line("code", quoted=False, blank=False)
 _ABOVE = re.compile(
     r"(?:reply|respond|write|type your reply|answer) above (?:this|the) line|"
     r"(?:antwort|antworten|schreiben) .{0,20}(?:über|oberhalb) dieser (?:zeile|linie)|"
@@ -33,6 +34,17 @@ def heal(lines: Sequence[Line]) -> list[Line]:
         if torn and len(above.bare) >= 52 and not above.bare.endswith(_SENTENCE_ENDS):
             healed[index] = Line(line.bare, True, False)
     return healed
+
+
+def veil_code(lines: Sequence[Line]) -> Sequence[Line]:
+    """What stands between a pair of ``` is code, whatever it looks like: no rule shall read it."""
+    fences = [index for index, line in enumerate(lines) if line.bare.startswith("```") and not line.quoted]
+    if len(fences) < 2:
+        return lines
+    veiled = list(lines)
+    for opening, closing in zip(fences[::2], fences[1::2], strict=False):
+        veiled[opening : closing + 1] = [_CODE] * (closing + 1 - opening)
+    return veiled
 
 
 def end_of_quote(lines: Sequence[Line], start: int, end: int) -> int | None:

@@ -9,10 +9,11 @@ from lxml.etree import _Element
 from redmine_mailbridge.mail.dialect import Dialect
 from redmine_mailbridge.mail.htmlquotes import Marks
 from redmine_mailbridge.mail.htmltree import is_data_table, is_hidden
-from redmine_mailbridge.mail.inert import JOINER
+from redmine_mailbridge.mail.inert import JOINER, inert_in_bulk
 from redmine_mailbridge.mail.inline import Inline, Mark, render
 
 _SPACES = re.compile("[ \t\r\n\f\xa0\u202f]+")
+_LINES = re.compile(r" ?(?:\n ?)+")
 _INVISIBLE = re.compile("[\u200b\u200c\u00ad\u034f\u2007]+")
 _SAFE = re.compile(r"(?:https?|ftps?|mailto|tel|sip|callto|news|nntp|irc|xmpp):", re.IGNORECASE)
 _BAD_IN_URL = {" ": "%20", "(": "%28", ")": "%29", "<": "%3C", ">": "%3E", '"': "%22", "\\": "%5C", "|": "%7C"}
@@ -22,6 +23,7 @@ _BLOCKS = frozenset(
 )
 _SPACED = frozenset("p ul ol dl h1 h2 h3 h4 h5 h6 blockquote pre table hr".split())  # noqa: SIM905  # words read better as words
 _MOST_LEVELS = 12
+MOST_ELEMENTS = 24_000  # counted when entered and when left
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,10 @@ class Converter:
     def run(self, root: _Element) -> list[Row]:
         """Walk the tree without recursion. Return the rows."""
         stack: list[tuple[_Element, bool]] = [(root, False)]
-        while stack:
+        left = MOST_ELEMENTS
+        while stack and left:
             element, leaving = stack.pop()
+            left -= 1
             if leaving:
                 self._leave(element)
                 self._text(element.tail)
@@ -67,7 +71,34 @@ class Converter:
             self._text(element.text)
             stack.extend((child, False) for child in reversed(element))
         self._break()
+        if stack:
+            self._rest(stack)
         return self.rows
+
+    def _rest(self, stack: list[tuple[_Element, bool]]) -> None:
+        """What stands beyond MOST_ELEMENTS: its lines, whole and inert, without markup."""
+        for _ in range(self._pre):
+            self._row("", "</pre>" if self.dialect.name == "textile" else "```")
+        said: list[str] = []
+        while stack:
+            element, leaving = stack.pop()
+            tag = element.tag
+            shown = leaving or not is_hidden(element)
+            if shown and (tag == "br" or tag in _BLOCKS):
+                said.append("\n")
+            if shown and not leaving:
+                said.append(_SPACES.sub(" ", element.text or ""))
+                if len(element):
+                    stack.append((element, True))
+                    stack.extend((child, False) for child in reversed(element))
+                    continue
+                if tag in _BLOCKS:
+                    said.append("\n")
+            said.append(_SPACES.sub(" ", element.tail or ""))
+        text = _LINES.sub("\n", _INVISIBLE.sub("", "".join(said)))
+        quoted = bool(self._quoted) or self._cut
+        for plain, marked in zip(text.split("\n"), inert_in_bulk(text).split("\n"), strict=True):
+            self.rows.append(Row(plain, marked, quoted))
 
     def _text(self, text: str | None) -> None:
         if not text:
@@ -163,6 +194,10 @@ class Converter:
 
     def _break(self, *, keep_blank: bool = False) -> None:
         """End the line."""
+        if not self._line.pieces and not self._names and not self._pre:
+            if keep_blank:
+                self._gap()
+            return
         pieces = self._line.take()
         names, self._names = tuple(self._names), []
         if self._pre:

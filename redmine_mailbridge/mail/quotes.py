@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from redmine_mailbridge.mail import signature
 from redmine_mailbridge.mail.attribution import Attributions
 from redmine_mailbridge.mail.headerblock import HeaderBlocks, looks_like_block
-from redmine_mailbridge.mail.introductions import end_of_quote, heal, is_forward, is_original, is_reply_above
+from redmine_mailbridge.mail.introductions import end_of_quote, heal, is_forward, is_original, is_reply_above, veil_code
 from redmine_mailbridge.mail.lines import Line, look
 from redmine_mailbridge.mail.quote_words import SIGN_OFFS
 
 _WORDY = re.compile(r"\w")
+MOST_LINES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,20 @@ def judge(
     attributions: Sequence[bool] = (),
 ) -> Verdict:
     """Given lines, delimiters, and which lines the HTML marks as quoted or as an attribution, say which lines are
-    what was written."""
-    work = _Work(raws, look(raws, marked), bool(marked) and any(marked))
-    work.attributions.believe(attributions)
+    what was written.
+
+    Only the first MOST_LINES are judged: the others go with the last of these.
+    """
+    head = raws[:MOST_LINES]
+    others = len(raws) - len(head)
+    work = _Work(head, look(head, marked), bool(marked) and any(marked))
+    work.attributions.believe(attributions[:MOST_LINES])
     work.cut_at_delimiter(delimiters)
     work.cut_quotes()
-    work.cut_tail()
+    if not others:
+        work.cut_tail()
+    else:
+        work.keep.extend([work.keep[-1]] * others)
     if not any(keep and _WORDY.search(raw) for keep, raw in zip(work.keep, raws, strict=True)):
         return Verdict([True] * len(raws))
     return Verdict(work.keep, work.rule if not all(work.keep) else "")
@@ -67,7 +76,7 @@ class _Work:
 
     def __init__(self, raws: Sequence[str], lines: Sequence[Line], by_html: bool) -> None:
         self.raws = raws
-        self.lines = heal(lines)
+        self.lines = heal(veil_code(lines))
         self.by_html = by_html
         self.attributions = Attributions(self.lines)
         self.blocks = HeaderBlocks(self.lines)
@@ -159,6 +168,8 @@ class _Work:
         if quote_end is None:
             if said:
                 return None
+            if not any("@" in line.bare for line in self.lines[start:behind]):
+                return behind
             self._drop(start, behind, "attribution line")
             return self.end
         texts = self._texts()
@@ -200,7 +211,11 @@ class _Work:
         above = index - 1
         while above >= 0 and self.lines[above].blank:
             above -= 1
-        return above if above >= 0 and signature.is_rule(self.lines[above].bare) else index
+        if above < 0:
+            return index
+        bare = self.lines[above].bare
+        dashed = bare.startswith("---") and bare.endswith("---") and len(bare) <= 100
+        return above if dashed or signature.is_rule(bare) else index
 
     def cut_tail(self) -> None:
         """Take off what stands below the text: trailing quotes, signatures, footers; at most a few rounds."""

@@ -7,7 +7,7 @@ from redmine_mailbridge.mail.footer_words import STRONG_FOOTER, WEAK_FOOTER
 from redmine_mailbridge.mail.lines import Line
 from redmine_mailbridge.mail.quote_words import SIGN_OFFS
 
-_RULE = re.compile(r"(?:[_=~\u2014\u2500\u2501-]{4,}|[_=*\u2014\u2013-]{2,3})$")
+_RULE = re.compile(r"(?:[_=~*\u2014\u2500\u2501-]{4,}|[_=*\u2014\u2013-]{2,3})$")
 _SIGNATURE = re.compile(r"(?:--|\u2014|\u2013\u2013|\u2014\u2014|_\u200b_)$")
 _CONTACT = re.compile(
     r"\+?\(?\d[\d ()/.\-]{6,25}\d|www\.|https?://|[^\s@]{1,60}@[^\s@]{1,60}\.\w|\b(?:ceo|cto|cfo|coo|cio|gmbh|ag|kg|"
@@ -18,6 +18,8 @@ _CONTACT = re.compile(
     re.IGNORECASE,
 )
 _AFTERTHOUGHT = re.compile(r"p\.? ?s\.?\b|n\.? ?b\.?\b|\?", re.IGNORECASE)
+_EXCUSE = re.compile(r"excuse|typo|brevity|brief|sorry|pardon|forgive|spelling|tipp|fehler|faute|erreur|errore|erros", re.IGNORECASE)
+_GOES_ON = re.compile(r"[,;:] [^\W\dA-Z_]|[.!?] \w")
 _LIST = re.compile(
     r"mailing list|unsubscribe|mailman|listinfo|abmelden|désabonner|darse de baja|отписаться|disiscriver",
     re.IGNORECASE,
@@ -30,7 +32,9 @@ _LONGEST_CARD = 9
 def is_strong_footer(bare: str) -> bool:
     """Is this line what a telephone or a mail program adds below the text?"""
     text = bare.strip("<>([*_\"' \t")
-    return len(bare) <= _LONGEST_FOOTER and len(text.split()) <= 16 and bool(STRONG_FOOTER.match(text))
+    if len(bare) > _LONGEST_FOOTER or len(text.split()) > 16 or not STRONG_FOOTER.match(text):
+        return False
+    return not _GOES_ON.search(text) or bool(_EXCUSE.search(text) or "http" in text)
 
 
 def _is_weak_footer(bare: str) -> bool:

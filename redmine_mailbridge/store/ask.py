@@ -73,6 +73,11 @@ class Archive:
                 found[row.issue].add(row.address)
         return {issue: frozenset(addresses) for issue, addresses in found.items()}
 
+    def state(self, mail_id: int) -> State:
+        """Where a mail stands now."""
+        with self._database.read() as db:
+            return State(db.execute(sa.select(mail.c.state).where(mail.c.id == mail_id)).scalar_one())
+
     def claimed_issue(self, issue: int) -> bool:
         """Was this issue made by a mail that we know of?"""
         return self._exists(mail.c.created_issue == issue)

@@ -21,6 +21,7 @@ class Folders:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self.database = database
         self.clock = clock
+        self._inserts: dict[str, Any] = {}
 
     def secret(self, name: str) -> str:
         """A random value that is made once for this store and stays (the instance id, the key of our ids)."""
@@ -88,3 +89,10 @@ class Folders:
 
     def _insert(self, table: sa.Table) -> Any:
         return sqlite.insert(table) if self.database.is_sqlite else postgresql.insert(table)
+
+    def _insert_new(self, table: sa.Table) -> Any:
+        """The statement that inserts what is not there yet; made once a table."""
+        statement = self._inserts.get(table.name)
+        if statement is None:
+            statement = self._inserts[table.name] = self._insert(table).on_conflict_do_nothing()
+        return statement

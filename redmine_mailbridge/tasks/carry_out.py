@@ -122,6 +122,28 @@ class CarryOut:
             job = job.with_uploads(tuple(self._again(job, message)))
             return self._carry(row, job, message, ("files uploaded again",), look_first=True)
 
+    def adopt(self, row: MailRow, message: Message) -> Outcome | None:
+        """Given a mail that is to be set aside, find what its tries may have made. Return None when that is nothing.
+
+        What is found is only recorded: what more was to be done to it may be what fails.
+        """
+        job = Job.from_json(row.request or "{}")
+        written = self._look(job, row.first_sent_at or 0.0)
+        if written is None:
+            return None
+        reason = f"{job.reason}; found after {row.tries} tries that failed"
+        self._store.done(
+            row.id,
+            reason,
+            issue=written.issue,
+            created=job.creates,
+            journal=written.journal,
+            participants=job.participants,
+            answers=self._answers.to(row, message, job.earned, issue=written.issue),
+            lines=(*written.drift, reason),
+        )
+        return Outcome(row, State.DONE, reason, issue=written.issue, journal=written.journal)
+
     # ------------------------------------------------------------------ write once
 
     def _carry(self, row: MailRow, job: Job, message: Message, lines: Sequence[str], *, look_first: bool) -> Outcome:
@@ -169,7 +191,10 @@ class CarryOut:
         if isinstance(job.request, IssueRequest):
             return self._writer.create_issue(job.request)
         self._writer.add_note(job.request)
-        return self._writer.confirm_note(job.request, _time(since), _Claimed(self._archive.claimed_journal))
+        written = self._writer.confirm_note(job.request, _time(since), _Claimed(self._archive.claimed_journal))
+        if written.journal is None and (job.request.notes.strip() or job.request.uploads):
+            raise RedmineRefused("; ".join(written.drift), status=204)  # success, and nothing written
+        return written
 
     def _look(self, job: Job, since: float) -> Written | None:
         """Given what may have been written since then, return it when it is there and no other mail's."""

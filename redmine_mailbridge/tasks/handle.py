@@ -155,7 +155,8 @@ class Handler:
 
     def _handle(self, row: MailRow, message: Message, copy_of: MailRow | None) -> Outcome:
         if row.state is State.WRITING:
-            return self._carry_out.resume(row, message)
+            last = row.tries >= self._give_up_after
+            return self._last_look(row, message) if last else self._carry_out.resume(row, message)
         if copy_of is not None:
             return self._copy(row, copy_of)
         earlier = self._earlier(row, message)
@@ -198,17 +199,31 @@ class Handler:
         return self._defer(row, reason, after=pause, counts=False)
 
     def _unclear(self, row: MailRow, error: RedmineUnclear) -> Outcome:
-        """Something may have been written. The intent is recorded; the next try looks first."""
-        if error.settle:
-            return self._defer(row, f"unclear whether it was written: {error}", after=self._settle, counts=False)
-        if not self._gate.is_to_blame(row.id, row.first_sent_at):
-            return self._defer(row, f"Redmine fails: {error}", after=pause_after(2), counts=False)
-        return self._failed(row, f"Redmine fails on it: {error}")
+        """Something may have been written. The intent is recorded; the next try looks first.
+
+        It counts only against a mail that Redmine fails on while it takes others.
+        """
+        blamed = self._gate.is_to_blame(row.id, row.first_sent_at)
+        if not error.settle and blamed:
+            return self._failed(row, f"Redmine fails on it: {error}")
+        what = "unclear whether it was written" if error.settle else "Redmine fails"
+        pause = self._settle if error.settle else pause_after(2)
+        if blamed:
+            pause = max(pause, pause_after(row.tries + 1))
+        return self._defer(row, f"{what}: {error}", after=pause, counts=blamed)
 
     def _failed(self, row: MailRow, reason: str) -> Outcome:
-        if row.tries + 1 >= self._give_up_after:
-            return self._end(row, State.ASIDE, f"set aside after {row.tries + 1} tries: {reason}")
-        return self._defer(row, reason, after=None, counts=True)
+        tries = row.tries + 1
+        if tries < self._give_up_after:
+            return self._defer(row, reason, after=None, counts=True)
+        if tries == self._give_up_after and self._archive.state(row.id) is State.WRITING:
+            return self._defer(row, reason, after=self._settle, counts=True)  # one look more, see _last_look
+        return self._end(row, State.ASIDE, f"set aside after {tries} tries: {reason}")
+
+    def _last_look(self, row: MailRow, message: Message) -> Outcome:
+        """Before a mail is set aside, see whether the last try has made something after all."""
+        reason = f"set aside after {row.tries} tries: {row.reason}"
+        return self._carry_out.adopt(row, message) or self._end(row, State.ASIDE, reason)
 
     def _defer(self, row: MailRow, reason: str, *, after: float | None, counts: bool) -> Outcome:
         at = self._store.defer(row.id, reason, after=after, counts=counts)

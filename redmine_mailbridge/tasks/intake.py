@@ -30,7 +30,8 @@ FETCH_TRIES = 3
 class Reading:
     """What receiving needs to know of a mailbox's settings. Sizes in bytes.
 
-    `files_at_the_end` says that filing takes effect only when the connection ends (POP3).
+    `in_hand` is how many mails are in hand at most; of so many, `batch` are filed together, so that the others keep
+    the workers busy meanwhile. `files_at_the_end` says that filing takes effect only when the connection ends (POP3).
     """
 
     folders: tuple[str, ...]
@@ -38,6 +39,7 @@ class Reading:
     failure_folder: str | None
     max_size: int
     in_hand: int = 16
+    batch: int = 4
     after_success: Literal["move", "delete", "keep"] = "move"
     after_failure: Literal["move", "keep"] = "move"
     files_at_the_end: bool = False

@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -38,7 +38,6 @@ class PassResult:
     """What one pass over a mailbox did; `error` is the line that ended it early, None when it went through."""
 
     mailbox: str
-    outcomes: list[Outcome] = field(default_factory=list)
     seen: int = 0
     error: str | None = None
 
@@ -156,9 +155,9 @@ class Receiver:
         for kept, message in read:
             row = replace(kept, message_id=message.message_id, sender=message.sender.key, subject=message.subject)
             while self._in_hand >= self.reading.in_hand:
-                self._collect(wait=True)
+                self._collect(at_least=self.reading.batch)
             self._submit(row, message, copies.get(row.id))
-        self._collect(wait=False)
+        self._collect()
 
     def _submit(self, row: MailRow, message: Message, copy_of: MailRow | None) -> None:
         def one(before: Iterable[Future[Outcome | None]]) -> Outcome | None:
@@ -178,15 +177,16 @@ class Receiver:
         work = self._shared.conversations.submit(self._shared.pool, identifiers(message), one)
         work.add_done_callback(self._finished.put)
 
-    def _collect(self, *, wait: bool) -> None:
-        """Take finished work, at least one when told to wait, and file it."""
+    def _collect(self, *, at_least: int = 0) -> None:
+        """Take finished work, waiting until there is so much of it, and file it together."""
         done: list[Outcome] = []
         while self._in_hand:
             try:
-                work = self._finished.get(block=wait and not done)
+                work = self._finished.get(block=at_least > 0)
             except queue.Empty:
                 break
             self._in_hand -= 1
+            at_least -= 1
             try:
                 outcome = work.result()
             except MailbridgeError as error:
@@ -200,11 +200,10 @@ class Receiver:
     def _drain(self) -> None:
         """Wait for what is in hand and file it."""
         while self._in_hand:
-            self._collect(wait=True)
+            self._collect(at_least=1)
         self._ids_in_hand.clear()  # a mail that was not carried to an end is due again in the next pass
 
     def _report(self, outcome: Outcome) -> None:
-        self._result.outcomes.append(outcome)
         level = log.info if not outcome.open else log.warning
         level("mail", state=outcome.state.value, issue=outcome.issue, reason=outcome.line, id=outcome.row.id)
         self._on_outcome(outcome)

@@ -18,6 +18,7 @@ from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.life import OPEN
+from redmine_mailbridge.store.outbox import CLAIM_SECONDS
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.tasks.service import receive_once
 from tests.crash.letters import Letter
@@ -42,6 +43,7 @@ class World:
     folders: str = '["INBOX"]'
     redmine_extra: str = ""
     extra: str = ""
+    box_extra: str = ""
     settle: str = "1s"
     sent: dict[str, list[Letter]] = field(default_factory=dict)
 
@@ -79,6 +81,7 @@ security = "none"
 password = "{mail["password"]}"
 timeout = "10s"
 folders = {self.folders}
+{self.box_extra}
 [mailboxes.{name}.issue]
 project = "{project}"
 trust = "any"
@@ -128,6 +131,16 @@ block = ["blocked.example"]
             if time.monotonic() > end:
                 raise TimeoutError(f"after {seconds} s not done: {left}")
             threading.Event().wait(min(max(due - time.time(), 0.02), 10))
+
+    def send_answers(self) -> None:
+        """Send what waits, after the time has passed for which a sender that died had claimed it."""
+        settings = self.settings()
+        store = app.open_store(settings)
+        store.clock = lambda: time.time() + CLAIM_SECONDS
+        try:
+            app.sending(settings, store, threading.Event()).once()
+        finally:
+            store.close()
 
     def left(self) -> tuple[list[str], float]:
         """Return what is still to do, in words, and when the next of it is due."""

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 SENDERS = (("Anna Agent", "anna@example.com"), ("Bob Builder", "bob@example.com"))
-WORDS = (
+TEXT = (
     "the printer on the second floor does not answer since this morning and the invoice of last week is still open "
     "could you please look at it because our customers are waiting for their parcels and the password has expired"
-).split()
+)
+WORDS = TEXT.split()
 WWW_DATA = 33
 
 

@@ -1,12 +1,12 @@
 """The servers that a bench measures on, and the runs that it measures."""
 
+import http.client
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from speed import ROOT, mails
-
 from tests.servers import redmine, services
 
 PROJECT, TRACKER = "support", "Support"
@@ -70,9 +69,10 @@ class World:
     def get(self, path: str) -> dict[str, Any]:
         """Ask Redmine as its admin."""
         rm = self.state["redmine"]
-        asked = urllib.request.Request(rm["url"] + path, headers={"X-Redmine-API-Key": rm["admin"]["api_key"]})
-        with urllib.request.urlopen(asked) as answer:
-            found: dict[str, Any] = json.load(answer)
+        asked = http.client.HTTPConnection("127.0.0.1", rm["port"])
+        asked.request("GET", path, headers={"X-Redmine-API-Key": rm["admin"]["api_key"]})
+        found: dict[str, Any] = json.load(asked.getresponse())
+        asked.close()
         return found
 
     def fill(self, user: str, content: Iterator[bytes]) -> int:
@@ -96,7 +96,16 @@ class World:
     def bridge(self, settings: Path, expected: int, *, prefix: Sequence[str] = ()) -> Run:
         """Given settings, make one pass of the bridge. Raise if it did not make so many issues."""
         before = self.issues()
-        command = [sys.executable, *prefix, "-m", "redmine_mailbridge", "--settings", str(settings), "receive", "--once"]
+        command = [
+            sys.executable,
+            *prefix,
+            "-m",
+            "redmine_mailbridge",
+            "--settings",
+            str(settings),
+            "receive",
+            "--once",
+        ]
         run = measured([*command, "--json"], expected, settings.parent)
         made = self.issues() - before
         done = run.out.count('"state": "done"')

@@ -98,7 +98,29 @@ def test_markup(source: str, markdown: str, textile: str) -> None:
 def test_deep_nests(tag: str, text_format: TextFormat) -> None:
     """20,000 nested elements lose no text and no stack."""
     shown = html(f"<{tag}>" * 20_000 + "found", ReadingOptions(text_format=text_format))
-    assert shown.endswith("found")
+    assert shown.rstrip("*_").endswith("found")
+
+
+def test_deep_nests_keep_what_stands_around_them() -> None:
+    """Elements too deep for the parser go; the quote around them, and what it tells, stay."""
+    deep = "<div>" * 300 + "deep" + "</div>" * 300
+    quote = f'<div class="gmail_quote"><div class="gmail_attr">Ann:</div><blockquote>old {deep}</blockquote></div>'
+    body = read_body([TextPart(f"<p>new</p>{quote}", True)], {}, MARKDOWN).body
+    assert ("new", "Ann:\n\n> old\n> deep") == (body.written, body.quoted)
+
+
+@pytest.mark.parametrize("unit", ["<p>x</p>", "<b>x</b><br>", "<table><tr><td>x</td></tr></table>", "x\n"])
+def test_no_bound_loses_text(unit: str) -> None:
+    """What stands beyond the bounds of lines and elements is there, in order, and inert."""
+    shown = read_body([TextPart(unit * 30_000 + "{{end}}", "<" in unit)], {}, MARKDOWN).body.whole
+    assert (30_000, True) == (shown.count("x"), shown.replace("\u2060", "").endswith("{{end}}"))
+    assert "{{" not in shown
+
+
+def test_hidden_beyond_the_bound_stays_hidden() -> None:
+    """A style or a hidden element is not shown, wherever it stands."""
+    hidden = '<style>p {}</style><div style="display:none">no</div>yes'
+    assert html("<p>x</p>" * 30_000 + hidden).endswith("x\nyes")
 
 
 def test_macro_over_element_borders() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from redmine_mailbridge.mail.inert import JOINER, make_inert
+from redmine_mailbridge.mail.inert import JOINER, LONGEST_LINE, MOST_LINES, inert_in_bulk, make_inert
 
 FORMATS = ("common_mark", "textile")
 
@@ -43,3 +43,14 @@ def test_formats_of_their_own() -> None:
     assert "List\\<String>" == make_inert("List<String>", "common_mark")
     assert "\\[1]: https://example.com" == make_inert("[1]: https://example.com", "common_mark")
     assert "Sum\n\n---" == make_inert("Sum\n---", "common_mark")
+
+
+def test_bulk_begins_at_the_bounds() -> None:
+    """Up to the bounds a text is made inert with care, beyond them by joiners alone; both read the same."""
+    line = "see {{x}} [[y]] #1"
+    text = "\n".join([line] * (MOST_LINES + 1))
+    made = make_inert(text, "common_mark").split("\n")
+    assert [made[0]] * MOST_LINES + [inert_in_bulk(line)] == made
+    assert line == inert_in_bulk(line).replace(JOINER, "")
+    long = "a" * LONGEST_LINE + " #1"
+    assert f"{long[:-2]}{JOINER}#1" == make_inert(long, "common_mark")

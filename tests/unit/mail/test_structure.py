@@ -56,6 +56,12 @@ def test_an_inner_multipart_without_an_end_does_not_swallow_the_outer() -> None:
     assert [b"one", b"two"] == bodies(raw)
 
 
+def test_a_delimiter_ends_a_header_block_that_lost_its_empty_line() -> None:
+    """The first part is not taken for the folded end of the last field."""
+    raw = b"Content-Type: multipart/mixed; boundary=a\nX: y\n--a\nContent-Type: text/html\n\none\n--a\n\ntwo\n--a--\n"
+    assert [b"one", b"two"] == bodies(raw)
+
+
 def nested(depth: int) -> bytes:
     heads = [b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(depth)]
     return b"".join(heads) + b"\r\nthe innermost\r\n"
