@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -127,16 +127,17 @@ class Product:
         finally:
             made.close()
 
-    def passes(self) -> list[PassResult]:
+    def passes(self, on_outcome: Callable[[Outcome], None] = lambda _outcome: None) -> list[PassResult]:
         """Make one pass over every mailbox, as a process of its own would."""
         with self.application() as made:
-            return receive_once(made.receivers)
+            return receive_once(made.receivers, on_outcome)
 
     def receive(self) -> list[Outcome]:
         """Make one pass. Return what became of the mails. Fail when something ended the pass early."""
-        results = self.passes()
+        outcomes: list[Outcome] = []
+        results = self.passes(outcomes.append)
         assert [None] * len(results) == [result.error for result in results]
-        return [outcome for result in results for outcome in result.outcomes]
+        return outcomes
 
     def rows(self) -> list[MailRow]:
         """What the store holds, oldest first."""

@@ -101,7 +101,8 @@ def _choose(
         return (element,)
     text_says = "\n".join(part.content for part in element.text)
     html_empty = not any(part.content.strip() for part in element.html)
-    text_empty = not text_says.strip() or (not html_empty and is_stub(text_says))
+    rich = "\n".join(part.content for part in element.html)
+    text_empty = not text_says.strip() or (not html_empty and is_stub(text_says, rich))
     if html_empty:
         return element.text
     if text_empty:

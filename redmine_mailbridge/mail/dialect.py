@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from redmine_mailbridge.mail.inert import JOINER, inert_line
+from redmine_mailbridge.mail.inert import JOINER, inert_line, textile_marks
 from redmine_mailbridge.mail.message import TextFormat
 
 MARK = "\ufdd0"
@@ -14,7 +14,6 @@ _TILDE = re.compile(r"~(?=~)")
 _SLASH = re.compile(r"\\(?=[!-/:-@\[-`{-~])")
 _BULLET = re.compile(r"(?=[-+*](?:\s|$))")
 _NUMBERED = re.compile(r"(\d{1,9})(?=[.)](?:\s|$))")
-_TEXTILE_MARK = re.compile(r"(^|[\s(>\ufdd0])(?=([*_+^~%@-]|\?\?)\S)")
 _PERHAPS = re.compile(r"[!-+\--@\[-`{-~\ufdd0]")  # what markup may be made of: signs but the comma, and digits
 _TEXTILE_LIST = re.compile(r"(?=[*#]{1,6} )")
 
@@ -63,24 +62,8 @@ def _escape_textile(text: str, whole: bool) -> str:
         return text
     if whole and _TEXTILE_LIST.match(text):
         text = JOINER + text
-    text = _TEXTILE_MARK.sub(lambda m: m[1] + JOINER if _closes(text, m) else m[1], text)
+    text = textile_marks(text)
     return inert_line(text, "textile", whole=whole)
-
-
-def _closes(text: str, match: re.Match[str]) -> bool:
-    """Does the mark that opens here also close in this line, so that Textile would take both away?"""
-    mark = match[2]
-    if text.startswith("--", match.end()):
-        return False
-    place = text.find(mark, match.end() + len(mark))
-    for _ in range(20):
-        if place < 0:
-            return False
-        after = text[place + len(mark) : place + len(mark) + 1]
-        if not text[place - 1].isspace() and not after.isalnum():
-            return True
-        place = text.find(mark, place + 1)
-    return True
 
 
 _MARKDOWN = Dialect(

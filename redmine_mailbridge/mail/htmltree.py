@@ -14,10 +14,15 @@ _SHELLS = re.compile(
     re.IGNORECASE,
 )
 _HIDDEN = re.compile(
-    r"display:\s?none|visibility:\s?hidden|mso-hide:\s?all|font-size:\s?0(?:px|pt|em|%)?\s?(?:;|!|$)"
+    r"display:\s?none|visibility:\s?hidden|mso-hide:\s?all|(?:text-indent|left|top):\s?-\d{4}"
     r"|max-height:\s?0(?:px|pt)?\s?(?:;|!|$)|(?<![\w-])opacity:\s?0(?:\.0{1,3})?\s?(?:;|!|$)",
     re.IGNORECASE,
 )
+_TINY = re.compile(r"font-size:\s?(?:0(?:\.\d{1,4})?|1(?=px))(?:px|pt|em|%)?\s?(?:;|!|$)", re.IGNORECASE)
+_WHITE = r"(?:#fff(?:fff)?|white|rgb\(255, ?255, ?255\))\s?(?:;|!|$)"
+_WHITE_TEXT = re.compile(rf"(?<![\w-])color:\s?(?:transparent|{_WHITE})", re.IGNORECASE)
+_WHITE_GROUND = re.compile(rf"background(?:-color)?:\s?{_WHITE}|color:\s?transparent", re.IGNORECASE)
+_MOST_LOOKED_AT = 60
 _DEEPEST = 200
 GONE = frozenset(
     """style script head title meta link object embed applet iframe noscript template svg math audio video
@@ -62,8 +67,24 @@ def is_hidden(element: _Element) -> bool:
         return True
     if element.get("hidden") is not None:
         return True
-    style = element.get("style")
-    return bool(style and _HIDDEN.search(style[:3000]))
+    style = (element.get("style") or "")[:3000]
+    if not style:
+        return False
+    if _HIDDEN.search(style):
+        return True
+    if _TINY.search(style):
+        return not _restyled(element, "font-size:", _TINY)
+    unseen = _WHITE_TEXT.search(style) and _WHITE_GROUND.search(style)
+    return bool(unseen) and not _restyled(element, "color:", _WHITE_TEXT)
+
+
+def _restyled(element: _Element, word: str, same: re.Pattern[str]) -> bool:
+    """Does something within set this otherwise, as newsletters do inside of cells of size 0? When unsure, yes."""
+    for count, inner in enumerate(element.iterdescendants()):
+        style = (inner.get("style") or "")[:3000]
+        if count >= _MOST_LOOKED_AT or (word in style.lower() and not same.search(style)):
+            return True
+    return False
 
 
 def is_data_table(table: _Element) -> bool:  # noqa: PLR0911  # a ladder of verdicts

@@ -15,6 +15,7 @@ from redmine_mailbridge.mail.message import TextFormat
 JOINER = "\u2060"
 MOST_LINES = 10_000
 LONGEST_LINE = 10_000
+_LONG = 1_000
 _MACRO = re.compile(r"\{\{(?=\w)")
 _MACROS = re.compile(
     r"(?P<certain>\{\{(?:hello_world|macro_list|child_pages|include|collapse|thumbnail|issue|recent_pages)"
@@ -22,7 +23,7 @@ _MACROS = re.compile(
 )
 _WIKIS = re.compile(r"(?P<certain>\[\[[^\[\]\n|\\]{1,200}(?:\|[^\[\]\n|\\]{1,200})?\]\](?![(\[]))|\[(?=\\?\[)")
 _LINK = re.compile(
-    r"(?P<lead>[\s(,\-\[]|^|[>*_~+^%?@\"'|\\`\ufdd0-\ufdef])"
+    r"(?P<lead>[\s(,\-\[]|^|[>*_~+^%?@!\"'|\\`\ufdd0-\ufdef])"
     r"(?P<token>(?:[a-z0-9_-]{1,100}:)?"
     r"(?:(?:attachment|document|version|forum|news|message|project|commit|source|export|user)?"
     r"(?:\#\#?(?:\d|note)|@[A-Za-z0-9_])"
@@ -38,7 +39,13 @@ _RAW_HTML = re.compile(
     r"<(?=[A-Za-z/!?])(?!(?:https?://|mailto:|ftp://)[^\s<>]{1,2000}>)(?![^\s<>@]{1,200}@[^\s<>@]{1,200}>)"
 )
 _ENTITY = re.compile(r"&(?=#[xX]?[0-9A-Fa-f]{1,8};|[A-Za-z][A-Za-z0-9]{1,31};)")
-_TEXTILE_TAG = re.compile(r"<(?=/?(?:pre|code|notextile|kbd|redpre)\b)", re.IGNORECASE)
+_TEXTILE_MARK = re.compile(r"(^|[\s(>\ufdd0])(?=([*_+^~%-]|\?\?)\S)")
+_TEXTILE_MARK_BUT_STARS = re.compile(r"(^|[\s(>\ufdd0])(?=([_+^~%-]|\?\?)\S)")
+_CODE_BEGINS = re.compile(r"(?<![A-Za-z0-9_])@")
+_CODE_ENDS = re.compile(r"@(?![A-Za-z0-9_])")
+_TEXTILE_NOTE = re.compile(r"(?<=\w)\[(?=\d{1,3}\])")
+_TEXTILE_NUMBERS = re.compile(r" {0,80}(?=#{1,6} )")
+_TEXTILE_TAG = re.compile(r"<(?=/?(?:pre|code|notextile|kbd|redpre)\b|!--)", re.IGNORECASE)
 _TEXTILE_BLOCK = re.compile(r"(p|bq|h[1-6]|fn\d{1,3}|notextile|table|pre|bc)(?=[^\s.]{0,60}\.(?::\S{0,200})? )")
 _TEXTILE_REF = re.compile(r" {0,80}\[[^\[\]\n]{1,200}\](?=https?:)")
 # For what is too long for niceties: a joiner before, behind or around whatever might be live, by plain replacement.
@@ -46,6 +53,7 @@ _IN_BULK = {
     **{sign: JOINER + sign for sign in "#@"},
     **{sign: sign + JOINER for sign in "<&`~"},
     **{sign: JOINER + sign + JOINER for sign in "[!{"},
+    "](": f"]{JOINER}(",
 }
 _BULK_WORD = re.compile(
     r"\b(?=r\d|(?:attachment|document|version|forum|news|message|project|commit|source|export|user):)"
@@ -108,7 +116,41 @@ def _markdown(lines: list[str]) -> list[str]:
 
 
 def _textile(lines: list[str]) -> list[str]:
-    return [inert_line(line, "textile", whole=True) for line in lines]
+    """A writer's *stars*, as emphasis or a list, are let be; what else would vanish into markup is kept to be read."""
+    out: list[str] = []
+    for line in lines:
+        number = _TEXTILE_NUMBERS.match(line)
+        marked = line[: number.end()] + JOINER + line[number.end() :] if number else line
+        out.append(inert_line(textile_marks(marked, stars=False), "textile", whole=True))
+    return out
+
+
+def textile_marks(text: str, *, stars: bool = True) -> str:
+    """Given one line, return it so that Textile takes none of its pairs of inline marks for markup."""
+    if text.count("@") > 1:
+        ends = max((match.start() for match in _CODE_ENDS.finditer(text)), default=0)
+        # A joiner would not do: @code@ may begin and end beside anything but an ASCII letter, digit or _ (CODE_RE).
+        text = _CODE_BEGINS.sub(lambda m: "&#64;" if m.start() < ends else "@", text)
+    pattern = _TEXTILE_MARK if stars else _TEXTILE_MARK_BUT_STARS
+    if len(text) > _LONG:
+        return pattern.sub(rf"\1{JOINER}", text)
+    return pattern.sub(lambda m: m[1] + JOINER if _closes(text, m) else m[1], text)
+
+
+def _closes(text: str, match: re.Match[str]) -> bool:
+    """Does the mark that opens here also close in this line, so that Textile would take both away?"""
+    mark = match[2]
+    if text.startswith("--", match.end()):
+        return False
+    place = text.find(mark, match.end() + len(mark))
+    for _ in range(20):
+        if place < 0:
+            return False
+        after = text[place + len(mark) : place + len(mark) + 1]
+        if not text[place - 1].isspace() and not after.isalnum():
+            return True
+        place = text.find(mark, place + 1)
+    return True
 
 
 def inert_line(line: str, text_format: TextFormat, *, whole: bool) -> str:
@@ -196,6 +238,8 @@ def _textile_line(line: str, *, whole: bool) -> str:
     """Images, blocks of code and what would be swallowed, in Textile."""
     if "!" in line:
         line = _TEXTILE_IMAGE.sub(JOINER + "!", line)
+    if "[" in line:
+        line = _TEXTILE_NOTE.sub("[" + JOINER, line)
     if "<" in line:
         line = _TEXTILE_TAG.sub("<" + JOINER, line)
     if whole:

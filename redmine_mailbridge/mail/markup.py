@@ -11,12 +11,11 @@ from redmine_mailbridge.mail.htmlquotes import Marks
 from redmine_mailbridge.mail.htmltree import is_data_table, is_hidden
 from redmine_mailbridge.mail.inert import JOINER, inert_in_bulk
 from redmine_mailbridge.mail.inline import Inline, Mark, render
+from redmine_mailbridge.mail.links import safe_address
 
 _SPACES = re.compile("[ \t\r\n\f\xa0\u202f]+")
 _LINES = re.compile(r" ?(?:\n ?)+")
 _INVISIBLE = re.compile("[\u200b\u200c\u00ad\u034f\u2007]+")
-_SAFE = re.compile(r"(?:https?|ftps?|mailto|tel|sip|callto|news|nntp|irc|xmpp):", re.IGNORECASE)
-_BAD_IN_URL = {" ": "%20", "(": "%28", ")": "%29", "<": "%3C", ">": "%3E", '"': "%22", "\\": "%5C", "|": "%7C"}
 _BLOCKS = frozenset(
     """p div body html table tr ul ol li dl dt dd h1 h2 h3 h4 h5 h6 blockquote pre hr section article header
     footer main aside nav figure figcaption address center form fieldset caption tbody thead tfoot""".split()  # noqa: SIM905  # words read better as words
@@ -130,7 +129,7 @@ class Converter:
             self._row("---", "---")
             self._gap()
         elif tag == "a":
-            self._line.start("a", _address(element.get("href")))
+            self._line.start("a", safe_address(element.get("href")))
         elif tag in self.dialect.emphasis and not self._pre and not self._heading:
             self._line.start(tag)
         elif tag in {"td", "th"}:
@@ -296,9 +295,3 @@ class _Detached:
 def _is_pixel(element: _Element) -> bool:
     sizes = [(element.get(side) or "").strip().removesuffix("px") for side in ("width", "height")]
     return any(size in {"0", "1"} for size in sizes)
-
-
-def _address(href: str | None) -> str:
-    """The address of a link, "" when it must not be one."""
-    url = re.sub(r"[\x00-\x20\u2060\ufdd0-\ufdef]+", "", (href or "")[:4000])
-    return "".join(_BAD_IN_URL.get(sign, sign) for sign in url) if _SAFE.match(url) else ""

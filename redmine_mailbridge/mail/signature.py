@@ -18,7 +18,9 @@ _CONTACT = re.compile(
     re.IGNORECASE,
 )
 _AFTERTHOUGHT = re.compile(r"p\.? ?s\.?\b|n\.? ?b\.?\b|\?", re.IGNORECASE)
-_EXCUSE = re.compile(r"excuse|typo|brevity|brief|sorry|pardon|forgive|spelling|tipp|fehler|faute|erreur|errore|erros", re.IGNORECASE)
+_EXCUSE = re.compile(
+    r"excuse|typo|brevity|brief|sorry|pardon|forgive|spelling|tipp|fehler|faute|erreur|errore|erros", re.IGNORECASE
+)
 _GOES_ON = re.compile(r"[,;:] [^\W\dA-Z_]|[.!?] \w")
 _LIST = re.compile(
     r"mailing list|unsubscribe|mailman|listinfo|abmelden|désabonner|darse de baja|отписаться|disiscriver",
@@ -61,13 +63,23 @@ def signature_start(raws: Sequence[str], lines: Sequence[Line], end: int) -> int
     found: int | None = None
     for index in range(end - 1, -1, -1):
         line = lines[index]
-        if is_delimited_signature(raws[index], line) and (raws[index] == "-- " or text_below <= _LONGEST_SIGNATURE):
+        if is_delimited_signature(raws[index], line) and (
+            raws[index] == "-- " or (text_below <= _LONGEST_SIGNATURE and not _divides(lines, index, end))
+        ):
             found = index
         if not line.blank:
             text_below += 1
         if text_below > 4 * _LONGEST_SIGNATURE:
             break
     return found
+
+
+def _divides(lines: Sequence[Line], index: int, end: int) -> bool:
+    """Does a dash that stands alone between blank lines part two pieces of prose?"""
+    if index + 1 >= end or not lines[index + 1].blank or (index and not lines[index - 1].blank):
+        return False
+    below = (line.bare for line in lines[index + 2 : min(end, index + 2 + _LONGEST_SIGNATURE)])
+    return any(len(bare.split()) >= 6 and bare[-1] in ".!?" for bare in below if bare)
 
 
 def footer_start(lines: Sequence[Line], end: int) -> int | None:

@@ -75,6 +75,11 @@ class Folders:
         with self.database.write() as db:
             db.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": str(number)}))
 
+    def end_release(self, mailbox: str) -> None:
+        """What was released has been taken: the next time that very much is new, the mailbox stops again."""
+        with self.database.write() as db:
+            db.execute(sa.delete(meta).where(meta.c.key == f"released:{mailbox}"))
+
     def move_cursor(self, mailbox: str, name: str, cursor: Cursor) -> None:
         """Remember how far a folder has been read, without a mail (a new folder, a changed validity)."""
         with effect(Effect.KEEP_ROW), self.database.write() as db:

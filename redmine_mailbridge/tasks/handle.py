@@ -37,6 +37,7 @@ from redmine_mailbridge.tasks.outcome import Outcome
 log = structlog.get_logger(__name__)
 
 ENDS = {Action.REFUSE: State.REFUSED, Action.HOLD: State.HELD}
+LONGEST_PAUSE = 1800.0
 WAIT_AT_MOST = 600.0
 """Seconds between two looks at a mail that another one waits for."""
 
@@ -209,11 +210,10 @@ class Handler:
         blamed = self._gate.is_to_blame(row.id, row.first_sent_at)
         if not error.settle and blamed:
             return self._failed(row, f"Redmine fails on it: {error}")
-        what = "unclear whether it was written" if error.settle else "Redmine fails"
-        pause = self._settle if error.settle else pause_after(2)
-        if blamed:
-            pause = max(pause, pause_after(row.tries + 1))
-        return self._defer(row, f"{what}: {error}", after=pause, counts=blamed)
+        if not error.settle:
+            return self._defer(row, f"Redmine fails: {error}", after=pause_after(2), counts=False)
+        pause = min(self._settle * 2.0 ** min(row.tries, 10), LONGEST_PAUSE) if blamed else self._settle
+        return self._defer(row, f"unclear whether it was written: {error}", after=pause, counts=blamed)
 
     def _failed(self, row: MailRow, reason: str) -> Outcome:
         tries = row.tries + 1

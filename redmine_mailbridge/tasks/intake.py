@@ -59,6 +59,7 @@ class Intake:
         self._store = store
         self._stop = stop
         self._stumbles: dict[Location, int] = {}
+        self._released = False
 
     def new(self, folder: str) -> Iterator[list[MailRow]]:
         """Given a folder, yield the rows of its new mails in batches, each durable when it is yielded.
@@ -105,6 +106,13 @@ class Intake:
         why = braked(new, self._reading.start, self._store.released(name))
         if why is not None:
             raise Braked(f"{folder}: {why} Nothing is read until you run: redmine-mailbridge release {name}")
+        self._released = True
+
+    def finish(self) -> None:
+        """All folders have been read: a release that this needed has done its work, and does not count again."""
+        if self._released:
+            self._store.end_release(self._mailbox.name)
+            self._released = False
 
     def _fetch(self, listed: Sequence[Listed], cursor: Cursor) -> Generator[list[MailRow], None, Cursor]:
         """Fetch and keep these mails. Return how far that went: past all of them, when nothing went wrong."""

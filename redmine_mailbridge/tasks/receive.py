@@ -132,6 +132,8 @@ class Receiver:
                 self._read_folder(folder)
             except FolderMissing as error:  # the others are read all the same
                 self._fault(error)
+        if not self._shared.stop.is_set():
+            self._intake.finish()
 
     def _read_folder(self, folder: str) -> None:
         for rows in self._intake.new(folder):

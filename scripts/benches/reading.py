@@ -1,6 +1,6 @@
-"""Everything about reading mail: `reading_mails` and `reading_replies`, one after the other.
+"""Everything about reading mail: `reading_mails`, `reading_replies` and `reading_speed`, one after the other.
 
---corpus DIR is handed to both (default: ../shared/corpora beside the repository).
+--corpus DIR is handed to the first two (default: ../shared/corpora beside the repository).
 """
 
 import os
@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
     default = HERE.parents[2] / "shared" / "corpora"
     env = os.environ | {"MAIL_CORPORA": corpus or os.environ.get("MAIL_CORPORA", "") or str(default)}
     worst = 0
-    for name in ("reading_mails", "reading_replies"):
+    for name in ("reading_mails", "reading_replies", "reading_speed"):
         given = arguments if name == "reading_mails" else []
         ended = subprocess.run([sys.executable, HERE / f"{name}.py", *given], env=env, check=False)
         worst = max(worst, ended.returncode)

@@ -4,7 +4,7 @@ import lxml.html
 import pytest
 import requests
 
-from redmine_mailbridge.mail.inert import JOINER, make_inert
+from redmine_mailbridge.mail.inert import JOINER, inert_in_bulk, make_inert
 from tests.servers.fixtures import Redmine
 
 pytestmark = pytest.mark.real
@@ -23,7 +23,21 @@ WRITTEN = (
     "!a.png! !http://example.com/a.png! ![](a.png) ![x](http://example.com/a.png) wow!a.png!",
     '<b>x</b> <img src="http://example.com/a.png" /> List<String>',
     "p. 1 of",
+    "!#1 !@anna !{{toc}} ![[Wiki]] !r1 !user:anna !!#1",
 )
+READ = (
+    "call __init__ and a_b_c, 2*3*4, (c) (tm) 3 x 4",
+    "h1. Title",
+    "# prompt",
+    "fn1. note[1]",
+    "bq. quote",
+    "p>. right",
+    "bc. code",
+    "{color:red}red",
+    "<pre>x</pre> <code>y</code> <notextile>z</notextile> <!-- w -->",
+    "table{color:red}. x",
+)
+READ_IN_TEXTILE = ("_save_ @self@ -x- +y+ ^z^ ~q~ ??w?? %v%", "## y", "see @x@, _y_.")
 
 
 def _page(redmine: Redmine, text: str) -> lxml.html.HtmlElement:
@@ -45,10 +59,14 @@ def _page(redmine: Redmine, text: str) -> lxml.html.HtmlElement:
     return found
 
 
-def test_nothing_is_live(redmine: Redmine) -> None:
+@pytest.mark.parametrize("bulk", [False, True], ids=["with care", "in bulk"])
+def test_nothing_is_live(redmine: Redmine, bulk: bool) -> None:
     """Nothing that a stranger writes becomes a link into Redmine, a macro or a picture; all of it is legible."""
     text = "\n\n".join(WRITTEN)
-    page = _page(redmine, make_inert(text, redmine.text_format))  # type: ignore[arg-type]
+    if not bulk:
+        text = "\n\n".join(WRITTEN + READ + (READ_IN_TEXTILE if redmine.text_format == "textile" else ()))
+    inert = inert_in_bulk(text) if bulk else make_inert(text, redmine.text_format)  # type: ignore[arg-type]
+    page = _page(redmine, inert)
     shown = page.text_content().replace(JOINER, "").replace("&quot;", '"')
     assert [] == page.xpath(LIVE)
     assert text.split() == shown.split()

@@ -38,6 +38,7 @@ EXCEPTIONS = {
     "store/raw.py:_fsync": "called by RawStore._keep within KEEP_RAW",
     "store/folders.py:secret": "one transaction that makes a value once; no mail takes part in it",
     "store/folders.py:release": "one transaction for an admin's wish; no mail takes part in it",
+    "store/folders.py:end_release": "one transaction behind the last mail; a release that a crash leaves counts again",
     "store/engine.py:migrate": "one transaction before there is any work; a half of it is none of it",
     "store/engine.py:_sqlite_engine": "makes the database's folder once; twice is once",
     "redmine/people.py:_complaints": "a request for a user that can never be made: it is always refused",
@@ -45,7 +46,6 @@ EXCEPTIONS = {
     "commands/templates.py:*": "copies templates for an admin who looks on; it handles no mail",
     "outgoing/smtp.py:*": "connects, and is called by Sending._one within SEND_MAIL",
     "store/engine.py:_try_file": "makes the file of a lock once; the lock ends with the process",
-    "commands/templates.py:*": "copies our templates for an admin who looks on; it handles no mail",
     "preview.py:*": "a dry run removes the copy that it fetched for itself",
 }
 """Where a change stands outside an effect, and why it may. FILE:FUNCTION, or FILE:* for a whole file."""

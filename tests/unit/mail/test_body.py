@@ -1,5 +1,7 @@
+import json
 import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -7,6 +9,8 @@ from redmine_mailbridge.mail.body import Alternative, TextPart, read_body
 from redmine_mailbridge.mail.flowed import unflow
 from redmine_mailbridge.mail.message import ReadingOptions, TextFormat
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+REPLIES = [json.loads(line) for line in (FIXTURES / "replies_html.jsonl").read_text("utf-8").splitlines()]
 MARKDOWN = ReadingOptions()
 TEXTILE = ReadingOptions(text_format="textile")
 
@@ -26,12 +30,32 @@ def test_text_is_preferred() -> None:
 
 @pytest.mark.parametrize(
     "stub",
-    ["", " \n", "Your mail client does not support HTML.", "Ihr Programm kann keine HTML-Mails anzeigen."],
+    ["", " \n", *(FIXTURES / "stubs.txt").read_text("utf-8").splitlines()],
 )
 def test_stub(stub: str) -> None:
     """The HTML is read when the text is empty or only points to it."""
     both = Alternative((TextPart(stub, False),), (TextPart("<p>rich</p>", True),))
     assert "rich" == read_body([both], {}, MARKDOWN).body.written
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The HTML export does not open in my browser.",
+        "My mail client does not support HTML, please send text.",
+        "Der Browser zeigt die Seite nicht, HTML kann ich lesen.",
+        "Can you see the HTML version?\n\nMax",
+        "Yes, view it in the browser.",
+    ],
+)
+def test_answers_about_html_are_no_stubs(answer: str) -> None:
+    """A short answer that speaks of HTML and browsers is read as it is, since the HTML half says it too."""
+    rich = "<p>" + answer.replace("\n", "<br>") + "</p><blockquote>old</blockquote>"
+    both = Alternative((TextPart(answer, False),), (TextPart(rich, True),))
+    assert (answer, "text") == (
+        read_body([both], {}, MARKDOWN).body.written,
+        read_body([both], {}, MARKDOWN).body.source,
+    )
 
 
 def test_empty_html() -> None:
@@ -117,6 +141,28 @@ def test_no_bound_loses_text(unit: str) -> None:
     assert "{{" not in shown
 
 
+@pytest.mark.parametrize(
+    ("style", "inner", "shown"),
+    [
+        ("font-size:0", "", False),
+        ("font-size: 1px; line-height: 1px", "", False),
+        ("color:#ffffff;background-color:#FFF", "", False),
+        ("color: transparent", "", False),
+        ("text-indent:-9999px", "", False),
+        ("max-height:0", "", False),
+        ("font-size:0px;padding:20px", "font-size:13px", True),
+        ("color:#fff;background:#fff", "color:#000", True),
+        ("color:#fff;background:#003366", "", True),
+        ("color:#fff", "", True),
+        ("font-size:10px", "", True),
+    ],
+)
+def test_hidden_text(style: str, inner: str, shown: bool) -> None:
+    """What no eye sees is not read: of size 0, white on white; unless something within it is styled otherwise."""
+    source = f'<div style="{style}"><p style="{inner}">secret</p></div>open'
+    assert shown == ("secret" in html(source))
+
+
 def test_hidden_beyond_the_bound_stays_hidden() -> None:
     """A style or a hidden element is not shown, wherever it stands."""
     hidden = '<style>p {}</style><div style="display:none">no</div>yes'
@@ -133,6 +179,13 @@ def test_gmail_container_is_cut() -> None:
     quote = '<div class="gmail_quote"><div class="gmail_attr">X:<br></div><blockquote>old</blockquote></div>'
     body = read_body([TextPart(f"<div>new</div>{quote}", True)], {}, MARKDOWN).body
     assert ("new", "X:\n\n> old") == (body.written, body.quoted)
+
+
+@pytest.mark.parametrize("case", REPLIES, ids=lambda case: case["id"])
+def test_html_replies(case: dict[str, str]) -> None:
+    """What a mail program marks or draws as quoted goes, answers between quotes and forwarded mails stay."""
+    written = read_body([TextPart(case["text"], True)], {}, MARKDOWN).body.written
+    assert re.findall(r"\w+", case["expected"]) == re.findall(r"\w+", written)
 
 
 def test_forward_is_kept() -> None:

@@ -40,6 +40,9 @@ def test_formats_of_their_own() -> None:
     """Pictures, HTML and reference definitions are inert where they are live."""
     assert f"{JOINER}!http://example.com/a.png!" == make_inert("!http://example.com/a.png!", "textile")
     assert "!\\[x](http://example.com/a.png)" == make_inert("![x](http://example.com/a.png)", "common_mark")
+    assert "&#64;x@ and a@example.com" == make_inert("@x@ and a@example.com", "textile")
+    assert f"a[{JOINER}1] {JOINER}_b_ *c*" == make_inert("a[1] _b_ *c*", "textile")
+    assert f"!{JOINER}#1" == make_inert("!#1", "common_mark")
     assert "List\\<String>" == make_inert("List<String>", "common_mark")
     assert "\\[1]: https://example.com" == make_inert("[1]: https://example.com", "common_mark")
     assert "Sum\n\n---" == make_inert("Sum\n---", "common_mark")

@@ -67,9 +67,9 @@ class Desk:
                         made.store.defer(row.id, row.reason or "", after=0.0, counts=False)
                     elif row.state.value in {"kept", "writing"}:
                         made.store.retry(row.id)
-            result = made.receivers[0].once()
-            assert result.error is None
-            return result.outcomes
+            outcomes: list[Outcome] = []
+            assert made.receivers[0].once(outcomes.append).error is None
+            return outcomes
 
     def rows(self) -> list[MailRow]:
         """What the store holds, oldest first."""

@@ -112,6 +112,23 @@ def test_brake(server: MemoryServer, store: Store, begin: Begin) -> None:
     assert ["1", "2", "3", "4"] == uids(begin(brake_at=3))
 
 
+def test_a_release_counts_once(server: MemoryServer, store: Store, begin: Begin) -> None:
+    """After what was released has been read, the brake holds again."""
+    intake = begin(brake_at=3)
+    assert [] == uids(intake)
+    store.release("memory", 100)
+    server.append(*letters(1, 2))
+    assert ["1", "2"] == uids(intake)
+    intake.finish()
+    server.append(*letters(*range(3, 8)))
+    assert 5 == len(uids(intake))
+    intake.finish()
+    server.append(*letters(*range(8, 13)))
+
+    with pytest.raises(Braked):
+        uids(intake)
+
+
 def test_brake_at_a_new_validity(server: MemoryServer, begin: Begin) -> None:
     """A folder whose UIDs all changed, and which holds very much, is not read again without a question."""
     server.append(*letters(*range(1, 6)))
