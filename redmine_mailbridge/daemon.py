@@ -13,7 +13,7 @@ import structlog
 
 from redmine_mailbridge import app
 from redmine_mailbridge import log as logs
-from redmine_mailbridge.beginning import look_up_names
+from redmine_mailbridge.checks.beginning import look_up_names
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import reload
 from redmine_mailbridge.settings.models import Settings

@@ -17,7 +17,7 @@ def command(
 ) -> None:
     """Read new mail, make issues and notes of it, file it, and end."""
     from redmine_mailbridge import app
-    from redmine_mailbridge.beginning import look_up_names
+    from redmine_mailbridge.checks.beginning import look_up_names
     from redmine_mailbridge.preview import preview
     from redmine_mailbridge.printing import Printer, known_mailboxes
     from redmine_mailbridge.tasks.service import receive_once

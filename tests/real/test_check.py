@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.checks import Check
-from redmine_mailbridge.checks_servers import server_checks
+from redmine_mailbridge.checks.servers import server_checks
+from redmine_mailbridge.checks.values import Check
 from tests.product import Product, box_values, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

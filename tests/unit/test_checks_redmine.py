@@ -7,9 +7,9 @@ import pytest
 import responses
 
 from redmine_mailbridge import app
-from redmine_mailbridge.checks import Check
-from redmine_mailbridge.checks_names import unresolved
-from redmine_mailbridge.checks_redmine import redmine_checks
+from redmine_mailbridge.checks.names import unresolved
+from redmine_mailbridge.checks.redmine import redmine_checks
+from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.settings.models import Settings
 

@@ -6,7 +6,7 @@ Asked by `check`, and when the service starts: an unknown name is a clear line b
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from redmine_mailbridge.checks import Check
+from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.routing.fields import ROUND_ROBIN
 from redmine_mailbridge.routing.plan import Project

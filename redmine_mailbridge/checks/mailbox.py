@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator
 
-from redmine_mailbridge.checks import Check
+from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import FolderMissing, LoginRefused, MailboxError
 from redmine_mailbridge.mailboxes.base import Connected, Mailbox
 from redmine_mailbridge.settings.mailbox import MailboxSettings

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from redmine_mailbridge.checks import Check
-from redmine_mailbridge.checks_names import mailbox_names
+from redmine_mailbridge.checks.names import mailbox_names
+from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from redmine_mailbridge import app
-from redmine_mailbridge.checks import Check
-from redmine_mailbridge.checks_mailbox import mailbox_checks
-from redmine_mailbridge.checks_outgoing import outgoing_checks
-from redmine_mailbridge.checks_redmine import redmine_checks
+from redmine_mailbridge.checks.mailbox import mailbox_checks
+from redmine_mailbridge.checks.outgoing import outgoing_checks
+from redmine_mailbridge.checks.redmine import redmine_checks
+from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.settings.models import Settings
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
-from redmine_mailbridge.checks_names import unresolved
+from redmine_mailbridge.checks.names import unresolved
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.settings.models import Settings

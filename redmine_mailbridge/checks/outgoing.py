@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from redmine_mailbridge import app
-from redmine_mailbridge.checks import Check
+from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import SendingError
 from redmine_mailbridge.outgoing.render import Templates, check_templates
 from redmine_mailbridge.outgoing.smtp import SmtpTransport
