@@ -3,7 +3,9 @@
 import base64
 import os
 import random
+import socket
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 SENDERS = (("Anna Agent", "anna@example.com"), ("Bob Builder", "bob@example.com"))
@@ -65,6 +67,27 @@ def maildir(home: Path, user: str, mails: Iterable[bytes], folders: Iterable[str
         if path.is_dir():
             os.chown(path, WWW_DATA, WWW_DATA)
     return count
+
+
+def append(port: int, address: str, password: str, content: Iterable[bytes]) -> None:
+    """Given an IMAP port and who to log in as, put mails into the INBOX, a thousand in one command (RFC 3502)."""
+    with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rwb") as stream:
+        commands = [f"LOGIN {address} {password}".encode()]
+        for together in batched(content, 1000):
+            commands.append(b"APPEND INBOX" + b"".join(b" {%d+}\r\n%s" % (len(mail), mail) for mail in together))
+        for command in (*commands, b"LOGOUT"):
+            stream.write(b"t " + command + b"\r\n")
+            stream.flush()
+            said = next((line for line in stream if line.startswith(b"t ")), b"")
+            if not said.startswith(b"t OK"):
+                raise OSError(f"{command[:20]!r}: {said!r}")
+
+
+def batched(content: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    """Yield lists of so many."""
+    left = iter(content)
+    while together := list(islice(left, size)):
+        yield together
 
 
 def many(run: str, count: int) -> Iterator[bytes]:

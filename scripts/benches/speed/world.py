@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 from speed import ROOT, mails
 from tests.servers import redmine, services
+from tests.servers.processes import wait_until
 
 PROJECT, TRACKER = "support", "Support"
 SETTINGS = """
@@ -145,9 +147,25 @@ def measured(command: Sequence[str], count: int, directory: Path) -> Run:
     return Run(count, seconds, cpu, usage.ru_maxrss * 1024, out.read_text())
 
 
+def keep_in_sdbox(state: dict[str, Any]) -> None:
+    """Given servers, have Dovecot keep mail in its own format from now on, where no command reads a whole folder."""
+    home = Path(state["dir"]) / "dovecot"
+    text = (home / "dovecot.conf").read_text()
+    text = text.replace("mail_driver = maildir", "mail_driver = sdbox").replace(
+        "mail_path = ~/Maildir", "mail_path = ~/sdbox"
+    )
+    (home / "dovecot.conf").write_text(text)
+    (dovecot,) = (one for one in state["processes"] if one["name"] == "dovecot")
+    os.kill(dovecot["pid"], signal.SIGHUP)
+    wait_until(
+        lambda: "SIGHUP received" in (home / "dovecot.log").read_text(), "Dovecot reads its settings", 10, dovecot
+    )
+
+
 @contextmanager
 def world(*, postgresql: bool, version: str = "6.1") -> Iterator[World]:
     """Start servers in a directory that is new, and remove both at the end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers end also when the bench is ended
     base = ROOT / ".services" / f"bench-{os.getpid()}"
     state = services.up(version, base, "postgresql" if postgresql else "sqlite")
     try:
