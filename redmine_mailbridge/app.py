@@ -9,10 +9,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
+from redmine_mailbridge.outgoing.letter import Sender
+from redmine_mailbridge.outgoing.render import Templates
+from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
@@ -20,10 +24,13 @@ from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
+from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
 from redmine_mailbridge.settings.types import reveal
 from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.answer import Answers, Desk
 from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
 from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.gate import Gate
@@ -31,6 +38,7 @@ from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.schedule import Scheduler
+from redmine_mailbridge.tasks.send import Line, Sending
 from redmine_mailbridge.tasks.service import MailboxThread, Service
 
 
@@ -98,6 +106,66 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Cont
     }
 
 
+def sent_by(settings: Settings, box: MailboxSettings) -> OutgoingSettings:
+    """How a mailbox's answers are sent: its own table, over [outgoing], over its incoming name and password."""
+    chosen = box.outgoing.over(settings.outgoing)
+    if chosen.username is None and chosen.password is None:
+        chosen = chosen.model_copy(update={"username": box.username, "password": box.password})
+    return chosen
+
+
+def answers(settings: Settings, secret: Callable[[str], str]) -> Answers:
+    """Who answers what, in whose name. A mailbox that has nowhere to send to answers nothing."""
+    instance, signing_key = secret("instance"), secret("signing-key").encode()
+    desks: dict[str, Desk] = {}
+    for name, box in settings.active_mailboxes.items():
+        out = sent_by(settings, box)
+        if out.host is None and out.transport != "console":
+            continue
+        on = {"refused", "registration"}  # earned only where the route says so
+        on |= {kind for kind in ("received", "received_reply") if getattr(box.answers, kind)}
+        desks[name] = Desk(
+            mailbox=name,
+            sender=Sender(out.from_address or box.address, out.from_name or "", out.reply_to or ""),
+            templates=Templates(out.templates),
+            language=out.language or "en",
+            kinds=frozenset(on),
+            signer=Signer(signing_key, instance),
+            redmine_url=settings.redmine.url,
+        )
+    return Answers(desks)
+
+
+def sending(settings: Settings, store: Store, stop: threading.Event) -> Sending:
+    """What empties the outbox."""
+    lines: dict[str, Line] = {}
+    for name, box in settings.active_mailboxes.items():
+        out = sent_by(settings, box)
+        if out.transport == "console":
+            lines[name] = Line(ConsoleTransport, 0, 0)
+        elif out.host is not None:
+            lines[name] = Line(
+                partial(SmtpTransport, smtp_config(out, out.host)),
+                500 if out.daily_limit is None else out.daily_limit,
+                30 if out.per_minute is None else out.per_minute,
+            )
+    return Sending(Outbox(store.database, store.clock), lines, stop)
+
+
+def smtp_config(out: OutgoingSettings, host: str) -> SmtpConfig:
+    """Where and how one mailbox sends."""
+    security = out.security or "starttls"
+    return SmtpConfig(
+        host=host,
+        port=out.port or SMTP_PORTS[security],
+        security=security,
+        username=out.username or None,
+        password=reveal(out.password) if out.password is not None else "",
+        ca_file=out.ca_file,
+        timeout=(out.timeout or DEFAULT_TIMEOUT).total_seconds(),
+    )
+
+
 def open_store(settings: Settings) -> Store:
     """The store, its tables brought up to date."""
     return Store.open(settings.store.database_url(), settings.store.raw_folder)
@@ -115,12 +183,13 @@ class Application:
     decider: Decider
     shared: Shared
     receivers: tuple[Receiver, ...]
+    sending: Sending
     pool: ThreadPoolExecutor = field(repr=False)
 
     def service(self, *, listen: bool = True) -> Service:
         """The threads and the schedule of `run`."""
         threads = [MailboxThread(one, self.shared, self.archive, listen=listen) for one in self.receivers]
-        return Service(threads, self.shared, Scheduler())
+        return Service(threads, self.shared, Scheduler(), self.sending)
 
     def upkeep(self) -> int:
         """Forget the raw mails whose time is over. Return how many."""
@@ -155,11 +224,13 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     shared = Shared(store, pool, Conversations(), gate, stop)
     settle = settings.redmine.settle.total_seconds()
     rules = Rules(settle, settings.redmine.marker_field)
+    desk = answers(settings, store.secret)
     handler = Handler(
         store,
         decider,
-        CarryOut(store, Writer(client, directory), directory, rules, stop),
+        CarryOut(store, Writer(client, directory), directory, rules, answers=desk, stop=stop),
         gate,
+        answers=desk,
         settle=settle,
         give_up_after=settings.receive.give_up_after,
     )
@@ -168,7 +239,8 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         for name, box in settings.active_mailboxes.items()
         if not only or name in only
     )
-    return Application(settings, store, archive, client, directory, decider, shared, receivers, pool)
+    outbox = sending(settings, store, stop)
+    return Application(settings, store, archive, client, directory, decider, shared, receivers, outbox, pool)
 
 
 def _reading(box: MailboxSettings, settings: Settings) -> Reading:
@@ -178,6 +250,7 @@ def _reading(box: MailboxSettings, settings: Settings) -> Reading:
         failure_folder=box.failure_folder,
         max_size=settings.receive.max_mail_size,
         in_hand=settings.receive.workers * 2,
+        batch=max(1, settings.receive.workers // 2),
         after_success=box.after_success,
         after_failure=box.after_failure,
         files_at_the_end=box.protocol == "pop3",

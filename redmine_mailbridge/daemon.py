@@ -13,6 +13,7 @@ import structlog
 
 from redmine_mailbridge import app
 from redmine_mailbridge import log as logs
+from redmine_mailbridge.beginning import look_up_names
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import reload
 from redmine_mailbridge.settings.models import Settings
@@ -52,6 +53,9 @@ class Daemon:
     def _one_service(self) -> bool:
         """Run with the present settings until a signal ends that. Return whether to go on with new ones."""
         application = app.build(self._settings)
+        look_up_names(
+            self._settings, application.directory, lambda line: log.error("settings.unknown_name", reason=line)
+        )
         service: Service = application.service(listen=self._listen)
         task = self._settings.tasks.receive
         every = task.every if task.active and task.cron is None else None

@@ -20,7 +20,6 @@ class Effect(StrEnum):
     RECORD_INTENT = "record_intent"
     CREATE_USER = "create_user"
     UPLOAD = "upload"
-    RECORD_UPLOAD = "record_upload"
     CREATE_ISSUE = "create_issue"
     ADD_NOTE = "add_note"
     RECORD_DONE = "record_done"
@@ -29,8 +28,10 @@ class Effect(StrEnum):
     DEFER = "defer"
     MOVE = "move"
     RECORD_FILED = "record_filed"
+    SEND_MAIL = "send_mail"
+    RECORD_SENT = "record_sent"
     REMOVE_RAW = "remove_raw"
-    LEASE = "lease"
+    FORGET_RAW = "forget_raw"
 
 
 Moment = Literal["before", "after"]

@@ -16,6 +16,9 @@
     │   ├── RedmineUnclear         the request may or may not have been carried out: look before writing again
     │   │   └── TokenSpent             an upload's token is used up: look, and if nothing is found upload again
     │   └── RedmineRefused         refused for good, with Redmine's words
+    ├── SendingError           the SMTP server; permanent: bool
+    │   ├── SendingRefused         5xx: never
+    │   └── SendingDeferred        4xx, away, broken: later
     └── StoreError             permanent: bool
         ├── StoreBusy              locked: later
         └── StoreFull              no room left on the disk: later, and nothing is fetched until there is
@@ -136,6 +139,20 @@ class RedmineRefused(RedmineError):
         super().__init__(message)
         self.status = status
         self.messages = messages
+
+
+class SendingError(MailbridgeError):
+    """The mail server that sends did not take a mail; the text holds its words."""
+
+
+class SendingRefused(SendingError):
+    """It refused this mail for good (5xx)."""
+
+    permanent = True
+
+
+class SendingDeferred(SendingError):
+    """It is away, or asked to try later (4xx)."""
 
 
 class StoreError(MailbridgeError):

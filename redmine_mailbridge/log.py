@@ -4,6 +4,7 @@ Every module asks `structlog.get_logger(__name__)` and names its event "station.
 """
 
 import datetime as dt
+import functools
 import logging
 import re
 import sys
@@ -92,9 +93,15 @@ def withhold(_logger: object, _method: str, event: MutableMapping[str, Any]) -> 
     return event
 
 
+@functools.lru_cache(maxsize=1000)
+def _is_withheld(name: str) -> bool:
+    """Given the name of a key, may its value never be shown?"""
+    return _SECRET_NAME.search(name) is not None or name.lower() in _BODY_NAMES
+
+
 def _plain(name: str, value: Any, depth: int = 0) -> Any:
     number = isinstance(value, bool | int | float | None)
-    if not number and (_SECRET_NAME.search(name) or name.lower() in _BODY_NAMES):
+    if not number and _is_withheld(name):
         return WITHHELD
     if isinstance(value, Mapping) and depth < _DEEPEST:
         return {str(key): _plain(str(key), below, depth + 1) for key, below in value.items()}

@@ -17,6 +17,7 @@ def command(
 ) -> None:
     """Read new mail, make issues and notes of it, file it, and end."""
     from redmine_mailbridge import app
+    from redmine_mailbridge.beginning import look_up_names
     from redmine_mailbridge.preview import preview
     from redmine_mailbridge.printing import Printer, known_mailboxes
     from redmine_mailbridge.tasks.service import receive_once
@@ -34,9 +35,12 @@ def command(
         try:
             lock = application.store.lock("service", wait=wait)
             application.store.raw.clear_spool()
+            look_up_names(settings, application.directory, lambda line: click.secho(line, fg="red", err=True))
             with printer:
                 results = receive_once(application.receivers, printer.outcome)
             errors = [f"{result.mailbox}: {result.error}" for result in results if result.error]
+            sent = application.sending.once()
+            errors += [f"sending: {sent.error}"] if sent.error else []
         finally:
             application.close()
             if lock is not None:

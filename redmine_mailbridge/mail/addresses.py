@@ -32,8 +32,8 @@ def _read(value: str, *, again: bool) -> list[Address]:
                 waiting = words
             continue
         if angle is None:
-            before, words = _bare(words)
-            name, address = before or comment, _address(words)
+            before, holder = _bare(words)
+            name, address = before or comment, _address(holder)
         else:
             name, address = words or comment, _address(angle)
             if waiting and words:

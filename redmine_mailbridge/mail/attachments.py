@@ -1,15 +1,17 @@
 """From a part to a file of the issue: its name, its size and hash, and its bytes when they are wanted."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
 from redmine_mailbridge.mail import params, transfer
-from redmine_mailbridge.mail.filenames import Names, sniff
+from redmine_mailbridge.mail.filenames import Names, extension, sniff
 from redmine_mailbridge.mail.headers import Headers
+from redmine_mailbridge.mail.heads import read_fields
 from redmine_mailbridge.mail.message import Attachment, LeftOut, ReadingOptions
-from redmine_mailbridge.mail.structure import Part, read_fields
+from redmine_mailbridge.mail.structure import Part
 from redmine_mailbridge.mail.tnef import Enclosed, slice_of
 from redmine_mailbridge.mail.words import decode_words, unfold
 
@@ -19,7 +21,9 @@ _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 
 @dataclass(slots=True)
 class File:
-    """A part that becomes a file, before it has its final name. `chunks` yields its decoded bytes."""
+    """A part that becomes a file, before it has its final name. `chunks` yields its decoded bytes. `last` says that it
+    reaches to the end of the mail: where only the beginning was loaded, it is cut.
+    """
 
     wanted: str
     content_type: str
@@ -27,6 +31,7 @@ class File:
     content_id: str = ""
     location: str = ""
     inline: bool = False
+    last: bool = False
 
 
 def disposition(part: Part, fallback: str = "") -> tuple[str, dict[str, str]]:
@@ -94,7 +99,19 @@ def file_of(part: Part, fallback: str = "") -> File:
     location = unfold(part.raw("content-location"), fallback).strip('<>" ')
     if not wanted and kind.startswith("image/") and location and ":" not in location and len(location) < 200:
         wanted = location
-    return File(wanted, kind, chunks, identity, location, head == "inline" or bool(identity))
+    if not wanted and kind.partition("/")[0] in {"message", "image", "audio", "video"}:
+        wanted = _described(part, kind, fallback)
+    return File(
+        wanted, kind, chunks, identity, location, head == "inline" or bool(identity), part.end >= len(part.buffer)
+    )
+
+
+def _described(part: Part, kind: str, fallback: str) -> str:
+    """Given a part without a name, return one made of its Content-Description, "" when it has none that fits."""
+    words = decode_words(unfold(part.raw("content-description"), fallback))
+    if not words or len(words) > 100:
+        return ""
+    return words if words.lower().endswith(extension(kind)) else words + extension(kind)
 
 
 def file_of_tnef(enclosed: Enclosed, chunks: Callable[[], Iterator[bytes]]) -> File:
@@ -109,6 +126,7 @@ def _message_name(wanted: str, chunks: Callable[[], Iterator[bytes]]) -> str:
     if not wanted:
         head = start_of(chunks, _HEAD).lstrip(b"\r\n")
         wanted = Headers(read_fields(head, 0, len(head))[0]).best("subject")[:150]
+    wanted = re.sub(r"[/\\]+", "_", wanted)
     return wanted + ".eml" if wanted and not wanted.lower().endswith((".eml", ".msg", ".mht")) else wanted
 
 
@@ -127,6 +145,8 @@ def attach(file: File, names: Names, options: ReadingOptions) -> Attachment | Le
         return LeftOut(name, "it is empty")
     if any(pattern.search(name) or pattern.search(file.wanted) for pattern in options.excluded_names):
         return LeftOut(name, "its name is excluded by the settings")
+    if options.truncated and file.last:
+        return LeftOut(name, "the mail is larger than the limit, so this file was not loaded whole")
     if options.max_attachment and size > options.max_attachment:
         return LeftOut(name, f"its {size} bytes are more than the {options.max_attachment} that are allowed")
     return Attachment(

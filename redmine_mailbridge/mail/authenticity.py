@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.mail.headers import Headers
+from redmine_mailbridge.mail.heads import Buffer
 from redmine_mailbridge.mail.message import Address, Authenticity, ReadingOptions
-from redmine_mailbridge.mail.structure import Buffer
 
 Dns = Callable[..., bytes | None]
 
@@ -35,13 +35,14 @@ def judge(
     senders: int,
     buffer: Buffer,
     options: ReadingOptions,
+    *,
     dns: Dns | None = None,
 ) -> Authenticity:
     """Given a mail, its From and how many Froms it has, say whether the From domain is proven.
 
-    Only results of `options.trusted_authserv_ids` count, only the topmost of them, and only above the first Received
-    that none of them wrote. Failing wins over passing. With `options.verify_dkim` the signatures are verified here when nobody
-    trusted spoke; `dns` looks up TXT records (dkimpy's `dnsfunc`), for tests.
+    Only results of `options.trusted_authserv_ids` count, only the topmost of them, and only above the first
+    Received that none of them wrote. Failing wins over passing. With `options.verify_dkim` the signatures are
+    verified here when nobody trusted spoke; `dns` looks up TXT records (dkimpy's `dnsfunc`), for tests.
     """
     if not sender.domain or senders != 1:
         return Authenticity(detail="not exactly one From address")
@@ -161,9 +162,9 @@ def _weigh(results: list[Result], domain: str) -> Authenticity:
             if aligned(signer, domain):
                 return Authenticity("passed", "dkim", told)
     for one in results:
-        if one.method == "spf" and one.result == "pass":
-            if aligned(one.properties.get("smtp.mailfrom", "").strip("<>").rpartition("@")[2], domain):
-                return Authenticity("passed", "spf", told)
+        envelope = one.properties.get("smtp.mailfrom", "").strip("<>").rpartition("@")[2]
+        if one.method == "spf" and one.result == "pass" and aligned(envelope, domain):
+            return Authenticity("passed", "spf", told)
     return Authenticity("unknown", "", told)
 
 

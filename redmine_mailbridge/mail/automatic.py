@@ -60,7 +60,9 @@ _NO_REPLY = re.compile(
 )
 
 
-def judge(headers: Headers, root: Part, text: str, sender: Address, options: ReadingOptions) -> Automatic:
+def judge(  # noqa: PLR0911  a list of verdicts in their order reads best as one
+    headers: Headers, root: Part, text: str, sender: Address, options: ReadingOptions
+) -> Automatic:
     """Given a mail, the start of its text and its sender, return the verdicts on its origin. Never raises.
 
     In this order: our own and Redmine's own mail, delivery reports, read receipts, answering machines, mailing
@@ -73,7 +75,7 @@ def judge(headers: Headers, root: Part, text: str, sender: Address, options: Rea
         about = _ours_first([*report.ids, *_references(headers)], options)
         return Automatic(AutomaticKind.BOUNCE, report.rule, False, False, about, report.recipients)
     if rule := _reply(headers, root):
-        about = _ours_first([*_receipt_ids(headers, root), *_references(headers)], options)
+        about = _ours_first([*_receipt_ids(root), *_references(headers)], options)
         return Automatic(AutomaticKind.AUTO_REPLY, rule, False, False, about)
     if sender.address and sender.key in options.own_addresses:
         return Automatic(AutomaticKind.OWN, "From is an address of our own", False, False)
@@ -97,7 +99,7 @@ def _own(headers: Headers, options: ReadingOptions) -> str:
     return "X-Mailer: Redmine's own mail" if headers.raw_line("x-mailer").lower().startswith("redmine") else ""
 
 
-def _reply(headers: Headers, root: Part) -> str:
+def _reply(headers: Headers, root: Part) -> str:  # noqa: PLR0911  as above
     """Return the rule by which the mail is a read receipt or a machine's answer, "" when it is neither."""
     kind = headers.raw_line("content-class").lower()
     if root.kind == "multipart/report" and root.params.get("report-type", "").lower() == "disposition-notification":
@@ -186,7 +188,7 @@ def _references(headers: Headers) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))[:50]
 
 
-def _receipt_ids(headers: Headers, root: Part) -> list[str]:
+def _receipt_ids(root: Part) -> list[str]:
     """Given a read receipt, return the Message-ID of the mail that was read (RFC 8098 section 3.2.5)."""
     return bounces.original_ids(root) if root.kind == "multipart/report" else []
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.mail import attachments, charset, transfer
 from redmine_mailbridge.mail.headers import Headers, message_ids
+from redmine_mailbridge.mail.heads import read_fields
 from redmine_mailbridge.mail.message import Bounced
-from redmine_mailbridge.mail.structure import Part, leaves, read_fields
+from redmine_mailbridge.mail.structure import Part, leaves
 from redmine_mailbridge.mail.words import decode_words, unfold
 
 _READ = 64 * 1024
@@ -99,9 +100,7 @@ def read_report(headers: Headers, root: Part, text: str) -> Report | None:
 def _by_words(headers: Headers, text: str) -> str:
     """Given a mail from a mail system, return the rule when its subject or text is a report's, else ""."""
     if _SUBJECT.search(headers.text("subject")[:500]):
-        return (
-            f"{'From a mail system' if from_daemon(headers) else 'Return-Path: <>'} with a report's subject"
-        )
+        return f"{'From a mail system' if from_daemon(headers) else 'Return-Path: <>'} with a report's subject"
     start = " ".join(text[:3000].lower().split())
     if any(body in start for body in _BODIES):
         return f"{'From a mail system' if from_daemon(headers) else 'Return-Path: <>'} with a report's text"
@@ -134,12 +133,8 @@ def _recipients(text: str) -> list[Bounced]:
     data = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace")
     for block in re.split(rb"\n[ \t]*\n", data)[:_MAX_RECIPIENTS]:
         block = block.strip(b"\n")  # noqa: PLW2901  the same block without its edges
-        fields = dict(
-            reversed([(name.lower(), unfold(raw)) for name, raw in read_fields(block, 0, len(block))[0]])
-        )
-        recipient = _typed(fields.get("original-recipient") or "") or _typed(
-            fields.get("final-recipient") or ""
-        )
+        fields = dict(reversed([(name.lower(), unfold(raw)) for name, raw in read_fields(block, 0, len(block))[0]]))
+        recipient = _typed(fields.get("original-recipient") or "") or _typed(fields.get("final-recipient") or "")
         action = fields.get("action", "").lower().partition(" ")[0].strip("();")
         if not (recipient or action):
             continue
@@ -173,9 +168,9 @@ def _told(headers: Headers, text: str) -> tuple[Bounced, ...]:
     own = {address.key for name in ("from", "to", "cc") for address in headers.addresses(name)}
     named = [address.address for address in headers.addresses("x-failed-recipients")]
     if not named:
-        before = re.split(
-            r"^[ \t>-]{0,20}(?:Received|Return-Path|Message-ID):", start, maxsplit=1, flags=re.M
-        )[0]
+        before = re.split(r"^[ \t>-]{0,20}(?:Received|Return-Path|Message-ID):", start, maxsplit=1, flags=re.MULTILINE)[
+            0
+        ]
         named = [found for found in _ADDRESS.findall(before) if found.lower() not in own][:5]
         named = [found.rstrip(".") for found in named if not _DAEMON.match(found)]
     status = _status(start)

@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from itertools import pairwise
 
 # What senders write, and what they mean; a name that maps to "" says nothing.
 _ALIASES = {
@@ -155,6 +156,8 @@ def _declared(data: bytes, codec: str) -> str | None:
 
 def guess(data: bytes) -> str:
     """Given bytes in an unknown charset, return the codec they most likely are in; windows-1252 when unsure."""
+    if _few_accents(data[:_SAMPLE]):
+        return "windows-1252"
     import chardet  # noqa: PLC0415  slow to import and seldom needed
 
     try:
@@ -163,6 +166,18 @@ def guess(data: bytes) -> str:
         return "windows-1252"
     codec = codec_name(found or "")
     return codec or "windows-1252"
+
+
+def _few_accents(data: bytes) -> bool:
+    """Are there one to three bytes beyond ASCII, each alone among ASCII, that windows-1252 reads as a letter?
+
+    That is too little for statistics, and nearly always "café".
+    """
+    beyond = [at for at, byte in enumerate(data) if byte > 0x7F] if not data.isascii() else []
+    if not 0 < len(beyond) <= 3:
+        return False
+    alone = all(later - earlier > 1 for earlier, later in pairwise(beyond))
+    return alone and all(data[at] >= 0xC0 and data[at] not in b"\xd7\xf7" for at in beyond)
 
 
 def decode(data: bytes, declared: str = "", fallback: str = "") -> str:
@@ -174,7 +189,7 @@ def decode(data: bytes, declared: str = "", fallback: str = "") -> str:
     return clean(_decode(data, declared, fallback)).removeprefix("\ufeff")
 
 
-def _decode(data: bytes, declared: str, fallback: str) -> str:
+def _decode(data: bytes, declared: str, fallback: str) -> str:  # noqa: PLR0911  a chain of tries
     if data.isascii() and b"\x1b" not in data and b"~{" not in data and b"+" not in data and b"\0" not in data:
         return data.decode("ascii")
     codec = codec_name(declared)
@@ -199,7 +214,9 @@ def _nearly(data: bytes, codec: str) -> str | None:
     except (UnicodeError, LookupError, ValueError):
         return None
     bad = text.count("\ufffd")
-    return text if bad * 10 <= len(text) - len(text.encode("ascii", "ignore")) else None
+    foreign = len(text) - len(text.encode("ascii", "ignore"))
+    # a valid multi-byte sequence of UTF-8 is hardly ever chance; of other charsets most bytes are valid
+    return text if bad * (2 if codec == "utf-8" else 10) <= foreign else None
 
 
 def clean(text: str) -> str:

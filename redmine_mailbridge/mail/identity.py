@@ -1,13 +1,11 @@
 """What makes a mail the same mail: its Message-ID, one made when it has none, and a hash over what stays."""
 
 import hashlib
-import re
 
 from redmine_mailbridge.mail.headers import Headers
-from redmine_mailbridge.mail.structure import Buffer
+from redmine_mailbridge.mail.heads import Buffer
 
 _PIECE = 256 * 1024
-_LINE_ENDS = re.compile(rb"\r+\n|\r")
 _STAYS = ("message-id", "date", "from", "to", "cc", "subject")
 
 
@@ -22,8 +20,8 @@ def message_id(headers: Headers, buffer: Buffer) -> tuple[str, bool]:
 def content_key(headers: Headers, buffer: Buffer, body: int) -> str:
     """Given a mail and where its body begins, return a hash (hex) that its copies share.
 
-    It covers From, To, Cc, Date, Subject, Message-ID and the body with its line ends normalised and without
-    white space at the end, and no trace field: what servers add or change on the way makes no difference.
+    It covers From, To, Cc, Date, Subject, Message-ID and the body without its line ends and the
+    blanks at its end, and no trace field: what servers add or change on the way makes no difference.
     """
     digest = hashlib.sha256()
     for name in _STAYS:
@@ -33,13 +31,13 @@ def content_key(headers: Headers, buffer: Buffer, body: int) -> str:
 
 
 def _digest(buffer: Buffer, start: int, end: int, digest: "hashlib._Hash") -> str:
-    """Given a stretch of the buffer, return the digest after it, line ends as LF, the white space at its end left out."""
-    waiting = b""  # white space that counts only when something follows
+    """Given a stretch, return the digest after it, line ends and the blanks at its very end passed over."""
+    waiting = b""  # blanks that count only when something follows
     for at in range(start, end, _PIECE):
-        piece = waiting + bytes(buffer[at : min(at + _PIECE, end)])
+        piece = waiting + bytes(buffer[at : min(at + _PIECE, end)]).translate(None, b"\r\n")
         kept = piece.rstrip()
-        digest.update(_LINE_ENDS.sub(b"\n", kept))
-        waiting = _LINE_ENDS.sub(b"\n", piece[len(kept) :])
+        digest.update(kept)
+        waiting = piece[len(kept) :]
         if len(waiting) > _PIECE:
             digest.update(waiting)
             waiting = b""

@@ -16,11 +16,15 @@ from redmine_mailbridge.mail.tnef import Opened, open_tnef
 from redmine_mailbridge.mail.transfer import read
 
 MAX_TEXT = 1024 * 1024  # bytes of one text part, and of all of them; a longer one is attached whole
+MAX_LINES = 50_000  # likewise
 MAX_ENCLOSED = 32 * 1024 * 1024  # bytes of an opaque signature that is opened
 _TNEFS = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _META = re.compile(rb"charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]{0,2000}>")
+_NOT_SHOWN = re.compile(r"<!--.{0,2000}?-->|<!DOCTYPE[^>]{0,500}>|(?<=<style)[^<]{0,20000}(?=</style)", re.DOTALL)
 _TEXTS = frozenset({"text/plain", "text/html"})
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
+LONGER = "(The text goes on; all of it is attached.)"
 ENCRYPTED_NOTE = {
     "pgp": "This mail is encrypted (PGP/MIME). It cannot be read here; the original is attached.",
     "smime": "This mail is encrypted (S/MIME). It cannot be read here; the original is attached.",
@@ -54,6 +58,7 @@ class Sorter:
         self.fallback = fallback
         self.leaves = Leaves()
         self._room = MAX_TEXT
+        self._lines = MAX_LINES
         self._within_smime = False
 
     def sort(self, root: Part) -> Leaves:
@@ -83,7 +88,14 @@ class Sorter:
             self.leaves.security = "signed"
         if part.kind == "multipart/alternative":
             return self._alternative(part)
-        return [element for child in part.children for element in self._walk(child)]
+        found: list[Element] = []
+        for child in part.children:
+            for element in self._walk(child):
+                if found and (both := _same_twice(found[-1], element)):
+                    found[-1] = both
+                else:
+                    found.append(element)
+        return found
 
     def _alternative(self, part: Part) -> list[Element]:
         """Given a multipart/alternative, return one Alternative of what its children say."""
@@ -114,7 +126,7 @@ class Sorter:
         if not part.children:
             self._keep(part)
 
-    def _leaf(self, part: Part) -> list[Element]:
+    def _leaf(self, part: Part) -> list[Element]:  # noqa: PLR0911  one return a kind of leaf
         if part.kind.startswith("multipart/"):
             if part.depth < MAX_DEPTH:
                 return self._text(part, "text/plain")  # its boundary never came: all of it is its text
@@ -206,8 +218,10 @@ class Sorter:
         """Given a text leaf, return what it says; one that is too long is attached whole besides."""
         encoding = attachments.encoding_of(part)
         data, complete = read(part.buffer, part.body, part.end, encoding, self._room)
+        data, short = _lines(data, self._lines)
         self._room -= len(data)
-        if not complete:
+        self._lines -= data.count(b"\n")
+        if short or not complete:
             file = attachments.file_of(part, self.fallback)
             file.content_type = kind
             self.leaves.files.append(file)
@@ -218,6 +232,8 @@ class Sorter:
         if is_html and not charset.codec_name(declared) and (found := _META.search(data[:4096])):
             declared = found[1].decode("ascii")
         text = charset.decode(data, declared, self.fallback)
+        if short or not complete:
+            text += f"<p>{LONGER}</p>" if is_html else f"\n\n{LONGER}\n"
         if not text.strip():
             return []
         flowed = part.params.get("format", "").lower() == "flowed"
@@ -228,3 +244,28 @@ def _says(element: Element) -> bool:
     """Does an element hold anything but white space?"""
     parts = (element,) if isinstance(element, TextPart) else element.text + element.html
     return any(part.content.strip() for part in parts)
+
+
+def _lines(data: bytes, limit: int) -> tuple[bytes, bool]:
+    """Given a text and how many lines may be read, return so much of it and whether that is less than all."""
+    ends = b"\n" if b"\n" in data else b"\r"
+    if data.count(ends) <= limit:
+        return data, False
+    at = 0
+    for _ in range(max(limit, 0)):
+        at = data.find(ends, at) + 1
+    return data[:at], True
+
+
+def _same_twice(first: Element, second: Element) -> Alternative | None:
+    """Given neighbours, return them as alternatives when they are a text and its HTML, sent side by side by mistake.
+
+    That is so when most words of the HTML stand in the text too; otherwise both are wanted.
+    """
+    if not isinstance(first, TextPart) or not isinstance(second, TextPart) or first.is_html or not second.is_html:
+        return None
+    words = _TAG.sub(" ", _NOT_SHOWN.sub(" ", second.content)).split()
+    known = set(first.content.split())
+    if not words or sum(word in known for word in words) * 5 < len(words) * 3:
+        return None
+    return Alternative((first,), (second,))

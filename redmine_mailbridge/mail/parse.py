@@ -4,7 +4,7 @@ import hashlib
 import mmap
 from functools import partial
 
-from redmine_mailbridge.mail import authenticity, automatic, identity, structure, transfer
+from redmine_mailbridge.mail import authenticity, automatic, heads, identity, structure, transfer
 from redmine_mailbridge.mail.attachments import File, attach
 from redmine_mailbridge.mail.body import read_body
 from redmine_mailbridge.mail.filenames import Names
@@ -17,12 +17,13 @@ MAX_LOGO = 16 * 1024  # bytes; inline pictures up to this size count as logos wh
 
 def parse(
     raw: bytes | bytearray | mmap.mmap,
-    options: ReadingOptions = ReadingOptions(),  # noqa: B008  frozen
+    options: ReadingOptions = ReadingOptions(),
     dns: authenticity.Dns | None = None,
 ) -> Message:
     """Given the bytes of a mail, return what it says. Never raises; a mapped file is not read whole into memory.
 
-    `dns` looks up TXT records when `options.verify_dkim` asks for it (None: dkimpy's own). The attachments read from `raw` when they are asked for their chunks: keep a mapped file open until then.
+    `dns` looks up TXT records when `options.verify_dkim` asks for it (None: dkimpy's own). The attachments read
+    from `raw` when they are asked for their chunks: keep a mapped file open until then.
     """
     try:
         return read(raw, options, dns)
@@ -30,7 +31,7 @@ def parse(
         return _unread(raw, options, type(error).__name__)
 
 
-def _unread(raw: structure.Buffer, options: ReadingOptions, fault: str) -> Message:
+def _unread(raw: heads.Buffer, options: ReadingOptions, fault: str) -> Message:
     """Given a mail that the reader failed on, return it whole, as its only attachment, and the fault's name."""
     whole = File("message.eml", "message/rfc822", partial(transfer.chunks, raw, 0, len(raw), ""))
     made = attach(whole, Names(), ReadingOptions())
@@ -49,7 +50,7 @@ def _unread(raw: structure.Buffer, options: ReadingOptions, fault: str) -> Messa
     )
 
 
-def read(raw: structure.Buffer, options: ReadingOptions, dns: authenticity.Dns | None = None) -> Message:
+def read(raw: heads.Buffer, options: ReadingOptions, dns: authenticity.Dns | None = None) -> Message:
     """Given the bytes of a mail, return what it says, as `parse`, without its net."""
     root = structure.scan(raw)
     headers = Headers(root.fields)
@@ -65,7 +66,7 @@ def read(raw: structure.Buffer, options: ReadingOptions, dns: authenticity.Dns |
     text = sorted_.first_text()
     return Message(
         automatic=automatic.judge(headers, root, text, sender, options),
-        authenticity=authenticity.judge(headers, sender, len(from_all), raw, options, dns),
+        authenticity=authenticity.judge(headers, sender, len(from_all), raw, options, dns=dns),
         message_id=message_id,
         message_id_made=made,
         subject=headers.best("subject"),

@@ -4,30 +4,20 @@ The bytes may be a mapped file that is larger than the memory: only header block
 broken is read as the sender most likely meant it, and no byte of a part goes without a place in the tree.
 """
 
-import mmap
 import re
-from collections.abc import Container
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.mail import params
+from redmine_mailbridge.mail.heads import FIELD_NAME, Buffer, delimiter_line, read_fields
 from redmine_mailbridge.mail.words import unfold
-
-Buffer = bytes | bytearray | mmap.mmap
 
 MAX_DEPTH = 100  # multiparts within multiparts; what lies deeper is one part
 MAX_PARTS = 10_000  # what follows after them is one part
-MAX_FIELDS = 10_000  # of one header block
-MAX_HEADER = 8 * 1024 * 1024  # bytes of one header block that are read as fields
 MAX_BOUNDARY = 1000
 
 _CANDIDATE = re.compile(rb"[\r\n]--")
-_NAME = re.compile(rb"([!-9;-~]{1,200})[ \t]{0,20}:")
+_LINE_END = re.compile(rb"[\r\n]{1,10}")
 _MBOX = re.compile(rb">?From ")
-_KNOWN = re.compile(
-    rb"(?:from|to|cc|date|subject|sender|reply-to|message-id|mime-version|content-[a-z-]{1,40}|received|return-path|"
-    rb"in-reply-to|references|x-[a-z0-9-]{1,60}|importance)[ \t]{0,5}:",
-    re.IGNORECASE,
-)
 _MIME = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+*-]{1,127}")
 _GUESS = re.compile(rb"(?:^|[\r\n])--([^\r\n]{1,200}?)[ \t]{0,10}\r?\n(?=[A-Za-z-]{1,40}:)")
 
@@ -109,7 +99,7 @@ class _Scanner:
         at = root.body
         self.open(root)
         while self.stack and self.count < MAX_PARTS:
-            found = self.next_delimiter(max(at - 1, 0))
+            found = self.nextdelimiter_line(max(at - 1, 0))
             if not found:
                 break
             line, behind, opened, closing = found
@@ -132,9 +122,9 @@ class _Scanner:
         """Pass over blank lines and an mbox line in front of the first field."""
         while at < self.size and self.buffer[at] in b"\r\n":
             at += 1
-        if _MBOX.match(self.buffer, at, self.size) and not _NAME.match(self.buffer, at, self.size):
-            line_end = self.buffer.find(b"\n", at, min(at + 1000, self.size))
-            at = line_end + 1 if line_end > 0 else at
+        if _MBOX.match(self.buffer, at, self.size) and not FIELD_NAME.match(self.buffer, at, self.size):
+            line_end = _LINE_END.search(self.buffer, at, min(at + 1000, self.size))
+            at = line_end.end() if line_end else at
         return at
 
     def read_head(self, start: int, parent: Part | None) -> Part:
@@ -151,7 +141,9 @@ class _Scanner:
             return
         boundary = part.params.get("boundary", "").rstrip().encode("utf-8", "replace")
         if not boundary or len(boundary) > MAX_BOUNDARY:
-            boundary = guess_boundary(self.buffer, part.body, self.size)
+            boundary, first = guess_boundary(self.buffer, part.body, self.size)
+            if boundary and bytes(self.buffer[part.body : first]).strip():  # no preamble of a sender that knew MIME
+                part.children.append(Part(self.buffer, part.body, part.body, first, parent=part))
         if not boundary:
             return
         opened = _Open(part, (b"--" + boundary, b"--" + boundary + b"--"))
@@ -160,11 +152,11 @@ class _Scanner:
         for key, closing in zip(opened.keys, (False, True), strict=True):
             self.delimiters.setdefault(key, []).append((opened, closing))
 
-    def next_delimiter(self, at: int) -> tuple[int, int, _Open, bool] | None:
+    def nextdelimiter_line(self, at: int) -> tuple[int, int, _Open, bool] | None:
         """Return the next delimiter line from `at` on: where it begins and ends, whose it is, is it the last."""
         while found := _CANDIDATE.search(self.buffer, at, self.size):
             line = found.start() + 1
-            known = _delimiter(self.buffer, line, self.size, self.longest)
+            known = delimiter_line(self.buffer, line, self.size, self.longest)
             if known in self.delimiters:
                 opened, closing = self.delimiters[known][-1]
                 return line, self._behind(line + len(known)), opened, closing
@@ -176,9 +168,10 @@ class _Scanner:
         window = bytes(self.buffer[at : min(at + 200, self.size)])
         rest = window.lstrip(b" \t")
         at += len(window) - len(rest)
-        if rest[:2] == b"\r\n":
-            return at + 2
-        return at + (1 if rest[:1] in {b"\r", b"\n"} else 0)
+        ends = len(rest) - len(rest.lstrip(b"\r"))
+        if rest[ends : ends + 1] == b"\n":
+            return at + ends + 1
+        return at + min(ends, 1)
 
     def _content_end(self, line: int) -> int:
         """Given where a delimiter line begins, return where the content before its line end stops."""
@@ -213,23 +206,12 @@ class _Scanner:
     def _end_of_mail(self, current: Part | None) -> None:
         """Close what is open; behind the last part that is counted, keep the rest as one part."""
         if self.stack and self.count >= MAX_PARTS and current is not None:
-            found = self.next_delimiter(max(current.body - 1, 0))
+            found = self.nextdelimiter_line(max(current.body - 1, 0))
             if found:
                 self._finish(current, self._content_end(found[0]))
                 rest = Part(self.buffer, found[0], found[0], self.size, parent=self.stack[0].part, rest=True)
                 rest.kind = "application/octet-stream"
                 self.stack[0].part.children.append(rest)
-
-
-def _delimiter(buffer: Buffer, line: int, size: int, longest: int) -> bytes:
-    """Given where a line that begins with -- starts, return it without its trailing blanks; b"" when too long."""
-    window = bytes(buffer[line : min(line + longest + 80, size)])
-    for end in (b"\n", b"\r"):
-        at = window.find(end)
-        if at >= 0:
-            window = window[:at]
-    window = window.rstrip(b" \t")
-    return window if len(window) <= longest else b""
 
 
 def media_type(raw: bytes, default: str) -> tuple[str, dict[str, str]]:
@@ -245,49 +227,11 @@ def media_type(raw: bytes, default: str) -> tuple[str, dict[str, str]]:
     return kind, found
 
 
-def guess_boundary(buffer: Buffer, body: int, size: int) -> bytes:
-    """Given a multipart without a boundary, return the one that its first delimiter line shows, or b""."""
-    window = bytes(buffer[max(body - 1, 0) : min(body + 64 * 1024, size)])
-    found = _GUESS.search(window)
-    return found[1] if found else b""
+def guess_boundary(buffer: Buffer, body: int, size: int) -> tuple[bytes, int]:
+    """Given a multipart without a boundary, return the one that its first delimiter line shows, b"" for none.
 
-
-def read_fields(
-    buffer: Buffer, start: int, size: int, delimiters: Container[bytes] = (), longest: int = 0
-) -> tuple[list[tuple[str, bytes]], int, bool]:
-    """Given where a header block begins, return its fields, where the body begins, and whether fields were cut.
-
-    The block ends at an empty line, at a delimiter line, or at a line that is no field and that no field
-    follows. A line that lost the blank of its folding continues the field before it.
+    And where that line begins.
     """
-    ending = b"\n" if buffer.find(b"\n", start, min(start + 2000, size)) >= 0 else b"\r"
-    spans: list[tuple[str, int, int]] = []
-    at, cut = start, False
-    while at < size:
-        stop = buffer.find(ending, at, size)
-        stop = size if stop < 0 else stop
-        behind = min(stop + 1, size)
-        first = bytes(buffer[at : at + 3])
-        if at == stop or first.lstrip(b"\r")[:1] == b"\n" or (first == b"\r" and stop <= at + 1):
-            return _slice(buffer, spans), behind, cut
-        name = _NAME.match(buffer, at, stop)
-        if first[:2] == b"--" and longest and _delimiter(buffer, at, size, longest) in delimiters:
-            break
-        if name and first[:1] not in {b" ", b"\t"}:
-            if len(spans) < MAX_FIELDS and stop - start < MAX_HEADER:
-                spans.append((name[1].decode("ascii"), name.end(), stop))
-            else:
-                cut = True
-        elif spans and (first[:1] in {b" ", b"\t"} or _KNOWN.match(buffer, behind, size)):
-            if stop - start < MAX_HEADER:
-                spans[-1] = (spans[-1][0], spans[-1][1], stop)
-            else:
-                cut = True
-        elif first[:1] not in {b" ", b"\t"} or not _NAME.match(buffer, behind, size):
-            break
-        at = behind
-    return _slice(buffer, spans), at, cut
-
-
-def _slice(buffer: Buffer, spans: list[tuple[str, int, int]]) -> list[tuple[str, bytes]]:
-    return [(name, bytes(buffer[start:end])) for name, start, end in spans]
+    start = max(body - 1, 0)
+    found = _GUESS.search(bytes(buffer[start : min(body + 64 * 1024, size)]))
+    return (found[1], max(start + found.start(), body)) if found else (b"", body)

@@ -139,19 +139,21 @@ def _use(opened: Opened, name: int, data: bytes, start: int, codec: str) -> None
     elif opened.files and name == _TITLE:
         opened.files[-1].name = opened.files[-1].name or _string(data, codec)
     elif opened.files and name == _PROPERTIES:
-        file = opened.files[-1]
         for key, kind, value, at in _properties(data):
-            if key == _LONG_NAME:
-                file.name = _typed(kind, value, codec)
-            elif key == _SHORT_NAME and not file.name:
-                file.name = _typed(kind, value, codec)
-            elif key == _CONTENT_ID:
-                file.content_id = _typed(kind, value, codec)
-            elif key == _MIME:
-                file.content_type = _typed(kind, value, codec).lower()
-            elif key == _OBJECT and not file.size and len(value) > 16:
-                file.start, file.size = start + at + 16, len(value) - 16
-                file.name, file.content_type = file.name or "message", "application/ms-tnef"
+            _describe(opened.files[-1], key, _typed(kind, value, codec) if key != _OBJECT else "")
+            if key == _OBJECT and not opened.files[-1].size and len(value) > 16:
+                opened.files[-1].start, opened.files[-1].size = start + at + 16, len(value) - 16
+                opened.files[-1].content_type = "application/ms-tnef"
+
+
+def _describe(file: Enclosed, key: int, said: str) -> None:
+    """Given a property of an attachment as text, note what it says of the file."""
+    if key == _LONG_NAME or (key == _SHORT_NAME and not file.name):
+        file.name = said
+    elif key == _CONTENT_ID:
+        file.content_id = said
+    elif key == _MIME:
+        file.content_type = said.lower()
 
 
 def _typed(kind: int, value: bytes, codec: str) -> str:

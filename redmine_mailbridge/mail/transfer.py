@@ -4,7 +4,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from redmine_mailbridge.mail.structure import Buffer
+from redmine_mailbridge.mail.heads import Buffer
 
 PIECE = 256 * 1024  # bytes of the mail that are read at a time
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="

@@ -7,7 +7,7 @@ from redmine_mailbridge.mail.charset import decode
 
 _SPACES = re.compile(r"[ ]*[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029][\s]*")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff]")
-_CHARSET = re.compile(r"[^\s?=()<>@,;:\"/\[\]]{1,60}")
+_HEAD = re.compile(r"=\?([^\s?=()<>@,;:\"/\[\]]{1,60})\?([bBqQ])\?")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 
 
@@ -60,17 +60,17 @@ def _words(text: str) -> list[tuple[int, int, str, bytes]]:
     start = text.find("=?")
     end = -1
     while start >= 0:
-        head = _CHARSET.match(text, start + 2)
-        body = head.end() + 3 if head else 0
-        if head and text[body - 3 : body - 2] == "?" and text[body - 2 : body - 1] in "bBqQ" and text[body - 1] == "?":
+        head = _HEAD.match(text, start)
+        body = head.end() if head else 0
+        if head:
             if end < body:
                 end = text.find("?=", body)
             if end < 0:
                 break
             following = text.find("=?", body, end)
-            data = _data(text[body - 2].lower(), text[body:end]) if following < 0 else None
+            data = _data(head[2].lower(), text[body:end]) if following < 0 else None
             if data is not None:
-                found.append((start, end + 2, head[0].partition("*")[0].lower(), data))
+                found.append((start, end + 2, head[1].partition("*")[0].lower(), data))
                 start = text.find("=?", end + 2)
                 continue
         start = text.find("=?", start + 2)

@@ -71,7 +71,7 @@ class ImapFolders:
 
     def missing(self, folder: str, answer: Answer) -> FolderMissing:
         """Given a folder and the server's refusal, return the error that says so and names similar folders."""
-        names = [listed.name for listed in self.listed().values() if listed.selectable]
+        names = [listed.name for listed in self.listed(fresh=True).values() if listed.selectable]
         lower = {name.lower(): name for name in names}
         near = difflib.get_close_matches(self.spell(folder).lower(), lower, n=2, cutoff=0.6)
         hint = f" (did you mean {' or '.join(repr(lower[name]) for name in near)}?)" if near else ""

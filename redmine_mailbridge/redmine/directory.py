@@ -40,6 +40,7 @@ class CustomField:
     filterable: bool
     required: bool
     tracker_ids: frozenset[int]
+    default: str = ""
 
 
 class Directory:
@@ -217,6 +218,7 @@ class Directory:
             CustomField(
                 int(f["id"]), str(f["name"]), str(f.get("field_format", "")), bool(f.get("is_filter")),
                 bool(f.get("is_required")), frozenset(int(t["id"]) for t in f.get("trackers", ())),
+                str(f.get("default_value") or ""),
             )
             for f in found if f.get("customized_type") == "issue"
         )  # fmt: skip

@@ -125,7 +125,8 @@ class People:
     def create(self, new: NewUser) -> User:
         """Given a new user, make it, and return it as Redmine made it. The mail goes out only if it asks for it.
 
-        Raise `RedmineRefused` with Redmine's messages, e.g. for a login or an address that is taken.
+        Where the address has an owner by now (another mail made it, or an earlier try whose answer was lost), return
+        that one. Raise `RedmineRefused` with Redmine's messages, e.g. for a login that is taken.
         """
         values: dict[str, Any] = {
             "login": new.login, "firstname": new.firstname[:30] or "-", "lastname": new.lastname[:255] or "-",
@@ -136,12 +137,22 @@ class People:
         body: dict[str, Any] = {"user": values}
         if new.send_information:
             body["send_information"] = True
-        with effect(Effect.CREATE_USER):
-            answer = self._client.post("/users.json", body)
-        user = _person(answer["user"]).user
+        try:
+            with effect(Effect.CREATE_USER):
+                answer = self._client.post("/users.json", body)
+        except RedmineRefused as error:
+            self._forget_new(new)
+            owner = self.by_address(new.mail) if error.status == 422 else None
+            if owner is None:
+                raise
+            return owner
+        finally:  # whatever came of it, "nobody owns this address" is believed no longer
+            self._forget_new(new)
+        return _person(answer["user"]).user
+
+    def _forget_new(self, new: NewUser) -> None:
         self._by_address.forget(new.mail.strip().lower())
         self._by_login.forget(new.login.lower())
-        return user
 
     def group(self, name: str) -> int:
         """Given a group's name, return its id; it is made if there is none of that name (in any case)."""

@@ -97,12 +97,14 @@ class Writer:
     def _written(self, request: IssueRequest, found: Mapping[str, Any]) -> Written:
         missing = len(request.uploads) - len(found.get("attachments", ()))
         author = request.author_id or self._own_id(request.as_login)
+        changed = issue_drift(request.attributes, found)
         drift = (
-            *author_drift(author, request.as_login, found.get("author", {})),
-            *issue_drift(request.attributes, found),
+            *map(str, author_drift(author, request.as_login, found.get("author", {}))),
+            *map(str, changed),
             *((f"{missing} of {len(request.uploads)} files are not there",) if missing > 0 else ()),
         )  # fmt: skip
-        return Written(int(found["id"]), None, drift)
+        # once people have worked on it, what is not as asked may be their doing, and stays
+        return Written(int(found["id"]), None, drift, () if found.get("journals") else _amendable(changed))
 
     def prepare_note(self, request: NoteRequest) -> tuple[NoteRequest, tuple[str, ...]]:
         """Given a note, before its intent is recorded, make sure that a private one will be private.

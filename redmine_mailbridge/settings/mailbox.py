@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from redmine_mailbridge.settings.outgoing import AnswerSettings, OutgoingSettings
 from redmine_mailbridge.settings.reading import ReadingSettings
 from redmine_mailbridge.settings.route import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
@@ -101,6 +102,10 @@ class MailboxSettings(StartSettings):
     reading: ReadingSettings = key("How a mail's text and files are read.", ReadingSettings())
     issue: IssueSettings = key("What becomes of the mail.", IssueSettings())
     senders: SenderSettings = key("Who may write, and as whom.", SenderSettings())
+    answers: AnswerSettings = key("Which mails the bridge answers by itself.", AnswerSettings())
+    outgoing: OutgoingSettings = key(
+        "How this mailbox's answers are sent, where not as [outgoing] says.", OutgoingSettings()
+    )
     rules: tuple[Rule, ...] = key("Rules that look at a mail and say where it goes, in order.", ())
 
     @property

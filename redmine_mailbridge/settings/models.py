@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
+from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Size, Span, parse_size, parse_span
 
@@ -194,6 +195,7 @@ class Settings(BaseSettings):
     log: LogSettings = key("What the bridge says while it works.", LogSettings())
     receive: ReceiveSettings = key("Limits of receiving.", ReceiveSettings())
     tasks: TasksSettings = key("The scheduled tasks.", TasksSettings())
+    outgoing: OutgoingSettings = key("How answers are sent, for all mailboxes.", OutgoingSettings())
     mailboxes: Annotated[dict[MailboxName, MailboxSettings], Field(min_length=1)] = key(
         "The accounts to read, by name."
     )

@@ -41,6 +41,27 @@ class Archive:
             rows = [as_row(row) for row in db.execute(query.order_by(mail.c.id.desc()))]
         return {row.message_id: row for row in rows if row.message_id}
 
+    def open_before(
+        self, row: MailRow, message_ids: Collection[str], *, same: tuple[str, str, float] | None = None
+    ) -> MailRow | None:
+        """Given a mail and the Message-IDs that it refers to, return an earlier mail that must come to its end first.
+
+        That is one of those that is still open; while an earlier mail of the mailbox has not been read yet, that
+        one, as it may be among them. `same` names sender, subject and a time: an open mail of both since then
+        counts too. Only earlier mails are waited for, so that nothing waits in a circle.
+        """
+        unread = sa.and_(mail.c.message_id.is_(None), mail.c.mailbox == row.location.mailbox)
+        meant = [mail.c.message_id.in_(message_ids), unread]
+        if same is not None:
+            sender, subject, since = same
+            meant.append(sa.and_(mail.c.sender == sender, mail.c.subject == subject, mail.c.kept_at >= since))
+        query = sa.select(*COLUMNS).where(
+            mail.c.id < row.id, mail.c.state.in_([State.KEPT, State.WRITING]), sa.or_(*meant)
+        )
+        with self._database.read() as db:
+            found = db.execute(query.order_by(mail.c.next_try_at.desc()).limit(1)).first()
+        return as_row(found) if found else None
+
     def participants(self, issues: Collection[int]) -> dict[int, frozenset[str]]:
         """Given issues, return the addresses (lower case) that took part in each by mail."""
         if not issues:
@@ -51,6 +72,11 @@ class Archive:
             for row in db.execute(query):
                 found[row.issue].add(row.address)
         return {issue: frozenset(addresses) for issue, addresses in found.items()}
+
+    def state(self, mail_id: int) -> State:
+        """Where a mail stands now."""
+        with self._database.read() as db:
+            return State(db.execute(sa.select(mail.c.state).where(mail.c.id == mail_id)).scalar_one())
 
     def claimed_issue(self, issue: int) -> bool:
         """Was this issue made by a mail that we know of?"""

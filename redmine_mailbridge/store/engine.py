@@ -5,6 +5,7 @@ SQLite runs with WAL, synchronous=FULL (a committed "issue made" must survive a 
 
 import fcntl
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from redmine_mailbridge.errors import AlreadyRunning, SettingsError, StoreBusy, 
 from redmine_mailbridge.store.schema import HEAD
 
 BUSY_SECONDS = 30.0
+SCARCE = 256 * 1024
+"""Free bytes below which SQLite's log and index need not fit any more."""
 
 
 class Database:
@@ -31,6 +34,8 @@ class Database:
         except sa.exc.ArgumentError as error:
             raise SettingsError(f"[store] url: {error}; an example: sqlite:///mailbridge.db") from error
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        memory = self.url.database in {None, "", ":memory:"}
+        self._folder = Path(str(self.url.database)).parent if self.is_sqlite and not memory else None
         self._writing = threading.Lock()
         if self.is_sqlite:
             self.engine = _sqlite_engine(self.url, busy_seconds)
@@ -40,7 +45,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """One transaction. Raise StoreBusy, StoreFull or StoreError in place of the driver's errors."""
-        with translated(), self._turn(), self.engine.begin() as connection:
+        with translated(self._folder), self._turn(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -55,7 +60,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """One connection for reading. Raise StoreError in place of the driver's errors."""
-        with translated(), self.engine.connect().execution_options(reading=True) as connection:
+        with translated(self._folder), self.engine.connect().execution_options(reading=True) as connection:
             yield connection
 
     def migrate(self) -> None:
@@ -83,7 +88,11 @@ def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
         Path(str(url.database)).expanduser().parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(
         url,
-        connect_args={"timeout": busy_seconds, "check_same_thread": False, "isolation_level": None},
+        connect_args={
+            "timeout": float(str(url.query.get("timeout", busy_seconds))),
+            "check_same_thread": False,
+            "isolation_level": None,
+        },
         **({"poolclass": sa.StaticPool} if memory else {"pool_size": 20, "max_overflow": 20}),
     )
 
@@ -101,8 +110,11 @@ def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn the driver's errors into ours, with its words and without its parameters."""
+def translated(folder: Path | None = None) -> Iterator[None]:
+    """Turn the driver's errors into ours, with its words and without its parameters.
+
+    `folder` is where SQLite's file lies: on a full disk SQLite says no more than "disk I/O error".
+    """
     try:
         yield
     except DBAPIError as error:
@@ -110,11 +122,15 @@ def translated() -> Iterator[None]:
         low = words.lower()
         if "locked" in low or "busy" in low:
             raise StoreBusy(f"the store is locked by another process: {words}") from error
-        if "disk" in low and "full" in low:
+        if ("disk" in low and "full" in low) or ("disk i/o" in low and _full(folder)):
             raise StoreFull(f"the store's disk is full: {words}") from error
         if isinstance(error, OperationalError):
             raise StoreBusy(f"the store cannot be reached: {words}") from error
         raise StoreError(f"the store refused: {words}") from error
+
+
+def _full(folder: Path | None) -> bool:
+    return folder is not None and shutil.disk_usage(folder).free < SCARCE
 
 
 def _version(connection: sa.Connection) -> str | None:

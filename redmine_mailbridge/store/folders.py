@@ -21,6 +21,7 @@ class Folders:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self.database = database
         self.clock = clock
+        self._inserts: dict[str, Any] = {}
 
     def secret(self, name: str) -> str:
         """A random value that is made once for this store and stays (the instance id, the key of our ids)."""
@@ -74,6 +75,11 @@ class Folders:
         with self.database.write() as db:
             db.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": str(number)}))
 
+    def end_release(self, mailbox: str) -> None:
+        """What was released has been taken: the next time that very much is new, the mailbox stops again."""
+        with self.database.write() as db:
+            db.execute(sa.delete(meta).where(meta.c.key == f"released:{mailbox}"))
+
     def move_cursor(self, mailbox: str, name: str, cursor: Cursor) -> None:
         """Remember how far a folder has been read, without a mail (a new folder, a changed validity)."""
         with effect(Effect.KEEP_ROW), self.database.write() as db:
@@ -88,3 +94,10 @@ class Folders:
 
     def _insert(self, table: sa.Table) -> Any:
         return sqlite.insert(table) if self.database.is_sqlite else postgresql.insert(table)
+
+    def _insert_new(self, table: sa.Table) -> Any:
+        """The statement that inserts what is not there yet; made once a table."""
+        statement = self._inserts.get(table.name)
+        if statement is None:
+            statement = self._inserts[table.name] = self._insert(table).on_conflict_do_nothing()
+        return statement

@@ -8,6 +8,7 @@ import hashlib
 import mmap
 import os
 import tempfile
+import threading
 from pathlib import Path
 
 from redmine_mailbridge.effects import Effect, effect
@@ -23,6 +24,8 @@ class RawStore:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.spool = root / "spool"
+        self.in_use = threading.Lock()
+        """Held from where bytes are kept until their row is, and while bytes that no row needs are removed."""
         try:
             self.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:

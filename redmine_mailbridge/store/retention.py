@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.store.life import CLOSED
 from redmine_mailbridge.store.schema import mail
 from redmine_mailbridge.store.store import Store
@@ -19,12 +20,14 @@ def forget_raw(store: Store, *, older_than: float, limit: int = 500) -> int:
         candidates = {row.raw for row in db.execute(old.limit(limit))}
     removed = 0
     for digest in sorted(candidates):
-        with store.database.write() as db:
-            same = mail.c.raw == digest
-            young = sa.or_(mail.c.state.not_in(CLOSED), mail.c.filed_at.is_(None), mail.c.changed_at >= older_than)
-            if db.execute(sa.select(mail.c.id).where(same, young).limit(1)).first() is not None:
-                continue
-            db.execute(sa.update(mail).where(same).values(raw=None))
-        store.raw.remove(digest)
+        same = mail.c.raw == digest
+        young = sa.or_(mail.c.state.not_in(CLOSED), mail.c.filed_at.is_(None), mail.c.changed_at >= older_than)
+        with store.raw.in_use:  # nobody keeps the same bytes anew between the question and the removal
+            with store.database.read() as db:
+                if db.execute(sa.select(mail.c.id).where(same, young).limit(1)).first() is not None:
+                    continue
+            store.raw.remove(digest)  # first: a row whose bytes are gone is found again, bytes without a row never
+            with effect(Effect.FORGET_RAW), store.database.write() as db:
+                db.execute(sa.update(mail).where(same).values(raw=None))
         removed += 1
     return removed

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -108,6 +109,30 @@ folder = Table(
     Column("uid", Text),
     Column("first_until", Text),
     Column("since", Double, nullable=False),
+)
+
+# mails that go out; the row is made in the transaction that ends the mail it answers
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("mail_id", _Id, ForeignKey("mail.id", ondelete="CASCADE"), nullable=False),
+    Column("mailbox", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("issue", Integer),
+    Column("message_id", Text, nullable=False, unique=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("next_try_at", Double, nullable=False, default=0.0),
+    Column("created_at", Double, nullable=False),
+    Column("sent_at", Double),
+    Column("reason", Text),
+    Index("ix_outbox_due", "state", "next_try_at"),
+    Index("ix_outbox_recipient", "recipient", "created_at"),
+    Index("ix_outbox_issue", "issue", "created_at"),
 )
 
 meta = Table(

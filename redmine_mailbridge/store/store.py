@@ -16,9 +16,10 @@ from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.store.engine import Database, Lock, take_lock
 from redmine_mailbridge.store.folders import Folders
 from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after
+from redmine_mailbridge.store.outbox import NewAnswer, queue
 from redmine_mailbridge.store.raw import RawStore
 from redmine_mailbridge.store.rows import Cursor, Description, MailRow
-from redmine_mailbridge.store.schema import content, mail, participant, step
+from redmine_mailbridge.store.schema import content, mail, outbox, participant, step
 
 COLUMNS = tuple(c for c in mail.c if c.name not in {"content_key", "starts", "next_file_at"})
 
@@ -57,6 +58,10 @@ class Store(Folders):
         """
         if not raws:
             return []
+        with self.raw.in_use:
+            return self._keep(raws, cursor)
+
+    def _keep(self, raws: Sequence[RawMail], cursor: Cursor | None) -> list[MailRow]:
         digests = [self.raw.keep(raw) for raw in raws]
         now = self.clock()
         values = [_new_row(raw, digest, now) for raw, digest in zip(raws, digests, strict=True)]
@@ -89,19 +94,24 @@ class Store(Folders):
         dragging a mail back from the failure folder is how an admin asks for another try.
         """
         copies: dict[int, MailRow] = {}
+        values = [
+            {"of": one.mail_id, "message_id": one.message_id, "content_key": one.content_key}
+            | {"sender": one.sender, "subject": one.subject[:1000]}
+            for one in descriptions
+        ]
+        if not values:
+            return copies
         with effect(Effect.RECORD_STEP), self.database.write() as db:
+            db.execute(_SET, values)
             for one in descriptions:
-                values = {"message_id": one.message_id, "content_key": one.content_key}
-                values |= {"sender": one.sender, "subject": one.subject[:1000]}
-                db.execute(sa.update(mail).where(mail.c.id == one.mail_id).values(values))
                 speaker = self._speaker(db, one)
                 if speaker is not None:
                     copies[one.mail_id] = speaker
         return copies
 
     def _speaker(self, db: sa.Connection, one: Description) -> MailRow | None:
-        row = self._insert(content).values(key=one.content_key, mail_id=one.mail_id)
-        if db.execute(row.on_conflict_do_nothing()).rowcount == 1:
+        row = {"key": one.content_key, "mail_id": one.mail_id}
+        if db.execute(self._insert_new(content), row).rowcount == 1:
             return None
         held = sa.select(content.c.mail_id).where(content.c.key == one.content_key)
         speaker = db.execute(sa.select(*COLUMNS).where(mail.c.id == held.scalar_subquery())).first()
@@ -136,14 +146,9 @@ class Store(Folders):
         The first time is kept beside the last: the look goes back to the first.
         """
         now = self.clock()
-        values = {
-            "state": State.WRITING,
-            "request": request,
-            "last_sent_at": now,
-            "first_sent_at": sa.func.coalesce(mail.c.first_sent_at, now),
-        }
+        values = {"state": State.WRITING, "request": request, "last_sent_at": now, "now": now}
         with effect(Effect.RECORD_INTENT), self.database.write() as db:
-            self._change(db, mail_id, (State.KEPT, State.WRITING), values, lines)
+            self._change(db, mail_id, (State.KEPT, State.WRITING), values, lines, change=_INTEND)
         return now
 
     def done(
@@ -156,6 +161,7 @@ class Store(Folders):
         journal: int | None = None,
         participants: Iterable[str] = (),
         lines: Sequence[str] = (),
+        answers: Sequence[NewAnswer] = (),
     ) -> None:
         """It is written (or there was nothing to write): note what was made, and who takes part now."""
         made = {"issue": issue, "created_issue": issue if created else None, "journal": journal}
@@ -164,8 +170,16 @@ class Store(Folders):
             self._change(db, mail_id, (State.KEPT, State.WRITING), values, lines)
             if issue is not None:
                 self._join(db, issue, participants)
+            self._queue(db, mail_id, answers)
 
-    def end(self, mail_id: int, state: State, reason: str, lines: Sequence[str] = ()) -> None:
+    def end(
+        self,
+        mail_id: int,
+        state: State,
+        reason: str,
+        lines: Sequence[str] = (),
+        answers: Sequence[NewAnswer] = (),
+    ) -> None:
         """Refuse, hold or set aside. Raise StoreError when the mail's state does not allow it."""
         with effect(Effect.RECORD_DONE), self.database.write() as db:
             before = tuple(old for old, allowed in FOLLOWS.items() if state in allowed)
@@ -173,6 +187,12 @@ class Store(Folders):
             if state is State.REFUSED:  # never written, and known not to be: another try decides anew
                 values |= {"request": None, "first_sent_at": None, "last_sent_at": None}
             self._change(db, mail_id, before, values, lines)
+            self._queue(db, mail_id, answers)
+
+    def _queue(self, db: sa.Connection, mail_id: int, answers: Sequence[NewAnswer]) -> None:
+        now = self.clock()
+        lines = [queue(db, self._insert(outbox), mail_id, answer, now) for answer in answers]
+        _write_steps(db, mail_id, lines, now)
 
     def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:
         """Try again later: after so many seconds, or after a pause that grows with the tries.
@@ -203,9 +223,7 @@ class Store(Folders):
                 db.execute(sa.update(mail).where(mail.c.id == mail_id).values(next_try_at=0.0))
                 return True
             # a request that may have been sent is looked for again, never forgotten
-            sent = mail.c.last_sent_at.is_not(None)
-            values["state"] = sa.case((sent, State.WRITING.value), else_=State.KEPT.value)
-            self._change(db, mail_id, (State(row.state),), values, (line,))
+            self._change(db, mail_id, (State(row.state),), values, (line,), change=_REOPEN)
             return True
 
     def reject(self, mail_id: int) -> bool:
@@ -238,12 +256,12 @@ class Store(Folders):
 
     def filed(self, places: Sequence[tuple[int, str]]) -> None:
         """Given mails and where each was filed to, in one human phrase, note it."""
+        if not places:
+            return
         now = self.clock()
         with effect(Effect.RECORD_FILED), self.database.write() as db:
-            for mail_id, place in places:
-                values = {"filed_at": now, "filed_to": place}
-                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(values))
-                _write_steps(db, mail_id, (f"filed: {place}",), now)
+            db.execute(_SET, [{"of": mail_id, "filed_at": now, "filed_to": place} for mail_id, place in places])
+            db.execute(_STEP, [{"mail_id": mail_id, "at": now, "line": f"filed: {place}"} for mail_id, place in places])
 
     def defer_filing(self, mail_id: int, reason: str) -> None:
         """The server would not move it: try again later, with a growing pause."""
@@ -263,21 +281,30 @@ class Store(Folders):
         before: Sequence[State],
         values: dict[str, Any],
         lines: Sequence[str],
+        *,
+        change: sa.Update | None = None,
     ) -> None:
         """One conditional update that must change exactly one row."""
         now = self.clock()
-        change = sa.update(mail).where(mail.c.id == mail_id, mail.c.state.in_(before))
-        if db.execute(change.values(changed_at=now, **values)).rowcount != 1:
+        known = {"of": mail_id, "before": list(before), "changed_at": now}
+        if db.execute(_CHANGE if change is None else change, known | values).rowcount != 1:
             raise StoreError(f"mail {mail_id} is not in state {' or '.join(before)} any more: another process has it")
         _write_steps(db, mail_id, lines, now)
 
     def _join(self, db: sa.Connection, issue: int, addresses: Iterable[str]) -> None:
         rows = [{"issue": issue, "address": address.lower()} for address in sorted(set(addresses)) if address]
         if rows:
-            db.execute(self._insert(participant).on_conflict_do_nothing(), rows)
+            db.execute(self._insert_new(participant), rows)
 
 
 _LOCATION = ["mailbox", "folder", "validity", "uid"]
+
+# Statements of every mail, made once: making one anew costs more than running it.
+_STEP = sa.insert(step)
+_SET = sa.update(mail).where(mail.c.id == sa.bindparam("of"))
+_CHANGE = _SET.where(mail.c.state.in_(sa.bindparam("before", expanding=True)))
+_INTEND = _CHANGE.values(first_sent_at=sa.func.coalesce(mail.c.first_sent_at, sa.bindparam("now", type_=sa.Double)))
+_REOPEN = _CHANGE.values(state=sa.case((mail.c.last_sent_at.is_not(None), State.WRITING.value), else_=State.KEPT.value))
 
 
 def _new_row(raw: RawMail, digest: str | None, now: float) -> dict[str, Any]:
@@ -325,7 +352,7 @@ def _at(db: sa.Connection, places: Sequence[Location]) -> list[MailRow]:
 
 def _write_steps(db: sa.Connection, mail_id: int, lines: Sequence[str], now: float) -> None:
     if lines:
-        db.execute(sa.insert(step), [{"mail_id": mail_id, "at": now, "line": line} for line in lines])
+        db.execute(_STEP, [{"mail_id": mail_id, "at": now, "line": line} for line in lines])
 
 
 def as_row(row: Any) -> MailRow:

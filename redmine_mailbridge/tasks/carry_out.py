@@ -26,6 +26,7 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.answer import Answers, Earned
 from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.outcome import Outcome
 
@@ -47,12 +48,22 @@ class Rules:
 class CarryOut:
     """Writes plans to Redmine. Safe to share among threads; a mail is in one thread's hand at a time."""
 
-    def __init__(self, store: Store, writer: Writer, directory: Directory, rules: Rules, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        directory: Directory,
+        rules: Rules,
+        *,
+        answers: Answers,
+        stop: threading.Event,
+    ) -> None:
         self._store = store
         self._archive = Archive(store.database)
         self._writer = writer
         self._directory = directory
         self._rules = rules
+        self._answers = answers
         self._stop = stop
 
     def begin(self, row: MailRow, plan: Plan, project_name: str, message: Message) -> Outcome:
@@ -68,6 +79,8 @@ class CarryOut:
         if plan.new_user is not None:
             user = self._directory.people.create(plan.new_user)
             lines.append(f"user {user.login} made for {plan.new_user.mail}")
+            if plan.act_as == plan.new_user.login:
+                plan = replace(plan, act_as=user.login)
         plan = replace(plan, marker=plan.marker or message.message_id)
         plan, uploads, said = self._uploaded(plan)
         lines += said
@@ -83,8 +96,15 @@ class CarryOut:
             lines += changed
         people = [plan.requester.address, *(person.address for person in message.cc)]
         amendable = tuple(sorted(set(request.attributes) - _from_keywords(plan)))
-        job = Job(request, str(plan), plan.watchers, tuple(address for address in people if address), amendable)
-        outcome = self._carry(row, job, (*lines, *more), look_first=False)
+        job = Job(
+            request,
+            str(plan),
+            plan.watchers,
+            tuple(address for address in people if address),
+            amendable,
+            Earned.by(plan),
+        )
+        outcome = self._carry(row, job, message, (*lines, *more), look_first=False)
         return replace(outcome, plan=plan)
 
     def resume(self, row: MailRow, message: Message) -> Outcome:
@@ -96,15 +116,40 @@ class CarryOut:
             at = self._store.defer(row.id, reason, after=wait, counts=False)
             return Outcome(row, State.WRITING, reason, retry_at=at)
         try:
-            return self._carry(row, job, (), look_first=True)
+            return self._carry(row, job, message, (), look_first=True)
         except TokenSpent:
-            # Neither written nor usable any more: Redmine has forgotten the files. They are sent anew.
+            # Either an earlier request took the files after we had looked, or Redmine has forgotten them.
+            written = self._look(job, row.first_sent_at or 0.0)
+            if written is not None:
+                return self._finish(row, job, message, written, ())
             job = job.with_uploads(tuple(self._again(job, message)))
-            return self._carry(row, job, ("files uploaded again",), look_first=True)
+            return self._carry(row, job, message, ("files uploaded again",), look_first=True)
+
+    def adopt(self, row: MailRow, message: Message) -> Outcome | None:
+        """Given a mail that is to be set aside, find what its tries may have made. Return None when that is nothing.
+
+        What is found is only recorded: what more was to be done to it may be what fails.
+        """
+        job = Job.from_json(row.request or "{}")
+        written = self._look(job, row.first_sent_at or 0.0)
+        if written is None:
+            return None
+        reason = f"{job.reason}; found after {row.tries} tries that failed"
+        self._store.done(
+            row.id,
+            reason,
+            issue=written.issue,
+            created=job.creates,
+            journal=written.journal,
+            participants=job.participants,
+            answers=self._answers.to(row, message, job.earned, issue=written.issue),
+            lines=(*written.drift, reason),
+        )
+        return Outcome(row, State.DONE, reason, issue=written.issue, journal=written.journal)
 
     # ------------------------------------------------------------------ write once
 
-    def _carry(self, row: MailRow, job: Job, lines: Sequence[str], *, look_first: bool) -> Outcome:
+    def _carry(self, row: MailRow, job: Job, message: Message, lines: Sequence[str], *, look_first: bool) -> Outcome:
         """Look where something may be, else record and send; a plain failure inside Redmine is retried in hand."""
         since = row.first_sent_at if look_first else None
         retrying = Retrying(
@@ -119,7 +164,7 @@ class CarryOut:
             with attempt:
                 written = None if since is None else self._look(job, since)
                 if written is not None:
-                    return self._finish(row, job, written, lines)
+                    return self._finish(row, job, message, written, lines)
                 sent = self._store.intend(row.id, job.to_json(), lines)
                 lines, since = (), since if since is not None else sent
                 try:
@@ -128,7 +173,7 @@ class CarryOut:
                     if may_be_wide(job.request, error):
                         job, lines = job.narrowed(), (NARROWED,)
                     raise
-                return self._finish(row, job, written, lines)
+                return self._finish(row, job, message, written, lines)
         raise AssertionError("tenacity ends by a result or an error")
 
     def _pause(self, seconds: float) -> None:
@@ -149,7 +194,10 @@ class CarryOut:
         if isinstance(job.request, IssueRequest):
             return self._writer.create_issue(job.request)
         self._writer.add_note(job.request)
-        return self._writer.confirm_note(job.request, _time(since), _Claimed(self._archive.claimed_journal))
+        written = self._writer.confirm_note(job.request, _time(since), _Claimed(self._archive.claimed_journal))
+        if written.journal is None and (job.request.notes.strip() or job.request.uploads):
+            raise RedmineRefused("; ".join(written.drift), status=204)  # success, and nothing written
+        return written
 
     def _look(self, job: Job, since: float) -> Written | None:
         """Given what may have been written since then, return it when it is there and no other mail's."""
@@ -162,7 +210,7 @@ class CarryOut:
             return None
         return self._writer.confirm_note(job.request, _time(since), claimed)
 
-    def _finish(self, row: MailRow, job: Job, written: Written, lines: Sequence[str]) -> Outcome:
+    def _finish(self, row: MailRow, job: Job, message: Message, written: Written, lines: Sequence[str]) -> Outcome:
         allowed = tuple(name for name in written.dropped if name in job.amendable)
         if job.request.as_login is not None and allowed:
             written = self._writer.amend(job.request, replace(written, dropped=allowed))
@@ -182,6 +230,7 @@ class CarryOut:
             journal=written.journal,
             participants=job.participants,
             lines=(*said, line),
+            answers=self._answers.to(row, message, job.earned, issue=written.issue),
         )
         return Outcome(row, State.DONE, job.reason, issue=written.issue, journal=written.journal)
 

@@ -69,6 +69,14 @@ class Filer:
             self._on_fault(error)
             return None
 
+    def _move(self, row: MailRow, folder: str) -> Filing:
+        """Move one mail; a folder that somebody has removed since is made anew."""
+        try:
+            return self._mailbox.file(row.location, folder)
+        except FolderMissing:
+            self._mailbox.ensure_folder(folder)
+            return self._mailbox.file(row.location, folder)
+
     def _place(self, row: MailRow, state: State) -> str | None:
         """Given a mail that has come to its end, file it. Return where it is now, in words; None when not yet."""
         if state is State.HELD:
@@ -79,7 +87,7 @@ class Filer:
             if what == "delete":
                 filing = self._mailbox.delete(row.location)
             elif what == "move" and folder:
-                filing = self._mailbox.file(row.location, folder)
+                filing = self._move(row, folder)
             else:
                 filing = self._mailbox.mark(row.location)
         except (FilingRefused, FolderMissing) as error:

@@ -9,7 +9,7 @@ a fault of the mail's    → deferred with growing pauses, set aside after so ma
 import datetime as dt
 import mmap
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -22,11 +22,14 @@ from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.routing.needs import needs
 from redmine_mailbridge.routing.plan import Action, Facts, KnownMail, Plan
+from redmine_mailbridge.routing.thread import referenced
 from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.life import State, pause_after
+from redmine_mailbridge.store.outbox import NewAnswer
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.answer import Answers, Earned
 from redmine_mailbridge.tasks.carry_out import CarryOut
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.outcome import Outcome
@@ -34,7 +37,9 @@ from redmine_mailbridge.tasks.outcome import Outcome
 log = structlog.get_logger(__name__)
 
 ENDS = {Action.REFUSE: State.REFUSED, Action.HOLD: State.HELD}
-COPY_PAUSE = 60.0
+LONGEST_PAUSE = 1800.0
+WAIT_AT_MOST = 600.0
+"""Seconds between two looks at a mail that another one waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +108,22 @@ class Handler:
     """Takes one mail to its outcome. Safe to share among threads."""
 
     def __init__(
-        self, store: Store, decider: Decider, carry_out: CarryOut, gate: Gate, *, settle: float, give_up_after: int
+        self,
+        store: Store,
+        decider: Decider,
+        carry_out: CarryOut,
+        gate: Gate,
+        *,
+        answers: Answers,
+        settle: float,
+        give_up_after: int,
     ) -> None:
         self._store = store
         self._archive = Archive(store.database)
         self._decider = decider
         self._carry_out = carry_out
         self._gate = gate
+        self._answers = answers
         self._settle = settle
         self._give_up_after = give_up_after
 
@@ -143,9 +157,13 @@ class Handler:
 
     def _handle(self, row: MailRow, message: Message, copy_of: MailRow | None) -> Outcome:
         if row.state is State.WRITING:
-            return self._carry_out.resume(row, message)
+            last = row.tries >= self._give_up_after
+            return self._last_look(row, message) if last else self._carry_out.resume(row, message)
         if copy_of is not None:
             return self._copy(row, copy_of)
+        earlier = self._earlier(row, message)
+        if earlier is not None:
+            return self._wait_for(row, earlier, f"mail {earlier.id} before it in the conversation is not done yet")
         plan, facts = self._decider.plan(
             message, row.location.mailbox, first_sync=row.first_sync, accepted=row.accepted
         )
@@ -155,7 +173,8 @@ class Handler:
         if plan.action is Action.IGNORE:
             self._store.done(row.id, plan.reason, issue=None, lines=plan.steps)
             return Outcome(row, State.DONE, plan.reason, issue=plan.issue, plan=plan)
-        return self._end(row, ENDS[plan.action], plan.reason, plan)
+        answers = self._answers.to(row, message, Earned.by(plan), issue=None)
+        return self._end(row, ENDS[plan.action], plan.reason, plan, answers)
 
     def _copy(self, row: MailRow, speaker: MailRow) -> Outcome:
         """The same mail once more: it ends as the first one does."""
@@ -165,26 +184,57 @@ class Handler:
             reason = f"a copy of mail {first.id}{made}: nothing to do"
             self._store.done(row.id, reason, lines=(reason,))
             return Outcome(row, State.DONE, reason)
-        reason = f"a copy of mail {first.id}, which is not done yet"
-        return self._defer(row, reason, after=COPY_PAUSE, counts=False)
+        return self._wait_for(row, first, f"a copy of mail {first.id}, which is not done yet")
+
+    def _earlier(self, row: MailRow, message: Message) -> MailRow | None:
+        """A mail that this one may belong to, and whose own issue is not known yet."""
+        ids = referenced(message)
+        window = self._decider.contexts[row.location.mailbox].route.issue.bundle_window.total_seconds()
+        if not ids and not window:
+            return None
+        same = (message.sender.key, message.subject, row.kept_at - window) if window else None
+        return self._archive.open_before(row, ids, same=same)
+
+    def _wait_for(self, row: MailRow, other: MailRow, reason: str) -> Outcome:
+        """Try again right after the other mail is tried again; the later, the longer that has not helped."""
+        now = self._store.clock()
+        patience = min(0.5 + max(now - row.kept_at, 0.0) / 20, WAIT_AT_MOST)
+        pause = WAIT_AT_MOST if other.state is State.HELD else max(other.next_try_at - now, 0.0) + patience
+        return self._defer(row, reason, after=pause, counts=False)
 
     def _unclear(self, row: MailRow, error: RedmineUnclear) -> Outcome:
-        """Something may have been written. The intent is recorded; the next try looks first."""
-        if error.settle:
-            return self._defer(row, f"unclear whether it was written: {error}", after=self._settle, counts=False)
-        if not self._gate.is_to_blame(row.id, row.first_sent_at):
+        """Something may have been written. The intent is recorded; the next try looks first.
+
+        It counts only against a mail that Redmine fails on while it takes others.
+        """
+        blamed = self._gate.is_to_blame(row.id, row.first_sent_at)
+        if not error.settle and blamed:
+            return self._failed(row, f"Redmine fails on it: {error}")
+        if not error.settle:
             return self._defer(row, f"Redmine fails: {error}", after=pause_after(2), counts=False)
-        return self._failed(row, f"Redmine fails on it: {error}")
+        pause = min(self._settle * 2.0 ** min(row.tries, 10), LONGEST_PAUSE) if blamed else self._settle
+        return self._defer(row, f"unclear whether it was written: {error}", after=pause, counts=blamed)
 
     def _failed(self, row: MailRow, reason: str) -> Outcome:
-        if row.tries + 1 >= self._give_up_after:
-            return self._end(row, State.ASIDE, f"set aside after {row.tries + 1} tries: {reason}")
-        return self._defer(row, reason, after=None, counts=True)
+        tries = row.tries + 1
+        if tries < self._give_up_after:
+            return self._defer(row, reason, after=None, counts=True)
+        if tries == self._give_up_after and self._archive.state(row.id) is State.WRITING:
+            return self._defer(row, reason, after=self._settle, counts=True)  # one look more, see _last_look
+        return self._end(row, State.ASIDE, f"set aside after {tries} tries: {reason}")
+
+    def _last_look(self, row: MailRow, message: Message) -> Outcome:
+        """Before a mail is set aside, see whether the last try has made something after all."""
+        reason = f"set aside after {row.tries} tries: {row.reason}"
+        return self._carry_out.adopt(row, message) or self._end(row, State.ASIDE, reason)
 
     def _defer(self, row: MailRow, reason: str, *, after: float | None, counts: bool) -> Outcome:
         at = self._store.defer(row.id, reason, after=after, counts=counts)
         return Outcome(row, row.state, reason, retry_at=at)
 
-    def _end(self, row: MailRow, state: State, reason: str, plan: Plan | None = None) -> Outcome:
-        self._store.end(row.id, state, reason, (*(plan.steps if plan else ()), f"{state.value}: {reason}"))
+    def _end(
+        self, row: MailRow, state: State, reason: str, plan: Plan | None = None, answers: Sequence[NewAnswer] = ()
+    ) -> Outcome:
+        lines = (*(plan.steps if plan else ()), f"{state.value}: {reason}")
+        self._store.end(row.id, state, reason, lines, answers)
         return Outcome(row, state, reason, plan=plan)

@@ -30,7 +30,8 @@ FETCH_TRIES = 3
 class Reading:
     """What receiving needs to know of a mailbox's settings. Sizes in bytes.
 
-    `files_at_the_end` says that filing takes effect only when the connection ends (POP3).
+    `in_hand` is how many mails are in hand at most; of so many, `batch` are filed together, so that the others keep
+    the workers busy meanwhile. `files_at_the_end` says that filing takes effect only when the connection ends (POP3).
     """
 
     folders: tuple[str, ...]
@@ -38,6 +39,7 @@ class Reading:
     failure_folder: str | None
     max_size: int
     in_hand: int = 16
+    batch: int = 4
     after_success: Literal["move", "delete", "keep"] = "move"
     after_failure: Literal["move", "keep"] = "move"
     files_at_the_end: bool = False
@@ -57,6 +59,7 @@ class Intake:
         self._store = store
         self._stop = stop
         self._stumbles: dict[Location, int] = {}
+        self._released = False
 
     def new(self, folder: str) -> Iterator[list[MailRow]]:
         """Given a folder, yield the rows of its new mails in batches, each durable when it is yielded.
@@ -103,6 +106,13 @@ class Intake:
         why = braked(new, self._reading.start, self._store.released(name))
         if why is not None:
             raise Braked(f"{folder}: {why} Nothing is read until you run: redmine-mailbridge release {name}")
+        self._released = True
+
+    def finish(self) -> None:
+        """All folders have been read: a release that this needed has done its work, and does not count again."""
+        if self._released:
+            self._store.end_release(self._mailbox.name)
+            self._released = False
 
     def _fetch(self, listed: Sequence[Listed], cursor: Cursor) -> Generator[list[MailRow], None, Cursor]:
         """Fetch and keep these mails. Return how far that went: past all of them, when nothing went wrong."""

@@ -1,11 +1,12 @@
 """What is being written for a mail, as the store keeps it from before the request is sent until it is proven."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Self
 
 from redmine_mailbridge.redmine.fit import narrowed
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
+from redmine_mailbridge.tasks.answer import Earned
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Job:
     watchers: tuple[int, ...] = ()
     participants: tuple[str, ...] = ()
     amendable: tuple[str, ...] = ()
+    earned: Earned = field(default_factory=Earned)
 
     @property
     def creates(self) -> bool:
@@ -48,6 +50,7 @@ class Job:
                 "watchers": self.watchers,
                 "participants": self.participants,
                 "amendable": self.amendable,
+                "earned": asdict(self.earned),
             }
         )
 
@@ -62,4 +65,5 @@ class Job:
             watchers=tuple(found["watchers"]),
             participants=tuple(found["participants"]),
             amendable=tuple(found["amendable"]),
+            earned=Earned(**found["earned"] | {"kinds": tuple(found["earned"]["kinds"])}),
         )

@@ -8,13 +8,14 @@ known from an earlier pass and still open goes the same way, from the store's by
 
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import structlog
 
-from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.mailboxes.base import Mailbox
 from redmine_mailbridge.store.life import OPEN, State
@@ -37,7 +38,6 @@ class PassResult:
     """What one pass over a mailbox did; `error` is the line that ended it early, None when it went through."""
 
     mailbox: str
-    outcomes: list[Outcome] = field(default_factory=list)
     seen: int = 0
     error: str | None = None
 
@@ -73,7 +73,7 @@ class Receiver:
         self._result = PassResult(mailbox.name)
 
     def once(self, on_outcome: Callable[[Outcome], None] = lambda _outcome: None) -> PassResult:
-        """Make one pass: what is due, then what is new, then file. Return what was done; never raises ours."""
+        """Make one pass: what is due, then what is new, then file. Return what was done; never raises."""
         self._result = PassResult(self.mailbox.name)
         self._on_outcome = on_outcome
         with structlog.contextvars.bound_contextvars(mailbox=self.mailbox.name):
@@ -90,6 +90,11 @@ class Receiver:
             station()
         except MailbridgeError as error:
             self._fault(error)
+            return False
+        except Exception as error:  # noqa: BLE001 - the border of a mailbox: its thread goes on, and so do the others
+            log.error("receive.fault", kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
+            kind = f"a fault of the bridge ({type(error).__name__}), told in the log: please report it"
+            self._fault(MailboxError(f"mailbox {self.mailbox.name}: {kind}"))
             return False
         return True
 
@@ -123,7 +128,12 @@ class Receiver:
 
     def _read_folders(self) -> None:
         for folder in self.reading.folders:
-            self._read_folder(folder)
+            try:
+                self._read_folder(folder)
+            except FolderMissing as error:  # the others are read all the same
+                self._fault(error)
+        if not self._shared.stop.is_set():
+            self._intake.finish()
 
     def _read_folder(self, folder: str) -> None:
         for rows in self._intake.new(folder):
@@ -138,16 +148,18 @@ class Receiver:
     def _work_on(self, rows: Sequence[MailRow]) -> None:
         """Read these mails and hand them to the pool, in order."""
         rows = [row for row in rows if row.id not in self._ids_in_hand and row.raw is not None]
-        if not rows or self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
+        if not rows:
             return
         read = [(row, self._read(row)) for row in rows]
         copies = self._store.describe([_description(row, message) for row, message in read])
+        if self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
+            return
         for kept, message in read:
             row = replace(kept, message_id=message.message_id, sender=message.sender.key, subject=message.subject)
             while self._in_hand >= self.reading.in_hand:
-                self._collect(wait=True)
+                self._collect(at_least=self.reading.batch)
             self._submit(row, message, copies.get(row.id))
-        self._collect(wait=False)
+        self._collect()
 
     def _submit(self, row: MailRow, message: Message, copy_of: MailRow | None) -> None:
         def one(before: Iterable[Future[Outcome | None]]) -> Outcome | None:
@@ -167,15 +179,16 @@ class Receiver:
         work = self._shared.conversations.submit(self._shared.pool, identifiers(message), one)
         work.add_done_callback(self._finished.put)
 
-    def _collect(self, *, wait: bool) -> None:
-        """Take finished work, at least one when told to wait, and file it."""
+    def _collect(self, *, at_least: int = 0) -> None:
+        """Take finished work, waiting until there is so much of it, and file it together."""
         done: list[Outcome] = []
         while self._in_hand:
             try:
-                work = self._finished.get(block=wait and not done)
+                work = self._finished.get(block=at_least > 0)
             except queue.Empty:
                 break
             self._in_hand -= 1
+            at_least -= 1
             try:
                 outcome = work.result()
             except MailbridgeError as error:
@@ -189,14 +202,18 @@ class Receiver:
     def _drain(self) -> None:
         """Wait for what is in hand and file it."""
         while self._in_hand:
-            self._collect(wait=True)
+            self._collect(at_least=1)
         self._ids_in_hand.clear()  # a mail that was not carried to an end is due again in the next pass
 
     def _report(self, outcome: Outcome) -> None:
-        self._result.outcomes.append(outcome)
         level = log.info if not outcome.open else log.warning
         level("mail", state=outcome.state.value, issue=outcome.issue, reason=outcome.line, id=outcome.row.id)
         self._on_outcome(outcome)
+
+
+def where(error: BaseException) -> str:
+    """Given an error, return where it was raised, without its own words, which may be a mail's."""
+    return "".join(traceback.format_tb(error.__traceback__))
 
 
 def _description(row: MailRow, message: Message) -> Description:

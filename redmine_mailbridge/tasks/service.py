@@ -11,15 +11,17 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from redmine_mailbridge.errors import MailboxError, MailbridgeError
+from redmine_mailbridge.errors import MailbridgeError, StoreError
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import pause_after
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 from redmine_mailbridge.tasks.schedule import Scheduler
+from redmine_mailbridge.tasks.send import Sending
 
 log = structlog.get_logger(__name__)
 
+SEND_EVERY = dt.timedelta(seconds=5)
 Listener = Callable[[Outcome], None]
 
 
@@ -70,7 +72,11 @@ class MailboxThread(threading.Thread):
 
     def _wait(self) -> None:
         """Until woken, a hint of the server, a mail that is due, or the end of the pause after a failure."""
-        seconds = self._seconds_to_wait()
+        try:
+            seconds = self._seconds_to_wait()
+        except StoreError as error:
+            log.warning("listen.store_away", mailbox=self.receiver.mailbox.name, reason=str(error))
+            seconds = pause_after(1)
         if self._wake.is_set():
             return
         if self._failures or not self._listen:
@@ -78,7 +84,7 @@ class MailboxThread(threading.Thread):
             return
         try:
             self.receiver.mailbox.wait(self.receiver.reading.folders[0], seconds)
-        except MailboxError as error:
+        except MailbridgeError as error:
             log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
             self._failures += 1
             self.receiver.mailbox.close()
@@ -92,10 +98,13 @@ class MailboxThread(threading.Thread):
 class Service:
     """Everything that runs until it is told to stop."""
 
-    def __init__(self, threads: Sequence[MailboxThread], shared: Shared, scheduler: Scheduler) -> None:
+    def __init__(
+        self, threads: Sequence[MailboxThread], shared: Shared, scheduler: Scheduler, sending: Sending
+    ) -> None:
         self.threads = threads
         self._shared = shared
         self.scheduler = scheduler
+        self._sending = sending
 
     def start(self, *, every: dt.timedelta | None, cron: str | None, upkeep: Callable[[], object]) -> None:
         """Start the threads and the schedule: receive at once and then as told, upkeep once an hour."""
@@ -106,6 +115,7 @@ class Service:
         elif every is not None:
             self.scheduler.every("receive", every, self.wake)
         self.scheduler.every("upkeep", dt.timedelta(hours=1), lambda: _quietly(upkeep))
+        self.scheduler.every("send", SEND_EVERY, lambda: _quietly(self._sending.once))
         self.scheduler.start()
         log.info("service.started", mailboxes=[thread.receiver.mailbox.name for thread in self.threads])
 

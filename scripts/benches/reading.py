@@ -18,9 +18,8 @@ def main(arguments: list[str]) -> int:
     worst = 0
     for name in ("reading_mails", "reading_replies", "reading_speed"):
         given = arguments if name == "reading_mails" else []
-        worst = max(
-            worst, subprocess.run([sys.executable, HERE / f"{name}.py", *given], env=env, check=False).returncode
-        )
+        ended = subprocess.run([sys.executable, HERE / f"{name}.py", *given], env=env, check=False)
+        worst = max(worst, ended.returncode)
     return worst
 
 

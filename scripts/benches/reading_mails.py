@@ -93,9 +93,8 @@ def same_text(expected: str, seen: Seen) -> bool:
 
 def own() -> None:
     folder = ROOT / "tests" / "fixtures" / "mails"
-    cases = []
-    for expected in lines(folder / "expected.jsonl") if (folder / "expected.jsonl").exists() else []:
-        cases.append((expected["file"], (folder / expected["file"]).read_bytes(), "text", expected))
+    expectations = lines(folder / "expected.jsonl")
+    cases = [(one["file"], (folder / one["file"]).read_bytes(), "text", one) for one in expectations]
     compare("The project's own fixtures", cases, {
         "subject": same_subject, "sender": same_sender, "attachments": same_files, "text": same_text,
     })  # fmt: skip
@@ -159,7 +158,11 @@ def stalwart(folder: Path) -> None:
                     good[name] += 1
                 else:
                     differ(name, "bridge", path.stem, fold(content)[:300], [fold(one.content)[:300] for one in texts])
-            elif kind and kind != "Multipart" and number not in bodies or kind in {"Binary", "InlineBinary", "Message"}:
+            elif (kind and kind != "Multipart" and number not in bodies) or kind in {
+                "Binary",
+                "InlineBinary",
+                "Message",
+            }:
                 files += bool(content)
         of["files"] += 1
         if files == len(found.files):

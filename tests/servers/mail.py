@@ -72,7 +72,8 @@ class Mailbox:
         """Return how many mails lie in each folder."""
         with self.imap() as imap:
             lines = imap.list()[1]
-            names = [line.decode().rpartition(' "/" ')[2].strip('"') for line in lines if isinstance(line, bytes)]
+            real = [line.decode() for line in lines if isinstance(line, bytes) and b"\\Noselect" not in line]
+            names = [line.rpartition(' "/" ')[2].strip('"') for line in real]
             return {name: int(imap.select(quoted(name), readonly=True)[1][0] or 0) for name in sorted(names)}
 
 

@@ -93,6 +93,12 @@ class FaultProxy:
             if not self._changed.wait_for(lambda: len(self.fired) >= count, seconds):
                 raise TimeoutError(f"{len(self.fired)} of {count} faults struck within {seconds} s")
 
+    def wait_idle(self, seconds: float = 30) -> None:
+        """Wait until every connection has ended, what was held back included. Raise `TimeoutError` if they do not."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: not self._open, seconds):
+                raise TimeoutError(f"{len(self._open)} connections are still open after {seconds} s")
+
     def _serve(self) -> None:
         threading.Thread(target=self._accept_all, args=(self._listener,), daemon=True).start()
 
@@ -146,6 +152,7 @@ class FaultProxy:
         """Given a connection that ended, let go of it."""
         with self._changed:
             self._open.discard(link)
+            self._changed.notify_all()
 
 
 class Link:
@@ -160,6 +167,9 @@ class Link:
         self.lock = threading.Lock()
         self.closing = threading.Lock()
         self.ended = False
+        self.held = False
+        """Was a request held back? The server then learns nothing of a client that hung up meanwhile."""
+        self.left = False
 
     def run(self) -> None:
         """Connect to the server and pass everything on in both directions until one side ends."""
@@ -184,7 +194,9 @@ class Link:
             for piece in framer.feed(data):
                 if not self._request(piece):
                     return
-        server.shutdown(socket.SHUT_WR)
+        self.left = True
+        if not self.held:
+            server.shutdown(socket.SHUT_WR)
 
     def _request(self, piece: Piece) -> bool:
         """Given a piece of a request, pass it on as far as the fault lets it. Return whether to go on."""
@@ -223,7 +235,7 @@ class Link:
         assert self.server is not None
         with contextlib.suppress(OSError):
             while data := self.server.recv(65536):
-                if not self._response(data):
+                if not self._response(data) or (self.held and self.left):
                     break
         self.end(reset=False)
 
@@ -253,6 +265,7 @@ class Link:
             self.end(reset=fault.action == "reset", only_client=fault.where == "sent")
             self.proxy.note(fault)
             return True
+        self.held = self.held or fault.where == "request"
         self.proxy.note(fault)
         self.proxy.pause(fault)
         return False

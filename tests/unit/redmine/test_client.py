@@ -5,6 +5,7 @@ import functools
 import json
 import logging
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -177,6 +178,32 @@ def test_identity_and_headers() -> None:
     assert [None] * 3 == [seen.headers.get("cookie") for seen in tiny.seen]
     assert all(seen.headers["user-agent"].startswith("redmine-mailbridge/") for seen in tiny.seen)
     assert 1 == tiny.connections
+
+
+def test_never_the_wrong_user() -> None:
+    """Eight threads with 200 requests each, every one as another user: each is answered as the user that it named."""
+
+    def echo(seen: Seen) -> bytes:
+        return answer(json.dumps({"as": seen.headers.get("x-redmine-switch-user"), "asked": seen.path}))
+
+    wrong: list[object] = []
+
+    def work(client: Client, number: int) -> None:
+        for turn in range(200):
+            login = f"user{(number + turn) % 50}" if turn % 7 else None
+            found = client.get(f"/{number}/{turn}.json", as_login=login)
+            if found != {"as": login, "asked": f"/{number}/{turn}.json"}:
+                wrong.append((login, found))
+
+    with serve(echo) as tiny:
+        client = Client(Connection(tiny.url, KEY, max_parallel=4))
+        threads = [threading.Thread(target=work, args=(client, number)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert ([], 1600) == (wrong, len(tiny.seen))
+        assert tiny.connections <= 4
 
 
 @pytest.mark.parametrize("login", ["a\r\nX-Evil: 1", "", "ä", "two words", "x" * 300])

@@ -1,6 +1,7 @@
 """A server that answers with the bytes it is told to: for what a Redmine cannot be made to do on demand."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -44,11 +45,12 @@ def answer(body: str | bytes = "", status: str = "200 OK", **headers: str) -> by
 
 
 @contextmanager
-def serve(script: Script) -> Iterator[Tiny]:
-    """Given a script, serve it on a loopback port until the end of the block."""
+def serve(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[Tiny]:
+    """Given a script, serve it on a loopback port until the end of the block, under TLS if a context is given."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        tiny = Tiny(f"http://127.0.0.1:{listener.getsockname()[1]}", script)
-        thread = threading.Thread(target=accept, args=(tiny, listener), daemon=True)
+        scheme = "http" if tls is None else "https"
+        tiny = Tiny(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", script)
+        thread = threading.Thread(target=accept, args=(tiny, listener, tls), daemon=True)
         thread.start()
         try:
             yield tiny
@@ -58,20 +60,26 @@ def serve(script: Script) -> Iterator[Tiny]:
             thread.join(5)
 
 
-def accept(tiny: Tiny, listener: socket.socket) -> None:
+def accept(tiny: Tiny, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
     while True:
         try:
             connection, _ = listener.accept()
         except OSError:
             return
         tiny.connections += 1
+        if tls is not None:
+            try:
+                connection = tls.wrap_socket(connection, server_side=True)
+            except OSError:  # the client did not like the certificate
+                connection.close()
+                continue
         threading.Thread(target=talk, args=(tiny, connection), daemon=True).start()
 
 
 def talk(tiny: Tiny, connection: socket.socket) -> None:
     with connection, connection.makefile("rb") as stream:
         while line := stream.readline():
-            method, target, protocol = (line.decode("latin-1").split(" ", 2) + ["", ""])[:3]
+            method, target, protocol = ([*line.decode("latin-1").split(" ", 2), "", ""])[:3]
             if not protocol.startswith("HTTP/"):
                 return
             headers = {}

@@ -13,7 +13,7 @@ from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.life import FOLLOWS, State
 from redmine_mailbridge.store.retention import forget_raw
-from redmine_mailbridge.store.rows import Cursor, Description
+from redmine_mailbridge.store.rows import Cursor, Description, MailRow
 from redmine_mailbridge.store.schema import HEAD, metadata
 from redmine_mailbridge.store.store import Store
 
@@ -234,3 +234,34 @@ def test_a_retry_of_a_doubtful_mail_looks_and_of_a_refused_one_decides_anew(stor
         store.retry(row.id)
     states = {row.id: (row.state, row.request) for row in store.due("support")}
     assert {one.id: (State.WRITING, "{}"), two.id: (State.KEPT, None)} == states
+
+
+def test_a_reply_waits_only_for_earlier_mails_that_are_open(store: Store) -> None:
+    """What must end before a mail is an earlier open one that it refers to, or one that nobody has read yet."""
+    archive = Archive(store.database)
+    parent, unread, reply = store.keep([raw(1), raw(2), raw(3)])
+    store.describe([describe(parent.id, "k1", "parent@example.com"), describe(reply.id, "k3", "reply@example.com")])
+    assert unread.id == waits_for(archive, reply, "other@example.com")
+    store.describe([describe(unread.id, "k2", "unread@example.com")])
+    assert waits_for(archive, reply, "other@example.com") is None
+    assert parent.id == waits_for(archive, reply, "parent@example.com")
+    assert waits_for(archive, parent, "reply@example.com") is None
+    store.done(parent.id, "made", issue=7, created=True)
+    assert waits_for(archive, reply, "parent@example.com") is None
+
+
+def test_a_mail_to_be_bundled_waits_for_the_open_one_before_it(store: Store) -> None:
+    """Where mails of one sender and subject are bundled, an earlier open one of both must end first."""
+    archive = Archive(store.database)
+    first, second = store.keep([raw(1), raw(2)])
+    store.describe([describe(first.id, "k1", "a@example.com"), describe(second.id, "k2", "b@example.com")])
+    same = ("anna@example.com", "A subject", second.kept_at - 60)
+    found = archive.open_before(second, (), same=same)
+    assert found is not None
+    assert first.id == found.id
+    assert archive.open_before(second, (), same=("anna@example.com", "A subject", second.kept_at + 1)) is None
+
+
+def waits_for(archive: Archive, row: MailRow, message_id: str) -> int | None:
+    found = archive.open_before(row, [message_id])
+    return found.id if found else None

@@ -80,6 +80,27 @@ def upgrade() -> None:
         sa.Column("since", sa.Double, nullable=False),
     )
     op.create_table(
+        "outbox",
+        sa.Column("id", _Id, primary_key=True, autoincrement=True),
+        sa.Column("mail_id", _Id, sa.ForeignKey("mail.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("mailbox", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("sender", sa.Text, nullable=False),
+        sa.Column("recipient", sa.Text, nullable=False),
+        sa.Column("issue", sa.Integer),
+        sa.Column("message_id", sa.Text, nullable=False, unique=True),
+        sa.Column("content", sa.LargeBinary, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("tries", sa.Integer, nullable=False),
+        sa.Column("next_try_at", sa.Double, nullable=False),
+        sa.Column("created_at", sa.Double, nullable=False),
+        sa.Column("sent_at", sa.Double),
+        sa.Column("reason", sa.Text),
+    )
+    op.create_index("ix_outbox_due", "outbox", ["state", "next_try_at"])
+    op.create_index("ix_outbox_recipient", "outbox", ["recipient", "created_at"])
+    op.create_index("ix_outbox_issue", "outbox", ["issue", "created_at"])
+    op.create_table(
         "meta",
         sa.Column("key", sa.Text, primary_key=True),
         sa.Column("value", sa.Text, nullable=False),

@@ -1,0 +1,194 @@
+"""Every name of a mailbox's settings that Redmine must know: projects, trackers, fields, people, rights.
+
+Asked by `check`, and when the service starts: an unknown name is a clear line before the first mail is read.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from redmine_mailbridge.checks import Check
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.routing.fields import ROUND_ROBIN
+from redmine_mailbridge.routing.plan import Project
+from redmine_mailbridge.settings.mailbox import MailboxSettings
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.suggest import did_you_mean
+
+NEEDED = (
+    ("view_issues", "read the issues that mails refer to"),
+    ("add_issues", "make issues"),
+    ("add_issue_notes", "write notes"),
+)
+USEFUL = (("edit_issues", "reopen issues, and set fields by keyword lines on replies"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names in one place of a mailbox's settings; `where` is that place, as an admin knows it."""
+
+    where: str
+    project: str | None
+    values: Mapping[str, str | None]
+    custom_fields: tuple[str, ...] = ()
+    watchers: tuple[str, ...] = field(default=())
+
+
+def unresolved(settings: Settings, directory: Directory) -> list[str]:
+    """At the start: one line for each name that Redmine does not know. Raise RedmineError when it cannot be asked."""
+    found = (one for name, box in settings.active_mailboxes.items() for one in mailbox_names(name, box, directory))
+    return [f"{check.name}: {check.words}" for check in found if check.ok is False]
+
+
+def mailbox_names(name: str, box: MailboxSettings, directory: Directory) -> Iterator[Check]:
+    """Given a mailbox's settings, yield a line for each project and one for each name that does not fit.
+
+    Raise RedmineError when Redmine cannot be asked.
+    """
+    here = f"mailbox {name}"
+    own = box.issue.project
+    if own is None:
+        yield Check(f"{here}: project", None, "none: only mail that names one makes an issue")
+    seen: set[str] = set()
+    for names in _places(box):
+        wanted = names.project or own
+        project = directory.project(wanted) if wanted else None
+        if wanted and wanted.lower() not in seen:
+            seen.add(wanted.lower())
+            yield from _project(f"{here}: {names.where}project", wanted, project, directory, box)
+        for problem in _problems(names, project, directory):
+            yield Check(f"{here}: {names.where.rstrip()}".rstrip(": "), False, problem)
+    yield from _people(here, box, directory)
+
+
+def _places(box: MailboxSettings) -> Iterator[Names]:
+    issue = box.issue
+    keys = ("tracker", "category", "priority", "status", "assignee", "version")
+    own = tuple(filter(None, (issue.requester_field, box.senders.customer_field)))
+    yield Names("", issue.project, {key: getattr(issue, key) for key in keys}, (*issue.custom_fields, *own))
+    more = {"status": issue.reopen_status}
+    yield Names("reopen_status: ", None, more)
+    for importance, priority in issue.priority_by_importance.items():
+        yield Names(f"priority_by_importance.{importance}: ", None, {"priority": priority})
+    for rule in box.rules:
+        values = {key: getattr(rule, key) for key in keys}
+        yield Names(f'rule "{rule.name}": ', rule.project, values, tuple(rule.custom_fields), rule.watchers)
+    for domain, one in box.senders.domains.items():
+        values = {key: getattr(one, key) for key in ("tracker", "category", "priority", "assignee")}
+        yield Names(f"senders.domains.{domain}: ", one.project, values)
+
+
+def _project(
+    title: str, wanted: str, project: Project | None, directory: Directory, box: MailboxSettings
+) -> Iterator[Check]:
+    if project is None:
+        near = did_you_mean(wanted, directory.project_names())
+        yield Check(title, False, f'there is no project "{wanted}", or the bridge\'s user may not see it{near}')
+        return
+    if not project.active:
+        yield Check(title, False, f"{project.identifier} is closed or archived: it takes no issues")
+        return
+    if not project.issue_tracking:
+        yield Check(title, False, f"{project.identifier} has no module Issue tracking: it takes no issues")
+        return
+    yield Check(title, True, f"{project.identifier} ({project.name})")
+    me = directory.people.me().rights
+    for permission, what in _permissions(box):
+        if not directory.may(me, permission, project):
+            needed = (permission, what) not in USEFUL
+            words = f"the bridge's user lacks the permission {permission}, without which it cannot {what}"
+            yield Check(f"{title} {project.identifier}", False if needed else None, words)
+    yield from _required(title, project, directory, box)
+
+
+def _permissions(box: MailboxSettings) -> Iterator[tuple[str, str]]:
+    yield from (*NEEDED, *USEFUL)
+    if box.issue.watchers_from_mail or any(rule.watchers for rule in box.rules):
+        yield "add_issue_watchers", "make people watchers"
+    if box.issue.private:
+        yield "set_issues_private", "make issues private: they would be public"
+    if box.issue.automatic_reply == "private_note":
+        yield "set_notes_private", "write private notes: they would be public"
+
+
+def _required(title: str, project: Project, directory: Directory, box: MailboxSettings) -> Iterator[Check]:
+    """Custom fields that Redmine wants filled, and that nothing fills: every new issue would be refused."""
+    places = list(_places(box))
+    given = {name.lower() for names in places for name in names.custom_fields}
+    tracker = project.trackers.get((box.issue.tracker or "").lower())
+    for one in directory.issue_fields():
+        there = project.custom_fields.get(one.name.lower()) == one.id
+        counts = tracker is None or tracker in one.tracker_ids
+        if one.required and not one.default and there and counts and one.name.lower() not in given:
+            words = f'custom field "{one.name}" is required and has no default: Redmine refuses new issues without it'
+            yield Check(f"{title} {project.identifier}", False, f"{words}. Set it in issue.custom_fields")
+
+
+def _problems(names: Names, project: Project | None, directory: Directory) -> Iterator[str]:
+    """Given the names of one place, yield a line for each that Redmine does not know (there)."""
+    everywhere: dict[str, Mapping[str, int]] = {
+        "priority": directory.priorities(),
+        "status": directory.statuses().ids,
+    }
+    of_project: dict[str, Mapping[str, int]] = {}
+    if project is not None:
+        of_project = {"tracker": project.trackers, "category": project.categories, "version": project.versions}
+    for what, value in names.values.items():
+        if value is None:
+            continue
+        if what == "assignee":
+            yield from _assignee(value, project, directory)
+        elif what in everywhere:
+            yield from _unknown(what, value, everywhere[what], "")
+        elif project is not None:
+            yield from _unknown(what, value, of_project[what], f" in project {project.identifier}")
+    if project is not None:
+        for name in names.custom_fields:
+            yield from _unknown("custom field", name, project.custom_fields, f" in project {project.identifier}")
+    for who in names.watchers:
+        if directory.can_impersonate and not (directory.people.by_login(who) or directory.people.by_address(who)):
+            yield f'watcher "{who}" is no user\'s login or address'
+
+
+def _unknown(what: str, value: str, known: Mapping[str, int], place: str) -> Iterator[str]:
+    if value.lower() in known or (value.isdecimal() and int(value) in known.values()):
+        return
+    yield f'{what} "{value}" does not exist{place}{did_you_mean(value, known)}'
+
+
+def _assignee(value: str, project: Project | None, directory: Directory) -> Iterator[str]:
+    if project is None:
+        return
+    if value.lower().startswith(ROUND_ROBIN):
+        group = value[len(ROUND_ROBIN) :].strip()
+        if not directory.can_impersonate:
+            yield f'"{value}" needs an administrator\'s key, which alone can list groups'
+            return
+        groups = directory.groups()
+        yield from _unknown("group", group, groups, "")
+        members = directory.people.members(group, groups)
+        if group.lower() in groups and not set(members) & set(project.members.values()):
+            yield f'nobody of the group "{group}" can be assigned issues in project {project.identifier}'
+        return
+    owner = directory.people.by_address(value)
+    if owner is not None and owner.id in project.members.values():
+        return
+    hint = "" if directory.can_impersonate else ' (a key without admin rights knows people by "First Last" only)'
+    place = f" among those who can be assigned issues in project {project.identifier}{hint}"
+    yield from _unknown("assignee", value, project.members, place)
+
+
+def _people(here: str, box: MailboxSettings, directory: Directory) -> Iterator[Check]:
+    """What concerns users: making them, and the one who writes for strangers."""
+    admin = directory.can_impersonate
+    if box.issue.unknown_sender == "create" and not admin:
+        yield Check(f"{here}: unknown_sender", False, '"create" needs an administrator\'s key: no users would be made')
+    wanted = box.senders.ticket_user
+    if wanted is None:
+        return
+    user = directory.people.by_login(wanted) if admin else None
+    if not admin:
+        yield Check(f"{here}: ticket_user", False, "needs an administrator's key: the bridge's own user would write")
+    elif user is None:
+        yield Check(f"{here}: ticket_user", False, f'there is no user with the login "{wanted}"')
+    elif user.status != "active":
+        yield Check(f"{here}: ticket_user", False, f"{user.login} is {user.status}: Redmine lets nobody act as it")

@@ -1,0 +1,39 @@
+"""What `check` finds of the answers: templates that render, a server that takes the login."""
+
+from collections.abc import Iterator
+
+from redmine_mailbridge import app
+from redmine_mailbridge.checks import Check
+from redmine_mailbridge.errors import SendingError
+from redmine_mailbridge.outgoing.render import Templates, check_templates
+from redmine_mailbridge.outgoing.smtp import SmtpTransport
+from redmine_mailbridge.settings.mailbox import MailboxSettings
+from redmine_mailbridge.settings.models import Settings
+
+
+def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iterator[Check]:
+    """Given a mailbox, yield what is found of its answers. Nothing is sent."""
+    wanted = [kind for kind in ("received", "received_reply") if getattr(box.answers, kind)]
+    wanted += ["refused"] if box.issue.answer_refused else []
+    wanted += ["registration"] if box.senders.create.notice == "own" else []
+    out = app.sent_by(settings, box)
+    place = f"mailbox {name}: answers"
+    if out.host is None and out.transport != "console":
+        if wanted:
+            words = f"{', '.join(wanted)}: switched on, but neither [outgoing] nor this mailbox names a host to send by"
+            yield Check(place, False, words)
+        return
+    problems = check_templates(Templates(out.templates), out.language or "en")
+    yield Check(f"{place}: templates", not problems, "\n".join(problems) or ", ".join(wanted) or "none is switched on")
+    if out.transport == "console" or out.host is None:
+        yield Check(f"{place}: sending", None, "printed, not sent")
+        return
+    config = app.smtp_config(out, out.host)
+    try:
+        with SmtpTransport(config):
+            pass
+    except SendingError as error:
+        yield Check(f"{place}: sending", False, str(error))
+        return
+    login = f"logged in as {config.username}" if config.username else "no login"
+    yield Check(f"{place}: sending", True, f"{config.host}:{config.port}, {config.security}, {login}")

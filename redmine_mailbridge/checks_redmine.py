@@ -1,0 +1,91 @@
+"""What `check` asks Redmine: whether it answers, whom the key belongs to, and what that user may not do."""
+
+from collections.abc import Iterator
+
+from redmine_mailbridge.checks import Check
+from redmine_mailbridge.checks_names import mailbox_names
+from redmine_mailbridge.errors import RedmineError
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.formatting import text_format
+from redmine_mailbridge.settings.mailbox import MailboxSettings
+from redmine_mailbridge.settings.models import Settings
+
+NO_ADMIN = (
+    "the key is no administrator's: issues are written by the bridge's own user, the sender named in the text; "
+    "users can be neither found by any of their addresses nor made; custom fields and groups cannot be listed"
+)
+TEXT_FORMATS = ("string", "text")
+
+
+def redmine_checks(settings: Settings, client: Client, directory: Directory) -> Iterator[Check]:
+    """Given settings and the way to Redmine, yield what is found, as it is found. Never raises ours."""
+    try:
+        me = directory.people.me().user
+    except RedmineError as error:
+        yield Check("redmine", False, str(error))
+        return
+    yield Check("redmine", True, f"{settings.redmine.url} answers; the key is {me.login or me.name}'s")
+    try:
+        yield Check("redmine: rights", True, "administrator") if me.admin else Check("redmine: rights", None, NO_ADMIN)
+        yield _formatting(settings, client)
+        if settings.redmine.marker_field:
+            yield _marker(settings.redmine.marker_field, settings, directory)
+        for name, box in settings.active_mailboxes.items():
+            yield from mailbox_names(name, box, directory)
+            yield from _own_address(name, box, directory)
+    except RedmineError as error:
+        yield Check("redmine", False, str(error))
+
+
+def _formatting(settings: Settings, client: Client) -> Check:
+    wanted = settings.redmine.text_format
+    found = text_format(client.connection)
+    if found is None:
+        words = f"{wanted}, by the settings; compare Administration, Settings, General: this Redmine does not tell"
+        return Check("redmine: text format", True, words)
+    if found == wanted:
+        return Check("redmine: text format", True, str(wanted))
+    close = ", which is near to common_mark" if found == "markdown" else ""
+    return Check(
+        "redmine: text format",
+        None if close and wanted == "common_mark" else False,
+        f'Redmine has {found}{close}, the settings say {wanted}: set [redmine] text_format = "{found}"',
+    )
+
+
+def _marker(name: str, settings: Settings, directory: Directory) -> Check:
+    """The field that makes an interrupted write findable: it must be there, hold text, and be a filter everywhere."""
+    title = f"redmine: marker_field {name}"
+    if not directory.can_impersonate:
+        return Check(title, None, "only an administrator's key can look whether it is a text used as a filter")
+    field = next((f for f in directory.issue_fields() if f.name.lower() == name.lower()), None)
+    if field is None:
+        return Check(title, False, f'there is no issue custom field "{name}"')
+    wrong = []
+    if field.format not in TEXT_FORMATS:
+        wrong.append(f"its format is {field.format}, not text")
+    if not field.filterable:
+        wrong.append('it is not "used as a filter": Redmine would ignore it in a search')
+    for box in settings.active_mailboxes.values():
+        project = directory.project(box.issue.project) if box.issue.project else None
+        if project is None:
+            continue
+        without = sorted(t for t, number in project.trackers.items() if number not in field.tracker_ids)
+        if name.lower() not in project.custom_fields:
+            wrong.append(f"it is not enabled in project {project.identifier}")
+        elif without:
+            wrong.append(f"it is not enabled for the trackers {', '.join(without)} of project {project.identifier}")
+    return Check(title, not wrong, "; ".join(dict.fromkeys(wrong)) or "text, a filter, enabled where it is needed")
+
+
+def _own_address(name: str, box: MailboxSettings, directory: Directory) -> Iterator[Check]:
+    """A mailbox's address that is also a user's: Redmine's own notifications would come back into the mailbox."""
+    for address in (box.address, *box.aliases):
+        user = directory.people.by_address(address)
+        if user is not None:
+            words = (
+                f"{address} is also the address of the Redmine user {user.login or user.name}: Redmine's notifications "
+                "to it come back here. They make no issue, but give that user another address, or none to notify of"
+            )
+            yield Check(f"mailbox {name}: loop", None, words)

@@ -1,0 +1,153 @@
+"""Hands mails to an SMTP server, one connection a batch; or prints them, for trying out."""
+
+import base64
+import smtplib
+import ssl
+import sys
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self, TextIO
+
+from redmine_mailbridge.errors import SendingDeferred, SendingRefused
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpConfig:
+    """Where and how to send. `timeout` in seconds; without a username no login is tried."""
+
+    host: str
+    port: int
+    security: Literal["tls", "starttls", "none"]
+    username: str | None = None
+    password: str = field(default="", repr=False)
+    ca_file: Path | None = None
+    timeout: float = 60.0
+
+
+class Transport(Protocol):
+    """Sends mails. A context: the connection lives within it."""
+
+    def __enter__(self) -> Self:
+        """Connect. Raise SendingDeferred when the server is away or refuses the login."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the connection."""
+
+    def send(self, sender: str, recipient: str, content: bytes) -> str:
+        """Given an envelope and a mail, hand it over. Return the server's words.
+
+        Raise SendingRefused for good (5xx), SendingDeferred to try later (4xx, a broken connection).
+        """
+
+
+class SmtpTransport:
+    """A real server. TLS is checked; STARTTLS is demanded, never merely tried."""
+
+    def __init__(self, config: SmtpConfig) -> None:
+        self._config = config
+        self._server: smtplib.SMTP | None = None
+
+    def __enter__(self) -> Self:
+        config = self._config
+        where = f"{config.host}:{config.port}"
+        try:
+            context = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
+            if config.security == "tls":
+                server: smtplib.SMTP = smtplib.SMTP_SSL(
+                    config.host, config.port, timeout=config.timeout, context=context
+                )
+            else:
+                server = smtplib.SMTP(config.host, config.port, timeout=config.timeout)
+            self._server = server
+            if config.security == "starttls":
+                server.starttls(context=context)
+            if config.username is not None:
+                _login(server, config.username, config.password)
+        except smtplib.SMTPResponseException as error:
+            self._quit()
+            raise SendingDeferred(f"{where}: {_words(error.smtp_code, error.smtp_error)}") from error
+        except (OSError, smtplib.SMTPException) as error:
+            self._quit()
+            raise SendingDeferred(f"{where}: {error}") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._quit()
+
+    def send(self, sender: str, recipient: str, content: bytes) -> str:
+        """As Transport says; delivery reports are asked for where the server has DSN (RFC 3461)."""
+        server = self._server
+        if server is None:
+            raise SendingDeferred("not connected")
+        dsn = ["NOTIFY=FAILURE,DELAY"] if server.has_extn("dsn") else []
+        try:
+            server.sendmail(sender, [recipient], content, rcpt_options=dsn)
+        except smtplib.SMTPRecipientsRefused as error:
+            code, words = next(iter(error.recipients.values()))
+            raise _sorted(code, words) from error
+        except smtplib.SMTPResponseException as error:
+            raise _sorted(error.smtp_code, error.smtp_error) from error
+        except (OSError, smtplib.SMTPException) as error:
+            raise SendingDeferred(f"the connection broke: {error}") from error
+        return "accepted by the server"
+
+    def _quit(self) -> None:
+        server, self._server = self._server, None
+        if server is None:
+            return
+        try:
+            server.quit()
+        except (OSError, smtplib.SMTPException):
+            server.close()
+
+
+class ConsoleTransport:
+    """Prints mails instead of sending them."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.flush()
+
+    def send(self, sender: str, recipient: str, content: bytes) -> str:
+        """Print it."""
+        mail = message_from_bytes(content)
+        body = mail.get_payload(0) if mail.is_multipart() else mail
+        text = body.get_payload(decode=True) if hasattr(body, "get_payload") else b""
+        shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else ""
+        self._stream.write(f"--- mail from {sender} to {recipient}\nSubject: {mail['Subject']}\n\n{shown}\n---\n")
+        return "printed"
+
+
+def _login(server: smtplib.SMTP, username: str, password: str) -> None:
+    """Log in; a name or password beyond ASCII goes in UTF-8 (RFC 4616 section 2), which smtplib cannot."""
+    if (username + password).isascii():
+        server.login(username, password)
+        return
+    server.ehlo_or_helo_if_needed()
+    secret = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
+    code, words = server.docmd("AUTH", f"PLAIN {secret}")
+    if code != 235:
+        raise smtplib.SMTPAuthenticationError(code, words)
+
+
+def _sorted(code: int, words: bytes | str) -> SendingRefused | SendingDeferred:
+    said = _words(code, words)
+    return SendingRefused(said) if 500 <= code < 600 else SendingDeferred(said)
+
+
+def _words(code: int, words: bytes | str) -> str:
+    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+    return f"{code} {' '.join(text.split())}"[:500]

@@ -1,0 +1,70 @@
+"""Mail that goes out: `[outgoing]`, the default, and `[mailboxes.NAME.outgoing]`, a mailbox's own."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+
+from redmine_mailbridge.settings.table import Table, key
+from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
+
+SMTP_PORTS = {"tls": 465, "starttls": 587, "none": 25}
+
+
+class OutgoingSettings(Table):
+    """How mail is sent. A mailbox takes what its own table says, then what `[outgoing]` says, then the defaults.
+
+    Nothing is sent as long as neither names a host, or says transport = "console".
+    """
+
+    transport: Literal["smtp", "console"] | None = key(
+        'How mail leaves: "smtp", or "console", which prints it for trying out.', None, shown='"smtp"'
+    )
+    host: Name | None = key("The SMTP server's name.", None, shown="none: nothing is sent")
+    security: Literal["tls", "starttls", "none"] | None = key(
+        '"tls" from the first byte, "starttls", or "none" (this machine only, unless allow_cleartext).',
+        None,
+        shown='"starttls"',
+    )
+    allow_cleartext: bool = key('Allow security = "none" to a server that is not this machine.', False)
+    port: Annotated[int, Field(ge=1, le=65535)] | None = key(
+        "The SMTP server's port.", None, shown="465 with tls, 587 with starttls, 25 with none"
+    )
+    username: str | None = key(
+        'The name to log in with; "" where the server asks for no login.', None, shown="the mailbox's"
+    )
+    password: SecretStr | None = key("The password to log in with. Better kept apart: see password_file.", None)
+    password_file: FilePath | None = key("A file that holds the password, and nothing else.", None)
+    ca_file: FilePath | None = key("Certificates to trust for this server, in PEM.", None, shown="the system's")
+    timeout: Span | None = key("How long to wait for the server's next word.", None, shown='"60s"')
+    from_address: MailAddress | None = key("The address that answers come from.", None, shown="the mailbox's")
+    from_name: Name | None = key("The name that people see beside it.", None, shown="none")
+    reply_to: MailAddress | None = key("Where answers to our mail go.", None, shown="the From address")
+    language: Name | None = key("The language of the templates: en, de, or one of your own.", None, shown='"en"')
+    templates: FilePath | None = key(
+        "A folder with your own templates; `redmine-mailbridge templates copy` fills it.", None, shown="ours"
+    )
+    daily_limit: Annotated[int, Field(ge=0)] | None = key(
+        "How many mails a day at most; the rest waits. 0 is no limit.", None, shown="500"
+    )
+    per_minute: Annotated[int, Field(ge=0)] | None = key(
+        "How many mails a minute at most; the rest waits. 0 is no limit.", None, shown="30"
+    )
+
+    def over(self, default: "OutgoingSettings") -> "OutgoingSettings":
+        """This table, with what it leaves open taken from another."""
+        missing = {
+            name: getattr(default, name)
+            for name in type(self).model_fields
+            if getattr(self, name) is None or name not in self.model_fields_set
+        }
+        return self.model_copy(update={name: value for name, value in missing.items() if value is not None})
+
+
+DEFAULT_TIMEOUT = parse_span("60s")
+
+
+class AnswerSettings(Table):
+    """Which mails the bridge answers by itself. Never automatic mail, never above the limits against loops."""
+
+    received: bool = key("Tell who wrote that a new issue was made (template `received`).", False)
+    received_reply: bool = key("Tell who answered that the note was added (template `received_reply`).", False)

@@ -1,0 +1,147 @@
+"""Turns what a plan earns into a mail in the outbox: queued with the end of the mail it answers, or not at all."""
+
+import datetime as dt
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import structlog
+
+from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mail.message import Address, Message
+from redmine_mailbridge.outgoing.letter import Letter, Sender
+from redmine_mailbridge.outgoing.limits import held_back
+from redmine_mailbridge.outgoing.render import Templates
+from redmine_mailbridge.routing.plan import Plan
+from redmine_mailbridge.store.outbox import NewAnswer
+from redmine_mailbridge.store.rows import MailRow
+
+log = structlog.get_logger(__name__)
+
+REFUSALS = frozenset({"refused"})
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """How one mailbox answers: `kinds` are those that are switched on."""
+
+    mailbox: str
+    sender: Sender
+    templates: Templates
+    language: str
+    kinds: frozenset[str]
+    signer: Signer
+    redmine_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Earned:
+    """The answers that a mail earns, with what their templates tell; kept with the intent: a crash loses none."""
+
+    kinds: tuple[str, ...] = ()
+    subject: str = ""
+    project: str = ""
+    reason: str = ""
+    login: str = ""
+
+    @classmethod
+    def by(cls, plan: Plan) -> Self:
+        """What a plan earns."""
+        notice = plan.new_user is not None and plan.new_user.own_notice
+        return cls(
+            kinds=tuple(kind for kind in (plan.template, "registration" if notice else None) if kind),
+            subject=plan.fields.subject or "",
+            project=plan.project or "",
+            reason=plan.reason,
+            login=plan.new_user.login if plan.new_user else "",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What is answered: a mail of the store, read, and the issue that it led to, if any."""
+
+    row: MailRow
+    message: Message
+    issue: int | None
+
+    def answer_id(self, kind: str, desk: Desk) -> str:
+        """The Message-ID of the answer: always the same for the same mail and kind, so that it is queued once."""
+        serial = f"{self.row.id}-{hashlib.sha256(self.message.message_id.encode()).hexdigest()[:12]}"
+        host = desk.sender.host
+        if self.issue is None:
+            return f"{kind}.{serial}.{desk.signer.short_instance}@{host}"
+        return desk.signer.message_id(kind.replace("_", ""), self.issue, serial, host)
+
+
+class Answers:
+    """Composes answers. Safe to share among threads. A mailbox without a desk sends nothing."""
+
+    def __init__(self, desks: Mapping[str, Desk], now: Callable[[], dt.datetime] | None = None) -> None:
+        self._desks = desks
+        self._now = now or (lambda: dt.datetime.now(dt.UTC))
+
+    def to(self, row: MailRow, message: Message, earned: Earned, *, issue: int | None) -> tuple[NewAnswer, ...]:
+        """Given a mail at its end, what it earns and its issue, return the mails to send."""
+        desk = self._desks.get(row.location.mailbox)
+        if desk is None:
+            return ()
+        made = [
+            self._one(desk, kind, Cause(row, message, issue), earned) for kind in earned.kinds if kind in desk.kinds
+        ]
+        return tuple(answer for answer in made if answer is not None)
+
+    def _one(self, desk: Desk, kind: str, cause: Cause, earned: Earned) -> NewAnswer | None:
+        message, issue = cause.message, cause.issue
+        try:
+            texts = desk.templates.render(kind, desk.language, _variables(desk, cause, earned))
+        except SettingsError as error:
+            log.warning("answer.template", kind=kind, reason=str(error))
+            return None
+        own_id = cause.answer_id(kind, desk)
+        text = f"{texts.text.rstrip()}\n" + (f"\n{desk.signer.marker(issue)}\n" if issue else "")
+        to = _answer_address(message)
+        letter = Letter(
+            kind=kind,
+            sender=desk.sender,
+            to=to,
+            subject=texts.subject,
+            text=text,
+            html=texts.html,
+            message_id=own_id,
+            in_reply_to="" if message.message_id_made else message.message_id,
+            references=message.references,
+            loop_value=desk.signer.instance,
+        )
+        return NewAnswer(
+            mailbox=desk.mailbox,
+            kind=kind,
+            sender=desk.sender.address,
+            recipient=to.address,
+            message_id=own_id,
+            content=letter.as_bytes(self._now()),
+            why_not=lambda count: held_back(count, refusal=kind in REFUSALS),
+            issue=issue,
+        )
+
+
+def _answer_address(message: Message) -> Address:
+    """Where an answer goes: the first Reply-To, else From (RFC 5322 section 3.6.2)."""
+    return next((address for address in message.reply_to if address.domain), message.sender)
+
+
+def _variables(desk: Desk, cause: Cause, earned: Earned) -> dict[str, object]:
+    message, issue = cause.message, cause.issue
+    subject = earned.subject or message.subject
+    return {
+        "issue": {"id": issue, "subject": subject, "url": f"{desk.redmine_url}/issues/{issue}"} if issue else None,
+        "requester": {"name": message.sender.name, "address": message.sender.address},
+        "mailbox": {"name": desk.mailbox, "address": desk.sender.address},
+        "project": earned.project,
+        "mail": {"subject": message.subject, "date": f"{message.date:%Y-%m-%d %H:%M}" if message.date else ""},
+        "reason": earned.reason,
+        "login": earned.login,
+        "redmine_url": desk.redmine_url,
+    }

@@ -1,0 +1,95 @@
+"""Sends what waits in the outbox: a batch a mailbox, within its limits, later where the server is away."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.errors import SendingDeferred, SendingRefused
+from redmine_mailbridge.outgoing.smtp import Transport
+from redmine_mailbridge.store.outbox import Outbox, QueuedMail
+
+log = structlog.get_logger(__name__)
+
+BATCH = 50
+DAY, MINUTE = 86_400.0, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How one mailbox's mail leaves. Limits are counts; 0 is no limit."""
+
+    open: Callable[[], Transport]
+    daily_limit: int
+    per_minute: int
+
+
+@dataclass(slots=True)
+class SendResult:
+    """What one pass sent, and what is left waiting; `error` is the line of the first failure."""
+
+    sent: int = 0
+    failed: int = 0
+    waiting: int = 0
+    error: str | None = None
+
+
+class Sending:
+    """Sends for all mailboxes. `once` is called by one thread at a time."""
+
+    def __init__(self, outbox: Outbox, lines: Mapping[str, Line], stop: threading.Event) -> None:
+        self._outbox = outbox
+        self._lines = lines
+        self._stop = stop
+
+    def once(self) -> SendResult:
+        """Send what may go now. Return what was done; errors of SMTP are in it, not raised."""
+        result = SendResult()
+        for mailbox, line in self._lines.items():
+            mails = self._outbox.claim(mailbox, limit=BATCH)
+            allowed = self._allowed(mailbox, line)
+            for mail in mails[allowed:]:
+                self._outbox.later(mail, "waits: the sending limit is reached", counts=False)
+            if mails[:allowed]:
+                self._batch(line, mails[:allowed], result)
+        result.waiting = self._outbox.waiting()
+        return result
+
+    def _allowed(self, mailbox: str, line: Line) -> int:
+        """How many of this mailbox may go now."""
+        left = BATCH
+        for most, seconds in ((line.daily_limit, DAY), (line.per_minute, MINUTE)):
+            if most:
+                left = min(left, max(most - self._outbox.sent_since([mailbox], seconds), 0))
+        return left
+
+    def _batch(self, line: Line, mails: list[QueuedMail], result: SendResult) -> None:
+        waiting = list(mails)
+        try:
+            with line.open() as transport:
+                while waiting and not self._stop.is_set():
+                    self._one(transport, waiting[0], result)
+                    waiting.pop(0)
+        except SendingDeferred as error:
+            result.error = result.error or str(error)
+            log.warning("sending.deferred", reason=str(error), waiting=len(waiting))
+            for mail in waiting:
+                self._outbox.later(mail, str(error))
+        else:
+            for mail in waiting:
+                self._outbox.later(mail, None, counts=False)
+
+    def _one(self, transport: Transport, mail: QueuedMail, result: SendResult) -> None:
+        try:
+            with effect(Effect.SEND_MAIL):
+                words = transport.send(mail.sender, mail.recipient, mail.content)
+        except SendingRefused as error:
+            self._outbox.failed(mail, str(error))
+            result.failed += 1
+            log.warning("sending.refused", kind=mail.kind, issue=mail.issue, reason=str(error))
+            return
+        self._outbox.sent(mail, words)
+        result.sent += 1
+        log.info("sending.sent", kind=mail.kind, issue=mail.issue)

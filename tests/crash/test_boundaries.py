@@ -1,0 +1,130 @@
+"""The bridge dies before and after every one of its side effects; whoever comes after it makes each mail once."""
+
+import email
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from redmine_mailbridge.effects import Effect, Moment
+from tests.crash.letters import batch, letter
+from tests.crash.world import World
+from tests.servers.fixtures import Redmine
+from tests.servers.mail import Mailbox
+from tests.servers.processes import free_port
+
+pytestmark = pytest.mark.crash
+
+
+def boundaries(*effects: Effect) -> list[tuple[Effect, Moment]]:
+    """Both sides of each effect."""
+    return [(effect, moment) for effect in effects for moment in ("before", "after")]
+
+
+UPKEEP = boundaries(Effect.REMOVE_RAW, Effect.FORGET_RAW)
+ANSWERS = boundaries(Effect.SEND_MAIL, Effect.RECORD_SENT)
+MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in UPKEEP + ANSWERS]
+
+
+@pytest.fixture
+def world(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> World:
+    """A bridge of its own for each test."""
+    return World(tmp_path, redmine, {"box": (mailbox, project)})
+
+
+@pytest.fixture
+def smtp() -> Iterator[tuple[int, list[str]]]:
+    """An SMTP server's port, and the Message-IDs of what it took."""
+    sink, port = Sink(), free_port()
+    controller = Controller(sink, "127.0.0.1", port)
+    controller.start()
+    yield port, sink.message_ids
+    controller.stop()
+
+
+@pytest.mark.parametrize(("effect", "moment"), MAILS, ids=str)
+def test_a_mail_is_made_once_although_the_bridge_died_twice_at_a_boundary(
+    world: World, effect: Effect, moment: Moment
+) -> None:
+    """Killed at its first and, restarted, at its second stand at a boundary, the bridge makes every mail once."""
+    world.deliver(batch())
+    if effect is Effect.DEFER:  # Redmine must be away for mails to be put off
+        world.redmine_url = f"http://127.0.0.1:{free_port()}"
+        world.write_settings()
+    for number in (1, 2):
+        told = f"{effect}:{moment}:{number}"
+        died = world.command("receive", "--once", die=told).wait()
+        if number == 1:
+            assert told == died, (world.directory / "victim.log").read_text()[-3000:]
+    world.redmine_url = world.redmine.url
+    world.write_settings()
+    world.finish()
+    assert [] == world.judge().wrong
+
+
+@pytest.mark.parametrize(("effect", "moment"), UPKEEP, ids=str)
+def test_raw_mails_are_forgotten_whole_although_upkeep_died(world: World, effect: Effect, moment: Moment) -> None:
+    """Killed while it forgets old raw mails, the bridge forgets all of them the next time, and no row misses one."""
+    world.deliver(batch())
+    world.finish()
+    world.extra = '[store]\nkeep_raw = "1s"\n'
+    world.write_settings()
+    world.let_age(1.0)
+    told = f"{effect}:{moment}:2"
+    assert told == world.command("run", die=told).wait()
+    world.pass_once()
+    forget(world)
+    assert [] == [path.name for path in (world.directory / "mails").rglob("*.eml")]
+    assert [] == world.judge().wrong
+
+
+@pytest.mark.parametrize(("effect", "moment"), ANSWERS, ids=str)
+def test_an_answer_goes_out_although_the_bridge_died(
+    world: World, smtp: tuple[int, list[str]], effect: Effect, moment: Moment
+) -> None:
+    """Killed while it sends answers, the bridge sends every one; only the one in hand goes out twice, as itself.
+
+    SMTP has no way to ask whether a mail was taken, so the one in hand cannot be known; its Message-ID stays.
+    """
+    world.pass_once()  # what lies there when a mailbox is read for the first time is never answered
+    world.deliver([letter() for _ in range(3)])
+    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n'
+    world.box_extra = "answers = { received = true }"
+    world.write_settings()
+    told = f"{effect}:{moment}:2"
+    assert told == world.command("receive", "--once", die=told).wait(), (world.directory / "victim.log").read_text()
+    world.finish()
+    world.send_answers()
+    counts = Counter(smtp[1])
+    assert 3 == len(counts)
+    assert [1, 1, 1] == sorted(counts.values()) or [1, 1, 2] == sorted(counts.values())
+    twice = (effect, moment) in {(Effect.SEND_MAIL, "after"), (Effect.RECORD_SENT, "before")}
+    assert twice == (2 in counts.values())
+    assert [] == world.judge().wrong
+
+
+class Sink:
+    """An SMTP server that takes everything and keeps the Message-IDs."""
+
+    def __init__(self) -> None:
+        self.message_ids: list[str] = []
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        content = envelope.content
+        assert isinstance(content, bytes)
+        self.message_ids.append(str(email.message_from_bytes(content)["Message-ID"]))
+        return "250 2.0.0 queued"
+
+
+def forget(world: World) -> None:
+    """What the service does once an hour."""
+    from redmine_mailbridge import app
+
+    application = app.build(world.settings())
+    try:
+        application.upkeep()
+    finally:
+        application.close()

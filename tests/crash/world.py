@@ -1,0 +1,213 @@
+"""A project, a mailbox and a bridge of their own, the mails sent into them."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from redmine_mailbridge import app
+from redmine_mailbridge.settings.load import load
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.ask import Archive, MessageFilter
+from redmine_mailbridge.store.life import OPEN
+from redmine_mailbridge.store.outbox import CLAIM_SECONDS
+from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.tasks.service import receive_once
+from tests.crash.judge import Found, Verdict, judge_box
+from tests.crash.letters import Letter
+from tests.servers.fixtures import Redmine
+from tests.servers.mail import Mailbox
+
+VICTIM = Path(__file__).with_name("victim.py")
+
+
+@dataclass
+class World:
+    """One bridge between one or more mailboxes and as many projects. `sent` is what was delivered, by mailbox."""
+
+    directory: Path
+    redmine: Redmine
+    boxes: dict[str, tuple[Mailbox, str]]
+    redmine_url: str = ""
+    imap_port: int = 0
+    parallel: int = 1
+    folders: str = '["INBOX"]'
+    redmine_extra: str = ""
+    extra: str = ""
+    box_extra: str = ""
+    settle: str = "1s"
+    sent: dict[str, list[Letter]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.write_settings()
+
+    @property
+    def settings_file(self) -> Path:
+        """The bridge's settings."""
+        return self.directory / "settings.toml"
+
+    def write_settings(self, *, settle: str | None = None) -> None:
+        """Write the settings file."""
+        self.settle = settle or self.settle
+        mail = next(iter(self.boxes.values()))[0].server
+        text = f"""
+[redmine]
+url = "{self.redmine_url or self.redmine.url}"
+api_key = "{self.redmine.seed["admin"]["api_key"]}"
+text_format = "{self.redmine.text_format}"
+settle = "{self.settle}"
+max_parallel = {self.parallel}
+{self.redmine_extra}
+{self.extra}
+[log]
+format = "json"
+"""
+        for name, (box, project) in self.boxes.items():
+            text += f"""
+[mailboxes.{name}]
+address = "{box.address}"
+host = "127.0.0.1"
+port = {self.imap_port or mail["imap_port"]}
+security = "none"
+password = "{mail["password"]}"
+timeout = "10s"
+folders = {self.folders}
+{self.box_extra}
+[mailboxes.{name}.issue]
+project = "{project}"
+trust = "any"
+unknown_sender = "create"
+check_permissions = false
+[mailboxes.{name}.senders]
+block = ["blocked.example"]
+"""
+        self.settings_file.write_text(text)
+        self.settings_file.chmod(0o600)
+
+    def settings(self) -> Settings:
+        """Load them, as any command does."""
+        return load(self.settings_file, {})
+
+    def deliver(self, letters: Iterable[Letter], name: str = "box", *, folder: str = "INBOX") -> None:
+        """Given mails, put them into a mailbox, each as often as it says."""
+        for one in letters:
+            self.boxes[name][0].append(*[one.content] * one.copies, folder=folder)
+            self.sent.setdefault(name, []).append(one)
+
+    # ------------------------------------------------------------------ run
+
+    def command(self, *arguments: str, die: str | None = None) -> "Victim":
+        """Given a command, start it in a process that dies where it is told."""
+        return Victim(self, arguments, die)
+
+    def pass_once(self) -> None:
+        """What `receive --once` does, in this process."""
+        application = app.build(self.settings())
+        try:
+            lock = application.store.lock("service", wait=10)
+            application.store.raw.clear_spool()
+            receive_once(application.receivers)
+            lock.release()
+        finally:
+            application.close()
+
+    def finish(self, seconds: float = 90) -> None:
+        """Receive until no mail is open, unfiled or unread. Raise TimeoutError with what is left when it takes long."""
+        end = time.monotonic() + seconds
+        while True:
+            self.pass_once()
+            left, due = self.left()
+            if not left:
+                return
+            if time.monotonic() > end:
+                raise TimeoutError(f"after {seconds} s not done: {left}")
+            threading.Event().wait(min(max(due - time.time(), 0.02), 10))
+
+    def send_answers(self) -> None:
+        """Send what waits, after the time has passed for which a sender that died had claimed it."""
+        settings = self.settings()
+        store = app.open_store(settings)
+        store.clock = lambda: time.time() + CLAIM_SECONDS
+        try:
+            app.sending(settings, store, threading.Event()).once()
+        finally:
+            store.close()
+
+    def left(self) -> tuple[list[str], float]:
+        """Return what is still to do, in words, and when the next of it is due."""
+        open_rows = [row for row in self.rows() if row.state in OPEN or row.filed_at is None]
+        left = [f"mail {row.id} {row.state}, filed {row.filed_at}: {row.reason}" for row in open_rows]
+        left += [f"{n} mails in INBOX of {name}" for name, (box, _) in self.boxes.items() if (n := len(box.mails()))]
+        return left, min((row.next_try_at for row in open_rows), default=0.0)
+
+    def rows(self) -> list[MailRow]:
+        """Return every mail of the store, newest first."""
+        store = app.open_store(self.settings())
+        try:
+            return Archive(store.database).messages(MessageFilter(limit=100_000))
+        finally:
+            store.close()
+
+    def let_age(self, seconds: float) -> None:
+        """Wait until the youngest change in the store is so old."""
+        youngest = max(row.changed_at for row in self.rows())
+        threading.Event().wait(max(youngest + seconds - time.time(), 0.0) + 0.01)
+
+    # ------------------------------------------------------------------ judge
+
+    def judge(self) -> Verdict:
+        """Return what is wrong, mail by mail."""
+        verdict = Verdict()
+        for name, (box, project) in self.boxes.items():
+            judge_box(verdict, Found(self.redmine, project), box, self.sent.get(name, []))
+        return verdict
+
+
+class Victim:
+    """A command of the bridge in a process of its own; `last_words` says where it died."""
+
+    def __init__(self, world: World, arguments: Sequence[str], die: str | None) -> None:
+        self.words = world.directory / "last-words"
+        self.words.unlink(missing_ok=True)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MAILBRIDGE_")}
+        if die is not None:
+            environment |= {"MAILBRIDGE_TEST_DIE": die, "MAILBRIDGE_TEST_DIED": str(self.words)}
+        self.log = world.directory / "victim.log"
+        self.log_begins = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(VICTIM), arguments[0], "--settings", str(world.settings_file), *arguments[1:]],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+            )  # fmt: skip
+
+    def wait(self, seconds: float = 60) -> str:
+        """Wait for its end. Return where it died, "" when it ended otherwise."""
+        try:
+            self.process.wait(seconds)
+        finally:
+            self.kill()
+        return self.last_words
+
+    def wait_for_log(self, words: bytes, seconds: float) -> None:
+        """Wait until its log says something, it ends, or the time is over."""
+        end = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < end:
+            with self.log.open("rb") as log:
+                log.seek(self.log_begins)
+                if words in log.read():
+                    return
+            threading.Event().wait(0.02)
+
+    def kill(self) -> None:
+        """End it now, if it has not ended."""
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def last_words(self) -> str:
+        """Where it died; "" when it has not died where it was told."""
+        return self.words.read_text() if self.words.exists() else ""

@@ -1,0 +1,285 @@
+"""`check` on real servers: what works is said, and what does not is said in the server's own words."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redmine_mailbridge.checks import Check
+from redmine_mailbridge.checks_servers import server_checks
+from tests.product import Product, box_values, product
+from tests.servers.fixtures import Redmine
+from tests.servers.mail import Mailbox
+from tests.servers.processes import free_port
+from tests.servers.proxy import Fault, FaultProxy
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def bridge(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> Product:
+    """The bridge with an administrator's key."""
+    return product(tmp_path, redmine, mailbox, project)
+
+
+def found(bridge: Product) -> list[Check]:
+    """What `check` asks of servers finds."""
+    return list(server_checks(bridge.settings()))
+
+
+def failures(bridge: Product) -> list[str]:
+    """The failed checks, as one line each."""
+    return [f"{check.name}: {check.words}" for check in found(bridge) if check.ok is False]
+
+
+def only(lines: list[str]) -> str:
+    """Given lines, return the only one."""
+    assert 1 == len(lines), lines
+    return lines[0]
+
+
+def test_all_well(bridge: Product, mailbox: Mailbox) -> None:
+    """Where everything works `check` says so for each server, folder and right, ends with 0, and writes nothing."""
+    mailbox.append(b"Subject: one\n\ntext\n")
+    done = bridge.command("check", "--json")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    said = {line["name"].removeprefix("mailbox support: "): line["words"] for line in lines}
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "1 mail" == said["folder INBOX"]
+    assert "not there yet: will be made" == said["success folder Processed"]
+    assert "MOVE: in one step" == said["filing"]
+    assert said["login"].endswith("by SCRAM-SHA-256")
+    assert said["redmine"].endswith("the key is admin's")
+    assert ["INBOX"] == mailbox.folders()
+    assert not any("\\Seen" in flags for _, flags, _ in mailbox.contents())
+    assert not (bridge.folder / "mailbridge.db").exists()
+
+
+def test_tls(bridge: Product, mailbox: Mailbox) -> None:
+    """Over TLS `check` names its version and for how many days the certificate is good."""
+    bridge.support(
+        host="localhost", port=mailbox.server["imaps_port"], security="tls", ca_file=mailbox.server["ca_file"]
+    )
+    words = next(check.words for check in found(bridge) if check.name == "mailbox support: connection")
+
+    assert "TLSv1." in words
+    assert "certificate good for" in words
+
+
+def test_refused_certificate(bridge: Product, mailbox: Mailbox) -> None:
+    """A certificate of an unknown authority fails with OpenSSL's words, and the advice to name the authority."""
+    bridge.support(host="localhost", port=mailbox.server["imaps_port"], security="tls")
+    line = only(failures(bridge))
+
+    assert "the server's certificate is not accepted" in line
+    assert "Give ca_file" in line
+
+
+def test_tls_on_a_plain_port(bridge: Product, mailbox: Mailbox) -> None:
+    """TLS spoken to a port that has none fails, and the advice names STARTTLS."""
+    bridge.support(host="localhost", security="tls")
+
+    assert "starttls" in only(failures(bridge))
+
+
+def test_wrong_password(bridge: Product) -> None:
+    """A wrong password fails with the server's words, and the password is not among them."""
+    bridge.support(password="not-the-password")
+    line = only(failures(bridge))
+
+    assert line.startswith("mailbox support: login: ")
+    assert "[AUTHENTICATIONFAILED] Authentication failed." in line
+    assert "not-the-password" not in line
+
+
+def test_wrong_port(bridge: Product) -> None:
+    """A port where nobody listens is told as what it is."""
+    bridge.support(port=free_port())
+
+    assert "Connection refused\nNothing listens there" in only(failures(bridge))
+
+
+def test_wrong_host(bridge: Product) -> None:
+    """A host that has no address fails with the resolver's words."""
+    bridge.support(host="mail.mailbridge.invalid", security="starttls")
+
+    assert "mail.mailbridge.invalid:" in only(failures(bridge))
+
+
+def test_missing_folder(bridge: Product, mailbox: Mailbox) -> None:
+    """A folder that is not there fails with the server's words and the name that was probably meant."""
+    mailbox.create("Tickets")
+    bridge.support(folders=["INBOX", "Tikets"])
+    line = only(failures(bridge))
+
+    assert line.startswith("mailbox support: folder Tikets: ")
+    assert "did you mean 'Tickets'" in line
+    assert "Mailbox doesn't exist: Tikets" in line
+
+
+def test_wrong_key(bridge: Product) -> None:
+    """A wrong key fails as such, also where Redmine would show strangers its public projects."""
+    bridge.change({"redmine": {"api_key": "0" * 40}})
+
+    assert "401" in only(failures(bridge))
+
+
+def test_redmine_away(bridge: Product) -> None:
+    """A Redmine that is away fails once, and the mailbox is looked at all the same."""
+    bridge.change({"redmine": {"url": f"http://127.0.0.1:{free_port()}"}})
+
+    assert "Connection refused" in only(failures(bridge))
+    assert "mailbox support: filing" in [check.name for check in found(bridge)]
+
+
+def test_not_a_redmine(bridge: Product, redmine: Redmine) -> None:
+    """An address where something else answers is told as that."""
+    bridge.change({"redmine": {"url": redmine.url + "/projects"}})
+
+    assert only(failures(bridge)).startswith("redmine: ")
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"tracker": "Suport"}, 'tracker "Suport" does not exist in project {p}, did you mean "support"?'),
+        ({"priority": "Hihg"}, 'priority "Hihg" does not exist, did you mean "high"?'),
+        ({"status": "Nwe"}, 'status "Nwe" does not exist, did you mean "new"?'),
+        ({"reopen_status": "Nwe"}, 'reopen_status: status "Nwe" does not exist, did you mean "new"?'),
+        ({"category": "Hardware"}, 'category "Hardware" does not exist in project {p}'),
+        ({"version": "1.0"}, 'version "1.0" does not exist in project {p}'),
+        ({"requester_field": "Requestor"}, 'custom field "Requestor" does not exist in project {p}, did you mean "req'),
+        (
+            {"assignee": "carol"},
+            'assignee "carol" does not exist among those who can be assigned issues in project {p}',
+        ),
+        ({"assignee": "round-robin: Suport team"}, 'group "Suport team" does not exist, did you mean "support team"?'),
+        ({"priority_by_importance": {"high": "Urgnt"}}, 'priority "Urgnt" does not exist, did you mean "urgent"?'),
+    ],
+)
+def test_unknown_name(bridge: Product, project: str, values: dict[str, Any], line: str) -> None:
+    """A name that Redmine does not know fails, with the one that was probably meant."""
+    bridge.issue(**values)
+
+    assert line.format(p=project) in only(failures(bridge))
+
+
+def test_known_names(bridge: Product, redmine: Redmine, project: str) -> None:
+    """Names in any case, ids, logins, addresses, names of people and groups are all understood."""
+    seed = redmine.seed
+    redmine.admin.call("POST", f"/projects/{project}/issue_categories.json", {"issue_category": {"name": "Hardware"}})
+    bridge.issue(
+        tracker=str(seed["trackers"]["Support"]), priority="HIGH", status="new", category="hardware", assignee="anna",
+        requester_field="requester", custom_fields={"Channel": "mail"},
+    )  # fmt: skip
+    rules = [
+        {"name": "one", "subject": "x", "assignee": "bob@example.com", "watchers": ["carol"]},
+        {"name": "two", "subject": "y", "assignee": "Anna Agent", "project": "sales"},
+    ]
+    bridge.support(rules=rules)
+
+    assert [] == failures(bridge)
+
+
+@pytest.mark.parametrize(
+    ("project_name", "words"),
+    [
+        ("suport", 'there is no project "suport", or the bridge\'s user may not see it, did you mean "support"?'),
+        ("closedproj", "closedproj is closed or archived"),
+    ],
+)
+def test_unusable_project(bridge: Product, project_name: str, words: str) -> None:
+    """A project that is not there, or takes no issues, fails."""
+    bridge.issue(project=project_name)
+
+    assert words in only(failures(bridge))
+
+
+def test_project_without_issue_tracking(bridge: Product, redmine: Redmine, project: str) -> None:
+    """A project without the module Issue tracking fails."""
+    redmine.admin.call("PUT", f"/projects/{project}.json", {"project": {"enabled_module_names": ["wiki"]}})
+
+    assert "has no module Issue tracking" in only(failures(bridge))
+
+
+def test_key_without_admin_rights(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
+    """A key without admin rights passes, and a note says what it cannot do."""
+    bridge = product(tmp_path, redmine, mailbox, project, login="bridge")
+    notes = [check.words for check in found(bridge) if check.ok is None]
+
+    assert [] == failures(bridge)
+    assert any("written by the bridge's own user" in words for words in notes)
+
+
+def test_key_without_permissions(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
+    """A key whose user may not do what the bridge does fails by the name of each permission."""
+    bridge = product(tmp_path, redmine, mailbox, project, login="carol")
+    bridge.issue(private=True, unknown_sender="create")
+    lines = failures(bridge)
+
+    assert any("lacks the permission set_issues_private" in line for line in lines)
+    assert any("unknown_sender" in line and "administrator's key" in line for line in lines)
+
+
+def test_address_of_a_user(bridge: Product) -> None:
+    """A mailbox whose address is also a Redmine user's is warned of a loop."""
+    bridge.support(aliases=["Anna@Example.com"])
+    note = next(check for check in found(bridge) if check.name == "mailbox support: loop")
+
+    assert note.ok is None
+    assert "also the address of the Redmine user anna" in note.words
+
+
+def test_marker_field(bridge: Product) -> None:
+    """The marker field must be a text; another format, or no such field, fails."""
+    bridge.change({"redmine": {"marker_field": "Mail ID"}})
+    assert [] == failures(bridge)
+
+    bridge.change({"redmine": {"marker_field": "Channel"}})
+    assert "its format is list, not text" in only(failures(bridge))
+
+    bridge.change({"redmine": {"marker_field": "Marker"}})
+    assert 'there is no issue custom field "Marker"' in only(failures(bridge))
+
+
+def test_text_format(bridge: Product, redmine: Redmine) -> None:
+    """Where Redmine's help page tells the text formatting, another one in the settings fails."""
+    other = "textile" if redmine.text_format == "common_mark" else "common_mark"
+    bridge.change({"redmine": {"text_format": other}})
+    if redmine.version.startswith("5."):
+        assert [] == failures(bridge)
+    else:
+        assert f"Redmine has {redmine.text_format}, the settings say {other}" in only(failures(bridge))
+
+
+def test_one_bad_mailbox(bridge: Product, mailbox: Mailbox, project: str) -> None:
+    """A mailbox that fails does not keep the next one from being looked at; --mailbox leaves it out."""
+    other = box_values(mailbox, project, port=free_port()) | {"address": "sales@example.com"}
+    bridge.change({"mailboxes": {"another": other}})
+    bridge.support(folders=["INBOX"])
+
+    assert 1 == len(failures(bridge))
+    assert 1 == bridge.command("check").returncode
+    assert 0 == bridge.command("check", "--mailbox", "support").returncode
+    assert 2 == bridge.command("check", "--mailbox", "suport").returncode
+
+
+def test_slow_server(bridge: Product, imap_proxy: FaultProxy) -> None:
+    """A server that says nothing is given up after the time-out, and told as that."""
+    imap_proxy.plan(Fault("connect", "stall"))
+    bridge.support(port=imap_proxy.port, timeout="1s")
+
+    assert "no answer in time" in only(failures(bridge))
+
+
+def test_names_at_the_start(bridge: Product, mailbox: Mailbox) -> None:
+    """`receive` says an unknown name before the first mail is read, and holds the mail of an unknown project."""
+    bridge.issue(project="suport")
+    mailbox.append(b"From: a@example.net\nSubject: one\n\ntext\n")
+    done = bridge.command("receive", "--once")
+
+    assert 'there is no project "suport"' in done.stderr
+    assert 1 == mailbox.count()["INBOX"]
+    assert ["held"] == [row.state.value for row in bridge.rows()]

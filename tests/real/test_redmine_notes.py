@@ -1,0 +1,123 @@
+"""Notes on a real Redmine: read back, told when dropped, and private when they are meant to be."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from redmine_mailbridge.errors import RedmineRefused
+from redmine_mailbridge.redmine.request import NoteRequest
+from redmine_mailbridge.routing.plan import IssueFields
+from tests.servers.fixtures import Redmine
+from tests.writer import Bridge, bridge_at, now
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def bridge(redmine: Redmine, project: str) -> Bridge:
+    return bridge_at(redmine.url, redmine, project)
+
+
+@pytest.fixture
+def poor(redmine: Redmine, project: str) -> Bridge:
+    """The same with a key that has no admin rights."""
+    return bridge_at(redmine.url, redmine, project, key=redmine.seed["bridge"]["api_key"])
+
+
+# ---------------------------------------------------------------------------------------------- notes
+
+
+def test_note(bridge: Bridge) -> None:
+    """A note is written as its author with its file, read back, and found again by its text."""
+    number = bridge.writer.create_issue(bridge.issue()).issue
+    since = now()
+    note = bridge.note(number, "Line\n\nand line \n", bridge.upload(login="carol"), login="carol")
+    assert None is bridge.writer.look.find_note(note, since)
+    bridge.writer.add_note(note)
+    written = bridge.writer.confirm_note(note, since)
+    (journal,) = bridge.redmine.admin.issue(number)["journals"]
+    assert (journal["id"], ()) == (written.journal, written.drift)
+    assert bridge.user("carol") == journal["user"]["id"]
+    again = NoteRequest.from_json(note.to_json())
+    assert journal["id"] == bridge.writer.look.find_note(again, since)
+    assert None is bridge.writer.look.find_note(again, since, {journal["id"]})
+    assert None is bridge.writer.look.find_note(again, since, after_journal_id=journal["id"])
+    assert None is bridge.writer.look.find_note(bridge.note(number, "Line", login="carol"), since)
+
+
+def test_note_that_is_not_taken(bridge: Bridge) -> None:
+    """Where the writer may add no notes Redmine answers 204 all the same; reading back tells it."""
+    seed = bridge.redmine.seed
+    number = bridge.writer.create_issue(bridge.issue()).issue
+    bridge.redmine.admin.call("PUT", f"/projects/{bridge.project.identifier}.json", {"project": {"is_public": True}})
+    role = [seed["roles"]["Bridge"]]
+    membership = {"membership": {"user_id": bridge.user("carol"), "role_ids": role}}
+    bridge.redmine.admin.call("POST", f"/projects/{bridge.project.identifier}/memberships.json", membership)
+    note = bridge.note(number, "hello", login="carol", fields=IssueFields(assigned_to_id=bridge.user("bridge")))
+    since = now()
+    bridge.writer.add_note(note)
+    written = bridge.writer.confirm_note(note, since)
+    assert written.journal is not None
+    bridge.redmine.admin.call("PUT", f"/journals/{written.journal}.json", {"journal": {"notes": ""}})
+    assert "Redmine took no note" in bridge.writer.confirm_note(note, since).drift[0]
+
+
+def test_private_note(bridge: Bridge) -> None:
+    """A private note of somebody who may not write one is written by the bridge's own user, and is private."""
+    number = bridge.writer.create_issue(bridge.issue()).issue
+    since = now()
+    note, said = bridge.writer.prepare_note(bridge.note(number, "secret", login="carol", private=True))
+    assert (None, 1) == (note.as_login, len(said))
+    bridge.writer.add_note(note)
+    assert () == bridge.writer.confirm_note(note, since).drift
+    assert [True] == [j["private_notes"] for j in bridge.redmine.admin.issue(number)["journals"]]
+    allowed = bridge.note(number, "secret", login="anna", private=True)
+    assert (allowed, ()) == bridge.writer.prepare_note(allowed)
+
+
+def test_private_note_that_became_public(bridge: Bridge) -> None:
+    """Redmine makes a private note public for who may not write one: it is told loudly, and made private."""
+    number = bridge.writer.create_issue(bridge.issue()).issue
+    since = now()
+    note = bridge.note(number, "secret", login="carol", private=True)
+    bridge.writer.add_note(note)
+    assert [False] == [j["private_notes"] for j in bridge.redmine.admin.issue(number)["journals"]]
+    written = bridge.writer.confirm_note(note, since)
+    assert "PRIVATE NOTE BECAME PUBLIC" in written.drift[0]
+    assert [True] == [j["private_notes"] for j in bridge.redmine.admin.issue(number)["journals"]]
+
+
+def test_private_note_that_nobody_may_write(poor: Bridge) -> None:
+    """Where not even the bridge may write private notes, nothing is written: better refused than public."""
+    note = replace(poor.note(1, "secret", private=True), project_id=poor.redmine.seed["projects"]["closedproj"]["id"])
+    with pytest.raises(RedmineRefused, match="would become public"):
+        poor.writer.prepare_note(note)
+
+
+def test_note_changes_are_told_and_amended(bridge: Bridge) -> None:
+    """A customer's reply cannot reopen: the status is dropped with 204, told, and set by the bridge's own user."""
+    seed = bridge.redmine.seed
+    number = bridge.writer.create_issue(bridge.issue(fields=IssueFields(status_id=seed["statuses"]["Closed"]))).issue
+    note = bridge.note(number, "again!", login="carol", fields=IssueFields(status_id=seed["statuses"]["New"]))
+    since = now()
+    bridge.writer.add_note(note)
+    written = bridge.writer.confirm_note(note, since)
+    assert ("status_id",) == written.dropped
+    after = bridge.writer.amend(note, written)
+    assert () == after.dropped
+    found = bridge.redmine.admin.issue(number)
+    assert (seed["statuses"]["New"], bridge.user("carol")) == (
+        found["status"]["id"],
+        found["journals"][0]["user"]["id"],
+    )
+
+
+def test_watchers(bridge: Bridge) -> None:
+    """Watchers are added after the write, twice is once, and one that cannot watch fails nothing."""
+    number = bridge.writer.create_issue(bridge.issue()).issue
+    said: list[Any] = [bridge.writer.add_watcher(number, bridge.user(who)) for who in ("anna", "anna", "dave")]
+    assert [None] * 3 == said
+    watching = [w["id"] for w in bridge.redmine.admin.issue(number)["watchers"]]
+    assert (1, 0) == (watching.count(bridge.user("anna")), watching.count(bridge.user("dave")))
+    assert "does not watch #999999" in (bridge.writer.add_watcher(999999, bridge.user("anna")) or "")

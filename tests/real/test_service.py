@@ -1,0 +1,171 @@
+"""The service as a process: signals, two copies, what happens by itself."""
+
+import signal
+from pathlib import Path
+
+import pytest
+import tomlkit
+
+from tests.product import ANNA, Product, mail, product
+from tests.servers.fixtures import Redmine
+from tests.servers.mail import Mailbox
+from tests.servers.processes import free_port
+from tests.servers.proxy import Fault, FaultProxy
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def bridge(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> Product:
+    """The bridge with an administrator's key, trusting every From line."""
+    return product(tmp_path, redmine, mailbox, project)
+
+
+def subjects(redmine: Redmine, project: str) -> list[str]:
+    """The subjects of the project's issues, in order."""
+    return sorted(issue["subject"] for issue in redmine.admin.issues(project))
+
+
+def test_arrival(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
+    """The service takes what lies there at its start, then what arrives, at once, and stops cleanly on SIGTERM."""
+    mailbox.append(mail("Was there", sender=ANNA))
+    with bridge.service() as service:
+        service.wait_for("mail")
+        mailbox.deliver(mail("Arrives", sender=ANNA))
+        service.wait_for("mail", 2, seconds=20)
+        service.signal(signal.SIGTERM)
+        assert 0 == service.wait()
+        service.wait_for("service.stopped")
+
+    assert ["Arrives", "Was there"] == subjects(redmine, project)
+    assert 2 == mailbox.count()["Processed"]
+
+
+def test_schedule(bridge: Product, mailbox: Mailbox) -> None:
+    """Without listening the mailbox is read again by schedule."""
+    bridge.change({"tasks": {"receive": {"every": "1s"}}})
+    with bridge.service("--no-listen") as service:
+        service.wait_for("receive.first_time")
+        mailbox.deliver(mail("Later", sender=ANNA))
+        service.wait_for("mail", seconds=20)
+
+
+def test_mail_in_hand(
+    bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, redmine_proxy: FaultProxy
+) -> None:
+    """SIGTERM lets the mail in hand end, filing included, and starts no other."""
+    bridge.change({"redmine": {"url": redmine_proxy.url, "timeout": "30s"}, "receive": {"workers": 1}})
+    mailbox.append(*(mail(f"Mail {n}", sender=ANNA) for n in range(5)))
+    redmine_proxy.plan(Fault("response", "stall", match=b"POST /issues.json"))
+    with bridge.service() as service:
+        redmine_proxy.wait_fired()
+        service.signal(signal.SIGTERM)
+        assert service.process.poll() is None
+        redmine_proxy.release()
+        assert 0 == service.wait()
+
+    assert ["Mail 0"] == subjects(redmine, project)
+    assert (4, 1) == (mailbox.count()["INBOX"], mailbox.count()["Processed"])
+    bridge.receive()
+    assert [f"Mail {n}" for n in range(5)] == subjects(redmine, project)
+
+
+def test_new_settings(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
+    """SIGHUP with a file that is wrong changes nothing and says what is wrong; with a good one it takes over."""
+    with bridge.service() as service:
+        service.wait_for("receive.first_time")
+        good = bridge.file.read_text("utf-8")
+        bridge.file.write_text(good + "\n[redmin]\nurl = 1\n", "utf-8")
+        service.signal(signal.SIGHUP)
+        (line,) = service.wait_for("settings.unchanged")
+        assert 'did you mean "redmine"' in line["reason"]
+        mailbox.deliver(mail("Still running", sender=ANNA))
+        service.wait_for("mail")
+
+        bridge.file.write_text(tomlkit.dumps(bridge.values), "utf-8")
+        bridge.issue(tracker="Feature")
+        service.signal(signal.SIGHUP)
+        service.wait_for("service.started", 2)
+        mailbox.deliver(mail("By new rules", sender=ANNA))
+        service.wait_for("mail", 2)
+        service.signal(signal.SIGTERM)
+        assert 0 == service.wait()
+
+    trackers = {issue["subject"]: issue["tracker"]["name"] for issue in redmine.admin.issues(project)}
+    assert {"Still running": "Bug", "By new rules": "Feature"} == trackers
+
+
+def test_two_copies(bridge: Product) -> None:
+    """A second copy on the same store says so and does not start; with --wait it starts when the first one ends."""
+    with bridge.service() as service:
+        service.wait_for("service.started")
+        refused = bridge.command("receive", "--once")
+        second = bridge.command("run")
+        assert (1, 1) == (refused.returncode, second.returncode)
+        assert "another redmine-mailbridge works on" in refused.stderr
+        assert "another redmine-mailbridge works on" in second.stderr
+
+        with bridge.service("--wait", "60") as waiting:
+            service.signal(signal.SIGTERM)
+            assert 0 == service.wait()
+            waiting.wait_for("service.started")
+            waiting.signal(signal.SIGTERM)
+            assert 0 == waiting.wait()
+
+
+def test_redmine_away_at_the_start(
+    bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, redmine_proxy: FaultProxy
+) -> None:
+    """A Redmine that is away when the service starts keeps no mail from being fetched, and is asked again by itself."""
+    bridge.change({"redmine": {"url": redmine_proxy.url}})
+    redmine_proxy.refuse()
+    mailbox.append(mail("Patience", sender=ANNA))
+    with bridge.service() as service:
+        service.wait_for("settings.names_not_looked_up")
+        (line,) = service.wait_for("mail")
+        assert "kept" == line["state"]
+        redmine_proxy.accept()
+        service.wait_for("mail", 2, seconds=90)
+
+    assert ["Patience"] == subjects(redmine, project)
+
+
+def test_mail_server_away(
+    bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, imap_proxy: FaultProxy
+) -> None:
+    """A mail server that goes away and comes back is connected to again by itself."""
+    bridge.support(port=imap_proxy.port)
+    bridge.change({"tasks": {"receive": {"every": "2s"}}})
+    with bridge.service() as service:
+        service.wait_for("receive.first_time")
+        imap_proxy.refuse()
+        service.wait_for("receive.interrupted")
+        imap_proxy.accept()
+        mailbox.deliver(mail("After the pause", sender=ANNA))
+        service.wait_for("mail", seconds=60)
+
+    assert ["After the pause"] == subjects(redmine, project)
+
+
+def test_unknown_names_are_said_first(bridge: Product, mailbox: Mailbox) -> None:
+    """An unknown project is a line of the log before the first mail is read, and its mail is held, not refused."""
+    bridge.issue(project="suport")
+    mailbox.append(mail(sender=ANNA))
+    with bridge.service() as service:
+        service.wait_for("mail")
+        events = [line["event"] for line in service.lines]
+        (line,) = service.logged("settings.unknown_name")
+
+    assert 'there is no project "suport"' in line["reason"]
+    assert events.index("settings.unknown_name") < events.index("receive.first_time")
+    assert {"INBOX": 1, "Failed": 0, "Processed": 0} == mailbox.count()
+
+
+def test_settings_that_cannot_be_used(bridge: Product) -> None:
+    """A settings file that is wrong ends `run` at once, with exit code 2 and the line to mend."""
+    bridge.support(prot=free_port())
+    done = bridge.command("run")
+
+    assert 2 == done.returncode
+    assert "[mailboxes.support] prot = " in done.stderr
+    assert "unknown key, did you mean" in done.stderr

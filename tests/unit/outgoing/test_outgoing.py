@@ -1,0 +1,226 @@
+"""Answers: what they say, how they are marked, what holds them back, and how they leave."""
+
+import datetime as dt
+import email
+import email.policy
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from redmine_mailbridge.errors import SendingDeferred, SendingRefused, SettingsError
+from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.outgoing.letter import Letter, Sender
+from redmine_mailbridge.outgoing.limits import LIMITS, held_back
+from redmine_mailbridge.outgoing.render import EXAMPLE, Templates, check_templates
+from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
+from tests.servers.processes import free_port
+
+NOW = dt.datetime(2026, 5, 20, 10, 0, tzinfo=dt.UTC)
+KIM = Address("Kim Grün", "kim@client.example")
+
+
+def letter(**more: object) -> Letter:
+    values: dict[str, object] = {
+        "kind": "received",
+        "sender": Sender("support@example.com", "Support"),
+        "to": KIM,
+        "subject": "[support #1] Größe",
+        "text": "Grüße\n",
+        "message_id": "own@example.com",
+        "in_reply_to": "theirs@client.example",
+        "references": ("first@client.example",),
+        "loop_value": "instance-1",
+    }
+    return Letter(**(values | more))  # type: ignore[arg-type]  # a table of values
+
+
+def parsed(content: bytes) -> email.message.EmailMessage:
+    return email.message_from_bytes(content, policy=email.policy.default)  # type: ignore[return-value]  # policy's class
+
+
+def test_an_answer_is_marked_so_that_no_machine_replies() -> None:
+    """RFC 3834's mark, Exchange's, and our own against loops stand in every answer."""
+    mail = parsed(letter().as_bytes(NOW))
+    found = {name: mail[name] for name in ("Auto-Submitted", "X-Auto-Response-Suppress", "X-Mailbridge-Loop")}
+    assert {
+        "Auto-Submitted": "auto-replied",
+        "X-Auto-Response-Suppress": "All",
+        "X-Mailbridge-Loop": "instance-1",
+    } == found
+
+
+def test_an_answer_continues_the_conversation() -> None:
+    """Mail programs show question and answer as one thread."""
+    mail = parsed(letter().as_bytes(NOW))
+    assert "<theirs@client.example>" == mail["In-Reply-To"]
+    assert "<first@client.example> <theirs@client.example>" == mail["References"]
+    assert "<own@example.com>" == mail["Message-ID"]
+
+
+@pytest.mark.parametrize("evil", ["Hi\r\nBcc: all@example.com", "Hi\nX-Evil: 1", "\x00Hi\x1b[31m"])
+def test_no_header_can_be_smuggled_in(evil: str) -> None:
+    """A subject and a name of a stranger stay within their header."""
+    mail = parsed(letter(subject=evil, to=Address(evil, "kim@client.example")).as_bytes(NOW))
+    assert (None, None) == (mail["Bcc"], mail["X-Evil"])
+    assert "kim@client.example" == mail["To"].addresses[0].addr_spec
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr", "de-AT"])
+def test_every_template_of_ours_can_be_used(language: str) -> None:
+    """Each kind renders in each language that we have, and in English where we have none."""
+    assert [] == check_templates(Templates(), language)
+
+
+def test_german_is_german() -> None:
+    """A language is taken where it is there, its region or not."""
+    assert "Guten Tag" in Templates().render("received", "de-AT", EXAMPLE).text
+    assert "Hello" in Templates().render("received", "fr", EXAMPLE).text
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("{{ isue.id }}", "isue"),
+        ("{{ issue.nothing }}", "nothing"),
+        ("{{ 'x' * 10**9 }}", "not allowed on texts"),
+        ("{% for i in range(10**9) %}{{ i }}{% endfor %}", "too big"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe"),
+        ("{% if %}", "line 1"),
+    ],
+)
+def test_a_faulty_template_is_named(tmp_path: Path, source: str, says: str) -> None:
+    """An admin's template that is wrong or harmful ends in an error with its file and what is wrong."""
+    folder = tmp_path / "received" / "en"
+    folder.mkdir(parents=True)
+    (folder / "subject.txt").write_text("x")
+    (folder / "body.txt").write_text(source)
+    with pytest.raises(SettingsError, match=r"body\.txt") as error:
+        Templates(tmp_path).render("received", "en", EXAMPLE)
+    assert says in str(error.value)
+
+
+def test_the_admins_template_wins_and_ours_fills_in(tmp_path: Path) -> None:
+    """What is copied and edited is used; other kinds stay ours."""
+    folder = tmp_path / "received" / "en"
+    folder.mkdir(parents=True)
+    (folder / "subject.txt").write_text("{{ issue.id }}!")
+    (folder / "body.txt").write_text("mine")
+    (folder / "body.html").write_text("<p>{{ requester.name }}</p>")
+    variables = EXAMPLE | {"requester": {"name": "<script>", "address": "x@example.com"}}
+    rendered = Templates(tmp_path).render("received", "en", variables)
+    assert ("4711!", "mine", "<p>&lt;script&gt;</p>") == (rendered.subject, rendered.text, rendered.html)
+    assert "Hello" in Templates(tmp_path).render("refused", "en", EXAMPLE).text
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=str)
+def test_each_limit_holds_back(limit: object) -> None:
+    """At each limit the next answer stays, and one below it goes."""
+    for reached in (True, False):
+        most = limit.most - (not reached)  # type: ignore[attr-defined]  # a Limit
+        why = held_back(lambda by, s, m=most: m if (by, s) == (limit.by, limit.seconds) else 0, refusal=True)  # type: ignore[attr-defined,misc]  # likewise
+        assert reached == (why is not None)
+
+
+def test_the_refusal_limit_is_for_refusals_only() -> None:
+    """Two answers a day of one kind are fine; two refusals are not."""
+    assert held_back(lambda by, _s: 5 if by == "refusal" else 0, refusal=False) is None
+
+
+class Server:
+    """What an SMTP server does with a recipient, by the recipient's name."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[str, bytes]] = []
+
+    async def handle_RCPT(self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _o: object) -> str:  # noqa: N802 - aiosmtpd's name
+        if address.startswith("never"):
+            return "550 5.1.1 no such user here"
+        if address.startswith("later"):
+            return "451 4.7.1 greylisted, try again"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        self.mails.append((envelope.rcpt_tos[0], envelope.content or b""))
+        return "250 2.0.0 queued"
+
+
+@pytest.fixture
+def smtp() -> Iterator[tuple[Server, SmtpConfig]]:
+    def right(
+        _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
+    ) -> AuthResult:
+        return AuthResult(success=(data.login, data.password) == (b"support", "größe".encode()), handled=False)
+
+    handler = Server()
+    port = free_port()
+    controller = Controller(handler, "127.0.0.1", port, authenticator=right, auth_require_tls=False)
+    controller.start()
+    yield handler, SmtpConfig("127.0.0.1", port, "none", timeout=10.0)
+    controller.stop()
+
+
+def test_a_mail_is_handed_over(smtp: tuple[Server, SmtpConfig]) -> None:
+    """What the server accepted is what was composed."""
+    handler, config = smtp
+    content = letter().as_bytes(NOW)
+    with SmtpTransport(config) as transport:
+        transport.send("support@example.com", "kim@client.example", content)
+    assert [("kim@client.example", content)] == handler.mails
+
+
+@pytest.mark.parametrize(
+    ("recipient", "kind", "words"),
+    [("never@client.example", SendingRefused, "550 5.1.1"), ("later@client.example", SendingDeferred, "451 4.7.1")],
+)
+def test_for_good_and_for_now_are_told_apart(
+    smtp: tuple[Server, SmtpConfig], recipient: str, kind: type[Exception], words: str
+) -> None:
+    """5xx is for good, 4xx for now, each in the server's words; the connection goes on."""
+    handler, config = smtp
+    with SmtpTransport(config) as transport:
+        with pytest.raises(kind, match=words):
+            transport.send("support@example.com", recipient, b"Subject: x\r\n\r\nx")
+        transport.send("support@example.com", "kim@client.example", b"Subject: x\r\n\r\nx")
+    assert 1 == len(handler.mails)
+
+
+def test_a_refused_login_is_told_without_the_password(smtp: tuple[Server, SmtpConfig]) -> None:
+    """The server's words come through, the password does not."""
+    _, config = smtp
+    wrong = SmtpConfig(config.host, config.port, "none", "support", "hunter2", timeout=10.0)
+    with pytest.raises(SendingDeferred) as error, SmtpTransport(wrong):
+        pass
+    assert "535" in str(error.value)
+    assert "hunter2" not in str(error.value) + repr(wrong)
+
+
+def test_a_password_beyond_ascii_logs_in(smtp: tuple[Server, SmtpConfig]) -> None:
+    """Passwords are UTF-8, as people choose them."""
+    handler, config = smtp
+    right = SmtpConfig(config.host, config.port, "none", "support", "größe", timeout=10.0)
+    with SmtpTransport(right) as transport:
+        transport.send("support@example.com", "kim@client.example", b"Subject: x\r\n\r\nx")
+    assert 1 == len(handler.mails)
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_tls_is_demanded(smtp: tuple[Server, SmtpConfig], security: str) -> None:
+    """A server without TLS gets no mail and no password."""
+    handler, config = smtp
+    safe = SmtpConfig(config.host, config.port, security, "support", "größe", timeout=3.0)  # type: ignore[arg-type]  # one of them
+    with pytest.raises(SendingDeferred), SmtpTransport(safe):
+        pass
+    assert [] == handler.mails
+
+
+def test_the_console_shows_the_mail() -> None:
+    """For trying out, a mail is printed as people would read it."""
+    stream = io.StringIO()
+    with ConsoleTransport(stream) as transport:
+        transport.send("support@example.com", "kim@client.example", letter(html="<p>x</p>").as_bytes(NOW))
+    assert "Grüße" in stream.getvalue()

@@ -1,0 +1,73 @@
+"""Making a user whom somebody else has made meanwhile."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
+from redmine_mailbridge.redmine.client import Client, Connection
+from redmine_mailbridge.redmine.people import People
+from redmine_mailbridge.routing.plan import NewUser
+from tests.unit.redmine.tiny import Seen, answer, serve
+
+NEW = NewUser("nora@elsewhere.example", "Nora", "Neu", "nora@elsewhere.example")
+ADMIN = {"user": {"id": 1, "login": "admin", "admin": True, "status": 1}}
+NORA = {"id": 9, "login": "nora", "mail": NEW.mail, "firstname": "Nora", "lastname": "Neu", "status": 1}
+
+
+class Redmine:
+    """Refuses, or takes and hangs up on, each new user. `there`: has Nora a user by now?"""
+
+    def __init__(self) -> None:
+        self.there = False
+        self.hangs_up = False
+
+    def __call__(self, seen: Seen) -> bytes | None:
+        if seen.path == "/users/current.json":
+            return answer(json.dumps(ADMIN))
+        if seen.path == "/users/9.json":
+            return answer(json.dumps({"user": NORA}))
+        if seen.method == "GET":
+            users = [NORA] if self.there else []
+            return answer(json.dumps({"users": users, "total_count": len(users)}))
+        if self.hangs_up:
+            self.there = True
+            return None
+        return answer(json.dumps({"errors": ["Email has already been taken"]}), "422 Unprocessable Entity")
+
+
+@pytest.fixture
+def redmine() -> Iterator[tuple[Redmine, People]]:
+    script = Redmine()
+    with serve(script) as tiny:
+        client = Client(Connection(tiny.url, "key"))
+        yield script, People(client)
+        client.close()
+
+
+def test_the_owner_of_the_address_is_taken(redmine: tuple[Redmine, People]) -> None:
+    """Where two mails of a new sender make a user at once, the second takes the first one's."""
+    script, people = redmine
+    assert people.by_address(NEW.mail) is None
+    script.there = True
+    assert 9 == people.create(NEW).id
+
+
+def test_another_refusal_stays_one(redmine: tuple[Redmine, People]) -> None:
+    """A user that is refused although nobody owns the address is refused."""
+    _script, people = redmine
+    with pytest.raises(RedmineRefused):
+        people.create(NEW)
+
+
+def test_a_lost_answer_is_not_believed_to_be_nothing(redmine: tuple[Redmine, People]) -> None:
+    """After a request for a user whose answer was lost, the address is asked for anew."""
+    script, people = redmine
+    assert people.by_address(NEW.mail) is None
+    script.hangs_up = True
+    with pytest.raises(RedmineUnclear):
+        people.create(NEW)
+    found = people.by_address(NEW.mail)
+    assert found is not None
+    assert 9 == found.id

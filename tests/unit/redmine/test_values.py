@@ -1,0 +1,237 @@
+"""The pure parts: texts that fit, requests that are stored, drift, rights."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
+from redmine_mailbridge.redmine.drift import author_drift, issue_drift
+from redmine_mailbridge.redmine.fit import fit, may_be_wide, narrowed
+from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload, issue_request, note_request
+from redmine_mailbridge.redmine.rights import Rights, Role, allowed, sees
+from redmine_mailbridge.redmine.text import bytes_in_redmine, clean, clean_line, cut_text, same_text, without_wide
+from redmine_mailbridge.redmine.write import short_name
+from redmine_mailbridge.routing.plan import Action, Issue, IssueFields, Plan, Project
+
+PROJECT = Project(7, "support", "Support")
+UPLOAD = Upload("12.abc", "a.txt", "text/plain")
+
+
+# ---------------------------------------------------------------------------------------------- texts
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "same"),
+    [("a\nb", "a\r\nb", True), ("a\r\nb\n\n", "a\r\nb", True), ("a \nb", "a\r\nb", False), ("", None, True),
+     (" a", "a", False), ("a\0b", "ab", True), ("Ä", "ä", False), ("a\rb", "a\nb", True)],
+)  # fmt: skip
+def test_same_text(ours: str, theirs: str | None, same: bool) -> None:
+    """Line ends and blanks at the very end make no difference, everything else does."""
+    assert same == same_text(ours, theirs)
+
+
+def test_clean() -> None:
+    """What no database takes is gone, tabs and lines stay, and an emoji is a whole character."""
+    assert "a\tb\nc😀\ufffd" == clean("a\tb\r\nc\0\x07😀\udc80")
+    assert "a b c" == clean_line("  a\r\n b\u2028c\0 ")
+
+
+@pytest.mark.parametrize("most", range(60))
+def test_cut_text(most: int) -> None:
+    """However small the room, the cut text is a beginning of the whole and fits, line ends counted as CRLF."""
+    text = "Zeile eins\nZwei ü 😀\nDrei\n\nvier"
+    part = cut_text(text, most)
+    assert text.startswith(part)
+    assert bytes_in_redmine(part) <= most
+
+
+def test_wide() -> None:
+    """Characters that an old MySQL refuses are named where they are symbols, and marked where not."""
+    assert "a:grinning_face:\ufffd€" == without_wide("a😀𠀋€")
+
+
+def test_short_name() -> None:
+    """A file name keeps its extension when it is cut, and is never empty."""
+    assert ("x" * 251 + ".txt", "file", "x" * 255) == (
+        short_name("x" * 300 + ".txt"),
+        short_name("\0"),
+        short_name("x" * 300),
+    )
+
+
+# ---------------------------------------------------------------------------------------------- requests
+
+
+def plan(**more: Any) -> Plan:
+    values = {"action": Action.CREATE, "reason": "a test", "project": "support", "text": "text"} | more
+    return Plan(**values)
+
+
+def test_issue_request() -> None:
+    """A plan becomes what the API takes: only what is set, dates as ISO, the marker in its field over others."""
+    fields = IssueFields(
+        subject=" a\n b ", status_id=3, is_private=False, start_date=dt.date(2031, 2, 3),
+        custom_fields=((5, "x\0"), (6, ("a", "b")), (9, "old")),
+    )  # fmt: skip
+    request = issue_request(plan(fields=fields, marker="<m@x>", act_as="anna"), PROJECT, (UPLOAD,), marker_field=9)
+    assert {
+        "project_id": 7, "subject": "a b", "description": "text", "status_id": 3, "is_private": False,
+        "start_date": "2031-02-03",
+        "custom_fields": [{"id": 5, "value": "x"}, {"id": 6, "value": ["a", "b"]}, {"id": 9, "value": "<m@x>"}],
+    } == dict(request.attributes)  # fmt: skip
+    assert [{"token": "12.abc", "filename": "a.txt", "content_type": "text/plain"}] == request.body()["issue"][
+        "uploads"
+    ]
+    assert ((9, "<m@x>"), "anna", {12}) == (request.marker, request.as_login, request.upload_ids)
+
+
+@pytest.mark.parametrize("subject", [None, "", " \n\0"])
+def test_no_subject(subject: str | None) -> None:
+    """Redmine takes no issue without a subject, so every issue has one."""
+    assert "(no subject)" == issue_request(plan(fields=IssueFields(subject=subject)), PROJECT).attributes["subject"]
+
+
+def test_stored_requests() -> None:
+    """A request comes out of the store as it went in, tokens and all."""
+    fields = IssueFields(subject="s ü", custom_fields=((6, ("a", "b")),))
+    issue = issue_request(plan(fields=fields, marker="m"), PROJECT, (UPLOAD,), author_id=3, marker_field=9)
+    note = note_request(plan(issue=4, private_note=True, fields=fields), PROJECT, (UPLOAD,), author_id=3)
+    assert (issue, note) == (IssueRequest.from_json(issue.to_json()), NoteRequest.from_json(note.to_json()))
+    assert "\n" not in issue.to_json()
+
+
+# ---------------------------------------------------------------------------------------------- limits
+
+
+def test_what_fits_is_left_alone() -> None:
+    """A request within the limits stays as it is."""
+    request = issue_request(plan(fields=IssueFields(subject="s" * 255)), PROJECT)
+    assert (request, (), ()) == fit(request)
+
+
+def test_long_note() -> None:
+    """A note beyond the limit is cut and goes along whole as a file."""
+    request, files, said = fit(note_request(plan(issue=4, text="ü\n" * 100), PROJECT), limit=100)
+    assert bytes_in_redmine(request.notes) <= 100
+    assert request.notes.endswith("\n\n[…]")
+    assert ("notes.txt", ("ü\n" * 100).encode(), 1) == (files[0].name, b"".join(files[0].chunks()), len(said))
+    assert len(b"".join(files[0].chunks())) == files[0].size
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "expected"),
+    [("😀", RedmineUnclear("POST x: internal error (500)", settle=False), True),
+     ("a", RedmineUnclear("POST x: internal error (500)", settle=False), False),
+     ("😀", RedmineRefused("Redmine refused: Incorrect string value: '\\xF0'"), True),
+     ("😀", RedmineRefused("Redmine refused: Subject cannot be blank"), False)],
+)  # fmt: skip
+def test_old_mysql(text: str, error: Any, expected: bool) -> None:
+    """Only a request with a 4-byte character, and only such failures, are worth a try without them."""
+    request = issue_request(plan(text="x", fields=IssueFields(subject="s", custom_fields=((5, text),))), PROJECT)
+    assert expected == may_be_wide(request, error)
+
+
+def test_narrowed() -> None:
+    """Every text of a request is narrowed, names of files too, and the subject still fits."""
+    fields = IssueFields(subject="😀" * 200, custom_fields=((5, "𠀋"),))
+    request = issue_request(plan(text="😀", fields=fields), PROJECT, (Upload("1.a", "😀.txt", "text/plain"),))
+    after = narrowed(request)
+    assert 255 == len(after.attributes["subject"])
+    assert (":grinning_face:", "\ufffd") == (
+        after.attributes["description"], after.attributes["custom_fields"][0]["value"]
+    )  # fmt: skip
+    assert (":grinning_face:.txt", "1.a") == (after.uploads[0].filename, after.uploads[0].token)
+
+
+# ---------------------------------------------------------------------------------------------- drift
+
+FOUND: dict[str, Any] = {
+    "project": {"id": 7, "name": "Support"}, "status": {"id": 1, "name": "New"}, "subject": "s",
+    "description": "a\r\nb", "is_private": False, "start_date": "2031-02-03", "estimated_hours": 1.5, "done_ratio": 0,
+    "custom_fields": [{"id": 5, "value": "x"}, {"id": 6, "value": ["b", "a"]}, {"id": 8, "value": None}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "lines"),
+    [
+        ({"project_id": 7, "status_id": 1, "subject": "s", "description": "a\nb", "start_date": "2031-02-03"}, []),
+        ({"estimated_hours": 1.5, "custom_fields": [{"id": 5, "value": "x"}, {"id": 6, "value": ["a", "b"]}]}, []),
+        ({"custom_fields": [{"id": 8, "value": ""}]}, []),
+        ({"status_id": 5}, ["asked for status 5, has New (1)"]),
+        ({"assigned_to_id": 3}, ["asked for assigned to 3, has none"]),
+        ({"is_private": True}, ["asked for is_private True, has False"]),
+        ({"project_id": 8}, ["asked for project 8, has Support (7)"]),
+        ({"description": "a b"}, ["the description is not as it was sent"]),
+        ({"estimated_hours": 2}, ["asked for 2 estimated hours, has 1.5"]),
+        ({"custom_fields": [{"id": 5, "value": "y"}]}, ["custom field 5 did not take its value"]),
+        ({"custom_fields": [{"id": 4, "value": "y"}]},
+         ["custom field 4 was dropped: not enabled for this project and tracker, or not allowed"]),
+    ],
+)  # fmt: skip
+def test_drift(asked: dict[str, Any], lines: list[str]) -> None:
+    """Each attribute that is not as asked is one line, and what is as asked is none."""
+    assert lines == [str(drift) for drift in issue_drift(asked, FOUND)]
+
+
+def test_author_drift() -> None:
+    """Another author than the one asked for is told, by name."""
+    assert () == author_drift(3, "anna", {"id": 3, "name": "Anna"})
+    assert () == author_drift(None, None, {"id": 1, "name": "Admin"})
+    assert ["written by Admin (1) instead of anna (user 3)"] == [
+        str(d) for d in author_drift(3, "anna", {"id": 1, "name": "Admin"})
+    ]
+
+
+# ---------------------------------------------------------------------------------------------- rights
+
+ALL = Role(3, "Manager", frozenset({"view_issues", "add_issues"}), "all")
+DEFAULT = Role(1, "Non member", frozenset({"view_issues", "add_issues"}), "default")
+OWN = Role(5, "Reporter", frozenset({"view_issues"}), "own")
+BLIND = Role(6, "Blind", frozenset({"add_issues"}), "all")
+
+
+@pytest.mark.parametrize(
+    ("role", "issue", "seen"),
+    [
+        (ALL, Issue(1, "p", "s", private=True), True),
+        (DEFAULT, Issue(1, "p", "s"), True),
+        (DEFAULT, Issue(1, "p", "s", private=True), False),
+        (DEFAULT, Issue(1, "p", "s", private=True, author_id=9), True),
+        (OWN, Issue(1, "p", "s"), False),
+        (OWN, Issue(1, "p", "s", author_id=9), True),
+        (OWN, Issue(1, "p", "s", assigned_to_id=9), True),
+        (OWN, Issue(1, "p", "s", assigned_to_id=40), True),
+        (BLIND, Issue(1, "p", "s"), False),
+    ],
+)
+def test_sees(role: Role, issue: Issue, seen: bool) -> None:
+    """An issue is seen as the role's visibility says: all, all but private ones, or one's own and one's groups'."""
+    assert seen == sees(Rights(9, groups=frozenset({40})), issue, PROJECT, [role])
+    assert False is sees(Rights(9, active=False), issue, PROJECT, [role])
+    assert True is sees(Rights(9, admin=True), issue, PROJECT, [])
+
+
+@pytest.mark.parametrize(
+    ("project", "permission", "expected"),
+    [
+        (PROJECT, "add_issues", True),
+        (PROJECT, "edit_issues", False),
+        (Project(7, "p", "P", active=False), "add_issues", False),
+        (Project(7, "p", "P", active=False), "view_issues", True),
+        (Project(7, "p", "P", issue_tracking=False), "add_issues", False),
+    ],
+)
+def test_allowed(project: Project, permission: str, expected: bool) -> None:
+    """A permission is of a role, in a project that is open and tracks issues; a closed one can be read."""
+    assert expected == allowed(Rights(9), permission, project, [DEFAULT])
+
+
+def test_roles_in() -> None:
+    """Who is no member has the Non member role in public projects, and nothing in private ones."""
+    rights = Rights(9, roles={7: frozenset({3, 4})})
+    assert frozenset({3, 4}) == rights.roles_in(7, public=False)
+    assert frozenset({1}) == rights.roles_in(8, public=True)
+    assert frozenset() == rights.roles_in(8, public=False)
+    assert frozenset() == Rights(9, active=False, roles={7: frozenset({3})}).roles_in(7, public=True)

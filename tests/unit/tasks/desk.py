@@ -1,0 +1,187 @@
+"""A small Redmine in answers and a mailbox in memory, with the assembled product between them.
+
+For what a real Redmine cannot be made to do on demand: to fail on one mail and not on another, to write and then to
+say that it did not, to lose an upload.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import responses
+from requests import PreparedRequest
+
+from redmine_mailbridge import app
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.ask import MessageFilter
+from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.tasks.outcome import Outcome
+from tests.memory_mailbox import MemoryMailbox, MemoryServer
+
+URL = "https://redmine.example.com"
+Reply = tuple[int, dict[str, str], str]
+ME = {"id": 1, "login": "bridge", "firstname": "Mail", "lastname": "Bridge", "admin": True, "mail": "b@example.com"}
+PROJECT = {
+    "id": 7, "identifier": "desk", "name": "Desk", "status": 1, "is_public": True,
+    "trackers": [{"id": 1, "name": "Bug"}], "enabled_modules": [{"id": 1, "name": "issue_tracking"}],
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Desk:
+    """`answers` are taken one for each request that makes an issue or note: a status, and "written" when it is
+    carried out in spite of it; when none are left all is well. `always` decides by the request's own words.
+    """
+
+    settings: Settings
+    server: MemoryServer
+    issues: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[tuple[int, str]] = field(default_factory=list)
+    always: Callable[[str], tuple[int, str] | None] = lambda _body: None
+    tokens: dict[str, str] = field(default_factory=dict)
+    drops_notes: bool = False
+    down: bool = False
+    writes: int = 0
+
+    @contextmanager
+    def application(self) -> Iterator[app.Application]:
+        """The product, wired anew, as after a restart."""
+        made = app.build(self.settings)
+        try:
+            yield made
+        finally:
+            made.close()
+
+    def receive(self, *, hurry: bool = True) -> list[Outcome]:
+        """Make one pass, as a new process would; with `hurry` as if all pauses were over."""
+        with self.application() as made:
+            if hurry:
+                for row in made.archive.messages(MessageFilter(limit=1000)):
+                    if row.state.value in {"kept", "writing"} and row.tries:
+                        made.store.defer(row.id, row.reason or "", after=0.0, counts=False)
+                    elif row.state.value in {"kept", "writing"}:
+                        made.store.retry(row.id)
+            outcomes: list[Outcome] = []
+            assert made.receivers[0].once(outcomes.append).error is None
+            return outcomes
+
+    def rows(self) -> list[MailRow]:
+        """What the store holds, oldest first."""
+        with self.application() as made:
+            return made.archive.messages(MessageFilter(limit=1000))[::-1]
+
+    def lines(self, row: MailRow) -> list[str]:
+        """What the store says of a mail."""
+        with self.application() as made:
+            return [step.line for step in made.archive.steps(row.id)]
+
+    # ------------------------------------------------------------------ Redmine's side
+
+    def post(self, request: PreparedRequest) -> Reply:
+        """POST /issues.json."""
+        values = json.loads(request.body or "{}")["issue"]
+        status, what = self._answer(str(request.body))
+        spent = [one for one in values.get("uploads", ()) if one["token"] not in self.tokens]
+        if spent and status == 201:
+            return 422, {}, json.dumps({"errors": ["1 file(s) could not be saved."]})
+        if status != 201 and what != "written":
+            return status, {}, ""
+        for one in values.get("uploads", ()):
+            del self.tokens[one["token"]]
+        self.issues.append(
+            {
+                "id": len(self.issues) + 1,
+                "project": {"id": 7, "name": "Desk"},
+                "tracker": {"id": 1, "name": "Bug"},
+                "status": {"id": 1, "name": "New"},
+                "author": {"id": 1, "name": "Mail Bridge"},
+                "subject": values["subject"],
+                "description": values["description"],
+                "is_private": values.get("is_private", False),
+                "attachments": [{"id": 100 + n} for n, _ in enumerate(values.get("uploads", ()))],
+                "journals": [],
+            }
+        )
+        return (status, {}, json.dumps({"issue": self.issues[-1]}) if status == 201 else "")
+
+    def put(self, request: PreparedRequest) -> Reply:
+        """PUT /issues/N.json."""
+        status, what = self._answer(str(request.body))
+        issue = self._issue(request)
+        if (status < 300 or what == "written") and not self.drops_notes:
+            note = json.loads(request.body or "{}")["issue"]["notes"]
+            number = 1 + sum(len(one["journals"]) for one in self.issues)
+            user = {"id": 1, "name": "Mail Bridge"}
+            issue["journals"].append({"id": number, "notes": note, "user": user, "private_notes": False, "details": []})
+        return (204 if status == 201 else status), {}, ""
+
+    def get(self, request: PreparedRequest) -> Reply:
+        """GET /issues.json and /issues/N.json."""
+        if self.down:
+            return 502, {}, ""
+        if re.search(r"/issues/\d+\.json", request.url or ""):
+            return 200, {}, json.dumps({"issue": self._issue(request)})
+        return 200, {}, json.dumps({"issues": self.issues, "total_count": len(self.issues)})
+
+    def upload(self, request: PreparedRequest) -> Reply:
+        """POST /uploads.json."""
+        token = f"{100 + len(self.tokens)}.{self.writes}{len(self.tokens)}"
+        self.tokens[token] = parse_qs(urlsplit(request.url or "").query)["filename"][0]
+        for _ in request.body or b"":
+            pass
+        return 201, {}, json.dumps({"upload": {"id": 1, "token": token}})
+
+    def _answer(self, body: str) -> tuple[int, str]:
+        self.writes += 1
+        if self.down:
+            return 502, ""
+        return self.always(body) or (self.answers.pop(0) if self.answers else (201, ""))
+
+    def _issue(self, request: PreparedRequest) -> dict[str, Any]:
+        found = re.search(r"/issues/(\d+)\.json", request.url or "")
+        assert found is not None
+        return self.issues[int(found[1]) - 1]
+
+
+@contextmanager
+def open_desk(folder: Path, monkeypatch: pytest.MonkeyPatch, **receive: Any) -> Iterator[Desk]:
+    """Given a folder and keys of [receive], return the desk, which looks at once after an unclear request."""
+    box = {"address": "desk@example.com", "host": "localhost", "issue": {"project": "desk"}}
+    settings = Settings.model_validate(
+        {
+            "redmine": {"url": URL, "api_key": "key", "settle": "0s"},
+            "store": {"url": f"sqlite:///{folder}/bridge.db"},
+            "receive": receive,
+            "mailboxes": {"desk": box},
+        }
+    )
+    desk = Desk(settings, MemoryServer())
+    monkeypatch.setattr(app, "open_mailbox", lambda config, **_known: MemoryMailbox(desk.server, config.name))
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        values = {
+            "/users/current.json": {"user": ME},
+            "/users.json": {"users": [], "total_count": 0},
+            "/projects/desk.json": {"project": PROJECT},
+            "/projects/7.json": {"project": PROJECT},
+            "/projects.json": {"projects": [PROJECT], "total_count": 1},
+            "/projects/desk/versions.json": {"versions": []},
+            "/projects/desk/memberships.json": {"memberships": [], "total_count": 0},
+            "/issue_statuses.json": {"issue_statuses": [{"id": 1, "name": "New", "is_closed": False}]},
+            "/enumerations/issue_priorities.json": {"issue_priorities": [{"id": 4, "name": "Normal"}]},
+            "/custom_fields.json": {"custom_fields": []},
+            "/groups.json": {"groups": []},
+            "/roles/1.json": {"role": {"id": 1, "name": "Non member", "permissions": []}},
+        }
+        for path, value in values.items():
+            mock.get(URL + path, json=value)
+        mock.add_callback(responses.POST, f"{URL}/uploads.json", desk.upload)
+        mock.add_callback(responses.POST, f"{URL}/issues.json", desk.post)
+        mock.add_callback(responses.GET, re.compile(rf"{URL}/issues"), desk.get)
+        mock.add_callback(responses.PUT, re.compile(rf"{URL}/issues/\d+\.json"), desk.put)
+        yield desk

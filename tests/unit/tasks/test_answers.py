@@ -1,0 +1,212 @@
+"""Answers from the plan to the server: queued once, sent once, held back and deferred where they must be."""
+
+import datetime as dt
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from redmine_mailbridge.errors import SendingDeferred, SendingRefused
+from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.mail.parse import parse
+from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.outgoing.letter import Sender
+from redmine_mailbridge.outgoing.render import Templates
+from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.answer import Answers, Desk, Earned
+from redmine_mailbridge.tasks.send import Line, Sending
+
+SIGNER = Signer(b"a key for the tests only", "test")
+EARNED = Earned(("received",), "Printer", "support", "a new mail")
+
+
+class Clock:
+    now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Wire:
+    """A transport that does what it is told, and keeps what it took."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, bytes]] = []
+        self.fault: Exception | None = None
+
+    def __enter__(self) -> Self:
+        if isinstance(self.fault, ConnectionError):
+            raise SendingDeferred(str(self.fault))
+        return self
+
+    def __exit__(self, _k: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None) -> None:
+        pass
+
+    def send(self, sender: str, recipient: str, content: bytes) -> str:
+        if self.fault is not None:
+            raise self.fault
+        self.taken.append((recipient, content))
+        return "250 queued"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
+    store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw", clock=clock)
+    yield store
+    store.close()
+
+
+def mail(number: int, sender: str = "kim@client.example") -> bytes:
+    return f"From: Kim <{sender}>\r\nSubject: Printer\r\nMessage-ID: <{number}@x.example>\r\n\r\nHelp {number}".encode()
+
+
+def kept(store: Store, number: int, sender: str = "kim@client.example") -> tuple[MailRow, Message]:
+    content = mail(number, sender)
+    listed = Listed(Location("support", "INBOX", "1", str(number)), len(content))
+    (row,) = store.keep([RawMail(listed, content)])
+    return row, parse(content)
+
+
+def answers(*kinds: str) -> Answers:
+    sender = Sender("support@example.com", "Support")
+    desk = Desk("support", sender, Templates(), "en", frozenset(kinds), SIGNER, "https://redmine.example.com")
+    return Answers({"support": desk}, lambda: dt.datetime(2026, 5, 20, tzinfo=dt.UTC))
+
+
+def finish(store: Store, number: int, sender: str = "kim@client.example", earned: Earned = EARNED) -> int:
+    row, message = kept(store, number, sender)
+    queued = answers("received", "refused").to(row, message, earned, issue=number)
+    store.done(row.id, "made", issue=number, created=True, answers=queued)
+    return row.id
+
+
+def sending(store: Store, wire: Wire, *, daily: int = 0, minute: int = 0) -> Sending:
+    return Sending(
+        Outbox(store.database, store.clock), {"support": Line(lambda: wire, daily, minute)}, threading.Event()
+    )
+
+
+def test_an_answer_is_queued_with_the_issue_and_sent_once(store: Store) -> None:
+    """The answer to a mail goes out once, with the issue's number and our signed id, and is remembered."""
+    mail_id, wire = finish(store, 7), Wire()
+    for _ in range(2):
+        sending(store, wire).once()
+    ((recipient, content),) = wire.taken
+    assert "kim@client.example" == recipient
+    assert b"[support #7] Printer" in content
+    (sent,) = Outbox(store.database, store.clock).of_mail(mail_id)
+    read = SIGNER.read(sent.message_id)
+    assert read is not None
+    assert (7, "sent", "250 queued") == (read.issue, sent.state, sent.reason)
+
+
+def test_the_same_mail_earns_one_answer_whatever_is_repeated(store: Store) -> None:
+    """A mail's answer has always the same Message-ID, and the outbox takes it once."""
+    row, message = kept(store, 1)
+    one = answers("received").to(row, message, EARNED, issue=1)
+    two = answers("received").to(row, message, EARNED, issue=1)
+    assert [answer.message_id for answer in one] == [answer.message_id for answer in two]
+    store.done(row.id, "made", issue=1, answers=(*one, *two))
+    assert 1 == len(Outbox(store.database, store.clock).of_mail(row.id))
+
+
+def test_what_is_switched_off_is_not_sent(store: Store) -> None:
+    """A kind that the settings do not name earns nothing, nor does a mailbox without a server."""
+    row, message = kept(store, 1)
+    assert () == answers("refused").to(row, message, EARNED, issue=1)
+    assert () == Answers({}).to(row, message, EARNED, issue=1)
+
+
+def test_the_limit_against_loops_holds_and_is_told(store: Store) -> None:
+    """The eleventh answer to one address in ten minutes stays, and the mail's record says why."""
+    ids = [finish(store, number) for number in range(1, 13)]
+    wire = Wire()
+    sending(store, wire).once()
+    assert 10 == len(wire.taken)
+    told = [step.line for step in Archive(store.database).steps(ids[-1])]
+    assert any("no answer: the limit of 10 to one address in 10 minutes" in line for line in told)
+
+
+def test_limits_end_with_time_and_do_not_mix_addresses(store: Store, clock: Clock) -> None:
+    """Another address is answered meanwhile, and the same one again later."""
+    for number in range(1, 12):
+        finish(store, number)
+    finish(store, 50, "lee@client.example")
+    clock.now += 601
+    finish(store, 51)
+    wire = Wire()
+    sending(store, wire).once()
+    assert 12 == len(wire.taken)
+
+
+def test_a_server_that_is_away_gets_it_later(store: Store, clock: Clock) -> None:
+    """An outage of SMTP defers with a pause and loses nothing."""
+    finish(store, 1)
+    wire = Wire()
+    wire.fault = ConnectionError("away")
+    result = sending(store, wire).once()
+    assert ("away", 1) == (result.error, result.waiting)
+    wire.fault = None
+    assert 0 == sending(store, wire).once().sent
+    clock.now += 20
+    assert 1 == sending(store, wire).once().sent
+
+
+def test_a_refusal_for_good_is_not_tried_again(store: Store, clock: Clock) -> None:
+    """5xx ends the answer, with the server's words, and the next one goes on."""
+    mail_id = finish(store, 1)
+    wire = Wire()
+    wire.fault = SendingRefused("550 no such user")
+    sending(store, wire).once()
+    clock.now += 10_000
+    wire.fault = None
+    assert 0 == sending(store, wire).once().sent
+    (row,) = Outbox(store.database, store.clock).of_mail(mail_id)
+    assert ("failed", "550 no such user") == (row.state, row.reason)
+
+
+def test_what_is_over_the_daily_limit_waits(store: Store, clock: Clock) -> None:
+    """Over the limit nothing is dropped: it goes when its time comes."""
+    for number in range(1, 6):
+        finish(store, number, f"p{number}@client.example")
+    wire = Wire()
+    assert 3 == sending(store, wire, daily=3).once().sent
+    clock.now += 120
+    assert 0 == sending(store, wire, daily=3).once().sent
+    clock.now += 86_400
+    assert 2 == sending(store, wire, daily=3).once().sent
+
+
+def test_a_crash_in_mid_sending_sends_it_again_under_the_same_id(store: Store, clock: Clock) -> None:
+    """What was claimed and never told as sent comes again after its claim has ended, and not before."""
+    finish(store, 1)
+    outbox = Outbox(store.database, store.clock)
+    (claimed,) = outbox.claim("support", limit=10)
+    assert [] == outbox.claim("support", limit=10)
+    clock.now += 301
+    (again,) = outbox.claim("support", limit=10)
+    assert claimed.message_id == again.message_id
+
+
+def test_one_refusal_a_day_is_enough(store: Store) -> None:
+    """A stranger who writes ten times is told once."""
+    earned = Earned(("refused",), "", "", "this mailbox takes replies only")
+    for number in range(1, 11):
+        row, message = kept(store, number)
+        store.done(row.id, "x", answers=answers("refused").to(row, message, earned, issue=None))
+    wire = Wire()
+    sending(store, wire).once()
+    assert 1 == len(wire.taken)
+    assert b"takes replies only" in wire.taken[0][1]

@@ -1,0 +1,88 @@
+"""Mails of one conversation are worked on in their order, others side by side."""
+
+import threading
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from redmine_mailbridge.mail.parse import parse
+from redmine_mailbridge.tasks.conversations import Conversations, identifiers
+from tests.product import mail, message_id_of
+
+
+def waits(before: Collection[Future[int]]) -> None:
+    for one in before:
+        one.exception()
+
+
+def test_order_within_a_conversation() -> None:
+    """Work that shares an identifier runs in the order in which it was submitted, however many threads there are."""
+    done: list[int] = []
+    conversations: Conversations[int] = Conversations()
+
+    def work(number: int) -> Callable[[Collection[Future[int]]], int]:
+        def run(before: Collection[Future[int]]) -> int:
+            waits(before)
+            done.append(number)
+            return number
+
+        return run
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(200):
+            conversations.submit(pool, {"same", str(number)}, work(number))
+
+    assert list(range(200)) == done
+
+
+def test_side_by_side() -> None:
+    """Work that shares nothing does not wait for each other."""
+    conversations: Conversations[int] = Conversations()
+    both = threading.Barrier(2, timeout=10)
+
+    def run(before: Collection[Future[int]]) -> int:
+        waits(before)
+        both.wait()
+        return 1
+
+    with ThreadPoolExecutor(2) as pool:
+        made = [conversations.submit(pool, {name}, run) for name in ("a", "b")]
+
+    assert [1, 1] == [future.result() for future in made]
+
+
+def test_a_failure_stops_nobody() -> None:
+    """Work whose forerunner fails runs all the same, and nothing is remembered of work that is over."""
+    conversations: Conversations[int] = Conversations()
+
+    def fail(_before: Collection[Future[int]]) -> int:
+        raise ValueError
+
+    def run(before: Collection[Future[int]]) -> int:
+        waits(before)
+        return len(before)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = conversations.submit(pool, {"a"}, fail)
+        second = conversations.submit(pool, {"a", "b"}, run)
+        assert isinstance(first.exception(), ValueError)
+        assert second.result() in (0, 1)
+
+    assert {} == conversations._newest
+
+
+def test_what_ties_mails_together() -> None:
+    """A reply, a copy, the same issue in the subject, and the same sender with the same subject share an identifier."""
+    first = mail("Start")
+    start = identifiers(parse(first))
+
+    def tied(raw: bytes) -> bool:
+        return bool(start & identifiers(parse(raw)))
+
+    assert tied(mail("Re: Start", sender="b@example.net", In_Reply_To=message_id_of(first)))
+    assert tied(mail("Other", sender="b@example.net", References=f"<a@b> {message_id_of(first)}"))
+    assert tied(first)
+    assert tied(mail("Start", "Other words.\n"))
+    assert not tied(mail("Other"))
+    by_number = identifiers(parse(mail("[X #12] a", sender="a@example.net")))
+    assert by_number & identifiers(parse(mail("Re: [X #12] a", sender="b@example.net")))
+    assert not by_number & identifiers(parse(mail("Re: [X #13] a", sender="b@example.net")))

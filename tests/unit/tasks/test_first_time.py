@@ -1,0 +1,164 @@
+"""How a mailbox begins, when it stops and asks, and a mail whose fetching breaks the connection."""
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from redmine_mailbridge.errors import MailboxUnreachable
+from redmine_mailbridge.settings.start import StartSettings
+from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.intake import Braked, Intake, Reading
+from tests.memory_mailbox import MemoryMailbox, MemoryServer
+
+Begin = Callable[..., Intake]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty store."""
+    made = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def server() -> MemoryServer:
+    """A mailbox in memory."""
+    return MemoryServer()
+
+
+@pytest.fixture
+def begin(server: MemoryServer, store: Store) -> Begin:
+    """Given keys of StartSettings, return an intake as a new process has it."""
+
+    def made(**start: object) -> Intake:
+        reading = Reading(("INBOX",), None, None, 1 << 20, start=StartSettings.model_validate(start))
+        return Intake(MemoryMailbox(server), reading, store, threading.Event())
+
+    return made
+
+
+def letters(*numbers: int) -> list[bytes]:
+    """Mails with numbers as subjects."""
+    return [f"Subject: {number}\r\n\r\n".encode() for number in numbers]
+
+
+def taken(intake: Intake) -> list[MailRow]:
+    """The rows of what is new."""
+    return [row for batch in intake.new("INBOX") for row in batch]
+
+
+def uids(intake: Intake) -> list[str]:
+    """The UIDs of what is new."""
+    return [row.location.uid for row in taken(intake)]
+
+
+def test_all(server: MemoryServer, begin: Begin) -> None:
+    """By default everything that lies there is taken, marked as having lain there, and later mail is not."""
+    server.append(*letters(1, 2))
+    assert [True, True] == [row.first_sync for row in taken(begin())]
+    server.append(*letters(3))
+    assert [False] == [row.first_sync for row in taken(begin())]
+
+
+def test_from_now_on(server: MemoryServer, begin: Begin) -> None:
+    """With start_from = "now" what lies there stays, also after a restart, and what comes is taken."""
+    server.append(*letters(1, 2))
+    assert [] == uids(begin(start_from="now"))
+    server.append(*letters(3))
+    assert ["3"] == uids(begin(start_from="now"))
+
+
+def test_from_a_day_on(server: MemoryServer, begin: Begin) -> None:
+    """With a day what came before it stays."""
+    server.append(*letters(1, 2, 3))
+    for uid, day in ((1, 1), (2, 10), (3, 20)):
+        server.folders["INBOX"].mails[uid].received_at = dt.datetime(2026, 1, day, tzinfo=dt.UTC)
+
+    assert ["2", "3"] == uids(begin(start_from="2026-01-10"))
+
+
+def test_at_most_so_many(server: MemoryServer, begin: Begin) -> None:
+    """With a limit the newest of those that lie there are taken."""
+    server.append(*letters(*range(1, 8)))
+
+    assert ["6", "7"] == uids(begin(first_sync_limit=2))
+    server.append(*letters(8, 9, 10))
+    assert ["8", "9", "10"] == uids(begin(first_sync_limit=2))
+
+
+def test_an_empty_mailbox(server: MemoryServer, begin: Begin) -> None:
+    """A mailbox that was empty at first takes what comes as new, whatever it was to begin with."""
+    assert [] == uids(begin(start_from="now"))
+    server.append(*letters(1))
+    assert [False] == [row.first_sync for row in taken(begin(start_from="now"))]
+
+
+def test_brake(server: MemoryServer, store: Store, begin: Begin) -> None:
+    """More new mails at once than the brake allows: none is taken until so many are released."""
+    assert [] == uids(begin(brake_at=3))
+    server.append(*letters(*range(1, 5)))
+    with pytest.raises(Braked, match="redmine-mailbridge release memory"):
+        uids(begin(brake_at=3))
+    store.release("memory", 3)
+    with pytest.raises(Braked):
+        uids(begin(brake_at=3))
+    store.release("memory", 4)
+    assert ["1", "2", "3", "4"] == uids(begin(brake_at=3))
+
+
+def test_a_release_counts_once(server: MemoryServer, store: Store, begin: Begin) -> None:
+    """After what was released has been read, the brake holds again."""
+    intake = begin(brake_at=3)
+    assert [] == uids(intake)
+    store.release("memory", 100)
+    server.append(*letters(1, 2))
+    assert ["1", "2"] == uids(intake)
+    intake.finish()
+    server.append(*letters(*range(3, 8)))
+    assert 5 == len(uids(intake))
+    intake.finish()
+    server.append(*letters(*range(8, 13)))
+
+    with pytest.raises(Braked):
+        uids(intake)
+
+
+def test_brake_at_a_new_validity(server: MemoryServer, begin: Begin) -> None:
+    """A folder whose UIDs all changed, and which holds very much, is not read again without a question."""
+    server.append(*letters(*range(1, 6)))
+    assert 5 == len(uids(begin(brake_at=3)))
+    server.renew("INBOX")
+
+    with pytest.raises(Braked):
+        uids(begin(brake_at=3))
+
+
+def test_no_brake(server: MemoryServer, begin: Begin) -> None:
+    """With brake_at = 0 nothing stops it."""
+    assert [] == uids(begin(brake_at=0))
+    server.append(*letters(*range(1, 120)))
+    assert 119 == len(uids(begin(brake_at=0)))
+
+
+def test_a_mail_that_breaks_the_connection(server: MemoryServer, begin: Begin) -> None:
+    """A mail whose fetching breaks the connection again and again is set aside; those around it are taken."""
+    server.append(*letters(1, 2, 3))
+    intake, rows, tries = begin(), [], 0
+    while len(rows) < 3 and tries < 20:
+        tries += 1
+        server.breaks_after = 1 if not rows else 0 if len(rows) == 1 else None
+        try:
+            for batch in intake.new("INBOX"):
+                rows += batch
+        except MailboxUnreachable:
+            continue
+
+    assert ["1", "2", "3"] == [row.location.uid for row in rows]
+    assert [State.KEPT, State.ASIDE, State.KEPT] == [row.state for row in rows]
+    assert "could not be fetched in 3 tries" in (rows[1].reason or "")

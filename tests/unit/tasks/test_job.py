@@ -1,0 +1,35 @@
+"""What is being written survives being written down."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
+from redmine_mailbridge.tasks.job import Job
+
+WORDS = st.text(max_size=30)
+UPLOADS = st.lists(st.builds(Upload, WORDS, WORDS, WORDS), max_size=3).map(tuple)
+ATTRIBUTES = st.fixed_dictionaries({"subject": WORDS, "description": WORDS, "notes": WORDS})
+REQUESTS = st.one_of(
+    st.builds(lambda a, u, login: IssueRequest(7, a, login, 3, uploads=u), ATTRIBUTES, UPLOADS, st.none()),
+    st.builds(lambda a, u, login: NoteRequest(7, 12, a, login, uploads=u), ATTRIBUTES, UPLOADS, st.just("anna")),
+)
+
+
+@given(REQUESTS, WORDS, st.lists(st.integers(1, 9)).map(tuple), st.lists(WORDS).map(tuple))
+def test_back_from_the_store(
+    request_: IssueRequest | NoteRequest, reason: str, watchers: tuple[int, ...], participants: tuple[str, ...]
+) -> None:
+    """A job that was kept and read again is the same, whatever its words."""
+    job = Job(request_, reason, watchers, participants, ("status_id",))
+
+    assert job == Job.from_json(job.to_json())
+
+
+def test_narrowed() -> None:
+    """Characters of four bytes are replaced, and nothing else."""
+    job = Job(IssueRequest(7, {"subject": "ä 😀", "description": "漢字"}), "why")
+    narrowed = job.narrowed().request.attributes
+
+    assert "漢字" == narrowed["description"]
+    assert narrowed["subject"].startswith("ä ")
+    assert max(narrowed["subject"]) < "\U00010000"

@@ -1,0 +1,165 @@
+"""What `check` says of a Redmine that a real one is hard to be made into: REST off, required fields, odd filters."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import responses
+
+from redmine_mailbridge import app
+from redmine_mailbridge.checks import Check
+from redmine_mailbridge.checks_names import unresolved
+from redmine_mailbridge.checks_redmine import redmine_checks
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.settings.models import Settings
+
+URL = "https://redmine.example.com"
+ADMIN = {"id": 1, "login": "admin", "firstname": "A", "lastname": "B", "admin": True, "mail": "a@example.com"}
+PROJECT = {
+    "id": 7,
+    "identifier": "desk",
+    "name": "Desk",
+    "status": 1,
+    "is_public": True,
+    "trackers": [{"id": 1, "name": "Support"}, {"id": 2, "name": "Bug"}],
+    "enabled_modules": [{"id": 1, "name": "issue_tracking"}],
+    "issue_custom_fields": [{"id": 5, "name": "Customer"}],
+}
+FIELD = {
+    "id": 5, "name": "Customer", "customized_type": "issue", "field_format": "string", "is_required": False,
+    "is_filter": True, "default_value": "", "trackers": [{"id": 1, "name": "Support"}, {"id": 2, "name": "Bug"}],
+}  # fmt: skip
+
+
+def settings(**issue: Any) -> Settings:
+    """Settings of one mailbox."""
+    box = {"address": "desk@example.com", "host": "localhost", "issue": {"project": "desk"} | issue}
+    return Settings.model_validate({"redmine": {"url": URL, "api_key": "k"}, "mailboxes": {"desk": box}})
+
+
+@pytest.fixture
+def redmine() -> Iterator[responses.RequestsMock]:
+    """A Redmine with one project, whose answers a test may replace."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        answers = {
+            "/users/current.json": {"user": ADMIN},
+            "/projects/desk.json": {"project": PROJECT},
+            "/projects/desk/versions.json": {"versions": []},
+            "/projects/desk/memberships.json": {"memberships": [], "total_count": 0},
+            "/issue_statuses.json": {"issue_statuses": [{"id": 1, "name": "New", "is_closed": False}]},
+            "/enumerations/issue_priorities.json": {"issue_priorities": [{"id": 4, "name": "Normal"}]},
+            "/custom_fields.json": {"custom_fields": [FIELD]},
+            "/users.json": {"users": [], "total_count": 0},
+        }
+        for path, value in answers.items():
+            mock.get(URL + path, json=value)
+        mock.get(f"{URL}/help/wiki_syntax/detailed", status=404)
+        yield mock
+
+
+def found(wanted: Settings) -> list[Check]:
+    """What is found of Redmine."""
+    client = app.redmine_client(wanted.redmine)
+    return list(redmine_checks(wanted, client, Directory(client)))
+
+
+def failures(wanted: Settings) -> list[str]:
+    """The words of the failed checks."""
+    return [check.words for check in found(wanted) if check.ok is False]
+
+
+def test_rest_switched_off(redmine: responses.RequestsMock) -> None:
+    """A REST API that is switched off is told with the place where it is switched on, and nothing more is asked."""
+    redmine.replace(responses.GET, f"{URL}/users/current.json", status=403, body="")
+    (line,) = failures(settings())
+
+    assert "REST API is switched off (Administration, Settings, API)" in line
+    assert 1 == len(redmine.calls)
+
+
+def test_login_page(redmine: responses.RequestsMock) -> None:
+    """A login page in front of Redmine is told as one."""
+    redmine.replace(
+        responses.GET, f"{URL}/users/current.json", status=302, headers={"Location": "https://sso.example.com/login"}
+    )
+
+    assert "a login page in front of Redmine answers" in failures(settings())[0]
+
+
+def required(**more: Any) -> dict[str, Any]:
+    """The list of custom fields with one that is required."""
+    return {"custom_fields": [FIELD | {"is_required": True} | more]}
+
+
+def test_required_field(redmine: responses.RequestsMock) -> None:
+    """A required custom field without a default, which nothing fills, would refuse every mail: that fails."""
+    redmine.replace(responses.GET, f"{URL}/custom_fields.json", json=required())
+    (line,) = failures(settings())
+
+    assert line.startswith('custom field "Customer" is required and has no default')
+
+
+@pytest.mark.parametrize(
+    ("fields", "issue"),
+    [
+        (required(default_value="none"), {}),
+        (required(), {"custom_fields": {"customer": "{sender.domain}"}}),
+        (required(), {"requester_field": "Customer"}),
+        (required(trackers=[{"id": 2, "name": "Bug"}]), {"tracker": "Support"}),
+    ],
+)
+def test_required_field_that_is_filled(
+    redmine: responses.RequestsMock, fields: dict[str, Any], issue: dict[str, Any]
+) -> None:
+    """A required field with a default, filled by the settings, or of another tracker, is no problem."""
+    redmine.replace(responses.GET, f"{URL}/custom_fields.json", json=fields)
+
+    assert [] == failures(settings(**issue))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"is_filter": False}, 'not "used as a filter"'),
+        ({"field_format": "date"}, "its format is date, not text"),
+        ({"trackers": [{"id": 1, "name": "Support"}]}, "not enabled for the trackers bug of project desk"),
+    ],
+)
+def test_marker_field(redmine: responses.RequestsMock, change: dict[str, Any], words: str) -> None:
+    """A marker field that cannot be searched for in every issue fails."""
+    redmine.replace(responses.GET, f"{URL}/custom_fields.json", json={"custom_fields": [FIELD | change]})
+    wanted = settings()
+    marked = wanted.model_copy(update={"redmine": wanted.redmine.model_copy(update={"marker_field": "Customer"})})
+
+    assert words in "\n".join(failures(marked))
+
+
+@pytest.mark.parametrize(
+    ("title", "ok"),
+    [
+        ("RedmineWikiFormatting (CommonMark Markdown (GitHub Flavored))", True),
+        ("RedmineWikiFormatting (Textile)", False),
+        ("RedmineWikiFormatting (Markdown)", None),
+        ("Anmelden", True),
+    ],
+)
+def test_text_format(redmine: responses.RequestsMock, title: str, ok: bool | None) -> None:
+    """The help page's title tells the text formatting; where it does not, nothing is claimed."""
+    redmine.replace(responses.GET, f"{URL}/help/wiki_syntax/detailed", body=f"<html><title>{title}</title>")
+
+    assert ok is next(check.ok for check in found(settings()) if check.name == "redmine: text format")
+
+
+def test_overloaded_while_asked(redmine: responses.RequestsMock) -> None:
+    """A Redmine that stops answering in the middle of a check ends it as a failure, not as a crash."""
+    redmine.replace(responses.GET, f"{URL}/projects/desk.json", status=503)
+
+    assert "(503)" in failures(settings())[-1]
+
+
+def test_names_at_the_start(redmine: responses.RequestsMock) -> None:
+    """At the start the unknown names are lines that say where they stand."""
+    client = app.redmine_client(settings().redmine)
+    lines = unresolved(settings(tracker="Bgu"), Directory(client))
+
+    assert ['mailbox desk: tracker "Bgu" does not exist in project desk, did you mean "bug"?'] == lines

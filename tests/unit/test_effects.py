@@ -1,0 +1,153 @@
+"""Whatever changes something outside memory stands in `with effect(...)`, and each effect has its kill points."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from redmine_mailbridge.effects import Effect
+from tests.crash.test_boundaries import ANSWERS, MAILS, UPKEEP
+
+PACKAGE = Path(__file__).resolve().parents[2] / "redmine_mailbridge"
+
+CHANGES_BY_NAME = {
+    "unlink", "mkdir", "rename", "rmdir", "touch", "write_text", "write_bytes", "symlink_to", "fsync", "mkstemp",
+    "rmtree", "copyfile", "sendmail", "send_message",
+}  # fmt: skip
+"""Methods that change something, whatever object they are called on."""
+CHANGES_OF = {
+    "_client": {"post", "put", "upload", "delete", "patch"},
+    "client": {"post", "put", "upload"},
+    "os": {"open"},
+}
+"""Methods that change something, by the name of the object they are called on."""
+IMAP_CHANGES = {"MOVE", "COPY", "STORE", "EXPUNGE", "CREATE", "SUBSCRIBE", "APPEND", "DELETE", "RENAME"}
+
+EXCEPTIONS = {
+    "mailboxes/imap_filing.py:move": "called by ImapMailbox.file within MOVE",
+    "mailboxes/imap_filing.py:remove": "called by ImapMailbox.file and .delete within MOVE",
+    "mailboxes/imap_filing.py:mark": "called by ImapMailbox.mark within MOVE",
+    "mailboxes/imap_folders.py:_create": "called by ImapFolders.ensure within MAKE_FOLDER",
+    "mailboxes/pop3_session.py:delete": "DELE only marks: the QUIT that deletes stands within MOVE",
+    "mailboxes/pop3_session.py:quit": "called by Pop3Mailbox._end, within MOVE where something is deleted",
+    "mailboxes/spool.py:*": "files of the spool belong to nobody until they are kept; the next start empties it",
+    "store/raw.py:__init__": "makes the folders once, before there is any mail; twice is once",
+    "store/raw.py:clear_spool": "removes what a crash left half-written, under the service's lock; twice is once",
+    "store/raw.py:_keep": "called by RawStore.keep within KEEP_RAW",
+    "store/raw.py:_fsync": "called by RawStore._keep within KEEP_RAW",
+    "store/folders.py:secret": "one transaction that makes a value once; no mail takes part in it",
+    "store/folders.py:release": "one transaction for an admin's wish; no mail takes part in it",
+    "store/folders.py:end_release": "one transaction behind the last mail; a release that a crash leaves counts again",
+    "store/engine.py:migrate": "one transaction before there is any work; a half of it is none of it",
+    "store/engine.py:_sqlite_engine": "makes the database's folder once; twice is once",
+    "redmine/people.py:_complaints": "a request for a user that can never be made: it is always refused",
+    "settings/draft.py:*": "`init` writes settings for an admin who looks on; it handles no mail",
+    "commands/templates.py:*": "copies templates for an admin who looks on; it handles no mail",
+    "outgoing/smtp.py:*": "connects, and is called by Sending._one within SEND_MAIL",
+    "store/engine.py:_try_file": "makes the file of a lock once; the lock ends with the process",
+    "preview.py:*": "a dry run removes the copy that it fetched for itself",
+}
+"""Where a change stands outside an effect, and why it may. FILE:FUNCTION, or FILE:* for a whole file."""
+
+
+class Changes(ast.NodeVisitor):
+    """Collects the calls in a file that change something, each with its function and whether it stands in an effect."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, int, bool]] = []
+        self._functions: list[str] = []
+        self._inside = 0
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._functions.append(node.name)
+        inside, self._inside = self._inside, 0
+        self.generic_visit(node)
+        self._inside = inside
+        self._functions.pop()
+
+    def visit_With(self, node: ast.With) -> None:
+        entered = 0
+        for item in node.items:
+            self.visit(item.context_expr)
+            if isinstance(item.context_expr, ast.Call) and _name(item.context_expr.func) == "effect":
+                entered += 1
+                self._inside += 1
+        for statement in node.body:
+            self.visit(statement)
+        self._inside -= entered
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if _changes(node):
+            function = self._functions[-1] if self._functions else "*"
+            self.found.append((function, node.lineno, self._inside > 0))
+        self.generic_visit(node)
+
+
+def _name(node: ast.expr) -> str:
+    """The last word of a dotted name, "" when it is none."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _changes(call: ast.Call) -> bool:
+    """Does this call change something outside memory?"""
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    method, of = call.func.attr, _name(call.func.value)
+    first = call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else None
+    if method in CHANGES_BY_NAME or method in CHANGES_OF.get(of, ()):
+        return True
+    if method == "replace":  # a path's, not a text's or a time's: one argument, and no keyword
+        return len(call.args) == 1 and not call.keywords
+    if method == "write":
+        return of in {"database", "_database"} or (of == "self" and not call.args)
+    if method in {"uid", "command"}:
+        return first in IMAP_CHANGES
+    return method in {"dele", "quit"} and "client" in of
+
+
+def changes() -> Iterator[tuple[str, int, bool]]:
+    """Every change in the package: where (FILE:FUNCTION), its line, whether it stands in an effect."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        visitor = Changes()
+        visitor.visit(ast.parse(file.read_text(encoding="utf-8")))
+        path = file.relative_to(PACKAGE).as_posix()
+        yield from ((f"{path}:{function}", line, inside) for function, line, inside in visitor.found)
+
+
+def test_nothing_is_changed_outside_an_effect() -> None:
+    """A call that changes something outside memory stands in `with effect(...)`, or its exception has a reason."""
+    excused = EXCEPTIONS.keys()
+    bare = [
+        f"{where} (line {line})"
+        for where, line, inside in changes()
+        if not inside and where not in excused and f"{where.partition(':')[0]}:*" not in excused
+    ]
+    assert [] == bare
+
+
+def test_the_walk_sees_what_it_should() -> None:
+    """The walk finds the changes that are known to be there, so that an empty list of faults means something."""
+    seen = {where for where, _line, inside in changes() if inside}
+    known = {"store/store.py:intend", "store/store.py:filed", "redmine/write.py:create_issue", "store/raw.py:remove"}
+    assert set() == known - seen
+
+
+@pytest.mark.parametrize("where", EXCEPTIONS)
+def test_each_exception_is_still_needed(where: str) -> None:
+    """An exception that excuses nothing any more is removed from the list."""
+    file, _, function = where.partition(":")
+    bare = {place for place, _line, inside in changes() if not inside and place.startswith(f"{file}:")}
+    assert bool(bare) if function == "*" else where in bare
+
+
+def test_every_effect_is_used() -> None:
+    """Each member of Effect names a side effect that the code has."""
+    text = "".join(file.read_text(encoding="utf-8") for file in PACKAGE.rglob("*.py"))
+    assert [] == [effect.name for effect in Effect if f"effect(Effect.{effect.name})" not in text]
+
+
+def test_every_effect_has_its_kill_points() -> None:
+    """The crash suite kills the process before and after each member of Effect."""
+    wanted = {(effect, moment) for effect in Effect for moment in ("before", "after")}
+    assert wanted == set(MAILS) | set(ANSWERS) | set(UPKEEP)
