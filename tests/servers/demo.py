@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tests.servers import services
 from tests.servers.demo_mails import MX, DemoMail, demo_mails
@@ -47,12 +48,17 @@ issue.project = "sales"
 """
 
 
+WIDTH = 100
+PATIENCE = 60.0
+"""Seconds for which the demo comes back to mails that had to wait, as the service would."""
+
+
 def main() -> int:
     """Run the demo. Return 0; 1 when something failed; 3 when the real servers cannot be had here."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description="The bridge at work on a real Redmine.")
     parser.add_argument("--redmine", choices=sorted(SUITES), default="6.1", help="version (default: %(default)s)")
     asked = parser.parse_args()
-    console = Console(width=min(Console().width, 120) if sys.stdout.isatty() else 120)
+    console = Console(width=min(Console().width, 120) if sys.stdout.isatty() else WIDTH)
     directory = Path(".services") / f"demo-{asked.redmine}"
     console.print(f"demo: starting Redmine {asked.redmine} and Dovecot (some minutes the first time, seconds later)")
     try:
@@ -60,17 +66,52 @@ def main() -> int:
     except Unavailable as why:
         console.print(f"demo: {why}", markup=False)
         return 3
-    folder = directory / "bridge"
+    except (TimeoutError, RuntimeError) as why:
+        console.print(f"demo: {why}", markup=False)
+        return 1
+    return show_bridge(state, directory / "bridge", console)
+
+
+def show_bridge(state: services.State, folder: Path, console: Console) -> int:
+    """Given running servers and a folder for the bridge, deliver mails, receive, and tell. Return 0, or 1."""
     write_settings(folder, state)
     mails = demo_mails(secrets.token_hex(4))
     for mail in mails:
         Mailbox(state["dovecot"], f"{mail.mailbox}@example.com").append(mail.content)
     console.print(f"demo: {len(mails)} mails delivered to support@example.com and sales@example.com; the bridge runs\n")
     began = time.monotonic()
-    outcomes, code = receive(folder)
+    outcomes, codes = receive_all(mails, folder)
+    seconds = time.monotonic() - began
     show(console, mails, outcomes, state["redmine"]["url"])
-    tell(console, state, folder, f"{len(outcomes)} mails in {time.monotonic() - began:.1f} s, start-up included")
-    return code
+    first = min((outcomes[mail.key]["id"] for mail in mails if mail.key in outcomes), default=1)
+    tell(console, state, folder, f"{len(mails)} mails in {seconds:.1f} s, start-up included", first)
+    well = codes == 0 and all(ended(outcomes.get(mail.key)) for mail in mails)
+    if not well:
+        console.print(f"demo: not every mail came to its end; {folder}/bridge.log says why", style="red", markup=False)
+    return 0 if well else 1
+
+
+def ended(outcome: dict[str, Any] | None) -> bool:
+    """Given what the bridge last said of a mail, say whether that was its end."""
+    return outcome is not None and outcome["state"] not in ("kept", "writing")
+
+
+def receive_all(mails: list[DemoMail], folder: Path) -> tuple[dict[str, dict[str, Any]], int]:
+    """Given what was delivered, receive until each mail has come to its end, as the service would.
+
+    Return what was last said of each mail, by `DemoMail.key`, and the exit code of the last pass.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        outcomes, code = receive(folder)
+        for name in ("subject", "message_id"):
+            found |= {outcome[name]: outcome for outcome in outcomes}
+        waiting = [found.get(mail.key) for mail in mails if not ended(found.get(mail.key))]
+        if not waiting or time.monotonic() > deadline:
+            return found, code
+        due = min((one["retry_at"] for one in waiting if one and one["retry_at"]), default=time.time() + 1)
+        time.sleep(min(max(due - time.time(), 0.2), 20))
 
 
 def write_settings(folder: Path, state: services.State) -> None:
@@ -100,36 +141,34 @@ def receive(folder: Path) -> tuple[list[dict[str, Any]], int]:
     return [json.loads(line) for line in ran.stdout.splitlines()], ran.returncode
 
 
-def show(console: Console, mails: list[DemoMail], outcomes: list[dict[str, Any]], url: str) -> None:
+def show(console: Console, mails: list[DemoMail], outcomes: dict[str, dict[str, Any]], url: str) -> None:
     """Print a row a mail, in the order in which they were delivered."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for outcome in sorted(outcomes, key=lambda one: one["id"]):
-        found.setdefault(outcome["mailbox"], []).append(outcome)
     table = Table(title="What became of each mail", show_lines=True, title_justify="left")
     for heading in ("mail", "subject", "became", "why"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "became")
     for mail in mails:
-        rows = found.get(mail.mailbox, [])
-        outcome = rows.pop(0) if rows else None
+        outcome = outcomes.get(mail.key)
         if outcome is None:
-            table.add_row(mail.what, "", "[red]not seen[/red]", "")
+            table.add_row(mail.what, "", Text("not seen", "red"), "")
             continue
         issue = f"{url}/issues/{outcome['issue']}" if outcome["issue"] else ""
-        became = "\n".join(filter(None, (outcome["action"] or outcome["state"], issue, f"→ {outcome['filed']}")))
-        table.add_row(mail.what, outcome["subject"] or "", became, outcome["reason"])
+        filed = f"→ {outcome['filed']}" if outcome["filed"] else "still in the mailbox"
+        became = "\n".join(filter(None, (outcome["action"] or outcome["state"], issue, filed)))
+        table.add_row(mail.what, Text(outcome["subject"] or ""), Text(became), Text(outcome["reason"]))
     console.print(table)
 
 
-def tell(console: Console, state: services.State, folder: Path, sums: str) -> None:
+def tell(console: Console, state: services.State, folder: Path, sums: str, first: int) -> None:
     """Print where to look and what to do next."""
     url, admin = state["redmine"]["url"], state["redmine"]["admin"]
     lines = (
         f"{sums}.",
         "",
         f"Look at it:      {url}/issues   login {admin['login']}, password {admin['password']}",
-        f"The settings:    {folder}/settings.toml   (the bridge's log: {folder}/bridge.log)",
-        f"A mail's story:  cd {folder} && {sys.executable} -m redmine_mailbridge messages 1",
-        "More mails:      scripts/demo once more",
+        f"The settings:    {folder}/settings.toml",
+        f"The bridge's log: {folder}/bridge.log",
+        f"A mail's story:  cd {folder} && {sys.executable} -m redmine_mailbridge messages {first}",
+        f"More mails:      scripts/demo --redmine {state['version']}",
         f"End the servers: scripts/services down --dir {state['dir']}",
         'Next:            README.md, "Install it for your Redmine"',
     )

@@ -3,6 +3,7 @@
 import struct
 import zlib
 from dataclasses import dataclass
+from email import message_from_bytes
 from email.message import EmailMessage
 from email.utils import formatdate
 
@@ -25,11 +26,20 @@ PICTURE = png(120, 60, (227, 77, 39))
 
 @dataclass(frozen=True, slots=True)
 class DemoMail:
-    """One mail: what it is, in three words, the mailbox that it goes to, its bytes."""
+    """One mail: what it is, in three words, the mailbox that it goes to, its bytes.
+
+    `key` is what the bridge calls it: its Message-ID without brackets, or the subject of one that has none.
+    """
 
     what: str
     mailbox: str
     content: bytes
+    no_id: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others."""
+        return self.no_id or str(message_from_bytes(self.content)["Message-ID"]).strip("<>")
 
 
 def _mail(sender: str, to: str, subject: str, *, number: str, passed: bool | None = None) -> EmailMessage:
@@ -128,7 +138,7 @@ def _broken(run: str, to: str) -> DemoMail:
         'Content-Type: multipart/mixed; boundary="nowhere"\r\n\r\n'
         "This has no parts, no Message-ID and no charset: na\xefve.\r\n"
     )
-    return DemoMail("broken", "sales", lines.encode("latin-1"))
+    return DemoMail("broken", "sales", lines.encode("latin-1"), no_id=f"café menu {run}")
 
 
 def _blocked(run: str, to: str) -> DemoMail:
