@@ -73,10 +73,8 @@ def append(port: int, address: str, password: str, content: Iterable[bytes]) -> 
     """Given an IMAP port and who to log in as, put mails into the INBOX, a thousand in one command (RFC 3502)."""
     with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rwb") as stream:
         commands = [f"LOGIN {address} {password}".encode()]
-        commands += [
-            b"APPEND INBOX" + b"".join(b" {%d+}\r\n%s" % (len(mail), mail) for mail in together)
-            for together in batched(content, 1000)
-        ]
+        for together in batched(content, 1000):
+            commands += [b"APPEND INBOX" + b"".join(b" {%d+}\r\n%s" % (len(mail), mail) for mail in together)]
         for command in (*commands, b"LOGOUT"):
             stream.write(b"t " + command + b"\r\n")
             stream.flush()
