@@ -12,15 +12,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 HTML = (
     "<p>a</p>", "<p>", "a<br>", "<br>", "<td>a", "<b>a</b>", "<b>a", "<li>a", "<blockquote>a", "<div>a</div>", "<div>",
     "<table><tr><td>a<td>b<tr><td>c<td>d</table>", "<table><tr><td>", "<hr>", "<pre>a\nb</pre>", "<p>*a*_b_</p>",
-    '<a href="http://example.com">a</a>', '<p style="font-size:0">x</p>', '<p style="font-size:0">', "&lt;",
-    "a b ",
+    '<a href="http://example.com">a</a>', '<p style="font-size:0">x</p>', '<p style="font-size:0">', "&lt;", "a b ",
 )  # fmt: skip
 TEXT = (
     "[[", "[[\n", "-- \n", "x\n", "> \n", ">x\n", "*a* _b_ @c@ ", "{{", "{{a}} ", "#1 ", "@a ", "@a", "From: a\n",
-    "!a! ",
-    "\n", "a:b ", "r1 ", "<a ", "<<\n", "&amp; ", "__", "[a](b) ", "-\n", "- a\n", "On a 1:\n", "Sent from my x\n\n",
-    "|a|\n", "p. a\n", "`", "`a\n", "```\n", "* a\n", "# a\n", ("[[" * 40) + "\n", ("-a " * 27) + "\n",
-    ("#1 " * 27) + "\n",
+    "!a! ", "\n", "a:b ", "r1 ", "<a ", "<<\n", "&amp; ", "__", "[a](b) ", "-\n", "- a\n", "On a 1:\n",
+    "Sent from my x\n\n",
+    "|a|\n", "p. a\n", "`", "`a\n", "```\n", "* a\n", "# a\n",
+    ("[[" * 40) + "\n", ("-a " * 27) + "\n", ("#1 " * 27) + "\n",
 )  # fmt: skip
 
 
