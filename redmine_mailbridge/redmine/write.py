@@ -48,7 +48,8 @@ class Writer:
     def upload(self, attachment: Attachment, as_login: str | None = None) -> Upload | LeftOut:
         """Given an attachment, send it in pieces. Return its token, or why Redmine does not take it.
 
-        Sending it twice does no harm (Redmine prunes what no issue takes), so an unknown result is an outage.
+        Sending it twice does no harm (Redmine prunes what no issue takes), so an unknown result is an outage; only a
+        plain 500, which may be this file's own, stays `RedmineUnclear`.
         """
         if attachment.size == 0:
             return LeftOut(attachment.name, "an empty file")
@@ -56,6 +57,8 @@ class Writer:
         try:
             token = self._send(attachment, name, as_login)
         except RedmineUnclear as error:
+            if not error.settle:
+                raise
             raise RedmineUnavailable(str(error), overloaded=error.overloaded) from None
         except RedmineRefused as error:
             if error.status == 403 and as_login is not None:

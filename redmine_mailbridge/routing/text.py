@@ -1,7 +1,7 @@
 """The text of an issue or note: what the person wrote, and the few lines that the bridge adds and why."""
 
 import hashlib
-import html
+import re
 from collections.abc import Iterator
 
 from redmine_mailbridge.mail.message import Address, Attachment, LeftOut, Message, TextFormat
@@ -9,6 +9,8 @@ from redmine_mailbridge.mail.message import Address, Attachment, LeftOut, Messag
 MAX_SUBJECT = 255
 NO_SUBJECT = "(no subject)"
 _CHUNK = 1 << 20
+_OFFTAG = re.compile(r"<(?=/?(?:code|pre|kbd|notextile))", re.IGNORECASE)
+"""What would end code or start a second one; Redmine's Textile escapes everything else within it by itself."""
 
 
 def literal(text: str, text_format: TextFormat) -> str:
@@ -18,7 +20,7 @@ def literal(text: str, text_format: TextFormat) -> str:
     """
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:500].replace("{{", "{ {")
     if text_format == "textile":
-        return f"<code>{html.escape(line, quote=False)}</code>"
+        return f"<code>{_OFFTAG.sub(chr(0x2039), line)}</code>"
     return f"`{line.replace('`', chr(0x2019))}`" if line else "` `"
 
 

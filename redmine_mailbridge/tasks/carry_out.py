@@ -27,7 +27,7 @@ from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
-from redmine_mailbridge.tasks.job import Job
+from redmine_mailbridge.tasks.job import Job, from_keywords
 from redmine_mailbridge.tasks.outcome import Outcome
 
 log = structlog.get_logger(__name__)
@@ -95,7 +95,7 @@ class CarryOut:
             request, more = self._fitted(note, plan.act_as)
             lines += changed
         people = [plan.requester.address, *(person.address for person in message.cc)]
-        amendable = tuple(sorted(set(request.attributes) - _from_keywords(plan)))
+        amendable = tuple(sorted(set(request.attributes) - from_keywords(plan)))
         job = Job(
             request,
             str(plan),
@@ -152,15 +152,7 @@ class CarryOut:
     def _carry(self, row: MailRow, job: Job, message: Message, lines: Sequence[str], *, look_first: bool) -> Outcome:
         """Look where something may be, else record and send; a plain failure inside Redmine is retried in hand."""
         since = row.first_sent_at if look_first else None
-        retrying = Retrying(
-            stop=stop_after_attempt(IN_HAND_TRIES),
-            wait=wait_random_exponential(multiplier=0.3, max=3.0),
-            retry=retry_if_exception(self._worth_another),
-            sleep=self._pause,
-            reraise=True,
-            before_sleep=_say_again,
-        )
-        for attempt in retrying:
+        for attempt in self._tries():
             with attempt:
                 written = None if since is None else self._look(job, since)
                 if written is not None:
@@ -175,6 +167,17 @@ class CarryOut:
                     raise
                 return self._finish(row, job, message, written, lines)
         raise AssertionError("tenacity ends by a result or an error")
+
+    def _tries(self) -> Retrying:
+        """A plain failure inside Redmine, as of a locked database, is tried again in hand."""
+        return Retrying(
+            stop=stop_after_attempt(IN_HAND_TRIES),
+            wait=wait_random_exponential(multiplier=0.3, max=3.0),
+            retry=retry_if_exception(self._worth_another),
+            sleep=self._pause,
+            reraise=True,
+            before_sleep=_say_again,
+        )
 
     def _pause(self, seconds: float) -> None:
         self._stop.wait(seconds)
@@ -238,7 +241,7 @@ class CarryOut:
 
     def _uploaded(self, plan: Plan) -> tuple[Plan, tuple[Upload, ...], list[str]]:
         """Given a plan, upload its files. What Redmine does not take is named in the text."""
-        sent = [self._writer.upload(attachment, plan.act_as) for attachment in plan.attachments]
+        sent = [self._upload(attachment, plan.act_as) for attachment in plan.attachments]
         uploads = tuple(one for one in sent if isinstance(one, Upload))
         refused = tuple(one for one in sent if isinstance(one, LeftOut))
         if refused:
@@ -248,9 +251,12 @@ class CarryOut:
             )
         return plan, uploads, [f"not attached: {part.name}: {part.why}" for part in refused]
 
+    def _upload(self, file: Attachment, as_login: str | None) -> Upload | LeftOut:
+        return self._tries()(self._writer.upload, file, as_login)
+
     def _fitted(self, request: R, as_login: str | None) -> tuple[R, tuple[str, ...]]:
         request, files, said = fit(request)
-        sent = [self._writer.upload(file, as_login) for file in files]
+        sent = [self._upload(file, as_login) for file in files]
         return request.with_uploads(*(one for one in sent if isinstance(one, Upload))), said
 
     def _again(self, job: Job, message: Message) -> Iterator[Upload]:
@@ -258,7 +264,7 @@ class CarryOut:
         files: dict[str, Attachment] = {attachment.name: attachment for attachment in message.attachments}
         for before in job.request.uploads:
             file = files.get(before.filename)
-            sent = self._writer.upload(file, job.request.as_login) if file is not None else before
+            sent = self._upload(file, job.request.as_login) if file is not None else before
             if isinstance(sent, Upload):
                 yield sent
 
@@ -278,15 +284,6 @@ class _Claimed:
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, int) and self._is_claimed(number)
-
-
-def _from_keywords(plan: Plan) -> set[str]:
-    """The attributes that the sender's own keyword lines set: never set with more rights than the sender's."""
-    plain = {"project", "start_date", "due_date", "estimated_hours", "done_ratio", "is_private"}
-    named = {"tracker", "status", "priority", "category", "assigned_to", "fixed_version", "parent_issue"}
-    found = set(plan.keywords)
-    fields = {"custom_fields"} if found - plain - named else set()
-    return (found & plain) | {f"{name}_id" for name in found & (named | {"project"})} | fields
 
 
 def _time(seconds: float) -> dt.datetime:

@@ -6,6 +6,7 @@ from typing import Self
 
 from redmine_mailbridge.redmine.fit import narrowed
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
+from redmine_mailbridge.routing.plan import Plan
 from redmine_mailbridge.tasks.answer import Earned
 
 
@@ -67,3 +68,12 @@ class Job:
             amendable=tuple(found["amendable"]),
             earned=Earned(**found["earned"] | {"kinds": tuple(found["earned"]["kinds"])}),
         )
+
+
+def from_keywords(plan: Plan) -> set[str]:
+    """The attributes that the sender's own keyword lines set: never set with more rights than the sender's."""
+    plain = {"project", "start_date", "due_date", "estimated_hours", "done_ratio", "is_private"}
+    named = {"tracker", "status", "priority", "category", "assigned_to", "fixed_version", "parent_issue"}
+    found = set(plan.keywords)
+    fields = {"custom_fields"} if found - plain - named else set()
+    return (found & plain) | {f"{name}_id" for name in found & (named | {"project"})} | fields

@@ -5,6 +5,7 @@ import pytest
 import requests
 
 from redmine_mailbridge.mail.inert import JOINER, inert_in_bulk, make_inert
+from redmine_mailbridge.routing.text import literal
 from tests.servers.fixtures import Redmine
 
 pytestmark = pytest.mark.real
@@ -70,3 +71,25 @@ def test_nothing_is_live(redmine: Redmine, bulk: bool) -> None:
     shown = page.text_content().replace(JOINER, "").replace("&quot;", '"')
     assert [] == page.xpath(LIVE)
     assert text.split() == shown.split()
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("Kim Client <kim@client.example>", "Kim Client <kim@client.example>"),
+        ("A & B &lt;b@client.example&gt; \"x\" 'y'", "A & B &lt;b@client.example&gt; \"x\" 'y'"),
+        ("<b>x</b> <img src=x> #1 @admin [[Wiki]] !a.png!", "<b>x</b> <img src=x> #1 @admin [[Wiki]] !a.png!"),
+        ("</code><b>x</b><pre>y <script>z</script>", None),
+        ("{{macro_list}} <redpre#0> <CODE>", None),
+    ],
+    ids=["an address", "entities", "live", "out of the code", "Redmine's own marks"],
+)
+def test_a_strangers_name(redmine: Redmine, name: str, read: str | None) -> None:
+    """The line that names a stranger shows the name as it is, in code, with nothing in it alive."""
+    text = f"From: {literal(name, redmine.text_format)}\n\nHello."  # type: ignore[arg-type]
+    page = _page(redmine, text)
+    assert [] == page.xpath(f"{LIVE}|.//b|.//script|.//pre|.//code//*")
+    assert 1 == len(page.xpath(".//code"))
+    assert "Hello." in page.text_content()
+    if read is not None:
+        assert read == page.xpath("string(.//code)")

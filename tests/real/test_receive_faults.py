@@ -172,6 +172,35 @@ def test_internal_error(
     assert ["Twice sent"] == subjects(redmine, project)
 
 
+def test_internal_error_at_a_file(
+    bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, answers: responses.RequestsMock
+) -> None:
+    """After a plain 500 to a file, the file is sent once more in the same pass, and Redmine does not count as away."""
+    url = f"{redmine.url}/uploads.json"
+    answers.post(url, status=500)
+    answers.add(responses.PassthroughResponse(responses.POST, url))
+    mailbox.append(mail("With a file", sender=ANNA, files={"a.bin": b"a"}))
+    bridge.receive()
+
+    (issue,) = redmine.admin.issues(project)
+    assert ["a.bin"] == [file["filename"] for file in redmine.admin.issue(issue["id"])["attachments"]]
+
+
+def test_a_file_that_redmine_always_fails_on(
+    bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, answers: responses.RequestsMock
+) -> None:
+    """A mail whose file makes Redmine fail each time is set aside in the end, and holds up no other mail."""
+    bridge.change({"receive": {"give_up_after": 2}})
+    answers.post(f"{redmine.url}/uploads.json", status=500)
+    mailbox.append(mail("Poison", sender=ANNA, files={"a.bin": b"a"}), mail("Well", sender=ANNA))
+    bridge.receive()
+    for _ in range(3):
+        later(bridge)
+
+    assert ["Well"] == subjects(redmine, project)
+    assert {"INBOX": 0, "Failed": 1, "Processed": 1} == mailbox.count()
+
+
 def test_written_in_spite_of_the_error(
     bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, answers: responses.RequestsMock
 ) -> None:

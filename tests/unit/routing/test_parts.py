@@ -120,7 +120,8 @@ def test_names_of_new_users(name: str, expected: tuple[str, str]) -> None:
 def test_strangers_words_are_code() -> None:
     """What a stranger calls himself cannot leave its code, nor start a line or a macro."""
     assert "`a b\u2019c { {x}} @admin #1`" == literal("a\nb`c {{x}} @admin #1", "common_mark")
-    assert "<code>&lt;/code&gt; { {x}}</code>" == literal("</code> {{x}}", "textile")
+    assert "<code>\u2039/code> { {x}}</code>" == literal("</code> {{x}}", "textile")
+    assert "<code>Kim <kim@client.example></code>" == literal("Kim <kim@client.example>", "textile")
     assert len(literal("x" * 10_000, "common_mark")) < 600
 
 
