@@ -4,8 +4,8 @@ SIGTERM and SIGINT let the mail in hand end and stop. SIGHUP reads the settings 
 them in; a bad file changes nothing.
 """
 
+import queue
 import signal
-import threading
 from pathlib import Path
 from types import FrameType
 
@@ -29,8 +29,8 @@ class Daemon:
         self._settings = settings
         self._path = path
         self._listen = listen
-        self._signals: list[int] = []
-        self._signalled = threading.Event()
+        # the one queue that a signal handler may put into while the main thread gets from it: an Event deadlocks
+        self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def run(self, *, wait: float = 0.0) -> None:
         """Run until SIGTERM or SIGINT. Raise AlreadyRunning when another holds the store."""
@@ -47,8 +47,7 @@ class Daemon:
             keeper.close()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self._signals.append(number)
-        self._signalled.set()
+        self._signals.put(number)
 
     def _one_service(self) -> bool:
         """Run with the present settings until a signal ends that. Return whether to go on with new ones."""
@@ -69,13 +68,10 @@ class Daemon:
     def _wait(self) -> bool:
         """Wait for a signal that means something. Return whether it was new settings."""
         while True:
-            self._signalled.wait()
-            self._signalled.clear()
-            while self._signals:
-                if self._signals.pop(0) != signal.SIGHUP:
-                    return False
-                if self._reloaded():
-                    return True
+            if self._signals.get() != signal.SIGHUP:
+                return False
+            if self._reloaded():
+                return True
 
     def _reloaded(self) -> bool:
         try:

@@ -21,6 +21,7 @@
     │   └── SendingDeferred        4xx, away, broken: later
     └── StoreError             permanent: bool
         ├── StoreBusy              locked: later
+        ├── RawMissing             the bytes of one mail are not in the store any more
         └── StoreFull              no room left on the disk: later, and nothing is fetched until there is
 
 Each answers one question for its caller: `permanent`. What is permanent is told to a person and not tried
@@ -165,3 +166,9 @@ class StoreBusy(StoreError):
 
 class StoreFull(StoreError):
     """No room on the disk for the raw mail or the database."""
+
+
+class RawMissing(StoreError):
+    """The bytes of one mail are not where the store keeps them: somebody removed the file."""
+
+    permanent = True

@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import StoreError, StoreFull
+from redmine_mailbridge.errors import RawMissing, StoreError, StoreFull
 from redmine_mailbridge.mailboxes.base import RawMail
 
 _MAPPED_FROM = 256 * 1024
@@ -71,13 +71,15 @@ class RawStore:
         return self.root / digest[:2] / f"{digest}.eml"
 
     def read(self, digest: str) -> bytes | mmap.mmap:
-        """Given a digest, return its bytes: read when small, mapped when large. Raise StoreError when missing."""
+        """Given a digest, return its bytes: read when small, mapped when large. Raise RawMissing or StoreError."""
         path = self.path(digest)
         try:
             with path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size < _MAPPED_FROM:
                     return file.read()
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError as error:
+            raise RawMissing(f"{path}: the mail's bytes are gone from the store") from error
         except OSError as error:
             raise _store_error(error, path) from error
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError
+from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError, RawMissing
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.mailboxes.base import Mailbox
 from redmine_mailbridge.store.life import OPEN, State
@@ -150,7 +150,7 @@ class Receiver:
         rows = [row for row in rows if row.id not in self._ids_in_hand and row.raw is not None]
         if not rows:
             return
-        read = [(row, self._read(row)) for row in rows]
+        read = [(row, message) for row in rows if (message := self._readable(row)) is not None]
         copies = self._store.describe([_description(row, message) for row, message in read])
         if self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
             return
@@ -160,6 +160,15 @@ class Receiver:
                 self._collect(at_least=self.reading.batch)
             self._submit(row, message, copies.get(row.id))
         self._collect()
+
+    def _readable(self, row: MailRow) -> Message | None:
+        """Given a mail, return its message; None, and set it aside, when its bytes are gone: the others go on."""
+        try:
+            return self._read(row)
+        except RawMissing as error:
+            self._store.end(row.id, State.ASIDE, str(error), (str(error),))
+            self._report(Outcome(row, State.ASIDE, str(error)))
+            return None
 
     def _submit(self, row: MailRow, message: Message, copy_of: MailRow | None) -> None:
         def one(before: Iterable[Future[Outcome | None]]) -> Outcome | None:

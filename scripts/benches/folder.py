@@ -3,7 +3,7 @@
 The mails that lie there stay there: the mailbox is read from now on. After a first pass that notes where the folder
 ends, some new mails come, and only the pass that reads them counts, without what an empty pass takes.
 
-Dovecot keeps the mails in sdbox. In a Maildir of 100,000 it reads the whole directory at every move of anybody, which
+Dovecot keeps the mails in mdbox. In a Maildir of 100,000 it reads the whole directory at every move of anybody, which
 takes it a second; --maildir shows that.
 """
 

@@ -74,7 +74,7 @@ def append(port: int, address: str, password: str, content: Iterable[bytes]) -> 
     with socket.create_connection(("127.0.0.1", port)) as connection, connection.makefile("rwb") as stream:
         commands = [f"LOGIN {address} {password}".encode()]
         for together in batched(content, 1000):
-            commands.append(b"APPEND INBOX" + b"".join(b" {%d+}\r\n%s" % (len(mail), mail) for mail in together))
+            commands += [b"APPEND INBOX" + b"".join(b" {%d+}\r\n%s" % (len(mail), mail) for mail in together)]
         for command in (*commands, b"LOGOUT"):
             stream.write(b"t " + command + b"\r\n")
             stream.flush()

@@ -147,12 +147,12 @@ def measured(command: Sequence[str], count: int, directory: Path) -> Run:
     return Run(count, seconds, cpu, usage.ru_maxrss * 1024, out.read_text())
 
 
-def keep_in_sdbox(state: dict[str, Any]) -> None:
+def keep_in_mdbox(state: dict[str, Any]) -> None:
     """Given servers, have Dovecot keep mail in its own format from now on, where no command reads a whole folder."""
     home = Path(state["dir"]) / "dovecot"
     text = (home / "dovecot.conf").read_text()
-    text = text.replace("mail_driver = maildir", "mail_driver = sdbox").replace(
-        "mail_path = ~/Maildir", "mail_path = ~/sdbox"
+    text = text.replace("mail_driver = maildir", "mail_driver = mdbox\nmail_fsync = never").replace(
+        "mail_path = ~/Maildir", "mail_path = ~/mdbox"
     )
     (home / "dovecot.conf").write_text(text)
     (dovecot,) = (one for one in state["processes"] if one["name"] == "dovecot")

@@ -221,3 +221,19 @@ def test_same_validity_again(desk: Desk) -> None:
 
     assert ["One", "Two"] == subjects(desk)
     assert 4 == len(desk.rows())
+
+
+def test_bytes_that_are_gone(desk: Desk) -> None:
+    """A mail whose bytes somebody removed from the store is set aside, and the mailbox goes on."""
+    desk.down = True
+    desk.server.append(mail("Its bytes go"), mail("Its bytes stay"))
+    desk.receive()
+    desk.down = False
+    gone = min(desk.rows(), key=lambda row: row.id)
+    folder = desk.settings.store.raw_folder
+    (folder / (gone.raw or "")[:2] / f"{gone.raw}.eml").unlink()
+    for _ in range(3):
+        desk.receive()
+
+    assert ["Its bytes stay"] == subjects(desk)
+    assert {gone.id: State.ASIDE} == {row.id: row.state for row in desk.rows() if row.state is not State.DONE}
