@@ -3,6 +3,7 @@
 SQLite runs with WAL, synchronous=FULL (a committed "issue made" must survive a power cut) and BEGIN IMMEDIATE.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -82,10 +83,18 @@ class Database:
         self.engine.dispose()
 
 
+def _make_private(file: Path) -> None:
+    """Given where a database is or will be, make it readable by its owner only if it is new; its log follows it."""
+    with contextlib.suppress(OSError):  # what cannot be made is named when it is opened
+        file.touch(mode=0o600)
+
+
 def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
     memory = url.database in {None, "", ":memory:"}
     if not memory:
-        Path(str(url.database)).expanduser().parent.mkdir(parents=True, exist_ok=True)
+        file = Path(str(url.database)).expanduser()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _make_private(file)
     engine = sa.create_engine(
         url,
         connect_args={

@@ -27,7 +27,8 @@ class RawStore:
         self.in_use = threading.Lock()
         """Held from where bytes are kept until their row is, and while bytes that no row needs are removed."""
         try:
-            self.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.spool.mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise _store_error(error, root) from error
 

@@ -43,6 +43,13 @@ def raw(uid: int, content: bytes = b"Subject: x\r\n\r\nhello", *, validity: str 
     return RawMail(Listed(place, len(content), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)), content)
 
 
+def test_only_the_owner_may_read(store: Store, tmp_path: Path) -> None:
+    """Neither the database, with its log, nor the raw mails can be read by others on the machine."""
+    made = [path for path in tmp_path.rglob("*") if path.name != "spool"]
+    assert {"store.db", "store.db-wal", "raw"} <= {path.name for path in made}
+    assert [] == [path.name for path in made if path.stat().st_mode & 0o077]
+
+
 def describe(mail_id: int, key: str = "k", message_id: str = "m@example.com") -> Description:
     return Description(mail_id, message_id, key, "anna@example.com", "A subject")
 

@@ -1,0 +1,26 @@
+"""The pages link to what is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_links(page: Path) -> None:
+    """Each link of a page to a file of the repository leads somewhere."""
+    targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text("utf-8"))
+    assert [] == [target for target in targets if not (page.parent / target).exists()]
+
+
+def test_architecture_names_what_is_there() -> None:
+    """Each file or folder of the package that the architecture page names exists."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_0-9]+\.py)?|[a-z_]+\.py)`", text))
+    places = [ROOT / "redmine_mailbridge", ROOT / "redmine_mailbridge" / "tasks", ROOT, ROOT / "tests"]
+    places.append(ROOT / "redmine_mailbridge" / "store")
+    assert len(named) > 20
+    assert [] == sorted(name for name in named if not any((place / name).exists() for place in places))
