@@ -254,6 +254,7 @@ def _reading(box: MailboxSettings, settings: Settings) -> Reading:
         after_success=box.after_success,
         after_failure=box.after_failure,
         files_at_the_end=box.protocol == "pop3",
+        own_copy=box.issue.several_mailboxes == "each",
         start=box,
     )
 

@@ -43,6 +43,7 @@ class Reading:
     after_success: Literal["move", "delete", "keep"] = "move"
     after_failure: Literal["move", "keep"] = "move"
     files_at_the_end: bool = False
+    own_copy: bool = False
     start: StartSettings = field(default_factory=StartSettings)
 
 

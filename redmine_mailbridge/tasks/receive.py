@@ -151,7 +151,7 @@ class Receiver:
         if not rows:
             return
         read = [(row, message) for row in rows if (message := self._readable(row)) is not None]
-        copies = self._store.describe([_description(row, message) for row, message in read])
+        copies = self._store.describe([self._description(row, message) for row, message in read])
         if self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
             return
         for kept, message in read:
@@ -169,6 +169,11 @@ class Receiver:
             self._store.end(row.id, State.ASIDE, str(error), (str(error),))
             self._report(Outcome(row, State.ASIDE, str(error)))
             return None
+
+    def _description(self, row: MailRow, message: Message) -> Description:
+        """What a mail says of itself; where each mailbox makes an issue of its own, copies count within one only."""
+        key = f"{self.mailbox.name}/{message.content_key}" if self.reading.own_copy else message.content_key
+        return Description(row.id, message.message_id, key, message.sender.key, message.subject)
 
     def _submit(self, row: MailRow, message: Message, copy_of: MailRow | None) -> None:
         def one(before: Iterable[Future[Outcome | None]]) -> Outcome | None:
@@ -223,7 +228,3 @@ class Receiver:
 def where(error: BaseException) -> str:
     """Given an error, return where it was raised, without its own words, which may be a mail's."""
     return "".join(traceback.format_tb(error.__traceback__))
-
-
-def _description(row: MailRow, message: Message) -> Description:
-    return Description(row.id, message.message_id, message.content_key, message.sender.key, message.subject)

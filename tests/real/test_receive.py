@@ -337,6 +337,21 @@ def test_two_mailboxes_one_mail(
     assert (1, 1) == (mailbox.count()["Processed"], other.count()["Processed"])
 
 
+def test_two_mailboxes_each(bridge: Product, redmine: Redmine, mailbox: Mailbox, dovecot: Any, project: str) -> None:
+    """With several_mailboxes = "each" the same mail in two mailboxes is an issue of each."""
+    other = Mailbox(dovecot, f"second-{mailbox.address}")
+    bridge.change({"mailboxes": {"sales": box_values(other, project)}})
+    for name in ("support", "sales"):
+        bridge.change({"mailboxes": {name: {"issue": {"several_mailboxes": "each"}}}})
+    both = mail("For each", sender=ANNA, to=f"{mailbox.address}, {other.address}")
+    mailbox.deliver(both)
+    other.deliver(both)
+    bridge.receive()
+
+    assert 2 == len(redmine.admin.issues(project))
+    assert (1, 1) == (mailbox.count()["Processed"], other.count()["Processed"])
+
+
 def test_alike_but_not_the_same(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
     """Two mails with the same words and different Message-IDs are two issues."""
     mailbox.append(mail("Alike", sender=ANNA), mail("Alike", sender=ANNA))
