@@ -4,8 +4,8 @@ SIGTERM and SIGINT let the mail in hand end and stop. SIGHUP reads the settings 
 them in; a bad file changes nothing.
 """
 
-import queue
 import signal
+import socket
 from pathlib import Path
 from types import FrameType
 
@@ -29,13 +29,15 @@ class Daemon:
         self._settings = settings
         self._path = path
         self._listen = listen
-        # the one queue that a signal handler may put into while the main thread gets from it: an Event deadlocks
-        self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+        # Signals come as bytes: whichever thread the kernel gives one to, the main thread, which waits here, wakes up.
+        self._near, self._far = socket.socketpair()
+        self._far.setblocking(False)
 
     def run(self, *, wait: float = 0.0) -> None:
         """Run until SIGTERM or SIGINT. Raise AlreadyRunning when another holds the store."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._on_signal)
+            signal.signal(number, _noted)
+        signal.set_wakeup_fd(self._far.fileno(), warn_on_full_buffer=False)
         keeper = app.open_store(self._settings)
         lock = keeper.lock("service", wait=wait)
         keeper.raw.clear_spool()
@@ -45,9 +47,6 @@ class Daemon:
         finally:
             lock.release()
             keeper.close()
-
-    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self._signals.put(number)
 
     def _one_service(self) -> bool:
         """Run with the present settings until a signal ends that. Return whether to go on with new ones."""
@@ -68,9 +67,10 @@ class Daemon:
     def _wait(self) -> bool:
         """Wait for a signal that means something. Return whether it was new settings."""
         while True:
-            if self._signals.get() != signal.SIGHUP:
+            came = set(self._near.recv(64))
+            if came & {signal.SIGTERM, signal.SIGINT}:
                 return False
-            if self._reloaded():
+            if signal.SIGHUP in came and self._reloaded():
                 return True
 
     def _reloaded(self) -> bool:
@@ -82,3 +82,7 @@ class Daemon:
         logs.configure(self._settings.log)
         log.info("settings.reloaded")
         return True
+
+
+def _noted(_number: int, _frame: FrameType | None) -> None:
+    """The wakeup descriptor has told it already."""
