@@ -4,7 +4,6 @@ Every name is kept in lower case. A key without admin rights sees less; what it 
 `check` says so.
 """
 
-import difflib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -240,9 +239,3 @@ def _ids(entries: Iterable[Mapping[str, Any]]) -> Mapping[str, int]:
     for entry in entries:
         ids.setdefault(str(entry["name"]).strip().lower(), int(entry["id"]))
     return ids
-
-
-def did_you_mean(wanted: str, names: Iterable[str]) -> str:
-    """Given a name that is unknown and those that are known, return ' (did you mean "…"?)', or ""."""
-    close = difflib.get_close_matches(wanted.strip().lower(), list(names), n=1, cutoff=0.6)
-    return f' (did you mean "{close[0]}"?)' if close else ""

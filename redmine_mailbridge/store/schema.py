@@ -47,7 +47,6 @@ mail = Table(
     # where it stands
     Column("state", Text, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
-    Column("starts", Integer, nullable=False, default=0),
     Column("next_try_at", Double, nullable=False, default=0.0),
     Column("accepted", Boolean, nullable=False, default=False),
     Column("reason", Text),

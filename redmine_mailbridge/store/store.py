@@ -21,7 +21,7 @@ from redmine_mailbridge.store.raw import RawStore
 from redmine_mailbridge.store.rows import Cursor, Description, MailRow
 from redmine_mailbridge.store.schema import content, mail, outbox, participant, step
 
-COLUMNS = tuple(c for c in mail.c if c.name not in {"content_key", "starts", "next_file_at"})
+COLUMNS = tuple(c for c in mail.c if c.name not in {"content_key", "next_file_at"})
 
 
 class Store(Folders):
@@ -325,7 +325,6 @@ def _new_row(raw: RawMail, digest: str | None, now: float) -> dict[str, Any]:
         "state": State.KEPT,
         "accepted": False,
         "tries": 0,
-        "starts": 0,
         "next_try_at": 0.0,
         "file_tries": 0,
         "next_file_at": 0.0,

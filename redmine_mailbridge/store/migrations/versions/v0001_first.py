@@ -30,7 +30,6 @@ def upgrade() -> None:
         sa.Column("subject", sa.Text),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("tries", sa.Integer, nullable=False),
-        sa.Column("starts", sa.Integer, nullable=False),
         sa.Column("next_try_at", sa.Double, nullable=False),
         sa.Column("accepted", sa.Boolean, nullable=False),
         sa.Column("reason", sa.Text),
