@@ -282,6 +282,18 @@ def deciding(settings: Settings, *, offline: bool = False) -> Iterator[Decider]:
             store.close()
 
 
+def loop_value(settings: Settings) -> str:
+    """The value by which a bridge on this store knows its own mail; an empty text when there is no store yet."""
+    file = settings.store.sqlite_file
+    if file is not None and not file.exists():
+        return ""
+    store = open_store(settings)
+    try:
+        return store.secret("instance")
+    finally:
+        store.close()
+
+
 def _no_secret(name: str) -> str:
     """A value that no mail of ours was signed with."""
     return f"no-{name}".ljust(32, "-")

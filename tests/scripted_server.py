@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from io import BufferedRWPair
@@ -15,8 +16,11 @@ class ScriptedServer:
     for that of the IDLE before it. What fits nothing is OK. `lines` holds what the client said, without tags.
     """
 
-    def __init__(self, greeting: str, answers: Mapping[str, Reply], *, tagged: bool = True) -> None:
+    def __init__(
+        self, greeting: str, answers: Mapping[str, Reply], *, tagged: bool = True, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.tagged = tagged
+        self._tls = tls
         self.greeting = greeting
         self.answers = answers
         self.lines: list[str] = []
@@ -30,11 +34,17 @@ class ScriptedServer:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if self._tls is not None:
+                    try:
+                        client = self._tls.wrap_socket(client, server_side=True)
+                    except OSError:  # the client did not like the certificate
+                        client.close()
+                        continue
                 self._clients.append(client)
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, client.makefile("rwb") as stream, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError), client, client.makefile("rwb") as stream:
             stream.write(self.greeting.encode() + b"\r\n")
             stream.flush()
             for raw in stream:
@@ -71,10 +81,14 @@ class ScriptedServer:
 
 @contextlib.contextmanager
 def scripted(
-    answers: Mapping[str, Reply], greeting: str = "* OK ready", *, tagged: bool = True
+    answers: Mapping[str, Reply],
+    greeting: str = "* OK ready",
+    *,
+    tagged: bool = True,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[ScriptedServer]:
     """Given answers and a greeting, serve them to the end of the block; `tagged` is IMAP, else POP3."""
-    server = ScriptedServer(greeting, answers, tagged=tagged)
+    server = ScriptedServer(greeting, answers, tagged=tagged, tls=tls)
     try:
         yield server
     finally:
