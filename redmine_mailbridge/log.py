@@ -58,7 +58,7 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
         )
     )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, *(other for other in root.handlers if getattr(other, "lasting", False))]
     root.setLevel(settings.level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
