@@ -109,8 +109,8 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Cont
 def sent_by(settings: Settings, box: MailboxSettings) -> OutgoingSettings:
     """How a mailbox's answers are sent: its own table, over [outgoing], over its incoming name and password."""
     chosen = box.outgoing.over(settings.outgoing)
-    if chosen.username is None and chosen.password is None:
-        chosen = chosen.model_copy(update={"username": box.username, "password": box.password})
+    if chosen.password is None and chosen.username != "":
+        chosen = chosen.model_copy(update={"username": chosen.username or box.username, "password": box.password})
     return chosen
 
 

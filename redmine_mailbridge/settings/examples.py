@@ -27,6 +27,7 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("cron",): "*/15 7-19 * * mon-fri",
     ("address",): "support@example.com",
     ("aliases",): ["help@example.com", "info@example.com"],
+    ("preset",): "gmail",
     ("host",): "mail.example.com",
     ("transport",): "smtp",
     ("outgoing", "security"): "starttls",

@@ -17,6 +17,7 @@ from redmine_mailbridge.settings.environment import SETTINGS_VARIABLE, environme
 from redmine_mailbridge.settings.lines import line_numbers
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.origins import Layer, Origin, Where, leaves
+from redmine_mailbridge.settings.presets import fill_in
 from redmine_mailbridge.settings.problems import Problems
 from redmine_mailbridge.settings.secrets import drop_overridden, resolve, secret_keys
 
@@ -67,7 +68,9 @@ def load_with_origins(path: Path | None = None, environ: Mapping[str, str] | Non
         looked = ", ".join(str(place) for place in DEFAULT_FILES)
         raise SettingsError(f"no settings file found (looked for {looked}); `redmine-mailbridge init` writes one")
     merged = _merged(layers)
+    in_vain = fill_in(merged)
     problems = Problems(merged.data, merged.origins, str(file) if file is not None else "settings")
+    merged.problems += [problems.line(path, words) for path, words in in_vain]
     merged.problems += _twofold_secrets(layers[0], problems)
     for name in [name for name in merged.data if name.startswith("_")]:
         merged.problems.append(problems.line((name,), "unknown key"))

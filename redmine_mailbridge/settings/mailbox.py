@@ -3,9 +3,10 @@
 import ipaddress
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from redmine_mailbridge.settings.outgoing import AnswerSettings, OutgoingSettings
+from redmine_mailbridge.settings.presets import presets
 from redmine_mailbridge.settings.reading import ReadingSettings
 from redmine_mailbridge.settings.route import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
@@ -13,6 +14,7 @@ from redmine_mailbridge.settings.senders import SenderSettings
 from redmine_mailbridge.settings.start import StartSettings
 from redmine_mailbridge.settings.table import key
 from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
+from redmine_mailbridge.suggest import did_you_mean
 
 Protocol = Literal["imap", "pop3"]
 Security = Literal["tls", "starttls", "none"]
@@ -34,6 +36,13 @@ def _port(given: dict[str, Any]) -> int:
     return PORTS.get((given.get("protocol", ""), given.get("security", "")), 993)
 
 
+def _known_preset(value: str) -> str:
+    if value not in presets():
+        near = did_you_mean(value, presets()) or "; `redmine-mailbridge discover --list` names them all"
+        raise ValueError(f"there is no such preset{near}")
+    return value
+
+
 def _only_imap(value: Any) -> Any:
     """Return a factory of a default that POP3 has not."""
     return lambda given: None if given.get("protocol") == "pop3" else value
@@ -46,6 +55,12 @@ class MailboxSettings(StartSettings):
     address: MailAddress = key("The mail address of this mailbox.")
     aliases: tuple[MailAddress, ...] = key("Further addresses whose mail arrives here.", ())
     protocol: Protocol = key("How the mail is read.", "imap")
+    preset: Annotated[Name, AfterValidator(_known_preset)] | None = key(
+        "The mail provider, which fills in host, port, security and the like of this table and of its `outgoing` where "
+        "they are left out: gmail, microsoft365, fastmail … (`redmine-mailbridge discover --list`).",
+        None,
+        shown="none",
+    )
     host: Name = key("The mail server's name.")
     security: Security = key(
         '"tls" from the first byte, "starttls", or "none": passwords and mail in the clear, on this machine only.',

@@ -9,9 +9,12 @@ Where = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value comes from: `name` is a file, a variable or "" for a default; `line` counts from 1, 0 unknown."""
+    """Where a value comes from: `name` is a file, a variable, a preset or "" for a default.
 
-    kind: Literal["file", "environment", "secret", "default"]
+    `line` counts from 1; 0 is unknown.
+    """
+
+    kind: Literal["file", "environment", "secret", "preset", "default"]
     name: str = ""
     line: int = 0
 
@@ -21,8 +24,8 @@ class Origin:
                 return f"{self.name}:{self.line}" if self.line else self.name
             case "environment":
                 return f"environment {self.name}"
-            case "secret":
-                return f"secret {self.name}"
+            case "secret" | "preset":
+                return f"{self.kind} {self.name}"
             case _:
                 return "default"
 

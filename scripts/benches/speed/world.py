@@ -132,19 +132,33 @@ class World:
         return Run(expected, seconds, 0.0, 0, out)
 
 
+_MEASURER = """
+import json, resource, subprocess, sys
+code = subprocess.call(sys.argv[2:], stdin=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+with open(sys.argv[1], "w") as file:
+    json.dump([code, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024], file)
+"""
+
+
 def measured(command: Sequence[str], count: int, directory: Path) -> Run:
-    """Given a command, run it to its end and measure it. Raise if it fails."""
-    out, err = directory / "out", directory / "err"
+    """Given a command, run it to its end and measure it. Raise if it fails.
+
+    A small process between it and this one starts it: Linux counts the memory of whoever forks, which here may be
+    a gigabyte of mails, into the child's ru_maxrss.
+    """
+    out, err, usage = directory / "out", directory / "err", directory / "usage"
     with out.open("wb") as to, err.open("wb") as wrong:
         began = time.monotonic()
-        process = subprocess.Popen(command, stdout=to, stderr=wrong, cwd=ROOT, stdin=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
+        subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _MEASURER, str(usage), *command],
+            check=True, stdout=to, stderr=wrong, cwd=ROOT,
+        )  # fmt: skip
         seconds = time.monotonic() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(f"{command} ended with {process.returncode}: {err.read_text()[-3000:]}")
-    cpu = usage.ru_utime + usage.ru_stime
-    return Run(count, seconds, cpu, usage.ru_maxrss * 1024, out.read_text())
+    code, cpu, memory = json.loads(usage.read_text())
+    if code != 0:
+        raise RuntimeError(f"{command} ended with {code}: {err.read_text()[-3000:]}")
+    return Run(count, seconds, cpu, memory, out.read_text())
 
 
 def keep_in_mdbox(state: dict[str, Any]) -> None:

@@ -1,0 +1,141 @@
+"""The mail providers of presets.toml: what `preset = "NAME"` fills in of a mailbox's keys that the admin leaves out."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from redmine_mailbridge.settings.origins import Layer, Origin
+
+Login = Literal["address", "local"]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where one server is, how the connection is protected, and what one logs in with there."""
+
+    host: str
+    port: int
+    security: Literal["tls", "starttls"]
+    username: Login = "address"
+
+    def login(self, address: str) -> str:
+        """Given a mail address, return the name to log in with."""
+        return address if self.username == "address" else address.rpartition("@")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One provider. The fields are explained at the head of presets.toml."""
+
+    name: str
+    title: str
+    imap: Server
+    pop3: Server | None
+    smtp: Server
+    advice: str
+    help: str
+    source: str
+    domains: tuple[str, ...] = ()
+    mx: tuple[str, ...] = ()
+    junk: str = ""
+    oauth: str = ""
+
+    def incoming(self, protocol: str) -> Server | None:
+        """Given "imap" or "pop3", return the server; None when the provider has none."""
+        return self.pop3 if protocol == "pop3" else self.imap if protocol == "imap" else None
+
+
+@cache
+def presets() -> Mapping[str, Preset]:
+    """Return all providers by name."""
+    text = files("redmine_mailbridge.settings").joinpath("presets.toml").read_text("utf-8")
+    return {name: _preset(name, table) for name, table in tomllib.loads(text).items()}
+
+
+def _preset(name: str, table: Mapping[str, Any]) -> Preset:
+    """Given a table of presets.toml, return the provider. A key that Preset has not is a TypeError at once."""
+    rest = dict(table)
+    username: Login = rest.pop("username", "address")
+    servers: dict[str, Server | None] = {"imap": None, "pop3": None, "smtp": None}
+    for which in servers:
+        if which in rest:
+            servers[which] = Server(**({"username": username} | rest.pop(which)))
+    lists = {key: tuple(rest.pop(key, ())) for key in ("domains", "mx")}
+    return Preset(name=name, **servers, **lists, **rest)  # type: ignore[arg-type]
+
+
+def by_domain(domain: str) -> Preset | None:
+    """Given the domain of an address, return the provider that it surely belongs to; its subdomains count too."""
+    return _longest((domain,), "domains")
+
+
+def by_mx(hosts: tuple[str, ...]) -> Preset | None:
+    """Given the names of a domain's mail exchangers, return the provider that they belong to."""
+    return _longest(hosts, "mx")
+
+
+def _longest(names: tuple[str, ...], which: Literal["domains", "mx"]) -> Preset | None:
+    best: tuple[int, Preset | None] = (0, None)
+    for name in names:
+        dotted = "." + name.lower().rstrip(".")
+        for preset in presets().values():
+            for end in getattr(preset, which):
+                if dotted.endswith("." + end) and len(end) > best[0]:
+                    best = (len(end), preset)
+    return best[1]
+
+
+def fill_in(merged: Layer) -> list[tuple[tuple[str, ...], str]]:
+    """Given all that was said, add what the presets of mailboxes know and nobody has said, with its origin.
+
+    Return the path and words of each wish that a provider cannot fulfil.
+    """
+    in_vain: list[tuple[tuple[str, ...], str]] = []
+    boxes = merged.data.get("mailboxes")
+    outgoing = merged.data.get("outgoing")
+    everywhere = isinstance(outgoing, Mapping) and ("host" in outgoing or outgoing.get("transport") == "console")
+    for name, box in boxes.items() if isinstance(boxes, Mapping) else ():
+        preset = presets().get(box["preset"]) if isinstance(box, dict) and isinstance(box.get("preset"), str) else None
+        if preset is None:
+            continue
+        protocol = box.get("protocol", "imap")
+        if protocol == "pop3" and preset.pop3 is None and "host" not in box:
+            in_vain.append(
+                (
+                    ("mailboxes", name, "protocol"),
+                    f"{preset.title}: there is no POP3, or none that is known; give host, or use imap",
+                )
+            )
+        for path, value in _missing(preset, box, everywhere=everywhere):
+            merged.put(("mailboxes", name, *path), value, Origin("preset", preset.name))
+    return in_vain
+
+
+def _missing(preset: Preset, box: Mapping[str, Any], *, everywhere: bool) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Given a mailbox's table, yield path and value of what its preset knows and it leaves out."""
+    server = preset.incoming(box.get("protocol", "imap"))
+    address = box.get("address")
+    if server is not None:
+        yield from (((key,), value) for key, value in _reach(server, box))
+        if "username" not in box and server.username == "local" and isinstance(address, str):
+            yield ("username",), server.login(address)
+    own = box.get("outgoing", {})
+    if everywhere or not isinstance(own, Mapping) or "host" in own or own.get("transport") == "console":
+        return
+    yield from ((("outgoing", key), value) for key, value in _reach(preset.smtp, own))
+    differs = server is not None and preset.smtp.username != server.username
+    if "username" not in own and differs and isinstance(address, str):
+        yield ("outgoing", "username"), preset.smtp.login(address)
+
+
+def _reach(server: Server, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield host, security and port where they are left out; another security than the preset's has another port."""
+    if "host" not in given:
+        yield "host", server.host
+    if "security" not in given:
+        yield "security", server.security
+    if "port" not in given and given.get("security", server.security) == server.security:
+        yield "port", server.port
