@@ -18,7 +18,7 @@ import structlog
 from redmine_mailbridge.settings.models import LogSettings
 
 WITHHELD = "(withheld)"
-QUIET = ("alembic", "apscheduler", "asyncio", "chardet", "tzlocal", "urllib3")
+QUIET = ("alembic", "apscheduler", "asyncio", "chardet", "python_multipart", "tzlocal", "urllib3", "uvicorn")
 LONGEST_VALUE = 2000
 _DEEPEST = 3
 _SECRET_NAME = re.compile(

@@ -33,7 +33,7 @@ class RingHandler(logging.Handler):
         """Take a line as structlog has made it, or a library's, without secrets and mail bodies."""
         line = dict(record.msg) if isinstance(record.msg, dict) else self._foreign(record)
         line["timestamp"] = record.created
-        self._lines.append({key: value for key, value in line.items() if not key.startswith("_")})
+        self._lines.append({k: v for k, v in line.items() if not k.startswith("_") and k != "exc_info"})
 
     @staticmethod
     def _foreign(record: logging.LogRecord) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the pages work with: the settings in force, the store, and the ways to ask and to steer. Made by `app.py`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from redmine_mailbridge.admin.jobs import Jobs
@@ -33,7 +33,6 @@ class Desk:
     door: Door
     jobs: Jobs
     limits: Mapping[str, int]
-    close: Callable[[], None]
 
     @property
     def menu(self) -> tuple[tuple[str, str, str], ...]:

@@ -49,7 +49,7 @@ class Guard:
         if self._prefix:  # a proxy may have taken the prefix away, or left it
             inside = path.removeprefix(self._prefix) if path.startswith(f"{self._prefix}/") else path
             path = inside if path != self._prefix else "/"
-            scope = scope | {"root_path": self._prefix, "path": self._prefix + path}
+            scope = dict(scope) | {"root_path": self._prefix, "path": self._prefix + path}
         refusal = self._refusal(scope["method"], path, headers)
         if refusal is not None:
             status, words = refusal

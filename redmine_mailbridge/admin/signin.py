@@ -62,7 +62,7 @@ class Door:
             (lambda: self._local(password)) if local else (lambda: administrator(self._redmine, login, password))
         )
         person = check()
-        self._audit.rename(line, SIGN_IN, person.login)
+        self._audit.turned_out(line, SIGN_IN, person.login)
         return person
 
     def _local(self, password: str) -> Person:
@@ -71,7 +71,8 @@ class Door:
         try:
             line = self._password_hash.read_text("ascii")
         except (OSError, UnicodeDecodeError):
-            raise SignInRefused("The local password's file cannot be read; `redmine-mailbridge admin password` writes it.") from None
+            words = "The local password's file cannot be read; `redmine-mailbridge admin password` writes it."
+            raise SignInRefused(words) from None
         if not matches(password, line):
             raise SignInRefused("That password is not right.")
         return Person(LOCAL, LOCAL, "password")

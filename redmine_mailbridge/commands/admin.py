@@ -19,15 +19,17 @@ def command(invocation: Invocation, ctx: click.Context, listen: str | None) -> N
 
 
 @command.command()
-@click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input, not from the keyboard.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read it from standard input.")
 @pass_invocation
 def password(invocation: Invocation, *, from_stdin: bool) -> None:
     """Set the local password that lets you in while Redmine is down. Its hash goes to [admin] password_hash_file."""
+    import sys
+
     from redmine_mailbridge.admin.passwords import keep
 
     settings = invocation.settings().admin
     if from_stdin:
-        given = click.get_text_stream("stdin").readline().rstrip("\r\n")
+        given = sys.stdin.readline().rstrip("\r\n")
     else:
         given = click.prompt("New password", hide_input=True, confirmation_prompt=True)
     file = keep(settings.password_hash_file, given)

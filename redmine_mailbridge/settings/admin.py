@@ -114,7 +114,7 @@ class AdminSettings(Table):
         if not is_loopback(host):
             raise ValueError(
                 f"listen: other machines can reach {self.listen}, and passwords would cross the network in the clear: "
-                f'give certificate_file and certificate_key_file, or the addresses of your reverse proxy in proxies, '
+                f"give certificate_file and certificate_key_file, or the addresses of your reverse proxy in proxies, "
                 f'or listen on "127.0.0.1:{port}"'
             )
         return self

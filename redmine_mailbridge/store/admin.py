@@ -146,7 +146,7 @@ class Audit:
         with self._database.write() as db:
             return int(db.execute(sa.insert(audit).values(values).returning(audit.c.id)).scalar_one())
 
-    def rename(self, line: int, action: str, who: str) -> None:
+    def turned_out(self, line: int, action: str, who: str) -> None:
         """What a line was noted for has turned out otherwise: a sign-in went well after all."""
         with self._database.write() as db:
             db.execute(sa.update(audit).where(audit.c.id == line).values(action=action, who=who[:255]))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
@@ -48,7 +49,7 @@ def _entries(call: Call, limit: int, after: int | None = None) -> list[LogEntry]
     return call.desk.ring.entries(limit, level=chosen["level"], mailbox=chosen["mailbox"] or None, after=after)
 
 
-def _filter(call: Call) -> dict[str, str]:
+def _filter(call: Call) -> dict[str, Any]:
     level = call.query("level")
     return {"level": level if level in LEVELS else "info", "mailbox": call.query("mailbox")}
 

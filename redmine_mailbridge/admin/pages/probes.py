@@ -1,7 +1,7 @@
 """For machines: is it alive, does it work, and its numbers for Prometheus (text format 0.0.4)."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from starlette.responses import PlainTextResponse, Response
 
@@ -45,28 +45,20 @@ def _may_read(call: Call) -> bool:
 
 def _lines(call: Call) -> Iterator[str]:
     figures, names = call.desk.figures, list(call.desk.settings.active_mailboxes)
-    yield from _family("mails", "gauge", "Mails in the store by state.", figures.states(), "state")
-    piles = figures.piles(names)
-    yield from _family(
-        "mailbox_waiting", "gauge", "Mails of a mailbox that wait.", {n: p.waiting for n, p in piles.items()}, "mailbox"
+    piles, queues = figures.piles(names), figures.queues(call.now - 86_400)
+    last = {name: pile.last_mail for name, pile in piles.items() if pile.last_mail is not None}
+    families: tuple[tuple[str, str, Mapping[str, float], str], ...] = (
+        ("mails", "Mails in the store by state.", figures.states(), "state"),
+        ("mailbox_waiting", "Mails that wait.", {name: pile.waiting for name, pile in piles.items()}, "mailbox"),
+        ("mailbox_last_mail_timestamp_seconds", "When the last mail was taken.", last, "mailbox"),
+        ("outbox_waiting", "Mails that wait to be sent.", {n: q.waiting for n, q in queues.items()}, "mailbox"),
+        ("outbox_sent_24h", "Mails sent within 24 hours.", {n: q.sent_today for n, q in queues.items()}, "mailbox"),
     )
-    yield from _family(
-        "mailbox_last_mail_timestamp_seconds",
-        "gauge",
-        "When a mailbox's last mail was taken.",
-        {name: pile.last_mail for name, pile in piles.items() if pile.last_mail is not None},
-        "mailbox",
-    )
-    queues = figures.queues(call.now - 86_400)
-    yield from _family(
-        "outbox_waiting", "gauge", "Mails that wait to be sent.", {n: q.waiting for n, q in queues.items()}, "mailbox"
-    )
-    yield from _family(
-        "outbox_sent_24h", "gauge", "Mails sent within 24 hours.", {n: q.sent_today for n, q in queues.items()}, "mailbox"
-    )
+    for name, words, values, label in families:
+        yield from _family(name, "gauge", words, values, label)
 
 
-def _family(name: str, kind: str, words: str, values: dict[str, float], label: str) -> Iterator[str]:
+def _family(name: str, kind: str, words: str, values: Mapping[str, float], label: str) -> Iterator[str]:
     full = f"redmine_mailbridge_{name}"
     yield f"# HELP {full} {words}\n# TYPE {full} {kind}\n"
     for key, value in sorted(values.items()):
