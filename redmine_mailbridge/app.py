@@ -70,6 +70,7 @@ def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) ->
         login=LoginChoice(settings.login),
         allow_cleartext=settings.allow_cleartext,
         prevent_cleartext_login=settings.prevent_cleartext_login,
+        prevent_ntlm=settings.prevent_ntlm,
         authorize_as=settings.authorize_as,
     )
 

@@ -12,8 +12,8 @@ Reply = str | Callable[[str], str]
 
 class ScriptedServer:
     """Speaks lines on loopback. Given a greeting and answers by the beginning of a command (without its tag, upper
-    case), answers each line with the first that fits; `{tag}` stands for its tag and `{idle}`
-    for that of the IDLE before it. What fits nothing is OK. `lines` holds what the client said, without tags.
+    case), answers each line with the first that fits; `{tag}` stands for its tag and `{idle}` for that of the IDLE or
+    AUTHENTICATE before it. What fits nothing is OK. `lines` holds what the client said, without tags.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class ScriptedServer:
     def _reply(self, tag: str, line: str) -> str:
         for beginning, reply in self.answers.items():
             if (line or tag).upper().startswith(beginning):
-                text = reply if isinstance(reply, str) else reply(line)
-                self._idle_tag = tag if line.upper() == "IDLE" else self._idle_tag
+                text = reply if isinstance(reply, str) else reply(line or tag)
+                self._idle_tag = tag if line.upper().startswith(("IDLE", "AUTHENTICATE")) else self._idle_tag
                 return text.replace("{tag}", tag).replace("{idle}", self._idle_tag).replace("\n", "\r\n")
         return f"{tag} OK done\r\n"
 
