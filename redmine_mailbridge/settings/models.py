@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.settings.admin import AdminSettings
 from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
@@ -198,6 +199,7 @@ class Settings(BaseSettings):
     tasks: TasksSettings = key("The scheduled tasks.", TasksSettings())
     outgoing: OutgoingSettings = key("How answers are sent, for all mailboxes.", OutgoingSettings())
     calendars: dict[MailboxName, CalendarSettings] = key("Business hours by project.", {})
+    admin: AdminSettings = key("The web pages.", AdminSettings())
     mailboxes: Annotated[dict[MailboxName, MailboxSettings], Field(min_length=1)] = key(
         "The accounts to read, by name."
     )

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import redmine_mailbridge.store.admin  # noqa: F401 - its tables
 from redmine_mailbridge.store.schema import metadata
 
 context.configure(
