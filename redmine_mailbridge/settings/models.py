@@ -15,6 +15,7 @@ from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.settings.table import Table, key
+from redmine_mailbridge.settings.time_rules import TimeRule, wrong_rules
 from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Size, Span, parse_size, parse_span
 
 MailboxName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -200,6 +201,7 @@ class Settings(BaseSettings):
     outgoing: OutgoingSettings = key("How answers are sent, for all mailboxes.", OutgoingSettings())
     calendars: dict[MailboxName, CalendarSettings] = key("Business hours by project.", {})
     admin: AdminSettings = key("The web pages.", AdminSettings())
+    rules: tuple[TimeRule, ...] = key("What becomes of issues by themselves.", ())
     mailboxes: Annotated[dict[MailboxName, MailboxSettings], Field(min_length=1)] = key(
         "The accounts to read, by name."
     )
@@ -228,9 +230,11 @@ class Settings(BaseSettings):
         return frozenset(a.lower() for box in boxes for a in (box.address, *box.aliases))
 
     @model_validator(mode="after")
-    def _one_calendar_each(self) -> Self:
-        """Refuse two calendars for one project."""
-        if problems := list(conflicts(self.calendars)):
+    def _calendars_and_rules_fit(self) -> Self:
+        """Refuse two calendars for one project, and rules that name what is not there."""
+        problems = list(conflicts(self.calendars))
+        problems += wrong_rules(self.rules, self.mailboxes, has_calendar=bool(self.calendars))
+        if problems:
             raise ValueError("\n".join(problems))
         return self
 

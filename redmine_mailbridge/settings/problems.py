@@ -90,7 +90,7 @@ class Problems:
         elif kind == "value_error":
             for text in str(detail["ctx"]["error"]).splitlines():
                 own = _OWN_PATH.fullmatch(text) if self._is_table(path) else None
-                below = tuple(own[1].split(".")) if own else ()
+                below = tuple(int(step) if step.isdecimal() else step for step in own[1].split(".")) if own else ()
                 yield self._placed((*path, *below), own[2] if own else text)
         else:
             yield self._placed(path, self._words(path, detail))

@@ -83,7 +83,8 @@ def format_size(size: int) -> str:
     return f"{size}B"
 
 
-def _one_at(value: str) -> str:
+def one_address(value: str) -> str:
+    """Given a mail address, return it. Raise ValueError when it is none, or more than one."""
     local, at, domain = value.rpartition("@")
     if not (local and at and domain) or any(c.isspace() or c in "<>,;" for c in value):
         raise ValueError('must be one mail address, such as "support@example.com"')
@@ -102,6 +103,6 @@ def reveal(secret: SecretStr | None) -> str:
 
 Span = Annotated[dt.timedelta, BeforeValidator(parse_span), PlainSerializer(format_span, return_type=str)]
 Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, return_type=str)]
-MailAddress = Annotated[str, AfterValidator(_one_at)]
+MailAddress = Annotated[str, AfterValidator(one_address)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 FilePath = Annotated[Path, BeforeValidator(_known_path)]
