@@ -62,7 +62,7 @@ WRONG = [
     ('when.silent = "3d"\nthen.status = "X"\nthen.private_note = true', "private_note", "needs a note"),
     ('when.silent = "3d"\nthen.mail = "escalation"', "mail_to", "must say who gets the escalation"),
     ('when.silent = "3d"\nthen.status = "X"\nthen.mail_to = ["requester"]', "mail_to", "needs a mail"),
-    ('when.silent = "3d"\nthen.mail = "reminder"\nthen.mail_to = ["requestor"]', "mail_to", 'did you mean "requester"?'),
+    ('when.silent = "3d"\nthen.mail = "reminder"\nthen.mail_to = ["requestor"]', "mail_to", 'mean "requester"?'),
     ('when.silent = "3d"\nthen.mail = "remind"', "rules.then] mail", 'did you mean "reminder"?'),
     ('when.silent = "3d"\nthen.note = "{requestor.name}"', "note", 'did you mean "requester.name"?'),
     ('when.silent = "3d"\nthen.assignee = "round-robin: Team"', "assignee", "one person or group"),
