@@ -30,9 +30,10 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.answer import Answers, Desk
+from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
 from redmine_mailbridge.tasks.conversations import Conversations
+from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
