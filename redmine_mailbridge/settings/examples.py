@@ -37,6 +37,7 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("from_name",): "Example support",
     ("reply_to",): "support@example.com",
     ("outgoing", "language"): "en",
+    ("answers", "write_above"): "-- Please write above this line --",
     ("templates",): "templates",
     ("daily_limit",): 500,
     ("per_minute",): 30,
@@ -88,6 +89,13 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("action",): "hold",
     ("rules", "#", "project"): "accounting",
     ("watchers",): ["jsmith"],
+    ("admin", "listen"): "127.0.0.1:8025",
+    ("admin", "url"): "https://desk.example.com/mailbridge",
+    ("admin", "proxies"): ["127.0.0.1"],
+    ("certificate_file",): "/etc/ssl/private/desk.pem",
+    ("certificate_key_file",): "/etc/ssl/private/desk.key",
+    ("password_hash_file",): "secrets/admin-password",
+    ("alert_to",): ["admin@example.com"],
 }
 
 # what a first set-up needs; everything else stands behind a #
@@ -97,6 +105,7 @@ LIVE: Final = frozenset(
         ("redmine", "api_key_file"),
         ("redmine", "text_format"),
         ("store", "url"),
+        ("admin", "listen"),
         *(
             (*_BOX, name)
             for name in (

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.settings.admin import AdminSettings
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.settings.table import Table, key
@@ -196,6 +197,7 @@ class Settings(BaseSettings):
     receive: ReceiveSettings = key("Limits of receiving.", ReceiveSettings())
     tasks: TasksSettings = key("The scheduled tasks.", TasksSettings())
     outgoing: OutgoingSettings = key("How answers are sent, for all mailboxes.", OutgoingSettings())
+    admin: AdminSettings = key("The web pages.", AdminSettings())
     mailboxes: Annotated[dict[MailboxName, MailboxSettings], Field(min_length=1)] = key(
         "The accounts to read, by name."
     )

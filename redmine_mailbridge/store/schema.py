@@ -70,6 +70,8 @@ mail = Table(
     Index("ix_mail_unfiled", "mailbox", "filed_at", "state"),
     Index("ix_mail_issue", "issue"),
     Index("ix_mail_raw", "raw"),
+    Index("ix_mail_state", "state", "issue", "mailbox"),
+    Index("ix_mail_kept", "mailbox", "kept_at", "state", "issue"),
 )
 
 step = Table(

@@ -57,7 +57,7 @@ class Letters:
         self._system = system
         self._clock = clock
 
-    def queue(
+    def queue(  # noqa: PLR0917 - the contract of whoever sends mail about an issue
         self,
         kind: str,
         issue: IssueRow,
@@ -69,7 +69,7 @@ class Letters:
         """Given a kind of mail, its issue, what it is about (a rule's application …), to whom it goes and what the
         kind's template may speak of beside the issue, queue it. Return the line for the record.
         """
-        made = self.compose(kind, issue, key, to, variables, attachments)
+        made = self.compose(kind, issue, key, to, variables, attachments=attachments)
         if not made.mails:
             return f"no {kind} mail: {made.why_not}"
         return "; ".join(line for _, line in self._outbox.queue(made.mails, mail_id=issue.mail_id))
@@ -102,6 +102,7 @@ class Letters:
         key: str,
         to: Sequence[Address],
         variables: Mapping[str, Any],
+        *,
         attachments: Sequence[File] = (),
         cc: Sequence[Address] = (),
         thread: Thread | None = None,

@@ -20,7 +20,7 @@ Read = Callable[[str, bool, str], Message]
 """Given where a mail's bytes are, whether they are cut, and its mailbox, return it. Raise RawMissing."""
 QUOTED_LINES = 100
 _RE = re.compile(
-    r"(?:re|aw|antw|antwort|sv|vs|rv|res|ref|odp|fwd?|wg|tr|rif|r)(?:\[\d{1,3}\]|\(\d{1,3}\))?\s{0,3}[:：]\s{0,9}",
+    r"(?:re|aw|antw|antwort|sv|vs|rv|res|ref|odp|fwd?|wg|tr|rif|r|回复|回覆|答复|转发)(?:\[\d{1,3}\]|\(\d{1,3}\))?\s{0,3}[:：]\s{0,9}",
     re.IGNORECASE,
 )
 
