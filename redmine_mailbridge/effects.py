@@ -29,6 +29,8 @@ class Effect(StrEnum):
     MOVE = "move"
     RECORD_FILED = "record_filed"
     MIRROR = "mirror"
+    INTEND_RULE = "intend_rule"
+    RECORD_RULE = "record_rule"
     QUEUE_MAIL = "queue_mail"
     SEND_MAIL = "send_mail"
     RECORD_SENT = "record_sent"

@@ -6,6 +6,7 @@ from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.drift import REFERENCES
 from redmine_mailbridge.redmine.people import People, utc
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
 from redmine_mailbridge.redmine.text import same_text
@@ -147,5 +148,14 @@ def _same_note(request: NoteRequest, journal: Mapping[str, Any]) -> bool:
         return False
     if request.notes.strip():
         return True
+    if not request.uploads and set(request.attributes) - {"notes"} <= set(REFERENCES):
+        return _same_change(request, journal)
     brought = {d.get("new_value") for d in details}
     return {upload.filename for upload in request.uploads} <= brought and bool(journal.get("details"))
+
+
+def _same_change(request: NoteRequest, journal: Mapping[str, Any]) -> bool:
+    """Does the journal set one of the attributes as asked? Redmine may have dropped the others."""
+    asked = {(name, str(value)) for name, value in request.attributes.items()}
+    made = {(d.get("name"), str(d.get("new_value"))) for d in journal.get("details", ()) if d.get("property") == "attr"}
+    return not asked.isdisjoint(made)

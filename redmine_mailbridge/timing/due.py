@@ -101,7 +101,7 @@ def due(rule: TimeRule, issue: Issue, history: Sequence[Entry], now: float, cale
         if math.isinf(ends) or now < ends:
             return None
         at, anchor = max(at, ends), max(anchor, event.anchor)
-        reasons.append(_SAID[name].format(said(age)))
+        reasons.append(SAID[name].format(said(age)))
     if when.waiting_for is not None:
         anchor = max(anchor, _newest(history, _public))
     return Application(rule.name, issue.id, anchor, at, " and ".join(reasons))
@@ -219,7 +219,7 @@ _EVENTS: dict[str, Callable[[Issue, Sequence[Entry]], _Event | None]] = {
     "in_status": _in_status,
     "created": _created,
 }
-_SAID = {
+SAID = {
     "no_answer": "no first answer for {}",
     "customer_silent": "no word from the customer for {}",
     "agent_silent": "no word from an agent for {}",

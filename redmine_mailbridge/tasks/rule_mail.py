@@ -1,0 +1,74 @@
+"""The mail of a rule of time: to whom it goes, and what its template may speak of."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
+
+from redmine_mailbridge.mail.message import Address, TextFormat
+from redmine_mailbridge.outgoing.markup import as_html, as_text
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.request import NoteRequest
+from redmine_mailbridge.settings.time_rules import RuleThen
+from redmine_mailbridge.store.applied import Applied
+from redmine_mailbridge.store.issues import IssueRow
+from redmine_mailbridge.tasks.desk import when
+
+
+class Post(Protocol):
+    """What queues mail about an issue: `tasks.letters.Letters`."""
+
+    def queue(self, kind: str, issue: IssueRow, key: str, to: Sequence[Address], variables: Mapping[str, Any]) -> str:
+        """Queue it, once for each kind, issue and key. Return the line for the record."""
+
+
+class RuleMail:
+    """Queues the mails of rules. `private` are the mailboxes whose requesters hear of private issues and projects."""
+
+    def __init__(
+        self, post: Post, directory: Directory, text_format: TextFormat, private: Collection[str] = ()
+    ) -> None:
+        self._post = post
+        self._directory = directory
+        self._text_format = text_format
+        self._private = private
+
+    def queue(self, then: RuleThen, issue: IssueRow, row: Applied) -> str | None:
+        """Given what a rule does, the issue as it is now, and what was applied, queue its mail; twice is once.
+
+        Return the line for the record, None when the rule sends nothing.
+        """
+        if then.mail is None:
+            return None
+        if then.mail == "closed" and not issue.closed:
+            return "no closed mail: the issue is not closed"
+        if "requester" in then.mail_to and issue.mailbox not in self._private and not _is_open(issue):
+            return f"no {then.mail} mail: the project or the issue is private (answers.private_projects)"
+        people = [person for name in then.mail_to if (person := self._person(name, issue)) is not None]
+        # as the station of agents' answers names it, so that the two never mail one closing twice
+        key = f"j{row.journal}" if then.mail == "closed" and row.journal else f"{row.rule} after {row.anchor}"
+        variables: dict[str, Any] = {"rule": row.rule, "reason": row.reason}
+        if then.mail == "closed":
+            variables = {"note": self._note(row)}
+        return self._post.queue(then.mail, issue, key, people, variables)
+
+    def _person(self, name: str, issue: IssueRow) -> Address | None:
+        if name == "requester":
+            return Address(issue.requester_name, issue.requester)
+        if name != "assignee":
+            return Address("", name)
+        person = self._directory.people.by_id(issue.assignee_id) if issue.assignee_id is not None else None
+        return Address(issue.assignee or "", person.user.mail) if person is not None and person.user.mail else None
+
+    def _note(self, row: Applied) -> dict[str, Any]:
+        request = NoteRequest.from_json(row.request) if row.request else None
+        text = request.notes if request is not None and not request.private else ""
+        return {
+            "text": as_text(text, self._text_format),
+            "html": as_html(text, self._text_format),
+            "author": "",
+            "date": when(row.changed_at),
+            "left_out": [],
+        }
+
+
+def _is_open(issue: IssueRow) -> bool:
+    return issue.project_public and not issue.private
