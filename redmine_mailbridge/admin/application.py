@@ -13,10 +13,17 @@ from starlette.types import ASGIApp
 from redmine_mailbridge.admin.calls import Call, Page, view
 from redmine_mailbridge.admin.desk import Desk
 from redmine_mailbridge.admin.guard import Guard
-from redmine_mailbridge.admin.pages import door, log, overview, probes
+from redmine_mailbridge.admin.pages import door, log, messages, overview, probes
 
 GET: dict[str, Page] = {
     "/": overview.show,
+    "/messages": messages.search,
+    "/messages/{id:int}": messages.show,
+    "/messages/{id:int}/original": messages.frame,
+    "/messages/{id:int}/raw.eml": messages.raw,
+    "/messages/{id:int}/attachments/{number:int}": messages.attachment,
+    "/not-imported": messages.not_imported,
+    "/not-imported.csv": messages.export,
     "/log": log.show,
     "/log/new": log.new,
     "/log/download": log.download,
@@ -24,6 +31,7 @@ GET: dict[str, Page] = {
 }
 POST: dict[str, Page] = {
     "/logout": door.sign_out,
+    "/messages/decide": messages.decision,
 }
 PUBLIC: dict[str, Page] = {
     "/healthz": probes.healthz,
