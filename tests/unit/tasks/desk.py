@@ -126,7 +126,10 @@ class Desk:
         if self.down:
             return 502, {}, ""
         if re.search(r"/issues/\d+\.json", request.url or ""):
-            return 200, {}, json.dumps({"issue": self._issue(request)})
+            number = int(re.findall(r"/issues/(\d+)", str(request.url))[0])
+        if number > len(self.issues):
+            return 404, {}, ""
+        return 200, {}, json.dumps({"issue": self._issue(request)})
         return 200, {}, json.dumps({"issues": self.issues, "total_count": len(self.issues)})
 
     def upload(self, request: PreparedRequest) -> Reply:
