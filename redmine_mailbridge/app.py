@@ -70,6 +70,7 @@ def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) ->
         login=LoginChoice(settings.login),
         allow_cleartext=settings.allow_cleartext,
         prevent_cleartext_login=settings.prevent_cleartext_login,
+        prevent_ntlm=settings.prevent_ntlm,
         authorize_as=settings.authorize_as,
     )
 
@@ -280,6 +281,18 @@ def deciding(settings: Settings, *, offline: bool = False) -> Iterator[Decider]:
         client.close()
         if store is not None:
             store.close()
+
+
+def loop_value(settings: Settings) -> str:
+    """The value by which a bridge on this store knows its own mail; an empty text when there is no store yet."""
+    file = settings.store.sqlite_file
+    if file is not None and not file.exists():
+        return ""
+    store = open_store(settings)
+    try:
+        return store.secret("instance")
+    finally:
+        store.close()
 
 
 def _no_secret(name: str) -> str:

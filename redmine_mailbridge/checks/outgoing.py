@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from redmine_mailbridge import app
+from redmine_mailbridge.checks.advice import advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import SendingError
 from redmine_mailbridge.outgoing.render import Templates, check_templates
@@ -33,7 +34,8 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
         with SmtpTransport(config):
             pass
     except SendingError as error:
-        yield Check(f"{place}: sending", False, str(error))
+        line = advice(str(error))
+        yield Check(f"{place}: sending", False, f"{error}\n{line}" if line else str(error))
         return
     login = f"logged in as {config.username}" if config.username else "no login"
     yield Check(f"{place}: sending", True, f"{config.host}:{config.port}, {config.security}, {login}")

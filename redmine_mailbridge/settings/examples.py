@@ -9,6 +9,7 @@ _BOX: Final = ("mailboxes", NAME)
 # the names that stand for NAME in the sample, by the path to them
 PLACEHOLDERS: Final[dict[tuple[str, ...], str]] = {
     _BOX: "support",
+    ("calendars", NAME): "office",
     (*_BOX, "senders", "domains", NAME): "customer.example.com",
 }
 
@@ -25,6 +26,9 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("store", "password_file"): "secrets/database",
     ("raw_dir",): "mails",
     ("cron",): "*/15 7-19 * * mon-fri",
+    ("calendars", NAME, "projects"): ["support"],
+    ("calendars", NAME, "time_zone"): "Europe/Berlin",
+    ("holidays",): "holidays.ics",
     ("address",): "support@example.com",
     ("aliases",): ["help@example.com", "info@example.com"],
     ("preset",): "gmail",

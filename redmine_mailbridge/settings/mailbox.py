@@ -1,6 +1,7 @@
 """An account that is read: `[mailboxes.NAME]`."""
 
 import ipaddress
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -18,7 +19,7 @@ from redmine_mailbridge.suggest import did_you_mean
 
 Protocol = Literal["imap", "pop3"]
 Security = Literal["tls", "starttls", "none"]
-Login = Literal["auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "apop"]
+Login = Literal["auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "apop", "ntlm"]
 
 PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("imap", "none"): 143}
 PORTS |= {("pop3", "tls"): 995, ("pop3", "starttls"): 110, ("pop3", "none"): 110}
@@ -83,6 +84,7 @@ class MailboxSettings(StartSettings):
     prevent_cleartext_login: bool = key(
         "Never send the password itself, not even under TLS: only challenge and response (SCRAM, CRAM-MD5).", False
     )
+    prevent_ntlm: bool = key('Never log in by NTLM, not even with login = "ntlm"; "auto" never does so anyway.', False)
     folders: Annotated[tuple[Name, ...], Field(min_length=1)] = key(
         "The folders to read, subfolders with /.", ("INBOX",)
     )
@@ -154,6 +156,10 @@ class MailboxSettings(StartSettings):
             )
         if self.prevent_cleartext_login and self.login in ("plain", "login"):
             problems.append("login: sends the password itself, which prevent_cleartext_login forbids")
+        if self.login == "ntlm" and self.prevent_ntlm:
+            problems.append("login: is NTLM, which prevent_ntlm forbids")
+        elif self.login == "ntlm" and find_spec("spnego") is None:
+            problems.append("login: NTLM needs the package pyspnego: pip install 'redmine-mailbridge[ntlm]'")
         if not self._finds_a_project:
             problems.append(
                 "issue.project: is needed, unless a rule names one, issue.project_from_subaddress or issue.reply_only "

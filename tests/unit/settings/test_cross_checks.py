@@ -1,5 +1,6 @@
 """What cannot be meant together is refused at loading."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,21 @@ def test_cleartext_beyond_this_machine(tmp_path: Path) -> None:
     assert 143 == loaded(tmp_path, {"a": BOX | {"security": "none", "allow_cleartext": True}}).mailboxes["a"].port
     for host in ("localhost", "127.0.0.1", "127.1.2.3", "::1"):
         assert host == loaded(tmp_path, {"a": BOX | {"security": "none", "host": host}}).mailboxes["a"].host
+
+
+def test_ntlm_that_is_forbidden(tmp_path: Path) -> None:
+    """NTLM asked for and forbidden at once is refused; asked for alone it loads."""
+    assert "ntlm" == loaded(tmp_path, {"a": BOX | {"login": "ntlm"}}).mailboxes["a"].login
+    text = refused(tmp_path, {"a": BOX | {"login": "ntlm", "prevent_ntlm": True}})
+    assert 'login = "ntlm": is NTLM, which prevent_ntlm forbids' in text
+
+
+def test_ntlm_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NTLM asked for where pyspnego is not installed is refused at load, with what to install."""
+    monkeypatch.setattr("sys.path", [])
+    monkeypatch.setattr("sys.path_importer_cache", {})
+    monkeypatch.delitem(sys.modules, "spnego", raising=False)
+    assert "pip install 'redmine-mailbridge[ntlm]'" in refused(tmp_path, {"a": BOX | {"login": "ntlm"}})
 
 
 def test_success_folder_that_is_read(tmp_path: Path) -> None:
