@@ -125,11 +125,11 @@ class Desk:
         """GET /issues.json and /issues/N.json."""
         if self.down:
             return 502, {}, ""
-        if re.search(r"/issues/\d+\.json", request.url or ""):
-            number = int(re.findall(r"/issues/(\d+)", str(request.url))[0])
-        if number > len(self.issues):
+        one = re.search(r"/issues/(\d+)\.json", request.url or "")
+        if one is not None and int(one[1]) > len(self.issues):
             return 404, {}, ""
-        return 200, {}, json.dumps({"issue": self._issue(request)})
+        if one is not None:
+            return 200, {}, json.dumps({"issue": self._issue(request)})
         return 200, {}, json.dumps({"issues": self.issues, "total_count": len(self.issues)})
 
     def upload(self, request: PreparedRequest) -> Reply:
