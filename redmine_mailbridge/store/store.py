@@ -3,6 +3,7 @@
 Every method is one transaction; every change of state is a conditional update that must change exactly one row.
 """
 
+import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -13,7 +14,6 @@ import sqlalchemy as sa
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
-from redmine_mailbridge.store import issues as _issues  # noqa: F401 - its tables belong to the store
 from redmine_mailbridge.store.engine import Database, Lock, take_lock
 from redmine_mailbridge.store.folders import Folders
 from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after
@@ -192,7 +192,7 @@ class Store(Folders):
 
     def _queue(self, db: sa.Connection, mail_id: int, answers: Sequence[NewAnswer]) -> None:
         now = self.clock()
-        lines = [queue(db, self._insert(outbox), mail_id, answer, now) for answer in answers]
+        lines = [queue(db, self._insert(outbox), mail_id, answer, now)[1] for answer in answers]
         _write_steps(db, mail_id, lines, now)
 
     def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:
@@ -277,6 +277,13 @@ class Store(Folders):
             values = {"file_tries": tries, "next_file_at": now + pause_after(tries)}
             db.execute(sa.update(mail).where(mail.c.id == mail_id).values(values))
             _write_steps(db, mail_id, (f"not filed yet: {reason}",), now)
+
+    def postpone_filing(self, mail_id: int, until: float) -> None:
+        """The mail stays on the server until then (seconds since the epoch), and is filed after that."""
+        day = dt.datetime.fromtimestamp(until, dt.UTC)
+        with effect(Effect.DEFER), self.database.write() as db:
+            db.execute(sa.update(mail).where(mail.c.id == mail_id).values(next_file_at=until))
+            _write_steps(db, mail_id, (f"left on the server until {day:%Y-%m-%d %H:%M} UTC",), self.clock())
 
     # ------------------------------------------------------------------ helpers
 
