@@ -119,7 +119,10 @@ class Filing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FolderState:
-    """A folder as it stands: validity, how many mails, the next UID, whether keywords or nothing can be set."""
+    """A folder as it stands: validity, how many mails, the next UID, whether keywords or nothing can be set.
+
+    `rights` are the letters of RFC 4314 (`lrswite`) where the server tells them, else None.
+    """
 
     name: str
     validity: str
@@ -127,6 +130,7 @@ class FolderState:
     uid_next: int | None = None
     keywords: bool = False
     read_only: bool = False
+    rights: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,8 @@ class Connected:
 
     `tls` is its version (`TLSv1.3`) or an empty text; `certificate_until` when the server's certificate ends.
     `moves` says how a mail is filed: `move` is one step, `copy` is several and safe, `mark` leaves the mail where
-    it is, marked as deleted, `none` is no filing at all. `pushes` says whether the server speaks up by itself.
+    it is, marked as deleted, `none` is no filing at all. `pushes` says whether the server speaks up by itself;
+    `peer` is the server's address and port.
     """
 
     greeting: str
@@ -145,6 +150,7 @@ class Connected:
     certificate_until: dt.datetime | None
     moves: Literal["move", "copy", "mark", "none"]
     pushes: bool
+    peer: str = ""
 
 
 class Mailbox(Protocol):

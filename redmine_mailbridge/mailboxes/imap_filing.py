@@ -85,6 +85,20 @@ def keeps_keywords(session: ImapSession) -> bool:
     return "\\*" in flags or DONE.lower() in flags.lower()
 
 
+def rights(session: ImapSession) -> str | None:
+    """Return the letters of what we may do in the open folder (MYRIGHTS, RFC 4314), None where nobody tells.
+
+    The rights of RFC 2086, `c` and `d`, are told as those of today that they became.
+    """
+    if session.selected is None or not session.has("ACL"):
+        return None
+    answer = session.command("MYRIGHTS", encode_folder(session.selected.name))
+    letters = answer.first("MYRIGHTS").rpartition(" ")[2].strip('"')
+    if not answer.ok or not letters.isalnum():
+        return None
+    return letters + ("te" if "d" in letters else "") + ("kx" if "c" in letters else "")
+
+
 def expect(answer: Answer, session: ImapSession, uid: str) -> Answer:
     """Given an answer to a change, return it if the server did it. Raise FilingRefused (or TargetMissing) if not."""
     if answer.ok:

@@ -105,6 +105,8 @@ class ImapSession:
         by_command = not offered & {"PLAIN", "LOGIN"} and "LOGINDISABLED" not in capabilities
         if by_command:
             offered.add("LOGIN")
+        if not offered and self.config.security is Security.NONE:
+            raise LoginRefused(f"{self.where}: the server takes no login without TLS (LOGINDISABLED)")
         refusals = []
         for name in choose(self.config, who, offered, private=private(self.config)):
             refusal = self._login_command(who) if name == "LOGIN" and by_command else self._authenticate(name, who)

@@ -10,6 +10,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.settings.admin import AdminSettings
+from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.settings.table import Table, key
@@ -196,6 +198,8 @@ class Settings(BaseSettings):
     receive: ReceiveSettings = key("Limits of receiving.", ReceiveSettings())
     tasks: TasksSettings = key("The scheduled tasks.", TasksSettings())
     outgoing: OutgoingSettings = key("How answers are sent, for all mailboxes.", OutgoingSettings())
+    calendars: dict[MailboxName, CalendarSettings] = key("Business hours by project.", {})
+    admin: AdminSettings = key("The web pages.", AdminSettings())
     mailboxes: Annotated[dict[MailboxName, MailboxSettings], Field(min_length=1)] = key(
         "The accounts to read, by name."
     )
@@ -222,6 +226,13 @@ class Settings(BaseSettings):
         """All addresses that are ours, lower case: those of inactive mailboxes too."""
         boxes = self.mailboxes.values()
         return frozenset(a.lower() for box in boxes for a in (box.address, *box.aliases))
+
+    @model_validator(mode="after")
+    def _one_calendar_each(self) -> Self:
+        """Refuse two calendars for one project."""
+        if problems := list(conflicts(self.calendars)):
+            raise ValueError("\n".join(problems))
+        return self
 
     @model_validator(mode="after")
     def _read_once(self) -> Self:

@@ -11,7 +11,8 @@ from tests.servers.trees import clean_env, entered, run_in
 class Mail(TypedDict):
     """How to reach Dovecot. `NAME@quota_domain` is a user with room for `quota_bytes`, all others have no limit.
 
-    `login*master["user"]` with the master's password opens anyone's mailbox. `ca_file` signed the certificate.
+    `users` have passwords of their own, beyond ASCII. `login*master["user"]` with the master's password opens anyone's
+    mailbox. `ca_file` signed the certificate.
     """
 
     host: str
@@ -26,12 +27,15 @@ class Mail(TypedDict):
     quota_bytes: int
     password: str
     master: dict[str, str]
+    users: dict[str, str]
     ca_file: str
     mechanisms: list[str]
 
 
 MECHANISMS = ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]
 QUOTA_KIB = 64
+USERS = {"umlaut": "Größe und Stärke ß€", "wide": "zwölf Ⅻ ﬁsche"}
+"""The second one is another text after SASLprep (RFC 4013): Dovecot compares passwords as they are."""
 
 CERTIFICATES = """
 set -e
@@ -53,7 +57,7 @@ log_path = /srv/dovecot/dovecot.log
 first_valid_uid = 1
 mail_uid = www-data
 mail_gid = www-data
-auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 apop
 auth_master_user_separator = *
 auth_failure_delay = 0
 mail_max_userip_connections = 500
@@ -121,6 +125,10 @@ passdb {
   master = yes
 }
 passdb {
+  driver = passwd-file
+  args = /srv/dovecot/users
+}
+passdb {
   driver = static
   args = password=%(password)s
 }
@@ -162,6 +170,10 @@ passdb masters {
   master = yes
   passwd_file_path = /srv/dovecot/masters
 }
+passdb users {
+  driver = passwd-file
+  passwd_file_path = /srv/dovecot/users
+}
 passdb everyone {
   driver = static
   static_password = %(password)s
@@ -192,7 +204,7 @@ def serve(tree: Path, state: Path) -> tuple[Process, Mail]:
         imap_port=free_port(), imaps_port=free_port(), pop3_port=free_port(), pop3s_port=free_port(),
         lmtp_port=free_port(), quota_bytes=QUOTA_KIB * 1024, password=f"mail-{secrets.token_hex(6)}",
         master={"user": "master", "password": f"master-{secrets.token_hex(6)}"},
-        ca_file=str(home / "ca.pem"), mechanisms=MECHANISMS,
+        users=USERS, ca_file=str(home / "ca.pem"), mechanisms=MECHANISMS,
     )  # fmt: skip
     if not (home / "server.pem").exists():
         run_in(tree, state, "root:root", ["sh", "-c", CERTIFICATES])
@@ -217,6 +229,8 @@ def configure(home: Path, mail: Mail) -> None:
     text = head + (COMMON + (DOVECOT_2_3 if old else DOVECOT_2_4)) % values
     write_secret(home / "dovecot.conf", text)
     write_secret(home / "masters", f"{mail['master']['user']}:{{PLAIN}}{mail['master']['password']}\n", 0o644)
+    own = [f"{name}@{mail['domain']}:{{PLAIN}}{password}" for name, password in mail["users"].items()]
+    write_secret(home / "users", "\n".join(own) + "\n", 0o644)
     rule = f"userdb_quota_rule=*:storage={QUOTA_KIB}K" if old else f"userdb_quota_storage_size={QUOTA_KIB}K"
     write_secret(home / "small", f"{mail['quota_domain']}::33:33::::{rule}\n", 0o644)
 

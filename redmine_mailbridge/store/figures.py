@@ -1,0 +1,127 @@
+"""Numbers over the mails: how many wait, are held or failed, and how many came on each day."""
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.outbox import QUEUED, SENT
+from redmine_mailbridge.store.schema import mail, outbox
+
+BUCKET = 900
+"""Seconds: days of every time zone are made of whole quarters of an hour."""
+
+
+@dataclass(slots=True)
+class Day:
+    """What came on one day, by what became of it so far."""
+
+    day: dt.date
+    done: int = 0
+    ignored: int = 0
+    failed: int = 0
+    waiting: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.done + self.ignored + self.failed + self.waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Pile:
+    """What of a mailbox has not ended well: times in epoch seconds."""
+
+    waiting: int = 0
+    held: int = 0
+    refused: int = 0
+    aside: int = 0
+    last_mail: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The sending queue of one mailbox: what waits, failed, and went out within 24 hours; when the oldest came."""
+
+    waiting: int = 0
+    failed: int = 0
+    sent_today: int = 0
+    oldest: float | None = None
+
+
+class Figures:
+    """Counts what the store holds; changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def piles(self, mailboxes: Collection[str]) -> dict[str, Pile]:
+        """Given mailboxes, return what waits and what failed in each."""
+        query = sa.select(mail.c.mailbox, mail.c.state, sa.func.count()).where(mail.c.state != State.DONE)
+        counts: dict[str, dict[str, int]] = {}
+        with self._database.read() as db:
+            for mailbox, state, number in db.execute(query.group_by(mail.c.mailbox, mail.c.state)):
+                counts.setdefault(mailbox, {})[state] = number
+            latest = {
+                name: db.execute(sa.select(sa.func.max(mail.c.kept_at)).where(mail.c.mailbox == name)).scalar()
+                for name in mailboxes
+            }
+        piles = {}
+        for name in mailboxes:
+            of = counts.get(name, {})
+            piles[name] = Pile(
+                of.get(State.KEPT, 0) + of.get(State.WRITING, 0),
+                of.get(State.HELD, 0),
+                of.get(State.REFUSED, 0),
+                of.get(State.ASIDE, 0),
+                latest[name],
+            )
+        return piles
+
+    def days(self, mailboxes: Collection[str], today: dt.date, zone: dt.tzinfo, number: int = 14) -> list[Day]:
+        """Given a day and a time zone, return what came on it and on the days before it, oldest first."""
+        days = {day: Day(day) for day in (today - dt.timedelta(days=back) for back in range(number - 1, -1, -1))}
+        since = dt.datetime.combine(next(iter(days)), dt.time(), tzinfo=zone).timestamp()
+        bucket = sa.cast(sa.func.floor(mail.c.kept_at / BUCKET), sa.Integer)
+        made = mail.c.issue.is_not(None)
+        query = sa.select(bucket, mail.c.state, made, sa.func.count()).where(
+            mail.c.mailbox.in_(mailboxes), mail.c.kept_at >= since
+        )
+        with self._database.read() as db:
+            for at, state, has_issue, count in db.execute(query.group_by(bucket, mail.c.state, made)):
+                day = days.get(dt.datetime.fromtimestamp(at * BUCKET, zone).date())
+                if day is None:
+                    continue
+                if state == State.DONE:
+                    day.done += count if has_issue else 0
+                    day.ignored += 0 if has_issue else count
+                elif state in {State.KEPT, State.WRITING}:
+                    day.waiting += count
+                else:
+                    day.failed += count
+        return list(days.values())
+
+    def states(self) -> dict[str, int]:
+        """How many mails stand in each state; those that were ignored apart from those that were done."""
+        made = mail.c.issue.is_not(None)
+        query = sa.select(mail.c.state, made, sa.func.count()).group_by(mail.c.state, made)
+        found: dict[str, int] = {}
+        with self._database.read() as db:
+            for state, has_issue, count in db.execute(query):
+                word = "ignored" if state == State.DONE and not has_issue else str(state)
+                found[word] = found.get(word, 0) + count
+        return found
+
+    def queues(self, since: float) -> dict[str, Queue]:
+        """Given a time (24 hours ago), return each mailbox's sending queue."""
+        sent = sa.func.count().filter(outbox.c.state == SENT, outbox.c.sent_at > since)
+        waiting = sa.func.count().filter(outbox.c.state == QUEUED)
+        failed = sa.func.count().filter(outbox.c.state == "failed", outbox.c.created_at > since)
+        oldest = sa.func.min(outbox.c.created_at).filter(outbox.c.state == QUEUED)
+        query = sa.select(outbox.c.mailbox, waiting, failed, sent, oldest)
+        query = query.where(sa.or_(outbox.c.state == QUEUED, outbox.c.created_at > since - 86_400))
+        with self._database.read() as db:
+            return {row[0]: Queue(*row[1:]) for row in db.execute(query.group_by(outbox.c.mailbox))}
