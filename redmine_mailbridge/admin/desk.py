@@ -11,9 +11,12 @@ from redmine_mailbridge.store.admin import Audit, LogRing, Sessions
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.figures import Figures
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.handle import Decider
 
 MENU = (
     ("/", "Overview", "home"),
+    ("/messages", "Messages", "mail"),
+    ("/not-imported", "Not imported", "inbox"),
     ("/log", "Log", "list"),
     ("/changes", "Changes", "history"),
 )
@@ -27,6 +30,7 @@ class Desk:
     store: Store
     archive: Archive
     figures: Figures
+    decider: Decider
     sessions: Sessions
     audit: Audit
     ring: LogRing

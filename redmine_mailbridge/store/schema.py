@@ -49,6 +49,7 @@ mail = Table(
     Column("tries", Integer, nullable=False, default=0),
     Column("next_try_at", Double, nullable=False, default=0.0),
     Column("accepted", Boolean, nullable=False, default=False),
+    Column("wish", Text),
     Column("reason", Text),
     Column("changed_at", Double, nullable=False),
     # the intent: what is (perhaps) being written to Redmine
