@@ -6,6 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from redmine_mailbridge.checks.names import unresolved
+from redmine_mailbridge.checks.rules import unknown_of_rules
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.settings.models import Settings
@@ -26,7 +27,7 @@ def look_up_names(
 
     def look() -> None:
         try:
-            for line in unresolved(settings, directory):
+            for line in (*unresolved(settings, directory), *unknown_of_rules(settings, directory)):
                 say(line)
         except RedmineError as error:
             log.warning("settings.names_not_looked_up", reason=str(error))

@@ -55,7 +55,7 @@ def mailbox_names(name: str, box: MailboxSettings, directory: Directory) -> Iter
         if wanted and wanted.lower() not in seen:
             seen.add(wanted.lower())
             yield from _project(f"{here}: {names.where}project", wanted, project, directory, box)
-        for problem in _problems(names, project, directory):
+        for problem in problems(names, project, directory):
             yield Check(f"{here}: {names.where.rstrip()}".rstrip(": "), False, problem)
     yield from _people(here, box, directory)
 
@@ -123,7 +123,7 @@ def _required(title: str, project: Project, directory: Directory, box: MailboxSe
             yield Check(f"{title} {project.identifier}", False, f"{words}. Set it in issue.custom_fields")
 
 
-def _problems(names: Names, project: Project | None, directory: Directory) -> Iterator[str]:
+def problems(names: Names, project: Project | None, directory: Directory) -> Iterator[str]:
     """Given the names of one place, yield a line for each that Redmine does not know (there)."""
     everywhere: dict[str, Mapping[str, int]] = {
         "priority": directory.priorities(),

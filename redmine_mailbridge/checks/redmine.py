@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from redmine_mailbridge.checks.names import mailbox_names
+from redmine_mailbridge.checks.rules import rule_names
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.redmine.client import Client
@@ -34,6 +35,7 @@ def redmine_checks(settings: Settings, client: Client, directory: Directory) -> 
         for name, box in settings.active_mailboxes.items():
             yield from mailbox_names(name, box, directory)
             yield from _own_address(name, box, directory)
+        yield from rule_names(settings, directory)
     except RedmineError as error:
         yield Check("redmine", False, str(error))
 

@@ -24,9 +24,10 @@ from redmine_mailbridge.store.issues import IssueRow, Issues, JournalRow
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.rule_change import RuleChange
 from redmine_mailbridge.tasks.rule_mail import RuleMail
+from redmine_mailbridge.tasks.rule_values import Due, RuleState
 from redmine_mailbridge.tasks.update import StationResult
 from redmine_mailbridge.timing.calendar import Calendars
-from redmine_mailbridge.timing.due import Application, due, fits
+from redmine_mailbridge.timing.due import due, fits
 from redmine_mailbridge.timing.words import actions, told
 
 log = structlog.get_logger(__name__)
@@ -42,26 +43,6 @@ class Policy:
     calendars: Calendars
     mailboxes: Sequence[str]
     settle: float
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A rule that is due for an issue, as a preview shows it: `what` it would do, in words."""
-
-    issue: IssueRow
-    application: Application
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class RuleState:
-    """A rule as a list shows it: in words, what it has done, for how many issues it is due, whether it asks first."""
-
-    rule: TimeRule
-    text: str
-    tally: Tally
-    due: int
-    stopped: bool
 
 
 @dataclass(slots=True)

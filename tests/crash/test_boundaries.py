@@ -32,7 +32,8 @@ UPKEEP = boundaries(Effect.REMOVE_RAW, Effect.FORGET_RAW)
 ANSWERS = boundaries(Effect.SEND_MAIL, Effect.RECORD_SENT)
 UPDATE = boundaries(Effect.MIRROR)
 QUEUE = boundaries(Effect.QUEUE_MAIL)
-MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in UPKEEP + ANSWERS + UPDATE + QUEUE]
+RULES = boundaries(Effect.INTEND_RULE, Effect.RECORD_RULE)
+MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in UPKEEP + ANSWERS + UPDATE + QUEUE + RULES]
 
 
 @pytest.fixture

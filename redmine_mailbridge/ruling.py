@@ -1,0 +1,97 @@
+"""Wires the rules of time. Only `app` and the commands use it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from redmine_mailbridge import speaking
+from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.write import Writer
+from redmine_mailbridge.settings.calendars import calendars
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.applied import Applications
+from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.suggest import did_you_mean
+from redmine_mailbridge.tasks.handle import Decider
+from redmine_mailbridge.tasks.mirror import Mirror
+from redmine_mailbridge.tasks.rule_change import RuleChange
+from redmine_mailbridge.tasks.rule_mail import RuleMail
+from redmine_mailbridge.tasks.time_rules import Policy, TimeRules
+
+
+def time_rules(
+    settings: Settings,
+    store: Store,
+    client: Client,
+    directory: Directory,
+    decider: Decider,
+    *,
+    now: Callable[[], float] | None = None,
+) -> TimeRules:
+    """What carries out the rules of time. `now` is the clock by which rules are due (None: the store's)."""
+    issues = Issues(store.database, now or store.clock)
+    letters = speaking.letters(settings, store, decider)
+    # a rule that sends `closed` says so itself; answers.closed is about every other closing
+    letters.desks = {name: replace(desk, kinds=desk.kinds | {"closed"}) for name, desk in letters.desks.items()}
+    text_format = settings.redmine.text_format
+    private = {name for name, box in settings.active_mailboxes.items() if box.answers.private_projects}
+    return TimeRules(
+        policy(settings),
+        mirror=Mirror(issues, client, directory, life=settings.redmine.directory_life.total_seconds()),
+        issues=issues,
+        applications=Applications(store.database, store.clock),
+        writer=Writer(client, directory),
+        change=RuleChange(directory, text_format),
+        mail=RuleMail(letters, directory, text_format, private),
+        archive=Archive(store.database),
+    )
+
+
+def policy(settings: Settings) -> Policy:
+    """What the settings say about rules of time."""
+    return Policy(
+        rules=settings.rules,
+        calendars=calendars(settings.calendars),
+        mailboxes=tuple(settings.active_mailboxes),
+        settle=settings.redmine.settle.total_seconds(),
+    )
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[TimeRules]:
+    """Given settings, lend the rules of time for a question; everything is closed behind it."""
+    from redmine_mailbridge import app  # noqa: PLC0415 - it wires this
+
+    application = app.build(settings)
+    try:
+        yield time_rules(settings, application.store, application.client, application.directory, application.decider)
+    finally:
+        application.close()
+
+
+def release(settings: Settings, name: str) -> None:
+    """An admin lets a rule go on that stopped at its at_most. Raise SettingsError when there is no such rule."""
+    with _applications(settings, name) as applications:
+        applications.release(name)
+
+
+def retry(settings: Settings, name: str) -> int:
+    """An admin lets a rule try again where Redmine refused it. Return on how many issues. Raise as `release`."""
+    with _applications(settings, name) as applications:
+        return applications.forget_failed(name)
+
+
+@contextmanager
+def _applications(settings: Settings, name: str) -> Iterator[Applications]:
+    known = [rule.name for rule in settings.rules]
+    if name not in known:
+        raise SettingsError(f'there is no rule "{name}"{did_you_mean(name, known)}')
+    store = Store.open(settings.store.database_url(), settings.store.raw_folder)
+    try:
+        yield Applications(store.database, store.clock)
+    finally:
+        store.close()

@@ -1,0 +1,215 @@
+"""Rules of time on a real Redmine: remind, close and escalate, each once, as Redmine shows it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from redmine_mailbridge import app, ruling
+from redmine_mailbridge.settings.calendars import calendars
+from redmine_mailbridge.store.schema import outbox
+from redmine_mailbridge.tasks.time_rules import TimeRules
+from redmine_mailbridge.tasks.update import StationResult
+from tests.product import STRANGER, Product, mail, message_id_of, product
+from tests.servers.fixtures import Redmine
+from tests.servers.mail import Mailbox
+
+pytestmark = pytest.mark.real
+
+DAY = 86400.0
+REMIND = {
+    "name": "remind",
+    "when": {"waiting_for": "customer", "agent_silent": "3d"},
+    "then": {"mail": "reminder", "note": "Reminded: {reason}.", "private_note": True},
+}
+CLOSE = {
+    "name": "close",
+    "when": {"waiting_for": "customer", "agent_silent": "14d"},
+    "then": {"status": "Closed", "note": "Closed: {reason}, {requester.name}.", "mail": "closed"},
+}
+ESCALATE = {
+    "name": "escalate",
+    "when": {"no_answer": "4 business hours"},
+    "then": {"priority": "High", "assignee": "anna@example.com", "mail": "escalation", "mail_to": ["assignee"]},
+}
+
+
+class Later:
+    """A clock that can be put forward, so that nobody has to wait."""
+
+    ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+@pytest.fixture
+def bridge(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> Product:
+    made = product(tmp_path, redmine, mailbox, project)
+    made.change({
+        "outgoing": {"host": "127.0.0.1", "security": "none"},
+        "rules": [REMIND, CLOSE, ESCALATE],
+        "calendars": {"office": {"time_zone": "Europe/Berlin"}},
+    })  # fmt: skip
+    made.passes()  # what lies there when a mailbox is read for the first time is never answered
+    return made
+
+
+@pytest.fixture
+def application(bridge: Product) -> Iterator[app.Application]:
+    with bridge.application() as made:
+        yield made
+
+
+def rules_of(application: app.Application, clock: Callable[[], float]) -> TimeRules:
+    one = application
+    return ruling.time_rules(one.settings, one.store, one.client, one.directory, one.decider, now=clock)
+
+
+def mails(application: app.Application) -> list[tuple[str, str]]:
+    """The kind and the recipient of each mail that was queued, in order."""
+    with application.store.database.read() as db:
+        found = db.execute(sa.select(outbox.c.kind, outbox.c.recipient).order_by(outbox.c.id))
+        return [(row.kind, row.recipient) for row in found]
+
+
+def once(rules: TimeRules) -> StationResult:
+    return rules.once(threading.Event())
+
+
+def test_remind_close_and_begin_anew(
+    redmine: Redmine, mailbox: Mailbox, bridge: Product, application: app.Application
+) -> None:
+    """Three days after the agent's question the customer is reminded, once; after 14 the issue is closed, once; the
+    customer's answer opens both rules again.
+    """
+    clock = Later()
+    rules = rules_of(application, clock)
+    first = mail("Printer on fire", sender=STRANGER)
+    mailbox.append(first)
+    (made,) = bridge.receive()
+    number = made.issue
+    assert number is not None
+    redmine.api("bob").call("PUT", f"/issues/{number}.json", {"issue": {"notes": "Is it out?"}})
+
+    assert StationResult() == once(rules)
+    clock.ahead = 3 * DAY + 60
+    assert StationResult(done=1) == once(rules)
+    assert StationResult() == once(rules)
+    assert [("reminder", "zoe@elsewhere.example")] == mails(application)
+    reminded = redmine.admin.issue(number)["journals"][-1]
+    assert ("Reminded: it waits for the customer" in reminded["notes"]) is False
+    assert ("Reminded: no word from an agent for 3 days.", True) == (reminded["notes"], reminded["private_notes"])
+
+    clock.ahead = 14 * DAY + 60
+    assert StationResult(done=1) == once(rules)
+    assert StationResult() == once(rules)
+    closed = redmine.admin.issue(number)
+    assert "Closed" == closed["status"]["name"]
+    assert "Closed: no word from an agent for 14 days, `Zoe Stranger`." == closed["journals"][-1]["notes"]
+    assert ("closed", "zoe@elsewhere.example") == mails(application)[-1]
+    lines = [step.line for step in application.archive.steps(made.row.id)]
+    assert ['rule "remind" applied: no word from an agent for 3 days'] == [one for one in lines if '"remind"' in one]
+    assert ['rule "close" applied: no word from an agent for 14 days'] == [one for one in lines if '"close"' in one]
+
+    bridge.issue(reopen_status="In Progress")
+    mailbox.append(mail("Re: Printer on fire", sender=STRANGER, In_Reply_To=message_id_of(first)))
+    bridge.receive()
+    clock.ahead = 30 * DAY
+    assert StationResult() == once(rules), "it is an agent's turn"
+    redmine.api("bob").call("PUT", f"/issues/{number}.json", {"issue": {"notes": "And now?", "status_id": 2}})
+    clock.ahead = 31 * DAY
+    assert StationResult(done=2) == once(rules)
+    assert ["reminder", "closed", "reminder", "closed"] == [kind for kind, _ in mails(application)]
+
+
+def test_escalate_in_business_hours(
+    redmine: Redmine, mailbox: Mailbox, bridge: Product, application: app.Application
+) -> None:
+    """Without a first answer an issue is escalated when 4 business hours are over, not a moment earlier; an answered
+    one is not.
+    """
+    clock = Later()
+    rules = rules_of(application, clock)
+    mailbox.append(mail("Nobody cares", sender=STRANGER), mail("Somebody cares", sender=STRANGER))
+    ignored, answered = (outcome.issue for outcome in sorted(bridge.receive(), key=lambda one: one.row.id))
+    assert ignored is not None
+    assert answered is not None
+    redmine.api("bob").call("PUT", f"/issues/{answered}.json", {"issue": {"notes": "I do."}})
+    rules.preview()
+    made = next(row for row in rules._issues.issues() if row.id == ignored)
+    due_at = calendars(bridge.settings().calendars).of("any").after(made.created_on, 4 * 3600)
+
+    clock.ahead = due_at - time.time() - 5
+    assert StationResult() == once(rules)
+    clock.ahead = due_at - time.time() + 1
+    (due,) = rules.preview()
+    assert (ignored, "no first answer for 4 business hours") == (due.issue.id, due.application.reason)
+    assert StationResult(done=1) == once(rules)
+    assert StationResult() == once(rules)
+    issue = redmine.admin.issue(ignored)
+    assert ("High", "Anna Agent") == (issue["priority"]["name"], issue["assigned_to"]["name"])
+    assert [("escalation", "anna@example.com")] == mails(application)
+    assert [] == [one for one in redmine.admin.issue(answered)["journals"] if not one["notes"]]
+
+
+def test_a_status_that_redmine_drops_is_said(redmine: Redmine, mailbox: Mailbox, tmp_path: Path, project: str) -> None:
+    """Redmine answers success and does not set what the key may not: the rule fails with that, once, and can be let
+    try again.
+    """
+    bridge = product(tmp_path, redmine, mailbox, project, login="bridge")
+    rule = {"name": "rise", "when": {"created": "1s"}, "then": {"status": "Rejected"}}
+    bridge.change({"rules": [rule]})
+    bridge.passes()
+    mailbox.append(mail("A question", sender=STRANGER))
+    (made,) = bridge.receive()
+    allowed = {
+        one["name"]
+        for one in redmine.bridge.get(f"/issues/{made.issue}.json", include="allowed_statuses")["issue"][
+            "allowed_statuses"
+        ]
+    }
+    assert "Rejected" not in allowed
+    with bridge.application() as application:
+        clock = Later()
+        clock.ahead = 60
+        rules = rules_of(application, clock)
+        result = once(rules)
+        assert (0, 1, None) == (result.done, result.failed, result.error)
+        assert StationResult() == once(rules)
+        lines = [step.line for step in application.archive.steps(made.row.id)]
+        assert any('rule "rise" could not be applied: asked for status' in line for line in lines), lines
+    (state,) = bridge.quick_json("rules", "list")
+    assert (0, 1) == (state["done"], state["failed"])
+    assert "tries again on 1 issue" in bridge.quick("rules", "retry", "rise").output
+
+
+def test_too_many_at_once_ask_first(
+    redmine: Redmine, mailbox: Mailbox, bridge: Product, application: app.Application
+) -> None:
+    """A rule that is due for more issues than its at_most touches none until an admin releases it."""
+    bridge.change({"rules": [{"name": "tidy", "at_most": 2, "when": {"created": "1h"}, "then": {"priority": "Low"}}]})
+    mailbox.append(*[mail(f"Question {n}", sender=STRANGER) for n in range(3)])
+    made = {outcome.issue for outcome in bridge.receive()}
+
+    def priorities() -> set[str]:
+        return {redmine.admin.issue(number)["priority"]["name"] for number in made if number}
+
+    with bridge.application() as again:
+        clock = Later()
+        clock.ahead = 7200
+        rules = rules_of(again, clock)
+        result = once(rules)
+        assert 0 == result.done
+        assert result.error is not None
+        assert 'rule "tidy" is due for 3 issues, more than its at_most of 2' in result.error
+        assert {"Normal"} == priorities()
+        assert 3 == len(rules.preview())
+        assert [(3, True)] == [(one.due, one.stopped) for one in rules.states()]
+        assert "goes on with the next update" in bridge.quick("rules", "release", "tidy").output
+        assert StationResult(done=3) == once(rules)
+        assert {"Low"} == priorities()
+        assert not rules._applications.released("tidy")
