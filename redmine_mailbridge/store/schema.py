@@ -16,9 +16,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
-HEAD = "0009"
+HEAD = "0003"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -49,6 +50,7 @@ mail = Table(
     Column("tries", Integer, nullable=False, default=0),
     Column("next_try_at", Double, nullable=False, default=0.0),
     Column("accepted", Boolean, nullable=False, default=False),
+    Column("let_through", Boolean, nullable=False, default=False, server_default=false()),
     Column("reason", Text),
     Column("changed_at", Double, nullable=False),
     # the intent: what is (perhaps) being written to Redmine

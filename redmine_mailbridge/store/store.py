@@ -208,19 +208,35 @@ class Store(Folders):
             self._change(db, mail_id, (State.KEPT, State.WRITING), values, (f"deferred: {reason}",))
         return at
 
+    def hold_reply(self, mail_id: int, reason: str) -> float:
+        """A reply waits for the update task, which lets it through. Return the time that stands for that: NEVER."""
+        with effect(Effect.DEFER), self.database.write() as db:
+            self._change(db, mail_id, (State.KEPT,), {"next_try_at": NEVER, "reason": reason}, (reason,))
+        return NEVER
+
+    def let_replies_through(self) -> dict[str, int]:
+        """Have the replies that wait for the update task be due. Return how many, by mailbox."""
+        waiting = sa.and_(mail.c.state == State.KEPT, mail.c.next_try_at == NEVER)
+        with effect(Effect.DEFER), self.database.write() as db:
+            rows = db.execute(sa.select(mail.c.mailbox, sa.func.count()).where(waiting).group_by(mail.c.mailbox)).all()
+            if rows:
+                db.execute(sa.update(mail).where(waiting).values(next_try_at=0.0, let_through=True))
+        return {row[0]: int(row[1]) for row in rows}
+
     def retry(self, mail_id: int, *, accept: bool = False) -> bool:
         """An admin asks for another try of a refused, held or set-aside mail; with `accept` it is not held again.
 
         Return whether there was one to try.
         """
         values: dict[str, Any] = {"tries": 0, "next_try_at": 0.0, "filed_at": None, "accepted": accept}
+        values["let_through"] = accept
         line = "accepted by an admin" if accept else "tried again on request"
         with effect(Effect.RECORD_STEP), self.database.write() as db:
             row = db.execute(sa.select(mail.c.state, mail.c.raw).where(mail.c.id == mail_id)).first()
             if row is None or row.raw is None or row.state == State.DONE:
                 return False
             if row.state in OPEN:
-                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(next_try_at=0.0))
+                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(next_try_at=0.0, let_through=True))
                 return True
             # a request that may have been sent is looked for again, never forgotten
             self._change(db, mail_id, (State(row.state),), values, (line,), change=_REOPEN)
@@ -297,6 +313,8 @@ class Store(Folders):
             db.execute(self._insert_new(participant), rows)
 
 
+NEVER = 4_102_444_800.0
+"""The time of the next try of a reply that waits for the update task: the year 2100."""
 _LOCATION = ["mailbox", "folder", "validity", "uid"]
 
 # Statements of every mail, made once: making one anew costs more than running it.
@@ -324,6 +342,7 @@ def _new_row(raw: RawMail, digest: str | None, now: float) -> dict[str, Any]:
         "changed_at": now,
         "state": State.KEPT,
         "accepted": False,
+        "let_through": False,
         "tries": 0,
         "next_try_at": 0.0,
         "file_tries": 0,
