@@ -1,6 +1,5 @@
 """The settings as a whole. Each key's description is the only source of validation, sample check and reference."""
 
-import datetime as dt
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit

@@ -18,6 +18,7 @@ class Gate:
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0
+        self.reason = ""
         self._closed_until = 0.0
         self._last_success = 0.0
         self._troubled: set[int] = set()
@@ -27,9 +28,10 @@ class Gate:
         """For how many seconds nothing should be asked; 0 when open."""
         return max(self._closed_until - self._clock(), 0.0)
 
-    def away(self, retry_after: float | None = None) -> float:
-        """Redmine did not answer: close. Return the pause in seconds."""
+    def away(self, retry_after: float | None = None, reason: str = "") -> float:
+        """Redmine did not answer, with these words: close. Return the pause in seconds."""
         with self._lock:
+            self.reason = reason
             if self.closed_for == 0.0:
                 self._failures += 1
             pause = max(retry_after or 0.0, min(pause_after(max(self._failures, 1)) / 3.0, 300.0))

@@ -33,6 +33,7 @@ from redmine_mailbridge.tasks.answer import Answers, Earned
 from redmine_mailbridge.tasks.carry_out import CarryOut
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.replies import ReplyGate
 
 log = structlog.get_logger(__name__)
 
@@ -117,6 +118,7 @@ class Handler:
         answers: Answers,
         settle: float,
         give_up_after: int,
+        replies: ReplyGate,
     ) -> None:
         self._store = store
         self._archive = Archive(store.database)
@@ -126,6 +128,7 @@ class Handler:
         self._answers = answers
         self._settle = settle
         self._give_up_after = give_up_after
+        self._replies = replies
 
     def read(self, row: MailRow) -> Message:
         """Given a mail of the store, return its message; never fails on the mail's content."""
@@ -139,7 +142,7 @@ class Handler:
         except StoreError:
             raise
         except RedmineUnavailable as error:
-            pause = self._gate.away(error.retry_after)
+            pause = self._gate.away(error.retry_after, str(error))
             return self._defer(row, f"Redmine is away: {error}", after=pause, counts=False)
         except RedmineUnclear as error:
             return self._unclear(row, error)
@@ -167,6 +170,12 @@ class Handler:
         plan, facts = self._decider.plan(
             message, row.location.mailbox, first_sync=row.first_sync, accepted=row.accepted
         )
+        return self._follow(row, message, plan, facts)
+
+    def _follow(self, row: MailRow, message: Message, plan: Plan, facts: Facts) -> Outcome:
+        """Do what was decided."""
+        if plan.action is Action.NOTE and self._replies.closed and not row.let_through:
+            return self._hold(row, plan)
         if plan.action in {Action.CREATE, Action.NOTE}:
             wanted = plan.project if plan.action is Action.CREATE else facts.issues[plan.issue or 0].project
             return self._carry_out.begin(row, plan, wanted or "", message)
@@ -175,6 +184,13 @@ class Handler:
             return Outcome(row, State.DONE, plan.reason, issue=plan.issue, plan=plan)
         answers = self._answers.to(row, message, Earned.by(plan), issue=None)
         return self._end(row, ENDS[plan.action], plan.reason, plan, answers)
+
+    def _hold(self, row: MailRow, plan: Plan) -> Outcome:
+        """A reply, while the update task has times of its own: it waits for that."""
+        reason = f"a reply to #{plan.issue}: waits for the update task"
+        return Outcome(
+            row, row.state, reason, issue=plan.issue, retry_at=self._store.hold_reply(row.id, reason), plan=plan
+        )
 
     def _copy(self, row: MailRow, speaker: MailRow) -> Outcome:
         """The same mail once more: it ends as the first one does."""
