@@ -9,14 +9,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
-from redmine_mailbridge.outgoing.letter import Sender
-from redmine_mailbridge.outgoing.render import Templates
-from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
@@ -24,13 +20,11 @@ from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
-from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
 from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.speaking import answers, sending
 from redmine_mailbridge.store.ask import Archive
-from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.answer import Answers, Desk
 from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
 from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.gate import Gate
@@ -38,7 +32,7 @@ from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.schedule import Scheduler
-from redmine_mailbridge.tasks.send import Line, Sending
+from redmine_mailbridge.tasks.send import Sending
 from redmine_mailbridge.tasks.service import MailboxThread, Service
 
 
@@ -100,71 +94,14 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Cont
             ),
             route=routes[name],
             options=box.reading.options(
-                settings.redmine.text_format, own_addresses=settings.own_addresses, loop_value=instance
+                settings.redmine.text_format,
+                own_addresses=settings.own_addresses,
+                loop_value=instance,
+                write_above=box.answers.write_above,
             ),
         )
         for name, box in boxes.items()
     }
-
-
-def sent_by(settings: Settings, box: MailboxSettings) -> OutgoingSettings:
-    """How a mailbox's answers are sent: its own table, over [outgoing], over its incoming name and password."""
-    chosen = box.outgoing.over(settings.outgoing)
-    if chosen.password is None and chosen.username != "":
-        chosen = chosen.model_copy(update={"username": chosen.username or box.username, "password": box.password})
-    return chosen
-
-
-def answers(settings: Settings, secret: Callable[[str], str]) -> Answers:
-    """Who answers what, in whose name. A mailbox that has nowhere to send to answers nothing."""
-    instance, signing_key = secret("instance"), secret("signing-key").encode()
-    desks: dict[str, Desk] = {}
-    for name, box in settings.active_mailboxes.items():
-        out = sent_by(settings, box)
-        if out.host is None and out.transport != "console":
-            continue
-        on = {"refused", "registration"}  # earned only where the route says so
-        on |= {kind for kind in ("received", "received_reply") if getattr(box.answers, kind)}
-        desks[name] = Desk(
-            mailbox=name,
-            sender=Sender(out.from_address or box.address, out.from_name or "", out.reply_to or ""),
-            templates=Templates(out.templates),
-            language=out.language or "en",
-            kinds=frozenset(on),
-            signer=Signer(signing_key, instance),
-            redmine_url=settings.redmine.url,
-        )
-    return Answers(desks)
-
-
-def sending(settings: Settings, store: Store, stop: threading.Event) -> Sending:
-    """What empties the outbox."""
-    lines: dict[str, Line] = {}
-    for name, box in settings.active_mailboxes.items():
-        out = sent_by(settings, box)
-        if out.transport == "console":
-            lines[name] = Line(ConsoleTransport, 0, 0)
-        elif out.host is not None:
-            lines[name] = Line(
-                partial(SmtpTransport, smtp_config(out, out.host)),
-                500 if out.daily_limit is None else out.daily_limit,
-                30 if out.per_minute is None else out.per_minute,
-            )
-    return Sending(Outbox(store.database, store.clock), lines, stop)
-
-
-def smtp_config(out: OutgoingSettings, host: str) -> SmtpConfig:
-    """Where and how one mailbox sends."""
-    security = out.security or "starttls"
-    return SmtpConfig(
-        host=host,
-        port=out.port or SMTP_PORTS[security],
-        security=security,
-        username=out.username or None,
-        password=reveal(out.password) if out.password is not None else "",
-        ca_file=out.ca_file,
-        timeout=(out.timeout or DEFAULT_TIMEOUT).total_seconds(),
-    )
 
 
 def open_store(settings: Settings) -> Store:

@@ -29,6 +29,7 @@ class Effect(StrEnum):
     MOVE = "move"
     RECORD_FILED = "record_filed"
     MIRROR = "mirror"
+    QUEUE_MAIL = "queue_mail"
     SEND_MAIL = "send_mail"
     RECORD_SENT = "record_sent"
     REMOVE_RAW = "remove_raw"

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from redmine_mailbridge import app
+from redmine_mailbridge import app, speaking
 from redmine_mailbridge.admin.application import make
 from redmine_mailbridge.admin.desk import Desk
 from redmine_mailbridge.admin.jobs import Jobs
@@ -29,7 +29,7 @@ def desk(loaded: Loaded) -> Desk:
     audit = Audit(store.database, store.clock)
     limits = {}
     for name, box in settings.active_mailboxes.items():
-        out = app.sent_by(settings, box)
+        out = speaking.sent_by(settings, box)
         if out.host is not None or out.transport == "console":
             limits[name] = DAILY if out.daily_limit is None else out.daily_limit
     admin = settings.admin

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from redmine_mailbridge import app
+from redmine_mailbridge import speaking
 from redmine_mailbridge.checks.advice import advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import SendingError
@@ -17,7 +17,7 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
     wanted = [kind for kind in ("received", "received_reply") if getattr(box.answers, kind)]
     wanted += ["refused"] if box.issue.answer_refused else []
     wanted += ["registration"] if box.senders.create.notice == "own" else []
-    out = app.sent_by(settings, box)
+    out = speaking.sent_by(settings, box)
     place = f"mailbox {name}: answers"
     if out.host is None and out.transport != "console":
         if wanted:
@@ -29,7 +29,7 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
     if out.transport == "console" or out.host is None:
         yield Check(f"{place}: sending", None, "printed, not sent")
         return
-    config = app.smtp_config(out, out.host)
+    config = speaking.smtp_config(out, out.host)
     try:
         with SmtpTransport(config):
             pass

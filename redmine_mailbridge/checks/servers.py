@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from redmine_mailbridge import app
+from redmine_mailbridge import app, speaking
 from redmine_mailbridge.checks.mailbox import mailbox_checks
 from redmine_mailbridge.checks.outgoing import outgoing_checks
 from redmine_mailbridge.checks.redmine import redmine_checks
@@ -36,11 +36,11 @@ def server_checks(settings: Settings, *, only: Sequence[str] = (), send_test: bo
 
 def _send_test(name: str, settings: Settings, box: MailboxSettings) -> Iterator[Check]:
     """Send a mail to ourselves, where there is something to send by."""
-    out = app.sent_by(settings, box)
+    out = speaking.sent_by(settings, box)
     if out.host is None or out.transport == "console":
         yield Check(
             f"mailbox {name}: test mail: sent", False, "neither [outgoing] nor this mailbox names a host to send by"
         )
         return
     trial = Trial(out.from_address or box.address, box.address, app.loop_value(settings))
-    yield from round_trip(name, box, app.mailbox(name, box), SmtpTransport(app.smtp_config(out, out.host)), trial)
+    yield from round_trip(name, box, app.mailbox(name, box), SmtpTransport(speaking.smtp_config(out, out.host)), trial)

@@ -41,6 +41,7 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("from_name",): "Example support",
     ("reply_to",): "support@example.com",
     ("outgoing", "language"): "en",
+    ("answers", "write_above"): "-- Please write above this line --",
     ("templates",): "templates",
     ("daily_limit",): 500,
     ("per_minute",): 30,

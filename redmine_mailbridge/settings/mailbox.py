@@ -119,7 +119,7 @@ class MailboxSettings(StartSettings):
     reading: ReadingSettings = key("How a mail's text and files are read.", ReadingSettings())
     issue: IssueSettings = key("What becomes of the mail.", IssueSettings())
     senders: SenderSettings = key("Who may write, and as whom.", SenderSettings())
-    answers: AnswerSettings = key("Which mails the bridge answers by itself.", AnswerSettings())
+    answers: AnswerSettings = key("Which mails go out to people.", AnswerSettings())
     outgoing: OutgoingSettings = key(
         "How this mailbox's answers are sent, where not as [outgoing] says.", OutgoingSettings()
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
+from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Size, Span, parse_span
 
 SMTP_PORTS = {"tls": 465, "starttls": 587, "none": 25}
 
@@ -64,7 +64,41 @@ DEFAULT_TIMEOUT = parse_span("60s")
 
 
 class AnswerSettings(Table):
-    """Which mails the bridge answers by itself. Never automatic mail, never above the limits against loops."""
+    """Which mails go out to people: what the bridge says by itself, and the answers of agents.
+
+    Nothing of it goes to automatic mail or to ourselves, and nothing the bridge says by itself goes above the limits
+    against loops.
+    """
 
     received: bool = key("Tell who wrote that a new issue was made (template `received`).", False)
     received_reply: bool = key("Tell who answered that the note was added (template `received_reply`).", False)
+    notes: Literal["never", "public_notes", "marked"] = key(
+        "Which notes that agents write in Redmine go to the requester by mail (template `answer`): none, all public "
+        "ones, or public ones that begin with `marker`. Private notes never go out. What was written before this is "
+        "switched on does not.",
+        "never",
+    )
+    marker: Name = key('What a note begins with to be mailed, with notes = "marked". It is taken off.', "/mail")
+    cc: bool = key("Send agents' answers also to those in Cc of the customer's last mail.", True)
+    private_projects: bool = key(
+        "Mail notes of private projects and of private issues too, to those who wrote or were in Cc.", False
+    )
+    redmine_users: Literal["leave_to_redmine", "mail"] = key(
+        "Whether our mail also goes to a customer who is an active Redmine user and author, assignee or watcher of the "
+        'issue: no, since Redmine sends its own ("leave_to_redmine"), or yes ("mail": switch Redmine\'s off, or they '
+        "get two).",
+        "leave_to_redmine",
+    )
+    max_attachments: Size = key(
+        "How many bytes of a note's files go along with it; what is over is named in the mail. 0: none.", 10_000_000,
+        shown='"10MB"',
+    )  # fmt: skip
+    closed: bool = key("Tell the requester when an issue is closed (template `closed`).", False)
+    reminder: bool = key("Let rules of time send the template `reminder`.", True)
+    escalation: bool = key("Let rules of time send the template `escalation`.", True)
+    write_above: Name | None = key(
+        "A line above which people are asked to write. It stands at the top of mails about issues, and what stands "
+        'below it in an answer is cut: "-- Please write above this line --".',
+        None,
+        shown="none",
+    )

@@ -74,13 +74,19 @@ class ReadingSettings(Table):
     verify_dkim: bool = key("Verify DKIM signatures here as well (needs the extra `dkim` and DNS).", False)
 
     def options(
-        self, text_format: TextFormat, *, own_addresses: frozenset[str] = frozenset(), loop_value: str = ""
+        self,
+        text_format: TextFormat,
+        *,
+        own_addresses: frozenset[str] = frozenset(),
+        loop_value: str = "",
+        write_above: str | None = None,
     ) -> ReadingOptions:
-        """Given what does not belong to one mailbox, return the options for `mail.parse`."""
+        """Given what does not belong to this table, return the options for `mail.parse`."""
+        own_line = (re.compile(re.escape(write_above)),) if write_above else ()
         return ReadingOptions(
             text_format=text_format,
             prefer=self.prefer,
-            delimiters=tuple(compile_delimiter(line) for line in self.delimiters),
+            delimiters=tuple(compile_delimiter(line) for line in self.delimiters) + own_line,
             excluded_names=tuple(compile_file_name(name) for name in self.excluded_names),
             trusted_authserv_ids=self.trusted_authserv_ids,
             verify_dkim=self.verify_dkim,

@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0007"
+HEAD = "0009"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -124,7 +124,7 @@ outbox = Table(
     Column("sender", Text, nullable=False),
     Column("recipient", Text, nullable=False),
     Column("issue", Integer),
-    Column("message_id", Text, nullable=False, unique=True),
+    Column("message_id", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
@@ -132,6 +132,7 @@ outbox = Table(
     Column("created_at", Double, nullable=False),
     Column("sent_at", Double),
     Column("reason", Text),
+    UniqueConstraint("message_id", "recipient", name="uq_outbox_mail"),
     Index("ix_outbox_due", "state", "next_try_at"),
     Index("ix_outbox_recipient", "recipient", "created_at"),
     Index("ix_outbox_issue", "issue", "created_at"),

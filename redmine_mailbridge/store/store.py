@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
-from redmine_mailbridge.store import issues as _issues  # noqa: F401 - its tables belong to the store
 from redmine_mailbridge.store.engine import Database, Lock, take_lock
 from redmine_mailbridge.store.folders import Folders
 from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after
@@ -192,7 +191,7 @@ class Store(Folders):
 
     def _queue(self, db: sa.Connection, mail_id: int, answers: Sequence[NewAnswer]) -> None:
         now = self.clock()
-        lines = [queue(db, self._insert(outbox), mail_id, answer, now) for answer in answers]
+        lines = [queue(db, self._insert(outbox), mail_id, answer, now)[1] for answer in answers]
         _write_steps(db, mail_id, lines, now)
 
     def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:

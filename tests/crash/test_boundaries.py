@@ -31,7 +31,8 @@ def boundaries(*effects: Effect) -> list[tuple[Effect, Moment]]:
 UPKEEP = boundaries(Effect.REMOVE_RAW, Effect.FORGET_RAW)
 ANSWERS = boundaries(Effect.SEND_MAIL, Effect.RECORD_SENT)
 UPDATE = boundaries(Effect.MIRROR)
-MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in UPKEEP + ANSWERS + UPDATE]
+QUEUE = boundaries(Effect.QUEUE_MAIL)
+MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in UPKEEP + ANSWERS + UPDATE + QUEUE]
 
 
 @pytest.fixture

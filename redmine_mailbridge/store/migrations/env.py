@@ -2,7 +2,8 @@
 
 from alembic import context
 
-import redmine_mailbridge.store.admin  # noqa: F401 - its tables
+import redmine_mailbridge.store.admin
+import redmine_mailbridge.store.answered  # noqa: F401 - their tables, and those that they import
 from redmine_mailbridge.store.schema import metadata
 
 context.configure(

@@ -15,8 +15,9 @@ from redmine_mailbridge.errors import SendingDeferred, SendingRefused, SettingsE
 from redmine_mailbridge.mail.message import Address
 from redmine_mailbridge.outgoing.letter import Letter, Sender
 from redmine_mailbridge.outgoing.limits import LIMITS, held_back
-from redmine_mailbridge.outgoing.render import EXAMPLE, Templates, check_templates
+from redmine_mailbridge.outgoing.render import Templates, check_templates
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
+from redmine_mailbridge.outgoing.variables import EXAMPLES
 from tests.servers.processes import free_port
 
 NOW = dt.datetime(2026, 5, 20, 10, 0, tzinfo=dt.UTC)
@@ -77,8 +78,8 @@ def test_every_template_of_ours_can_be_used(language: str) -> None:
 
 def test_german_is_german() -> None:
     """A language is taken where it is there, its region or not."""
-    assert "Guten Tag" in Templates().render("received", "de-AT", EXAMPLE).text
-    assert "Hello" in Templates().render("received", "fr", EXAMPLE).text
+    assert "Guten Tag" in Templates().render("received", "de-AT", EXAMPLES["received"]).text
+    assert "Hello" in Templates().render("received", "fr", EXAMPLES["received"]).text
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_a_faulty_template_is_named(tmp_path: Path, source: str, says: str) -> N
     (folder / "subject.txt").write_text("x")
     (folder / "body.txt").write_text(source)
     with pytest.raises(SettingsError, match=r"body\.txt") as error:
-        Templates(tmp_path).render("received", "en", EXAMPLE)
+        Templates(tmp_path).render("received", "en", EXAMPLES["received"])
     assert says in str(error.value)
 
 
@@ -110,10 +111,10 @@ def test_the_admins_template_wins_and_ours_fills_in(tmp_path: Path) -> None:
     (folder / "subject.txt").write_text("{{ issue.id }}!")
     (folder / "body.txt").write_text("mine")
     (folder / "body.html").write_text("<p>{{ requester.name }}</p>")
-    variables = EXAMPLE | {"requester": {"name": "<script>", "address": "x@example.com"}}
+    variables = {**EXAMPLES["received"]} | {"requester": {"name": "<script>", "address": "x@example.com"}}
     rendered = Templates(tmp_path).render("received", "en", variables)
     assert ("4711!", "mine", "<p>&lt;script&gt;</p>") == (rendered.subject, rendered.text, rendered.html)
-    assert "Hello" in Templates(tmp_path).render("refused", "en", EXAMPLE).text
+    assert "Hello" in Templates(tmp_path).render("refused", "en", EXAMPLES["refused"]).text
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=str)

@@ -20,7 +20,8 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.answer import Answers, Desk, Earned
+from redmine_mailbridge.tasks.answer import Answers, Earned
+from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.send import Line, Sending
 
 SIGNER = Signer(b"a key for the tests only", "test")
