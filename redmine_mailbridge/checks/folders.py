@@ -11,7 +11,7 @@ from redmine_mailbridge.settings.mailbox import MailboxSettings
 
 def folder_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Iterator[Check]:
     """Given a mailbox's settings and the mailbox, yield each folder with its count; the connection is closed."""
-    used = {folder: "read" for folder in box.folders}
+    used = dict.fromkeys(box.folders, "read")
     used |= {folder: "filed to" for folder in (box.success_folder, box.failure_folder) if folder}
     try:
         mailbox.connected()

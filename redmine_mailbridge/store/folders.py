@@ -14,6 +14,9 @@ from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.rows import Cursor
 from redmine_mailbridge.store.schema import folder, mail, meta
 
+ALL_NEW = 10**9
+"""As many new mails as there may be: what a release without a number lets pass."""
+
 
 class Folders:
     """Remembers folders. Safe for many threads."""

@@ -51,6 +51,11 @@ class Condition:
     alerted_at: float | None = None
 
 
+def alive(service: Condition | None, now: float) -> bool:
+    """Given what the service has noted of itself, and now: does it run?"""
+    return service is not None and service.doing == "running" and now - service.at < SILENT
+
+
 class Health:
     """Notes how things are, and tells it."""
 
@@ -84,7 +89,7 @@ class Health:
             return {row.name: Condition(**row._mapping) for row in db.execute(sa.select(health))}
 
     def alerted(self, name: str, *, over: bool = False) -> bool:
-        """Somebody is being told that a thing fails (or, `over`, that it works again). False: another told it before."""
+        """Somebody is told that a thing fails (or, `over`, works again). Return False when another told it before."""
         told = health.c.alerted_at.is_not(None) if over else health.c.alerted_at.is_(None)
         change = sa.update(health).where(health.c.name == name, told)
         with self._database.write() as db:

@@ -5,12 +5,14 @@ import datetime as dt
 from starlette.responses import Response
 
 from redmine_mailbridge.admin.calls import Call
+from redmine_mailbridge.store.health import REDMINE, SERVICE, alive, of_mailbox
 
 
 def show(call: Call) -> Response:
     """Each mailbox with its piles, the last days, the sending queue."""
     desk = call.desk
     boxes = desk.settings.active_mailboxes
+    health = desk.health.all()
     today = dt.datetime.fromtimestamp(call.now, call.zone).date()
     days = desk.figures.days(boxes, today, call.zone)
     kinds = ("done", "ignored", "waiting", "failed")
@@ -18,6 +20,10 @@ def show(call: Call) -> Response:
         "overview.html",
         title="Overview",
         boxes=boxes,
+        health={name: health.get(of_mailbox(name)) for name in boxes},
+        service=alive(health.get(SERVICE), call.now),
+        redmine=health.get(REDMINE),
+        sending=health.get("sending"),
         piles=desk.figures.piles(boxes),
         days=days,
         bars=[(str(day.day), [(kind, getattr(day, kind)) for kind in kinds]) for day in days],
