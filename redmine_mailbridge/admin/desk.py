@@ -17,8 +17,8 @@ from redmine_mailbridge.tasks.handle import Decider
 MENU = (
     ("/", "Overview", "home"),
     ("/messages", "Messages", "mail"),
-    ("/not-imported", "Not imported", "inbox"),
-    ("/mailboxes", "Mailboxes", "out"),
+    ("/not-imported", "Not imported", "stop"),
+    ("/mailboxes", "Mailboxes", "inbox"),
     ("/templates", "Templates", "pen"),
     ("/explain", "Explain", "search"),
     ("/log", "Log", "list"),

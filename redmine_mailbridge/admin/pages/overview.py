@@ -7,6 +7,8 @@ from starlette.responses import Response
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.store.health import REDMINE, SERVICE, alive, of_mailbox
 
+KINDS = ("done", "ignored", "waiting", "held", "failed")
+
 
 def show(call: Call) -> Response:
     """Each mailbox with its piles, the last days, the sending queue."""
@@ -15,7 +17,6 @@ def show(call: Call) -> Response:
     health = desk.health.all()
     today = dt.datetime.fromtimestamp(call.now, call.zone).date()
     days = desk.figures.days(boxes, today, call.zone)
-    kinds = ("done", "ignored", "waiting", "failed")
     return call.render(
         "overview.html",
         title="Overview",
@@ -26,7 +27,8 @@ def show(call: Call) -> Response:
         sending=health.get("sending"),
         piles=desk.figures.piles(boxes),
         days=days,
-        bars=[(str(day.day), [(kind, getattr(day, kind)) for kind in kinds]) for day in days],
+        kinds=KINDS,
+        bars=[(str(day.day), [(kind, getattr(day, kind)) for kind in KINDS]) for day in days],
         queues=desk.figures.queues(call.now - 86_400),
         limits=desk.limits,
     )
