@@ -194,6 +194,7 @@ def _reading(box: MailboxSettings, settings: Settings) -> Reading:
         batch=max(1, settings.receive.workers // 2),
         after_success=box.after_success,
         after_failure=box.after_failure,
+        keep_for=box.keep_days * 86400.0 if box.keep_days is not None else None,
         files_at_the_end=box.protocol == "pop3",
         own_copy=box.issue.several_mailboxes == "each",
         start=box,

@@ -68,7 +68,7 @@ mail = Table(
     UniqueConstraint("mailbox", "folder", "validity", "uid", name="uq_mail_location"),
     Index("ix_mail_message_id", "message_id"),
     Index("ix_mail_open", "mailbox", "state", "next_try_at"),
-    Index("ix_mail_unfiled", "mailbox", "filed_at", "state"),
+    Index("ix_mail_unfiled", "mailbox", "filed_at", "next_file_at", "state"),
     Index("ix_mail_issue", "issue"),
     Index("ix_mail_raw", "raw"),
     Index("ix_mail_state", "state", "issue", "mailbox"),

@@ -3,6 +3,7 @@
 Every method is one transaction; every change of state is a conditional update that must change exactly one row.
 """
 
+import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -276,6 +277,13 @@ class Store(Folders):
             values = {"file_tries": tries, "next_file_at": now + pause_after(tries)}
             db.execute(sa.update(mail).where(mail.c.id == mail_id).values(values))
             _write_steps(db, mail_id, (f"not filed yet: {reason}",), now)
+
+    def postpone_filing(self, mail_id: int, until: float) -> None:
+        """The mail stays on the server until then (seconds since the epoch), and is filed after that."""
+        day = dt.datetime.fromtimestamp(until, dt.UTC)
+        with effect(Effect.DEFER), self.database.write() as db:
+            db.execute(sa.update(mail).where(mail.c.id == mail_id).values(next_file_at=until))
+            _write_steps(db, mail_id, (f"left on the server until {day:%Y-%m-%d %H:%M} UTC",), self.clock())
 
     # ------------------------------------------------------------------ helpers
 

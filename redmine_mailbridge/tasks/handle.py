@@ -95,6 +95,7 @@ class Decider:
         wanted = wanted if wish is None else wish.needs(wanted)
         known: dict[str, KnownMail] = {}
         participants: dict[int, frozenset[str]] = {}
+        noted: dict[int, int] = {}
         same_subject = None
         if self._archive is not None:
             rows = self._archive.by_message_id(wanted.message_ids)
@@ -103,13 +104,15 @@ class Decider:
                 since = now - context.route.issue.bundle_window
                 row = self._archive.same_subject(message.sender.key, message.subject, since=since.timestamp())
                 same_subject = row.issue if row else None
-            issues = {*wanted.issues, *(mail.issue for mail in known.values() if mail.issue)}
+            noted = self._archive.issues_of(number for number, _ in wanted.journals)
+            issues = {*wanted.issues, *noted.values(), *(mail.issue for mail in known.values() if mail.issue)}
             participants = self._archive.participants(issues | ({same_subject} if same_subject else set()))
         return self._facts.gather(
             wanted,
             now=now,
             known=known,
             participants=participants,
+            journal_issues=noted,
             same_subject_issue=same_subject,
             first_sync=first_sync,
         )
