@@ -81,13 +81,22 @@ class SmtpTransport:
         self._quit()
 
     def send(self, sender: str, recipient: str, content: bytes) -> str:
-        """As Transport says; delivery reports are asked for where the server has DSN (RFC 3461)."""
+        """As Transport says; delivery reports are asked for where the server has DSN (RFC 3461), with the headers of
+        what they report on.
+        """
         server = self._server
         if server is None:
             raise SendingDeferred("not connected")
-        dsn = ["NOTIFY=FAILURE,DELAY"] if server.has_extn("dsn") else []
         try:
-            server.sendmail(sender, [recipient], content, rcpt_options=dsn)
+            server.ehlo_or_helo_if_needed()
+            dsn = server.has_extn("dsn")
+            server.sendmail(
+                sender,
+                [recipient],
+                content,
+                mail_options=["RET=HDRS"] if dsn else [],
+                rcpt_options=["NOTIFY=FAILURE,DELAY"] if dsn else [],
+            )
         except smtplib.SMTPRecipientsRefused as error:
             code, words = next(iter(error.recipients.values()))
             raise _sorted(code, words) from error
