@@ -12,6 +12,7 @@ from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
@@ -30,6 +31,7 @@ from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.notes import Mailing
 from redmine_mailbridge.tasks.send import Line, Sending
 from redmine_mailbridge.tasks.threads import Threads
+from redmine_mailbridge.tasks.undelivered import Undelivered
 
 SWITCHED = ("received", "received_reply", "closed", "reminder", "escalation")
 """The kinds of mail about an issue that `[mailboxes.NAME.answers]` switches."""
@@ -114,6 +116,9 @@ def agent_answers(
         letters,
         client,
         directory,
+        undelivered=Undelivered(
+            Outbox(store.database, store.clock), Writer(client, directory), settings.redmine.text_format
+        ),
         mailings=mailings,
         text_format=settings.redmine.text_format,
     )

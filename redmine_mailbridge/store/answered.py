@@ -52,11 +52,14 @@ class Answered:
         That is the newest known one when it was first asked: history is not mailed.
         """
         key = f"answers:{what}"
-        with effect(Effect.QUEUE_MAIL), self._database.write() as db:
-            found = db.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar()
-            if found is None:
-                found = str(db.execute(sa.select(sa.func.coalesce(sa.func.max(journal.c.id), 0))).scalar())
-                db.execute(sa.insert(meta).values(key=key, value=found))
+        query = sa.select(meta.c.value).where(meta.c.key == key)
+        with self._database.read() as db:
+            found = db.execute(query).scalar()
+        if found is None:
+            newest = sa.select(sa.cast(sa.func.coalesce(sa.func.max(journal.c.id), 0), sa.Text)).scalar_subquery()
+            with effect(Effect.QUEUE_MAIL), self._database.write() as db:
+                db.execute(self._insert(meta).values(key=key, value=newest).on_conflict_do_nothing())
+                found = db.execute(query).scalar_one()
         return int(found)
 
     def end(self, what: str) -> None:

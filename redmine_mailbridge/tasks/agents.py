@@ -32,6 +32,7 @@ from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.notes import Mailing, Note, closes, note_to_mail, too_private
 from redmine_mailbridge.tasks.station import StationResult
+from redmine_mailbridge.tasks.undelivered import Undelivered
 
 log = structlog.get_logger(__name__)
 
@@ -50,9 +51,11 @@ class AgentAnswers:
         client: Client,
         directory: Directory,
         *,
+        undelivered: Undelivered,
         mailings: Mapping[str, Mailing],
         text_format: TextFormat,
     ) -> None:
+        self._undelivered = undelivered
         self._mirror = mirror
         self._issues = issues
         self._answered = answered
@@ -63,7 +66,9 @@ class AgentAnswers:
         self._text_format = text_format
 
     def once(self, stop: threading.Event) -> StationResult:
-        """Refresh, then decide about every entry that is not decided. Return how many mails were queued."""
+        """Refresh, then decide about every entry that is not decided. Return how many mails were queued
+        and notes written.
+        """
         done = failed = 0
         try:
             self._mirror.refresh(stop)
@@ -76,6 +81,7 @@ class AgentAnswers:
                     except RedmineRefused as error:
                         failed += 1
                         log.warning("answers.refused", issue=number, reason=str(error))
+            done += self._undelivered.once()
         except MailbridgeError as error:
             log.warning("answers.interrupted", reason=str(error))
             return StationResult(done, failed, str(error))

@@ -302,9 +302,9 @@ def test_closing(  # noqa: PLR0917 - fixtures are named, not placed
     assert "closed (Closed)" in body.get_content()
 
 
-def test_decided_once(
+def test_decided_once(  # noqa: PLR0917 - fixtures are named, not placed
     bridge: Product, redmine: Redmine, mailbox: Mailbox, customer: Mailbox, server: Relay, project: str
-) -> None:  # noqa: E501, PLR0917 - fixtures are named, not placed
+) -> None:
     """What was decided about a note is remembered with its reason."""
     asks(server, mailbox, customer)
     turn(bridge)
@@ -315,3 +315,86 @@ def test_decided_once(
     with bridge.application() as made:
         (one,) = Answered(made.store.database, made.store.clock).of_issue(issue)
     assert f"by Bob Builder: mailed to {customer.address}" in one.line
+
+
+def test_mail_that_does_not_arrive(
+    bridge: Product, redmine: Redmine, mailbox: Mailbox, server: Relay, project: str
+) -> None:
+    """A mail that bounces, or is refused at once, is told by one private note; one that is only late is not."""
+    bridge.support(answers={"received": False})
+    for local in ("gone", "late", "refused"):
+        raw = mail(f"From {local}", "x\n", sender=f"{local.title()} <{local}@example.net>", to=mailbox.address)
+        server.deliver(raw, mailbox.address, f"{local}@example.net")
+    turn(bridge)
+    issues = {one["subject"].removeprefix("From "): one["id"] for one in redmine.admin.issues(project)}
+    for number in issues.values():
+        says(redmine, number, "An answer.", status_id=5)
+    for _ in range(3):
+        turn(bridge)
+    states = {local: [state for _, _, state in outbox(bridge, number)] for local, number in issues.items()}
+    assert {"gone": ["bounced"], "late": ["sent"], "refused": ["failed"]} == states
+    told = {
+        local: [
+            (journal["private_notes"], journal["notes"].splitlines()[0])
+            for journal in redmine.admin.issue(number)["journals"]
+            if "not delivered" in journal["notes"]
+        ]
+        for local, number in issues.items()
+    }
+    assert [] == told["late"]
+    for local, words in (("gone", "5.1.1"), ("refused", "550 5.1.1 no such user here")):
+        ((private, line),) = told[local]
+        assert private
+        assert f"{local}@example.net" in line
+        assert words in line
+    assert "bounced: answer to gone@example.net: 5.1.1" in story(bridge, issues["gone"])
+    assert all(redmine.admin.issue(number)["status"]["is_closed"] for number in issues.values())
+    assert {"NOTIFY=FAILURE,DELAY", "RET=HDRS"} == set(server.asked)
+
+
+def test_an_out_of_office_changes_nothing(  # noqa: PLR0917 - fixtures are named, not placed
+    bridge: Product, redmine: Redmine, mailbox: Mailbox, customer: Mailbox, server: Relay, project: str
+) -> None:
+    """An out-of-office reply to an agent's answer on a closed issue reopens nothing, and gets no answer."""
+    asks(server, mailbox, customer)
+    turn(bridge)
+    issue = the_issue(redmine, project)["id"]
+    says(redmine, issue, "Done.", status_id=5)
+    turn(bridge)
+    answer = got(customer)[-1]
+    away = mail(
+        "Out of office: Re: Printer on fire", "I am away.\n", sender=f"Kim <{customer.address}>", to=mailbox.address,
+        In_Reply_To=str(answer["Message-ID"]), Auto_Submitted="auto-replied",
+    )  # fmt: skip
+    writes(server, mailbox, customer, away)
+    turn(bridge)
+    turn(bridge)
+    assert the_issue(redmine, project)["status"]["is_closed"]
+    assert 2 == len(got(customer))
+
+
+def test_two_bridges_that_answer_each_other(tmp_path: Path, dovecot: Mail, redmine: Redmine, server: Relay) -> None:
+    """Two bridges whose automatic answers go to each other, with every mark against loops taken off on the way, stop
+    within the limit of ten in ten minutes.
+    """
+    boxes = [Mailbox(dovecot, f"loop-{uuid.uuid4().hex[:12]}@{dovecot['domain']}") for _ in range(2)]
+    bridges = []
+    server.strip = ("Auto-Submitted", "X-Auto-Response-Suppress", "Precedence", "X-Mailbridge-Loop")
+    for number, box in enumerate(boxes):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        made = product(folder, redmine, box, redmine.fresh_project())
+        made.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
+        made.support(answers={"received": True, "received_reply": True, "notes": "public_notes"})
+        turn(made)
+        bridges.append(made)
+    one, other = boxes
+    server.deliver(mail("Hello", "x\n", sender=one.address, to=other.address), other.address, one.address)
+    counts = []
+    for _ in range(16):
+        for made in bridges:
+            turn(made)
+        counts.append(len(server.taken))
+    assert counts[-1] == counts[-3], counts
+    assert counts[-1] <= 20, counts
+    assert counts[-1] >= 10, "the loop was not even tried"

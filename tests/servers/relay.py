@@ -1,10 +1,8 @@
 """A mail server in the way that one stands between mailboxes: SMTP in, with DSN; LMTP into Dovecot; reports back."""
 
 import contextlib
-import email
 import smtplib
 from collections.abc import Iterator
-from email.message import EmailMessage, Message
 from email.utils import formatdate, make_msgid
 
 from aiosmtpd.controller import Controller
@@ -17,7 +15,8 @@ from tests.servers.processes import free_port
 class Relay:
     """Delivers what it takes to Dovecot. `gone@…` bounces, `late@…` is told to be late; `refused@…` is refused at once.
 
-    `taken` holds sender, recipient and mail of each; `asked` the DSN parameters of each recipient (RFC 3461).
+    `strip` names header fields that are lost on the way. `taken` holds sender, recipient and mail of each, `asked` the
+    DSN parameters (RFC 3461).
     """
 
     def __init__(self, mail: Mail) -> None:
@@ -25,6 +24,7 @@ class Relay:
         self.port = free_port()
         self.taken: list[tuple[str, str, bytes]] = []
         self.asked: list[str] = []
+        self.strip: tuple[str, ...] = ()
 
     async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, responses: list[str]
@@ -43,6 +43,8 @@ class Relay:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - likewise
         content = envelope.content
         assert isinstance(content, bytes)
+        lost = tuple(f"{name}:".lower().encode() for name in self.strip)
+        content = b"".join(x for x in content.splitlines(keepends=True) if not lost or not x.lower().startswith(lost))
         for recipient in envelope.rcpt_tos:
             self.taken.append((str(envelope.mail_from), recipient, content))
             local = recipient.partition("@")[0]
@@ -93,27 +95,39 @@ def relay(mail: Mail) -> Iterator[Relay]:
 
 def report(content: bytes, recipient: str, *, failed: bool) -> bytes:
     """Given a mail and whom it did not reach, return the delivery report (RFC 3464)."""
-    original = email.message_from_bytes(content)
-    outer = EmailMessage()
-    outer["From"] = "Mail Delivery System <mailer-daemon@example.org>"
-    outer["To"] = str(original["From"])
-    outer["Subject"] = "Undelivered Mail Returned to Sender" if failed else "Delayed Mail (still being retried)"
-    outer["Date"], outer["Message-ID"] = formatdate(), make_msgid(domain="example.org")
-    outer["Auto-Submitted"] = "auto-replied"
-    outer.set_content(f"Your mail to <{recipient}> was {'not delivered' if failed else 'delayed'}.\n")
-    outer.make_mixed()
-    outer.replace_header("Content-Type", 'multipart/report; report-type="delivery-status"')
-    status = Message()
-    status["Content-Type"] = "message/delivery-status"
+    heads = content.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("ascii", "replace")
+    sender = next(line for line in heads.split("\n") if line.startswith("From: "))
     action, code = ("failed", "5.1.1") if failed else ("delayed", "4.4.1")
     said = "550 5.1.1 no such user" if failed else "421 4.4.1 timed out"
-    status.set_payload(
-        f"Reporting-MTA: dns; mx.example.org\n\nFinal-Recipient: rfc822; {recipient}\nAction: {action}\n"
-        f"Status: {code}\nDiagnostic-Code: smtp; {said}\n"
-    )
-    heads = Message()
-    heads["Content-Type"] = "text/rfc822-headers"
-    heads.set_payload("".join(f"{name}: {value}\n" for name, value in original.items()))
-    for part in (status, heads):
-        outer.attach(part)
-    return outer.as_bytes()
+    text = f"""From: Mail Delivery System <mailer-daemon@example.org>
+To: {sender.removeprefix("From: ")}
+Subject: {"Undelivered Mail Returned to Sender" if failed else "Delayed Mail (still being retried)"}
+Date: {formatdate()}
+Message-ID: {make_msgid(domain="example.org")}
+Auto-Submitted: auto-replied
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="cut"
+
+--cut
+Content-Type: text/plain
+
+Your mail to <{recipient}> was {"not delivered" if failed else "delayed"}.
+
+--cut
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.org
+
+Final-Recipient: rfc822; {recipient}
+Action: {action}
+Status: {code}
+Diagnostic-Code: smtp; {said}
+
+--cut
+Content-Type: text/rfc822-headers
+
+{heads}
+
+--cut--
+"""
+    return text.replace("\n", "\r\n").encode()
