@@ -23,6 +23,7 @@ from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.types import reveal
 from redmine_mailbridge.speaking import answers, sending
 from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
@@ -30,6 +31,7 @@ from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
+from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.schedule import Scheduler
 from redmine_mailbridge.tasks.send import Sending
@@ -127,7 +129,8 @@ class Application:
     def service(self, *, listen: bool = True) -> Service:
         """The threads and the schedule of `run`."""
         threads = [MailboxThread(one, self.shared, self.archive, listen=listen) for one in self.receivers]
-        return Service(threads, self.shared, Scheduler(), self.sending)
+        health = Health(self.store.database, self.store.clock)
+        return Service(threads, self.shared, Scheduler(), self.sending, Pulse(health, self.shared.gate, self.sending))
 
     def upkeep(self) -> int:
         """Forget the raw mails whose time is over. Return how many."""
@@ -191,6 +194,7 @@ def _reading(box: MailboxSettings, settings: Settings) -> Reading:
         batch=max(1, settings.receive.workers // 2),
         after_success=box.after_success,
         after_failure=box.after_failure,
+        keep_for=box.keep_days * 86400.0 if box.keep_days is not None else None,
         files_at_the_end=box.protocol == "pop3",
         own_copy=box.issue.several_mailboxes == "each",
         start=box,

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import RedmineRefused
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear
 from redmine_mailbridge.redmine.cache import Cache
 from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.languages import EMPTY_NAME, language_of
 from redmine_mailbridge.redmine.rights import Rights, Role
 from redmine_mailbridge.routing.plan import NewUser, User
 
@@ -23,6 +24,8 @@ NOBODY_LIFE = 60.0
 """Seconds for which "nobody owns this address" is believed: short, because an admin who adds a user waits for it."""
 OPEN_ISSUES_LIFE = 60.0
 """Seconds for which a count of open issues is believed: taking turns needs no more."""
+LANGUAGE_LIFE = 24 * 3600.0
+"""Seconds for which a user's language is believed."""
 NO_SUCH_ADDRESS = "nobody@mailbridge.invalid"
 
 
@@ -46,6 +49,7 @@ class People:
         self._roles: Cache[int, Role] = Cache(life, clock)
         self._me: Cache[str, Person] = Cache(life, clock)
         self._by_login: Cache[str, User | None] = Cache(life, clock)
+        self._languages: Cache[str, str] = Cache(LANGUAGE_LIFE, clock)
         self._members: Cache[int, tuple[int, ...]] = Cache(life, clock)
         self._open_issues: Cache[int, int] = Cache(OPEN_ISSUES_LIFE, clock)
         self._exact: Cache[str, bool] = Cache(24 * 3600.0, clock)
@@ -84,6 +88,12 @@ class People:
         if not wanted or not self.can_find_users:
             return None
         return self._by_login.get(wanted, lambda: self._find_login(wanted))
+
+    def language(self, user: User) -> str:
+        """Given an active user, return the language in which it reads Redmine ("de"); "" when nobody can tell."""
+        if user.status != "active" or not self.can_find_users:
+            return ""
+        return self._languages.get(user.login.lower(), lambda: self._ask_language(user.login))
 
     def members(self, group: str, groups: Mapping[str, int]) -> tuple[int, ...]:
         """Given a group's name and all groups, return the ids of its active members; none when nobody can tell."""
@@ -245,6 +255,15 @@ class People:
         filtered = self._has_mail_filter()
         others = self._with_exact_address(key, written, found) if filtered else self._only_one(key, found)
         return self._user(others[0]) if len(others) == 1 else None
+
+    def _ask_language(self, login: str) -> str:
+        try:
+            self._client.put("/my/account.json", EMPTY_NAME, as_login=login)
+        except RedmineRefused as error:
+            return language_of(error.messages)
+        except RedmineUnclear as error:  # nothing can have been changed
+            raise RedmineUnavailable(str(error), overloaded=error.overloaded) from None
+        return ""
 
     def _user(self, user_id: int) -> User | None:
         person = self.by_id(user_id)

@@ -115,15 +115,17 @@ class Needs:
 
     `sender` is the From address (lower case). `message_ids` are asked of the store. `issues` are those that the
     mail names; those that the known mails belong to, and that of the same subject, are wanted as well. `journals`
-    are looked for in the journals of all these issues. `projects` are identifiers; `issue_projects` says that the
-    projects of the issues are wanted too (keyword lines on a reply). `addresses` and `logins` may be users.
-    `groups` are wanted with their members and how many open issues each has.
+    are the notes that the mail answers, each with the time stamp beside it in Redmine's Message-ID; those that are
+    none of these issues' are looked for. `language`: that of the sender, for keyword lines. `projects` are
+    identifiers; `issue_projects` says that the projects of the issues are wanted too (keyword lines on a reply).
+    `addresses` and `logins` may be users. `groups` are wanted with their members and how many open issues each has.
     """
 
     sender: str
     message_ids: tuple[str, ...] = ()
     issues: tuple[int, ...] = ()
-    journals: tuple[int, ...] = ()
+    journals: tuple[tuple[int, str], ...] = ()
+    language: bool = False
     projects: tuple[str, ...] = ()
     issue_projects: bool = False
     addresses: tuple[str, ...] = ()

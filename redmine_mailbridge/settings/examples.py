@@ -32,6 +32,7 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("address",): "support@example.com",
     ("aliases",): ["help@example.com", "info@example.com"],
     ("preset",): "gmail",
+    ("keep_days",): 14,
     ("host",): "mail.example.com",
     ("transport",): "smtp",
     ("outgoing", "security"): "starttls",

@@ -104,8 +104,15 @@ class MailboxSettings(StartSettings):
         lambda given: "delete" if given.get("protocol") == "pop3" else "move",
         shown='"move"; "delete" with POP3',
     )
-    after_failure: Literal["move", "keep"] = key(
-        'What happens on the server to a mail that was refused or set aside: "move" to failure_folder, or "keep".',
+    keep_days: Annotated[int, Field(ge=1, le=3650)] | None = key(
+        'With after_success = "keep": for how many days a mail that is done stays on the server before it is deleted '
+        "there.",
+        None,
+        shown="for good",
+    )
+    after_failure: Literal["move", "keep", "delete"] = key(
+        'What happens on the server to a mail that was refused or set aside: "move" to failure_folder, or "keep"; with '
+        'POP3 also "delete", the raw mail then being kept in the store only, for as long as store.keep_raw says.',
         lambda given: "keep" if given.get("protocol") == "pop3" else "move",
         shown='"move"; "keep" with POP3',
     )
@@ -165,17 +172,12 @@ class MailboxSettings(StartSettings):
                 "issue.project: is needed, unless a rule names one, issue.project_from_subaddress or issue.reply_only "
                 "is true, or issue.allow_override holds project"
             )
+        if self.keep_days is not None and self.after_success != "keep":
+            problems.append('keep_days: says how long mails are kept, which after_success = "keep" alone does')
+        if self.protocol == "imap" and self.after_failure == "delete":
+            problems.append('after_failure: deletes only with POP3, which has no folders; use "move" or "keep"')
         if self.protocol == "pop3":
-            problems += [
-                f'{name}: POP3 has no folders; leave it out, or use protocol = "imap"'
-                for name in ("folders", "success_folder", "failure_folder")
-                if name in self.model_fields_set and getattr(self, name) is not None
-            ]
-            problems += [
-                f'{name}: POP3 has no folders to move to; use "keep"'
-                for name in ("after_success", "after_failure")
-                if getattr(self, name) == "move"
-            ]
+            problems += self._not_with_pop3()
             return problems
         read = {folder_key(folder) for folder in self.folders}
         problems += [
@@ -183,6 +185,24 @@ class MailboxSettings(StartSettings):
             for name, folder in (("success_folder", self.success_folder), ("failure_folder", self.failure_folder))
             if folder is not None and folder_key(folder) in read
         ]
+        return problems
+
+    def _not_with_pop3(self) -> list[str]:
+        """Return one line for each wish that POP3 cannot fulfil."""
+        problems = [
+            f'{name}: POP3 has no folders; leave it out, or use protocol = "imap"'
+            for name in ("folders", "success_folder", "failure_folder")
+            if name in self.model_fields_set and getattr(self, name) is not None
+        ]
+        problems += [
+            f'{name}: POP3 has no folders to move to; use "keep" or "delete"'
+            for name in ("after_success", "after_failure")
+            if getattr(self, name) == "move"
+        ]
+        if self.start_from != "all":
+            problems.append('start_from: POP3 does not tell when a mail came; use "all", or protocol = "imap"')
+        if self.first_sync_limit:
+            problems.append('first_sync_limit: POP3 has no order that lasts; use 0, or protocol = "imap"')
         return problems
 
 

@@ -136,6 +136,15 @@ class Route(Table):
     rules: tuple[Rule, ...] = ()
     accept_automatic: bool = False
 
+    def without_refusing(self) -> Self:
+        """The same for a mail that a person wants imported: no setting and no rule turns it away."""
+        issue = self.issue.model_copy(update={"check_permissions": False, "reply_only": False})
+        if issue.unknown_sender in {"hold", "ignore", "refuse"}:
+            issue = issue.model_copy(update={"unknown_sender": "accept"})
+        senders = self.senders.model_copy(update={"failed_authentication": "stranger"})
+        rules = tuple(rule.model_copy(update={"action": None}) for rule in self.rules)
+        return self.model_copy(update={"issue": issue, "senders": senders, "rules": rules})
+
     def without_holding(self) -> Self:
         """The same for a mail that an admin has accepted: nothing holds it."""
         issue, senders = self.issue, self.senders

@@ -106,6 +106,12 @@ class Archive:
         """Was this note made by a mail that we know of?"""
         return self._exists(mail.c.journal == journal)
 
+    def issues_of(self, journals: Iterable[int]) -> dict[int, int]:
+        """Given numbers of notes, return the issues of those that mails of ours made."""
+        query = sa.select(mail.c.journal, mail.c.issue).where(mail.c.journal.in_(set(journals)))
+        with self._database.read() as db:
+            return {row.journal: row.issue for row in db.execute(query) if row.issue is not None}
+
     def _exists(self, condition: sa.ColumnElement[bool]) -> bool:
         with self._database.read() as db:
             return db.execute(sa.select(sa.literal(1)).where(condition).limit(1)).first() is not None

@@ -23,12 +23,13 @@ class Day:
     done: int = 0
     ignored: int = 0
     failed: int = 0
+    held: int = 0
     waiting: int = 0
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.done + self.ignored + self.failed + self.waiting
+        return self.done + self.ignored + self.failed + self.held + self.waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,8 @@ class Figures:
                     day.ignored += 0 if has_issue else count
                 elif state in {State.KEPT, State.WRITING}:
                     day.waiting += count
+                elif state == State.HELD:
+                    day.held += count
                 else:
                     day.failed += count
         return list(days.values())

@@ -50,6 +50,7 @@ mail = Table(
     Column("tries", Integer, nullable=False, default=0),
     Column("next_try_at", Double, nullable=False, default=0.0),
     Column("accepted", Boolean, nullable=False, default=False),
+    Column("wish", Text),
     Column("reason", Text),
     Column("changed_at", Double, nullable=False),
     # the intent: what is (perhaps) being written to Redmine
@@ -68,7 +69,7 @@ mail = Table(
     UniqueConstraint("mailbox", "folder", "validity", "uid", name="uq_mail_location"),
     Index("ix_mail_message_id", "message_id"),
     Index("ix_mail_open", "mailbox", "state", "next_try_at"),
-    Index("ix_mail_unfiled", "mailbox", "filed_at", "state"),
+    Index("ix_mail_unfiled", "mailbox", "filed_at", "next_file_at", "state"),
     Index("ix_mail_issue", "issue"),
     Index("ix_mail_raw", "raw"),
     Index("ix_mail_state", "state", "issue", "mailbox"),

@@ -18,6 +18,7 @@ from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, Redmin
 from redmine_mailbridge.mail.message import AutomaticKind, Message, ReadingOptions
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.routing.by_hand import Wish, by_hand
 from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.routing.needs import needs
@@ -65,25 +66,36 @@ class Decider:
         return parse(content, replace(options, truncated=True) if truncated else options)
 
     def plan(
-        self, message: Message, mailbox: str, *, first_sync: bool = False, accepted: bool = False
+        self,
+        message: Message,
+        mailbox: str,
+        *,
+        first_sync: bool = False,
+        accepted: bool = False,
+        wish: Wish | None = None,
     ) -> tuple[Plan, Facts]:
         """Given a message, gather the facts and decide. Raise RedmineUnavailable when Redmine cannot be asked.
 
-        `accepted`: an admin has let the mail pass, so that nothing holds it.
+        `accepted`: an admin has let the mail pass, so that nothing holds it. `wish`: one wants more than that.
         """
         context = self.contexts[mailbox]
+        if wish is not None:
+            facts = self._gather(message, context, first_sync=first_sync, wish=wish)
+            return by_hand(message, context.route, context.identity, facts, wish), facts
         if accepted:
             context = replace(context, route=context.route.without_holding())
         facts = self._gather(message, context, first_sync=first_sync)
         return decide(message, context.route, context.identity, facts), facts
 
-    def _gather(self, message: Message, context: Context, *, first_sync: bool) -> Facts:
+    def _gather(self, message: Message, context: Context, *, first_sync: bool, wish: Wish | None = None) -> Facts:
         now = dt.datetime.now(dt.UTC)
         if self._facts is None:
             return Facts(now=now, offline=True)
         wanted = needs(message, context.route, context.identity)
+        wanted = wanted if wish is None else wish.needs(wanted)
         known: dict[str, KnownMail] = {}
         participants: dict[int, frozenset[str]] = {}
+        noted: dict[int, int] = {}
         same_subject = None
         if self._archive is not None:
             rows = self._archive.by_message_id(wanted.message_ids)
@@ -94,13 +106,15 @@ class Decider:
                 since = now - context.route.issue.bundle_window
                 row = self._archive.same_subject(message.sender.key, message.subject, since=since.timestamp())
                 same_subject = row.issue if row else None
-            issues = {*wanted.issues, *(mail.issue for mail in known.values() if mail.issue)}
+            noted = self._archive.issues_of(number for number, _ in wanted.journals)
+            issues = {*wanted.issues, *noted.values(), *(mail.issue for mail in known.values() if mail.issue)}
             participants = self._archive.participants(issues | ({same_subject} if same_subject else set()))
         return self._facts.gather(
             wanted,
             now=now,
             known=known,
             participants=participants,
+            journal_issues=noted,
             same_subject_issue=same_subject,
             first_sync=first_sync,
         )
@@ -142,7 +156,7 @@ class Handler:
         except StoreError:
             raise
         except RedmineUnavailable as error:
-            pause = self._gate.away(error.retry_after)
+            pause = self._gate.away(error.retry_after, str(error))
             return self._defer(row, f"Redmine is away: {error}", after=pause, counts=False)
         except RedmineUnclear as error:
             return self._unclear(row, error)
@@ -162,13 +176,14 @@ class Handler:
         if row.state is State.WRITING:
             last = row.tries >= self._give_up_after
             return self._last_look(row, message) if last else self._carry_out.resume(row, message)
-        if copy_of is not None:
+        wish = Wish.read(row.wish) if row.wish is not None else None
+        if copy_of is not None and wish is None:
             return self._copy(row, copy_of)
         earlier = self._earlier(row, message)
         if earlier is not None:
             return self._wait_for(row, earlier, f"mail {earlier.id} before it in the conversation is not done yet")
         plan, facts = self._decider.plan(
-            message, row.location.mailbox, first_sync=row.first_sync, accepted=row.accepted
+            message, row.location.mailbox, first_sync=row.first_sync, accepted=row.accepted, wish=wish
         )
         if message.automatic.kind is AutomaticKind.BOUNCE:
             self._bounced(message, noted=plan.action is Action.NOTE)

@@ -73,6 +73,12 @@ def test_each_mechanism(settings: MailboxConfig, login: LoginChoice) -> None:
     assert login.value.upper() == used(dataclasses.replace(settings, login=login))
 
 
+def test_apop(account: DovecotAccount, dovecot: Mail) -> None:
+    """POP3's own APOP logs in, without TLS too, since the password itself is never sent."""
+    made = config(account, protocol=MailProtocol.POP3, port=dovecot["pop3_port"], login=LoginChoice.APOP)
+    assert "APOP" == used(dataclasses.replace(made, prevent_cleartext_login=True))
+
+
 def test_auto_takes_the_strongest(settings: MailboxConfig) -> None:
     """`auto` takes SCRAM-SHA-256 where the server has it."""
     assert "SCRAM-SHA-256" == used(settings)

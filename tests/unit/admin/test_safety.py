@@ -124,11 +124,11 @@ def test_what_looks_by_itself_keeps_no_session_alive(site: Site) -> None:
     assert (401, "true") == (answer.status_code, answer.headers["HX-Refresh"])
 
 
-@pytest.mark.parametrize("path", [*GET, *POST])
-def test_no_page_without_a_session(site: Site, path: str) -> None:
+@pytest.mark.parametrize(("method", "path"), [*(("get", path) for path in GET), *(("post", path) for path in POST)])
+def test_no_page_without_a_session(site: Site, method: str, path: str) -> None:
     """Every page and every change asks for a sign-in first."""
     address = re.sub(r"\{[^}]*\}", "1", path)
-    answer = site.browser.get(address) if path in GET else site.browser.post(address)
+    answer = site.browser.request(method, address)
     assert (303, True) == (answer.status_code, answer.headers["location"].startswith("/login"))
 
 

@@ -72,6 +72,31 @@ def test_pop3_has_no_folders(tmp_path: Path) -> None:
     assert (995, None, None) == (box.port, box.success_folder, box.failure_folder)
 
 
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"after_success": "move"}, 'after_success = "move": POP3 has no folders to move to'),
+        ({"after_failure": "move"}, 'after_failure = "move": POP3 has no folders to move to'),
+        ({"start_from": "now"}, 'start_from = "now": POP3 does not tell when a mail came'),
+        ({"first_sync_limit": 10}, "first_sync_limit = 10: POP3 has no order that lasts"),
+        ({"keep_days": 7}, "keep_days = 7: says how long mails are kept"),
+    ],
+)
+def test_what_pop3_cannot_do(tmp_path: Path, values: dict[str, Any], line: str) -> None:
+    """What POP3 cannot honour is refused at load, key by key."""
+    assert line in refused(tmp_path, {"a": BOX | {"protocol": "pop3"} | values})
+
+
+def test_what_is_kept_for_some_days(tmp_path: Path) -> None:
+    """keep_days belongs to "keep"; refused mail is deleted with POP3 only."""
+    kept = {"after_success": "keep", "keep_days": 7}
+    assert 7 == loaded(tmp_path, {"a": BOX | kept}).mailboxes["a"].keep_days
+    pop3 = loaded(tmp_path, {"a": BOX | kept | {"protocol": "pop3", "after_failure": "delete"}}).mailboxes["a"]
+    assert ("keep", "delete") == (pop3.after_success, pop3.after_failure)
+    text = refused(tmp_path, {"a": BOX | {"after_failure": "delete"}})
+    assert 'after_failure = "delete": deletes only with POP3' in text
+
+
 def test_one_folder_read_twice(tmp_path: Path) -> None:
     """Two active mailboxes may not read the same folder of the same account; different folders they may."""
     other = BOX | {"address": "b@example.com", "username": "a@example.com", "folders": ["B", "inbox"]}
