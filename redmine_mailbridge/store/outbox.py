@@ -10,7 +10,7 @@ later under the same Message-ID: twice at most where SMTP itself cannot tell.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -64,6 +64,10 @@ class QueuedMail:
     sent_at: float | None
     reason: str | None
     told: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `queue --json` prints: all but the mail itself."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "content"}
 
 
 @dataclass(frozen=True, slots=True)
