@@ -8,7 +8,7 @@ from redmine_mailbridge.routing.fields import Resolver, wanted_of_new, watchers
 from redmine_mailbridge.routing.plan import Action, NewUser, Plan
 from redmine_mailbridge.routing.project import Place, candidates, find_project
 from redmine_mailbridge.routing.rules import Matched, apply_rules
-from redmine_mailbridge.routing.sender import new_user
+from redmine_mailbridge.routing.sender import joins, new_user
 from redmine_mailbridge.routing.text import MAX_SUBJECT, as_attachment, compose, cut, named, subject_of
 from redmine_mailbridge.routing.thread import Thread
 
@@ -102,6 +102,7 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
         watchers=watched,
         keywords=keywords.values,
         related_issue=_related(case, thread, place, private=bool(fields.is_private)),
+        groups=joins(case.sender, author.user, case.route, facts),
         template=case.answer("received"),
     )
 
@@ -109,6 +110,7 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
 def _related(case: Case, thread: Thread, place: Place, *, private: bool) -> int | None:
     """The issue to link: the closed one behind which this one starts, or one out of reach when both are public."""
     if thread.issue is not None:
+        case.steps.add(f"#{thread.issue.id} is linked")
         return thread.issue.id
     related, project = thread.related, place.project
     if related is None or project is None or case.facts.offline:

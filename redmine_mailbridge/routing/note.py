@@ -4,6 +4,7 @@ from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.fields import Resolver, Wanted, add_keywords, watchers
 from redmine_mailbridge.routing.keywords import Keywords
 from redmine_mailbridge.routing.plan import Action, Facts, Issue, IssueFields, Plan
+from redmine_mailbridge.routing.sender import joins
 from redmine_mailbridge.routing.text import as_attachment, compose, cut, named
 from redmine_mailbridge.routing.thread import Thread
 from redmine_mailbridge.suggest import did_you_mean
@@ -47,6 +48,7 @@ def note(case: Case, thread: Thread, *, why: str = "", machine: bool = False) ->
         private_note=thread.private,
         watchers=tuple(number for number in watching if number not in issue.watcher_ids),
         keywords=keywords.values,
+        groups=() if machine else joins(case.sender, None, case.route, case.facts),
         template=None if machine or thread.private else case.answer("received_reply"),
     )
 
