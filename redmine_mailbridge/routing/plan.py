@@ -218,7 +218,8 @@ class Plan:
     """What will be done with one mail, and why. `reason` is one English line; `steps` the lines that led to it.
 
     `act_as` is the login that writes (None: the bridge's own user). `project` is an identifier, `issue` the
-    number that a note goes to. `text` is the description or the note in the configured markup, complete.
+    number that a note goes to. `text` is the description or the note in the configured markup, complete; what
+    goes over `text_limit` bytes (0: none) of it is cut on the way, and the whole attached.
     `watchers` are user ids added after the write. `marker` is the value for the marker custom field.
     `template` names the kind of answer that the mail earns (received, refused …), None for no answer.
     `related_issue` is linked with the new one. `groups` are names of groups that the sender's user joins.
@@ -234,6 +235,7 @@ class Plan:
     new_user: NewUser | None = None
     fields: IssueFields = IssueFields()
     text: str = ""
+    text_limit: int = 0
     quoted: str = ""
     private_note: bool = False
     attachments: tuple[Attachment, ...] = ()

@@ -88,10 +88,10 @@ class CarryOut:
         if plan.action is Action.CREATE:
             marker = project.custom_fields.get((self._rules.marker_field or "").lower())
             whole = issue_request(plan, project, uploads, author_id=author, marker_field=marker)
-            request, more = self._files.fitted(whole, plan.act_as)
+            request, more = self._files.fitted(whole, plan)
         else:
             note, changed = self._writer.prepare_note(note_request(plan, project, uploads, author_id=author))
-            request, more = self._files.fitted(note, plan.act_as)
+            request, more = self._files.fitted(note, plan)
             lines += changed
         people = [plan.requester.address, *(person.address for person in message.cc)]
         amendable = tuple(sorted(set(request.attributes) - from_keywords(plan)))

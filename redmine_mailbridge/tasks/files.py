@@ -35,10 +35,10 @@ class Files:
             )
         return plan, uploads, [f"not attached: {part.name}: {part.why}" for part in refused]
 
-    def fitted(self, request: R, as_login: str | None) -> tuple[R, tuple[str, ...]]:
-        """Given a request, make it fit, what does not becoming files. Return it with a line for each."""
-        request, files, said = fit(request)
-        sent = [self._upload(file, as_login) for file in files]
+    def fitted(self, request: R, plan: Plan) -> tuple[R, tuple[str, ...]]:
+        """Given a request and its plan, make it fit, what does not becoming files. Return it with a line for each."""
+        request, files, said = fit(request, plan.text_limit)
+        sent = [self._upload(file, plan.act_as) for file in files]
         return request.with_uploads(*(one for one in sent if isinstance(one, Upload))), said
 
     def again(self, job: Job, message: Message) -> Iterator[Upload]:

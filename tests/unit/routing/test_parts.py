@@ -15,7 +15,7 @@ from redmine_mailbridge.routing.explain import as_json, as_lines
 from redmine_mailbridge.routing.match import address_fits
 from redmine_mailbridge.routing.plan import Facts, User
 from redmine_mailbridge.routing.sender import Sender, joins, person_name
-from redmine_mailbridge.routing.text import as_attachment, cut, left_out_lines, literal
+from redmine_mailbridge.routing.text import left_out_lines, literal
 from redmine_mailbridge.routing.thread import subject_tags
 from redmine_mailbridge.settings.patterns import Pattern
 from redmine_mailbridge.settings.route import IssueSettings, Route
@@ -133,22 +133,6 @@ def test_left_out_parts_are_named_up_to_fifty() -> None:
     assert "* `0.exe`: `refused`" == lines[2]
     assert "* and 950 more" == lines[-1]
     assert not left_out_lines((), "textile")
-
-
-@given(st.text(max_size=300), st.integers(1, 200))
-def test_cutting_loses_nothing(text: str, limit: int) -> None:
-    """What fits is at most the limit in bytes, and with the rest it is all of the text."""
-    head, rest = cut(text, limit)
-    assert len(head.encode()) <= limit
-    assert text.replace("\n", "") == (head + rest).replace("\n", "")
-
-
-def test_the_rest_is_a_file_of_its_own_name() -> None:
-    """A text that does not fit becomes a file, never under a name that the mail has used."""
-    first = as_attachment("mail-text.txt", "ä" * 700_000, ())
-    second = as_attachment("mail-text.txt", "x", (first,))
-    assert ("mail-text.txt", "mail-text-2.txt") == (first.name, second.name)
-    assert first.size == len(b"".join(first.chunks())) == 1_400_000
 
 
 class TestBrakes:
