@@ -157,7 +157,7 @@ class Handler:
         except StoreError:
             raise
         except RedmineUnavailable as error:
-            pause = self._gate.away(error.retry_after)
+            pause = self._gate.away(error.retry_after, str(error))
             return self._defer(row, f"Redmine is away: {error}", after=pause, counts=False)
         except RedmineUnclear as error:
             return self._unclear(row, error)

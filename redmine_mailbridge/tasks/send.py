@@ -43,6 +43,8 @@ class Sending:
         self._outbox = outbox
         self._lines = lines
         self._stop = stop
+        self.last: SendResult | None = None
+        """What the last pass did."""
 
     def once(self) -> SendResult:
         """Send what may go now. Return what was done; errors of SMTP are in it, not raised."""
@@ -55,6 +57,7 @@ class Sending:
             if mails[:allowed]:
                 self._batch(line, mails[:allowed], result)
         result.waiting = self._outbox.waiting()
+        self.last = result
         return result
 
     def _allowed(self, mailbox: str, line: Line) -> int:
