@@ -72,11 +72,13 @@ class Decider:
         *,
         first_sync: bool = False,
         accepted: bool = False,
+        kept_at: float | None = None,
         wish: Wish | None = None,
     ) -> tuple[Plan, Facts]:
         """Given a message, gather the facts and decide. Raise RedmineUnavailable when Redmine cannot be asked.
 
-        `accepted`: an admin has let the mail pass, so that nothing holds it. `wish`: one wants more than that.
+        `accepted`: an admin has let the mail pass, so that nothing holds it. `kept_at`: when it was kept. `wish`: an
+        admin wants more than that.
         """
         context = self.contexts[mailbox]
         if wish is not None:
@@ -85,6 +87,8 @@ class Decider:
         if accepted:
             context = replace(context, route=context.route.without_holding())
         facts = self._gather(message, context, first_sync=first_sync)
+        if kept_at is not None:
+            facts = replace(facts, kept_at=dt.datetime.fromtimestamp(kept_at, dt.UTC))
         return decide(message, context.route, context.identity, facts), facts
 
     def _gather(self, message: Message, context: Context, *, first_sync: bool, wish: Wish | None = None) -> Facts:
@@ -183,7 +187,12 @@ class Handler:
         if earlier is not None:
             return self._wait_for(row, earlier, f"mail {earlier.id} before it in the conversation is not done yet")
         plan, facts = self._decider.plan(
-            message, row.location.mailbox, first_sync=row.first_sync, accepted=row.accepted, wish=wish
+            message,
+            row.location.mailbox,
+            first_sync=row.first_sync,
+            accepted=row.accepted,
+            kept_at=row.kept_at,
+            wish=wish,
         )
         if message.automatic.kind is AutomaticKind.BOUNCE:
             self._bounced(message, noted=plan.action is Action.NOTE)
