@@ -16,6 +16,7 @@ from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.settings.mailbox import MailboxSettings
@@ -179,7 +180,15 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     handler = Handler(
         store,
         decider,
-        CarryOut(store, Writer(client, directory), directory, rules, answers=desk, stop=stop),
+        CarryOut(
+            store,
+            Writer(client, directory),
+            directory,
+            rules,
+            groups=Groups(client, directory),
+            answers=desk,
+            stop=stop,
+        ),
         gate,
         answers=desk,
         settle=settle,
