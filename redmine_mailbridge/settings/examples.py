@@ -29,7 +29,7 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("cron",): "*/15 7-19 * * mon-fri",
     ("every",): "5m",
     ("time_zone",): "Europe/Berlin",
-    ("next_run",): dt.datetime(2026, 12, 1, 7, 0),
+    ("next_run",): dt.datetime(2026, 12, 1, 7, 0, tzinfo=dt.UTC),
     ("calendars", NAME, "projects"): ["support"],
     ("calendars", NAME, "time_zone"): "Europe/Berlin",
     ("holidays",): "holidays.ics",

@@ -24,6 +24,7 @@ class MailRow:
     next_try_at: float
     accepted: bool
     let_through: bool
+    wish: str | None
     reason: str | None
     changed_at: float
     message_id: str | None

@@ -21,6 +21,7 @@ from redmine_mailbridge.store.life import pause_after
 from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.control import TaskPlan
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 from redmine_mailbridge.tasks.replies import Replies, ReplyGate
 from redmine_mailbridge.tasks.runner import Plans, TaskRunner
@@ -30,6 +31,7 @@ from redmine_mailbridge.tasks.update import Station, StationResult, Updater
 log = structlog.get_logger(__name__)
 
 SEND_EVERY = dt.timedelta(seconds=5)
+PULSE_EVERY = dt.timedelta(seconds=5)
 Listener = Callable[[Outcome], None]
 
 
@@ -85,7 +87,7 @@ def one_pass(
         result = Updater(tasks.stations).once(shared.stop)
         errors += [f"update: {result.error}"] if result.error else []
     if shared.gate.closed_for > 0.0:
-        errors.append(f"Redmine is away: {shared.gate.reason}")
+        errors.append(f"Redmine is away: {shared.gate.words}")
     return errors
 
 
@@ -102,6 +104,12 @@ class MailboxThread(threading.Thread):
         self._wanted: queue.SimpleQueue[Future[PassResult]] = queue.SimpleQueue()
         self._enabled = False
         self._failures = 0
+        self.name_of_mailbox = receiver.mailbox.name
+        self.error: str | None = None
+        """The line that ended the last pass or the listening, None when it went well."""
+        self.doing = ""
+        """What it does now, in one phrase; "" before the first pass."""
+        self.certificate_until: float | None = None
 
     def wake(self) -> None:
         """Have it look whether there is something to do."""
@@ -121,6 +129,7 @@ class MailboxThread(threading.Thread):
         """Let it listen and make passes of its own accord, or only when asked."""
         if on != self._enabled:
             self._enabled = on
+            self.doing = self.doing if on else "not active"
             self.wake()
 
     def run(self) -> None:
@@ -130,16 +139,25 @@ class MailboxThread(threading.Thread):
             self._wake.clear()
             wanted = self._waiting()
             if wanted or self._enabled:
-                result = self.receiver.once()
-                self._failures = self._failures + 1 if result.error else 0
-                if result.error:
-                    self.receiver.mailbox.close()
+                result = self._pass()
                 for one in wanted:
                     one.set_result(result)
             if not self._shared.stop.is_set():
                 self._wait()
         self.receiver.mailbox.close()
         self._take(Gone())
+
+    def _pass(self) -> PassResult:
+        self.doing = "receiving"
+        result = self.receiver.once()
+        self.error = result.error
+        self._failures = self._failures + 1 if result.error else 0
+        if result.error:
+            self.receiver.mailbox.close()
+        elif not self.receiver.reading.files_at_the_end:  # POP3 has ended its connection
+            self._look_at_certificate()
+        self.doing = "waiting to try again" if result.error else "listening" if self._listen else "waiting"
+        return result
 
     def _waiting(self) -> "list[Future[PassResult]]":
         found = []
@@ -172,7 +190,16 @@ class MailboxThread(threading.Thread):
         except MailbridgeError as error:
             log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
             self._failures += 1
+            self.error, self.doing = str(error), "waiting to try again"
             self.receiver.mailbox.close()
+
+    def _look_at_certificate(self) -> None:
+        """The connection stands: until when is its certificate good?"""
+        try:
+            until = self.receiver.mailbox.connected().certificate_until
+        except MailbridgeError:
+            return
+        self.certificate_until = until.timestamp() if until is not None else None
 
     def _seconds_to_wait(self) -> float:
         due = self._archive.next_due([self.receiver.mailbox.name])
@@ -189,6 +216,7 @@ class Service:
         shared: Shared,
         sending: Sending,
         tasks: Tasks,
+        pulse: Pulse,
     ) -> None:
         self.threads = threads
         self._shared = shared
@@ -197,13 +225,16 @@ class Service:
         self._updater = Updater((Replies(shared.store, self.receive), *tasks.stations))
         self.runner = TaskRunner(tasks.book, tasks.plans, self._work, self._in_force, shared.stop)
         self._stopped = False
+        self._pulse = pulse
 
     def start(self, *, upkeep: Callable[[], object]) -> None:
         """Start the threads and the schedule: the tasks at once and then as told, upkeep once an hour."""
+        _quietly(lambda: self._pulse.begin(self.threads))
         for thread in self.threads:
             thread.start()
         self.runner.start()
         self.runner.scheduler.every("upkeep", dt.timedelta(hours=1), lambda: _quietly(upkeep))
+        self.runner.scheduler.every("pulse", PULSE_EVERY, lambda: _quietly(lambda: self._pulse.once(self.threads)))
         self.runner.scheduler.every("send", SEND_EVERY, lambda: _quietly(self._send))
         log.info("service.started", mailboxes=[thread.receiver.mailbox.name for thread in self.threads])
 
@@ -241,6 +272,7 @@ class Service:
         for thread in self.threads:
             if thread.is_alive():
                 thread.join()
+        _quietly(self._pulse.end)
         log.info("service.stopped")
 
 
