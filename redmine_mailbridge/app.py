@@ -30,6 +30,7 @@ from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
+from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.schedule import Scheduler
 from redmine_mailbridge.tasks.send import Sending
@@ -127,7 +128,15 @@ class Application:
     def service(self, *, listen: bool = True) -> Service:
         """The threads and the schedule of `run`."""
         threads = [MailboxThread(one, self.shared, self.archive, listen=listen) for one in self.receivers]
-        return Service(threads, self.shared, Scheduler(), self.sending)
+        listeners = [one for thread in threads for one in self._listeners(thread)] if listen else []
+        return Service(threads, self.shared, Scheduler(), self.sending, listeners)
+
+    def _listeners(self, thread: MailboxThread) -> Iterator[FolderListener]:
+        """What listens to the further folders of a mailbox: one connection each."""
+        name = thread.receiver.mailbox.name
+        box = self.settings.mailboxes[name]
+        for folder in box.folders[1:]:
+            yield FolderListener(mailbox(name, box), folder, thread.wake, self.shared.stop)
 
     def upkeep(self) -> int:
         """Forget the raw mails whose time is over. Return how many."""

@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, StoreError
+from redmine_mailbridge.mailboxes.backoff import hint, jittered
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 from redmine_mailbridge.tasks.schedule import Scheduler
@@ -63,12 +65,22 @@ class MailboxThread(threading.Thread):
         while not self._shared.stop.is_set():
             self._wake.clear()
             result = self.receiver.once()
-            self._failures = self._failures + 1 if result.error else 0
-            if result.error:
-                self.receiver.mailbox.close()
+            self._failed(result.error) if result.error else self._went_well()
             if not self._shared.stop.is_set():
                 self._wait()
         self.receiver.mailbox.close()
+
+    def _went_well(self) -> None:
+        self._failures = 0
+
+    def _failed(self, said: str) -> None:
+        """The connection is of no use: begin anew after a pause, and not before the server's own hint is over."""
+        self._failures += 1
+        self.receiver.mailbox.close()
+        asked = hint(said)
+        if asked is not None:
+            log.info("listen.asked_to_wait", mailbox=self.receiver.mailbox.name, seconds=round(asked))
+            self._shared.stop.wait(asked)
 
     def _wait(self) -> None:
         """Until woken, a hint of the server, a mail that is due, or the end of the pause after a failure."""
@@ -86,29 +98,34 @@ class MailboxThread(threading.Thread):
             self.receiver.mailbox.wait(self.receiver.reading.folders[0], seconds)
         except MailbridgeError as error:
             log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
-            self._failures += 1
-            self.receiver.mailbox.close()
+            self._failed(str(error))
 
     def _seconds_to_wait(self) -> float:
         due = self._archive.next_due([self.receiver.mailbox.name])
         until_due = max(due - time.time(), self._shared.gate.closed_for, 0.2) if due is not None else 3600.0
-        return min(until_due, pause_after(self._failures) if self._failures else 3600.0)
+        return min(until_due, jittered(pause_after(self._failures)) if self._failures else 3600.0)
 
 
 class Service:
     """Everything that runs until it is told to stop."""
 
     def __init__(
-        self, threads: Sequence[MailboxThread], shared: Shared, scheduler: Scheduler, sending: Sending
+        self,
+        threads: Sequence[MailboxThread],
+        shared: Shared,
+        scheduler: Scheduler,
+        sending: Sending,
+        listeners: Sequence[FolderListener] = (),
     ) -> None:
         self.threads = threads
+        self._listeners = listeners
         self._shared = shared
         self.scheduler = scheduler
         self._sending = sending
 
     def start(self, *, every: dt.timedelta | None, cron: str | None, upkeep: Callable[[], object]) -> None:
         """Start the threads and the schedule: receive at once and then as told, upkeep once an hour."""
-        for thread in self.threads:
+        for thread in (*self.threads, *self._listeners):
             thread.start()
         if cron is not None:
             self.scheduler.cron("receive", cron, self.wake)
@@ -129,7 +146,9 @@ class Service:
         self._shared.stop.set()
         self.scheduler.stop()
         self.wake()
-        for thread in self.threads:
+        for listener in self._listeners:
+            listener.end()
+        for thread in (*self.threads, *self._listeners):
             if thread.is_alive():
                 thread.join()
         log.info("service.stopped")
