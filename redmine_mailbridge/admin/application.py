@@ -1,5 +1,6 @@
 """Which address leads to which page."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -13,10 +14,25 @@ from starlette.types import ASGIApp
 from redmine_mailbridge.admin.calls import Call, Page, view
 from redmine_mailbridge.admin.desk import Desk
 from redmine_mailbridge.admin.guard import Guard
-from redmine_mailbridge.admin.pages import door, log, overview, probes
+from redmine_mailbridge.admin.pages import door, explain, letters, log, mailboxes, messages, overview, probes
 
 GET: dict[str, Page] = {
     "/": overview.show,
+    "/messages": messages.search,
+    "/messages/{id:int}": messages.show,
+    "/messages/{id:int}/original": messages.frame,
+    "/messages/{id:int}/raw.eml": messages.raw,
+    "/messages/{id:int}/attachments/{number:int}": messages.attachment,
+    "/not-imported": messages.not_imported,
+    "/not-imported.csv": messages.export,
+    "/mailboxes": mailboxes.listing,
+    "/mailboxes/{name}": mailboxes.show,
+    "/checks/{job}": mailboxes.job,
+    "/settings": mailboxes.settings,
+    "/templates": letters.listing,
+    "/templates/{kind}": letters.preview,
+    "/templates/{kind}/html": letters.frame,
+    "/explain": explain.form,
     "/log": log.show,
     "/log/new": log.new,
     "/log/download": log.download,
@@ -24,6 +40,12 @@ GET: dict[str, Page] = {
 }
 POST: dict[str, Page] = {
     "/logout": door.sign_out,
+    "/messages/decide": messages.decision,
+    "/mailboxes/{name}/check": mailboxes.check,
+    "/mailboxes/{name}/folders": mailboxes.folders,
+    "/mailboxes/{name}/release": mailboxes.release,
+    "/check": mailboxes.check,
+    "/explain": explain.plan,
 }
 PUBLIC: dict[str, Page] = {
     "/healthz": probes.healthz,
@@ -42,7 +64,7 @@ def make(desk: Desk) -> ASGIApp:
         *(Route(path, view(desk, page), methods=["POST"]) for path, page in POST.items()),
         Mount("/static", _Static(directory=Path(__file__).parent / "static"), name="static"),
     ]
-    app = Starlette(routes=routes, exception_handlers={404: _not_found(desk)})
+    app = Starlette(routes=routes, exception_handlers={404: _failed(desk, 404), 500: _failed(desk, 500)})
     return Guard(GZipMiddleware(app, minimum_size=1000), desk.settings.admin)
 
 
@@ -56,12 +78,20 @@ class _Static(StaticFiles):
         return answer
 
 
-def _not_found(desk: Desk):  # type: ignore[no-untyped-def]
-    def page(call: Call) -> Response:
-        reason = call.words("There is no such page.")
-        return call.render("error.html", 404, title=call.words("Not found"), reason=reason)
+ERRORS = {
+    404: ("Not found", "There is no such page."),
+    500: ("A fault of the bridge", "Nothing more is known here; the log of the service tells it. Please report it."),
+}
 
-    endpoint = view(desk, page)
+
+def _failed(desk: Desk, status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """The page for an address that leads nowhere, or for a fault of ours."""
+
+    def page(call: Call) -> Response:
+        title, reason = ERRORS[status]
+        return call.render("error.html", status, title=call.words(title), reason=call.words(reason))
+
+    endpoint = view(desk, page, public=status != 404)
 
     async def answer(request: Request, _error: Exception) -> Response:
         return await endpoint(request)

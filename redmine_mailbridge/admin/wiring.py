@@ -9,11 +9,15 @@ from redmine_mailbridge.admin.jobs import Jobs
 from redmine_mailbridge.admin.server import AdminServer
 from redmine_mailbridge.admin.signin import Door
 from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.settings.admin import LISTEN, AdminSettings
 from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.store.admin import Audit, LogRing, Sessions
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.figures import Figures
+from redmine_mailbridge.store.health import Health
+from redmine_mailbridge.tasks.handle import Decider
 
 DAILY = 500
 """Mails a day that a mailbox may send where the settings do not say."""
@@ -30,11 +34,17 @@ def desk(loaded: Loaded) -> Desk:
         if out.host is not None or out.transport == "console":
             limits[name] = DAILY if out.daily_limit is None else out.daily_limit
     admin = settings.admin
+    client = app.redmine_client(settings.redmine)
+    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
+    archive = Archive(store.database)
+    facts = FactFinder(client, directory, language=settings.redmine.language)
     return Desk(
         loaded=loaded,
         store=store,
-        archive=Archive(store.database),
+        archive=archive,
+        decider=Decider(app.contexts(settings, store.secret), archive, facts),
         figures=Figures(store.database),
+        health=Health(store.database, store.clock),
         sessions=Sessions(
             store.database,
             store.clock,

@@ -57,8 +57,8 @@ class ReadingSettings(Table):
         "Which text of a mail is taken when it holds both. The other one is used when this one is empty.", "text"
     )
     delimiters: tuple[Delimiter, ...] = key(
-        "Lines below which everything is cut from a reply, such as the line that your answers begin with. "
-        "A line as it is written, or a regular expression between slashes.",
+        "Lines below which everything is cut, of replies and of new mails, such as the line that your answers begin "
+        "with. A line as it is written, or a regular expression between slashes.",
         (),
     )
     excluded_names: tuple[FileNamePattern, ...] = key(

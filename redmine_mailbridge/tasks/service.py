@@ -17,6 +17,7 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import pause_after
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 from redmine_mailbridge.tasks.schedule import Scheduler
 from redmine_mailbridge.tasks.send import Sending
@@ -24,6 +25,7 @@ from redmine_mailbridge.tasks.send import Sending
 log = structlog.get_logger(__name__)
 
 SEND_EVERY = dt.timedelta(seconds=5)
+PULSE_EVERY = dt.timedelta(seconds=5)
 Listener = Callable[[Outcome], None]
 
 
@@ -53,6 +55,12 @@ class MailboxThread(threading.Thread):
         self._listen = listen
         self._wake = threading.Event()
         self._failures = 0
+        self.name_of_mailbox = receiver.mailbox.name
+        self.error: str | None = None
+        """The line that ended the last pass or the listening, None when it went well."""
+        self.doing = ""
+        """What it does now, in one phrase; "" before the first pass."""
+        self.certificate_until: float | None = None
 
     def wake(self) -> None:
         """Have it make a pass soon, whatever it waits for."""
@@ -64,18 +72,26 @@ class MailboxThread(threading.Thread):
         self._wake.wait()
         while not self._shared.stop.is_set():
             self._wake.clear()
+            self.doing = "receiving"
             result = self.receiver.once()
-            self._failed(result.error) if result.error else self._went_well()
+            if result.error:
+                self._failed(result.error)
+            else:
+                self._went_well()
             if not self._shared.stop.is_set():
                 self._wait()
         self.receiver.mailbox.close()
 
     def _went_well(self) -> None:
-        self._failures = 0
+        self._failures, self.error = 0, None
+        if not self.receiver.reading.files_at_the_end:  # POP3 has ended its connection
+            self._look_at_certificate()
+        self.doing = "listening" if self._listen else "waiting"
 
     def _failed(self, said: str) -> None:
         """The connection is of no use: begin anew after a pause, and not before the server's own hint is over."""
         self._failures += 1
+        self.error, self.doing = said, "waiting to try again"
         self.receiver.mailbox.close()
         asked = hint(said)
         if asked is not None:
@@ -100,6 +116,14 @@ class MailboxThread(threading.Thread):
             log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
             self._failed(str(error))
 
+    def _look_at_certificate(self) -> None:
+        """The connection stands: until when is its certificate good?"""
+        try:
+            until = self.receiver.mailbox.connected().certificate_until
+        except MailbridgeError:
+            return
+        self.certificate_until = until.timestamp() if until is not None else None
+
     def _seconds_to_wait(self) -> float:
         due = self._archive.next_due([self.receiver.mailbox.name])
         until_due = max(due - time.time(), self._shared.gate.closed_for, 0.2) if due is not None else 3600.0
@@ -115,6 +139,8 @@ class Service:
         shared: Shared,
         scheduler: Scheduler,
         sending: Sending,
+        pulse: Pulse,
+        *,
         listeners: Sequence[FolderListener] = (),
     ) -> None:
         self.threads = threads
@@ -122,9 +148,11 @@ class Service:
         self._shared = shared
         self.scheduler = scheduler
         self._sending = sending
+        self._pulse = pulse
 
     def start(self, *, every: dt.timedelta | None, cron: str | None, upkeep: Callable[[], object]) -> None:
         """Start the threads and the schedule: receive at once and then as told, upkeep once an hour."""
+        _quietly(lambda: self._pulse.begin(self.threads))
         for thread in (*self.threads, *self._listeners):
             thread.start()
         if cron is not None:
@@ -132,6 +160,7 @@ class Service:
         elif every is not None:
             self.scheduler.every("receive", every, self.wake)
         self.scheduler.every("upkeep", dt.timedelta(hours=1), lambda: _quietly(upkeep))
+        self.scheduler.every("pulse", PULSE_EVERY, lambda: _quietly(lambda: self._pulse.once(self.threads)))
         self.scheduler.every("send", SEND_EVERY, lambda: _quietly(self._sending.once))
         self.scheduler.start()
         log.info("service.started", mailboxes=[thread.receiver.mailbox.name for thread in self.threads])
@@ -151,6 +180,7 @@ class Service:
         for thread in (*self.threads, *self._listeners):
             if thread.is_alive():
                 thread.join()
+        _quietly(self._pulse.end)
         log.info("service.stopped")
 
 

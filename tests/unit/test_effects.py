@@ -43,12 +43,14 @@ EXCEPTIONS = {
     "store/engine.py:migrate": "one transaction before there is any work; a half of it is none of it",
     "store/engine.py:_sqlite_engine": "makes the database's folder once; twice is once",
     "redmine/people.py:_complaints": "a request for a user that can never be made: it is always refused",
+    "redmine/people.py:_ask_language": "a request for an empty name, which is always refused, in the user's language",
     "settings/draft.py:*": "`init` writes settings for an admin who looks on; it handles no mail",
     "commands/templates.py:*": "copies templates for an admin who looks on; it handles no mail",
     "outgoing/smtp.py:*": "connects, and is called by Sending._one within SEND_MAIL",
     "store/engine.py:_try_file": "makes the file of a lock once; the lock ends with the process",
     "store/admin.py:*": "sessions, the record of changes and the log's lines: one transaction each, no mail takes part",
     "admin/passwords.py:keep": "writes the admin's password hash for an admin who looks on; it handles no mail",
+    "store/health.py:*": "notes of how things are: one transaction each, no mail takes part",
     "preview.py:*": "a dry run removes the copy that it fetched for itself",
 }
 """Where a change stands outside an effect, and why it may. FILE:FUNCTION, or FILE:* for a whole file."""

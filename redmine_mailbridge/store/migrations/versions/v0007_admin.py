@@ -40,5 +40,6 @@ def upgrade() -> None:
         sa.Column("mailbox", sa.Text, nullable=False),
         sa.Column("line", sa.Text, nullable=False),
     )
+    op.add_column("mail", sa.Column("wish", sa.Text))
     op.create_index("ix_mail_state", "mail", ["state", "issue", "mailbox"])
     op.create_index("ix_mail_kept", "mail", ["mailbox", "kept_at", "state", "issue"])
