@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0008"
+HEAD = "0002"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
