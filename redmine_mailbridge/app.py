@@ -16,20 +16,24 @@ from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.types import reveal
-from redmine_mailbridge.speaking import answers, sending
+from redmine_mailbridge.speaking import answers, letters, sending
 from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
 from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
+from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.schedule import Scheduler
 from redmine_mailbridge.tasks.send import Sending
@@ -127,7 +131,17 @@ class Application:
     def service(self, *, listen: bool = True) -> Service:
         """The threads and the schedule of `run`."""
         threads = [MailboxThread(one, self.shared, self.archive, listen=listen) for one in self.receivers]
-        return Service(threads, self.shared, Scheduler(), self.sending)
+        health = Health(self.store.database, self.store.clock)
+        admin = self.settings.admin
+        alerts = Alerts(
+            health,
+            letters(self.settings, self.store, self.decider),
+            admin.alert_to,
+            after=admin.alert_after.total_seconds(),
+            clock=self.store.clock,
+        )
+        pulse = Pulse(health, self.shared.gate, self.sending, after=alerts.once)
+        return Service(threads, self.shared, Scheduler(), self.sending, pulse)
 
     def upkeep(self) -> int:
         """Forget the raw mails whose time is over. Return how many."""
@@ -166,7 +180,15 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     handler = Handler(
         store,
         decider,
-        CarryOut(store, Writer(client, directory), directory, rules, answers=desk, stop=stop),
+        CarryOut(
+            store,
+            Writer(client, directory),
+            directory,
+            rules,
+            groups=Groups(client, directory),
+            answers=desk,
+            stop=stop,
+        ),
         gate,
         answers=desk,
         settle=settle,

@@ -24,6 +24,7 @@ class Effect(StrEnum):
     ADD_NOTE = "add_note"
     RECORD_DONE = "record_done"
     ADD_WATCHER = "add_watcher"
+    ADD_RELATION = "add_relation"
     RECORD_STEP = "record_step"
     DEFER = "defer"
     MOVE = "move"

@@ -10,14 +10,19 @@ from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.admin import Audit, LogRing, Sessions
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.figures import Figures
+from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.handle import Decider
 
 MENU = (
     ("/", "Overview", "home"),
     ("/messages", "Messages", "mail"),
-    ("/not-imported", "Not imported", "inbox"),
+    ("/not-imported", "Not imported", "stop"),
+    ("/mailboxes", "Mailboxes", "inbox"),
+    ("/templates", "Templates", "pen"),
+    ("/explain", "Explain", "search"),
     ("/log", "Log", "list"),
+    ("/settings", "Settings", "file"),
     ("/changes", "Changes", "history"),
 )
 
@@ -30,6 +35,7 @@ class Desk:
     store: Store
     archive: Archive
     figures: Figures
+    health: Health
     decider: Decider
     sessions: Sessions
     audit: Audit

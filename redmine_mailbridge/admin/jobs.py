@@ -14,6 +14,7 @@ from redmine_mailbridge.errors import MailbridgeError
 log = structlog.get_logger(__name__)
 
 REMEMBERED, AT_ONCE = 50, 4
+Work = Callable[[], Iterable[Check]]
 
 
 @dataclass(slots=True)
@@ -37,7 +38,7 @@ class Jobs:
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
 
-    def start(self, title: str, work: Callable[[], Iterable[Check]]) -> str | None:
+    def start(self, title: str, work: Work) -> str | None:
         """Given a title and what yields findings, begin. Return the job's name; None when too much is running."""
         name, job = secrets.token_hex(8), Job(title)
         with self._lock:
@@ -54,7 +55,7 @@ class Jobs:
         return self._jobs.get(name)
 
 
-def _run(job: Job, work: Callable[[], Iterable[Check]]) -> None:
+def _run(job: Job, work: Work) -> None:
     try:
         for line in work():
             job.lines.append(line)

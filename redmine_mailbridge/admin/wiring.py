@@ -16,6 +16,7 @@ from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.store.admin import Audit, LogRing, Sessions
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.figures import Figures
+from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.tasks.handle import Decider
 
 DAILY = 500
@@ -43,6 +44,7 @@ def desk(loaded: Loaded) -> Desk:
         archive=archive,
         decider=Decider(app.contexts(settings, store.secret), archive, facts),
         figures=Figures(store.database),
+        health=Health(store.database, store.clock),
         sessions=Sessions(
             store.database,
             store.clock,

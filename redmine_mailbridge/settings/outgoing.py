@@ -59,6 +59,11 @@ class OutgoingSettings(Table):
         "How many mails a minute at most; the rest waits. 0 is no limit.", None, shown="30"
     )
 
+    @property
+    def sends(self) -> bool:
+        """Does mail leave by this table?"""
+        return self.host is not None or self.transport == "console"
+
     def over(self, default: "OutgoingSettings") -> "OutgoingSettings":
         """This table, with what it leaves open taken from another."""
         missing = {

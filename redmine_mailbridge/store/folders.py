@@ -14,6 +14,8 @@ from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.rows import Cursor
 from redmine_mailbridge.store.schema import folder, mail, meta
 
+ALL_NEW = 10**9
+"""As many new mails as there may be: what a release without a number lets pass."""
 AT_ONCE = 5000
 """UIDs in one question: databases bear no more than some ten thousand values in a statement."""
 

@@ -15,6 +15,7 @@ from redmine_mailbridge.errors import MailbridgeError, StoreError
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import pause_after
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 from redmine_mailbridge.tasks.schedule import Scheduler
 from redmine_mailbridge.tasks.send import Sending
@@ -22,6 +23,7 @@ from redmine_mailbridge.tasks.send import Sending
 log = structlog.get_logger(__name__)
 
 SEND_EVERY = dt.timedelta(seconds=5)
+PULSE_EVERY = dt.timedelta(seconds=5)
 Listener = Callable[[Outcome], None]
 
 
@@ -51,6 +53,12 @@ class MailboxThread(threading.Thread):
         self._listen = listen
         self._wake = threading.Event()
         self._failures = 0
+        self.name_of_mailbox = receiver.mailbox.name
+        self.error: str | None = None
+        """The line that ended the last pass or the listening, None when it went well."""
+        self.doing = ""
+        """What it does now, in one phrase; "" before the first pass."""
+        self.certificate_until: float | None = None
 
     def wake(self) -> None:
         """Have it make a pass soon, whatever it waits for."""
@@ -62,10 +70,15 @@ class MailboxThread(threading.Thread):
         self._wake.wait()
         while not self._shared.stop.is_set():
             self._wake.clear()
+            self.doing = "receiving"
             result = self.receiver.once()
+            self.error = result.error
             self._failures = self._failures + 1 if result.error else 0
             if result.error:
                 self.receiver.mailbox.close()
+            elif not self.receiver.reading.files_at_the_end:  # POP3 has ended its connection
+                self._look_at_certificate()
+            self.doing = "waiting to try again" if result.error else "listening" if self._listen else "waiting"
             if not self._shared.stop.is_set():
                 self._wait()
         self.receiver.mailbox.close()
@@ -87,7 +100,16 @@ class MailboxThread(threading.Thread):
         except MailbridgeError as error:
             log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
             self._failures += 1
+            self.error, self.doing = str(error), "waiting to try again"
             self.receiver.mailbox.close()
+
+    def _look_at_certificate(self) -> None:
+        """The connection stands: until when is its certificate good?"""
+        try:
+            until = self.receiver.mailbox.connected().certificate_until
+        except MailbridgeError:
+            return
+        self.certificate_until = until.timestamp() if until is not None else None
 
     def _seconds_to_wait(self) -> float:
         due = self._archive.next_due([self.receiver.mailbox.name])
@@ -99,15 +121,22 @@ class Service:
     """Everything that runs until it is told to stop."""
 
     def __init__(
-        self, threads: Sequence[MailboxThread], shared: Shared, scheduler: Scheduler, sending: Sending
+        self,
+        threads: Sequence[MailboxThread],
+        shared: Shared,
+        scheduler: Scheduler,
+        sending: Sending,
+        pulse: Pulse,
     ) -> None:
         self.threads = threads
         self._shared = shared
         self.scheduler = scheduler
         self._sending = sending
+        self._pulse = pulse
 
     def start(self, *, every: dt.timedelta | None, cron: str | None, upkeep: Callable[[], object]) -> None:
         """Start the threads and the schedule: receive at once and then as told, upkeep once an hour."""
+        _quietly(lambda: self._pulse.begin(self.threads))
         for thread in self.threads:
             thread.start()
         if cron is not None:
@@ -115,6 +144,7 @@ class Service:
         elif every is not None:
             self.scheduler.every("receive", every, self.wake)
         self.scheduler.every("upkeep", dt.timedelta(hours=1), lambda: _quietly(upkeep))
+        self.scheduler.every("pulse", PULSE_EVERY, lambda: _quietly(lambda: self._pulse.once(self.threads)))
         self.scheduler.every("send", SEND_EVERY, lambda: _quietly(self._sending.once))
         self.scheduler.start()
         log.info("service.started", mailboxes=[thread.receiver.mailbox.name for thread in self.threads])
@@ -132,6 +162,7 @@ class Service:
         for thread in self.threads:
             if thread.is_alive():
                 thread.join()
+        _quietly(self._pulse.end)
         log.info("service.stopped")
 
 

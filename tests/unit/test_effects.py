@@ -50,6 +50,7 @@ EXCEPTIONS = {
     "store/engine.py:_try_file": "makes the file of a lock once; the lock ends with the process",
     "store/admin.py:*": "sessions, the record of changes and the log's lines: one transaction each, no mail takes part",
     "admin/passwords.py:keep": "writes the admin's password hash for an admin who looks on; it handles no mail",
+    "store/health.py:*": "notes of how things are: one transaction each, no mail takes part",
     "preview.py:*": "a dry run removes the copy that it fetched for itself",
 }
 """Where a change stands outside an effect, and why it may. FILE:FUNCTION, or FILE:* for a whole file."""

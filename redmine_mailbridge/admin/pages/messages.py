@@ -84,8 +84,12 @@ def frame(call: Call) -> Response:
     raw = raw_of(call.desk.store, told.row) if told else None
     if told is None or raw is None:
         return missing(call)
-    made = original(raw, told.message.attachments if told.message else ())
-    answer = call.render("original.html", html=made.html, style=STYLE)
+    return framed(call, original(raw, told.message.attachments if told.message else ()).html)
+
+
+def framed(call: Call, html: str) -> Response:
+    """Given HTML from outside, sanitised, return it as the page of a sandboxed frame."""
+    answer = call.render("original.html", html=html, style=STYLE)
     answer.headers["Content-Security-Policy"] = FRAME
     answer.headers["X-Frame-Options"] = "SAMEORIGIN"
     return answer

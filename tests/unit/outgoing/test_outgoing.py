@@ -131,6 +131,52 @@ def test_the_refusal_limit_is_for_refusals_only() -> None:
     assert held_back(lambda by, _s: 5 if by == "refusal" else 0, refusal=False) is None
 
 
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("{% if false %}{{ isue.id }}{% endif %}", "isue does not exist here"),
+        ("{% for x in history %}{{ note.txt }}{% endfor %}", "note.txt does not exist here"),
+        ('{{ issue["colour"] }}', "issue.colour does not exist here"),
+        ("{{ budget.left }}", "budget does not exist here"),
+        ("{{ project.nme }}", "project.nme does not exist here"),
+    ],
+)
+def test_a_variable_that_there_is_not_is_found_wherever_it_stands(tmp_path: Path, source: str, says: str) -> None:
+    """`check` reads the whole template, also what would not be rendered today."""
+    folder = tmp_path / "answer" / "en"
+    folder.mkdir(parents=True)
+    (folder / "subject.txt").write_text("x")
+    (folder / "body.txt").write_text(f"first\n{source}")
+    problems = check_templates(Templates(tmp_path), "en")
+    assert 1 == len(problems)
+    assert "body.txt, line 2" in problems[0]
+    assert says in problems[0]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ['{{ fields["No such field"] }}', "{% set x = issue %}{{ x.id }}",
+     "{% for one in history %}{{ one.text }}{% endfor %}", "{{ issue.subject.upper() }}",
+     "{{ project }} {{ project.name }}", "{{ requester.name or requester.address }}"],
+)  # fmt: skip
+def test_what_there_is_may_be_used(tmp_path: Path, source: str) -> None:
+    """Custom fields by any name, names of the template's own, and what texts can do."""
+    folder = tmp_path / "answer" / "en"
+    folder.mkdir(parents=True)
+    (folder / "subject.txt").write_text("x")
+    (folder / "body.txt").write_text(source)
+    assert [] == check_templates(Templates(tmp_path), "en")
+
+
+def test_a_template_that_fails_at_sending_is_replaced_by_ours(tmp_path: Path) -> None:
+    """Whatever an admin's template meets, the mail goes out."""
+    folder = tmp_path / "received" / "en"
+    folder.mkdir(parents=True)
+    (folder / "subject.txt").write_text("x")
+    (folder / "body.txt").write_text("{{ nothing.here }}")
+    assert "Hello Kim Client" in Templates(tmp_path).safely("received", "en", EXAMPLES["received"]).text
+
+
 class Server:
     """What an SMTP server does with a recipient, by the recipient's name."""
 
