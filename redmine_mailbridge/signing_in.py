@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
 
 from redmine_mailbridge.mailboxes.username import parse_username
 from redmine_mailbridge.oauth import presets
-from redmine_mailbridge.oauth.keeper import TokenSource
 from redmine_mailbridge.oauth.seal import Seal
 from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.oauth.values import Connection, Endpoints, Grant, Provider
@@ -20,8 +21,7 @@ FREE_SCOPES = ("openid", "email", "offline_access")
 
 def provider(name: str, given: OAuthSettings) -> Provider:
     """Given a table `[oauth.NAME]`, return the provider."""
-    made = {"google": _google, "microsoft365": _microsoft}.get(given.preset or "", _free)(name, given)
-    return made
+    return {"google": _google, "microsoft365": _microsoft}.get(given.preset or "", _free)(name, given)
 
 
 def _provider(name: str, title: str, given: OAuthSettings, scopes: tuple[str, ...], **more: object) -> Provider:
@@ -41,8 +41,15 @@ def _provider(name: str, title: str, given: OAuthSettings, scopes: tuple[str, ..
 
 def _google(name: str, given: OAuthSettings) -> Provider:
     scopes = presets.GOOGLE_SERVICE_SCOPES if given.grant == "service_account" else presets.GOOGLE_SCOPES
-    more = {"asked": presets.GOOGLE_ASKED, "no_device": presets.GOOGLE_NO_DEVICE}
-    return _provider(name, "Google", given, scopes, endpoints=presets.GOOGLE, **more)
+    return _provider(
+        name,
+        "Google",
+        given,
+        scopes,
+        endpoints=presets.GOOGLE,
+        asked=presets.GOOGLE_ASKED,
+        no_device=presets.GOOGLE_NO_DEVICE,
+    )
 
 
 def _microsoft(name: str, given: OAuthSettings) -> Provider:
@@ -104,17 +111,49 @@ def sign_ins(settings: Settings, database: Database) -> SignIns:
     return SignIns(connections(settings), database, Seal(settings.store.token_key))
 
 
-def token_of(signs: SignIns | None, connection: str | None) -> TokenSource | None:
+class TokenGiver(Protocol):
+    """Gives OAuth tokens for logging in."""
+
+    def __call__(self) -> str:
+        """An access token that is good now. Raise SignInNeeded, ProviderAway or LoginRefused when there is none."""
+
+    def refused(self, token: str) -> None:
+        """The server does not take it."""
+
+
+def token_of(signs: SignIns | None, connection: str | None) -> TokenGiver | None:
     """What gives a connection's tokens; None when there is none."""
-    return signs.source(connection) if signs is not None and connection in signs.connections and connection else None
+    if signs is None or connection is None or connection not in signs.connections:
+        return None
+    return signs.source(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Opens the store for each token only: for whoever has no store open, such as `check`."""
+
+    settings: Settings
+    connection: str
+
+    def __call__(self) -> str:
+        """An access token that is good now."""
+        with opened(self.settings) as signs:
+            return signs.source(self.connection)()
+
+    def refused(self, token: str) -> None:
+        """The server does not take it."""
+        with opened(self.settings) as signs:
+            signs.source(self.connection).refused(token)
+
+
+def late(settings: Settings, connection: str | None) -> TokenGiver | None:
+    """What gives a connection's tokens, without an open store; None when there is no such connection."""
+    return Late(settings, connection) if connection is not None and connection in connections(settings) else None
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[SignIns | None]:
-    """Lend the sign-ins for a moment, with the store's tables up to date; None when nobody signs in by OAuth."""
-    if not connections(settings):
-        yield None
-        return
+def opened(settings: Settings) -> Iterator[SignIns]:
+    """Lend the sign-ins for a moment, with the store's tables up to date."""
     database = Database(settings.store.database_url())
     try:
         database.migrate()

@@ -57,7 +57,7 @@ class ProviderClient:
                 code_verifier=verifier,
                 login_hint=account,
                 scope=list(self.provider.scopes),
-                **self.provider.asked,
+                **dict(self.provider.asked),
             )
         return str(url)
 
@@ -127,8 +127,15 @@ class ProviderClient:
     def _by_service_account(self, account: str) -> Tokens:
         """A JWT signed with the service account's key, for the tokens of somebody of its domain (RFC 7523)."""
         from authlib.integrations.requests_client import AssertionSession  # noqa: PLC0415 - slow to load
+        from joserfc.errors import JoseError  # noqa: PLC0415 - slow to load
+        from joserfc.jwk import RSAKey  # noqa: PLC0415 - slow to load
 
-        issuer, key, key_id = self._service_account()
+        issuer, pem, key_id = self._service_account()
+        try:
+            key = RSAKey.import_key(pem)
+        except (ValueError, TypeError, JoseError):
+            file = self.provider.service_account_file
+            raise LoginRefused(f"{self._title}: service_account_file {file}: its private key cannot be used") from None
         session = AssertionSession(
             self.endpoints.token,
             issuer=issuer,
@@ -139,7 +146,7 @@ class ProviderClient:
             header={"alg": "RS256", **({"kid": key_id} if key_id else {})},
             default_timeout=self.provider.timeout,
         )
-        with self._asking(key), self._ready(session):
+        with self._asking(pem), self._ready(session):
             return self._tokens(session.refresh_token())
 
     def _service_account(self) -> tuple[str, str, str]:

@@ -15,7 +15,7 @@ GOOGLE_SCOPES = ("https://mail.google.com/", "openid", "email")
 GOOGLE_SERVICE_SCOPES = ("https://mail.google.com/",)
 
 # without these, Google gives a refresh token at the very first sign-in only
-GOOGLE_ASKED = {"access_type": "offline", "prompt": "consent"}
+GOOGLE_ASKED = (("access_type", "offline"), ("prompt", "consent"))
 
 # https://developers.google.com/identity/protocols/oauth2/limited-input-device#allowedscopes
 GOOGLE_NO_DEVICE = "Google lets nobody sign in to mail by a device code: sign in by browser"

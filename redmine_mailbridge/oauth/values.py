@@ -1,10 +1,8 @@
 """The plain values of signing in: a provider, a connection to it, tokens, and where a sign-in stands."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 
@@ -43,7 +41,7 @@ class Provider:
     scopes: tuple[str, ...] = ()
     issuer: str = ""
     endpoints: Endpoints | None = None
-    asked: Mapping[str, str] = MappingProxyType({})
+    asked: tuple[tuple[str, str], ...] = ()
     loopback: Literal["127.0.0.1", "localhost"] = "127.0.0.1"
     no_device: str = ""
     service_account_file: Path | None = None

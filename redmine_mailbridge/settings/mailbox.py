@@ -19,7 +19,9 @@ from redmine_mailbridge.suggest import did_you_mean
 
 Protocol = Literal["imap", "pop3"]
 Security = Literal["tls", "starttls", "none"]
-Login = Literal["auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "apop", "ntlm", "oauthbearer", "xoauth2"]
+Login = Literal[
+    "auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "apop", "ntlm", "oauthbearer", "xoauth2"
+]
 
 BY_TOKEN = ("oauthbearer", "xoauth2")
 

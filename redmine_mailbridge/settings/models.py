@@ -252,7 +252,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _known_providers(self) -> Self:
         """Refuse an oauth that names no provider."""
-        asked = {("outgoing",): self.outgoing.oauth}
+        asked: dict[tuple[str, ...], str | None] = {("outgoing",): self.outgoing.oauth}
         for name, box in self.mailboxes.items():
             asked |= {("mailboxes", name): box.oauth, ("mailboxes", name, "outgoing"): box.outgoing.oauth}
         if problems := list(unknown_providers(asked, self.oauth)):

@@ -83,7 +83,11 @@ class OAuthSettings(Table):
             yield "preset: give exactly one of preset, issuer and token_endpoint: where are tokens asked for?"
         if self.token_endpoint is None and (self.authorization_endpoint or self.device_endpoint):
             yield "token_endpoint: is needed beside the other endpoints"
-        if self.token_endpoint and self.grant == "sign_in" and not (self.authorization_endpoint or self.device_endpoint):
+        if (
+            self.token_endpoint
+            and self.grant == "sign_in"
+            and not (self.authorization_endpoint or self.device_endpoint)
+        ):
             yield "authorization_endpoint: is needed, or device_endpoint: where do people sign in?"
         if self.grant == "service_account" and self.service_account_file is None:
             yield "service_account_file: is needed for a service account"
@@ -97,10 +101,8 @@ class OAuthSettings(Table):
             yield 'tenant: is Microsoft\'s, and means something with preset = "microsoft365" only'
 
 
-def unknown_providers(
-    asked: Mapping[tuple[str, ...], str | None], known: Mapping[str, OAuthSettings]
-) -> Iterator[str]:
+def unknown_providers(asked: Mapping[tuple[str, ...], str | None], known: Mapping[str, OAuthSettings]) -> Iterator[str]:
     """Given the oauth keys by their table, yield a line for each that names no `[oauth.NAME]`."""
     for where, name in asked.items():
         if name is not None and name not in known:
-            yield f'{".".join(where)}.oauth: there is no [oauth.{name}]{did_you_mean(name, known)}'
+            yield f"{'.'.join(where)}.oauth: there is no [oauth.{name}]{did_you_mean(name, known)}"
