@@ -71,8 +71,8 @@ def signs(openid: OpenId, database: Database, tmp_path: Path, clock: Clock) -> S
     return signs_of(person(openid), database, tmp_path, clock)
 
 
-def sign_in(signs: SignIns, openid: OpenId) -> None:
-    flow = signs.begin_code_flow("desk", "http://127.0.0.1:1/")
+def sign_in(signs: SignIns, openid: OpenId, name: str = "desk") -> None:
+    flow = signs.begin_code_flow(name, "http://127.0.0.1:1/")
     signs.finish_code_flow(openid.sign_in(flow.url), state=flow.state)
 
 
