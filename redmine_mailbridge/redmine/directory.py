@@ -40,8 +40,8 @@ class CustomField:
     filterable: bool
     required: bool
     tracker_ids: frozenset[int]
-    default: str = ""
-    kind: FieldKind = FieldKind("")
+    default: str
+    kind: FieldKind
 
 
 class Directory:
