@@ -153,7 +153,11 @@ class SendingRefused(SendingError):
 
 
 class SendingDeferred(SendingError):
-    """It is away, or asked to try later (4xx)."""
+    """It is away, or asked to try later (4xx). `whole`: this holds for every mail, not only for the one in hand."""
+
+    def __init__(self, message: str, *, whole: bool = True) -> None:
+        super().__init__(message)
+        self.whole = whole
 
 
 class StoreError(MailbridgeError):

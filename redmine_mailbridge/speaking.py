@@ -10,19 +10,28 @@ from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.outgoing.letter import Sender
 from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
 from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.store.answered import Answered
+from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.talk import Talk
+from redmine_mailbridge.tasks.agents import AgentAnswers
 from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.handle import Decider
 from redmine_mailbridge.tasks.letters import Letters
+from redmine_mailbridge.tasks.mirror import Mirror
+from redmine_mailbridge.tasks.notes import Mailing
 from redmine_mailbridge.tasks.send import Line, Sending
 from redmine_mailbridge.tasks.threads import Threads
+from redmine_mailbridge.tasks.undelivered import Undelivered
 
 SWITCHED = ("received", "received_reply", "closed", "reminder", "escalation")
 """The kinds of mail about an issue that `[mailboxes.NAME.answers]` switches."""
@@ -81,6 +90,38 @@ def letters(settings: Settings, store: Store, decider: Decider) -> Letters:
     outbox = Outbox(store.database, store.clock)
     threads = Threads(Talk(store.database), read)
     return Letters(made, outbox, threads, ours=ours, system=system, clock=store.clock)
+
+
+def agent_answers(
+    settings: Settings, store: Store, client: Client, directory: Directory, letters: Letters
+) -> AgentAnswers:
+    """The station that keeps the copy of Redmine's issues and mails what agents write."""
+    issues = Issues(store.database, store.clock)
+    mailings = {
+        name: Mailing(
+            notes=box.answers.notes,
+            closed=box.answers.closed,
+            marker=box.answers.marker,
+            cc=box.answers.cc,
+            private_projects=box.answers.private_projects,
+            leave_to_redmine=box.answers.redmine_users == "leave_to_redmine",
+            max_attachments=box.answers.max_attachments,
+        )
+        for name, box in settings.active_mailboxes.items()
+    }
+    return AgentAnswers(
+        Mirror(issues, client, directory, life=settings.redmine.directory_life.total_seconds()),
+        issues,
+        Answered(store.database, store.clock),
+        letters,
+        client,
+        directory,
+        undelivered=Undelivered(
+            Outbox(store.database, store.clock), Writer(client, directory), settings.redmine.text_format
+        ),
+        mailings=mailings,
+        text_format=settings.redmine.text_format,
+    )
 
 
 def sending(settings: Settings, store: Store, stop: threading.Event) -> Sending:

@@ -14,7 +14,8 @@ from redmine_mailbridge.settings.models import Settings
 
 def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iterator[Check]:
     """Given a mailbox, yield what is found of its answers. Nothing is sent."""
-    wanted = [kind for kind in ("received", "received_reply") if getattr(box.answers, kind)]
+    wanted = [kind for kind in ("received", "received_reply", "closed") if getattr(box.answers, kind)]
+    wanted += ["answer"] if box.answers.notes != "never" else []
     wanted += ["refused"] if box.issue.answer_refused else []
     wanted += ["registration"] if box.senders.create.notice == "own" else []
     out = speaking.sent_by(settings, box)

@@ -16,9 +16,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
-HEAD = "0010"
+HEAD = "0041"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -132,6 +133,7 @@ outbox = Table(
     Column("created_at", Double, nullable=False),
     Column("sent_at", Double),
     Column("reason", Text),
+    Column("told", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("message_id", "recipient", name="uq_outbox_mail"),
     Index("ix_outbox_due", "state", "next_try_at"),
     Index("ix_outbox_recipient", "recipient", "created_at"),

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, StoreError
-from redmine_mailbridge.mail.message import Message, ReadingOptions
+from redmine_mailbridge.mail.message import AutomaticKind, Message, ReadingOptions
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.routing.by_hand import Wish, by_hand
@@ -27,7 +27,7 @@ from redmine_mailbridge.routing.thread import referenced
 from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.life import State, pause_after
-from redmine_mailbridge.store.outbox import NewAnswer
+from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
@@ -103,7 +103,9 @@ class Decider:
         same_subject = None
         if self._archive is not None:
             rows = self._archive.by_message_id(wanted.message_ids)
-            known = {key: KnownMail(key, row.issue, row.sender or "") for key, row in rows.items()}
+            ours = self._archive.sent_by_us(one for one in wanted.message_ids if one not in rows)
+            known = {key: KnownMail(key, issue, to, "out") for key, (issue, to) in ours.items()}
+            known |= {key: KnownMail(key, row.issue, row.sender or "") for key, row in rows.items()}
             if wanted.same_subject:
                 since = now - context.route.issue.bundle_window
                 row = self._archive.same_subject(message.sender.key, message.subject, since=since.timestamp())
@@ -138,6 +140,7 @@ class Handler:
     ) -> None:
         self._store = store
         self._archive = Archive(store.database)
+        self._outbox = Outbox(store.database, store.clock)
         self._decider = decider
         self._carry_out = carry_out
         self._gate = gate
@@ -191,6 +194,8 @@ class Handler:
             kept_at=row.kept_at,
             wish=wish,
         )
+        if message.automatic.kind is AutomaticKind.BOUNCE:
+            self._bounced(message, noted=plan.action is Action.NOTE)
         if plan.action in {Action.CREATE, Action.NOTE}:
             wanted = plan.project if plan.action is Action.CREATE else facts.issues[plan.issue or 0].project
             return self._carry_out.begin(row, plan, wanted or "", message)
@@ -199,6 +204,17 @@ class Handler:
             return Outcome(row, State.DONE, plan.reason, issue=plan.issue, plan=plan)
         answers = self._answers.to(row, message, Earned.by(plan), issue=None)
         return self._end(row, ENDS[plan.action], plan.reason, plan, answers)
+
+    def _bounced(self, message: Message, *, noted: bool) -> None:
+        """Given a delivery report, note on which of our mails it reports for good. A delay changes nothing."""
+        hard = {one.recipient.lower(): one for one in message.automatic.bounced if one.hard}
+        copies = [one for one in self._outbox.copies(message.automatic.about) if one.state in {QUEUED, SENT}]
+        for mail in copies if hard else ():
+            only = next(iter(hard.values())) if len(copies) == 1 and len(hard) == 1 else None
+            said = hard.get(mail.recipient) or only  # a relay may have rewritten the address
+            if said is not None:
+                words = " ".join(f"{said.status} {said.diagnostic}".split())[:300] or "not delivered"
+                self._outbox.bounced(mail, words, told=noted)
 
     def _copy(self, row: MailRow, speaker: MailRow) -> Outcome:
         """The same mail once more: it ends as the first one does."""
