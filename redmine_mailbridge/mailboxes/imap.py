@@ -14,7 +14,7 @@ from redmine_mailbridge.mailboxes.imap_fetch import fetch_raw
 from redmine_mailbridge.mailboxes.imap_folders import ImapFolders
 from redmine_mailbridge.mailboxes.imap_idle import Alarm, idle
 from redmine_mailbridge.mailboxes.imap_search import found_by_id, new_uids, sized
-from redmine_mailbridge.mailboxes.imap_session import NOT_NOW, ImapSession, Selected
+from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
 from redmine_mailbridge.mailboxes.tls import peer, valid_until, version
 from redmine_mailbridge.mailboxes.translate import Spoiled
 
@@ -210,7 +210,7 @@ class ImapMailbox:
                 answer = session.select(folders.spell(folder))
         if session.selected is not None:
             return session.selected
-        if answer.code in NOT_NOW:
+        if answer.later:
             raise MailboxUnreachable(f"{session.where}: folder {folder!r}: {answer.text}")
         if name in folders.listed() and folders.listed()[name].selectable:
             raise FolderMissing(f"{session.where}: folder {folder!r} cannot be opened: {answer.text}")

@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, StoreError
+from redmine_mailbridge.mailboxes.backoff import hint, jittered
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
@@ -72,16 +74,29 @@ class MailboxThread(threading.Thread):
             self._wake.clear()
             self.doing = "receiving"
             result = self.receiver.once()
-            self.error = result.error
-            self._failures = self._failures + 1 if result.error else 0
             if result.error:
-                self.receiver.mailbox.close()
-            elif not self.receiver.reading.files_at_the_end:  # POP3 has ended its connection
-                self._look_at_certificate()
-            self.doing = "waiting to try again" if result.error else "listening" if self._listen else "waiting"
+                self._failed(result.error)
+            else:
+                self._went_well()
             if not self._shared.stop.is_set():
                 self._wait()
         self.receiver.mailbox.close()
+
+    def _went_well(self) -> None:
+        self._failures, self.error = 0, None
+        if not self.receiver.reading.files_at_the_end:  # POP3 has ended its connection
+            self._look_at_certificate()
+        self.doing = "listening" if self._listen else "waiting"
+
+    def _failed(self, said: str) -> None:
+        """The connection is of no use: begin anew after a pause, and not before the server's own hint is over."""
+        self._failures += 1
+        self.error, self.doing = said, "waiting to try again"
+        self.receiver.mailbox.close()
+        asked = hint(said)
+        if asked is not None:
+            log.info("listen.asked_to_wait", mailbox=self.receiver.mailbox.name, seconds=round(asked))
+            self._shared.stop.wait(asked)
 
     def _wait(self) -> None:
         """Until woken, a hint of the server, a mail that is due, or the end of the pause after a failure."""
@@ -99,9 +114,7 @@ class MailboxThread(threading.Thread):
             self.receiver.mailbox.wait(self.receiver.reading.folders[0], seconds)
         except MailbridgeError as error:
             log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
-            self._failures += 1
-            self.error, self.doing = str(error), "waiting to try again"
-            self.receiver.mailbox.close()
+            self._failed(str(error))
 
     def _look_at_certificate(self) -> None:
         """The connection stands: until when is its certificate good?"""
@@ -114,7 +127,7 @@ class MailboxThread(threading.Thread):
     def _seconds_to_wait(self) -> float:
         due = self._archive.next_due([self.receiver.mailbox.name])
         until_due = max(due - time.time(), self._shared.gate.closed_for, 0.2) if due is not None else 3600.0
-        return min(until_due, pause_after(self._failures) if self._failures else 3600.0)
+        return min(until_due, jittered(pause_after(self._failures)) if self._failures else 3600.0)
 
 
 class Service:
@@ -127,8 +140,11 @@ class Service:
         scheduler: Scheduler,
         sending: Sending,
         pulse: Pulse,
+        *,
+        listeners: Sequence[FolderListener] = (),
     ) -> None:
         self.threads = threads
+        self._listeners = listeners
         self._shared = shared
         self.scheduler = scheduler
         self._sending = sending
@@ -137,7 +153,7 @@ class Service:
     def start(self, *, every: dt.timedelta | None, cron: str | None, upkeep: Callable[[], object]) -> None:
         """Start the threads and the schedule: receive at once and then as told, upkeep once an hour."""
         _quietly(lambda: self._pulse.begin(self.threads))
-        for thread in self.threads:
+        for thread in (*self.threads, *self._listeners):
             thread.start()
         if cron is not None:
             self.scheduler.cron("receive", cron, self.wake)
@@ -159,7 +175,9 @@ class Service:
         self._shared.stop.set()
         self.scheduler.stop()
         self.wake()
-        for thread in self.threads:
+        for listener in self._listeners:
+            listener.end()
+        for thread in (*self.threads, *self._listeners):
             if thread.is_alive():
                 thread.join()
         _quietly(self._pulse.end)
