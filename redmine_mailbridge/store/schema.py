@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0041"
+HEAD = "0002"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
