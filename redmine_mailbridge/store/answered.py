@@ -116,7 +116,8 @@ class Answered:
         now = self._clock()
         row = {"journal": one.journal, "issue": one.issue, "at": now, "line": one.line}
         with effect(Effect.QUEUE_MAIL), self._database.write() as db:
-            if db.execute(self._insert(answer).values(row).on_conflict_do_nothing()).rowcount != 1:
+            new = self._insert(answer).values(row).on_conflict_do_nothing().returning(answer.c.journal)
+            if db.execute(new).first() is None:  # PostgreSQL's driver gives no count of rows here
                 return []
             lines = [one.line]
             for each in mails:

@@ -31,8 +31,8 @@ from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.notes import Mailing, Note, closes, note_to_mail, too_private
-from redmine_mailbridge.tasks.station import StationResult
 from redmine_mailbridge.tasks.undelivered import Undelivered
+from redmine_mailbridge.tasks.update import StationResult
 
 log = structlog.get_logger(__name__)
 

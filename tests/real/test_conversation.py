@@ -16,7 +16,7 @@ from redmine_mailbridge import speaking
 from redmine_mailbridge.store.answered import Answered
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.tasks.service import receive_once
-from redmine_mailbridge.tasks.station import StationResult
+from redmine_mailbridge.tasks.update import StationResult
 from tests.product import Product, mail, message_id_of, product
 from tests.servers.dovecot import Mail
 from tests.servers.fixtures import Redmine

@@ -13,7 +13,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from redmine_mailbridge.errors import SendingDeferred, SendingRefused, SettingsError
 from redmine_mailbridge.mail.message import Address
-from redmine_mailbridge.outgoing.letter import Letter, Sender
+from redmine_mailbridge.outgoing.letter import Letter, Sender, mailable
 from redmine_mailbridge.outgoing.limits import LIMITS, held_back
 from redmine_mailbridge.outgoing.render import Templates, check_templates
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
@@ -68,6 +68,29 @@ def test_no_header_can_be_smuggled_in(evil: str) -> None:
     mail = parsed(letter(subject=evil, to=Address(evil, "kim@client.example")).as_bytes(NOW))
     assert (None, None) == (mail["Bcc"], mail["X-Evil"])
     assert "kim@client.example" == mail["To"].addresses[0].addr_spec
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["a..b@x.example", "küm@x.example", "a b@x.example", "a.@x", "a@x,b@y", "<a@x>", "a@@x", "@x", "a@", "a\x00@x",
+     "()@x", "a;b@x", "a@x\r\nBcc: b@y", "a" * 400 + "@x", "", "x", "a@" + "ü" * 80 + ".example"],
+)  # fmt: skip
+def test_an_address_that_can_stand_in_no_mail(address: str) -> None:
+    """What a stranger wrote as an address, and is none, gets no mail, and harms none."""
+    assert mailable(Address("x", address)) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "ascii_"),
+    [("Kim@Client.example", "Kim@Client.example"), ("a@bücher.example", "a@xn--bcher-kva.example"),
+     ('"a b"@x.example', '"a b"@x.example'), ("a+b=c@[192.0.2.1]", "a+b=c@[192.0.2.1]")],
+)  # fmt: skip
+def test_an_address_as_it_stands_in_a_mail(address: str, ascii_: str) -> None:
+    """Domains beyond ASCII go in IDNA; all else as it was written."""
+    found = mailable(Address("Kim", address))
+    assert found is not None
+    assert ("Kim", ascii_) == (found.name, found.address)
+    assert letter(to=found).as_bytes(NOW)
 
 
 @pytest.mark.parametrize("language", ["en", "de", "fr", "de-AT"])

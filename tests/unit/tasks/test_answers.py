@@ -17,6 +17,7 @@ from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.outgoing.letter import Sender
 from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
@@ -122,6 +123,13 @@ def test_the_same_mail_earns_one_answer_whatever_is_repeated(store: Store) -> No
     assert [answer.message_id for answer in one] == [answer.message_id for answer in two]
     store.done(row.id, "made", issue=1, answers=(*one, *two))
     assert 1 == len(Outbox(store.database, store.clock).of_mail(row.id))
+
+
+def test_a_sender_whose_address_is_none_gets_no_answer(store: Store) -> None:
+    """An address that no mail can go to costs the answer, never the mail's issue."""
+    mail_id = finish(store, 1, "kim..x@client.example")
+    assert [] == Outbox(store.database, store.clock).of_mail(mail_id)
+    assert State.DONE is Archive(store.database).state(mail_id)
 
 
 def test_what_is_switched_off_is_not_sent(store: Store) -> None:
