@@ -111,3 +111,16 @@ def test_microsoft(tmp_path: Path) -> None:
     assert ("https://outlook.office365.com/.default",) == application.provider.scopes
     assert ("localhost", Grant.CLIENT_CREDENTIALS) == (person.provider.loopback, application.provider.grant)
     assert "client_secret='s'" not in repr(application.provider)
+
+
+def test_a_mailbox_over_graph(tmp_path: Path) -> None:
+    """Read over Graph, a mailbox asks Microsoft for Graph's scopes, and sends by a sign-in of its own."""
+    box = DESK | {"protocol": "graph", "host": "graph.microsoft.com"}
+    settings = loaded(
+        tmp_path, {"a": box | {"outgoing": OUT}, "b": box | {"address": "b@example.com"}}, oauth={"p": MICROSOFT}
+    )
+    assert "a/outgoing" == outgoing_connection("a", settings.mailboxes["a"], settings)
+    found = {name: one.provider.scopes for name, one in connections(settings).items()}
+    assert ["a", "a/outgoing", "b"] == list(found)
+    assert "https://graph.microsoft.com/Mail.ReadWrite" in found["a"]
+    assert "https://outlook.office.com/SMTP.Send" in found["a/outgoing"]
