@@ -18,6 +18,7 @@ MENU = (
     ("/", "Overview", "home"),
     ("/messages", "Messages", "mail"),
     ("/not-imported", "Not imported", "stop"),
+    ("/tasks", "Tasks", "clock"),
     ("/mailboxes", "Mailboxes", "inbox"),
     ("/templates", "Templates", "pen"),
     ("/explain", "Explain", "search"),
