@@ -22,6 +22,7 @@ from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.signing_in import TokenGiver, sign_ins, token_of
 from redmine_mailbridge.speaking import answers, letters, sending
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.health import Health
@@ -56,8 +57,13 @@ def redmine_client(settings: RedmineSettings) -> Client:
     return Client(connection)
 
 
-def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) -> Mailbox:
-    """One mailbox, not connected yet. With a store, POP3 asks it what is known already."""
+def mailbox(
+    name: str, settings: MailboxSettings, store: Store | None = None, *, tokens: TokenGiver | None = None
+) -> Mailbox:
+    """One mailbox, not connected yet. With a store, POP3 asks it what is known already.
+
+    `tokens` gives OAuth's, for a mailbox that logs in with them.
+    """
     config = MailboxConfig(
         name=name,
         host=settings.host,
@@ -66,6 +72,8 @@ def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) ->
         protocol=MailProtocol(settings.protocol),
         security=Security(settings.security),
         password=reveal(settings.password),
+        token=tokens,
+        token_refused=tokens.refused if tokens is not None else None,
         ca_file=settings.ca_file,
         timeout=settings.timeout.total_seconds(),
         login=LoginChoice(settings.login),
@@ -199,12 +207,17 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         give_up_after=settings.receive.give_up_after,
         replies=replies,
     )
+    signs = sign_ins(settings, store.database)
+
+    def reader(name: str, box: MailboxSettings) -> Mailbox:
+        return mailbox(name, box, store, tokens=token_of(signs, name))
+
     receivers = tuple(
-        Receiver(mailbox(name, box, store), _reading(box, settings), shared, read=handler.read, handle=handler.handle)
+        Receiver(reader(name, box), _reading(box, settings), shared, read=handler.read, handle=handler.handle)
         for name, box in settings.active_mailboxes.items()
         if not only or name in only
     )
-    outbox = sending(settings, store, stop)
+    outbox = sending(settings, store, stop, signs)
     tasks = scheduled(settings, store, (), replies)
     return Application(settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool)
 

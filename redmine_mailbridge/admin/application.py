@@ -14,7 +14,18 @@ from starlette.types import ASGIApp
 from redmine_mailbridge.admin.calls import Call, Page, view
 from redmine_mailbridge.admin.desk import Desk
 from redmine_mailbridge.admin.guard import Guard
-from redmine_mailbridge.admin.pages import door, explain, letters, log, mailboxes, messages, overview, probes, tasks
+from redmine_mailbridge.admin.pages import (
+    door,
+    explain,
+    letters,
+    log,
+    mailboxes,
+    messages,
+    oauth,
+    overview,
+    probes,
+    tasks,
+)
 
 GET: dict[str, Page] = {
     "/": overview.show,
@@ -29,6 +40,8 @@ GET: dict[str, Page] = {
     "/mailboxes": mailboxes.listing,
     "/mailboxes/{name}": mailboxes.show,
     "/checks/{job}": mailboxes.job,
+    "/oauth": oauth.show,
+    oauth.ANSWER: oauth.answered,
     "/settings": mailboxes.settings,
     "/templates": letters.listing,
     "/templates/{kind}": letters.preview,
@@ -49,6 +62,8 @@ POST: dict[str, Page] = {
     "/mailboxes/{name}/folders": mailboxes.folders,
     "/mailboxes/{name}/release": mailboxes.release,
     "/check": mailboxes.check,
+    "/oauth/begin": oauth.begin,
+    "/oauth/forget": oauth.forget,
     "/explain": explain.plan,
 }
 PUBLIC: dict[str, Page] = {

@@ -61,8 +61,8 @@ class Desk:
             assert 0 == service.wait()
 
     @contextmanager
-    def window(self, *, signed_in: bool = True, **how: Any) -> Iterator[Any]:
-        """A browser window of its own; at its end nothing may have been asked of strangers or have gone wrong."""
+    def window(self, *, signed_in: bool = True, also: str = "data:", **how: Any) -> Iterator[Any]:
+        """A browser window of its own; at its end nobody but we (and `also`) was asked, and nothing went wrong."""
         context = self.chromium.new_context(**how)
         page = context.new_page()
         page.set_default_timeout(20_000)

@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
+from tests.servers import openid as openid_provider
 from tests.servers import processes, services
 from tests.servers.api import Api, fresh_project
 from tests.servers.dovecot import Mail
 from tests.servers.mail import Mailbox
+from tests.servers.openid import OpenId
 from tests.servers.proxy import FaultProxy
 from tests.servers.trees import SUITES, Unavailable
 
@@ -88,6 +90,26 @@ def dovecot(servers: services.State) -> Mail:
     """The running Dovecot's ports, passwords and certificate authority."""
     mail: Mail = servers["dovecot"]
     return mail
+
+
+@pytest.fixture(scope="session")
+def openid_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenId]:
+    """A real OpenID provider, for the whole session."""
+    try:
+        server = openid_provider.serve(tmp_path_factory.mktemp("openid"))
+    except Unavailable as why:
+        pytest.skip(f"{NOT_RUN}{why}")
+    try:
+        yield server
+    finally:
+        processes.end(server.process)
+
+
+@pytest.fixture
+def openid(openid_server: OpenId) -> OpenId:
+    """The running OpenID provider, as it was at its start."""
+    openid_server.reset()
+    return openid_server
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from redmine_mailbridge import app
+from redmine_mailbridge import app, signing_in
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.admin.jobs import Work
 from redmine_mailbridge.checks.folders import folder_checks
@@ -64,7 +64,8 @@ def folders(call: Call) -> Response:
     if name is None:
         return unknown(call)
     box = call.desk.settings.mailboxes[name]
-    return _begin(call, name, lambda: folder_checks(name, box, app.mailbox(name, box)))
+    tokens = signing_in.late(call.desk.settings, name)
+    return _begin(call, name, lambda: folder_checks(name, box, app.mailbox(name, box, tokens=tokens)))
 
 
 def job(call: Call) -> Response:
@@ -109,7 +110,7 @@ def _name(call: Call) -> str | None:
 
 
 def _begin(call: Call, title: str, work: Work) -> Response:
-    name = call.desk.jobs.start(title, work)
+    name = call.desk.jobs.start(call.words("Check: {what}", what=title), work)
     if name is None:
         return call.back(call.words("Several checks are running already: wait for one to end."), "/mailboxes")
     return call.to(f"/checks/{name}")
