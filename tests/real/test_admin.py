@@ -67,9 +67,8 @@ class Desk:
         page = context.new_page()
         page.set_default_timeout(20_000)
         strangers, wrong = [], []
-        page.on(
-            "request", lambda asked: None if asked.url.startswith((self.url, "data:")) else strangers.append(asked.url)
-        )
+        ours = (self.url, "data:", also)
+        page.on("request", lambda asked: None if asked.url.startswith(ours) else strangers.append(asked.url))
         page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
