@@ -36,6 +36,7 @@ from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
+from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.replies import ReplyGate
@@ -143,6 +144,7 @@ class Application:
     def service(self, *, listen: bool = True) -> Service:
         """The threads and the schedule of `run`."""
         threads = [MailboxThread(one, self.shared, self.archive, listen=listen) for one in self.receivers]
+        listeners = [one for thread in threads for one in self._listeners(thread)] if listen else []
         health = Health(self.store.database, self.store.clock)
         admin = self.settings.admin
         alerts = Alerts(
@@ -153,7 +155,14 @@ class Application:
             clock=self.store.clock,
         )
         pulse = Pulse(health, self.shared.gate, self.sending, after=alerts.once)
-        return Service(threads, self.shared, self.sending, self.tasks, pulse)
+        return Service(threads, self.shared, self.sending, self.tasks, pulse, listeners=listeners)
+
+    def _listeners(self, thread: MailboxThread) -> Iterator[FolderListener]:
+        """What listens to the further folders of a mailbox: one connection each."""
+        name = thread.receiver.mailbox.name
+        box = self.settings.mailboxes[name]
+        for folder in box.folders[1:]:
+            yield FolderListener(mailbox(name, box), folder, thread.wake, self.shared.stop)
 
     def upkeep(self) -> int:
         """Forget the raw mails whose time is over. Return how many."""

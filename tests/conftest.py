@@ -1,9 +1,11 @@
 """What every test may ask for by name; see `tests/servers/fixtures.py`."""
 
+from tests.mail_worlds import account
 from tests.servers.fixtures import (
     dovecot,
     imap_proxy,
     mailbox,
+    oauth_dovecot,
     openid,
     openid_server,
     project,
@@ -16,9 +18,11 @@ from tests.servers.fixtures import (
 )
 
 __all__ = [
+    "account",
     "dovecot",
     "imap_proxy",
     "mailbox",
+    "oauth_dovecot",
     "openid",
     "openid_server",
     "project",

@@ -11,6 +11,7 @@ from typing import Any
 from imap_tools import BaseMailBox, MailBox, MailBoxUnencrypted
 
 from redmine_mailbridge.errors import LoginRefused, MailboxUnreachable
+from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
 from redmine_mailbridge.mailboxes.imap_parse import Part, encode_folder, quote
 from redmine_mailbridge.mailboxes.login.base import Credentials, credentials, told_refused
@@ -42,6 +43,16 @@ class Answer:
         if not self.text.startswith("["):
             return ""
         return self.text[1:].split("]", 1)[0].split(" ", 1)[0].upper()
+
+    @property
+    def later(self) -> bool:
+        """Whether it was refused only for now: the server is busy, or wants to be left alone for a while."""
+        return self.throttled or (not self.ok and self.code in NOT_NOW)
+
+    @property
+    def throttled(self) -> bool:
+        """Whether it was refused because the server wants to be left alone: nothing is wrong with the mail."""
+        return not self.ok and throttled(self.text)
 
     def first(self, name: str) -> str:
         """Given the name of an untagged answer, return its first value as text, or an empty one."""
@@ -115,7 +126,7 @@ class ImapSession:
                 self.mechanism = name
                 return
             text = scrub(f"{name}: {refusal.text}", self._secrets)
-            if refusal.code in NOT_NOW:
+            if refusal.later:
                 raise Spoiled(f"{self.where}: the server does not log anybody in now: {text}")
             refusals.append(text)
         told_refused(self.config, who)

@@ -128,7 +128,9 @@ class Pop3Session:
             except poplib.error_proto as error:
                 said = scrub(words(error.args[0]), self._secrets)
                 if "EOF" in said or any(code in said.upper() for code in NOT_NOW):
-                    raise Spoiled(f"{self.where}: the server does not log anybody in now: {said}") from None
+                    delay = "".join(self.capabilities.get("LOGIN-DELAY", [])[:1])
+                    often = f" (one login every {delay} seconds)" if delay.isdecimal() else ""
+                    raise Spoiled(f"{self.where}: the server does not log anybody in now: {said}{often}") from None
                 refusals.append(f"{name}: {said.removeprefix('-ERR').strip()}")
             else:
                 self.mechanism = name

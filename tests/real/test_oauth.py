@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -58,8 +59,10 @@ def person(openid: OpenId, **changes: object) -> Provider:
     return Provider(**(values | changes))  # type: ignore[arg-type]
 
 
-def signs_of(provider: Provider, database: Database, tmp_path: Path, clock: Clock | None = None) -> SignIns:
-    connection = Connection("desk", DESK, provider)
+def signs_of(
+    provider: Provider, database: Database, tmp_path: Path, clock: Clock | None = None, *, account: str = DESK
+) -> SignIns:
+    connection = Connection("desk", account, provider)
     return SignIns({"desk": connection}, database, Seal(tmp_path / "token.key"), clock or time.time)
 
 
@@ -68,8 +71,8 @@ def signs(openid: OpenId, database: Database, tmp_path: Path, clock: Clock) -> S
     return signs_of(person(openid), database, tmp_path, clock)
 
 
-def sign_in(signs: SignIns, openid: OpenId) -> None:
-    flow = signs.begin_code_flow("desk", "http://127.0.0.1:1/")
+def sign_in(signs: SignIns, openid: OpenId, name: str = "desk") -> None:
+    flow = signs.begin_code_flow(name, "http://127.0.0.1:1/")
     signs.finish_code_flow(openid.sign_in(flow.url), state=flow.state)
 
 
@@ -77,6 +80,13 @@ def whose(openid: OpenId, token: str) -> str:
     """Whom the provider takes a token for; "" when it is not good."""
     answer = requests.post(openid.introspection, data={"token": token}, timeout=10).json()
     return str(answer["sub"]) if answer["active"] else ""
+
+
+def address(said: list[str]) -> str:
+    """The address that a person is told to open."""
+    found = re.search(r"http://\S{1,200}/auth\?\S{1,2000}", "\n".join(said))
+    assert found is not None
+    return found[0]
 
 
 def test_by_browser(signs: SignIns, openid: OpenId) -> None:
@@ -99,7 +109,7 @@ def test_by_browser(signs: SignIns, openid: OpenId) -> None:
 def test_by_pasting(signs: SignIns, openid: OpenId) -> None:
     """With the browser elsewhere, the address it ended at is pasted."""
     said: list[str] = []
-    standing = by_paste(signs, "desk", said.append, lambda _question: openid.sign_in(said[1].strip()))
+    standing = by_paste(signs, "desk", said.append, lambda _question: openid.sign_in(address(said)))
     assert "signed in" == standing.state
 
 
