@@ -19,6 +19,7 @@ from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.identity import MailboxIdentity
+from redmine_mailbridge.scheduling import scheduled
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.types import reveal
@@ -28,21 +29,19 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
-from redmine_mailbridge.tasks.control import plans
 from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.listen import FolderListener
+from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
 from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.replies import ReplyGate
 from redmine_mailbridge.tasks.send import Sending
-from redmine_mailbridge.tasks.service import MailboxThread, Service, Tasks
-from redmine_mailbridge.tasks.update import Station, StationResult
+from redmine_mailbridge.tasks.service import Service, Tasks
 
 
 def redmine_client(settings: RedmineSettings) -> Client:
@@ -229,19 +228,6 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     outbox = sending(settings, store, stop, signs)
     tasks = scheduled(settings, store, (), replies)
     return Application(settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool)
-
-
-def scheduled(settings: Settings, store: Store, stations: Sequence[Station], replies: ReplyGate) -> Tasks:
-    """The scheduled tasks: when each runs, and what it does."""
-    book = TaskBook(store.database, store.clock)
-    return Tasks(
-        book=book,
-        plans=lambda: plans(settings, book.overrides()),
-        stations=stations,
-        aggregate=lambda _stop: StationResult(),
-        replies=replies,
-        together=[name for name, box in settings.active_mailboxes.items() if box.every is None],
-    )
 
 
 def _reading(box: MailboxSettings, settings: Settings) -> Reading:
