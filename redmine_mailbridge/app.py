@@ -60,7 +60,7 @@ def redmine_client(settings: RedmineSettings) -> Client:
 def mailbox(
     name: str, settings: MailboxSettings, store: Store | None = None, *, tokens: TokenGiver | None = None
 ) -> Mailbox:
-    """One mailbox, not connected yet. With a store, POP3 asks it what is known already.
+    """One mailbox, not connected yet. With a store, POP3 and Graph ask it what is known already.
 
     `tokens` gives OAuth's, for a mailbox that logs in with them.
     """
@@ -84,7 +84,8 @@ def mailbox(
     )
 
     def known(uids: Sequence[str]) -> Collection[str]:
-        return store.known(name, "INBOX", uids) if store is not None else ()
+        folder = "INBOX" if config.protocol is MailProtocol.POP3 else None  # Graph's ids are of no two folders
+        return store.known(name, folder, uids) if store is not None else ()
 
     return open_mailbox(config, known=known)
 
@@ -139,6 +140,7 @@ class Application:
     sending: Sending
     tasks: Tasks
     pool: ThreadPoolExecutor = field(repr=False)
+    open_reader: Callable[[str, MailboxSettings], Mailbox] = field(repr=False)
 
     def service(self, *, listen: bool = True) -> Service:
         """The threads and the schedule of `run`."""
@@ -161,7 +163,7 @@ class Application:
         name = thread.receiver.mailbox.name
         box = self.settings.mailboxes[name]
         for folder in box.folders[1:]:
-            yield FolderListener(mailbox(name, box), folder, thread.wake, self.shared.stop)
+            yield FolderListener(self.open_reader(name, box), folder, thread.wake, self.shared.stop)
 
     def upkeep(self) -> int:
         """Forget the raw mails whose time is over. Return how many."""
@@ -227,7 +229,9 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     )
     outbox = sending(settings, store, stop, signs)
     tasks = scheduled(settings, store, (), replies)
-    return Application(settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool)
+    return Application(
+        settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool, reader
+    )
 
 
 def _reading(box: MailboxSettings, settings: Settings) -> Reading:
