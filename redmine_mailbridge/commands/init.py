@@ -166,6 +166,7 @@ def _draft(answers: Answers, file: Path) -> "Draft":
         ("redmine", "api_key_file"): reference("api_key", "redmine-api-key"),
         ("redmine", "text_format"): answers["text_format"],
         ("store", "url"): "sqlite:///mailbridge.db",
+        ("admin", "listen"): "127.0.0.1:8025",
         (*box, "active"): True,
         (*box, "address"): answers["address"],
         (*box, "preset"): answers["preset"],
