@@ -27,17 +27,20 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
+from redmine_mailbridge.tasks.control import plans
 from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import Receiver, Shared
-from redmine_mailbridge.tasks.schedule import Scheduler
+from redmine_mailbridge.tasks.replies import ReplyGate
 from redmine_mailbridge.tasks.send import Sending
-from redmine_mailbridge.tasks.service import MailboxThread, Service
+from redmine_mailbridge.tasks.service import MailboxThread, Service, Tasks
+from redmine_mailbridge.tasks.update import Station, StationResult
 
 
 def redmine_client(settings: RedmineSettings) -> Client:
@@ -126,6 +129,7 @@ class Application:
     shared: Shared
     receivers: tuple[Receiver, ...]
     sending: Sending
+    tasks: Tasks
     pool: ThreadPoolExecutor = field(repr=False)
 
     def service(self, *, listen: bool = True) -> Service:
@@ -141,7 +145,7 @@ class Application:
             clock=self.store.clock,
         )
         pulse = Pulse(health, self.shared.gate, self.sending, after=alerts.once)
-        return Service(threads, self.shared, Scheduler(), self.sending, pulse)
+        return Service(threads, self.shared, self.sending, self.tasks, pulse)
 
     def upkeep(self) -> int:
         """Forget the raw mails whose time is over. Return how many."""
@@ -171,7 +175,7 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         contexts(settings, store.secret), archive, FactFinder(client, directory, language=settings.redmine.language)
     )
     stop = threading.Event()
-    gate = Gate()
+    gate, replies = Gate(), ReplyGate()
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
     shared = Shared(store, pool, Conversations(), gate, stop)
     settle = settings.redmine.settle.total_seconds()
@@ -193,6 +197,7 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         answers=desk,
         settle=settle,
         give_up_after=settings.receive.give_up_after,
+        replies=replies,
     )
     receivers = tuple(
         Receiver(mailbox(name, box, store), _reading(box, settings), shared, read=handler.read, handle=handler.handle)
@@ -200,7 +205,21 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         if not only or name in only
     )
     outbox = sending(settings, store, stop)
-    return Application(settings, store, archive, client, directory, decider, shared, receivers, outbox, pool)
+    tasks = scheduled(settings, store, (), replies)
+    return Application(settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool)
+
+
+def scheduled(settings: Settings, store: Store, stations: Sequence[Station], replies: ReplyGate) -> Tasks:
+    """The scheduled tasks: when each runs, and what it does."""
+    book = TaskBook(store.database, store.clock)
+    return Tasks(
+        book=book,
+        plans=lambda: plans(settings, book.overrides()),
+        stations=stations,
+        aggregate=lambda _stop: StationResult(),
+        replies=replies,
+        together=[name for name, box in settings.active_mailboxes.items() if box.every is None],
+    )
 
 
 def _reading(box: MailboxSettings, settings: Settings) -> Reading:
