@@ -37,7 +37,6 @@ EFFECTS = (
     Effect.RECORD_DONE,
 )  # fmt: skip
 WITHIN_SENDING = {f"{Effect.SEND_MAIL}:after", f"{Effect.RECORD_SENT}:before"}
-CUSTOMER = "Kim Client <kim@client.example>"
 
 
 class Sink:
@@ -62,16 +61,16 @@ class Soak:
 
     def __init__(self, world: World, kills: int, dice: random.Random) -> None:
         self.world, self.kills, self.dice = world, kills, dice
-        self.firsts: list[Letter] = []
+        self.firsts: list[tuple[str, Letter]] = []
         self.answers: list[str] = []
         self.deaths: Counter[str] = Counter()
 
     def begin(self, issues: int) -> None:
-        """Make the issues on which all goes on."""
-        self.firsts = [letter(sender=CUSTOMER) for _ in range(issues)]
-        self.world.deliver(self.firsts)
+        """Make the issues on which all goes on, each of its own customer: no limit holds back an answer then."""
+        self.firsts = [(who, letter(sender=who)) for who in (f"Kim {n} <kim{n}@client.example>" for n in range(issues))]
+        self.world.deliver([one for _, one in self.firsts])
         self.world.finish()
-        self.world.pass_once()
+        assert not self.world.command("receive", "--once").wait(120)  # what agents write from now on is mailed
 
     def run(self) -> None:
         """Talk, and kill, so many times."""
@@ -79,8 +78,8 @@ class Soak:
         agents = [self.world.redmine.api(login) for login in ("bob", "anna")]
         for life in range(1, self.kills + 1):
             for _ in range(self.dice.randint(0, 2)):
-                one = letter("note", sender=CUSTOMER, reply_to=self.dice.choice(self.firsts))
-                self.world.deliver([one])
+                who, first = self.dice.choice(self.firsts)
+                self.world.deliver([letter("note", sender=who, reply_to=first)])
             for _ in range(self.dice.randint(0, 2)):
                 token = secrets.token_hex(6)
                 self.answers.append(token)
@@ -151,7 +150,7 @@ def _soak(options: argparse.Namespace, directory: Path, sink: Sink, port: int) -
     world.box_extra = 'answers = { notes = "public_notes", redmine_users = "mail" }'
     world.write_settings()
     soak = Soak(world, options.kills, random.Random(options.seed))
-    soak.begin(40)
+    soak.begin(80)
     soak.run()
     say(f"{time.monotonic() - began:6.0f} s  no more kills: letting it finish")
     for _ in range(3):
