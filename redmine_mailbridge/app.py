@@ -22,6 +22,7 @@ from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.signing_in import TokenGiver, sign_ins, token_of
 from redmine_mailbridge.speaking import agent_answers, answers, letters, sending
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.health import Health
@@ -35,6 +36,7 @@ from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
+from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.replies import ReplyGate
@@ -56,8 +58,13 @@ def redmine_client(settings: RedmineSettings) -> Client:
     return Client(connection)
 
 
-def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) -> Mailbox:
-    """One mailbox, not connected yet. With a store, POP3 asks it what is known already."""
+def mailbox(
+    name: str, settings: MailboxSettings, store: Store | None = None, *, tokens: TokenGiver | None = None
+) -> Mailbox:
+    """One mailbox, not connected yet. With a store, POP3 asks it what is known already.
+
+    `tokens` gives OAuth's, for a mailbox that logs in with them.
+    """
     config = MailboxConfig(
         name=name,
         host=settings.host,
@@ -66,6 +73,8 @@ def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) ->
         protocol=MailProtocol(settings.protocol),
         security=Security(settings.security),
         password=reveal(settings.password),
+        token=tokens,
+        token_refused=tokens.refused if tokens is not None else None,
         ca_file=settings.ca_file,
         timeout=settings.timeout.total_seconds(),
         login=LoginChoice(settings.login),
@@ -135,6 +144,7 @@ class Application:
     def service(self, *, listen: bool = True) -> Service:
         """The threads and the schedule of `run`."""
         threads = [MailboxThread(one, self.shared, self.archive, listen=listen) for one in self.receivers]
+        listeners = [one for thread in threads for one in self._listeners(thread)] if listen else []
         health = Health(self.store.database, self.store.clock)
         admin = self.settings.admin
         alerts = Alerts(
@@ -145,7 +155,14 @@ class Application:
             clock=self.store.clock,
         )
         pulse = Pulse(health, self.shared.gate, self.sending, after=alerts.once)
-        return Service(threads, self.shared, self.sending, self.tasks, pulse)
+        return Service(threads, self.shared, self.sending, self.tasks, pulse, listeners=listeners)
+
+    def _listeners(self, thread: MailboxThread) -> Iterator[FolderListener]:
+        """What listens to the further folders of a mailbox: one connection each."""
+        name = thread.receiver.mailbox.name
+        box = self.settings.mailboxes[name]
+        for folder in box.folders[1:]:
+            yield FolderListener(mailbox(name, box), folder, thread.wake, self.shared.stop)
 
     def upkeep(self) -> int:
         """Forget the raw mails whose time is over. Return how many."""
@@ -199,12 +216,17 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         give_up_after=settings.receive.give_up_after,
         replies=replies,
     )
+    signs = sign_ins(settings, store.database)
+
+    def reader(name: str, box: MailboxSettings) -> Mailbox:
+        return mailbox(name, box, store, tokens=token_of(signs, name))
+
     receivers = tuple(
-        Receiver(mailbox(name, box, store), _reading(box, settings), shared, read=handler.read, handle=handler.handle)
+        Receiver(reader(name, box), _reading(box, settings), shared, read=handler.read, handle=handler.handle)
         for name, box in settings.active_mailboxes.items()
         if not only or name in only
     )
-    outbox = sending(settings, store, stop)
+    outbox = sending(settings, store, stop, signs)
     stations = (agent_answers(settings, store, client, directory, letters(settings, store, decider)),)
     tasks = scheduled(settings, store, stations, replies)
     return Application(settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool)

@@ -6,12 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import pytest
+
 from redmine_mailbridge.mailboxes.base import Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
 from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.servers.dovecot import Mail
 from tests.servers.mail import Mailbox as Account
+
+LIMIT = 50 << 20
+
+
+def letter(number: int, size: int = 0) -> bytes:
+    """Given a number and a size, return a mail with that number in its Message-ID."""
+    head = f"Message-ID: <letter-{number}@example.com>\r\nSubject: Letter {number}\r\n\r\n".encode()
+    return head + b"0123456789abcdef" * (size // 16) + b"\r\nEnd\r\n"
 
 
 class Server(Protocol):
@@ -61,6 +71,12 @@ def dovecot_account(mail: Mail, *, small: bool = False) -> DovecotAccount:
     """Given Dovecot, return a new account; with a quota if `small`."""
     domain = mail["quota_domain"] if small else mail["domain"]
     return DovecotAccount(mail, f"box-{uuid.uuid4().hex[:12]}@{domain}")
+
+
+@pytest.fixture
+def account(dovecot: Mail) -> DovecotAccount:
+    """A new account on the real Dovecot."""
+    return dovecot_account(dovecot)
 
 
 def config(account: Account, **changes: Any) -> MailboxConfig:

@@ -34,10 +34,22 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldKind:
+    """What a custom field takes: its format as Redmine names it ("list", "version"), several values or one, and
+    those it takes by what people call them, in lower case (casefold); none when it takes any, or nobody can tell.
+    """
+
+    format: str
+    multiple: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A project and what its issues may hold: each mapping goes from lower-case name to id.
 
-    `custom_fields` are the issue custom fields that the bridge's key can set. `members` go from login, name,
+    `custom_fields` are the issue custom fields that the bridge's key can set; `kinds` tells by id what those take of
+    which that is known (to an admin's key). `members` go from login, name,
     mail (where visible) and group name to the id that may be assigned.
     """
 
@@ -52,6 +64,7 @@ class Project:
     versions: Mapping[str, int] = field(default_factory=dict)
     custom_fields: Mapping[str, int] = field(default_factory=dict)
     members: Mapping[str, int] = field(default_factory=dict)
+    kinds: Mapping[int, FieldKind] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,11 @@ from redmine_mailbridge.suggest import did_you_mean
 
 Protocol = Literal["imap", "pop3"]
 Security = Literal["tls", "starttls", "none"]
-Login = Literal["auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "apop", "ntlm"]
+Login = Literal[
+    "auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "apop", "ntlm", "oauthbearer", "xoauth2"
+]
+
+BY_TOKEN = ("oauthbearer", "xoauth2")
 
 PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("imap", "none"): 143}
 PORTS |= {("pop3", "tls"): 995, ("pop3", "starttls"): 110, ("pop3", "none"): 110}
@@ -80,6 +84,12 @@ class MailboxSettings(StartSettings):
     )
     password: SecretStr | None = key("The password to log in with. Better kept apart: see password_file.", None)
     password_file: FilePath | None = key("A file that holds the password, and nothing else.", None)
+    oauth: Name | None = key(
+        "The [oauth.NAME] whose tokens are logged in with, in place of a password; "
+        "`redmine-mailbridge oauth login MAILBOX` signs in once.",
+        None,
+        shown="none",
+    )
     login: Login = key('How to log in; "auto" takes the strongest way that the server offers.', "auto")
     prevent_cleartext_login: bool = key(
         "Never send the password itself, not even under TLS: only challenge and response (SCRAM, CRAM-MD5).", False
@@ -170,6 +180,12 @@ class MailboxSettings(StartSettings):
             problems.append("login: is NTLM, which prevent_ntlm forbids")
         elif self.login == "ntlm" and find_spec("spnego") is None:
             problems.append("login: NTLM needs the package pyspnego: pip install 'redmine-mailbridge[ntlm]'")
+        if self.oauth is not None and (self.password is not None or self.password_file is not None):
+            problems.append("oauth: is used in place of a password; give one of the two")
+        if self.oauth is not None and self.login not in ("auto", *BY_TOKEN):
+            problems.append('login: does not log in by a token; with oauth use "auto", "oauthbearer" or "xoauth2"')
+        if self.oauth is None and self.login in BY_TOKEN:
+            problems.append("login: logs in by a token, which needs oauth")
         if not self._finds_a_project:
             problems.append(
                 "issue.project: is needed, unless a rule names one, issue.project_from_subaddress or issue.reply_only "

@@ -19,10 +19,13 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
+from tzlocal import get_localzone
 
 from redmine_mailbridge.errors import SettingsError
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+CHANGE_AT_MOST = dt.timedelta(hours=3)
+"""Further than this no clock is set forward or back."""
 Overlap = Callable[[str, dt.datetime], None]
 
 
@@ -113,21 +116,32 @@ class Scheduler:
 
 
 class Crontab(BaseTrigger):  # type: ignore[misc]  # apscheduler has no types
-    """The times of a crontab line; `once_a_night`: a time that clocks bring twice counts once."""
+    """The times of a crontab line with fixed hours, by the clock on the wall.
 
-    def __init__(self, cron: CronTrigger, *, once_a_night: bool) -> None:
-        self._cron = cron
-        self._once_a_night = once_a_night
+    A time that clocks bring twice counts once, the first time; one that they skip is made up for as much later as
+    they were moved.
+    """
+
+    def __init__(self, wall: CronTrigger, zone: ZoneInfo) -> None:
+        self._wall = wall  # reckons in UTC, as if clocks were never changed
+        self._zone = zone
 
     def get_next_fire_time(self, previous_fire_time: dt.datetime | None, now: dt.datetime) -> dt.datetime | None:
         """The first time after the previous one, not before now; None when there is none."""
-        found: dt.datetime | None = self._cron.get_next_fire_time(previous_fire_time, now)
-        while found is not None and found.fold and self._once_a_night:
-            found = self._cron.get_next_fire_time(found, found)
-        return found
+        begin = max(now, previous_fire_time or now).astimezone(self._zone)
+        at: dt.datetime | None = begin.replace(tzinfo=dt.UTC) - CHANGE_AT_MOST
+        while at is not None:
+            at = self._wall.get_next_fire_time(None, at)
+            if at is None:
+                break
+            found = at.replace(tzinfo=self._zone).astimezone(dt.UTC)
+            if found >= now and (previous_fire_time is None or found > previous_fire_time):
+                return found.astimezone(self._zone)
+            at += dt.timedelta(seconds=1)
+        return None
 
 
-def crontab(expression: str, zone: ZoneInfo | None = None) -> Crontab:
+def crontab(expression: str, zone: ZoneInfo | None = None) -> BaseTrigger:
     """Given a crontab expression of five fields, return its trigger, with 0 and 7 as Sunday (crontab(5)).
 
     Raise SettingsError when it is none.
@@ -138,10 +152,12 @@ def crontab(expression: str, zone: ZoneInfo | None = None) -> Crontab:
     minute, hour, day, month, weekday = fields
     try:
         days = _weekdays(weekday)
-        cron = CronTrigger(minute=minute, hour=hour, day=day, month=month, day_of_week=days, timezone=zone)
+        place = zone or get_localzone()
+        reckoned = place if hour.startswith("*") else dt.UTC
+        cron = CronTrigger(minute=minute, hour=hour, day=day, month=month, day_of_week=days, timezone=reckoned)
     except ValueError as error:
         raise SettingsError(f'cron = "{expression}": {error}') from error
-    return Crontab(cron, once_a_night=not hour.startswith("*"))
+    return cron if hour.startswith("*") else Crontab(cron, place)
 
 
 def _weekdays(field: str) -> str:

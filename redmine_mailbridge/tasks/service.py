@@ -16,10 +16,12 @@ from dataclasses import dataclass
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, StoreError
+from redmine_mailbridge.mailboxes.backoff import hint, jittered
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import pause_after
 from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.control import TaskPlan
+from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
@@ -139,25 +141,21 @@ class MailboxThread(threading.Thread):
             self._wake.clear()
             wanted = self._waiting()
             if wanted or self._enabled:
-                result = self._pass()
-                for one in wanted:
-                    one.set_result(result)
+                self._pass(wanted)
             if not self._shared.stop.is_set():
                 self._wait()
         self.receiver.mailbox.close()
         self._take(Gone())
 
-    def _pass(self) -> PassResult:
+    def _pass(self, wanted: "Sequence[Future[PassResult]]") -> None:
         self.doing = "receiving"
         result = self.receiver.once()
-        self.error = result.error
-        self._failures = self._failures + 1 if result.error else 0
+        for one in wanted:
+            one.set_result(result)
         if result.error:
-            self.receiver.mailbox.close()
-        elif not self.receiver.reading.files_at_the_end:  # POP3 has ended its connection
-            self._look_at_certificate()
-        self.doing = "waiting to try again" if result.error else "listening" if self._listen else "waiting"
-        return result
+            self._failed(result.error)
+        else:
+            self._went_well()
 
     def _waiting(self) -> "list[Future[PassResult]]":
         found = []
@@ -169,6 +167,22 @@ class MailboxThread(threading.Thread):
     def _take(self, error: Exception) -> None:
         for one in self._waiting():
             one.set_exception(error)
+
+    def _went_well(self) -> None:
+        self._failures, self.error = 0, None
+        if not self.receiver.reading.files_at_the_end:  # POP3 has ended its connection
+            self._look_at_certificate()
+        self.doing = "listening" if self._listen else "waiting"
+
+    def _failed(self, said: str) -> None:
+        """The connection is of no use: begin anew after a pause, and not before the server's own hint is over."""
+        self._failures += 1
+        self.error, self.doing = said, "waiting to try again"
+        self.receiver.mailbox.close()
+        asked = hint(said)
+        if asked is not None:
+            log.info("listen.asked_to_wait", mailbox=self.receiver.mailbox.name, seconds=round(asked))
+            self._shared.stop.wait(asked)
 
     def _wait(self) -> None:
         """Until woken, a hint of the server, a mail that is due, or the end of the pause after a failure."""
@@ -189,9 +203,7 @@ class MailboxThread(threading.Thread):
             self.receiver.mailbox.wait(self.receiver.reading.folders[0], seconds)
         except MailbridgeError as error:
             log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
-            self._failures += 1
-            self.error, self.doing = str(error), "waiting to try again"
-            self.receiver.mailbox.close()
+            self._failed(str(error))
 
     def _look_at_certificate(self) -> None:
         """The connection stands: until when is its certificate good?"""
@@ -204,7 +216,7 @@ class MailboxThread(threading.Thread):
     def _seconds_to_wait(self) -> float:
         due = self._archive.next_due([self.receiver.mailbox.name])
         until_due = max(due - time.time(), self._shared.gate.closed_for, 0.2) if due is not None else 3600.0
-        return min(until_due, pause_after(self._failures) if self._failures else 3600.0)
+        return min(until_due, jittered(pause_after(self._failures)) if self._failures else 3600.0)
 
 
 class Service:
@@ -217,8 +229,11 @@ class Service:
         sending: Sending,
         tasks: Tasks,
         pulse: Pulse,
+        *,
+        listeners: Sequence[FolderListener] = (),
     ) -> None:
         self.threads = threads
+        self._listeners = listeners
         self._shared = shared
         self._sending = sending
         self._tasks = tasks
@@ -230,7 +245,7 @@ class Service:
     def start(self, *, upkeep: Callable[[], object]) -> None:
         """Start the threads and the schedule: the tasks at once and then as told, upkeep once an hour."""
         _quietly(lambda: self._pulse.begin(self.threads))
-        for thread in self.threads:
+        for thread in (*self.threads, *self._listeners):
             thread.start()
         self.runner.start()
         self.runner.scheduler.every("upkeep", dt.timedelta(hours=1), lambda: _quietly(upkeep))
@@ -269,7 +284,9 @@ class Service:
         self.runner.stop()
         for thread in self.threads:
             thread.wake()
-        for thread in self.threads:
+        for listener in self._listeners:
+            listener.end()
+        for thread in (*self.threads, *self._listeners):
             if thread.is_alive():
                 thread.join()
         _quietly(self._pulse.end)

@@ -12,18 +12,11 @@ import pytest
 from redmine_mailbridge import effects
 from redmine_mailbridge.errors import FolderMissing
 from redmine_mailbridge.mailboxes.base import Filing, Listed, Mailbox
-from tests.mail_worlds import World, imap_world, memory_world, pop3_world
+from tests.mail_worlds import LIMIT, World, imap_world, letter, memory_world, pop3_world
 from tests.servers.dovecot import Mail
 
-LIMIT = 50 << 20
 BY_SERVER = {r"\Recent", "$HasAttachment", "$HasNoAttachment"}
 """Flags that the server sets by itself."""
-
-
-def letter(number: int, size: int = 0) -> bytes:
-    """Given a number and a size, return a mail with that number in its Message-ID."""
-    head = f"Message-ID: <letter-{number}@example.com>\r\nSubject: Letter {number}\r\n\r\n".encode()
-    return head + b"0123456789abcdef" * (size // 16) + b"\r\nEnd\r\n"
 
 
 class MailboxContract:
