@@ -19,6 +19,7 @@ from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.identity import MailboxIdentity
+from redmine_mailbridge.scheduling import scheduled
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.types import reveal
@@ -28,21 +29,19 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
-from redmine_mailbridge.tasks.control import plans
 from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.listen import FolderListener
+from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
 from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.replies import ReplyGate
 from redmine_mailbridge.tasks.send import Sending
-from redmine_mailbridge.tasks.service import MailboxThread, Service, Tasks
-from redmine_mailbridge.tasks.update import Station, StationResult
+from redmine_mailbridge.tasks.service import Service, Tasks
 
 
 def redmine_client(settings: RedmineSettings) -> Client:
@@ -61,7 +60,7 @@ def redmine_client(settings: RedmineSettings) -> Client:
 def mailbox(
     name: str, settings: MailboxSettings, store: Store | None = None, *, tokens: TokenGiver | None = None
 ) -> Mailbox:
-    """One mailbox, not connected yet. With a store, POP3 asks it what is known already.
+    """One mailbox, not connected yet. With a store, POP3 and Graph ask it what is known already.
 
     `tokens` gives OAuth's, for a mailbox that logs in with them.
     """
@@ -85,7 +84,8 @@ def mailbox(
     )
 
     def known(uids: Sequence[str]) -> Collection[str]:
-        return store.known(name, "INBOX", uids) if store is not None else ()
+        folder = "INBOX" if config.protocol is MailProtocol.POP3 else None  # Graph's ids are of no two folders
+        return store.known(name, folder, uids) if store is not None else ()
 
     return open_mailbox(config, known=known)
 
@@ -140,6 +140,7 @@ class Application:
     sending: Sending
     tasks: Tasks
     pool: ThreadPoolExecutor = field(repr=False)
+    open_reader: Callable[[str, MailboxSettings], Mailbox] = field(repr=False)
 
     def service(self, *, listen: bool = True) -> Service:
         """The threads and the schedule of `run`."""
@@ -162,7 +163,7 @@ class Application:
         name = thread.receiver.mailbox.name
         box = self.settings.mailboxes[name]
         for folder in box.folders[1:]:
-            yield FolderListener(mailbox(name, box), folder, thread.wake, self.shared.stop)
+            yield FolderListener(self.open_reader(name, box), folder, thread.wake, self.shared.stop)
 
     def upkeep(self) -> int:
         """Forget the raw mails whose time is over. Return how many."""
@@ -229,19 +230,8 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     outbox = sending(settings, store, stop, signs)
     stations = (agent_answers(settings, store, client, directory, letters(settings, store, decider)),)
     tasks = scheduled(settings, store, stations, replies)
-    return Application(settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool)
-
-
-def scheduled(settings: Settings, store: Store, stations: Sequence[Station], replies: ReplyGate) -> Tasks:
-    """The scheduled tasks: when each runs, and what it does."""
-    book = TaskBook(store.database, store.clock)
-    return Tasks(
-        book=book,
-        plans=lambda: plans(settings, book.overrides()),
-        stations=stations,
-        aggregate=lambda _stop: StationResult(),
-        replies=replies,
-        together=[name for name, box in settings.active_mailboxes.items() if box.every is None],
+    return Application(
+        settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool, reader
     )
 
 

@@ -1,5 +1,6 @@
 """The kinds of mail server that the contract of mailboxes is shown on, each with the same few handles for a test."""
 
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from typing import Any, Protocol
 import pytest
 
 from redmine_mailbridge.mailboxes.base import Mailbox, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.mailboxes.graph import GraphMailbox
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
 from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.servers.dovecot import Mail
+from tests.servers.graph import GraphServer
 from tests.servers.mail import Mailbox as Account
 
 LIMIT = 50 << 20
@@ -104,6 +107,28 @@ def imap_world(mail: Mail) -> World:
     account = dovecot_account(mail)
     made = config(account, port=mail["imaps_port"], security=Security.TLS, ca_file=Path(mail["ca_file"]))
     return World(account, lambda: ImapMailbox(made))
+
+
+def graph_world(server: GraphServer) -> World:
+    """A mailbox behind Graph, as its documentation describes it."""
+    made = graph_config(server)
+    number = re.compile(r"_-(\d+)=$")
+
+    def of(uid: str) -> int:
+        found = number.search(uid)
+        assert found is not None
+        return int(found[1])
+
+    return World(server, lambda: GraphMailbox(made, poll=0.1), number=of)
+
+
+def graph_config(server: GraphServer, **changes: Any) -> MailboxConfig:
+    """Given a Graph server, return the configuration of a mailbox on it, changed."""
+    values: dict[str, Any] = {
+        "name": "support", "host": "127.0.0.1", "port": server.port, "username": server.user, "timeout": 20.0,
+        "protocol": MailProtocol.GRAPH, "security": Security.NONE, "token": lambda: server.token,
+    }  # fmt: skip
+    return MailboxConfig(**(values | changes))
 
 
 def pop3_world(mail: Mail) -> World:

@@ -12,8 +12,9 @@ import pytest
 from redmine_mailbridge import effects
 from redmine_mailbridge.errors import FolderMissing
 from redmine_mailbridge.mailboxes.base import Filing, Listed, Mailbox
-from tests.mail_worlds import LIMIT, World, imap_world, letter, memory_world, pop3_world
+from tests.mail_worlds import LIMIT, World, graph_world, imap_world, letter, memory_world, pop3_world
 from tests.servers.dovecot import Mail
+from tests.servers.graph import graph_server
 
 BY_SERVER = {r"\Recent", "$HasAttachment", "$HasNoAttachment"}
 """Flags that the server sets by itself."""
@@ -309,6 +310,16 @@ class TestMemory(FolderContract):
     def world(self) -> World:
         """A new server."""
         return memory_world()
+
+
+class TestGraph(FolderContract):
+    """Graph as its documentation describes it, in this process."""
+
+    @pytest.fixture
+    def world(self) -> Iterator[World]:
+        """A new account."""
+        with graph_server() as server:
+            yield graph_world(server)
 
 
 @pytest.mark.real
