@@ -24,7 +24,7 @@ from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.types import reveal
 from redmine_mailbridge.signing_in import TokenGiver, sign_ins, token_of
-from redmine_mailbridge.speaking import answers, letters, sending
+from redmine_mailbridge.speaking import agent_answers, answers, letters, sending
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.retention import forget_raw
@@ -228,7 +228,8 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         if not only or name in only
     )
     outbox = sending(settings, store, stop, signs)
-    tasks = scheduled(settings, store, (), replies)
+    stations = (agent_answers(settings, store, client, directory, letters(settings, store, decider)),)
+    tasks = scheduled(settings, store, stations, replies)
     return Application(
         settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool, reader
     )
