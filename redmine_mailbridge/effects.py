@@ -32,6 +32,8 @@ class Effect(StrEnum):
     RECORD_SENT = "record_sent"
     REMOVE_RAW = "remove_raw"
     FORGET_RAW = "forget_raw"
+    RECORD_HOURS = "record_hours"
+    WRITE_FIELD = "write_field"
 
 
 Moment = Literal["before", "after"]

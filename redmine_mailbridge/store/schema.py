@@ -18,7 +18,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0001"
+HEAD = "0006"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
