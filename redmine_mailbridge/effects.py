@@ -28,6 +28,7 @@ class Effect(StrEnum):
     DEFER = "defer"
     MOVE = "move"
     RECORD_FILED = "record_filed"
+    MIRROR = "mirror"
     SEND_MAIL = "send_mail"
     RECORD_SENT = "record_sent"
     REMOVE_RAW = "remove_raw"

@@ -10,10 +10,11 @@ from redmine_mailbridge.cli import Invocation, pass_invocation
 from redmine_mailbridge.errors import SettingsError
 
 if TYPE_CHECKING:
+    from redmine_mailbridge.discovery.values import Offer
     from redmine_mailbridge.settings.draft import Draft
 
 Answers = dict[str, Any]
-_REQUIRED = ("redmine_url", "address", "host", "project")
+_REQUIRED = ("redmine_url", "address", "project")
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
@@ -23,6 +24,8 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 @click.option("--text-format", type=click.Choice(["common_mark", "textile"]), help="Redmine's text formatting.")
 @click.option("--mailbox", metavar="NAME", help="Your name for the mailbox [default: from its address].")
 @click.option("--address", metavar="ADDRESS", help="The mailbox's mail address.")
+@click.option("--preset", metavar="NAME", help="The mail provider, when it is a known one: discover --list.")
+@click.option("--discover/--no-discover", "finding", default=True, help="Find the servers of the address, or not.")
 @click.option("--protocol", type=click.Choice(["imap", "pop3"]), help="How the mail is read.")
 @click.option("--host", metavar="HOST", help="The mail server's name.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The mail server's port.")
@@ -35,19 +38,21 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 @click.option("--no-input", is_flag=True, help="Ask nothing: what is not given takes its default.")
 @click.option("--force", is_flag=True, help="Write over a settings file that is there.")
 @pass_invocation
-def command(invocation: Invocation, /, *, no_input: bool, force: bool, **given: Any) -> None:
+def command(invocation: Invocation, /, *, no_input: bool, force: bool, finding: bool, **given: Any) -> None:
     """Write a settings file that works.
 
-    Asks for what is not given. Secrets that are typed go to files of their own in secrets/; secrets in the
-    environment (MAILBRIDGE_REDMINE__API_KEY, MAILBRIDGE_MAILBOXES__NAME__PASSWORD) stay there.
+    Asks for what is not given; where the mail lies, it finds out from the address. Secrets that are typed go to
+    files of their own in secrets/; secrets in the environment (MAILBRIDGE_REDMINE__API_KEY,
+    MAILBRIDGE_MAILBOXES__NAME__PASSWORD) stay there.
     """
     from redmine_mailbridge.settings.draft import write
 
     file = invocation.settings_file or Path("settings.toml")
     if file.exists() and not force:
         raise SettingsError(f"{file}: is there already; --force writes over it")
-    answers = given if no_input else _ask(given)
+    answers = _found(given, finding=finding) if no_input else _ask(given, finding=finding)
     missing = [name for name in _REQUIRED if not answers[name]]
+    missing += [] if answers["host"] or answers["preset"] or not answers["address"] else ["host"]
     if missing:
         flags = ", ".join("--" + name.replace("_", "-") for name in missing)
         raise click.UsageError(f"Without questions these must be given: {flags}")
@@ -56,7 +61,36 @@ def command(invocation: Invocation, /, *, no_input: bool, force: bool, **given: 
     click.echo(f"Next: redmine-mailbridge check{f' --settings {file}' if str(file) != 'settings.toml' else ''}")
 
 
-def _ask(given: Answers) -> Answers:
+def _found(given: Answers, *, finding: bool) -> Answers:
+    """Given answers, find out where the address's mail lies, unless they say so. Say what is tried."""
+    address = given["address"]
+    if not finding or not address or given["host"] or given["preset"]:
+        return given | {"offer": None}
+    from redmine_mailbridge.discovery.find import discover
+    from redmine_mailbridge.discovery.show import step_lines
+
+    offer = None
+    for step in discover(address):
+        click.secho("\n".join(step_lines(step, address, as_json=False)), dim=True)
+        offer = step.offer or offer
+    if offer is not None and offer.advice:
+        click.secho(offer.advice, fg="yellow")
+    return given | {"offer": offer} | _as_answers(offer, given)
+
+
+def _as_answers(offer: "Offer | None", given: Answers) -> Answers:
+    """Given what was found, return the answers that follow from it, as far as they are not given."""
+    server = offer.server(given["protocol"]) if offer and given["protocol"] else offer.incoming if offer else None
+    if offer is None or server is None:
+        return {}
+    if offer.preset is not None:
+        return {"preset": offer.preset}
+    found = {"protocol": server.protocol, "host": server.host, "port": server.port, "security": server.security}
+    found |= {"username": server.username} if server.username else {}
+    return {name: value for name, value in found.items() if given[name] is None}
+
+
+def _ask(given: Answers, *, finding: bool) -> Answers:
     """Ask for each answer that is not given, in the order in which an admin knows them."""
     answers = dict(given)
 
@@ -69,12 +103,14 @@ def _ask(given: Answers) -> Answers:
         answers["api_key"] = click.prompt("API key of the bridge's own Redmine user (My account)", hide_input=True)
     ask("text_format", "Redmine's text formatting", "common_mark", type=click.Choice(["common_mark", "textile"]))
     ask("address", "Mail address of the first mailbox")
-    ask("protocol", "How its mail is read", "imap", type=click.Choice(["imap", "pop3"]))
-    ask("host", "Mail server", f"{answers['protocol'].rstrip('3')}.{answers['address'].rpartition('@')[2]}")
-    ask("security", "Protection of the connection", "tls", type=click.Choice(["tls", "starttls", "none"]))
-    ask("username", "Name to log in with", answers["address"])
+    answers = _found(answers, finding=finding)
+    if answers["preset"] is None:
+        ask("protocol", "How its mail is read", "imap", type=click.Choice(["imap", "pop3"]))
+        ask("host", "Mail server", f"{answers['protocol'].rstrip('3')}.{answers['address'].rpartition('@')[2]}")
+        ask("security", "Protection of the connection", "tls", type=click.Choice(["tls", "starttls", "none"]))
+        ask("username", "Name to log in with", answers["address"])
     if answers["password_file"] is None and not os.environ.get(_password_variable(_name(answers))):
-        answers["password"] = click.prompt(f"Password of {answers['username']}", hide_input=True)
+        answers["password"] = click.prompt(f"Password of {answers['username'] or answers['address']}", hide_input=True)
     ask("project", "Project for new issues (its identifier)")
     ask("tracker", "Tracker of new issues (empty: the project's first)", "", show_default=False)
     ask(
@@ -120,10 +156,11 @@ def _draft(answers: Answers, file: Path) -> "Draft":
         ("store", "url"): "sqlite:///mailbridge.db",
         (*box, "active"): True,
         (*box, "address"): answers["address"],
+        (*box, "preset"): answers["preset"],
         (*box, "protocol"): answers["protocol"] or "imap",
         (*box, "host"): answers["host"],
         (*box, "port"): answers["port"],
-        (*box, "security"): answers["security"] or "tls",
+        (*box, "security"): answers["security"] or (None if answers["preset"] else "tls"),
         (*box, "username"): answers["username"],
         (*box, "password_file"): reference("password", name),
     }
@@ -138,4 +175,7 @@ def _draft(answers: Answers, file: Path) -> "Draft":
         (*box, "issue", "tracker"): answers["tracker"] or None,
         (*box, "issue", "unknown_sender"): answers["unknown_sender"] or "accept",
     }
+    offer: Offer | None = answers.get("offer")
+    if offer is not None and offer.preset is None:
+        values |= {(*box, *path): said for path, said in offer.settings(answers["address"]).items() if len(path) > 1}
     return Draft({path: value for path, value in values.items() if value is not None}, secrets)

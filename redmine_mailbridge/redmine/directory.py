@@ -6,7 +6,7 @@ Every name is kept in lower case. A key without admin rights sees less; what it 
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
@@ -23,10 +23,11 @@ INCLUDE = "trackers,issue_categories,enabled_modules,issue_custom_fields"
 
 @dataclass(frozen=True, slots=True)
 class Statuses:
-    """Issue statuses: id by lower-case name, and the ids that close an issue."""
+    """Issue statuses: id by lower-case name, the ids that close an issue, and the names as Redmine shows them."""
 
     ids: Mapping[str, int]
     closed: frozenset[int]
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,8 @@ class Directory:
 
     def _fetch_statuses(self) -> Statuses:
         found = self._client.get("/issue_statuses.json").get("issue_statuses", [])
-        return Statuses(_ids(found), frozenset(int(s["id"]) for s in found if s.get("is_closed")))
+        closed = frozenset(int(s["id"]) for s in found if s.get("is_closed"))
+        return Statuses(_ids(found), closed, {int(s["id"]): str(s["name"]) for s in found})
 
     def _list(self, name: str) -> Mapping[str, int]:
         def fetch() -> Mapping[str, int]:

@@ -38,7 +38,7 @@ def _port(given: dict[str, Any]) -> int:
 
 def _known_preset(value: str) -> str:
     if value not in presets():
-        near = did_you_mean(value, presets()) or "; docs/mailboxes.md names them all"
+        near = did_you_mean(value, presets()) or "; `redmine-mailbridge discover --list` names them all"
         raise ValueError(f"there is no such preset{near}")
     return value
 
@@ -57,7 +57,7 @@ class MailboxSettings(StartSettings):
     protocol: Protocol = key("How the mail is read.", "imap")
     preset: Annotated[Name, AfterValidator(_known_preset)] | None = key(
         "The mail provider, which fills in host, port, security and the like of this table and of its `outgoing` where "
-        "they are left out: gmail, microsoft365, fastmail … (docs/mailboxes.md names them all).",
+        "they are left out: gmail, microsoft365, fastmail … (`redmine-mailbridge discover --list`).",
         None,
         shown="none",
     )

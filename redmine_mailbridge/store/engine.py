@@ -72,11 +72,7 @@ class Database:
             present = _version(connection)
             if present == HEAD:
                 return
-            if present is not None and present > HEAD:
-                raise StoreError(
-                    f"the store has tables of version {present}, newer than this program's {HEAD}: update it"
-                )
-            _upgrade(connection)
+            _upgrade(connection, present)
 
     def close(self) -> None:
         """Give all connections back."""
@@ -148,13 +144,17 @@ def _version(connection: sa.Connection) -> str | None:
     return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _upgrade(connection: sa.Connection) -> None:
+def _upgrade(connection: sa.Connection, present: str | None) -> None:
     from alembic import command  # noqa: PLC0415 - only needed when there is something to migrate
     from alembic.config import Config  # noqa: PLC0415 - likewise
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - likewise
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
+    known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
+    if present is not None and present not in known:
+        raise StoreError(f"the store has tables of version {present}, newer than this program's {HEAD}: update it")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 

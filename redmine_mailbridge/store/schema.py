@@ -110,12 +110,12 @@ folder = Table(
     Column("since", Double, nullable=False),
 )
 
-# mails that go out; the row is made in the transaction that ends the mail it answers
+# mails that go out; the row of an answer is made in the transaction that ends the mail it answers
 outbox = Table(
     "outbox",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=True),
-    Column("mail_id", _Id, ForeignKey("mail.id", ondelete="CASCADE"), nullable=False),
+    Column("mail_id", _Id, ForeignKey("mail.id", ondelete="CASCADE")),
     Column("mailbox", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("sender", Text, nullable=False),

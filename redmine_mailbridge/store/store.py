@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.store import figures as _figures  # noqa: F401 - its tables belong to the store
+from redmine_mailbridge.store import issues as _issues  # noqa: F401 - likewise
 from redmine_mailbridge.store.engine import Database, Lock, take_lock
 from redmine_mailbridge.store.folders import Folders
 from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after

@@ -103,6 +103,7 @@ class CarryOut:
             tuple(address for address in people if address),
             amendable,
             Earned.by(plan),
+            plan.requester.name,
         )
         outcome = self._carry(row, job, message, (*lines, *more), look_first=False)
         return replace(outcome, plan=plan)

@@ -17,6 +17,7 @@ class Job:
     `watchers` are user ids to add afterwards; `participants` are the addresses that take part from now on.
     `amendable` are the attributes that the settings ask for: where Redmine drops them for want of the writer's
     rights, the bridge's own user sets them. What a sender asked for by keyword lines is not among them.
+    `requester` is the name that the mail's sender bears.
     """
 
     request: IssueRequest | NoteRequest
@@ -25,6 +26,7 @@ class Job:
     participants: tuple[str, ...] = ()
     amendable: tuple[str, ...] = ()
     earned: Earned = field(default_factory=Earned)
+    requester: str = ""
 
     @property
     def creates(self) -> bool:
@@ -52,6 +54,7 @@ class Job:
                 "participants": self.participants,
                 "amendable": self.amendable,
                 "earned": asdict(self.earned),
+                "requester": self.requester,
             }
         )
 
@@ -67,6 +70,7 @@ class Job:
             participants=tuple(found["participants"]),
             amendable=tuple(found["amendable"]),
             earned=Earned(**found["earned"] | {"kinds": tuple(found["earned"]["kinds"])}),
+            requester=found.get("requester", ""),  # jobs of the first version have none
         )
 
 

@@ -9,7 +9,11 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from redmine_mailbridge.effects import Effect, Moment
+from redmine_mailbridge import app, effects
+from redmine_mailbridge.effects import Effect, Moment, watch
+from redmine_mailbridge.store.ask import MessageFilter
+from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.tasks.mirror import Mirror
 from tests.crash.letters import batch, letter
 from tests.crash.world import World
 from tests.servers.fixtures import Redmine
@@ -26,7 +30,10 @@ def boundaries(*effects: Effect) -> list[tuple[Effect, Moment]]:
 
 UPKEEP = boundaries(Effect.REMOVE_RAW, Effect.FORGET_RAW)
 ANSWERS = boundaries(Effect.SEND_MAIL, Effect.RECORD_SENT)
-MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in UPKEEP + ANSWERS]
+UPDATE = boundaries(Effect.MIRROR)
+AGGREGATE = boundaries(Effect.RECORD_HOURS, Effect.WRITE_FIELD)
+ELSEWHERE = UPKEEP + ANSWERS + UPDATE + AGGREGATE
+MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in ELSEWHERE]
 
 
 @pytest.fixture
@@ -106,6 +113,40 @@ def test_an_answer_goes_out_although_the_bridge_died(
     assert [] == world.judge().wrong
 
 
+class Died(BaseException):
+    """Where a process would have died: nothing in the bridge catches it."""
+
+
+@pytest.mark.parametrize(("effect", "moment"), UPDATE, ids=str)
+def test_the_copy_of_redmine_is_whole_although_its_refresh_died(world: World, effect: Effect, moment: Moment) -> None:
+    """Ended at its second stand at a boundary, a refresh is made good by the next: it lacks no issue and no entry."""
+    world.deliver(batch())
+    world.finish()
+    application = app.build(world.settings())
+    issues = Issues(application.store.database, application.store.clock)
+    left = [2]
+
+    def stand(which: Effect, where: Moment) -> None:
+        left[0] -= (which, where) == (effect, moment)
+        if left[0] == 0:
+            left[0] = -1
+            raise Died
+
+    watch(stand)
+    try:
+        with pytest.raises(Died):
+            Mirror(issues, application.client, application.directory).refresh()
+        Mirror(issues, application.client, application.directory).refresh()
+        made = {row.created_issue for row in application.archive.messages(MessageFilter(limit=1000))} - {None}
+        assert made == {row.id for row in issues.issues()}
+        assert {journal["id"] for number in made for journal in world.redmine.admin.issue(number)["journals"]} == {
+            row.id for row in issues.journals()
+        }
+    finally:
+        effects._watchers.remove(stand)
+        application.close()
+
+
 class Sink:
     """An SMTP server that takes everything and keeps the Message-IDs."""
 
@@ -121,8 +162,6 @@ class Sink:
 
 def forget(world: World) -> None:
     """What the service does once an hour."""
-    from redmine_mailbridge import app
-
     application = app.build(world.settings())
     try:
         application.upkeep()

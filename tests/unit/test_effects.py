@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.effects import Effect
-from tests.crash.test_boundaries import ANSWERS, MAILS, UPKEEP
+from tests.crash.test_boundaries import AGGREGATE, ANSWERS, MAILS, UPDATE, UPKEEP
 
 PACKAGE = Path(__file__).resolve().parents[2] / "redmine_mailbridge"
 
@@ -151,4 +151,4 @@ def test_every_effect_is_used() -> None:
 def test_every_effect_has_its_kill_points() -> None:
     """The crash suite kills the process before and after each member of Effect."""
     wanted = {(effect, moment) for effect in Effect for moment in ("before", "after")}
-    assert wanted == set(MAILS) | set(ANSWERS) | set(UPKEEP)
+    assert wanted == set(MAILS) | set(ANSWERS) | set(UPKEEP) | set(UPDATE) | set(AGGREGATE)

@@ -2,7 +2,6 @@
 
 from alembic import context
 
-from redmine_mailbridge.store import figures, hours  # noqa: F401 - their tables belong to the metadata
 from redmine_mailbridge.store.schema import metadata
 
 context.configure(

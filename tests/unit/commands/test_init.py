@@ -40,7 +40,7 @@ def test_asked_for_everything(tmp_path: Path) -> None:
     ]
     answers += ["support", "Bug", "create"]
     file = tmp_path / "etc" / "settings.toml"
-    result = init(file, answers="\n".join(answers) + "\n")
+    result = init(file, "--no-discover", answers="\n".join(answers) + "\n")
 
     assert 0 == result.exit_code, result.output
     settings = load(file, {})
@@ -78,6 +78,34 @@ def test_secrets_in_the_environment_stay_there(tmp_path: Path) -> None:
     assert 0 == result.exit_code, result.output
     assert ["settings.toml"] == [f.name for f in tmp_path.iterdir()]
     assert "geheim" not in (tmp_path / "settings.toml").read_text("utf-8")
+
+
+def test_a_known_provider(tmp_path: Path) -> None:
+    """The provider of the address is found out: its preset is written, and nobody is asked for servers."""
+    file = tmp_path / "settings.toml"
+    answers = ["https://redmine.example.com", "the key", "common_mark", "desk@gmail.com", "app password", "support"]
+    result = init(file, answers="\n".join([*answers, "", "accept"]) + "\n")
+
+    assert 0 == result.exit_code, result.output
+    assert "found preset       gmail" in result.output
+    assert "make an app password" in result.output
+    box = load(file, {}).mailboxes["desk"]
+    assert ("gmail", "imap.gmail.com", "smtp.gmail.com") == (box.preset, box.host, box.outgoing.host)
+    assert "\nhost" not in file.read_text("utf-8")
+
+
+def test_a_known_provider_without_questions(tmp_path: Path) -> None:
+    """Without questions too; a preset that is given is taken as it is."""
+    env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__DESK__PASSWORD": "p"}
+    flags = ["--redmine-url", "https://redmine.example.com", "--project", "support", "--no-input"]
+    assert 0 == init(tmp_path / "a.toml", *flags, "--address", "desk@posteo.de", env=env).exit_code
+    assert "posteo.de" == load(tmp_path / "a.toml", env).mailboxes["desk"].host
+    own = ["--address", "desk@example.com", "--preset", "fastmail", "--protocol", "pop3"]
+    assert 0 == init(tmp_path / "b.toml", *flags, *own, env=env).exit_code
+    assert ("pop.fastmail.com", "pop3") == (
+        load(tmp_path / "b.toml", env).mailboxes["desk"].host,
+        load(tmp_path / "b.toml", env).mailboxes["desk"].protocol,
+    )
 
 
 def test_missing_flags(tmp_path: Path) -> None:

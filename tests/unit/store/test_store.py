@@ -63,6 +63,14 @@ def test_the_tables_are_those_of_the_migrations(store: Store) -> None:
     assert version == HEAD
 
 
+def test_tables_of_a_newer_program(store: Store) -> None:
+    """A store whose tables a newer program has made is refused, with what to do."""
+    with store.database.engine.begin() as db:
+        db.execute(sa.text("UPDATE alembic_version SET version_num = 'from-tomorrow'"))
+    with pytest.raises(StoreError, match="newer than this program's"):
+        store.database.migrate()
+
+
 def test_keeping_twice_keeps_one_row(store: Store) -> None:
     """A mail that is listed again after a crash has its row already."""
     first = store.keep([raw(1)], cursor=Cursor("1", "1"))

@@ -1,0 +1,198 @@
+"""The ways to find an address's servers, in order, one line each; the first that finds any ends the search.
+
+preset · autoconfig · SRV · MX · autodiscover · guess
+"""
+
+import imaplib
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from redmine_mailbridge.discovery import autoconfig, autodiscover, records
+from redmine_mailbridge.discovery.records import Records
+from redmine_mailbridge.discovery.values import (
+    FoundServer,
+    NothingFound,
+    Offer,
+    Protocol,
+    Security,
+    Step,
+    server,
+    usable_host,
+)
+from redmine_mailbridge.discovery.web import Web
+from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.settings.presets import Preset, Server, by_domain, by_mx, presets
+
+PATIENCE = 4.0
+
+Probe = Callable[[str, int], bool]
+"""Given a host and a port, says whether a mail server with a good certificate answers there with TLS."""
+
+GUESSES: tuple[tuple[Protocol, tuple[str, ...], int], ...] = (
+    ("imap", ("imap", "mail"), 993),
+    ("pop3", ("pop3", "pop", "mail"), 995),
+    ("smtp", ("smtp", "mail"), 465),
+)
+
+
+def greets(host: str, port: int) -> bool:
+    """Given a host and a port, connect with TLS, checking name and certificate, read the greeting, hang up."""
+    try:
+        with (
+            socket.create_connection((host, port), timeout=PATIENCE) as plain,
+            ssl.create_default_context().wrap_socket(plain, server_hostname=host) as tls,
+        ):
+            return tls.recv(4) in {b"* OK", b"* PR", b"+OK ", b"220 ", b"220-"}
+    except (OSError, imaplib.IMAP4.error):
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How the world is asked: over HTTP, DNS, and by knocking. Tests give their own."""
+
+    web: Web = field(default_factory=Web)
+    records: Records = field(default_factory=Records)
+    probe: Probe = greets
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The address in question; `domain` in the letters that DNS knows."""
+
+    address: str
+    domain: str
+    ways: Ways
+
+
+def discover(address: str, ways: Ways | None = None, *, everything: bool = False) -> Iterator[Step]:
+    """Given a mail address, yield what each way found, up to the first that found servers (or all of them).
+
+    Nothing is sent but the address, and that only to its own domain's servers under TLS.
+    Raise SettingsError when it is no address.
+    """
+    wanted = Wanted(address, domain_of(address), ways or Ways())
+    for name, look in STEPS:
+        try:
+            step = look(wanted)
+        except NothingFound as why:
+            step = Step(name, str(why))
+        yield step
+        if step.offer is not None and not everything:
+            return
+
+
+def domain_of(address: str) -> str:
+    """Given an address, return its domain in ASCII (IDNA). Raise SettingsError."""
+    local, _, domain = address.strip().rpartition("@")
+    try:
+        ascii_domain = domain.encode("idna").decode().lower()
+    except UnicodeError:
+        ascii_domain = ""
+    if not local or any(c.isspace() for c in local) or "." not in ascii_domain or not usable_host(ascii_domain):
+        raise SettingsError(f'"{address[:100]}" is no mail address')
+    return ascii_domain
+
+
+def offered(preset: Preset, address: str, source: str) -> Offer:
+    """Given a provider, return its servers for an address."""
+    known: list[tuple[Protocol, Server | None]] = [("imap", preset.imap), ("pop3", preset.pop3), ("smtp", preset.smtp)]
+    servers = [
+        FoundServer(
+            protocol, one.host, one.port, one.security, one.login(address), bool(preset.oauth) and _tokens(preset)
+        )
+        for protocol, one in known
+        if one is not None
+    ]
+    return Offer(tuple(servers), source, preset=preset.name, advice=f"{preset.advice} {preset.help}")
+
+
+def _tokens(preset: Preset) -> bool:
+    """Whether a provider takes nothing but tokens."""
+    return preset.oauth == "microsoft"
+
+
+def _by_preset(wanted: Wanted) -> Step:
+    preset = by_domain(wanted.domain)
+    if preset is None:
+        raise NothingFound(f"{wanted.domain} belongs to none of {len(presets())} known providers")
+    offer = offered(preset, wanted.address, "preset")
+    return Step("preset", f"{preset.name}: {preset.title}", offer)
+
+
+def _by_autoconfig(wanted: Wanted) -> Step:
+    tried = []
+    for url in (*autoconfig.OWN, autoconfig.ISPDB):
+        short = url.format(domain=wanted.domain, address="").partition("?")[0]
+        try:
+            offer = autoconfig.look(wanted.ways.web, url, domain=wanted.domain, address=wanted.address)
+        except NothingFound as why:
+            tried.append(f"{short} {why}")
+        else:
+            return Step("autoconfig", f"{_listed(offer)} ({offer.source})", offer)
+    raise NothingFound("; ".join(tried))
+
+
+def _by_srv(wanted: Wanted) -> Step:
+    offer = records.look(wanted.ways.records, domain=wanted.domain, address=wanted.address)
+    return Step("SRV", _listed(offer), offer)
+
+
+def _by_mx(wanted: Wanted) -> Step:
+    """Who receives a domain's mail mostly keeps it too."""
+    hosts = wanted.ways.records.exchangers(wanted.domain)
+    if not hosts:
+        raise NothingFound(f"{wanted.domain} has no mail exchanger: is it written right?")
+    preset = by_mx(hosts)
+    if preset is None:
+        raise NothingFound(f"{hosts[0]} belongs to none of the known providers")
+    return Step("MX", f"{hosts[0]}: {preset.name}, {preset.title}", offered(preset, wanted.address, f"MX {hosts[0]}"))
+
+
+def _by_autodiscover(wanted: Wanted) -> Step:
+    tried, cloud = [], False
+    for url in autodiscover.places(wanted.domain, wanted.ways.records):
+        try:
+            offer = autodiscover.look(wanted.ways.web, url, address=wanted.address)
+        except NothingFound as why:
+            tried.append(f"{url.removesuffix(autodiscover.PATH)} {why}")
+            cloud = cloud or "Microsoft's cloud" in str(why)
+        else:
+            return Step("autodiscover", f"{_listed(offer)} ({url})", offer)
+    if cloud or autodiscover.moved_to_cloud(wanted.ways.web, wanted.domain):
+        preset = presets()["microsoft365"]
+        offer = offered(preset, wanted.address, f"autodiscover of {wanted.domain}")
+        return Step("autodiscover", f"leads to Microsoft's cloud: {preset.name}", offer)
+    raise NothingFound("; ".join(tried))
+
+
+def _by_guess(wanted: Wanted) -> Step:
+    """Usual names, behind which a server must answer with a certificate of that name."""
+    servers = []
+    security: Security = "tls"
+    for protocol, prefixes, port in GUESSES:
+        for host in (f"{prefix}.{wanted.domain}" for prefix in prefixes):
+            if wanted.ways.records.addresses(host) and wanted.ways.probe(host, port):
+                servers.append(server(protocol, host, port, security, wanted.address))
+                break
+    if not any(one.protocol != "smtp" for one in servers):
+        raise NothingFound(f"no server answers at imap.{wanted.domain}, mail.{wanted.domain} and the like")
+    offer = Offer(tuple(servers), "guess", advice="Guessed by usual names: compare it with your provider's page.")
+    return Step("guess", _listed(offer), offer)
+
+
+def _listed(offer: Offer) -> str:
+    first = {one.protocol: one for one in reversed(offer.servers)}
+    return ", ".join(str(first[protocol]) for protocol in ("imap", "pop3", "smtp") if protocol in first)
+
+
+STEPS: tuple[tuple[str, Callable[[Wanted], Step]], ...] = (
+    ("preset", _by_preset),
+    ("autoconfig", _by_autoconfig),
+    ("SRV", _by_srv),
+    ("MX", _by_mx),
+    ("autodiscover", _by_autodiscover),
+    ("guess", _by_guess),
+)

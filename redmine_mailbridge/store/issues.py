@@ -1,0 +1,278 @@
+"""What we remember of Redmine's issues that came by mail, so that nobody asks for all of them again and again.
+
+Tables `issue` and `journal` are a copy: Redmine is right wherever the two differ, and `tasks/mirror.py` brings the
+copy up to date. Note texts are not kept; who needs one asks Redmine.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.routing.sides import Side
+from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.schema import mail, meta, metadata
+
+CHUNK = 500
+"""How many ids one statement names at most."""
+
+issue = sa.Table(
+    "issue",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("mailbox", sa.Text, nullable=False),
+    sa.Column("mail_id", sa.BigInteger, nullable=False),
+    sa.Column("requester", sa.Text, nullable=False),
+    sa.Column("requester_name", sa.Text, nullable=False),
+    sa.Column("domain", sa.Text, nullable=False),
+    sa.Column("project_id", sa.Integer, nullable=False),
+    sa.Column("project", sa.Text, nullable=False),
+    sa.Column("project_name", sa.Text, nullable=False),
+    sa.Column("project_public", sa.Boolean, nullable=False),
+    sa.Column("tracker", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("closed", sa.Boolean, nullable=False),
+    sa.Column("priority", sa.Text, nullable=False),
+    sa.Column("assignee_id", sa.Integer),
+    sa.Column("assignee", sa.Text),
+    sa.Column("author_id", sa.Integer),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("private", sa.Boolean, nullable=False),
+    sa.Column("created_on", sa.Double, nullable=False),
+    sa.Column("updated_on", sa.Double, nullable=False),
+    sa.Column("closed_on", sa.Double),
+    sa.Column("seen_at", sa.Double, nullable=False),
+    sa.Column("settled", sa.Boolean, nullable=False),
+    sa.Column("gone", sa.Boolean, nullable=False),
+    sa.Index("ix_issue_updated", "updated_on"),
+    sa.Index("ix_issue_open", "closed", "gone"),
+)
+
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("issue", sa.Integer, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("user_id", sa.Integer, nullable=False),
+    sa.Column("user_name", sa.Text, nullable=False),
+    sa.Column("side", sa.Text, nullable=False),
+    sa.Column("has_notes", sa.Boolean, nullable=False),
+    sa.Column("private", sa.Boolean, nullable=False),
+    sa.Column("status_from", sa.Text),
+    sa.Column("status_to", sa.Text),
+    sa.Column("mail_id", sa.BigInteger),
+    sa.Index("ix_journal_issue", "issue", "id"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IssueRow:
+    """An issue that a mail made, as Redmine showed it at `seen_at`. Times in seconds since the epoch, UTC.
+
+    `mailbox` and `mail_id` are those of the mail that made it, `requester` the address (lower case) of who wrote it
+    and `domain` what stands behind its @. `project` is the identifier. `settled`: nothing can have changed any more
+    in the second `updated_on` after we looked. `gone`: Redmine does not show it to us any more.
+    """
+
+    id: int
+    mailbox: str
+    mail_id: int
+    requester: str
+    requester_name: str
+    domain: str
+    project_id: int
+    project: str
+    project_name: str
+    project_public: bool
+    tracker: str
+    status: str
+    closed: bool
+    priority: str
+    assignee_id: int | None
+    assignee: str | None
+    author_id: int | None
+    subject: str
+    private: bool
+    created_on: float
+    updated_on: float
+    closed_on: float | None
+    seen_at: float
+    settled: bool = True
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """One entry of an issue's history. `at` in seconds since the epoch, UTC.
+
+    `side` says whose it is (see `routing.sides`). `status_from` and `status_to` are names, None when the status
+    stayed. `mail_id` is the mail that made it, None when it was written in Redmine.
+    """
+
+    id: int
+    issue: int
+    at: float
+    user_id: int
+    user_name: str
+    side: Side
+    has_notes: bool
+    private: bool
+    status_from: str | None = None
+    status_to: str | None = None
+    mail_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The mail that made an issue. `request` is the job as it was carried out, in JSON."""
+
+    issue: int
+    mail_id: int
+    mailbox: str
+    sender: str
+    request: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalMail:
+    """A mail that made a note: its number and its sender's address (lower case)."""
+
+    mail_id: int
+    sender: str
+
+
+class Issues:
+    """The copy. Safe for many threads; every method raises StoreError when the database will not."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self._database = database
+        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
+
+    # ------------------------------------------------------------------ read
+
+    def get(self, number: int) -> IssueRow | None:
+        """Given an issue's number, return its row; None when it did not come by mail or was not read yet."""
+        return next(iter(self.issues([number], gone=None)), None)
+
+    def issues(
+        self,
+        ids: Collection[int] | None = None,
+        *,
+        closed: bool | None = None,
+        gone: bool | None = False,
+        seen_since: float | None = None,
+        settled: bool | None = None,
+    ) -> list[IssueRow]:
+        """The issues that fit, by number; None means: any. `seen_since`: those read anew since then."""
+        query = sa.select(issue)
+        if closed is not None:
+            query = query.where(issue.c.closed == closed)
+        if gone is not None:
+            query = query.where(issue.c.gone == gone)
+        if seen_since is not None:
+            query = query.where(issue.c.seen_at >= seen_since)
+        if settled is not None:
+            query = query.where(issue.c.settled == settled)
+        return [IssueRow(**row) for row in self._by(query, issue.c.id, ids, issue.c.id)]
+
+    def journals(self, issues: Collection[int] | None = None) -> list[JournalRow]:
+        """The histories of these issues (None: of all), by issue, then in the order in which they were written."""
+        query = sa.select(journal)
+        return [JournalRow(**row) for row in self._by(query, journal.c.issue, issues, journal.c.issue, journal.c.id)]
+
+    def _by(
+        self, query: sa.Select[Any], column: sa.Column[Any], ids: Collection[int] | None, *order: sa.Column[Any]
+    ) -> list[Any]:
+        query = query.order_by(*order)
+        with self._database.read() as db:
+            if ids is None:
+                return [row._mapping for row in db.execute(query)]
+            wanted = sorted(set(ids))
+            chunks = (wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK))
+            return [row._mapping for chunk in chunks for row in db.execute(query.where(column.in_(chunk)))]
+
+    def origins(self, issues: Collection[int]) -> dict[int, Origin]:
+        """Given numbers of issues, return the mail that made each, for those that came by mail."""
+        return {one.issue: one for one in self._origins(mail.c.created_issue, issues)}
+
+    def missing(self) -> list[Origin]:
+        """The mails whose issues were never read."""
+        known = sa.exists().where(issue.c.id == mail.c.created_issue)
+        query = _ORIGIN.where(mail.c.created_issue.is_not(None), ~known).order_by(mail.c.created_issue)
+        with self._database.read() as db:
+            return [Origin(*row) for row in db.execute(query)]
+
+    def _origins(self, column: sa.Column[Any], ids: Collection[int]) -> list[Origin]:
+        return [Origin(**row) for row in self._by(_ORIGIN, column, ids, mail.c.id)]
+
+    def mails_of(self, journals: Collection[int]) -> dict[int, JournalMail]:
+        """Given ids of journals, return the mail that made each, for those that mails made."""
+        query = sa.select(mail.c.journal, mail.c.id, mail.c.sender)
+        rows = self._by(query, mail.c.journal, journals, mail.c.journal)
+        return {row["journal"]: JournalMail(row["id"], row["sender"] or "") for row in rows}
+
+    def unclaimed(self) -> list[int]:
+        """The issues in whose history stands a note that a mail has made, as the store knows only since."""
+        query = sa.select(journal.c.issue).join(mail, mail.c.journal == journal.c.id)
+        with self._database.read() as db:
+            return list(db.execute(query.where(journal.c.mail_id.is_(None)).distinct()).scalars())
+
+    def state(self, key: str) -> str | None:
+        """A value that a task keeps between its runs (how far it has read); None when never."""
+        with self._database.read() as db:
+            found = db.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar()
+        return None if found is None else str(found)
+
+    # ------------------------------------------------------------------ write
+
+    def save(self, row: IssueRow, journals: Sequence[JournalRow]) -> None:
+        """Given an issue with its whole history, put both in the place of what was known of it."""
+        values = asdict(row)
+        with effect(Effect.MIRROR), self._database.write() as db:
+            statement = self._insert(issue).values(values)
+            db.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+            self._save_journals(db, row.id, journals)
+
+    def save_journals(self, number: int, journals: Sequence[JournalRow]) -> None:
+        """Given the whole history of an issue, put it in the place of what was known."""
+        with effect(Effect.MIRROR), self._database.write() as db:
+            self._save_journals(db, number, journals)
+
+    def _save_journals(self, db: sa.Connection, number: int, journals: Iterable[JournalRow]) -> None:
+        db.execute(sa.delete(journal).where(journal.c.issue == number))
+        rows = [asdict(one) for one in journals]
+        if rows:
+            db.execute(sa.delete(journal).where(journal.c.id.in_([one["id"] for one in rows])))
+            db.execute(sa.insert(journal), rows)
+
+    def gone(self, number: int) -> None:
+        """Redmine does not show this issue to us any more."""
+        with effect(Effect.MIRROR), self._database.write() as db:
+            db.execute(
+                sa.update(issue).where(issue.c.id == number).values(gone=True, settled=True, seen_at=self.clock())
+            )
+
+    def unsettle(self, number: int) -> None:
+        """What we know of this issue may be old: read it again."""
+        with effect(Effect.MIRROR), self._database.write() as db:
+            db.execute(sa.update(issue).where(issue.c.id == number).values(settled=False))
+
+    def keep_state(self, key: str, value: str) -> None:
+        """Keep a task's own value."""
+        with effect(Effect.MIRROR), self._database.write() as db:
+            row = self._insert(meta).values(key=key, value=value)
+            db.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+
+
+_ORIGIN = sa.select(
+    mail.c.created_issue.label("issue"),
+    mail.c.id.label("mail_id"),
+    mail.c.mailbox,
+    sa.func.coalesce(mail.c.sender, "").label("sender"),
+    mail.c.request,
+)

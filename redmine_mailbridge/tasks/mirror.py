@@ -1,0 +1,221 @@
+"""Brings the copy of Redmine's issues that came by mail up to date, with as few requests as can be.
+
+One list of what changed in Redmine since the last time (by `updated_on`), then one request for each issue among
+them that came by mail. What `updated_on` cannot tell is made up for:
+
+- it has whole seconds: an issue read within the second in which it changed is read once more in the next run;
+- it is set when a change begins, and seen when it ends: the list reaches back behind the newest by OVERLAP, until a
+  run was made that long after the newest was seen;
+- the list moves while it is read page by page: the next page begins at the last time of the page before, not at an
+  offset;
+- deleted issues are on no list: who asks for one learns that it is gone, and says so (`Issues.gone`).
+"""
+
+import datetime as dt
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import structlog
+
+from redmine_mailbridge.errors import RedmineUnavailable
+from redmine_mailbridge.redmine.client import PAGE, Client
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.routing.sides import Entry, Sides
+from redmine_mailbridge.store.issues import IssueRow, Issues, JournalMail, JournalRow, Origin
+from redmine_mailbridge.tasks.snapshots import Snapshots, never_seen, seconds
+
+log = structlog.get_logger(__name__)
+
+OVERLAP = 300.0
+"""Seconds for which a change may be under way in Redmine before anybody can see it."""
+FAILURES = 3
+"""How many issues Redmine may fail on in one run before it counts as away."""
+STATE = "mirror"
+
+
+@dataclass(slots=True)
+class MirrorResult:
+    """What one refresh did: how many changed issues Redmine listed, which of ours were read anew, which are gone."""
+
+    listed: int = 0
+    read: list[int] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far Redmine's changes are known: `newest` as Redmine writes times, first seen at `reached` (our clock).
+
+    `swept`: a run was made OVERLAP after that, so that nothing older can come up any more.
+    """
+
+    newest: str
+    reached: float
+    swept: bool = False
+
+    @property
+    def since(self) -> str:
+        """From when on to ask."""
+        if self.swept:
+            return self.newest
+        return _text(seconds(self.newest) - OVERLAP)
+
+    def after(self, newest: str, began: float) -> "Progress":
+        """The progress after a run that began then and saw this as the newest."""
+        if newest > self.newest:
+            return Progress(newest, began)
+        return Progress(self.newest, self.reached, self.swept or began >= self.reached + OVERLAP)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One refresh under way."""
+
+    result: MirrorResult
+    stop: threading.Event
+    done: set[int] = field(default_factory=set)
+    failed: int = 0
+
+
+class Mirror:
+    """Refreshes the copy. `refresh` is called by one thread at a time; twice at once does no harm."""
+
+    def __init__(self, issues: Issues, client: Client, directory: Directory, *, life: float = 600.0) -> None:
+        self._issues = issues
+        self._client = client
+        self._snapshots = Snapshots(client, directory, issues.mails_of, life=life)
+
+    def refresh(self, stop: threading.Event | None = None) -> MirrorResult:
+        """Read what has changed. Return what was done. Raise RedmineUnavailable; what was read until then is kept.
+
+        A refresh with nothing changed costs one request, whatever the history.
+        """
+        result = MirrorResult()
+        run = _Run(result, stop or threading.Event())
+        began = self._issues.clock()
+        progress = self._progress() or self._begin(began)
+        doubtful = self._issues.origins([row.id for row in self._issues.issues(settled=False, gone=None)])
+        for origin in (*self._issues.missing(), *doubtful.values()):
+            self._read(origin, run)
+        if progress is not None:
+            self._follow(progress, began, run)
+        self._claim()
+        if result.read or result.gone:
+            log.info("mirror.refreshed", listed=result.listed, read=len(result.read), gone=len(result.gone))
+        return result
+
+    def reread(self, number: int) -> IssueRow | None:
+        """Read one issue anew, now. Return its row; None when it did not come by mail, or is gone."""
+        origin = self._issues.origins([number]).get(number)
+        if origin is None:
+            return None
+        result = MirrorResult()
+        self._fetch(origin, result)
+        return self._issues.get(number) if result.read else None
+
+    # ------------------------------------------------------------------ the list
+
+    def _progress(self) -> Progress | None:
+        kept = self._issues.state(STATE)
+        return Progress(**json.loads(kept)) if kept is not None else None
+
+    def _begin(self, now: float) -> Progress | None:
+        """The first time: everything of ours is read one by one, so that the list begins now. None: no issue yet."""
+        newest = self._list([("sort", "updated_on:desc"), ("limit", 1)])
+        if not newest:
+            return None
+        progress = Progress(str(newest[0]["updated_on"]), now)
+        self._issues.keep_state(STATE, json.dumps(asdict(progress)))
+        return progress
+
+    def _follow(self, progress: Progress, began: float, run: _Run) -> None:
+        for page in self._pages(progress.since):
+            run.result.listed += len(page)
+            ids = {int(one["id"]): str(one["updated_on"]) for one in page}
+            known = {row.id: row for row in self._issues.issues(ids, gone=None)}
+            for number, origin in sorted(self._issues.origins(ids).items()):
+                row = known.get(number)
+                if row is None or row.gone or row.updated_on != seconds(ids[number]):
+                    self._read(origin, run)
+            if run.stop.is_set():
+                return
+            if page:
+                progress = progress.after(str(page[-1]["updated_on"]), began)
+        self._issues.keep_state(STATE, json.dumps(asdict(progress.after("", began))))
+
+    def _pages(self, since: str) -> Iterator[list[Mapping[str, Any]]]:
+        """What changed since then, oldest first, each page asked for anew from where the last one ended."""
+        offset = 0
+        while True:
+            page = self._list(
+                [("f[]", "updated_on"), ("op[updated_on]", ">="), ("v[updated_on][]", since),
+                 ("sort", "updated_on,id"), ("limit", PAGE), ("offset", offset)]
+            )  # fmt: skip
+            yield page
+            if len(page) < PAGE:
+                return
+            last = str(page[-1]["updated_on"])
+            since, offset = (last, 0) if last > since else (since, offset + PAGE)
+
+    def _list(self, params: list[tuple[str, str | int]]) -> list[Mapping[str, Any]]:
+        always: list[tuple[str, str | int]] = [("f[]", "status_id"), ("op[status_id]", "*")]
+        found: list[Mapping[str, Any]] = self._client.get("/issues.json", [*always, *params]).get("issues", [])
+        return found
+
+    # ------------------------------------------------------------------ one issue
+
+    def _read(self, origin: Origin, run: _Run) -> None:
+        """Read one issue. One that Redmine fails on does not keep the others waiting; the next run comes back to it."""
+        if run.stop.is_set() or origin.issue in run.done:
+            return
+        run.done.add(origin.issue)
+        try:
+            self._fetch(origin, run.result)
+        except RedmineUnavailable as error:
+            run.failed += 1
+            if run.failed >= FAILURES:
+                raise
+            log.warning("mirror.unread", issue=origin.issue, reason=str(error))
+            self._issues.unsettle(origin.issue)
+
+    def _fetch(self, origin: Origin, result: MirrorResult) -> None:
+        now = self._issues.clock()
+        before = self._issues.get(origin.issue)
+        found = self._snapshots.take(origin, now, before)
+        if found is not None:
+            self._issues.save(*found)
+            result.read.append(origin.issue)
+            return
+        if before is None:
+            self._issues.save(never_seen(origin, now), ())
+        elif not before.gone:
+            self._issues.gone(origin.issue)
+        result.gone.append(origin.issue)
+
+    # ------------------------------------------------------------------ notes that mails made
+
+    def _claim(self) -> None:
+        """A note that was read before the store knew that a mail had made it: say so now."""
+        for number in self._issues.unclaimed():
+            row = self._issues.get(number)
+            if row is None:
+                continue
+            sides = self._snapshots.sides(row)
+            journals = self._issues.journals([number])
+            mails = self._issues.mails_of([one.id for one in journals])
+            self._issues.save_journals(number, [_claimed(one, mails.get(one.id), sides) for one in journals])
+
+
+def _claimed(one: JournalRow, mail: JournalMail | None, sides: Sides) -> JournalRow:
+    if mail is None or one.mail_id is not None:
+        return one
+    side = "customer" if one.side == "customer" else sides.of(Entry(one.user_id, mail.sender))
+    return JournalRow(**{**asdict(one), "mail_id": mail.mail_id, "side": side})
+
+
+def _text(seconds: float) -> str:
+    """Given seconds since the epoch, return the time as the API reads it."""
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,334 @@
+"""The copy of Redmine's issues: complete, and with few requests, whatever moves in Redmine meanwhile."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from redmine_mailbridge.errors import RedmineUnavailable
+from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.redmine.client import Client, Connection
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.store.issues import IssueRow, Issues, JournalRow
+from redmine_mailbridge.store.rows import Description
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.mirror import OVERLAP, Mirror
+from tests.unit.redmine.tiny import Seen, Tiny, answer, serve
+
+START = datetime(2026, 5, 20, 10, 0, tzinfo=UTC).timestamp()
+KIM, ANNA, BRIDGE = "kim@client.example", {"id": 9, "name": "Anna Agent"}, {"id": 3, "name": "Mail Bridge"}
+STATUSES = [{"id": 1, "name": "New", "is_closed": False}, {"id": 5, "name": "Closed", "is_closed": True}]
+
+
+def iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class World:
+    """A Redmine of issues and journals, a store, and a clock for both."""
+
+    store: Store
+    now: float = START
+    issues: dict[int, dict[str, Any]] = field(default_factory=dict)
+    broken: set[int] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+
+    def change(self, number: int, user: dict[str, Any] = ANNA, notes: str = "", **values: Any) -> int:
+        """Somebody changes an issue. Return the journal's id."""
+        issue = self.issues[number]
+        journal = 1 + sum(len(one["journals"]) for one in self.issues.values())
+        details = []
+        if "status" in values:
+            wanted = values.pop("status")
+            status = next(one for one in STATUSES if one["name"] == wanted)
+            old, issue["status"] = issue["status"]["id"], status
+            details = [{"property": "attr", "name": "status_id", "old_value": str(old), "new_value": str(status["id"])}]
+        issue |= values | {"updated_on": iso(self.now)}
+        issue["journals"].insert(
+            0, {"id": journal, "user": user, "notes": notes, "created_on": iso(self.now), "details": details}
+        )
+        return journal
+
+    def add(self, number: int) -> None:
+        """An issue that did not come by mail."""
+        self.issues[number] = {
+            "id": number, "project": {"id": 7, "name": "Desk"}, "tracker": {"id": 1, "name": "Bug"},
+            "status": STATUSES[0], "priority": {"id": 4, "name": "Normal"}, "author": BRIDGE, "subject": f"No {number}",
+            "is_private": False, "created_on": iso(self.now), "updated_on": iso(self.now), "closed_on": None,
+            "journals": [],
+        }  # fmt: skip
+
+    def by_mail(self, number: int) -> int:
+        """An issue that came by mail. Return the mail's number."""
+        self.add(number)
+        content = f"mail {number}".encode()
+        (row,) = self.store.keep([RawMail(Listed(Location("support", "INBOX", "1", str(number)), 9), content)])
+        self.store.describe([Description(row.id, f"{number}@x.example", f"key {number}", KIM, "Help")])
+        self.store.done(row.id, "made", issue=number, created=True)
+        return row.id
+
+    def note_by_mail(self, number: int, journal: int, sender: str, uid: int) -> None:
+        """The store learns that a mail has made a note."""
+        (row,) = self.store.keep([RawMail(Listed(Location("support", "INBOX", "1", str(uid)), 9), b"%d" % uid)])
+        self.store.describe([Description(row.id, f"{uid}@x.example", f"key {uid}", sender, "Re: Help")])
+        self.store.done(row.id, "noted", issue=number, journal=journal)
+
+    def serve(self, seen: Seen) -> bytes:  # noqa: PLR0911 - a list of addresses
+        """Answer one request."""
+        self.asked.append(seen.path)
+        query = parse_qs(urlsplit(seen.target).query)
+        match seen.path.removesuffix(".json").strip("/").split("/"):
+            case ["issues"]:
+                return self.page(query)
+            case ["issues", number]:
+                if int(number) in self.broken:
+                    return answer("", "500 Internal Server Error")
+                found = self.issues.get(int(number))
+                return answer(json.dumps({"issue": found})) if found else answer("", "404 Not Found")
+            case ["users", "current"]:
+                user = {"id": 3, "login": "bridge", "firstname": "Mail", "lastname": "Bridge", "admin": True}
+                return answer(json.dumps({"user": user}))
+            case ["users", number]:
+                user = {"id": int(number), "login": "anna", "firstname": "Anna", "lastname": "A", "mail": "a@x.example"}
+                return answer(json.dumps({"user": user}))
+            case ["projects", number]:
+                project = {"id": int(number), "identifier": "desk", "name": "Desk", "is_public": True}
+                return answer(json.dumps({"project": project}))
+            case ["issue_statuses"]:
+                return answer(json.dumps({"issue_statuses": STATUSES}))
+            case other:
+                raise AssertionError(other)
+
+    def page(self, query: dict[str, list[str]]) -> bytes:
+        """The list of issues, as far as the mirror asks it."""
+        assert ["*"] == query["op[status_id]"]
+        rows = sorted(self.issues.values(), key=lambda one: (one["updated_on"], one["id"]))
+        if "v[updated_on][]" in query:
+            assert [">="] == query["op[updated_on]"]
+            rows = [one for one in rows if one["updated_on"] >= query["v[updated_on][]"][0]]
+        if query["sort"] == ["updated_on:desc"]:
+            rows.reverse()
+        offset, limit = int(query.get("offset", ["0"])[0]), int(query["limit"][0])
+        shown = [{name: value for name, value in one.items() if name != "journals"} for one in rows]
+        return answer(json.dumps({"issues": shown[offset : offset + limit], "total_count": len(shown)}))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw"))
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def tiny(world: World) -> Iterator[Tiny]:
+    with serve(world.serve) as tiny:
+        yield tiny
+
+
+@pytest.fixture
+def issues(world: World) -> Issues:
+    return Issues(world.store.database, lambda: world.now)
+
+
+@pytest.fixture
+def mirror(world: World, tiny: Tiny, issues: Issues) -> Mirror:
+    client = Client(Connection(tiny.url, "key"))
+    return Mirror(issues, client, Directory(client))
+
+
+def requests(world: World, mirror: Mirror) -> int:
+    before = len(world.asked)
+    mirror.refresh()
+    return len(world.asked) - before
+
+
+def row(issues: Issues, number: int) -> IssueRow:
+    found = issues.get(number)
+    assert found is not None
+    return found
+
+
+def test_what_the_copy_holds(world: World, mirror: Mirror, issues: Issues) -> None:
+    """An issue that came by mail and its history stand in the copy, statuses by name, in the order of writing."""
+    mail_id = world.by_mail(1)
+    world.now += 60
+    world.change(1, notes="We look at it")
+    world.change(1, status="Closed", closed_on=iso(world.now))
+    mirror.refresh()
+    found = row(issues, 1)
+    assert (mail_id, "support", KIM, "client.example") == (
+        found.mail_id, found.mailbox, found.requester, found.domain,
+    )  # fmt: skip
+    assert ("desk", "Desk", True, "Closed", True) == (
+        found.project, found.project_name, found.project_public, found.status, found.closed,
+    )  # fmt: skip
+    assert (START, START + 60, START + 60) == (found.created_on, found.updated_on, found.closed_on)
+    assert [
+        JournalRow(1, 1, START + 60, 9, "Anna Agent", "agent", True, False),
+        JournalRow(2, 1, START + 60, 9, "Anna Agent", "agent", False, False, "New", "Closed"),
+    ] == issues.journals([1])
+
+
+def test_nothing_changed_is_one_request(world: World, mirror: Mirror) -> None:
+    """With 250 issues by mail and nothing changed, a refresh is one request; after one change it is two."""
+    for number in range(1, 251):
+        world.by_mail(number)
+        world.now += 1
+    world.now += 3600
+    mirror.refresh()
+    world.now += OVERLAP + 1
+    mirror.refresh()
+    assert 1 == requests(world, mirror)
+    world.change(17, notes="Hello")
+    world.now += 3600
+    assert (3, 1) == (requests(world, mirror), requests(world, mirror))  # the list, the issue, its writer
+
+
+def test_issues_of_others_are_not_read(world: World, mirror: Mirror, issues: Issues) -> None:
+    """What did not come by mail costs nothing but its line in the list."""
+    world.by_mail(1)
+    world.now += 3600
+    mirror.refresh()
+    for number in range(2, 40):
+        world.add(number)
+    assert 1 == requests(world, mirror)
+    assert [1] == [one.id for one in issues.issues(gone=None)]
+
+
+def test_a_second_change_in_the_same_second(world: World, mirror: Mirror, issues: Issues) -> None:
+    """What changes after we looked, within the second that `updated_on` tells, is found by the next refresh."""
+    world.by_mail(1)
+    world.change(1, notes="one")
+    mirror.refresh()
+    world.change(1, notes="two")  # the same second
+    world.now += 10
+    mirror.refresh()
+    assert [1, 2] == [one.id for one in issues.journals([1])]
+
+
+def test_a_change_that_shows_late(world: World, mirror: Mirror, issues: Issues) -> None:
+    """A change whose transaction took minutes, so that newer ones were seen before, is not missed."""
+    world.by_mail(1)
+    world.by_mail(2)
+    world.now += 3600
+    mirror.refresh()
+    world.change(2, notes="seen first")
+    world.now += 60
+    mirror.refresh()
+    now, world.now = world.now, world.now - 200
+    world.change(1, notes="begun before")
+    world.now = now + 60
+    mirror.refresh()
+    assert 1 == len(issues.journals([1]))
+
+
+def test_the_list_moves_while_it_is_read(
+    world: World, mirror: Mirror, issues: Issues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An issue of the first page that changes while the second is fetched keeps no other from being read."""
+    for number in range(1, 181):
+        world.by_mail(number)
+    world.now += 3600
+    mirror.refresh()
+    for number in range(1, 181):
+        world.now += 1
+        world.change(number, notes="all of them")
+    whole, pages = world.page, []
+
+    def page(query: dict[str, list[str]]) -> bytes:
+        said = whole(query)
+        pages.append(query)
+        if len(pages) == 1:
+            for number in range(1, 60):
+                world.change(number, notes="again")
+        return said
+
+    monkeypatch.setattr(world, "page", page)
+    world.now += 3600
+    mirror.refresh()
+    world.now += 3600
+    mirror.refresh()
+    assert {number: 1 + (number < 60) for number in range(1, 181)} == {
+        number: len(issues.journals([number])) for number in range(1, 181)
+    }
+
+
+def test_more_changes_in_one_second_than_a_page_holds(world: World, mirror: Mirror, issues: Issues) -> None:
+    """A bulk edit that stamps 230 issues with one second is read whole."""
+    for number in range(1, 231):
+        world.by_mail(number)
+    mirror.refresh()
+    world.now += 3600
+    for number in range(1, 231):
+        world.change(number, status="Closed", closed_on=iso(world.now))
+    world.now += 3600
+    mirror.refresh()
+    assert 230 == len(issues.issues(closed=True))
+
+
+def test_a_deleted_issue_is_gone(world: World, mirror: Mirror, issues: Issues) -> None:
+    """An issue that Redmine does not show is gone, asked for once, and comes back when it is shown again."""
+    world.by_mail(1)
+    world.by_mail(2)
+    kept = world.issues.pop(1)
+    mirror.refresh()
+    assert ([2], True) == ([one.id for one in issues.issues()], row(issues, 1).gone)
+    world.now += 3600
+    mirror.refresh()
+    assert 1 == requests(world, mirror)
+    world.issues[1] = kept
+    world.change(1, notes="back")
+    mirror.refresh()
+    assert [1, 2] == [one.id for one in issues.issues()]
+
+
+def test_an_issue_that_redmine_fails_on(world: World, mirror: Mirror, issues: Issues) -> None:
+    """One issue that Redmine cannot show keeps no other waiting, and is read when it can be shown."""
+    for number in (1, 2):
+        world.by_mail(number)
+    world.now += 3600
+    mirror.refresh()
+    for number in (1, 2):
+        world.change(number, notes="x")
+    world.broken = {1}
+    world.now += 3600
+    mirror.refresh()
+    assert (0, 1) == (len(issues.journals([1])), len(issues.journals([2])))
+    world.broken = set()
+    world.now += 3600
+    mirror.refresh()
+    assert 1 == len(issues.journals([1]))
+
+
+def test_redmine_away(world: World, mirror: Mirror, issues: Issues) -> None:
+    """When Redmine fails on everything, the refresh says so, and the next one catches up."""
+    for number in range(1, 6):
+        world.by_mail(number)
+    world.broken = set(range(1, 6))
+    with pytest.raises(RedmineUnavailable):
+        mirror.refresh()
+    world.broken = set()
+    mirror.refresh()
+    assert [1, 2, 3, 4, 5] == [one.id for one in issues.issues()]
+
+
+def test_notes_that_mails_made(world: World, mirror: Mirror, issues: Issues) -> None:
+    """A note that a mail made bears the mail and its sender's side, also when the store learns of the mail later."""
+    world.by_mail(1)
+    customer = world.change(1, user=BRIDGE, notes="from the customer")
+    agent = world.change(1, notes="an agent's mail")
+    own = world.change(1, user=BRIDGE, notes="the bridge's own")
+    world.note_by_mail(1, customer, KIM, uid=50)
+    mirror.refresh()
+    world.note_by_mail(1, agent, "anna@example.com", uid=51)
+    world.now += 3600
+    mirror.refresh()
+    found = {one.id: (one.side, one.mail_id is not None) for one in issues.journals([1])}
+    assert {customer: ("customer", True), agent: ("agent", True), own: ("bridge", False)} == found
