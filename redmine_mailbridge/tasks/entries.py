@@ -164,11 +164,7 @@ class EntryReader:
     # ------------------------------------------------------------------ what changed
 
     def _follow(self, stop: threading.Event) -> None:
-        total = self._newest()
-        held = self._hours.count()
-        if held > FEW and total < held / 2:
-            text = f"Redmine shows only {total} of the {held} time entries that it had: look at the key's rights"
-            raise RedmineUnavailable(f'{text}, and if they are really gone run "aggregate --rebuild"')
+        total = self._newest(self._hours.count())
         spent = 0
         while total != self._hours.count() and spent < SEARCH and not stop.is_set():
             before = self._requests
@@ -178,10 +174,13 @@ class EntryReader:
             self._reading = replace(self._reading, search=None)
             self._sweep(total, max(0, self._sweep_pages - spent), stop)
 
-    def _newest(self) -> int:
-        """Take over what is new. Return how many Redmine counts."""
-        offset = max(0, self._hours.count() - AGAIN)
+    def _newest(self, held: int) -> int:
+        """Given how many are held, take over what is new. Return how many Redmine counts."""
+        offset = max(0, held - AGAIN)
         page = self._page(self._reading.projects, offset)
+        if held > FEW and page.total < held / 2:
+            text = f"Redmine shows only {page.total} of the {held} time entries that it had: look at the key's rights"
+            raise RedmineUnavailable(f'{text}, and if they are really gone run "aggregate --rebuild"')
         if not page.entries and page.total:  # so many are gone that nothing stands there any more
             offset = max(0, page.total - AGAIN)
             page = self._page(self._reading.projects, offset)

@@ -31,7 +31,7 @@ def boundaries(*effects: Effect) -> list[tuple[Effect, Moment]]:
 UPKEEP = boundaries(Effect.REMOVE_RAW, Effect.FORGET_RAW)
 ANSWERS = boundaries(Effect.SEND_MAIL, Effect.RECORD_SENT)
 UPDATE = boundaries(Effect.MIRROR)
-AGGREGATE = boundaries(Effect.RECORD_HOURS, Effect.WRITE_FIELD)
+AGGREGATE = boundaries(Effect.RECORD_HOURS)
 ELSEWHERE = UPKEEP + ANSWERS + UPDATE + AGGREGATE
 MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in ELSEWHERE]
 
