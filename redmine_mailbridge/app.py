@@ -9,36 +9,36 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
-from redmine_mailbridge.outgoing.letter import Sender
-from redmine_mailbridge.outgoing.render import Templates
-from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
-from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
 from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.signing_in import TokenGiver, sign_ins, token_of
+from redmine_mailbridge.speaking import answers, letters, sending
 from redmine_mailbridge.store.ask import Archive
-from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.answer import Answers, Desk
+from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
 from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
+from redmine_mailbridge.tasks.listen import FolderListener
+from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.schedule import Scheduler
-from redmine_mailbridge.tasks.send import Line, Sending
+from redmine_mailbridge.tasks.send import Sending
 from redmine_mailbridge.tasks.service import MailboxThread, Service
 
 
@@ -55,8 +55,13 @@ def redmine_client(settings: RedmineSettings) -> Client:
     return Client(connection)
 
 
-def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) -> Mailbox:
-    """One mailbox, not connected yet. With a store, POP3 asks it what is known already."""
+def mailbox(
+    name: str, settings: MailboxSettings, store: Store | None = None, *, tokens: TokenGiver | None = None
+) -> Mailbox:
+    """One mailbox, not connected yet. With a store, POP3 asks it what is known already.
+
+    `tokens` gives OAuth's, for a mailbox that logs in with them.
+    """
     config = MailboxConfig(
         name=name,
         host=settings.host,
@@ -65,11 +70,14 @@ def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) ->
         protocol=MailProtocol(settings.protocol),
         security=Security(settings.security),
         password=reveal(settings.password),
+        token=tokens,
+        token_refused=tokens.refused if tokens is not None else None,
         ca_file=settings.ca_file,
         timeout=settings.timeout.total_seconds(),
         login=LoginChoice(settings.login),
         allow_cleartext=settings.allow_cleartext,
         prevent_cleartext_login=settings.prevent_cleartext_login,
+        prevent_ntlm=settings.prevent_ntlm,
         authorize_as=settings.authorize_as,
     )
 
@@ -99,71 +107,14 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Cont
             ),
             route=routes[name],
             options=box.reading.options(
-                settings.redmine.text_format, own_addresses=settings.own_addresses, loop_value=instance
+                settings.redmine.text_format,
+                own_addresses=settings.own_addresses,
+                loop_value=instance,
+                write_above=box.answers.write_above,
             ),
         )
         for name, box in boxes.items()
     }
-
-
-def sent_by(settings: Settings, box: MailboxSettings) -> OutgoingSettings:
-    """How a mailbox's answers are sent: its own table, over [outgoing], over its incoming name and password."""
-    chosen = box.outgoing.over(settings.outgoing)
-    if chosen.password is None and chosen.username != "":
-        chosen = chosen.model_copy(update={"username": chosen.username or box.username, "password": box.password})
-    return chosen
-
-
-def answers(settings: Settings, secret: Callable[[str], str]) -> Answers:
-    """Who answers what, in whose name. A mailbox that has nowhere to send to answers nothing."""
-    instance, signing_key = secret("instance"), secret("signing-key").encode()
-    desks: dict[str, Desk] = {}
-    for name, box in settings.active_mailboxes.items():
-        out = sent_by(settings, box)
-        if out.host is None and out.transport != "console":
-            continue
-        on = {"refused", "registration"}  # earned only where the route says so
-        on |= {kind for kind in ("received", "received_reply") if getattr(box.answers, kind)}
-        desks[name] = Desk(
-            mailbox=name,
-            sender=Sender(out.from_address or box.address, out.from_name or "", out.reply_to or ""),
-            templates=Templates(out.templates),
-            language=out.language or "en",
-            kinds=frozenset(on),
-            signer=Signer(signing_key, instance),
-            redmine_url=settings.redmine.url,
-        )
-    return Answers(desks)
-
-
-def sending(settings: Settings, store: Store, stop: threading.Event) -> Sending:
-    """What empties the outbox."""
-    lines: dict[str, Line] = {}
-    for name, box in settings.active_mailboxes.items():
-        out = sent_by(settings, box)
-        if out.transport == "console":
-            lines[name] = Line(ConsoleTransport, 0, 0)
-        elif out.host is not None:
-            lines[name] = Line(
-                partial(SmtpTransport, smtp_config(out, out.host)),
-                500 if out.daily_limit is None else out.daily_limit,
-                30 if out.per_minute is None else out.per_minute,
-            )
-    return Sending(Outbox(store.database, store.clock), lines, stop)
-
-
-def smtp_config(out: OutgoingSettings, host: str) -> SmtpConfig:
-    """Where and how one mailbox sends."""
-    security = out.security or "starttls"
-    return SmtpConfig(
-        host=host,
-        port=out.port or SMTP_PORTS[security],
-        security=security,
-        username=out.username or None,
-        password=reveal(out.password) if out.password is not None else "",
-        ca_file=out.ca_file,
-        timeout=(out.timeout or DEFAULT_TIMEOUT).total_seconds(),
-    )
 
 
 def open_store(settings: Settings) -> Store:
@@ -189,7 +140,25 @@ class Application:
     def service(self, *, listen: bool = True) -> Service:
         """The threads and the schedule of `run`."""
         threads = [MailboxThread(one, self.shared, self.archive, listen=listen) for one in self.receivers]
-        return Service(threads, self.shared, Scheduler(), self.sending)
+        listeners = [one for thread in threads for one in self._listeners(thread)] if listen else []
+        health = Health(self.store.database, self.store.clock)
+        admin = self.settings.admin
+        alerts = Alerts(
+            health,
+            letters(self.settings, self.store, self.decider),
+            admin.alert_to,
+            after=admin.alert_after.total_seconds(),
+            clock=self.store.clock,
+        )
+        pulse = Pulse(health, self.shared.gate, self.sending, after=alerts.once)
+        return Service(threads, self.shared, Scheduler(), self.sending, pulse, listeners=listeners)
+
+    def _listeners(self, thread: MailboxThread) -> Iterator[FolderListener]:
+        """What listens to the further folders of a mailbox: one connection each."""
+        name = thread.receiver.mailbox.name
+        box = self.settings.mailboxes[name]
+        for folder in box.folders[1:]:
+            yield FolderListener(mailbox(name, box), folder, thread.wake, self.shared.stop)
 
     def upkeep(self) -> int:
         """Forget the raw mails whose time is over. Return how many."""
@@ -228,18 +197,31 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     handler = Handler(
         store,
         decider,
-        CarryOut(store, Writer(client, directory), directory, rules, answers=desk, stop=stop),
+        CarryOut(
+            store,
+            Writer(client, directory),
+            directory,
+            rules,
+            groups=Groups(client, directory),
+            answers=desk,
+            stop=stop,
+        ),
         gate,
         answers=desk,
         settle=settle,
         give_up_after=settings.receive.give_up_after,
     )
+    signs = sign_ins(settings, store.database)
+
+    def reader(name: str, box: MailboxSettings) -> Mailbox:
+        return mailbox(name, box, store, tokens=token_of(signs, name))
+
     receivers = tuple(
-        Receiver(mailbox(name, box, store), _reading(box, settings), shared, read=handler.read, handle=handler.handle)
+        Receiver(reader(name, box), _reading(box, settings), shared, read=handler.read, handle=handler.handle)
         for name, box in settings.active_mailboxes.items()
         if not only or name in only
     )
-    outbox = sending(settings, store, stop)
+    outbox = sending(settings, store, stop, signs)
     return Application(settings, store, archive, client, directory, decider, shared, receivers, outbox, pool)
 
 
@@ -253,6 +235,7 @@ def _reading(box: MailboxSettings, settings: Settings) -> Reading:
         batch=max(1, settings.receive.workers // 2),
         after_success=box.after_success,
         after_failure=box.after_failure,
+        keep_for=box.keep_days * 86400.0 if box.keep_days is not None else None,
         files_at_the_end=box.protocol == "pop3",
         own_copy=box.issue.several_mailboxes == "each",
         start=box,
@@ -280,6 +263,18 @@ def deciding(settings: Settings, *, offline: bool = False) -> Iterator[Decider]:
         client.close()
         if store is not None:
             store.close()
+
+
+def loop_value(settings: Settings) -> str:
+    """The value by which a bridge on this store knows its own mail; an empty text when there is no store yet."""
+    file = settings.store.sqlite_file
+    if file is not None and not file.exists():
+        return ""
+    store = open_store(settings)
+    try:
+        return store.secret("instance")
+    finally:
+        store.close()
 
 
 def _no_secret(name: str) -> str:

@@ -8,16 +8,22 @@ import signal
 import socket
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 
 from redmine_mailbridge import app
 from redmine_mailbridge import log as logs
 from redmine_mailbridge.checks.beginning import look_up_names
-from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.settings.load import reload
+from redmine_mailbridge.errors import MailbridgeError, SettingsError
+from redmine_mailbridge.logring import kept_in
+from redmine_mailbridge.settings.load import load_with_origins, reload
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.admin import LogRing
 from redmine_mailbridge.tasks.service import Service
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.admin.wiring import Pages
 
 log = structlog.get_logger(__name__)
 
@@ -42,8 +48,9 @@ class Daemon:
         lock = keeper.lock("service", wait=wait)
         keeper.raw.clear_spool()
         try:
-            while self._one_service():
-                pass
+            with kept_in(LogRing(keeper.database)):
+                while self._one_service():
+                    pass
         finally:
             lock.release()
             keeper.close()
@@ -58,11 +65,26 @@ class Daemon:
         task = self._settings.tasks.receive
         every = task.every if task.active and task.cron is None else None
         service.start(every=every, cron=task.cron if task.active else None, upkeep=application.upkeep)
+        pages = self._pages()
         try:
             return self._wait()
         finally:
+            if pages is not None:
+                pages.stop()
             service.stop()
             application.close()
+
+    def _pages(self) -> "Pages | None":
+        """The admin page, if it is wanted; when it cannot be had, mail goes on all the same."""
+        if self._settings.admin.listen is None:
+            return None
+        from redmine_mailbridge.admin.wiring import Pages  # noqa: PLC0415 - who wants no pages need not load them
+
+        try:
+            return Pages(load_with_origins(self._path))
+        except MailbridgeError as error:
+            log.error("admin.not_listening", reason=str(error))  # noqa: TRY400 - one line that can be acted on
+            return None
 
     def _wait(self) -> bool:
         """Wait for a signal that means something. Return whether it was new settings."""

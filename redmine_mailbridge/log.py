@@ -18,7 +18,7 @@ import structlog
 from redmine_mailbridge.settings.models import LogSettings
 
 WITHHELD = "(withheld)"
-QUIET = ("alembic", "apscheduler", "asyncio", "chardet", "tzlocal", "urllib3")
+QUIET = ("alembic", "apscheduler", "asyncio", "chardet", "python_multipart", "tzlocal", "urllib3", "uvicorn")
 LONGEST_VALUE = 2000
 _DEEPEST = 3
 _SECRET_NAME = re.compile(
@@ -58,7 +58,7 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
         )
     )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, *(other for other in root.handlers if getattr(other, "lasting", False))]
     root.setLevel(settings.level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -3,7 +3,7 @@
 import json
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from redmine_mailbridge.settings.models import Settings
-    from redmine_mailbridge.store.life import State
-    from redmine_mailbridge.store.store import Store
     from redmine_mailbridge.tasks.outcome import Outcome
 
 COLOURS = {"done": "green", "kept": "yellow", "writing": "yellow", "held": "yellow", "refused": "red", "aside": "red"}
@@ -37,23 +35,23 @@ def shown(text: str | None, width: int) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
-def decided(store: "Store", ids: Sequence[int], state: "State", decide: Callable[[int], bool], done: str) -> None:
-    """Given mails that must be in a state, do what was decided with each and say so.
+def decided(
+    settings: "Settings", ids: Sequence[int], decision: str, *, issue: int | None = None, dry_run: bool = False
+) -> None:
+    """Given mails and what was decided about them, do it and say so. End with exit code 1 when one could not be."""
+    from redmine_mailbridge import app  # noqa: PLC0415 - the database is slow to load
+    from redmine_mailbridge.tasks.decisions import Decision, decide  # noqa: PLC0415 - likewise
 
-    End the command with exit code 1 when one was not.
-    """
-    from redmine_mailbridge.store.ask import Archive, MessageFilter  # noqa: PLC0415 - the database is slow to load
-
-    rows = {row.id: row for row in Archive(store.database).messages(MessageFilter(ids=ids, limit=len(ids)))}
-    missed = False
-    for wanted in ids:
-        row = rows.get(wanted)
-        if row is None or row.state is not state or not decide(wanted):
-            why = "there is no such mail" if row is None else f"it is {row.state.value}, not {state.value}"
-            click.secho(f"{wanted}: {why}", fg="red", err=True)
-            missed = True
-        else:
-            click.echo(f"{wanted} {done}: {shown(row.subject, 60)}")
+    store, missed = app.open_store(settings), False
+    try:
+        for one in decide(store, ids, Decision(decision), issue=issue, dry_run=dry_run):
+            missed = missed or not one.ok
+            if one.ok:
+                click.echo(f"{one.id}: {'would be taken: ' if dry_run else ''}{one.words}: {shown(one.subject, 60)}")
+            else:
+                click.secho(f"{one.id}: nothing changes: {one.words}", fg="red", err=True)
+    finally:
+        store.close()
     if missed:
         raise SystemExit(1)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from io import BufferedRWPair
@@ -11,12 +12,15 @@ Reply = str | Callable[[str], str]
 
 class ScriptedServer:
     """Speaks lines on loopback. Given a greeting and answers by the beginning of a command (without its tag, upper
-    case), answers each line with the first that fits; `{tag}` stands for its tag and `{idle}`
-    for that of the IDLE before it. What fits nothing is OK. `lines` holds what the client said, without tags.
+    case), answers each line with the first that fits; `{tag}` stands for its tag and `{idle}` for that of the IDLE or
+    AUTHENTICATE before it. What fits nothing is OK. `lines` holds what the client said, without tags.
     """
 
-    def __init__(self, greeting: str, answers: Mapping[str, Reply], *, tagged: bool = True) -> None:
+    def __init__(
+        self, greeting: str, answers: Mapping[str, Reply], *, tagged: bool = True, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.tagged = tagged
+        self._tls = tls
         self.greeting = greeting
         self.answers = answers
         self.lines: list[str] = []
@@ -30,11 +34,17 @@ class ScriptedServer:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if self._tls is not None:
+                    try:
+                        client = self._tls.wrap_socket(client, server_side=True)
+                    except OSError:  # the client did not like the certificate
+                        client.close()
+                        continue
                 self._clients.append(client)
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, client.makefile("rwb") as stream, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError), client, client.makefile("rwb") as stream:
             stream.write(self.greeting.encode() + b"\r\n")
             stream.flush()
             for raw in stream:
@@ -56,8 +66,8 @@ class ScriptedServer:
     def _reply(self, tag: str, line: str) -> str:
         for beginning, reply in self.answers.items():
             if (line or tag).upper().startswith(beginning):
-                text = reply if isinstance(reply, str) else reply(line)
-                self._idle_tag = tag if line.upper() == "IDLE" else self._idle_tag
+                text = reply if isinstance(reply, str) else reply(line or tag)
+                self._idle_tag = tag if line.upper().startswith(("IDLE", "AUTHENTICATE")) else self._idle_tag
                 return text.replace("{tag}", tag).replace("{idle}", self._idle_tag).replace("\n", "\r\n")
         return f"{tag} OK done\r\n"
 
@@ -71,10 +81,14 @@ class ScriptedServer:
 
 @contextlib.contextmanager
 def scripted(
-    answers: Mapping[str, Reply], greeting: str = "* OK ready", *, tagged: bool = True
+    answers: Mapping[str, Reply],
+    greeting: str = "* OK ready",
+    *,
+    tagged: bool = True,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[ScriptedServer]:
     """Given answers and a greeting, serve them to the end of the block; `tagged` is IMAP, else POP3."""
-    server = ScriptedServer(greeting, answers, tagged=tagged)
+    server = ScriptedServer(greeting, answers, tagged=tagged, tls=tls)
     try:
         yield server
     finally:

@@ -1,49 +1,51 @@
-"""What `check` asks a mail server: in, what lies in each folder, and how mails are filed. Writes nothing there."""
+"""What `check` asks a mail server: name, port, TLS, greeting, login, folders, filing. Writes nothing there."""
 
 import datetime as dt
 from collections.abc import Iterator
 
+from redmine_mailbridge.checks import port as ports
+from redmine_mailbridge.checks.advice import advice, login_advice
 from redmine_mailbridge.checks.values import Check
-from redmine_mailbridge.errors import FolderMissing, LoginRefused, MailboxError
-from redmine_mailbridge.mailboxes.base import Connected, Mailbox
+from redmine_mailbridge.errors import FolderMissing, LoginRefused, MailboxError, MailboxUnreachable, SignInNeeded
+from redmine_mailbridge.mailboxes.base import Connected, FolderState, Mailbox
 from redmine_mailbridge.settings.mailbox import MailboxSettings
+from redmine_mailbridge.settings.presets import presets
 
 SOON = 21
 """Days of a certificate's rest below which somebody should know."""
 
 MOVES = {
-    "move": (True, "MOVE: in one step"),
-    "copy": (True, "without MOVE: copied, then this one mail is expunged (UIDPLUS)"),
-    "mark": (
-        None,
-        "neither MOVE nor UIDPLUS: copied, and the old one stays, marked as deleted, until somebody expunges",
-    ),
+    "move": (True, "MOVE: in one step, atomic"),
+    "copy": (True, "not atomic, without MOVE: copied, then this one mail is expunged (UIDPLUS)"),
+    "mark": (None, "not atomic: neither MOVE nor UIDPLUS; copied, and the old one stays, marked as deleted"),
     "none": (True, "no moves with POP3"),
 }
-ADVICE = (
-    ("certificate is not accepted", "Give ca_file when the server's certificate is your own authority's."),
-    ("name or service not known", "Is host written right, and does this machine's DNS know it?"),
-    ("connection refused", "Nothing listens there: are host, port and security right together?"),
-    ("no answer in time", "A firewall, or another port than this security belongs to (tls: 993, 995)."),
-    ("wrong version number", 'The server speaks no TLS on this port: security = "starttls", or another port.'),
-    ("record layer failure", 'The server speaks no TLS on this port: security = "starttls", or another port.'),
-)
-LOGIN_ADVICE = "Are username and password right? Some providers want an app password, or have IMAP switched off."
+RIGHT_NAMES = {"t": "mark as deleted", "e": "expunge", "i": "put mails in", "w": "set keywords", "r": "read"}
 
 
 def mailbox_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Iterator[Check]:
     """Given a mailbox's settings and the mailbox, yield what is found, as it is found; the connection is closed."""
     here = f"mailbox {name}"
     try:
+        resolved = _name(here, box)
+        yield resolved
+        if resolved.ok is False:
+            return
         try:
             connected = mailbox.connected()
+        except SignInNeeded as error:  # the server was not even asked
+            yield Check(f"{here}: login", False, str(error))
+            return
         except LoginRefused as error:
-            yield Check(f"{here}: login", False, f"{error}\n{LOGIN_ADVICE}")
+            known = presets()[box.preset].advice if box.preset else ""
+            words = login_advice(str(error), box.host, preset_advice=known)
+            yield Check(f"{here}: port", True, f"{box.port} is open")
+            yield Check(f"{here}: login", False, f"{error}\n{words}")
             return
         except MailboxError as error:
-            yield Check(f"{here}: connection", False, advised(error))
+            yield from _unreachable(here, box, error)
             return
-        yield _connection(here, box, connected)
+        yield from _connection(here, box, connected)
         yield Check(f"{here}: login", True, f"{box.username} by {connected.mechanism}")
         yield from _folders(here, box, mailbox)
         if box.after_success == "move" or box.after_failure == "move":
@@ -52,38 +54,92 @@ def mailbox_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Iterato
         else:
             yield Check(f"{here}: filing", True, f"done: {box.after_success}; refused: {box.after_failure}")
     except MailboxError as error:
-        yield Check(f"{here}: connection", False, advised(error))
+        yield Check(f"{here}: folders", False, advised(error))
     finally:
         mailbox.close()
 
 
-def _connection(here: str, box: MailboxSettings, connected: Connected) -> Check:
-    """Where to, protected how, and for how long the certificate is good."""
+def _name(here: str, box: MailboxSettings) -> Check:
+    """Whether the host's name has addresses."""
+    try:
+        found = ports.addresses(box.host)
+    except (OSError, UnicodeError) as error:
+        words = getattr(error, "strerror", None) or "is no name of a host"
+        return Check(f"{here}: name", False, _with(f"{box.host}: {words}", advice(words)))
+    words = box.host if found == (box.host,) else f"{box.host} is {', '.join(found[:4])}"
+    return Check(f"{here}: name", True, words)
+
+
+def _unreachable(here: str, box: MailboxSettings, error: MailboxError) -> Iterator[Check]:
+    """No connection, or none that can be used: whether the port is open at all, and what speaks there instead."""
+    try:
+        ports.opens(box.host, box.port, box.timeout.total_seconds())
+    except OSError:
+        yield Check(f"{here}: port", False, advised(error))
+        return
+    yield Check(f"{here}: port", True, f"{box.port} is open")
+    yield Check(f"{here}: connection", False, _with(str(error), _instead(box, error) or advice(str(error))))
+
+
+def _instead(box: MailboxSettings, error: MailboxError) -> str:
+    """Given an error of an open port, return what is there instead of what the settings expect, if that can be told."""
+    text = str(error).lower()
+    if "certificate" in text and box.security != "none":
+        shown = ports.certificate(box.host, box.port, box.security, box.protocol)
+        return _with(str(shown), advice(text)) if shown else ""
+    if not isinstance(error, MailboxUnreachable):
+        return ""
+    spoken = ports.speaks(box.host, box.port)
+    if box.security == "tls" and spoken not in {"", "tls"}:
+        return f'The server speaks first, and without TLS: "{spoken[:100]}": security = "starttls", or another port.'
+    if box.security != "tls" and spoken == "tls":
+        return 'The server speaks TLS from the first byte on this port: security = "tls".'
+    return ""
+
+
+def _connection(here: str, box: MailboxSettings, connected: Connected) -> Iterator[Check]:
+    """Where to, protected how, for how long the certificate is good; what the server says of itself."""
+    yield Check(f"{here}: port", True, f"{connected.peer or box.port} is open")
     words = [f"{box.host}:{box.port}", connected.tls or "no TLS"]
     days: int | None = None
     if connected.certificate_until is not None:
         days = (connected.certificate_until - dt.datetime.now(dt.UTC)).days
         words.append(f"certificate good for {days} days")
     words.append("tells of new mail at once (IDLE)" if connected.pushes else "is asked on schedule (no IDLE)")
-    return Check(f"{here}: connection", None if days is not None and days < SOON else True, ", ".join(words))
+    yield Check(f"{here}: connection", None if days is not None and days < SOON else True, ", ".join(words))
+    yield Check(f"{here}: greeting", True, connected.greeting or "(nothing)")
+    yield Check(f"{here}: capabilities", True, " ".join(connected.capabilities) or "the server names none")
 
 
 def _folders(here: str, box: MailboxSettings, mailbox: Mailbox) -> Iterator[Check]:
     """The folders to read, which must be there, and those to file to, which can be made."""
-    moves = "move" in (box.after_success, box.after_failure)
     for folder in box.folders:
         try:
             state = mailbox.state(folder)
         except FolderMissing as error:
             yield Check(f"{here}: folder {folder}", False, str(error))
             continue
-        words = f"{state.messages} mail{'' if state.messages == 1 else 's'}"
-        stuck = state.read_only and moves
-        more = ", read-only: no mail can be moved out of it" if stuck else ", read-only" if state.read_only else ""
-        yield Check(f"{here}: folder {folder}", not stuck, words + more)
+        yield _readable(f"{here}: folder {folder}", state, box)
     for what, target in (("success", box.success_folder), ("failure", box.failure_folder)):
         if target and getattr(box, f"after_{what}") == "move":
             yield _target(f"{here}: {what} folder {target}", target, mailbox)
+
+
+def _readable(title: str, state: FolderState, box: MailboxSettings) -> Check:
+    """A folder to read: how many mails, and whether they can be dealt with as the settings say."""
+    words = f"{state.messages} mail{'' if state.messages == 1 else 's'}"
+    removes = {"move", "delete"} & {box.after_success, box.after_failure}
+    if box.protocol == "pop3":
+        return Check(title, True, words)
+    if state.read_only:
+        more = ", read-only: no mail can be moved out of it" if removes else ", read-only"
+        return Check(title, not removes, words + more)
+    lacking = _lacking(state, "te" if removes else "w")
+    if lacking and removes:
+        return Check(title, False, f"{words}, but no right to {lacking}: no mail can be moved out of it")
+    if lacking or (not removes and not state.keywords):
+        return Check(title, None, f"{words}, writable, but keeps no keywords: what is done is remembered here only")
+    return Check(title, True, f"{words}, writable")
 
 
 def _target(title: str, folder: str, mailbox: Mailbox) -> Check:
@@ -95,11 +151,23 @@ def _target(title: str, folder: str, mailbox: Mailbox) -> Check:
         return Check(title, True, "not there yet: will be made")
     if state.read_only:
         return Check(title, False, "read-only: no mail can be moved into it")
-    return Check(title, True, "there")
+    lacking = _lacking(state, "i")
+    if lacking:
+        return Check(title, False, f"no right to {lacking}: no mail can be moved into it")
+    return Check(title, True, f"there, {state.messages} mail{'' if state.messages == 1 else 's'}, writable")
+
+
+def _lacking(state: FolderState, needed: str) -> str:
+    """Given what a folder needs (RFC 4314 rights), return the names of those that the server does not give."""
+    if state.rights is None:
+        return ""
+    return ", ".join(RIGHT_NAMES[right] for right in needed if right not in state.rights)
 
 
 def advised(error: MailboxError) -> str:
     """Given an error, return its text with the server's own words, and a line of advice where one is known."""
-    text = str(error)
-    low = text.lower()
-    return text + next((f"\n{advice}" for words, advice in ADVICE if words in low), "")
+    return _with(str(error), advice(str(error)))
+
+
+def _with(text: str, line: str) -> str:
+    return f"{text}\n{line}" if line else text

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from redmine_mailbridge import app
+from redmine_mailbridge import signing_in, speaking
+from redmine_mailbridge.checks.advice import advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import SendingError
 from redmine_mailbridge.outgoing.render import Templates, check_templates
@@ -13,10 +14,11 @@ from redmine_mailbridge.settings.models import Settings
 
 def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iterator[Check]:
     """Given a mailbox, yield what is found of its answers. Nothing is sent."""
-    wanted = [kind for kind in ("received", "received_reply") if getattr(box.answers, kind)]
+    wanted = [kind for kind in ("received", "received_reply", "closed") if getattr(box.answers, kind)]
+    wanted += ["answer"] if box.answers.notes != "never" else []
     wanted += ["refused"] if box.issue.answer_refused else []
     wanted += ["registration"] if box.senders.create.notice == "own" else []
-    out = app.sent_by(settings, box)
+    out = speaking.sent_by(settings, box)
     place = f"mailbox {name}: answers"
     if out.host is None and out.transport != "console":
         if wanted:
@@ -28,12 +30,14 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
     if out.transport == "console" or out.host is None:
         yield Check(f"{place}: sending", None, "printed, not sent")
         return
-    config = app.smtp_config(out, out.host)
+    tokens = signing_in.late(settings, signing_in.outgoing_connection(name, box, settings))
+    config = speaking.smtp_config(out, out.host, tokens)
     try:
         with SmtpTransport(config):
             pass
     except SendingError as error:
-        yield Check(f"{place}: sending", False, str(error))
+        line = advice(str(error))
+        yield Check(f"{place}: sending", False, f"{error}\n{line}" if line else str(error))
         return
     login = f"logged in as {config.username}" if config.username else "no login"
     yield Check(f"{place}: sending", True, f"{config.host}:{config.port}, {config.security}, {login}")

@@ -2,19 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 
-from redmine_mailbridge import app
+from redmine_mailbridge import app, signing_in, speaking
 from redmine_mailbridge.checks.mailbox import mailbox_checks
 from redmine_mailbridge.checks.outgoing import outgoing_checks
 from redmine_mailbridge.checks.redmine import redmine_checks
+from redmine_mailbridge.checks.round_trip import Trial, round_trip
+from redmine_mailbridge.checks.sign_in import sign_in_checks
 from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.outgoing.smtp import SmtpTransport
 from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 
 
-def server_checks(settings: Settings, *, only: Sequence[str] = ()) -> Iterator[Check]:
+def server_checks(settings: Settings, *, only: Sequence[str] = (), send_test: bool = False) -> Iterator[Check]:
     """Given settings, yield what is found of servers, rights and names, as it is found.
 
-    Of the mailboxes named in `only`, or of all active ones. Nothing is written anywhere.
+    Of the mailboxes named in `only`, or of all active ones. Nothing is written anywhere, but with `send_test` a mail
+    goes from each mailbox to itself, is waited for and removed.
     """
     boxes = {name: box for name, box in settings.active_mailboxes.items() if not only or name in only}
     client = app.redmine_client(settings.redmine)
@@ -24,5 +29,24 @@ def server_checks(settings: Settings, *, only: Sequence[str] = ()) -> Iterator[C
     finally:
         client.close()
     for name, box in boxes.items():
-        yield from mailbox_checks(name, box, app.mailbox(name, box))
+        tokens = signing_in.late(settings, name)
+        yield from sign_in_checks(name, settings)
+        yield from mailbox_checks(name, box, app.mailbox(name, box, tokens=tokens))
         yield from outgoing_checks(name, settings, box)
+        if send_test:
+            yield from _send_test(name, settings, box)
+
+
+def _send_test(name: str, settings: Settings, box: MailboxSettings) -> Iterator[Check]:
+    """Send a mail to ourselves, where there is something to send by."""
+    out = speaking.sent_by(settings, box)
+    if out.host is None or out.transport == "console":
+        yield Check(
+            f"mailbox {name}: test mail: sent", False, "neither [outgoing] nor this mailbox names a host to send by"
+        )
+        return
+    trial = Trial(out.from_address or box.address, box.address, app.loop_value(settings))
+    tokens = signing_in.late(settings, signing_in.outgoing_connection(name, box, settings))
+    sender = SmtpTransport(speaking.smtp_config(out, out.host, tokens))
+    mailbox = app.mailbox(name, box, tokens=signing_in.late(settings, name))
+    yield from round_trip(name, box, mailbox, sender, trial)

@@ -7,9 +7,10 @@ from redmine_mailbridge.cli import Invocation, pass_invocation
 
 @click.command()
 @click.option("--mailbox", "mailboxes", multiple=True, metavar="NAME", help="Only this mailbox; can be repeated.")
+@click.option("--send-test", is_flag=True, help="Send a mail to each mailbox, see it arrive, and remove it again.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @pass_invocation
-def command(invocation: Invocation, *, mailboxes: tuple[str, ...], as_json: bool) -> None:
+def command(invocation: Invocation, *, mailboxes: tuple[str, ...], send_test: bool, as_json: bool) -> None:
     """Try every server, login, folder, right and name of the settings, and say what is wrong. Writes nothing.
 
     Ends with exit code 1 when anything failed; notes (yellow) are no failures.
@@ -23,7 +24,7 @@ def command(invocation: Invocation, *, mailboxes: tuple[str, ...], as_json: bool
     found = settings_checks(loaded)
     for one in found:
         show(one, as_json=as_json)
-    for one in server_checks(loaded.settings, only=mailboxes):
+    for one in server_checks(loaded.settings, only=mailboxes, send_test=send_test):
         show(one, as_json=as_json)
         found.append(one)
     if not as_json:

@@ -15,7 +15,8 @@ def command() -> None:
 @command.command("list")
 def list_() -> None:
     """List the kinds of mail and the languages that there are."""
-    from redmine_mailbridge.outgoing.render import KINDS, OURS
+    from redmine_mailbridge.outgoing.render import OURS
+    from redmine_mailbridge.outgoing.variables import KINDS
 
     for kind in KINDS:
         languages = sorted(folder.name for folder in (OURS / kind).iterdir() if folder.is_dir())
@@ -30,7 +31,8 @@ def copy(folder: Path, kinds: tuple[str, ...]) -> None:
     import shutil
 
     from redmine_mailbridge.errors import SettingsError
-    from redmine_mailbridge.outgoing.render import KINDS, OURS
+    from redmine_mailbridge.outgoing.render import OURS
+    from redmine_mailbridge.outgoing.variables import KINDS
     from redmine_mailbridge.suggest import did_you_mean
 
     for kind in kinds:
@@ -51,14 +53,16 @@ def copy(folder: Path, kinds: tuple[str, ...]) -> None:
 @click.argument("kind")
 @_LANGUAGE
 @click.option("--folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Your own templates.")
-def preview(kind: str, language: str, folder: Path | None) -> None:
+@click.option("--html", "as_html", is_flag=True, help="The HTML in place of the text.")
+def preview(kind: str, language: str, folder: Path | None, *, as_html: bool) -> None:
     """Show a mail of KIND with made-up values."""
     from redmine_mailbridge.errors import SettingsError
-    from redmine_mailbridge.outgoing.render import EXAMPLE, KINDS, Templates
+    from redmine_mailbridge.outgoing.render import Templates
+    from redmine_mailbridge.outgoing.variables import EXAMPLES, KINDS
     from redmine_mailbridge.suggest import did_you_mean
 
     if kind not in KINDS:
         raise SettingsError(f'there is no template "{kind}"{did_you_mean(kind, KINDS)}')
-    texts = Templates(folder).render(kind, language, EXAMPLE)
+    texts = Templates(folder).render(kind, language, EXAMPLES[kind])
     click.secho(texts.subject, bold=True)
-    click.echo(f"\n{texts.text}")
+    click.echo(f"\n{texts.html if as_html else texts.text}")

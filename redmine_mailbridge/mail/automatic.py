@@ -178,9 +178,14 @@ def _no_answer_due(headers: Headers, sender: Address) -> str:
     suppressed = headers.raw_line("x-auto-response-suppress").lower()
     if "all" in suppressed or "oof" in suppressed or "autoreply" in suppressed:
         return f"X-Auto-Response-Suppress: {suppressed[:60]}"
-    if _NO_REPLY.fullmatch(sender.local.lower()[:100]):
+    if takes_no_reply(sender):
         return "a sender that takes no replies"
     return ""
+
+
+def takes_no_reply(address: Address) -> bool:
+    """Does the address say by itself that nobody reads what comes there?"""
+    return _NO_REPLY.fullmatch(address.local.lower()[:100]) is not None
 
 
 def _references(headers: Headers) -> tuple[str, ...]:

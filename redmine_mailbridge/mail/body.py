@@ -1,8 +1,8 @@
 """From the text parts of a mail to its `Body`: the best of text and HTML, the reply cut, the markup made safe."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from redmine_mailbridge.mail.flowed import unflow
@@ -56,6 +56,7 @@ class _Piece:
     whole: str
     is_html: bool
     rule: str = ""
+    delimited: bool = False
     placed: frozenset[str] = frozenset()
     placed_in_quoted: frozenset[str] = frozenset()
 
@@ -72,7 +73,7 @@ def read_body(
     """
     chosen = [part for element in texts for part in _choose(element, pictures, options)]
     pieces = [_read(part, pictures, options) for part in chosen if part.content.strip()]
-    pieces = [piece for piece in pieces if piece.whole]
+    pieces = [piece for piece in _until_delimiter(pieces) if piece.whole or piece.quoted]
     source: Literal["text", "html", "none"] = "none"
     if pieces:
         source = "html" if any(piece.is_html for piece in pieces) else "text"
@@ -91,6 +92,16 @@ def read_body(
 
 def _join(texts: Iterable[str]) -> str:
     return "\n\n".join(text for text in texts if text)
+
+
+def _until_delimiter(pieces: Iterable[_Piece]) -> Iterator[_Piece]:
+    """Given the parts in the order of the mail, yield those before and with the admin's delimiter; what comes in
+    parts behind it is cut too.
+    """
+    ended = False
+    for piece in pieces:
+        yield replace(piece, written="", quoted=piece.whole, whole="", placed=frozenset()) if ended else piece
+        ended = ended or piece.delimited
 
 
 def _choose(
@@ -116,12 +127,14 @@ def _choose(
 def _read(part: TextPart, pictures: Mapping[str, str], options: ReadingOptions) -> _Piece:
     if part.is_html:
         html = read_html(part.content, pictures, options.text_format, options.delimiters)
-        return _Piece(html.written, html.quoted, html.whole, True, html.rule, html.placed, html.placed_in_quoted)
+        return _Piece(
+            html.written, html.quoted, html.whole, True, html.rule, html.delimited, html.placed, html.placed_in_quoted
+        )
     text = clean(part.content)
     if part.flowed:
         text = unflow(text, delsp=part.delsp)
     split = split_reply(text, options.delimiters)
-    whole = tidy(make_inert(text, options.text_format))
+    whole = tidy(make_inert(split.whole, options.text_format))
     if not split.rule:
         return _Piece(written=whole, quoted="", whole=whole, is_html=False)
     return _Piece(
@@ -130,6 +143,7 @@ def _read(part: TextPart, pictures: Mapping[str, str], options: ReadingOptions) 
         whole=whole,
         is_html=False,
         rule=split.rule,
+        delimited=split.delimited,
     )
 
 

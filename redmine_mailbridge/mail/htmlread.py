@@ -14,12 +14,13 @@ from redmine_mailbridge.mail.quotes import judge
 
 @dataclass(frozen=True, slots=True)
 class HtmlReading:
-    """An HTML part, read: as `Body`, with the names of the pictures shown."""
+    """An HTML part, read: as `Body`, with the pictures shown. `delimited`: the admin's delimiter ends it."""
 
     written: str
     quoted: str
     whole: str
     rule: str = ""
+    delimited: bool = False
     placed: frozenset[str] = frozenset()
     placed_in_quoted: frozenset[str] = frozenset()
 
@@ -40,7 +41,15 @@ def read_html(
     )
     kept = [row for row, keep in zip(rows, verdict.keep, strict=True) if keep]
     cut = [row for row, keep in zip(rows, verdict.keep, strict=True) if not keep]
-    return HtmlReading(_join(kept), _join(cut), _join(rows), verdict.rule, _names(kept), _names(cut) - _names(kept))
+    return HtmlReading(
+        written=_join(kept),
+        quoted=_join(cut),
+        whole=_join(rows[: verdict.delimiter]),
+        rule=verdict.rule,
+        delimited=verdict.delimiter is not None,
+        placed=_names(kept),
+        placed_in_quoted=_names(cut) - _names(kept),
+    )
 
 
 def _names(rows: Sequence[Row]) -> frozenset[str]:

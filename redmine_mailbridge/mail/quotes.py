@@ -21,11 +21,16 @@ MOST_LINES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A text, split: what was written, what was cut ("" when nothing), and in one phrase by which rule."""
+    """A text, split: what was written, what was cut ("" when nothing), and in one phrase by which rule.
+
+    `whole` is all of it, up to the admin's delimiter where there is one (`delimited`).
+    """
 
     written: str
     quoted: str = ""
     rule: str = ""
+    whole: str = ""
+    delimited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,8 @@ class Verdict:
 
     keep: list[bool]
     rule: str = ""
+    delimiter: int | None = None
+    """The line at which the admin's delimiter ends the text, of a new mail too."""
 
 
 def split_reply(text: str, delimiters: Sequence[re.Pattern[str]] = ()) -> Split:
@@ -42,7 +49,10 @@ def split_reply(text: str, delimiters: Sequence[re.Pattern[str]] = ()) -> Split:
     verdict = judge(raws, delimiters)
     kept = [raw for raw, keep in zip(raws, verdict.keep, strict=True) if keep]
     cut = [raw for raw, keep in zip(raws, verdict.keep, strict=True) if not keep]
-    return Split("\n".join(kept).strip("\n"), "\n".join(cut).strip("\n"), verdict.rule)
+    whole = "\n".join(raws[: verdict.delimiter]).strip("\n")
+    return Split(
+        "\n".join(kept).strip("\n"), "\n".join(cut).strip("\n"), verdict.rule, whole, verdict.delimiter is not None
+    )
 
 
 def judge(
@@ -68,7 +78,7 @@ def judge(
         work.keep.extend([work.keep[-1]] * others)
     if not any(keep and _WORDY.search(raw) for keep, raw in zip(work.keep, raws, strict=True)):
         return Verdict([True] * len(raws))
-    return Verdict(work.keep, work.rule if not all(work.keep) else "")
+    return Verdict(work.keep, work.rule if not all(work.keep) else "", work.delimiter)
 
 
 class _Work:
@@ -84,6 +94,7 @@ class _Work:
         self.end = len(raws)
         self.limit = len(raws)
         self.rule = ""
+        self.delimiter: int | None = None
         self._text_lines: list[int] | None = None
         self._quoted_lines: list[int] | None = None
 
@@ -115,6 +126,7 @@ class _Work:
                 tries.append(f"{line.bare} {self.lines[index + 1].bare}")
             if any(pattern.fullmatch(text) for pattern in delimiters for text in tries):
                 self._cut(index, "delimiter")
+                self.delimiter = index
                 return
 
     def cut_quotes(self) -> None:

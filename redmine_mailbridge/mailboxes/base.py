@@ -54,7 +54,8 @@ class MailboxConfig:
     """How to reach one account: what app.py makes of the settings. No secret is in its repr.
 
     `username` is taken apart by `username.parse_username` unless `authorize_as` is set. `token` gives an OAuth
-    access token; when it is set, AUTO uses nothing but OAUTHBEARER and XOAUTH2. `timeout` is in seconds, for
+    access token; when it is set, AUTO uses nothing but OAUTHBEARER and XOAUTH2; `token_refused` is told the token that
+    the server did not take. `timeout` is in seconds, for
     the connection and for each read. `ca_file` is a PEM file trusted instead of the system's authorities.
     """
 
@@ -66,6 +67,7 @@ class MailboxConfig:
     security: Security = Security.TLS
     password: Secret | None = field(default=None, repr=False)
     token: Callable[[], str] | None = field(default=None, repr=False)
+    token_refused: Callable[[str], None] | None = field(default=None, repr=False)
     authorize_as: str | None = None
     ca_file: Path | None = None
     timeout: float = 60.0
@@ -119,7 +121,10 @@ class Filing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FolderState:
-    """A folder as it stands: validity, how many mails, the next UID, whether keywords or nothing can be set."""
+    """A folder as it stands: validity, how many mails, the next UID, whether keywords or nothing can be set.
+
+    `rights` are the letters of RFC 4314 (`lrswite`) where the server tells them, else None.
+    """
 
     name: str
     validity: str
@@ -127,6 +132,7 @@ class FolderState:
     uid_next: int | None = None
     keywords: bool = False
     read_only: bool = False
+    rights: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,8 @@ class Connected:
 
     `tls` is its version (`TLSv1.3`) or an empty text; `certificate_until` when the server's certificate ends.
     `moves` says how a mail is filed: `move` is one step, `copy` is several and safe, `mark` leaves the mail where
-    it is, marked as deleted, `none` is no filing at all. `pushes` says whether the server speaks up by itself.
+    it is, marked as deleted, `none` is no filing at all. `pushes` says whether the server speaks up by itself;
+    `peer` is the server's address and port.
     """
 
     greeting: str
@@ -145,6 +152,7 @@ class Connected:
     certificate_until: dt.datetime | None
     moves: Literal["move", "copy", "mark", "none"]
     pushes: bool
+    peer: str = ""
 
 
 class Mailbox(Protocol):

@@ -14,8 +14,8 @@ from redmine_mailbridge.mailboxes.imap_fetch import fetch_raw
 from redmine_mailbridge.mailboxes.imap_folders import ImapFolders
 from redmine_mailbridge.mailboxes.imap_idle import Alarm, idle
 from redmine_mailbridge.mailboxes.imap_search import found_by_id, new_uids, sized
-from redmine_mailbridge.mailboxes.imap_session import NOT_NOW, ImapSession, Selected
-from redmine_mailbridge.mailboxes.tls import valid_until, version
+from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
+from redmine_mailbridge.mailboxes.tls import peer, valid_until, version
 from redmine_mailbridge.mailboxes.translate import Spoiled
 
 STALE = 20.0
@@ -72,6 +72,7 @@ class ImapMailbox:
                 certificate_until=valid_until(session.socket),
                 moves="move" if session.has("MOVE") or session.has("IMAP4REV2") else moves,
                 pushes=session.has("IDLE"),
+                peer=peer(session.socket),
             )
 
     def folders(self) -> tuple[str, ...]:
@@ -95,6 +96,7 @@ class ImapMailbox:
                 uid_next=opened.answer.number("UIDNEXT"),
                 keywords=imap_filing.keeps_keywords(session),
                 read_only=opened.read_only,
+                rights=imap_filing.rights(session),
             )
 
     def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
@@ -208,7 +210,7 @@ class ImapMailbox:
                 answer = session.select(folders.spell(folder))
         if session.selected is not None:
             return session.selected
-        if answer.code in NOT_NOW:
+        if answer.later:
             raise MailboxUnreachable(f"{session.where}: folder {folder!r}: {answer.text}")
         if name in folders.listed() and folders.listed()[name].selectable:
             raise FolderMissing(f"{session.where}: folder {folder!r} cannot be opened: {answer.text}")

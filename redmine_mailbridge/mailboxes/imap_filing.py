@@ -1,6 +1,6 @@
 """Moves, deletes and marks exactly one mail over IMAP. A plain EXPUNGE is never sent."""
 
-from redmine_mailbridge.errors import FilingRefused
+from redmine_mailbridge.errors import FilingRefused, MailboxUnreachable
 from redmine_mailbridge.mailboxes.base import Filing
 from redmine_mailbridge.mailboxes.imap_parse import encode_folder
 from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
@@ -85,11 +85,27 @@ def keeps_keywords(session: ImapSession) -> bool:
     return "\\*" in flags or DONE.lower() in flags.lower()
 
 
+def rights(session: ImapSession) -> str | None:
+    """Return the letters of what we may do in the open folder (MYRIGHTS, RFC 4314), None where nobody tells.
+
+    The rights of RFC 2086, `c` and `d`, are told as those of today that they became.
+    """
+    if session.selected is None or not session.has("ACL"):
+        return None
+    answer = session.command("MYRIGHTS", encode_folder(session.selected.name))
+    letters = answer.first("MYRIGHTS").rpartition(" ")[2].strip('"')
+    if not answer.ok or not letters.isalnum():
+        return None
+    return letters + ("te" if "d" in letters else "") + ("kx" if "c" in letters else "")
+
+
 def expect(answer: Answer, session: ImapSession, uid: str) -> Answer:
     """Given an answer to a change, return it if the server did it. Raise FilingRefused (or TargetMissing) if not."""
     if answer.ok:
         return answer
     if answer.code in MISSING:
         raise TargetMissing(answer)
+    if answer.throttled:
+        raise MailboxUnreachable(f"{session.where}: the server wants to be left alone: {answer.text}")
     folder = session.selected.name if session.selected else ""
     raise FilingRefused(f"{session.where}: folder {folder!r}, UID {uid}: the server refuses: {answer.text}")

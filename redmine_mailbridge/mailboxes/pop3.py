@@ -16,7 +16,7 @@ from redmine_mailbridge.mailboxes.imap_idle import Alarm
 from redmine_mailbridge.mailboxes.imap_search import header_values
 from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
-from redmine_mailbridge.mailboxes.tls import valid_until, version
+from redmine_mailbridge.mailboxes.tls import peer, valid_until, version
 
 VALIDITY = "pop3"
 FOLDER = "INBOX"
@@ -78,6 +78,7 @@ class Pop3Mailbox:
                 certificate_until=valid_until(session.socket),
                 moves="none",
                 pushes=False,
+                peer=peer(session.socket),
             )
 
     def folders(self) -> tuple[str, ...]:

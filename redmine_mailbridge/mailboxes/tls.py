@@ -27,6 +27,16 @@ def version(sock: socket.socket) -> str:
     return (sock.version() or "") if isinstance(sock, ssl.SSLSocket) else ""
 
 
+def peer(sock: socket.socket) -> str:
+    """Given a connected socket, return the server's address and port, or an empty text."""
+    try:
+        name = sock.getpeername()
+    except OSError:
+        return ""
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def valid_until(sock: socket.socket) -> dt.datetime | None:
     """Given a socket, return when the server's certificate ends; None without TLS."""
     certificate = sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None

@@ -5,19 +5,24 @@ taken from ours. They run in a sandbox that cannot change anything, cannot build
 that does not exist.
 """
 
-import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError
+import structlog
+from jinja2 import StrictUndefined, TemplateError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.outgoing.variables import EXAMPLES, KINDS, Fields
+from redmine_mailbridge.suggest import did_you_mean
+
+log = structlog.get_logger(__name__)
+
+FILES = ("subject.txt", "body.txt", "body.html")
 
 OURS = Path(__file__).parent / "templates"
-KINDS = ("received", "received_reply", "refused", "registration")
 MAX_TEMPLATE = 64 * 1024
 MAX_RESULT = 256 * 1024
 
@@ -70,6 +75,38 @@ class Templates:
             " ".join(subject.split()), text, self._one(page, variables, escaped=True) if page.is_file() else ""
         )
 
+    def safely(self, kind: str, language: str, variables: Mapping[str, Any]) -> Rendered:
+        """As `render`; a template of the admin's that fails is told in the log, and ours speaks in its place."""
+        try:
+            return self.render(kind, language, variables)
+        except SettingsError as error:
+            if self._own is None:
+                raise
+            log.warning("template.failed", kind=kind, reason=str(error))
+            return Templates().render(kind, language, variables)
+
+    def unknown(self, kind: str, language: str) -> Iterator[str]:
+        """Given a kind and a language, yield a line for each variable of its template that there is not."""
+        folder, known = self.folder(kind, language), EXAMPLES[kind]
+        for file in (folder / name for name in FILES):
+            if not file.is_file():
+                continue
+            tree = self._parsed(file)
+            globals_ = meta.find_undeclared_variables(tree) - set(self._text.globals)
+            seen = set[str]()
+            for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
+                path = _path(node)
+                why = _missing(path, known) if path is not None and path[0] in globals_ else None
+                if why is not None and why not in seen:
+                    seen.add(why)
+                    yield f"{file}, line {node.lineno}: {why}"
+
+    def _parsed(self, file: Path) -> nodes.Template:
+        try:
+            return self._text.parse(_source(file))
+        except TemplateError as error:
+            raise SettingsError(f"{file}, line {getattr(error, 'lineno', '?')}: {error}") from error
+
     def folder(self, kind: str, language: str) -> Path:
         """Given a kind and a language, return the folder that holds its template: the admin's, or ours, or English."""
         for root in (self._own, OURS):
@@ -80,42 +117,69 @@ class Templates:
 
     def _one(self, file: Path, variables: Mapping[str, Any], *, escaped: bool) -> str:
         try:
-            source = file.read_text("utf-8")
-            if len(source) > MAX_TEMPLATE:
-                raise SettingsError(f"{file}: is longer than {MAX_TEMPLATE} characters")
-            text = (self._html if escaped else self._text).from_string(source).render(dict(variables))
-        except (TemplateError, TypeError, ArithmeticError, UnicodeDecodeError) as error:
+            text = (self._html if escaped else self._text).from_string(_source(file)).render(dict(variables))
+        except (TemplateError, TypeError, ArithmeticError) as error:
             number = getattr(error, "lineno", None)
             line = f", line {number}" if number else ""
             raise SettingsError(f"{file}{line}: {error}") from error
-        except OSError as error:
-            raise SettingsError(f"{file}: {error.strerror}") from error
         return text[:MAX_RESULT]
 
 
-EXAMPLE: dict[str, Any] = {
-    "issue": {"id": 4711, "subject": "The printer is on fire", "url": "https://redmine.example.com/issues/4711"},
-    "requester": {"name": "Kim Client", "address": "kim@client.example"},
-    "mailbox": {"name": "support", "address": "support@example.com"},
-    "project": "support",
-    "mail": {"subject": "The printer is on fire", "date": "2026-05-20 10:00"},
-    "reason": "this mailbox takes replies only",
-    "login": "kim@client.example",
-    "redmine_url": "https://redmine.example.com",
-}
+def _source(file: Path) -> str:
+    try:
+        source = file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file}: {error}") from error
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}") from error
+    if len(source) > MAX_TEMPLATE:
+        raise SettingsError(f"{file}: is longer than {MAX_TEMPLATE} characters")
+    return source
 
 
-def check_templates(templates: Templates, language: str) -> list[str]:
-    """Given templates, render each kind with made-up values. Return one line for each that cannot be used."""
+def check_templates(templates: Templates, language: str, kinds: Iterable[str] = KINDS) -> list[str]:
+    """Given templates, look for variables that there are not, and render each kind with made-up values. Return one
+    line for each that cannot be used.
+    """
     problems: list[str] = []
-    for kind in KINDS:
+    for kind in kinds:
         try:
-            templates.render(kind, language, EXAMPLE)
+            unknown = list(templates.unknown(kind, language))
+            problems += unknown
+            if not unknown:
+                templates.render(kind, language, EXAMPLES[kind])
         except SettingsError as error:
             problems.append(str(error))
     return problems
 
 
-def as_html(text: str) -> str:
-    """Given a plain text, return it as harmless HTML with its line breaks."""
-    return html.escape(text).replace("\n", "<br>\n")
+def _path(node: nodes.Node) -> list[str] | None:
+    """Given an expression such as issue.id or fields["x"], return its words; None when it is another."""
+    match node:
+        case nodes.Name():
+            return [node.name]
+        case nodes.Getattr():
+            before = _path(node.node)
+            return None if before is None else [*before, node.attr]
+        case nodes.Getitem(arg=nodes.Const(value=str(word))):
+            before = _path(node.node)
+            return None if before is None else [*before, word]
+    return None
+
+
+def _missing(path: list[str], known: Mapping[str, Any]) -> str | None:
+    """Given the words of an expression, return what is wrong with it; None when there is such a thing."""
+    here: Any = known
+    for number, word in enumerate(path):
+        if isinstance(here, Fields):
+            return None
+        if isinstance(here, Mapping):
+            if word not in here:
+                name = ".".join(path[: number + 1])
+                return f"{name} does not exist here{did_you_mean(word, list(here))}"
+            here = here[word]
+        elif not hasattr(here, word):
+            return f"{'.'.join(path[: number + 1])} does not exist here"
+        else:
+            return None
+    return None

@@ -1,6 +1,7 @@
 """Answers what routing wants to know (Needs) with as few requests as possible: none, where all is known already."""
 
 import datetime as dt
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.journals import Notes
 from redmine_mailbridge.redmine.people import Person, utc
 from redmine_mailbridge.redmine.rights import NON_MEMBER, sees
 from redmine_mailbridge.routing.plan import Facts, Issue, Journal, KnownMail, Needs, Project, User
@@ -22,6 +24,7 @@ class FactFinder:
         self._client = client
         self._directory = directory
         self._language = language
+        self._notes = Notes(client, time.monotonic)
 
     def gather(
         self,
@@ -30,26 +33,29 @@ class FactFinder:
         now: dt.datetime | None = None,
         known: Mapping[str, KnownMail] | None = None,
         participants: Mapping[int, frozenset[str]] | None = None,
+        journal_issues: Mapping[int, int] | None = None,
         same_subject_issue: int | None = None,
         first_sync: bool = False,
     ) -> Facts:
         """Given what is needed, and what the store knows, return the facts.
 
-        `known`: mails by Message-ID. `participants`: addresses (lower case) by issue. Issues that the known mails
-        name are looked up too. Raise `RedmineUnavailable` if Redmine is away.
+        `known`: mails by Message-ID. `participants`: addresses (lower case) by issue. `journal_issues`: the issue of
+        a note, where the store knows it. Issues that the known mails name are looked up too. Raise
+        `RedmineUnavailable` if Redmine is away.
         """
         directory = self._directory
         known = known or {}
         numbers = {*needs.issues, *(mail.issue for mail in known.values() if mail.issue is not None)}
         if same_subject_issue is not None:
             numbers.add(same_subject_issue)
+        numbers |= {issue for number, _ in needs.journals if (issue := (journal_issues or {}).get(number))}
         users = self._users(needs)
         owner = users.get(needs.sender.strip().lower())
         sender = directory.people.by_id(owner.id) if owner is not None else None
         projects = {found.identifier: found for name in needs.projects if (found := directory.project(name))}
         by_any_name = {name: found for name in needs.projects if (found := directory.project(name))}
         statuses = directory.statuses()
-        seen = _Seen({number: self._fetch(number, with_journals=bool(needs.journals)) for number in sorted(numbers)})
+        seen = self._see(numbers, needs.journals)
         issues = {number: self._issue(found, sender, participants or {}) for number, found in seen.issues.items()}
         if needs.issue_projects:
             projects |= {p.identifier: p for issue in issues.values() if (p := directory.project(issue.project))}
@@ -62,7 +68,7 @@ class FactFinder:
             known=known,
             issues=issues,
             projects=by_any_name | projects,
-            journals=seen.journals(needs.journals),
+            journals=seen.journals(number for number, _ in needs.journals),
             may_add_issues=frozenset(
                 p.identifier for p in projects.values()
                 if sender is not None and directory.may(sender.rights, "add_issues", p)
@@ -91,7 +97,20 @@ class FactFinder:
     def _users(self, needs: Needs) -> dict[str, User]:
         people = self._directory.people
         wanted = dict.fromkeys(a.strip().lower() for a in (needs.sender, *needs.addresses) if a)
-        return {address: user for address in wanted if (user := people.by_address(address)) is not None}
+        users = {address: user for address in wanted if (user := people.by_address(address)) is not None}
+        key = needs.sender.strip().lower()
+        if needs.language and (sender := users.get(key)) is not None:
+            users[key] = replace(sender, language=people.language(sender))
+        return users
+
+    def _see(self, numbers: Iterable[int], journals: Iterable[tuple[int, str]]) -> "_Seen":
+        """Given issues and notes, fetch the issues, and those of notes that are none of these issues'."""
+        wanted = tuple(journals)
+        seen = _Seen({number: self._fetch(number, with_journals=bool(wanted)) for number in sorted(numbers)})
+        found = seen.journals(number for number, _ in wanted)
+        others = {self._notes.issue_of(*one) for one in wanted if one[0] not in found} - {None, *seen.found}
+        more = {number: self._fetch(number, with_journals=True) for number in others if number is not None}
+        return _Seen({**seen.found, **more})
 
     def _fetch(self, number: int, *, with_journals: bool) -> Mapping[str, Any] | None:
         """Given a number, return the issue as the key sees it, or None if there is none, or none that it may see."""

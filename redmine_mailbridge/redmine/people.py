@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import RedmineRefused
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear
 from redmine_mailbridge.redmine.cache import Cache
 from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.languages import EMPTY_NAME, language_of
 from redmine_mailbridge.redmine.rights import Rights, Role
 from redmine_mailbridge.routing.plan import NewUser, User
 
@@ -23,6 +24,8 @@ NOBODY_LIFE = 60.0
 """Seconds for which "nobody owns this address" is believed: short, because an admin who adds a user waits for it."""
 OPEN_ISSUES_LIFE = 60.0
 """Seconds for which a count of open issues is believed: taking turns needs no more."""
+LANGUAGE_LIFE = 24 * 3600.0
+"""Seconds for which a user's language is believed."""
 NO_SUCH_ADDRESS = "nobody@mailbridge.invalid"
 
 
@@ -46,6 +49,7 @@ class People:
         self._roles: Cache[int, Role] = Cache(life, clock)
         self._me: Cache[str, Person] = Cache(life, clock)
         self._by_login: Cache[str, User | None] = Cache(life, clock)
+        self._languages: Cache[str, str] = Cache(LANGUAGE_LIFE, clock)
         self._members: Cache[int, tuple[int, ...]] = Cache(life, clock)
         self._open_issues: Cache[int, int] = Cache(OPEN_ISSUES_LIFE, clock)
         self._exact: Cache[str, bool] = Cache(24 * 3600.0, clock)
@@ -85,6 +89,12 @@ class People:
             return None
         return self._by_login.get(wanted, lambda: self._find_login(wanted))
 
+    def language(self, user: User) -> str:
+        """Given an active user, return the language in which it reads Redmine ("de"); "" when nobody can tell."""
+        if user.status != "active" or not self.can_find_users:
+            return ""
+        return self._languages.get(user.login.lower(), lambda: self._ask_language(user.login))
+
     def members(self, group: str, groups: Mapping[str, int]) -> tuple[int, ...]:
         """Given a group's name and all groups, return the ids of its active members; none when nobody can tell."""
         number = groups.get(group.strip().lower())
@@ -110,6 +120,10 @@ class People:
             person = self.by_id(user_id)
             if person is not None and person.user.mail:
                 self._known_members[person.user.mail.lower()] = user_id
+
+    def forget_user(self, user_id: int) -> None:
+        """Given a user's id, ask anew about its rights and groups."""
+        self._by_id.forget(user_id)
 
     def forget_login(self, login: str) -> None:
         """Given a login that Redmine no longer acts as, ask anew about its user."""
@@ -153,38 +167,6 @@ class People:
     def _forget_new(self, new: NewUser) -> None:
         self._by_address.forget(new.mail.strip().lower())
         self._by_login.forget(new.login.lower())
-
-    def group(self, name: str) -> int:
-        """Given a group's name, return its id; it is made if there is none of that name (in any case)."""
-        wanted = name.strip().lower()
-        for group in self._client.get("/groups.json").get("groups", []):
-            if str(group.get("name", "")).lower() == wanted:
-                return int(group["id"])
-        with effect(Effect.CREATE_USER):
-            return int(self._client.post("/groups.json", {"group": {"name": name.strip()}})["group"]["id"])
-
-    def join_group(self, user_id: int, group_id: int) -> None:
-        """Given a user and a group, make the one a member of the other; nothing happens if it is one already."""
-        if (person := self.by_id(user_id)) is not None and group_id in person.rights.groups:
-            return
-        with effect(Effect.CREATE_USER):
-            try:
-                self._client.post(f"/groups/{group_id}/users.json", {"user_id": user_id})
-            except RedmineRefused as error:
-                if error.status != 422:
-                    raise
-        self._by_id.forget(user_id)
-
-    def join_project(self, principal_id: int, project: int | str, role_ids: Iterable[int]) -> None:
-        """Given a user or group, a project and roles, make it a member; nothing happens if it is one already."""
-        body = {"membership": {"user_id": principal_id, "role_ids": sorted(role_ids)}}
-        with effect(Effect.CREATE_USER):
-            try:
-                self._client.post(f"/projects/{project}/memberships.json", body)
-            except RedmineRefused as error:
-                if error.status != 422:
-                    raise
-        self._by_id.forget(principal_id)
 
     def _fetch(self, user_id: int) -> Person | None:
         try:
@@ -246,6 +228,15 @@ class People:
         others = self._with_exact_address(key, written, found) if filtered else self._only_one(key, found)
         return self._user(others[0]) if len(others) == 1 else None
 
+    def _ask_language(self, login: str) -> str:
+        try:
+            self._client.put("/my/account.json", EMPTY_NAME, as_login=login)
+        except RedmineRefused as error:
+            return language_of(error.messages)
+        except RedmineUnclear as error:  # nothing can have been changed
+            raise RedmineUnavailable(str(error), overloaded=error.overloaded) from None
+        return ""
+
     def _user(self, user_id: int) -> User | None:
         person = self.by_id(user_id)
         return None if person is None else person.user
@@ -300,6 +291,7 @@ def _person(found: Mapping[str, Any]) -> Person:
         mail=str(found.get("mail") or ""),
         status=STATUS.get(int(found.get("status", 1)), "locked"),
         admin=bool(found.get("admin", False)),
+        created_on=utc(found.get("created_on")),
     )
     rights = Rights(
         user_id=user.id,

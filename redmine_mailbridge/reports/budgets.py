@@ -75,20 +75,25 @@ class Balance:
         """The period's name: its first day."""
         return self.first.isoformat()
 
-    def variables(self) -> dict[str, str]:
-        """What a template is told of it; hours with two decimals."""
+    @property
+    def scope(self) -> str:
+        """What it is for, in words."""
+        if self.budget.project is not None:
+            return f"project {self.budget.project}"
+        return f"customer {self.budget.customer}"
+
+    def variables(self, threshold: int) -> dict[str, str]:
+        """Given the threshold that is told of, what the mail's template may speak of; hours with two decimals."""
         return {
-            "budget": self.budget.name,
-            "project": self.budget.project or "",
-            "customer": self.budget.customer or "",
-            "from": self.first.isoformat(),
-            "to": self.last.isoformat(),
-            "hours": str(hours_of(self.budget.ticks)),
-            "carried": str(hours_of(self.carried)),
-            "allowed": str(hours_of(self.allowed)),
+            "name": self.budget.name,
+            "scope": self.scope,
+            "since": self.first.isoformat(),
+            "until": self.last.isoformat(),
+            "hours": str(hours_of(self.allowed)),
             "spent": str(hours_of(self.spent)),
-            "remaining": str(hours_of(self.remaining)),
+            "left": str(hours_of(self.remaining)),
             "percent": str(self.percent),
+            "threshold": str(threshold),
         }
 
 

@@ -70,8 +70,9 @@ def events_of(facts: Facts) -> Iterator[Event]:
         yield from _of_life(life, facts)
     for entry in facts.entries:
         worked = facts.lives.get(entry.issue or 0)
-        if life is not None:
-            yield Event(Kind.HOURS, life.issue, entry.spent_on, entry.user or NOBODY, entry.activity, ticks=entry.ticks)
+        if worked is not None:
+            agent = entry.user or NOBODY
+            yield Event(Kind.HOURS, worked.issue, entry.spent_on, agent, entry.activity, ticks=entry.ticks)
     for kind, mails in ((Kind.MAIL_IN, facts.mails_in), (Kind.MAIL_OUT, facts.mails_out)):
         for mail in mails:
             about = facts.lives.get(mail.issue)

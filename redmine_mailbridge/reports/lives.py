@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from redmine_mailbridge.store.figures import Figure
+from redmine_mailbridge.store.results import Figure
 from redmine_mailbridge.store.issues import IssueRow, JournalRow
 
 WorkingTime = Callable[[str, float, float], float]

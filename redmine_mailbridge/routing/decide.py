@@ -13,7 +13,7 @@ from redmine_mailbridge.routing.loops import REPLYING_MACHINES, own_mail, said, 
 from redmine_mailbridge.routing.note import note
 from redmine_mailbridge.routing.plan import Action, Facts, Issue, Plan
 from redmine_mailbridge.routing.sender import assess, turned_away, unknown_verdict
-from redmine_mailbridge.routing.thread import Thread, Worth, find_thread, signs
+from redmine_mailbridge.routing.thread import Thread, Worth, answered_other, find_thread, signs
 from redmine_mailbridge.settings.route import Route
 
 
@@ -43,6 +43,8 @@ def decide(message: Message, route: Route, mailbox: MailboxIdentity, facts: Fact
         return case.end(
             Action.REFUSE, "this mailbox takes replies only, and it is not a reply to an issue within reach"
         )
+    if (kind := answered_other(message)) is not None:
+        case.steps.add(f"it answers Redmine's mail about a {kind}, where the REST API lets nobody write")
     return create(case, thread, again if thread.issue is not None else "")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from redmine_mailbridge.routing.words import ENGLISH, words_for
+from redmine_mailbridge.routing.words import ENGLISH, means_no, means_yes, words_for
 
 MAX_LINE = 1000
 _FORMATS = {
@@ -65,6 +65,8 @@ def find_keywords(text: str, allowed: frozenset[str], languages: tuple[str, ...]
         known = [k for k in names.get(key, ()) if _allowed(k, allowed)] or [wanted[k] for k in (key,) if k in wanted]
         for found in known:
             pattern = _FORMATS.get(found)
+            if found == "is_private" and not (means_yes(value, languages) or means_no(value, languages)):
+                continue
             if found not in values and (pattern is None or pattern.fullmatch(value)):
                 values[found] = value
                 lines.add(line)

@@ -17,6 +17,7 @@ from redmine_mailbridge.settings.route import KEYWORDS, Route
 from redmine_mailbridge.settings.rules import Rule
 
 MAX_ISSUES = 50
+MAX_JOURNALS = 5
 MAX_ADDRESSES = 100
 
 
@@ -33,7 +34,8 @@ def needs(message: Message, route: Route, mailbox: MailboxIdentity) -> Needs:
         sender=message.sender.key,
         message_ids=ids,
         issues=_issues(message, route, mailbox, ids, keywords),
-        journals=tuple(found[1] for found in map(redmine_id, ids) if found and found[0] == "journal")[:MAX_ISSUES],
+        journals=tuple(found[1:] for found in map(redmine_id, ids) if found and found[0] == "journal")[:MAX_JOURNALS],
+        language=bool(settings.overrides) or settings.project is None,
         projects=_projects(message, route, mailbox, keywords=keywords, matched=matched),
         issue_projects=bool(settings.overrides),
         addresses=_addresses(message, route, mailbox, keywords=keywords, matched=matched),

@@ -68,6 +68,12 @@ def redmine_id(message_id: str) -> tuple[str, int, str] | None:
     return (found[1], int(found[2]), found[3]) if found else None
 
 
+def answered_other(message: Message) -> str | None:
+    """Given a mail that reaches no issue, return what Redmine's mail was about that it answers: news, a message."""
+    found = next(filter(None, map(redmine_id, referenced(message))), None)
+    return None if found is None or found[0] in ("issue", "journal") else found[0].replace("_", " ")
+
+
 def subject_tags(subject: str) -> tuple[tuple[int, str], ...]:
     """Given a subject, return number and preceding words of each `[… #123]` as Redmine reads it, in order.
 

@@ -9,6 +9,8 @@ _BOX: Final = ("mailboxes", NAME)
 # the names that stand for NAME in the sample, by the path to them
 PLACEHOLDERS: Final[dict[tuple[str, ...], str]] = {
     _BOX: "support",
+    ("calendars", NAME): "office",
+    ("oauth", NAME): "microsoft",
     (*_BOX, "senders", "domains", NAME): "customer.example.com",
 }
 
@@ -25,9 +27,13 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("store", "password_file"): "secrets/database",
     ("raw_dir",): "mails",
     ("cron",): "*/15 7-19 * * mon-fri",
+    ("calendars", NAME, "projects"): ["support"],
+    ("calendars", NAME, "time_zone"): "Europe/Berlin",
+    ("holidays",): "holidays.ics",
     ("address",): "support@example.com",
     ("aliases",): ["help@example.com", "info@example.com"],
     ("preset",): "gmail",
+    ("keep_days",): 14,
     ("host",): "mail.example.com",
     ("transport",): "smtp",
     ("outgoing", "security"): "starttls",
@@ -37,12 +43,27 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("from_name",): "Example support",
     ("reply_to",): "support@example.com",
     ("outgoing", "language"): "en",
+    ("answers", "write_above"): "-- Please write above this line --",
     ("templates",): "templates",
     ("daily_limit",): 500,
     ("per_minute",): 30,
     ("username",): "support@example.com",
     ("password",): "change me",
     ("password_file",): "secrets/support",
+    ("token_key_file",): "secrets/token.key",
+    ("mailboxes", NAME, "oauth"): "microsoft",
+    ("outgoing", "oauth"): "microsoft",
+    ("outgoing", "login"): "auto",
+    ("oauth", NAME, "preset"): "microsoft365",
+    ("client_id",): "00000000-0000-0000-0000-000000000000",
+    ("client_secret",): "change me",
+    ("client_secret_file",): "secrets/microsoft",
+    ("issuer",): "https://id.example.com",
+    ("authorization_endpoint",): "https://id.example.com/authorize",
+    ("token_endpoint",): "https://id.example.com/token",
+    ("device_endpoint",): "https://id.example.com/device",
+    ("scopes",): ["openid", "email", "offline_access"],
+    ("service_account_file",): "secrets/service-account.json",
     ("delimiters",): ["-- Please answer above this line --", "/^Ticket #\\d+$/"],
     ("excluded_names",): ["*.vcf", "/^smime\\.p7[ms]$/"],
     ("trusted_authserv_ids",): ["mail.example.com"],
@@ -88,6 +109,13 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("action",): "hold",
     ("rules", "#", "project"): "accounting",
     ("watchers",): ["jsmith"],
+    ("admin", "listen"): "127.0.0.1:8025",
+    ("admin", "url"): "https://desk.example.com/mailbridge",
+    ("admin", "proxies"): ["127.0.0.1"],
+    ("certificate_file",): "/etc/ssl/private/desk.pem",
+    ("certificate_key_file",): "/etc/ssl/private/desk.key",
+    ("password_hash_file",): "secrets/admin-password",
+    ("alert_to",): ["admin@example.com"],
 }
 
 # what a first set-up needs; everything else stands behind a #
@@ -97,6 +125,7 @@ LIVE: Final = frozenset(
         ("redmine", "api_key_file"),
         ("redmine", "text_format"),
         ("store", "url"),
+        ("admin", "listen"),
         *(
             (*_BOX, name)
             for name in (

@@ -13,6 +13,7 @@ from pydantic_settings import TomlConfigSettingsSource
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings import schema
+from redmine_mailbridge.settings.calendars import read_file
 from redmine_mailbridge.settings.environment import SETTINGS_VARIABLE, environment_layer, secrets_layer, variable_of
 from redmine_mailbridge.settings.lines import line_numbers
 from redmine_mailbridge.settings.models import Settings
@@ -83,6 +84,7 @@ def load_with_origins(path: Path | None = None, environ: Mapping[str, str] | Non
     settings = _with_sqlite_file(resolve(settings, base, merged), base)
     if not merged.problems:
         merged.problems += _missing_secrets(settings, problems)
+    merged.problems += _bad_holidays(settings, problems)
     if merged.problems:
         raise SettingsError(*dict.fromkeys(merged.problems))
     merged.warnings += _exposed(file, layers[0].data)
@@ -178,7 +180,11 @@ def _twofold_secrets(file: Layer, problems: Problems) -> list[str]:
 def _missing_secrets(settings: Settings, problems: Problems) -> list[str]:
     """Refuse settings without the secrets that every connection needs, and say the ways to give them."""
     needed: list[tuple[str, ...]] = [("redmine", "api_key")] if settings.redmine.api_key is None else []
-    needed += [("mailboxes", name, "password") for name, box in settings.active_mailboxes.items() if not box.password]
+    needed += [
+        ("mailboxes", name, "password")
+        for name, box in settings.active_mailboxes.items()
+        if not (box.password or box.oauth)
+    ]
     ways = "is missing: give {key}_file, the variable {variable}, or {path} in the secrets directory"
     return [
         problems.line(
@@ -187,6 +193,17 @@ def _missing_secrets(settings: Settings, problems: Problems) -> list[str]:
         )
         for path in needed
     ]
+
+
+def _bad_holidays(settings: Settings, problems: Problems) -> list[str]:
+    """Refuse files of holidays that cannot be used: a rule would close or remind on the wrong day."""
+    found = []
+    for name, table in settings.calendars.items():
+        try:
+            read_file(table.holidays)
+        except ValueError as error:
+            found.append(problems.line(("calendars", name, "holidays"), str(error)))
+    return found
 
 
 def _with_sqlite_file(settings: Settings, base: Path) -> Settings:

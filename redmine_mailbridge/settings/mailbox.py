@@ -1,6 +1,7 @@
 """An account that is read: `[mailboxes.NAME]`."""
 
 import ipaddress
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -18,7 +19,11 @@ from redmine_mailbridge.suggest import did_you_mean
 
 Protocol = Literal["imap", "pop3"]
 Security = Literal["tls", "starttls", "none"]
-Login = Literal["auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "apop"]
+Login = Literal[
+    "auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "apop", "ntlm", "oauthbearer", "xoauth2"
+]
+
+BY_TOKEN = ("oauthbearer", "xoauth2")
 
 PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("imap", "none"): 143}
 PORTS |= {("pop3", "tls"): 995, ("pop3", "starttls"): 110, ("pop3", "none"): 110}
@@ -79,10 +84,17 @@ class MailboxSettings(StartSettings):
     )
     password: SecretStr | None = key("The password to log in with. Better kept apart: see password_file.", None)
     password_file: FilePath | None = key("A file that holds the password, and nothing else.", None)
+    oauth: Name | None = key(
+        "The [oauth.NAME] whose tokens are logged in with, in place of a password; "
+        "`redmine-mailbridge oauth login MAILBOX` signs in once.",
+        None,
+        shown="none",
+    )
     login: Login = key('How to log in; "auto" takes the strongest way that the server offers.', "auto")
     prevent_cleartext_login: bool = key(
         "Never send the password itself, not even under TLS: only challenge and response (SCRAM, CRAM-MD5).", False
     )
+    prevent_ntlm: bool = key('Never log in by NTLM, not even with login = "ntlm"; "auto" never does so anyway.', False)
     folders: Annotated[tuple[Name, ...], Field(min_length=1)] = key(
         "The folders to read, subfolders with /.", ("INBOX",)
     )
@@ -102,8 +114,15 @@ class MailboxSettings(StartSettings):
         lambda given: "delete" if given.get("protocol") == "pop3" else "move",
         shown='"move"; "delete" with POP3',
     )
-    after_failure: Literal["move", "keep"] = key(
-        'What happens on the server to a mail that was refused or set aside: "move" to failure_folder, or "keep".',
+    keep_days: Annotated[int, Field(ge=1, le=3650)] | None = key(
+        'With after_success = "keep": for how many days a mail that is done stays on the server before it is deleted '
+        "there.",
+        None,
+        shown="for good",
+    )
+    after_failure: Literal["move", "keep", "delete"] = key(
+        'What happens on the server to a mail that was refused or set aside: "move" to failure_folder, or "keep"; with '
+        'POP3 also "delete", the raw mail then being kept in the store only, for as long as store.keep_raw says.',
         lambda given: "keep" if given.get("protocol") == "pop3" else "move",
         shown='"move"; "keep" with POP3',
     )
@@ -117,7 +136,7 @@ class MailboxSettings(StartSettings):
     reading: ReadingSettings = key("How a mail's text and files are read.", ReadingSettings())
     issue: IssueSettings = key("What becomes of the mail.", IssueSettings())
     senders: SenderSettings = key("Who may write, and as whom.", SenderSettings())
-    answers: AnswerSettings = key("Which mails the bridge answers by itself.", AnswerSettings())
+    answers: AnswerSettings = key("Which mails go out to people.", AnswerSettings())
     outgoing: OutgoingSettings = key(
         "How this mailbox's answers are sent, where not as [outgoing] says.", OutgoingSettings()
     )
@@ -154,22 +173,27 @@ class MailboxSettings(StartSettings):
             )
         if self.prevent_cleartext_login and self.login in ("plain", "login"):
             problems.append("login: sends the password itself, which prevent_cleartext_login forbids")
+        if self.login == "ntlm" and self.prevent_ntlm:
+            problems.append("login: is NTLM, which prevent_ntlm forbids")
+        elif self.login == "ntlm" and find_spec("spnego") is None:
+            problems.append("login: NTLM needs the package pyspnego: pip install 'redmine-mailbridge[ntlm]'")
+        if self.oauth is not None and (self.password is not None or self.password_file is not None):
+            problems.append("oauth: is used in place of a password; give one of the two")
+        if self.oauth is not None and self.login not in ("auto", *BY_TOKEN):
+            problems.append('login: does not log in by a token; with oauth use "auto", "oauthbearer" or "xoauth2"')
+        if self.oauth is None and self.login in BY_TOKEN:
+            problems.append("login: logs in by a token, which needs oauth")
         if not self._finds_a_project:
             problems.append(
                 "issue.project: is needed, unless a rule names one, issue.project_from_subaddress or issue.reply_only "
                 "is true, or issue.allow_override holds project"
             )
+        if self.keep_days is not None and self.after_success != "keep":
+            problems.append('keep_days: says how long mails are kept, which after_success = "keep" alone does')
+        if self.protocol == "imap" and self.after_failure == "delete":
+            problems.append('after_failure: deletes only with POP3, which has no folders; use "move" or "keep"')
         if self.protocol == "pop3":
-            problems += [
-                f'{name}: POP3 has no folders; leave it out, or use protocol = "imap"'
-                for name in ("folders", "success_folder", "failure_folder")
-                if name in self.model_fields_set and getattr(self, name) is not None
-            ]
-            problems += [
-                f'{name}: POP3 has no folders to move to; use "keep"'
-                for name in ("after_success", "after_failure")
-                if getattr(self, name) == "move"
-            ]
+            problems += self._not_with_pop3()
             return problems
         read = {folder_key(folder) for folder in self.folders}
         problems += [
@@ -177,6 +201,24 @@ class MailboxSettings(StartSettings):
             for name, folder in (("success_folder", self.success_folder), ("failure_folder", self.failure_folder))
             if folder is not None and folder_key(folder) in read
         ]
+        return problems
+
+    def _not_with_pop3(self) -> list[str]:
+        """Return one line for each wish that POP3 cannot fulfil."""
+        problems = [
+            f'{name}: POP3 has no folders; leave it out, or use protocol = "imap"'
+            for name in ("folders", "success_folder", "failure_folder")
+            if name in self.model_fields_set and getattr(self, name) is not None
+        ]
+        problems += [
+            f'{name}: POP3 has no folders to move to; use "keep" or "delete"'
+            for name in ("after_success", "after_failure")
+            if getattr(self, name) == "move"
+        ]
+        if self.start_from != "all":
+            problems.append('start_from: POP3 does not tell when a mail came; use "all", or protocol = "imap"')
+        if self.first_sync_limit:
+            problems.append('first_sync_limit: POP3 has no order that lasts; use 0, or protocol = "imap"')
         return problems
 
 

@@ -10,7 +10,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.settings.admin import AdminSettings
+from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
+from redmine_mailbridge.settings.oauth import OAuthSettings, unknown_providers
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Size, Span, parse_size, parse_span
@@ -102,6 +105,12 @@ class StoreSettings(Table):
         None,
         shown='"mails" beside the SQLite file',
     )
+    token_key_file: FilePath | None = key(
+        "The file with the key that OAuth tokens are encrypted with in the database. Made when it is missing, for its "
+        "owner only; without it everybody must sign in again.",
+        None,
+        shown='"token.key" beside the SQLite file',
+    )
     keep_raw: PositiveSpan = key("How long raw mails that are done are kept.", parse_span("90d"))
 
     @model_validator(mode="after")
@@ -126,6 +135,13 @@ class StoreSettings(Table):
         if self.raw_dir is not None:
             return self.raw_dir
         return (self.sqlite_file or Path()).parent / "mails"
+
+    @property
+    def token_key(self) -> Path:
+        """The file of the key that seals tokens, absolute once loaded."""
+        if self.token_key_file is not None:
+            return self.token_key_file
+        return (self.sqlite_file.parent if self.sqlite_file is not None else self.raw_folder) / "token.key"
 
     def database_url(self) -> str:
         """The address for SQLAlchemy, password included: never log it."""
@@ -196,6 +212,9 @@ class Settings(BaseSettings):
     receive: ReceiveSettings = key("Limits of receiving.", ReceiveSettings())
     tasks: TasksSettings = key("The scheduled tasks.", TasksSettings())
     outgoing: OutgoingSettings = key("How answers are sent, for all mailboxes.", OutgoingSettings())
+    oauth: dict[MailboxName, OAuthSettings] = key("Providers to sign in at, by name.", {})
+    calendars: dict[MailboxName, CalendarSettings] = key("Business hours by project.", {})
+    admin: AdminSettings = key("The web pages.", AdminSettings())
     mailboxes: Annotated[dict[MailboxName, MailboxSettings], Field(min_length=1)] = key(
         "The accounts to read, by name."
     )
@@ -222,6 +241,23 @@ class Settings(BaseSettings):
         """All addresses that are ours, lower case: those of inactive mailboxes too."""
         boxes = self.mailboxes.values()
         return frozenset(a.lower() for box in boxes for a in (box.address, *box.aliases))
+
+    @model_validator(mode="after")
+    def _one_calendar_each(self) -> Self:
+        """Refuse two calendars for one project."""
+        if problems := list(conflicts(self.calendars)):
+            raise ValueError("\n".join(problems))
+        return self
+
+    @model_validator(mode="after")
+    def _known_providers(self) -> Self:
+        """Refuse an oauth that names no provider."""
+        asked: dict[tuple[str, ...], str | None] = {("outgoing",): self.outgoing.oauth}
+        for name, box in self.mailboxes.items():
+            asked |= {("mailboxes", name): box.oauth, ("mailboxes", name, "outgoing"): box.outgoing.oauth}
+        if problems := list(unknown_providers(asked, self.oauth)):
+            raise ValueError("\n".join(problems))
+        return self
 
     @model_validator(mode="after")
     def _read_once(self) -> Self:

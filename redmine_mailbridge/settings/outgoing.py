@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
+from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Size, Span, parse_span
 
 SMTP_PORTS = {"tls": 465, "starttls": 587, "none": 25}
 
@@ -34,6 +34,15 @@ class OutgoingSettings(Table):
     )
     password: SecretStr | None = key("The password to log in with. Better kept apart: see password_file.", None)
     password_file: FilePath | None = key("A file that holds the password, and nothing else.", None)
+    oauth: Name | None = key(
+        "The [oauth.NAME] whose tokens are logged in with, in place of a password; without either, the mailbox's own "
+        "sign-in is used.",
+        None,
+        shown="the mailbox's",
+    )
+    login: Literal["auto", "oauthbearer", "xoauth2"] | None = key(
+        "How to log in; the two others by name are for tokens (oauth).", None, shown='"auto"'
+    )
     ca_file: FilePath | None = key("Certificates to trust for this server, in PEM.", None, shown="the system's")
     timeout: Span | None = key("How long to wait for the server's next word.", None, shown='"60s"')
     from_address: MailAddress | None = key("The address that answers come from.", None, shown="the mailbox's")
@@ -50,6 +59,11 @@ class OutgoingSettings(Table):
         "How many mails a minute at most; the rest waits. 0 is no limit.", None, shown="30"
     )
 
+    @property
+    def sends(self) -> bool:
+        """Does mail leave by this table?"""
+        return self.host is not None or self.transport == "console"
+
     def over(self, default: "OutgoingSettings") -> "OutgoingSettings":
         """This table, with what it leaves open taken from another."""
         missing = {
@@ -64,7 +78,41 @@ DEFAULT_TIMEOUT = parse_span("60s")
 
 
 class AnswerSettings(Table):
-    """Which mails the bridge answers by itself. Never automatic mail, never above the limits against loops."""
+    """Which mails go out to people: what the bridge says by itself, and the answers of agents.
+
+    Nothing of it goes to automatic mail or to ourselves, and nothing the bridge says by itself goes above the limits
+    against loops.
+    """
 
     received: bool = key("Tell who wrote that a new issue was made (template `received`).", False)
     received_reply: bool = key("Tell who answered that the note was added (template `received_reply`).", False)
+    notes: Literal["never", "public_notes", "marked"] = key(
+        "Which notes that agents write in Redmine go to the requester by mail (template `answer`): none, all public "
+        "ones, or public ones that begin with `marker`. Private notes never go out. What was written before this is "
+        "switched on does not.",
+        "never",
+    )
+    marker: Name = key('What a note begins with to be mailed, with notes = "marked". It is taken off.', "/mail")
+    cc: bool = key("Send agents' answers also to those in Cc of the customer's last mail.", True)
+    private_projects: bool = key(
+        "Mail notes of private projects and of private issues too, to those who wrote or were in Cc.", False
+    )
+    redmine_users: Literal["leave_to_redmine", "mail"] = key(
+        "Whether our mail also goes to a customer who is an active Redmine user and author, assignee or watcher of the "
+        'issue: no, since Redmine sends its own ("leave_to_redmine"), or yes ("mail": switch Redmine\'s off, or they '
+        "get two).",
+        "leave_to_redmine",
+    )
+    max_attachments: Size = key(
+        "How many bytes of a note's files go along with it; what is over is named in the mail. 0: none.", 10_000_000,
+        shown='"10MB"',
+    )  # fmt: skip
+    closed: bool = key("Tell the requester when an issue is closed (template `closed`).", False)
+    reminder: bool = key("Let rules of time send the template `reminder`.", True)
+    escalation: bool = key("Let rules of time send the template `escalation`.", True)
+    write_above: Name | None = key(
+        "A line above which people are asked to write. It stands at the top of mails about issues, and what stands "
+        'below it in an answer is cut: "-- Please write above this line --".',
+        None,
+        shown="none",
+    )

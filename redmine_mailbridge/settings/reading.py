@@ -57,8 +57,8 @@ class ReadingSettings(Table):
         "Which text of a mail is taken when it holds both. The other one is used when this one is empty.", "text"
     )
     delimiters: tuple[Delimiter, ...] = key(
-        "Lines below which everything is cut from a reply, such as the line that your answers begin with. "
-        "A line as it is written, or a regular expression between slashes.",
+        "Lines below which everything is cut, of replies and of new mails, such as the line that your answers begin "
+        "with. A line as it is written, or a regular expression between slashes.",
         (),
     )
     excluded_names: tuple[FileNamePattern, ...] = key(
@@ -74,13 +74,19 @@ class ReadingSettings(Table):
     verify_dkim: bool = key("Verify DKIM signatures here as well (needs the extra `dkim` and DNS).", False)
 
     def options(
-        self, text_format: TextFormat, *, own_addresses: frozenset[str] = frozenset(), loop_value: str = ""
+        self,
+        text_format: TextFormat,
+        *,
+        own_addresses: frozenset[str] = frozenset(),
+        loop_value: str = "",
+        write_above: str | None = None,
     ) -> ReadingOptions:
-        """Given what does not belong to one mailbox, return the options for `mail.parse`."""
+        """Given what does not belong to this table, return the options for `mail.parse`."""
+        own_line = (re.compile(re.escape(write_above)),) if write_above else ()
         return ReadingOptions(
             text_format=text_format,
             prefer=self.prefer,
-            delimiters=tuple(compile_delimiter(line) for line in self.delimiters),
+            delimiters=tuple(compile_delimiter(line) for line in self.delimiters) + own_line,
             excluded_names=tuple(compile_file_name(name) for name in self.excluded_names),
             trusted_authserv_ids=self.trusted_authserv_ids,
             verify_dkim=self.verify_dkim,

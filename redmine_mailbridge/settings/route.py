@@ -116,7 +116,9 @@ class IssueSettings(Table):
         "What an auto-reply or a bounce that belongs to an issue becomes. It never changes a status.", "ignore"
     )
     description_limit: Size = key(
-        "How many bytes of text an issue or note takes; the rest is attached. 0: no limit.", 65_535
+        "How many bytes of text an issue or note takes; a longer one is cut and attached whole. MySQL takes 65535. "
+        "0: no limit.",
+        65_535,
     )
     answer_refused: bool = key("Tell refused senders why, where an answer may go out.", False)
 
@@ -135,6 +137,15 @@ class Route(Table):
     senders: SenderSettings = SenderSettings()
     rules: tuple[Rule, ...] = ()
     accept_automatic: bool = False
+
+    def without_refusing(self) -> Self:
+        """The same for a mail that a person wants imported: no setting and no rule turns it away."""
+        issue = self.issue.model_copy(update={"check_permissions": False, "reply_only": False})
+        if issue.unknown_sender in {"hold", "ignore", "refuse"}:
+            issue = issue.model_copy(update={"unknown_sender": "accept"})
+        senders = self.senders.model_copy(update={"failed_authentication": "stranger"})
+        rules = tuple(rule.model_copy(update={"action": None}) for rule in self.rules)
+        return self.model_copy(update={"issue": issue, "senders": senders, "rules": rules})
 
     def without_holding(self) -> Self:
         """The same for a mail that an admin has accepted: nothing holds it."""

@@ -1,6 +1,6 @@
 """Questions to the store: what is known of a Message-ID, who takes part in an issue, what became of each mail."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -8,20 +8,28 @@ import sqlalchemy as sa
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow, Step
-from redmine_mailbridge.store.schema import mail, participant, step
+from redmine_mailbridge.store.schema import mail, outbox, participant, step
 from redmine_mailbridge.store.store import COLUMNS, as_row
 
 
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
-    """Which mails to list; None means: any. `sender` and `subject` are searched within, without regard to case."""
+    """Which mails to list; None means: any. `sender` and `subject` are searched within, without regard to case.
+
+    `outcomes` are the words that people see: a state's, or "ignored" for what is done without an issue.
+    `since` and `until` speak of when a mail was kept (epoch seconds), `before` goes on behind a page of ids.
+    """
 
     state: State | None = None
+    outcomes: Sequence[str] = ()
     mailbox: str | None = None
     sender: str | None = None
     subject: str | None = None
     issue: int | None = None
     ids: Sequence[int] | None = None
+    since: float | None = None
+    until: float | None = None
+    before: int | None = None
     limit: int = 50
 
 
@@ -40,6 +48,18 @@ class Archive:
         with self._database.read() as db:
             rows = [as_row(row) for row in db.execute(query.order_by(mail.c.id.desc()))]
         return {row.message_id: row for row in rows if row.message_id}
+
+    def sent_by_us(self, message_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
+        """Given Message-IDs, return issue and recipient of those of mails that we sent about an issue."""
+        wanted = list(message_ids)
+        if not wanted:
+            return {}
+        query = sa.select(outbox.c.message_id, outbox.c.issue, outbox.c.recipient)
+        query = query.where(outbox.c.message_id.in_(wanted), outbox.c.issue.is_not(None))
+        with self._database.read() as db:
+            return {
+                row.message_id: (row.issue, row.recipient) for row in db.execute(query.order_by(outbox.c.id.desc()))
+            }
 
     def open_before(
         self, row: MailRow, message_ids: Collection[str], *, same: tuple[str, str, float] | None = None
@@ -86,6 +106,12 @@ class Archive:
         """Was this note made by a mail that we know of?"""
         return self._exists(mail.c.journal == journal)
 
+    def issues_of(self, journals: Iterable[int]) -> dict[int, int]:
+        """Given numbers of notes, return the issues of those that mails of ours made."""
+        query = sa.select(mail.c.journal, mail.c.issue).where(mail.c.journal.in_(set(journals)))
+        with self._database.read() as db:
+            return {row.journal: row.issue for row in db.execute(query) if row.issue is not None}
+
     def _exists(self, condition: sa.ColumnElement[bool]) -> bool:
         with self._database.read() as db:
             return db.execute(sa.select(sa.literal(1)).where(condition).limit(1)).first() is not None
@@ -104,21 +130,19 @@ class Archive:
 
     def messages(self, wanted: MessageFilter) -> list[MailRow]:
         """The mails that fit, newest first."""
-        query = sa.select(*COLUMNS)
-        if wanted.ids is not None:
-            query = query.where(mail.c.id.in_(wanted.ids))
-        if wanted.state is not None:
-            query = query.where(mail.c.state == wanted.state)
-        if wanted.mailbox is not None:
-            query = query.where(mail.c.mailbox == wanted.mailbox)
-        if wanted.sender is not None:
-            query = query.where(mail.c.sender.icontains(wanted.sender, autoescape=True))
-        if wanted.subject is not None:
-            query = query.where(mail.c.subject.icontains(wanted.subject, autoescape=True))
-        if wanted.issue is not None:
-            query = query.where(mail.c.issue == wanted.issue)
+        newest = mail.c.id.desc()
+        query = sa.select(*COLUMNS).order_by(newest).limit(wanted.limit)
+        conditions = list(_conditions(wanted))
+        if wanted.outcomes:  # each by its own index, so that rare ones are found among very many others
+            found = [
+                sa.select(mail.c.id).where(condition, *conditions).order_by(newest).limit(wanted.limit).subquery()
+                for condition in map(_outcome, wanted.outcomes)
+            ]
+            query = query.where(mail.c.id.in_(sa.union_all(*(sa.select(one.c.id) for one in found))))
+        else:
+            query = query.where(*conditions)
         with self._database.read() as db:
-            return [as_row(row) for row in db.execute(query.order_by(mail.c.id.desc()).limit(wanted.limit))]
+            return [as_row(row) for row in db.execute(query)]
 
     def steps(self, mail_id: int) -> list[Step]:
         """The human lines about a mail, in order."""
@@ -140,3 +164,33 @@ class Archive:
         with self._database.read() as db:
             value = db.execute(query).scalar()
         return None if value is None else float(value)
+
+
+def _outcome(word: str) -> sa.ColumnElement[bool]:
+    if word == "ignored":
+        return sa.and_(mail.c.state == State.DONE, mail.c.issue.is_(None))
+    if word == State.DONE:
+        return sa.and_(mail.c.state == State.DONE, mail.c.issue.is_not(None))
+    return mail.c.state == State(word)
+
+
+def _conditions(wanted: MessageFilter) -> Iterator[sa.ColumnElement[bool]]:
+    """What a mail must fulfil, its outcome apart."""
+    if wanted.ids is not None:
+        yield mail.c.id.in_(wanted.ids)
+    if wanted.state is not None:
+        yield mail.c.state == wanted.state
+    if wanted.mailbox is not None:
+        yield mail.c.mailbox == wanted.mailbox
+    if wanted.sender is not None:
+        yield mail.c.sender.icontains(wanted.sender, autoescape=True)
+    if wanted.subject is not None:
+        yield mail.c.subject.icontains(wanted.subject, autoescape=True)
+    if wanted.issue is not None:
+        yield mail.c.issue == wanted.issue
+    if wanted.since is not None:
+        yield mail.c.kept_at >= wanted.since
+    if wanted.until is not None:
+        yield mail.c.kept_at < wanted.until
+    if wanted.before is not None:
+        yield mail.c.id < wanted.before

@@ -1,122 +1,151 @@
-"""What was computed of issues, what of it was written to Redmine, and which warnings of budgets went out."""
+"""Numbers over the mails: how many wait, are held or failed, and how many came on each day."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import ClassVar
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Double, Integer, Table, Text
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.hours import chunks, upsert
-from redmine_mailbridge.store.schema import metadata
+from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.outbox import QUEUED, SENT
+from redmine_mailbridge.store.schema import mail, outbox
 
-# what was computed for each issue when the aggregate task last ran
-figure = Table(
-    "figure",
-    metadata,
-    Column("issue", Integer, primary_key=True, autoincrement=False),
-    Column("ticks", BigInteger, nullable=False),
-    Column("first_answer", Double),
-    Column("first_answer_business", Double),
-    Column("resolution", Double),
-    Column("resolution_business", Double),
-    Column("mails_in", Integer, nullable=False),
-    Column("mails_out", Integer, nullable=False),
-    Column("reopened", Integer, nullable=False),
-    Column("computed_at", Double, nullable=False),
-)
+BUCKET = 900
+"""Seconds: days of every time zone are made of whole quarters of an hour."""
 
-# what was last written to a custom field, so that it is written again only when it changes
-field_written = Table(
-    "field_written",
-    metadata,
-    Column("kind", Text, primary_key=True),
-    Column("of", Integer, primary_key=True, autoincrement=False),
-    Column("field", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-    Column("at", Double, nullable=False),
-    Column("refused", Text),
-)
 
-# which budget's thresholds were told of, each once
-budget_warning = Table(
-    "budget_warning",
-    metadata,
-    Column("budget", Text, primary_key=True),
-    Column("period", Text, primary_key=True),
-    Column("threshold", Integer, primary_key=True, autoincrement=False),
-    Column("at", Double, nullable=False),
-    Column("line", Text, nullable=False),
-)
+@dataclass(slots=True)
+class Day:
+    """What came on one day, by what became of it so far."""
+
+    day: dt.date
+    done: int = 0
+    ignored: int = 0
+    failed: int = 0
+    held: int = 0
+    waiting: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.done + self.ignored + self.failed + self.held + self.waiting
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """What is computed of one issue. Spans in seconds, None where it has not happened (yet)."""
+class Pile:
+    """What of a mailbox has not ended well: times in epoch seconds."""
 
-    issue: int
-    ticks: int
-    first_answer: float | None
-    first_answer_business: float | None
-    resolution: float | None
-    resolution_business: float | None
-    mails_in: int
-    mails_out: int
-    reopened: int
+    waiting: int = 0
+    held: int = 0
+    refused: int = 0
+    aside: int = 0
+    last_mail: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The sending queue of one mailbox: what waits, failed, and went out within 24 hours; when the oldest came."""
+
+    waiting: int = 0
+    failed: int = 0
+    sent_today: int = 0
+    oldest: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """A histogram: how many took at most each of BOUNDS (seconds), how many there are, and their sum in seconds."""
+
+    BOUNDS: ClassVar = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
+
+    within: tuple[int, ...]
+    count: int
+    seconds: float
 
 
 class Figures:
-    """Keeps what was computed. Safe for many threads; each method that changes something is one transaction."""
+    """Counts what the store holds; changes nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def all(self) -> dict[int, Figure]:
-        """What was computed of each issue."""
-        names = [figure.c[f.name] for f in fields(Figure)]
+    def piles(self, mailboxes: Collection[str]) -> dict[str, Pile]:
+        """Given mailboxes, return what waits and what failed in each."""
+        query = sa.select(mail.c.mailbox, mail.c.state, sa.func.count()).where(mail.c.state != State.DONE)
+        counts: dict[str, dict[str, int]] = {}
         with self._database.read() as db:
-            return {row.issue: Figure(*row) for row in db.execute(sa.select(*names))}
+            for mailbox, state, number in db.execute(query.group_by(mail.c.mailbox, mail.c.state)):
+                counts.setdefault(mailbox, {})[state] = number
+            latest = {
+                name: db.execute(sa.select(sa.func.max(mail.c.kept_at)).where(mail.c.mailbox == name)).scalar()
+                for name in mailboxes
+            }
+        piles = {}
+        for name in mailboxes:
+            of = counts.get(name, {})
+            piles[name] = Pile(
+                of.get(State.KEPT, 0) + of.get(State.WRITING, 0),
+                of.get(State.HELD, 0),
+                of.get(State.REFUSED, 0),
+                of.get(State.ASIDE, 0),
+                latest[name],
+            )
+        return piles
 
-    def put(self, figures: Sequence[Figure], remove: Collection[int], now: float) -> None:
-        """Given new figures, and issues that are gone, take both over."""
-        with effect(Effect.RECORD_HOURS), self._database.write() as db:
-            for some in chunks(sorted(remove)):
-                db.execute(sa.delete(figure).where(figure.c.issue.in_(some)))
-            for several in chunks(figures):
-                upsert(db, figure, [asdict(one) | {"computed_at": now} for one in several])
-
-    def written(self, kind: str) -> dict[tuple[int, str], str]:
-        """What was last written to the custom fields of this kind of thing ("issue", "project"), by id and field."""
-        query = sa.select(field_written).where(field_written.c.kind == kind)
+    def days(self, mailboxes: Collection[str], today: dt.date, zone: dt.tzinfo, number: int = 14) -> list[Day]:
+        """Given a day and a time zone, return what came on it and on the days before it, oldest first."""
+        days = {day: Day(day) for day in (today - dt.timedelta(days=back) for back in range(number - 1, -1, -1))}
+        since = dt.datetime.combine(next(iter(days)), dt.time(), tzinfo=zone).timestamp()
+        bucket = sa.cast(sa.func.floor(mail.c.kept_at / BUCKET), sa.Integer)
+        made = mail.c.issue.is_not(None)
+        query = sa.select(bucket, mail.c.state, made, sa.func.count()).where(
+            mail.c.mailbox.in_(mailboxes), mail.c.kept_at >= since
+        )
         with self._database.read() as db:
-            return {(row.of, row.field): row.value for row in db.execute(query)}
+            for at, state, has_issue, count in db.execute(query.group_by(bucket, mail.c.state, made)):
+                day = days.get(dt.datetime.fromtimestamp(at * BUCKET, zone).date())
+                if day is None:
+                    continue
+                if state == State.DONE:
+                    day.done += count if has_issue else 0
+                    day.ignored += 0 if has_issue else count
+                elif state in {State.KEPT, State.WRITING}:
+                    day.waiting += count
+                elif state == State.HELD:
+                    day.held += count
+                else:
+                    day.failed += count
+        return list(days.values())
 
-    def put_written(
-        self, kind: str, of: int, values: Mapping[str, str], refused: Mapping[str, str], now: float
-    ) -> None:
-        """Given what was written to the fields of one thing, and why some did not take it, remember both."""
-        rows = [
-            {"kind": kind, "of": of, "field": name, "value": value, "at": now, "refused": refused.get(name)}
-            for name, value in values.items()
-        ]
-        with effect(Effect.RECORD_HOURS), self._database.write() as db:
-            upsert(db, field_written, rows)
-
-    def refused(self) -> list[str]:
-        """Why custom fields did not take what was written, a line each."""
-        query = sa.select(field_written).where(field_written.c.refused.is_not(None)).order_by(field_written.c.at)
+    def states(self) -> dict[str, int]:
+        """How many mails stand in each state; those that were ignored apart from those that were done."""
+        made = mail.c.issue.is_not(None)
+        query = sa.select(mail.c.state, made, sa.func.count()).group_by(mail.c.state, made)
+        found: dict[str, int] = {}
         with self._database.read() as db:
-            return [f"{row.kind} {row.of}, {row.field}: {row.refused}" for row in db.execute(query)]
+            for state, has_issue, count in db.execute(query):
+                word = "ignored" if state == State.DONE and not has_issue else str(state)
+                found[word] = found.get(word, 0) + count
+        return found
 
-    def warned(self) -> frozenset[tuple[str, str, int]]:
-        """Of which thresholds was told already: budget, period, percent."""
-        query = sa.select(budget_warning.c.budget, budget_warning.c.period, budget_warning.c.threshold)
+    def latencies(self) -> Latencies:
+        """How long mails took from being taken to being in Redmine, over all that are: counts for a histogram."""
+        took = mail.c.changed_at - mail.c.kept_at
+        within = [sa.func.count().filter(took <= bound) for bound in Latencies.BOUNDS]
+        query = sa.select(*within, sa.func.count(), sa.func.coalesce(sa.func.sum(took), 0.0))
         with self._database.read() as db:
-            return frozenset((row.budget, row.period, row.threshold) for row in db.execute(query))
+            row = db.execute(query.where(mail.c.state == State.DONE, mail.c.issue.is_not(None))).one()
+        return Latencies(tuple(row[: len(within)]), row[-2], float(row[-1]))
 
-    def put_warned(self, budget: str, period: str, thresholds: Sequence[int], line: str, now: float) -> None:
-        """Remember that it was told of these thresholds."""
-        rows = [{"budget": budget, "period": period, "threshold": one, "at": now, "line": line} for one in thresholds]
-        with effect(Effect.RECORD_HOURS), self._database.write() as db:
-            upsert(db, budget_warning, rows)
+    def queues(self, since: float) -> dict[str, Queue]:
+        """Given a time (24 hours ago), return each mailbox's sending queue."""
+        sent = sa.func.count().filter(outbox.c.state == SENT, outbox.c.sent_at > since)
+        waiting = sa.func.count().filter(outbox.c.state == QUEUED)
+        failed = sa.func.count().filter(outbox.c.state == "failed", outbox.c.created_at > since)
+        oldest = sa.func.min(outbox.c.created_at).filter(outbox.c.state == QUEUED)
+        query = sa.select(outbox.c.mailbox, waiting, failed, sent, oldest)
+        query = query.where(sa.or_(outbox.c.state == QUEUED, outbox.c.created_at > since - 86_400))
+        with self._database.read() as db:
+            return {row[0]: Queue(*row[1:]) for row in db.execute(query.group_by(outbox.c.mailbox))}

@@ -14,6 +14,11 @@ from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.rows import Cursor
 from redmine_mailbridge.store.schema import folder, mail, meta
 
+ALL_NEW = 10**9
+"""As many new mails as there may be: what a release without a number lets pass."""
+AT_ONCE = 5000
+"""UIDs in one question: databases bear no more than some ten thousand values in a statement."""
+
 
 class Folders:
     """Remembers folders. Safe for many threads."""
@@ -58,9 +63,12 @@ class Folders:
 
     def known(self, mailbox: str, name: str, uids: Sequence[str]) -> frozenset[str]:
         """Given UIDs of a folder whose validity never changes (POP3), return those that are kept already."""
-        query = sa.select(mail.c.uid).where(mail.c.mailbox == mailbox, mail.c.folder == name, mail.c.uid.in_(uids))
+        there = sa.select(mail.c.uid).where(mail.c.mailbox == mailbox, mail.c.folder == name)
+        found: set[str] = set()
         with self.database.read() as db:
-            return frozenset(db.execute(query).scalars())
+            for start in range(0, len(uids), AT_ONCE):
+                found.update(db.execute(there.where(mail.c.uid.in_(uids[start : start + AT_ONCE]))).scalars())
+        return frozenset(found)
 
     def released(self, mailbox: str) -> int | None:
         """How many new mails at once an admin has released for a braked mailbox; None: none."""

@@ -12,6 +12,8 @@
          ├── hold ─────────▶ HELD ───────────────────────┤      refuse (Redmine said no for good),
          └── set aside ────▶ ASIDE ──────────────────────┘      set aside (too many tries)
 
+One that was ignored goes back to KEPT when an admin wants it imported after all.
+
 A retry of a mail that was refused or set aside with its request sent goes to WRITING, so that it is looked for.
 
 Deferring is no state: KEPT and WRITING rows carry the time of their next try. Filing is no state either: a row
@@ -36,7 +38,7 @@ class State(StrEnum):
 FOLLOWS: dict[State, frozenset[State]] = {
     State.KEPT: frozenset({State.WRITING, State.DONE, State.REFUSED, State.HELD, State.ASIDE}),
     State.WRITING: frozenset({State.DONE, State.REFUSED, State.ASIDE}),
-    State.DONE: frozenset(),
+    State.DONE: frozenset({State.KEPT}),
     State.REFUSED: frozenset({State.KEPT, State.WRITING}),
     State.HELD: frozenset({State.KEPT, State.REFUSED}),
     State.ASIDE: frozenset({State.KEPT, State.WRITING}),

@@ -1,28 +1,34 @@
-"""The mails that go out: queued in the transaction that ends the mail they answer, sent from here, remembered.
+"""The mails that go out: queued in the transaction that ends the mail they answer, or that decides about a note; sent
+from here, remembered.
 
-A row is claimed by a conditional update before it is sent, with its next try in the future, so that a crash in
-mid-sending sends it again later under the same Message-ID: twice at most where SMTP itself cannot tell.
+One row is one mail to one person; a mail to several has a row for each, with the same Message-ID. A row is claimed by
+a conditional update before it is sent, with its next try in the future, so that a crash in mid-sending sends it again
+later under the same Message-ID: twice at most where SMTP itself cannot tell.
+
+    queued ──▶ sent ──▶ bounced (a delivery report says that it did not arrive)
+       └─────▶ failed (the server refused it for good)
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import pause_after
-from redmine_mailbridge.store.schema import outbox
+from redmine_mailbridge.store.schema import outbox, step
 
-QUEUED, SENT, FAILED = "queued", "sent", "failed"
+QUEUED, SENT, FAILED, BOUNCED = "queued", "sent", "failed", "bounced"
 CLAIM_SECONDS = 300.0
 Count = Callable[[str, float], int]
 
 
 @dataclass(frozen=True, slots=True)
 class NewAnswer:
-    """A mail to send. `why_not`, given what counts answers like it, says why it must not be queued; None: queue it."""
+    """A mail to send. `why_not`, given what counts mails like it, says why it must not be queued; None: queue it."""
 
     mailbox: str
     kind: str
@@ -36,10 +42,14 @@ class NewAnswer:
 
 @dataclass(frozen=True, slots=True)
 class QueuedMail:
-    """A row of the outbox that is to be sent, or was. Times in seconds since the epoch, UTC."""
+    """A row of the outbox that is to be sent, or was. Times in seconds since the epoch, UTC.
+
+    `mail_id` is the mail whose record tells of it: the one that it answers, or that made its issue; None for a mail
+    to the admin. `told`: that it did not arrive stands on its issue.
+    """
 
     id: int
-    mail_id: int
+    mail_id: int | None
     mailbox: str
     kind: str
     sender: str
@@ -53,13 +63,35 @@ class QueuedMail:
     created_at: float
     sent_at: float | None
     reason: str | None
+    told: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `queue --json` prints: all but the mail itself."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "content"}
 
 
-def queue(db: sa.Connection, insert: Any, mail_id: int, answer: NewAnswer, now: float) -> str:
-    """Given an open transaction and an answer, queue it, unless it is too much. Return the line for the record."""
+@dataclass(frozen=True, slots=True)
+class SentMail:
+    """A mail of ours, by its Message-ID: the issue it speaks of."""
+
+    message_id: str
+    issue: int | None
+    recipient: str
+
+
+def queue(db: sa.Connection, insert: Any, mail_id: int | None, answer: NewAnswer, now: float) -> tuple[bool, str]:
+    """Given an open transaction and a mail, queue it, unless it is too much. Return whether it stands in the outbox
+    now, and the line for the record. A mail that stands there already stays as it is.
+    """
+    known = sa.select(outbox.c.id).where(
+        outbox.c.message_id == answer.message_id, outbox.c.recipient == answer.recipient.lower()
+    )
+    line = f"{answer.kind} to {answer.recipient}"
+    if db.execute(known).first() is not None:
+        return True, f"queued before: {line}"
     why_not = answer.why_not(_counter(db, answer, now))
     if why_not is not None:
-        return why_not
+        return False, f"{why_not} ({line})"
     values = {
         "mail_id": mail_id,
         "mailbox": answer.mailbox,
@@ -75,12 +107,17 @@ def queue(db: sa.Connection, insert: Any, mail_id: int, answer: NewAnswer, now: 
         "created_at": now,
     }
     db.execute(insert.values(values).on_conflict_do_nothing())
-    return f"answer queued: {answer.kind} to {answer.recipient}"
+    return True, f"queued: {line}"
 
 
 def _counter(db: sa.Connection, answer: NewAnswer, now: float) -> Count:
+    """Counts mails, not people: the copies of one mail are one."""
+
     def count(by: str, seconds: float) -> int:
-        conditions: list[sa.ColumnElement[bool]] = [outbox.c.created_at > now - seconds]
+        conditions: list[sa.ColumnElement[bool]] = [
+            outbox.c.created_at > now - seconds,
+            outbox.c.message_id != answer.message_id,
+        ]
         if by == "issue":
             if answer.issue is None:
                 return 0
@@ -89,7 +126,8 @@ def _counter(db: sa.Connection, answer: NewAnswer, now: float) -> Count:
             conditions.append(outbox.c.recipient == answer.recipient.lower())
         if by == "refusal":
             conditions.append(outbox.c.kind == answer.kind)
-        return int(db.execute(sa.select(sa.func.count()).select_from(outbox).where(*conditions)).scalar() or 0)
+        many = sa.select(sa.func.count(outbox.c.message_id.distinct())).where(*conditions)
+        return int(db.execute(many).scalar() or 0)
 
     return count
 
@@ -99,11 +137,12 @@ class Outbox:
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
-        self._clock = clock
+        self.clock = clock
+        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
 
     def claim(self, mailbox: str, *, limit: int) -> list[QueuedMail]:
         """Claim the mails of a mailbox whose time has come, oldest first: nobody else gets them for five minutes."""
-        now = self._clock()
+        now = self.clock()
         query = sa.select(outbox).where(
             outbox.c.mailbox == mailbox, outbox.c.state == QUEUED, outbox.c.next_try_at <= now
         )
@@ -115,28 +154,90 @@ class Outbox:
                     claimed.append(QueuedMail(**row._mapping))
         return claimed
 
+    def queue(self, mails: Sequence[NewAnswer], *, mail_id: int | None = None) -> list[tuple[bool, str]]:
+        """Queue mails that answer no mail, all or none. Return of each whether it stands there now, and its line.
+
+        The lines go to the record of `mail_id`, each once.
+        """
+        now = self.clock()
+        with effect(Effect.QUEUE_MAIL), self._database.write() as db:
+            said = [queue(db, self._insert(outbox), mail_id, one, now) for one in mails]
+            if mail_id is not None:
+                _tell(db, mail_id, [line for _, line in said if not line.startswith("queued before")], now)
+        return said
+
     def sent(self, mail: QueuedMail, words: str) -> None:
         """It was handed over."""
-        self._change(mail, {"state": SENT, "sent_at": self._clock(), "reason": words, "tries": mail.tries + 1})
+        values = {"state": SENT, "sent_at": self.clock(), "reason": words, "tries": mail.tries + 1}
+        self._change(mail, values, f"sent: {mail.kind} to {mail.recipient}: {words}")
 
     def failed(self, mail: QueuedMail, words: str) -> None:
         """The server refused it for good."""
-        self._change(mail, {"state": FAILED, "reason": words, "tries": mail.tries + 1})
+        values = {"state": FAILED, "reason": words, "tries": mail.tries + 1}
+        self._change(mail, values, f"not sent: {mail.kind} to {mail.recipient}: {words}")
 
     def later(self, mail: QueuedMail, words: str | None, *, counts: bool = True) -> None:
         """Try again after a growing pause; or, not `counts`, when its turn comes (over a limit)."""
         tries = mail.tries + counts
         pause = pause_after(tries) if counts else 60.0
-        self._change(mail, {"tries": tries, "next_try_at": self._clock() + pause, "reason": words})
+        self._change(mail, {"tries": tries, "next_try_at": self.clock() + pause, "reason": words})
 
-    def _change(self, mail: QueuedMail, values: dict[str, Any]) -> None:
+    def bounced(self, mail: QueuedMail, words: str, *, told: bool = False) -> None:
+        """A delivery report says for good that it did not arrive; `told`: it is a note on the issue already."""
+        line = f"bounced: {mail.kind} to {mail.recipient}: {words}"
+        self._change(mail, {"state": BOUNCED, "reason": words, "told": told}, line)
+
+    def untold(self, *, limit: int = 100) -> list[QueuedMail]:
+        """The mails about issues that did not arrive, and nobody was told."""
+        query = sa.select(outbox).where(
+            outbox.c.state.in_([FAILED, BOUNCED]), outbox.c.told.is_(False), outbox.c.issue.is_not(None)
+        )
+        with self._database.read() as db:
+            return [QueuedMail(**row._mapping) for row in db.execute(query.order_by(outbox.c.id).limit(limit))]
+
+    def told(self, mail: QueuedMail, line: str | None = None) -> None:
+        """It stands on the issue that this did not arrive (or it cannot)."""
+        self._change(mail, {"told": True}, line)
+
+    def _change(self, mail: QueuedMail, values: dict[str, Any], line: str | None = None) -> None:
+        now = self.clock()
         with effect(Effect.RECORD_SENT), self._database.write() as db:
             db.execute(sa.update(outbox).where(outbox.c.id == mail.id).values(values))
+            if line is not None and mail.mail_id is not None:
+                _tell(db, mail.mail_id, [line], now)
+
+    def by_message_id(self, message_ids: Collection[str]) -> dict[str, SentMail]:
+        """Given Message-IDs, return those of mails that we sent (or are about to)."""
+        if not message_ids:
+            return {}
+        columns = (outbox.c.message_id, outbox.c.issue, outbox.c.recipient)
+        query = sa.select(*columns).where(outbox.c.message_id.in_(message_ids)).order_by(outbox.c.id)
+        with self._database.read() as db:
+            rows = [SentMail(*row) for row in db.execute(query)]
+        return {row.message_id: row for row in rows}
+
+    def copies(self, message_ids: Collection[str]) -> list[QueuedMail]:
+        """Given Message-IDs, return the rows of the mails that bear them."""
+        query = sa.select(outbox).where(outbox.c.message_id.in_(message_ids)).order_by(outbox.c.id)
+        with self._database.read() as db:
+            return [QueuedMail(**row._mapping) for row in db.execute(query)]
+
+    def of_issue(self, issue: int) -> list[QueuedMail]:
+        """The mails about one issue, oldest first."""
+        with self._database.read() as db:
+            rows = db.execute(sa.select(outbox).where(outbox.c.issue == issue).order_by(outbox.c.id))
+            return [QueuedMail(**row._mapping) for row in rows]
+
+    def listed(self, *, states: Collection[str] = (QUEUED,), limit: int = 200) -> list[QueuedMail]:
+        """The mails in these states, those that are due first in front."""
+        query = sa.select(outbox).where(outbox.c.state.in_(states)).order_by(outbox.c.next_try_at, outbox.c.id)
+        with self._database.read() as db:
+            return [QueuedMail(**row._mapping) for row in db.execute(query.limit(limit))]
 
     def sent_since(self, mailboxes: Sequence[str], seconds: float) -> int:
         """How many mails of these mailboxes were sent within the last so many seconds."""
         query = sa.select(sa.func.count()).select_from(outbox)
-        query = query.where(outbox.c.mailbox.in_(mailboxes), outbox.c.sent_at > self._clock() - seconds)
+        query = query.where(outbox.c.mailbox.in_(mailboxes), outbox.c.sent_at > self.clock() - seconds)
         with self._database.read() as db:
             return int(db.execute(query).scalar() or 0)
 
@@ -151,3 +252,8 @@ class Outbox:
         with self._database.read() as db:
             query = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.state == QUEUED)
             return int(db.execute(query).scalar() or 0)
+
+
+def _tell(db: sa.Connection, mail_id: int, lines: Sequence[str], now: float) -> None:
+    if lines:
+        db.execute(sa.insert(step), [{"mail_id": mail_id, "at": now, "line": line} for line in lines])

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 HEAD = "0006"
@@ -49,6 +50,7 @@ mail = Table(
     Column("tries", Integer, nullable=False, default=0),
     Column("next_try_at", Double, nullable=False, default=0.0),
     Column("accepted", Boolean, nullable=False, default=False),
+    Column("wish", Text),
     Column("reason", Text),
     Column("changed_at", Double, nullable=False),
     # the intent: what is (perhaps) being written to Redmine
@@ -67,9 +69,11 @@ mail = Table(
     UniqueConstraint("mailbox", "folder", "validity", "uid", name="uq_mail_location"),
     Index("ix_mail_message_id", "message_id"),
     Index("ix_mail_open", "mailbox", "state", "next_try_at"),
-    Index("ix_mail_unfiled", "mailbox", "filed_at", "state"),
+    Index("ix_mail_unfiled", "mailbox", "filed_at", "next_file_at", "state"),
     Index("ix_mail_issue", "issue"),
     Index("ix_mail_raw", "raw"),
+    Index("ix_mail_state", "state", "issue", "mailbox"),
+    Index("ix_mail_kept", "mailbox", "kept_at", "state", "issue"),
 )
 
 step = Table(
@@ -121,7 +125,7 @@ outbox = Table(
     Column("sender", Text, nullable=False),
     Column("recipient", Text, nullable=False),
     Column("issue", Integer),
-    Column("message_id", Text, nullable=False, unique=True),
+    Column("message_id", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
@@ -129,6 +133,8 @@ outbox = Table(
     Column("created_at", Double, nullable=False),
     Column("sent_at", Double),
     Column("reason", Text),
+    Column("told", Boolean, nullable=False, default=False, server_default=false()),
+    UniqueConstraint("message_id", "recipient", name="uq_outbox_mail"),
     Index("ix_outbox_due", "state", "next_try_at"),
     Index("ix_outbox_recipient", "recipient", "created_at"),
     Index("ix_outbox_issue", "issue", "created_at"),

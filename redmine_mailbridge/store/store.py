@@ -3,6 +3,7 @@
 Every method is one transaction; every change of state is a conditional update that must change exactly one row.
 """
 
+import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -13,8 +14,6 @@ import sqlalchemy as sa
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
-from redmine_mailbridge.store import figures as _figures  # noqa: F401 - its tables belong to the store
-from redmine_mailbridge.store import issues as _issues  # noqa: F401 - likewise
 from redmine_mailbridge.store.engine import Database, Lock, take_lock
 from redmine_mailbridge.store.folders import Folders
 from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after
@@ -193,7 +192,7 @@ class Store(Folders):
 
     def _queue(self, db: sa.Connection, mail_id: int, answers: Sequence[NewAnswer]) -> None:
         now = self.clock()
-        lines = [queue(db, self._insert(outbox), mail_id, answer, now) for answer in answers]
+        lines = [queue(db, self._insert(outbox), mail_id, answer, now)[1] for answer in answers]
         _write_steps(db, mail_id, lines, now)
 
     def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:
@@ -210,32 +209,37 @@ class Store(Folders):
             self._change(db, mail_id, (State.KEPT, State.WRITING), values, (f"deferred: {reason}",))
         return at
 
-    def retry(self, mail_id: int, *, accept: bool = False) -> bool:
+    def retry(self, mail_id: int, *, accept: bool = False, wish: str | None = None, by: str = "an admin") -> bool:
         """An admin asks for another try of a refused, held or set-aside mail; with `accept` it is not held again.
 
+        With a `wish` (see routing/by_hand.py) it is decided as that says; so may a mail be that was ignored.
         Return whether there was one to try.
         """
-        values: dict[str, Any] = {"tries": 0, "next_try_at": 0.0, "filed_at": None, "accepted": accept}
-        line = "accepted by an admin" if accept else "tried again on request"
+        values: dict[str, Any] = {"tries": 0, "next_try_at": 0.0, "filed_at": None, "accepted": accept, "wish": wish}
+        line = f"accepted by {by}" if accept else f"tried again on request of {by}"
+        line = line if wish is None else f"wanted in Redmine by {by}"
         with effect(Effect.RECORD_STEP), self.database.write() as db:
-            row = db.execute(sa.select(mail.c.state, mail.c.raw).where(mail.c.id == mail_id)).first()
-            if row is None or row.raw is None or row.state == State.DONE:
+            row = db.execute(sa.select(mail.c.state, mail.c.raw, mail.c.issue).where(mail.c.id == mail_id)).first()
+            if row is None or row.raw is None:
+                return False
+            if row.state == State.DONE and (wish is None or row.issue is not None):
                 return False
             if row.state in OPEN:
-                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(next_try_at=0.0))
+                wanted = {"next_try_at": 0.0} | ({"wish": wish} if wish is not None else {})
+                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(wanted))
                 return True
             # a request that may have been sent is looked for again, never forgotten
             self._change(db, mail_id, (State(row.state),), values, (line,), change=_REOPEN)
             return True
 
-    def reject(self, mail_id: int) -> bool:
+    def reject(self, mail_id: int, *, by: str = "an admin") -> bool:
         """An admin refuses a held mail. Return whether it was one."""
-        values = {"state": State.REFUSED, "reason": "refused by an admin"}
+        values = {"state": State.REFUSED, "reason": f"refused by {by}"}
         with effect(Effect.RECORD_STEP), self.database.write() as db:
             state = db.execute(sa.select(mail.c.state).where(mail.c.id == mail_id)).scalar()
             if state != State.HELD:
                 return False
-            self._change(db, mail_id, (State.HELD,), values, ("refused by an admin",))
+            self._change(db, mail_id, (State.HELD,), values, (f"refused by {by}",))
             return True
 
     def note(self, mail_id: int, *lines: str) -> None:
@@ -273,6 +277,13 @@ class Store(Folders):
             values = {"file_tries": tries, "next_file_at": now + pause_after(tries)}
             db.execute(sa.update(mail).where(mail.c.id == mail_id).values(values))
             _write_steps(db, mail_id, (f"not filed yet: {reason}",), now)
+
+    def postpone_filing(self, mail_id: int, until: float) -> None:
+        """The mail stays on the server until then (seconds since the epoch), and is filed after that."""
+        day = dt.datetime.fromtimestamp(until, dt.UTC)
+        with effect(Effect.DEFER), self.database.write() as db:
+            db.execute(sa.update(mail).where(mail.c.id == mail_id).values(next_file_at=until))
+            _write_steps(db, mail_id, (f"left on the server until {day:%Y-%m-%d %H:%M} UTC",), self.clock())
 
     # ------------------------------------------------------------------ helpers
 

@@ -9,31 +9,18 @@ from typing import Self
 import structlog
 
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mail.message import Address, Message
-from redmine_mailbridge.outgoing.letter import Letter, Sender
+from redmine_mailbridge.outgoing.letter import Letter, mailable
 from redmine_mailbridge.outgoing.limits import held_back
-from redmine_mailbridge.outgoing.render import Templates
+from redmine_mailbridge.outgoing.variables import Named
 from redmine_mailbridge.routing.plan import Plan
 from redmine_mailbridge.store.outbox import NewAnswer
 from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.tasks.desk import Desk
 
 log = structlog.get_logger(__name__)
 
 REFUSALS = frozenset({"refused"})
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """How one mailbox answers: `kinds` are those that are switched on."""
-
-    mailbox: str
-    sender: Sender
-    templates: Templates
-    language: str
-    kinds: frozenset[str]
-    signer: Signer
-    redmine_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +82,23 @@ class Answers:
 
     def _one(self, desk: Desk, kind: str, cause: Cause, earned: Earned) -> NewAnswer | None:
         message, issue = cause.message, cause.issue
+        to = mailable(_answer_address(message))
+        if to is None:
+            log.warning("answer.address", kind=kind, issue=issue)
+            return None
         try:
-            texts = desk.templates.render(kind, desk.language, _variables(desk, cause, earned))
+            variables = _variables(desk, cause, earned, self._now().timestamp())
+            texts = desk.finished(desk.templates.safely(kind, desk.language, variables), issue)
         except SettingsError as error:
             log.warning("answer.template", kind=kind, reason=str(error))
             return None
         own_id = cause.answer_id(kind, desk)
-        text = f"{texts.text.rstrip()}\n" + (f"\n{desk.signer.marker(issue)}\n" if issue else "")
-        to = _answer_address(message)
         letter = Letter(
             kind=kind,
             sender=desk.sender,
             to=to,
             subject=texts.subject,
-            text=text,
+            text=texts.text,
             html=texts.html,
             message_id=own_id,
             in_reply_to="" if message.message_id_made else message.message_id,
@@ -132,16 +122,15 @@ def _answer_address(message: Message) -> Address:
     return next((address for address in message.reply_to if address.domain), message.sender)
 
 
-def _variables(desk: Desk, cause: Cause, earned: Earned) -> dict[str, object]:
+def _variables(desk: Desk, cause: Cause, earned: Earned, now: float) -> dict[str, object]:
     message, issue = cause.message, cause.issue
-    subject = earned.subject or message.subject
-    return {
-        "issue": {"id": issue, "subject": subject, "url": f"{desk.redmine_url}/issues/{issue}"} if issue else None,
+    url = desk.redmine_url.rstrip("/")
+    about = {"id": issue, "subject": earned.subject or message.subject, "url": f"{url}/issues/{issue}"}
+    return desk.variables(now) | {
+        **({"issue": about} if issue else {}),
         "requester": {"name": message.sender.name, "address": message.sender.address},
-        "mailbox": {"name": desk.mailbox, "address": desk.sender.address},
-        "project": earned.project,
+        "project": Named(earned.project, url=f"{url}/projects/{earned.project}"),
         "mail": {"subject": message.subject, "date": f"{message.date:%Y-%m-%d %H:%M}" if message.date else ""},
         "reason": earned.reason,
         "login": earned.login,
-        "redmine_url": desk.redmine_url,
     }

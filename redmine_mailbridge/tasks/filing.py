@@ -77,14 +77,23 @@ class Filer:
             self._mailbox.ensure_folder(folder)
             return self._mailbox.file(row.location, folder)
 
+    def _kept_until(self, row: MailRow, state: State) -> float | None:
+        """Until when a mail that is done stays on the server (seconds since the epoch); None: it is no such mail."""
+        reading = self._reading
+        if state is not State.DONE or reading.after_success != "keep" or reading.keep_for is None:
+            return None
+        done_at = row.changed_at if row.state is state else self._store.clock()
+        return done_at + reading.keep_for
+
     def _place(self, row: MailRow, state: State) -> str | None:
         """Given a mail that has come to its end, file it. Return where it is now, in words; None when not yet."""
         if state is State.HELD:
             return None
         what = self._reading.after_success if state is State.DONE else self._reading.after_failure
         folder = self._reading.success_folder if state is State.DONE else self._reading.failure_folder
+        until = self._kept_until(row, state)
         try:
-            if what == "delete":
+            if what == "delete" or (until is not None and until <= self._store.clock()):
                 filing = self._mailbox.delete(row.location)
             elif what == "move" and folder:
                 filing = self._move(row, folder)
@@ -93,6 +102,9 @@ class Filer:
         except (FilingRefused, FolderMissing) as error:
             self._store.defer_filing(row.id, str(error))
             log.warning("receive.not_filed", reason=str(error), id=row.id)
+            return None
+        if until is not None and filing is Filing.KEPT:
+            self._store.postpone_filing(row.id, until)
             return None
         words = {
             Filing.MOVED: str(folder),

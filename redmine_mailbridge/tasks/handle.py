@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 import structlog
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, StoreError
-from redmine_mailbridge.mail.message import Message, ReadingOptions
+from redmine_mailbridge.mail.message import AutomaticKind, Message, ReadingOptions
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.routing.by_hand import Wish, by_hand
 from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.routing.needs import needs
@@ -26,7 +27,7 @@ from redmine_mailbridge.routing.thread import referenced
 from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.life import State, pause_after
-from redmine_mailbridge.store.outbox import NewAnswer
+from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
@@ -65,40 +66,59 @@ class Decider:
         return parse(content, replace(options, truncated=True) if truncated else options)
 
     def plan(
-        self, message: Message, mailbox: str, *, first_sync: bool = False, accepted: bool = False
+        self,
+        message: Message,
+        mailbox: str,
+        *,
+        first_sync: bool = False,
+        accepted: bool = False,
+        kept_at: float | None = None,
+        wish: Wish | None = None,
     ) -> tuple[Plan, Facts]:
         """Given a message, gather the facts and decide. Raise RedmineUnavailable when Redmine cannot be asked.
 
-        `accepted`: an admin has let the mail pass, so that nothing holds it.
+        `accepted`: an admin has let the mail pass, so that nothing holds it. `kept_at`: when it was kept. `wish`: an
+        admin wants more than that.
         """
         context = self.contexts[mailbox]
+        if wish is not None:
+            facts = self._gather(message, context, first_sync=first_sync, wish=wish)
+            return by_hand(message, context.route, context.identity, facts, wish), facts
         if accepted:
             context = replace(context, route=context.route.without_holding())
         facts = self._gather(message, context, first_sync=first_sync)
+        if kept_at is not None:
+            facts = replace(facts, kept_at=dt.datetime.fromtimestamp(kept_at, dt.UTC))
         return decide(message, context.route, context.identity, facts), facts
 
-    def _gather(self, message: Message, context: Context, *, first_sync: bool) -> Facts:
+    def _gather(self, message: Message, context: Context, *, first_sync: bool, wish: Wish | None = None) -> Facts:
         now = dt.datetime.now(dt.UTC)
         if self._facts is None:
             return Facts(now=now, offline=True)
         wanted = needs(message, context.route, context.identity)
+        wanted = wanted if wish is None else wish.needs(wanted)
         known: dict[str, KnownMail] = {}
         participants: dict[int, frozenset[str]] = {}
+        noted: dict[int, int] = {}
         same_subject = None
         if self._archive is not None:
             rows = self._archive.by_message_id(wanted.message_ids)
-            known = {key: KnownMail(key, row.issue, row.sender or "") for key, row in rows.items()}
+            ours = self._archive.sent_by_us(one for one in wanted.message_ids if one not in rows)
+            known = {key: KnownMail(key, issue, to, "out") for key, (issue, to) in ours.items()}
+            known |= {key: KnownMail(key, row.issue, row.sender or "") for key, row in rows.items()}
             if wanted.same_subject:
                 since = now - context.route.issue.bundle_window
                 row = self._archive.same_subject(message.sender.key, message.subject, since=since.timestamp())
                 same_subject = row.issue if row else None
-            issues = {*wanted.issues, *(mail.issue for mail in known.values() if mail.issue)}
+            noted = self._archive.issues_of(number for number, _ in wanted.journals)
+            issues = {*wanted.issues, *noted.values(), *(mail.issue for mail in known.values() if mail.issue)}
             participants = self._archive.participants(issues | ({same_subject} if same_subject else set()))
         return self._facts.gather(
             wanted,
             now=now,
             known=known,
             participants=participants,
+            journal_issues=noted,
             same_subject_issue=same_subject,
             first_sync=first_sync,
         )
@@ -120,6 +140,7 @@ class Handler:
     ) -> None:
         self._store = store
         self._archive = Archive(store.database)
+        self._outbox = Outbox(store.database, store.clock)
         self._decider = decider
         self._carry_out = carry_out
         self._gate = gate
@@ -139,7 +160,7 @@ class Handler:
         except StoreError:
             raise
         except RedmineUnavailable as error:
-            pause = self._gate.away(error.retry_after)
+            pause = self._gate.away(error.retry_after, str(error))
             return self._defer(row, f"Redmine is away: {error}", after=pause, counts=False)
         except RedmineUnclear as error:
             return self._unclear(row, error)
@@ -159,14 +180,22 @@ class Handler:
         if row.state is State.WRITING:
             last = row.tries >= self._give_up_after
             return self._last_look(row, message) if last else self._carry_out.resume(row, message)
-        if copy_of is not None:
+        wish = Wish.read(row.wish) if row.wish is not None else None
+        if copy_of is not None and wish is None:
             return self._copy(row, copy_of)
         earlier = self._earlier(row, message)
         if earlier is not None:
             return self._wait_for(row, earlier, f"mail {earlier.id} before it in the conversation is not done yet")
         plan, facts = self._decider.plan(
-            message, row.location.mailbox, first_sync=row.first_sync, accepted=row.accepted
+            message,
+            row.location.mailbox,
+            first_sync=row.first_sync,
+            accepted=row.accepted,
+            kept_at=row.kept_at,
+            wish=wish,
         )
+        if message.automatic.kind is AutomaticKind.BOUNCE:
+            self._bounced(message, noted=plan.action is Action.NOTE)
         if plan.action in {Action.CREATE, Action.NOTE}:
             wanted = plan.project if plan.action is Action.CREATE else facts.issues[plan.issue or 0].project
             return self._carry_out.begin(row, plan, wanted or "", message)
@@ -175,6 +204,17 @@ class Handler:
             return Outcome(row, State.DONE, plan.reason, issue=plan.issue, plan=plan)
         answers = self._answers.to(row, message, Earned.by(plan), issue=None)
         return self._end(row, ENDS[plan.action], plan.reason, plan, answers)
+
+    def _bounced(self, message: Message, *, noted: bool) -> None:
+        """Given a delivery report, note on which of our mails it reports for good. A delay changes nothing."""
+        hard = {one.recipient.lower(): one for one in message.automatic.bounced if one.hard}
+        copies = [one for one in self._outbox.copies(message.automatic.about) if one.state in {QUEUED, SENT}]
+        for mail in copies if hard else ():
+            only = next(iter(hard.values())) if len(copies) == 1 and len(hard) == 1 else None
+            said = hard.get(mail.recipient) or only  # a relay may have rewritten the address
+            if said is not None:
+                words = " ".join(f"{said.status} {said.diagnostic}".split())[:300] or "not delivered"
+                self._outbox.bounced(mail, words, told=noted)
 
     def _copy(self, row: MailRow, speaker: MailRow) -> Outcome:
         """The same mail once more: it ends as the first one does."""

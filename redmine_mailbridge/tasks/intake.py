@@ -31,7 +31,8 @@ class Reading:
     """What receiving needs to know of a mailbox's settings. Sizes in bytes.
 
     `in_hand` is how many mails are in hand at most; of so many, `batch` are filed together, so that the others keep
-    the workers busy meanwhile. `files_at_the_end` says that filing takes effect only when the connection ends (POP3).
+    the workers busy meanwhile. What is kept on the server is deleted there after `keep_for` seconds (None: never).
+    `files_at_the_end` says that filing takes effect only when the connection ends (POP3).
     """
 
     folders: tuple[str, ...]
@@ -41,7 +42,8 @@ class Reading:
     in_hand: int = 16
     batch: int = 4
     after_success: Literal["move", "delete", "keep"] = "move"
-    after_failure: Literal["move", "keep"] = "move"
+    after_failure: Literal["move", "keep", "delete"] = "move"
+    keep_for: float | None = None
     files_at_the_end: bool = False
     own_copy: bool = False
     start: StartSettings = field(default_factory=StartSettings)

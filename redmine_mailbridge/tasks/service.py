@@ -12,9 +12,12 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, StoreError
+from redmine_mailbridge.mailboxes.backoff import hint, jittered
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 from redmine_mailbridge.tasks.schedule import Scheduler
 from redmine_mailbridge.tasks.send import Sending
@@ -22,6 +25,7 @@ from redmine_mailbridge.tasks.send import Sending
 log = structlog.get_logger(__name__)
 
 SEND_EVERY = dt.timedelta(seconds=5)
+PULSE_EVERY = dt.timedelta(seconds=5)
 Listener = Callable[[Outcome], None]
 
 
@@ -51,6 +55,12 @@ class MailboxThread(threading.Thread):
         self._listen = listen
         self._wake = threading.Event()
         self._failures = 0
+        self.name_of_mailbox = receiver.mailbox.name
+        self.error: str | None = None
+        """The line that ended the last pass or the listening, None when it went well."""
+        self.doing = ""
+        """What it does now, in one phrase; "" before the first pass."""
+        self.certificate_until: float | None = None
 
     def wake(self) -> None:
         """Have it make a pass soon, whatever it waits for."""
@@ -62,13 +72,31 @@ class MailboxThread(threading.Thread):
         self._wake.wait()
         while not self._shared.stop.is_set():
             self._wake.clear()
+            self.doing = "receiving"
             result = self.receiver.once()
-            self._failures = self._failures + 1 if result.error else 0
             if result.error:
-                self.receiver.mailbox.close()
+                self._failed(result.error)
+            else:
+                self._went_well()
             if not self._shared.stop.is_set():
                 self._wait()
         self.receiver.mailbox.close()
+
+    def _went_well(self) -> None:
+        self._failures, self.error = 0, None
+        if not self.receiver.reading.files_at_the_end:  # POP3 has ended its connection
+            self._look_at_certificate()
+        self.doing = "listening" if self._listen else "waiting"
+
+    def _failed(self, said: str) -> None:
+        """The connection is of no use: begin anew after a pause, and not before the server's own hint is over."""
+        self._failures += 1
+        self.error, self.doing = said, "waiting to try again"
+        self.receiver.mailbox.close()
+        asked = hint(said)
+        if asked is not None:
+            log.info("listen.asked_to_wait", mailbox=self.receiver.mailbox.name, seconds=round(asked))
+            self._shared.stop.wait(asked)
 
     def _wait(self) -> None:
         """Until woken, a hint of the server, a mail that is due, or the end of the pause after a failure."""
@@ -86,35 +114,53 @@ class MailboxThread(threading.Thread):
             self.receiver.mailbox.wait(self.receiver.reading.folders[0], seconds)
         except MailbridgeError as error:
             log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
-            self._failures += 1
-            self.receiver.mailbox.close()
+            self._failed(str(error))
+
+    def _look_at_certificate(self) -> None:
+        """The connection stands: until when is its certificate good?"""
+        try:
+            until = self.receiver.mailbox.connected().certificate_until
+        except MailbridgeError:
+            return
+        self.certificate_until = until.timestamp() if until is not None else None
 
     def _seconds_to_wait(self) -> float:
         due = self._archive.next_due([self.receiver.mailbox.name])
         until_due = max(due - time.time(), self._shared.gate.closed_for, 0.2) if due is not None else 3600.0
-        return min(until_due, pause_after(self._failures) if self._failures else 3600.0)
+        return min(until_due, jittered(pause_after(self._failures)) if self._failures else 3600.0)
 
 
 class Service:
     """Everything that runs until it is told to stop."""
 
     def __init__(
-        self, threads: Sequence[MailboxThread], shared: Shared, scheduler: Scheduler, sending: Sending
+        self,
+        threads: Sequence[MailboxThread],
+        shared: Shared,
+        scheduler: Scheduler,
+        sending: Sending,
+        pulse: Pulse,
+        *,
+        listeners: Sequence[FolderListener] = (),
     ) -> None:
         self.threads = threads
+        self._listeners = listeners
         self._shared = shared
         self.scheduler = scheduler
         self._sending = sending
+        self._pulse = pulse
 
     def start(self, *, every: dt.timedelta | None, cron: str | None, upkeep: Callable[[], object]) -> None:
         """Start the threads and the schedule: receive at once and then as told, upkeep once an hour."""
-        for thread in self.threads:
+        _quietly(lambda: self._pulse.begin(self.threads))
+        for thread in (*self.threads, *self._listeners):
             thread.start()
         if cron is not None:
             self.scheduler.cron("receive", cron, self.wake)
         elif every is not None:
             self.scheduler.every("receive", every, self.wake)
         self.scheduler.every("upkeep", dt.timedelta(hours=1), lambda: _quietly(upkeep))
+        self.scheduler.every("pulse", PULSE_EVERY, lambda: _quietly(lambda: self._pulse.once(self.threads)))
         self.scheduler.every("send", SEND_EVERY, lambda: _quietly(self._sending.once))
         self.scheduler.start()
         log.info("service.started", mailboxes=[thread.receiver.mailbox.name for thread in self.threads])
@@ -129,9 +175,12 @@ class Service:
         self._shared.stop.set()
         self.scheduler.stop()
         self.wake()
-        for thread in self.threads:
+        for listener in self._listeners:
+            listener.end()
+        for thread in (*self.threads, *self._listeners):
             if thread.is_alive():
                 thread.join()
+        _quietly(self._pulse.end)
         log.info("service.stopped")
 
 

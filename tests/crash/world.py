@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from redmine_mailbridge import app
+from redmine_mailbridge import app, speaking
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.ask import Archive, MessageFilter
@@ -82,6 +82,8 @@ project = "{project}"
 trust = "any"
 unknown_sender = "create"
 check_permissions = false
+allow_override = "status"
+closed_reply = "new"
 [mailboxes.{name}.senders]
 block = ["blocked.example"]
 """
@@ -133,7 +135,7 @@ block = ["blocked.example"]
         store = app.open_store(settings)
         store.clock = lambda: time.time() + CLAIM_SECONDS
         try:
-            app.sending(settings, store, threading.Event()).once()
+            speaking.sending(settings, store, threading.Event()).once()
         finally:
             store.close()
 

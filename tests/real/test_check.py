@@ -1,10 +1,14 @@
 """`check` on real servers: what works is said, and what does not is said in the server's own words."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from redmine_mailbridge.checks.servers import server_checks
 from redmine_mailbridge.checks.values import Check
@@ -47,9 +51,13 @@ def test_all_well(bridge: Product, mailbox: Mailbox) -> None:
     said = {line["name"].removeprefix("mailbox support: "): line["words"] for line in lines}
 
     assert 0 == done.returncode, done.stdout + done.stderr
-    assert "1 mail" == said["folder INBOX"]
+    assert "1 mail, writable" == said["folder INBOX"]
     assert "not there yet: will be made" == said["success folder Processed"]
-    assert "MOVE: in one step" == said["filing"]
+    assert "MOVE: in one step, atomic" == said["filing"]
+    assert said["greeting"].startswith("* OK [CAPABILITY ")
+    assert {"IMAP4REV1", "IDLE", "UIDPLUS"} <= set(said["capabilities"].split())
+    assert f"127.0.0.1:{mailbox.server['imap_port']} is open" == said["port"]
+    assert "127.0.0.1" == said["name"]
     assert said["login"].endswith("by SCRAM-SHA-256")
     assert said["redmine"].endswith("the key is admin's")
     assert ["INBOX"] == mailbox.folders()
@@ -283,3 +291,81 @@ def test_names_at_the_start(bridge: Product, mailbox: Mailbox) -> None:
     assert 'there is no project "suport"' in done.stderr
     assert 1 == mailbox.count()["INBOX"]
     assert ["held"] == [row.state.value for row in bridge.rows()]
+
+
+class Relay:
+    """An SMTP server that hands every mail to Dovecot over LMTP, or refuses it with `words`."""
+
+    def __init__(self, box: Mailbox, words: str = "") -> None:
+        self.box = box
+        self.words = words
+        self.mails: list[bytes] = []
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        if self.words:
+            return self.words
+        content = envelope.content or b""
+        self.mails.append(content if isinstance(content, bytes) else content.encode())
+        self.box.deliver(self.mails[-1])
+        return "250 2.0.0 queued"
+
+
+@contextlib.contextmanager
+def relayed(bridge: Product, relay: Relay) -> Iterator[None]:
+    """Let the bridge send by this relay."""
+    port = free_port()
+    controller = Controller(relay, "127.0.0.1", port)
+    controller.start()
+    bridge.support(outgoing={"host": "127.0.0.1", "port": port, "security": "none", "username": ""})
+    try:
+        yield
+    finally:
+        controller.stop()
+
+
+@pytest.mark.parametrize("protocol", ["imap", "pop3"])
+def test_a_mail_to_ourselves(bridge: Product, mailbox: Mailbox, protocol: str) -> None:
+    """`check --send-test` sends a mail, sees it in the mailbox, takes it away again, and nothing else."""
+    mailbox.append(b"Subject: one\n\ntext\n")
+    bridge.support(protocol=protocol, port=mailbox.server["imap_port" if protocol == "imap" else "pop3_port"])
+    relay = Relay(mailbox)
+    with relayed(bridge, relay):
+        done = bridge.command("check", "--send-test", "--json")
+    said = {line["name"]: line["words"] for line in map(json.loads, done.stdout.splitlines())}
+
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert f"to {mailbox.address}: accepted by the server" in said["mailbox support: test mail: sent"]
+    assert said["mailbox support: test mail: seen"].startswith("in INBOX, ")
+    assert "deleted" == said["mailbox support: test mail: removed"]
+    assert 1 == len(relay.mails)
+    assert [b"Subject: one"] == [mail.splitlines()[0] for mail in mailbox.mails()]
+
+
+def test_a_mail_to_ourselves_makes_no_issue(bridge: Product, mailbox: Mailbox) -> None:
+    """A bridge that runs meanwhile leaves the test mail alone, and it is found where it was filed."""
+    relay = Relay(mailbox)
+    with relayed(bridge, relay):
+        bridge.receive()  # from now on there is a store
+        done = bridge.command("check", "--send-test")
+        assert 0 == done.returncode, done.stdout + done.stderr
+        mailbox.deliver(relay.mails[0])
+        outcome = only([f"{one.issue} {one.line}" for one in bridge.receive()])
+
+    assert outcome.startswith("None ")
+    assert "our own mail" in outcome
+
+
+def test_a_mail_that_is_refused(bridge: Product, mailbox: Mailbox) -> None:
+    """A test mail that is not taken fails in the server's words, with advice."""
+    words = "550 5.7.139 SmtpClientAuthentication is disabled for the Mailbox."
+    with relayed(bridge, Relay(mailbox, words)):
+        line = only([c.words for c in server_checks(bridge.settings(), send_test=True) if c.ok is False])
+
+    assert [words, "Switch on Authenticated SMTP"] == [line.splitlines()[0], line.splitlines()[1][:28]]
+
+
+def test_nothing_to_send_by(bridge: Product) -> None:
+    """Without a server to send by, the test says so."""
+    lines = [check.words for check in server_checks(bridge.settings(), send_test=True) if check.ok is False]
+
+    assert "neither [outgoing] nor this mailbox names a host" in only(lines)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,13 @@ from tests.servers.dovecot import Mail
 pytestmark = pytest.mark.real
 LETTER = b"Subject: hello\r\n\r\nhello\r\n"
 Box = ImapMailbox | Pop3Mailbox
+EACH = [
+    LoginChoice.SCRAM_SHA_256,
+    LoginChoice.SCRAM_SHA_1,
+    LoginChoice.CRAM_MD5,
+    LoginChoice.PLAIN,
+    LoginChoice.LOGIN,
+]
 
 
 @pytest.fixture
@@ -50,19 +58,25 @@ def used(settings: MailboxConfig) -> str:
         box.close()
 
 
-@pytest.mark.parametrize(
-    "login",
-    [
-        LoginChoice.SCRAM_SHA_256,
-        LoginChoice.SCRAM_SHA_1,
-        LoginChoice.CRAM_MD5,
-        LoginChoice.PLAIN,
-        LoginChoice.LOGIN,
-    ],
-)
+def opened_with(settings: MailboxConfig) -> str:
+    """Given a configuration, log in. Return the mechanism that was used."""
+    box = opened(settings)
+    try:
+        return box.connected().mechanism
+    finally:
+        box.close()
+
+
+@pytest.mark.parametrize("login", EACH)
 def test_each_mechanism(settings: MailboxConfig, login: LoginChoice) -> None:
     """Each mechanism of the settings logs in, and is the one that is used."""
     assert login.value.upper() == used(dataclasses.replace(settings, login=login))
+
+
+def test_apop(account: DovecotAccount, dovecot: Mail) -> None:
+    """POP3's own APOP logs in, without TLS too, since the password itself is never sent."""
+    made = config(account, protocol=MailProtocol.POP3, port=dovecot["pop3_port"], login=LoginChoice.APOP)
+    assert "APOP" == used(dataclasses.replace(made, prevent_cleartext_login=True))
 
 
 def test_auto_takes_the_strongest(settings: MailboxConfig) -> None:
@@ -96,12 +110,50 @@ def test_a_mechanism_the_server_has_not(settings: MailboxConfig) -> None:
 
 
 def test_a_shared_mailbox(settings: MailboxConfig, dovecot: Mail) -> None:
-    """Who may open other people's mailboxes opens this one by the SASL authorization identity, which PLAIN carries."""
+    """Who may open other people's mailboxes opens this one by the SASL authorization identity."""
     master = dovecot["master"]
     shared = dataclasses.replace(
         settings, username=master["user"], password=master["password"], authorize_as=settings.username
     )
-    assert "PLAIN" == used(shared)
+    assert "SCRAM-SHA-256" == used(shared)
+    assert "PLAIN" == used(dataclasses.replace(shared, login=LoginChoice.PLAIN))
+
+
+@pytest.mark.parametrize("login", [LoginChoice.SCRAM_SHA_256, LoginChoice.SCRAM_SHA_1])
+def test_a_shared_mailbox_without_sending_the_password(
+    settings: MailboxConfig, dovecot: Mail, login: LoginChoice
+) -> None:
+    """SCRAM carries the authorization identity too."""
+    master = dovecot["master"]
+    shared = dataclasses.replace(
+        settings, username=master["user"], password=master["password"], authorize_as=settings.username, login=login
+    )
+    assert login.value.upper() == used(shared)
+
+
+@pytest.mark.parametrize("login", [*EACH, LoginChoice.AUTO])
+def test_a_password_beyond_ascii(settings: MailboxConfig, dovecot: Mail, login: LoginChoice) -> None:
+    """Each mechanism logs in with a password of letters beyond ASCII."""
+    name, password = "umlaut@example.com", dovecot["users"]["umlaut"]
+    mechanism = opened_with(dataclasses.replace(settings, username=name, password=password, login=login))
+    assert (login.value.upper() if login is not LoginChoice.AUTO else "SCRAM-SHA-256") == mechanism
+
+
+def test_a_password_typed_elsewhere(settings: MailboxConfig, dovecot: Mail) -> None:
+    """A password whose letters come in two pieces, as some keyboards make them, is the same to SCRAM (SASLprep)."""
+    apart = unicodedata.normalize("NFD", dovecot["users"]["umlaut"])
+    typed = dataclasses.replace(settings, username="umlaut@example.com", password=apart)
+    assert apart != dovecot["users"]["umlaut"]
+    assert "SCRAM-SHA-256" == opened_with(typed)
+    with pytest.raises(LoginRefused):
+        opened_with(dataclasses.replace(typed, login=LoginChoice.PLAIN))
+
+
+def test_a_password_that_the_server_does_not_prepare(settings: MailboxConfig, dovecot: Mail) -> None:
+    """A password that SASLprep changes fails by SCRAM where the server takes it as it is; auto goes on and gets in."""
+    wide = dataclasses.replace(settings, username="wide@example.com", password=dovecot["users"]["wide"])
+    assert "CRAM-MD5" == opened_with(wide)
+    assert "PLAIN" == opened_with(dataclasses.replace(wide, login=LoginChoice.PLAIN))
 
 
 def test_a_master_user_by_name(settings: MailboxConfig, dovecot: Mail) -> None:

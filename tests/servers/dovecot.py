@@ -11,7 +11,8 @@ from tests.servers.trees import clean_env, entered, run_in
 class Mail(TypedDict):
     """How to reach Dovecot. `NAME@quota_domain` is a user with room for `quota_bytes`, all others have no limit.
 
-    `login*master["user"]` with the master's password opens anyone's mailbox. `ca_file` signed the certificate.
+    `users` have passwords of their own, beyond ASCII. `login*master["user"]` with the master's password opens anyone's
+    mailbox. `ca_file` signed the certificate.
     """
 
     host: str
@@ -26,12 +27,15 @@ class Mail(TypedDict):
     quota_bytes: int
     password: str
     master: dict[str, str]
+    users: dict[str, str]
     ca_file: str
     mechanisms: list[str]
 
 
 MECHANISMS = ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256"]
 QUOTA_KIB = 64
+USERS = {"umlaut": "Größe und Stärke ß€", "wide": "zwölf Ⅻ ﬁsche"}
+"""The second one is another text after SASLprep (RFC 4013): Dovecot compares passwords as they are."""
 
 CERTIFICATES = """
 set -e
@@ -53,7 +57,7 @@ log_path = /srv/dovecot/dovecot.log
 first_valid_uid = 1
 mail_uid = www-data
 mail_gid = www-data
-auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 apop
 auth_master_user_separator = *
 auth_failure_delay = 0
 mail_max_userip_connections = 500
@@ -121,6 +125,10 @@ passdb {
   master = yes
 }
 passdb {
+  driver = passwd-file
+  args = /srv/dovecot/users
+}
+passdb {
   driver = static
   args = password=%(password)s
 }
@@ -162,6 +170,10 @@ passdb masters {
   master = yes
   passwd_file_path = /srv/dovecot/masters
 }
+passdb users {
+  driver = passwd-file
+  passwd_file_path = /srv/dovecot/users
+}
 passdb everyone {
   driver = static
   static_password = %(password)s
@@ -182,8 +194,43 @@ userdb everyone {
 """
 
 
-def serve(tree: Path, state: Path) -> tuple[Process, Mail]:
-    """Given a tree and an instance's directory, start Dovecot there. Return it when its ports answer."""
+OAUTH_2_3 = """
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 apop xoauth2 oauthbearer
+passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = /srv/dovecot/oauth.conf
+}
+"""
+
+OAUTH_FILE_2_3 = """
+introspection_url = %(introspection)s
+introspection_mode = post
+username_attribute = sub
+active_attribute = active
+active_value = true
+"""
+
+OAUTH_2_4 = """
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 apop xoauth2 oauthbearer
+oauth2 {
+  introspection_url = %(introspection)s
+  introspection_mode = post
+  username_attribute = sub
+  active_attribute = active
+  active_value = true
+}
+passdb oauth2 {
+  mechanisms_filter = xoauth2 oauthbearer
+}
+"""
+
+
+def serve(tree: Path, state: Path, introspection: str = "") -> tuple[Process, Mail]:
+    """Given a tree and an instance's directory, start Dovecot there. Return it when its ports answer.
+
+    With the address of an OpenID provider's introspection, its tokens log in too: XOAUTH2 and OAUTHBEARER.
+    """
     home = state / "dovecot"
     home.mkdir(exist_ok=True)
     version = run_in(tree, state, "root:root", ["dovecot", "--version"]).split()[0]
@@ -192,11 +239,11 @@ def serve(tree: Path, state: Path) -> tuple[Process, Mail]:
         imap_port=free_port(), imaps_port=free_port(), pop3_port=free_port(), pop3s_port=free_port(),
         lmtp_port=free_port(), quota_bytes=QUOTA_KIB * 1024, password=f"mail-{secrets.token_hex(6)}",
         master={"user": "master", "password": f"master-{secrets.token_hex(6)}"},
-        ca_file=str(home / "ca.pem"), mechanisms=MECHANISMS,
+        users=USERS, ca_file=str(home / "ca.pem"), mechanisms=MECHANISMS,
     )  # fmt: skip
     if not (home / "server.pem").exists():
         run_in(tree, state, "root:root", ["sh", "-c", CERTIFICATES])
-    configure(home, mail)
+    configure(home, mail, introspection)
     command = ["dovecot", "-F", "-c", "/srv/dovecot/dovecot.conf"]
     ports = (mail["imap_port"], mail["imaps_port"], mail["pop3_port"], mail["pop3s_port"], mail["lmtp_port"])
     process = start_and_wait(
@@ -206,7 +253,7 @@ def serve(tree: Path, state: Path) -> tuple[Process, Mail]:
     return process, mail
 
 
-def configure(home: Path, mail: Mail) -> None:
+def configure(home: Path, mail: Mail, introspection: str = "") -> None:
     """Given Dovecot's directory and its ports and passwords, write its configuration in its version's syntax."""
     old = mail["version"].startswith("2.3")
     values = mail | {
@@ -215,8 +262,13 @@ def configure(home: Path, mail: Mail) -> None:
     }
     head = "" if old else "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
     text = head + (COMMON + (DOVECOT_2_3 if old else DOVECOT_2_4)) % values
+    if introspection:
+        text += (OAUTH_2_3 if old else OAUTH_2_4) % {"introspection": introspection}
+        write_secret(home / "oauth.conf", OAUTH_FILE_2_3 % {"introspection": introspection})
     write_secret(home / "dovecot.conf", text)
     write_secret(home / "masters", f"{mail['master']['user']}:{{PLAIN}}{mail['master']['password']}\n", 0o644)
+    own = [f"{name}@{mail['domain']}:{{PLAIN}}{password}" for name, password in mail["users"].items()]
+    write_secret(home / "users", "\n".join(own) + "\n", 0o644)
     rule = f"userdb_quota_rule=*:storage={QUOTA_KIB}K" if old else f"userdb_quota_storage_size={QUOTA_KIB}K"
     write_secret(home / "small", f"{mail['quota_domain']}::33:33::::{rule}\n", 0o644)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge import app
+from redmine_mailbridge import speaking
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
 
@@ -52,8 +52,8 @@ def secret(name: str) -> str:
 
 def test_the_default_for_all_mailboxes(settings: Settings) -> None:
     """A mailbox without a table of its own sends over [outgoing], with its incoming name and password."""
-    out = app.sent_by(settings, settings.mailboxes["support"])
-    config = app.smtp_config(out, out.host or "")
+    out = speaking.sent_by(settings, settings.mailboxes["support"])
+    config = speaking.smtp_config(out, out.host or "")
     assert ("smtp.example.com", 587, "starttls") == (config.host, config.port, config.security)
     assert ("support@example.com", "incoming") == (config.username, config.password)
     assert 40 == out.daily_limit
@@ -61,15 +61,15 @@ def test_the_default_for_all_mailboxes(settings: Settings) -> None:
 
 def test_a_mailboxs_own_server_and_login(settings: Settings) -> None:
     """What stands in the mailbox's own table wins: server, port, security, name and password."""
-    out = app.sent_by(settings, settings.mailboxes["sales"])
-    config = app.smtp_config(out, out.host or "")
+    out = speaking.sent_by(settings, settings.mailboxes["sales"])
+    config = speaking.smtp_config(out, out.host or "")
     assert ("smtp.example.net", 2525, "tls") == (config.host, config.port, config.security)
     assert ("seller", "outgoing") == (config.username, config.password)
 
 
 def test_the_sender_that_people_see(settings: Settings) -> None:
     """Address and name of a mailbox's answers are its own, where it has them."""
-    answers = app.answers(settings, secret)
+    answers = speaking.answers(settings, secret)
     senders = {name: (desk.sender.address, desk.sender.name) for name, desk in answers._desks.items()}
     assert {
         "support": ("support@example.com", "Example Ltd"),

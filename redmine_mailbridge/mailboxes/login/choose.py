@@ -7,6 +7,7 @@ from redmine_mailbridge.mailboxes.base import LoginChoice, MailboxConfig
 from redmine_mailbridge.mailboxes.login.base import Credentials, Mechanism
 from redmine_mailbridge.mailboxes.login.cram_md5 import CramMd5
 from redmine_mailbridge.mailboxes.login.login import Login
+from redmine_mailbridge.mailboxes.login.ntlm import Ntlm
 from redmine_mailbridge.mailboxes.login.oauth import OauthBearer, Xoauth2
 from redmine_mailbridge.mailboxes.login.plain import Plain
 from redmine_mailbridge.mailboxes.login.scram import Scram
@@ -19,15 +20,16 @@ MAKERS: Mapping[str, Callable[[Credentials], Mechanism]] = {
     "XOAUTH2": Xoauth2,
     "PLAIN": Plain,
     "LOGIN": Login,
+    "NTLM": Ntlm,
 }
 """The SASL mechanisms. APOP is POP3's own, and no SASL."""
 
-RANK = ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "APOP", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN")
-"""Strongest first."""
+RANK = ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "APOP", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN", "NTLM")
+"""Strongest first. NTLM stands last because it is only ever tried alone."""
 
 BY_TOKEN = frozenset({"OAUTHBEARER", "XOAUTH2"})
 SENDS_SECRET = frozenset({"PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"})
-CARRIES_MAILBOX = frozenset({"PLAIN", "OAUTHBEARER", "XOAUTH2"})
+CARRIES_MAILBOX = frozenset({"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "OAUTHBEARER", "XOAUTH2"})
 """Those that can name a shared mailbox beside the one who signs in."""
 
 MOST_TRIES = 3
@@ -62,5 +64,7 @@ def allowed(name: str, config: MailboxConfig, who: Credentials, *, private: bool
     if name in SENDS_SECRET and not private:
         return False
     if name in SENDS_SECRET - BY_TOKEN and config.prevent_cleartext_login:
+        return False
+    if name == "NTLM" and (config.login is not LoginChoice.NTLM or config.prevent_ntlm):
         return False
     return not who.authorize_as or name in CARRIES_MAILBOX

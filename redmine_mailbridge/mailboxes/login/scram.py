@@ -1,20 +1,49 @@
-"""SCRAM-SHA-1 and SCRAM-SHA-256 (RFC 5802, RFC 7677) by scramp: the server proves itself too."""
+"""SCRAM-SHA-1 and SCRAM-SHA-256 (RFC 5802, RFC 7677) by scramp: the server proves itself too.
+
+Names and passwords are prepared by SASLprep (RFC 4013), so that a password is the same however it was typed.
+"""
 
 from scramp import ScramClient, ScramException
+from scramp.core import Gs2Header
 
 from redmine_mailbridge.mailboxes.login.base import Credentials
 
 
+class OnBehalf(Gs2Header):  # type: ignore[misc]  # scramp has no types
+    """The header of a login that opens somebody else's mailbox: `n,a=NAME,` (RFC 5802 section 7)."""
+
+    def __init__(self, mailbox: str) -> None:
+        super().__init__("n", None)
+        self.mailbox = mailbox.replace("=", "=3D").replace(",", "=2C")
+
+    def __str__(self) -> str:
+        return f"n,a={self.mailbox},"
+
+    def __bytes__(self) -> bytes:
+        return str(self).encode()
+
+
 class Scram:
-    """Client-first, client-final, and an empty answer once the server's signature is right."""
+    """Client-first, client-final, and an empty answer once the server's signature is right.
+
+    A name or password that SASLprep forbids (control characters, unassigned ones) cannot be used: no answer.
+    """
 
     def __init__(self, who: Credentials, mechanism: str) -> None:
-        self.client = ScramClient([mechanism], who.user, who.password)
         self.step = 0
+        try:
+            self.client = ScramClient([mechanism], who.user, who.password)
+        except ScramException:
+            self.client = None
+            return
+        if who.authorize_as:
+            self.client.gs2_header = OnBehalf(who.authorize_as)
 
     def answer(self, challenge: bytes) -> bytes | None:
         """Given the server's message, return ours; None when the server does not prove that it knows the password."""
         self.step += 1
+        if self.client is None:
+            return None
         try:
             if self.step == 1:
                 return bytes(self.client.get_client_first(), "utf-8")

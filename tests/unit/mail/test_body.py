@@ -58,6 +58,16 @@ def test_answers_about_html_are_no_stubs(answer: str) -> None:
     )
 
 
+@pytest.mark.parametrize("is_html", [False, True])
+def test_the_delimiter_ends_a_new_mail_too(is_html: bool) -> None:
+    """Below the admin's delimiter nothing is read, not even what comes in later parts."""
+    content = "<p>Above</p><p>-- cut --</p><p>Below</p>" if is_html else "Above\n-- cut --\nBelow"
+    options = ReadingOptions(delimiters=(re.compile("-- cut --"),))
+    body = read_body([TextPart(content, is_html), TextPart("Footer", False)], {}, options).body
+    assert ("Above", "Above") == (body.whole, body.written)
+    assert "Footer" in body.quoted
+
+
 def test_empty_html() -> None:
     """The text is read when the preferred HTML shows nothing."""
     both = Alternative((TextPart("plain", False),), (TextPart("<p> </p>", True),))

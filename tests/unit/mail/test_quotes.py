@@ -55,7 +55,13 @@ def test_nothing_left_means_nothing_cut() -> None:
 def test_delimiters(shown: str) -> None:
     """The admin's delimiter cuts, plain, quoted or wrapped over two lines."""
     split = split_reply(f"Hello.\n\n{shown}\nold", [re.compile(re.escape("%% above %%"))])
-    assert ("Hello.", "delimiter") == (split.written, split.rule)
+    assert ("Hello.", "delimiter", "Hello.") == (split.written, split.rule, split.whole)
+
+
+def test_a_delimiter_alone_on_its_line_cuts() -> None:
+    """A line that only begins with the delimiter cuts nothing."""
+    split = split_reply("A\n-- x\nB\n--\xa0\nC", [re.compile(re.escape("--"))])
+    assert "A\n-- x\nB" == split.whole
 
 
 @pytest.mark.parametrize("unit", HOSTILE.values(), ids=HOSTILE.keys())

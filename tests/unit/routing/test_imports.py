@@ -1,4 +1,4 @@
-"""mail/ and routing/ stay pure: nothing they import, at any remove, speaks to the world."""
+"""mail/, routing/ and timing/ stay pure: nothing they import, at any remove, speaks to the world."""
 
 import ast
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PURE = ("redmine_mailbridge.mail", "redmine_mailbridge.routing")
+PURE = ("redmine_mailbridge.mail", "redmine_mailbridge.routing", "redmine_mailbridge.timing")
 ROOMS = ("mailboxes", "store", "redmine", "outgoing", "tasks", "admin", "app", "cli")
 FORBIDDEN = {f"redmine_mailbridge.{room}" for room in ROOMS} | {
     "socket", "ssl", "http", "urllib.request", "imaplib", "poplib", "smtplib", "ftplib", "asyncio", "subprocess",
@@ -37,7 +37,7 @@ def imported(module: str) -> Iterator[str]:
 
 
 def pure_modules() -> list[str]:
-    """All modules of mail/ and routing/."""
+    """All modules of the pure rooms."""
     files = (file for package in PURE for file in ROOT.joinpath(*package.split(".")).rglob("*.py"))
     dotted = (".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files)
     return sorted(name.removesuffix(".__init__") for name in dotted)
@@ -45,7 +45,7 @@ def pure_modules() -> list[str]:
 
 @pytest.mark.parametrize("start", pure_modules())
 def test_imports_nothing_that_speaks_to_the_world(start: str) -> None:
-    """No module of mail/ and routing/ reaches a forbidden one, on any way through our own modules."""
+    """No module of a pure room reaches a forbidden one, on any way through our own modules."""
     seen, waiting = set[str](), [(start, start)]
     while waiting:
         module, way = waiting.pop()

@@ -24,7 +24,7 @@ def test_every_sign_is_asked_for() -> None:
     """Every issue, journal and Message-ID that a mail names is looked up, in the order in which they count."""
     found = asked({"ref": "signed:10 redmine:20 journal:7 tag:30 marker:11 unknown"})
     assert (10, 11, 20, 30) == found.issues
-    assert (7,) == found.journals
+    assert [7] == [number for number, _stamp in found.journals]
     assert found.message_ids[0] == SIGNER.message_id("answer", 10, "5", "corp.example")
     assert "never-seen@else.example" in found.message_ids
 

@@ -1,5 +1,6 @@
 """What cannot be meant together is refused at loading."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,21 @@ def test_cleartext_beyond_this_machine(tmp_path: Path) -> None:
         assert host == loaded(tmp_path, {"a": BOX | {"security": "none", "host": host}}).mailboxes["a"].host
 
 
+def test_ntlm_that_is_forbidden(tmp_path: Path) -> None:
+    """NTLM asked for and forbidden at once is refused; asked for alone it loads."""
+    assert "ntlm" == loaded(tmp_path, {"a": BOX | {"login": "ntlm"}}).mailboxes["a"].login
+    text = refused(tmp_path, {"a": BOX | {"login": "ntlm", "prevent_ntlm": True}})
+    assert 'login = "ntlm": is NTLM, which prevent_ntlm forbids' in text
+
+
+def test_ntlm_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NTLM asked for where pyspnego is not installed is refused at load, with what to install."""
+    monkeypatch.setattr("sys.path", [])
+    monkeypatch.setattr("sys.path_importer_cache", {})
+    monkeypatch.delitem(sys.modules, "spnego", raising=False)
+    assert "pip install 'redmine-mailbridge[ntlm]'" in refused(tmp_path, {"a": BOX | {"login": "ntlm"}})
+
+
 def test_success_folder_that_is_read(tmp_path: Path) -> None:
     """A folder cannot be read and filed to; INBOX is the same in any case."""
     assert 'success_folder = "Done": is one of the folders that are read' in refused(
@@ -54,6 +70,31 @@ def test_pop3_has_no_folders(tmp_path: Path) -> None:
     assert 'success_folder = "Y": POP3 has no folders' in text
     box = loaded(tmp_path, {"a": BOX | {"protocol": "pop3"}}).mailboxes["a"]
     assert (995, None, None) == (box.port, box.success_folder, box.failure_folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"after_success": "move"}, 'after_success = "move": POP3 has no folders to move to'),
+        ({"after_failure": "move"}, 'after_failure = "move": POP3 has no folders to move to'),
+        ({"start_from": "now"}, 'start_from = "now": POP3 does not tell when a mail came'),
+        ({"first_sync_limit": 10}, "first_sync_limit = 10: POP3 has no order that lasts"),
+        ({"keep_days": 7}, "keep_days = 7: says how long mails are kept"),
+    ],
+)
+def test_what_pop3_cannot_do(tmp_path: Path, values: dict[str, Any], line: str) -> None:
+    """What POP3 cannot honour is refused at load, key by key."""
+    assert line in refused(tmp_path, {"a": BOX | {"protocol": "pop3"} | values})
+
+
+def test_what_is_kept_for_some_days(tmp_path: Path) -> None:
+    """keep_days belongs to "keep"; refused mail is deleted with POP3 only."""
+    kept = {"after_success": "keep", "keep_days": 7}
+    assert 7 == loaded(tmp_path, {"a": BOX | kept}).mailboxes["a"].keep_days
+    pop3 = loaded(tmp_path, {"a": BOX | kept | {"protocol": "pop3", "after_failure": "delete"}}).mailboxes["a"]
+    assert ("keep", "delete") == (pop3.after_success, pop3.after_failure)
+    text = refused(tmp_path, {"a": BOX | {"after_failure": "delete"}})
+    assert 'after_failure = "delete": deletes only with POP3' in text
 
 
 def test_one_folder_read_twice(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge import app
+from redmine_mailbridge import speaking
 from redmine_mailbridge.settings.load import load, load_with_origins
 from redmine_mailbridge.settings.presets import Preset, by_domain, by_mx, presets
 from redmine_mailbridge.settings.types import reveal
@@ -75,17 +75,17 @@ def test_one_server_for_all_answers(tmp_path: Path) -> None:
     """Where [outgoing] names a server for all mailboxes, a preset does not take its place."""
     text = f'{HEAD}[outgoing]\nhost = "relay.example.com"\n{BOX}preset = "gmx"\n'
     settings = load(write(tmp_path / "s.toml", text), {})
-    assert "relay.example.com" == app.sent_by(settings, settings.mailboxes["desk"]).host
+    assert "relay.example.com" == speaking.sent_by(settings, settings.mailboxes["desk"]).host
 
 
 def test_names_to_log_in_with(tmp_path: Path) -> None:
     """Where the provider wants the name before the @, it is that, and sending may want another with one password."""
     settings = load(write(tmp_path / "s.toml", f'{HEAD}{BOX}preset = "icloud"\n'), {})
     box = settings.mailboxes["desk"]
-    out = app.sent_by(settings, box)
+    out = speaking.sent_by(settings, box)
     assert ("desk", "desk@example.com", "p") == (box.username, out.username, reveal(out.password))
     web = load(write(tmp_path / "s.toml", f'{HEAD}{BOX}preset = "web.de"\n'), {})
-    assert ("desk", "desk") == (web.mailboxes["desk"].username, app.sent_by(web, web.mailboxes["desk"]).username)
+    assert ("desk", "desk") == (web.mailboxes["desk"].username, speaking.sent_by(web, web.mailboxes["desk"]).username)
 
 
 def test_a_preset_that_is_not_there(tmp_path: Path) -> None:

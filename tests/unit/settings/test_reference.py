@@ -38,7 +38,13 @@ def test_sample_holds_every_key_and_each_value_is_valid() -> None:
     # the two schedules exclude each other, and so do a secret and its file: the models check the latter when loading
     data["tasks"]["receive"].pop("every")
     data["mailboxes"]["support"].pop("allow_cleartext")
+    keep_days = data["mailboxes"]["support"].pop("keep_days")  # with "keep" alone
+    oauth = data["mailboxes"]["support"].pop("oauth")  # in place of a password
+    endpoints = ("issuer", "authorization_endpoint", "token_endpoint", "device_endpoint")  # in place of a preset
+    elsewhere = {name: data["oauth"]["microsoft"].pop(name) for name in endpoints}
     Settings(**data)
+    data["oauth"]["microsoft"] |= elsewhere
+    data["mailboxes"]["support"] |= {"keep_days": keep_days, "oauth": oauth}
     data["tasks"]["receive"]["every"] = ""
     data["mailboxes"]["support"]["allow_cleartext"] = ""
 

@@ -106,13 +106,13 @@ def test_a_copy_of_a_refused_mail_takes_over(store: Store) -> None:
 
 @pytest.mark.parametrize("state", list(State))
 def test_only_the_states_of_the_picture_follow(store: Store, state: State) -> None:
-    """From DONE nothing leads away, and a change that the picture does not show is an error."""
+    """Only an ignored mail leaves DONE, and a change that the picture does not show is an error."""
     (row,) = store.keep([raw(1)])
     store.done(row.id, "issue made", issue=1, created=True)
     if state in {State.REFUSED, State.HELD, State.ASIDE}:
         with pytest.raises(StoreError, match="not in state"):
             store.end(row.id, state, "late")
-    assert State.DONE not in FOLLOWS[State.DONE]
+    assert {State.KEPT} == FOLLOWS[State.DONE]
 
 
 def test_two_mails_cannot_claim_one_issue(store: Store) -> None:
@@ -280,3 +280,33 @@ def test_a_mail_to_be_bundled_waits_for_the_open_one_before_it(store: Store) -> 
 def waits_for(archive: Archive, row: MailRow, message_id: str) -> int | None:
     found = archive.open_before(row, [message_id])
     return found.id if found else None
+
+
+def test_left_on_the_server_for_a_while(store: Store, clock: Clock) -> None:
+    """A mail that is to stay on the server is no work until its day, and then it is."""
+    (row,) = store.keep([raw(1)])
+    store.done(row.id, "made")
+    assert [row.id] == [one.id for one in store.unfiled("support")]
+    store.postpone_filing(row.id, clock.now + 60)
+    assert [] == store.unfiled("support")
+    clock.now += 61
+    assert [row.id] == [one.id for one in store.unfiled("support")]
+
+
+def test_looking_for_what_to_file_passes_by_what_waits(store: Store) -> None:
+    """The question for mails to file reads the index by their time, so that those that wait cost nothing."""
+    asked: list[str] = []
+    sa.event.listen(store.database.engine, "before_cursor_execute", lambda *said: asked.append(str(said[2])))
+    store.unfiled("support")
+    statement = next(text for text in asked if "filed_at IS NULL" in text)
+    with store.database.engine.connect() as db:
+        values = ("support", "done", "refused", "aside", 1.0, 200, 0)
+        plan = db.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        steps = " ".join(str(step) for step in plan)
+    assert "ix_mail_unfiled (mailbox=? AND filed_at=? AND next_file_at<?" in steps
+
+
+def test_very_many_uids_are_known(store: Store) -> None:
+    """A question for more UIDs than a database takes values in one statement is asked in pieces."""
+    store.keep([raw(1), raw(99_999)])
+    assert {"1", "99999"} == store.known("support", "INBOX", [str(uid) for uid in range(100_000)])

@@ -125,7 +125,10 @@ class Desk:
         """GET /issues.json and /issues/N.json."""
         if self.down:
             return 502, {}, ""
-        if re.search(r"/issues/\d+\.json", request.url or ""):
+        one = re.search(r"/issues/(\d+)\.json", request.url or "")
+        if one is not None and int(one[1]) > len(self.issues):
+            return 404, {}, ""
+        if one is not None:
             return 200, {}, json.dumps({"issue": self._issue(request)})
         return 200, {}, json.dumps({"issues": self.issues, "total_count": len(self.issues)})
 

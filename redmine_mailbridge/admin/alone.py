@@ -1,0 +1,22 @@
+"""The process of `admin`: the pages until SIGTERM or SIGINT, without the service."""
+
+import signal
+from collections.abc import Callable
+
+from redmine_mailbridge.admin.wiring import Pages
+from redmine_mailbridge.settings.load import Loaded
+
+
+def serve(loaded: Loaded, listen: str | None, ready: Callable[[str], None]) -> None:
+    """Given settings and perhaps another listener, serve the pages until told to stop.
+
+    `ready` is called with the address. Raise SettingsError when the listener may not be, or cannot be had.
+    """
+    signals = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before the first thread: they all wait for this one
+    pages = Pages(loaded, listen)
+    try:
+        ready(pages.server.address)
+        signal.sigwait(signals)
+    finally:
+        pages.stop()

@@ -1,0 +1,99 @@
+"""Which address leads to which page."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from redmine_mailbridge.admin.calls import Call, Page, view
+from redmine_mailbridge.admin.desk import Desk
+from redmine_mailbridge.admin.guard import Guard
+from redmine_mailbridge.admin.pages import door, explain, letters, log, mailboxes, messages, overview, probes
+
+GET: dict[str, Page] = {
+    "/": overview.show,
+    "/messages": messages.search,
+    "/messages/{id:int}": messages.show,
+    "/messages/{id:int}/original": messages.frame,
+    "/messages/{id:int}/raw.eml": messages.raw,
+    "/messages/{id:int}/attachments/{number:int}": messages.attachment,
+    "/not-imported": messages.not_imported,
+    "/not-imported.csv": messages.export,
+    "/mailboxes": mailboxes.listing,
+    "/mailboxes/{name}": mailboxes.show,
+    "/checks/{job}": mailboxes.job,
+    "/settings": mailboxes.settings,
+    "/templates": letters.listing,
+    "/templates/{kind}": letters.preview,
+    "/templates/{kind}/html": letters.frame,
+    "/explain": explain.form,
+    "/log": log.show,
+    "/log/new": log.new,
+    "/log/download": log.download,
+    "/changes": log.changes,
+}
+POST: dict[str, Page] = {
+    "/logout": door.sign_out,
+    "/messages/decide": messages.decision,
+    "/mailboxes/{name}/check": mailboxes.check,
+    "/mailboxes/{name}/folders": mailboxes.folders,
+    "/mailboxes/{name}/release": mailboxes.release,
+    "/check": mailboxes.check,
+    "/explain": explain.plan,
+}
+PUBLIC: dict[str, Page] = {
+    "/healthz": probes.healthz,
+    "/readyz": probes.readyz,
+    "/metrics": probes.metrics,
+}
+
+
+def make(desk: Desk) -> ASGIApp:
+    """Given what the pages work with, return the application, guarded."""
+    routes: list[Route | Mount] = [
+        Route("/login", view(desk, door.sign_in_form, public=True)),
+        Route("/login", view(desk, door.sign_in, public=True), methods=["POST"]),
+        *(Route(path, view(desk, page, public=True)) for path, page in PUBLIC.items()),
+        *(Route(path, view(desk, page)) for path, page in GET.items()),
+        *(Route(path, view(desk, page), methods=["POST"]) for path, page in POST.items()),
+        Mount("/static", _Static(directory=Path(__file__).parent / "static"), name="static"),
+    ]
+    app = Starlette(routes=routes, exception_handlers={404: _failed(desk, 404), 500: _failed(desk, 500)})
+    return Guard(GZipMiddleware(app, minimum_size=1000), desk.settings.admin)
+
+
+class _Static(StaticFiles):
+    """Files that browsers may keep: their addresses carry the version."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        """As starlette's, kept for a day."""
+        answer = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        answer.headers["Cache-Control"] = "private, max-age=86400"
+        return answer
+
+
+ERRORS = {
+    404: ("Not found", "There is no such page."),
+    500: ("A fault of the bridge", "Nothing more is known here; the log of the service tells it. Please report it."),
+}
+
+
+def _failed(desk: Desk, status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """The page for an address that leads nowhere, or for a fault of ours."""
+
+    def page(call: Call) -> Response:
+        title, reason = ERRORS[status]
+        return call.render("error.html", status, title=call.words(title), reason=call.words(reason))
+
+    endpoint = view(desk, page, public=status != 404)
+
+    async def answer(request: Request, _error: Exception) -> Response:
+        return await endpoint(request)
+
+    return answer

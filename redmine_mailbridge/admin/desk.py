@@ -1,0 +1,55 @@
+"""What the pages work with: the settings in force, the store, and the ways to ask and to steer. Made by `app.py`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from redmine_mailbridge.admin.jobs import Jobs
+from redmine_mailbridge.admin.signin import Door
+from redmine_mailbridge.settings.load import Loaded
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.admin import Audit, LogRing, Sessions
+from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.figures import Figures
+from redmine_mailbridge.store.health import Health
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.handle import Decider
+
+MENU = (
+    ("/", "Overview", "home"),
+    ("/messages", "Messages", "mail"),
+    ("/not-imported", "Not imported", "stop"),
+    ("/mailboxes", "Mailboxes", "inbox"),
+    ("/templates", "Templates", "pen"),
+    ("/explain", "Explain", "search"),
+    ("/log", "Log", "list"),
+    ("/settings", "Settings", "file"),
+    ("/changes", "Changes", "history"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything that a page may ask or have done. `limits` are the mails a day that each mailbox may send."""
+
+    loaded: Loaded
+    store: Store
+    archive: Archive
+    figures: Figures
+    health: Health
+    decider: Decider
+    sessions: Sessions
+    audit: Audit
+    ring: LogRing
+    door: Door
+    jobs: Jobs
+    limits: Mapping[str, int]
+
+    @property
+    def menu(self) -> tuple[tuple[str, str, str], ...]:
+        """The pages of the navigation: address, name, picture."""
+        return MENU
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.loaded.settings

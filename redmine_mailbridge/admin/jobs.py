@@ -1,0 +1,65 @@
+"""Work that a page starts and watches: a connection check whose lines come one after the other."""
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.errors import MailbridgeError
+
+log = structlog.get_logger(__name__)
+
+REMEMBERED, AT_ONCE = 50, 4
+Work = Callable[[], Iterable[Check]]
+
+
+@dataclass(slots=True)
+class Job:
+    """One piece of work and what it has found so far."""
+
+    title: str
+    lines: list[Check] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def running(self) -> bool:
+        """Is more to come?"""
+        return not self.ended.is_set()
+
+
+class Jobs:
+    """Runs a few of them at once, in threads, and remembers the last ones."""
+
+    def __init__(self) -> None:
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def start(self, title: str, work: Work) -> str | None:
+        """Given a title and what yields findings, begin. Return the job's name; None when too much is running."""
+        name, job = secrets.token_hex(8), Job(title)
+        with self._lock:
+            if sum(other.running for other in self._jobs.values()) >= AT_ONCE:
+                return None
+            self._jobs[name] = job
+            while len(self._jobs) > REMEMBERED:
+                self._jobs.popitem(last=False)
+        threading.Thread(target=_run, args=(job, work), name=f"check-{name}", daemon=True).start()
+        return name
+
+    def get(self, name: str) -> Job | None:
+        """The job of this name, None when it is forgotten."""
+        return self._jobs.get(name)
+
+
+def _run(job: Job, work: Work) -> None:
+    try:
+        for line in work():
+            job.lines.append(line)
+    except MailbridgeError as error:
+        job.lines.append(Check(job.title, False, str(error)))
+    finally:
+        job.ended.set()

@@ -1,0 +1,91 @@
+"""Builds what the pages work with. Beside `app.py`, whose parts it takes: the page runs without the service too."""
+
+from pydantic import ValidationError
+
+from redmine_mailbridge import app, speaking
+from redmine_mailbridge.admin.application import make
+from redmine_mailbridge.admin.desk import Desk
+from redmine_mailbridge.admin.jobs import Jobs
+from redmine_mailbridge.admin.server import AdminServer
+from redmine_mailbridge.admin.signin import Door
+from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.settings.admin import LISTEN, AdminSettings
+from redmine_mailbridge.settings.load import Loaded
+from redmine_mailbridge.store.admin import Audit, LogRing, Sessions
+from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.figures import Figures
+from redmine_mailbridge.store.health import Health
+from redmine_mailbridge.tasks.handle import Decider
+
+DAILY = 500
+"""Mails a day that a mailbox may send where the settings do not say."""
+
+
+def desk(loaded: Loaded) -> Desk:
+    """Given loaded settings, return what the pages work with, on a store of their own; close it at the end."""
+    settings = loaded.settings
+    store = app.open_store(settings)
+    audit = Audit(store.database, store.clock)
+    limits = {}
+    for name, box in settings.active_mailboxes.items():
+        out = speaking.sent_by(settings, box)
+        if out.host is not None or out.transport == "console":
+            limits[name] = DAILY if out.daily_limit is None else out.daily_limit
+    admin = settings.admin
+    client = app.redmine_client(settings.redmine)
+    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
+    archive = Archive(store.database)
+    facts = FactFinder(client, directory, language=settings.redmine.language)
+    return Desk(
+        loaded=loaded,
+        store=store,
+        archive=archive,
+        decider=Decider(app.contexts(settings, store.secret), archive, facts),
+        figures=Figures(store.database),
+        health=Health(store.database, store.clock),
+        sessions=Sessions(
+            store.database,
+            store.clock,
+            life=admin.session_life.total_seconds(),
+            idle=admin.session_idle.total_seconds(),
+        ),
+        audit=audit,
+        ring=LogRing(store.database),
+        door=Door(settings.redmine, admin.password_hash_file, audit),
+        jobs=Jobs(),
+        limits=limits,
+    )
+
+
+class Pages:
+    """The pages, served: `start` returns when they can be asked for, `stop` closes what they worked with."""
+
+    def __init__(self, loaded: Loaded, listen: str | None = None) -> None:
+        admin = loaded.settings.admin
+        if listen is not None:
+            admin = _listening(admin, listen)
+            loaded = Loaded(
+                loaded.settings.model_copy(update={"admin": admin}), loaded.path, loaded.origins, loaded.warnings
+            )
+        self._desk = desk(loaded)
+        try:
+            self.server = AdminServer(make(self._desk), admin, admin.listen or LISTEN).start()
+        except SettingsError:
+            self._desk.store.close()
+            raise
+
+    def stop(self) -> None:
+        """Stop listening and close the store."""
+        self.server.stop()
+        self._desk.store.close()
+
+
+def _listening(admin: AdminSettings, listen: str) -> AdminSettings:
+    """The same settings with another listener. Raise SettingsError when that is not safe."""
+    try:
+        return AdminSettings.model_validate(admin.model_dump(exclude_unset=True) | {"listen": listen})
+    except ValidationError as error:
+        lines = [f"--listen: {fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()]
+        raise SettingsError(*lines) from None

@@ -1,0 +1,68 @@
+"""To which issue does a note belong, of which a mail names only the number? Redmine's REST API cannot be asked that.
+
+Redmine's own Message-IDs hold the second in which the note was made, and its issue was changed then or later: the
+issues changed since are looked at, the ones changed longest ago first, since most of what follows a note by mail
+is the answer to it.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from redmine_mailbridge.errors import RedmineRefused
+from redmine_mailbridge.redmine.cache import Cache
+from redmine_mailbridge.redmine.client import Client
+
+MOST_ISSUES = 20
+"""So many issues are looked at for one number. Who answers a note that is older gets a new issue instead."""
+UNKNOWN_LIFE = 600.0
+"""Seconds for which "no issue has such a note" is believed."""
+KNOWN_LIFE = 24 * 3600.0
+
+
+class Notes:
+    """Finds the issues of notes. Safe to share among threads."""
+
+    def __init__(self, client: Client, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._issues: Cache[tuple[int, str], int | None] = Cache(KNOWN_LIFE, clock)
+
+    def issue_of(self, journal: int, stamp: str) -> int | None:
+        """Given a note's number and the time stamp beside it (YYYYmmddHHMMSS, UTC; whatever a stranger wrote),
+        return the number of its issue, or None when it was not found. At most MOST_ISSUES + 1 requests.
+        """
+        return self._issues.get(
+            (journal, stamp),
+            lambda: self._search(journal, stamp),
+            lambda issue: UNKNOWN_LIFE if issue is None else KNOWN_LIFE,
+        )
+
+    def _search(self, journal: int, stamp: str) -> int | None:
+        since = _time(stamp)
+        if since is None:
+            return None
+        params: list[tuple[str, str | int]] = [
+            ("status_id", "*"), ("sort", "updated_on"), ("limit", MOST_ISSUES),
+            ("updated_on", f">={since:%Y-%m-%dT%H:%M:%SZ}"),
+        ]  # fmt: skip
+        for entry in self._client.get("/issues.json", params).get("issues", []):
+            number = int(entry["id"])
+            if journal in {int(one["id"]) for one in self._fetch(number).get("journals", ())}:
+                return number
+        return None
+
+    def _fetch(self, number: int) -> Mapping[str, Any]:
+        try:
+            found: Mapping[str, Any] = self._client.get(f"/issues/{number}.json", [("include", "journals")])["issue"]
+        except RedmineRefused as error:
+            if error.status in (403, 404):
+                return {}
+            raise
+        return found
+
+
+def _time(stamp: str) -> dt.datetime | None:
+    try:
+        return dt.datetime.strptime(stamp, "%Y%m%d%H%M%S").replace(tzinfo=dt.UTC)
+    except ValueError:
+        return None

@@ -1,0 +1,165 @@
+"""Wires what goes out by mail: who speaks in whose name, over which server. Only `app` and the checks use it."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.mailboxes.username import parse_username
+from redmine_mailbridge.oauth.sasl import BY_TOKEN
+from redmine_mailbridge.oauth.signing import SignIns
+from redmine_mailbridge.outgoing.letter import Sender
+from redmine_mailbridge.outgoing.render import Templates
+from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.write import Writer
+from redmine_mailbridge.settings.mailbox import MailboxSettings
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
+from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.signing_in import TokenGiver, outgoing_connection, token_of
+from redmine_mailbridge.store.answered import Answered
+from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.talk import Talk
+from redmine_mailbridge.tasks.agents import AgentAnswers
+from redmine_mailbridge.tasks.answer import Answers
+from redmine_mailbridge.tasks.desk import Desk
+from redmine_mailbridge.tasks.handle import Decider
+from redmine_mailbridge.tasks.letters import Letters
+from redmine_mailbridge.tasks.mirror import Mirror
+from redmine_mailbridge.tasks.notes import Mailing
+from redmine_mailbridge.tasks.send import Line, Sending
+from redmine_mailbridge.tasks.threads import Threads
+from redmine_mailbridge.tasks.undelivered import Undelivered
+
+SWITCHED = ("received", "received_reply", "closed", "reminder", "escalation")
+"""The kinds of mail about an issue that `[mailboxes.NAME.answers]` switches."""
+
+
+def sent_by(settings: Settings, box: MailboxSettings) -> OutgoingSettings:
+    """How a mailbox's answers are sent: its own table, over [outgoing], over its incoming name and password."""
+    chosen = box.outgoing.over(settings.outgoing)
+    if chosen.password is None and chosen.username != "":
+        chosen = chosen.model_copy(update={"username": chosen.username or box.username, "password": box.password})
+    return chosen
+
+
+def desks(settings: Settings, secret: Callable[[str], str]) -> dict[str, Desk]:
+    """How each mailbox speaks; one that has nowhere to send to has no desk."""
+    instance, signing_key = secret("instance"), secret("signing-key").encode()
+    made: dict[str, Desk] = {}
+    for name, box in settings.active_mailboxes.items():
+        out = sent_by(settings, box)
+        if out.host is None and out.transport != "console":
+            continue
+        on = {"refused", "registration"}  # earned only where the route says so
+        on |= {kind for kind in SWITCHED if getattr(box.answers, kind)}
+        on |= {"answer"} if box.answers.notes != "never" else set()
+        made[name] = Desk(
+            mailbox=name,
+            sender=Sender(out.from_address or box.address, out.from_name or "", out.reply_to or ""),
+            templates=Templates(out.templates),
+            language=out.language or "en",
+            kinds=frozenset(on),
+            signer=Signer(signing_key, instance),
+            redmine_url=settings.redmine.url,
+            write_above=box.answers.write_above or "",
+        )
+    return made
+
+
+def answers(settings: Settings, secret: Callable[[str], str]) -> Answers:
+    """Who answers what, in whose name. A mailbox that has nowhere to send to answers nothing."""
+    return Answers(desks(settings, secret))
+
+
+def letters(settings: Settings, store: Store, decider: Decider) -> Letters:
+    """What composes mail about issues, and mail to admins: those by the first mailbox that can send."""
+    made = desks(settings, store.secret)
+    system = next(iter(made.values()), None)
+    if system is not None and settings.outgoing.from_address is not None:
+        out = settings.outgoing
+        system = replace(system, sender=Sender(out.from_address or "", out.from_name or "", out.reply_to or ""))
+    ours = {*settings.own_addresses, (settings.redmine.mail_from or "").lower()} - {""}
+
+    def read(raw: str, truncated: bool, mailbox: str) -> Message:
+        name = mailbox if mailbox in decider.contexts else next(iter(decider.contexts))
+        return decider.read(store.raw.read(raw), name, truncated=truncated)
+
+    outbox = Outbox(store.database, store.clock)
+    threads = Threads(Talk(store.database), read)
+    return Letters(made, outbox, threads, ours=ours, system=system, clock=store.clock)
+
+
+def agent_answers(
+    settings: Settings, store: Store, client: Client, directory: Directory, letters: Letters
+) -> AgentAnswers:
+    """The station that keeps the copy of Redmine's issues and mails what agents write."""
+    issues = Issues(store.database, store.clock)
+    mailings = {
+        name: Mailing(
+            notes=box.answers.notes,
+            closed=box.answers.closed,
+            marker=box.answers.marker,
+            cc=box.answers.cc,
+            private_projects=box.answers.private_projects,
+            leave_to_redmine=box.answers.redmine_users == "leave_to_redmine",
+            max_attachments=box.answers.max_attachments,
+        )
+        for name, box in settings.active_mailboxes.items()
+    }
+    return AgentAnswers(
+        Mirror(issues, client, directory, life=settings.redmine.directory_life.total_seconds()),
+        issues,
+        Answered(store.database, store.clock),
+        letters,
+        client,
+        directory,
+        undelivered=Undelivered(
+            Outbox(store.database, store.clock), Writer(client, directory), settings.redmine.text_format
+        ),
+        mailings=mailings,
+        text_format=settings.redmine.text_format,
+    )
+
+
+def sending(settings: Settings, store: Store, stop: threading.Event, signs: SignIns | None = None) -> Sending:
+    """What empties the outbox; `signs` gives the tokens where servers are logged in to by OAuth."""
+    lines: dict[str, Line] = {}
+    for name, box in settings.active_mailboxes.items():
+        out = sent_by(settings, box)
+        if out.transport == "console":
+            lines[name] = Line(ConsoleTransport, 0, 0)
+        elif out.host is not None:
+            tokens = token_of(signs, outgoing_connection(name, box, settings))
+            lines[name] = Line(
+                partial(SmtpTransport, smtp_config(out, out.host, tokens)),
+                500 if out.daily_limit is None else out.daily_limit,
+                30 if out.per_minute is None else out.per_minute,
+            )
+    return Sending(Outbox(store.database, store.clock), lines, stop)
+
+
+def smtp_config(out: OutgoingSettings, host: str, tokens: TokenGiver | None = None) -> SmtpConfig:
+    """Where and how one mailbox sends. `tokens` gives OAuth's, for a server that is logged in to with them."""
+    security = out.security or "starttls"
+    username = out.username or None
+    if tokens is not None and username is not None:
+        username = parse_username(username).mailbox
+    return SmtpConfig(
+        host=host,
+        port=out.port or SMTP_PORTS[security],
+        security=security,
+        username=username,
+        password=reveal(out.password) if out.password is not None else "",
+        ca_file=out.ca_file,
+        timeout=(out.timeout or DEFAULT_TIMEOUT).total_seconds(),
+        token=tokens,
+        token_refused=tokens.refused if tokens is not None else None,
+        mechanisms=BY_TOKEN if out.login in {None, "auto"} else (str(out.login).upper(),),
+    )

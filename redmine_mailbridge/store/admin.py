@@ -1,0 +1,232 @@
+"""What the admin page keeps: who is signed in, who changed what, and the last lines of the log."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.schema import metadata
+
+_Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+# who is signed in to the admin page; `key` is the SHA-256 of the token
+admin_session = sa.Table(
+    "admin_session",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("login", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("way", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
+    sa.Column("notice", sa.Text),
+)
+
+# who changed what by hand
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Index("ix_audit_action", "action", "at"),
+)
+
+# the last lines of the log
+log_entry = sa.Table(
+    "log_entry",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("level", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("mailbox", sa.Text, nullable=False),
+    sa.Column("line", sa.Text, nullable=False),
+)
+
+KEPT_ENTRIES = 8000
+SIGN_IN, SIGN_IN_REFUSED = "signed in", "sign-in refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One signed-in person. `key` names the row, `way` is "redmine" or "password"; times in epoch seconds."""
+
+    key: str
+    login: str
+    name: str
+    way: str
+    created_at: float
+    seen_at: float
+    notice: str | None
+
+
+class Sessions:
+    """Who is signed in. The store knows only hashes of the tokens, so that its copy opens no door."""
+
+    def __init__(self, database: Database, clock: Callable[[], float], *, life: float, idle: float) -> None:
+        self._database = database
+        self._clock = clock
+        self._life = life
+        self._idle = idle
+
+    def begin(self, login: str, name: str, way: str) -> str:
+        """Given who has proven to be an admin, return the token of a new session; ended ones are forgotten."""
+        token, now = secrets.token_urlsafe(32), self._clock()
+        values = {"key": _key(token), "login": login, "name": name, "way": way, "created_at": now, "seen_at": now}
+        with self._database.write() as db:
+            over = sa.or_(admin_session.c.created_at < now - self._life, admin_session.c.seen_at < now - self._idle)
+            db.execute(sa.delete(admin_session).where(over))
+            db.execute(sa.insert(admin_session).values(values))
+        return token
+
+    def find(self, token: str, *, touch: bool = True) -> Session | None:
+        """Given a token, return its session, None when there is none or its time is over.
+
+        With `touch` the person has done something, so that the session's idle time begins anew.
+        """
+        now = self._clock()
+        with self._database.read() as db:
+            row = db.execute(sa.select(admin_session).where(admin_session.c.key == _key(token))).first()
+        if row is None or row.created_at < now - self._life or row.seen_at < now - self._idle:
+            return None
+        session = Session(**row._mapping)
+        if touch and now - session.seen_at > min(60.0, self._idle / 10):
+            self._set(session.key, seen_at=now)
+        return session
+
+    def say(self, session: Session, notice: str | None) -> None:
+        """Keep a line for the session's next page; None takes it away."""
+        self._set(session.key, notice=notice)
+
+    def end(self, token: str) -> None:
+        """The person signs out."""
+        with self._database.write() as db:
+            db.execute(sa.delete(admin_session).where(admin_session.c.key == _key(token)))
+
+    def _set(self, key: str, **values: Any) -> None:
+        with self._database.write() as db:
+            db.execute(sa.update(admin_session).where(admin_session.c.key == key).values(values))
+
+
+def _key(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """Who did what, when (epoch seconds) and from which address."""
+
+    id: int
+    at: float
+    who: str
+    address: str
+    action: str
+    detail: str
+
+
+class Audit:
+    """The record of everything that was changed by hand. Only added to."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def add(self, who: str, action: str, detail: str = "", *, address: str = "") -> int:
+        """Note it. Return the line's number."""
+        values = {"at": self._clock(), "who": who[:255], "address": address, "action": action, "detail": detail[:2000]}
+        with self._database.write() as db:
+            return int(db.execute(sa.insert(audit).values(values).returning(audit.c.id)).scalar_one())
+
+    def turned_out(self, line: int, action: str, who: str) -> None:
+        """What a line was noted for has turned out otherwise: a sign-in went well after all."""
+        with self._database.write() as db:
+            db.execute(sa.update(audit).where(audit.c.id == line).values(action=action, who=who[:255]))
+
+    def count(self, action: str, seconds: float, *, who: str | None = None, address: str | None = None) -> int:
+        """How often it was done within the last so many seconds, by somebody, from an address."""
+        query = sa.select(sa.func.count()).select_from(audit)
+        query = query.where(audit.c.action == action, audit.c.at > self._clock() - seconds)
+        if who is not None:
+            query = query.where(audit.c.who == who[:255])
+        if address is not None:
+            query = query.where(audit.c.address == address)
+        with self._database.read() as db:
+            return int(db.execute(query).scalar() or 0)
+
+    def lines(self, limit: int = 200, *, before: int | None = None) -> list[AuditLine]:
+        """The newest lines, newest first; `before` goes on behind a page."""
+        query = sa.select(audit).order_by(audit.c.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(audit.c.id < before)
+        with self._database.read() as db:
+            return [AuditLine(**row._mapping) for row in db.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One line of the log; `values` is everything beside its time, level, event and mailbox."""
+
+    id: int
+    at: float
+    level: str
+    event: str
+    mailbox: str
+    values: Mapping[str, Any]
+
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+
+
+class LogRing:
+    """The last lines of the log, `KEPT_ENTRIES` of them; what is older goes by itself."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Given lines as structlog has them ("timestamp" in epoch seconds), put them down in one transaction."""
+        rows = [
+            {
+                "at": entry["timestamp"],
+                "level": entry.get("level", "info"),
+                "event": str(entry.get("event", "")),
+                "mailbox": str(entry.get("mailbox", "")),
+                "line": json.dumps({k: v for k, v in entry.items() if k not in _OWN}, ensure_ascii=False, default=str),
+            }
+            for entry in entries
+        ]
+        if not rows:
+            return
+        with self._database.write() as db:
+            db.execute(sa.insert(log_entry), rows)
+            newest = db.execute(sa.select(sa.func.max(log_entry.c.id))).scalar() or 0
+            db.execute(sa.delete(log_entry).where(log_entry.c.id <= newest - KEPT_ENTRIES))
+
+    def entries(
+        self, limit: int = 500, *, level: str = "debug", mailbox: str | None = None, after: int | None = None
+    ) -> list[LogEntry]:
+        """The newest lines of at least a level, of a mailbox if one is named, newest first; only those after one."""
+        query = sa.select(log_entry).order_by(log_entry.c.id.desc()).limit(limit)
+        if level in LEVELS[1:]:
+            query = query.where(log_entry.c.level.in_(LEVELS[LEVELS.index(level) :]))
+        if mailbox:
+            query = query.where(log_entry.c.mailbox == mailbox)
+        if after is not None:
+            query = query.where(log_entry.c.id > after)
+        with self._database.read() as db:
+            return [
+                LogEntry(row.id, row.at, row.level, row.event, row.mailbox, json.loads(row.line))
+                for row in db.execute(query)
+            ]
+
+
+_OWN = frozenset({"timestamp", "level", "event", "mailbox"})

@@ -1,0 +1,137 @@
+"""What became of each note of an agent: mailed, or not and why. Decided once, together with the mails that follow."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.issues import issue, journal
+from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.outbox import NewAnswer, queue
+from redmine_mailbridge.store.schema import mail, meta, metadata, outbox, step
+
+answer = sa.Table(
+    "answer",
+    metadata,
+    sa.Column("journal", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("issue", sa.Integer, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("line", sa.Text, nullable=False),
+    sa.Index("ix_answer_issue", "issue"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What became of a note, in one line. `at` in seconds since the epoch, UTC."""
+
+    journal: int
+    issue: int
+    at: float
+    line: str
+
+
+class HeldBack(Exception):
+    """A limit does not let the mail out now. The text says which."""
+
+
+class Answered:
+    """Remembers what was decided. Safe for many threads and processes."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
+
+    def begin(self, what: str) -> int:
+        """Given what is mailed from now on, return the id of the journal behind which it begins.
+
+        That is the newest known one when it was first asked: history is not mailed.
+        """
+        key = f"answers:{what}"
+        query = sa.select(meta.c.value).where(meta.c.key == key)
+        with self._database.read() as db:
+            found = db.execute(query).scalar()
+        if found is None:
+            newest = sa.select(sa.cast(sa.func.coalesce(sa.func.max(journal.c.id), 0), sa.Text)).scalar_subquery()
+            with effect(Effect.QUEUE_MAIL), self._database.write() as db:
+                db.execute(self._insert(meta).values(key=key, value=newest).on_conflict_do_nothing())
+                found = db.execute(query).scalar_one()
+        return int(found)
+
+    def end(self, what: str) -> None:
+        """It is switched off; when it is switched on again, what was written meanwhile is history."""
+        key = f"answers:{what}"
+        with self._database.read() as db:
+            if db.execute(sa.select(meta.c.key).where(meta.c.key == key)).first() is None:
+                return
+        with effect(Effect.QUEUE_MAIL), self._database.write() as db:
+            db.execute(sa.delete(meta).where(meta.c.key == key))
+
+    def undecided(self, mailbox: str, *, notes: int | None, closed: int | None) -> list[tuple[int, int]]:
+        """The public entries of a mailbox's issues that are not decided: issue and journal, by issue, oldest first.
+
+        `notes`: agents' notes behind this journal; `closed`: anybody's but the customer's changes of status behind
+        this one; None: none of them. What mails have made is not among them.
+        """
+        kinds = []
+        if notes is not None:
+            kinds.append(sa.and_(journal.c.id > notes, journal.c.side == "agent", journal.c.has_notes))
+        if closed is not None:
+            others = journal.c.side.in_(["agent", "bridge"])
+            kinds.append(sa.and_(journal.c.id > closed, others, journal.c.status_to.is_not(None)))
+        query = (
+            sa.select(journal.c.issue, journal.c.id)
+            .join(issue, issue.c.id == journal.c.issue)
+            .where(
+                issue.c.mailbox == mailbox,
+                issue.c.gone.is_(False),
+                journal.c.private.is_(False),
+                journal.c.mail_id.is_(None),
+                sa.or_(sa.false(), *kinds),
+                ~sa.exists().where(answer.c.journal == journal.c.id),
+            )
+            .order_by(journal.c.issue, journal.c.id)
+        )
+        with self._database.read() as db:
+            return [(row.issue, row.id) for row in db.execute(query)]
+
+    def being_written(self) -> list[str]:
+        """The jobs (JSON) of the mails that are being written to Redmine just now."""
+        query = sa.select(mail.c.request).where(mail.c.state == State.WRITING, mail.c.request.is_not(None))
+        with self._database.read() as db:
+            return [str(request) for request in db.execute(query).scalars()]
+
+    def decide(
+        self, one: Decided, mails: Sequence[NewAnswer] = (), *, mail_id: int | None = None, must: bool = False
+    ) -> list[str]:
+        """Note what becomes of a journal and queue its mails, in one transaction. Return the lines of the record.
+
+        A journal that is decided already stays as it is. Raise HeldBack, and decide nothing, when a limit holds back
+        a mail that must go out (`must`).
+        """
+        now = self._clock()
+        row = {"journal": one.journal, "issue": one.issue, "at": now, "line": one.line}
+        with effect(Effect.QUEUE_MAIL), self._database.write() as db:
+            new = self._insert(answer).values(row).on_conflict_do_nothing().returning(answer.c.journal)
+            if db.execute(new).first() is None:  # PostgreSQL's driver gives no count of rows here
+                return []
+            lines = [one.line]
+            for each in mails:
+                queued, line = queue(db, self._insert(outbox), mail_id, each, now)
+                if must and not queued:
+                    raise HeldBack(line)
+                lines.append(line)
+            if mail_id is not None:
+                db.execute(sa.insert(step), [{"mail_id": mail_id, "at": now, "line": line} for line in lines])
+        return lines
+
+    def of_issue(self, number: int) -> list[Decided]:
+        """What became of the notes of an issue, in their order."""
+        columns = (answer.c.journal, answer.c.issue, answer.c.at, answer.c.line)
+        with self._database.read() as db:
+            rows = db.execute(sa.select(*columns).where(answer.c.issue == number).order_by(answer.c.journal))
+            return [Decided(*row) for row in rows]

@@ -1,0 +1,64 @@
+"""The update task: what happens to issues that exist already, station by station.
+
+replies    the answers of customers that waited for this task become notes
+answers    what agents wrote goes out by mail
+rules      what has been quiet for too long is reminded of, closed, escalated
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from redmine_mailbridge.errors import MailbridgeError
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StationResult:
+    """What one station (or a whole task) did: counts, and the line of what ended it early."""
+
+    done: int = 0
+    failed: int = 0
+    error: str | None = None
+
+    def and_also(self, other: "StationResult", name: str) -> "StationResult":
+        """This with what another station did; the first error counts, with the station's name."""
+        error = self.error or (f"{name}: {other.error}" if other.error else None)
+        return StationResult(self.done + other.done, self.failed + other.failed, error)
+
+
+class Station(Protocol):
+    """One kind of work of the update task."""
+
+    @property
+    def name(self) -> str:
+        """One word for lists and logs."""
+
+    def once(self, stop: threading.Event) -> StationResult:
+        """Do what there is to do, until the stop sign. A fault of ours may be in the result or be raised."""
+
+
+class Updater:
+    """Runs the stations in their order; what ends one early ends only that one."""
+
+    def __init__(self, stations: Sequence[Station]) -> None:
+        self._stations = stations
+
+    def once(self, stop: threading.Event) -> StationResult:
+        """Do all there is to do. Return the sum, with the first error and its station."""
+        result = StationResult()
+        for station in self._stations:
+            if stop.is_set():
+                break
+            try:
+                one = station.once(stop)
+            except MailbridgeError as error:
+                one = StationResult(error=str(error))
+            if one.error:
+                log.warning("update.interrupted", station=station.name, reason=one.error)
+            result = result.and_also(one, station.name)
+        return result

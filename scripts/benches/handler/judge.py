@@ -1,0 +1,234 @@
+"""Compares what the bridge made of a mail with what Redmine's handler made of it."""
+
+import hashlib
+import html
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from handler.bridge import Result
+from handler.cases import Case
+from handler.world import World
+from redmine_mailbridge.store.life import State
+
+REASONS = {
+    "anonymous": "better: the REST API cannot write as Anonymous; the ticket user writes and the text names who wrote",
+    "inert": "better: what Redmine would bring to life (links, macros, markup) stands as it was written",
+    "machine": "better: mail of machines that no person wrote is recorded, and makes no issue",
+    "kept": "better: a file that Redmine drops is attached, or named in the issue",
+    "notifications": "better: what machines tell becomes an issue, auto-replies and bounces do not; no answer goes out",
+    "decoded": "better: a character that Redmine's handler cannot decode is decoded",
+    "named": "better: a file that is not attached is named",
+    "text": "better: a text that Redmine drops is kept",
+    "rest": "as Redmine up to 5.0: the REST API lets nobody comment news; the mail is refused with that reason",
+    "quoted": "better: of a reply, what the person wrote; the quoted rest is left out",
+}
+"""Each is told in docs/policy.md, "Where Redmine's own handler does otherwise"."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """same, better, different or not run, and why."""
+
+    verdict: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as recorded; `better` names the reason when it is meant."""
+
+    what: str
+    better: str = ""
+
+
+def judge(case: Case, result: Result, world: World) -> Found:
+    """Given a case and what became of its mail, return the verdict."""
+    differences = list(_differences(case, result, world))
+    if not differences:
+        return Found("same")
+    if all(difference.better == "rest" for difference in differences):
+        return Found("same", REASONS["rest"])
+    meant = all(difference.better for difference in differences)
+    why = "; ".join(dict.fromkeys(REASONS[d.better] if meant else d.what for d in differences))
+    return Found("better", why.removeprefix("better: ")) if meant else Found("different", why)
+
+
+def _differences(case: Case, result: Result, world: World) -> Iterator[Difference]:
+    outcome, wanted = result.outcome, case.outcome
+    made = "created" if result.new_issues else "reply" if outcome.journal is not None else "ignored"
+    if outcome.state not in {State.DONE, State.REFUSED}:
+        yield Difference(f"it is {outcome.state.value}: {outcome.line}")
+    elif made != wanted:
+        yield Difference(f"{made} and not {wanted}: {outcome.line}", _meant(case, made, outcome.line))
+    elif made == "created":
+        yield from _issue(case, world.api.issue(result.new_issues[0]), world)
+        yield from _user(case, world)
+    elif made == "reply":
+        yield from _reply(case, result, world)
+
+
+def _meant(case: Case, made: str, line: str) -> str:
+    """Given another outcome than recorded, return the reason when it is meant."""
+    if made == "ignored" and "accept_automatic" in line:
+        return "machine"
+    if made == "created" and case.outcome == "ignored" and b"auto-generated" in case.mail.lower() + _change(case):
+        return "notifications"
+    older = re.search(r"older: ignored", str(case.told.get("version_note", "")))
+    return "rest" if made == "ignored" and older else ""
+
+
+def _change(case: Case) -> bytes:
+    return str(case.told.get("mutation", "")).lower().encode()
+
+
+def _issue(case: Case, issue: Mapping[str, Any], world: World) -> Iterator[Difference]:
+    """Compare the new issue."""
+    wanted = case.told["issue"]
+    yield from _fields(wanted, issue)
+    if not _decoded(wanted["subject"], str(issue["subject"])):
+        yield Difference("the subject", "decoded")
+    elif _folded(wanted["subject"]) != _folded(str(issue["subject"])):
+        yield Difference(f"subject {issue['subject']!r} and not {wanted['subject']!r}")
+    anonymous = wanted.get("author") == "ANONYMOUS"
+    author = world.login(issue["author"]["id"])
+    if wanted.get("author") != author:
+        yield Difference(f"author {author}", "anonymous" if anonymous else "")
+    yield from _text(case, wanted["description"], str(issue.get("description") or ""), named=anonymous)
+    yield from _files(wanted.get("attachments", []), issue.get("attachments", []), world)
+
+
+def _fields(wanted: Mapping[str, Any], issue: Mapping[str, Any]) -> Iterator[Difference]:
+    """Compare the new issue's fields."""
+    shown = {name: str(issue.get(name, {}).get("name", "")) for name in ("tracker", "status", "priority", "category")}
+    shown |= {name: str(issue.get(name, {}).get("name", "")) for name in ("assigned_to", "fixed_version")}
+    for name, value in shown.items():
+        if str(wanted.get(name) or "") != value:
+            yield Difference(f"{name} {value!r} and not {wanted.get(name)!r}")
+    plain = ("due_date", "estimated_hours", "is_private")
+    for name in plain:
+        if (wanted.get(name) or None) != (issue.get(name) or None):
+            yield Difference(f"{name} {issue.get(name)!r} and not {wanted.get(name)!r}")
+    if (wanted.get("done_ratio") or 0) != (issue.get("done_ratio") or 0):
+        yield Difference(f"done_ratio {issue.get('done_ratio')}")
+    if wanted.get("parent_id") != issue.get("parent", {}).get("id"):
+        yield Difference(f"parent {issue.get('parent')}")
+    starts = "TODAY" if issue.get("start_date") == str(issue["created_on"])[:10] else issue.get("start_date")
+    if wanted.get("start_date") != starts:
+        yield Difference(f"start_date {issue.get('start_date')!r} and not {wanted.get('start_date')!r}")
+    if wanted["project"] != str(issue["project"]["name"]).lower():
+        yield Difference(f"project {issue['project']['name']!r} and not {wanted['project']!r}")
+    fields = {f["name"]: f["value"] for f in issue.get("custom_fields", ()) if f.get("value")}
+    if (wanted.get("custom_fields") or {}) != fields:
+        yield Difference(f"custom fields {fields} and not {wanted.get('custom_fields')}")
+
+
+def _text(case: Case, wanted: Mapping[str, Any], ours: str, *, named: bool = False) -> Iterator[Difference]:
+    """Compare a text with white space folded, first as it is, then as it would be shown."""
+    ours = ours.replace("\r\n", "\n")
+    assertions = case.told.get("assertions") or {}
+    for text in assertions.get("contains", ()):
+        if _folded(text) not in _folded(_shown(ours)):
+            yield Difference(f"the text lacks {text!r}")
+    for text in assertions.get("not_contains", ()):
+        if text in ours:
+            yield Difference(f"the text holds {text!r}")
+    ours, gap, files = ours.partition("\n\nNot attached:\n\n")
+    if gap:
+        yield Difference(f"not attached: {files}", "named")
+    if named:
+        ours = "\n".join(ours.split("\n\n", 1)[1:])  # who wrote, in the first lines
+    if hashlib.sha256(ours.encode()).hexdigest() == wanted["sha256_lf"]:
+        return
+    for text, reason in ((ours, ""), (_shown(ours), "inert")):
+        if _fits(wanted, text):
+            if reason:
+                yield Difference("the text", reason)
+            return
+    if wanted["chars"] == 0 and ours.strip():
+        yield Difference(f"a text of {len(ours)} characters and not none: {ours[:80]!r}", "text")
+        return
+    yield Difference(f"the text: {len(ours)} characters and not {wanted['chars']}: {ours[:60]!r} … {ours[-60:]!r}")
+
+
+def _fits(wanted: Mapping[str, Any], ours: str) -> bool:
+    if "text" in wanted:
+        return _folded(wanted["text"]) == _folded(ours)
+    begins, ends = _folded(wanted["starts"]), _folded(wanted["ends"])
+    long_enough = abs(len(ours.strip()) - wanted["chars"]) <= max(12, wanted["chars"] // 50)
+    return _folded(ours).startswith(begins) and _folded(ours).endswith(ends) and long_enough
+
+
+def _files(wanted: list[Mapping[str, Any]], ours: list[Mapping[str, Any]], world: World) -> Iterator[Difference]:
+    """Compare the files by name and content; more than recorded are better. Line ends may be the mail's (CRLF)."""
+    left = []
+    for file in ours:
+        content = world.file(file["content_url"])
+        sums = {hashlib.sha256(bytes_).hexdigest() for bytes_ in (content, content.replace(b"\r\n", b"\n"))}
+        left.append((_composed(file["filename"]), sums))
+    for file in wanted:
+        name = _composed(file["filename"])
+        found = next((one for one in left if one[0] == name and file["sha256"] in one[1]), None)
+        if found is None:
+            yield Difference(f"no file {name!r} like the one recorded among {[one[0] for one in left]}")
+        else:
+            left.remove(found)
+    if left:
+        yield Difference(f"files more than recorded: {[one[0] for one in left]}", "kept")
+
+
+def _reply(case: Case, result: Result, world: World) -> Iterator[Difference]:
+    """Compare the note."""
+    wanted, outcome = case.told["journal"], result.outcome
+    if case.told["issue_id"] != outcome.issue:
+        yield Difference(f"a note on #{outcome.issue} and not on #{case.told['issue_id']}")
+        return
+    issue = world.api.issue(outcome.issue)
+    (journal,) = [one for one in issue["journals"] if one["id"] == outcome.journal]
+    user = world.login(journal["user"]["id"])
+    if wanted["user"] != user:
+        yield Difference(f"a note by {user} and not by {wanted['user']}")
+    if wanted["private"] != bool(journal.get("private_notes")):
+        yield Difference("it is not as private")
+    told = {(d["property"], d["key"], d.get("old"), d.get("new")) for d in wanted["details"]}
+    ours = {(d["property"], d["name"], d.get("old_value"), d.get("new_value")) for d in journal["details"]}
+    if told != {detail for detail in ours if detail[0] != "attachment"}:
+        yield Difference(f"changes {sorted(map(str, ours))} and not {sorted(map(str, told))}")
+    logins = [world.login(w["id"]) for w in issue.get("watchers", ())]
+    if sorted(case.told.get("watchers_after", [])) != sorted(logins):
+        yield Difference(f"watchers {sorted(logins)} and not {case.told.get('watchers_after')}")
+    yield from _text(case, wanted["notes"], str(journal["notes"]))
+
+
+def _user(case: Case, world: World) -> Iterator[Difference]:
+    """Compare the user that was made."""
+    wanted = case.told.get("new_user")
+    if not wanted:
+        return
+    ours = world.do("user", wanted["mail"])
+    for name in ("login", "firstname", "lastname", "mail", "groups"):
+        if ours is None or wanted[name] != ours[name]:
+            yield Difference(f"the new user's {name} is {ours and ours[name]!r} and not {wanted[name]!r}")
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _folded(text: str) -> str:
+    return " ".join(_composed(text).split())
+
+
+def _decoded(wanted: str, ours: str) -> bool:
+    """False when ours has a character where the recorded text has only the sign for one that is unknown."""
+    unknown = re.escape(_folded(wanted)).replace("\ufffd", ".")
+    return "\ufffd" not in wanted or re.fullmatch(unknown, _folded(ours)) is None
+
+
+def _shown(text: str) -> str:
+    """Given a text in markup, return it as Redmine shows it: without what keeps it from coming to life."""
+    plain = html.unescape(re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text))
+    plain = re.sub(r"(?m)^    |  $", "", plain)
+    return re.sub("[\u200b\u200c\u200d\u2060\ufeff]", "", plain)

@@ -1,0 +1,110 @@
+"""Agents' notes as people read them in a mail."""
+
+import time
+
+import pytest
+
+from redmine_mailbridge.outgoing.markup import as_html, as_text, unescaped
+
+MARKDOWN = """Hello Kim,
+
+please look at **this** [page](https://example.com/a_b?x=1&y=2), not at `rm -rf`:
+
+- one
+- two _really_
+
+1. first
+2. second
+
+> It burns.
+
+```sh
+echo "<b>"
+```
+
+# Done
+See https://example.com/x). ![plan.png](plan.png) [[Start|the wiki]]
+"""
+TEXTILE = """Hello Kim,
+
+please look at *this* "page":https://example.com/a_b?x=1&y=2, not at @rm -rf@:
+
+* one
+* two _really_
+
+# first
+# second
+
+bq. It burns.
+
+<pre><code class="sh">
+echo "<b>"
+</code></pre>
+
+h2. Done
+!plan.png!
+"""
+
+
+@pytest.mark.parametrize(("note", "form"), [(MARKDOWN, "common_mark"), (TEXTILE, "textile")])
+def test_html(note: str, form: str) -> None:
+    """Emphasis, links, lists, quotes and code of both markups are HTML; what is in code is as it was written."""
+    page = as_html(note, form)  # type: ignore[arg-type]  # one of the two
+    for expected in (
+        "<p>Hello Kim,</p>", "<b>this</b>", '<a href="https://example.com/a_b?x=1&amp;y=2">page</a>',
+        "<code>rm -rf</code>", "<ul><li>one</li><li>two <i>really</i></li></ul>", "<ol><li>first</li><li>second</li>",
+        "It burns.</blockquote>", "echo &quot;&lt;b&gt;&quot;</pre>", "<b>Done</b>", "[plan.png]",
+    ):  # fmt: skip
+        assert expected in page
+
+
+@pytest.mark.parametrize(("note", "form"), [(MARKDOWN, "common_mark"), (TEXTILE, "textile")])
+def test_text(note: str, form: str) -> None:
+    """The plain text reads like a mail that somebody typed."""
+    text = as_text(note, form)  # type: ignore[arg-type]  # one of the two
+    assert "please look at *this* page (https://example.com/a_b?x=1&y=2), not at rm -rf:" in text
+    assert '- one\n- two _really_\n\n1. first\n2. second\n\n> It burns.\n\n    echo "<b>"\n\nDone' in text
+
+
+@pytest.mark.parametrize("form", ["common_mark", "textile"])
+@pytest.mark.parametrize(
+    "note",
+    [
+        "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))",
+        '"x":javascript:alert(1)', '[x](https://a"onmouseover="alert(1))', "**<b onclick=x>**", "@<i>@", "`<i>`",
+        '"<u>":https://example.com/"onx="', "> <style>", "```\n</pre><script>\n```", "<pre></pre><script></pre>",
+        "![x](javascript:x)", "!https://evil.example/x.png!", "<https://example.com/<b>>", "\\<script>",
+        "<<pre>script>alert(1)<</pre>/script>", "<scr<code>ipt>",
+    ],
+)  # fmt: skip
+def test_nothing_of_a_note_is_html(note: str, form: str) -> None:
+    """Whatever a note holds, the page has no tag but the renderer's own, and no address but of web and mail."""
+    import lxml.html
+
+    page = lxml.html.fragments_fromstring(f"<div>{as_html(note, form)}</div>")[0]  # type: ignore[arg-type]
+    allowed = {"div", "p", "br", "b", "i", "s", "a", "ul", "ol", "li", "blockquote", "pre", "code", "hr"}
+    assert set() == {element.tag for element in page.iter()} - allowed
+    assert set() == {name for element in page.iter() for name in element.attrib} - {"href", "style"}
+    assert all(link.startswith(("http://", "https://", "mailto:")) for _, _, link, _ in page.iterlinks())
+
+
+@pytest.mark.parametrize("form", ["common_mark", "textile"])
+@pytest.mark.parametrize(
+    "unit", ["*", "_", "`", "@", "[", "[a](", "![", '"', "<", "> ", "<pre>", "{{", "\\", "http://a"]
+)
+def test_linear(unit: str, form: str) -> None:
+    """100,000 of any mark take no longer than a second."""
+    began = time.perf_counter()
+    as_html(unit * 100_000, form)  # type: ignore[arg-type]
+    as_text(unit * 100_000, form)  # type: ignore[arg-type]
+    assert time.perf_counter() - began < 2.0
+
+
+def test_macros_and_their_contents() -> None:
+    """A collapsed part of a note is shown, without the macro around it."""
+    assert "before\n\ninside\n\nafter" == as_text("before\n{{collapse(more)\ninside\n}}\nafter", "common_mark")
+
+
+def test_what_was_made_inert_reads_as_it_was_written() -> None:
+    """A stranger's text goes back to its writer without the signs that kept it from coming to life in Redmine."""
+    assert "a *b* #1 <x> & {{c}}" == unescaped("a \\*b\\* \u2060#1 &lt;x> &amp; {\u2060{c}}")

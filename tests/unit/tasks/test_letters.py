@@ -1,0 +1,287 @@
+"""Mail about issues: one conversation for mail programs, queued once, to those whom it may go to."""
+
+import email
+import email.policy
+from collections.abc import Iterator
+from dataclasses import replace
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mail.message import Address, Message
+from redmine_mailbridge.mail.parse import parse
+from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.outgoing.letter import File, Sender, chain, child_index
+from redmine_mailbridge.outgoing.render import Templates
+from redmine_mailbridge.outgoing.variables import EXAMPLES
+from redmine_mailbridge.store.issues import IssueRow, Issues
+from redmine_mailbridge.store.outbox import Outbox, QueuedMail
+from redmine_mailbridge.store.rows import Description
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.talk import Talk
+from redmine_mailbridge.tasks.desk import Desk
+from redmine_mailbridge.tasks.letters import Letters
+from redmine_mailbridge.tasks.threads import Threads, without_re
+
+SIGNER = Signer(b"a key for the tests only", "test")
+KIM, BOSS = Address("Kim Client", "kim@client.example"), Address("The Boss", "boss@client.example")
+KINDS = frozenset({"answer", "closed", "reminder"})
+NOTE = {
+    "note": {"text": "Leave the room.", "html": "<p>Leave the room.</p>", "author": "Anna", "date": "", "left_out": []}
+}
+MAIL = """From: Kim Client <kim@client.example>
+To: support@example.com
+Cc: The Boss <boss@client.example>, support@example.com
+Subject: Printer on fire
+Message-ID: <first@client.example>
+Thread-Index: AdvGgVHGdMSVbbQvTgyKbL4GEwR7JA==
+
+It burns.
+"""
+REPLY = """From: Kim Client <kim@client.example>
+To: support@example.com
+Subject: AW: Re: [support #7] Printer on fire
+Message-ID: <second@client.example>
+In-Reply-To: <ours@example.com>
+References: <first@client.example> <ours@example.com>
+
+Still does.
+"""
+
+
+class Clock:
+    now = 1_779_271_200.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw", clock=Clock())
+    yield store
+    store.close()
+
+
+def came(store: Store, text: str, *, issue: int = 7, created: bool = False, journal: int | None = None) -> int:
+    """A mail that led to an issue or a note. Return its number."""
+    content = text.replace("\n", "\r\n").encode()
+    message = parse(content)
+    place = Location("support", "INBOX", "1", message.message_id)
+    (row,) = store.keep([RawMail(Listed(place, len(content)), content)])
+    one = Description(row.id, message.message_id, message.content_key, message.sender.key, message.subject)
+    store.describe([one])
+    store.done(row.id, "done", issue=issue, created=created, journal=journal)
+    return row.id
+
+
+@pytest.fixture
+def issue(store: Store) -> IssueRow:
+    mail_id = came(store, MAIL, created=True)
+    made = IssueRow(
+        id=7, mailbox="support", mail_id=mail_id, requester="kim@client.example", requester_name="Kim Client",
+        domain="client.example", project_id=1, project="desk", project_name="Desk", project_public=True, tracker="Bug",
+        status="New", closed=False, priority="Normal", assignee_id=None, assignee=None, author_id=3,
+        subject="Printer on fire", private=False, created_on=0.0, updated_on=0.0, closed_on=None, seen_at=0.0,
+    )  # fmt: skip
+    Issues(store.database, store.clock).save(made, ())
+    return made
+
+
+def letters(store: Store, kinds: frozenset[str] = KINDS, **desk: object) -> Letters:
+    sender = Sender("support@example.com", "Support")
+    made = Desk("support", sender, Templates(), "en", kinds, SIGNER, "https://redmine.example.com", **desk)  # type: ignore[arg-type]  # more of a desk
+
+    def read(raw: str, _truncated: bool, _mailbox: str) -> Message:
+        return parse(store.raw.read(raw))
+
+    threads = Threads(Talk(store.database), read)
+    ours = {"support@example.com"}
+    return Letters(
+        {"support": made}, Outbox(store.database, store.clock), threads, ours=ours, system=made, clock=store.clock
+    )
+
+
+def rows(store: Store, issue: int = 7) -> list[QueuedMail]:
+    return Outbox(store.database, store.clock).of_issue(issue)
+
+
+def parsed(row: QueuedMail) -> EmailMessage:
+    return email.message_from_bytes(row.content, policy=email.policy.default)  # type: ignore[return-value]  # policy's class
+
+
+def test_an_answer_continues_the_customers_conversation(store: Store, issue: IssueRow) -> None:
+    """It answers the customer's mail under its subject, which is how mail programs show one thread."""
+    letters(store).queue("answer", issue, "j1", [KIM], NOTE)
+    mail = parsed(*rows(store))
+    assert ("<first@client.example>", "<first@client.example>") == (mail["In-Reply-To"], mail["References"])
+    assert ("Re: Printer on fire", "Printer on fire") == (mail["Subject"], mail["Thread-Topic"])
+    assert str(mail["Thread-Index"]).startswith("AdvGgVHGdMSVbbQvTgyKbL4GEwR7J")
+    read = SIGNER.read(str(mail["Message-ID"]))
+    assert read is not None
+    assert ("answer", 7, "j1") == (read.kind, read.issue, read.serial)
+
+
+def test_the_second_answer_knows_the_whole_conversation(store: Store, issue: IssueRow) -> None:
+    """After a reply, the next answer answers that, and names the first mail, our own and the reply, each once."""
+    box = letters(store)
+    box.queue("answer", issue, "j1", [KIM], NOTE)
+    ours = rows(store)[0].message_id
+    came(store, REPLY, journal=3)
+    box.queue("answer", issue, "j2", [KIM], NOTE)
+    mail = parsed(rows(store)[1])
+    assert "<second@client.example>" == mail["In-Reply-To"]
+    references = str(mail["References"]).split()
+    assert ["<first@client.example>", "<ours@example.com>", f"<{ours}>", "<second@client.example>"] == references
+    assert "Re: [support #7] Printer on fire" == mail["Subject"]
+
+
+def test_the_conversation_without_the_raw_mail(store: Store, issue: IssueRow) -> None:
+    """When the raw mail is forgotten, the thread is known all the same."""
+    for file in (
+        store.raw.folder if hasattr(store.raw, "folder") else Path(store.database.url.database or "").parent / "raw"
+    ).rglob("*.eml"):
+        file.unlink()
+    letters(store).queue("answer", issue, "j1", [KIM], NOTE)
+    mail = parsed(*rows(store))
+    assert ("<first@client.example>", "Re: Printer on fire") == (mail["In-Reply-To"], mail["Subject"])
+
+
+def test_queued_once(store: Store, issue: IssueRow) -> None:
+    """The same kind, issue and key queue nothing new, and the record tells of it once."""
+    box = letters(store)
+    first = box.queue("answer", issue, "j1", [KIM], NOTE)
+    assert ("queued: answer to kim@client.example", "queued before: answer to kim@client.example") == (
+        first, box.queue("answer", issue, "j1", [KIM], NOTE),
+    )  # fmt: skip
+    assert 1 == len(rows(store))
+
+
+def test_each_person_has_a_row_and_all_the_same_mail(store: Store, issue: IssueRow) -> None:
+    """To and Cc name everybody; a row each, with one Message-ID; ourselves and doubles are left out."""
+    box = letters(store)
+    own = Address("", "Support@example.com")
+    made = box.compose("answer", issue, "j1", [KIM], NOTE, cc=[BOSS, own, KIM], thread=box.thread(issue))
+    assert ["kim@client.example", "boss@client.example"] == [one.recipient for one in made.mails]
+    assert 1 == len({(one.message_id, one.content) for one in made.mails})
+    mail = email.message_from_bytes(made.mails[0].content, policy=email.policy.default)
+    assert ("Kim Client <kim@client.example>", "The Boss <boss@client.example>") == (mail["To"], mail["Cc"])
+
+
+def test_who_was_in_copy(store: Store, issue: IssueRow) -> None:
+    """The thread names who was in Cc of the customer's last mail."""
+    assert {BOSS.key, "support@example.com"} == {one.key for one in letters(store).thread(issue).cc}
+
+
+@pytest.mark.parametrize(
+    ("kind", "marks"),
+    [
+        ("answer", (None, None, None, "test")),
+        ("closed", ("auto-generated", "bulk", "All", "test")),
+        ("reminder", ("auto-generated", "bulk", "All", "test")),
+    ],
+)
+def test_how_each_kind_is_marked(store: Store, issue: IssueRow, kind: str, marks: tuple[str | None, ...]) -> None:
+    """An agent's answer is a person's mail; what the bridge says by itself is marked as a machine's."""
+    variables = NOTE if kind != "reminder" else {"rule": "r", "reason": "x"}
+    letters(store).queue(kind, issue, "k", [KIM], variables)
+    mail = parsed(*rows(store))
+    names = ("Auto-Submitted", "Precedence", "X-Auto-Response-Suppress", "X-Mailbridge-Loop")
+    assert marks == tuple(mail[name] for name in names)
+
+
+def test_the_text_is_marked_and_says_where_to_write(store: Store, issue: IssueRow) -> None:
+    """Text and HTML bear the marker, and the line above which to write when there is one."""
+    letters(store, write_above="-- write above --").queue("answer", issue, "j1", [KIM], NOTE)
+    mail = parsed(*rows(store))
+    for kind in ("plain", "html"):
+        body = mail.get_body((kind,))
+        assert body is not None
+        text = body.get_content()
+        assert [7] == list(SIGNER.markers_in(text))
+        assert text.index("-- write above --") < text.index("Leave the room.") < text.index("It burns.")
+
+
+def test_files_go_along(store: Store, issue: IssueRow) -> None:
+    """A file is an attachment with its name, whatever characters are in it."""
+    letters(store).queue("answer", issue, "j1", [KIM], NOTE, [File("Plän\r\nBcc: x.pdf", "application/pdf", b"%PDF")])
+    (file,) = list(parsed(*rows(store)).iter_attachments())
+    assert ("Plän Bcc: x.pdf", "application/pdf", b"%PDF") == (
+        file.get_filename(), file.get_content_type(), file.get_content(),  # type: ignore[attr-defined]  # EmailMessage's
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kinds", "mailbox", "to", "why"),
+    [
+        (frozenset({"answer"}), "support", KIM, "switched off"),
+        (KINDS, "gone", KIM, "nowhere to send by"),
+        (KINDS, "support", Address("", "support@example.com"), "nobody to write to"),
+        (KINDS, "support", Address("", "noreply@client.example"), "nobody to write to"),
+        (KINDS, "support", Address("", ""), "nobody to write to"),
+    ],
+)
+def test_what_does_not_go_out(  # noqa: PLR0917 - a table's columns
+    store: Store, issue: IssueRow, kinds: frozenset[str], mailbox: str, to: Address, why: str
+) -> None:
+    """What is switched off, or would go to nobody, to ourselves or to a machine, is told and not queued."""
+    said = letters(store, kinds).queue("closed", replace(issue, mailbox=mailbox), "k", [to], NOTE)
+    assert why in said
+    assert [] == rows(store)
+
+
+def test_no_automatic_mail_to_a_machine(store: Store, issue: IssueRow) -> None:
+    """Where the customer's mail came from a machine, an agent's answer goes there, and nothing automatic."""
+    came(store, MAIL.replace("<first@", "<third@").replace("Subject", "Precedence: bulk\nSubject"), journal=9)
+    box = letters(store)
+    assert "came from a machine" in box.queue("closed", issue, "k", [KIM], NOTE)
+    assert "queued" in box.queue("answer", issue, "j", [KIM], NOTE)
+
+
+def test_above_the_limit(store: Store, issue: IssueRow) -> None:
+    """The eleventh mail to one address within ten minutes is held back, and the record says so."""
+    box = letters(store)
+    said = [box.queue("reminder", replace(issue, id=n), "k", [KIM], {"rule": "", "reason": ""}) for n in range(1, 12)]
+    assert ["queued"] * 10 + ["no answer"] == [line.partition(":")[0] for line in said]
+
+
+def test_mail_to_admins(store: Store) -> None:
+    """A warning goes to the admins once, answers nothing, and speaks of no issue."""
+    box, admins = letters(store), [Address("", "root-admin@example.com"), Address("Ann", "ann@example.com")]
+    for _ in range(2):
+        box.queue_system("budget", "2026-05/Client Ltd/80", admins, EXAMPLES["budget"])
+    queued = Outbox(store.database, store.clock).listed()
+    assert ["root-admin@example.com", "ann@example.com"] == [row.recipient for row in queued]
+    assert [(None, None)] * 2 == [(row.mail_id, row.issue) for row in queued]
+    assert None is parsed(queued[0])["In-Reply-To"]
+
+
+@pytest.mark.parametrize(
+    ("subject", "bare"),
+    [
+        ("Re: AW: Fwd: x", "x"),
+        ("RE[2]: x", "x"),
+        ("Sv: Re x", "Re x"),
+        ("回复：x", "x"),
+        ("Rex: a", "Rex: a"),
+        ("", ""),
+    ],
+)
+def test_subjects_without_re(subject: str, bare: str) -> None:
+    """What mail programs put before a subject goes, other words stay."""
+    assert bare == without_re(subject)
+
+
+def test_references_stay_short_and_keep_the_first() -> None:
+    """Of a long conversation the first mail and the newest are named (RFC 5322 section 3.6.4)."""
+    ids = [str(number) for number in range(100)]
+    made = chain(ids, "99")
+    assert ("0", "98", "99", 21) == (made[0], made[-2], made[-1], len(made))
+
+
+@pytest.mark.parametrize("parent", ["", "x", "AAAA", "not base64!", "A" * 4000])
+def test_a_thread_index_that_is_none(parent: str) -> None:
+    """What is no Thread-Index gets no child."""
+    assert "" == child_index(parent)

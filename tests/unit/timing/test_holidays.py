@@ -1,0 +1,49 @@
+"""Files of holidays: what is refused, so that none makes the service slow or wrong."""
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from redmine_mailbridge.timing.holidays import MAX_BYTES, HolidayError, read
+from tests.unit.timing.test_calendar import file
+
+UTC = ZoneInfo("UTC")
+
+REFUSED = [
+    (b"", "is no iCalendar file"),
+    (b"hello", "is no iCalendar file"),
+    (b"\x00\xff" * 50, "is no iCalendar file"),
+    (b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n", "holds no events"),
+    (b"x" * (MAX_BYTES + 1), "is larger than"),
+    (file("COMMENT:no day"), "does not begin between"),
+    (file("DTSTART:some day"), "cannot be read: DTSTART"),
+    (file("DTSTART;VALUE=DATE:18000101\r\nRRULE:FREQ=YEARLY"), "does not begin between"),
+    (file("DTSTART;VALUE=DATE:20200101\r\nRRULE:FREQ=NOW AND THEN"), "cannot be read: RRULE"),
+    (file("DTSTART;VALUE=DATE:20200101\r\nRRULE:FREQ=DAILY;INTERVAL=0"), "repeats in a way"),
+    (file("DTSTART:20200101T000000\r\nRRULE:FREQ=SECONDLY"), "repeats in a way"),
+    (file("DTSTART:20200101T000000\r\nRRULE:FREQ=DAILY;BYMINUTE=1,2,3"), "repeats in a way"),
+    (file(*["DTSTART;VALUE=DATE:20000101\r\nRRULE:FREQ=DAILY"] * 30), "repeats too often"),
+    (file(*["DTSTART;VALUE=DATE:20000101"] * 5001), "holds more than 5000 events"),
+]
+
+
+@pytest.mark.parametrize(("data", "why"), REFUSED)
+def test_what_is_no_list_of_holidays_is_refused(data: bytes, why: str) -> None:
+    """A file that is none, or that would take for ever to unroll, is refused at once and with the reason."""
+    with pytest.raises(HolidayError) as caught:
+        read(data, years=range(2026, 2028))
+
+    assert why in str(caught.value)
+
+
+def test_repeating_and_moved_days() -> None:
+    """Rules, exceptions and moved occurrences are unrolled as RFC 5545 says."""
+    holidays = read(
+        file(
+            "DTSTART;VALUE=DATE:20200501\r\nRRULE:FREQ=YEARLY\r\nEXDATE;VALUE=DATE:20270501",
+            "DTSTART;VALUE=DATE:20200101\r\nRRULE:FREQ=YEARLY;BYMONTH=11;BYDAY=4TH",
+        )
+    )
+
+    assert 2 == len(holidays.year(2026, UTC))
+    assert 1 == len(holidays.year(2027, UTC))
