@@ -36,6 +36,7 @@ class Effect(StrEnum):
     REMOVE_RAW = "remove_raw"
     FORGET_RAW = "forget_raw"
     RECORD_HOURS = "record_hours"
+    WRITE_FIELD = "write_field"
 
 
 Moment = Literal["before", "after"]

@@ -16,7 +16,7 @@ CarryOver = Literal["none", "unused", "all"]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """So many ticks a month. One of `project` (identifier) and `customer` (domain, lower case) is given.
+    """So many ticks a month. `project` (identifier) or `customer` (domain, lower case), or both.
 
     A period begins on `reset_day` (1 to 28) of each month. `carry_over`: what is left counts for the next period
     ("unused"), what was spent too much does so too ("all"), at most `most_carried` ticks of it. Counting begins with
@@ -78,9 +78,8 @@ class Balance:
     @property
     def scope(self) -> str:
         """What it is for, in words."""
-        if self.budget.project is not None:
-            return f"project {self.budget.project}"
-        return f"customer {self.budget.customer}"
+        parts = ("project", self.budget.project), ("customer", self.budget.customer)
+        return ", ".join(f"{what} {name}" for what, name in parts if name is not None)
 
     def variables(self, threshold: int) -> dict[str, str]:
         """Given the threshold that is told of, what the mail's template may speak of; hours with two decimals."""

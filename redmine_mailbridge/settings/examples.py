@@ -1,5 +1,6 @@
 """What the sample file shows where a default would say nothing. Each must be a value that loads."""
 
+import datetime as dt
 from typing import Any, Final
 
 from redmine_mailbridge.settings.schema import NAME
@@ -109,6 +110,15 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("action",): "hold",
     ("rules", "#", "project"): "accounting",
     ("watchers",): ["jsmith"],
+    ("issue_fields",): {"hours": "Spent hours", "first_answer": "Time to first answer"},
+    ("project_fields",): {"budget_left": "Hours left"},
+    ("budgets", "#", "name"): "Example Ltd",
+    ("budgets", "#", "project"): "support",
+    ("budgets", "#", "customer"): "customer.example.com",
+    ("budgets", "#", "hours"): 20,
+    ("most_carried",): 10,
+    ("budgets", "#", "start"): dt.date(2026, 1, 1),
+    ("warn",): ["accounts@example.com"],
     ("admin", "listen"): "127.0.0.1:8025",
     ("admin", "url"): "https://desk.example.com/mailbridge",
     ("admin", "proxies"): ["127.0.0.1"],

@@ -1,5 +1,6 @@
 """What was computed of issues, what of it was written to Redmine, and which warnings of budgets went out."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
@@ -9,7 +10,7 @@ from sqlalchemy import BigInteger, Column, Double, Integer, Table, Text
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.hours import chunks, upsert
-from redmine_mailbridge.store.schema import metadata
+from redmine_mailbridge.store.schema import mail, meta, metadata, outbox
 
 # what was computed for each issue when the aggregate task last ran
 figure = Table(
@@ -66,7 +67,7 @@ class Figure:
     reopened: int
 
 
-class Figures:
+class Results:
     """Keeps what was computed. Safe for many threads; each method that changes something is one transaction."""
 
     def __init__(self, database: Database) -> None:
@@ -109,6 +110,31 @@ class Figures:
         with self._database.read() as db:
             return [f"{row.kind} {row.of}, {row.field}: {row.refused}" for row in db.execute(query)]
 
+    def mails_in(self) -> list[tuple[int, float]]:
+        """The mails that became an issue or a note: its issue, and when the mail came, in epoch seconds."""
+        query = sa.select(mail.c.issue, sa.func.coalesce(mail.c.received_at, mail.c.kept_at))
+        made = sa.or_(mail.c.created_issue.is_not(None), mail.c.journal.is_not(None))
+        with self._database.read() as db:
+            return [(row[0], float(row[1])) for row in db.execute(query.where(mail.c.issue.is_not(None), made))]
+
+    def mails_out(self) -> list[tuple[int, float]]:
+        """The mails that went out about an issue: it, and when, in epoch seconds."""
+        query = sa.select(outbox.c.issue, outbox.c.sent_at)
+        with self._database.read() as db:
+            found = db.execute(query.where(outbox.c.issue.is_not(None), outbox.c.sent_at.is_not(None)))
+            return [(row[0], float(row[1])) for row in found]
+
+    def closing(self) -> frozenset[str]:
+        """The lower-case names of the statuses that close an issue, as they were last known."""
+        with self._database.read() as db:
+            text = db.execute(sa.select(meta.c.value).where(meta.c.key == _CLOSING)).scalar()
+        return frozenset(json.loads(text)) if text else frozenset()
+
+    def put_closing(self, names: Collection[str]) -> None:
+        """Remember them."""
+        with effect(Effect.RECORD_HOURS), self._database.write() as db:
+            upsert(db, meta, [{"key": _CLOSING, "value": json.dumps(sorted(names))}])
+
     def warned(self) -> frozenset[tuple[str, str, int]]:
         """Of which thresholds was told already: budget, period, percent."""
         query = sa.select(budget_warning.c.budget, budget_warning.c.period, budget_warning.c.threshold)
@@ -120,3 +146,6 @@ class Figures:
         rows = [{"budget": budget, "period": period, "threshold": one, "at": now, "line": line} for one in thresholds]
         with effect(Effect.RECORD_HOURS), self._database.write() as db:
             upsert(db, budget_warning, rows)
+
+
+_CLOSING = "closing_statuses"
