@@ -4,7 +4,6 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
-from fractions import Fraction
 from statistics import fmean, median
 from typing import Literal, get_args
 
@@ -72,9 +71,7 @@ class Report:
 
 def hours_of(ticks: int) -> Decimal:
     """Given ticks, return hours rounded to the hundredth, halves up."""
-    exact = Fraction(ticks, TICKS)
-    cents = (exact * 100).limit_denominator()
-    return (Decimal(cents.numerator) / Decimal(cents.denominator)).quantize(Decimal(1), ROUND_HALF_UP) / Decimal(100)
+    return (Decimal(ticks) / TICKS).quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
 @dataclass(slots=True)

@@ -45,7 +45,7 @@ class AggregateSettings(Table):
 
 
 class BudgetSettings(Table):
-    """So many hours a month for the issues of a project, of a customer, or of a customer in a project, that came by mail."""
+    """So many hours a month for issues that came by mail: of a project, of a customer, or of one in the other."""
 
     name: Name = key("The budget's name, as warnings and reports show it.")
     project: Name | None = key("The identifier of the project that it is for.", None)
