@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from redmine_mailbridge.mailboxes.username import parse_username
@@ -77,7 +77,7 @@ def connections(settings: Settings) -> dict[str, Connection]:
     found: dict[str, Connection] = {}
     for name, box in settings.active_mailboxes.items():
         if box.oauth is not None:
-            found[name] = Connection(name, _account(box), provider(box.oauth, settings.oauth[box.oauth]))
+            found[name] = Connection(name, _account(box), _of_mailbox(box, box.oauth, settings.oauth[box.oauth]))
         own = outgoing_connection(name, box, settings)
         if own is not None and own not in found:
             out = box.outgoing.over(settings.outgoing)
@@ -85,6 +85,16 @@ def connections(settings: Settings) -> dict[str, Connection]:
                 account = out.username or _account(box)
                 found[own] = Connection(own, account, provider(out.oauth, settings.oauth[out.oauth]))
     return found
+
+
+def _of_mailbox(box: MailboxSettings, name: str, given: OAuthSettings) -> Provider:
+    """Whom a mailbox signs in with; Microsoft Graph needs other permissions than IMAP and POP3."""
+    made = provider(name, given)
+    if box.protocol != "graph" or given.preset != "microsoft365" or given.scopes is not None:
+        return made
+    by_itself = given.grant == "client_credentials"
+    scopes = presets.MICROSOFT_GRAPH_APPLICATION_SCOPES if by_itself else presets.MICROSOFT_GRAPH_SCOPES
+    return replace(made, scopes=scopes)
 
 
 def outgoing_connection(name: str, box: MailboxSettings, settings: Settings) -> str | None:

@@ -1,5 +1,6 @@
 """What every test may ask for by name; see `tests/servers/fixtures.py`."""
 
+from tests.mail_worlds import account
 from tests.servers.fixtures import (
     dovecot,
     imap_proxy,
@@ -17,6 +18,7 @@ from tests.servers.fixtures import (
 )
 
 __all__ = [
+    "account",
     "dovecot",
     "imap_proxy",
     "mailbox",

@@ -38,7 +38,7 @@ def mailbox_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Iterato
             return
         except LoginRefused as error:
             known = presets()[box.preset].advice if box.preset else ""
-            words = login_advice(str(error), box.host, preset_advice=known)
+            words = login_advice(str(error), box.host, by_token=box.oauth is not None, preset_advice=known)
             yield Check(f"{here}: port", True, f"{box.port} is open")
             yield Check(f"{here}: login", False, f"{error}\n{words}")
             return

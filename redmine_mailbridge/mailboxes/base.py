@@ -20,6 +20,7 @@ class MailProtocol(StrEnum):
 
     IMAP = "imap"
     POP3 = "pop3"
+    GRAPH = "graph"
 
 
 class Security(StrEnum):

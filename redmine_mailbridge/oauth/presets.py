@@ -30,6 +30,16 @@ MICROSOFT_SCOPES = (
     "email",
     "profile",
 )
+# https://learn.microsoft.com/graph/permissions-reference: for protocol = "graph"
+MICROSOFT_GRAPH_SCOPES = (
+    "https://graph.microsoft.com/Mail.ReadWrite",
+    "https://graph.microsoft.com/Mail.ReadWrite.Shared",
+    "offline_access",
+    "openid",
+    "email",
+    "profile",
+)
+MICROSOFT_GRAPH_APPLICATION_SCOPES = ("https://graph.microsoft.com/.default",)
 MICROSOFT_APPLICATION_SCOPES = ("https://outlook.office365.com/.default",)
 
 
