@@ -19,6 +19,7 @@ from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.identity import MailboxIdentity
+from redmine_mailbridge.scheduling import scheduled
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.types import reveal
@@ -35,11 +36,12 @@ from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.listen import FolderListener
+from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
 from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import Receiver, Shared
-from redmine_mailbridge.tasks.schedule import Scheduler
+from redmine_mailbridge.tasks.replies import ReplyGate
 from redmine_mailbridge.tasks.send import Sending
-from redmine_mailbridge.tasks.service import MailboxThread, Service
+from redmine_mailbridge.tasks.service import Service, Tasks
 
 
 def redmine_client(settings: RedmineSettings) -> Client:
@@ -136,6 +138,7 @@ class Application:
     shared: Shared
     receivers: tuple[Receiver, ...]
     sending: Sending
+    tasks: Tasks
     pool: ThreadPoolExecutor = field(repr=False)
     open_reader: Callable[[str, MailboxSettings], Mailbox] = field(repr=False)
 
@@ -153,7 +156,7 @@ class Application:
             clock=self.store.clock,
         )
         pulse = Pulse(health, self.shared.gate, self.sending, after=alerts.once)
-        return Service(threads, self.shared, Scheduler(), self.sending, pulse, listeners=listeners)
+        return Service(threads, self.shared, self.sending, self.tasks, pulse, listeners=listeners)
 
     def _listeners(self, thread: MailboxThread) -> Iterator[FolderListener]:
         """What listens to the further folders of a mailbox: one connection each."""
@@ -190,7 +193,7 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         contexts(settings, store.secret), archive, FactFinder(client, directory, language=settings.redmine.language)
     )
     stop = threading.Event()
-    gate = Gate()
+    gate, replies = Gate(), ReplyGate()
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
     shared = Shared(store, pool, Conversations(), gate, stop)
     settle = settings.redmine.settle.total_seconds()
@@ -212,6 +215,7 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         answers=desk,
         settle=settle,
         give_up_after=settings.receive.give_up_after,
+        replies=replies,
     )
     signs = sign_ins(settings, store.database)
 
@@ -224,7 +228,10 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         if not only or name in only
     )
     outbox = sending(settings, store, stop, signs)
-    return Application(settings, store, archive, client, directory, decider, shared, receivers, outbox, pool, reader)
+    tasks = scheduled(settings, store, (), replies)
+    return Application(
+        settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool, reader
+    )
 
 
 def _reading(box: MailboxSettings, settings: Settings) -> Reading:

@@ -1,5 +1,6 @@
 """What the sample file shows where a default would say nothing. Each must be a value that loads."""
 
+import datetime as dt
 from typing import Any, Final
 
 from redmine_mailbridge.settings.schema import NAME
@@ -27,6 +28,9 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("store", "password_file"): "secrets/database",
     ("raw_dir",): "mails",
     ("cron",): "*/15 7-19 * * mon-fri",
+    ("every",): "5m",
+    ("time_zone",): "Europe/Berlin",
+    ("next_run",): dt.datetime(2026, 12, 1, 7, 0, tzinfo=dt.UTC),
     ("calendars", NAME, "projects"): ["support"],
     ("calendars", NAME, "time_zone"): "Europe/Berlin",
     ("holidays",): "holidays.ics",

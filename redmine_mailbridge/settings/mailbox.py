@@ -14,7 +14,7 @@ from redmine_mailbridge.settings.rules import Rule
 from redmine_mailbridge.settings.senders import SenderSettings
 from redmine_mailbridge.settings.start import StartSettings
 from redmine_mailbridge.settings.table import key
-from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
+from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, PositiveSpan, Span, parse_span
 from redmine_mailbridge.suggest import did_you_mean
 
 Protocol = Literal["imap", "pop3", "graph"]
@@ -98,6 +98,9 @@ class MailboxSettings(StartSettings):
         "Never send the password itself, not even under TLS: only challenge and response (SCRAM, CRAM-MD5).", False
     )
     prevent_ntlm: bool = key('Never log in by NTLM, not even with login = "ntlm"; "auto" never does so anyway.', False)
+    every: PositiveSpan | None = key(
+        "The time between two looks into this mailbox, instead of that of [tasks.receive].", None, shown="none"
+    )
     folders: Annotated[tuple[Name, ...], Field(min_length=1)] = key(
         "The folders to read, subfolders with /.", ("INBOX",)
     )

@@ -1,6 +1,5 @@
 """The settings as a whole. Each key's description is the only source of validation, sample check and reference."""
 
-import datetime as dt
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -8,7 +7,6 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.settings.admin import AdminSettings
 from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts
@@ -16,7 +14,17 @@ from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
 from redmine_mailbridge.settings.oauth import OAuthSettings, unknown_providers
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Size, Span, parse_size, parse_span
+from redmine_mailbridge.settings.tasks import TasksSettings
+from redmine_mailbridge.settings.types import (
+    FilePath,
+    MailAddress,
+    Name,
+    PositiveSpan,
+    Size,
+    Span,
+    parse_size,
+    parse_span,
+)
 
 MailboxName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
@@ -28,26 +36,6 @@ def _web_address(value: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must be only the address: no user, no password, nothing behind ? or #")
     return value.rstrip("/")
-
-
-def _positive(value: dt.timedelta) -> dt.timedelta:
-    if value <= dt.timedelta(0):
-        raise ValueError("must be longer than 0s")
-    return value
-
-
-def _crontab(value: str) -> str:
-    """Given a crontab line, return it. Raise ValueError when the scheduler could not follow it."""
-    from redmine_mailbridge.tasks.schedule import crontab  # noqa: PLC0415 - only who writes one pays for it
-
-    try:
-        crontab(value)
-    except SettingsError as error:
-        raise ValueError(str(error).removeprefix(f'cron = "{value}": ')) from error
-    return value
-
-
-PositiveSpan = Annotated[Span, AfterValidator(_positive)]
 
 
 class RedmineSettings(Table):
@@ -174,31 +162,6 @@ class ReceiveSettings(Table):
         10,
     )
     workers: Annotated[int, Field(ge=1, le=64)] = key("How many mails are in hand at once.", 8)
-
-
-class TaskSettings(Table):
-    """When a task runs. Either `every` or `cron`."""
-
-    active: bool = key("Whether the task runs by itself.", True)
-    every: PositiveSpan = key("The time between two runs.", parse_span("5m"))
-    cron: Annotated[Name, AfterValidator(_crontab)] | None = key(
-        'The times as in a crontab, instead of `every`: "*/15 7-19 * * mon-fri". Sunday is 0, 7 or sun.',
-        None,
-        shown="none",
-    )
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        """Refuse two schedules for one task."""
-        if self.cron is not None and "every" in self.model_fields_set:
-            raise ValueError("cron: give either every or cron, not both")
-        return self
-
-
-class TasksSettings(Table):
-    """The scheduled tasks."""
-
-    receive: TaskSettings = key("Read new mail and make issues and notes of it.", TaskSettings())
 
 
 class Settings(BaseSettings):
