@@ -12,7 +12,10 @@ from handler.bridge import Result
 from handler.cases import Case
 from handler.world import World
 from redmine_mailbridge.store.life import State
+from redmine_mailbridge.tasks.outcome import Outcome
 
+ODD_LOGIN = re.compile(r"user[0-9a-f]{12}")
+"""What Redmine calls a user whose address is no login."""
 REASONS = {
     "anonymous": "better: the REST API cannot write as Anonymous; the ticket user writes and the text names who wrote",
     "inert": "better: what Redmine would bring to life (links, macros, markup) stands as it was written",
@@ -22,6 +25,13 @@ REASONS = {
     "decoded": "better: a character that Redmine's handler cannot decode is decoded",
     "named": "better: a file that is not attached is named",
     "text": "better: a text that Redmine drops is kept",
+    "dropped": "better: what Redmine drops without a word (an answer to what is gone, a refused value) is an issue",
+    "stranger": "better: who takes no part in an issue reaches it by no number that he writes",
+    "tag": "better: another system's tag opens no issue",
+    "several": "better: a mail with several From addresses acts as none of them",
+    "unpermitted": "better: who may not write there does not; the bridge's own user does, and names the sender",
+    "strangers": "better: whom a mailbox accepts it serves in a private project too; the bridge's own user writes",
+    "lenient": "better: a project is found by its name too, in any case",
     "rest": "as Redmine up to 5.0: the REST API lets nobody comment news; the mail is refused with that reason",
     "formatting": "better: what an HTML mail sets apart (bold, lists, links) is kept as markup",
     "names": "better: a new user is named and called as its address says, in words that Redmine takes",
@@ -64,7 +74,7 @@ def _differences(case: Case, result: Result, world: World) -> Iterator[Differenc
     if outcome.state not in {State.DONE, State.REFUSED}:
         yield Difference(f"it is {outcome.state.value}: {outcome.line}")
     elif made != wanted:
-        yield Difference(f"{made} and not {wanted}: {outcome.line}", _meant(case, made, outcome.line))
+        yield Difference(f"{made} and not {wanted}: {outcome.line}", _meant(case, made, outcome))
     elif made == "created":
         yield from _issue(case, world.api.issue(result.new_issues[0]), world)
         yield from _user(case, world)
@@ -72,14 +82,28 @@ def _differences(case: Case, result: Result, world: World) -> Iterator[Differenc
         yield from _reply(case, result, world)
 
 
-def _meant(case: Case, made: str, line: str) -> str:
+def _meant(case: Case, made: str, outcome: Outcome) -> str:
     """Given another outcome than recorded, return the reason when it is meant."""
-    if made == "ignored" and "accept_automatic" in line:
-        return "machine"
-    if made == "created" and case.outcome == "ignored" and b"auto-generated" in case.mail.lower() + _change(case):
-        return "notifications"
-    older = re.search(r"older: ignored", str(case.told.get("version_note", "")))
-    return "rest" if made == "ignored" and older else ""
+    return next((reason for reason, holds in _meant_ends(case, made, outcome) if holds), "")
+
+
+def _meant_ends(case: Case, made: str, outcome: Outcome) -> Iterator[tuple[str, bool]]:
+    """Yield each reason for which a mail may end otherwise than recorded, and whether it is that."""
+    steps = " / ".join(outcome.plan.steps) if outcome.plan else ""
+    wanted, created, line = case.outcome, made == "created", outcome.line
+    unknown = "no Redmine user" in steps and case.options.get("unknown_user") in {"accept", "create"}
+    left_out = any(words in steps for words in ("left out", "no such issue", "lets nobody write"))
+    by_machine = b"auto-generated" in case.mail.lower() + _change(case)
+    older = "older: ignored" in str(case.told.get("version_note", ""))
+    yield "machine", made == "ignored" and "accept_automatic" in line
+    yield "stranger", wanted == "reply" and "takes no part in it" in steps
+    yield "tag", wanted == "reply" and "another system's tag" in steps
+    yield "several", made == "ignored" and wanted == "created" and "nothing proves" in line
+    yield "dropped", created and wanted == "ignored" and left_out
+    yield "lenient", created and wanted == "ignored" and "keyword line" in line
+    yield "strangers", created and wanted == "ignored" and unknown
+    yield "notifications", created and wanted == "ignored" and by_machine
+    yield "rest", made == "ignored" and older
 
 
 def _change(case: Case) -> bytes:
@@ -100,9 +124,12 @@ def _issue(case: Case, issue: Mapping[str, Any], world: World) -> Iterator[Diffe
             yield Difference(f"watchers {watching} and not {wanted['watchers']}")
     anonymous = wanted.get("author") == "ANONYMOUS"
     author = world.login(issue["author"]["id"])
+    odd = ODD_LOGIN.fullmatch(str(wanted.get("author"))) is not None
+    unpermitted = author == "mail-bridge" and bool(case.options.get("no_permission_check"))
+    why = "anonymous" if anonymous else "names" if odd else "unpermitted" if unpermitted else ""
     if wanted.get("author") != author:
-        yield Difference(f"author {author}", "anonymous" if anonymous else "")
-    yield from _text(case, wanted["description"], str(issue.get("description") or ""), named=anonymous)
+        yield Difference(f"author {author}", why)
+    yield from _text(case, wanted["description"], str(issue.get("description") or ""), named=anonymous or unpermitted)
     yield from _files(wanted.get("attachments", []), issue.get("attachments", []), world)
 
 
@@ -178,8 +205,8 @@ def _fits(wanted: Mapping[str, Any], ours: str) -> bool:
 
 def _only_unknown(wanted: str, ours: str) -> bool:
     """Do two texts differ only where the recorded one has the sign for a character that could not be read?"""
-    pairs = zip(wanted, ours, strict=False)
-    return len(wanted) == len(ours) and all(a in (b, "\ufffd", "?") for a, b in pairs)
+    pieces = (re.escape(piece) for piece in re.split("[\ufffd?]+", wanted)) if re.search("[\ufffd?]", wanted) else ()
+    return re.fullmatch(".{1,4}".join(pieces), ours) is not None
 
 
 def _words(text: str) -> list[str]:
@@ -204,7 +231,9 @@ def _files(wanted: list[Mapping[str, Any]], ours: list[Mapping[str, Any]], world
         left.append((_composed(file["filename"]), sums))
     for file in wanted:
         name = _composed(file["filename"])
-        found = next((one for one in left if one[0] == name and file["sha256"] in one[1]), None)
+        stem, dot, extension = name.rpartition(".")
+        again = re.compile(re.escape(stem or extension) + r"(?:-\d+)?" + re.escape(dot + extension if stem else ""))
+        found = next((one for one in left if again.fullmatch(one[0]) and file["sha256"] in one[1]), None)
         if found is None:
             yield Difference(f"no file {name!r} like the one recorded among {[one[0] for one in left]}")
         else:
@@ -222,8 +251,9 @@ def _reply(case: Case, result: Result, world: World) -> Iterator[Difference]:
     issue = world.api.issue(outcome.issue)
     (journal,) = [one for one in issue["journals"] if one["id"] == outcome.journal]
     user = world.login(journal["user"]["id"])
+    unpermitted = user == "mail-bridge" and (wanted["private"] or bool(case.options.get("no_permission_check")))
     if wanted["user"] != user:
-        yield Difference(f"a note by {user} and not by {wanted['user']}")
+        yield Difference(f"a note by {user} and not by {wanted['user']}", "unpermitted" if unpermitted else "")
     if wanted["private"] != bool(journal.get("private_notes")):
         yield Difference("it is not as private")
     told = {(d["property"], d["key"], d.get("old"), d.get("new")) for d in wanted["details"]}
@@ -233,7 +263,7 @@ def _reply(case: Case, result: Result, world: World) -> Iterator[Difference]:
     logins = [world.login(w["id"]) for w in issue.get("watchers", ())]
     if sorted(case.told.get("watchers_after", [])) != sorted(logins):
         yield Difference(f"watchers {sorted(logins)} and not {case.told.get('watchers_after')}")
-    yield from _text(case, wanted["notes"], str(journal["notes"]), reply=True)
+    yield from _text(case, wanted["notes"], str(journal["notes"]), named=unpermitted, reply=True)
 
 
 def _user(case: Case, world: World) -> Iterator[Difference]:
@@ -244,7 +274,7 @@ def _user(case: Case, world: World) -> Iterator[Difference]:
     ours = world.do("user", wanted["mail"])
     for name in ("login", "firstname", "lastname", "mail", "groups"):
         if ours is None or wanted[name] != ours[name]:
-            odd = name == "login" and re.fullmatch(r"user[0-9a-f]{12}", wanted[name]) is not None
+            odd = name == "login" and ODD_LOGIN.fullmatch(wanted[name]) is not None
             turned = name.endswith("name") and "," in f"{wanted['firstname']} {wanted['lastname']}"
             if ours is not None and (odd or turned):
                 yield Difference(f"the new user's {name}", "names")
@@ -274,4 +304,5 @@ def _shown(text: str) -> str:
     """Given a text in markup, return it as Redmine shows it: without what keeps it from coming to life."""
     plain = html.unescape(re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text))
     plain = re.sub(r"(?m)^    |  $", "", plain)
+    plain = re.sub(r"!(?=#\d|\[\[|@\w)", "", plain)
     return re.sub("[\u200b\u200c\u200d\u2060\ufeff]", "", plain)
