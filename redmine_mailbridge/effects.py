@@ -33,6 +33,7 @@ class Effect(StrEnum):
     QUEUE_MAIL = "queue_mail"
     SEND_MAIL = "send_mail"
     RECORD_SENT = "record_sent"
+    STEER = "steer"
     REMOVE_RAW = "remove_raw"
     FORGET_RAW = "forget_raw"
 

@@ -7,6 +7,9 @@ from functools import partial
 
 from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.mailboxes.username import parse_username
+from redmine_mailbridge.oauth.sasl import BY_TOKEN
+from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.outgoing.letter import Sender
 from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
@@ -17,6 +20,7 @@ from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
 from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.signing_in import TokenGiver, outgoing_connection, token_of
 from redmine_mailbridge.store.answered import Answered
 from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.outbox import Outbox
@@ -124,31 +128,38 @@ def agent_answers(
     )
 
 
-def sending(settings: Settings, store: Store, stop: threading.Event) -> Sending:
-    """What empties the outbox."""
+def sending(settings: Settings, store: Store, stop: threading.Event, signs: SignIns | None = None) -> Sending:
+    """What empties the outbox; `signs` gives the tokens where servers are logged in to by OAuth."""
     lines: dict[str, Line] = {}
     for name, box in settings.active_mailboxes.items():
         out = sent_by(settings, box)
         if out.transport == "console":
             lines[name] = Line(ConsoleTransport, 0, 0)
         elif out.host is not None:
+            tokens = token_of(signs, outgoing_connection(name, box, settings))
             lines[name] = Line(
-                partial(SmtpTransport, smtp_config(out, out.host)),
+                partial(SmtpTransport, smtp_config(out, out.host, tokens)),
                 500 if out.daily_limit is None else out.daily_limit,
                 30 if out.per_minute is None else out.per_minute,
             )
     return Sending(Outbox(store.database, store.clock), lines, stop)
 
 
-def smtp_config(out: OutgoingSettings, host: str) -> SmtpConfig:
-    """Where and how one mailbox sends."""
+def smtp_config(out: OutgoingSettings, host: str, tokens: TokenGiver | None = None) -> SmtpConfig:
+    """Where and how one mailbox sends. `tokens` gives OAuth's, for a server that is logged in to with them."""
     security = out.security or "starttls"
+    username = out.username or None
+    if tokens is not None and username is not None:
+        username = parse_username(username).mailbox
     return SmtpConfig(
         host=host,
         port=out.port or SMTP_PORTS[security],
         security=security,
-        username=out.username or None,
+        username=username,
         password=reveal(out.password) if out.password is not None else "",
         ca_file=out.ca_file,
         timeout=(out.timeout or DEFAULT_TIMEOUT).total_seconds(),
+        token=tokens,
+        token_refused=tokens.refused if tokens is not None else None,
+        mechanisms=BY_TOKEN if out.login in {None, "auto"} else (str(out.login).upper(),),
     )

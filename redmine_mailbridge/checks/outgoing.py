@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from redmine_mailbridge import speaking
+from redmine_mailbridge import signing_in, speaking
 from redmine_mailbridge.checks.advice import advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import SendingError
@@ -30,7 +30,8 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
     if out.transport == "console" or out.host is None:
         yield Check(f"{place}: sending", None, "printed, not sent")
         return
-    config = speaking.smtp_config(out, out.host)
+    tokens = signing_in.late(settings, signing_in.outgoing_connection(name, box, settings))
+    config = speaking.smtp_config(out, out.host, tokens)
     try:
         with SmtpTransport(config):
             pass

@@ -14,8 +14,9 @@ from redmine_mailbridge.errors import LoginRefused, MailboxUnreachable
 from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
 from redmine_mailbridge.mailboxes.imap_parse import Part, encode_folder, quote
-from redmine_mailbridge.mailboxes.login.base import Credentials, credentials
+from redmine_mailbridge.mailboxes.login.base import Credentials, credentials, told_refused
 from redmine_mailbridge.mailboxes.login.choose import MAKERS, choose
+from redmine_mailbridge.mailboxes.login.oauth import told
 from redmine_mailbridge.mailboxes.tls import context, private
 from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, translate_errors, words
 
@@ -128,6 +129,7 @@ class ImapSession:
             if refusal.later:
                 raise Spoiled(f"{self.where}: the server does not log anybody in now: {text}")
             refusals.append(text)
+        told_refused(self.config, who)
         raise LoginRefused(f"{self.where}: the server refuses the login of {who.user}: {'; '.join(refusals)}")
 
     def _login_command(self, who: Credentials) -> Answer | None:
@@ -154,7 +156,7 @@ class ImapSession:
         if found.ok:
             self.client.state = "AUTH"
             return None
-        return Answer(found.status, f"{found.text} {words(hint)}".strip(), found.data)
+        return Answer(found.status, " ".join(filter(None, (found.text, words(hint), told(hint)))), found.data)
 
     def _refresh_capabilities(self) -> None:
         """Ask for the capabilities after the login: before it, servers hide MOVE and UIDPLUS."""

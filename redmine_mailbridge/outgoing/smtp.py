@@ -4,13 +4,16 @@ import base64
 import smtplib
 import ssl
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self, TextIO
 
-from redmine_mailbridge.errors import SendingDeferred, SendingRefused
+from redmine_mailbridge.errors import MailboxError, SendingDeferred, SendingRefused
+from redmine_mailbridge.oauth import sasl
+from redmine_mailbridge.outgoing.token_login import log_in_by_token
 
 OUR_QUOTA = (" 5.4.5 ", " 5.7.60 ", " 5.2.252 ")
 """Permanent by their code, and yet over with the day: the sending limits of Gmail and Microsoft 365."""
@@ -18,7 +21,11 @@ OUR_QUOTA = (" 5.4.5 ", " 5.7.60 ", " 5.2.252 ")
 
 @dataclass(frozen=True, slots=True)
 class SmtpConfig:
-    """Where and how to send. `timeout` in seconds; without a username no login is tried."""
+    """Where and how to send. `timeout` in seconds; without a username no login is tried.
+
+    `token` gives an OAuth access token, which is then logged in with by one of `mechanisms` in place of the password;
+    `token_refused` is told one that the server did not take. It raises MailboxError when there is none now.
+    """
 
     host: str
     port: int
@@ -27,6 +34,9 @@ class SmtpConfig:
     password: str = field(default="", repr=False)
     ca_file: Path | None = None
     timeout: float = 60.0
+    token: Callable[[], str] | None = field(default=None, repr=False)
+    token_refused: Callable[[str], None] | None = field(default=None, repr=False)
+    mechanisms: tuple[str, ...] = sasl.BY_TOKEN
 
 
 class Transport(Protocol):
@@ -68,8 +78,13 @@ class SmtpTransport:
             self._server = server
             if config.security == "starttls":
                 server.starttls(context=context)
-            if config.username is not None:
+            if config.username is not None and config.token is not None:
+                log_in_by_token(server, config)
+            elif config.username is not None:
                 _login(server, config.username, config.password)
+        except MailboxError as error:
+            self._quit()
+            raise SendingDeferred(f"{where}: {error}") from error
         except smtplib.SMTPResponseException as error:
             self._quit()
             raise SendingDeferred(f"{where}: {_words(error.smtp_code, error.smtp_error)}") from error

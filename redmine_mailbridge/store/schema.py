@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0041"
+HEAD = "0003"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -50,6 +50,7 @@ mail = Table(
     Column("tries", Integer, nullable=False, default=0),
     Column("next_try_at", Double, nullable=False, default=0.0),
     Column("accepted", Boolean, nullable=False, default=False),
+    Column("let_through", Boolean, nullable=False, default=False, server_default=false()),
     Column("wish", Text),
     Column("reason", Text),
     Column("changed_at", Double, nullable=False),

@@ -34,6 +34,7 @@ from redmine_mailbridge.tasks.answer import Answers, Earned
 from redmine_mailbridge.tasks.carry_out import CarryOut
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.replies import ReplyGate
 
 log = structlog.get_logger(__name__)
 
@@ -137,6 +138,7 @@ class Handler:
         answers: Answers,
         settle: float,
         give_up_after: int,
+        replies: ReplyGate,
     ) -> None:
         self._store = store
         self._archive = Archive(store.database)
@@ -147,6 +149,7 @@ class Handler:
         self._answers = answers
         self._settle = settle
         self._give_up_after = give_up_after
+        self._replies = replies
 
     def read(self, row: MailRow) -> Message:
         """Given a mail of the store, return its message; never fails on the mail's content."""
@@ -194,6 +197,12 @@ class Handler:
             kept_at=row.kept_at,
             wish=wish,
         )
+        return self._follow(row, message, plan, facts)
+
+    def _follow(self, row: MailRow, message: Message, plan: Plan, facts: Facts) -> Outcome:
+        """Do what was decided."""
+        if plan.action is Action.NOTE and self._replies.closed and not row.let_through:
+            return self._hold(row, plan)
         if message.automatic.kind is AutomaticKind.BOUNCE:
             self._bounced(message, noted=plan.action is Action.NOTE)
         if plan.action in {Action.CREATE, Action.NOTE}:
@@ -204,6 +213,13 @@ class Handler:
             return Outcome(row, State.DONE, plan.reason, issue=plan.issue, plan=plan)
         answers = self._answers.to(row, message, Earned.by(plan), issue=None)
         return self._end(row, ENDS[plan.action], plan.reason, plan, answers)
+
+    def _hold(self, row: MailRow, plan: Plan) -> Outcome:
+        """A reply, while the update task has times of its own: it waits for that."""
+        reason = f"a reply to #{plan.issue}: waits for the update task"
+        return Outcome(
+            row, row.state, reason, issue=plan.issue, retry_at=self._store.hold_reply(row.id, reason), plan=plan
+        )
 
     def _bounced(self, message: Message, *, noted: bool) -> None:
         """Given a delivery report, note on which of our mails it reports for good. A delay changes nothing."""

@@ -51,6 +51,8 @@ EXCEPTIONS = {
     "store/admin.py:*": "sessions, the record of changes and the log's lines: one transaction each, no mail takes part",
     "admin/passwords.py:keep": "writes the admin's password hash for an admin who looks on; it handles no mail",
     "store/health.py:*": "notes of how things are: one transaction each, no mail takes part",
+    "store/oauth.py:*": "tokens and sign-ins: one conditional transaction each, no mail takes part",
+    "oauth/seal.py:_read_or_make": "makes the key's file, whole or not at all, before anything is sealed with it",
     "preview.py:*": "a dry run removes the copy that it fetched for itself",
 }
 """Where a change stands outside an effect, and why it may. FILE:FUNCTION, or FILE:* for a whole file."""

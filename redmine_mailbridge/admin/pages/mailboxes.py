@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from redmine_mailbridge import app
+from redmine_mailbridge import app, signing_in
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.admin.jobs import Work
 from redmine_mailbridge.checks.folders import folder_checks
@@ -64,7 +64,8 @@ def folders(call: Call) -> Response:
     if name is None:
         return unknown(call)
     box = call.desk.settings.mailboxes[name]
-    return _begin(call, name, lambda: folder_checks(name, box, app.mailbox(name, box)))
+    tokens = signing_in.late(call.desk.settings, name)
+    return _begin(call, name, lambda: folder_checks(name, box, app.mailbox(name, box, tokens=tokens)))
 
 
 def job(call: Call) -> Response:

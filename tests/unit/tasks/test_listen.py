@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.tasks.listen import FolderListener
-from redmine_mailbridge.tasks.service import MailboxThread
+from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.unit.tasks.desk import Desk, open_desk
 
@@ -44,7 +44,7 @@ def test_a_server_that_asks_for_a_pause_gets_it(desk: Desk, monkeypatch: pytest.
     with desk.application() as made:
         thread = MailboxThread(made.receivers[0], made.shared, made.archive, listen=False)
         thread.start()
-        thread.wake()
+        thread.enable(True)
         while not again.wait(0.01):
             thread.wake()
         made.shared.stop.set()
