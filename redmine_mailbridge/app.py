@@ -198,7 +198,7 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
     shared = Shared(store, pool, Conversations(), gate, stop)
     settle = settings.redmine.settle.total_seconds()
-    rules = Rules(settle, settings.redmine.marker_field)
+    rules = Rules(settle, settings.redmine.marker_field, settings.redmine.text_format)
     desk = answers(settings, store.secret)
     handler = Handler(
         store,
