@@ -10,30 +10,40 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from redmine_mailbridge.aggregating import aggregator
 from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.identity import MailboxIdentity
+from redmine_mailbridge.ruling import time_rules
+from redmine_mailbridge.scheduling import scheduled
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.types import reveal
-from redmine_mailbridge.speaking import answers, sending
+from redmine_mailbridge.signing_in import TokenGiver, sign_ins, token_of
+from redmine_mailbridge.speaking import agent_answers, answers, letters, sending
 from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
 from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Context, Decider, Handler
 from redmine_mailbridge.tasks.intake import Reading
+from redmine_mailbridge.tasks.listen import FolderListener
+from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
+from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import Receiver, Shared
-from redmine_mailbridge.tasks.schedule import Scheduler
+from redmine_mailbridge.tasks.replies import ReplyGate
 from redmine_mailbridge.tasks.send import Sending
-from redmine_mailbridge.tasks.service import MailboxThread, Service
+from redmine_mailbridge.tasks.service import Service, Tasks
 
 
 def redmine_client(settings: RedmineSettings) -> Client:
@@ -49,8 +59,13 @@ def redmine_client(settings: RedmineSettings) -> Client:
     return Client(connection)
 
 
-def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) -> Mailbox:
-    """One mailbox, not connected yet. With a store, POP3 asks it what is known already."""
+def mailbox(
+    name: str, settings: MailboxSettings, store: Store | None = None, *, tokens: TokenGiver | None = None
+) -> Mailbox:
+    """One mailbox, not connected yet. With a store, POP3 and Graph ask it what is known already.
+
+    `tokens` gives OAuth's, for a mailbox that logs in with them.
+    """
     config = MailboxConfig(
         name=name,
         host=settings.host,
@@ -59,6 +74,8 @@ def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) ->
         protocol=MailProtocol(settings.protocol),
         security=Security(settings.security),
         password=reveal(settings.password),
+        token=tokens,
+        token_refused=tokens.refused if tokens is not None else None,
         ca_file=settings.ca_file,
         timeout=settings.timeout.total_seconds(),
         login=LoginChoice(settings.login),
@@ -69,7 +86,8 @@ def mailbox(name: str, settings: MailboxSettings, store: Store | None = None) ->
     )
 
     def known(uids: Sequence[str]) -> Collection[str]:
-        return store.known(name, "INBOX", uids) if store is not None else ()
+        folder = "INBOX" if config.protocol is MailProtocol.POP3 else None  # Graph's ids are of no two folders
+        return store.known(name, folder, uids) if store is not None else ()
 
     return open_mailbox(config, known=known)
 
@@ -122,12 +140,32 @@ class Application:
     shared: Shared
     receivers: tuple[Receiver, ...]
     sending: Sending
+    tasks: Tasks
     pool: ThreadPoolExecutor = field(repr=False)
+    open_reader: Callable[[str, MailboxSettings], Mailbox] = field(repr=False)
 
     def service(self, *, listen: bool = True) -> Service:
         """The threads and the schedule of `run`."""
         threads = [MailboxThread(one, self.shared, self.archive, listen=listen) for one in self.receivers]
-        return Service(threads, self.shared, Scheduler(), self.sending)
+        listeners = [one for thread in threads for one in self._listeners(thread)] if listen else []
+        health = Health(self.store.database, self.store.clock)
+        admin = self.settings.admin
+        alerts = Alerts(
+            health,
+            letters(self.settings, self.store, self.decider),
+            admin.alert_to,
+            after=admin.alert_after.total_seconds(),
+            clock=self.store.clock,
+        )
+        pulse = Pulse(health, self.shared.gate, self.sending, after=alerts.once)
+        return Service(threads, self.shared, self.sending, self.tasks, pulse, listeners=listeners)
+
+    def _listeners(self, thread: MailboxThread) -> Iterator[FolderListener]:
+        """What listens to the further folders of a mailbox: one connection each."""
+        name = thread.receiver.mailbox.name
+        box = self.settings.mailboxes[name]
+        for folder in box.folders[1:]:
+            yield FolderListener(self.open_reader(name, box), folder, thread.wake, self.shared.stop)
 
     def upkeep(self) -> int:
         """Forget the raw mails whose time is over. Return how many."""
@@ -157,28 +195,48 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         contexts(settings, store.secret), archive, FactFinder(client, directory, language=settings.redmine.language)
     )
     stop = threading.Event()
-    gate = Gate()
+    gate, replies = Gate(), ReplyGate()
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
     shared = Shared(store, pool, Conversations(), gate, stop)
     settle = settings.redmine.settle.total_seconds()
-    rules = Rules(settle, settings.redmine.marker_field)
+    rules = Rules(settle, settings.redmine.marker_field, settings.redmine.text_format)
     desk = answers(settings, store.secret)
     handler = Handler(
         store,
         decider,
-        CarryOut(store, Writer(client, directory), directory, rules, answers=desk, stop=stop),
+        CarryOut(
+            store,
+            Writer(client, directory),
+            directory,
+            rules,
+            groups=Groups(client, directory),
+            answers=desk,
+            stop=stop,
+        ),
         gate,
         answers=desk,
         settle=settle,
         give_up_after=settings.receive.give_up_after,
+        replies=replies,
     )
+    signs = sign_ins(settings, store.database)
+
+    def reader(name: str, box: MailboxSettings) -> Mailbox:
+        return mailbox(name, box, store, tokens=token_of(signs, name))
+
     receivers = tuple(
-        Receiver(mailbox(name, box, store), _reading(box, settings), shared, read=handler.read, handle=handler.handle)
+        Receiver(reader(name, box), _reading(box, settings), shared, read=handler.read, handle=handler.handle)
         for name, box in settings.active_mailboxes.items()
         if not only or name in only
     )
-    outbox = sending(settings, store, stop)
-    return Application(settings, store, archive, client, directory, decider, shared, receivers, outbox, pool)
+    outbox = sending(settings, store, stop, signs)
+    agents = agent_answers(settings, store, client, directory, letters(settings, store, decider))
+    stations = (agents, time_rules(settings, store, client, directory, decider))
+    hours = aggregator(settings, store, client, directory, decider)
+    tasks = scheduled(settings, store, stations, replies, aggregate=hours.once)
+    return Application(
+        settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool, reader
+    )
 
 
 def _reading(box: MailboxSettings, settings: Settings) -> Reading:

@@ -62,9 +62,7 @@ class Daemon:
             self._settings, application.directory, lambda line: log.error("settings.unknown_name", reason=line)
         )
         service: Service = application.service(listen=self._listen)
-        task = self._settings.tasks.receive
-        every = task.every if task.active and task.cron is None else None
-        service.start(every=every, cron=task.cron if task.active else None, upkeep=application.upkeep)
+        service.start(upkeep=application.upkeep)
         pages = self._pages()
         try:
             return self._wait()

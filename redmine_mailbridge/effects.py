@@ -24,6 +24,7 @@ class Effect(StrEnum):
     ADD_NOTE = "add_note"
     RECORD_DONE = "record_done"
     ADD_WATCHER = "add_watcher"
+    ADD_RELATION = "add_relation"
     RECORD_STEP = "record_step"
     DEFER = "defer"
     MOVE = "move"
@@ -34,8 +35,11 @@ class Effect(StrEnum):
     QUEUE_MAIL = "queue_mail"
     SEND_MAIL = "send_mail"
     RECORD_SENT = "record_sent"
+    STEER = "steer"
     REMOVE_RAW = "remove_raw"
     FORGET_RAW = "forget_raw"
+    RECORD_HOURS = "record_hours"
+    WRITE_FIELD = "write_field"
 
 
 Moment = Literal["before", "after"]

@@ -5,8 +5,10 @@
     ├── AlreadyRunning         another service holds this store
     ├── MailboxError           the mail server; permanent: bool
     │   ├── MailboxUnreachable     refused, dropped, timed out, certificate: later
-    │   │   └── MailUnreadable         the UID is there, but the server does not hand it out
+    │   │   ├── MailUnreadable         the UID is there, but the server does not hand it out
+    │   │   └── ProviderAway           the OAuth provider does not answer: later
     │   ├── LoginRefused           the server's own words in the text
+    │   │   └── SignInNeeded           a person must sign in (OAuth) before this goes on
     │   ├── FolderMissing          the folder does not exist and could not be made
     │   ├── MailVanished           the UID is not there any more
     │   └── FilingRefused          the move was refused (quota, read-only folder)
@@ -65,6 +67,14 @@ class MailboxUnreachable(MailboxError):
 
 class LoginRefused(MailboxError):
     """The server answered, and refused the login. Tried again with growing pauses: a password can be mended."""
+
+
+class ProviderAway(MailboxUnreachable):
+    """The OAuth provider does not answer, or cannot now: the token is had later."""
+
+
+class SignInNeeded(LoginRefused):
+    """Nobody has signed in (OAuth), or the provider renews the sign-in no more: the text says what to run."""
 
 
 class FolderMissing(MailboxError):
@@ -153,7 +163,11 @@ class SendingRefused(SendingError):
 
 
 class SendingDeferred(SendingError):
-    """It is away, or asked to try later (4xx)."""
+    """It is away, or asked to try later (4xx). `whole`: this holds for every mail, not only for the one in hand."""
+
+    def __init__(self, message: str, *, whole: bool = True) -> None:
+        super().__init__(message)
+        self.whole = whole
 
 
 class StoreError(MailbridgeError):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from redmine_mailbridge import app
+from redmine_mailbridge import app, signing_in
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mailboxes.base import Mailbox
 from redmine_mailbridge.routing.explain import as_json, as_lines
@@ -26,7 +26,7 @@ def preview(settings: Settings, only: Sequence[str], show: Show) -> list[str]:
         for name, box in settings.active_mailboxes.items():
             if only and name not in only:
                 continue
-            mailbox = app.mailbox(name, box)
+            mailbox = app.mailbox(name, box, tokens=signing_in.late(settings, name))
             try:
                 for folder in box.folders:
                     _folder(mailbox, folder, decider, settings.receive.max_mail_size, show)

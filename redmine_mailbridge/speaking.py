@@ -7,25 +7,38 @@ from functools import partial
 
 from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.mailboxes.username import parse_username
+from redmine_mailbridge.oauth.sasl import BY_TOKEN
+from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.outgoing.letter import Sender
 from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
 from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.signing_in import TokenGiver, outgoing_connection, token_of
+from redmine_mailbridge.store.answered import Answered
+from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.talk import Talk
+from redmine_mailbridge.tasks.agents import AgentAnswers
 from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.handle import Decider
 from redmine_mailbridge.tasks.letters import Letters
+from redmine_mailbridge.tasks.mirror import Mirror
+from redmine_mailbridge.tasks.notes import Mailing
 from redmine_mailbridge.tasks.send import Line, Sending
 from redmine_mailbridge.tasks.threads import Threads
+from redmine_mailbridge.tasks.undelivered import Undelivered
 
-SWITCHED = ("received", "received_reply", "closed", "reminder", "escalation")
-"""The kinds of mail about an issue that `[mailboxes.NAME.answers]` switches."""
+SWITCHED = ("received", "received_reply", "reminder", "escalation")
+"""The kinds of mail that `[mailboxes.NAME.answers]` switches for whoever sends them."""
 
 
 def sent_by(settings: Settings, box: MailboxSettings) -> OutgoingSettings:
@@ -44,7 +57,7 @@ def desks(settings: Settings, secret: Callable[[str], str]) -> dict[str, Desk]:
         out = sent_by(settings, box)
         if out.host is None and out.transport != "console":
             continue
-        on = {"refused", "registration"}  # earned only where the route says so
+        on = {"refused", "registration", "closed"}  # sent only where the route, a rule or the station says so
         on |= {kind for kind in SWITCHED if getattr(box.answers, kind)}
         on |= {"answer"} if box.answers.notes != "never" else set()
         made[name] = Desk(
@@ -83,31 +96,70 @@ def letters(settings: Settings, store: Store, decider: Decider) -> Letters:
     return Letters(made, outbox, threads, ours=ours, system=system, clock=store.clock)
 
 
-def sending(settings: Settings, store: Store, stop: threading.Event) -> Sending:
-    """What empties the outbox."""
+def agent_answers(
+    settings: Settings, store: Store, client: Client, directory: Directory, letters: Letters
+) -> AgentAnswers:
+    """The station that keeps the copy of Redmine's issues and mails what agents write."""
+    issues = Issues(store.database, store.clock)
+    mailings = {
+        name: Mailing(
+            notes=box.answers.notes,
+            closed=box.answers.closed,
+            marker=box.answers.marker,
+            cc=box.answers.cc,
+            private_projects=box.answers.private_projects,
+            leave_to_redmine=box.answers.redmine_users == "leave_to_redmine",
+            max_attachments=box.answers.max_attachments,
+        )
+        for name, box in settings.active_mailboxes.items()
+    }
+    return AgentAnswers(
+        Mirror(issues, client, directory, life=settings.redmine.directory_life.total_seconds()),
+        issues,
+        Answered(store.database, store.clock),
+        letters,
+        client,
+        directory,
+        undelivered=Undelivered(
+            Outbox(store.database, store.clock), Writer(client, directory), settings.redmine.text_format
+        ),
+        mailings=mailings,
+        text_format=settings.redmine.text_format,
+    )
+
+
+def sending(settings: Settings, store: Store, stop: threading.Event, signs: SignIns | None = None) -> Sending:
+    """What empties the outbox; `signs` gives the tokens where servers are logged in to by OAuth."""
     lines: dict[str, Line] = {}
     for name, box in settings.active_mailboxes.items():
         out = sent_by(settings, box)
         if out.transport == "console":
             lines[name] = Line(ConsoleTransport, 0, 0)
         elif out.host is not None:
+            tokens = token_of(signs, outgoing_connection(name, box, settings))
             lines[name] = Line(
-                partial(SmtpTransport, smtp_config(out, out.host)),
+                partial(SmtpTransport, smtp_config(out, out.host, tokens)),
                 500 if out.daily_limit is None else out.daily_limit,
                 30 if out.per_minute is None else out.per_minute,
             )
     return Sending(Outbox(store.database, store.clock), lines, stop)
 
 
-def smtp_config(out: OutgoingSettings, host: str) -> SmtpConfig:
-    """Where and how one mailbox sends."""
+def smtp_config(out: OutgoingSettings, host: str, tokens: TokenGiver | None = None) -> SmtpConfig:
+    """Where and how one mailbox sends. `tokens` gives OAuth's, for a server that is logged in to with them."""
     security = out.security or "starttls"
+    username = out.username or None
+    if tokens is not None and username is not None:
+        username = parse_username(username).mailbox
     return SmtpConfig(
         host=host,
         port=out.port or SMTP_PORTS[security],
         security=security,
-        username=out.username or None,
+        username=username,
         password=reveal(out.password) if out.password is not None else "",
         ca_file=out.ca_file,
         timeout=(out.timeout or DEFAULT_TIMEOUT).total_seconds(),
+        token=tokens,
+        token_refused=tokens.refused if tokens is not None else None,
+        mechanisms=BY_TOKEN if out.login in {None, "auto"} else (str(out.login).upper(),),
     )

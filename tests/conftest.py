@@ -1,9 +1,13 @@
 """What every test may ask for by name; see `tests/servers/fixtures.py`."""
 
+from tests.mail_worlds import account
 from tests.servers.fixtures import (
     dovecot,
     imap_proxy,
     mailbox,
+    oauth_dovecot,
+    openid,
+    openid_server,
     project,
     pytest_sessionfinish,
     pytest_terminal_summary,
@@ -14,9 +18,13 @@ from tests.servers.fixtures import (
 )
 
 __all__ = [
+    "account",
     "dovecot",
     "imap_proxy",
     "mailbox",
+    "oauth_dovecot",
+    "openid",
+    "openid_server",
     "project",
     "pytest_sessionfinish",
     "pytest_terminal_summary",

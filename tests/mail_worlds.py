@@ -1,17 +1,30 @@
 """The kinds of mail server that the contract of mailboxes is shown on, each with the same few handles for a test."""
 
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import pytest
+
 from redmine_mailbridge.mailboxes.base import Mailbox, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.mailboxes.graph import GraphMailbox
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
 from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.servers.dovecot import Mail
+from tests.servers.graph import GraphServer
 from tests.servers.mail import Mailbox as Account
+
+LIMIT = 50 << 20
+
+
+def letter(number: int, size: int = 0) -> bytes:
+    """Given a number and a size, return a mail with that number in its Message-ID."""
+    head = f"Message-ID: <letter-{number}@example.com>\r\nSubject: Letter {number}\r\n\r\n".encode()
+    return head + b"0123456789abcdef" * (size // 16) + b"\r\nEnd\r\n"
 
 
 class Server(Protocol):
@@ -63,6 +76,12 @@ def dovecot_account(mail: Mail, *, small: bool = False) -> DovecotAccount:
     return DovecotAccount(mail, f"box-{uuid.uuid4().hex[:12]}@{domain}")
 
 
+@pytest.fixture
+def account(dovecot: Mail) -> DovecotAccount:
+    """A new account on the real Dovecot."""
+    return dovecot_account(dovecot)
+
+
 def config(account: Account, **changes: Any) -> MailboxConfig:
     """Given an account on Dovecot, return the configuration of a mailbox over plain IMAP on loopback, changed."""
     values: dict[str, Any] = {
@@ -88,6 +107,28 @@ def imap_world(mail: Mail) -> World:
     account = dovecot_account(mail)
     made = config(account, port=mail["imaps_port"], security=Security.TLS, ca_file=Path(mail["ca_file"]))
     return World(account, lambda: ImapMailbox(made))
+
+
+def graph_world(server: GraphServer) -> World:
+    """A mailbox behind Graph, as its documentation describes it."""
+    made = graph_config(server)
+    number = re.compile(r"_-(\d+)=$")
+
+    def of(uid: str) -> int:
+        found = number.search(uid)
+        assert found is not None
+        return int(found[1])
+
+    return World(server, lambda: GraphMailbox(made, poll=0.1), number=of)
+
+
+def graph_config(server: GraphServer, **changes: Any) -> MailboxConfig:
+    """Given a Graph server, return the configuration of a mailbox on it, changed."""
+    values: dict[str, Any] = {
+        "name": "support", "host": "127.0.0.1", "port": server.port, "username": server.user, "timeout": 20.0,
+        "protocol": MailProtocol.GRAPH, "security": Security.NONE, "token": lambda: server.token,
+    }  # fmt: skip
+    return MailboxConfig(**(values | changes))
 
 
 def pop3_world(mail: Mail) -> World:

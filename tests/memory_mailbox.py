@@ -195,7 +195,8 @@ class MemoryMailbox:
                 lambda: self._interrupted or self._open(folder).uid_next != before, timeout=seconds
             )
             self._interrupted = False
-            return self._open(folder).uid_next != before
+            after = self._known_next[folder] = self._open(folder).uid_next
+            return after != before
 
     def interrupt(self) -> None:
         with self.server.changed:

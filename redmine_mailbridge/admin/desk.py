@@ -5,19 +5,27 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.admin.jobs import Jobs
 from redmine_mailbridge.admin.signin import Door
+from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.admin import Audit, LogRing, Sessions
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.figures import Figures
+from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.handle import Decider
 
 MENU = (
     ("/", "Overview", "home"),
     ("/messages", "Messages", "mail"),
-    ("/not-imported", "Not imported", "inbox"),
+    ("/not-imported", "Not imported", "stop"),
+    ("/tasks", "Tasks", "clock"),
+    ("/mailboxes", "Mailboxes", "inbox"),
+    ("/oauth", "Sign-ins", "out"),
+    ("/templates", "Templates", "pen"),
+    ("/explain", "Explain", "search"),
     ("/log", "Log", "list"),
+    ("/settings", "Settings", "file"),
     ("/changes", "Changes", "history"),
 )
 
@@ -30,12 +38,14 @@ class Desk:
     store: Store
     archive: Archive
     figures: Figures
+    health: Health
     decider: Decider
     sessions: Sessions
     audit: Audit
     ring: LogRing
     door: Door
     jobs: Jobs
+    signs: SignIns
     limits: Mapping[str, int]
 
     @property

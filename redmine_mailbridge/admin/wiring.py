@@ -13,9 +13,11 @@ from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.settings.admin import LISTEN, AdminSettings
 from redmine_mailbridge.settings.load import Loaded
+from redmine_mailbridge.signing_in import sign_ins
 from redmine_mailbridge.store.admin import Audit, LogRing, Sessions
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.figures import Figures
+from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.tasks.handle import Decider
 
 DAILY = 500
@@ -43,6 +45,7 @@ def desk(loaded: Loaded) -> Desk:
         archive=archive,
         decider=Decider(app.contexts(settings, store.secret), archive, facts),
         figures=Figures(store.database),
+        health=Health(store.database, store.clock),
         sessions=Sessions(
             store.database,
             store.clock,
@@ -53,6 +56,7 @@ def desk(loaded: Loaded) -> Desk:
         ring=LogRing(store.database),
         door=Door(settings.redmine, admin.password_hash_file, audit),
         jobs=Jobs(),
+        signs=sign_ins(settings, store.database),
         limits=limits,
     )
 

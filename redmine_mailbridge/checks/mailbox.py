@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from redmine_mailbridge.checks import port as ports
 from redmine_mailbridge.checks.advice import advice, login_advice
 from redmine_mailbridge.checks.values import Check
-from redmine_mailbridge.errors import FolderMissing, LoginRefused, MailboxError, MailboxUnreachable
+from redmine_mailbridge.errors import FolderMissing, LoginRefused, MailboxError, MailboxUnreachable, SignInNeeded
 from redmine_mailbridge.mailboxes.base import Connected, FolderState, Mailbox
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.presets import presets
@@ -33,9 +33,12 @@ def mailbox_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Iterato
             return
         try:
             connected = mailbox.connected()
+        except SignInNeeded as error:  # the server was not even asked
+            yield Check(f"{here}: login", False, str(error))
+            return
         except LoginRefused as error:
             known = presets()[box.preset].advice if box.preset else ""
-            words = login_advice(str(error), box.host, preset_advice=known)
+            words = login_advice(str(error), box.host, by_token=box.oauth is not None, preset_advice=known)
             yield Check(f"{here}: port", True, f"{box.port} is open")
             yield Check(f"{here}: login", False, f"{error}\n{words}")
             return

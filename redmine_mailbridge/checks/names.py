@@ -91,6 +91,9 @@ def _project(
         yield Check(title, False, f"{project.identifier} has no module Issue tracking: it takes no issues")
         return
     yield Check(title, True, f"{project.identifier} ({project.name})")
+    if box.answers.notes != "never" and not (project.public or box.answers.private_projects):
+        words = "it is private, so that no note of it is mailed: answers.private_projects = true would"
+        yield Check(f"{title} {project.identifier}", None, words)
     me = directory.people.me().rights
     for permission, what in _permissions(box):
         if not directory.may(me, permission, project):
@@ -106,7 +109,7 @@ def _permissions(box: MailboxSettings) -> Iterator[tuple[str, str]]:
         yield "add_issue_watchers", "make people watchers"
     if box.issue.private:
         yield "set_issues_private", "make issues private: they would be public"
-    if box.issue.automatic_reply == "private_note":
+    if box.issue.automatic_reply == "private_note" or box.answers.notes != "never":
         yield "set_notes_private", "write private notes: they would be public"
 
 

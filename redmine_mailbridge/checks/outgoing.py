@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from redmine_mailbridge import speaking
+from redmine_mailbridge import signing_in, speaking
 from redmine_mailbridge.checks.advice import advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import SendingError
@@ -14,7 +14,8 @@ from redmine_mailbridge.settings.models import Settings
 
 def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iterator[Check]:
     """Given a mailbox, yield what is found of its answers. Nothing is sent."""
-    wanted = [kind for kind in ("received", "received_reply") if getattr(box.answers, kind)]
+    wanted = [kind for kind in ("received", "received_reply", "closed") if getattr(box.answers, kind)]
+    wanted += ["answer"] if box.answers.notes != "never" else []
     wanted += ["refused"] if box.issue.answer_refused else []
     wanted += ["registration"] if box.senders.create.notice == "own" else []
     out = speaking.sent_by(settings, box)
@@ -29,7 +30,8 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
     if out.transport == "console" or out.host is None:
         yield Check(f"{place}: sending", None, "printed, not sent")
         return
-    config = speaking.smtp_config(out, out.host)
+    tokens = signing_in.late(settings, signing_in.outgoing_connection(name, box, settings))
+    config = speaking.smtp_config(out, out.host, tokens)
     try:
         with SmtpTransport(config):
             pass

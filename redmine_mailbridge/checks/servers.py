@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from redmine_mailbridge import app, speaking
+from redmine_mailbridge import app, signing_in, speaking
 from redmine_mailbridge.checks.mailbox import mailbox_checks
 from redmine_mailbridge.checks.outgoing import outgoing_checks
 from redmine_mailbridge.checks.redmine import redmine_checks
 from redmine_mailbridge.checks.round_trip import Trial, round_trip
+from redmine_mailbridge.checks.sign_in import sign_in_checks
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.outgoing.smtp import SmtpTransport
 from redmine_mailbridge.redmine.directory import Directory
@@ -28,7 +29,9 @@ def server_checks(settings: Settings, *, only: Sequence[str] = (), send_test: bo
     finally:
         client.close()
     for name, box in boxes.items():
-        yield from mailbox_checks(name, box, app.mailbox(name, box))
+        tokens = signing_in.late(settings, name)
+        yield from sign_in_checks(name, settings)
+        yield from mailbox_checks(name, box, app.mailbox(name, box, tokens=tokens))
         yield from outgoing_checks(name, settings, box)
         if send_test:
             yield from _send_test(name, settings, box)
@@ -43,4 +46,7 @@ def _send_test(name: str, settings: Settings, box: MailboxSettings) -> Iterator[
         )
         return
     trial = Trial(out.from_address or box.address, box.address, app.loop_value(settings))
-    yield from round_trip(name, box, app.mailbox(name, box), SmtpTransport(speaking.smtp_config(out, out.host)), trial)
+    tokens = signing_in.late(settings, signing_in.outgoing_connection(name, box, settings))
+    sender = SmtpTransport(speaking.smtp_config(out, out.host, tokens))
+    mailbox = app.mailbox(name, box, tokens=signing_in.late(settings, name))
+    yield from round_trip(name, box, mailbox, sender, trial)

@@ -50,6 +50,8 @@ def settings_checks(loaded: "Loaded") -> list[Check]:
         checks.append(Check("settings", None, "no mailbox is active: nothing will be read"))
     if not settings.tasks.receive.active:
         checks.append(Check("settings", None, "[tasks.receive] is not active: `run` reads no mail by itself"))
+    if settings.admin.alert_to and not any(box.outgoing.over(settings.outgoing).sends for box in active.values()):
+        checks.append(Check("settings", None, "[admin] alert_to: nobody can be warned: no mailbox sends mail"))
     for name, box in active.items():
         if box.security == "none" and box.allow_cleartext:
             checks.append(Check(f"mailbox {name}", None, f"the password goes to {box.host} in the clear"))

@@ -23,7 +23,7 @@ def command(
     from redmine_mailbridge.errors import SettingsError
     from redmine_mailbridge.printing import known_mailboxes, shown
     from redmine_mailbridge.routing.explain import as_json as as_value
-    from redmine_mailbridge.routing.explain import as_lines
+    from redmine_mailbridge.tasks.explaining import explain
 
     settings = invocation.settings()
     name = mailbox or next(iter(settings.active_mailboxes), None)
@@ -32,13 +32,12 @@ def command(
     known_mailboxes([name], settings)
     with app.deciding(settings, offline=offline) as decider:
         for file in files:
-            message = decider.read(file.read_bytes(), name)
-            plan, _facts = decider.plan(message, name)
+            told = explain(decider, file.read_bytes(), name)
             if as_json:
-                click.echo(json.dumps(as_value(str(file), message, plan), ensure_ascii=False))
+                click.echo(json.dumps(as_value(str(file), told.message, told.plan), ensure_ascii=False))
                 continue
-            click.secho(f"{file}: {shown(message.subject, 80) or '(no subject)'}", bold=True)
-            for line in as_lines(plan):
+            click.secho(f"{file}: {shown(told.message.subject, 80) or '(no subject)'}", bold=True)
+            for line in told.lines:
                 click.echo(f"  {line}")
-            if plan.text:
-                click.echo("  " + "\n  ".join(["", *plan.text.splitlines()]))
+            if told.plan.text:
+                click.echo("  " + "\n  ".join(["", *told.plan.text.splitlines()]))

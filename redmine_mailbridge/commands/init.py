@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from redmine_mailbridge.settings.draft import Draft
 
 Answers = dict[str, Any]
+ANSWERS = ("never", "public_notes", "marked")
 _REQUIRED = ("redmine_url", "address", "project")
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 
@@ -35,6 +36,8 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 @click.option("--project", metavar="IDENTIFIER", help="The project that new issues go to.")
 @click.option("--tracker", metavar="NAME", help="The tracker of new issues.")
 @click.option("--unknown-sender", type=click.Choice(["accept", "create", "ignore", "refuse"]), help="What to do then.")
+@click.option("--answers", type=click.Choice(ANSWERS), help="Which notes of agents go to customers by mail.")
+@click.option("--smtp-host", metavar="HOST", help="The server by which mail goes out.")
 @click.option("--no-input", is_flag=True, help="Ask nothing: what is not given takes its default.")
 @click.option("--force", is_flag=True, help="Write over a settings file that is there.")
 @pass_invocation
@@ -119,7 +122,16 @@ def _ask(given: Answers, *, finding: bool) -> Answers:
         "accept",
         type=click.Choice(["accept", "create", "ignore", "refuse"]),
     )
+    ask("answers", "Which notes of agents go to customers by mail", "never", type=click.Choice(ANSWERS))
+    if answers["answers"] != "never" and not (answers["preset"] or _offers_smtp(answers)):
+        ask("smtp_host", "SMTP server", f"smtp.{answers['address'].rpartition('@')[2]}")
     return answers
+
+
+def _offers_smtp(answers: Answers) -> bool:
+    """Was a server for outgoing mail found?"""
+    offer: Offer | None = answers.get("offer")
+    return offer is not None and offer.server("smtp") is not None
 
 
 def _name(answers: Answers) -> str:
@@ -154,6 +166,7 @@ def _draft(answers: Answers, file: Path) -> "Draft":
         ("redmine", "api_key_file"): reference("api_key", "redmine-api-key"),
         ("redmine", "text_format"): answers["text_format"],
         ("store", "url"): "sqlite:///mailbridge.db",
+        ("admin", "listen"): "127.0.0.1:8025",
         (*box, "active"): True,
         (*box, "address"): answers["address"],
         (*box, "preset"): answers["preset"],
@@ -174,6 +187,8 @@ def _draft(answers: Answers, file: Path) -> "Draft":
         (*box, "issue", "project"): answers["project"],
         (*box, "issue", "tracker"): answers["tracker"] or None,
         (*box, "issue", "unknown_sender"): answers["unknown_sender"] or "accept",
+        (*box, "answers", "notes"): answers["answers"] or "never",
+        (*box, "outgoing", "host"): answers["smtp_host"],
     }
     offer: Offer | None = answers.get("offer")
     if offer is not None and offer.preset is None:

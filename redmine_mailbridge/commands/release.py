@@ -4,23 +4,22 @@ import click
 
 from redmine_mailbridge.cli import Invocation, pass_invocation
 
-ALL = 10**9
-
 
 @click.command()
 @click.argument("mailbox")
-@click.option("--up-to", type=click.IntRange(1), default=ALL, metavar="N", help="Only if at most N mails are new.")
+@click.option("--up-to", type=click.IntRange(1), metavar="N", help="Only if at most N mails are new.")
 @pass_invocation
-def command(invocation: Invocation, *, mailbox: str, up_to: int) -> None:
+def command(invocation: Invocation, *, mailbox: str, up_to: int | None) -> None:
     """Let a mailbox go on that stopped since more mails were suddenly new than its brake_at."""
     from redmine_mailbridge import app
     from redmine_mailbridge.printing import known_mailboxes
+    from redmine_mailbridge.store.folders import ALL_NEW
 
     settings = invocation.settings()
     known_mailboxes([mailbox], settings)
     store = app.open_store(settings)
     try:
-        store.release(mailbox, up_to)
+        store.release(mailbox, ALL_NEW if up_to is None else up_to)
     finally:
         store.close()
     click.echo(f"{mailbox} goes on with the next receive")

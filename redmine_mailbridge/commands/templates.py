@@ -53,7 +53,8 @@ def copy(folder: Path, kinds: tuple[str, ...]) -> None:
 @click.argument("kind")
 @_LANGUAGE
 @click.option("--folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Your own templates.")
-def preview(kind: str, language: str, folder: Path | None) -> None:
+@click.option("--html", "as_html", is_flag=True, help="The HTML in place of the text.")
+def preview(kind: str, language: str, folder: Path | None, *, as_html: bool) -> None:
     """Show a mail of KIND with made-up values."""
     from redmine_mailbridge.errors import SettingsError
     from redmine_mailbridge.outgoing.render import Templates
@@ -64,4 +65,4 @@ def preview(kind: str, language: str, folder: Path | None) -> None:
         raise SettingsError(f'there is no template "{kind}"{did_you_mean(kind, KINDS)}')
     texts = Templates(folder).render(kind, language, EXAMPLES[kind])
     click.secho(texts.subject, bold=True)
-    click.echo(f"\n{texts.text}")
+    click.echo(f"\n{texts.html if as_html else texts.text}")

@@ -111,7 +111,7 @@ def offered(preset: Preset, address: str, source: str) -> Offer:
 
 def _tokens(preset: Preset) -> bool:
     """Whether a provider takes nothing but tokens."""
-    return preset.oauth == "microsoft"
+    return preset.oauth == "microsoft365"
 
 
 def _by_preset(wanted: Wanted) -> Step:

@@ -67,6 +67,15 @@ def original(raw: Buffer, attachments: tuple[Attachment, ...] = ()) -> Original:
     return Original("".join(writer.out), writer.blocked)
 
 
+def sanitised(html: str) -> str:
+    """Given HTML, return what may be shown of it."""
+    writer = _Writer({})
+    root = parse_html(html)
+    if root is not None:
+        _write(writer, root)
+    return "".join(writer.out)
+
+
 def _parts(elements: list[Element]) -> Iterator[TextPart]:
     """The richest form of each text."""
     for element in elements:

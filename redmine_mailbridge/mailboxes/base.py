@@ -20,6 +20,7 @@ class MailProtocol(StrEnum):
 
     IMAP = "imap"
     POP3 = "pop3"
+    GRAPH = "graph"
 
 
 class Security(StrEnum):
@@ -54,7 +55,8 @@ class MailboxConfig:
     """How to reach one account: what app.py makes of the settings. No secret is in its repr.
 
     `username` is taken apart by `username.parse_username` unless `authorize_as` is set. `token` gives an OAuth
-    access token; when it is set, AUTO uses nothing but OAUTHBEARER and XOAUTH2. `timeout` is in seconds, for
+    access token; when it is set, AUTO uses nothing but OAUTHBEARER and XOAUTH2; `token_refused` is told the token that
+    the server did not take. `timeout` is in seconds, for
     the connection and for each read. `ca_file` is a PEM file trusted instead of the system's authorities.
     """
 
@@ -66,6 +68,7 @@ class MailboxConfig:
     security: Security = Security.TLS
     password: Secret | None = field(default=None, repr=False)
     token: Callable[[], str] | None = field(default=None, repr=False)
+    token_refused: Callable[[str], None] | None = field(default=None, repr=False)
     authorize_as: str | None = None
     ca_file: Path | None = None
     timeout: float = 60.0

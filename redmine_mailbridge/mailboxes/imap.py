@@ -10,12 +10,12 @@ from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnreachable, MailbridgeError
 from redmine_mailbridge.mailboxes import imap_filing
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
+from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_fetch import fetch_raw
 from redmine_mailbridge.mailboxes.imap_folders import ImapFolders
 from redmine_mailbridge.mailboxes.imap_idle import Alarm, idle
 from redmine_mailbridge.mailboxes.imap_search import found_by_id, new_uids, sized
-from redmine_mailbridge.mailboxes.imap_session import NOT_NOW, ImapSession, Selected
-from redmine_mailbridge.mailboxes.tls import peer, valid_until, version
+from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
 from redmine_mailbridge.mailboxes.translate import Spoiled
 
 STALE = 20.0
@@ -64,16 +64,8 @@ class ImapMailbox:
         """Connect; return what the server is and can."""
         with self._using() as (session, _):
             moves: Literal["move", "copy", "mark"] = "copy" if imap_filing.expunges_one(session) else "mark"
-            return Connected(
-                greeting=session.greeting,
-                mechanism=session.mechanism,
-                capabilities=tuple(sorted(session.capabilities)),
-                tls=version(session.socket),
-                certificate_until=valid_until(session.socket),
-                moves="move" if session.has("MOVE") or session.has("IMAP4REV2") else moves,
-                pushes=session.has("IDLE"),
-                peer=peer(session.socket),
-            )
+            atomic = session.has("MOVE") or session.has("IMAP4REV2")
+            return described(session, moves="move" if atomic else moves, pushes=session.has("IDLE"))
 
     def folders(self) -> tuple[str, ...]:
         """List the folders that hold mails, as the server spells them."""
@@ -210,7 +202,7 @@ class ImapMailbox:
                 answer = session.select(folders.spell(folder))
         if session.selected is not None:
             return session.selected
-        if answer.code in NOT_NOW:
+        if answer.later:
             raise MailboxUnreachable(f"{session.where}: folder {folder!r}: {answer.text}")
         if name in folders.listed() and folders.listed()[name].selectable:
             raise FolderMissing(f"{session.where}: folder {folder!r} cannot be opened: {answer.text}")

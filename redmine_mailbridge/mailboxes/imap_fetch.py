@@ -62,6 +62,8 @@ def small(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[R
     if session is None:
         return
     answer = session.uid("FETCH", ",".join(mail.location.uid for mail in group), "(UID BODY.PEEK[])")
+    if answer.throttled:
+        session.asked(answer)
     found = bodies(answer)
     answer.data.clear()  # the chunk is held once, and less with every mail that goes out
     for mail in group:
@@ -83,6 +85,8 @@ def single(open_folder: Opener, mail: Listed, what: str) -> bytes | None:
         return None
     uid = mail.location.uid
     answer = session.uid("FETCH", uid, f"(UID {what})")
+    if answer.throttled:
+        session.asked(answer)
     content = bodies(answer).get(uid)
     if content is None and not answer.ok and present(session, uid):
         raise MailUnreadable(f"{session.where}: the server does not hand out UID {uid}: {answer.text}", uid=uid)

@@ -1,6 +1,6 @@
 """Moves, deletes and marks exactly one mail over IMAP. A plain EXPUNGE is never sent."""
 
-from redmine_mailbridge.errors import FilingRefused
+from redmine_mailbridge.errors import FilingRefused, MailboxUnreachable
 from redmine_mailbridge.mailboxes.base import Filing
 from redmine_mailbridge.mailboxes.imap_parse import encode_folder
 from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
@@ -105,5 +105,7 @@ def expect(answer: Answer, session: ImapSession, uid: str) -> Answer:
         return answer
     if answer.code in MISSING:
         raise TargetMissing(answer)
+    if answer.throttled:
+        raise MailboxUnreachable(f"{session.where}: the server wants to be left alone: {answer.text}")
     folder = session.selected.name if session.selected else ""
     raise FilingRefused(f"{session.where}: folder {folder!r}, UID {uid}: the server refuses: {answer.text}")

@@ -11,10 +11,12 @@ from typing import Any
 from imap_tools import BaseMailBox, MailBox, MailBoxUnencrypted
 
 from redmine_mailbridge.errors import LoginRefused, MailboxUnreachable
+from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
 from redmine_mailbridge.mailboxes.imap_parse import Part, encode_folder, quote
-from redmine_mailbridge.mailboxes.login.base import Credentials, credentials
+from redmine_mailbridge.mailboxes.login.base import Credentials, credentials, told_refused
 from redmine_mailbridge.mailboxes.login.choose import MAKERS, choose
+from redmine_mailbridge.mailboxes.login.oauth import told
 from redmine_mailbridge.mailboxes.tls import context, private
 from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, translate_errors, words
 
@@ -41,6 +43,16 @@ class Answer:
         if not self.text.startswith("["):
             return ""
         return self.text[1:].split("]", 1)[0].split(" ", 1)[0].upper()
+
+    @property
+    def later(self) -> bool:
+        """Whether it was refused only for now: the server is busy, or wants to be left alone for a while."""
+        return self.throttled or (not self.ok and self.code in NOT_NOW)
+
+    @property
+    def throttled(self) -> bool:
+        """Whether it was refused because the server wants to be left alone: nothing is wrong with the mail."""
+        return not self.ok and throttled(self.text)
 
     def first(self, name: str) -> str:
         """Given the name of an untagged answer, return its first value as text, or an empty one."""
@@ -114,9 +126,10 @@ class ImapSession:
                 self.mechanism = name
                 return
             text = scrub(f"{name}: {refusal.text}", self._secrets)
-            if refusal.code in NOT_NOW:
+            if refusal.later:
                 raise Spoiled(f"{self.where}: the server does not log anybody in now: {text}")
             refusals.append(text)
+        told_refused(self.config, who)
         raise LoginRefused(f"{self.where}: the server refuses the login of {who.user}: {'; '.join(refusals)}")
 
     def _login_command(self, who: Credentials) -> Answer | None:
@@ -143,7 +156,7 @@ class ImapSession:
         if found.ok:
             self.client.state = "AUTH"
             return None
-        return Answer(found.status, f"{found.text} {words(hint)}".strip(), found.data)
+        return Answer(found.status, " ".join(filter(None, (found.text, words(hint), told(hint)))), found.data)
 
     def _refresh_capabilities(self) -> None:
         """Ask for the capabilities after the login: before it, servers hide MOVE and UIDPLUS."""

@@ -12,11 +12,11 @@ from pathlib import Path
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FolderMissing, MailboxError, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
+from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_idle import Alarm
 from redmine_mailbridge.mailboxes.imap_search import header_values
 from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
-from redmine_mailbridge.mailboxes.tls import peer, valid_until, version
 
 VALIDITY = "pop3"
 FOLDER = "INBOX"
@@ -70,16 +70,7 @@ class Pop3Mailbox:
     def connected(self) -> Connected:
         """Connect; return what the server is and can."""
         with self._using() as session:
-            return Connected(
-                greeting=session.greeting,
-                mechanism=session.mechanism,
-                capabilities=tuple(sorted(session.capabilities)),
-                tls=version(session.socket),
-                certificate_until=valid_until(session.socket),
-                moves="none",
-                pushes=False,
-                peer=peer(session.socket),
-            )
+            return described(session, moves="none", pushes=False)
 
     def folders(self) -> tuple[str, ...]:
         """INBOX, and nothing else."""

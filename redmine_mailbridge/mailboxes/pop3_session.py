@@ -10,8 +10,9 @@ from typing import Any
 
 from redmine_mailbridge.errors import LoginRefused, MailboxError
 from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
-from redmine_mailbridge.mailboxes.login.base import Credentials, credentials
+from redmine_mailbridge.mailboxes.login.base import Credentials, credentials, told_refused
 from redmine_mailbridge.mailboxes.login.choose import MAKERS, choose
+from redmine_mailbridge.mailboxes.login.oauth import told
 from redmine_mailbridge.mailboxes.tls import context, private
 from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, translate_errors, words
 
@@ -127,11 +128,14 @@ class Pop3Session:
             except poplib.error_proto as error:
                 said = scrub(words(error.args[0]), self._secrets)
                 if "EOF" in said or any(code in said.upper() for code in NOT_NOW):
-                    raise Spoiled(f"{self.where}: the server does not log anybody in now: {said}") from None
+                    delay = "".join(self.capabilities.get("LOGIN-DELAY", [])[:1])
+                    often = f" (one login every {delay} seconds)" if delay.isdecimal() else ""
+                    raise Spoiled(f"{self.where}: the server does not log anybody in now: {said}{often}") from None
                 refusals.append(f"{name}: {said.removeprefix('-ERR').strip()}")
             else:
                 self.mechanism = name
                 return
+        told_refused(self.config, who)
         raise LoginRefused(f"{self.where}: the server refuses the login of {who.user}: {'; '.join(refusals)}")
 
     def _log_in_by(self, name: str, who: Credentials, *, by_command: bool) -> None:
@@ -153,7 +157,7 @@ class Pop3Session:
         hint = ""
         while not answer.upper().startswith(b"+OK"):
             challenge = b64decode(answer[1:].strip())
-            hint = words(challenge) if challenge.startswith(b"{") else hint
+            hint = f"{words(challenge)} {told(challenge)}".strip() if challenge.startswith(b"{") else hint
             reply = mechanism.answer(challenge)
             self.client._putcmd("*" if reply is None else b64encode(reply).decode())
             try:

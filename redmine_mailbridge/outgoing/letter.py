@@ -17,6 +17,7 @@ import datetime as dt
 import email.policy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email.errors import MessageError
 from email.headerregistry import Address as HeaderAddress
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -115,6 +116,21 @@ class Letter:
             marks["Thread-Topic"] = _line(self.topic)
         index = child_index(self.index) if self.index else ""
         return marks | ({"Thread-Index": index} if index else {})
+
+
+def mailable(person: Address) -> Address | None:
+    """Given whom a stranger's mail names, return it as an address that can stand in a header and an envelope, its
+    domain in ASCII (IDNA); None when it cannot: nothing but the writer's own fault keeps mail from there.
+    """
+    local, at, domain = person.address.strip().rpartition("@")
+    try:
+        if not domain.isascii():
+            domain = domain.encode("idna").decode()
+        address = f"{local}{at}{domain}"
+        fits = address.isascii() and len(address) <= 320 and address == HeaderAddress(addr_spec=address).addr_spec
+    except (ValueError, IndexError, MessageError):
+        return None
+    return Address(person.name, address) if fits and domain else None
 
 
 def chain(references: Sequence[str], parent: str) -> list[str]:

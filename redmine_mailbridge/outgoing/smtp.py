@@ -4,18 +4,28 @@ import base64
 import smtplib
 import ssl
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self, TextIO
 
-from redmine_mailbridge.errors import SendingDeferred, SendingRefused
+from redmine_mailbridge.errors import MailboxError, SendingDeferred, SendingRefused
+from redmine_mailbridge.oauth import sasl
+from redmine_mailbridge.outgoing.token_login import log_in_by_token
+
+OUR_QUOTA = (" 5.4.5 ", " 5.7.60 ", " 5.2.252 ")
+"""Permanent by their code, and yet over with the day: the sending limits of Gmail and Microsoft 365."""
 
 
 @dataclass(frozen=True, slots=True)
 class SmtpConfig:
-    """Where and how to send. `timeout` in seconds; without a username no login is tried."""
+    """Where and how to send. `timeout` in seconds; without a username no login is tried.
+
+    `token` gives an OAuth access token, which is then logged in with by one of `mechanisms` in place of the password;
+    `token_refused` is told one that the server did not take. It raises MailboxError when there is none now.
+    """
 
     host: str
     port: int
@@ -24,6 +34,9 @@ class SmtpConfig:
     password: str = field(default="", repr=False)
     ca_file: Path | None = None
     timeout: float = 60.0
+    token: Callable[[], str] | None = field(default=None, repr=False)
+    token_refused: Callable[[str], None] | None = field(default=None, repr=False)
+    mechanisms: tuple[str, ...] = sasl.BY_TOKEN
 
 
 class Transport(Protocol):
@@ -65,8 +78,13 @@ class SmtpTransport:
             self._server = server
             if config.security == "starttls":
                 server.starttls(context=context)
-            if config.username is not None:
+            if config.username is not None and config.token is not None:
+                log_in_by_token(server, config)
+            elif config.username is not None:
                 _login(server, config.username, config.password)
+        except MailboxError as error:
+            self._quit()
+            raise SendingDeferred(f"{where}: {error}") from error
         except smtplib.SMTPResponseException as error:
             self._quit()
             raise SendingDeferred(f"{where}: {_words(error.smtp_code, error.smtp_error)}") from error
@@ -81,16 +99,27 @@ class SmtpTransport:
         self._quit()
 
     def send(self, sender: str, recipient: str, content: bytes) -> str:
-        """As Transport says; delivery reports are asked for where the server has DSN (RFC 3461)."""
+        """As Transport says; delivery reports are asked for where the server has DSN (RFC 3461), with the headers of
+        what they report on.
+        """
         server = self._server
         if server is None:
             raise SendingDeferred("not connected")
-        dsn = ["NOTIFY=FAILURE,DELAY"] if server.has_extn("dsn") else []
         try:
-            server.sendmail(sender, [recipient], content, rcpt_options=dsn)
+            server.ehlo_or_helo_if_needed()
+            dsn = server.has_extn("dsn")
+            server.sendmail(
+                sender,
+                [recipient],
+                content,
+                mail_options=["RET=HDRS"] if dsn else [],
+                rcpt_options=["NOTIFY=FAILURE,DELAY"] if dsn else [],
+            )
         except smtplib.SMTPRecipientsRefused as error:
             code, words = next(iter(error.recipients.values()))
             raise _sorted(code, words) from error
+        except smtplib.SMTPSenderRefused as error:  # our login, our quota, our name: no fault of the mail's
+            raise SendingDeferred(_words(error.smtp_code, error.smtp_error)) from error
         except smtplib.SMTPResponseException as error:
             raise _sorted(error.smtp_code, error.smtp_error) from error
         except (OSError, smtplib.SMTPException) as error:
@@ -124,8 +153,8 @@ class ConsoleTransport:
     def send(self, sender: str, recipient: str, content: bytes) -> str:
         """Print it."""
         mail = message_from_bytes(content)
-        body = mail.get_payload(0) if mail.is_multipart() else mail
-        text = body.get_payload(decode=True) if hasattr(body, "get_payload") else b""
+        body = next((part for part in mail.walk() if part.get_content_type() == "text/plain"), mail)
+        text = body.get_payload(decode=True)
         shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else ""
         self._stream.write(f"--- mail from {sender} to {recipient}\nSubject: {mail['Subject']}\n\n{shown}\n---\n")
         return "printed"
@@ -145,7 +174,10 @@ def _login(server: smtplib.SMTP, username: str, password: str) -> None:
 
 def _sorted(code: int, words: bytes | str) -> SendingRefused | SendingDeferred:
     said = _words(code, words)
-    return SendingRefused(said) if 500 <= code < 600 else SendingDeferred(said)
+    ours = any(status in said for status in OUR_QUOTA)
+    if 500 <= code < 600 and not ours:
+        return SendingRefused(said)
+    return SendingDeferred(said, whole=ours or code == 421)
 
 
 def _words(code: int, words: bytes | str) -> str:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from redminelib import Redmine
 
@@ -19,7 +20,7 @@ from redmine_mailbridge import __version__
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, UnknownLogin
 from redmine_mailbridge.redmine.answers import Answer
 from redmine_mailbridge.redmine.pace import Pace
-from redmine_mailbridge.redmine.transport import Adapter, Engine
+from redmine_mailbridge.redmine.transport import Adapter, Engine, download
 
 Params = Sequence[tuple[str, str | int]]
 
@@ -115,6 +116,17 @@ class Client:
         """Given the parameters of /uploads.json and a body, send it as one file. Return the answer."""
         headers = {"Content-Type": "application/octet-stream"}
         return self._request(_Asked("post", "/uploads.json", params, body, as_login, headers))
+
+    def download(self, attachment: int, name: str, most: int) -> bytes:
+        """Given an attachment's id and file name, return its bytes. Raise RedmineRefused when it is not there, or
+        larger than `most` bytes.
+        """
+        url = f"{self._base}/attachments/download/{attachment}/{quote(name, safe='')}"
+        session = self._engine(None).session
+        with self.pace.slot():
+            with self._lock:
+                self._requests += 1
+            return download(session, url, most)
 
     def pages(self, path: str, container: str, params: Params = ()) -> Iterator[dict[str, Any]]:
         """Given the path of a list and the name it has in the answer, yield its entries over all its pages."""

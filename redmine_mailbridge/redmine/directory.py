@@ -14,7 +14,7 @@ from redmine_mailbridge.redmine.cache import Cache
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.people import People
 from redmine_mailbridge.redmine.rights import Rights, Role, allowed
-from redmine_mailbridge.routing.plan import Project
+from redmine_mailbridge.routing.plan import FieldKind, Project
 
 MOST_MEMBERS = 100
 """Of how many members of a project the logins are learnt; those of further members are not known, their names are."""
@@ -40,7 +40,8 @@ class CustomField:
     filterable: bool
     required: bool
     tracker_ids: frozenset[int]
-    default: str = ""
+    default: str
+    kind: FieldKind
 
 
 class Directory:
@@ -142,6 +143,7 @@ class Directory:
             versions=self._versions(identifier) if tracking else {},
             custom_fields=self._project_fields(found),
             members=self._members(identifier),
+            kinds={f.id: f.kind for f in self.issue_fields()},
         )
 
     def _versions(self, identifier: str) -> Mapping[str, int]:
@@ -219,7 +221,7 @@ class Directory:
             CustomField(
                 int(f["id"]), str(f["name"]), str(f.get("field_format", "")), bool(f.get("is_filter")),
                 bool(f.get("is_required")), frozenset(int(t["id"]) for t in f.get("trackers", ())),
-                str(f.get("default_value") or ""),
+                str(f.get("default_value") or ""), _kind(f),
             )
             for f in found if f.get("customized_type") == "issue"
         )  # fmt: skip
@@ -233,6 +235,15 @@ class Directory:
                 return []
             raise
         return found
+
+
+def _kind(found: Mapping[str, Any]) -> FieldKind:
+    """Given a custom field as the API shows it, return what it takes."""
+    options: dict[str, str] = {}
+    for entry in found.get("possible_values") or ():
+        value = str(entry.get("value", ""))
+        options.setdefault(str(entry.get("label") or value).strip().casefold(), value)
+    return FieldKind(str(found.get("field_format", "")), bool(found.get("multiple")), options)
 
 
 def _ids(entries: Iterable[Mapping[str, Any]]) -> Mapping[str, int]:

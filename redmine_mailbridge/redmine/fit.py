@@ -1,7 +1,7 @@
 """Making a request fit into Redmine's limits without losing anything: what does not fit becomes a file. Pure."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -9,41 +9,41 @@ from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.mail.message import Attachment
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
 from redmine_mailbridge.redmine.text import (
-    DESCRIPTION_BYTES,
-    SUBJECT_LENGTH,
-    bytes_in_redmine,
     cut_line,
     cut_text,
     has_wide,
     without_wide,
 )
+from redmine_mailbridge.routing.text import MAX_SUBJECT, size_in_redmine
 
 R = TypeVar("R", IssueRequest, NoteRequest)
 PIECE = 1024 * 1024
 CUT_MARK = "\n\n[…]"
 
 
-def fit(request: R, limit: int = DESCRIPTION_BYTES) -> tuple[R, tuple[Attachment, ...], tuple[str, ...]]:
-    """Given a request and the most bytes a text may have, return one that fits, files to upload with it, and notes.
+def fit(request: R, limit: int) -> tuple[R, tuple[Attachment, ...], tuple[str, ...]]:
+    """Given a request and the most bytes a text may have (0: any), return one that fits, files to upload with it, and
+    notes.
 
-    A long subject is cut and stands whole above the description. A long description or note is cut and goes
-    along whole as a file. Each note is one English line for the mail's record.
+    A subject, a description or a note that is too long is cut and goes along whole as a file, whose name none of the
+    request's files has. Each note is one English line for the mail's record. This is the only place that cuts.
     """
     attributes = dict(request.attributes)
     field = "description" if isinstance(request, IssueRequest) else "notes"
+    taken = {upload.filename for upload in request.uploads}
     files: tuple[Attachment, ...] = ()
     said: tuple[str, ...] = ()
     subject = str(attributes.get("subject", ""))
-    if len(subject) > SUBJECT_LENGTH:
+    if len(subject) > MAX_SUBJECT:
         attributes["subject"] = cut_line(subject)
-        attributes[field] = f"{subject}\n\n{attributes.get(field, '')}"
-        said += (f"the subject has {len(subject)} characters: cut to {SUBJECT_LENGTH}, whole in the text",)
+        files += (text_file(free_name("mail-subject.txt", taken), subject),)
+        said += (f"the subject has {len(subject)} characters: cut to {MAX_SUBJECT}, whole in a file",)
     text = str(attributes.get(field, ""))
-    size = bytes_in_redmine(text)
-    if size > limit:
-        attributes[field] = cut_text(text, max(0, limit - bytes_in_redmine(CUT_MARK))) + CUT_MARK
-        files += (text_file(f"{field}.txt", text),)
-        said += (f"the text has {size} bytes: cut to {limit}, whole in the file {field}.txt",)
+    size = size_in_redmine(text)
+    if limit and size > limit:
+        attributes[field] = cut_text(text, max(0, limit - size_in_redmine(CUT_MARK))) + CUT_MARK
+        files += (text_file(free_name("mail-text.txt", taken), text),)
+        said += (f"the text has {size} bytes: cut to {limit}, whole in a file",)
     return replace(request, attributes=attributes), files, said
 
 
@@ -55,6 +55,15 @@ def text_file(name: str, text: str) -> Attachment:
         yield from (data[at : at + PIECE] for at in range(0, len(data), PIECE))
 
     return Attachment(name, "text/plain; charset=utf-8", len(data), hashlib.sha256(data).hexdigest(), False, chunks)
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """Given a file name and those that are taken, return it, with a number where it is one of them."""
+    base, number = name.removesuffix(".txt"), 1
+    while name in taken:
+        number += 1
+        name = f"{base}-{number}.txt"
+    return name
 
 
 def may_be_wide(request: IssueRequest | NoteRequest, error: RedmineError) -> bool:

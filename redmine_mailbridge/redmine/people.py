@@ -121,6 +121,10 @@ class People:
             if person is not None and person.user.mail:
                 self._known_members[person.user.mail.lower()] = user_id
 
+    def forget_user(self, user_id: int) -> None:
+        """Given a user's id, ask anew about its rights and groups."""
+        self._by_id.forget(user_id)
+
     def forget_login(self, login: str) -> None:
         """Given a login that Redmine no longer acts as, ask anew about its user."""
         wanted = login.lower()
@@ -163,38 +167,6 @@ class People:
     def _forget_new(self, new: NewUser) -> None:
         self._by_address.forget(new.mail.strip().lower())
         self._by_login.forget(new.login.lower())
-
-    def group(self, name: str) -> int:
-        """Given a group's name, return its id; it is made if there is none of that name (in any case)."""
-        wanted = name.strip().lower()
-        for group in self._client.get("/groups.json").get("groups", []):
-            if str(group.get("name", "")).lower() == wanted:
-                return int(group["id"])
-        with effect(Effect.CREATE_USER):
-            return int(self._client.post("/groups.json", {"group": {"name": name.strip()}})["group"]["id"])
-
-    def join_group(self, user_id: int, group_id: int) -> None:
-        """Given a user and a group, make the one a member of the other; nothing happens if it is one already."""
-        if (person := self.by_id(user_id)) is not None and group_id in person.rights.groups:
-            return
-        with effect(Effect.CREATE_USER):
-            try:
-                self._client.post(f"/groups/{group_id}/users.json", {"user_id": user_id})
-            except RedmineRefused as error:
-                if error.status != 422:
-                    raise
-        self._by_id.forget(user_id)
-
-    def join_project(self, principal_id: int, project: int | str, role_ids: Iterable[int]) -> None:
-        """Given a user or group, a project and roles, make it a member; nothing happens if it is one already."""
-        body = {"membership": {"user_id": principal_id, "role_ids": sorted(role_ids)}}
-        with effect(Effect.CREATE_USER):
-            try:
-                self._client.post(f"/projects/{project}/memberships.json", body)
-            except RedmineRefused as error:
-                if error.status != 422:
-                    raise
-        self._by_id.forget(principal_id)
 
     def _fetch(self, user_id: int) -> Person | None:
         try:
@@ -319,6 +291,7 @@ def _person(found: Mapping[str, Any]) -> Person:
         mail=str(found.get("mail") or ""),
         status=STATUS.get(int(found.get("status", 1)), "locked"),
         admin=bool(found.get("admin", False)),
+        created_on=utc(found.get("created_on")),
     )
     rights = Rights(
         user_id=user.id,

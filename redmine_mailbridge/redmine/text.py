@@ -5,9 +5,7 @@ Pure and linear in time.
 
 import unicodedata
 
-SUBJECT_LENGTH = 255
-DESCRIPTION_BYTES = 65_535
-"""What a TEXT column of MySQL holds; SQLite and PostgreSQL hold more."""
+from redmine_mailbridge.routing.text import MAX_SUBJECT, size_in_redmine
 
 _GONE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
 _GONE |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
@@ -33,19 +31,14 @@ def same_text(ours: str | None, theirs: str | None) -> bool:
     return clean(ours or "").rstrip() == clean(theirs or "").rstrip()
 
 
-def cut_line(text: str, most: int = SUBJECT_LENGTH) -> str:
-    """Given a line, return it, or its beginning with an ellipsis, in at most so many characters."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
-
-
-def bytes_in_redmine(text: str) -> int:
-    """Given a description, return the bytes it takes in a database: UTF-8, with CRLF."""
-    return len(text.encode("utf-8", "replace")) + text.count("\n")
+def cut_line(text: str, most: int = MAX_SUBJECT) -> str:
+    """Given a line, return its first so many characters."""
+    return text[:most].rstrip()
 
 
 def cut_text(text: str, most: int) -> str:
     """Given a description and a limit in bytes, return as many whole lines (or characters) as fit."""
-    if bytes_in_redmine(text) <= most:
+    if size_in_redmine(text) <= most:
         return text
     part = text.replace("\n", "\r\n").encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
     part = part.removesuffix("\r").replace("\r\n", "\n")

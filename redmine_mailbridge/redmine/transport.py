@@ -17,8 +17,8 @@ from requests.cookies import RequestsCookieJar
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from redmine_mailbridge.errors import RedmineError, RedmineUnavailable, RedmineUnclear
-from redmine_mailbridge.redmine.answers import Answer, read_answer
+from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnavailable, RedmineUnclear
+from redmine_mailbridge.redmine.answers import Answer, error_of, read_answer
 
 
 class _Sent(threading.local):
@@ -121,6 +121,26 @@ class Engine(SyncEngine):  # type: ignore[misc]  # python-redmine ships no types
     def process_response(self, response: requests.Response) -> Answer:
         """Given a response, return what it says, or raise what it means."""
         return read_answer(response)
+
+
+def download(session: Session, url: str, most: int) -> bytes:
+    """Given a file's address, return its bytes. Raise RedmineRefused when it is not there, or has more than `most`
+    bytes; RedmineUnavailable when it cannot be had now.
+    """
+    try:
+        with session.get(url, stream=True) as response:
+            if response.status_code in (403, 404):
+                raise RedmineRefused(f"GET {url}: the file is not shown to us", status=response.status_code)
+            if response.status_code != 200:
+                raise error_of(response)
+            data = bytearray()
+            for chunk in response.iter_content(1 << 16):
+                data += chunk
+                if len(data) > most:
+                    raise RedmineRefused(f"GET {url}: more than {most} bytes", status=413)
+            return bytes(data)
+    except requests.RequestException as error:
+        raise failure("get", url, error, sent=True) from None
 
 
 def failure(method: str, url: str, error: requests.RequestException, *, sent: bool) -> RedmineError:

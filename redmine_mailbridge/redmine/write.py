@@ -190,6 +190,29 @@ class Writer:
             return f"user {user_id} does not watch #{issue}: {error}"
         return None
 
+    def add_relation(self, issue: int, other: int) -> str:
+        """Given two issues, relate them, as the key's own user. Return a line that says so, or why they are not.
+
+        Twice is once: Redmine refuses a relation that is there (422), and is asked whether it was that.
+        """
+        body = {"relation": {"issue_to_id": other, "relation_type": "relates"}}
+        try:
+            with effect(Effect.ADD_RELATION):
+                self._client.post(f"/issues/{issue}/relations.json", body)
+        except RedmineUnclear as error:
+            raise RedmineUnavailable(str(error), overloaded=error.overloaded) from None
+        except RedmineRefused as error:
+            if not self._related(issue, other):
+                return f"#{issue} is not linked with #{other}: {error}"
+        return f"#{issue} is linked with #{other}"
+
+    def _related(self, issue: int, other: int) -> bool:
+        try:
+            found = self._client.get(f"/issues/{issue}/relations.json").get("relations", ())
+        except RedmineRefused:
+            return False
+        return any(other in (one.get("issue_id"), one.get("issue_to_id")) for one in found)
+
     def _hide(self, request: NoteRequest, journal: int) -> tuple[str, ...]:
         """Make a note private that should have been. Until then it was public: that is said, whatever comes of it."""
         said = f"PRIVATE NOTE BECAME PUBLIC on #{request.issue} (journal {journal})"

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from redmine_mailbridge.mail.message import Attachment
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.fields import Resolver, wanted_of_new, watchers
 from redmine_mailbridge.routing.plan import Action, NewUser, Plan
 from redmine_mailbridge.routing.project import Place, candidates, find_project
 from redmine_mailbridge.routing.rules import Matched, apply_rules
-from redmine_mailbridge.routing.sender import new_user
-from redmine_mailbridge.routing.text import MAX_SUBJECT, as_attachment, compose, cut, named, subject_of
+from redmine_mailbridge.routing.sender import joins, new_user
+from redmine_mailbridge.routing.text import compose, named, say_what_is_cut, subject_of
 from redmine_mailbridge.routing.thread import Thread
 
 
@@ -83,7 +82,8 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
     keywords = case.keywords(message.body.written or message.body.whole, names)
     wanted = wanted_of_new(message, case.sender, case.route, matched, keywords.values)
     fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, subject_of(message))
-    text, attachments = _text(case, keywords.without(message.body.whole or message.body.written), author)
+    text = _text(case, keywords.without(message.body.whole or message.body.written), author)
+    say_what_is_cut(case.steps, text, case.route.issue.description_limit, subject_of(message))
     watching = [name for rule in matched.rules for name in rule.watchers]
     if case.route.issue.watchers_from_mail or watching:
         mail = message if case.route.issue.watchers_from_mail else None
@@ -98,10 +98,11 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
         new_user=author.user,
         fields=fields,
         text=text,
-        attachments=attachments,
+        text_limit=case.route.issue.description_limit,
         watchers=watched,
         keywords=keywords.values,
         related_issue=_related(case, thread, place, private=bool(fields.is_private)),
+        groups=joins(case.sender, author.user, case.route, facts),
         template=case.answer("received"),
     )
 
@@ -109,6 +110,7 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
 def _related(case: Case, thread: Thread, place: Place, *, private: bool) -> int | None:
     """The issue to link: the closed one behind which this one starts, or one out of reach when both are public."""
     if thread.issue is not None:
+        case.steps.add(f"#{thread.issue.id} is linked")
         return thread.issue.id
     related, project = thread.related, place.project
     if related is None or project is None or case.facts.offline:
@@ -119,22 +121,13 @@ def _related(case: Case, thread: Thread, place: Place, *, private: bool) -> int 
     return None
 
 
-def _text(case: Case, text: str, author: Author) -> tuple[str, tuple[Attachment, ...]]:
-    """Given the person's text, return the description and the files, with what did not fit among them."""
-    message, attachments = case.message, case.message.attachments
+def _text(case: Case, text: str, author: Author) -> str:
+    """Given the person's text, return the description."""
     if case.facts.offline:
-        return text, attachments
+        return text
     first = ""
     if author.named:
         claim = case.sender.claimed.login if case.sender.claimed else None
-        cc = tuple(address for address in message.cc if not case.mailbox.ours(address.address))
+        cc = tuple(address for address in case.message.cc if not case.mailbox.ours(address.address))
         first = named(case.sender.address, cc, claim, case.mailbox.text_format)
-    full = compose(message, text, first, case.mailbox.text_format)
-    fitting, rest = cut(full, case.route.issue.description_limit)
-    if rest:
-        case.steps.add("the text is longer than description_limit; the whole of it is attached")
-        attachments += (as_attachment("mail-text.txt", full, attachments),)
-    if len(" ".join(message.subject.split())) > MAX_SUBJECT:
-        case.steps.add("the subject is longer than Redmine takes; the whole of it is attached")
-        attachments += (as_attachment("mail-subject.txt", message.subject, attachments),)
-    return fitting, attachments
+    return compose(case.message, text, first, case.mailbox.text_format)

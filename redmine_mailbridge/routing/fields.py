@@ -10,6 +10,7 @@ from redmine_mailbridge.routing.plan import Facts, IssueFields, Project, User
 from redmine_mailbridge.routing.rules import Matched, fill
 from redmine_mailbridge.routing.sender import Sender, domain_rule
 from redmine_mailbridge.routing.steps import Steps
+from redmine_mailbridge.routing.values import field_value
 from redmine_mailbridge.routing.words import means_yes
 from redmine_mailbridge.settings.route import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
@@ -193,8 +194,13 @@ class Resolver:
         """Given custom fields by name, yield id and value of those that this project has."""
         for name, value in wanted.items():
             found = self._id("custom field", name, project.custom_fields)
-            if found is not None:
-                yield found, value
+            if found is None:
+                continue
+            taken = field_value(project.kinds.get(found), value, project, self.languages)
+            if taken is None:
+                self.steps.add(f'custom field "{name}" takes no value "{value[:100]}" and is left out')
+            else:
+                yield found, taken
 
 
 def watchers(message: Message | None, sender: Sender, facts: Facts, named: tuple[str, ...]) -> tuple[int, ...]:

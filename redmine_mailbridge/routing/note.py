@@ -4,7 +4,8 @@ from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.fields import Resolver, Wanted, add_keywords, watchers
 from redmine_mailbridge.routing.keywords import Keywords
 from redmine_mailbridge.routing.plan import Action, Facts, Issue, IssueFields, Plan
-from redmine_mailbridge.routing.text import as_attachment, compose, cut, named
+from redmine_mailbridge.routing.sender import joins
+from redmine_mailbridge.routing.text import compose, named, say_what_is_cut
 from redmine_mailbridge.routing.thread import Thread
 from redmine_mailbridge.suggest import did_you_mean
 
@@ -25,11 +26,7 @@ def note(case: Case, thread: Thread, *, why: str = "", machine: bool = False) ->
         claim = case.sender.claimed.login if case.sender.claimed and not machine else None
         first = named(case.sender.address, (), claim, case.mailbox.text_format)
     full = keywords.without(written) if case.facts.offline else _complete(case, keywords.without(written), first)
-    text, rest = cut(full, 0 if case.facts.offline else case.route.issue.description_limit)
-    attachments = case.message.attachments
-    if rest:
-        case.steps.add("the text is longer than description_limit; the whole of it is attached")
-        attachments += (as_attachment("mail-text.txt", full, attachments),)
+    say_what_is_cut(case.steps, full, case.route.issue.description_limit)
     watching = (
         ()
         if machine or not case.route.issue.watchers_from_mail
@@ -42,11 +39,12 @@ def note(case: Case, thread: Thread, *, why: str = "", machine: bool = False) ->
         issue=issue.id,
         act_as=act_as,
         fields=fields,
-        text=text,
-        attachments=attachments,
+        text=full,
+        text_limit=case.route.issue.description_limit,
         private_note=thread.private,
         watchers=tuple(number for number in watching if number not in issue.watcher_ids),
         keywords=keywords.values,
+        groups=() if machine else joins(case.sender, None, case.route, case.facts),
         template=None if machine or thread.private else case.answer("received_reply"),
     )
 

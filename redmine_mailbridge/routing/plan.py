@@ -30,13 +30,26 @@ class User:
     status: Literal["active", "registered", "locked"] = "active"
     admin: bool = False
     language: str = ""
+    created_on: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldKind:
+    """What a custom field takes: its format as Redmine names it ("list", "version"), several values or one, and
+    those it takes by what people call them, in lower case (casefold); none when it takes any, or nobody can tell.
+    """
+
+    format: str
+    multiple: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
     """A project and what its issues may hold: each mapping goes from lower-case name to id.
 
-    `custom_fields` are the issue custom fields that the bridge's key can set. `members` go from login, name,
+    `custom_fields` are the issue custom fields that the bridge's key can set; `kinds` tells by id what those take of
+    which that is known (to an admin's key). `members` go from login, name,
     mail (where visible) and group name to the id that may be assigned.
     """
 
@@ -51,6 +64,7 @@ class Project:
     versions: Mapping[str, int] = field(default_factory=dict)
     custom_fields: Mapping[str, int] = field(default_factory=dict)
     members: Mapping[str, int] = field(default_factory=dict)
+    kinds: Mapping[int, FieldKind] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +159,7 @@ class Facts:
     `same_subject_issue` is the issue of the newest mail of the same sender and subject within bundle_window.
     `logins` go from lower-case login to user; `groups` from lower-case name to the ids of active members;
     `open_issues` from user id to how many open issues the user has in hand. `default_language` is Redmine's.
-    `first_sync` says that the mail lay in the mailbox before the bridge first came.
+    `first_sync` says that the mail lay in the mailbox before the bridge first came; `kept_at` when it was kept.
     """
 
     now: dt.datetime
@@ -167,14 +181,14 @@ class Facts:
     priorities: Mapping[str, int] = field(default_factory=dict)
     same_subject_issue: int | None = None
     first_sync: bool = False
+    kept_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
     """A user to be made before the issue is written.
 
-    `groups` are names, made when missing. `send_information` asks Redmine for its account mail, `own_notice` asks
-    us for ours (template `registration`).
+    `send_information` asks Redmine for its account mail, `own_notice` asks us for ours (template `registration`).
     """
 
     login: str
@@ -182,7 +196,6 @@ class NewUser:
     lastname: str
     mail: str
     language: str = ""
-    groups: tuple[str, ...] = ()
     status: Literal["active", "registered", "locked"] = "active"
     send_information: bool = False
     own_notice: bool = False
@@ -218,9 +231,11 @@ class Plan:
     """What will be done with one mail, and why. `reason` is one English line; `steps` the lines that led to it.
 
     `act_as` is the login that writes (None: the bridge's own user). `project` is an identifier, `issue` the
-    number that a note goes to. `text` is the description or the note in the configured markup, complete.
+    number that a note goes to. `text` is the description or the note in the configured markup, complete; what
+    goes over `text_limit` bytes (0: none) of it is cut on the way, and the whole attached.
     `watchers` are user ids added after the write. `marker` is the value for the marker custom field.
     `template` names the kind of answer that the mail earns (received, refused …), None for no answer.
+    `related_issue` is linked with the new one. `groups` are names of groups that the sender's user joins.
     """
 
     action: Action
@@ -233,6 +248,7 @@ class Plan:
     new_user: NewUser | None = None
     fields: IssueFields = IssueFields()
     text: str = ""
+    text_limit: int = 0
     quoted: str = ""
     private_note: bool = False
     attachments: tuple[Attachment, ...] = ()
@@ -242,6 +258,7 @@ class Plan:
     marker: str | None = None
     template: str | None = None
     related_issue: int | None = None
+    groups: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """One English line."""

@@ -1,5 +1,6 @@
 """Who wrote: a Redmine user that the mail may act as, a claim that nothing proves, or a stranger."""
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from redmine_mailbridge.routing.plan import Action, Facts, NewUser, User
 from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.settings.senders import DomainRule
 
+CLOCKS_DIFFER = dt.timedelta(minutes=1)
 _NOT_LOGIN = re.compile(r"[^a-z0-9_\-@.]")
 _NOT_NAME = re.compile(r"[<>\"\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -128,8 +130,7 @@ def new_user(sender: Sender, route: Route, facts: Facts) -> NewUser | None:
     """
     if sender.user or sender.claimed or sender.forged or not sender.address.domain or not facts.can_impersonate:
         return None
-    create, found = route.senders.create, domain_rule(sender, route)
-    group = (found[1].group,) if found and found[1].group else ()
+    create = route.senders.create
     firstname, lastname = person_name(sender.address)
     return NewUser(
         login=_free_login(login_for(sender.address, create.login), facts),
@@ -137,11 +138,26 @@ def new_user(sender: Sender, route: Route, facts: Facts) -> NewUser | None:
         lastname=lastname,
         mail=sender.address.key,
         language=create.language,
-        groups=tuple(dict.fromkeys(create.groups + group)),
         status=create.status,
         send_information=create.notice == "redmine",
         own_notice=create.notice == "own",
     )
+
+
+def joins(sender: Sender, new: NewUser | None, route: Route, facts: Facts) -> tuple[str, ...]:
+    """Given the sender, and the user to be made if any, return the groups that the user joins: that of its domain,
+    and what new users join.
+
+    A user that is younger than the mail was made for it, by a try that a crash ended before the groups.
+    """
+    if not facts.can_impersonate or (new is None and sender.user is None):
+        return ()
+    found = domain_rule(sender, route)
+    group = (found[1].group,) if found and found[1].group else ()
+    made = sender.user.created_on if sender.user else None
+    young = made is not None and facts.kept_at is not None and made > facts.kept_at - CLOCKS_DIFFER
+    fresh = new is not None or (young and route.issue.unknown_sender == "create")
+    return tuple(dict.fromkeys((route.senders.create.groups if fresh else ()) + group))
 
 
 def login_for(address: Address, kind: str) -> str:
@@ -166,7 +182,7 @@ def person_name(address: Address) -> tuple[str, str]:
     """
     name = " ".join(_NOT_NAME.sub(" ", address.name[:300]).split())
     if not name or "@" in name:
-        name = " ".join(address.local.replace(".", " ").replace("_", " ").split()) or "-"
+        name = " ".join(address.local.replace(".", " ").split()) or "-"
     last, comma, first = name.partition(", ")
     if not comma:
         first, _, last = name.partition(" ")

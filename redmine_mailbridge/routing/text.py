@@ -1,14 +1,12 @@
 """The text of an issue or note: what the person wrote, and the few lines that the bridge adds and why."""
 
-import hashlib
 import re
-from collections.abc import Iterator
 
-from redmine_mailbridge.mail.message import Address, Attachment, LeftOut, Message, TextFormat
+from redmine_mailbridge.mail.message import Address, LeftOut, Message, TextFormat
+from redmine_mailbridge.routing.steps import Steps
 
 MAX_SUBJECT = 255
 NO_SUBJECT = "(no subject)"
-_CHUNK = 1 << 20
 _OFFTAG = re.compile(r"<(?=/?(?:code|pre|kbd|notextile))", re.IGNORECASE)
 """What would end code or start a second one; Redmine's Textile escapes everything else within it by itself."""
 
@@ -65,35 +63,20 @@ def compose(message: Message, text: str, first: str, text_format: TextFormat) ->
 
 
 def subject_of(message: Message) -> str:
-    """The subject of the issue: the mail's, or "(no subject)", cut at Redmine's 255 characters."""
-    return (" ".join(message.subject.split()) or NO_SUBJECT)[:MAX_SUBJECT]
+    """The subject of the issue: the mail's on one line, or "(no subject)"."""
+    return " ".join(message.subject.split()) or NO_SUBJECT
 
 
-def cut(text: str, limit: int) -> tuple[str, str]:
-    """Given a text and a limit in bytes of UTF-8 (0: none), return what fits, ending at a line where there is one,
-    and the rest.
+def size_in_redmine(text: str) -> int:
+    """Given a description, return the bytes it takes in a database: UTF-8, with CRLF."""
+    return len(text.encode("utf-8", "replace")) + text.count("\n")
+
+
+def say_what_is_cut(steps: Steps, text: str, limit: int, subject: str = "") -> None:
+    """Given a text, its limit in bytes (0: none) and a subject, note what will be cut, and attached whole, on its way
+    to Redmine (redmine/fit.py).
     """
-    encoded = text.encode("utf-8", "replace")
-    if not limit or len(encoded) <= limit:
-        return text, ""
-    head = encoded[:limit].decode("utf-8", "ignore")
-    line = head.rfind("\n")
-    head = head[:line] if line > len(head) // 2 else head
-    return head, text[len(head) :].lstrip("\n")
-
-
-def as_attachment(name: str, text: str, taken: tuple[Attachment, ...]) -> Attachment:
-    """Given a text that does not fit, return it as a file whose name is not among those taken."""
-    content = text.encode("utf-8", "replace")
-    names = {attachment.name for attachment in taken}
-    base, number = name, 1
-    while name in names:
-        number += 1
-        name = f"{base.removesuffix('.txt')}-{number}.txt"
-
-    def chunks() -> Iterator[bytes]:
-        for start in range(0, len(content), _CHUNK):
-            yield content[start : start + _CHUNK]
-
-    digest = hashlib.sha256(content).hexdigest()
-    return Attachment(name, "text/plain; charset=utf-8", len(content), digest, inline=False, chunks=chunks)
+    if limit and size_in_redmine(text) > limit:
+        steps.add("the text is longer than description_limit; the whole of it is attached")
+    if len(subject) > MAX_SUBJECT:
+        steps.add("the subject is longer than Redmine takes; the whole of it is attached")

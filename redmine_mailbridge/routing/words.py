@@ -79,6 +79,13 @@ _YES = {
 }  # fmt: skip
 
 
+_NO = {
+    "en": "no", "de": "nein", "fr": "non", "es": "no", "pt": "não", "pt-br": "não", "it": "no", "nl": "nee",
+    "pl": "nie", "cs": "ne", "sk": "nie", "ru": "нет", "uk": "ні", "sv": "nej", "da": "nej", "no": "nei", "fi": "ei",
+    "tr": "hayır", "hu": "nem", "el": "όχι", "ja": "いいえ", "zh": "否", "zh-tw": "否", "ko": "아니오",
+}  # fmt: skip
+
+
 def words_for(language: str) -> Mapping[str, str]:
     """Given a language as Redmine names it ("de", "pt-BR"), return its names of the keys; {} when not known here."""
     language = language.lower().replace("_", "-")
@@ -88,5 +95,13 @@ def words_for(language: str) -> Mapping[str, str]:
 
 def means_yes(value: str, languages: tuple[str, ...]) -> bool:
     """Given the value of a yes-or-no keyword, return whether it is 1 or the word for yes in English or a language."""
-    words = {_YES.get(language.lower()) or _YES.get(language.lower().partition("-")[0]) for language in languages}
-    return value.casefold() in {"1", "yes", "true", *words}
+    return value.casefold() in {"1", "yes", "true", *_in(_YES, languages)}
+
+
+def means_no(value: str, languages: tuple[str, ...]) -> bool:
+    """Given the value of a yes-or-no field, return whether it is 0 or the word for no in English or a language."""
+    return value.casefold() in {"0", "no", "false", *_in(_NO, languages)}
+
+
+def _in(words: Mapping[str, str], languages: tuple[str, ...]) -> set[str | None]:
+    return {words.get(language.lower()) or words.get(language.lower().partition("-")[0]) for language in languages}

@@ -1,5 +1,6 @@
 """What the sample file shows where a default would say nothing. Each must be a value that loads."""
 
+import datetime as dt
 from typing import Any, Final
 
 from redmine_mailbridge.settings.schema import NAME
@@ -10,6 +11,7 @@ _BOX: Final = ("mailboxes", NAME)
 PLACEHOLDERS: Final[dict[tuple[str, ...], str]] = {
     _BOX: "support",
     ("calendars", NAME): "office",
+    ("oauth", NAME): "microsoft",
     (*_BOX, "senders", "domains", NAME): "customer.example.com",
 }
 
@@ -26,6 +28,9 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("store", "password_file"): "secrets/database",
     ("raw_dir",): "mails",
     ("cron",): "*/15 7-19 * * mon-fri",
+    ("every",): "5m",
+    ("time_zone",): "Europe/Berlin",
+    ("next_run",): dt.datetime(2026, 12, 1, 7, 0, tzinfo=dt.UTC),
     ("calendars", NAME, "projects"): ["support"],
     ("calendars", NAME, "time_zone"): "Europe/Berlin",
     ("holidays",): "holidays.ics",
@@ -68,6 +73,20 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("username",): "support@example.com",
     ("password",): "change me",
     ("password_file",): "secrets/support",
+    ("token_key_file",): "secrets/token.key",
+    ("mailboxes", NAME, "oauth"): "microsoft",
+    ("outgoing", "oauth"): "microsoft",
+    ("outgoing", "login"): "auto",
+    ("oauth", NAME, "preset"): "microsoft365",
+    ("client_id",): "00000000-0000-0000-0000-000000000000",
+    ("client_secret",): "change me",
+    ("client_secret_file",): "secrets/microsoft",
+    ("issuer",): "https://id.example.com",
+    ("authorization_endpoint",): "https://id.example.com/authorize",
+    ("token_endpoint",): "https://id.example.com/token",
+    ("device_endpoint",): "https://id.example.com/device",
+    ("scopes",): ["openid", "email", "offline_access"],
+    ("service_account_file",): "secrets/service-account.json",
     ("delimiters",): ["-- Please answer above this line --", "/^Ticket #\\d+$/"],
     ("excluded_names",): ["*.vcf", "/^smime\\.p7[ms]$/"],
     ("trusted_authserv_ids",): ["mail.example.com"],
@@ -113,6 +132,15 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("action",): "hold",
     ("rules", "#", "project"): "accounting",
     ("watchers",): ["jsmith"],
+    ("issue_fields",): {"hours": "Spent hours", "first_answer": "Time to first answer"},
+    ("project_fields",): {"budget_left": "Hours left"},
+    ("budgets", "#", "name"): "Example Ltd",
+    ("budgets", "#", "project"): "support",
+    ("budgets", "#", "customer"): "customer.example.com",
+    ("budgets", "#", "hours"): 20,
+    ("most_carried",): 10,
+    ("budgets", "#", "start"): dt.date(2026, 1, 1),
+    ("warn",): ["accounts@example.com"],
     ("admin", "listen"): "127.0.0.1:8025",
     ("admin", "url"): "https://desk.example.com/mailbridge",
     ("admin", "proxies"): ["127.0.0.1"],

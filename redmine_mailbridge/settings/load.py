@@ -180,7 +180,11 @@ def _twofold_secrets(file: Layer, problems: Problems) -> list[str]:
 def _missing_secrets(settings: Settings, problems: Problems) -> list[str]:
     """Refuse settings without the secrets that every connection needs, and say the ways to give them."""
     needed: list[tuple[str, ...]] = [("redmine", "api_key")] if settings.redmine.api_key is None else []
-    needed += [("mailboxes", name, "password") for name, box in settings.active_mailboxes.items() if not box.password]
+    needed += [
+        ("mailboxes", name, "password")
+        for name, box in settings.active_mailboxes.items()
+        if not (box.password or box.oauth)
+    ]
     ways = "is missing: give {key}_file, the variable {variable}, or {path} in the secrets directory"
     return [
         problems.line(

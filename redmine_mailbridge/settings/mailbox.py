@@ -14,15 +14,20 @@ from redmine_mailbridge.settings.rules import Rule
 from redmine_mailbridge.settings.senders import SenderSettings
 from redmine_mailbridge.settings.start import StartSettings
 from redmine_mailbridge.settings.table import key
-from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
+from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, PositiveSpan, Span, parse_span
 from redmine_mailbridge.suggest import did_you_mean
 
-Protocol = Literal["imap", "pop3"]
+Protocol = Literal["imap", "pop3", "graph"]
 Security = Literal["tls", "starttls", "none"]
-Login = Literal["auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "apop", "ntlm"]
+Login = Literal[
+    "auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "apop", "ntlm", "oauthbearer", "xoauth2"
+]
+
+BY_TOKEN = ("oauthbearer", "xoauth2")
 
 PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("imap", "none"): 143}
 PORTS |= {("pop3", "tls"): 995, ("pop3", "starttls"): 110, ("pop3", "none"): 110}
+PORTS |= {("graph", "tls"): 443, ("graph", "none"): 80}
 
 
 def is_loopback(host: str) -> bool:
@@ -55,7 +60,9 @@ class MailboxSettings(StartSettings):
     active: bool = key("Whether this mailbox is read at all.", True)
     address: MailAddress = key("The mail address of this mailbox.")
     aliases: tuple[MailAddress, ...] = key("Further addresses whose mail arrives here.", ())
-    protocol: Protocol = key("How the mail is read.", "imap")
+    protocol: Protocol = key(
+        'How the mail is read; "graph" is Microsoft Graph, for Exchange Online without IMAP (needs oauth).', "imap"
+    )
     preset: Annotated[Name, AfterValidator(_known_preset)] | None = key(
         "The mail provider, which fills in host, port, security and the like of this table and of its `outgoing` where "
         "they are left out: gmail, microsoft365, fastmail … (`redmine-mailbridge discover --list`).",
@@ -69,7 +76,7 @@ class MailboxSettings(StartSettings):
     )
     allow_cleartext: bool = key('Allow security = "none" to a server that is not this machine.', False)
     port: Annotated[int, Field(ge=1, le=65535)] = key(
-        "The mail server's port.", _port, shown="imap: 993 with tls, else 143; pop3: 995 with tls, else 110"
+        "The mail server's port.", _port, shown="imap: 993 with tls, else 143; pop3: 995 with tls, else 110; graph: 443"
     )
     username: Name = key("The name to log in with.", lambda given: given.get("address", ""), shown="the address")
     authorize_as: Name | None = key(
@@ -80,11 +87,20 @@ class MailboxSettings(StartSettings):
     )
     password: SecretStr | None = key("The password to log in with. Better kept apart: see password_file.", None)
     password_file: FilePath | None = key("A file that holds the password, and nothing else.", None)
+    oauth: Name | None = key(
+        "The [oauth.NAME] whose tokens are logged in with, in place of a password; "
+        "`redmine-mailbridge oauth login MAILBOX` signs in once.",
+        None,
+        shown="none",
+    )
     login: Login = key('How to log in; "auto" takes the strongest way that the server offers.', "auto")
     prevent_cleartext_login: bool = key(
         "Never send the password itself, not even under TLS: only challenge and response (SCRAM, CRAM-MD5).", False
     )
     prevent_ntlm: bool = key('Never log in by NTLM, not even with login = "ntlm"; "auto" never does so anyway.', False)
+    every: PositiveSpan | None = key(
+        "The time between two looks into this mailbox, instead of that of [tasks.receive].", None, shown="none"
+    )
     folders: Annotated[tuple[Name, ...], Field(min_length=1)] = key(
         "The folders to read, subfolders with /.", ("INBOX",)
     )
@@ -161,12 +177,7 @@ class MailboxSettings(StartSettings):
                 f"security: would send the password to {self.host} in the clear: "
                 'use "tls" or "starttls", or allow_cleartext = true'
             )
-        if self.prevent_cleartext_login and self.login in ("plain", "login"):
-            problems.append("login: sends the password itself, which prevent_cleartext_login forbids")
-        if self.login == "ntlm" and self.prevent_ntlm:
-            problems.append("login: is NTLM, which prevent_ntlm forbids")
-        elif self.login == "ntlm" and find_spec("spnego") is None:
-            problems.append("login: NTLM needs the package pyspnego: pip install 'redmine-mailbridge[ntlm]'")
+        problems += self._about_login()
         if not self._finds_a_project:
             problems.append(
                 "issue.project: is needed, unless a rule names one, issue.project_from_subaddress or issue.reply_only "
@@ -174,8 +185,10 @@ class MailboxSettings(StartSettings):
             )
         if self.keep_days is not None and self.after_success != "keep":
             problems.append('keep_days: says how long mails are kept, which after_success = "keep" alone does')
-        if self.protocol == "imap" and self.after_failure == "delete":
+        if self.protocol != "pop3" and self.after_failure == "delete":
             problems.append('after_failure: deletes only with POP3, which has no folders; use "move" or "keep"')
+        if self.protocol == "graph":
+            problems += self._not_with_graph()
         if self.protocol == "pop3":
             problems += self._not_with_pop3()
             return problems
@@ -185,6 +198,34 @@ class MailboxSettings(StartSettings):
             for name, folder in (("success_folder", self.success_folder), ("failure_folder", self.failure_folder))
             if folder is not None and folder_key(folder) in read
         ]
+        return problems
+
+    def _about_login(self) -> list[str]:
+        """Return one line for each way of logging in that is asked for and ruled out at once."""
+        problems = []
+        if self.prevent_cleartext_login and self.login in ("plain", "login"):
+            problems.append("login: sends the password itself, which prevent_cleartext_login forbids")
+        if self.login == "ntlm" and self.prevent_ntlm:
+            problems.append("login: is NTLM, which prevent_ntlm forbids")
+        elif self.login == "ntlm" and find_spec("spnego") is None:
+            problems.append("login: NTLM needs the package pyspnego: pip install 'redmine-mailbridge[ntlm]'")
+        if self.oauth is not None and (self.password is not None or self.password_file is not None):
+            problems.append("oauth: is used in place of a password; give one of the two")
+        if self.oauth is not None and self.login not in ("auto", *BY_TOKEN):
+            problems.append('login: does not log in by a token; with oauth use "auto", "oauthbearer" or "xoauth2"')
+        if self.oauth is None and self.login in BY_TOKEN:
+            problems.append("login: logs in by a token, which needs oauth")
+        return problems
+
+    def _not_with_graph(self) -> list[str]:
+        """Return one line for each wish that Microsoft Graph cannot fulfil, or lack that it does not bear."""
+        problems = []
+        if self.oauth is None:
+            problems.append("oauth: is needed: Microsoft Graph takes OAuth tokens only")
+        if self.login != "auto":
+            problems.append("login: Microsoft Graph takes OAuth tokens only; leave it out")
+        if self.security == "starttls":
+            problems.append('security: Microsoft Graph has TLS from the first byte; use "tls"')
         return problems
 
     def _not_with_pop3(self) -> list[str]:

@@ -1,6 +1,5 @@
 """The settings as a whole. Each key's description is the only source of validation, sample check and reference."""
 
-import datetime as dt
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -8,15 +7,26 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.settings.admin import AdminSettings
+from redmine_mailbridge.settings.aggregate import AggregateSettings, BudgetSettings, same_names
 from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
+from redmine_mailbridge.settings.oauth import OAuthSettings, unknown_providers
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.settings.table import Table, key
+from redmine_mailbridge.settings.tasks import TasksSettings
 from redmine_mailbridge.settings.time_rules import TimeRule, wrong_rules
-from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Size, Span, parse_size, parse_span
+from redmine_mailbridge.settings.types import (
+    FilePath,
+    MailAddress,
+    Name,
+    PositiveSpan,
+    Size,
+    Span,
+    parse_size,
+    parse_span,
+)
 
 MailboxName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
@@ -28,26 +38,6 @@ def _web_address(value: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("must be only the address: no user, no password, nothing behind ? or #")
     return value.rstrip("/")
-
-
-def _positive(value: dt.timedelta) -> dt.timedelta:
-    if value <= dt.timedelta(0):
-        raise ValueError("must be longer than 0s")
-    return value
-
-
-def _crontab(value: str) -> str:
-    """Given a crontab line, return it. Raise ValueError when the scheduler could not follow it."""
-    from redmine_mailbridge.tasks.schedule import crontab  # noqa: PLC0415 - only who writes one pays for it
-
-    try:
-        crontab(value)
-    except SettingsError as error:
-        raise ValueError(str(error).removeprefix(f'cron = "{value}": ')) from error
-    return value
-
-
-PositiveSpan = Annotated[Span, AfterValidator(_positive)]
 
 
 class RedmineSettings(Table):
@@ -105,6 +95,12 @@ class StoreSettings(Table):
         None,
         shown='"mails" beside the SQLite file',
     )
+    token_key_file: FilePath | None = key(
+        "The file with the key that OAuth tokens are encrypted with in the database. Made when it is missing, for its "
+        "owner only; without it everybody must sign in again.",
+        None,
+        shown='"token.key" beside the SQLite file',
+    )
     keep_raw: PositiveSpan = key("How long raw mails that are done are kept.", parse_span("90d"))
 
     @model_validator(mode="after")
@@ -129,6 +125,13 @@ class StoreSettings(Table):
         if self.raw_dir is not None:
             return self.raw_dir
         return (self.sqlite_file or Path()).parent / "mails"
+
+    @property
+    def token_key(self) -> Path:
+        """The file of the key that seals tokens, absolute once loaded."""
+        if self.token_key_file is not None:
+            return self.token_key_file
+        return (self.sqlite_file.parent if self.sqlite_file is not None else self.raw_folder) / "token.key"
 
     def database_url(self) -> str:
         """The address for SQLAlchemy, password included: never log it."""
@@ -163,31 +166,6 @@ class ReceiveSettings(Table):
     workers: Annotated[int, Field(ge=1, le=64)] = key("How many mails are in hand at once.", 8)
 
 
-class TaskSettings(Table):
-    """When a task runs. Either `every` or `cron`."""
-
-    active: bool = key("Whether the task runs by itself.", True)
-    every: PositiveSpan = key("The time between two runs.", parse_span("5m"))
-    cron: Annotated[Name, AfterValidator(_crontab)] | None = key(
-        'The times as in a crontab, instead of `every`: "*/15 7-19 * * mon-fri". Sunday is 0, 7 or sun.',
-        None,
-        shown="none",
-    )
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        """Refuse two schedules for one task."""
-        if self.cron is not None and "every" in self.model_fields_set:
-            raise ValueError("cron: give either every or cron, not both")
-        return self
-
-
-class TasksSettings(Table):
-    """The scheduled tasks."""
-
-    receive: TaskSettings = key("Read new mail and make issues and notes of it.", TaskSettings())
-
-
 class Settings(BaseSettings):
     """Everything that an admin decides. Made by `redmine_mailbridge.settings.load.load`, which checks it whole."""
 
@@ -199,7 +177,10 @@ class Settings(BaseSettings):
     receive: ReceiveSettings = key("Limits of receiving.", ReceiveSettings())
     tasks: TasksSettings = key("The scheduled tasks.", TasksSettings())
     outgoing: OutgoingSettings = key("How answers are sent, for all mailboxes.", OutgoingSettings())
+    oauth: dict[MailboxName, OAuthSettings] = key("Providers to sign in at, by name.", {})
     calendars: dict[MailboxName, CalendarSettings] = key("Business hours by project.", {})
+    aggregate: AggregateSettings = key("How hours and times are computed.", AggregateSettings())
+    budgets: tuple[BudgetSettings, ...] = key("Monthly hours of projects and customers.", ())
     admin: AdminSettings = key("The web pages.", AdminSettings())
     rules: tuple[TimeRule, ...] = key("What becomes of issues by themselves.", ())
     mailboxes: Annotated[dict[MailboxName, MailboxSettings], Field(min_length=1)] = key(
@@ -230,11 +211,21 @@ class Settings(BaseSettings):
         return frozenset(a.lower() for box in boxes for a in (box.address, *box.aliases))
 
     @model_validator(mode="after")
-    def _calendars_and_rules_fit(self) -> Self:
-        """Refuse two calendars for one project, and rules that name what is not there."""
-        problems = list(conflicts(self.calendars))
+    def _rooms_fit(self) -> Self:
+        """Refuse two calendars for one project, two budgets of one name, and rules that name what is not there."""
+        problems = [*conflicts(self.calendars), *same_names(self.budgets)]
         problems += wrong_rules(self.rules, self.mailboxes, has_calendar=bool(self.calendars))
         if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @model_validator(mode="after")
+    def _known_providers(self) -> Self:
+        """Refuse an oauth that names no provider."""
+        asked: dict[tuple[str, ...], str | None] = {("outgoing",): self.outgoing.oauth}
+        for name, box in self.mailboxes.items():
+            asked |= {("mailboxes", name): box.oauth, ("mailboxes", name, "outgoing"): box.outgoing.oauth}
+        if problems := list(unknown_providers(asked, self.oauth)):
             raise ValueError("\n".join(problems))
         return self
 

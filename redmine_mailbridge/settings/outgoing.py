@@ -34,6 +34,15 @@ class OutgoingSettings(Table):
     )
     password: SecretStr | None = key("The password to log in with. Better kept apart: see password_file.", None)
     password_file: FilePath | None = key("A file that holds the password, and nothing else.", None)
+    oauth: Name | None = key(
+        "The [oauth.NAME] whose tokens are logged in with, in place of a password; without either, the mailbox's own "
+        "sign-in is used.",
+        None,
+        shown="the mailbox's",
+    )
+    login: Literal["auto", "oauthbearer", "xoauth2"] | None = key(
+        "How to log in; the two others by name are for tokens (oauth).", None, shown='"auto"'
+    )
     ca_file: FilePath | None = key("Certificates to trust for this server, in PEM.", None, shown="the system's")
     timeout: Span | None = key("How long to wait for the server's next word.", None, shown='"60s"')
     from_address: MailAddress | None = key("The address that answers come from.", None, shown="the mailbox's")
@@ -49,6 +58,11 @@ class OutgoingSettings(Table):
     per_minute: Annotated[int, Field(ge=0)] | None = key(
         "How many mails a minute at most; the rest waits. 0 is no limit.", None, shown="30"
     )
+
+    @property
+    def sends(self) -> bool:
+        """Does mail leave by this table?"""
+        return self.host is not None or self.transport == "console"
 
     def over(self, default: "OutgoingSettings") -> "OutgoingSettings":
         """This table, with what it leaves open taken from another."""

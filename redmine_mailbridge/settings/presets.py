@@ -34,6 +34,7 @@ class Preset:
     title: str
     imap: Server
     pop3: Server | None
+    graph: Server | None
     smtp: Server
     advice: str
     help: str
@@ -44,8 +45,8 @@ class Preset:
     oauth: str = ""
 
     def incoming(self, protocol: str) -> Server | None:
-        """Given "imap" or "pop3", return the server; None when the provider has none."""
-        return self.pop3 if protocol == "pop3" else self.imap if protocol == "imap" else None
+        """Given "imap", "pop3" or "graph", return the server; None when the provider has none."""
+        return {"imap": self.imap, "pop3": self.pop3, "graph": self.graph}.get(protocol)
 
 
 @cache
@@ -59,7 +60,7 @@ def _preset(name: str, table: Mapping[str, Any]) -> Preset:
     """Given a table of presets.toml, return the provider. A key that Preset has not is a TypeError at once."""
     rest = dict(table)
     username: Login = rest.pop("username", "address")
-    servers: dict[str, Server | None] = {"imap": None, "pop3": None, "smtp": None}
+    servers: dict[str, Server | None] = {"imap": None, "pop3": None, "graph": None, "smtp": None}
     for which in servers:
         if which in rest:
             servers[which] = Server(**({"username": username} | rest.pop(which)))
@@ -102,13 +103,9 @@ def fill_in(merged: Layer) -> list[tuple[tuple[str, ...], str]]:
         if preset is None:
             continue
         protocol = box.get("protocol", "imap")
-        if protocol == "pop3" and preset.pop3 is None and "host" not in box:
-            in_vain.append(
-                (
-                    ("mailboxes", name, "protocol"),
-                    f"{preset.title}: there is no POP3, or none that is known; give host, or use imap",
-                )
-            )
+        if protocol in {"pop3", "graph"} and preset.incoming(protocol) is None and "host" not in box:
+            words = f"{preset.title}: there is no {protocol.upper()}, or none that is known; give host, or use imap"
+            in_vain.append((("mailboxes", name, "protocol"), words))
         for path, value in _missing(preset, box, everywhere=everywhere):
             merged.put(("mailboxes", name, *path), value, Origin("preset", preset.name))
     return in_vain

@@ -116,7 +116,9 @@ class IssueSettings(Table):
         "What an auto-reply or a bounce that belongs to an issue becomes. It never changes a status.", "ignore"
     )
     description_limit: Size = key(
-        "How many bytes of text an issue or note takes; the rest is attached. 0: no limit.", 65_535
+        "How many bytes of text an issue or note takes; a longer one is cut and attached whole. MySQL takes 65535. "
+        "0: no limit.",
+        65_535,
     )
     answer_refused: bool = key("Tell refused senders why, where an answer may go out.", False)
 

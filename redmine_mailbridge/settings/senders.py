@@ -17,7 +17,7 @@ class DomainRule(Table):
     category: Name | None = key("The category of their new issues.", None)
     priority: Name | None = key("The priority of their new issues.", None)
     assignee: Name | None = key("Who gets their new issues.", None)
-    group: Name | None = key("The Redmine group that users made for them join; made when missing.", None)
+    group: Name | None = key("The Redmine group that their users join, made for them or not; made when missing.", None)
     customer: Name | None = key("What stands in customer_field.", None, shown="the domain")
 
 

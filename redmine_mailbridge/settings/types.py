@@ -102,6 +102,15 @@ def reveal(secret: SecretStr | None) -> str:
 
 
 Span = Annotated[dt.timedelta, BeforeValidator(parse_span), PlainSerializer(format_span, return_type=str)]
+
+
+def _positive(value: dt.timedelta) -> dt.timedelta:
+    if value <= dt.timedelta(0):
+        raise ValueError("must be longer than 0s")
+    return value
+
+
+PositiveSpan = Annotated[Span, AfterValidator(_positive)]
 Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, return_type=str)]
 MailAddress = Annotated[str, AfterValidator(one_address)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]

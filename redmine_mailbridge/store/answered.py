@@ -1,6 +1,6 @@
 """What became of each note of an agent: mailed, or not and why. Decided once, together with the mails that follow."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -52,11 +52,14 @@ class Answered:
         That is the newest known one when it was first asked: history is not mailed.
         """
         key = f"answers:{what}"
-        with effect(Effect.QUEUE_MAIL), self._database.write() as db:
-            found = db.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar()
-            if found is None:
-                found = str(db.execute(sa.select(sa.func.coalesce(sa.func.max(journal.c.id), 0))).scalar())
-                db.execute(sa.insert(meta).values(key=key, value=found))
+        query = sa.select(meta.c.value).where(meta.c.key == key)
+        with self._database.read() as db:
+            found = db.execute(query).scalar()
+        if found is None:
+            newest = sa.select(sa.cast(sa.func.coalesce(sa.func.max(journal.c.id), 0), sa.Text)).scalar_subquery()
+            with effect(Effect.QUEUE_MAIL), self._database.write() as db:
+                db.execute(self._insert(meta).values(key=key, value=newest).on_conflict_do_nothing())
+                found = db.execute(query).scalar_one()
         return int(found)
 
     def end(self, what: str) -> None:
@@ -68,22 +71,30 @@ class Answered:
         with effect(Effect.QUEUE_MAIL), self._database.write() as db:
             db.execute(sa.delete(meta).where(meta.c.key == key))
 
-    def undecided(self, mailbox: str, *, behind: int, sides: Collection[str]) -> list[tuple[int, int]]:
-        """The public entries of these sides that came later and are not decided: issue and journal, oldest first."""
+    def undecided(self, mailbox: str, *, notes: int | None, closed: int | None) -> list[tuple[int, int]]:
+        """The public entries of a mailbox's issues that are not decided: issue and journal, by issue, oldest first.
+
+        `notes`: agents' notes behind this journal; `closed`: anybody's but the customer's changes of status behind
+        this one; None: none of them. What mails have made is not among them.
+        """
+        kinds = []
+        if notes is not None:
+            kinds.append(sa.and_(journal.c.id > notes, journal.c.side == "agent", journal.c.has_notes))
+        if closed is not None:
+            others = journal.c.side.in_(["agent", "bridge"])
+            kinds.append(sa.and_(journal.c.id > closed, others, journal.c.status_to.is_not(None)))
         query = (
             sa.select(journal.c.issue, journal.c.id)
             .join(issue, issue.c.id == journal.c.issue)
             .where(
                 issue.c.mailbox == mailbox,
                 issue.c.gone.is_(False),
-                journal.c.id > behind,
-                journal.c.side.in_(sides),
                 journal.c.private.is_(False),
                 journal.c.mail_id.is_(None),
-                sa.or_(journal.c.has_notes, journal.c.status_to.is_not(None)),
+                sa.or_(sa.false(), *kinds),
                 ~sa.exists().where(answer.c.journal == journal.c.id),
             )
-            .order_by(journal.c.id)
+            .order_by(journal.c.issue, journal.c.id)
         )
         with self._database.read() as db:
             return [(row.issue, row.id) for row in db.execute(query)]
@@ -105,7 +116,8 @@ class Answered:
         now = self._clock()
         row = {"journal": one.journal, "issue": one.issue, "at": now, "line": one.line}
         with effect(Effect.QUEUE_MAIL), self._database.write() as db:
-            if db.execute(self._insert(answer).values(row).on_conflict_do_nothing()).rowcount != 1:
+            new = self._insert(answer).values(row).on_conflict_do_nothing().returning(answer.c.journal)
+            if db.execute(new).first() is None:  # PostgreSQL's driver gives no count of rows here
                 return []
             lines = [one.line]
             for each in mails:

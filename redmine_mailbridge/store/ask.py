@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow, Step
-from redmine_mailbridge.store.schema import mail, participant, step
+from redmine_mailbridge.store.schema import mail, outbox, participant, step
 from redmine_mailbridge.store.store import COLUMNS, as_row
 
 
@@ -48,6 +48,18 @@ class Archive:
         with self._database.read() as db:
             rows = [as_row(row) for row in db.execute(query.order_by(mail.c.id.desc()))]
         return {row.message_id: row for row in rows if row.message_id}
+
+    def sent_by_us(self, message_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
+        """Given Message-IDs, return issue and recipient of those of mails that we sent about an issue."""
+        wanted = list(message_ids)
+        if not wanted:
+            return {}
+        query = sa.select(outbox.c.message_id, outbox.c.issue, outbox.c.recipient)
+        query = query.where(outbox.c.message_id.in_(wanted), outbox.c.issue.is_not(None))
+        with self._database.read() as db:
+            return {
+                row.message_id: (row.issue, row.recipient) for row in db.execute(query.order_by(outbox.c.id.desc()))
+            }
 
     def open_before(
         self, row: MailRow, message_ids: Collection[str], *, same: tuple[str, str, float] | None = None

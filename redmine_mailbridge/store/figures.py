@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import ClassVar
 
 import sqlalchemy as sa
 
@@ -23,12 +24,13 @@ class Day:
     done: int = 0
     ignored: int = 0
     failed: int = 0
+    held: int = 0
     waiting: int = 0
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.done + self.ignored + self.failed + self.waiting
+        return self.done + self.ignored + self.failed + self.held + self.waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,17 @@ class Queue:
     failed: int = 0
     sent_today: int = 0
     oldest: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """A histogram: how many took at most each of BOUNDS (seconds), how many there are, and their sum in seconds."""
+
+    BOUNDS: ClassVar = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
+
+    within: tuple[int, ...]
+    count: int
+    seconds: float
 
 
 class Figures:
@@ -100,6 +113,8 @@ class Figures:
                     day.ignored += 0 if has_issue else count
                 elif state in {State.KEPT, State.WRITING}:
                     day.waiting += count
+                elif state == State.HELD:
+                    day.held += count
                 else:
                     day.failed += count
         return list(days.values())
@@ -114,6 +129,15 @@ class Figures:
                 word = "ignored" if state == State.DONE and not has_issue else str(state)
                 found[word] = found.get(word, 0) + count
         return found
+
+    def latencies(self) -> Latencies:
+        """How long mails took from being taken to being in Redmine, over all that are: counts for a histogram."""
+        took = mail.c.changed_at - mail.c.kept_at
+        within = [sa.func.count().filter(took <= bound) for bound in Latencies.BOUNDS]
+        query = sa.select(*within, sa.func.count(), sa.func.coalesce(sa.func.sum(took), 0.0))
+        with self._database.read() as db:
+            row = db.execute(query.where(mail.c.state == State.DONE, mail.c.issue.is_not(None))).one()
+        return Latencies(tuple(row[: len(within)]), row[-2], float(row[-1]))
 
     def queues(self, since: float) -> dict[str, Queue]:
         """Given a time (24 hours ago), return each mailbox's sending queue."""

@@ -14,6 +14,8 @@ from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.rows import Cursor
 from redmine_mailbridge.store.schema import folder, mail, meta
 
+ALL_NEW = 10**9
+"""As many new mails as there may be: what a release without a number lets pass."""
 AT_ONCE = 5000
 """UIDs in one question: databases bear no more than some ten thousand values in a statement."""
 
@@ -59,9 +61,10 @@ class Folders:
         value = db.execute(query).scalar()
         return None if value is None else str(value)
 
-    def known(self, mailbox: str, name: str, uids: Sequence[str]) -> frozenset[str]:
-        """Given UIDs of a folder whose validity never changes (POP3), return those that are kept already."""
-        there = sa.select(mail.c.uid).where(mail.c.mailbox == mailbox, mail.c.folder == name)
+    def known(self, mailbox: str, name: str | None, uids: Sequence[str]) -> frozenset[str]:
+        """Given UIDs of a folder whose validity never changes (None: of all), return those that are kept already."""
+        there = sa.select(mail.c.uid).where(mail.c.mailbox == mailbox)
+        there = there.where(mail.c.folder == name) if name is not None else there
         found: set[str] = set()
         with self.database.read() as db:
             for start in range(0, len(uids), AT_ONCE):

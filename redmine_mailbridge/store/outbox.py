@@ -10,7 +10,7 @@ later under the same Message-ID: twice at most where SMTP itself cannot tell.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,7 +45,7 @@ class QueuedMail:
     """A row of the outbox that is to be sent, or was. Times in seconds since the epoch, UTC.
 
     `mail_id` is the mail whose record tells of it: the one that it answers, or that made its issue; None for a mail
-    to the admin.
+    to the admin. `told`: that it did not arrive stands on its issue.
     """
 
     id: int
@@ -63,6 +63,11 @@ class QueuedMail:
     created_at: float
     sent_at: float | None
     reason: str | None
+    told: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `queue --json` prints: all but the mail itself."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "content"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +137,12 @@ class Outbox:
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
-        self._clock = clock
+        self.clock = clock
         self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
 
     def claim(self, mailbox: str, *, limit: int) -> list[QueuedMail]:
         """Claim the mails of a mailbox whose time has come, oldest first: nobody else gets them for five minutes."""
-        now = self._clock()
+        now = self.clock()
         query = sa.select(outbox).where(
             outbox.c.mailbox == mailbox, outbox.c.state == QUEUED, outbox.c.next_try_at <= now
         )
@@ -154,7 +159,7 @@ class Outbox:
 
         The lines go to the record of `mail_id`, each once.
         """
-        now = self._clock()
+        now = self.clock()
         with effect(Effect.QUEUE_MAIL), self._database.write() as db:
             said = [queue(db, self._insert(outbox), mail_id, one, now) for one in mails]
             if mail_id is not None:
@@ -163,7 +168,7 @@ class Outbox:
 
     def sent(self, mail: QueuedMail, words: str) -> None:
         """It was handed over."""
-        values = {"state": SENT, "sent_at": self._clock(), "reason": words, "tries": mail.tries + 1}
+        values = {"state": SENT, "sent_at": self.clock(), "reason": words, "tries": mail.tries + 1}
         self._change(mail, values, f"sent: {mail.kind} to {mail.recipient}: {words}")
 
     def failed(self, mail: QueuedMail, words: str) -> None:
@@ -175,17 +180,27 @@ class Outbox:
         """Try again after a growing pause; or, not `counts`, when its turn comes (over a limit)."""
         tries = mail.tries + counts
         pause = pause_after(tries) if counts else 60.0
-        self._change(mail, {"tries": tries, "next_try_at": self._clock() + pause, "reason": words})
+        self._change(mail, {"tries": tries, "next_try_at": self.clock() + pause, "reason": words})
 
-    def bounced(self, mails: Sequence[QueuedMail], words: str) -> None:
-        """A delivery report says for good that these did not arrive."""
-        for mail in mails:
-            self._change(
-                mail, {"state": BOUNCED, "reason": words}, f"bounced: {mail.kind} to {mail.recipient}: {words}"
-            )
+    def bounced(self, mail: QueuedMail, words: str, *, told: bool = False) -> None:
+        """A delivery report says for good that it did not arrive; `told`: it is a note on the issue already."""
+        line = f"bounced: {mail.kind} to {mail.recipient}: {words}"
+        self._change(mail, {"state": BOUNCED, "reason": words, "told": told}, line)
+
+    def untold(self, *, limit: int = 100) -> list[QueuedMail]:
+        """The mails about issues that did not arrive, and nobody was told."""
+        query = sa.select(outbox).where(
+            outbox.c.state.in_([FAILED, BOUNCED]), outbox.c.told.is_(False), outbox.c.issue.is_not(None)
+        )
+        with self._database.read() as db:
+            return [QueuedMail(**row._mapping) for row in db.execute(query.order_by(outbox.c.id).limit(limit))]
+
+    def told(self, mail: QueuedMail, line: str | None = None) -> None:
+        """It stands on the issue that this did not arrive (or it cannot)."""
+        self._change(mail, {"told": True}, line)
 
     def _change(self, mail: QueuedMail, values: dict[str, Any], line: str | None = None) -> None:
-        now = self._clock()
+        now = self.clock()
         with effect(Effect.RECORD_SENT), self._database.write() as db:
             db.execute(sa.update(outbox).where(outbox.c.id == mail.id).values(values))
             if line is not None and mail.mail_id is not None:
@@ -222,7 +237,7 @@ class Outbox:
     def sent_since(self, mailboxes: Sequence[str], seconds: float) -> int:
         """How many mails of these mailboxes were sent within the last so many seconds."""
         query = sa.select(sa.func.count()).select_from(outbox)
-        query = query.where(outbox.c.mailbox.in_(mailboxes), outbox.c.sent_at > self._clock() - seconds)
+        query = query.where(outbox.c.mailbox.in_(mailboxes), outbox.c.sent_at > self.clock() - seconds)
         with self._database.read() as db:
             return int(db.execute(query).scalar() or 0)
 

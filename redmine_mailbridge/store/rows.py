@@ -23,6 +23,7 @@ class MailRow:
     tries: int
     next_try_at: float
     accepted: bool
+    let_through: bool
     wish: str | None
     reason: str | None
     changed_at: float

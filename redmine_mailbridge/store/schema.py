@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 HEAD = "0005"
@@ -49,6 +50,7 @@ mail = Table(
     Column("tries", Integer, nullable=False, default=0),
     Column("next_try_at", Double, nullable=False, default=0.0),
     Column("accepted", Boolean, nullable=False, default=False),
+    Column("let_through", Boolean, nullable=False, default=False, server_default=false()),
     Column("wish", Text),
     Column("reason", Text),
     Column("changed_at", Double, nullable=False),
@@ -132,6 +134,7 @@ outbox = Table(
     Column("created_at", Double, nullable=False),
     Column("sent_at", Double),
     Column("reason", Text),
+    Column("told", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("message_id", "recipient", name="uq_outbox_mail"),
     Index("ix_outbox_due", "state", "next_try_at"),
     Index("ix_outbox_recipient", "recipient", "created_at"),

@@ -209,6 +209,21 @@ class Store(Folders):
             self._change(db, mail_id, (State.KEPT, State.WRITING), values, (f"deferred: {reason}",))
         return at
 
+    def hold_reply(self, mail_id: int, reason: str) -> float:
+        """A reply waits for the update task, which lets it through. Return the time that stands for that: NEVER."""
+        with effect(Effect.DEFER), self.database.write() as db:
+            self._change(db, mail_id, (State.KEPT,), {"next_try_at": NEVER, "reason": reason}, (reason,))
+        return NEVER
+
+    def let_replies_through(self) -> dict[str, int]:
+        """Have the replies that wait for the update task be due. Return how many, by mailbox."""
+        waiting = sa.and_(mail.c.state == State.KEPT, mail.c.next_try_at == NEVER)
+        with effect(Effect.DEFER), self.database.write() as db:
+            rows = db.execute(sa.select(mail.c.mailbox, sa.func.count()).where(waiting).group_by(mail.c.mailbox)).all()
+            if rows:
+                db.execute(sa.update(mail).where(waiting).values(next_try_at=0.0, let_through=True))
+        return {row[0]: int(row[1]) for row in rows}
+
     def retry(self, mail_id: int, *, accept: bool = False, wish: str | None = None, by: str = "an admin") -> bool:
         """An admin asks for another try of a refused, held or set-aside mail; with `accept` it is not held again.
 
@@ -216,6 +231,7 @@ class Store(Folders):
         Return whether there was one to try.
         """
         values: dict[str, Any] = {"tries": 0, "next_try_at": 0.0, "filed_at": None, "accepted": accept, "wish": wish}
+        values["let_through"] = accept or wish is not None
         line = f"accepted by {by}" if accept else f"tried again on request of {by}"
         line = line if wish is None else f"wanted in Redmine by {by}"
         with effect(Effect.RECORD_STEP), self.database.write() as db:
@@ -225,7 +241,7 @@ class Store(Folders):
             if row.state == State.DONE and (wish is None or row.issue is not None):
                 return False
             if row.state in OPEN:
-                wanted = {"next_try_at": 0.0} | ({"wish": wish} if wish is not None else {})
+                wanted = {"next_try_at": 0.0, "let_through": True} | ({"wish": wish} if wish is not None else {})
                 db.execute(sa.update(mail).where(mail.c.id == mail_id).values(wanted))
                 return True
             # a request that may have been sent is looked for again, never forgotten
@@ -310,6 +326,8 @@ class Store(Folders):
             db.execute(self._insert_new(participant), rows)
 
 
+NEVER = 4_102_444_800.0
+"""The time of the next try of a reply that waits for the update task: the year 2100."""
 _LOCATION = ["mailbox", "folder", "validity", "uid"]
 
 # Statements of every mail, made once: making one anew costs more than running it.
@@ -337,6 +355,7 @@ def _new_row(raw: RawMail, digest: str | None, now: float) -> dict[str, Any]:
         "changed_at": now,
         "state": State.KEPT,
         "accepted": False,
+        "let_through": False,
         "tries": 0,
         "next_try_at": 0.0,
         "file_tries": 0,

@@ -10,7 +10,7 @@ import structlog
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message import Address, Message
-from redmine_mailbridge.outgoing.letter import Letter
+from redmine_mailbridge.outgoing.letter import Letter, mailable
 from redmine_mailbridge.outgoing.limits import held_back
 from redmine_mailbridge.outgoing.variables import Named
 from redmine_mailbridge.routing.plan import Plan
@@ -82,6 +82,10 @@ class Answers:
 
     def _one(self, desk: Desk, kind: str, cause: Cause, earned: Earned) -> NewAnswer | None:
         message, issue = cause.message, cause.issue
+        to = mailable(_answer_address(message))
+        if to is None:
+            log.warning("answer.address", kind=kind, issue=issue)
+            return None
         try:
             variables = _variables(desk, cause, earned, self._now().timestamp())
             texts = desk.finished(desk.templates.safely(kind, desk.language, variables), issue)
@@ -89,7 +93,6 @@ class Answers:
             log.warning("answer.template", kind=kind, reason=str(error))
             return None
         own_id = cause.answer_id(kind, desk)
-        to = _answer_address(message)
         letter = Letter(
             kind=kind,
             sender=desk.sender,

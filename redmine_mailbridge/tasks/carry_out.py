@@ -8,25 +8,27 @@ Redmine for what it may have made, and sends it again only when it is not there.
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnclear, TokenSpent
-from redmine_mailbridge.mail.message import Attachment, LeftOut, Message
+from redmine_mailbridge.mail.message import Message, TextFormat
 from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.fit import fit, may_be_wide
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload, issue_request, note_request
+from redmine_mailbridge.redmine.fit import may_be_wide
+from redmine_mailbridge.redmine.groups import Groups
+from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, issue_request, note_request
 from redmine_mailbridge.redmine.write import Writer, Written
 from redmine_mailbridge.routing.plan import Action, Plan
+from redmine_mailbridge.routing.text import named
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
+from redmine_mailbridge.tasks.files import Files
 from redmine_mailbridge.tasks.job import Job, from_keywords
 from redmine_mailbridge.tasks.outcome import Outcome
 
@@ -34,15 +36,18 @@ log = structlog.get_logger(__name__)
 
 IN_HAND_TRIES = 3
 NARROWED = "4-byte characters replaced: this Redmine's database does not take them; the raw mail keeps them"
-R = TypeVar("R", IssueRequest, NoteRequest)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How writing is done. `settle` in seconds; `marker_field` names the custom field that takes the Message-ID."""
+    """How writing is done. `settle` in seconds; `marker_field` names the custom field that takes the Message-ID.
+
+    `text_format` is the markup of the lines that the bridge adds.
+    """
 
     settle: float
     marker_field: str | None = None
+    text_format: TextFormat = "common_mark"
 
 
 class CarryOut:
@@ -55,6 +60,7 @@ class CarryOut:
         directory: Directory,
         rules: Rules,
         *,
+        groups: Groups,
         answers: Answers,
         stop: threading.Event,
     ) -> None:
@@ -62,9 +68,11 @@ class CarryOut:
         self._archive = Archive(store.database)
         self._writer = writer
         self._directory = directory
+        self._groups = groups
         self._rules = rules
         self._answers = answers
         self._stop = stop
+        self._files = Files(writer, self._tries)
 
     def begin(self, row: MailRow, plan: Plan, project_name: str, message: Message) -> Outcome:
         """Given a mail, a plan that creates or notes, and the identifier of the issue's project, carry it out.
@@ -75,24 +83,23 @@ class CarryOut:
         project = self._directory.project(project_name)
         if project is None:
             raise RedmineRefused(f'there is no project "{project_name}", or the bridge may not see it', status=404)
-        lines = list(plan.steps)
-        if plan.new_user is not None:
-            user = self._directory.people.create(plan.new_user)
-            lines.append(f"user {user.login} made for {plan.new_user.mail}")
-            if plan.act_as == plan.new_user.login:
-                plan = replace(plan, act_as=user.login)
+        plan, lines = self._with_user(plan)
+        lines = [*plan.steps, *lines]
         plan = replace(plan, marker=plan.marker or message.message_id)
-        plan, uploads, said = self._uploaded(plan)
+        plan, uploads, said = self._files.uploaded(plan)
         lines += said
         request: IssueRequest | NoteRequest
         author = self._author(plan, message)
         if plan.action is Action.CREATE:
             marker = project.custom_fields.get((self._rules.marker_field or "").lower())
             whole = issue_request(plan, project, uploads, author_id=author, marker_field=marker)
-            request, more = self._fitted(whole, plan.act_as)
+            request, more = self._files.fitted(whole, plan)
         else:
             note, changed = self._writer.prepare_note(note_request(plan, project, uploads, author_id=author))
-            request, more = self._fitted(note, plan.act_as)
+            if plan.act_as is not None and note.as_login is None:
+                who = named(plan.requester, (), None, self._rules.text_format)
+                note = replace(note, attributes={**note.attributes, "notes": f"{who}\n\n{note.notes}".strip()})
+            request, more = self._files.fitted(note, plan)
             lines += changed
         people = [plan.requester.address, *(person.address for person in message.cc)]
         amendable = tuple(sorted(set(request.attributes) - from_keywords(plan)))
@@ -104,6 +111,7 @@ class CarryOut:
             amendable,
             Earned.by(plan),
             plan.requester.name,
+            plan.related_issue,
         )
         outcome = self._carry(row, job, message, (*lines, *more), look_first=False)
         return replace(outcome, plan=plan)
@@ -123,7 +131,7 @@ class CarryOut:
             written = self._look(job, row.first_sent_at or 0.0)
             if written is not None:
                 return self._finish(row, job, message, written, ())
-            job = job.with_uploads(tuple(self._again(job, message)))
+            job = job.with_uploads(tuple(self._files.again(job, message)))
             return self._carry(row, job, message, ("files uploaded again",), look_first=True)
 
     def adopt(self, row: MailRow, message: Message) -> Outcome | None:
@@ -223,6 +231,8 @@ class CarryOut:
             why_not = self._writer.add_watcher(written.issue, user_id)
             if why_not is not None:
                 said.append(why_not)
+        if job.creates and job.related is not None:
+            said.append(self._writer.add_relation(written.issue, job.related))
         for line in written.drift:
             log.warning("redmine.drift", issue=written.issue, line=line)
         line = f"issue #{written.issue}: {job.reason}" if job.creates else f"note on #{written.issue}: {job.reason}"
@@ -238,36 +248,18 @@ class CarryOut:
         )
         return Outcome(row, State.DONE, job.reason, issue=written.issue, journal=written.journal)
 
-    # ------------------------------------------------------------------ files
-
-    def _uploaded(self, plan: Plan) -> tuple[Plan, tuple[Upload, ...], list[str]]:
-        """Given a plan, upload its files. What Redmine does not take is named in the text."""
-        sent = [self._upload(attachment, plan.act_as) for attachment in plan.attachments]
-        uploads = tuple(one for one in sent if isinstance(one, Upload))
-        refused = tuple(one for one in sent if isinstance(one, LeftOut))
-        if refused:
-            named = "\n".join(f"* {part.name}: {part.why}" for part in refused)
-            plan = replace(
-                plan, text=f"{plan.text}\n\nNot attached:\n\n{named}".strip(), left_out=plan.left_out + refused
-            )
-        return plan, uploads, [f"not attached: {part.name}: {part.why}" for part in refused]
-
-    def _upload(self, file: Attachment, as_login: str | None) -> Upload | LeftOut:
-        return self._tries()(self._writer.upload, file, as_login)
-
-    def _fitted(self, request: R, as_login: str | None) -> tuple[R, tuple[str, ...]]:
-        request, files, said = fit(request)
-        sent = [self._upload(file, as_login) for file in files]
-        return request.with_uploads(*(one for one in sent if isinstance(one, Upload))), said
-
-    def _again(self, job: Job, message: Message) -> Iterator[Upload]:
-        """The files of a job, uploaded anew from the mail; what is not of the mail itself is left."""
-        files: dict[str, Attachment] = {attachment.name: attachment for attachment in message.attachments}
-        for before in job.request.uploads:
-            file = files.get(before.filename)
-            sent = self._upload(file, job.request.as_login) if file is not None else before
-            if isinstance(sent, Upload):
-                yield sent
+    def _with_user(self, plan: Plan) -> tuple[Plan, list[str]]:
+        """Given a plan, make its user and let the sender's user join its groups. Return it with the user's login."""
+        people, lines = self._directory.people, []
+        user = people.by_address(plan.requester.key) if plan.groups and plan.new_user is None else None
+        if plan.new_user is not None:
+            user = people.create(plan.new_user)
+            lines.append(f"user {user.login} made for {plan.new_user.mail}")
+            if plan.act_as == plan.new_user.login:
+                plan = replace(plan, act_as=user.login)
+        if user is not None:
+            lines += [f"user {user.login} {line}" for line in self._groups.join(user.id, plan.groups)]
+        return plan, lines
 
     def _author(self, plan: Plan, message: Message) -> int | None:
         """The id of the user that the plan acts as; None for the bridge's own."""

@@ -21,15 +21,20 @@ class Gate:
         self._closed_until = 0.0
         self._last_success = 0.0
         self._troubled: set[int] = set()
+        self.words: str | None = None
+        """What Redmine, or the way to it, said when it was last away; None when it is not."""
+        self.asked = False
+        """Has it taken or refused anything yet?"""
 
     @property
     def closed_for(self) -> float:
         """For how many seconds nothing should be asked; 0 when open."""
         return max(self._closed_until - self._clock(), 0.0)
 
-    def away(self, retry_after: float | None = None) -> float:
+    def away(self, retry_after: float | None = None, words: str = "") -> float:
         """Redmine did not answer: close. Return the pause in seconds."""
         with self._lock:
+            self.words = words or "Redmine does not answer"
             if self.closed_for == 0.0:
                 self._failures += 1
             pause = max(retry_after or 0.0, min(pause_after(max(self._failures, 1)) / 3.0, 300.0))
@@ -39,6 +44,7 @@ class Gate:
     def went_well(self, mail_id: int | None = None) -> None:
         """Redmine took a write: open."""
         with self._lock:
+            self.words, self.asked = None, True
             self._failures = 0
             self._closed_until = 0.0
             self._last_success = self._clock()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, StoreError
-from redmine_mailbridge.mail.message import Message, ReadingOptions
+from redmine_mailbridge.mail.message import AutomaticKind, Message, ReadingOptions
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.routing.by_hand import Wish, by_hand
@@ -27,13 +27,14 @@ from redmine_mailbridge.routing.thread import referenced
 from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.life import State, pause_after
-from redmine_mailbridge.store.outbox import NewAnswer
+from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
 from redmine_mailbridge.tasks.carry_out import CarryOut
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.replies import ReplyGate
 
 log = structlog.get_logger(__name__)
 
@@ -72,11 +73,13 @@ class Decider:
         *,
         first_sync: bool = False,
         accepted: bool = False,
+        kept_at: float | None = None,
         wish: Wish | None = None,
     ) -> tuple[Plan, Facts]:
         """Given a message, gather the facts and decide. Raise RedmineUnavailable when Redmine cannot be asked.
 
-        `accepted`: an admin has let the mail pass, so that nothing holds it. `wish`: one wants more than that.
+        `accepted`: an admin has let the mail pass, so that nothing holds it. `kept_at`: when it was kept. `wish`: an
+        admin wants more than that.
         """
         context = self.contexts[mailbox]
         if wish is not None:
@@ -85,6 +88,8 @@ class Decider:
         if accepted:
             context = replace(context, route=context.route.without_holding())
         facts = self._gather(message, context, first_sync=first_sync)
+        if kept_at is not None:
+            facts = replace(facts, kept_at=dt.datetime.fromtimestamp(kept_at, dt.UTC))
         return decide(message, context.route, context.identity, facts), facts
 
     def _gather(self, message: Message, context: Context, *, first_sync: bool, wish: Wish | None = None) -> Facts:
@@ -99,7 +104,9 @@ class Decider:
         same_subject = None
         if self._archive is not None:
             rows = self._archive.by_message_id(wanted.message_ids)
-            known = {key: KnownMail(key, row.issue, row.sender or "") for key, row in rows.items()}
+            ours = self._archive.sent_by_us(one for one in wanted.message_ids if one not in rows)
+            known = {key: KnownMail(key, issue, to, "out") for key, (issue, to) in ours.items()}
+            known |= {key: KnownMail(key, row.issue, row.sender or "") for key, row in rows.items()}
             if wanted.same_subject:
                 since = now - context.route.issue.bundle_window
                 row = self._archive.same_subject(message.sender.key, message.subject, since=since.timestamp())
@@ -131,15 +138,18 @@ class Handler:
         answers: Answers,
         settle: float,
         give_up_after: int,
+        replies: ReplyGate,
     ) -> None:
         self._store = store
         self._archive = Archive(store.database)
+        self._outbox = Outbox(store.database, store.clock)
         self._decider = decider
         self._carry_out = carry_out
         self._gate = gate
         self._answers = answers
         self._settle = settle
         self._give_up_after = give_up_after
+        self._replies = replies
 
     def read(self, row: MailRow) -> Message:
         """Given a mail of the store, return its message; never fails on the mail's content."""
@@ -153,7 +163,7 @@ class Handler:
         except StoreError:
             raise
         except RedmineUnavailable as error:
-            pause = self._gate.away(error.retry_after)
+            pause = self._gate.away(error.retry_after, str(error))
             return self._defer(row, f"Redmine is away: {error}", after=pause, counts=False)
         except RedmineUnclear as error:
             return self._unclear(row, error)
@@ -180,8 +190,21 @@ class Handler:
         if earlier is not None:
             return self._wait_for(row, earlier, f"mail {earlier.id} before it in the conversation is not done yet")
         plan, facts = self._decider.plan(
-            message, row.location.mailbox, first_sync=row.first_sync, accepted=row.accepted, wish=wish
+            message,
+            row.location.mailbox,
+            first_sync=row.first_sync,
+            accepted=row.accepted,
+            kept_at=row.kept_at,
+            wish=wish,
         )
+        return self._follow(row, message, plan, facts)
+
+    def _follow(self, row: MailRow, message: Message, plan: Plan, facts: Facts) -> Outcome:
+        """Do what was decided."""
+        if plan.action is Action.NOTE and self._replies.closed and not row.let_through:
+            return self._hold(row, plan)
+        if message.automatic.kind is AutomaticKind.BOUNCE:
+            self._bounced(message, noted=plan.action is Action.NOTE)
         if plan.action in {Action.CREATE, Action.NOTE}:
             wanted = plan.project if plan.action is Action.CREATE else facts.issues[plan.issue or 0].project
             return self._carry_out.begin(row, plan, wanted or "", message)
@@ -190,6 +213,24 @@ class Handler:
             return Outcome(row, State.DONE, plan.reason, issue=plan.issue, plan=plan)
         answers = self._answers.to(row, message, Earned.by(plan), issue=None)
         return self._end(row, ENDS[plan.action], plan.reason, plan, answers)
+
+    def _hold(self, row: MailRow, plan: Plan) -> Outcome:
+        """A reply, while the update task has times of its own: it waits for that."""
+        reason = f"a reply to #{plan.issue}: waits for the update task"
+        return Outcome(
+            row, row.state, reason, issue=plan.issue, retry_at=self._store.hold_reply(row.id, reason), plan=plan
+        )
+
+    def _bounced(self, message: Message, *, noted: bool) -> None:
+        """Given a delivery report, note on which of our mails it reports for good. A delay changes nothing."""
+        hard = {one.recipient.lower(): one for one in message.automatic.bounced if one.hard}
+        copies = [one for one in self._outbox.copies(message.automatic.about) if one.state in {QUEUED, SENT}]
+        for mail in copies if hard else ():
+            only = next(iter(hard.values())) if len(copies) == 1 and len(hard) == 1 else None
+            said = hard.get(mail.recipient) or only  # a relay may have rewritten the address
+            if said is not None:
+                words = " ".join(f"{said.status} {said.diagnostic}".split())[:300] or "not delivered"
+                self._outbox.bounced(mail, words, told=noted)
 
     def _copy(self, row: MailRow, speaker: MailRow) -> Outcome:
         """The same mail once more: it ends as the first one does."""

@@ -17,7 +17,7 @@ class Job:
     `watchers` are user ids to add afterwards; `participants` are the addresses that take part from now on.
     `amendable` are the attributes that the settings ask for: where Redmine drops them for want of the writer's
     rights, the bridge's own user sets them. What a sender asked for by keyword lines is not among them.
-    `requester` is the name that the mail's sender bears.
+    `requester` is the name that the mail's sender bears. `related` is the issue that a new one is linked to.
     """
 
     request: IssueRequest | NoteRequest
@@ -27,6 +27,7 @@ class Job:
     amendable: tuple[str, ...] = ()
     earned: Earned = field(default_factory=Earned)
     requester: str = ""
+    related: int | None = None
 
     @property
     def creates(self) -> bool:
@@ -55,6 +56,7 @@ class Job:
                 "amendable": self.amendable,
                 "earned": asdict(self.earned),
                 "requester": self.requester,
+                "related": self.related,
             }
         )
 
@@ -71,6 +73,7 @@ class Job:
             amendable=tuple(found["amendable"]),
             earned=Earned(**found["earned"] | {"kinds": tuple(found["earned"]["kinds"])}),
             requester=found.get("requester", ""),  # jobs of the first version have none
+            related=found.get("related"),
         )
 
 

@@ -16,7 +16,7 @@ import structlog
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.automatic import takes_no_reply
 from redmine_mailbridge.mail.message import Address
-from redmine_mailbridge.outgoing.letter import BY_PEOPLE, File, Letter
+from redmine_mailbridge.outgoing.letter import BY_PEOPLE, File, Letter, mailable
 from redmine_mailbridge.outgoing.limits import held_back
 from redmine_mailbridge.outgoing.variables import Fields
 from redmine_mailbridge.store.issues import IssueRow
@@ -114,7 +114,8 @@ class Letters:
         if kind not in desk.kinds:
             return Composed(why_not=f"it is switched off for mailbox {issue.mailbox}")
         thread = thread or self._threads.of(issue)
-        if kind not in BY_PEOPLE and not thread.answerable:
+        to_requester = any(one.key == issue.requester.lower() for one in to)
+        if kind not in BY_PEOPLE and to_requester and not thread.answerable:
             return Composed(why_not="the customer's mail came from a machine")
         first = self._reachable(to, kind)
         people = self._reachable([*to, *cc], kind)
@@ -154,8 +155,9 @@ class Letters:
 
     def _reachable(self, people: Sequence[Address], kind: str) -> list[Address]:
         """Those of these people whom we may write to, each once: never ourselves, nor by a machine to nobody."""
-        found = {one.key: one for one in reversed(people) if one.domain and one.local and one.key not in self._ours}
-        kept = [found[key] for key in dict.fromkeys(one.key for one in people) if key in found]
+        able = [one for one in map(mailable, people) if one is not None and one.key not in self._ours]
+        found = {one.key: one for one in reversed(able)}
+        kept = [found[key] for key in dict.fromkeys(one.key for one in able)]
         return [one for one in kept if kind in BY_PEOPLE or not takes_no_reply(one)]
 
     def _copies(

@@ -15,6 +15,8 @@ log = structlog.get_logger(__name__)
 
 BATCH = 50
 DAY, MINUTE = 86_400.0, 60.0
+GIVE_UP = 5 * DAY
+"""Seconds after which a mail that the server takes no notice of is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Sending:
         self._outbox = outbox
         self._lines = lines
         self._stop = stop
+        self.last: SendResult | None = None
+        """What the last pass did."""
 
     def once(self) -> SendResult:
         """Send what may go now. Return what was done; errors of SMTP are in it, not raised."""
@@ -55,6 +59,7 @@ class Sending:
             if mails[:allowed]:
                 self._batch(line, mails[:allowed], result)
         result.waiting = self._outbox.waiting()
+        self.last = result
         return result
 
     def _allowed(self, mailbox: str, line: Line) -> int:
@@ -76,10 +81,18 @@ class Sending:
             result.error = result.error or str(error)
             log.warning("sending.deferred", reason=str(error), waiting=len(waiting))
             for mail in waiting:
-                self._outbox.later(mail, str(error))
+                self._later(mail, str(error), result)
         else:
             for mail in waiting:
                 self._outbox.later(mail, None, counts=False)
+
+    def _later(self, mail: QueuedMail, words: str, result: SendResult) -> None:
+        """Try again later; after some days, as every mail server does, no more (RFC 5321 section 4.5.4.1)."""
+        if self._outbox.clock() - mail.created_at < GIVE_UP:
+            self._outbox.later(mail, words)
+            return
+        self._outbox.failed(mail, f"given up after {GIVE_UP / DAY:.0f} days: {words}")
+        result.failed += 1
 
     def _one(self, transport: Transport, mail: QueuedMail, result: SendResult) -> None:
         try:
@@ -89,6 +102,12 @@ class Sending:
             self._outbox.failed(mail, str(error))
             result.failed += 1
             log.warning("sending.refused", kind=mail.kind, issue=mail.issue, reason=str(error))
+            return
+        except SendingDeferred as error:
+            if error.whole:
+                raise
+            log.warning("sending.deferred", kind=mail.kind, issue=mail.issue, reason=str(error))
+            self._later(mail, str(error), result)
             return
         self._outbox.sent(mail, words)
         result.sent += 1

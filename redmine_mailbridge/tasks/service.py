@@ -6,23 +6,44 @@ asks. A stop lets the mail in hand end, and starts no other.
 
 import datetime as dt
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 
-from redmine_mailbridge.errors import MailbridgeError, StoreError
-from redmine_mailbridge.store.ask import Archive
-from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.tasks.control import TaskPlan
+from redmine_mailbridge.tasks.listen import FolderListener
+from redmine_mailbridge.tasks.mailbox_thread import Gone, MailboxThread
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
-from redmine_mailbridge.tasks.schedule import Scheduler
+from redmine_mailbridge.tasks.replies import Replies, ReplyGate
+from redmine_mailbridge.tasks.runner import Plans, TaskRunner
 from redmine_mailbridge.tasks.send import Sending
+from redmine_mailbridge.tasks.update import Station, StationResult, Updater
 
 log = structlog.get_logger(__name__)
 
 SEND_EVERY = dt.timedelta(seconds=5)
+PULSE_EVERY = dt.timedelta(seconds=5)
 Listener = Callable[[Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """The scheduled tasks of a service: what is in force, what each does, and who receives `together`.
+
+    The mailboxes that are not among `together` have a schedule of their own.
+    """
+
+    book: TaskBook
+    plans: Plans
+    stations: Sequence[Station]
+    aggregate: Callable[[threading.Event], StationResult]
+    replies: ReplyGate
+    together: Collection[str]
 
 
 def receive_once(receivers: Sequence[Receiver], on_outcome: Listener = lambda _outcome: None) -> list[PassResult]:
@@ -40,99 +61,107 @@ def receive_once(receivers: Sequence[Receiver], on_outcome: Listener = lambda _o
     return [results[number] for number in sorted(results)]
 
 
-class MailboxThread(threading.Thread):
-    """Receives from one mailbox whenever it is woken, and wakes itself when the server hints at new mail."""
+def one_pass(
+    receivers: Sequence[Receiver], shared: Shared, tasks: Tasks, *, update: bool, on_outcome: Listener
+) -> list[str]:
+    """Receive once and, if wanted and not paused, update once. Return what went wrong, one line each.
 
-    def __init__(self, receiver: Receiver, shared: Shared, archive: Archive, *, listen: bool) -> None:
-        super().__init__(name=f"mailbox-{receiver.mailbox.name}", daemon=True)
-        self.receiver = receiver
-        self._shared = shared
-        self._archive = archive
-        self._listen = listen
-        self._wake = threading.Event()
-        self._failures = 0
-
-    def wake(self) -> None:
-        """Have it make a pass soon, whatever it waits for."""
-        self._wake.set()
-        self.receiver.mailbox.interrupt()
-
-    def run(self) -> None:
-        """Pass, wait, pass, until the stop sign."""
-        self._wake.wait()
-        while not self._shared.stop.is_set():
-            self._wake.clear()
-            result = self.receiver.once()
-            self._failures = self._failures + 1 if result.error else 0
-            if result.error:
-                self.receiver.mailbox.close()
-            if not self._shared.stop.is_set():
-                self._wait()
-        self.receiver.mailbox.close()
-
-    def _wait(self) -> None:
-        """Until woken, a hint of the server, a mail that is due, or the end of the pause after a failure."""
-        try:
-            seconds = self._seconds_to_wait()
-        except StoreError as error:
-            log.warning("listen.store_away", mailbox=self.receiver.mailbox.name, reason=str(error))
-            seconds = pause_after(1)
-        if self._wake.is_set():
-            return
-        if self._failures or not self._listen:
-            self._wake.wait(seconds)
-            return
-        try:
-            self.receiver.mailbox.wait(self.receiver.reading.folders[0], seconds)
-        except MailbridgeError as error:
-            log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
-            self._failures += 1
-            self.receiver.mailbox.close()
-
-    def _seconds_to_wait(self) -> float:
-        due = self._archive.next_due([self.receiver.mailbox.name])
-        until_due = max(due - time.time(), self._shared.gate.closed_for, 0.2) if due is not None else 3600.0
-        return min(until_due, pause_after(self._failures) if self._failures else 3600.0)
+    Without the update, replies are kept and wait for it.
+    """
+    plan = tasks.plans()["update"]
+    with_update = update and plan.active
+    tasks.replies.closed = not with_update
+    if with_update:
+        shared.store.let_replies_through()
+    results = receive_once(receivers, on_outcome)
+    errors = [f"{result.mailbox}: {result.error}" for result in results if result.error]
+    if with_update and shared.gate.closed_for == 0.0:
+        result = Updater(tasks.stations).once(shared.stop)
+        errors += [f"update: {result.error}"] if result.error else []
+    if shared.gate.closed_for > 0.0:
+        errors.append(f"Redmine is away: {shared.gate.words}")
+    return errors
 
 
 class Service:
-    """Everything that runs until it is told to stop."""
+    """Everything that runs until it is told to stop. `replies` is closed while replies wait for the update task."""
 
     def __init__(
-        self, threads: Sequence[MailboxThread], shared: Shared, scheduler: Scheduler, sending: Sending
+        self,
+        threads: Sequence[MailboxThread],
+        shared: Shared,
+        sending: Sending,
+        tasks: Tasks,
+        pulse: Pulse,
+        *,
+        listeners: Sequence[FolderListener] = (),
     ) -> None:
         self.threads = threads
+        self._listeners = listeners
         self._shared = shared
-        self.scheduler = scheduler
         self._sending = sending
+        self._tasks = tasks
+        self._updater = Updater((Replies(shared.store, self.receive), *tasks.stations))
+        self.runner = TaskRunner(tasks.book, tasks.plans, self._work, self._in_force, shared.stop)
+        self._stopped = False
+        self._pulse = pulse
 
-    def start(self, *, every: dt.timedelta | None, cron: str | None, upkeep: Callable[[], object]) -> None:
-        """Start the threads and the schedule: receive at once and then as told, upkeep once an hour."""
-        for thread in self.threads:
+    def start(self, *, upkeep: Callable[[], object]) -> None:
+        """Start the threads and the schedule: the tasks at once and then as told, upkeep once an hour."""
+        _quietly(lambda: self._pulse.begin(self.threads))
+        for thread in (*self.threads, *self._listeners):
             thread.start()
-        if cron is not None:
-            self.scheduler.cron("receive", cron, self.wake)
-        elif every is not None:
-            self.scheduler.every("receive", every, self.wake)
-        self.scheduler.every("upkeep", dt.timedelta(hours=1), lambda: _quietly(upkeep))
-        self.scheduler.every("send", SEND_EVERY, lambda: _quietly(self._sending.once))
-        self.scheduler.start()
+        self.runner.start()
+        self.runner.scheduler.every("upkeep", dt.timedelta(hours=1), lambda: _quietly(upkeep))
+        self.runner.scheduler.every("pulse", PULSE_EVERY, lambda: _quietly(lambda: self._pulse.once(self.threads)))
+        self.runner.scheduler.every("send", SEND_EVERY, lambda: _quietly(self._send))
         log.info("service.started", mailboxes=[thread.receiver.mailbox.name for thread in self.threads])
 
-    def wake(self) -> None:
-        """Have every mailbox make a pass soon."""
+    def receive(self, mailboxes: Collection[str]) -> list[PassResult]:
+        """Given mailboxes' names, have each make a pass now, and wait for their ends."""
+        wanted = [thread.request() for thread in self.threads if thread.receiver.mailbox.name in mailboxes]
+        return [one.result() for one in wanted if not isinstance(one.exception(), Gone)]
+
+    def _work(self, name: str) -> StationResult:
+        """One run of a task."""
+        if name == "update":
+            return self._updater.once(self._shared.stop)
+        if name == "aggregate":
+            return self._tasks.aggregate(self._shared.stop)
+        mailbox = name.partition(":")[2]
+        return received(self.receive([mailbox] if mailbox else self._tasks.together))
+
+    def _in_force(self, plans: Mapping[str, TaskPlan], stopped: bool) -> None:
+        """Follow what was changed: who listens, whether mail is sent, whether replies wait."""
+        self._stopped = stopped
+        self._tasks.replies.closed = not (plans["update"].active and plans["update"].follows)
         for thread in self.threads:
-            thread.wake()
+            thread.enable(not stopped and plans["receive"].active)
+
+    def _send(self) -> None:
+        if not self._stopped:
+            self._sending.once()
 
     def stop(self) -> None:
         """Let the mail in hand end, start no other, wait for the threads."""
         self._shared.stop.set()
-        self.scheduler.stop()
-        self.wake()
-        for thread in self.threads:
+        self.runner.stop()
+        for mailbox in self.threads:
+            mailbox.wake()
+        for listener in self._listeners:
+            listener.end()
+        everyone: tuple[threading.Thread, ...] = (*self.threads, *self._listeners)
+        for thread in everyone:
             if thread.is_alive():
                 thread.join()
+        _quietly(self._pulse.end)
         log.info("service.stopped")
+
+
+def received(results: Sequence[PassResult]) -> StationResult:
+    """Given the passes over mailboxes, return them as one result; the first error counts, with its mailbox."""
+    errors = [f"{result.mailbox}: {result.error}" for result in results if result.error]
+    return StationResult(sum(result.seen for result in results), len(errors), errors[0] if errors else None)
 
 
 def _quietly(upkeep: Callable[[], object]) -> None:

@@ -12,18 +12,12 @@ import pytest
 from redmine_mailbridge import effects
 from redmine_mailbridge.errors import FolderMissing
 from redmine_mailbridge.mailboxes.base import Filing, Listed, Mailbox
-from tests.mail_worlds import World, imap_world, memory_world, pop3_world
+from tests.mail_worlds import LIMIT, World, graph_world, imap_world, letter, memory_world, pop3_world
 from tests.servers.dovecot import Mail
+from tests.servers.graph import graph_server
 
-LIMIT = 50 << 20
 BY_SERVER = {r"\Recent", "$HasAttachment", "$HasNoAttachment"}
 """Flags that the server sets by itself."""
-
-
-def letter(number: int, size: int = 0) -> bytes:
-    """Given a number and a size, return a mail with that number in its Message-ID."""
-    head = f"Message-ID: <letter-{number}@example.com>\r\nSubject: Letter {number}\r\n\r\n".encode()
-    return head + b"0123456789abcdef" * (size // 16) + b"\r\nEnd\r\n"
 
 
 class MailboxContract:
@@ -316,6 +310,16 @@ class TestMemory(FolderContract):
     def world(self) -> World:
         """A new server."""
         return memory_world()
+
+
+class TestGraph(FolderContract):
+    """Graph as its documentation describes it, in this process."""
+
+    @pytest.fixture
+    def world(self) -> Iterator[World]:
+        """A new account."""
+        with graph_server() as server:
+            yield graph_world(server)
 
 
 @pytest.mark.real

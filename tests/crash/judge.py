@@ -42,6 +42,7 @@ class Found:
         self.notes: dict[str, list[int]] = _Lists()
         self.files: dict[str, list[bytes]] = _Lists()
         self.watchers: dict[int, set[int]] = {}
+        self.relations: dict[int, list[int]] = {}
         for row in redmine.admin.issues(project):
             self._add(redmine.admin.issue(row["id"]))
 
@@ -54,6 +55,8 @@ class Found:
                 self.notes[token].append(number)
         for file in issue["attachments"]:
             self.files[file["filename"]].append(self._redmine.admin.attachment(file))
+        ends = [(one["issue_id"], one["issue_to_id"]) for one in issue.get("relations", ())]
+        self.relations[number] = [other for pair in ends for other in pair if other != number]
         self.watchers[number] = {watcher["id"] for watcher in issue["watchers"]}
 
     def of(self, token: str) -> list[int]:
@@ -112,5 +115,7 @@ def _judge_text(verdict: Verdict, one: Letter, found: Found) -> None:
     for name, content in one.files if there else ():
         if found.files[name] != [content]:
             verdict.files.append(f"{name}: {len(found.files[name])} times")
+    if one.linked is not None and issues and found.relations[issues[0]] != found.of(one.linked):
+        verdict.files.append(f"{one.token}: linked with {found.relations[issues[0]]}, not {found.of(one.linked)}")
     if one.watcher is not None and issues and found.user(one.watcher) not in found.watchers[issues[0]]:
         verdict.files.append(f"{one.token}: {one.watcher} does not watch")

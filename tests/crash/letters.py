@@ -8,6 +8,7 @@ from typing import Literal
 
 Fate = Literal["issue", "note", "refused", "ignored"]
 USER = "Anna <anna@example.com>"
+ADMIN = "Root <admin@example.com>"
 BLOCKED = "Spammer <spammer@blocked.example>"
 
 
@@ -22,6 +23,8 @@ class Letter:
     files: tuple[tuple[str, bytes], ...] = ()
     under: str | None = None
     """The token of the mail whose issue this one must be a note on."""
+    linked: str | None = None
+    """The token of the mail to whose issue this one's must be linked."""
     watcher: str | None = None
     copies: int = field(default=1, compare=False)
 
@@ -34,6 +37,7 @@ def letter(
     cc: str | None = None,
     subject: str | None = None,
     text: str | None = None,
+    keywords: str = "",
     reply_to: Letter | None = None,
     files: int = 0,
     headers: dict[str, str] | None = None,
@@ -53,13 +57,14 @@ def letter(
         mail["References"] = f"<{reply_to.message_id}>"
     for name, value in (headers or {}).items():
         mail[name] = value
-    mail.set_content(text or f"The printer says {token}.\n\nWhat can it mean?\n")
+    mail.set_content(text or f"{keywords}The printer says {token}.\n\nWhat can it mean?\n")
     attached = tuple((f"{token}-{n}.txt", f"file {n} of {token}\n".encode() * 40) for n in range(files))
     for name, content in attached:
         mail.add_attachment(content, maintype="application", subtype="octet-stream", filename=name)
+    linked = reply_to.token if reply_to is not None and fate == "issue" else None
     under = reply_to.token if reply_to is not None and fate == "note" else None
     return Letter(
-        token if text is None else "", f"{token}@mail.example.org", mail.as_bytes(), fate, attached, under,
+        token if text is None else "", f"{token}@mail.example.org", mail.as_bytes(), fate, attached, under, linked,
         "bob@example.com" if cc and "bob@example.com" in cc else None, copies,
     )  # fmt: skip
 
@@ -70,6 +75,7 @@ def batch() -> list[Letter]:
     plain = letter()
     with_files = letter(files=2, cc="Bob <bob@example.com>")
     stranger = letter(sender=f"Nora Neu <nora-{place}@elsewhere.example>")
+    closed = letter(sender=ADMIN, keywords="Status: Closed\n\n")
     answer = letter("note", reply_to=plain, files=1)
     return [
         plain,
@@ -81,5 +87,8 @@ def batch() -> list[Letter]:
         letter("ignored", headers={"Auto-Submitted": "auto-replied"}, subject="Out of office"),
         letter(copies=2),
         letter("note", reply_to=stranger, sender=f"Nora Neu <nora-{place}@elsewhere.example>"),
+        closed,
+        letter(reply_to=closed),
+        letter(reply_to=closed, sender=ADMIN),
         letter(sender=f"Otto Alt <otto-{place}@elsewhere.example>", cc="Bob <bob@example.com>"),
     ]

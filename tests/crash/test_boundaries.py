@@ -1,6 +1,7 @@
 """The bridge dies before and after every one of its side effects; whoever comes after it makes each mail once."""
 
 import email
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from redmine_mailbridge import app, effects
 from redmine_mailbridge.effects import Effect, Moment, watch
 from redmine_mailbridge.store.ask import MessageFilter
 from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.mirror import Mirror
 from tests.crash.letters import batch, letter
 from tests.crash.world import World
@@ -32,8 +35,11 @@ UPKEEP = boundaries(Effect.REMOVE_RAW, Effect.FORGET_RAW)
 ANSWERS = boundaries(Effect.SEND_MAIL, Effect.RECORD_SENT)
 UPDATE = boundaries(Effect.MIRROR)
 QUEUE = boundaries(Effect.QUEUE_MAIL)
+AGGREGATE = boundaries(Effect.RECORD_HOURS, Effect.WRITE_FIELD)
 RULES = boundaries(Effect.INTEND_RULE, Effect.RECORD_RULE)
-MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in UPKEEP + ANSWERS + UPDATE + QUEUE + RULES]
+STEERING = boundaries(Effect.STEER)
+ELSEWHERE = UPKEEP + ANSWERS + UPDATE + QUEUE + AGGREGATE + RULES + STEERING
+MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in ELSEWHERE]
 
 
 @pytest.fixture
@@ -147,6 +153,56 @@ def test_the_copy_of_redmine_is_whole_although_its_refresh_died(world: World, ef
         application.close()
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize(("effect", "moment"), QUEUE, ids=str)
+def test_an_agents_answer_is_queued_once_although_the_update_died(
+    world: World, smtp: tuple[int, list[str]], effect: Effect, moment: Moment, number: int
+) -> None:
+    """Ended at its first stands at a boundary, `update` mails each of two notes once in the end, and no history."""
+    world.deliver([letter(), letter()])
+    world.finish()
+    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n'
+    world.box_extra = 'answers = { notes = "public_notes", redmine_users = "mail" }'
+    world.write_settings()
+    made = [row.created_issue for row in world.rows()]
+    bob = world.redmine.api("bob")
+    for issue in made:
+        bob.call("PUT", f"/issues/{issue}.json", {"issue": {"notes": "history"}})
+    update(world)
+    for issue in made:
+        bob.call("PUT", f"/issues/{issue}.json", {"issue": {"notes": f"An answer on {issue}."}})
+    died = update(world, die=(effect, moment, number))
+    assert died or number > 2
+    update(world)
+    world.send_answers()
+    world.send_answers()
+    assert 2 == len(smtp[1]) == len(set(smtp[1]))
+
+
+def update(world: World, die: tuple[Effect, Moment, int] | None = None) -> bool:
+    """Refresh the copy and mail agents' answers, as `update` does. Return whether it died where it was told to."""
+    application = app.build(world.settings())
+    left = [die[2] if die else 0]
+
+    def stand(which: Effect, where: Moment) -> None:
+        if die is None or (which, where) != die[:2]:
+            return
+        left[0] -= 1
+        if left[0] == 0:
+            raise Died
+
+    watch(stand)
+    try:
+        (station,) = (one for one in application.tasks.stations if one.name == "answers")
+        assert station.once(threading.Event()).error is None
+        return False
+    except Died:
+        return True
+    finally:
+        effects._watchers.remove(stand)
+        application.close()
+
+
 class Sink:
     """An SMTP server that takes everything and keeps the Message-IDs."""
 
@@ -167,3 +223,24 @@ def forget(world: World) -> None:
         application.upkeep()
     finally:
         application.close()
+
+
+@pytest.mark.parametrize(("effect", "moment"), STEERING, ids=str)
+def test_a_change_of_a_task_is_there_whole_or_not_at_all(tmp_path: Path, effect: Effect, moment: Moment) -> None:
+    """Ended before it, a stop has not been; ended after it, it is, and every process sees that something changed."""
+    store = Store.open(f"sqlite:///{tmp_path / 'db'}", tmp_path / "raw")
+    book = TaskBook(store.database, store.clock)
+
+    def stand(which: Effect, where: Moment) -> None:
+        if (which, where) == (effect, moment):
+            raise Died
+
+    watch(stand)
+    try:
+        with pytest.raises(Died):
+            book.stop()
+    finally:
+        effects._watchers.remove(stand)
+    came = moment == "after"
+    assert (came, int(came)) == (book.stopped, book.revision())
+    store.close()

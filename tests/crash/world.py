@@ -82,6 +82,8 @@ project = "{project}"
 trust = "any"
 unknown_sender = "create"
 check_permissions = false
+allow_override = "status"
+closed_reply = "new"
 [mailboxes.{name}.senders]
 block = ["blocked.example"]
 """

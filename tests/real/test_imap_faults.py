@@ -12,24 +12,11 @@ import pytest
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable
 from redmine_mailbridge.mailboxes.base import Filing, Security
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
-from tests.mail_worlds import DovecotAccount, config, dovecot_account
+from tests.mail_worlds import LIMIT, DovecotAccount, config, dovecot_account, letter
 from tests.servers.dovecot import Mail
 from tests.servers.proxy import Fault, FaultProxy
 
 pytestmark = pytest.mark.real
-LIMIT = 50 << 20
-
-
-def letter(number: int, size: int = 0) -> bytes:
-    """Given a number and a size, return a mail."""
-    head = f"Message-ID: <letter-{number}@example.com>\r\nSubject: Letter {number}\r\n\r\n".encode()
-    return head + b"0123456789abcdef" * (size // 16) + b"\r\nEnd\r\n"
-
-
-@pytest.fixture
-def account(dovecot: Mail) -> DovecotAccount:
-    """A new account."""
-    return dovecot_account(dovecot)
 
 
 @pytest.fixture

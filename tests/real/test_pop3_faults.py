@@ -11,24 +11,11 @@ from redmine_mailbridge.errors import FolderMissing, MailboxUnreachable
 from redmine_mailbridge.mailboxes.base import Filing, MailboxConfig, MailProtocol
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
-from tests.mail_worlds import DovecotAccount, config, dovecot_account
+from tests.mail_worlds import LIMIT, DovecotAccount, config, letter
 from tests.servers.dovecot import Mail
 from tests.servers.proxy import Fault, FaultProxy
 
 pytestmark = pytest.mark.real
-LIMIT = 50 << 20
-
-
-def letter(number: int, size: int = 0) -> bytes:
-    """Given a number and a size, return a mail."""
-    head = f"Message-ID: <letter-{number}@example.com>\r\nSubject: Letter {number}\r\n\r\n".encode()
-    return head + b"0123456789abcdef" * (size // 16) + b"\r\nEnd\r\n"
-
-
-@pytest.fixture
-def account(dovecot: Mail) -> DovecotAccount:
-    """A new account."""
-    return dovecot_account(dovecot)
 
 
 @pytest.fixture

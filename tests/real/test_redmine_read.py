@@ -15,6 +15,7 @@ from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.routing.plan import Facts, Needs, NewUser
 from tests.servers.fixtures import Redmine
 
@@ -132,17 +133,16 @@ def test_further_addresses(redmine: Redmine, client: Client) -> None:
 
 
 def test_new_user(client: Client) -> None:
-    """A user is made as planned, known at once, and put into a group and a project once."""
+    """A user is made as planned, known at once, and put once into a group that is made."""
     name = f"n{uuid.uuid4().hex[:8]}"
-    people = Directory(client).people
+    directory = Directory(client)
+    people, groups = directory.people, Groups(client, directory)
     assert None is people.by_address(f"{name}@example.org")
     user = people.create(NewUser(name, "Nora", "", f"{name}@example.org", status="locked"))
     assert (user, "locked", "Nora -") == (people.by_address(f"{name}@example.org"), user.status, user.name)
-    group = people.group(f"Group {name}")
-    assert group == people.group(f"group {name.upper()}")
-    for _ in range(2):
-        people.join_group(user.id, group)
-        people.join_project(group, "support", [5])
+    said = [groups.join(user.id, [f"Group {name}", f"group {name.upper()}"]) for _ in range(2)]
+    group = groups.group(f"Group {name}")
+    assert [[f'joins the group "Group {name}"'], []] == said
     person = people.by_id(user.id)
     assert person is not None
     assert frozenset({group}) == person.rights.groups

@@ -169,3 +169,20 @@ def test_settings_that_cannot_be_used(bridge: Product) -> None:
     assert 2 == done.returncode
     assert "[mailboxes.support] prot = " in done.stderr
     assert "unknown key, did you mean" in done.stderr
+
+
+def test_arrival_in_another_folder(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
+    """Mail that comes into a further folder is taken at once too."""
+    mailbox.create("Sales")
+    bridge.support(folders=["INBOX", "Sales"])
+    bridge.change({"tasks": {"receive": {"every": "1h"}}})
+    with bridge.service() as service:
+        service.wait_for("receive.first_time", 2)
+        mailbox.append(mail("Into the other", sender=ANNA), folder="Sales")
+        service.wait_for("mail", seconds=20)
+        mailbox.deliver(mail("Into the first", sender=ANNA))
+        service.wait_for("mail", 2, seconds=20)
+        service.signal(signal.SIGTERM)
+        assert 0 == service.wait()
+
+    assert ["Into the first", "Into the other"] == subjects(redmine, project)

@@ -194,8 +194,43 @@ userdb everyone {
 """
 
 
-def serve(tree: Path, state: Path) -> tuple[Process, Mail]:
-    """Given a tree and an instance's directory, start Dovecot there. Return it when its ports answer."""
+OAUTH_2_3 = """
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 apop xoauth2 oauthbearer
+passdb {
+  driver = oauth2
+  mechanisms = xoauth2 oauthbearer
+  args = /srv/dovecot/oauth.conf
+}
+"""
+
+OAUTH_FILE_2_3 = """
+introspection_url = %(introspection)s
+introspection_mode = post
+username_attribute = sub
+active_attribute = active
+active_value = true
+"""
+
+OAUTH_2_4 = """
+auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 apop xoauth2 oauthbearer
+oauth2 {
+  introspection_url = %(introspection)s
+  introspection_mode = post
+  username_attribute = sub
+  active_attribute = active
+  active_value = true
+}
+passdb oauth2 {
+  mechanisms_filter = xoauth2 oauthbearer
+}
+"""
+
+
+def serve(tree: Path, state: Path, introspection: str = "") -> tuple[Process, Mail]:
+    """Given a tree and an instance's directory, start Dovecot there. Return it when its ports answer.
+
+    With the address of an OpenID provider's introspection, its tokens log in too: XOAUTH2 and OAUTHBEARER.
+    """
     home = state / "dovecot"
     home.mkdir(exist_ok=True)
     version = run_in(tree, state, "root:root", ["dovecot", "--version"]).split()[0]
@@ -208,7 +243,7 @@ def serve(tree: Path, state: Path) -> tuple[Process, Mail]:
     )  # fmt: skip
     if not (home / "server.pem").exists():
         run_in(tree, state, "root:root", ["sh", "-c", CERTIFICATES])
-    configure(home, mail)
+    configure(home, mail, introspection)
     command = ["dovecot", "-F", "-c", "/srv/dovecot/dovecot.conf"]
     ports = (mail["imap_port"], mail["imaps_port"], mail["pop3_port"], mail["pop3s_port"], mail["lmtp_port"])
     process = start_and_wait(
@@ -218,7 +253,7 @@ def serve(tree: Path, state: Path) -> tuple[Process, Mail]:
     return process, mail
 
 
-def configure(home: Path, mail: Mail) -> None:
+def configure(home: Path, mail: Mail, introspection: str = "") -> None:
     """Given Dovecot's directory and its ports and passwords, write its configuration in its version's syntax."""
     old = mail["version"].startswith("2.3")
     values = mail | {
@@ -227,6 +262,9 @@ def configure(home: Path, mail: Mail) -> None:
     }
     head = "" if old else "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
     text = head + (COMMON + (DOVECOT_2_3 if old else DOVECOT_2_4)) % values
+    if introspection:
+        text += (OAUTH_2_3 if old else OAUTH_2_4) % {"introspection": introspection}
+        write_secret(home / "oauth.conf", OAUTH_FILE_2_3 % {"introspection": introspection})
     write_secret(home / "dovecot.conf", text)
     write_secret(home / "masters", f"{mail['master']['user']}:{{PLAIN}}{mail['master']['password']}\n", 0o644)
     own = [f"{name}@{mail['domain']}:{{PLAIN}}{password}" for name, password in mail["users"].items()]

@@ -16,12 +16,15 @@ from typing import Any
 
 import pytest
 
+from tests.servers import dovecot as dovecot_server
+from tests.servers import openid as openid_provider
 from tests.servers import processes, services
 from tests.servers.api import Api, fresh_project
 from tests.servers.dovecot import Mail
 from tests.servers.mail import Mailbox
+from tests.servers.openid import OpenId
 from tests.servers.proxy import FaultProxy
-from tests.servers.trees import SUITES, Unavailable
+from tests.servers.trees import SUITES, Unavailable, ensure_tree, require_host
 
 NOT_RUN = "needs real servers: "
 VERSIONS = [v.strip() for v in os.environ.get("MAILBRIDGE_TEST_REDMINE", "6.1").split(",") if v.strip()]
@@ -88,6 +91,47 @@ def dovecot(servers: services.State) -> Mail:
     """The running Dovecot's ports, passwords and certificate authority."""
     mail: Mail = servers["dovecot"]
     return mail
+
+
+@pytest.fixture(scope="session")
+def openid_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenId]:
+    """A real OpenID provider, for the whole session."""
+    try:
+        server = openid_provider.serve(tmp_path_factory.mktemp("openid"))
+    except Unavailable as why:
+        pytest.skip(f"{NOT_RUN}{why}")
+    try:
+        yield server
+    finally:
+        processes.end(server.process)
+
+
+@pytest.fixture
+def openid(openid_server: OpenId) -> OpenId:
+    """The running OpenID provider, as it was at its start."""
+    openid_server.reset()
+    return openid_server
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def oauth_dovecot(
+    request: pytest.FixtureRequest, openid_server: OpenId, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Mail]:
+    """A Dovecot of its own, as that Redmine version's Debian has it, which asks the OpenID provider about tokens."""
+    state = tmp_path_factory.mktemp("oauth-dovecot")
+    for place in ("tmp", "run"):  # the tree itself is read-only
+        (state / place).mkdir()
+        (state / place).chmod(0o1777)
+    state.chmod(0o755)
+    try:
+        require_host()
+        process, mail = dovecot_server.serve(ensure_tree(SUITES[request.param]), state, openid_server.introspection)
+    except Unavailable as why:
+        pytest.skip(f"{NOT_RUN}{why}")
+    try:
+        yield mail
+    finally:
+        processes.end(process)
 
 
 @pytest.fixture

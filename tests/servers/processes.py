@@ -91,6 +91,8 @@ def end(process: Process, seconds: float = 10) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process["pid"], signal.SIGKILL)
     wait_until(lambda: not alive(process), f"{process['name']} is killed", 5)
+    if (child := CHILDREN.pop(process["pid"], None)) is not None:
+        child.wait(5)
 
 
 def wait_until(ready: Callable[[], bool], what: str, seconds: float, process: Process | None = None) -> None:

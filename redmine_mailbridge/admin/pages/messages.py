@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from redmine_mailbridge.admin import shown
 from redmine_mailbridge.admin.calls import Call
+from redmine_mailbridge.admin.pages.tasks import hurry
 from redmine_mailbridge.mail.original import original
 from redmine_mailbridge.store.ask import MessageFilter
 from redmine_mailbridge.store.rows import MailRow
@@ -84,8 +85,12 @@ def frame(call: Call) -> Response:
     raw = raw_of(call.desk.store, told.row) if told else None
     if told is None or raw is None:
         return missing(call)
-    made = original(raw, told.message.attachments if told.message else ())
-    answer = call.render("original.html", html=made.html, style=STYLE)
+    return framed(call, original(raw, told.message.attachments if told.message else ()).html)
+
+
+def framed(call: Call, html: str) -> Response:
+    """Given HTML from outside, sanitised, return it as the page of a sandboxed frame."""
+    answer = call.render("original.html", html=html, style=STYLE)
     answer.headers["Content-Security-Policy"] = FRAME
     answer.headers["X-Frame-Options"] = "SAMEORIGIN"
     return answer
@@ -131,6 +136,7 @@ def decision(call: Call) -> Response:
     )
     done = [str(one.id) for one in results if one.ok]
     if done:
+        hurry(call, [one.id for one in results if one.ok])
         call.audit(word, f"{', '.join(done)}{f' to #{issue}' if word == Decision.FILE else ''}")
     lines = [f"{one.id}: {call.words(one.words)}" for one in results[:10]]
     if len(results) > len(lines):

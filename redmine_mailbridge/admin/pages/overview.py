@@ -5,22 +5,32 @@ import datetime as dt
 from starlette.responses import Response
 
 from redmine_mailbridge.admin.calls import Call
+from redmine_mailbridge.admin.pages.tasks import book
+from redmine_mailbridge.store.health import REDMINE, SERVICE, alive, of_mailbox
+
+KINDS = ("done", "ignored", "waiting", "held", "failed")
 
 
 def show(call: Call) -> Response:
     """Each mailbox with its piles, the last days, the sending queue."""
     desk = call.desk
     boxes = desk.settings.active_mailboxes
+    health = desk.health.all()
     today = dt.datetime.fromtimestamp(call.now, call.zone).date()
     days = desk.figures.days(boxes, today, call.zone)
-    kinds = ("done", "ignored", "waiting", "failed")
     return call.render(
         "overview.html",
         title="Overview",
         boxes=boxes,
+        health={name: health.get(of_mailbox(name)) for name in boxes},
+        service=alive(health.get(SERVICE), call.now),
+        stopped=book(call).stopped,
+        redmine=health.get(REDMINE),
+        sending=health.get("sending"),
         piles=desk.figures.piles(boxes),
         days=days,
-        bars=[(str(day.day), [(kind, getattr(day, kind)) for kind in kinds]) for day in days],
+        kinds=KINDS,
+        bars=[(str(day.day), [(kind, getattr(day, kind)) for kind in KINDS]) for day in days],
         queues=desk.figures.queues(call.now - 86_400),
         limits=desk.limits,
     )

@@ -7,6 +7,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.store.figures import Latencies
+from redmine_mailbridge.store.health import SERVICE, alive
 
 
 def healthz(call: Call) -> Response:
@@ -55,12 +57,38 @@ def _lines(call: Call) -> Iterator[str]:
         ("outbox_sent_24h", "Mails sent within 24 hours.", {n: q.sent_today for n, q in queues.items()}, "mailbox"),
     )
     for name, words, values, label in families:
-        yield from _family(name, "gauge", words, values, label)
+        yield from _family(name, words, values, label)
+    yield from _conditions(call)
+    yield from _histogram("mail_seconds", "From being taken to being in Redmine.", figures.latencies())
 
 
-def _family(name: str, kind: str, words: str, values: Mapping[str, float], label: str) -> Iterator[str]:
+def _conditions(call: Call) -> Iterator[str]:
+    """What the running service has noted: 1 is well, 0 fails."""
+    seen = call.desk.health.all()
+    certificates = {
+        name.partition(":")[2]: (condition.certificate_until - call.now) / 86_400
+        for name, condition in seen.items()
+        if condition.certificate_until is not None
+    }
+    up = {name: 0 if condition.error else 1 for name, condition in seen.items() if name != SERVICE}
+    up[SERVICE] = int(alive(seen.get(SERVICE), call.now))
+    success = {name: condition.ok_at for name, condition in seen.items() if condition.ok_at is not None}
+    yield from _family("up", "Whether it works.", up, "what")
+    yield from _family("last_success_timestamp_seconds", "When it last worked.", success, "what")
+    yield from _family("certificate_days", "Days until the server's certificate ends.", certificates, "mailbox")
+
+
+def _family(name: str, words: str, values: Mapping[str, float], label: str) -> Iterator[str]:
     full = f"redmine_mailbridge_{name}"
-    yield f"# HELP {full} {words}\n# TYPE {full} {kind}\n"
+    yield f"# HELP {full} {words}\n# TYPE {full} gauge\n"
     for key, value in sorted(values.items()):
         escaped = key.replace("\\", "\\\\").replace('"', '\\"')
         yield f'{full}{{{label}="{escaped}"}} {value}\n'
+
+
+def _histogram(name: str, words: str, found: Latencies) -> Iterator[str]:
+    full = f"redmine_mailbridge_{name}"
+    yield f"# HELP {full} {words}\n# TYPE {full} histogram\n"
+    for bound, count in zip(Latencies.BOUNDS, found.within, strict=True):
+        yield f'{full}_bucket{{le="{bound:g}"}} {count}\n'
+    yield f'{full}_bucket{{le="+Inf"}} {found.count}\n{full}_sum {found.seconds}\n{full}_count {found.count}\n'

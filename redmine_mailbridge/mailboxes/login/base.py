@@ -5,6 +5,7 @@ from typing import Protocol
 
 from redmine_mailbridge.mailboxes.base import MailboxConfig
 from redmine_mailbridge.mailboxes.username import parse_username
+from redmine_mailbridge.oauth import sasl
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,10 @@ class Credentials:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be written anywhere."""
-        return tuple(secret for secret in (self.password, self.token) if secret)
+        wholes: tuple[bytes, ...] = ()
+        if self.token:  # a server may repeat the whole message, in base64
+            wholes = (sasl.oauthbearer(self.mailbox, self.token), sasl.xoauth2(self.mailbox, self.token))
+        return tuple(filter(None, (self.password, self.token, *(whole.decode() for whole in wholes))))
 
 
 class Mechanism(Protocol):
@@ -35,6 +39,12 @@ class Mechanism(Protocol):
 
         None gives the login up: the server could not prove that it knows us, or asks for what we do not tell.
         """
+
+
+def told_refused(config: MailboxConfig, who: Credentials) -> None:
+    """Given credentials that the server refused, say so to whoever gave the token, that it may be renewed."""
+    if who.token and config.token_refused is not None:
+        config.token_refused(who.token)
 
 
 def credentials(config: MailboxConfig) -> Credentials:

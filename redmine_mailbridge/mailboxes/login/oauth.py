@@ -1,6 +1,13 @@
 """OAUTHBEARER (RFC 7628) and XOAUTH2 (Google's and Microsoft's own): an access token instead of a password."""
 
 from redmine_mailbridge.mailboxes.login.base import Credentials
+from redmine_mailbridge.oauth import sasl
+
+
+def told(challenge: bytes) -> str:
+    """Given a server's error (JSON), return in brackets what it means, or nothing."""
+    words = sasl.in_words(challenge)
+    return f"({words})" if words else ""
 
 
 class OauthBearer:
@@ -15,8 +22,7 @@ class OauthBearer:
         if self.sent:
             return b"\x01"
         self.sent = True
-        name = self.who.mailbox.replace("=", "=3D").replace(",", "=2C")
-        return f"n,a={name},\x01auth=Bearer {self.who.token}\x01\x01".encode()
+        return sasl.oauthbearer(self.who.mailbox, self.who.token)
 
 
 class Xoauth2:
@@ -31,4 +37,4 @@ class Xoauth2:
         if self.sent:
             return b""
         self.sent = True
-        return f"user={self.who.mailbox}\x01auth=Bearer {self.who.token}\x01\x01".encode()
+        return sasl.xoauth2(self.who.mailbox, self.who.token)

@@ -38,7 +38,7 @@ def test_asked_for_everything(tmp_path: Path) -> None:
         "",
         "the pass word",
     ]
-    answers += ["support", "Bug", "create"]
+    answers += ["support", "Bug", "create", "marked", "smtp.example.com"]
     file = tmp_path / "etc" / "settings.toml"
     result = init(file, "--no-discover", answers="\n".join(answers) + "\n")
 
@@ -84,7 +84,7 @@ def test_a_known_provider(tmp_path: Path) -> None:
     """The provider of the address is found out: its preset is written, and nobody is asked for servers."""
     file = tmp_path / "settings.toml"
     answers = ["https://redmine.example.com", "the key", "common_mark", "desk@gmail.com", "app password", "support"]
-    result = init(file, answers="\n".join([*answers, "", "accept"]) + "\n")
+    result = init(file, answers="\n".join([*answers, "", "accept", "public_notes"]) + "\n")
 
     assert 0 == result.exit_code, result.output
     assert "found preset       gmail" in result.output

@@ -13,7 +13,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from redmine_mailbridge.errors import SendingDeferred, SendingRefused, SettingsError
 from redmine_mailbridge.mail.message import Address
-from redmine_mailbridge.outgoing.letter import Letter, Sender
+from redmine_mailbridge.outgoing.letter import Letter, Sender, mailable
 from redmine_mailbridge.outgoing.limits import LIMITS, held_back
 from redmine_mailbridge.outgoing.render import Templates, check_templates
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
@@ -68,6 +68,29 @@ def test_no_header_can_be_smuggled_in(evil: str) -> None:
     mail = parsed(letter(subject=evil, to=Address(evil, "kim@client.example")).as_bytes(NOW))
     assert (None, None) == (mail["Bcc"], mail["X-Evil"])
     assert "kim@client.example" == mail["To"].addresses[0].addr_spec
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["a..b@x.example", "küm@x.example", "a b@x.example", "a.@x", "a@x,b@y", "<a@x>", "a@@x", "@x", "a@", "a\x00@x",
+     "()@x", "a;b@x", "a@x\r\nBcc: b@y", "a" * 400 + "@x", "", "x", "a@" + "ü" * 80 + ".example"],
+)  # fmt: skip
+def test_an_address_that_can_stand_in_no_mail(address: str) -> None:
+    """What a stranger wrote as an address, and is none, gets no mail, and harms none."""
+    assert mailable(Address("x", address)) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "ascii_"),
+    [("Kim@Client.example", "Kim@Client.example"), ("a@bücher.example", "a@xn--bcher-kva.example"),
+     ('"a b"@x.example', '"a b"@x.example'), ("a+b=c@[192.0.2.1]", "a+b=c@[192.0.2.1]")],
+)  # fmt: skip
+def test_an_address_as_it_stands_in_a_mail(address: str, ascii_: str) -> None:
+    """Domains beyond ASCII go in IDNA; all else as it was written."""
+    found = mailable(Address("Kim", address))
+    assert found is not None
+    assert ("Kim", ascii_) == (found.name, found.address)
+    assert letter(to=found).as_bytes(NOW)
 
 
 @pytest.mark.parametrize("language", ["en", "de", "fr", "de-AT"])
@@ -129,6 +152,52 @@ def test_each_limit_holds_back(limit: object) -> None:
 def test_the_refusal_limit_is_for_refusals_only() -> None:
     """Two answers a day of one kind are fine; two refusals are not."""
     assert held_back(lambda by, _s: 5 if by == "refusal" else 0, refusal=False) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("{% if false %}{{ isue.id }}{% endif %}", "isue does not exist here"),
+        ("{% for x in history %}{{ note.txt }}{% endfor %}", "note.txt does not exist here"),
+        ('{{ issue["colour"] }}', "issue.colour does not exist here"),
+        ("{{ budget.left }}", "budget does not exist here"),
+        ("{{ project.nme }}", "project.nme does not exist here"),
+    ],
+)
+def test_a_variable_that_there_is_not_is_found_wherever_it_stands(tmp_path: Path, source: str, says: str) -> None:
+    """`check` reads the whole template, also what would not be rendered today."""
+    folder = tmp_path / "answer" / "en"
+    folder.mkdir(parents=True)
+    (folder / "subject.txt").write_text("x")
+    (folder / "body.txt").write_text(f"first\n{source}")
+    problems = check_templates(Templates(tmp_path), "en")
+    assert 1 == len(problems)
+    assert "body.txt, line 2" in problems[0]
+    assert says in problems[0]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ['{{ fields["No such field"] }}', "{% set x = issue %}{{ x.id }}",
+     "{% for one in history %}{{ one.text }}{% endfor %}", "{{ issue.subject.upper() }}",
+     "{{ project }} {{ project.name }}", "{{ requester.name or requester.address }}"],
+)  # fmt: skip
+def test_what_there_is_may_be_used(tmp_path: Path, source: str) -> None:
+    """Custom fields by any name, names of the template's own, and what texts can do."""
+    folder = tmp_path / "answer" / "en"
+    folder.mkdir(parents=True)
+    (folder / "subject.txt").write_text("x")
+    (folder / "body.txt").write_text(source)
+    assert [] == check_templates(Templates(tmp_path), "en")
+
+
+def test_a_template_that_fails_at_sending_is_replaced_by_ours(tmp_path: Path) -> None:
+    """Whatever an admin's template meets, the mail goes out."""
+    folder = tmp_path / "received" / "en"
+    folder.mkdir(parents=True)
+    (folder / "subject.txt").write_text("x")
+    (folder / "body.txt").write_text("{{ nothing.here }}")
+    assert "Hello Kim Client" in Templates(tmp_path).safely("received", "en", EXAMPLES["received"]).text
 
 
 class Server:

@@ -7,12 +7,13 @@ import pytest
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
 from redmine_mailbridge.redmine.drift import author_drift, issue_drift
-from redmine_mailbridge.redmine.fit import fit, may_be_wide, narrowed
+from redmine_mailbridge.redmine.fit import fit, free_name, may_be_wide, narrowed
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload, issue_request, note_request
 from redmine_mailbridge.redmine.rights import Rights, Role, allowed, sees
-from redmine_mailbridge.redmine.text import bytes_in_redmine, clean, clean_line, cut_text, same_text, without_wide
+from redmine_mailbridge.redmine.text import clean, clean_line, cut_text, same_text, without_wide
 from redmine_mailbridge.redmine.write import short_name
 from redmine_mailbridge.routing.plan import Action, Issue, IssueFields, Plan, Project
+from redmine_mailbridge.routing.text import size_in_redmine
 
 PROJECT = Project(7, "support", "Support")
 UPLOAD = Upload("12.abc", "a.txt", "text/plain")
@@ -43,7 +44,7 @@ def test_cut_text(most: int) -> None:
     text = "Zeile eins\nZwei ü 😀\nDrei\n\nvier"
     part = cut_text(text, most)
     assert text.startswith(part)
-    assert bytes_in_redmine(part) <= most
+    assert size_in_redmine(part) <= most
 
 
 def test_wide() -> None:
@@ -107,16 +108,28 @@ def test_stored_requests() -> None:
 def test_what_fits_is_left_alone() -> None:
     """A request within the limits stays as it is."""
     request = issue_request(plan(fields=IssueFields(subject="s" * 255)), PROJECT)
-    assert (request, (), ()) == fit(request)
+    assert (request, (), ()) == fit(request, 65_535) == fit(request, 0)
 
 
 def test_long_note() -> None:
     """A note beyond the limit is cut and goes along whole as a file."""
     request, files, said = fit(note_request(plan(issue=4, text="ü\n" * 100), PROJECT), limit=100)
-    assert bytes_in_redmine(request.notes) <= 100
+    assert size_in_redmine(request.notes) <= 100
     assert request.notes.endswith("\n\n[…]")
-    assert ("notes.txt", ("ü\n" * 100).encode(), 1) == (files[0].name, b"".join(files[0].chunks()), len(said))
+    assert ("mail-text.txt", ("ü\n" * 100).encode(), 1) == (files[0].name, b"".join(files[0].chunks()), len(said))
     assert len(b"".join(files[0].chunks())) == files[0].size
+
+
+def test_the_whole_is_a_file_of_its_own_name() -> None:
+    """What is cut becomes a file, never under a name that the mail has used."""
+    assert ["a.txt", "b-2.txt", "b-3.txt"] == [
+        free_name("a.txt", {"b.txt"}),
+        free_name("b.txt", {"b.txt"}),
+        free_name("b.txt", {"b.txt", "b-2.txt"}),
+    ]
+    used = Upload("1.x", "mail-text.txt", "text/plain")
+    _request, files, _said = fit(note_request(plan(issue=4, text="x" * 300), PROJECT, (used,)), limit=100)
+    assert ["mail-text-2.txt"] == [file.name for file in files]
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,14 @@ from redmine_mailbridge.mail.message import Address, LeftOut
 from redmine_mailbridge.routing.brakes import braked, first_taken
 from redmine_mailbridge.routing.explain import as_json, as_lines
 from redmine_mailbridge.routing.match import address_fits
-from redmine_mailbridge.routing.sender import person_name
-from redmine_mailbridge.routing.text import as_attachment, cut, left_out_lines, literal
+from redmine_mailbridge.routing.plan import Facts, User
+from redmine_mailbridge.routing.sender import Sender, joins, person_name
+from redmine_mailbridge.routing.text import left_out_lines, literal
 from redmine_mailbridge.routing.thread import subject_tags
 from redmine_mailbridge.settings.patterns import Pattern
-from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.settings.route import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
+from redmine_mailbridge.settings.senders import CreateUser, SenderSettings
 from redmine_mailbridge.settings.start import StartSettings
 from tests.unit.routing.world import message, plan_of
 
@@ -133,22 +135,6 @@ def test_left_out_parts_are_named_up_to_fifty() -> None:
     assert not left_out_lines((), "textile")
 
 
-@given(st.text(max_size=300), st.integers(1, 200))
-def test_cutting_loses_nothing(text: str, limit: int) -> None:
-    """What fits is at most the limit in bytes, and with the rest it is all of the text."""
-    head, rest = cut(text, limit)
-    assert len(head.encode()) <= limit
-    assert text.replace("\n", "") == (head + rest).replace("\n", "")
-
-
-def test_the_rest_is_a_file_of_its_own_name() -> None:
-    """A text that does not fit becomes a file, never under a name that the mail has used."""
-    first = as_attachment("mail-text.txt", "ä" * 700_000, ())
-    second = as_attachment("mail-text.txt", "x", (first,))
-    assert ("mail-text.txt", "mail-text-2.txt") == (first.name, second.name)
-    assert first.size == len(b"".join(first.chunks())) == 1_400_000
-
-
 class TestBrakes:
     """How much is taken the first time, and when it stops."""
 
@@ -208,3 +194,17 @@ def test_explain_tells_each_step() -> None:
     assert lines[0].startswith("new issue in support")
     assert any("#20 by the tag in the subject" in line for line in lines)
     assert any("virus.exe left out" in line for line in lines)
+
+
+@pytest.mark.parametrize(("minutes", "groups"), [(1, ("All",)), (-5, ())])
+def test_a_user_made_for_this_very_mail_joins_what_new_users_join(minutes: int, groups: tuple[str, ...]) -> None:
+    """A crash between a new user and its groups loses no group: the next try sees that the user is younger."""
+    kept = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    user = User(5, "kim", "Kim", created_on=kept + dt.timedelta(minutes=minutes))
+    sender = Sender(Address("Kim", "kim@client.example"), user=user, proven=True)
+    route = Route(
+        issue=IssueSettings(project="support", unknown_sender="create"),
+        senders=SenderSettings(create=CreateUser(groups=("All",))),
+    )
+    facts = Facts(now=kept, can_impersonate=True, kept_at=kept)
+    assert groups == joins(sender, None, route, facts)

@@ -24,7 +24,7 @@ from redmine_mailbridge.mail.message import (
 )
 from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.identity import MailboxIdentity
-from redmine_mailbridge.routing.plan import Facts, Issue, Journal, KnownMail, Plan, Project, User
+from redmine_mailbridge.routing.plan import Facts, FieldKind, Issue, Journal, KnownMail, Plan, Project, User
 from redmine_mailbridge.settings.route import Route
 
 NOW = dt.datetime(2026, 5, 20, 12, 0, tzinfo=dt.UTC)
@@ -56,10 +56,16 @@ USERS = {
 }
 _TRACKERS = {"bug": 1, "support": 2, "feature request": 3}
 _MEMBERS = {"anna": 5, "anna agent": 5, "ben": 11, "ben boss": 11, "cleo": 12, "helpers": 40}
-_FIELDS = {"order": 71, "requester": 72, "customer": 73, "float field": 74}
+_FIELDS = {"order": 71, "requester": 72, "customer": 73, "float field": 74, "systems": 75, "urgent": 76, "release": 77}
+_KINDS = {
+    74: FieldKind("float"),
+    75: FieldKind("list", multiple=True, options={"mail": "Mail", "web, shop": "Web, shop", "web": "Web"}),
+    76: FieldKind("bool"),
+    77: FieldKind("version"),
+}
 PROJECTS = {
     "support": Project(1, "support", "Support desk", trackers=_TRACKERS, categories={"printing": 21, "network": 22},
-                       versions={"1.0": 31, "alpha": 32}, custom_fields=_FIELDS, members=_MEMBERS),
+                       versions={"1.0": 31, "alpha": 32}, custom_fields=_FIELDS, members=_MEMBERS, kinds=_KINDS),
     "sales": Project(2, "sales", "Sales", trackers=_TRACKERS, members=_MEMBERS, categories={"offers": 25}),
     "secret": Project(3, "secret", "Secret", public=False, trackers=_TRACKERS, members=_MEMBERS),
     "old": Project(4, "old", "Old", active=False),
@@ -254,7 +260,7 @@ def detail(plan: Plan, key: str) -> str:  # noqa: PLR0911 - one a kind of detail
             return str(
                 {"related": plan.related_issue, "private": plan.private_note, "files": len(plan.attachments)}[key]
             )
-        case "watchers" | "template":
+        case "watchers" | "template" | "groups":
             return str(getattr(plan, key))
         case _ if key.startswith("cf"):
             return str(dict(plan.fields.custom_fields).get(int(key[2:])))

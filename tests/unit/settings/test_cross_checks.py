@@ -10,6 +10,7 @@ import tomlkit
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.signing_in import connections
 
 BOX = {"address": "a@example.com", "host": "mail.example.com", "password": "x", "issue": {"project": "p"}}
 
@@ -85,6 +86,34 @@ def test_pop3_has_no_folders(tmp_path: Path) -> None:
 def test_what_pop3_cannot_do(tmp_path: Path, values: dict[str, Any], line: str) -> None:
     """What POP3 cannot honour is refused at load, key by key."""
     assert line in refused(tmp_path, {"a": BOX | {"protocol": "pop3"} | values})
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({}, "oauth: is needed: Microsoft Graph takes OAuth tokens only"),
+        ({"oauth": "ms", "login": "plain"}, 'login = "plain": Microsoft Graph takes OAuth tokens only'),
+        ({"oauth": "ms", "security": "starttls"}, "Microsoft Graph has TLS from the first byte"),
+        ({"oauth": "ms", "after_failure": "delete"}, "deletes only with POP3"),
+    ],
+)
+def test_what_graph_cannot_do(tmp_path: Path, values: dict[str, Any], line: str) -> None:
+    """What Microsoft Graph cannot honour, or needs, is said at load."""
+    box = {name: value for name, value in BOX.items() if name != "password" or "oauth" not in values}
+    oauth = {"ms": {"preset": "microsoft365", "client_id": "id"}}
+    assert line in refused(tmp_path, {"a": box | {"protocol": "graph", "preset": "microsoft365"} | values}, oauth=oauth)
+
+
+def test_graph(tmp_path: Path) -> None:
+    """With a preset and a sign-in Graph needs no more; the sign-in asks for Graph's permissions."""
+    box = {"address": "a@example.com", "issue": {"project": "p"}, "oauth": "ms", "preset": "microsoft365"}
+    oauth = {"ms": {"preset": "microsoft365", "client_id": "id"}}
+    settings = loaded(tmp_path, {"a": box | {"protocol": "graph"}, "b": box | {"username": "b"}}, oauth=oauth)
+    made = settings.mailboxes["a"]
+    assert ("graph.microsoft.com", 443, "tls") == (made.host, made.port, made.security)
+    scopes = {name: one.provider.scopes for name, one in connections(settings).items()}
+    assert "https://graph.microsoft.com/Mail.ReadWrite" in scopes["a"]
+    assert "https://outlook.office.com/IMAP.AccessAsUser.All" in scopes["b"]
 
 
 def test_what_is_kept_for_some_days(tmp_path: Path) -> None:

@@ -36,12 +36,18 @@ def test_sample_holds_every_key_and_each_value_is_valid() -> None:
     text = re.sub(r"^# (?=\[[a-z\[]|[a-z_]+ = )", "", reference.sample(), flags=re.MULTILINE)
     data = tomllib.loads(text)
     # the two schedules exclude each other, and so do a secret and its file: the models check the latter when loading
-    data["tasks"]["receive"].pop("every")
+    for task in data["tasks"].values():
+        task.pop("every")
     data["mailboxes"]["support"].pop("allow_cleartext")
     keep_days = data["mailboxes"]["support"].pop("keep_days")  # with "keep" alone
+    oauth = data["mailboxes"]["support"].pop("oauth")  # in place of a password
+    endpoints = ("issuer", "authorization_endpoint", "token_endpoint", "device_endpoint")  # in place of a preset
+    elsewhere = {name: data["oauth"]["microsoft"].pop(name) for name in endpoints}
     Settings(**data)
-    data["mailboxes"]["support"]["keep_days"] = keep_days
-    data["tasks"]["receive"]["every"] = ""
+    data["oauth"]["microsoft"] |= elsewhere
+    data["mailboxes"]["support"] |= {"keep_days": keep_days, "oauth": oauth}
+    for task in data["tasks"].values():
+        task["every"] = ""
     data["mailboxes"]["support"]["allow_cleartext"] = ""
 
     for key in schema.keys(Settings):

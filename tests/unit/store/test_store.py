@@ -300,9 +300,8 @@ def test_looking_for_what_to_file_passes_by_what_waits(store: Store) -> None:
     store.unfiled("support")
     statement = next(text for text in asked if "filed_at IS NULL" in text)
     with store.database.engine.connect() as db:
-        plan = db.exec_driver_sql(
-            f"EXPLAIN QUERY PLAN {statement}", ("support", "done", "refused", "aside", 1.0, 200, 0)
-        )
+        values = ("support", "done", "refused", "aside", 1.0, 200, 0)
+        plan = db.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
         steps = " ".join(str(step) for step in plan)
     assert "ix_mail_unfiled (mailbox=? AND filed_at=? AND next_file_at<?" in steps
 

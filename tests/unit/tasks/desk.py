@@ -183,6 +183,7 @@ def open_desk(folder: Path, monkeypatch: pytest.MonkeyPatch, **receive: Any) -> 
         }
         for path, value in values.items():
             mock.get(URL + path, json=value)
+        mock.add_passthru("http://127.0.0.1")  # a mail server that speaks HTTP
         mock.add_callback(responses.POST, f"{URL}/uploads.json", desk.upload)
         mock.add_callback(responses.POST, f"{URL}/issues.json", desk.post)
         mock.add_callback(responses.GET, re.compile(rf"{URL}/issues"), desk.get)

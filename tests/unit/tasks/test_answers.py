@@ -17,7 +17,9 @@ from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.outgoing.letter import Sender
 from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
@@ -41,6 +43,7 @@ class Wire:
     def __init__(self) -> None:
         self.taken: list[tuple[str, bytes]] = []
         self.fault: Exception | None = None
+        self.fault_for = ""
 
     def __enter__(self) -> Self:
         if isinstance(self.fault, ConnectionError):
@@ -51,7 +54,7 @@ class Wire:
         pass
 
     def send(self, sender: str, recipient: str, content: bytes) -> str:
-        if self.fault is not None:
+        if self.fault is not None and recipient.startswith(self.fault_for):
             raise self.fault
         self.taken.append((recipient, content))
         return "250 queued"
@@ -123,6 +126,13 @@ def test_the_same_mail_earns_one_answer_whatever_is_repeated(store: Store) -> No
     assert 1 == len(Outbox(store.database, store.clock).of_mail(row.id))
 
 
+def test_a_sender_whose_address_is_none_gets_no_answer(store: Store) -> None:
+    """An address that no mail can go to costs the answer, never the mail's issue."""
+    mail_id = finish(store, 1, "kim..x@client.example")
+    assert [] == Outbox(store.database, store.clock).of_mail(mail_id)
+    assert State.DONE is Archive(store.database).state(mail_id)
+
+
 def test_what_is_switched_off_is_not_sent(store: Store) -> None:
     """A kind that the settings do not name earns nothing, nor does a mailbox without a server."""
     row, message = kept(store, 1)
@@ -178,6 +188,31 @@ def test_a_refusal_for_good_is_not_tried_again(store: Store, clock: Clock) -> No
     assert ("failed", "550 no such user") == (row.state, row.reason)
 
 
+def test_one_recipient_who_is_put_off_holds_up_no_other(store: Store, clock: Clock) -> None:
+    """A 4xx for one mail defers that mail alone, in the server's words; a server that is away defers all."""
+    for number in range(1, 4):
+        finish(store, number, f"p{number}@client.example")
+    wire = Wire()
+    wire.fault, wire.fault_for = SendingDeferred("451 greylisted", whole=False), "p1"
+    result = sending(store, wire).once()
+    assert (2, 0, 1, None) == (result.sent, result.failed, result.waiting, result.error)
+    (left,) = Outbox(store.database, store.clock).listed()
+    assert ("p1@client.example", 1, "451 greylisted") == (left.recipient, left.tries, left.reason)
+    assert "content" not in left.as_json()
+
+
+def test_after_five_days_a_mail_is_given_up(store: Store, clock: Clock) -> None:
+    """What the server puts off again and again is tried for five days, as every mail server does, and then told."""
+    mail_id, wire = finish(store, 1), Wire()
+    wire.fault = SendingDeferred("451 greylisted", whole=False)
+    sending(store, wire).once()
+    clock.now += 5 * 86_400 + 1
+    assert 1 == sending(store, wire).once().failed
+    (row,) = Outbox(store.database, store.clock).of_mail(mail_id)
+    assert ("failed", "given up after 5 days: 451 greylisted") == (row.state, row.reason)
+    assert [row.id] == [one.id for one in Outbox(store.database, store.clock).untold()]
+
+
 def test_what_is_over_the_daily_limit_waits(store: Store, clock: Clock) -> None:
     """Over the limit nothing is dropped: it goes when its time comes."""
     for number in range(1, 6):
@@ -188,6 +223,19 @@ def test_what_is_over_the_daily_limit_waits(store: Store, clock: Clock) -> None:
     assert 0 == sending(store, wire, daily=3).once().sent
     clock.now += 86_400
     assert 2 == sending(store, wire, daily=3).once().sent
+
+
+def test_what_was_sent_is_forgotten_with_the_raw_mails(store: Store, clock: Clock) -> None:
+    """After the time for which mails are kept, the text of a sent mail goes; what waits to be sent stays."""
+    sent, wire = finish(store, 1), Wire()
+    sending(store, wire).once()
+    waits = finish(store, 2, "other@client.example")
+    outbox = Outbox(store.database, store.clock)
+    forget_raw(store, older_than=clock.now - 1)
+    assert b"" != outbox.of_mail(sent)[0].content
+    forget_raw(store, older_than=clock.now + 1)
+    assert (b"", "sent") == (outbox.of_mail(sent)[0].content, outbox.of_mail(sent)[0].state)
+    assert b"" != outbox.of_mail(waits)[0].content
 
 
 def test_a_crash_in_mid_sending_sends_it_again_under_the_same_id(store: Store, clock: Clock) -> None:

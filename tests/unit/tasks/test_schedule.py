@@ -2,6 +2,7 @@
 
 import datetime as dt
 import queue
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -61,3 +62,40 @@ def test_a_task_runs_at_once_and_is_shown_with_its_next_time() -> None:
         assert scheduler.next_run("receive") is None
     finally:
         scheduler.stop()
+
+
+def fires(expression: str, zone: str, day: str, hours: int) -> list[str]:
+    """The times of a crontab line from midnight of a day on, in local time."""
+    place = ZoneInfo(zone)
+    start = dt.datetime.fromisoformat(day).replace(tzinfo=place).astimezone(dt.UTC)
+    trigger, found = crontab(expression, place), []
+    before = start - dt.timedelta(hours=20)
+    moment = trigger.get_next_fire_time(None, before)
+    while moment < start:
+        moment = trigger.get_next_fire_time(moment, moment)
+    while moment is not None and moment < start + dt.timedelta(hours=hours):
+        found.append(f"{moment.astimezone(dt.UTC).astimezone(place):%d %H:%M}")
+        moment = trigger.get_next_fire_time(moment, moment)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("zone", "spring", "autumn", "clock"),
+    [
+        ("Europe/Berlin", "2026-03-29", "2026-10-25", ("30 2 * * *", "02:30", "03:30")),
+        ("America/New_York", "2026-03-08", "2026-11-01", ("30 1,2 * * *", "01:30", "03:30")),
+    ],
+)
+def test_a_night_of_changed_clocks_runs_neither_twice_nor_never(
+    zone: str, spring: str, autumn: str, clock: tuple[str, str, str]
+) -> None:
+    """A time that clocks skip is made up for right after; one that they bring twice runs once."""
+    line, regular, moved = clock
+    assert moved == fires(line, zone, spring, 23)[-1][3:]
+    assert [regular] == [time[3:] for time in fires(line, zone, autumn, 24) if time[3:] == regular]
+
+
+def test_what_runs_all_day_goes_on_while_clocks_change() -> None:
+    """Every half hour is every half hour, also in the hour that comes twice: 50 runs in 25 hours."""
+    assert 50 == len(fires("*/30 * * * *", "Europe/Berlin", "2026-10-25", 25))
+    assert 46 == len(fires("*/30 * * * *", "Europe/Berlin", "2026-03-29", 23))

@@ -1,0 +1,22 @@
+"""`start`: let the synchronisation go on."""
+
+import click
+
+from redmine_mailbridge.cli import Invocation, pass_invocation
+
+
+@click.command()
+@pass_invocation
+def command(invocation: Invocation) -> None:
+    """Let the synchronisation go on after `stop`; the service itself is started by `run`."""
+    from redmine_mailbridge import app
+    from redmine_mailbridge.store.tasks import TaskBook
+    from redmine_mailbridge.tasks.control import is_running
+
+    store = app.open_store(invocation.settings())
+    try:
+        TaskBook(store.database, store.clock).start()
+        serving = is_running(store)
+    finally:
+        store.close()
+    click.echo("goes on" if serving else "may go on; no service runs: start one by `redmine-mailbridge run`")

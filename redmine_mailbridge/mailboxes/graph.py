@@ -1,0 +1,248 @@
+"""A mailbox over Microsoft Graph: for Exchange Online where IMAP is switched off.
+
+New mail is found by delta queries (the changes since the last question), so that what lies there costs nothing. A
+UID is the time of arrival and Graph's id, which changes when a mail moves to another folder.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.errors import FilingRefused, LoginRefused, MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
+from redmine_mailbridge.mailboxes.graph_client import PAGE, GraphClient, Refused
+from redmine_mailbridge.mailboxes.graph_folders import GraphFolders, spelled
+from redmine_mailbridge.mailboxes.graph_items import DONE, SIZE, Seen, id_of, is_after, item_of, time_of, uid_of
+from redmine_mailbridge.mailboxes.imap_idle import Alarm
+from redmine_mailbridge.mailboxes.pop3 import Known
+from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
+
+VALIDITY = "graph"
+POLL = 15.0
+
+
+class GraphMailbox:
+    """One account over Graph. `base.Mailbox` says what each method does."""
+
+    def __init__(self, config: MailboxConfig, known: Known | None = None, *, poll: float = POLL) -> None:
+        self.name = config.name
+        self.config = config
+        self._known = known
+        self._poll = poll
+        self._client: GraphClient | None = None
+        self._folders: GraphFolders | None = None
+        self._seen: dict[str, Seen] = {}
+        self._alarm = Alarm()
+
+    def connect(self) -> None:
+        """Ask for the inbox, if nothing was asked yet."""
+        if self._client is not None:
+            return
+        client = GraphClient(self.config)
+        try:
+            folders = GraphFolders(client)
+            folders.listed()
+        except Refused as refused:
+            client.close()
+            raise LoginRefused(str(refused)) from None
+        except BaseException:
+            client.close()
+            raise
+        self._client, self._folders = client, folders
+
+    def close(self) -> None:
+        """Give the connections back."""
+        client, self._client, self._folders = self._client, None, None
+        if client is not None:
+            client.close()
+
+    def connected(self) -> Connected:
+        """Connect; return what the connection is."""
+        client, _ = self._open()
+        return Connected("Microsoft Graph v1.0", "OAuth bearer token", (), client.tls, None, "move", False)
+
+    def folders(self) -> tuple[str, ...]:
+        """All folders, as paths."""
+        _, folders = self._open()
+        return tuple(sorted(folders.listed(fresh=True)))
+
+    def ensure_folder(self, folder: str) -> bool:
+        """Make a folder when it is missing; return whether it was made."""
+        _, folders = self._open()
+        return folders.ensure(folder)
+
+    def state(self, folder: str) -> FolderState:
+        """Ask how many mails lie there."""
+        client, folders = self._open()
+        path = f"/mailFolders/{folders.id_of(folder)}"
+        found = self._asked(client, "GET", path, params={"$select": "totalItemCount"})
+        return FolderState(folder, VALIDITY, int(found.get("totalItemCount", 0)), keywords=True)
+
+    def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
+        """Ask for the changes; list what appeared after `after`, or what the store does not know of it."""
+        seen = self._refreshed(folder)
+        seen.told = seen.count
+        anchor = seen.items.get(after or "")
+        uids = [uid for uid, item in seen.items.items() if not item.done and is_after(uid, item, after, anchor)]
+        known = self._known(uids) if self._known is not None and uids else ()
+        new = [uid for uid in uids if uid not in known]
+        return tuple(
+            Listed(Location(self.name, folder, VALIDITY, uid), seen.items[uid].size, seen.items[uid].received_at)
+            for uid in (new if limit is None else new[:limit])
+        )
+
+    def _refreshed(self, folder: str) -> Seen:
+        """Given a folder, take in what has changed there since the last question, or all of it the first time."""
+        client, folders = self._open()
+        number = folders.id_of(folder)
+        seen = self._seen.setdefault(number, Seen())
+        try:
+            self._take_changes(client, number, seen)
+        except Refused as refused:
+            if refused.status != 410:  # Graph has forgotten where we were: ask for all again
+                raise MailboxUnreachable(str(refused)) from None
+            seen = self._seen[number] = Seen()
+            self._take_changes(client, number, seen)
+        return seen
+
+    def _take_changes(self, client: GraphClient, number: str, seen: Seen) -> None:
+        path = seen.link or (
+            f"/mailFolders/{number}/messages/delta?$select=receivedDateTime,categories"
+            f"&$expand=singleValueExtendedProperties($filter=id eq '{SIZE}')"
+        )
+        changes: list[dict[str, Any]] = []
+        link = ""
+        for page in client.pages(path, headers={"Prefer": f"odata.maxpagesize={PAGE}"}):
+            changes += page.get("value", ())
+            link = str(page.get("@odata.deltaLink", ""))
+        ids = {uid.partition("-")[2]: uid for uid in seen.items}
+        for change in sorted(changes, key=lambda one: str(one.get("receivedDateTime", ""))):
+            uid = ids.get(str(change["id"]))
+            if "@removed" in change:
+                seen.items.pop(uid or "", None)
+            elif uid is not None:
+                seen.items[uid].done = DONE in change.get("categories", ())
+            else:
+                item = item_of(change, seen.count)
+                seen.items[uid_of(change, item.received_at)] = item
+                seen.count += 1
+        seen.link = link
+
+    def fetch(self, listed: Sequence[Listed], spool: Path, *, max_size: int) -> Iterator[RawMail]:
+        """Yield the bytes of mails, one request each."""
+        for mail in listed:
+            if mail.location.validity != VALIDITY:
+                continue
+            found = self._fetch_one(mail, spool, max_size)
+            if found is not None:
+                yield found
+
+    def _fetch_one(self, mail: Listed, spool: Path, max_size: int) -> RawMail | None:
+        client, _ = self._open()
+        pieces = client.content(f"/messages/{id_of(mail.location.uid)}/$value")
+        content = bytearray()
+        try:
+            for piece in pieces:
+                content += piece
+                if len(content) > max_size:
+                    return RawMail(mail, content=bytes(content[:HEAD]), truncated=True)
+                if len(content) > PIECE:
+                    return to_file(spool, mail, chain([bytes(content)], pieces), max_size)
+        except Refused as refused:
+            if refused.missing:
+                return None
+            raise MailUnreadable(str(refused), uid=mail.location.uid) from None
+        finally:
+            pieces.close()  # type: ignore[attr-defined]  # a generator
+        return RawMail(mail, content=bytes(content))
+
+    def file(self, location: Location, folder: str) -> Filing:
+        """Move one mail."""
+        client, folders = self._open()
+        target = folders.id_of(folder)
+        if spelled(folder).casefold() == spelled(location.folder).casefold():
+            return Filing.KEPT
+        with effect(Effect.MOVE):
+            done = self._change(client, "POST", location, "/move", {"destinationId": target})
+        return Filing.MOVED if done else Filing.GONE
+
+    def delete(self, location: Location) -> Filing:
+        """Remove one mail: it goes to Exchange's deleted items."""
+        client, _ = self._open()
+        with effect(Effect.MOVE):
+            return Filing.DELETED if self._change(client, "DELETE", location) else Filing.GONE
+
+    def mark(self, location: Location) -> Filing:
+        """Add the category `Mailbridge done` to one mail."""
+        client, _ = self._open()
+        if location.validity != VALIDITY:
+            return Filing.GONE
+        try:
+            mail = client.call("GET", f"/messages/{id_of(location.uid)}", params={"$select": "categories"})
+        except Refused as refused:
+            if refused.missing:
+                return Filing.GONE
+            raise FilingRefused(str(refused)) from None
+        categories = list(dict.fromkeys([*mail.get("categories", ()), DONE]))
+        with effect(Effect.MOVE):
+            return (
+                Filing.KEPT if self._change(client, "PATCH", location, "", {"categories": categories}) else Filing.GONE
+            )
+
+    def _change(
+        self, client: GraphClient, method: str, location: Location, way: str = "", body: dict[str, Any] | None = None
+    ) -> bool:
+        """Change one mail. Return whether it was there. Raise FilingRefused with the server's words."""
+        if location.validity != VALIDITY:
+            return False
+        options = {"json": body} if body is not None else {}
+        try:
+            client.call(method, f"/messages/{id_of(location.uid)}{way}", **options)
+        except Refused as refused:
+            if refused.missing:
+                return False
+            raise FilingRefused(str(refused)) from None
+        return True
+
+    def find(self, folder: str, message_id: str) -> tuple[str, ...]:
+        """Ask for the mails whose Message-ID is exactly this one."""
+        client, folders = self._open()
+        wanted = "<" + message_id.replace("'", "''") + ">"
+        asked = {"$filter": f"internetMessageId eq '{wanted}'", "$select": "receivedDateTime"}
+        try:
+            found = list(client.values(f"/mailFolders/{folders.id_of(folder)}/messages", params=asked))
+        except Refused as refused:
+            raise MailboxUnreachable(str(refused)) from None
+        return tuple(sorted(uid_of(one, time_of(one)) for one in found))
+
+    def wait(self, folder: str, seconds: float) -> bool:
+        """Ask for changes now and then: Graph tells of news by itself only to a server that it can reach."""
+        left = seconds
+        while True:
+            seen = self._refreshed(folder)
+            if seen.count != seen.told:
+                seen.told = seen.count
+                return True
+            if left <= 0:
+                return False
+            rang, _ = self._alarm.wait(min(self._poll, left))
+            if rang:
+                return False
+            left -= self._poll
+
+    def interrupt(self) -> None:
+        """Ring the alarm that `wait` listens to."""
+        self._alarm.ring()
+
+    def _open(self) -> tuple[GraphClient, GraphFolders]:
+        self.connect()
+        assert self._client is not None and self._folders is not None  # noqa: S101,PT018 - connect() has just made them
+        return self._client, self._folders
+
+    def _asked(self, client: GraphClient, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            return client.call(method, path, **options)
+        except Refused as refused:
+            raise MailboxUnreachable(str(refused)) from None

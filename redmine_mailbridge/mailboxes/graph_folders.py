@@ -1,0 +1,80 @@
+"""The folders of a mailbox over Graph: ids by the paths that people write, `INBOX` for the inbox whatever its name."""
+
+import difflib
+from collections.abc import Iterator
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.errors import FolderMissing
+from redmine_mailbridge.mailboxes.graph_client import GraphClient, Refused
+
+INBOX = "INBOX"
+DEEPEST = 20
+
+
+class GraphFolders:
+    """Paths and ids, listed once and again when a name is not among them."""
+
+    def __init__(self, client: GraphClient) -> None:
+        self.client = client
+        self._ids: dict[str, str] = {}
+
+    def listed(self, *, fresh: bool = False) -> dict[str, str]:
+        """Return the ids by path (`INBOX/errors`)."""
+        if fresh or not self._ids:
+            inbox = str(self.client.call("GET", "/mailFolders/inbox", params={"$select": "id"})["id"])
+            self._ids = dict(self._below("/mailFolders", "", inbox, DEEPEST))
+        return self._ids
+
+    def _below(self, path: str, prefix: str, inbox: str, deep: int) -> Iterator[tuple[str, str]]:
+        wanted = {"$select": "id,displayName,childFolderCount", "$top": "250"}
+        for folder in self.client.values(path, params=wanted):
+            number = str(folder["id"])
+            name = INBOX if number == inbox else prefix + str(folder.get("displayName", ""))
+            yield name, number
+            if folder.get("childFolderCount") and deep:
+                yield from self._below(f"/mailFolders/{number}/childFolders", name + "/", inbox, deep - 1)
+
+    def id_of(self, folder: str) -> str:
+        """Given a folder of the settings, return its id. Raise FolderMissing, with similar names."""
+        name = spelled(folder)
+        found = self._named(name, self.listed()) or self._named(name, self.listed(fresh=True))
+        if found is None:
+            near = difflib.get_close_matches(name, self._ids, n=2, cutoff=0.6)
+            hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+            raise FolderMissing(f"{self.client.where}: no folder {folder!r}{hint}")
+        return found
+
+    def _named(self, name: str, ids: dict[str, str]) -> str | None:
+        """Exactly, else in any case: Exchange keeps no two folders whose names differ in case only."""
+        if name in ids:
+            return ids[name]
+        return next((number for path, number in ids.items() if path.casefold() == name.casefold()), None)
+
+    def ensure(self, folder: str) -> bool:
+        """Given a folder, make it, and those above it, when it is missing. Return whether it was made."""
+        name = spelled(folder)
+        if self._named(name, self.listed()) or self._named(name, self.listed(fresh=True)):
+            return False
+        with effect(Effect.MAKE_FOLDER):
+            self._make(name)
+        self.listed(fresh=True)
+        return True
+
+    def _make(self, name: str) -> None:
+        above = ""
+        path = "/mailFolders"
+        for piece in name.split("/"):
+            above = f"{above}/{piece}" if above else piece
+            number = self._named(above, self._ids)
+            if number is None:
+                try:
+                    number = str(self.client.call("POST", path, json={"displayName": piece})["id"])
+                except Refused as refused:
+                    raise FolderMissing(f"{self.client.where}: folder {name!r} cannot be made: {refused}") from None
+            path = f"/mailFolders/{number}/childFolders"
+
+
+def spelled(folder: str) -> str:
+    """Given a folder of the settings, return it with the inbox's name as it is kept here."""
+    first, slash, rest = folder.strip("/").partition("/")
+    return (INBOX if first.upper() == INBOX else first) + slash + rest

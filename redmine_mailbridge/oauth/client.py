@@ -1,0 +1,301 @@
+"""Speaks with one provider, by Authlib: whatever it answers becomes Tokens, or an error of ours in its own words."""
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+
+from redmine_mailbridge.errors import LoginRefused, ProviderAway
+from redmine_mailbridge.oauth.values import Connection, Endpoints, Grant, Provider, Tokens
+
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+LATER = frozenset({"temporarily_unavailable", "server_error"})
+UNTOLD_LIFE = 1800.0
+"""Seconds that a token is believed whose life the provider does not tell."""
+
+
+class Denied(LoginRefused):
+    """The provider answered no; `code` is its word for it (RFC 6749 section 5.2)."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ProviderClient:
+    """Given a provider, speak with it. Every method raises ProviderAway when it is away, Denied when it says no."""
+
+    def __init__(self, provider: Provider, clock: Callable[[], float] = time.time) -> None:
+        self.provider = provider
+        self._clock = clock
+        self._found: Endpoints | None = provider.endpoints
+        self._finding = threading.Lock()
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the provider is asked what: as given, or as it publishes (OpenID Discovery, RFC 8414)."""
+        with self._finding:
+            if self._found is None:
+                self._found = self._discover()
+            return self._found
+
+    # ------------------------------------------------------------------ signing in
+
+    def authorization_url(self, redirect_uri: str, state: str, verifier: str, account: str) -> str:
+        """Given where the answer goes to and the secrets of this try, return the address to open (RFC 7636: S256)."""
+        if not self.endpoints.authorization:
+            raise Denied(f"{self._title}: there is no address to sign in at by browser", "unsupported")
+        with self._session(code_challenge_method="S256", redirect_uri=redirect_uri) as session:
+            url, _state = session.create_authorization_url(
+                self.endpoints.authorization,
+                state=state,
+                code_verifier=verifier,
+                login_hint=account,
+                scope=list(self.provider.scopes),
+                **dict(self.provider.asked),
+            )
+        return str(url)
+
+    def by_code(self, code: str, redirect_uri: str, verifier: str) -> Tokens:
+        """Given what the provider sent back, return the tokens."""
+        with self._asking(), self._session() as session:
+            return self._tokens(
+                session.fetch_token(
+                    self.endpoints.token,
+                    grant_type="authorization_code",
+                    code=code,
+                    redirect_uri=redirect_uri,
+                    code_verifier=verifier,
+                )
+            )
+
+    def device(self) -> Mapping[str, Any]:
+        """Begin a sign-in by code. Return what the provider says to it (RFC 8628, section 3.2)."""
+        if not self.endpoints.device:
+            words = self.provider.no_device or "the provider has no sign-in by device code: sign in by browser"
+            raise Denied(f"{self._title}: {words}", "unsupported")
+        with self._asking(), self._session() as session:
+            answer = session.post(
+                self.endpoints.device,
+                data={"scope": " ".join(self.provider.scopes)},
+                auth=session.client_auth(session.token_endpoint_auth_method),
+                withhold_token=True,
+            )
+            said = answer.json()
+            if not isinstance(said, dict) or "error" in said:
+                raise _denied(self._title, said if isinstance(said, dict) else {})
+            answer.raise_for_status()
+            if not {"device_code", "user_code", "verification_uri"} <= said.keys():
+                raise ProviderAway(f"{self._title}: the answer holds no code")
+            return said
+
+    def by_device(self, device_code: str) -> Tokens:
+        """Given the device's code, return the tokens. Denied says authorization_pending until somebody signed in."""
+        with self._asking(), self._session() as session:
+            return self._tokens(
+                session.fetch_token(self.endpoints.token, grant_type=DEVICE_GRANT, device_code=device_code)
+            )
+
+    # ------------------------------------------------------------------ without a person
+
+    def renew(self, refresh: str) -> Tokens:
+        """Given a refresh token, return new tokens; the refresh token is a new one where the provider changes it."""
+        with self._asking(refresh), self._session() as session:
+            return self._tokens(session.refresh_token(self.endpoints.token, refresh_token=refresh))
+
+    def by_itself(self, connection: Connection) -> Tokens:
+        """Given whose mail it is, return tokens that the application gets for itself."""
+        if self.provider.grant is Grant.SERVICE_ACCOUNT:
+            return self._by_service_account(connection.account)
+        with self._asking(), self._session() as session:
+            scope = " ".join(self.provider.scopes)
+            return self._tokens(session.fetch_token(self.endpoints.token, grant_type="client_credentials", scope=scope))
+
+    def revoke(self, token: str) -> bool:
+        """Given a token, tell the provider that it is not wanted any more (RFC 7009). Return whether it was told."""
+        if not self.endpoints.revocation:
+            return False
+        with self._asking(token), self._session() as session:
+            session.revoke_token(self.endpoints.revocation, token=token).raise_for_status()
+        return True
+
+    def _by_service_account(self, account: str) -> Tokens:
+        """A JWT signed with the service account's key, for the tokens of somebody of its domain (RFC 7523)."""
+        from authlib.integrations.requests_client import AssertionSession  # noqa: PLC0415 - slow to load
+        from joserfc.errors import JoseError  # noqa: PLC0415 - slow to load
+        from joserfc.jwk import RSAKey  # noqa: PLC0415 - slow to load
+
+        issuer, pem, key_id = self._service_account()
+        try:
+            key = RSAKey.import_key(pem)
+        except (ValueError, TypeError, JoseError):
+            file = self.provider.service_account_file
+            raise LoginRefused(f"{self._title}: service_account_file {file}: its private key cannot be used") from None
+        session = AssertionSession(
+            self.endpoints.token,
+            issuer=issuer,
+            subject=account,
+            audience=self.endpoints.token,
+            scope=" ".join(self.provider.scopes),
+            key=key,
+            header={"alg": "RS256", **({"kid": key_id} if key_id else {})},
+            default_timeout=self.provider.timeout,
+        )
+        with self._asking(pem), self._ready(session):
+            return self._tokens(session.refresh_token())
+
+    def _service_account(self) -> tuple[str, str, str]:
+        """Return who the service account is, its private key (PEM), and the key's id, from Google's JSON file."""
+        file = self.provider.service_account_file
+        try:
+            held = json.loads(file.read_text("utf-8")) if file is not None else {}
+            return str(held["client_email"]), str(held["private_key"]), str(held.get("private_key_id", ""))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            why = getattr(error, "strerror", None) or "is no key file of a service account"
+            raise LoginRefused(f"{self._title}: service_account_file {file}: {why}") from None
+
+    # ------------------------------------------------------------------ how
+
+    @property
+    def _title(self) -> str:
+        return f"oauth {self.provider.name} ({self.provider.title})"
+
+    def _discover(self) -> Endpoints:
+        """Return the endpoints that the issuer publishes. Its document must name the issuer itself (section 4.3)."""
+        issuer = self.provider.issuer.rstrip("/")
+        with self._asking(), self._session(None) as session:
+            said: Any = None
+            for place in ("openid-configuration", "oauth-authorization-server"):
+                answer = session.get(f"{issuer}/.well-known/{place}", withhold_token=True)
+                if answer.ok:
+                    said = answer.json()
+                    break
+            if not isinstance(said, dict) or not isinstance(said.get("token_endpoint"), str):
+                raise ProviderAway(f"{self._title}: {issuer} publishes no token endpoint")
+            if str(said.get("issuer", "")).rstrip("/") != issuer:
+                raise ProviderAway(f"{self._title}: {issuer} says that it is {str(said.get('issuer'))[:200]}")
+        ways = said.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        return Endpoints(
+            token=said["token_endpoint"],
+            authorization=str(said.get("authorization_endpoint", "")),
+            device=str(said.get("device_authorization_endpoint", "")),
+            revocation=str(said.get("revocation_endpoint", "")),
+            client_auth="post" if "client_secret_post" in ways else "basic",
+        )
+
+    @contextmanager
+    def _session(self, client_auth: str | None = "known", **options: Any) -> Iterator[Any]:
+        from authlib.integrations.requests_client import OAuth2Session  # noqa: PLC0415 - slow to load
+
+        provider = self.provider
+        way = f"client_secret_{self.endpoints.client_auth}" if client_auth is not None else ""
+        auth = way if provider.client_secret and way else "none"
+        session = OAuth2Session(
+            provider.client_id,
+            provider.client_secret or None,
+            token_endpoint_auth_method=auth,
+            revocation_endpoint_auth_method=auth,
+            default_timeout=provider.timeout,
+            **options,
+        )
+        with self._ready(session):
+            yield session
+
+    @contextmanager
+    def _ready(self, session: Any) -> Iterator[None]:
+        """Make a session that follows nobody elsewhere and takes no server's trouble for an answer; close it."""
+        if self.provider.ca_file is not None:
+            session.verify = str(self.provider.ca_file)
+        session.max_redirects = 0
+        session.hooks["response"].append(self._look)
+        try:
+            yield
+        finally:
+            session.close()
+
+    def _look(self, answer: requests.Response, **_rest: Any) -> None:
+        if answer.status_code >= 500 or answer.status_code in {408, 425, 429}:
+            raise ProviderAway(f"{self._title}: answers {answer.status_code} {answer.reason}: later")
+
+    @contextmanager
+    def _asking(self, *secrets: str) -> Iterator[None]:
+        """Turn what the libraries raise into errors of ours, with the provider's words and no secret."""
+        from authlib.common.errors import AuthlibBaseError  # noqa: PLC0415 - slow to load
+
+        hidden = (*secrets, self.provider.client_secret)
+        try:
+            yield
+        except AuthlibBaseError as error:
+            said = {"error": str(error.error or ""), "error_description": str(error.description or "")}
+            raise _denied(self._title, said, hidden) from None
+        except requests.RequestException as error:
+            raise ProviderAway(_hide(f"{self._title}: cannot be reached: {_words(error)}", hidden)) from None
+        except (ValueError, KeyError, TypeError) as error:
+            words = f"{self._title}: what it answers cannot be used ({type(error).__name__})"
+            raise ProviderAway(words) from None
+
+    def _tokens(self, said: Mapping[str, Any]) -> Tokens:
+        """Given the token endpoint's answer, return the tokens; they are renewed after four fifths of their life."""
+        now, life = self._clock(), UNTOLD_LIFE
+        if said.get("expires_in") is not None:
+            life = float(said["expires_in"])
+        if not isinstance(said.get("access_token"), str):
+            raise ProviderAway(f"{self._title}: the answer holds no access token")
+        return Tokens(
+            access=said["access_token"],
+            refresh=str(said.get("refresh_token") or ""),
+            expires_at=now + life,
+            renew_at=now + life - min(300.0, life / 5),
+            signed_in_as=_who(said.get("id_token")),
+        )
+
+
+def _denied(title: str, said: Mapping[str, Any], secrets: tuple[str, ...] = ()) -> Denied | ProviderAway:
+    """Given the provider's error, return it as one of ours."""
+    code = str(said.get("error") or "no reason given")[:80]
+    words = " ".join(str(said.get("error_description") or "").split())[:400]
+    text = _hide(f"{title}: {code}" + (f": {words}" if words else ""), secrets)
+    return ProviderAway(text) if code in LATER else Denied(text, code)
+
+
+def _hide(text: str, secrets: tuple[str, ...]) -> str:
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _words(error: requests.RequestException) -> str:
+    """Given an error of requests, return what went wrong, without the repr of its objects."""
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not accepted"
+    if isinstance(error, requests.TooManyRedirects):
+        return "it sends us elsewhere"
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"it answers {error.response.status_code} {error.response.reason}"
+    return "no connection" if isinstance(error, requests.ConnectionError) else type(error).__name__
+
+
+def _who(id_token: object) -> str:
+    """Given an ID token that came straight from the token endpoint, return who signed in, for a person to read.
+
+    Its signature is not looked at: it came over TLS from the provider itself (OpenID Connect Core, 3.1.3.7), and
+    nothing is decided by it.
+    """
+    pieces = id_token.split(".") if isinstance(id_token, str) and len(id_token) < 65536 else []
+    if len(pieces) != 3:
+        return ""
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(pieces[1] + "=" * (-len(pieces[1]) % 4)))
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(claims, dict):
+        return ""
+    found = next((claims[name] for name in ("email", "preferred_username", "sub") if claims.get(name)), "")
+    return str(found)[:255]

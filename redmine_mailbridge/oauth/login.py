@@ -1,0 +1,61 @@
+"""Signing in from a terminal: by browser, by a pasted address, or by device code. `say` tells the person what to do."""
+
+import time
+from collections.abc import Callable
+
+from redmine_mailbridge.errors import LoginRefused, ProviderAway
+from redmine_mailbridge.oauth.loopback import Loopback
+from redmine_mailbridge.oauth.signing import CODE_LIFE, SignIns
+from redmine_mailbridge.oauth.values import Standing
+
+Say = Callable[[str], None]
+
+
+def by_browser(signs: SignIns, name: str, say: Say, *, open_page: Callable[[str], object] | None = None) -> Standing:
+    """Given a connection, have a person sign in by a browser on this machine. Return where the connection stands.
+
+    `open_page` opens an address in the browser. Raise LoginRefused, ProviderAway.
+    """
+    connection = signs.connection(name)
+    with Loopback(connection.provider.loopback) as loopback:
+        flow = signs.begin_code_flow(name, loopback.redirect_uri)
+        say(f"Sign in as {connection.account} at {connection.provider.title}: open this in a browser on this machine")
+        say(f"(on another one: --paste, or --device):\n\n    {flow.url}\n")
+        if open_page is not None:
+            open_page(flow.url)
+        answer = loopback.wait(CODE_LIFE)
+        if answer is None:
+            raise LoginRefused("nobody signed in in time: begin again")
+        return signs.finish_code_flow(answer, state=flow.state)
+
+
+def by_paste(signs: SignIns, name: str, say: Say, ask: Callable[[str], str]) -> Standing:
+    """Given a connection, have a person sign in by a browser anywhere, who then pastes the address it ends at."""
+    connection = signs.connection(name)
+    host = connection.provider.loopback
+    flow = signs.begin_code_flow(name, "http://localhost" if host == "localhost" else f"http://{host}/")
+    say(
+        f"Sign in as {connection.account} at {connection.provider.title}: open this in any browser:\n\n    {flow.url}\n"
+    )
+    say(f"At the end the browser says that it cannot reach http://{host}: copy the whole address from its address bar.")
+    return signs.finish_code_flow(ask("The address"), state=flow.state)
+
+
+def by_device(signs: SignIns, name: str, say: Say, *, pause: Callable[[float], object] = time.sleep) -> Standing:
+    """Given a connection, have a person type a code on any device, and wait for it."""
+    connection = signs.connection(name)
+    flow = signs.begin_device(name)
+    say(f"Sign in as {connection.account} at {connection.provider.title}: on any device, open")
+    say(f"\n    {flow.verification_uri}\n\nand type the code {flow.user_code}.")
+    wait = flow.interval
+    while True:
+        pause(wait)
+        try:
+            polled = signs.poll_device(flow)
+        except ProviderAway as error:  # RFC 8628 section 3.5: wait longer
+            wait *= 2
+            say(str(error))
+            continue
+        if polled.done is not None:
+            return polled.done
+        wait = max(wait, polled.wait)

@@ -1,0 +1,154 @@
+"""Signing in: what the command line and the admin page call. A person proves who they are to the provider only.
+
+A sign-in that has begun is kept, sealed, so that whichever process the provider's answer comes to can end it.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+
+from redmine_mailbridge.errors import LoginRefused, SettingsError
+from redmine_mailbridge.oauth.client import Denied, ProviderClient
+from redmine_mailbridge.oauth.keeper import Keeper, TokenSource
+from redmine_mailbridge.oauth.seal import Seal
+from redmine_mailbridge.oauth.values import CodeFlow, Connection, DeviceFlow, Grant, Polled, Standing, Tokens
+from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.oauth import TokenRows
+from redmine_mailbridge.suggest import did_you_mean
+
+log = structlog.get_logger(__name__)
+
+CODE_LIFE = 900.0
+"""Seconds that a person has for signing in by browser."""
+NOT_YET = {"authorization_pending": 0.0, "slow_down": 5.0}
+"""Answers to a device's question before somebody has signed in, and by how much to slow down (RFC 8628, 3.5)."""
+
+
+class SignIns:
+    """All connections of the settings, their tokens, and how people sign in to them. Safe for many threads."""
+
+    def __init__(
+        self,
+        connections: Mapping[str, Connection],
+        database: Database,
+        seal: Seal,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.connections = connections
+        self._rows = TokenRows(database, clock)
+        self._seal = seal
+        self._clock = clock
+        self._clients = {name: ProviderClient(one.provider, clock) for name, one in connections.items()}
+        self.keeper = Keeper(self._rows, seal, lambda connection: self._clients[connection.name])
+
+    def source(self, name: str) -> TokenSource:
+        """Given a connection's name, return what gives its tokens."""
+        return TokenSource(self.keeper, self.connections[name])
+
+    def connection(self, name: str) -> Connection:
+        """Given a name that a person wrote, return the connection. Raise SettingsError when there is none."""
+        if name not in self.connections:
+            near = did_you_mean(name, self.connections) or f"; there are: {', '.join(self.connections) or 'none'}"
+            raise SettingsError(f'"{name}" signs in nowhere by OAuth{near}')
+        return self.connections[name]
+
+    # ------------------------------------------------------------------ by browser
+
+    def begin_code_flow(self, name: str, redirect_uri: str) -> CodeFlow:
+        """Given a connection and where the provider shall send the browser back to, return the address to open.
+
+        Raise ProviderAway, LoginRefused, SettingsError.
+        """
+        connection = self._of_a_person(name)
+        state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
+        url = self._clients[name].authorization_url(redirect_uri, state, verifier, connection.account)
+        sealed = self._seal.seal({"verifier": verifier, "redirect_uri": redirect_uri})
+        self._rows.begin(f"code:{state}", name, sealed, ends_at=self._clock() + CODE_LIFE)
+        return CodeFlow(url, state)
+
+    def finish_code_flow(self, answer: str, *, state: str | None = None) -> Standing:
+        """Given the address that the provider sent the browser to, whole or from the ? on, keep the tokens.
+
+        With `state`, only the answer to this very sign-in counts. Return where the connection stands.
+        Raise LoginRefused when the provider or the person said no, or no such sign-in is under way; ProviderAway.
+        """
+        said = {key: values[0] for key, values in parse_qs(urlsplit(answer).query or answer.lstrip("?")).items()}
+        given = said.get("state", "")
+        row = self._rows.under_way(f"code:{given}") if given and state in {None, given} else None
+        if row is None or row.connection not in self.connections or not self._rows.end(f"code:{given}"):
+            raise LoginRefused("no sign-in is under way that this is the answer to: begin again")
+        connection = self.connections[row.connection]
+        issuer = connection.provider.issuer.rstrip("/")
+        if "iss" in said and issuer and said["iss"].rstrip("/") != issuer:  # RFC 9207
+            raise LoginRefused(f"oauth {connection.name}: the answer comes from another provider: begin again")
+        if "code" not in said:
+            words = " ".join(f"{said.get('error', 'no code')} {said.get('error_description', '')}".split())[:400]
+            raise LoginRefused(f"oauth {connection.name}: {connection.provider.title} says: {words}")
+        opened = self._seal.open(row.sealed)
+        tokens = self._clients[connection.name].by_code(said["code"], opened["redirect_uri"], opened["verifier"])
+        return self._keep(connection, tokens)
+
+    # ------------------------------------------------------------------ by device code
+
+    def begin_device(self, name: str) -> DeviceFlow:
+        """Given a connection, return what a person opens and types, on whatever device. Raises as `begin_code_flow`."""
+        self._of_a_person(name)
+        said = self._clients[name].device()
+        ident, ends_at = secrets.token_urlsafe(32), self._clock() + float(said.get("expires_in", 900))
+        interval = max(1.0, float(said.get("interval", 5)))
+        self._rows.begin(f"device:{ident}", name, self._seal.seal({"code": said["device_code"]}), ends_at=ends_at)
+        return DeviceFlow(
+            ident,
+            str(said["user_code"]),
+            str(said["verification_uri"]),
+            str(said.get("verification_uri_complete") or said["verification_uri"]),
+            interval,
+            ends_at,
+        )
+
+    def poll_device(self, flow: DeviceFlow) -> Polled:
+        """Given a sign-in that has begun, ask once whether somebody has signed in. Ask again after `wait` seconds.
+
+        Raise LoginRefused when it was refused or its time is over; ProviderAway, after which it may be asked again.
+        """
+        row = self._rows.under_way(f"device:{flow.id}")
+        if row is None or row.connection not in self.connections:
+            raise LoginRefused("the time for this sign-in is over: begin again")
+        connection = self.connections[row.connection]
+        try:
+            tokens = self._clients[connection.name].by_device(self._seal.open(row.sealed)["code"])
+        except Denied as error:
+            if error.code in NOT_YET:
+                return Polled(None, flow.interval + NOT_YET[error.code])
+            self._rows.end(f"device:{flow.id}")
+            raise
+        self._rows.end(f"device:{flow.id}")
+        return Polled(self._keep(connection, tokens))
+
+    # ------------------------------------------------------------------ what is kept
+
+    def status(self) -> tuple[Standing, ...]:
+        """Where every connection stands; no provider is asked."""
+        return tuple(self.keeper.standing(connection) for connection in self.connections.values())
+
+    def forget(self, name: str) -> bool:
+        """Given a connection, remove what is kept of it. Return whether there was anything."""
+        return self.keeper.forget(self.connection(name))
+
+    def _of_a_person(self, name: str) -> Connection:
+        connection = self.connection(name)
+        if connection.provider.grant is not Grant.SIGN_IN:
+            words = f'grant = "{connection.provider.grant}": it needs nobody to sign in'
+            raise SettingsError(f"[oauth.{connection.provider.name}] {words}")
+        return connection
+
+    def _keep(self, connection: Connection, tokens: Tokens) -> Standing:
+        if not tokens.refresh:
+            words = "gave no refresh token, so that this would end soon: is offline access among the scopes?"
+            raise LoginRefused(f"oauth {connection.name}: {connection.provider.title} {words}")
+        self.keeper.keep(connection, tokens)
+        log.info("oauth.signed_in", connection=connection.name, signed_in_as=tokens.signed_in_as)
+        return self.keeper.standing(connection)

@@ -1,0 +1,101 @@
+"""How everything that runs is doing, as the running service has last noted it: for the pages, metrics and alerts."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.schema import metadata
+
+# one row for the service, for Redmine, and for each mailbox and its sending; times in epoch seconds
+health = sa.Table(
+    "health",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("ok_at", sa.Double),
+    sa.Column("failing_since", sa.Double),
+    sa.Column("error", sa.Text),
+    sa.Column("doing", sa.Text, nullable=False),
+    sa.Column("certificate_until", sa.Double),
+    sa.Column("alerted_at", sa.Double),
+)
+
+SERVICE, REDMINE = "service", "redmine"
+SILENT = 60.0
+"""Seconds after which what has not been noted again counts as not running."""
+EVERY = 20.0
+"""Seconds between two notes of the same."""
+
+
+def of_mailbox(name: str) -> str:
+    """The name under which a mailbox's reading is noted."""
+    return f"mailbox:{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How one thing is: `error` is None when well, `failing_since` when that began; `doing` is one phrase."""
+
+    name: str
+    at: float
+    ok_at: float | None
+    failing_since: float | None
+    error: str | None
+    doing: str
+    certificate_until: float | None = None
+    alerted_at: float | None = None
+
+
+def alive(service: Condition | None, now: float) -> bool:
+    """Given what the service has noted of itself, and now: does it run?"""
+    return service is not None and service.doing == "running" and now - service.at < SILENT
+
+
+class Health:
+    """Notes how things are, and tells it."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+        self._noted: dict[str, tuple[float, str | None, str]] = {}
+        self._lock = threading.Lock()
+
+    def note(self, name: str, error: str | None, doing: str = "", *, certificate_until: float | None = None) -> None:
+        """Given a thing and how it is, note it; the same again only now and then."""
+        now = self._clock()
+        with self._lock:
+            before = self._noted.get(name)
+            if before is not None and before[1:] == (error, doing) and now - before[0] < EVERY:
+                return
+            self._noted[name] = (now, error, doing)
+        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
+        well: dict[str, Any] = {"ok_at": now, "failing_since": None, "error": None}
+        ill: dict[str, Any] = {"error": error, "failing_since": now}
+        values = {"name": name, "at": now, "doing": doing, "certificate_until": certificate_until}
+        row = insert(health).values(values | (well if error is None else ill))
+        since = sa.func.coalesce(health.c.failing_since, now)
+        changed = values | (well if error is None else ill | {"failing_since": since})
+        with self._database.write() as db:
+            db.execute(row.on_conflict_do_update(index_elements=["name"], set_=changed))
+
+    def all(self) -> dict[str, Condition]:
+        """How everything is, by name."""
+        with self._database.read() as db:
+            return {row.name: Condition(**row._mapping) for row in db.execute(sa.select(health))}
+
+    def alerted(self, name: str, *, over: bool = False) -> bool:
+        """Somebody is told that a thing fails (or, `over`, works again). Return False when another told it before."""
+        told = health.c.alerted_at.is_not(None) if over else health.c.alerted_at.is_(None)
+        change = sa.update(health).where(health.c.name == name, told)
+        with self._database.write() as db:
+            return db.execute(change.values(alerted_at=None if over else self._clock())).rowcount == 1
+
+    def forget(self, known: set[str]) -> None:
+        """Given all names there are, forget the others: mailboxes that are no more."""
+        with self._database.write() as db:
+            db.execute(sa.delete(health).where(health.c.name.not_in(known)))

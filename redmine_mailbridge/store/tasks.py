@@ -1,0 +1,222 @@
+"""What the store knows of the scheduled tasks: changes made while running, wishes, and the runs that were.
+
+The service looks at one number, `revision`, to see whether anything was changed or wished by another process.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.schema import meta, metadata
+
+_Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+# what an admin changed while running: it stands above the settings file until it is reset
+task_override = sa.Table(
+    "task_override",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("active", sa.Boolean),
+    sa.Column("every", sa.Double),
+    sa.Column("cron", sa.Text),
+    sa.Column("next_run", sa.Double),
+    sa.Column("changed_at", sa.Double, nullable=False),
+)
+
+# runs that were asked for by hand
+task_wish = sa.Table(
+    "task_wish",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
+# when the service will run each task next, as it said last
+task_next = sa.Table(
+    "task_next",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("at", sa.Double),
+)
+
+task_run = sa.Table(
+    "task_run",
+    metadata,
+    sa.Column("id", _Id, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("planned_at", sa.Double),
+    sa.Column("began_at", sa.Double, nullable=False),
+    sa.Column("ended_at", sa.Double),
+    sa.Column("done", sa.Integer, nullable=False, default=0),
+    sa.Column("failed", sa.Integer, nullable=False, default=0),
+    sa.Column("skipped", sa.Boolean, nullable=False, default=False),
+    sa.Column("error", sa.Text),
+    sa.Index("ix_task_run_name", "name", "id"),
+)
+
+REVISION, STOPPED = "tasks-revision", "synchronisation-stopped"
+KEPT_RUNS = 1000
+"""How many runs of a task are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What was changed of a task while running; None where the settings file counts. `every` in seconds.
+
+    `next_run`: seconds since the epoch of the one next run that was asked for.
+    """
+
+    active: bool | None = None
+    every: float | None = None
+    cron: str | None = None
+    next_run: float | None = None
+
+    @property
+    def nothing(self) -> bool:
+        """Is nothing changed?"""
+        return self == Override()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRun:
+    """One run of a task; times in seconds since the epoch. `skipped`: the one before it was still going.
+
+    `planned_at` is None for a run that was asked for by hand; `ended_at` is None while it runs, or when it was
+    killed.
+    """
+
+    id: int
+    name: str
+    planned_at: float | None
+    began_at: float
+    ended_at: float | None
+    done: int
+    failed: int
+    skipped: bool
+    error: str | None
+
+
+class TaskBook:
+    """The tasks' part of the store. Safe for many threads and processes."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
+        self.clock = clock
+
+    # ------------------------------------------------------------------ changes while running
+
+    def revision(self) -> int:
+        """A number that grows with each change, wish, stop and start."""
+        return int(self._meta(REVISION) or 0)
+
+    @property
+    def stopped(self) -> bool:
+        """Has an admin stopped the whole synchronisation?"""
+        return self._meta(STOPPED) is not None
+
+    def stop(self) -> None:
+        """Stop the whole synchronisation, until `start`; a restart of the service changes nothing."""
+        with effect(Effect.STEER), self._database.write() as db:
+            db.execute(self._insert(meta).values(key=STOPPED, value=str(self.clock())).on_conflict_do_nothing())
+            self._changed(db)
+
+    def start(self) -> None:
+        """Let it go on."""
+        with effect(Effect.STEER), self._database.write() as db:
+            db.execute(sa.delete(meta).where(meta.c.key == STOPPED))
+            self._changed(db)
+
+    def overrides(self) -> dict[str, Override]:
+        """What was changed while running, by task."""
+        with self._database.read() as db:
+            rows = db.execute(sa.select(task_override)).all()
+        return {row.name: Override(row.active, row.every, row.cron, row.next_run) for row in rows}
+
+    def override(self, name: str, change: Callable[[Override], Override]) -> Override:
+        """Given a task and what becomes of its override, keep that. Return it."""
+        with effect(Effect.STEER), self._database.write() as db:
+            row = db.execute(sa.select(task_override).where(task_override.c.name == name)).first()
+            now = change(Override(row.active, row.every, row.cron, row.next_run) if row else Override())
+            db.execute(sa.delete(task_override).where(task_override.c.name == name))
+            if not now.nothing:
+                values = {"active": now.active, "every": now.every, "cron": now.cron, "next_run": now.next_run}
+                db.execute(sa.insert(task_override).values(name=name, changed_at=self.clock(), **values))
+            self._changed(db)
+        return now
+
+    def next_run_came(self, name: str) -> None:
+        """The one run that was asked for has come: from now on the task follows its schedule again."""
+        if self.overrides().get(name, Override()).next_run is not None:
+            self.override(name, lambda old: replace(old, next_run=None))
+
+    def wish(self, name: str) -> None:
+        """Ask the service for a run now."""
+        with effect(Effect.STEER), self._database.write() as db:
+            db.execute(self._insert(task_wish).values(name=name, at=self.clock()).on_conflict_do_nothing())
+            self._changed(db)
+
+    def take_wishes(self) -> list[str]:
+        """Take what was asked for: nobody else gets it."""
+        with effect(Effect.STEER), self._database.write() as db:
+            names = [row.name for row in db.execute(sa.select(task_wish).order_by(task_wish.c.at))]
+            return [n for n in names if db.execute(sa.delete(task_wish).where(task_wish.c.name == n)).rowcount == 1]
+
+    def _meta(self, key: str) -> str | None:
+        with self._database.read() as db:
+            found: str | None = db.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar()
+        return found
+
+    def _changed(self, db: sa.Connection) -> None:
+        db.execute(self._insert(meta).values(key=REVISION, value="0").on_conflict_do_nothing())
+        number = sa.cast(sa.cast(meta.c.value, sa.BigInteger) + 1, sa.Text)
+        db.execute(sa.update(meta).where(meta.c.key == REVISION).values(value=number))
+
+    # ------------------------------------------------------------------ runs
+
+    def begin(self, name: str, planned_at: float | None) -> int:
+        """A run begins. Return its number."""
+        return self._add(name=name, planned_at=planned_at, began_at=self.clock())
+
+    def skip(self, name: str, planned_at: float | None, reason: str) -> None:
+        """A planned run did not begin."""
+        now = self.clock()
+        self._add(name=name, planned_at=planned_at, began_at=now, ended_at=now, skipped=True, error=reason)
+
+    def _add(self, **values: Any) -> int:
+        with effect(Effect.RECORD_STEP), self._database.write() as db:
+            added = db.execute(sa.insert(task_run).values(values)).inserted_primary_key
+            number = int(added[0]) if added else 0
+            name = values["name"]
+            newest = sa.select(task_run.c.id).where(task_run.c.name == name).order_by(task_run.c.id.desc())
+            last_kept = newest.offset(KEPT_RUNS).limit(1).scalar_subquery()
+            db.execute(sa.delete(task_run).where(task_run.c.name == name, task_run.c.id <= last_kept))
+        return number
+
+    def end(self, run: int, *, done: int, failed: int, error: str | None) -> None:
+        """A run is over."""
+        values = {"ended_at": self.clock(), "done": done, "failed": failed, "error": error}
+        with effect(Effect.RECORD_STEP), self._database.write() as db:
+            db.execute(sa.update(task_run).where(task_run.c.id == run).values(values))
+
+    def runs(self, name: str, *, limit: int = 100) -> list[TaskRun]:
+        """The runs of a task, newest first."""
+        query = sa.select(task_run).where(task_run.c.name == name).order_by(task_run.c.id.desc()).limit(limit)
+        with self._database.read() as db:
+            return [TaskRun(**row._mapping) for row in db.execute(query)]
+
+    def plan_next(self, name: str, at: float | None) -> None:
+        """The service says when a task runs next; None when it does not."""
+        with effect(Effect.RECORD_STEP), self._database.write() as db:
+            new = self._insert(task_next).values(name=name, at=at)
+            db.execute(new.on_conflict_do_update(index_elements=["name"], set_={"at": at}))
+
+    def next_runs(self) -> dict[str, float | None]:
+        """When the service said each task would run next."""
+        with self._database.read() as db:
+            return {row.name: row.at for row in db.execute(sa.select(task_next))}

@@ -1,0 +1,260 @@
+"""Agents' answers: what an agent writes in Redmine on an issue that came by mail goes to the requester by mail, once.
+
+Each journal is decided once (store/answered.py), in the transaction that queues its mails; their Message-IDs are made
+of the journal's number, so that not even a lost database sends one under two names. What is held back by a limit is
+decided later. A note that is made private, changed or removed before it is decided goes out as it is then, or not.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import structlog
+
+from redmine_mailbridge.errors import MailbridgeError, RedmineRefused, RedmineUnavailable
+from redmine_mailbridge.mail.message import Address, TextFormat
+from redmine_mailbridge.outgoing.letter import File
+from redmine_mailbridge.outgoing.markup import as_html, as_text
+from redmine_mailbridge.outgoing.variables import Fields
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.facts import read_issue
+from redmine_mailbridge.redmine.people import utc
+from redmine_mailbridge.redmine.request import NoteRequest
+from redmine_mailbridge.redmine.rights import sees
+from redmine_mailbridge.settings.types import format_size
+from redmine_mailbridge.store.answered import Answered, Decided, HeldBack
+from redmine_mailbridge.store.issues import IssueRow, Issues
+from redmine_mailbridge.tasks.desk import when
+from redmine_mailbridge.tasks.job import Job
+from redmine_mailbridge.tasks.letters import Letters
+from redmine_mailbridge.tasks.mirror import Mirror
+from redmine_mailbridge.tasks.notes import Mailing, Note, closes, note_to_mail, too_private
+from redmine_mailbridge.tasks.undelivered import Undelivered
+from redmine_mailbridge.tasks.update import StationResult
+
+log = structlog.get_logger(__name__)
+
+
+class AgentAnswers:
+    """The station of `update` that refreshes the copy of Redmine's issues and mails what agents wrote."""
+
+    name = "answers"
+
+    def __init__(  # noqa: PLR0917 - what it is wired to
+        self,
+        mirror: Mirror,
+        issues: Issues,
+        answered: Answered,
+        letters: Letters,
+        client: Client,
+        directory: Directory,
+        *,
+        undelivered: Undelivered,
+        mailings: Mapping[str, Mailing],
+        text_format: TextFormat,
+    ) -> None:
+        self._undelivered = undelivered
+        self._mirror = mirror
+        self._issues = issues
+        self._answered = answered
+        self._letters = letters
+        self._client = client
+        self._directory = directory
+        self._mailings = mailings
+        self._text_format = text_format
+
+    def once(self, stop: threading.Event) -> StationResult:
+        """Refresh, then decide about every entry that is not decided. Return how many mails were queued
+        and notes written.
+        """
+        done = failed = 0
+        try:
+            self._mirror.refresh(stop)
+            for mailbox, mailing in self._mailings.items():
+                for number, journals in self._pending(mailbox, mailing):
+                    if stop.is_set():
+                        return StationResult(done, failed)
+                    try:
+                        done += self._issue(number, journals, mailing)
+                    except RedmineRefused as error:
+                        failed += 1
+                        log.warning("answers.refused", issue=number, reason=str(error))
+            done += self._undelivered.once()
+        except MailbridgeError as error:
+            log.warning("answers.interrupted", reason=str(error))
+            return StationResult(done, failed, str(error))
+        return StationResult(done, failed)
+
+    def _pending(self, mailbox: str, mailing: Mailing) -> Iterator[tuple[int, list[int]]]:
+        """The issues of a mailbox with the journals that are to be decided; those that a mail is just written to wait,
+        since the newest note may be that mail's.
+        """
+        notes, closed = (
+            self._begun(f"{mailbox}:{what}", on=on and mailbox in self._letters.desks)
+            for what, on in (("notes", mailing.notes != "never"), ("closed", mailing.closed))
+        )
+        if notes is None and closed is None:
+            return
+        jobs = [Job.from_json(job).request for job in self._answered.being_written()]
+        busy = {request.issue for request in jobs if isinstance(request, NoteRequest)}
+        found = self._answered.undecided(mailbox, notes=notes, closed=closed)
+        for number, rows in groupby(found, key=lambda pair: pair[0]):
+            if number not in busy:
+                yield number, [journal for _, journal in rows]
+
+    def _begun(self, what: str, *, on: bool) -> int | None:
+        """Behind which journal it is mailed; None when it is switched off."""
+        if on:
+            return self._answered.begin(what)
+        self._answered.end(what)
+        return None
+
+    # ------------------------------------------------------------------ one issue
+
+    def _issue(self, number: int, journals: Sequence[int], mailing: Mailing) -> int:
+        row = self._issues.get(number)
+        if row is None:
+            return 0
+        try:
+            include = [("include", "journals,attachments,watchers")]
+            found: Mapping[str, Any] = self._client.get(f"/issues/{number}.json", include)["issue"]
+        except RedmineRefused as error:
+            if error.status not in (403, 404):
+                raise
+            self._issues.gone(number)
+            return 0
+        shown = {int(one["id"]): one for one in found.get("journals", ())}
+        known = {one.id: one for one in self._issues.journals([number])}
+        queued = 0
+        for journal in journals:
+            entry = shown.get(journal)
+            by_agent = known[journal].side == "agent"
+            if entry is None:
+                self._answered.decide(Decided(journal, number, 0.0, f"note {journal}: it is not there any more"))
+                continue
+            try:
+                queued += self._journal(row, found, entry, mailing, by_agent=by_agent)
+            except HeldBack as error:
+                log.info("answers.held_back", issue=number, journal=journal, reason=str(error))
+                break  # what comes after it on this issue waits for it
+        return queued
+
+    def _journal(
+        self, row: IssueRow, found: Mapping[str, Any], entry: Mapping[str, Any], mailing: Mailing, *, by_agent: bool
+    ) -> int:
+        """Decide about one entry. Return how many mails were queued. Raise HeldBack when it must wait."""
+        number = int(entry["id"])
+        author = str((entry.get("user") or {}).get("name", ""))
+        note = (
+            note_to_mail(mailing, entry, list(found.get("attachments", ()))) if by_agent else "it is the bridge's own"
+        )
+        statuses = self._directory.statuses()
+        closing = mailing.closed and closes(entry, statuses.closed) and bool(found["status"].get("is_closed", True))
+        what = f"note {number} by {author}" if by_agent else f"entry {number}"
+
+        def not_mailed(why: str) -> int:
+            line = f"{what}: not mailed: {why}"
+            tell = by_agent and mailing.notes != "never"
+            self._answered.decide(Decided(number, row.id, 0.0, line), mail_id=row.mail_id if tell else None)
+            return 0
+
+        if isinstance(note, str) and not closing:
+            return not_mailed(note)
+        if too_private(mailing, row, found):
+            return not_mailed("the project or the issue is private (answers.private_projects)")
+        to, cc, left = self._people(row, found, entry, mailing)
+        if not to and not cc:
+            return not_mailed(f"Redmine mails {', '.join(left)} itself" if left else "nobody to write to")
+        written = note if isinstance(note, Note) else Note()
+        files, left_out = self._files(written, mailing.max_attachments)
+        kind = "closed" if closing else "answer"
+        variables = {
+            "agent": {"name": author},
+            "fields": Fields({str(f["name"]): _value(f.get("value")) for f in found.get("custom_fields", ())}),
+            "note": {
+                "text": as_text(written.text, self._text_format),
+                "html": as_html(written.text, self._text_format),
+                "author": author if by_agent else "",
+                "date": when(_seconds(entry)),
+                "left_out": left_out,
+            },
+        }
+        made = self._letters.compose(kind, row, f"j{number}", to, variables, attachments=files, cc=cc)
+        if not made.mails:
+            return not_mailed(made.why_not)
+        people = ", ".join(one.recipient for one in made.mails)
+        line = f"{what}: mailed to {people}" + (f"; Redmine mails {', '.join(left)} itself" if left else "")
+        decided = Decided(number, row.id, 0.0, line)
+        said = self._answered.decide(decided, made.mails, mail_id=row.mail_id, must=kind == "answer")
+        log.info("answers.queued", issue=row.id, journal=number, kind=kind, mails=len(made.mails))
+        return len(made.mails) if said else 0
+
+    # ------------------------------------------------------------------ to whom
+
+    def _people(
+        self, row: IssueRow, found: Mapping[str, Any], entry: Mapping[str, Any], mailing: Mailing
+    ) -> tuple[list[Address], list[Address], list[str]]:
+        """The requester, those in Cc, and the addresses that Redmine itself mails. Whoever wrote it gets nothing."""
+        thread = self._letters.thread(row)
+        writer = int((entry.get("user") or {}).get("id", 0))
+        wanted = [Address(row.requester_name, row.requester), *(thread.cc if mailing.cc else ())]
+        kept: list[Address] = []
+        left: list[str] = []
+        for one in wanted:
+            user = self._directory.people.by_address(one.address)
+            if user is not None and user.id == writer:
+                continue
+            if user is not None and mailing.leave_to_redmine and self._redmine_mails(user.id, found):
+                left.append(one.address)
+            else:
+                kept.append(one)
+        to = [one for one in kept if one.key == row.requester.lower()]
+        return to, [one for one in kept if one not in to], left
+
+    def _redmine_mails(self, user_id: int, found: Mapping[str, Any]) -> bool:
+        """Does Redmine most likely mail this user about the issue? An active user who takes part in it and may see it.
+
+        What users have chosen for themselves, and whether Redmine sends mail at all, its API does not tell.
+        """
+        concerned = {int(one["id"]) for one in found.get("watchers", ())}
+        concerned |= {int(found[role]["id"]) for role in ("author", "assigned_to") if found.get(role)}
+        person = self._directory.people.by_id(user_id)
+        project = self._directory.project(str(found["project"]["id"]))
+        if user_id not in concerned or person is None or person.user.status != "active" or project is None:
+            return False
+        roles = self._directory.roles_of(person.rights, project)
+        return sees(person.rights, read_issue(found, project), project, roles)
+
+    # ------------------------------------------------------------------ with what
+
+    def _files(self, note: Note, most: int) -> tuple[list[File], list[str]]:
+        """Given a note, return its files as far as they go along, and the names of those that do not."""
+        files: list[File] = []
+        left_out: list[str] = []
+        room = most
+        for one in note.files:
+            name, size = str(one.get("filename", "file")), int(one.get("filesize", 0))
+            try:
+                if size > room:
+                    left_out.append(f"{name} ({format_size(size)})")
+                    continue
+                content = self._client.download(int(one["id"]), name, room)
+            except RedmineUnavailable:
+                raise
+            except RedmineRefused:
+                left_out.append(name)
+                continue
+            room -= len(content)
+            files.append(File(name, str(one.get("content_type") or "application/octet-stream"), content))
+        return files, left_out
+
+
+def _seconds(entry: Mapping[str, Any]) -> float | None:
+    written = utc(entry.get("created_on"))
+    return written.timestamp() if written is not None else None
+
+
+def _value(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")

@@ -1,0 +1,58 @@
+"""Tells the admins by mail when something has been failing for too long, and when it works again: once each.
+
+The mail is queued before it is noted that somebody was told, and its Message-ID is the same each time: a crash in
+between neither loses it nor sends it twice.
+"""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.store.health import REDMINE, SERVICE, Condition, Health
+from redmine_mailbridge.tasks.desk import when
+from redmine_mailbridge.tasks.letters import Letters
+
+log = structlog.get_logger(__name__)
+
+TITLES = {
+    REDMINE: ("Redmine takes no mail", "Redmine takes mail again"),
+    "sending": ("Mail cannot be sent", "Mail is sent again"),
+    "mailbox": ("Mailbox {name} cannot be read", "Mailbox {name} is read again"),
+}
+
+
+class Alerts:
+    """Looks at how everything is. `after` is in seconds."""
+
+    def __init__(
+        self, health: Health, letters: Letters, to: Sequence[str], *, after: float, clock: Callable[[], float]
+    ) -> None:
+        self._health = health
+        self._letters = letters
+        self._to = tuple(Address("", address) for address in to)
+        self._after = after
+        self._clock = clock
+
+    def once(self) -> None:
+        """Tell what is to be told. Does nothing when nobody wants to know."""
+        if not self._to:
+            return
+        for name, condition in self._health.all().items():
+            if name == SERVICE:
+                continue
+            since = condition.failing_since
+            if since is not None and condition.alerted_at is None and self._clock() - since >= self._after:
+                self._tell(condition, f"{name}/{since:.3f}/fails", 0, since)
+                self._health.alerted(name)
+            elif since is None and condition.alerted_at is not None:
+                self._tell(condition, f"{name}/{condition.alerted_at:.3f}/works", 1, condition.ok_at)
+                self._health.alerted(name, over=True)
+
+    def _tell(self, condition: Condition, key: str, which: int, since: float | None) -> None:
+        kind, _, name = condition.name.partition(":")
+        title = TITLES.get(kind, (f"{kind} fails", f"{kind} works again"))[which].format(name=name)
+        text = condition.error or "It works again; what waited goes on by itself."
+        variables = {"alert": {"title": title, "text": text, "since": when(since)}}
+        line = self._letters.queue_system("alert", key, self._to, variables)
+        log.warning("alert", title=title, reason=text, line=line)

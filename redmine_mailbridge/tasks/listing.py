@@ -1,0 +1,67 @@
+"""How a task reads in a list: a few lines for people, one object for machines."""
+
+import datetime as dt
+import json
+
+from redmine_mailbridge.settings.types import format_span
+from redmine_mailbridge.store.tasks import TaskRun
+from redmine_mailbridge.tasks.control import TaskView
+
+
+def lines(view: TaskView, now: dt.datetime) -> list[str]:
+    """Given a task's view, return its lines; times in the machine's zone."""
+    plan = view.plan
+    told = [f"{plan.name:<10} {plan.frequency}, {view.state}"]
+    told += [
+        f"           {key} was changed while running; the settings file says: {was}"
+        for key, was in plan.overridden.items()
+    ]
+    told.append(f"           last run: {_last(view.last)}")
+    if view.next_at is not None:
+        told.append(f"           next run: {_at(view.next_at)} ({_in(view.next_at - now)})")
+    told.append(f"           kept: {view.kept}")
+    return told
+
+
+def _last(run: TaskRun | None) -> str:
+    if run is None:
+        return "none yet"
+    began = dt.datetime.fromtimestamp(run.began_at, dt.UTC)
+    if run.ended_at is None:
+        return f"{_at(began)}, not ended"
+    counts = f"{run.done} done" + (f", {run.failed} failed" if run.failed else "")
+    error = f": {run.error}" if run.error else ""
+    return f"{_at(began)}, {run.ended_at - run.began_at:.1f} s, {counts}{error}"
+
+
+def _at(moment: dt.datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _in(span: dt.timedelta) -> str:
+    seconds = dt.timedelta(seconds=round(span.total_seconds()))
+    return f"in {format_span(seconds)}" if seconds > dt.timedelta(0) else "now"
+
+
+def as_json(view: TaskView) -> str:
+    """Given a task's view, return it as one JSON object; times in seconds since the epoch, UTC."""
+    plan, last = view.plan, view.last
+    return json.dumps(
+        {
+            "task": plan.name,
+            "state": view.state,
+            "active": plan.active,
+            "every": plan.every.total_seconds() if plan.every else None,
+            "cron": plan.cron,
+            "changed": dict(plan.overridden),
+            "last_began": last.began_at if last else None,
+            "last_ended": last.ended_at if last else None,
+            "last_done": last.done if last else None,
+            "last_failed": last.failed if last else None,
+            "last_error": last.error if last else None,
+            "next_run": view.next_at.timestamp() if view.next_at else None,
+            "kept": view.is_kept,
+            "kept_words": view.kept,
+        },
+        ensure_ascii=False,
+    )

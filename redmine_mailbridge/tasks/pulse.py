@@ -1,0 +1,60 @@
+"""Feels the pulse of the running service every few seconds, and notes it in the store for whoever wants to know."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, of_mailbox
+from redmine_mailbridge.tasks.gate import Gate
+from redmine_mailbridge.tasks.send import Sending
+
+SENDING = "sending"
+
+
+class Watched(Protocol):
+    """A mailbox's thread, as far as it is watched."""
+
+    @property
+    def name_of_mailbox(self) -> str:
+        """Its mailbox."""
+
+    error: str | None
+    doing: str
+    certificate_until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What is looked at: the mailboxes' threads, the way to Redmine, the sending. `after` is done behind each look."""
+
+    health: Health
+    gate: Gate
+    sending: Sending
+    after: Callable[[], object] = lambda: None
+
+    def begin(self, threads: Sequence[Watched]) -> None:
+        """The service starts: forget what is not there any more."""
+        known = {SERVICE, REDMINE, SENDING, *(of_mailbox(thread.name_of_mailbox) for thread in threads)}
+        self.health.forget(known)
+        self.once(threads)
+
+    def once(self, threads: Sequence[Watched]) -> None:
+        """Look at everything once."""
+        self.health.note(SERVICE, None, "running")
+        for thread in threads:
+            if thread.doing:
+                self.health.note(
+                    of_mailbox(thread.name_of_mailbox),
+                    thread.error,
+                    thread.doing,
+                    certificate_until=thread.certificate_until,
+                )
+        if self.gate.words is not None or self.gate.asked:
+            self.health.note(REDMINE, self.gate.words, "answers" if self.gate.words is None else "away")
+        if self.sending.last is not None:
+            self.health.note(SENDING, self.sending.last.error, f"{self.sending.last.waiting} waiting")
+        self.after()
+
+    def end(self) -> None:
+        """The service stops."""
+        self.health.note(SERVICE, None, "stopped")

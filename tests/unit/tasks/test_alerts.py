@@ -1,0 +1,134 @@
+"""An admin is told once that something keeps failing, and once that it works again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tomlkit
+
+from redmine_mailbridge import app, speaking
+from redmine_mailbridge.settings.load import load
+from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, alive, of_mailbox
+from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.tasks.alerts import Alerts
+from redmine_mailbridge.tasks.gate import Gate
+from redmine_mailbridge.tasks.pulse import Pulse
+from redmine_mailbridge.tasks.send import SendResult
+
+
+class World:
+    """A store, its clock, and what is noted in it."""
+
+    def __init__(self, folder: Path) -> None:
+        box = {"address": "support@example.com", "host": "mail.example.com", "password": "p", "issue": {"project": "s"}}
+        values = {
+            "redmine": {"url": "https://redmine.example.com", "api_key": "k"},
+            "outgoing": {"transport": "console"},
+            "mailboxes": {"support": box},
+        }
+        file = folder / "settings.toml"
+        file.write_text(tomlkit.dumps(values), "utf-8")
+        self.application = app.build(load(file, {}))
+        self.store = self.application.store
+        self.now = 1_800_000_000.0
+        self.store.clock = lambda: self.now
+        self.health = Health(self.store.database, lambda: self.now)
+        letters = speaking.letters(self.application.settings, self.store, self.application.decider)
+        to = ("admin@example.org", "second@example.org")
+        self.alerts = Alerts(self.health, letters, to, after=1800, clock=lambda: self.now)
+
+    def sent(self) -> list[str]:
+        """To whom a mail is queued, and its subject, oldest first."""
+        outbox = Outbox(self.store.database, self.store.clock)
+        lines = []
+        for mail in outbox.claim("support", limit=99):
+            outbox.sent(mail, "ok")
+            lines.append(f"{mail.recipient}: {mail.content.partition(b'Subject: ')[2].splitlines()[0].decode()}")
+        return lines
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.application.close()
+
+
+def test_one_mail_when_it_fails_and_one_when_it_works_again(world: World) -> None:
+    """What fails for longer than the set time is told once to each admin, and its recovery once."""
+    for _ in range(100):
+        world.health.note(of_mailbox("support"), "login refused: NO wrong password", "waiting to try again")
+        world.alerts.once()
+        world.now += 30
+    assert [
+        "admin@example.org: redmine-mailbridge: Mailbox support cannot be read",
+        "second@example.org: redmine-mailbridge: Mailbox support cannot be read",
+    ] == world.sent()
+
+    for _ in range(10):
+        world.health.note(of_mailbox("support"), None, "listening")
+        world.alerts.once()
+        world.now += 30
+    assert [
+        "admin@example.org: redmine-mailbridge: Mailbox support is read again",
+        "second@example.org: redmine-mailbridge: Mailbox support is read again",
+    ] == world.sent()
+
+
+def test_short_failures_are_not_told(world: World) -> None:
+    """What fails again and again, but never for the set time, is told to nobody."""
+    for number in range(200):
+        world.health.note(REDMINE, "no answer" if number % 20 else None, "x")
+        world.alerts.once()
+        world.now += 60
+    assert [] == world.sent()
+
+
+def test_a_second_failure_is_told_anew(world: World) -> None:
+    """After a recovery the next failure is told again."""
+    for error in ("down", None, "down again"):
+        for _ in range(70):
+            world.health.note("sending", error, "x")
+            world.alerts.once()
+            world.now += 30
+    subjects = [line.partition("bridge: ")[2] for line in world.sent() if line.startswith("admin@")]
+    assert ["Mail cannot be sent", "Mail is sent again", "Mail cannot be sent"] == subjects
+
+
+def test_a_crash_between_queueing_and_noting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the process dies after the mail is queued and before that is noted, the mail goes out once."""
+    world.health.note(REDMINE, "down", "away")
+    world.now += 1801
+    with monkeypatch.context() as patch:
+        patch.setattr(world.health, "alerted", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            world.alerts.once()
+    world.alerts.once()
+    assert 2 == len(world.sent())
+
+
+def test_the_pulse(world: World) -> None:
+    """The running service notes itself, its mailboxes, Redmine and the sending; ended, it is seen as ended."""
+    application = world.application
+    gate = Gate()
+    pulse = Pulse(world.health, gate, application.sending)
+    (thread,) = application.service().threads
+    thread.error, thread.doing = "no route to host", "waiting to try again"
+    application.sending.last = SendResult(error="535 wrong password", waiting=3)
+    gate.away(None, "connection refused")
+    pulse.begin([thread])
+
+    seen = world.health.all()
+    assert alive(seen[SERVICE], world.now)
+    assert not alive(seen[SERVICE], world.now + 61)
+    errors = {name: condition.error for name, condition in seen.items() if name != SERVICE}
+    assert {
+        "mailbox:support": "no route to host",
+        "redmine": "connection refused",
+        "sending": "535 wrong password",
+    } == errors
+    gate.went_well()
+    pulse.once([thread])
+    assert world.health.all()[REDMINE].error is None
+    pulse.end()
+    assert not alive(world.health.all()[SERVICE], world.now)

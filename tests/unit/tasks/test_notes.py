@@ -1,0 +1,58 @@
+"""What of an issue's history goes out by mail."""
+
+from typing import Any
+
+import pytest
+
+from redmine_mailbridge.tasks.notes import Mailing, Note, closes, note_to_mail, without_marker
+
+FILE = {"id": 7, "filename": "plan.txt"}
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("/mail Hello", "Hello"), ("/mail\nHello", "Hello"), ("  /MAIL: Hello", "Hello"), ("/mail", ""),
+        ("/mailing list", None), ("Hello /mail", None), ("", None), ("/mail2 x", None),
+    ],
+)  # fmt: skip
+def test_the_marker(text: str, rest: str | None) -> None:
+    """A marker counts at the beginning and as a word of its own, in any case, and is taken off."""
+    assert rest == without_marker(text, "/mail")
+
+
+@pytest.mark.parametrize(
+    ("notes", "journal", "expected"),
+    [
+        ("public_notes", {"notes": "Hi"}, Note("Hi")),
+        ("public_notes", {"notes": "/mail Hi"}, Note("Hi")),
+        ("marked", {"notes": "/mail Hi"}, Note("Hi")),
+        ("marked", {"notes": "Hi"}, "it does not begin with /mail"),
+        ("marked", {"notes": "/mail"}, "it has no text"),
+        ("never", {"notes": "/mail Hi"}, "notes are not mailed"),
+        ("public_notes", {"notes": "Hi", "private_notes": True}, "it is private"),
+        ("marked", {"notes": "/mail Hi", "private_notes": True}, "it is private"),
+        ("public_notes", {"notes": " \n"}, "it has no text"),
+        ("public_notes", {"notes": None}, "it has no text"),
+    ],
+)
+def test_which_notes_go_out(notes: Any, journal: dict[str, Any], expected: Note | str) -> None:
+    """Public notes go as the setting says; a private one never, whatever it begins with."""
+    assert expected == note_to_mail(Mailing(notes=notes), journal, [])
+
+
+def test_the_files_of_a_note() -> None:
+    """The files that came with a note go with it, those of other notes do not."""
+    details = [{"property": "attachment", "name": "7"}, {"property": "attr", "name": "status_id"}]
+    found = note_to_mail(Mailing("public_notes"), {"notes": "See", "details": details}, [FILE, FILE | {"id": 8}])
+    assert Note("See", (FILE,)) == found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "closing"), [("1", "5", True), ("5", "6", False), ("5", "1", False), ("1", "2", False)]
+)
+def test_what_closes(old: str, new: str, closing: bool) -> None:
+    """Closing is a change from an open status to a closed one."""
+    detail = {"property": "attr", "name": "status_id", "old_value": old, "new_value": new}
+    assert closing == closes({"details": [detail]}, frozenset({5, 6}))
+    assert not closes({"details": [detail | {"name": "priority_id"}]}, frozenset({5, 6}))
