@@ -354,8 +354,8 @@ from tests.real.test_oauth import DESK, person, signs_of
 from redmine_mailbridge.store.engine import Database
 from pathlib import Path
 from types import SimpleNamespace
-issuer, folder = sys.argv[1], Path(sys.argv[2])
-database = Database(f"sqlite:///{folder / 'bridge.db'}")
+issuer, folder, url = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+database = Database(url)
 signs = signs_of(person(SimpleNamespace(issuer=issuer)), database, folder)
 print("ready", flush=True)
 sys.stdin.readline()
@@ -363,13 +363,18 @@ print(signs.source("desk")(), flush=True)
 """
 
 
-def test_two_processes_renew_once(openid: OpenId, database: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_two_processes_renew_once(openid: OpenId, tmp_path: Path, kind: str, request: pytest.FixtureRequest) -> None:
     """Processes that find the token ended at the same moment ask the provider once between them."""
+    local = f"sqlite:///{tmp_path / 'bridge.db'}"
+    url = local if kind == "sqlite" else str(request.getfixturevalue("postgresql_url"))
+    database = Database(url)
+    database.migrate()
     openid.control(life=1)
     signs = signs_of(person(openid), database, tmp_path)
     sign_in(signs, openid)
     openid.control(life=3600, requests=[])
-    command = [sys.executable, "-c", RENEW, openid.issuer, str(tmp_path)]
+    command = [sys.executable, "-c", RENEW, openid.issuer, str(tmp_path), url]
     others = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
         for _ in range(3)
@@ -387,6 +392,8 @@ def test_two_processes_renew_once(openid: OpenId, database: Database, tmp_path: 
     found = {other.communicate(timeout=60)[0].splitlines()[-1] for other in others}
     assert (1, 1) == (len(found), openid.renewals())
     assert DESK == whose(openid, found.pop())
+    assert signs.forget("desk")
+    database.close()
 
 
 def test_whoever_signs_in_during_a_renewal_wins(signs: SignIns, openid: OpenId, clock: Clock) -> None:

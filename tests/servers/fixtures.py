@@ -18,6 +18,7 @@ import pytest
 
 from tests.servers import dovecot as dovecot_server
 from tests.servers import openid as openid_provider
+from tests.servers import postgresql as postgresql_server
 from tests.servers import processes, services
 from tests.servers.api import Api, fresh_project
 from tests.servers.dovecot import Mail
@@ -113,19 +114,42 @@ def openid(openid_server: OpenId) -> OpenId:
     return openid_server
 
 
+def read_only_tree(version: str, state: Path) -> Path:
+    """Given a Redmine version, return the tree of its Debian, and make in `state` the places that are written to."""
+    require_host()
+    for place in ("tmp", "run"):
+        (state / place).mkdir()
+        (state / place).chmod(0o1777)
+    state.chmod(0o755)
+    return ensure_tree(SUITES[version])
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an empty database on a real PostgreSQL of its own."""
+    state = tmp_path_factory.mktemp("postgresql")
+    try:
+        tree = read_only_tree(VERSIONS[0], state)
+    except Unavailable as why:
+        pytest.skip(f"{NOT_RUN}{why}")
+    processes.end(postgresql_server.create(tree, state))
+    port = processes.free_port()
+    process = postgresql_server.serve(tree, state, port)
+    try:
+        yield f"postgresql+psycopg://redmine@127.0.0.1:{port}/redmine"
+    finally:
+        postgresql_server.end(process)
+
+
 @pytest.fixture(scope="session", params=VERSIONS)
 def oauth_dovecot(
     request: pytest.FixtureRequest, openid_server: OpenId, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Mail]:
     """A Dovecot of its own, as that Redmine version's Debian has it, which asks the OpenID provider about tokens."""
     state = tmp_path_factory.mktemp("oauth-dovecot")
-    for place in ("tmp", "run"):  # the tree itself is read-only
-        (state / place).mkdir()
-        (state / place).chmod(0o1777)
-    state.chmod(0o755)
     try:
-        require_host()
-        process, mail = dovecot_server.serve(ensure_tree(SUITES[request.param]), state, openid_server.introspection)
+        tree = read_only_tree(request.param, state)
+        process, mail = dovecot_server.serve(tree, state, openid_server.introspection)
     except Unavailable as why:
         pytest.skip(f"{NOT_RUN}{why}")
     try:
