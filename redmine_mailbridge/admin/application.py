@@ -14,10 +14,22 @@ from starlette.types import ASGIApp
 from redmine_mailbridge.admin.calls import Call, Page, view
 from redmine_mailbridge.admin.desk import Desk
 from redmine_mailbridge.admin.guard import Guard
-from redmine_mailbridge.admin.pages import door, explain, letters, log, mailboxes, messages, overview, probes
+from redmine_mailbridge.admin.pages import (
+    door,
+    explain,
+    letters,
+    log,
+    mailboxes,
+    messages,
+    oauth,
+    overview,
+    probes,
+    tasks,
+)
 
 GET: dict[str, Page] = {
     "/": overview.show,
+    "/tasks": tasks.show,
     "/messages": messages.search,
     "/messages/{id:int}": messages.show,
     "/messages/{id:int}/original": messages.frame,
@@ -28,6 +40,8 @@ GET: dict[str, Page] = {
     "/mailboxes": mailboxes.listing,
     "/mailboxes/{name}": mailboxes.show,
     "/checks/{job}": mailboxes.job,
+    "/oauth": oauth.show,
+    oauth.ANSWER: oauth.answered,
     "/settings": mailboxes.settings,
     "/templates": letters.listing,
     "/templates/{kind}": letters.preview,
@@ -41,10 +55,15 @@ GET: dict[str, Page] = {
 POST: dict[str, Page] = {
     "/logout": door.sign_out,
     "/messages/decide": messages.decision,
+    "/tasks/run": tasks.run,
+    "/tasks/switch": tasks.switch,
+    "/tasks/{name}": tasks.edit,
     "/mailboxes/{name}/check": mailboxes.check,
     "/mailboxes/{name}/folders": mailboxes.folders,
     "/mailboxes/{name}/release": mailboxes.release,
     "/check": mailboxes.check,
+    "/oauth/begin": oauth.begin,
+    "/oauth/forget": oauth.forget,
     "/explain": explain.plan,
 }
 PUBLIC: dict[str, Page] = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.admin.jobs import Jobs
 from redmine_mailbridge.admin.signin import Door
+from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.admin import Audit, LogRing, Sessions
@@ -18,7 +19,9 @@ MENU = (
     ("/", "Overview", "home"),
     ("/messages", "Messages", "mail"),
     ("/not-imported", "Not imported", "stop"),
+    ("/tasks", "Tasks", "clock"),
     ("/mailboxes", "Mailboxes", "inbox"),
+    ("/oauth", "Sign-ins", "out"),
     ("/templates", "Templates", "pen"),
     ("/explain", "Explain", "search"),
     ("/log", "Log", "list"),
@@ -42,6 +45,7 @@ class Desk:
     ring: LogRing
     door: Door
     jobs: Jobs
+    signs: SignIns
     limits: Mapping[str, int]
 
     @property

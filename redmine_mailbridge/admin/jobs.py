@@ -15,6 +15,7 @@ log = structlog.get_logger(__name__)
 
 REMEMBERED, AT_ONCE = 50, 4
 Work = Callable[[], Iterable[Check]]
+Say = Callable[[Check], None]
 
 
 @dataclass(slots=True)
@@ -40,6 +41,15 @@ class Jobs:
 
     def start(self, title: str, work: Work) -> str | None:
         """Given a title and what yields findings, begin. Return the job's name; None when too much is running."""
+
+        def saying(say: Say) -> None:
+            for line in work():
+                say(line)
+
+        return self.begin(title, saying)
+
+    def begin(self, title: str, work: Callable[[Say], object]) -> str | None:
+        """As `start`, with work that says its findings."""
         name, job = secrets.token_hex(8), Job(title)
         with self._lock:
             if sum(other.running for other in self._jobs.values()) >= AT_ONCE:
@@ -55,10 +65,9 @@ class Jobs:
         return self._jobs.get(name)
 
 
-def _run(job: Job, work: Work) -> None:
+def _run(job: Job, work: Callable[[Say], object]) -> None:
     try:
-        for line in work():
-            job.lines.append(line)
+        work(job.lines.append)
     except MailbridgeError as error:
         job.lines.append(Check(job.title, False, str(error)))
     finally:

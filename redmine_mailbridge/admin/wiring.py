@@ -13,6 +13,7 @@ from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.settings.admin import LISTEN, AdminSettings
 from redmine_mailbridge.settings.load import Loaded
+from redmine_mailbridge.signing_in import sign_ins
 from redmine_mailbridge.store.admin import Audit, LogRing, Sessions
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.figures import Figures
@@ -55,6 +56,7 @@ def desk(loaded: Loaded) -> Desk:
         ring=LogRing(store.database),
         door=Door(settings.redmine, admin.password_hash_file, audit),
         jobs=Jobs(),
+        signs=sign_ins(settings, store.database),
         limits=limits,
     )
 

@@ -14,7 +14,7 @@ class Words:
         self.language = language
         self._texts = catalogue(language)
 
-    def __call__(self, text: str, **values: object) -> str:
+    def __call__(self, text: str, /, **values: object) -> str:
         """Given an English text with {names}, return it in this language with the values in their places."""
         said = self._texts.get(text, text)
         return said.format(**values) if values else said

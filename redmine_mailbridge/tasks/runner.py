@@ -116,7 +116,7 @@ class TaskRunner:
     def run(self, name: str, planned: dt.datetime | None) -> StationResult:
         """Run a task now, after a run of it that is going on. Return what it did; never raises."""
         try:
-            with self._locks[name]:
+            with self._locks.setdefault(name, threading.Lock()):  # a mailbox may be asked for that has no task
                 result = self._recorded(name, planned)
             if planned is not None:
                 self._book.next_run_came(name)

@@ -20,7 +20,8 @@ from redmine_mailbridge.store.schema import mail, step
 
 LARGEST, LONGEST = 100.0, 100.0
 PAGES = (
-    "/", "/messages", "/messages?outcome=held", "/messages?sender=nobody", "/messages?subject=4711&mailbox=box2",
+    "/", "/tasks", "/messages",
+    "/messages?outcome=held", "/messages?sender=nobody", "/messages?subject=4711&mailbox=box2",
     "/messages?issue=500", "/messages?since=2000-01-01&until=2000-01-31", "/messages/50000", "/not-imported",
     "/not-imported?outcome=aside", "/log", "/mailboxes", "/mailboxes/box1", "/settings", "/changes", "/metrics",
 )  # fmt: skip

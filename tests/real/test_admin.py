@@ -19,7 +19,8 @@ expect = playwright.expect
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text("utf-8")
 PAGES = (
-    "/", "/messages", "/messages/1", "/messages/2", "/not-imported", "/mailboxes", "/mailboxes/support", "/settings",
+    "/", "/tasks",
+    "/messages", "/messages/1", "/messages/2", "/not-imported", "/mailboxes", "/mailboxes/support", "/settings",
     "/templates", "/templates/received", "/explain", "/log", "/changes",
 )  # fmt: skip
 HOSTILE = """<html><body onload="document.title='owned'"><h1>You won</h1><script>document.title="owned"</script>
@@ -60,15 +61,14 @@ class Desk:
             assert 0 == service.wait()
 
     @contextmanager
-    def window(self, *, signed_in: bool = True, **how: Any) -> Iterator[Any]:
-        """A browser window of its own; at its end nothing may have been asked of strangers or have gone wrong."""
+    def window(self, *, signed_in: bool = True, also: str = "data:", **how: Any) -> Iterator[Any]:
+        """A browser window of its own; at its end nobody but we (and `also`) was asked, and nothing went wrong."""
         context = self.chromium.new_context(**how)
         page = context.new_page()
         page.set_default_timeout(20_000)
         strangers, wrong = [], []
-        page.on(
-            "request", lambda asked: None if asked.url.startswith((self.url, "data:")) else strangers.append(asked.url)
-        )
+        ours = (self.url, "data:", also)
+        page.on("request", lambda asked: None if asked.url.startswith(ours) else strangers.append(asked.url))
         page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
@@ -256,3 +256,32 @@ def test_keyboard(desk: Desk) -> None:
         expect(focused).to_have_text("Skip to content")
         page.keyboard.press("Enter")
         assert "main" == page.evaluate("document.activeElement.id")
+
+
+def test_the_tasks(desk: Desk, mailbox: Mailbox, project: str) -> None:
+    """A changed task has another next run at once and keeps it; stopped, nothing is read, started and asked, it is."""
+    desk.bridge.change({"tasks": {"receive": {"every": "1h"}}})
+    with desk.running(), desk.window(timezone_id="Europe/Berlin") as page:
+        page.goto(f"{desk.url}/tasks")
+        row = page.get_by_role("row", name=re.compile("^receive"))
+        expect(row).to_contain_text("every 1h")
+        page.get_by_role("form", name="receive").get_by_label("Every").fill("2h")
+        page.get_by_role("form", name="receive").get_by_role("button", name="Change").click()
+        expect(row).to_contain_text("every 2h")
+        expect(row).to_contain_text("the file says: every 1h")
+        expect(row).to_contain_text("in 1 h", timeout=20_000)
+
+        page.get_by_role("button", name="Stop").click()
+        expect(page.get_by_text("The synchronisation is stopped.")).to_be_visible()
+        mailbox.deliver(mail("While stopped", sender=ANNA))
+        expect(row).to_contain_text("stopped")
+        assert [] == desk.subjects(project)
+
+        page.get_by_role("button", name="Start").click()
+        page.get_by_role("button", name="Sync now").click()
+        assert desk.service is not None
+        desk.service.wait_for("mail")
+        assert ["While stopped"] == desk.subjects(project)
+        page.get_by_role("form", name="receive").get_by_role("button", name="As the file says").click()
+        expect(row).to_contain_text("every 1h")
+        expect(row).not_to_contain_text("the file says")

@@ -110,7 +110,7 @@ def _name(call: Call) -> str | None:
 
 
 def _begin(call: Call, title: str, work: Work) -> Response:
-    name = call.desk.jobs.start(title, work)
+    name = call.desk.jobs.start(call.words("Check: {what}", what=title), work)
     if name is None:
         return call.back(call.words("Several checks are running already: wait for one to end."), "/mailboxes")
     return call.to(f"/checks/{name}")

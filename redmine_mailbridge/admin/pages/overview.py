@@ -5,6 +5,7 @@ import datetime as dt
 from starlette.responses import Response
 
 from redmine_mailbridge.admin.calls import Call
+from redmine_mailbridge.admin.pages.tasks import book
 from redmine_mailbridge.store.health import REDMINE, SERVICE, alive, of_mailbox
 
 KINDS = ("done", "ignored", "waiting", "held", "failed")
@@ -23,6 +24,7 @@ def show(call: Call) -> Response:
         boxes=boxes,
         health={name: health.get(of_mailbox(name)) for name in boxes},
         service=alive(health.get(SERVICE), call.now),
+        stopped=book(call).stopped,
         redmine=health.get(REDMINE),
         sending=health.get("sending"),
         piles=desk.figures.piles(boxes),

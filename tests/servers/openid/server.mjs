@@ -16,7 +16,7 @@ const provider = new Provider(issuer, {
     {
       client_id: 'bridge', token_endpoint_auth_method: 'none', application_type: 'native',
       grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
-      redirect_uris: ['http://127.0.0.1/'], response_types: ['code'],
+      redirect_uris: ['http://127.0.0.1/', 'http://127.0.0.1/oauth/answer'], response_types: ['code'],
     },
     {
       client_id: 'robot', client_secret: secrets.robot, token_endpoint_auth_method: 'client_secret_post',

@@ -7,6 +7,7 @@ import pytest
 
 from redmine_mailbridge.admin import application, shown, words
 from redmine_mailbridge.admin.desk import MENU
+from redmine_mailbridge.admin.pages.tasks import FUNCTIONS
 from redmine_mailbridge.tasks.decisions import DONE
 from tests.unit.admin.site import Site
 
@@ -21,7 +22,13 @@ def texts() -> set[str]:
         a or b for file in ADMIN.glob("templates/*.html") for a, b in _IN_TEMPLATES.findall(file.read_text("utf-8"))
     }
     found |= {text for file in ADMIN.rglob("*.py") for text in _IN_CODE.findall(file.read_text("utf-8"))}
-    found |= {name for _, name, _ in MENU} | set(shown._WORDS.values()) | set(shown.TONES) | set(DONE.values())
+    found |= (
+        {name for _, name, _ in MENU}
+        | set(shown._WORDS.values())
+        | set(shown.TONES)
+        | set(DONE.values())
+        | set(FUNCTIONS.values())
+    )
     return found | {text for pair in application.ERRORS.values() for text in pair}
 
 
