@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from redmine_mailbridge.aggregating import aggregator
 from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
@@ -197,7 +198,7 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
     shared = Shared(store, pool, Conversations(), gate, stop)
     settle = settings.redmine.settle.total_seconds()
-    rules = Rules(settle, settings.redmine.marker_field)
+    rules = Rules(settle, settings.redmine.marker_field, settings.redmine.text_format)
     desk = answers(settings, store.secret)
     handler = Handler(
         store,
@@ -229,7 +230,8 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     )
     outbox = sending(settings, store, stop, signs)
     stations = (agent_answers(settings, store, client, directory, letters(settings, store, decider)),)
-    tasks = scheduled(settings, store, stations, replies)
+    hours = aggregator(settings, store, client, directory, decider)
+    tasks = scheduled(settings, store, stations, replies, aggregate=hours.once)
     return Application(
         settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool, reader
     )
