@@ -36,6 +36,8 @@ class Effect(StrEnum):
     STEER = "steer"
     REMOVE_RAW = "remove_raw"
     FORGET_RAW = "forget_raw"
+    RECORD_HOURS = "record_hours"
+    WRITE_FIELD = "write_field"
 
 
 Moment = Literal["before", "after"]

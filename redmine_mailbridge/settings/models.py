@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.settings.admin import AdminSettings
+from redmine_mailbridge.settings.aggregate import AggregateSettings, BudgetSettings, same_names
 from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
 from redmine_mailbridge.settings.oauth import OAuthSettings, unknown_providers
@@ -177,6 +178,8 @@ class Settings(BaseSettings):
     outgoing: OutgoingSettings = key("How answers are sent, for all mailboxes.", OutgoingSettings())
     oauth: dict[MailboxName, OAuthSettings] = key("Providers to sign in at, by name.", {})
     calendars: dict[MailboxName, CalendarSettings] = key("Business hours by project.", {})
+    aggregate: AggregateSettings = key("How hours and times are computed.", AggregateSettings())
+    budgets: tuple[BudgetSettings, ...] = key("Monthly hours of projects and customers.", ())
     admin: AdminSettings = key("The web pages.", AdminSettings())
     mailboxes: Annotated[dict[MailboxName, MailboxSettings], Field(min_length=1)] = key(
         "The accounts to read, by name."
@@ -207,8 +210,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_calendar_each(self) -> Self:
-        """Refuse two calendars for one project."""
-        if problems := list(conflicts(self.calendars)):
+        """Refuse two calendars for one project, and two budgets of one name."""
+        if problems := [*conflicts(self.calendars), *same_names(self.budgets)]:
             raise ValueError("\n".join(problems))
         return self
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0003"
+HEAD = "0006"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")

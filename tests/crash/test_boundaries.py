@@ -33,7 +33,9 @@ UPKEEP = boundaries(Effect.REMOVE_RAW, Effect.FORGET_RAW)
 ANSWERS = boundaries(Effect.SEND_MAIL, Effect.RECORD_SENT)
 UPDATE = boundaries(Effect.MIRROR)
 QUEUE = boundaries(Effect.QUEUE_MAIL)
-MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in UPKEEP + ANSWERS + UPDATE + QUEUE]
+AGGREGATE = boundaries(Effect.RECORD_HOURS, Effect.WRITE_FIELD)
+ELSEWHERE = UPKEEP + ANSWERS + UPDATE + QUEUE + AGGREGATE
+MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in ELSEWHERE]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.effects import Effect
-from tests.crash.test_boundaries import ANSWERS, MAILS, QUEUE, UPDATE, UPKEEP
+from tests.crash.test_boundaries import AGGREGATE, ANSWERS, MAILS, QUEUE, UPDATE, UPKEEP
 
 PACKAGE = Path(__file__).resolve().parents[2] / "redmine_mailbridge"
 
@@ -157,4 +157,4 @@ def test_every_effect_is_used() -> None:
 def test_every_effect_has_its_kill_points() -> None:
     """The crash suite kills the process before and after each member of Effect."""
     wanted = {(effect, moment) for effect in Effect for moment in ("before", "after")}
-    assert wanted == set(MAILS) | set(ANSWERS) | set(UPKEEP) | set(UPDATE) | set(QUEUE)
+    assert wanted == set(MAILS) | set(ANSWERS) | set(UPKEEP) | set(UPDATE) | set(QUEUE) | set(AGGREGATE)

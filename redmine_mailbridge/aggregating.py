@@ -1,0 +1,75 @@
+"""Builds what computes hours and reports from settings; called by `app`, the commands and the admin page."""
+
+from zoneinfo import ZoneInfo
+
+from redmine_mailbridge import speaking
+from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.reports.budgets import Budget, ticks_of_hours
+from redmine_mailbridge.settings.aggregate import BudgetSettings
+from redmine_mailbridge.settings.calendars import calendars
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.hours import Hours
+from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.results import Results
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.aggregate import Aggregator, Kept, Targets
+from redmine_mailbridge.tasks.entries import EntryReader
+from redmine_mailbridge.tasks.fields import FieldWriter
+from redmine_mailbridge.tasks.handle import Decider
+from redmine_mailbridge.tasks.mirror import Mirror
+
+
+def kept(settings: Settings, store: Store) -> Kept:
+    """What reports are made from."""
+    hours = calendars(settings.calendars)
+    return Kept(
+        issues=Issues(store.database, store.clock),
+        hours=Hours(store.database),
+        results=Results(store.database),
+        working=lambda project, start, end: hours.of(project).seconds_between(start, end),
+        zone=ZoneInfo(settings.aggregate.time_zone),
+        clock=store.clock,
+        budgets=[budget(one) for one in settings.budgets],
+    )
+
+
+def budget(one: BudgetSettings) -> Budget:
+    """A budget as it is computed with."""
+    return Budget(
+        name=one.name,
+        ticks=ticks_of_hours(one.exact_hours),
+        project=one.project,
+        customer=one.customer.lower() if one.customer is not None else None,
+        carry_over=one.carry_over,
+        most_carried=int(one.most_carried * 300) if one.most_carried is not None else None,
+        reset_day=one.reset_day,
+        start=one.start,
+        thresholds=tuple(sorted(set(one.warn_at))),
+    )
+
+
+def aggregator(settings: Settings, store: Store, client: Client, directory: Directory, decider: Decider) -> Aggregator:
+    """The aggregate task."""
+    held = kept(settings, store)
+    letters = speaking.letters(settings, store, decider)
+    mirror = Mirror(held.issues, client, directory)
+
+    def closing() -> frozenset[str]:
+        statuses = directory.statuses()
+        return frozenset(name for name, number in statuses.ids.items() if number in statuses.closed)
+
+    return Aggregator(
+        held,
+        EntryReader(client, held.hours, sweep=settings.aggregate.sweep),
+        FieldWriter(client, directory, held.results, most=settings.aggregate.most_writes),
+        Targets(
+            issue_fields={str(k): v for k, v in settings.aggregate.issue_fields.items()},
+            project_fields={str(k): v for k, v in settings.aggregate.project_fields.items()},
+            warn=letters.queue_system,
+            people={one.name: [Address("", address) for address in one.warn] for one in settings.budgets},
+        ),
+        refresh=mirror.refresh,
+        closing=closing,
+    )

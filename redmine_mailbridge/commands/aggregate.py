@@ -1,0 +1,36 @@
+"""`aggregate`: read time entries and compute hours and times now."""
+
+import click
+
+from redmine_mailbridge.cli import Invocation, pass_invocation
+
+
+@click.command()
+@click.option("--rebuild", is_flag=True, help="Read every time entry anew, instead of what has changed.")
+@pass_invocation
+def command(invocation: Invocation, *, rebuild: bool) -> None:
+    """Compute hours and times of the issues that came by mail, now."""
+    import threading
+
+    from redmine_mailbridge import aggregating, app
+
+    application = app.build(invocation.settings())
+    try:
+        task = aggregating.aggregator(
+            application.settings, application.store, application.client, application.directory, application.decider
+        )
+        before = application.client.requests
+        result = task.once(threading.Event(), rebuild=rebuild)
+        if result.error:
+            raise click.ClickException(result.error)
+        read = task.last_read
+        asked = application.client.requests - before
+        click.echo(
+            f"{read.held} time entries held, {read.changed} of them new or changed; {result.done} changes in all, "
+            f"{result.failed} failed; {asked} requests, {read.requests} of them for time entries"
+        )
+        for line in aggregating.kept(application.settings, application.store).results.refused():
+            click.secho(line, fg="yellow", err=True)
+        application.sending.once()
+    finally:
+        application.close()

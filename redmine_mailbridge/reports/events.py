@@ -1,0 +1,93 @@
+"""What happened, one event a thing, each with its day: from this every report is a sum over groups. Pure."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from redmine_mailbridge.reports.lives import NOBODY, Life, WorkingTime
+from redmine_mailbridge.store.hours import TimeEntry
+from redmine_mailbridge.store.issues import IssueRow
+
+
+class Kind(StrEnum):
+    """What an event tells of."""
+
+    HOURS = "hours"
+    OPENED = "opened"
+    ANSWERED = "answered"
+    RESOLVED = "resolved"
+    REOPENED = "reopened"
+    MAIL_IN = "mail_in"
+    MAIL_OUT = "mail_out"
+
+
+@dataclass(frozen=True, slots=True)
+class MailFact:
+    """A mail that led to an issue or note, or that went out about an issue. `at` in epoch seconds."""
+
+    issue: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to an issue.
+
+    `agent` is who did it, "" where nobody can be named. `ticks` are hours; `elapsed` and `business` are the seconds
+    from the issue's beginning to its first answer or resolution.
+    """
+
+    kind: Kind
+    issue: IssueRow
+    day: dt.date
+    agent: str = ""
+    activity: str = ""
+    ticks: int = 0
+    elapsed: float = 0.0
+    business: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a report is made from. `zone` says on which day a moment falls."""
+
+    lives: Mapping[int, Life]
+    entries: Iterable[TimeEntry]
+    mails_in: Iterable[MailFact]
+    mails_out: Iterable[MailFact]
+    working: WorkingTime
+    zone: dt.tzinfo
+
+    def day(self, moment: float) -> dt.date:
+        """Given a moment in epoch seconds, return its day."""
+        return dt.datetime.fromtimestamp(moment, self.zone).date()
+
+
+def events_of(facts: Facts) -> Iterator[Event]:
+    """Given facts, yield everything that happened, in no order."""
+    for life in facts.lives.values():
+        yield from _of_life(life, facts)
+    for entry in facts.entries:
+        worked = facts.lives.get(entry.issue or 0)
+        if worked is not None:
+            agent = entry.user or NOBODY
+            yield Event(Kind.HOURS, worked.issue, entry.spent_on, agent, entry.activity, ticks=entry.ticks)
+    for kind, mails in ((Kind.MAIL_IN, facts.mails_in), (Kind.MAIL_OUT, facts.mails_out)):
+        for mail in mails:
+            about = facts.lives.get(mail.issue)
+            if about is not None:
+                yield Event(kind, about.issue, facts.day(mail.at))
+
+
+def _of_life(life: Life, facts: Facts) -> Iterator[Event]:
+    issue = life.issue
+    begun = issue.created_on
+    yield Event(Kind.OPENED, issue, facts.day(begun), issue.assignee or NOBODY)
+    for kind, moment in ((Kind.ANSWERED, life.first_answer), (Kind.RESOLVED, life.resolved)):
+        if moment is not None:
+            at = max(moment.at, begun)
+            business = facts.working(issue.project, begun, at)
+            yield Event(kind, issue, facts.day(moment.at), moment.by, elapsed=at - begun, business=business)
+    for at in life.reopened:
+        yield Event(Kind.REOPENED, issue, facts.day(at), issue.assignee or NOBODY)

@@ -1,0 +1,220 @@
+"""A report: what happened in a period, summed by one thing, with exact hours. Pure."""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+from statistics import fmean, median
+from typing import Literal, get_args
+
+from redmine_mailbridge.reports.events import Event, Facts, Kind, events_of
+from redmine_mailbridge.reports.lives import NOBODY, Life
+from redmine_mailbridge.store.hours import TICKS
+
+By = Literal["issue", "project", "mailbox", "customer", "requester", "agent", "activity", "month"]
+BYS: tuple[By, ...] = get_args(By)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """From a first to a last day, both included; None: without a bound."""
+
+    first: dt.date | None = None
+    last: dt.date | None = None
+
+    def __contains__(self, day: dt.date) -> bool:
+        return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """How long something took: how often it happened, and the middle of the times in seconds, None without any."""
+
+    count: int = 0
+    mean: float | None = None
+    median: float | None = None
+    business_mean: float | None = None
+    business_median: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a report. None where a number has no meaning for what the report is by."""
+
+    key: str
+    label: str
+    ticks: int
+    opened: int | None
+    answered: Spans | None
+    resolved: Spans | None
+    reopened: int | None
+    mails_in: int | None
+    mails_out: int | None
+    backlog: int | None
+
+    @property
+    def hours(self) -> Decimal:
+        """Hours, to the hundredth."""
+        return hours_of(self.ticks)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Rows, most hours first (months: in order), and the sum over all. `made_at` in epoch seconds."""
+
+    by: By
+    period: Period
+    made_at: float
+    rows: tuple[Row, ...]
+    total: Row
+
+
+def hours_of(ticks: int) -> Decimal:
+    """Given ticks, return hours rounded to the hundredth, halves up."""
+    return (Decimal(ticks) / TICKS).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+@dataclass(slots=True)
+class _Sum:
+    ticks: int = 0
+    counts: dict[Kind, int] = field(default_factory=dict)
+    elapsed: dict[Kind, list[float]] = field(default_factory=dict)
+    business: dict[Kind, list[float]] = field(default_factory=dict)
+
+    def add(self, event: Event) -> None:
+        self.ticks += event.ticks
+        self.counts[event.kind] = self.counts.get(event.kind, 0) + 1
+        if event.kind in (Kind.ANSWERED, Kind.RESOLVED):
+            self.elapsed.setdefault(event.kind, []).append(event.elapsed)
+            self.business.setdefault(event.kind, []).append(event.business)
+
+    def spans(self, kind: Kind) -> Spans:
+        times, business = sorted(self.elapsed.get(kind, ())), sorted(self.business.get(kind, ()))
+        if not times:
+            return Spans()
+        return Spans(len(times), fmean(times), median(times), fmean(business), median(business))
+
+
+_LABELS: Mapping[str, Callable[[Event], tuple[str, str]]] = {
+    "issue": lambda e: (str(e.issue.id), f"#{e.issue.id} {e.issue.subject}"),
+    "project": lambda e: (e.issue.project, e.issue.project_name or e.issue.project),
+    "mailbox": lambda e: (e.issue.mailbox, e.issue.mailbox),
+    "customer": lambda e: (e.issue.domain, e.issue.domain or NOBODY),
+    "requester": lambda e: (
+        e.issue.requester,
+        f"{e.issue.requester_name} <{e.issue.requester}>" if e.issue.requester_name else e.issue.requester or NOBODY,
+    ),
+    "agent": lambda e: (e.agent, e.agent or NOBODY),
+    "activity": lambda e: (e.activity, e.activity or NOBODY),
+    "month": lambda e: (month_of(e.day), month_of(e.day)),
+}
+_ONLY: Mapping[str, frozenset[Kind]] = {
+    "agent": frozenset({Kind.HOURS, Kind.OPENED, Kind.ANSWERED, Kind.RESOLVED, Kind.REOPENED}),
+    "activity": frozenset({Kind.HOURS}),
+}
+"""Which events can be told by whom or by which activity; the others count in the total only."""
+
+
+def month_of(day: dt.date) -> str:
+    """The month of a day: 2026-03."""
+    return f"{day.year:04}-{day.month:02}"
+
+
+def report_of(facts: Facts, by: By, period: Period, now: float) -> Report:
+    """Given facts, what to sum by, a period and the time now, return the report.
+
+    Each number tells what happened in the period: hours by the day they were spent on, issues by the day they were
+    made, answers and resolutions by the day on which they came; the backlog is what was open at the period's end.
+    """
+    label, kinds = _LABELS[by], _ONLY.get(by, frozenset(Kind))
+    sums: dict[str, _Sum] = {}
+    labels: dict[str, str] = {}
+    total = _Sum()
+    for event in events_of(facts):
+        if event.day not in period:
+            continue
+        total.add(event)
+        if event.kind in kinds:
+            key, text = label(event)
+            labels[key] = text
+            sums.setdefault(key, _Sum()).add(event)
+    end = _end(period, facts, now)
+    if by == "month":
+        backlog = _fill_months(sums, labels, facts, now)
+    else:
+        backlog = _backlog(facts, by, end)
+        for key, (text, _) in backlog.items():
+            labels.setdefault(key, text)
+            sums.setdefault(key, _Sum())
+    rows = [_row(by, key, labels[key], one, backlog.get(key, ("", 0))[1]) for key, one in sums.items()]
+    rows.sort(key=(lambda row: row.key) if by == "month" else (lambda row: (-row.ticks, row.label.lower())))
+    still_open = sum(life.open_at(end) for life in facts.lives.values())
+    return Report(by, period, now, tuple(rows), _row("all", "", "Total", total, still_open))
+
+
+def _row(by: str, key: str, label: str, one: _Sum, backlog: int) -> Row:
+    only = _ONLY.get(by, frozenset(Kind))
+
+    def count(kind: Kind) -> int | None:
+        return one.counts.get(kind, 0) if kind in only else None
+
+    return Row(
+        key=key,
+        label=label,
+        ticks=one.ticks,
+        opened=count(Kind.OPENED),
+        answered=one.spans(Kind.ANSWERED) if Kind.ANSWERED in only else None,
+        resolved=one.spans(Kind.RESOLVED) if Kind.RESOLVED in only else None,
+        reopened=count(Kind.REOPENED),
+        mails_in=count(Kind.MAIL_IN),
+        mails_out=count(Kind.MAIL_OUT),
+        backlog=backlog if Kind.OPENED in only else None,
+    )
+
+
+def _end(period: Period, facts: Facts, now: float) -> float:
+    """The last moment of a period, or now."""
+    return now if period.last is None else min(now, _last_moment(period.last, facts.zone))
+
+
+def _last_moment(day: dt.date, zone: dt.tzinfo) -> float:
+    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), zone).timestamp() - 1
+
+
+def _backlog(facts: Facts, by: By, end: float) -> dict[str, tuple[str, int]]:
+    """How many issues were open then, by the thing: its label, and the number."""
+    found: dict[str, tuple[str, int]] = {}
+    if by == "activity":
+        return found
+    for life in facts.lives.values():
+        if life.open_at(end):
+            key, label = _LABELS[by](_opening(life, facts))
+            found[key] = (label, found.get(key, ("", 0))[1] + 1)
+    return found
+
+
+def _opening(life: Life, facts: Facts) -> Event:
+    return Event(Kind.OPENED, life.issue, facts.day(life.issue.created_on), life.issue.assignee or NOBODY)
+
+
+def _fill_months(sums: dict[str, _Sum], labels: dict[str, str], facts: Facts, now: float) -> dict[str, tuple[str, int]]:
+    """Add the months between in which nothing happened. Return how many issues were open at the end of each."""
+    backlog: dict[str, tuple[str, int]] = {}
+    for month in _months(sorted(sums)):
+        sums.setdefault(month, _Sum())
+        labels[month] = month
+        first = dt.date.fromisoformat(f"{month}-01")
+        last = (first + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1)
+        end = min(now, _last_moment(last, facts.zone))
+        backlog[month] = (month, sum(life.open_at(end) for life in facts.lives.values()))
+    return backlog
+
+
+def _months(seen: list[str]) -> Iterator[str]:
+    """Every month from the first to the last of these."""
+    if not seen:
+        return
+    year, month = int(seen[0][:4]), int(seen[0][5:])
+    while (now := f"{year:04}-{month:02}") <= seen[-1]:
+        yield now
+        year, month = (year, month + 1) if month < 12 else (year + 1, 1)

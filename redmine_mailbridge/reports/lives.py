@@ -1,0 +1,116 @@
+"""The life of one issue as its history tells it: first answer, resolution, reopenings, and when it was open. Pure."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from redmine_mailbridge.store.issues import IssueRow, JournalRow
+from redmine_mailbridge.store.results import Figure
+
+WorkingTime = Callable[[str, float, float], float]
+"""Given a project's identifier and two moments in epoch seconds, the working seconds between them."""
+NOBODY = "(nobody)"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened: when, in epoch seconds, and by whom."""
+
+    at: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What became of one issue.
+
+    `first_answer`: the first public note of an agent. `resolved`: its last closing, None while it is open.
+    `changes`: when it was closed (True) and opened again (False), in order.
+    """
+
+    issue: IssueRow
+    first_answer: Moment | None = None
+    resolved: Moment | None = None
+    changes: tuple[tuple[float, bool], ...] = ()
+
+    @property
+    def reopened(self) -> tuple[float, ...]:
+        """When it was opened again."""
+        return tuple(at for at, closed in self.changes if not closed)
+
+    def open_at(self, moment: float) -> bool:
+        """Was it open then?"""
+        if moment < self.issue.created_on:
+            return False
+        closed = False
+        for at, now_closed in self.changes:
+            if at <= moment:
+                closed = now_closed
+        return not closed
+
+
+def life_of(issue: IssueRow, journals: Iterable[JournalRow], closing: frozenset[str]) -> Life:
+    """Given an issue, its history in order and the lower-case names of the statuses that close, return its life."""
+    answer: Moment | None = None
+    changes: list[tuple[float, bool]] = []
+    closer = issue.assignee or NOBODY
+    for one in journals:
+        if answer is None and one.side == "agent" and one.has_notes and not one.private:
+            answer = Moment(one.at, one.user_name)
+        if one.status_to is None:
+            continue
+        was, now = (one.status_from or "").lower() in closing, one.status_to.lower() in closing
+        if was != now:
+            changes.append((one.at, now))
+        if now and not was:
+            closer = one.user_name if one.side == "agent" else issue.assignee or NOBODY
+    if issue.closed != (bool(changes) and changes[-1][1]):  # closed from the start, or a status has changed its kind
+        at = issue.closed_on if issue.closed and issue.closed_on is not None else issue.updated_on
+        changes.append((at, issue.closed))
+    resolved = Moment(changes[-1][0], closer) if issue.closed and changes else None
+    return Life(issue, answer, resolved, tuple(changes))
+
+
+def lives_of(issues: Iterable[IssueRow], journals: Iterable[JournalRow], closing: frozenset[str]) -> dict[int, Life]:
+    """Given issues and the histories of all of them, return the life of each by its number."""
+    histories: dict[int, list[JournalRow]] = {}
+    for one in journals:
+        histories.setdefault(one.issue, []).append(one)
+    return {issue.id: life_of(issue, histories.get(issue.id, ()), closing) for issue in issues}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the store counts for each issue: hours in ticks, mails that came in, mails that went out."""
+
+    ticks: Mapping[int, int] = field(default_factory=dict)
+    mails_in: Mapping[int, int] = field(default_factory=dict)
+    mails_out: Mapping[int, int] = field(default_factory=dict)
+
+
+def figure_of(life: Life, counts: Counts, working: WorkingTime) -> Figure:
+    """Given an issue's life and counts, return its figures."""
+    issue = life.issue
+
+    def spans(moment: Moment | None) -> tuple[float | None, float | None]:
+        if moment is None:
+            return None, None
+        elapsed = max(0.0, moment.at - issue.created_on)
+        return elapsed, working(issue.project, issue.created_on, max(moment.at, issue.created_on))
+
+    answer, resolution = spans(life.first_answer), spans(life.resolved)
+    return Figure(
+        issue=issue.id,
+        ticks=counts.ticks.get(issue.id, 0),
+        first_answer=answer[0],
+        first_answer_business=answer[1],
+        resolution=resolution[0],
+        resolution_business=resolution[1],
+        mails_in=counts.mails_in.get(issue.id, 0),
+        mails_out=counts.mails_out.get(issue.id, 0),
+        reopened=len(life.reopened),
+    )
+
+
+def figures_of(lives: Mapping[int, Life], counts: Counts, working: WorkingTime) -> Sequence[Figure]:
+    """Given all lives and counts, return the figures of each issue, by number."""
+    return [figure_of(lives[number], counts, working) for number in sorted(lives)]

@@ -1,0 +1,78 @@
+"""A report as one HTML page that needs nothing else: no script, no network; light or dark as the system is."""
+
+import datetime as dt
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from redmine_mailbridge.reports import svg
+from redmine_mailbridge.reports.budgets import Balance
+from redmine_mailbridge.reports.group import Report, Row
+from redmine_mailbridge.reports.text import COLUMNS, balance_values, cells_of, span_text
+
+MOST_BARS = 12
+MOST_MONTHS = 36
+
+
+def page(report: Report, months: Report, balances: Sequence[Balance], zone: dt.tzinfo) -> str:
+    """Given a report, the same period by month, and budgets, return the page."""
+    source = files("redmine_mailbridge.reports").joinpath("page.html").read_text("utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    made = dt.datetime.fromtimestamp(report.made_at, zone)
+    first = report.period.first.isoformat() if report.period.first else "the beginning"
+    last = report.period.last.isoformat() if report.period.last else "today"
+    return environment.from_string(source).render(
+        title=f"Help desk by {report.by}",
+        about=f"From {first} to {last}, made on {made:%Y-%m-%d at %H:%M} ({zone}). Times are medians.",
+        by=report.by,
+        tiles=_tiles(report.total),
+        charts=_charts(report, months),
+        budgets=[balance_values(one) for one in balances],
+        columns=COLUMNS,
+        rows=[(row.label, cells_of(row)) for row in report.rows],
+        total=cells_of(report.total),
+    )
+
+
+def _tiles(total: Row) -> list[tuple[str, str]]:
+    answered, resolved = total.answered, total.resolved
+    return [
+        ("hours spent", f"{total.hours:.2f}"),
+        ("issues opened", str(total.opened)),
+        ("resolved", str(resolved.count if resolved else 0)),
+        ("open at the end", str(total.backlog)),
+        ("first answer", span_text(answered.median if answered else None) or "none"),
+        ("resolution", span_text(resolved.median if resolved else None) or "none"),
+        ("mails in", str(total.mails_in)),
+        ("mails out", str(total.mails_out)),
+    ]
+
+
+def _charts(report: Report, months: Report) -> list[dict[str, Any]]:
+    shown = months.rows[-MOST_MONTHS:]
+    labels = [row.key for row in shown]
+    charts = []
+    if shown:
+        hours = svg.Series("hours", "s1", [float(row.hours) for row in shown])
+        charts.append(_chart("Hours by month", svg.columns("Hours by month", labels, [hours], unit=" h")))
+        opened = svg.Series("opened", "s1", [float(row.opened or 0) for row in shown])
+        closed = svg.Series("resolved", "s2", [float(row.resolved.count if row.resolved else 0) for row in shown])
+        title = "Issues opened and resolved by month"
+        charts.append(_chart(title, svg.columns(title, labels, [opened, closed]), [opened, closed]))
+        open_still = svg.Series("open", "s1", [float(row.backlog or 0) for row in shown])
+        title = "Open issues at the end of each month"
+        charts.append(_chart(title, svg.columns(title, labels, [open_still])))
+    largest = [row for row in report.rows if row.ticks][:MOST_BARS]
+    if largest and report.by != "month":
+        title = f"Hours by {report.by}" + (f", the {MOST_BARS} largest" if len(report.rows) > MOST_BARS else "")
+        drawn = svg.bars(title, [row.label for row in largest], [float(row.hours) for row in largest], unit=" h")
+        charts.append(_chart(title, drawn))
+    return charts
+
+
+def _chart(title: str, drawn: str, series: Sequence[svg.Series] = ()) -> dict[str, Any]:
+    # what svg.py draws is our own markup, every text in it escaped there
+    return {"title": title, "svg": Markup(drawn), "legend": [(one.style, one.name) for one in series]}  # noqa: S704 - see above

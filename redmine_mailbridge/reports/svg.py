@@ -1,0 +1,99 @@
+"""Charts as SVG, drawn by hand: columns over months, bars of the largest. Colours come from the page's style. Pure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH, HEIGHT = 720, 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 28
+_MOST_LABELS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One row of numbers with its name; `style` is the class that colours it: "s1", "s2"."""
+
+    name: str
+    style: str
+    values: Sequence[float]
+
+
+def columns(title: str, labels: Sequence[str], series: Sequence[Series], *, unit: str = "") -> str:
+    """Given labels from left to right and one or two series, return the chart; its numbers stand in its description."""
+    top = nice(max((value for one in series for value in one.values), default=0.0))
+    plot = WIDTH - _LEFT - _RIGHT
+    slot = plot / max(1, len(labels))
+    bar = min(28.0, slot * 0.7 / max(1, len(series)))
+    parts = [*_grid(top), *_month_labels(labels, slot)]
+    for number, one in enumerate(series):
+        for place, value in enumerate(one.values):
+            height = (HEIGHT - _TOP - _BOTTOM) * value / top
+            x = _LEFT + slot * place + (slot - bar * len(series)) / 2 + bar * number
+            text = escape(f"{labels[place]}, {one.name}: {value:g}{unit}")
+            parts.append(
+                f'<rect class="{one.style}" x="{x + 1:.1f}" y="{HEIGHT - _BOTTOM - height:.1f}" '
+                f'width="{max(1.0, bar - 2):.1f}" height="{height:.1f}" rx="2"><title>{text}</title></rect>'
+            )
+    said = "; ".join(
+        f"{label}: " + ", ".join(f"{one.name} {one.values[place]:g}{unit}" for one in series)
+        for place, label in enumerate(labels)
+    )
+    return _svg(title, said, HEIGHT, parts)
+
+
+def bars(title: str, labels: Sequence[str], values: Sequence[float], *, unit: str = "") -> str:
+    """Given labels and a number each, return bars from the left, one below the other."""
+    height = 28 * len(labels) + 8
+    most = max((*values, 0.0)) or 1.0
+    left, room = 230, WIDTH - 230 - 90
+    parts = []
+    for place, (label, value) in enumerate(zip(labels, values, strict=True)):
+        y = 4 + 28 * place
+        short = label if len(label) <= 32 else label[:31] + "…"
+        parts.append(
+            f'<text class="label" x="{left - 8}" y="{y + 18}" text-anchor="end">{escape(short)}</text>'
+            f'<rect class="s1" x="{left}" y="{y + 5}" width="{room * value / most:.1f}" height="18" rx="2">'
+            f"<title>{escape(label)}: {value:g}{unit}</title></rect>"
+            f'<text class="value" x="{left + room * value / most + 6:.1f}" y="{y + 18}">{value:g}{unit}</text>'
+        )
+    said = "; ".join(f"{label}: {value:g}{unit}" for label, value in zip(labels, values, strict=True))
+    return _svg(title, said, height, parts)
+
+
+def nice(most: float) -> float:
+    """Given the largest number, return the round one at the top of the axis, at least 1: 1, 2, 2.5 or 5 by ten."""
+    if most <= 1:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(most))
+    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= most)
+
+
+def _grid(top: float) -> list[str]:
+    parts = []
+    for quarter in range(5):
+        value = top * quarter / 4
+        y = HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * quarter / 4
+        parts.append(
+            f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text class="axis" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+        )
+    return parts
+
+
+def _month_labels(labels: Sequence[str], slot: float) -> list[str]:
+    every = math.ceil(len(labels) / _MOST_LABELS) or 1
+    return [
+        f'<text class="axis" x="{_LEFT + slot * (place + 0.5):.1f}" y="{HEIGHT - 8}" text-anchor="middle">'
+        f"{escape(label)}</text>"
+        for place, label in enumerate(labels)
+        if place % every == 0
+    ]
+
+
+def _svg(title: str, said: str, height: int, parts: Sequence[str]) -> str:
+    return (
+        f'<svg role="img" viewBox="0 0 {WIDTH} {height}" xmlns="http://www.w3.org/2000/svg" '
+        f'aria-label="{escape(title)}: {escape(said)}"><title>{escape(title)}</title>'
+        f"<desc>{escape(said)}</desc>{''.join(parts)}</svg>"
+    )

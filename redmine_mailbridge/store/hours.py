@@ -1,0 +1,199 @@
+"""Time entries as Redmine had them when they were last read.
+
+Hours are whole ticks of 12 seconds, 300 to the hour: minutes and hundredths of an hour, the two ways in which
+Redmine's users write them, are both whole numbers of ticks, so that no sum is ever rounded.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, Table, Text
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.schema import meta, metadata
+
+TICKS = 300
+"""To the hour."""
+_CHUNK = 500
+
+time_entry = Table(
+    "time_entry",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("issue", Integer),
+    Column("project_id", Integer, nullable=False),
+    Column("user_id", Integer, nullable=False),
+    Column("user", Text, nullable=False),
+    Column("activity", Text, nullable=False),
+    Column("ticks", BigInteger, nullable=False),
+    Column("spent_on", Text, nullable=False),
+    Column("created_on", Double, nullable=False),
+    Column("updated_on", Double, nullable=False),
+    Index("ix_time_entry_issue", "issue"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeEntry:
+    """One time entry. `issue` is None where it stands on a project only; times in epoch seconds, UTC."""
+
+    id: int
+    issue: int | None
+    project_id: int
+    user_id: int
+    user: str
+    activity: str
+    ticks: int
+    spent_on: dt.date
+    created_on: float
+    updated_on: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How far time entries have been read.
+
+    `projects`: those whose entries are held, None for all of Redmine. `swept`: the number behind which the next
+    sweep goes on. `search`: pages between which ours first differ from Redmine's, when a search was not finished.
+    """
+
+    projects: tuple[int, ...] | None = ()
+    complete: bool = False
+    swept: int = 0
+    search: tuple[int, int] | None = None
+
+    def to_json(self) -> str:
+        """One line for the store."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Reading":
+        """Given what `to_json` made, return it."""
+        found = json.loads(text)
+        projects, search = found["projects"], found["search"]
+        return cls(
+            projects=tuple(projects) if projects is not None else None,
+            complete=found["complete"],
+            swept=int(found["swept"]),
+            search=(int(search[0]), int(search[1])) if search else None,
+        )
+
+
+class Hours:
+    """Keeps time entries. Safe for many threads; each method that changes something is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def reading(self) -> Reading:
+        """How far they have been read."""
+        with self._database.read() as db:
+            text = db.execute(sa.select(meta.c.value).where(meta.c.key == _READING)).scalar()
+        return Reading.from_json(text) if text else Reading()
+
+    def count(self) -> int:
+        """How many are held."""
+        with self._database.read() as db:
+            return int(db.execute(sa.select(sa.func.count()).select_from(time_entry)).scalar() or 0)
+
+    def at(self, offset: int) -> int | None:
+        """The id of the entry with so many before it, by their ids; None behind the last."""
+        with self._database.read() as db:
+            found = db.execute(sa.select(_ID).order_by(_ID).offset(offset).limit(1)).scalar()
+        return None if found is None else int(found)
+
+    def rank(self, number: int) -> int:
+        """How many entries have an id up to this one."""
+        with self._database.read() as db:
+            query = sa.select(sa.func.count()).select_from(time_entry).where(number >= _ID)
+            return int(db.execute(query).scalar() or 0)
+
+    def between(self, first: int | None, last: int | None) -> dict[int, TimeEntry]:
+        """The entries from one id to another, both included, by id; None: without a bound on that side."""
+        query = sa.select(time_entry)
+        if first is not None:
+            query = query.where(first <= _ID)
+        if last is not None:
+            query = query.where(last >= _ID)
+        with self._database.read() as db:
+            return {row.id: _entry(row) for row in db.execute(query)}
+
+    def entries(self) -> Iterator[TimeEntry]:
+        """All entries that stand on an issue, in their order."""
+        with self._database.read() as db:
+            for row in db.execute(sa.select(time_entry).where(time_entry.c.issue.is_not(None)).order_by(_ID)):
+                yield _entry(row)
+
+    def change(self, reading: Reading, put: Sequence[TimeEntry] = (), remove: Collection[int] = ()) -> int:
+        """Given entries as Redmine has them now, and ids that are gone, take both over, with how far was read.
+
+        Return how many entries are other than before.
+        """
+        with effect(Effect.RECORD_HOURS), self._database.write() as db:
+            changed = 0
+            for some in chunks(sorted(remove)):
+                changed += db.execute(sa.delete(time_entry).where(time_entry.c.id.in_(some))).rowcount
+            for several in chunks(put):
+                ids = [entry.id for entry in several]
+                found = {row.id: _entry(row) for row in db.execute(sa.select(time_entry).where(_ID.in_(ids)))}
+                new = [entry for entry in several if found.get(entry.id) != entry]
+                if new:
+                    upsert(db, time_entry, [_values(entry) for entry in new])
+                changed += len(new)
+            _set_reading(db, reading)
+        return changed
+
+    def replace_all(self, reading: Reading, entries: Sequence[TimeEntry]) -> None:
+        """Given all entries, hold these and no others."""
+        with effect(Effect.RECORD_HOURS), self._database.write() as db:
+            db.execute(sa.delete(time_entry))
+            for several in chunks(entries):
+                upsert(db, time_entry, [_values(entry) for entry in several])
+            _set_reading(db, reading)
+
+    def keep_only(self, reading: Reading) -> int:
+        """Given a reading of fewer projects, forget the entries of the others. Return how many."""
+        with effect(Effect.RECORD_HOURS), self._database.write() as db:
+            gone = sa.delete(time_entry).where(time_entry.c.project_id.not_in(reading.projects or ()))
+            forgotten = db.execute(gone).rowcount
+            _set_reading(db, reading)
+        return forgotten
+
+
+_READING = "hours"
+_ID = time_entry.c.id
+
+
+def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Given values, yield them by so many as one statement takes."""
+    for start in range(0, len(values), _CHUNK):
+        yield values[start : start + _CHUNK]
+
+
+def _values(entry: TimeEntry) -> dict[str, Any]:
+    names = (f.name for f in fields(entry))
+    return dict(zip(names, astuple(entry), strict=True)) | {"spent_on": entry.spent_on.isoformat()}
+
+
+def _entry(row: Any) -> TimeEntry:
+    return TimeEntry(**(dict(row._mapping) | {"spent_on": dt.date.fromisoformat(row.spent_on)}))
+
+
+def upsert(db: sa.Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Given rows, insert them, or take over their values where the primary key is there."""
+    insert = sqlite_insert if db.dialect.name == "sqlite" else postgresql_insert
+    statement = insert(table)
+    keys = [column.name for column in table.primary_key]
+    new = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
+    db.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
+
+
+def _set_reading(db: sa.Connection, reading: Reading) -> None:
+    upsert(db, meta, [{"key": _READING, "value": reading.to_json()}])

@@ -1,0 +1,194 @@
+"""The aggregate task: reads time entries, computes, writes custom fields, warns of budgets.
+
+mirror ──▶ time entries ──▶ lives ──▶ figures ──▶ store ──▶ custom fields
+                               └────▶ balances ──▶ warnings by mail
+"""
+
+import datetime as dt
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.reports.budgets import Balance, Budget, balances_of, due_warning
+from redmine_mailbridge.reports.events import Facts, MailFact
+from redmine_mailbridge.reports.group import hours_of
+from redmine_mailbridge.reports.lives import Counts, Life, WorkingTime, figures_of, lives_of
+from redmine_mailbridge.store.hours import Hours, TimeEntry
+from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.results import Figure, Results
+from redmine_mailbridge.tasks.entries import EntryReader, Read
+from redmine_mailbridge.tasks.fields import FieldWriter, Wanted
+from redmine_mailbridge.tasks.update import StationResult
+
+log = structlog.get_logger(__name__)
+
+Warn = Callable[[str, str, Sequence[Address], Mapping[str, object]], str]
+"""Given a kind of mail, a key, people and variables, queues it (`Letters.queue_system`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the store holds for reports, and how time is told: needs no Redmine."""
+
+    issues: Issues
+    hours: Hours
+    results: Results
+    working: WorkingTime
+    zone: dt.tzinfo
+    clock: Callable[[], float]
+    budgets: Sequence[Budget] = ()
+
+    def lives(self) -> dict[int, Life]:
+        """The life of every issue that came by mail and is still shown to us."""
+        return lives_of(self.issues.issues(), self.issues.journals(), self.results.closing())
+
+    def facts(self) -> Facts:
+        """All that reports are made from."""
+        entries = list(self.hours.entries())
+        mails_in = [MailFact(*one) for one in self.results.mails_in()]
+        mails_out = [MailFact(*one) for one in self.results.mails_out()]
+        return Facts(self.lives(), entries, mails_in, mails_out, self.working, self.zone)
+
+    def today(self) -> dt.date:
+        """Today, in the zone of the reports."""
+        return dt.datetime.fromtimestamp(self.clock(), self.zone).date()
+
+    def balances(self) -> list[Balance]:
+        """How each budget stands."""
+        return balances_of(self.budgets, self.lives(), list(self.hours.entries()), self.today())
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Where results go. Fields by figure; `warn` is None where no mail can be sent; whom to warn by budget."""
+
+    issue_fields: Mapping[str, str] = field(default_factory=dict)
+    project_fields: Mapping[str, str] = field(default_factory=dict)
+    warn: Warn | None = None
+    people: Mapping[str, Sequence[Address]] = field(default_factory=dict)
+
+
+class Aggregator:
+    """Computes everything anew from what is held, which is brought up to date with few requests before."""
+
+    name = "aggregate"
+
+    def __init__(
+        self,
+        kept: Kept,
+        reader: EntryReader,
+        writer: FieldWriter,
+        targets: Targets,
+        *,
+        refresh: Callable[[threading.Event], object],
+        closing: Callable[[], Collection[str]],
+    ) -> None:
+        self._kept = kept
+        self._reader = reader
+        self._writer = writer
+        self._targets = targets
+        self._refresh = refresh
+        self._closing = closing
+        self.last_read = Read()
+
+    def once(self, stop: threading.Event, *, rebuild: bool = False) -> StationResult:
+        """Do all there is to do; with `rebuild`, from nothing. Return how much changed, and what ended it early."""
+        try:
+            self._refresh(stop)
+            self._kept.results.put_closing(self._closing())
+            projects = {issue.project_id for issue in self._kept.issues.issues()}
+            self.last_read = self._reader.once(sorted(projects), stop, rebuild=rebuild)
+            if stop.is_set():
+                return StationResult(self.last_read.changed)
+            lives = self._kept.lives()
+            entries = list(self._kept.hours.entries())
+            figures, changed = self._compute(lives, entries)
+            balances = balances_of(self._kept.budgets, lives, entries, self._kept.today())
+            warned = self._warn(balances)
+            done, failed = self._writer.write(self._wanted(lives, figures, balances), stop, self._kept.clock())
+        except MailbridgeError as error:
+            log.warning("aggregate.interrupted", reason=str(error))
+            return StationResult(error=str(error))
+        read = self.last_read
+        log.info(
+            "aggregate.done", entries=read.held, requests=read.requests, changed=changed, fields=done, mails=warned
+        )
+        return StationResult(read.changed + changed + done + warned, failed)
+
+    def _compute(self, lives: Mapping[int, Life], entries: Sequence[TimeEntry]) -> tuple[Sequence[Figure], int]:
+        ticks: Counter[int] = Counter()
+        for entry in entries:
+            ticks[entry.issue or 0] += entry.ticks
+        results = self._kept.results
+        came, went = Counter(n for n, _ in results.mails_in()), Counter(n for n, _ in results.mails_out())
+        figures = figures_of(lives, Counts(ticks, came, went), self._kept.working)
+        before = results.all()
+        new = [one for one in figures if before.get(one.issue) != one]
+        gone = before.keys() - lives.keys()
+        if new or gone:
+            results.put(new, gone, self._kept.clock())
+        return figures, len(new) + len(gone)
+
+    def _warn(self, balances: Sequence[Balance]) -> int:
+        """Queue the warnings that are due, each once. Return how many."""
+        queued = 0
+        told = self._kept.results.warned()
+        for balance in balances:
+            due = due_warning(balance, told)
+            people = self._targets.people.get(balance.budget.name, ())
+            if due is None or not people or self._targets.warn is None:
+                continue
+            name, period = balance.budget.name, balance.period
+            key = f"{name}/{period}/{due.threshold}"
+            line = self._targets.warn("budget", key, people, {"budget": balance.variables(due.threshold)})
+            self._kept.results.put_warned(name, period, (*due.also, due.threshold), line, self._kept.clock())
+            log.info("aggregate.budget", budget=name, percent=str(balance.percent), line=line)
+            queued += 1
+        return queued
+
+    def _wanted(
+        self, lives: Mapping[int, Life], figures: Sequence[Figure], balances: Sequence[Balance]
+    ) -> Iterator[Wanted]:
+        names = self._targets.issue_fields
+        for one in figures if names else ():
+            values = {name: _value(one, what) for what, name in names.items()}
+            yield Wanted("issue", one.issue, lives[one.issue].issue.project, values)
+        if self._targets.project_fields:
+            yield from self._of_projects(lives, figures, balances)
+
+    def _of_projects(
+        self, lives: Mapping[int, Life], figures: Sequence[Figure], balances: Sequence[Balance]
+    ) -> Iterator[Wanted]:
+        ticks: Counter[int] = Counter()
+        backlog: Counter[int] = Counter()
+        names: dict[int, str] = {}
+        for one in figures:
+            issue = lives[one.issue].issue
+            names[issue.project_id] = issue.project
+            ticks[issue.project_id] += one.ticks
+            backlog[issue.project_id] += not issue.closed
+        by_project = {one.budget.project: one for one in balances if one.budget.customer is None}
+        for number, identifier in sorted(names.items()):
+            values = {"hours": str(hours_of(ticks[number])), "backlog": str(backlog[number])}
+            balance = by_project.get(identifier)
+            if balance is not None:
+                values["budget_hours"] = str(hours_of(balance.allowed))
+                values["budget_spent"] = str(hours_of(balance.spent))
+                values["budget_left"] = str(hours_of(balance.remaining))
+            fields = {name: values[what] for what, name in self._targets.project_fields.items() if what in values}
+            yield Wanted("project", number, identifier, fields)
+
+
+def _value(figure: Figure, what: str) -> str:
+    """A figure as a custom field takes it: hours with two decimals, counts, "" where there is nothing."""
+    if what == "hours":
+        return str(hours_of(figure.ticks))
+    found = getattr(figure, what)
+    if found is None:
+        return ""
+    return str(found) if isinstance(found, int) else f"{found / 3600:.2f}"

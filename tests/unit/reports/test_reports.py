@@ -1,0 +1,185 @@
+"""Lives, reports and their formats."""
+
+import csv
+import io
+import json
+from decimal import Decimal
+from html.parser import HTMLParser
+
+import pytest
+
+from redmine_mailbridge.reports.events import MailFact
+from redmine_mailbridge.reports.group import BYS, Period, Report, hours_of, report_of
+from redmine_mailbridge.reports.lives import Counts, Moment, figure_of, life_of
+from redmine_mailbridge.reports.page import page
+from redmine_mailbridge.reports.text import as_csv, as_json, safe, span_text, table
+from tests.unit.reports.desk import BERLIN, CLOSING, at, entry, facts, half_time, issue, journal
+
+NOW = at("2026-05-15 12:00")
+EVER = Period()
+
+
+def test_the_first_answer_is_an_agents_first_public_note() -> None:
+    """Notes of the customer and of the bridge, private notes and mere changes are no answer."""
+    history = [
+        journal(1, "2026-03-02 10:05", side="bridge", has_notes=True),
+        journal(2, "2026-03-02 10:10", side="customer", has_notes=True),
+        journal(3, "2026-03-02 10:20", has_notes=True, private=True),
+        journal(4, "2026-03-02 10:30", status_from="New", status_to="In Progress"),
+        journal(5, "2026-03-02 12:00", has_notes=True),
+        journal(6, "2026-03-02 13:00", has_notes=True, user_name="Bob"),
+    ]
+    assert Moment(at("2026-03-02 12:00"), "Anna") == life_of(issue(), history, CLOSING).first_answer
+
+
+def test_the_resolution_is_the_last_closing_and_reopening_takes_it_back() -> None:
+    """An issue closed, reopened and closed again is resolved at the second closing, and was reopened once."""
+    history = [
+        journal(1, "2026-03-03 10:00", status_from="New", status_to="Closed"),
+        journal(2, "2026-03-04 10:00", side="customer", status_from="Closed", status_to="New"),
+        journal(3, "2026-03-06 10:00", status_from="New", status_to="Rejected"),
+    ]
+    still_open = life_of(issue(), history[:2], CLOSING)
+    closed = life_of(issue(closed=True, closed_on=at("2026-03-06 10:00")), history, CLOSING)
+    assert (None, Moment(at("2026-03-06 10:00"), "Anna")) == (still_open.resolved, closed.resolved)
+    assert (at("2026-03-04 10:00"),) == closed.reopened
+    moments = ("2026-03-01", "2026-03-02 11:00", "2026-03-03 12:00", "2026-03-05", "2026-03-07")
+    assert [False, True, False, True, False] == [closed.open_at(at(moment)) for moment in moments]
+
+
+def test_an_issue_that_was_closed_without_a_trace_is_resolved_when_redmine_says() -> None:
+    """Without a journal of it, closed_on tells."""
+    life = life_of(issue(closed=True, closed_on=at("2026-03-05 10:00"), assignee="Bob"), [], CLOSING)
+    assert Moment(at("2026-03-05 10:00"), "Bob") == life.resolved
+
+
+def test_figures_have_calendar_and_business_time() -> None:
+    """Both spans begin when the issue was made; business time is the calendar's."""
+    history = [journal(1, "2026-03-02 12:00", has_notes=True)]
+    figure = figure_of(life_of(issue(), history, CLOSING), Counts({1: 450}, {1: 2}, {1: 1}), half_time)
+    assert (450, 7200.0, 3600.0, None, 2, 1, 0) == (
+        figure.ticks, figure.first_answer, figure.first_answer_business, figure.resolution,
+        figure.mails_in, figure.mails_out, figure.reopened,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("ticks", "hours"), [(0, "0"), (100, "0.33"), (200, "0.67"), (1, "0"), (375, "1.25")])
+def test_hours_are_rounded_only_when_they_are_shown(ticks: int, hours: str) -> None:
+    """A third of an hour, three times, is an hour."""
+    assert Decimal(hours) == hours_of(ticks)
+    assert Decimal(1) == hours_of(100 + 100 + 100)
+
+
+def made(by: str, period: Period = EVER) -> Report:
+    issues = [issue(1), issue(2, "2026-04-10 22:30", project="sales", project_name="Sales", domain="other.example",
+                              requester="=cmd@other.example", requester_name='=HYPERLINK("x")', assignee="Bob",
+                              closed=True, closed_on=at("2026-04-12 22:30"))]  # fmt: skip
+    journals = [
+        journal(1, "2026-03-02 12:00", has_notes=True),
+        journal(2, "2026-04-12 22:30", issue=2, status_from="New", status_to="Closed", user_name="Bob"),
+    ]
+    entries = [entry(1, 100), entry(2, 100, activity="Design"), entry(3, 100, user="Bob"),
+               entry(4, 600, "2026-04-11", issue=2),
+               entry(5, 999, issue=77)]  # fmt: skip
+    mails = {"mails_in": [MailFact(1, at("2026-03-02 10:00")), MailFact(2, at("2026-04-10 22:30"))], "mails_out": []}
+    return report_of(facts(issues, journals, entries, **mails), by, period, NOW)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("by", BYS)
+def test_every_report_adds_up_to_the_same_total(by: str) -> None:
+    """Whatever a report is by, its hours add up to all hours on issues that came by mail, and to no others."""
+    report = made(by)
+    assert (900, 900) == (sum(row.ticks for row in report.rows), report.total.ticks)
+    assert (2, 1, 1, 2, 1) == (
+        report.total.opened, report.total.answered.count, report.total.resolved.count,  # type: ignore[union-attr]
+        report.total.mails_in, report.total.backlog,
+    )  # fmt: skip
+
+
+def test_months_are_those_of_the_zone_without_gaps() -> None:
+    """A month in which nothing happened stands between, each with what was open at its end."""
+    report = made("month")
+    assert [("2026-03", 300, 1), ("2026-04", 600, 1)] == [(row.key, row.ticks, row.backlog) for row in report.rows]
+
+
+def test_a_period_counts_what_happened_within() -> None:
+    """Both its days belong to it, in the report's zone; the backlog is that of its last moment."""
+    march = made("project", Period(at_day("2026-03-01"), at_day("2026-03-31")))
+    assert [("support", 300)] == [(row.key, row.ticks) for row in march.rows]
+    assert (1, 1) == (march.total.opened, march.total.backlog)
+    april = made("project", Period(at_day("2026-04-11")))
+    assert (1, 600) == (april.total.opened, april.total.ticks)
+
+
+def at_day(text: str):
+    import datetime as dt
+
+    return dt.date.fromisoformat(text)
+
+
+def test_agents_and_activities() -> None:
+    """Hours belong to who spent them, answers to who wrote them, resolutions to who closed."""
+    agents = {row.key: row for row in made("agent").rows}
+    assert (800, 1, 0) == (agents["Anna"].ticks, agents["Anna"].answered.count, agents["Anna"].resolved.count)  # type: ignore[union-attr]
+    assert 1 == agents["Bob"].resolved.count  # type: ignore[union-attr]
+    activities = {row.key: row for row in made("activity").rows}
+    assert (100, None) == (activities["Design"].ticks, activities["Design"].opened)
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\t=1", " =1", "\r=1", "＝1"])
+def test_no_spreadsheet_takes_a_text_for_a_formula(text: str) -> None:
+    """What begins as a formula gets an apostrophe; other text stays as it is."""
+    assert f"'{text}" == safe(text)
+    assert "a=b" == safe("a=b")
+
+
+def test_csv_is_read_back_with_its_exact_hours_and_no_formula() -> None:
+    """Names that customers chose cannot run in the spreadsheet of who opens the report."""
+    rows = list(csv.DictReader(io.StringIO(as_csv(made("requester")), newline="")))
+    assert {"'=cmd@other.example", "zoe@client.example"} == {row["requester"] for row in rows}
+    assert {"2.00", "1.00"} == {row["hours"] for row in rows}
+    assert not [row for row in rows if row["label"].startswith("=")]
+
+
+def test_json_and_table_tell_the_same() -> None:
+    """The sums of all formats are the same."""
+    report = made("project")
+    assert "3.00" == json.loads(as_json(report))["total"]["hours"]
+    assert "3.00" in table(report).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, ""), (60, "1 min"), (7100, "118 min"), (7200, "2.0 h"), (2e5, "2.3 d")]
+)
+def test_spans_as_people_say_them(seconds: float | None, text: str) -> None:
+    """Minutes, hours or days."""
+    assert text == span_text(seconds)
+
+
+class Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.pictures: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href", "action")]
+        if tag == "svg":
+            assert "img" == values["role"]
+            self.pictures.append(values["aria-label"] or "")
+
+
+def test_the_page_needs_nothing_else_and_lets_nothing_in() -> None:
+    """One file: no script, nothing to load, every name as text, and each chart with its numbers in words."""
+    hostile = issue(3, subject='<script>alert(1)</script>"', project_name="<b>x</b>")
+    held = facts([hostile], [], [entry(1, 300, issue=3)])
+    text = page(report_of(held, "issue", Period(), NOW), report_of(held, "month", Period(), NOW), (), BERLIN)
+    parsed = Page()
+    parsed.feed(text)
+    assert [] == [tag for tag in parsed.tags if tag in {"script", "link", "img", "b", "iframe"}] + parsed.links
+    assert "url(" not in text
+    assert 4 == len(parsed.pictures)
+    assert "2026-03: hours 1 h" in parsed.pictures[0]
