@@ -22,6 +22,7 @@ MENU = (
     ("/tasks", "Tasks", "clock"),
     ("/mailboxes", "Mailboxes", "inbox"),
     ("/oauth", "Sign-ins", "out"),
+    ("/reports", "Reports", "chart"),
     ("/templates", "Templates", "pen"),
     ("/explain", "Explain", "search"),
     ("/log", "Log", "list"),
