@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 720, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 12, 28
-_MOST_LABELS = 12
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 30
+_MOST_LABELS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def bars(title: str, labels: Sequence[str], values: Sequence[float], *, unit: st
     parts = []
     for place, (label, value) in enumerate(zip(labels, values, strict=True)):
         y = 4 + 28 * place
-        short = label if len(label) <= 32 else label[:31] + "…"
+        short = label if len(label) <= 25 else label[:24] + "…"
         parts.append(
             f'<text class="label" x="{left - 8}" y="{y + 18}" text-anchor="end">{escape(short)}</text>'
             f'<rect class="s1" x="{left}" y="{y + 5}" width="{room * value / most:.1f}" height="18" rx="2">'
@@ -62,11 +62,11 @@ def bars(title: str, labels: Sequence[str], values: Sequence[float], *, unit: st
 
 
 def nice(most: float) -> float:
-    """Given the largest number, return the round one at the top of the axis, at least 1: 1, 2, 2.5 or 5 by ten."""
+    """Given the largest number, return the round one at the top of the axis, at least 1: 1, 2, 4, 6 or 8 by ten."""
     if most <= 1:
         return 1.0
     power = 10.0 ** math.floor(math.log10(most))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= most)
+    return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= most)
 
 
 def _grid(top: float) -> list[str]:
