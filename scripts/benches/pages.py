@@ -23,7 +23,7 @@ PAGES = (
     "/", "/tasks", "/messages",
     "/messages?outcome=held", "/messages?sender=nobody", "/messages?subject=4711&mailbox=box2",
     "/messages?issue=500", "/messages?since=2000-01-01&until=2000-01-31", "/messages/50000", "/not-imported",
-    "/not-imported?outcome=aside", "/log", "/mailboxes", "/mailboxes/box1", "/settings", "/changes", "/metrics",
+    "/not-imported?outcome=aside", "/log", "/oauth", "/reports", "/mailboxes", "/mailboxes/box1", "/settings", "/changes", "/metrics",
 )  # fmt: skip
 ASSETS = ("/static/app.css", "/static/app.js", "/static/htmx.min.js")
 STATES = ("done",) * 90 + ("held", "refused", "refused", "aside") + ("ignored",) * 5 + ("kept",)

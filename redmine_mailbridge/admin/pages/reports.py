@@ -12,6 +12,8 @@ from redmine_mailbridge.reports.page import charts, tiles
 from redmine_mailbridge.reports.text import COLUMNS, balance_values, cells_of
 from redmine_mailbridge.tasks.report import Format, Overview, overview
 
+FRESH, REMEMBERED = 60.0, 20
+"""For how many seconds a report is shown again without computing it anew, and how many are kept."""
 TYPES = {"csv": "text/csv", "json": "application/json", "html": "text/html"}
 
 
@@ -54,7 +56,14 @@ def _overview(call: Call) -> Overview:
     by = call.query("by")
     wanted: By = next((one for one in BYS if one == by), "project")
     period = Period(_day(call.query("first")), _day(call.query("last")))
-    return overview(aggregating.kept(call.desk.settings, call.desk.store), wanted, period)
+    known = call.desk.reports.get((wanted, period))
+    if known is not None and call.now - known[0] < FRESH:
+        return known[1]
+    made = overview(aggregating.kept(call.desk.settings, call.desk.store), wanted, period)
+    if len(call.desk.reports) >= REMEMBERED:
+        call.desk.reports.clear()
+    call.desk.reports[wanted, period] = (call.now, made)
+    return made
 
 
 def _day(text: str) -> dt.date | None:
