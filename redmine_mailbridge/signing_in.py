@@ -81,9 +81,10 @@ def connections(settings: Settings) -> dict[str, Connection]:
         own = outgoing_connection(name, box, settings)
         if own is not None and own not in found:
             out = box.outgoing.over(settings.outgoing)
-            if out.oauth is not None:
+            chosen = out.oauth or box.oauth
+            if chosen is not None:
                 account = out.username or _account(box)
-                found[own] = Connection(own, account, provider(out.oauth, settings.oauth[out.oauth]))
+                found[own] = Connection(own, account, provider(chosen, settings.oauth[chosen]))
     return found
 
 
@@ -100,13 +101,16 @@ def _of_mailbox(box: MailboxSettings, name: str, given: OAuthSettings) -> Provid
 def outgoing_connection(name: str, box: MailboxSettings, settings: Settings) -> str | None:
     """Given a mailbox, return whose tokens its outgoing mail is sent with; None when it is sent with a password.
 
-    The mailbox's own sign-in serves unless the table that says how to send says otherwise.
+    The mailbox's own sign-in serves unless the table that says how to send says otherwise, or the mailbox is read
+    over Microsoft Graph: a token for Graph is none for SMTP.
     """
     out = box.outgoing.over(settings.outgoing)
     own_table = "oauth" in box.outgoing.model_fields_set
     if out.username == "" or (out.password is not None and not own_table):
         return None
     if out.oauth is None or (out.oauth == box.oauth and out.username in {None, _account(box), box.username}):
+        if box.oauth is not None and box.protocol == "graph":
+            return f"{name}/outgoing" if out.host is not None else None
         return name if box.oauth is not None else None
     return f"{name}/outgoing" if own_table or out.username is None else "outgoing"
 

@@ -15,6 +15,7 @@ from redmine_mailbridge.mailboxes.base import Filing, Location, Mailbox
 from redmine_mailbridge.outgoing.letter import Letter, Sender
 from redmine_mailbridge.outgoing.smtp import Transport
 from redmine_mailbridge.settings.mailbox import MailboxSettings
+from redmine_mailbridge.settings.presets import presets
 
 PATIENCE = 60.0
 PAUSE = 2.0
@@ -63,7 +64,11 @@ def round_trip(
             words = f"not seen within {trial.patience:.0f} s: look into the junk folder, and whether it was returned"
             yield Check(f"{here}: seen", False, words)
             return
-        yield Check(f"{here}: seen", True, f"in {place.folder}, {time.monotonic() - began:.1f} s after it was sent")
+        words = f"in {place.folder}, {time.monotonic() - began:.1f} s after it was sent"
+        if place.folder == junk_of(box):
+            yield Check(f"{here}: seen", None, f"{words}: that is the junk folder")
+        else:
+            yield Check(f"{here}: seen", True, words)
         filing = mailbox.delete(place)
         mailbox.close()  # with POP3 this is what deletes
         yield Check(f"{here}: removed", True, "deleted" if filing is Filing.DELETED else "it is gone already")
@@ -76,9 +81,10 @@ def round_trip(
 def _seen(box: MailboxSettings, mailbox: Mailbox, message_id: str, *, until: float) -> Location | None:
     """Given a Message-ID, look into the folders where the mail may lie until it does. None when time is up.
 
-    A bridge that runs may have filed it meanwhile, so that the folders it files to are looked into as well.
+    A bridge that runs may have filed it meanwhile, and the provider may take it for junk: there it is looked for too.
     """
-    folders = dict.fromkeys((*box.folders, *filter(None, (box.success_folder, box.failure_folder))))
+    more = () if box.protocol == "pop3" else (box.success_folder, box.failure_folder, junk_of(box))
+    folders = dict.fromkeys((*box.folders, *filter(None, more)))
     while True:
         for folder in folders:
             place = _at(mailbox, folder, message_id)
@@ -88,6 +94,11 @@ def _seen(box: MailboxSettings, mailbox: Mailbox, message_id: str, *, until: flo
         if left <= 0:
             return None
         mailbox.wait(box.folders[0], min(PAUSE, left))
+
+
+def junk_of(box: MailboxSettings) -> str:
+    """Given a mailbox's settings, return its provider's junk folder, as far as that is known."""
+    return presets()[box.preset].junk if box.preset is not None else ""
 
 
 def _at(mailbox: Mailbox, folder: str, message_id: str) -> Location | None:

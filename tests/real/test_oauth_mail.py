@@ -24,6 +24,7 @@ from tests.product import Product, box_values, mail, product
 from tests.real.test_oauth import DESK, database, person, sign_in, signs_of
 from tests.servers.dovecot import Mail
 from tests.servers.fixtures import Redmine
+from tests.servers.graph import graph_server
 from tests.servers.mail import Mailbox
 from tests.servers.openid import OpenId
 from tests.servers.processes import wait_until
@@ -210,6 +211,21 @@ def test_a_revoked_sign_in_stops_one_mailbox_only(desk: Desk, mailbox: Mailbox) 
     everything = b"".join(file.read_bytes() for file in desk.bridge.folder.rglob("*") if file.is_file())
     assert kept.refresh.encode() not in everything
     assert kept.access.encode() not in everything
+
+
+def test_a_mailbox_over_graph(desk: Desk) -> None:
+    """Mail read over Graph with the provider's token becomes issues, and lies in the success folder, once."""
+    with graph_server() as server:
+        table = {"protocol": "graph", "port": server.port, "security": "none", "address": server.user}
+        desk.bridge.change({"mailboxes": {"desk": table}})
+        desk.log_in()
+        server.token = desk.kept().access
+        server.append(mail("Over Graph"), mail("Over Graph too"))
+        for _ in range(2):  # the second one is a process of its own
+            with desk.bridge.application() as application:
+                assert WELL == one_pass(application)
+        assert 2 == desk.issues()
+        assert (0, 2) == (len(server.contents()), len(server.contents("Processed")))
 
 
 def test_what_the_commands_say(desk: Desk) -> None:
