@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from redmine_mailbridge.aggregating import aggregator
 from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
@@ -228,7 +229,8 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         if not only or name in only
     )
     outbox = sending(settings, store, stop, signs)
-    tasks = scheduled(settings, store, (), replies)
+    hours = aggregator(settings, store, client, directory, decider)
+    tasks = scheduled(settings, store, (), replies, aggregate=hours.once)
     return Application(
         settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool, reader
     )

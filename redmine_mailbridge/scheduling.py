@@ -1,6 +1,7 @@
 """Wires the scheduled tasks: when each runs, and what it does. Only `app` uses it."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.store import Store
@@ -11,14 +12,21 @@ from redmine_mailbridge.tasks.service import Tasks
 from redmine_mailbridge.tasks.update import Station, StationResult
 
 
-def scheduled(settings: Settings, store: Store, stations: Sequence[Station], replies: ReplyGate) -> Tasks:
+def scheduled(
+    settings: Settings,
+    store: Store,
+    stations: Sequence[Station],
+    replies: ReplyGate,
+    *,
+    aggregate: Callable[[threading.Event], StationResult],
+) -> Tasks:
     """The scheduled tasks: when each runs, and what it does."""
     book = TaskBook(store.database, store.clock)
     return Tasks(
         book=book,
         plans=lambda: plans(settings, book.overrides()),
         stations=stations,
-        aggregate=lambda _stop: StationResult(),
+        aggregate=aggregate,
         replies=replies,
         together=[name for name, box in settings.active_mailboxes.items() if box.every is None],
     )
