@@ -25,7 +25,7 @@ from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.types import reveal
 from redmine_mailbridge.signing_in import TokenGiver, sign_ins, token_of
-from redmine_mailbridge.speaking import answers, letters, sending
+from redmine_mailbridge.speaking import agent_answers, answers, letters, sending
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.retention import forget_raw
@@ -198,7 +198,7 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
     shared = Shared(store, pool, Conversations(), gate, stop)
     settle = settings.redmine.settle.total_seconds()
-    rules = Rules(settle, settings.redmine.marker_field)
+    rules = Rules(settle, settings.redmine.marker_field, settings.redmine.text_format)
     desk = answers(settings, store.secret)
     handler = Handler(
         store,
@@ -229,8 +229,9 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         if not only or name in only
     )
     outbox = sending(settings, store, stop, signs)
+    stations = (agent_answers(settings, store, client, directory, letters(settings, store, decider)),)
     hours = aggregator(settings, store, client, directory, decider)
-    tasks = scheduled(settings, store, (), replies, aggregate=hours.once)
+    tasks = scheduled(settings, store, stations, replies, aggregate=hours.once)
     return Application(
         settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool, reader
     )

@@ -37,8 +37,8 @@ from redmine_mailbridge.tasks.send import Line, Sending
 from redmine_mailbridge.tasks.threads import Threads
 from redmine_mailbridge.tasks.undelivered import Undelivered
 
-SWITCHED = ("received", "received_reply", "closed", "reminder", "escalation")
-"""The kinds of mail about an issue that `[mailboxes.NAME.answers]` switches."""
+SWITCHED = ("received", "received_reply", "reminder", "escalation")
+"""The kinds of mail that `[mailboxes.NAME.answers]` switches for whoever sends them."""
 
 
 def sent_by(settings: Settings, box: MailboxSettings) -> OutgoingSettings:
@@ -57,7 +57,7 @@ def desks(settings: Settings, secret: Callable[[str], str]) -> dict[str, Desk]:
         out = sent_by(settings, box)
         if out.host is None and out.transport != "console":
             continue
-        on = {"refused", "registration"}  # earned only where the route says so
+        on = {"refused", "registration", "closed"}  # sent only where the route, a rule or the station says so
         on |= {kind for kind in SWITCHED if getattr(box.answers, kind)}
         on |= {"answer"} if box.answers.notes != "never" else set()
         made[name] = Desk(

@@ -1,8 +1,8 @@
 """Redmine's keyword lines (`Priority: High`) in a mail's text: the same grammar and names as Redmine's own handler.
 
-A line `Key: value`, key in any case, blanks around the colon; the first one of a key counts and is taken out of the
-text. Keys are the English names, and those of the sender's and Redmine's default language. Source: Redmine's
-documentation RedmineReceivingEmails, section "Issue attributes".
+A line `Key: value`, key in any case, blanks before it and around the colon; the first one of a key counts and is
+taken out of the text. Keys are the English names, and those of the sender's and Redmine's default language. Source:
+Redmine's documentation RedmineReceivingEmails, section "Issue attributes".
 """
 
 import html
@@ -20,27 +20,29 @@ _FORMATS = {
     "done_ratio": re.compile(r"(?:[0-9]|10)?0"),
 }
 _INVISIBLE = {ord(c): None for c in "\u200b\u200c\u200d\u2060\ufeff"} | {0xA0: " "}
+_INERT = re.compile(r"!(?=#[0-9]|@\w|\[\[)")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
 @dataclass(frozen=True, slots=True)
 class Keywords:
     """The keyword lines found: `values` go from Redmine's key, or a custom field's name, to the value as written;
-    `lines` are those that were taken out of the text.
+    `lines` are those that are taken out of the text, by key.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
-    lines: frozenset[str] = frozenset()
+    lines: Mapping[str, str] = field(default_factory=dict)
 
     def dropping(self, key: str) -> "Keywords":
         """Given a key that means nothing here, return the keywords without it; its line stays in the text."""
         if key not in self.values:
             return self
-        return Keywords({k: v for k, v in self.values.items() if k != key}, self.lines)
+        values, lines = ({k: v for k, v in some.items() if k != key} for some in (self.values, self.lines))
+        return Keywords(values, lines)
 
     def without(self, text: str) -> str:
         """Given the text, or a longer form of it, return it with the first occurrence of each line blanked."""
-        left, kept = set(self.lines), []
+        left, kept = set(self.lines.values()), []
         for line in text.split("\n"):
             if line in left:
                 left.remove(line)
@@ -56,10 +58,10 @@ def find_keywords(text: str, allowed: frozenset[str], languages: tuple[str, ...]
     """
     names = _names(languages)
     wanted = {name.casefold(): name for name in fields if _allowed(name, allowed)}
-    values, lines = dict[str, str](), set[str]()
+    values, lines = dict[str, str](), dict[str, str]()
     for line in text.split("\n"):
         name, colon, value = line[:MAX_LINE].partition(":")
-        key, value = _plain(name).rstrip(" \t").casefold(), _plain(value).strip()
+        key, value = _plain(name).lstrip(" ").rstrip(" \t").casefold(), _plain(value).strip()
         if not colon or not value or not key or key != key.lstrip():
             continue
         known = [k for k in names.get(key, ()) if _allowed(k, allowed)] or [wanted[k] for k in (key,) if k in wanted]
@@ -69,8 +71,8 @@ def find_keywords(text: str, allowed: frozenset[str], languages: tuple[str, ...]
                 continue
             if found not in values and (pattern is None or pattern.fullmatch(value)):
                 values[found] = value
-                lines.add(line)
-    return Keywords(values, frozenset(lines))
+                lines[found] = line
+    return Keywords(values, lines)
 
 
 def _allowed(name: str, allowed: frozenset[str]) -> bool:
@@ -79,9 +81,9 @@ def _allowed(name: str, allowed: frozenset[str]) -> bool:
 
 def _plain(text: str) -> str:
     """Given text in markup, return it without what keeps it from being markup or coming to life: backslashes,
-    entities, and invisible characters.
+    entities, invisible characters, and the exclamation marks before #12, @login and [[page]].
     """
-    return html.unescape(_ESCAPED.sub(r"\1", text)).translate(_INVISIBLE)
+    return _INERT.sub("", html.unescape(_ESCAPED.sub(r"\1", text)).translate(_INVISIBLE))
 
 
 @lru_cache(maxsize=64)

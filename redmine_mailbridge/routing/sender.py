@@ -182,7 +182,7 @@ def person_name(address: Address) -> tuple[str, str]:
     """
     name = " ".join(_NOT_NAME.sub(" ", address.name[:300]).split())
     if not name or "@" in name:
-        name = " ".join(address.local.replace(".", " ").replace("_", " ").split()) or "-"
+        name = " ".join(address.local.replace(".", " ").split()) or "-"
     last, comma, first = name.partition(", ")
     if not comma:
         first, _, last = name.partition(" ")

@@ -1,18 +1,21 @@
-"""Forgets raw mails that are older than the retention setting; their rows and steps stay."""
+"""Forgets mails older than the retention setting, those that came and those that went; rows and steps stay."""
 
 import sqlalchemy as sa
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.store.life import CLOSED
-from redmine_mailbridge.store.schema import mail
+from redmine_mailbridge.store.outbox import QUEUED
+from redmine_mailbridge.store.schema import mail, outbox
 from redmine_mailbridge.store.store import Store
 
 
 def forget_raw(store: Store, *, older_than: float, limit: int = 500) -> int:
-    """Given a time (seconds since the epoch), remove the bytes of closed and filed mails changed before it.
+    """Given a time (seconds since the epoch), remove the bytes of closed and filed mails changed before it, and those
+    of mails that were sent before it.
 
     Bytes that another row still needs stay. Return how many files were removed.
     """
+    _forget_sent(store, older_than)
     old = sa.select(mail.c.raw).where(
         mail.c.state.in_(CLOSED), mail.c.filed_at.is_not(None), mail.c.changed_at < older_than, mail.c.raw.is_not(None)
     )
@@ -31,3 +34,12 @@ def forget_raw(store: Store, *, older_than: float, limit: int = 500) -> int:
                 db.execute(sa.update(mail).where(same).values(raw=None))
         removed += 1
     return removed
+
+
+def _forget_sent(store: Store, older_than: float) -> None:
+    over = sa.and_(outbox.c.state != QUEUED, outbox.c.created_at < older_than, outbox.c.content != b"")
+    with store.database.read() as db:
+        if db.execute(sa.select(outbox.c.id).where(over).limit(1)).first() is None:
+            return
+    with effect(Effect.FORGET_RAW), store.database.write() as db:
+        db.execute(sa.update(outbox).where(over).values(content=b""))

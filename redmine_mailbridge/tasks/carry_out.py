@@ -15,13 +15,14 @@ import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnclear, TokenSpent
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.mail.message import Message, TextFormat
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.fit import may_be_wide
 from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, issue_request, note_request
 from redmine_mailbridge.redmine.write import Writer, Written
 from redmine_mailbridge.routing.plan import Action, Plan
+from redmine_mailbridge.routing.text import named
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
@@ -39,10 +40,14 @@ NARROWED = "4-byte characters replaced: this Redmine's database does not take th
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """How writing is done. `settle` in seconds; `marker_field` names the custom field that takes the Message-ID."""
+    """How writing is done. `settle` in seconds; `marker_field` names the custom field that takes the Message-ID.
+
+    `text_format` is the markup of the lines that the bridge adds.
+    """
 
     settle: float
     marker_field: str | None = None
+    text_format: TextFormat = "common_mark"
 
 
 class CarryOut:
@@ -91,6 +96,9 @@ class CarryOut:
             request, more = self._files.fitted(whole, plan)
         else:
             note, changed = self._writer.prepare_note(note_request(plan, project, uploads, author_id=author))
+            if plan.act_as is not None and note.as_login is None:
+                who = named(plan.requester, (), None, self._rules.text_format)
+                note = replace(note, attributes={**note.attributes, "notes": f"{who}\n\n{note.notes}".strip()})
             request, more = self._files.fitted(note, plan)
             lines += changed
         people = [plan.requester.address, *(person.address for person in message.cc)]

@@ -114,7 +114,8 @@ class Letters:
         if kind not in desk.kinds:
             return Composed(why_not=f"it is switched off for mailbox {issue.mailbox}")
         thread = thread or self._threads.of(issue)
-        if kind not in BY_PEOPLE and not thread.answerable:
+        to_requester = any(one.key == issue.requester.lower() for one in to)
+        if kind not in BY_PEOPLE and to_requester and not thread.answerable:
             return Composed(why_not="the customer's mail came from a machine")
         first = self._reachable(to, kind)
         people = self._reachable([*to, *cc], kind)

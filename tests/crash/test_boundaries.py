@@ -10,7 +10,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from redmine_mailbridge import app, effects, speaking
+from redmine_mailbridge import app, effects
 from redmine_mailbridge.effects import Effect, Moment, watch
 from redmine_mailbridge.store.ask import MessageFilter
 from redmine_mailbridge.store.issues import Issues
@@ -189,10 +189,7 @@ def update(world: World, die: tuple[Effect, Moment, int] | None = None) -> bool:
 
     watch(stand)
     try:
-        letters = speaking.letters(application.settings, application.store, application.decider)
-        station = speaking.agent_answers(
-            application.settings, application.store, application.client, application.directory, letters
-        )
+        (station,) = (one for one in application.tasks.stations if one.name == "answers")
         assert station.once(threading.Event()).error is None
         return False
     except Died:

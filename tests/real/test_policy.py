@@ -278,22 +278,33 @@ def test_a_stranger_about_an_issue(  # noqa: PLR0917 - as above
     assert number != issue["id"]
 
 
-@pytest.mark.parametrize("private", [False, True])
-def test_reply_by_the_number_of_a_note(
-    bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, private: bool
+@pytest.mark.parametrize(
+    ("sender", "private", "text"),
+    [
+        (ANNA, False, "Yes."),
+        (ANNA, True, "Yes."),
+        (CAROL, True, "From: `Carol Customer <carol@example.org>`\n\nYes."),
+    ],
+)
+def test_reply_by_the_number_of_a_note(  # noqa: PLR0917 - a column of the table each
+    bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, sender: str, private: bool, text: str
 ) -> None:
-    """A reply that names only the number of a note finds its issue, and is private when the note is."""
+    """A reply that names only the number of a note finds its issue, and is private when the note is: by the bridge's
+    own user, who names the sender, where the sender may not write private notes.
+    """
     number = plain_issue(redmine, project)
     note = {"notes": "What do you think?", "private_notes": private}
     redmine.admin.call("PUT", f"/issues/{number}.json", {"issue": note})
     journal = redmine.admin.issue(number)["journals"][-1]
     stamp = "".join(c for c in journal["created_on"] if c.isdigit())
     raw = mail(
-        "Re: hello", "Yes.\n", sender=ANNA, In_Reply_To=f"<redmine.journal-{journal['id']}.{stamp}.1@any.example>"
+        "Re: hello", "Yes.\n", sender=sender, In_Reply_To=f"<redmine.journal-{journal['id']}.{stamp}.1@any.example>"
     )
     issue = issue_of(bridge, redmine, mailbox, raw)
     last = issue["journals"][-1]
-    assert (number, "Yes.", private) == (issue["id"], last["notes"], last["private_notes"])
+    if redmine.text_format == "textile":
+        text = text.replace(": `", ": <code>").replace("`", "</code>")
+    assert (number, text, private) == (issue["id"], last["notes"], last["private_notes"])
 
 
 def test_bundle_window(bridge: Product, redmine: Redmine, mailbox: Mailbox) -> None:

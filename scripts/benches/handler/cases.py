@@ -10,6 +10,9 @@ from typing import Any
 
 FIXED = re.compile(r'the outcome is "([a-z_]+)"')
 
+LISTS = {"Database": ("MySQL", "PostgreSQL", "Oracle")}
+"""What lists among the fields hold: the context tells only their names."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -59,7 +62,9 @@ def world_of(corpus: Path) -> dict[str, Any]:
         for case in cases
         for change in (case.told.get("journal") or {}).get("details", ())
     ]
-    context["fields"] = [_field(one, created, context) for one in context["custom_fields"]]
+    told = {one["name"] for one in context["custom_fields"]}
+    more = {name: {"name": name} for issue in created for name in issue.get("custom_fields", {}) if name not in told}
+    context["fields"] = [_field(one, created, context) for one in (*context["custom_fields"], *more.values())]
     _number(context["fields"], changes)
     by_id = {one["id"]: one for one in context["issues"]}
     for number, change in changes:
@@ -76,11 +81,21 @@ def _field(one: dict[str, Any], created: list[Any], context: dict[str, Any]) -> 
     """A custom field: its default is what issues have that nobody gave a value, its trackers are where it was seen."""
     name = one["name"]
     seen = [issue for issue in created if name in issue.get("custom_fields", {})]
-    values = [issue["custom_fields"][name] for issue in seen]
+    values: list[Any] = [issue["custom_fields"][name] for issue in seen]
     default = max(set(map(str, values)), key=list(map(str, values)).count) if len(values) > 3 else ""
     trackers = {issue["tracker"] for issue in seen} if len(values) > 3 else {t["name"] for t in context["trackers"]}
-    kind = "float" if "float" in name.lower() else "string"
-    return {"id": one.get("id"), "name": name, "format": kind, "default": default, "trackers": sorted(trackers)}
+    several = any(isinstance(value, list) for value in values)
+    flat = [part for value in values for part in (value if isinstance(value, list) else [value])]
+    kind = "float" if "float" in name.lower() else "list" if several or name in LISTS else "string"
+    return {
+        "id": one.get("id"),
+        "name": name,
+        "format": kind,
+        "multiple": several,
+        "default": default,
+        "values": sorted({*map(str, flat), *LISTS.get(name, ())}) if kind == "list" else [],
+        "trackers": sorted(trackers),
+    }
 
 
 def _number(fields: list[dict[str, Any]], changes: list[Any]) -> None:

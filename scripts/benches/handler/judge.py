@@ -12,7 +12,10 @@ from handler.bridge import Result
 from handler.cases import Case
 from handler.world import World
 from redmine_mailbridge.store.life import State
+from redmine_mailbridge.tasks.outcome import Outcome
 
+ODD_LOGIN = re.compile(r"user[0-9a-f]{12}")
+"""What Redmine calls a user whose address is no login."""
 REASONS = {
     "anonymous": "better: the REST API cannot write as Anonymous; the ticket user writes and the text names who wrote",
     "inert": "better: what Redmine would bring to life (links, macros, markup) stands as it was written",
@@ -22,7 +25,16 @@ REASONS = {
     "decoded": "better: a character that Redmine's handler cannot decode is decoded",
     "named": "better: a file that is not attached is named",
     "text": "better: a text that Redmine drops is kept",
+    "dropped": "better: what Redmine drops without a word (an answer to what is gone, a refused value) is an issue",
+    "stranger": "better: who takes no part in an issue reaches it by no number that he writes",
+    "tag": "better: another system's tag opens no issue",
+    "several": "better: a mail with several From addresses acts as none of them",
+    "unpermitted": "better: who may not write there does not; the bridge's own user does, and names the sender",
+    "strangers": "better: whom a mailbox accepts it serves in a private project too; the bridge's own user writes",
+    "lenient": "better: a project is found by its name too, in any case",
     "rest": "as Redmine up to 5.0: the REST API lets nobody comment news; the mail is refused with that reason",
+    "formatting": "better: what an HTML mail sets apart (bold, lists, links) is kept as markup",
+    "names": "better: a new user is named and called as its address says, in words that Redmine takes",
     "quoted": "better: of a reply, what the person wrote; the quoted rest is left out",
 }
 """Each is told in docs/policy.md, "Where Redmine's own handler does otherwise"."""
@@ -62,7 +74,7 @@ def _differences(case: Case, result: Result, world: World) -> Iterator[Differenc
     if outcome.state not in {State.DONE, State.REFUSED}:
         yield Difference(f"it is {outcome.state.value}: {outcome.line}")
     elif made != wanted:
-        yield Difference(f"{made} and not {wanted}: {outcome.line}", _meant(case, made, outcome.line))
+        yield Difference(f"{made} and not {wanted}: {outcome.line}", _meant(case, made, outcome))
     elif made == "created":
         yield from _issue(case, world.api.issue(result.new_issues[0]), world)
         yield from _user(case, world)
@@ -70,14 +82,28 @@ def _differences(case: Case, result: Result, world: World) -> Iterator[Differenc
         yield from _reply(case, result, world)
 
 
-def _meant(case: Case, made: str, line: str) -> str:
+def _meant(case: Case, made: str, outcome: Outcome) -> str:
     """Given another outcome than recorded, return the reason when it is meant."""
-    if made == "ignored" and "accept_automatic" in line:
-        return "machine"
-    if made == "created" and case.outcome == "ignored" and b"auto-generated" in case.mail.lower() + _change(case):
-        return "notifications"
-    older = re.search(r"older: ignored", str(case.told.get("version_note", "")))
-    return "rest" if made == "ignored" and older else ""
+    return next((reason for reason, holds in _meant_ends(case, made, outcome) if holds), "")
+
+
+def _meant_ends(case: Case, made: str, outcome: Outcome) -> Iterator[tuple[str, bool]]:
+    """Yield each reason for which a mail may end otherwise than recorded, and whether it is that."""
+    steps = " / ".join(outcome.plan.steps) if outcome.plan else ""
+    wanted, created, line = case.outcome, made == "created", outcome.line
+    unknown = "no Redmine user" in steps and case.options.get("unknown_user") in {"accept", "create"}
+    left_out = any(words in steps for words in ("left out", "no such issue", "lets nobody write"))
+    by_machine = b"auto-generated" in case.mail.lower() + _change(case)
+    older = "older: ignored" in str(case.told.get("version_note", ""))
+    yield "machine", made == "ignored" and "accept_automatic" in line
+    yield "stranger", wanted == "reply" and "takes no part in it" in steps
+    yield "tag", wanted == "reply" and "another system's tag" in steps
+    yield "several", made == "ignored" and wanted == "created" and "nothing proves" in line
+    yield "dropped", created and wanted == "ignored" and left_out
+    yield "lenient", created and wanted == "ignored" and "keyword line" in line
+    yield "strangers", created and wanted == "ignored" and unknown
+    yield "notifications", created and wanted == "ignored" and by_machine
+    yield "rest", made == "ignored" and older
 
 
 def _change(case: Case) -> bytes:
@@ -92,11 +118,18 @@ def _issue(case: Case, issue: Mapping[str, Any], world: World) -> Iterator[Diffe
         yield Difference("the subject", "decoded")
     elif _folded(wanted["subject"]) != _folded(str(issue["subject"])):
         yield Difference(f"subject {issue['subject']!r} and not {wanted['subject']!r}")
+    if "watchers" in wanted:
+        watching = sorted(world.login(one["id"]) for one in issue.get("watchers", ()))
+        if sorted(wanted["watchers"]) != watching:
+            yield Difference(f"watchers {watching} and not {wanted['watchers']}")
     anonymous = wanted.get("author") == "ANONYMOUS"
     author = world.login(issue["author"]["id"])
+    odd = ODD_LOGIN.fullmatch(str(wanted.get("author"))) is not None
+    unpermitted = author == "mail-bridge" and bool(case.options.get("no_permission_check"))
+    why = "anonymous" if anonymous else "names" if odd else "unpermitted" if unpermitted else ""
     if wanted.get("author") != author:
-        yield Difference(f"author {author}", "anonymous" if anonymous else "")
-    yield from _text(case, wanted["description"], str(issue.get("description") or ""), named=anonymous)
+        yield Difference(f"author {author}", why)
+    yield from _text(case, wanted["description"], str(issue.get("description") or ""), named=anonymous or unpermitted)
     yield from _files(wanted.get("attachments", []), issue.get("attachments", []), world)
 
 
@@ -120,13 +153,15 @@ def _fields(wanted: Mapping[str, Any], issue: Mapping[str, Any]) -> Iterator[Dif
         yield Difference(f"start_date {issue.get('start_date')!r} and not {wanted.get('start_date')!r}")
     if wanted["project"] != str(issue["project"]["name"]).lower():
         yield Difference(f"project {issue['project']['name']!r} and not {wanted['project']!r}")
-    fields = {f["name"]: f["value"] for f in issue.get("custom_fields", ()) if f.get("value")}
-    if (wanted.get("custom_fields") or {}) != fields:
+    fields = {f["name"]: _set(f["value"]) for f in issue.get("custom_fields", ()) if f.get("value")}
+    if {name: _set(value) for name, value in (wanted.get("custom_fields") or {}).items()} != fields:
         yield Difference(f"custom fields {fields} and not {wanted.get('custom_fields')}")
 
 
-def _text(case: Case, wanted: Mapping[str, Any], ours: str, *, named: bool = False) -> Iterator[Difference]:
-    """Compare a text with white space folded, first as it is, then as it would be shown."""
+def _text(
+    case: Case, wanted: Mapping[str, Any], ours: str, *, named: bool = False, reply: bool = False
+) -> Iterator[Difference]:
+    """Compare a text with white space folded. `named`: its first lines say who wrote."""
     ours = ours.replace("\r\n", "\n")
     assertions = case.told.get("assertions") or {}
     for text in assertions.get("contains", ()):
@@ -135,22 +170,29 @@ def _text(case: Case, wanted: Mapping[str, Any], ours: str, *, named: bool = Fal
     for text in assertions.get("not_contains", ()):
         if text in ours:
             yield Difference(f"the text holds {text!r}")
+    not_line = assertions.get("not_line")
+    if not_line and re.search(not_line, ours, re.MULTILINE):
+        yield Difference(f"the text has a line like {not_line}")
     ours, gap, files = ours.partition("\n\nNot attached:\n\n")
     if gap:
         yield Difference(f"not attached: {files}", "named")
     if named:
-        ours = "\n".join(ours.split("\n\n", 1)[1:])  # who wrote, in the first lines
-    if hashlib.sha256(ours.encode()).hexdigest() == wanted["sha256_lf"]:
+        ours = "\n".join(ours.split("\n\n", 1)[1:])
+    if hashlib.sha256(ours.encode()).hexdigest() == wanted["sha256_lf"] or _fits(wanted, ours):
         return
-    for text, reason in ((ours, ""), (_shown(ours), "inert")):
-        if _fits(wanted, text):
-            if reason:
-                yield Difference("the text", reason)
-            return
-    if wanted["chars"] == 0 and ours.strip():
-        yield Difference(f"a text of {len(ours)} characters and not none: {ours[:80]!r}", "text")
-        return
-    yield Difference(f"the text: {len(ours)} characters and not {wanted['chars']}: {ours[:60]!r} … {ours[-60:]!r}")
+    why = next((reason for reason, holds in _meant_texts(wanted, ours, reply=reply) if holds), "")
+    chars = wanted["chars"]
+    yield Difference(f"the text: {len(ours)} characters and not {chars}: {ours[:60]!r} … {ours[-60:]!r}", why)
+
+
+def _meant_texts(wanted: Mapping[str, Any], ours: str, *, reply: bool) -> Iterator[tuple[str, bool]]:
+    """Yield each reason for which a text may differ, and whether it is that."""
+    shown = _folded(_shown(ours))
+    yield "inert", _fits(wanted, _shown(ours))
+    yield "decoded", "text" in wanted and _only_unknown(_folded(wanted["text"]), shown)
+    yield "formatting", bool(_words(ours)) and _bare_fits(wanted, ours)
+    yield "quoted", reply and bool(shown) and _folded(wanted.get("text") or wanted["starts"]).startswith(shown[:60])
+    yield "text", wanted["chars"] == 0 and bool(shown)
 
 
 def _fits(wanted: Mapping[str, Any], ours: str) -> bool:
@@ -159,6 +201,25 @@ def _fits(wanted: Mapping[str, Any], ours: str) -> bool:
     begins, ends = _folded(wanted["starts"]), _folded(wanted["ends"])
     long_enough = abs(len(ours.strip()) - wanted["chars"]) <= max(12, wanted["chars"] // 50)
     return _folded(ours).startswith(begins) and _folded(ours).endswith(ends) and long_enough
+
+
+def _only_unknown(wanted: str, ours: str) -> bool:
+    """Do two texts differ only where the recorded one has the sign for a character that could not be read?"""
+    pieces = (re.escape(piece) for piece in re.split("[\ufffd?]+", wanted)) if re.search("[\ufffd?]", wanted) else ()
+    return re.fullmatch(".{1,4}".join(pieces), ours) is not None
+
+
+def _words(text: str) -> list[str]:
+    """The letters and digits of a text, without the addresses of links."""
+    return re.findall(r"\w+", re.sub(r"\]\([^)\s]*\)|<https?:[^>\s]*>", "]", _folded(_shown(text))))
+
+
+def _bare_fits(wanted: Mapping[str, Any], ours: str) -> bool:
+    if "text" in wanted:
+        return _words(wanted["text"]) == _words(ours)
+    begins, ends, words = _words(wanted["starts"])[:-1], _words(wanted["ends"])[1:], _words(ours)
+    likely = wanted["chars"] * 0.6 < sum(map(len, words)) < wanted["chars"]
+    return likely and words[: len(begins)] == begins and words[len(words) - len(ends) :] == ends
 
 
 def _files(wanted: list[Mapping[str, Any]], ours: list[Mapping[str, Any]], world: World) -> Iterator[Difference]:
@@ -170,7 +231,9 @@ def _files(wanted: list[Mapping[str, Any]], ours: list[Mapping[str, Any]], world
         left.append((_composed(file["filename"]), sums))
     for file in wanted:
         name = _composed(file["filename"])
-        found = next((one for one in left if one[0] == name and file["sha256"] in one[1]), None)
+        stem, dot, extension = name.rpartition(".")
+        again = re.compile(re.escape(stem or extension) + r"(?:-\d+)?" + re.escape(dot + extension if stem else ""))
+        found = next((one for one in left if again.fullmatch(one[0]) and file["sha256"] in one[1]), None)
         if found is None:
             yield Difference(f"no file {name!r} like the one recorded among {[one[0] for one in left]}")
         else:
@@ -188,8 +251,9 @@ def _reply(case: Case, result: Result, world: World) -> Iterator[Difference]:
     issue = world.api.issue(outcome.issue)
     (journal,) = [one for one in issue["journals"] if one["id"] == outcome.journal]
     user = world.login(journal["user"]["id"])
+    unpermitted = user == "mail-bridge" and (wanted["private"] or bool(case.options.get("no_permission_check")))
     if wanted["user"] != user:
-        yield Difference(f"a note by {user} and not by {wanted['user']}")
+        yield Difference(f"a note by {user} and not by {wanted['user']}", "unpermitted" if unpermitted else "")
     if wanted["private"] != bool(journal.get("private_notes")):
         yield Difference("it is not as private")
     told = {(d["property"], d["key"], d.get("old"), d.get("new")) for d in wanted["details"]}
@@ -199,7 +263,7 @@ def _reply(case: Case, result: Result, world: World) -> Iterator[Difference]:
     logins = [world.login(w["id"]) for w in issue.get("watchers", ())]
     if sorted(case.told.get("watchers_after", [])) != sorted(logins):
         yield Difference(f"watchers {sorted(logins)} and not {case.told.get('watchers_after')}")
-    yield from _text(case, wanted["notes"], str(journal["notes"]))
+    yield from _text(case, wanted["notes"], str(journal["notes"]), named=unpermitted, reply=True)
 
 
 def _user(case: Case, world: World) -> Iterator[Difference]:
@@ -210,7 +274,16 @@ def _user(case: Case, world: World) -> Iterator[Difference]:
     ours = world.do("user", wanted["mail"])
     for name in ("login", "firstname", "lastname", "mail", "groups"):
         if ours is None or wanted[name] != ours[name]:
+            odd = name == "login" and ODD_LOGIN.fullmatch(wanted[name]) is not None
+            turned = name.endswith("name") and "," in f"{wanted['firstname']} {wanted['lastname']}"
+            if ours is not None and (odd or turned):
+                yield Difference(f"the new user's {name}", "names")
+                continue
             yield Difference(f"the new user's {name} is {ours and ours[name]!r} and not {wanted[name]!r}")
+
+
+def _set(value: Any) -> Any:
+    return sorted(value) if isinstance(value, list) else value
 
 
 def _composed(text: str) -> str:
@@ -231,4 +304,5 @@ def _shown(text: str) -> str:
     """Given a text in markup, return it as Redmine shows it: without what keeps it from coming to life."""
     plain = html.unescape(re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text))
     plain = re.sub(r"(?m)^    |  $", "", plain)
+    plain = re.sub(r"!(?=#\d|\[\[|@\w)", "", plain)
     return re.sub("[\u200b\u200c\u200d\u2060\ufeff]", "", plain)

@@ -47,6 +47,8 @@ def mailbox_settings(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
         "senders": {"locked": "ignore", "create": {"login": "address", "notice": notice, "groups": groups}},
     }
     redmine = {"language": str(given.get("default_language") or "en")}
+    if given.get("text_formatting"):
+        redmine["text_format"] = "textile" if given["text_formatting"] == "textile" else "common_mark"
     if sender := _address(str(given.get("mail_from") or "")):
         redmine["mail_from"] = sender
     return box, redmine
@@ -139,19 +141,40 @@ SCENARIOS: Mapping[str, tuple[Steps, ...]] = {
         header("From", "Dave Lopper <dlopper@somenet.foo>"),
     ),
     "nonexistent_issue": (world("delete_issue", 2),),
+    "no_add_issues_permission": (world("revoke", "add_issues"),),
     "no_add_issue_notes_permission": (world("revoke", "add_issue_notes"),),
     "ticket_with_localized_private_flag/fr": (world("language", {"login": "jsmith", "language": "fr"}),),
 }
 
 
-def setup(case: Case) -> Steps | None:
-    """Given a case, return what is done beforehand, to Redmine and to the mail; None when nobody tells."""
+SPEAKING: Mapping[str, tuple[Steps, ...]] = {
+    r"locked": (world("lock", "jsmith"),),
+    r"additional|second(ary)?_address": (world("second_address", "jsmith"),),
+    r"(?:without|no)_(?:permission|add_issues)": (world("revoke", "add_issues"),),
+    r"add_issue_notes": (world("revoke", "add_issue_notes"),),
+    r"private_note": (answering("private_note", 1),),
+    r"to_(?:a_)?(?:public_)?(?:note|journal)": (answering("note", 2),),
+}
+"""For scenarios that are not in the table above: what their names say."""
+
+
+def told(case: Case) -> bool:
+    """Does the case tell, or a table here, how its mail and its Redmine were changed?"""
+    if case.id in SCENARIOS or case.scenario in SCENARIOS or case.told.get("mutation"):
+        return True
+    return not (case.told.get("mutated") or case.told.get("needs_setup"))
+
+
+def setup(case: Case) -> Steps:
+    """Given a case, return what is done beforehand, to Redmine and to the mail."""
     steps = SCENARIOS.get(case.id, SCENARIOS.get(case.scenario))
     mutation = str(case.told.get("mutation") or "").removeprefix("add/replace header:").strip()
     if steps is None and (named := re.fullmatch(r"([A-Za-z-]+):\s*(.*)", mutation)):
         steps = (header(named[1], named[2]),)
-    if steps is None and (case.told.get("mutated") or case.told.get("needs_setup")):
-        return None
+    if steps is None and not told(case):
+        steps = next((one for words, one in SPEAKING.items() if re.search(words, case.scenario)), None)
+        if steps is None and re.fullmatch(r"[a-z]{2}", case.scenario):
+            steps = (world("language", {"login": "jsmith", "language": case.scenario}),)
 
     def change(where: World, mail: bytes) -> bytes:
         for step in steps or ():

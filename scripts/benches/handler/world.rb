@@ -102,7 +102,7 @@ end
 def fields(world, trackers)
   world['fields'].each do |f|
     make(IssueCustomField, f['id'], name: f['name'], field_format: f['format'], is_for_all: true, is_filter: true,
-                                    visible: true, default_value: f['default'], possible_values: f['values'] || [],
+                                    visible: true, multiple: f['multiple'] || false, default_value: f['default'], possible_values: f['values'] || [],
                                     trackers: trackers.select { |t| f['trackers'].include?(t.name) })
   end
 end
@@ -144,10 +144,17 @@ end
 COMMANDS = {
   'reset' => ->(_) { reset },
   'settings' => lambda { |values|
-    values.each { |name, value| Setting.send("#{name}=", value) }
+    values.each { |name, value| Setting.send("#{name}=", value) if Setting.respond_to?("#{name}=") }
     Setting.update_all(updated_on: Time.now.utc + 1) # what puma keeps of them ends
   },
   'lock' => ->(login) { User.find_by_login(login).update_columns(status: User::STATUS_LOCKED) },
+  'second_address' => lambda { |login|
+    user = User.find_by_login(login)
+    kept = user.mail
+    user.email_address.update_columns(address: "main-#{kept}")
+    address(user, kept, false)
+    nil
+  },
   'language' => ->(given) { User.find_by_login(given['login']).update_columns(language: given['language']) },
   'revoke' => ->(permission) { Role.all.each { |role| role.remove_permission!(permission) } },
   'delete_issue' => ->(id) { Issue.find(id).destroy },

@@ -19,6 +19,7 @@ from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
@@ -222,6 +223,19 @@ def test_what_is_over_the_daily_limit_waits(store: Store, clock: Clock) -> None:
     assert 0 == sending(store, wire, daily=3).once().sent
     clock.now += 86_400
     assert 2 == sending(store, wire, daily=3).once().sent
+
+
+def test_what_was_sent_is_forgotten_with_the_raw_mails(store: Store, clock: Clock) -> None:
+    """After the time for which mails are kept, the text of a sent mail goes; what waits to be sent stays."""
+    sent, wire = finish(store, 1), Wire()
+    sending(store, wire).once()
+    waits = finish(store, 2, "other@client.example")
+    outbox = Outbox(store.database, store.clock)
+    forget_raw(store, older_than=clock.now - 1)
+    assert b"" != outbox.of_mail(sent)[0].content
+    forget_raw(store, older_than=clock.now + 1)
+    assert (b"", "sent") == (outbox.of_mail(sent)[0].content, outbox.of_mail(sent)[0].state)
+    assert b"" != outbox.of_mail(waits)[0].content
 
 
 def test_a_crash_in_mid_sending_sends_it_again_under_the_same_id(store: Store, clock: Clock) -> None:

@@ -238,6 +238,9 @@ def test_no_automatic_mail_to_a_machine(store: Store, issue: IssueRow) -> None:
     box = letters(store)
     assert "came from a machine" in box.queue("closed", issue, "k", [KIM], NOTE)
     assert "queued" in box.queue("answer", issue, "j", [KIM], NOTE)
+    assert "queued" in box.queue(
+        "reminder", issue, "r", [Address("Anna", "anna@example.com")], {"rule": "", "reason": ""}
+    )
 
 
 def test_above_the_limit(store: Store, issue: IssueRow) -> None:
