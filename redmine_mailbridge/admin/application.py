@@ -24,6 +24,7 @@ from redmine_mailbridge.admin.pages import (
     oauth,
     overview,
     probes,
+    reports,
     tasks,
 )
 
@@ -43,6 +44,8 @@ GET: dict[str, Page] = {
     "/oauth": oauth.show,
     oauth.ANSWER: oauth.answered,
     "/settings": mailboxes.settings,
+    "/reports": reports.show,
+    "/reports/report.{style}": reports.download,
     "/templates": letters.listing,
     "/templates/{kind}": letters.preview,
     "/templates/{kind}/html": letters.frame,

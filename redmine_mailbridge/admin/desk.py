@@ -1,7 +1,7 @@
 """What the pages work with: the settings in force, the store, and the ways to ask and to steer. Made by `app.py`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 
 from redmine_mailbridge.admin.jobs import Jobs
 from redmine_mailbridge.admin.signin import Door
@@ -14,6 +14,7 @@ from redmine_mailbridge.store.figures import Figures
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.handle import Decider
+from redmine_mailbridge.tasks.report import Overview
 
 MENU = (
     ("/", "Overview", "home"),
@@ -22,6 +23,7 @@ MENU = (
     ("/tasks", "Tasks", "clock"),
     ("/mailboxes", "Mailboxes", "inbox"),
     ("/oauth", "Sign-ins", "out"),
+    ("/reports", "Reports", "chart"),
     ("/templates", "Templates", "pen"),
     ("/explain", "Explain", "search"),
     ("/log", "Log", "list"),
@@ -32,7 +34,8 @@ MENU = (
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Everything that a page may ask or have done. `limits` are the mails a day that each mailbox may send."""
+    """Everything that a page may ask or have done. `limits` are the mails a day that each mailbox may send;
+    `reports` those of the last minute."""
 
     loaded: Loaded
     store: Store
@@ -47,6 +50,7 @@ class Desk:
     jobs: Jobs
     signs: SignIns
     limits: Mapping[str, int]
+    reports: dict[Hashable, tuple[float, Overview]] = field(default_factory=dict)
 
     @property
     def menu(self) -> tuple[tuple[str, str, str], ...]:

@@ -28,8 +28,8 @@ def page(report: Report, months: Report, balances: Sequence[Balance], zone: dt.t
         title=f"Help desk by {report.by}",
         about=f"From {first} to {last}, made on {made:%Y-%m-%d at %H:%M} ({zone}). Times are medians.",
         by=report.by,
-        tiles=_tiles(report.total),
-        charts=_charts(report, months),
+        tiles=tiles(report.total),
+        charts=charts(report, months),
         budgets=[balance_values(one) for one in balances],
         columns=COLUMNS,
         rows=[(row.label, cells_of(row)) for row in report.rows],
@@ -37,7 +37,8 @@ def page(report: Report, months: Report, balances: Sequence[Balance], zone: dt.t
     )
 
 
-def _tiles(total: Row) -> list[tuple[str, str]]:
+def tiles(total: Row) -> list[tuple[str, str]]:
+    """Given the sum, return the numbers that stand first, each with its name."""
     answered, resolved = total.answered, total.resolved
     return [
         ("hours spent", f"{total.hours:.2f}"),
@@ -51,26 +52,27 @@ def _tiles(total: Row) -> list[tuple[str, str]]:
     ]
 
 
-def _charts(report: Report, months: Report) -> list[dict[str, Any]]:
+def charts(report: Report, months: Report) -> list[dict[str, Any]]:
+    """Given a report and the same by month, return the charts: title, svg, legend (class and name)."""
     shown = months.rows[-MOST_MONTHS:]
     labels = [row.key for row in shown]
-    charts = []
+    drawn: list[dict[str, Any]] = []
     if shown:
         hours = svg.Series("hours", "s1", [float(row.hours) for row in shown])
-        charts.append(_chart("Hours by month", svg.columns("Hours by month", labels, [hours], unit=" h")))
+        drawn.append(_chart("Hours by month", svg.columns("Hours by month", labels, [hours], unit=" h")))
         opened = svg.Series("opened", "s1", [float(row.opened or 0) for row in shown])
         closed = svg.Series("resolved", "s2", [float(row.resolved.count if row.resolved else 0) for row in shown])
         title = "Issues opened and resolved by month"
-        charts.append(_chart(title, svg.columns(title, labels, [opened, closed]), [opened, closed]))
+        drawn.append(_chart(title, svg.columns(title, labels, [opened, closed]), [opened, closed]))
         open_still = svg.Series("open", "s1", [float(row.backlog or 0) for row in shown])
         title = "Open issues at the end of each month"
-        charts.append(_chart(title, svg.columns(title, labels, [open_still])))
+        drawn.append(_chart(title, svg.columns(title, labels, [open_still])))
     largest = [row for row in report.rows if row.ticks][:MOST_BARS]
     if largest and report.by != "month":
         title = f"Hours by {report.by}" + (f", the {MOST_BARS} largest" if len(report.rows) > MOST_BARS else "")
-        drawn = svg.bars(title, [row.label for row in largest], [float(row.hours) for row in largest], unit=" h")
-        charts.append(_chart(title, drawn))
-    return charts
+        picture = svg.bars(title, [row.label for row in largest], [float(row.hours) for row in largest], unit=" h")
+        drawn.append(_chart(title, picture))
+    return drawn
 
 
 def _chart(title: str, drawn: str, series: Sequence[svg.Series] = ()) -> dict[str, Any]:

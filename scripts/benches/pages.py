@@ -23,7 +23,8 @@ PAGES = (
     "/", "/tasks", "/messages",
     "/messages?outcome=held", "/messages?sender=nobody", "/messages?subject=4711&mailbox=box2",
     "/messages?issue=500", "/messages?since=2000-01-01&until=2000-01-31", "/messages/50000", "/not-imported",
-    "/not-imported?outcome=aside", "/log", "/mailboxes", "/mailboxes/box1", "/settings", "/changes", "/metrics",
+    "/not-imported?outcome=aside", "/log", "/oauth", "/reports",
+    "/mailboxes", "/mailboxes/box1", "/settings", "/changes", "/metrics",
 )  # fmt: skip
 ASSETS = ("/static/app.css", "/static/app.js", "/static/htmx.min.js")
 STATES = ("done",) * 90 + ("held", "refused", "refused", "aside") + ("ignored",) * 5 + ("kept",)
@@ -79,7 +80,7 @@ def main() -> int:
         browser.cookies.set("mailbridge_session", desk.sessions.begin("jo", "Jo", "redmine"))
         assets = sum(sent(browser, path)[1] for path in ASSETS)
         print(f"{given.mails} mails; style and scripts, once and kept by the browser: {assets / 1000:.0f} kB sent\n")
-        print(f"{'page':<48} {'HTML kB':>8} {'sent kB':>8} {'median ms':>10} {'worst ms':>9}")
+        print(f"{'page':<48} {'HTML kB':>8} {'sent kB':>8} {'median ms':>10} {'first ms':>9}")
         for path in PAGES:
             times = []
             for _ in range(given.tries):
@@ -87,7 +88,7 @@ def main() -> int:
                 size, packed = sent(browser, path)
                 times.append((time.perf_counter() - start) * 1000)
             middle = statistics.median(times)
-            print(f"{path:<48} {size / 1000:8.1f} {packed / 1000:8.1f} {middle:10.1f} {max(times):9.1f}", flush=True)
+            print(f"{path:<48} {size / 1000:8.1f} {packed / 1000:8.1f} {middle:10.1f} {times[0]:9.1f}", flush=True)
             goals += [(path, (packed + assets) / 1000, middle)]
         desk.store.close()
     heaviest, slowest = max(goals, key=lambda g: g[1]), max(goals, key=lambda g: g[2])

@@ -21,7 +21,7 @@ AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text("utf-8")
 PAGES = (
     "/", "/tasks",
     "/messages", "/messages/1", "/messages/2", "/not-imported", "/mailboxes", "/mailboxes/support", "/settings",
-    "/templates", "/templates/received", "/explain", "/log", "/changes",
+    "/templates", "/templates/received", "/explain", "/log", "/changes", "/oauth", "/reports",
 )  # fmt: skip
 HOSTILE = """<html><body onload="document.title='owned'"><h1>You won</h1><script>document.title="owned"</script>
 <img src="http://tracker.example/dot.png" onerror="alert(1)"><a href="javascript:alert(2)">claim</a>
