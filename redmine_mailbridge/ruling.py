@@ -41,7 +41,9 @@ def time_rules(
     private = {name for name, box in settings.active_mailboxes.items() if box.answers.private_projects}
     return TimeRules(
         policy(settings),
-        mirror=Mirror(Issues(store.database, store.clock), client, directory, life=settings.redmine.directory_life.total_seconds()),
+        mirror=Mirror(
+            Issues(store.database, store.clock), client, directory, life=settings.redmine.directory_life.total_seconds()
+        ),
         issues=issues,
         applications=Applications(store.database, store.clock),
         writer=Writer(client, directory),
