@@ -70,13 +70,16 @@ def _found(given: Answers, *, finding: bool) -> Answers:
     if not finding or not address or given["host"] or given["preset"]:
         return given | {"offer": None}
     from redmine_mailbridge.discovery.find import discover
-    from redmine_mailbridge.discovery.show import step_lines
+    from redmine_mailbridge.discovery.show import nothing, step_lines
 
-    offer = None
+    offer, steps = None, []
     for step in discover(address):
+        steps.append(step)
         click.secho("\n".join(step_lines(step, address, as_json=False)), dim=True)
         offer = step.offer or offer
-    if offer is not None and offer.advice:
+    if offer is None:
+        click.secho(nothing(steps), fg="yellow")
+    elif offer.advice:
         click.secho(offer.advice, fg="yellow")
     return given | {"offer": offer} | _as_answers(offer, given)
 
