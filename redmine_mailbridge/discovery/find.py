@@ -101,18 +101,11 @@ def offered(preset: Preset, address: str, source: str) -> Offer:
     """Given a provider, return its servers for an address."""
     known: list[tuple[Protocol, Server | None]] = [("imap", preset.imap), ("pop3", preset.pop3), ("smtp", preset.smtp)]
     servers = [
-        FoundServer(
-            protocol, one.host, one.port, one.security, one.login(address), bool(preset.oauth) and _tokens(preset)
-        )
+        FoundServer(protocol, one.host, one.port, one.security, one.login(address), preset.tokens_only)
         for protocol, one in known
         if one is not None
     ]
     return Offer(tuple(servers), source, preset=preset.name, advice=f"{preset.advice} {preset.help}")
-
-
-def _tokens(preset: Preset) -> bool:
-    """Whether a provider takes nothing but tokens."""
-    return preset.oauth == "microsoft365"
 
 
 def _by_preset(wanted: Wanted) -> Step:
