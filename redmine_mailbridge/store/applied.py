@@ -179,7 +179,7 @@ class Applications:
         """Redmine refuses for good: the rule does not try again for this anchor, until `forget_failed`."""
         self._move(row, Stage.INTENDED, Stage.FAILED, mail_id, [line])
 
-    def _move(  # noqa: PLR0917 - the row, from where to where, and what is said, but for what the record knows
+    def _move(
         self,
         row: Applied,
         before: Stage,
