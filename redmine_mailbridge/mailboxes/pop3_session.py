@@ -204,9 +204,10 @@ class Pop3Session:
             raise Refused(said) from None
 
     def delete(self, uid: str) -> None:
-        """Given a UIDL that lies there, mark it for deletion; QUIT carries it out."""
+        """Given a UIDL that lies there, mark it for deletion; QUIT does it. Raise Refused when the server says no."""
         with translate_errors(f"{self.where}: DELE"):
-            self.client.dele(self.numbers[uid])
+            self.client._putcmd(f"DELE {self.numbers[uid]}")
+            self._accepted()
         self.deleted += 1
         del self.numbers[uid]
 

@@ -78,8 +78,8 @@ class Intake:
             log.warning("receive.validity_changed", folder=folder, before=cursor.validity, now=state.validity)
             cursor = Cursor(state.validity, None)
             self._brake(folder, cursor)
-        else:
-            self._brake(folder, cursor)
+        elif not self._brake(folder, cursor):
+            return
         while not self._stop.is_set():
             listed = self._mailbox.list_new(folder, after=cursor.uid, limit=CHUNK)
             if not listed:
@@ -97,19 +97,20 @@ class Intake:
         self._store.begin_folder(self._mailbox.name, folder, cursor, until=until)
         return cursor
 
-    def _brake(self, folder: str, cursor: Cursor) -> None:
-        """Stop and ask when suddenly very much is new. Raise Braked."""
+    def _brake(self, folder: str, cursor: Cursor) -> bool:
+        """Stop and ask when suddenly very much is new. Return whether anything may be. Raise Braked."""
         limit = self._reading.start.brake_at
         if not limit:
-            return
+            return True
         name = self._mailbox.name
         new = len(self._mailbox.list_new(folder, after=cursor.uid, limit=limit + 1))
         if new <= limit:
-            return
+            return new > 0
         why = braked(new, self._reading.start, self._store.released(name))
         if why is not None:
             raise Braked(f"{folder}: {why} Nothing is read until you run: redmine-mailbridge release {name}")
         self._released = True
+        return True
 
     def finish(self) -> None:
         """All folders have been read: a release that this needed has done its work, and does not count again."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.errors import LoginRefused, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.mailboxes.base import LoginChoice, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.errors import FilingRefused, LoginRefused, MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.mailboxes.base import Filing, LoginChoice, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
 from tests.scripted_server import Reply, scripted
 
@@ -134,3 +134,37 @@ def test_an_inhospitable_greeting() -> None:
         pytest.raises(MailboxUnreachable, match="too many"),
     ):
         mailbox(server.port).connect()
+
+
+def test_a_deletion_that_is_refused() -> None:
+    """A mail that the server will not delete is told in its words, stays, and stops nothing else."""
+    refusal = {"DELE": "-ERR [SYS/PERM] maildrop is read-only\n"}
+    with scripted(ANSWERS | refusal, "+OK ready", tagged=False) as server:
+        box = mailbox(server.port)
+        (mail,) = box.list_new("INBOX")
+        with pytest.raises(FilingRefused, match=r"DELE: -ERR \[SYS/PERM\] maildrop is read-only"):
+            box.delete(mail.location)
+        assert [mail.location] == [found.location for found in box.list_new("INBOX")]
+        assert box.close()
+        box.connect()
+    assert 1 == server.lines.count("DELE 1")
+
+
+def test_an_end_that_is_not_confirmed() -> None:
+    """Deletions that QUIT does not confirm are told as not done, asked for again, and done when the mail is gone."""
+    there = ["+OK\n1 one\n.\n", "+OK\n1 one\n.\n", "+OK\n.\n"]
+    ends = ["-ERR some deleted messages not removed\n", "-ERR again\n", "+OK\n"]
+    answers: dict[str, Reply] = {
+        "UIDL": lambda _line: there.pop(0),
+        "QUIT": lambda _line: ends.pop(0),
+        "DELE": "+OK\n",
+    }
+    with scripted(ANSWERS | answers, "+OK ready", tagged=False) as server:
+        box = mailbox(server.port)
+        (mail,) = box.list_new("INBOX")
+        assert (Filing.DELETED, False) == (box.delete(mail.location), box.close())
+        box.connect()
+        assert not box.close()
+        box.connect()
+        assert box.close()
+    assert 2 == server.lines.count("DELE 1")
