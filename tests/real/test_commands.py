@@ -132,8 +132,8 @@ def test_retry(bridge: Product, redmine: Redmine, mailbox: Mailbox, mixed: dict[
     subjects = sorted(issue["subject"] for issue in redmine.admin.issues(project))
 
     assert 1 == done.returncode
-    assert f"{mixed['Good one']}: not tried again: it is done\n" in done.stderr
-    assert "999: not tried again: there is no such mail\n" in done.stderr
+    assert f"{mixed['Good one']}: nothing changes: it is done\n" in done.stderr
+    assert "999: nothing changes: there is no such mail\n" in done.stderr
     assert ["Good one", "Good two", "Held", "Locked"] == subjects
     assert 0 == mailbox.count()["INBOX"]
 

@@ -134,14 +134,15 @@ def build_tree(suite: str, part: Path, log: Path) -> None:
 
 def ensure_mmdebstrap() -> None:
     """Install mmdebstrap, the one thing the host itself gets, if it is missing."""
-    if shutil.which("mmdebstrap"):
-        return
-    say("services: installing mmdebstrap")
-    for command in (["apt-get", "update", "-q"],
-                    ["apt-get", "install", "-q", "-y", "--no-install-recommends", "mmdebstrap"]):  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Unavailable(f"apt-get could not install mmdebstrap: {done.stderr.strip()[-400:]}")
+    with locked(cache() / "mmdebstrap"):
+        if shutil.which("mmdebstrap"):
+            return
+        say("services: installing mmdebstrap")
+        for command in (["apt-get", "update", "-q"],
+                        ["apt-get", "install", "-q", "-y", "--no-install-recommends", "mmdebstrap"]):  # fmt: skip
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Unavailable(f"apt-get could not install mmdebstrap: {done.stderr.strip()[-400:]}")
 
 
 def entered(tree: Path, state: Path, user: str, command: Sequence[str]) -> list[str]:
