@@ -266,7 +266,7 @@ def test_mail_to_admins(store: Store) -> None:
     """A warning goes to the admins once, answers nothing, and speaks of no issue."""
     box, admins = letters(store), [Address("", "root-admin@example.com"), Address("Ann", "ann@example.com")]
     for _ in range(2):
-        box.queue_system("budget", "2026-05/Client Ltd/80", admins, EXAMPLES["budget"])
+        assert box.queue_system("budget", "2026-05/Client Ltd/80", admins, EXAMPLES["budget"])[0]
     queued = Outbox(store.database, store.clock).listed()
     assert ["root-admin@example.com", "ann@example.com"] == [row.recipient for row in queued]
     assert [(None, None)] * 2 == [(row.mail_id, row.issue) for row in queued]
