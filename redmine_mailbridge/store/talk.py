@@ -35,7 +35,7 @@ class Talk:
         self._database = database
 
     def came(self, issue: int, requester: str) -> list[TalkMail]:
-        """Given an issue and its requester's address, return its mails, oldest first, without what machines answered."""
+        """Given an issue and its requester's address, return its mails, oldest first, but for machines' answers."""
         query = (
             sa.select(
                 mail.c.id, mail.c.mailbox, mail.c.message_id, mail.c.subject, mail.c.sender, mail.c.raw,

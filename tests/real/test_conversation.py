@@ -385,6 +385,8 @@ def test_two_bridges_that_answer_each_other(tmp_path: Path, dovecot: Mail, redmi
         for made in bridges:
             turn(made)
         counts.append(len(server.taken))
-    assert counts[-1] == counts[-3], counts
+        if counts[-3:] == [counts[-1]] * 3:
+            break
+    assert [counts[-1]] * 3 == counts[-3:], counts
     assert counts[-1] <= 20, counts
     assert counts[-1] >= 10, "the loop was not even tried"
