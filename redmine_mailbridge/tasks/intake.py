@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 CHUNK = 50
 BATCH_BYTES = 4 * 1024 * 1024
 FETCH_TRIES = 3
+CLOCKS_DIFFER = dt.timedelta(minutes=10)
+"""By how much the mail server's clock may be slow: rather a mail too many is looked at than one too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Intake:
 
     def _anew(self, folder: str, validity: str) -> Cursor:
         """All UIDs are others now. What the settings left lying when the folder was first read is left again."""
-        begun = dt.datetime.fromtimestamp(self._store.begun(self._mailbox.name, folder), dt.UTC)
+        begun = dt.datetime.fromtimestamp(self._store.begun(self._mailbox.name, folder), dt.UTC) - CLOCKS_DIFFER
         there = self._mailbox.list_new(folder)
         taken = taken_again(there, lambda mail: mail.received_at, self._reading.start, begun)
         left = there.index(taken[0]) if taken else len(there)
