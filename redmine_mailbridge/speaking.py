@@ -44,9 +44,18 @@ SWITCHED = ("received", "received_reply", "reminder", "escalation")
 def sent_by(settings: Settings, box: MailboxSettings) -> OutgoingSettings:
     """How a mailbox's answers are sent: its own table, over [outgoing], over its incoming name and password."""
     chosen = box.outgoing.over(settings.outgoing)
-    if chosen.password is None and chosen.username != "":
-        chosen = chosen.model_copy(update={"username": chosen.username or box.username, "password": box.password})
-    return chosen
+    if chosen.username == "":
+        return chosen
+    taken = {"username": chosen.username or box.username, "password": chosen.password or box.password}
+    return chosen.model_copy(update=taken)
+
+
+def ours(settings: Settings) -> frozenset[str]:
+    """The addresses that nothing is ever sent to, lower case: our mailboxes', our senders', and Redmine's own."""
+    senders = {sent_by(settings, box).from_address or "" for box in settings.mailboxes.values()}
+    return frozenset(
+        one.lower() for one in {*settings.own_addresses, *senders, settings.redmine.mail_from or ""} if one
+    )
 
 
 def desks(settings: Settings, secret: Callable[[str], str]) -> dict[str, Desk]:
@@ -75,7 +84,7 @@ def desks(settings: Settings, secret: Callable[[str], str]) -> dict[str, Desk]:
 
 def answers(settings: Settings, secret: Callable[[str], str]) -> Answers:
     """Who answers what, in whose name. A mailbox that has nowhere to send to answers nothing."""
-    return Answers(desks(settings, secret))
+    return Answers(desks(settings, secret), ours=ours(settings))
 
 
 def letters(settings: Settings, store: Store, decider: Decider) -> Letters:
@@ -85,7 +94,6 @@ def letters(settings: Settings, store: Store, decider: Decider) -> Letters:
     if system is not None and settings.outgoing.from_address is not None:
         out = settings.outgoing
         system = replace(system, sender=Sender(out.from_address or "", out.from_name or "", out.reply_to or ""))
-    ours = {*settings.own_addresses, (settings.redmine.mail_from or "").lower()} - {""}
 
     def read(raw: str, truncated: bool, mailbox: str) -> Message:
         name = mailbox if mailbox in decider.contexts else next(iter(decider.contexts))
@@ -93,7 +101,7 @@ def letters(settings: Settings, store: Store, decider: Decider) -> Letters:
 
     outbox = Outbox(store.database, store.clock)
     threads = Threads(Talk(store.database), read)
-    return Letters(made, outbox, threads, ours=ours, system=system, clock=store.clock)
+    return Letters(made, outbox, threads, ours=ours(settings), system=system, clock=store.clock)
 
 
 def agent_answers(
@@ -131,18 +139,26 @@ def agent_answers(
 def sending(settings: Settings, store: Store, stop: threading.Event, signs: SignIns | None = None) -> Sending:
     """What empties the outbox; `signs` gives the tokens where servers are logged in to by OAuth."""
     lines: dict[str, Line] = {}
+    sent = {name: sent_by(settings, box) for name, box in settings.active_mailboxes.items()}
     for name, box in settings.active_mailboxes.items():
-        out = sent_by(settings, box)
+        out = sent[name]
+        account = tuple(other for other, its in sent.items() if _account(its) == _account(out))
         if out.transport == "console":
-            lines[name] = Line(ConsoleTransport, 0, 0)
+            lines[name] = Line(ConsoleTransport, 0, 0, account)
         elif out.host is not None:
             tokens = token_of(signs, outgoing_connection(name, box, settings))
             lines[name] = Line(
                 partial(SmtpTransport, smtp_config(out, out.host, tokens)),
                 500 if out.daily_limit is None else out.daily_limit,
                 30 if out.per_minute is None else out.per_minute,
+                account,
             )
     return Sending(Outbox(store.database, store.clock), lines, stop)
+
+
+def _account(out: OutgoingSettings) -> tuple[str | None, ...]:
+    """What one account of a mail server is known by; its limits count for all mailboxes that send by it."""
+    return out.transport, (out.host or "").lower(), (out.username or "").lower()
 
 
 def smtp_config(out: OutgoingSettings, host: str, tokens: TokenGiver | None = None) -> SmtpConfig:

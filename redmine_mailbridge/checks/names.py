@@ -67,6 +67,8 @@ def _places(box: MailboxSettings) -> Iterator[Names]:
     yield Names("", issue.project, {key: getattr(issue, key) for key in keys}, (*issue.custom_fields, *own))
     more = {"status": issue.reopen_status}
     yield Names("reopen_status: ", None, more)
+    for status in dict.fromkeys(one for pair in issue.reply_status.items() for one in pair):
+        yield Names("reply_status: ", None, {"status": status})
     for importance, priority in issue.priority_by_importance.items():
         yield Names(f"priority_by_importance.{importance}: ", None, {"priority": priority})
     for rule in box.rules:

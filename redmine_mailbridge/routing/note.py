@@ -27,11 +27,7 @@ def note(case: Case, thread: Thread, *, why: str = "", machine: bool = False) ->
         first = named(case.sender.address, (), claim, case.mailbox.text_format)
     full = keywords.without(written) if case.facts.offline else _complete(case, keywords.without(written), first)
     say_what_is_cut(case.steps, full, case.route.issue.description_limit)
-    watching = (
-        ()
-        if machine or not case.route.issue.watchers_from_mail
-        else watchers(case.message, case.sender, case.facts, ())
-    )
+    watching = () if machine else watchers(case.watching_mail(issue.project), case.sender, case.facts, ())
     return case.plan(
         Action.NOTE,
         why or f"it belongs to #{issue.id} by {thread.how}",
@@ -68,21 +64,51 @@ def _changes(case: Case, thread: Thread, issue: Issue, text: str) -> tuple[Keywo
         keywords = keywords.dropping("project")
     wanted = Wanted()
     add_keywords(wanted, keywords.values)
-    reopened = settings.closed_reply == "reopen" and issue.closed and case.message.automatic.may_change_status
-    if reopened and "status" not in wanted.values and (status := _reopening(case, facts)) is not None:
-        case.steps.add(f"#{issue.id} is closed and reopened as {status}")
+    if "status" not in wanted.values and (status := _status(case, thread, issue)) is not None:
         wanted.want("status", status, "the mailbox")
     if not (wanted.values or wanted.custom):
         return keywords, IssueFields()
     return keywords, Resolver(project, facts, case.steps, case.languages).fields(wanted, None)
 
 
+def _status(case: Case, thread: Thread, issue: Issue) -> str | None:
+    """The status that a reply gives to its issue: by the map of statuses, or since it reopens; None: it stays."""
+    settings = case.route.issue
+    if not case.message.automatic.may_change_status or (issue.closed and settings.closed_reply != "reopen"):
+        return None
+    mapped = None
+    if _by_customer(case, thread, issue):
+        after = {before.lower(): after for before, after in settings.reply_status.items()}
+        mapped = _known(case, "reply_status", after.get(issue.status.lower()))
+    if mapped is not None:
+        case.steps.add(f"#{issue.id} goes from {issue.status} to {mapped} by reply_status")
+        return mapped
+    status = _reopening(case, case.facts) if issue.closed else None
+    if status is not None:
+        case.steps.add(f"#{issue.id} is closed and reopened as {status}")
+    return status
+
+
+def _by_customer(case: Case, thread: Thread, issue: Issue) -> bool:
+    """Is the reply the customer's? An agent writes as a Redmine user of their own who is not the issue's author."""
+    user = case.sender.user if thread.as_user else None
+    return user is None or user.id == issue.author_id
+
+
 def _reopening(case: Case, facts: Facts) -> str | None:
-    """The name of the status that reopens: the route's when it is an open one, else the first open one."""
-    given = case.route.issue.reopen_status
+    """The name of the status that reopens: the route's when there is such a one, else the first open one."""
+    given = _known(case, "reopen_status", case.route.issue.reopen_status)
     if given is not None:
-        known = facts.statuses.get(given.lower())
-        if known is not None or facts.offline:
-            return given
-        case.steps.add(f'reopen_status "{given}" does not exist{did_you_mean(given, facts.statuses)}')
+        return given
     return next((name for name, number in facts.statuses.items() if number not in facts.closed_statuses), None)
+
+
+def _known(case: Case, key: str, given: str | None) -> str | None:
+    """Given a status that the settings name, return it when Redmine has it."""
+    facts = case.facts
+    if given is None or facts.offline or given.lower() in facts.statuses:
+        return given
+    if given.isdecimal() and int(given) in facts.statuses.values():
+        return given
+    case.steps.add(f'{key} "{given}" does not exist{did_you_mean(given, facts.statuses)}')
+    return None

@@ -107,6 +107,7 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("allow_override",): ["priority", "category"],
     ("reopen_status",): "In Progress",
     ("reopen_within",): "14d",
+    ("reply_status",): {"Waiting": "In Progress"},
     ("ticket_user",): "mail",
     ("internal_domains",): ["example.com"],
     ("internal_mark",): "X-MS-Exchange-Organization-AuthAs: Internal",

@@ -53,10 +53,13 @@ class OutgoingSettings(Table):
         "A folder with your own templates; `redmine-mailbridge templates copy` fills it.", None, shown="ours"
     )
     daily_limit: Annotated[int, Field(ge=0)] | None = key(
-        "How many mails a day at most; the rest waits. 0 is no limit.", None, shown="500"
+        "How many mails a day at most, of all mailboxes that send by the same host and username; the rest waits. "
+        "0 is no limit.",
+        None,
+        shown="500",
     )
     per_minute: Annotated[int, Field(ge=0)] | None = key(
-        "How many mails a minute at most; the rest waits. 0 is no limit.", None, shown="30"
+        "How many mails a minute at most, counted likewise; the rest waits. 0 is no limit.", None, shown="30"
     )
 
     @property

@@ -112,6 +112,12 @@ class IssueSettings(Table):
     reopen_within: Span | None = key(
         "How long after closing a reply may reopen; later ones make a new linked issue.", None, shown="for ever"
     )
+    reply_status: dict[Name, Name] = key(
+        "Which status an issue gets by a reply of the customer's side, by the status that it has: "
+        '{ "Waiting" = "In Progress" }. A closed one only with closed_reply = "reopen", before reopen_status. '
+        "A `Status:` line that counts goes before both.",
+        {},
+    )
     automatic_reply: Literal["ignore", "private_note"] = key(
         "What an auto-reply or a bounce that belongs to an issue becomes. It never changes a status.", "ignore"
     )

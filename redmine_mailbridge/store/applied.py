@@ -8,7 +8,7 @@ INTENDED: the change may be in Redmine; who finds it looks there first. WRITTEN:
 DONE and FAILED are for good: the rule does not act for this anchor again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -169,15 +169,26 @@ class Applications:
         return replace(row, state=Stage.WRITTEN, journal=journal, outcome="; ".join(lines))
 
     def finish(self, row: Applied, mail_id: int, lines: Sequence[str]) -> None:
-        """All is done; the lines are added to the record."""
-        self._move(row, Stage.WRITTEN, Stage.DONE, mail_id, lines)
+        """All is done; the lines are added to the record, but for those that whoever queued its mail has written."""
+        told = sa.select(step.c.line).where(step.c.mail_id == mail_id, step.c.at >= row.sent_at)
+        with self._database.read() as db:
+            known = {line for (line,) in db.execute(told)}
+        self._move(row, Stage.WRITTEN, Stage.DONE, mail_id, lines, known=known)
 
     def fail(self, row: Applied, mail_id: int, line: str) -> None:
         """Redmine refuses for good: the rule does not try again for this anchor, until `forget_failed`."""
         self._move(row, Stage.INTENDED, Stage.FAILED, mail_id, [line])
 
-    def _move(  # noqa: PLR0917 - the row, from where to where, and what is said
-        self, row: Applied, before: Stage, after: Stage, mail_id: int, lines: Sequence[str], journal: int | None = None
+    def _move(
+        self,
+        row: Applied,
+        before: Stage,
+        after: Stage,
+        mail_id: int,
+        lines: Sequence[str],
+        *,
+        journal: int | None = None,
+        known: Collection[str] = (),
     ) -> None:
         now = self.clock()
         outcome = "; ".join(filter(None, (row.outcome, *lines))) or None
@@ -186,8 +197,9 @@ class Applications:
             values["journal"] = journal
         with effect(Effect.RECORD_RULE), self._database.write() as db:
             moved = db.execute(sa.update(applied).where(*_is(row), applied.c.state == before).values(values)).rowcount
-            if moved == 1 and lines:
-                db.execute(sa.insert(step), [{"mail_id": mail_id, "at": now, "line": line} for line in lines])
+            new = [{"mail_id": mail_id, "at": now, "line": line} for line in lines if line not in known]
+            if moved == 1 and new:
+                db.execute(sa.insert(step), new)
 
     def forget_failed(self, rule: str) -> int:
         """An admin has mended what Redmine refused: the rule may try again. Return on how many issues."""

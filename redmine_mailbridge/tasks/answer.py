@@ -2,13 +2,14 @@
 
 import datetime as dt
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 import structlog
 
 from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.mail.automatic import takes_no_reply
 from redmine_mailbridge.mail.message import Address, Message
 from redmine_mailbridge.outgoing.letter import Letter, mailable
 from redmine_mailbridge.outgoing.limits import held_back
@@ -64,10 +65,15 @@ class Cause:
 
 
 class Answers:
-    """Composes answers. Safe to share among threads. A mailbox without a desk sends nothing."""
+    """Composes answers. Safe to share among threads. A mailbox without a desk sends nothing. `ours` are the addresses
+    that are never written to (lower case), also when a mail asks for it by its Reply-To.
+    """
 
-    def __init__(self, desks: Mapping[str, Desk], now: Callable[[], dt.datetime] | None = None) -> None:
+    def __init__(
+        self, desks: Mapping[str, Desk], now: Callable[[], dt.datetime] | None = None, ours: Collection[str] = ()
+    ) -> None:
         self._desks = desks
+        self._ours = frozenset(ours)
         self._now = now or (lambda: dt.datetime.now(dt.UTC))
 
     def to(self, row: MailRow, message: Message, earned: Earned, *, issue: int | None) -> tuple[NewAnswer, ...]:
@@ -75,23 +81,22 @@ class Answers:
         desk = self._desks.get(row.location.mailbox)
         if desk is None:
             return ()
-        made = [
-            self._one(desk, kind, Cause(row, message, issue), earned) for kind in earned.kinds if kind in desk.kinds
-        ]
-        return tuple(answer for answer in made if answer is not None)
+        cause = Cause(row, message, issue)
+        return tuple(self._one(desk, kind, cause, earned) for kind in earned.kinds if kind in desk.kinds)
 
-    def _one(self, desk: Desk, kind: str, cause: Cause, earned: Earned) -> NewAnswer | None:
+    def _one(self, desk: Desk, kind: str, cause: Cause, earned: Earned) -> NewAnswer:
         message, issue = cause.message, cause.issue
-        to = mailable(_answer_address(message))
-        if to is None:
-            log.warning("answer.address", kind=kind, issue=issue)
-            return None
+        wanted = _answer_address(message)
+        to = mailable(wanted)
+        if to is None or to.key in self._ours or takes_no_reply(to):
+            why = "it is no address" if to is None else "it is ours" if to.key in self._ours else "it takes no replies"
+            return _none(desk, kind, cause, wanted, f"no answer: {why}")
         try:
             variables = _variables(desk, cause, earned, self._now().timestamp())
             texts = desk.finished(desk.templates.safely(kind, desk.language, variables), issue)
         except SettingsError as error:
             log.warning("answer.template", kind=kind, reason=str(error))
-            return None
+            return _none(desk, kind, cause, wanted, f"no answer: {error}")
         own_id = cause.answer_id(kind, desk)
         letter = Letter(
             kind=kind,
@@ -115,6 +120,12 @@ class Answers:
             why_not=lambda count: held_back(count, refusal=kind in REFUSALS),
             issue=issue,
         )
+
+
+def _none(desk: Desk, kind: str, cause: Cause, to: Address, why: str) -> NewAnswer:
+    """An answer that is never queued: the record says why."""
+    own_id = cause.answer_id(kind, desk)
+    return NewAnswer(desk.mailbox, kind, desk.sender.address, to.address, own_id, b"", lambda _count: why, cause.issue)
 
 
 def _answer_address(message: Message) -> Address:

@@ -1,7 +1,7 @@
 """Sends what waits in the outbox: a batch a mailbox, within its limits, later where the server is away."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -21,11 +21,14 @@ GIVE_UP = 5 * DAY
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """How one mailbox's mail leaves. Limits are counts; 0 is no limit."""
+    """How one mailbox's mail leaves. Limits are counts; 0 is no limit. `account` are the mailboxes, this one among
+    them, that send by the same account: what any of them has sent counts for all.
+    """
 
     open: Callable[[], Transport]
     daily_limit: int
     per_minute: int
+    account: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -53,7 +56,7 @@ class Sending:
         result = SendResult()
         for mailbox, line in self._lines.items():
             mails = self._outbox.claim(mailbox, limit=BATCH)
-            allowed = self._allowed(mailbox, line)
+            allowed = self._allowed(line)
             for mail in mails[allowed:]:
                 self._outbox.later(mail, "waits: the sending limit is reached", counts=False)
             if mails[:allowed]:
@@ -62,12 +65,12 @@ class Sending:
         self.last = result
         return result
 
-    def _allowed(self, mailbox: str, line: Line) -> int:
-        """How many of this mailbox may go now."""
+    def _allowed(self, line: Line) -> int:
+        """How many of a mailbox may go now."""
         left = BATCH
         for most, seconds in ((line.daily_limit, DAY), (line.per_minute, MINUTE)):
             if most:
-                left = min(left, max(most - self._outbox.sent_since([mailbox], seconds), 0))
+                left = min(left, max(most - self._outbox.sent_since(line.account, seconds), 0))
         return left
 
     def _batch(self, line: Line, mails: list[QueuedMail], result: SendResult) -> None:

@@ -37,6 +37,18 @@ UPDATE = boundaries(Effect.MIRROR)
 QUEUE = boundaries(Effect.QUEUE_MAIL)
 AGGREGATE = boundaries(Effect.RECORD_HOURS, Effect.WRITE_FIELD)
 RULES = boundaries(Effect.INTEND_RULE, Effect.RECORD_RULE)
+RULE = """
+[[rules]]
+name = "nudge"
+when = { created = "1s" }
+then = { note = "It is time.", mail = "reminder" }
+"""
+RULE_STANDS = [
+    *RULES, (Effect.ADD_NOTE, "after"), *RULES[2:], *QUEUE, *RULES[2:], (Effect.INTEND_RULE, "after"),
+]  # fmt: skip
+"""Where each update in turn dies over one rule: before and after its intent, over taking back the intent, with the
+change made, over noting that, over its mail, over its end; and over the intent on the next issue.
+"""
 STEERING = boundaries(Effect.STEER)
 ELSEWHERE = UPKEEP + ANSWERS + UPDATE + QUEUE + AGGREGATE + RULES + STEERING
 MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in ELSEWHERE]
@@ -179,8 +191,28 @@ def test_an_agents_answer_is_queued_once_although_the_update_died(
     assert 2 == len(smtp[1]) == len(set(smtp[1]))
 
 
-def update(world: World, die: tuple[Effect, Moment, int] | None = None) -> bool:
-    """Refresh the copy and mail agents' answers, as `update` does. Return whether it died where it was told to."""
+def test_a_rule_acts_once_although_the_update_died(world: World, smtp: tuple[int, list[str]]) -> None:
+    """Ended at each boundary in turn, a rule of time has made one note and one reminder an issue in the end."""
+    world.write_settings(settle="0s")
+    world.deliver([letter(), letter()])
+    world.finish()
+    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n{RULE}'
+    world.write_settings()
+    world.let_age(1.0)
+    assert [True] * len(RULE_STANDS) == [update(world, (*stand, 1), "rules") for stand in RULE_STANDS]
+    update(world, station="rules")
+    notes = [
+        [one["notes"] for one in world.redmine.admin.issue(row.created_issue or 0)["journals"]] for row in world.rows()
+    ]
+    assert [["It is time."]] * 2 == notes
+    while world.send_answers():
+        pass
+    assert 2 == len(smtp[1]) == len(set(smtp[1]))
+    assert [1, 1] == [world.lines(row.id, "queued: reminder") for row in world.rows()]
+
+
+def update(world: World, die: tuple[Effect, Moment, int] | None = None, station: str = "answers") -> bool:
+    """Refresh the copy and do one station's work, as `update` does. Return whether it died where it was told to."""
     application = app.build(world.settings())
     left = [die[2] if die else 0]
 
@@ -193,8 +225,8 @@ def update(world: World, die: tuple[Effect, Moment, int] | None = None) -> bool:
 
     watch(stand)
     try:
-        (station,) = (one for one in application.tasks.stations if one.name == "answers")
-        assert station.once(threading.Event()).error is None
+        (chosen,) = (one for one in application.tasks.stations if one.name == station)
+        assert chosen.once(threading.Event()).error is None
         return False
     except Died:
         return True

@@ -129,13 +129,15 @@ block = ["blocked.example"]
                 raise TimeoutError(f"after {seconds} s not done: {left}")
             threading.Event().wait(min(max(due - time.time(), 0.02), 10))
 
-    def send_answers(self) -> None:
-        """Send what waits, after the time has passed for which a sender that died had claimed it."""
+    def send_answers(self) -> bool:
+        """Send what waits, after the time has passed for which a sender that died had claimed it. Return whether any
+        was sent.
+        """
         settings = self.settings()
         store = app.open_store(settings)
         store.clock = lambda: time.time() + CLAIM_SECONDS
         try:
-            speaking.sending(settings, store, threading.Event()).once()
+            return bool(speaking.sending(settings, store, threading.Event()).once().sent)
         finally:
             store.close()
 
@@ -151,6 +153,14 @@ block = ["blocked.example"]
         store = app.open_store(self.settings())
         try:
             return Archive(store.database).messages(MessageFilter(limit=100_000))
+        finally:
+            store.close()
+
+    def lines(self, mail_id: int, words: str) -> int:
+        """Given a mail and words, return how many lines of its record hold them."""
+        store = app.open_store(self.settings())
+        try:
+            return sum(words in step.line for step in Archive(store.database).steps(mail_id))
         finally:
             store.close()
 

@@ -1,5 +1,6 @@
 """In whose name and over which server each mailbox answers, as the settings say."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from redmine_mailbridge import speaking
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.store import Store
 
 FILE = """
 [redmine]
@@ -22,6 +24,18 @@ host = "mail.example.com"
 password = "incoming"
 issue.project = "support"
 answers.received = true
+[mailboxes.orders]
+address = "orders@example.com"
+host = "mail.example.com"
+password = "incoming"
+issue.project = "sales"
+outgoing = { password = "outgoing", from_address = "Buy@example.com" }
+[mailboxes.team]
+address = "team@example.com"
+host = "mail.example.com"
+password = "incoming"
+issue.project = "sales"
+outgoing = { username = "support@example.com" }
 [mailboxes.sales]
 address = "sales@example.com"
 host = "mail.example.com"
@@ -67,11 +81,44 @@ def test_a_mailboxs_own_server_and_login(settings: Settings) -> None:
     assert ("seller", "outgoing") == (config.username, config.password)
 
 
+@pytest.mark.parametrize(
+    ("name", "login"), [("orders", ("orders@example.com", "outgoing")), ("team", ("support@example.com", "incoming"))]
+)
+def test_name_and_password_are_set_apart_each_by_itself(settings: Settings, name: str, login: tuple[str, str]) -> None:
+    """With only a password, or only a name, the other is still the mailbox's."""
+    out = speaking.sent_by(settings, settings.mailboxes[name])
+    config = speaking.smtp_config(out, out.host or "")
+    assert login == (config.username, config.password)
+
+
+def test_limits_count_by_account(settings: Settings, tmp_path: Path) -> None:
+    """Mailboxes that log in to the same server as the same user share its limits."""
+    store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw")
+    lines = speaking.sending(settings, store, threading.Event())._lines
+    store.close()
+    assert {
+        "support": ("support", "team"),
+        "team": ("support", "team"),
+        "orders": ("orders",),
+        "sales": ("sales",),
+    } == {name: line.account for name, line in lines.items()}
+
+
+def test_nothing_is_ever_sent_to_ourselves(settings: Settings) -> None:
+    """Neither to a mailbox nor to an address that we send from."""
+    assert {
+        "support@example.com", "orders@example.com", "buy@example.com", "team@example.com", "sales@example.com",
+        "hello@example.com",
+    } == speaking.ours(settings)  # fmt: skip
+
+
 def test_the_sender_that_people_see(settings: Settings) -> None:
     """Address and name of a mailbox's answers are its own, where it has them."""
     answers = speaking.answers(settings, secret)
     senders = {name: (desk.sender.address, desk.sender.name) for name, desk in answers._desks.items()}
     assert {
         "support": ("support@example.com", "Example Ltd"),
+        "orders": ("Buy@example.com", "Example Ltd"),
+        "team": ("team@example.com", "Example Ltd"),
         "sales": ("hello@example.com", "Sales of Example"),
     } == senders

@@ -3,6 +3,7 @@
 import datetime as dt
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -86,7 +87,8 @@ def kept(store: Store, number: int, sender: str = "kim@client.example") -> tuple
 def answers(*kinds: str) -> Answers:
     sender = Sender("support@example.com", "Support")
     desk = Desk("support", sender, Templates(), "en", frozenset(kinds), SIGNER, "https://redmine.example.com")
-    return Answers({"support": desk}, lambda: dt.datetime(2026, 5, 20, tzinfo=dt.UTC))
+    now = dt.datetime(2026, 5, 20, tzinfo=dt.UTC)
+    return Answers({"support": desk, "sales": desk}, lambda: now, {"support@example.com"})
 
 
 def finish(store: Store, number: int, sender: str = "kim@client.example", earned: Earned = EARNED) -> int:
@@ -98,7 +100,9 @@ def finish(store: Store, number: int, sender: str = "kim@client.example", earned
 
 def sending(store: Store, wire: Wire, *, daily: int = 0, minute: int = 0) -> Sending:
     return Sending(
-        Outbox(store.database, store.clock), {"support": Line(lambda: wire, daily, minute)}, threading.Event()
+        Outbox(store.database, store.clock),
+        {name: Line(lambda: wire, daily, minute, ("support", "sales")) for name in ("support", "sales")},
+        threading.Event(),
     )
 
 
@@ -131,6 +135,22 @@ def test_a_sender_whose_address_is_none_gets_no_answer(store: Store) -> None:
     mail_id = finish(store, 1, "kim..x@client.example")
     assert [] == Outbox(store.database, store.clock).of_mail(mail_id)
     assert State.DONE is Archive(store.database).state(mail_id)
+
+
+@pytest.mark.parametrize(
+    ("reply_to", "why"),
+    [("Support@Example.com", "it is ours"), ("no-reply@client.example", "it takes no replies")],
+)
+def test_a_reply_to_that_leads_to_ourselves_or_nobody(store: Store, reply_to: str, why: str) -> None:
+    """Whatever address a mail asks answers to, none goes to ourselves or to nobody; the record says so."""
+    content = mail(1).replace(b"Subject:", f"Reply-To: {reply_to}\r\nSubject:".encode())
+    (row,) = store.keep([RawMail(Listed(Location("support", "INBOX", "1", "1"), len(content)), content)])
+    store.done(
+        row.id, "made", issue=1, created=True, answers=answers("received").to(row, parse(content), EARNED, issue=1)
+    )
+    assert [] == Outbox(store.database, store.clock).of_mail(row.id)
+    told = [step.line for step in Archive(store.database).steps(row.id)]
+    assert f"no answer: {why} (received to {reply_to})" in told
 
 
 def test_what_is_switched_off_is_not_sent(store: Store) -> None:
@@ -223,6 +243,20 @@ def test_what_is_over_the_daily_limit_waits(store: Store, clock: Clock) -> None:
     assert 0 == sending(store, wire, daily=3).once().sent
     clock.now += 86_400
     assert 2 == sending(store, wire, daily=3).once().sent
+
+
+def test_mailboxes_that_send_by_one_account_share_its_limit(store: Store) -> None:
+    """What one of them has sent counts for the other: the provider counts by account."""
+    for number in range(1, 5):
+        finish(store, number, f"p{number}@client.example")
+    content = mail(9, "lee@client.example")
+    (row,) = store.keep([RawMail(Listed(Location("sales", "INBOX", "1", "9"), len(content)), content)])
+    (answer,) = answers("received").to(row, parse(content), EARNED, issue=9)
+    store.done(row.id, "made", issue=9, answers=[replace(answer, mailbox="sales")])
+    wire = Wire()
+    assert (4, 1) == ((result := sending(store, wire, daily=4).once()).sent, result.waiting)
+    (waits,) = Outbox(store.database, store.clock).listed()
+    assert ("sales", "waits: the sending limit is reached") == (waits.mailbox, waits.reason)
 
 
 def test_what_was_sent_is_forgotten_with_the_raw_mails(store: Store, clock: Clock) -> None:

@@ -1,0 +1,108 @@
+"""What rules of time have done: once for each rule, issue and anchor, and told once."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.store.applied import Applications, Stage, Tally
+from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.timing.due import Application
+
+FOUND = Application("remind", 7, 3, 900.0, "no word for 3 days")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw", clock=lambda: 1000.0)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def applications(store: Store) -> Applications:
+    return Applications(store.database, store.clock)
+
+
+@pytest.fixture
+def mail_id(store: Store) -> int:
+    (row,) = store.keep([RawMail(Listed(Location("support", "INBOX", "1", "1"), 5), b"A: b\n")])
+    return row.id
+
+
+def lines(store: Store, mail_id: int) -> list[str]:
+    return [step.line for step in Archive(store.database).steps(mail_id)]
+
+
+def test_an_anchor_is_acted_on_once(applications: Applications) -> None:
+    """Who comes second gets nothing; another anchor, issue or rule is another application."""
+    assert applications.intend(FOUND, "{}", 5) is not None
+    assert applications.intend(FOUND, "{}", 5) is None
+    for other in (replace(FOUND, anchor=4), replace(FOUND, issue=8), replace(FOUND, rule="close")):
+        assert applications.intend(other, "{}", 5) is not None
+    assert {(7, 3), (7, 4), (8, 3)} == applications.anchors("remind")
+
+
+def test_from_the_intent_to_the_end(store: Store, applications: Applications, mail_id: int) -> None:
+    """Intended, written, done: each step is found by a restart, and the record tells each line once."""
+    row = applications.intend(FOUND, "{}", 5)
+    assert row is not None
+    assert [row] == applications.open()
+    row = applications.wrote(row, 9, mail_id, ["applied"])
+    assert [(Stage.WRITTEN, 9)] == [(one.state, one.journal) for one in applications.open()]
+    applications.finish(row, mail_id, ["queued: reminder"])
+    applications.finish(row, mail_id, ["queued: reminder"])
+    assert [] == applications.open()
+    assert ["applied", "queued: reminder"] == lines(store, mail_id)
+    assert {"remind": Tally(1, 0, 1000.0)} == applications.tallies()
+    (done,) = applications.of_issue(7)
+    assert ("applied; queued: reminder", FOUND) == (done.outcome, done.application)
+
+
+def test_a_line_of_who_queued_its_mail_is_not_told_twice(
+    store: Store, applications: Applications, mail_id: int
+) -> None:
+    """The outbox writes on the record that a mail is queued or held back; the rule's end adds only what is new."""
+    row = applications.intend(FOUND, None, 5)
+    assert row is not None
+    mail = NewAnswer(
+        "support", "reminder", "s@example.com", "kim@client.example", "id@x", b"", lambda _c: "no answer", 7
+    )
+    ((_, said),) = Outbox(store.database, store.clock).queue([mail], mail_id=mail_id)
+    applications.finish(row, mail_id, ["applied", said])
+    assert ["no answer (reminder to kim@client.example)", "applied"] == lines(store, mail_id)
+
+
+def test_what_was_not_written_is_due_again(applications: Applications) -> None:
+    """An intent that is taken back leaves nothing behind."""
+    row = applications.intend(FOUND, "{}", 5)
+    assert row is not None
+    applications.withdraw(row)
+    assert set() == applications.anchors("remind")
+    assert applications.intend(FOUND, "{}", 5) is not None
+
+
+def test_a_refusal_is_for_good_until_an_admin_says_so(store: Store, applications: Applications, mail_id: int) -> None:
+    """It is counted and told, not tried again; `rules retry` forgets it, and what was done stays done."""
+    applications.refuse(FOUND, mail_id, "could not be applied")
+    applications.refuse(FOUND, mail_id, "could not be applied")
+    row = applications.intend(replace(FOUND, issue=8), "{}", 5)
+    assert row is not None
+    applications.fail(row, mail_id, "refused")
+    assert ["could not be applied", "refused"] == lines(store, mail_id)
+    assert {"remind": Tally(0, 2, 1000.0)} == applications.tallies()
+    assert 2 == applications.forget_failed("remind")
+    assert set() == applications.anchors("remind")
+
+
+def test_a_release_counts_once(applications: Applications) -> None:
+    """It is remembered until the rule went on."""
+    applications.release("remind")
+    applications.release("remind")
+    assert (True, False) == (applications.released("remind"), applications.released("close"))
+    applications.end_release("remind")
+    assert not applications.released("remind")
