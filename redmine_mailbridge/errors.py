@@ -66,7 +66,12 @@ class MailboxUnreachable(MailboxError):
 
 
 class LoginRefused(MailboxError):
-    """The server answered, and refused the login. Tried again with growing pauses: a password can be mended."""
+    """The server answered, and refused the login. Tried again with growing pauses: a password can be mended.
+
+    `met` is what the connection was until then (`mailboxes.base.Connected`), where there was one.
+    """
+
+    met: object = None
 
 
 class ProviderAway(MailboxUnreachable):

@@ -4,8 +4,11 @@ Each row is words of a server (or of this machine's network), in lower case, and
 whose words all stand in the text wins, so that the particular stands before the general.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
+
+from redmine_mailbridge.errors import LoginRefused
 
 Row = tuple[tuple[str, ...], str]
 
@@ -67,6 +70,20 @@ GOOGLE: Final[tuple[Row, ...]] = (
     (("invalid_token",), "The server does not take the token: sign in again, with the account that owns the mailbox."),
     (("refresh token",), "There is no token to renew the sign-in with: sign in again, with the scope offline_access."),
 )
+
+APPLICATION: Final[tuple[Row, ...]] = (
+    (
+        ("invalid_client",),
+        "The provider does not take the application: are client_id and client secret right, and has it not run out?",
+    ),
+    (
+        ("unauthorized_client",),
+        "The application may not sign in this way: allow it in its registration (for --device: public client flows).",
+    ),
+    (("redirect_uri",), "Register http://localhost and http://127.0.0.1/ as redirect URIs of the application."),
+    (("access_denied",), "Whoever signed in, or their administrator, said no: sign in again and agree."),
+)
+"""What a provider says of the application (RFC 6749 sections 4.1.2.1 and 5.2)."""
 
 
 def _switched_off(what: str, names: Iterable[str]) -> tuple[Row, ...]:
@@ -149,9 +166,10 @@ LOGIN: Final[tuple[Row, ...]] = (
     ),
 )
 
-RIDDLES: Final[tuple[Row, ...]] = (*MICROSOFT, *GOOGLE, *ACCOUNT, *NETWORK, *LOGIN)
+RIDDLES: Final[tuple[Row, ...]] = (*MICROSOFT, *GOOGLE, *APPLICATION, *ACCOUNT, *NETWORK, *LOGIN)
 
 LOGIN_ADVICE: Final = "Are username and password right? Some providers want an app password, or have IMAP switched off."
+ABOUT_SIGN_INS: Final = "May who signed in open that mailbox, do the scopes cover mail, and is IMAP or POP on for it?"
 _NO_PASSWORDS: Final = ("outlook.office365.com", "smtp.office365.com", "smtp-mail.outlook.com", "outlook.office.com")
 
 
@@ -161,12 +179,29 @@ def advice(text: str, rows: Sequence[Row] = RIDDLES) -> str:
     return next((line for needles, line in rows if _all_in(needles, low)), "")
 
 
+def with_advice(text: str) -> str:
+    """Given what a server said, return it with the line of advice for it below, where there is one."""
+    line = advice(text)
+    return f"{text}\n{line}" if line else text
+
+
+@contextmanager
+def advising() -> Iterator[None]:
+    """Put the line of advice below a refusal that passes by."""
+    try:
+        yield
+    except LoginRefused as refused:
+        raise LoginRefused(with_advice(str(refused))) from None
+
+
 def login_advice(text: str, host: str, *, by_token: bool = False, preset_advice: str = "") -> str:
     """Given the server's refusal of a login, return what to do: its own riddle, the provider's way, or the usual."""
     found = advice(text)
     if found:
         return found
-    if host.lower() in _NO_PASSWORDS and not by_token:
+    if by_token:
+        return ABOUT_SIGN_INS
+    if host.lower() in _NO_PASSWORDS:
         return "Microsoft takes no passwords there any more: sign in with OAuth."
     return preset_advice or LOGIN_ADVICE
 

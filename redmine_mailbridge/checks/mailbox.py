@@ -4,9 +4,16 @@ import datetime as dt
 from collections.abc import Iterator
 
 from redmine_mailbridge.checks import port as ports
-from redmine_mailbridge.checks.advice import advice, login_advice
+from redmine_mailbridge.checks.advice import advice, login_advice, with_advice
 from redmine_mailbridge.checks.values import Check
-from redmine_mailbridge.errors import FolderMissing, LoginRefused, MailboxError, MailboxUnreachable, SignInNeeded
+from redmine_mailbridge.errors import (
+    FolderMissing,
+    LoginRefused,
+    MailboxError,
+    MailboxUnreachable,
+    SettingsError,
+    SignInNeeded,
+)
 from redmine_mailbridge.mailboxes.base import Connected, FolderState, Mailbox
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.presets import presets
@@ -39,7 +46,8 @@ def mailbox_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Iterato
         except LoginRefused as error:
             known = presets()[box.preset].advice if box.preset else ""
             words = login_advice(str(error), box.host, by_token=box.oauth is not None, preset_advice=known)
-            yield Check(f"{here}: port", True, f"{box.port} is open")
+            if isinstance(error.met, Connected):
+                yield from _connection(here, box, error.met)
             yield Check(f"{here}: login", False, f"{error}\n{words}")
             return
         except MailboxError as error:
@@ -53,6 +61,8 @@ def mailbox_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Iterato
             yield Check(f"{here}: filing", ok, words)
         else:
             yield Check(f"{here}: filing", True, f"done: {box.after_success}; refused: {box.after_failure}")
+    except SettingsError as error:  # such as a ca_file that holds no certificate
+        yield Check(f"{here}: connection", False, str(error))
     except MailboxError as error:
         yield Check(f"{here}: folders", False, advised(error))
     finally:
@@ -105,7 +115,8 @@ def _connection(here: str, box: MailboxSettings, connected: Connected) -> Iterat
     if connected.certificate_until is not None:
         days = (connected.certificate_until - dt.datetime.now(dt.UTC)).days
         words.append(f"certificate good for {days} days")
-    words.append("tells of new mail at once (IDLE)" if connected.pushes else "is asked on schedule (no IDLE)")
+    if connected.mechanism:
+        words.append("tells of new mail at once (IDLE)" if connected.pushes else "is asked on schedule (no IDLE)")
     yield Check(f"{here}: connection", None if days is not None and days < SOON else True, ", ".join(words))
     yield Check(f"{here}: greeting", True, connected.greeting or "(nothing)")
     yield Check(f"{here}: capabilities", True, " ".join(connected.capabilities) or "the server names none")
@@ -166,7 +177,7 @@ def _lacking(state: FolderState, needed: str) -> str:
 
 def advised(error: MailboxError) -> str:
     """Given an error, return its text with the server's own words, and a line of advice where one is known."""
-    return _with(str(error), advice(str(error)))
+    return with_advice(str(error))
 
 
 def _with(text: str, line: str) -> str:

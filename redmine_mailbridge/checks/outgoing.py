@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from redmine_mailbridge import signing_in, speaking
-from redmine_mailbridge.checks.advice import advice
+from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import SendingError
 from redmine_mailbridge.outgoing.render import Templates, check_templates
@@ -36,8 +36,7 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
         with SmtpTransport(config):
             pass
     except SendingError as error:
-        line = advice(str(error))
-        yield Check(f"{place}: sending", False, f"{error}\n{line}" if line else str(error))
+        yield Check(f"{place}: sending", False, with_advice(str(error)))
         return
     login = f"logged in as {config.username}" if config.username else "no login"
     yield Check(f"{place}: sending", True, f"{config.host}:{config.port}, {config.security}, {login}")

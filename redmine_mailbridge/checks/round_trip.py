@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from redmine_mailbridge.checks.advice import advice
+from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FolderMissing, MailboxError, SendingError
@@ -53,8 +53,7 @@ def round_trip(
         with transport as open_transport, effect(Effect.SEND_MAIL):
             said = open_transport.send(trial.sender, trial.to, letter.as_bytes(dt.datetime.now(dt.UTC)))
     except SendingError as error:
-        line = advice(str(error))
-        yield Check(f"{here}: sent", False, f"{error}\n{line}" if line else str(error))
+        yield Check(f"{here}: sent", False, with_advice(str(error)))
         return
     yield Check(f"{here}: sent", True, f"from {trial.sender} to {trial.to}: {said}")
     began = time.monotonic()
@@ -73,7 +72,7 @@ def round_trip(
         mailbox.close()  # with POP3 this is what deletes
         yield Check(f"{here}: removed", True, "deleted" if filing is Filing.DELETED else "it is gone already")
     except MailboxError as error:
-        yield Check(f"{here}: seen", False, str(error))
+        yield Check(f"{here}: seen", False, with_advice(str(error)))
     finally:
         mailbox.close()
 

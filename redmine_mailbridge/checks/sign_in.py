@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from redmine_mailbridge import signing_in
+from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.settings.models import Settings
@@ -22,7 +23,7 @@ def sign_in_checks(name: str, settings: Settings) -> Iterator[Check]:
                 signs.source(connection)()
                 found = next(one for one in signs.status() if one.connection == connection)
         except MailbridgeError as error:
-            yield Check(title, False, str(error))
+            yield Check(title, False, with_advice(str(error)))
             continue
         who = found.signed_in_as
         words = f"{found.provider}, {found.state}" + (f" as {who}" if who else "")

@@ -15,7 +15,7 @@ def command(address: str | None, *, as_list: bool, everything: bool, as_json: bo
     Microsoft's autodiscover. Nobody is sent a password. Ends with exit code 1 when nothing was found.
     """
     from redmine_mailbridge.discovery.find import discover
-    from redmine_mailbridge.discovery.show import lines, provider_lines, step_lines
+    from redmine_mailbridge.discovery.show import lines, nothing, provider_lines, step_lines
 
     if as_list:
         for line in provider_lines(as_json=as_json):
@@ -23,8 +23,9 @@ def command(address: str | None, *, as_list: bool, everything: bool, as_json: bo
         return
     if not address:
         raise click.UsageError("Give an address, such as support@example.com, or --list.")
-    found = None
+    found, steps = None, []
     for step in discover(address, everything=everything):
+        steps.append(step)
         found = found or step.offer
         for line in step_lines(step, address, as_json=as_json):
             click.echo(line)
@@ -33,4 +34,5 @@ def command(address: str | None, *, as_list: bool, everything: bool, as_json: bo
         for line in lines(found, address):
             click.echo(line)
     if found is None:
+        click.echo(nothing(steps), err=True)
         raise SystemExit(1)

@@ -33,6 +33,9 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 @click.option("--security", type=click.Choice(["tls", "starttls", "none"]), help="How the connection is protected.")
 @click.option("--username", metavar="NAME", help="The name to log in with [default: the address].")
 @click.option("--password-file", type=_FILE, help="A file with the mailbox's password.")
+@click.option(
+    "--client-id", metavar="ID", help="The application's id, at a provider that takes no passwords (Microsoft)."
+)
 @click.option("--project", metavar="IDENTIFIER", help="The project that new issues go to.")
 @click.option("--tracker", metavar="NAME", help="The tracker of new issues.")
 @click.option("--unknown-sender", type=click.Choice(["accept", "create", "ignore", "refuse"]), help="What to do then.")
@@ -56,12 +59,15 @@ def command(invocation: Invocation, /, *, no_input: bool, force: bool, finding: 
     answers = _found(given, finding=finding) if no_input else _ask(given, finding=finding)
     missing = [name for name in _REQUIRED if not answers[name]]
     missing += [] if answers["host"] or answers["preset"] or not answers["address"] else ["host"]
+    missing += ["client_id"] if no_input and _signs_in(answers) and not _by_password(answers) else []
     if missing:
         flags = ", ".join("--" + name.replace("_", "-") for name in missing)
         raise click.UsageError(f"Without questions these must be given: {flags}")
     write(_draft(answers, file), file, force=force)
     click.secho(f"Wrote {file}.", fg="green")
-    click.echo(f"Next: redmine-mailbridge check{f' --settings {file}' if str(file) != 'settings.toml' else ''}")
+    commands = [f"oauth login {_name(answers)}"] if answers["client_id"] else []
+    where = f" --settings {file}" if str(file) != "settings.toml" else ""
+    click.echo("Next: " + ", then ".join(f"redmine-mailbridge {name}{where}" for name in (*commands, "check")))
 
 
 def _found(given: Answers, *, finding: bool) -> Answers:
@@ -70,13 +76,16 @@ def _found(given: Answers, *, finding: bool) -> Answers:
     if not finding or not address or given["host"] or given["preset"]:
         return given | {"offer": None}
     from redmine_mailbridge.discovery.find import discover
-    from redmine_mailbridge.discovery.show import step_lines
+    from redmine_mailbridge.discovery.show import nothing, step_lines
 
-    offer = None
+    offer, steps = None, []
     for step in discover(address):
+        steps.append(step)
         click.secho("\n".join(step_lines(step, address, as_json=False)), dim=True)
         offer = step.offer or offer
-    if offer is not None and offer.advice:
+    if offer is None:
+        click.secho(nothing(steps), fg="yellow")
+    elif offer.advice:
         click.secho(offer.advice, fg="yellow")
     return given | {"offer": offer} | _as_answers(offer, given)
 
@@ -112,7 +121,10 @@ def _ask(given: Answers, *, finding: bool) -> Answers:
         ask("host", "Mail server", f"{answers['protocol'].rstrip('3')}.{answers['address'].rpartition('@')[2]}")
         ask("security", "Protection of the connection", "tls", type=click.Choice(["tls", "starttls", "none"]))
         ask("username", "Name to log in with", answers["address"])
-    if answers["password_file"] is None and not os.environ.get(_password_variable(_name(answers))):
+    if _signs_in(answers) and not _by_password(answers):
+        words = "Id of your application there (docs/mailboxes.md says how to make one; empty: log in by password)"
+        ask("client_id", words, "", show_default=False)
+    if not answers["client_id"] and not _by_password(answers):
         answers["password"] = click.prompt(f"Password of {answers['username'] or answers['address']}", hide_input=True)
     ask("project", "Project for new issues (its identifier)")
     ask("tracker", "Tracker of new issues (empty: the project's first)", "", show_default=False)
@@ -143,6 +155,20 @@ def _name(answers: Answers) -> str:
     return name[:64] or "mailbox"
 
 
+def _signs_in(answers: Answers) -> str:
+    """The preset of the [oauth.NAME] table that the mailbox needs since its provider takes no passwords, or ""."""
+    from redmine_mailbridge.settings.presets import presets
+
+    preset = presets().get(answers["preset"] or "")
+    return preset.oauth if preset is not None and preset.tokens_only else ""
+
+
+def _by_password(answers: Answers) -> bool:
+    """Is there a password already, or an application in its place?"""
+    given = answers["password_file"] or answers["client_id"]
+    return bool(given or os.environ.get(_password_variable(_name(answers))))
+
+
 def _password_variable(name: str) -> str:
     return f"MAILBRIDGE_MAILBOXES__{name.upper().replace('-', '_')}__PASSWORD"
 
@@ -167,6 +193,7 @@ def _draft(answers: Answers, file: Path) -> "Draft":
         ("redmine", "text_format"): answers["text_format"],
         ("store", "url"): "sqlite:///mailbridge.db",
         ("admin", "listen"): "127.0.0.1:8025",
+        **_provider(answers),
         (*box, "active"): True,
         (*box, "address"): answers["address"],
         (*box, "preset"): answers["preset"],
@@ -175,6 +202,7 @@ def _draft(answers: Answers, file: Path) -> "Draft":
         (*box, "port"): answers["port"],
         (*box, "security"): answers["security"] or (None if answers["preset"] else "tls"),
         (*box, "username"): answers["username"],
+        (*box, "oauth"): (_signs_in(answers) or None) if answers["client_id"] else None,
         (*box, "password_file"): reference("password", name),
     }
     if values[*box, "protocol"] == "imap":
@@ -194,3 +222,11 @@ def _draft(answers: Answers, file: Path) -> "Draft":
     if offer is not None and offer.preset is None:
         values |= {(*box, *path): said for path, said in offer.settings(answers["address"]).items() if len(path) > 1}
     return Draft({path: value for path, value in values.items() if value is not None}, secrets)
+
+
+def _provider(answers: Answers) -> dict[tuple[str, ...], Any]:
+    """Given the answers, return the table to sign in by, when an application was named."""
+    kind = _signs_in(answers)
+    if not answers["client_id"] or not kind:
+        return {}
+    return {("oauth", kind, "preset"): kind, ("oauth", kind, "client_id"): answers["client_id"]}

@@ -18,10 +18,11 @@ def command() -> None:
 @pass_invocation
 def login(invocation: Invocation, mailbox: str, how: str | None) -> None:
     """Sign in once for MAILBOX (or MAILBOX/outgoing, or outgoing). What was kept before is replaced."""
+    from redmine_mailbridge.checks.advice import advising
     from redmine_mailbridge.oauth.login import by_browser, by_device, by_paste
     from redmine_mailbridge.signing_in import opened
 
-    with opened(invocation.settings()) as signs:
+    with opened(invocation.settings()) as signs, advising():
         if how == "device":
             standing = by_device(signs, mailbox, click.echo)
         elif how == "paste":

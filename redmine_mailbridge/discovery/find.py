@@ -6,13 +6,14 @@ preset · autoconfig · SRV · MX · autodiscover · guess
 import imaplib
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.discovery import autoconfig, autodiscover, records
 from redmine_mailbridge.discovery.records import Records
 from redmine_mailbridge.discovery.values import (
     FoundServer,
+    NobodyAnswers,
     NothingFound,
     Offer,
     Protocol,
@@ -78,7 +79,7 @@ def discover(address: str, ways: Ways | None = None, *, everything: bool = False
         try:
             step = look(wanted)
         except NothingFound as why:
-            step = Step(name, str(why))
+            step = Step(name, str(why), away=isinstance(why, NobodyAnswers))
         yield step
         if step.offer is not None and not everything:
             return
@@ -100,18 +101,11 @@ def offered(preset: Preset, address: str, source: str) -> Offer:
     """Given a provider, return its servers for an address."""
     known: list[tuple[Protocol, Server | None]] = [("imap", preset.imap), ("pop3", preset.pop3), ("smtp", preset.smtp)]
     servers = [
-        FoundServer(
-            protocol, one.host, one.port, one.security, one.login(address), bool(preset.oauth) and _tokens(preset)
-        )
+        FoundServer(protocol, one.host, one.port, one.security, one.login(address), preset.tokens_only)
         for protocol, one in known
         if one is not None
     ]
     return Offer(tuple(servers), source, preset=preset.name, advice=f"{preset.advice} {preset.help}")
-
-
-def _tokens(preset: Preset) -> bool:
-    """Whether a provider takes nothing but tokens."""
-    return preset.oauth == "microsoft365"
 
 
 def _by_preset(wanted: Wanted) -> Step:
@@ -123,16 +117,16 @@ def _by_preset(wanted: Wanted) -> Step:
 
 
 def _by_autoconfig(wanted: Wanted) -> Step:
-    tried = []
+    tried: list[tuple[str, NothingFound]] = []
     for url in (*autoconfig.OWN, autoconfig.ISPDB):
         short = url.format(domain=wanted.domain, address="").partition("?")[0]
         try:
             offer = autoconfig.look(wanted.ways.web, url, domain=wanted.domain, address=wanted.address)
         except NothingFound as why:
-            tried.append(f"{short} {why}")
+            tried.append((short, why))
         else:
             return Step("autoconfig", f"{_listed(offer)} ({offer.source})", offer)
-    raise NothingFound("; ".join(tried))
+    raise _nothing(tried)
 
 
 def _by_srv(wanted: Wanted) -> Step:
@@ -152,12 +146,13 @@ def _by_mx(wanted: Wanted) -> Step:
 
 
 def _by_autodiscover(wanted: Wanted) -> Step:
-    tried, cloud = [], False
+    tried: list[tuple[str, NothingFound]] = []
+    cloud = False
     for url in autodiscover.places(wanted.domain, wanted.ways.records):
         try:
             offer = autodiscover.look(wanted.ways.web, url, address=wanted.address)
         except NothingFound as why:
-            tried.append(f"{url.removesuffix(autodiscover.PATH)} {why}")
+            tried.append((url.removesuffix(autodiscover.PATH), why))
             cloud = cloud or "Microsoft's cloud" in str(why)
         else:
             return Step("autodiscover", f"{_listed(offer)} ({url})", offer)
@@ -165,7 +160,7 @@ def _by_autodiscover(wanted: Wanted) -> Step:
         preset = presets()["microsoft365"]
         offer = offered(preset, wanted.address, f"autodiscover of {wanted.domain}")
         return Step("autodiscover", f"leads to Microsoft's cloud: {preset.name}", offer)
-    raise NothingFound("; ".join(tried))
+    raise _nothing(tried)
 
 
 def _by_guess(wanted: Wanted) -> Step:
@@ -181,6 +176,12 @@ def _by_guess(wanted: Wanted) -> Step:
         raise NothingFound(f"no server answers at imap.{wanted.domain}, mail.{wanted.domain} and the like")
     offer = Offer(tuple(servers), "guess", advice="Guessed by usual names: compare it with your provider's page.")
     return Step("guess", _listed(offer), offer)
+
+
+def _nothing(tried: Sequence[tuple[str, NothingFound]]) -> NothingFound:
+    """Given the places that were looked at, with what each said, return that in one line."""
+    text = "; ".join(f"{place} {why}" for place, why in tried)
+    return NobodyAnswers(text) if all(isinstance(why, NobodyAnswers) for _, why in tried) else NothingFound(text)
 
 
 def _listed(offer: Offer) -> str:

@@ -7,7 +7,15 @@ import dns.exception
 import dns.name
 import dns.resolver
 
-from redmine_mailbridge.discovery.values import FoundServer, NothingFound, Offer, Protocol, Security, server
+from redmine_mailbridge.discovery.values import (
+    FoundServer,
+    NobodyAnswers,
+    NothingFound,
+    Offer,
+    Protocol,
+    Security,
+    server,
+)
 
 LIFETIME = 5.0
 
@@ -45,7 +53,7 @@ class Records:
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return []
         except (dns.exception.DNSException, OSError) as error:
-            raise NothingFound(f"DNS does not answer ({type(error).__name__})") from None
+            raise NobodyAnswers(f"DNS does not answer ({type(error).__name__})") from None
 
     def service(self, service: str, domain: str) -> Service | None:
         """Given a service such as `_imaps._tcp`, return where it is: lowest priority, highest weight (RFC 2782)."""

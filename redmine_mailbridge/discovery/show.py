@@ -1,7 +1,7 @@
 """What discovery found, as lines for a terminal or as JSON."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 import tomlkit
@@ -20,6 +20,16 @@ def step_lines(step: Step, address: str, *, as_json: bool) -> Iterator[str]:
         yield json.dumps(value, ensure_ascii=False)
         return
     yield f"{'found' if step.offer else '-':<6}{step.name:<13}{step.words}"
+
+
+def nothing(steps: Sequence[Step]) -> str:
+    """Given all steps of a search that found no servers, return what to do now, in one line."""
+    if any(step.away for step in steps):
+        return (
+            "Nothing found, and not everybody could be asked: has this machine a network, and does its DNS answer? "
+            "Providers with a preset are found without: discover --list."
+        )
+    return "Nothing found: ask your provider for the server's name, and write host, port and security yourself."
 
 
 def lines(offer: Offer, address: str) -> Iterator[str]:

@@ -15,6 +15,10 @@ class NothingFound(Exception):
     """A place was looked at and holds nothing that can be used; the text says why, in a few words."""
 
 
+class NobodyAnswers(NothingFound):
+    """A place could not be looked at: DNS or the network is away, so that nothing is known of what it holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoundServer:
     """One server: what is spoken, where, how it is protected, the name to log in with, and if only OAuth does."""
@@ -68,11 +72,15 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One way that was tried: its name, what it found in one line, and the offer if it found servers."""
+    """One way that was tried: its name, what it found in one line, and the offer if it found servers.
+
+    `away` says that nobody could be asked.
+    """
 
     name: str
     words: str
     offer: Offer | None = None
+    away: bool = False
 
 
 def server(protocol: Protocol, host: str, port: int | str, security: Security, username: str) -> FoundServer:

@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from redmine_mailbridge.discovery.values import NothingFound, usable_host
+from redmine_mailbridge.discovery.values import NobodyAnswers, NothingFound, usable_host
 
 TIME = 6.0
 SIZE = 256 * 1024
@@ -75,7 +75,7 @@ class Web:
                 location = answer.headers.get("Location", "") if answer.is_redirect else ""
                 return Reply(url, answer.status_code, bytes(content), location)
         except (requests.RequestException, ValueError) as error:
-            raise NothingFound(_why(error)) from None
+            raise _why(error) from None
 
 
 def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -83,17 +83,23 @@ def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception) -> NothingFound:
     if isinstance(error, requests.Timeout):
-        return "no answer in time"
+        return NothingFound("no answer in time")
     if isinstance(error, requests.exceptions.SSLError):
-        return "its certificate is not accepted"
+        return NothingFound("its certificate is not accepted")
     text = str(error).lower()
+    for words, away in (
+        ("temporary failure in name resolution", "DNS does not answer"),
+        ("network is unreachable", "no way there: the network is unreachable"),
+    ):
+        if words in text:
+            return NobodyAnswers(away)
     for words, why in (
         ("name or service not known", "no such name"),
         ("failed to resolve", "no such name"),
         ("refused", "nothing listens there"),
     ):
         if words in text:
-            return why
-    return "cannot be reached"
+            return NothingFound(why)
+    return NothingFound("cannot be reached")

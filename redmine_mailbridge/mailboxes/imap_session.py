@@ -13,6 +13,7 @@ from imap_tools import BaseMailBox, MailBox, MailBoxUnencrypted
 from redmine_mailbridge.errors import LoginRefused, MailboxUnreachable
 from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
+from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_parse import Part, encode_folder, quote
 from redmine_mailbridge.mailboxes.login.base import Credentials, credentials, told_refused
 from redmine_mailbridge.mailboxes.login.choose import MAKERS, choose
@@ -106,6 +107,11 @@ class ImapSession:
             if self.client.state == "NONAUTH":
                 self._log_in(who)
             self._refresh_capabilities()
+        except LoginRefused as refused:
+            self.capabilities = frozenset(name.upper() for name in self.client.capabilities)
+            refused.met = described(self, moves="none", pushes=False)
+            self.drop()
+            raise
         except BaseException:
             self.drop()
             raise

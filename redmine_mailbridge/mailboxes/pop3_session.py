@@ -10,6 +10,7 @@ from typing import Any
 
 from redmine_mailbridge.errors import LoginRefused, MailboxError
 from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
+from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.login.base import Credentials, credentials, told_refused
 from redmine_mailbridge.mailboxes.login.choose import MAKERS, choose
 from redmine_mailbridge.mailboxes.login.oauth import told
@@ -91,6 +92,10 @@ class Pop3Session:
             with translate_errors(f"{self.where}: cannot list"):
                 self.sizes_by_number = dict(self._pairs(client.list()[1]))
                 self.numbers = {uid: int(number) for number, uid in self._pairs(client.uidl()[1])}
+        except LoginRefused as refused:
+            refused.met = described(self, moves="none", pushes=False)
+            self.drop()
+            raise
         except BaseException:
             self.drop()
             raise

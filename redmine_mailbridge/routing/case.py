@@ -41,6 +41,21 @@ class Case:
             return Keywords()
         return find_keywords(text, allowed, self.languages, fields) if allowed else Keywords()
 
+    def watching_mail(self, project: str | None) -> Message | None:
+        """Given the issue's project, return the mail whose To and Cc name watchers; None when they are not to.
+
+        A user's mail names them where Redmine lets that user add watchers.
+        """
+        settings, user = self.route.issue, self.sender.user
+        if not settings.watchers_from_mail:
+            return None
+        if user is None or not settings.check_permissions or project in self.facts.may_add_watchers:
+            return self.message
+        named = [self.facts.users.get(address.key) for address in self.message.to + self.message.cc]
+        if any(named):
+            self.steps.add(f"{user.login} may not add watchers there, so nobody of To and Cc watches")
+        return None
+
     def plan(self, action: Action, reason: str, **more: Any) -> Plan:
         """Given an action and its reason, return the plan, with what every plan holds."""
         self.steps.add(f"{action.value}: {reason}")

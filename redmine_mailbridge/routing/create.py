@@ -32,7 +32,7 @@ def create(case: Case, thread: Thread, again: str) -> Plan:
     text = message.body.written or message.body.whole
     place = find_project(candidates(case, matched, case.keywords(text)), case.facts, case.steps)
     if place.action is not None and not case.facts.offline:
-        return case.end(place.action, place.why)
+        return case.end(place.action, f"{again}; {place.why}" if again else place.why)
     author = _author(case, place)
     if author.refused:
         return case.end(Action.REFUSE, author.refused, project=place.identifier)
@@ -80,16 +80,15 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
     message, facts, project = case.message, case.facts, place.project
     names = tuple(project.custom_fields) if project else ()
     keywords = case.keywords(message.body.written or message.body.whole, names)
+    if place.by_address:
+        keywords = keywords.dropping("project")
     wanted = wanted_of_new(message, case.sender, case.route, matched, keywords.values)
-    fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, subject_of(message))
+    subject = subject_of(message, facts.default_language)
+    fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, subject)
     text = _text(case, keywords.without(message.body.whole or message.body.written), author)
-    say_what_is_cut(case.steps, text, case.route.issue.description_limit, subject_of(message))
+    say_what_is_cut(case.steps, text, case.route.issue.description_limit, subject)
     watching = [name for rule in matched.rules for name in rule.watchers]
-    if case.route.issue.watchers_from_mail or watching:
-        mail = message if case.route.issue.watchers_from_mail else None
-        watched = watchers(mail, case.sender, facts, tuple(watching))
-    else:
-        watched = ()
+    watched = watchers(case.watching_mail(place.identifier), case.sender, facts, tuple(watching))
     return case.plan(
         Action.CREATE,
         reason,

@@ -43,9 +43,7 @@ def decide(message: Message, route: Route, mailbox: MailboxIdentity, facts: Fact
         return case.end(
             Action.REFUSE, "this mailbox takes replies only, and it is not a reply to an issue within reach"
         )
-    if (kind := answered_other(message)) is not None:
-        case.steps.add(f"it answers Redmine's mail about a {kind}, where the REST API lets nobody write")
-    return create(case, thread, again if thread.issue is not None else "")
+    return create(case, thread, again if thread.issue is not None else _elsewhere(case))
 
 
 def _who(case: Case) -> str:
@@ -79,6 +77,12 @@ def _machine(case: Case, issue: int, certain: bool) -> Plan:
     if case.route.issue.automatic_reply == "private_note" and certain and found is not None and found.project_active:
         return note(case, Thread(found, private=True), why=why, machine=True)
     return case.end(Action.IGNORE, why, issue=issue)
+
+
+def _elsewhere(case: Case) -> str:
+    """Why a mail that answers one of Redmine's about something else is a new mail; "" when it answers none."""
+    kind = answered_other(case.message)
+    return f"it answers Redmine's mail about a {kind}, where the REST API lets nobody write" if kind else ""
 
 
 def _starts_again(case: Case, issue: Issue) -> str:

@@ -63,7 +63,10 @@ def wanted_of_new(
             wanted.custom[route.senders.customer_field] = rule.customer or domain
     for one in reversed(matched.rules):
         _from_settings(wanted, one, f'rule "{one.name}"', message, matched.groups)
+    private = wanted.values.get("is_private") == "1"
     add_keywords(wanted, keywords)
+    if private:
+        wanted.want("is_private", "1", "the mailbox")  # what is private by the settings, no line makes public
     return wanted
 
 
@@ -124,7 +127,7 @@ class Resolver:
             is_private=means_yes(get("is_private", ""), self.languages) if get("is_private") else None,
             start_date=self._date("start date", get("start_date")),
             due_date=self._date("due date", get("due_date")),
-            estimated_hours=hours(get("estimated_hours", "")),
+            estimated_hours=self._hours(get("estimated_hours")),
             done_ratio=_ratio(get("done_ratio", "")),
             custom_fields=tuple(self._custom(wanted.custom, project)),
             names=names,
@@ -190,6 +193,13 @@ class Resolver:
             self.steps.add(f'{what} "{value}" is no day and is left out')
             return None
 
+    def _hours(self, value: str | None) -> float | None:
+        """Given a span of time as Redmine takes it, return hours."""
+        found = hours(value or "")
+        if value is not None and found is None:
+            self.steps.add(f'estimated hours "{value[:100]}" is no time and is left out')
+        return found
+
     def _custom(self, wanted: Mapping[str, str], project: Project) -> Iterator[tuple[int, str | tuple[str, ...]]]:
         """Given custom fields by name, yield id and value of those that this project has."""
         for name, value in wanted.items():
@@ -204,15 +214,16 @@ class Resolver:
 
 
 def watchers(message: Message | None, sender: Sender, facts: Facts, named: tuple[str, ...]) -> tuple[int, ...]:
-    """Given a mail, return the ids of the active users in To and Cc, and of those named by rules, but the sender.
+    """Given a mail, return the ids of the active users in To and Cc, and of those named by rules.
 
-    Without a mail only the named ones.
+    Without a mail only the named ones. Never the user whose address an unproven mail bears.
     """
     addresses = message.to + message.cc if message is not None else ()
     users: list[User | None] = [facts.users.get(address.key) for address in addresses]
     users += [facts.logins.get(name.lower()) or facts.users.get(name.lower()) for name in named]
     ids = dict.fromkeys(user.id for user in users if user is not None and user.status == "active")
-    return tuple(number for number in ids if number not in sender.ids)
+    unproven = () if sender.user else sender.ids
+    return tuple(number for number in ids if number not in unproven)
 
 
 def hours(value: str) -> float | None:

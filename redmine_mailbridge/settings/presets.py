@@ -44,6 +44,11 @@ class Preset:
     junk: str = ""
     oauth: str = ""
 
+    @property
+    def tokens_only(self) -> bool:
+        """Whether the provider takes nothing but OAuth tokens."""
+        return self.oauth == "microsoft365"
+
     def incoming(self, protocol: str) -> Server | None:
         """Given "imap", "pop3" or "graph", return the server; None when the provider has none."""
         return {"imap": self.imap, "pop3": self.pop3, "graph": self.graph}.get(protocol)

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.admin.jobs import Say
+from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import LoginRefused, ProviderAway, SettingsError
 from redmine_mailbridge.oauth.login import by_device
@@ -30,7 +31,7 @@ def begin(call: Call) -> Response:
             return _by_device(call, name)
         flow = call.desk.signs.begin_code_flow(name, _back(call))
     except (LoginRefused, ProviderAway, SettingsError) as error:
-        return _page(call, problem=str(error), status=400)
+        return _page(call, problem=with_advice(str(error)), status=400)
     call.audit("oauth", f"{name}: begun")
     where = urlsplit(flow.url).hostname or ""
     answer = call.render(
@@ -57,7 +58,7 @@ def answered(call: Call) -> Response:
     try:
         standing = call.desk.signs.finish_code_flow(f"?{call.request.url.query}", state=state)
     except (LoginRefused, ProviderAway, SettingsError) as error:
-        return _page(call, problem=str(error), status=400)
+        return _page(call, problem=with_advice(str(error)), status=400)
     call.audit("oauth", f"{standing.connection}: signed in as {standing.signed_in_as or '?'}")
     answer = call.to("/oauth", _done(call, standing))
     answer.delete_cookie(STATE, path=call.path(ANSWER))
@@ -70,7 +71,7 @@ def forget(call: Call) -> Response:
     try:
         gone = call.desk.signs.forget(name)
     except SettingsError as error:
-        return _page(call, problem=str(error), status=400)
+        return _page(call, problem=with_advice(str(error)), status=400)
     call.audit("oauth", f"{name}: forgotten")
     said = "{name}: forgotten." if gone else "{name}: nothing was kept."
     return call.to("/oauth", call.words(said, name=name))

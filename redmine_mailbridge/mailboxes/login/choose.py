@@ -33,7 +33,11 @@ CARRIES_MAILBOX = frozenset({"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "OAUTHBEAR
 """Those that can name a shared mailbox beside the one who signs in."""
 
 MOST_TRIES = 3
-"""A server that locks accounts after a few failures must not do so because of one pass of ours."""
+"""A server that locks accounts after a few failures must not do so because of one pass of ours.
+
+The last try is one that sends the password itself, where that is allowed: it is good for whatever form a server keeps
+passwords in, while many offer mechanisms that their stored form cannot serve.
+"""
 
 
 def choose(config: MailboxConfig, who: Credentials, offered: Iterable[str], *, private: bool) -> tuple[str, ...]:
@@ -49,7 +53,8 @@ def choose(config: MailboxConfig, who: Credentials, offered: Iterable[str], *, p
         possible = tuple(name for name in possible if name == wanted)
     chosen = tuple(name for name in possible if name in have)
     if chosen:
-        return chosen[:MOST_TRIES]
+        first, rest = chosen[: MOST_TRIES - 1], chosen[MOST_TRIES - 1 :]
+        return first + (tuple(name for name in rest if name in SENDS_SECRET) or rest)[:1]
     text = f"mailbox {config.name}: no login that settings and server both allow"
     text += f": the server offers {', '.join(sorted(have)) or 'none'}; allowed here: {', '.join(possible) or 'none'}"
     if not private and have & SENDS_SECRET:

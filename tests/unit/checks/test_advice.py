@@ -2,7 +2,7 @@
 
 import pytest
 
-from redmine_mailbridge.checks.advice import LOGIN_ADVICE, RIDDLES, advice, login_advice
+from redmine_mailbridge.checks.advice import ABOUT_SIGN_INS, LOGIN_ADVICE, RIDDLES, advice, login_advice
 
 SAID = {
     "A0001 BAD User is authenticated but not connected.": "opens no mailbox of that name",
@@ -31,6 +31,8 @@ SAID = {
     '{"error":"invalid_grant","error_description":"Token has been expired or revoked."}': "sign in again",
     "AADSTS7000215: Invalid client secret provided.": "client secret is wrong",
     "AADSTS65001: The user or administrator has not consented to use the application": "agreed",
+    "oauth ms (Microsoft): invalid_client: client authentication failed": "client_id and client secret",
+    "oauth local: the provider says: access_denied the person said no": "sign in again and agree",
     "NO [AUTHORIZATIONFAILED] Authorization failed": "may not open this mailbox",
     "NO [PRIVACYREQUIRED] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.": "wants TLS first",
     "NO [EXPIRED] Password expired": "run out",
@@ -68,7 +70,7 @@ def test_logins() -> None:
     assert LOGIN_ADVICE == login_advice(plain, "mail.example.com")
     assert "Make one." == login_advice(plain, "mail.example.com", preset_advice="Make one.")
     assert "OAuth" in login_advice("NO LOGIN failed.", "outlook.office365.com")
-    assert LOGIN_ADVICE == login_advice("NO AUTHENTICATE failed.", "outlook.office365.com", by_token=True)
+    assert ABOUT_SIGN_INS == login_advice("NO AUTHENTICATE failed.", "x", by_token=True, preset_advice="Make one.")
     assert "IMAP is switched off" in login_advice("NO IMAP is disabled", "x", preset_advice="Make one.")
 
 

@@ -155,6 +155,14 @@ def test_a_refused_login(said: str, advised: str) -> None:
     first, second = words.splitlines()
     assert said.partition(" ")[2] in first
     assert advised in second
+    assert (READY, True) == (found["greeting"].words, "IMAP4REV1" in found["capabilities"].words)
+
+
+def test_a_file_that_holds_no_certificate(tmp_path: Path) -> None:
+    """A ca_file that cannot be used is told at its mailbox, and ends nothing else."""
+    (tmp_path / "ca.pem").write_text("no certificate", "utf-8")
+    name, words = failure(checked(settings(1, security="tls", ca_file=tmp_path / "ca.pem")))
+    assert ("connection", True) == (name, "ca_file" in words)
 
 
 def test_connected_and_nothing_there() -> None:

@@ -108,6 +108,33 @@ def test_a_known_provider_without_questions(tmp_path: Path) -> None:
     )
 
 
+def test_a_provider_that_takes_no_passwords(tmp_path: Path) -> None:
+    """Where only tokens are taken, it asks for the application instead of a password, and says to sign in next."""
+    file = tmp_path / "settings.toml"
+    answers = ["https://redmine.example.com", "the key", "", "desk@firm.onmicrosoft.com", "11111111-2222", "support"]
+    result = init(file, answers="\n".join([*answers, "", "", ""]) + "\n")
+    assert 0 == result.exit_code, result.output
+    assert "Password" not in result.output
+    assert "Next: redmine-mailbridge oauth login desk" in result.output
+    settings = load(file, {})
+    assert ("microsoft365", "11111111-2222") == (
+        settings.mailboxes["desk"].oauth,
+        settings.oauth["microsoft365"].client_id,
+    )
+
+
+def test_a_provider_that_takes_no_passwords_without_questions(tmp_path: Path) -> None:
+    """Without questions the application must be given as well; a password by the environment is taken as meant."""
+    flags = [*FLAGS[:2], "--address", "desk@outlook.com", "--project", "support", "--no-input"]
+    env = {"MAILBRIDGE_REDMINE__API_KEY": "k"}
+    refused = init(tmp_path / "a.toml", *flags, env=env)
+    assert (2, True) == (refused.exit_code, "--client-id" in refused.stderr)
+    assert 0 == init(tmp_path / "b.toml", *flags, "--client-id", "abc", env=env).exit_code
+    assert "microsoft365" == load(tmp_path / "b.toml", env).mailboxes["desk"].oauth
+    env |= {"MAILBRIDGE_MAILBOXES__DESK__PASSWORD": "p"}
+    assert 0 == init(tmp_path / "c.toml", *flags, env=env).exit_code
+
+
 def test_missing_flags(tmp_path: Path) -> None:
     """Without questions it names the flags that are missing."""
     result = init(tmp_path / "settings.toml", "--no-input", "--host", "x")

@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import dns.resolver
 import pytest
+import requests
 
 from redmine_mailbridge.discovery.find import Probe, Ways, discover
 from redmine_mailbridge.discovery.records import Records
+from redmine_mailbridge.discovery.show import nothing
 from redmine_mailbridge.discovery.values import Step
 from redmine_mailbridge.discovery.web import SIZE, Web
 from redmine_mailbridge.errors import SettingsError
@@ -183,6 +186,21 @@ def test_nothing(world: World) -> None:
     assert ["preset", "autoconfig", "SRV", "MX", "autodiscover", "guess"] == [step.name for step in steps]
     assert all(step.offer is None and step.words and "\n" not in step.words for step in steps)
     assert "firm.example has no mail exchanger: is it written right?" == steps[3].words
+    assert nothing(steps).startswith("Nothing found: ask your provider")
+
+
+def test_without_a_network() -> None:
+    """Where neither DNS nor anybody else can be reached, that is said, and no domain is said not to exist."""
+
+    def away(_url: str) -> str:
+        raise requests.ConnectionError("[Errno -3] Temporary failure in name resolution")
+
+    deaf = dns.resolver.Resolver(configure=False)
+    deaf.nameservers = []
+    steps = list(discover(ADDRESS, Ways(Web(away), Records(deaf), lambda _host, _port: False)))
+    assert [False, True, True, True, True, True] == [step.away for step in steps]
+    assert all("DNS does not answer" in step.words for step in steps[1:])
+    assert "has this machine a network" in nothing(steps)
 
 
 def test_everything(world: World) -> None:

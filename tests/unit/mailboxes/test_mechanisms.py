@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,16 +77,22 @@ def test_scram_gives_up_on_a_server_that_knows_no_password() -> None:
 @pytest.mark.parametrize(
     ("changes", "who", "tried"),
     [
-        ({}, WHO, ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5")),
+        ({}, WHO, ("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN")),
+        ({"prevent_cleartext_login": True}, WHO, ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5")),
         ({"login": LoginChoice.LOGIN}, WHO, ("LOGIN",)),
         ({}, dataclasses.replace(WHO, mailbox="shared@example.com"), ("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN")),
         ({}, dataclasses.replace(WHO, password="", token="t"), ("OAUTHBEARER", "XOAUTH2")),
         ({"login": LoginChoice.XOAUTH2}, dataclasses.replace(WHO, token="t"), ("XOAUTH2",)),
     ],
 )
-def test_what_is_tried(changes: dict[str, LoginChoice], who: Credentials, tried: tuple[str, ...]) -> None:
-    """The strongest three that settings, credentials and server allow are tried in order."""
+def test_what_is_tried(changes: dict[str, Any], who: Credentials, tried: tuple[str, ...]) -> None:
+    """The strongest that settings, credentials and server allow are tried in order, three at most, PLAIN at last."""
     assert tried == choose(dataclasses.replace(CONFIG, **changes), who, ALL, private=True)
+
+
+def test_what_is_tried_where_others_may_listen() -> None:
+    """Without TLS the password itself is not sent, whatever else has failed."""
+    assert ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5") == choose(CONFIG, WHO, ALL, private=False)
 
 
 def test_scram_on_behalf_of_another() -> None:

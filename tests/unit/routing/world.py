@@ -213,6 +213,7 @@ def facts(row: Mapping[str, str]) -> Facts:
         journals=JOURNALS,
         projects=PROJECTS,
         may_add_issues=frozenset(row.get("may", "support sales").split()),
+        may_add_watchers=frozenset(row.get("watch", "support sales").split()),
         anyone_may_add=frozenset(row.get("anyone", "support").split()),
         logins={"taken": User(33, "taken", "T"), "desk": User(34, "desk", "Desk"), "ben": User(11, "ben", "Ben")},
         groups={"helpers": (5, 11, 12), "outsiders": (90,)},
