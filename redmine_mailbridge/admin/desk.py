@@ -22,7 +22,7 @@ MENU = (
     ("/not-imported", "Not imported", "stop"),
     ("/tasks", "Tasks", "clock"),
     ("/mailboxes", "Mailboxes", "inbox"),
-    ("/oauth", "Sign-ins", "out"),
+    ("/oauth", "Sign-ins", "key"),
     ("/reports", "Reports", "chart"),
     ("/templates", "Templates", "pen"),
     ("/explain", "Explain", "search"),

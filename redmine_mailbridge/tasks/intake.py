@@ -65,6 +65,8 @@ class Intake:
         self._stop = stop
         self._stumbles: dict[Location, int] = {}
         self._released = False
+        self.way = ""
+        """How the mails of this pass are taken: the run and its connection, the first step of each mail's record."""
 
     def new(self, folder: str) -> Iterator[list[MailRow]]:
         """Given a folder, yield the rows of its new mails in batches, each durable when it is yielded.
@@ -133,7 +135,7 @@ class Intake:
         try:
             for batch in _batches(self._mailbox.fetch(listed, self._store.raw.spool, max_size=self._reading.max_size)):
                 cursor = Cursor(cursor.validity, batch[-1].listed.location.uid)
-                yield self._store.keep(batch, cursor=cursor)
+                yield self._store.keep(batch, cursor=cursor, way=self.way)
         except MailUnreadable as error:
             return (yield from self._pass_by(error, listed, cursor))
         except MailboxUnreachable as error:

@@ -14,6 +14,7 @@ from redmine_mailbridge.mail.message import Address, Message
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.outgoing.letter import File, Sender, chain, child_index
+from redmine_mailbridge.outgoing.markup import LONGEST
 from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.outgoing.variables import EXAMPLES
 from redmine_mailbridge.store.issues import IssueRow, Issues
@@ -147,6 +148,17 @@ def test_the_conversation_without_the_raw_mail(store: Store, issue: IssueRow) ->
     letters(store).queue("answer", issue, "j1", [KIM], NOTE)
     mail = parsed(*rows(store))
     assert ("<first@client.example>", "Re: Printer on fire") == (mail["In-Reply-To"], mail["Subject"])
+
+
+def test_the_longest_note_and_mail_are_mailed(store: Store, issue: IssueRow) -> None:
+    """A note at the limit that doubles in HTML, and a customer's mail of one line without end, cost no answer."""
+    came(store, REPLY.replace("Still does.", "<" * 3_000_000), journal=3)
+    text = "<" * LONGEST
+    note = {"note": NOTE["note"] | {"text": text, "html": "&lt;" * LONGEST}}
+    assert "queued: answer to kim@client.example" == letters(store).queue("answer", issue, "j1", [KIM], note)
+    body = parsed(*rows(store)).get_body(("plain",))
+    assert body is not None
+    assert (text in (got := body.get_content().replace("\n", "")), True) == (True, len(got) < LONGEST + 25_000)
 
 
 def test_queued_once(store: Store, issue: IssueRow) -> None:
