@@ -173,15 +173,15 @@ def desk(redmine: Redmine, mailbox: Mailbox, openid: OpenId, oauth_dovecot: Mail
 
 def test_tokens_that_end_in_the_middle_of_a_run(desk: Desk) -> None:
     """Mail read by token becomes issues; tokens that end meanwhile are renewed; an outage is `later`."""
-    desk.openid.control(life=1)
+    desk.openid.control(life=4)  # seconds: a busy machine takes one to log in
     desk.log_in()
     with desk.bridge.application() as application:
-        for number in (1, 2, 3):
+        for number in (1, 2):
             desk.own.deliver(mail(f"By token {number}"))
             desk.until_it_ends()
             assert WELL == one_pass(application)
             assert number == desk.issues()
-        assert desk.openid.renewals() >= 4
+        assert desk.openid.renewals() >= 3
 
         desk.openid.control(down=True)
         desk.own.deliver(mail("During an outage"))
@@ -189,7 +189,7 @@ def test_tokens_that_end_in_the_middle_of_a_run(desk: Desk) -> None:
         assert "503" in str(one_pass(application)["desk"])
         desk.openid.control(down=False, life=3600)
         assert WELL == one_pass(application)
-    assert 4 == desk.issues()
+    assert 3 == desk.issues()
 
 
 def test_a_revoked_sign_in_stops_one_mailbox_only(desk: Desk, mailbox: Mailbox) -> None:
