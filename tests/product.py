@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email import policy
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from pathlib import Path
@@ -37,6 +38,7 @@ ANNA = "Anna Agent <anna@example.com>"
 BOB = "Bob Builder <bob@example.com>"
 CAROL = "Carol Customer <carol@example.org>"
 DAVE = "Dave Departed <dave@example.com>"
+UNFOLDED = policy.default.clone(max_line_length=998)  # by default Python writes long ids as encoded words
 
 
 def mail(
@@ -50,7 +52,7 @@ def mail(
     **headers: str,
 ) -> bytes:
     """Given what matters to a test, return a whole mail; `In_Reply_To` and the like become header fields."""
-    made = EmailMessage()
+    made = EmailMessage(policy=UNFOLDED)
     made["From"], made["To"], made["Subject"], made["Date"] = sender, to, subject, formatdate()
     made["Message-ID"] = message_id or make_msgid(domain="elsewhere.example")
     for name, value in headers.items():

@@ -43,7 +43,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["size"] = shown.size
-    made.globals.update(version=__version__, tones=shown.TONES, state_of=shown.state_of, charts=charts)
+    made.globals.update(
+        version=__version__, tones=shown.TONES, state_of=shown.state_of, timing=shown.timing, charts=charts
+    )
     return made
 
 

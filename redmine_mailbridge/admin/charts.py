@@ -1,13 +1,13 @@
 """Small charts as SVG without a style of their own: classes of the one style sheet colour them. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
 WIDTH, HEIGHT, GAP = 560, 120, 4
 
 
-def columns(bars: Sequence[tuple[str, Sequence[tuple[str, int]]]], label: str) -> Markup:
+def columns(bars: Sequence[tuple[str, Sequence[tuple[str, int]]]], label: str, words: Callable[[str], str]) -> Markup:
     """Given columns (what they stand for, and their parts as class and count), return the picture.
 
     Each column is one group with its numbers as title; a table beside it must say the same for those who do not see.
@@ -17,7 +17,7 @@ def columns(bars: Sequence[tuple[str, Sequence[tuple[str, int]]]], label: str) -
     drawn = Markup("")
     for index, (name, parts) in enumerate(bars):
         at, y = index * step + GAP / 2, float(HEIGHT)
-        title = f"{name}: " + ", ".join(f"{count} {kind}" for kind, count in parts)
+        title = f"{name}: " + ", ".join(f"{count} {words(kind)}" for kind, count in parts)
         inside = Markup("<title>{}</title>").format(title)
         inside += Markup('<rect class="bar-ground" x="{:.1f}" y="0" width="{:.1f}" height="{}"/>').format(
             at, step - GAP, HEIGHT

@@ -13,7 +13,7 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.figures import Figures
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.handle import Decider
+from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.report import Overview
 
 MENU = (
@@ -22,7 +22,7 @@ MENU = (
     ("/not-imported", "Not imported", "stop"),
     ("/tasks", "Tasks", "clock"),
     ("/mailboxes", "Mailboxes", "inbox"),
-    ("/oauth", "Sign-ins", "out"),
+    ("/oauth", "Sign-ins", "key"),
     ("/reports", "Reports", "chart"),
     ("/templates", "Templates", "pen"),
     ("/explain", "Explain", "search"),

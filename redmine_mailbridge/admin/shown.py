@@ -79,6 +79,12 @@ def size(count: int) -> str:
     return f"{value:.1f} GB"
 
 
+def timing(text: str, words: Words) -> str:
+    """Given when a task runs, as the task says it ("every 5m", "after each receive"), return it in this language."""
+    every, _, span = text.partition(" ")
+    return words("every {span}", span=span) if every == "every" else text if every == "cron" else words(text)
+
+
 def state_of(state: str, issue: int | None) -> str:
     """Given a mail's state and issue, return the word that people see: a mail done without an issue was ignored."""
     return "ignored" if state == "done" and issue is None else state

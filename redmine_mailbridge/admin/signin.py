@@ -52,7 +52,7 @@ class Door:
 
         The try is written down as refused before anything is asked, so that many at once count too.
         """
-        who = LOCAL if local else login
+        who = LOCAL if local else login.casefold()  # Redmine takes a login in any case
         mine = self._audit.count(SIGN_IN_REFUSED, WINDOW, who=who, address=address)
         all_from_there = self._audit.count(SIGN_IN_REFUSED, WINDOW, address=address)
         if mine >= PER_LOGIN or all_from_there >= PER_ADDRESS:

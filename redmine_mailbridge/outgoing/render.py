@@ -1,20 +1,19 @@
 """Templates: one folder a kind of mail, one below it a language, in it subject.txt, body.txt and (if wanted) body.html.
 
 An admin copies a kind's folder into the folder named in the settings and edits it there; what is missing there is
-taken from ours. They run in a sandbox that cannot change anything, cannot build huge texts, and refuses a variable
-that does not exist.
+taken from ours. They run in a sandbox (`outgoing.sandbox`) that refuses a variable that does not exist.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 from jinja2 import StrictUndefined, TemplateError, meta, nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.outgoing.sandbox import SAME_ITEMS, Sandbox, steps
 from redmine_mailbridge.outgoing.variables import EXAMPLES, KINDS, Fields
 from redmine_mailbridge.suggest import did_you_mean
 
@@ -24,25 +23,6 @@ FILES = ("subject.txt", "body.txt", "body.html")
 
 OURS = Path(__file__).parent / "templates"
 MAX_TEMPLATE = 64 * 1024
-MAX_RESULT = 256 * 1024
-
-
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """As jinja2's, but no operator can make a text of a gigabyte."""
-
-    intercepted_binops = frozenset({"*", "**", "%", "+"})
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Refuse to multiply or to format texts; and sums that are too long."""
-        texts = isinstance(left, str | list | tuple) or isinstance(right, str | list | tuple)
-        if operator in {"*", "**", "%"} and texts:
-            raise TemplateError(f"{operator} is not allowed on texts")
-        result = super().call_binop(context, operator, left, right)
-        if isinstance(result, str | list | tuple) and len(result) > MAX_RESULT:
-            raise TemplateError("the text grows too long")
-        if isinstance(result, int) and abs(result) > 10**18:
-            raise TemplateError("the number grows too large")
-        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +39,8 @@ class Templates:
 
     def __init__(self, own: Path | None = None) -> None:
         self._own = own
-        self._text = _Sandbox(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
-        self._html = _Sandbox(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        self._text = Sandbox(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
+        self._html = Sandbox(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
     def render(self, kind: str, language: str, variables: Mapping[str, Any]) -> Rendered:
         """Given a kind of mail, a language and variables, return the mail's texts.
@@ -92,14 +72,12 @@ class Templates:
             if not file.is_file():
                 continue
             tree = self._parsed(file)
-            globals_ = meta.find_undeclared_variables(tree) - set(self._text.globals)
+            from_outside = meta.find_undeclared_variables(tree) - set(self._text.globals)
             seen = set[str]()
-            for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
-                path = _path(node)
-                why = _missing(path, known) if path is not None and path[0] in globals_ else None
-                if why is not None and why not in seen:
+            for line, why in (*_unknown(tree, from_outside, known), *_unknown_of_items(tree, from_outside, known)):
+                if why not in seen:
                     seen.add(why)
-                    yield f"{file}, line {node.lineno}: {why}"
+                    yield f"{file}, line {line}: {why}"
 
     def _parsed(self, file: Path) -> nodes.Template:
         try:
@@ -117,12 +95,12 @@ class Templates:
 
     def _one(self, file: Path, variables: Mapping[str, Any], *, escaped: bool) -> str:
         try:
-            text = (self._html if escaped else self._text).from_string(_source(file)).render(dict(variables))
-        except (TemplateError, TypeError, ArithmeticError) as error:
+            text = (self._html if escaped else self._text).from_string(_source(file)).render({**variables, **steps()})
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             number = getattr(error, "lineno", None)
             line = f", line {number}" if number else ""
             raise SettingsError(f"{file}{line}: {error}") from error
-        return text[:MAX_RESULT]
+        return text
 
 
 def _source(file: Path) -> str:
@@ -151,6 +129,33 @@ def check_templates(templates: Templates, language: str, kinds: Iterable[str] = 
         except SettingsError as error:
             problems.append(str(error))
     return problems
+
+
+def _unknown(tree: nodes.Node, names: Collection[str], known: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """Given a tree and the names that mean what is known, yield line and words for each expression that is nothing."""
+    for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
+        path = _path(node)
+        why = _missing(path, known) if path is not None and path[0] in names else None
+        if why is not None:
+            yield node.lineno, why
+
+
+def _unknown_of_items(tree: nodes.Node, names: Collection[str], known: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """The same for the names that loops over known lists give to their items."""
+    for loop in tree.find_all(nodes.For):
+        items: nodes.Node | None = loop.iter
+        while isinstance(items, nodes.Filter) and items.name in SAME_ITEMS:
+            items = items.node
+        path = _path(items) if items is not None else None
+        if path is None or path[0] not in names or not isinstance(loop.target, nodes.Name) or _missing(path, known):
+            continue
+        found: Any = known
+        for word in path:
+            found = found[word] if isinstance(found, Mapping) else getattr(found, word, None)
+        if isinstance(found, list) and found and isinstance(found[0], Mapping):
+            item = {loop.target.name: found[0]}
+            for statement in loop.body:
+                yield from _unknown(statement, item, item)
 
 
 def _path(node: nodes.Node) -> list[str] | None:

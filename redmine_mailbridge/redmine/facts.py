@@ -57,8 +57,8 @@ class FactFinder:
         statuses = directory.statuses()
         seen = self._see(numbers, needs.journals)
         issues = {number: self._issue(found, sender, participants or {}) for number, found in seen.issues.items()}
-        if needs.issue_projects:
-            projects |= {p.identifier: p for issue in issues.values() if (p := directory.project(issue.project))}
+        theirs = {p.identifier: p for issue in issues.values() if (p := directory.project(issue.project))}
+        projects |= theirs if needs.issue_projects else {}
         groups = {name: directory.people.members(name, directory.groups()) for name in needs.groups}
         takers = {user for members in groups.values() for user in members}
         return Facts(
@@ -69,10 +69,8 @@ class FactFinder:
             issues=issues,
             projects=by_any_name | projects,
             journals=seen.journals(number for number, _ in needs.journals),
-            may_add_issues=frozenset(
-                p.identifier for p in projects.values()
-                if sender is not None and directory.may(sender.rights, "add_issues", p)
-            ),
+            may_add_issues=self._permitted(sender, "add_issues", projects.values()),
+            may_add_watchers=self._permitted(sender, "add_issue_watchers", {**theirs, **projects}.values()),
             anyone_may_add=self._open_to_all(projects.values()) if sender is None else NOBODY,
             logins={login: user for login in needs.logins if (user := directory.people.by_login(login)) is not None},
             groups=groups,
@@ -84,6 +82,12 @@ class FactFinder:
             same_subject_issue=same_subject_issue if same_subject_issue in issues else None,
             first_sync=first_sync,
         )  # fmt: skip
+
+    def _permitted(self, sender: Person | None, permission: str, projects: Iterable[Project]) -> frozenset[str]:
+        """Given the sender's user, a permission and projects, return the identifiers of those where it holds."""
+        if sender is None:
+            return NOBODY
+        return frozenset(p.identifier for p in projects if self._directory.may(sender.rights, permission, p))
 
     def _open_to_all(self, projects: Iterable[Project]) -> frozenset[str]:
         """The projects in which any user of this Redmine may make issues, a new one too."""

@@ -1,7 +1,7 @@
 """A report as one HTML page that needs nothing else: no script, no network; light or dark as the system is."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -52,24 +52,31 @@ def tiles(total: Row) -> list[tuple[str, str]]:
     ]
 
 
-def charts(report: Report, months: Report) -> list[dict[str, Any]]:
-    """Given a report and the same by month, return the charts: title, svg, legend (class and name)."""
+def _english(text: str, /, **values: object) -> str:
+    return text.format(**values)
+
+
+def charts(report: Report, months: Report, say: Callable[..., str] = _english) -> list[dict[str, Any]]:
+    """Given a report, the same by month, and how texts are said, return charts: title, svg, legend (class and name)."""
     shown = months.rows[-MOST_MONTHS:]
     labels = [row.key for row in shown]
     drawn: list[dict[str, Any]] = []
     if shown:
-        hours = svg.Series("hours", "s1", [float(row.hours) for row in shown])
-        drawn.append(_chart("Hours by month", svg.columns("Hours by month", labels, [hours], unit=" h")))
-        opened = svg.Series("opened", "s1", [float(row.opened or 0) for row in shown])
-        closed = svg.Series("resolved", "s2", [float(row.resolved.count if row.resolved else 0) for row in shown])
-        title = "Issues opened and resolved by month"
+        hours = svg.Series(say("hours"), "s1", [float(row.hours) for row in shown])
+        title = say("Hours by month")
+        drawn.append(_chart(title, svg.columns(title, labels, [hours], unit=" h")))
+        opened = svg.Series(say("opened"), "s1", [float(row.opened or 0) for row in shown])
+        closed = svg.Series(say("resolved"), "s2", [float(row.resolved.count if row.resolved else 0) for row in shown])
+        title = say("Issues opened and resolved by month")
         drawn.append(_chart(title, svg.columns(title, labels, [opened, closed]), [opened, closed]))
-        open_still = svg.Series("open", "s1", [float(row.backlog or 0) for row in shown])
-        title = "Open issues at the end of each month"
+        open_still = svg.Series(say("open"), "s1", [float(row.backlog or 0) for row in shown])
+        title = say("Open issues at the end of each month")
         drawn.append(_chart(title, svg.columns(title, labels, [open_still])))
     largest = [row for row in report.rows if row.ticks][:MOST_BARS]
     if largest and report.by != "month":
-        title = f"Hours by {report.by}" + (f", the {MOST_BARS} largest" if len(report.rows) > MOST_BARS else "")
+        by = say(report.by)
+        whole = len(report.rows) <= MOST_BARS
+        title = say("Hours by {by}", by=by) if whole else say("Hours by {by}, the {n} largest", by=by, n=MOST_BARS)
         picture = svg.bars(title, [row.label for row in largest], [float(row.hours) for row in largest], unit=" h")
         drawn.append(_chart(title, picture))
     return drawn

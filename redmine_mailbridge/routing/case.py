@@ -41,8 +41,28 @@ class Case:
             return Keywords()
         return find_keywords(text, allowed, self.languages, fields) if allowed else Keywords()
 
+    def watching_mail(self, project: str | None) -> Message | None:
+        """Given the issue's project, return the mail whose To and Cc name watchers; None when they are not to.
+
+        A user's mail names them where Redmine lets that user add watchers.
+        """
+        settings, user = self.route.issue, self.sender.user
+        if not settings.watchers_from_mail:
+            return None
+        if user is None or not settings.check_permissions or project in self.facts.may_add_watchers:
+            return self.message
+        named = [self.facts.users.get(address.key) for address in self.message.to + self.message.cc]
+        if any(named):
+            self.steps.add(f"{user.login} may not add watchers there, so nobody of To and Cc watches")
+        return None
+
     def plan(self, action: Action, reason: str, **more: Any) -> Plan:
         """Given an action and its reason, return the plan, with what every plan holds."""
+        for what in ("watchers", "groups"):
+            if more.get(what):
+                self.steps.add(f"{what}: {', '.join(map(str, more[what]))}")
+        if more.get("template"):
+            self.steps.add(f"it earns the answer {more['template']}, where answers are switched on")
         self.steps.add(f"{action.value}: {reason}")
         more.setdefault("text", self.message.body.written or self.message.body.whole)
         more.setdefault("quoted", self.message.body.quoted)

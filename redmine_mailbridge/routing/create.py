@@ -32,7 +32,7 @@ def create(case: Case, thread: Thread, again: str) -> Plan:
     text = message.body.written or message.body.whole
     place = find_project(candidates(case, matched, case.keywords(text)), case.facts, case.steps)
     if place.action is not None and not case.facts.offline:
-        return case.end(place.action, place.why)
+        return case.end(place.action, f"{again}; {place.why}" if again else place.why)
     author = _author(case, place)
     if author.refused:
         return case.end(Action.REFUSE, author.refused, project=place.identifier)
@@ -51,16 +51,24 @@ def _author(case: Case, place: Place) -> Author:
             return Author(refused=f"{user.login} may not add issues in {place.identifier}")
         if may and facts.can_impersonate:
             return Author(user.login, named=False)
-        case.steps.add(f"this key cannot write as {user.login}, who is named instead")
+        why = "cannot be written as by this key" if may else "may not add issues there, but check_permissions is off"
+        case.steps.add(f"{user.login} {why}: the bridge's own user writes and names the sender")
         return Author()
     made = new_user(case.sender, case.route, facts) if settings.unknown_sender == "create" else None
     if made is not None:
-        case.steps.add(f"a user {made.login} is made")
+        case.steps.add(_told(made))
         if made.status == "active" and place.identifier in facts.anyone_may_add:
             return Author(made.login, made, named=False)
     elif settings.unknown_sender == "create" and case.sender.claimed is None:
         case.steps.add("no user is made: this key may not, or the sender is forged")
     return Author(_ticket_user(case), made)
+
+
+def _told(made: NewUser) -> str:
+    """The line that says which user is made, and how."""
+    notice = "Redmine's account mail" if made.send_information else "our own mail" if made.own_notice else "no mail"
+    language = f", language {made.language}" if made.language else ""
+    return f"a user {made.login} is made ({made.status}{language}; told by {notice})"
 
 
 def _ticket_user(case: Case) -> str | None:
@@ -70,6 +78,7 @@ def _ticket_user(case: Case) -> str | None:
         return None
     user = case.facts.logins.get(wanted.lower())
     if user is not None and user.status == "active" and case.facts.can_impersonate:
+        case.steps.add(f"the ticket_user {user.login} writes and names the sender")
         return user.login
     case.steps.add(f"ticket_user {wanted} cannot be used; the bridge's own user writes")
     return None
@@ -80,16 +89,15 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
     message, facts, project = case.message, case.facts, place.project
     names = tuple(project.custom_fields) if project else ()
     keywords = case.keywords(message.body.written or message.body.whole, names)
+    if place.by_address:
+        keywords = keywords.dropping("project")
     wanted = wanted_of_new(message, case.sender, case.route, matched, keywords.values)
-    fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, subject_of(message))
+    subject = subject_of(message, facts.default_language)
+    fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, subject)
     text = _text(case, keywords.without(message.body.whole or message.body.written), author)
-    say_what_is_cut(case.steps, text, case.route.issue.description_limit, subject_of(message))
+    say_what_is_cut(case.steps, text, case.route.issue.description_limit, subject)
     watching = [name for rule in matched.rules for name in rule.watchers]
-    if case.route.issue.watchers_from_mail or watching:
-        mail = message if case.route.issue.watchers_from_mail else None
-        watched = watchers(mail, case.sender, facts, tuple(watching))
-    else:
-        watched = ()
+    watched = watchers(case.watching_mail(place.identifier), case.sender, facts, tuple(watching))
     return case.plan(
         Action.CREATE,
         reason,

@@ -36,6 +36,11 @@ class Wanted:
     origins: dict[str, str] = field(default_factory=dict)
     custom: dict[str, str] = field(default_factory=dict)
 
+    def want_custom(self, name: str, value: str, origin: str) -> None:
+        """Note that a custom field is to have a value."""
+        self.custom[name] = value
+        self.origins[f"custom field {name}"] = origin
+
     def want(self, name: str, value: str | int | None, origin: str) -> None:
         """Note that a field is to have a value; None and "" are nothing."""
         if value is not None and str(value).strip():
@@ -53,17 +58,20 @@ def wanted_of_new(
     _from_settings(wanted, settings, "the mailbox", message, matched.groups)
     wanted.want("priority", settings.priority_by_importance.get(message.importance), "the mail's importance")
     if settings.requester_field:
-        wanted.custom[settings.requester_field] = sender.address.address
+        wanted.want_custom(settings.requester_field, sender.address.address, "requester_field")
     if (found := domain_rule(sender, route)) is not None:
         domain, rule = found
         for name in ("tracker", "category", "priority"):
             wanted.want(name, getattr(rule, name), f"the domain {domain}")
         wanted.want("assigned_to", rule.assignee, f"the domain {domain}")
         if route.senders.customer_field:
-            wanted.custom[route.senders.customer_field] = rule.customer or domain
+            wanted.want_custom(route.senders.customer_field, rule.customer or domain, f"the domain {domain}")
     for one in reversed(matched.rules):
         _from_settings(wanted, one, f'rule "{one.name}"', message, matched.groups)
+    private = wanted.origins.get("is_private", "") if wanted.values.get("is_private") == "1" else ""
     add_keywords(wanted, keywords)
+    if private:
+        wanted.want("is_private", "1", private)  # what is private by the settings, no line makes public
     return wanted
 
 
@@ -80,7 +88,7 @@ def _from_settings(
         if span is not None:
             wanted.want(name, _day(message, span), origin)
     for name, template in settings.custom_fields.items():
-        wanted.custom[name] = fill(template, message, groups)
+        wanted.want_custom(name, fill(template, message, groups), origin)
 
 
 def _day(message: Message, span: dt.timedelta) -> str:
@@ -97,7 +105,7 @@ def add_keywords(wanted: Wanted, keywords: Mapping[str, str]) -> None:
         if name in {*_NAMES, "start_date", "due_date", "estimated_hours", "done_ratio", "is_private", "parent_issue"}:
             wanted.want(name, value, "a keyword line")
         elif name != "project":
-            wanted.custom[name] = value
+            wanted.want_custom(name, value, "a keyword line")
 
 
 class Resolver:
@@ -109,6 +117,7 @@ class Resolver:
     def fields(self, wanted: Wanted, subject: str | None) -> IssueFields:
         """Given what is wanted, return the fields with ids; offline, or without a project, with the names."""
         names = dict(wanted.values) | {f"custom field {name}": value for name, value in wanted.custom.items()}
+        self._say(names, wanted.origins)
         if self.project is None:
             return IssueFields(subject=subject, names=names)
         project, get = self.project, wanted.values.get
@@ -124,11 +133,22 @@ class Resolver:
             is_private=means_yes(get("is_private", ""), self.languages) if get("is_private") else None,
             start_date=self._date("start date", get("start_date")),
             due_date=self._date("due date", get("due_date")),
-            estimated_hours=hours(get("estimated_hours", "")),
+            estimated_hours=self._hours(get("estimated_hours")),
             done_ratio=_ratio(get("done_ratio", "")),
             custom_fields=tuple(self._custom(wanted.custom, project)),
             names=names,
         )
+
+    def _say(self, names: Mapping[str, str], origins: Mapping[str, str]) -> None:
+        """Note which fields are wanted, to hold what, and by what."""
+        plain = {"is_private": ("0", "the mailbox")}  # no field of which anybody spoke
+        shown = (
+            f'{name.replace("_", " ")} "{value[:100]}" by {origins[name]}'
+            for name, value in names.items()
+            if (value, origins[name]) != plain.get(name)
+        )
+        if line := ", ".join(shown):
+            self.steps.add(f"fields: {line}")
 
     def _id(self, what: str, name: str | None, known: Mapping[str, int]) -> int | None:
         """Given a name or an id, return the id; None, with a step, when Redmine has none of that name."""
@@ -190,6 +210,13 @@ class Resolver:
             self.steps.add(f'{what} "{value}" is no day and is left out')
             return None
 
+    def _hours(self, value: str | None) -> float | None:
+        """Given a span of time as Redmine takes it, return hours."""
+        found = hours(value or "")
+        if value is not None and found is None:
+            self.steps.add(f'estimated hours "{value[:100]}" is no time and is left out')
+        return found
+
     def _custom(self, wanted: Mapping[str, str], project: Project) -> Iterator[tuple[int, str | tuple[str, ...]]]:
         """Given custom fields by name, yield id and value of those that this project has."""
         for name, value in wanted.items():
@@ -204,15 +231,16 @@ class Resolver:
 
 
 def watchers(message: Message | None, sender: Sender, facts: Facts, named: tuple[str, ...]) -> tuple[int, ...]:
-    """Given a mail, return the ids of the active users in To and Cc, and of those named by rules, but the sender.
+    """Given a mail, return the ids of the active users in To and Cc, and of those named by rules.
 
-    Without a mail only the named ones.
+    Without a mail only the named ones. Never the user whose address an unproven mail bears.
     """
     addresses = message.to + message.cc if message is not None else ()
     users: list[User | None] = [facts.users.get(address.key) for address in addresses]
     users += [facts.logins.get(name.lower()) or facts.users.get(name.lower()) for name in named]
     ids = dict.fromkeys(user.id for user in users if user is not None and user.status == "active")
-    return tuple(number for number in ids if number not in sender.ids)
+    unproven = () if sender.user else sender.ids
+    return tuple(number for number in ids if number not in unproven)
 
 
 def hours(value: str) -> float | None:

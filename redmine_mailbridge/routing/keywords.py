@@ -93,6 +93,6 @@ def _names(languages: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     for table in (ENGLISH, *(words_for(language) for language in languages)):
         for key, word in table.items():
             for name in word if isinstance(word, tuple) else (word,):
-                lowered = name.casefold()
+                lowered = _plain(name).casefold()
                 names[lowered] = (*names.get(lowered, ()), *((key,) if key not in names.get(lowered, ()) else ()))
     return names

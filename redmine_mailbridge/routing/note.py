@@ -27,11 +27,7 @@ def note(case: Case, thread: Thread, *, why: str = "", machine: bool = False) ->
         first = named(case.sender.address, (), claim, case.mailbox.text_format)
     full = keywords.without(written) if case.facts.offline else _complete(case, keywords.without(written), first)
     say_what_is_cut(case.steps, full, case.route.issue.description_limit)
-    watching = (
-        ()
-        if machine or not case.route.issue.watchers_from_mail
-        else watchers(case.message, case.sender, case.facts, ())
-    )
+    watching = () if machine else watchers(case.watching_mail(issue.project), case.sender, case.facts, ())
     return case.plan(
         Action.NOTE,
         why or f"it belongs to #{issue.id} by {thread.how}",
@@ -46,6 +42,7 @@ def note(case: Case, thread: Thread, *, why: str = "", machine: bool = False) ->
         keywords=keywords.values,
         groups=() if machine else joins(case.sender, None, case.route, case.facts),
         template=None if machine or thread.private else case.answer("received_reply"),
+        machine=machine,
     )
 
 

@@ -154,6 +154,7 @@ class Facts:
 
     `users` go from lower-case address to the user that owns it (the sender's among them; missing means that
     nobody does). `may_add_issues` holds project identifiers in which the sender's own user may add issues.
+    `may_add_watchers` holds those in which that user may name watchers, the issues' projects among them.
     `anyone_may_add` holds those in which every user may, a new one too (role Non member).
     `statuses` go from lower-case name to id in Redmine's order, `closed_statuses` hold the ids that close an issue.
     `same_subject_issue` is the issue of the newest mail of the same sender and subject within bundle_window.
@@ -171,6 +172,7 @@ class Facts:
     projects: Mapping[str, Project] = field(default_factory=dict)
     journals: Mapping[int, Journal] = field(default_factory=dict)
     may_add_issues: frozenset[str] = frozenset()
+    may_add_watchers: frozenset[str] = frozenset()
     anyone_may_add: frozenset[str] = frozenset()
     logins: Mapping[str, User] = field(default_factory=dict)
     groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -236,6 +238,7 @@ class Plan:
     `watchers` are user ids added after the write. `marker` is the value for the marker custom field.
     `template` names the kind of answer that the mail earns (received, refused …), None for no answer.
     `related_issue` is linked with the new one. `groups` are names of groups that the sender's user joins.
+    `machine`: the mail is an automatic reply or a delivery report, and speaks for nobody.
     """
 
     action: Action
@@ -259,6 +262,7 @@ class Plan:
     template: str | None = None
     related_issue: int | None = None
     groups: tuple[str, ...] = ()
+    machine: bool = False
 
     def __str__(self) -> str:
         """One English line."""

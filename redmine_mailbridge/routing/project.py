@@ -15,12 +15,17 @@ from redmine_mailbridge.suggest import did_you_mean
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A project that was found, or why none was (`action` and `why`)."""
+    """A project that was found, or why none was (`action` and `why`). `by_address`: a subaddress named it."""
 
     identifier: str | None = None
     project: Project | None = None
     why: str = ""
     action: Action | None = None
+    by_address: bool = False
+
+
+BY_ADDRESS = "the subaddress"
+BY_KEYWORD = "the mail's keyword line"
 
 
 def candidates(case: Case, matched: Matched, keywords: Keywords) -> Iterator[tuple[str, str]]:
@@ -32,9 +37,9 @@ def candidates(case: Case, matched: Matched, keywords: Keywords) -> Iterator[tup
     if route.issue.project_from_subaddress:
         for address in (*(a.address for a in message.recipients), *message.recipients_of_record):
             if subaddress(address) and mailbox.ours(address):
-                yield subaddress(address), f"the subaddress {address}"
+                yield subaddress(address), f"{BY_ADDRESS} {address}"
     if "project" in keywords.values:
-        yield keywords.values["project"], "the mail's keyword line"
+        yield keywords.values["project"], BY_KEYWORD
     for rule in matched.rules:
         if rule.project:
             yield rule.project, f'rule "{rule.name}"'
@@ -47,8 +52,8 @@ def candidates(case: Case, matched: Matched, keywords: Keywords) -> Iterator[tup
 def find_project(found: Iterator[tuple[str, str]], facts: Facts, steps: Steps) -> Place:
     """Given the candidates, return the first that Redmine has and that takes issues.
 
-    When the last of them does not exist the mail is held: somebody must mend the settings. When it exists but is
-    closed, or has no issue tracking, the mail is refused, as Redmine does.
+    When the last of them does not exist the mail is held: somebody must mend the settings; but refused when only the
+    mail itself named it. When it exists but is closed, or has no issue tracking, the mail is refused, as Redmine does.
     """
     place = Place(why="no project: the mailbox has none, and nothing in the mail names one", action=Action.REFUSE)
     for name, origin in found:
@@ -57,12 +62,14 @@ def find_project(found: Iterator[tuple[str, str]], facts: Facts, steps: Steps) -
             return Place(name.lower(), None, f"project {name} by {origin}")
         if project is None:
             why = f"project {name} by {origin} does not exist for us{did_you_mean(name, facts.projects)}"
-            place = Place(why=why, action=Action.HOLD)
+            by_mail = origin.startswith((BY_ADDRESS, BY_KEYWORD))
+            place = Place(why=why, action=Action.REFUSE if by_mail else Action.HOLD)
         elif not (project.active and project.issue_tracking):
             why = "is closed" if not project.active else "has no issue tracking"
             place = Place(why=f"project {project.identifier} by {origin} {why}", action=Action.REFUSE)
         else:
             steps.add(f"project {project.identifier} by {origin}")
-            return Place(project.identifier, project, f"project {project.identifier} by {origin}")
+            why = f"project {project.identifier} by {origin}"
+            return Place(project.identifier, project, why, by_address=origin.startswith(BY_ADDRESS))
         steps.add(place.why)
     return place

@@ -4,9 +4,9 @@ import re
 
 from redmine_mailbridge.mail.message import Address, LeftOut, Message, TextFormat
 from redmine_mailbridge.routing.steps import Steps
+from redmine_mailbridge.routing.words import no_subject
 
 MAX_SUBJECT = 255
-NO_SUBJECT = "(no subject)"
 _OFFTAG = re.compile(r"<(?=/?(?:code|pre|kbd|notextile))", re.IGNORECASE)
 """What would end code or start a second one; Redmine's Textile escapes everything else within it by itself."""
 
@@ -62,9 +62,9 @@ def compose(message: Message, text: str, first: str, text_format: TextFormat) ->
     return "\n\n".join(part for part in (first, text.strip("\n"), lines) if part)
 
 
-def subject_of(message: Message) -> str:
-    """The subject of the issue: the mail's on one line, or "(no subject)"."""
-    return " ".join(message.subject.split()) or NO_SUBJECT
+def subject_of(message: Message, language: str) -> str:
+    """The subject of the issue: the mail's on one line, or "(no subject)" in Redmine's default language."""
+    return " ".join(message.subject.split()) or no_subject(language)
 
 
 def size_in_redmine(text: str) -> int:

@@ -17,6 +17,8 @@ from redmine_mailbridge.settings.route import Route
 
 _REDMINE_ID = re.compile(r"<?redmine\.([a-z0-9_]{1,40})-([0-9]{1,10})\.([0-9]{1,20})(?:\.[a-f0-9]{1,64})?@")
 _HASH_NUMBER = re.compile(r"#([0-9]{1,10})\]")
+_FORUM = re.compile(r"\[[^\]\[]{0,500}msg[0-9]{1,10}\]")
+_CALLED = {"message": "forum message", "news": "news item"}
 MAX_IDS = 200
 MAX_SUBJECT = 2000
 
@@ -71,7 +73,9 @@ def redmine_id(message_id: str) -> tuple[str, int, str] | None:
 def answered_other(message: Message) -> str | None:
     """Given a mail that reaches no issue, return what Redmine's mail was about that it answers: news, a message."""
     found = next(filter(None, map(redmine_id, referenced(message))), None)
-    return None if found is None or found[0] in ("issue", "journal") else found[0].replace("_", " ")
+    if found is None:
+        return "forum message" if _FORUM.search(message.subject[:MAX_SUBJECT]) else None
+    return None if found[0] in ("issue", "journal") else _CALLED.get(found[0], found[0].replace("_", " "))
 
 
 def subject_tags(subject: str) -> tuple[tuple[int, str], ...]:

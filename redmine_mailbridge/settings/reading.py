@@ -18,17 +18,21 @@ def _expression(value: str) -> str | None:
 
 
 def compile_delimiter(value: str) -> re.Pattern[str]:
-    """Given a line as written, or "/expression/", compile it. Raise ValueError when it is no valid expression."""
-    return _compile(_expression(value) or re.escape(value))
+    """Given a line as written, or "/expression/", compile it. Raise ValueError when it is no valid expression.
+
+    A blank of the plain one stands for any white space, as with Redmine's own.
+    """
+    plain = r"[\s\pZ]+".join(re.escape(piece) for piece in value.split())
+    return _compile(_expression(value) or plain)
 
 
 def compile_file_name(value: str) -> re.Pattern[str]:
     """Given a file name in which * stands for anything, or "/expression/", compile it, in any case.
 
-    A plain one matches whole names only. Raise ValueError when it is no valid expression.
+    Either matches whole names only, as with Redmine's own. Raise ValueError when it is no valid expression.
     """
     plain = ".*".join(re.escape(piece) for piece in re.split(r"\*+", value))
-    return _compile(_expression(value) or rf"\A{plain}\z", any_case=True)
+    return _compile(rf"\A(?:{_expression(value) or plain})\z", any_case=True)
 
 
 def _compile(expression: str, *, any_case: bool = False) -> re.Pattern[str]:
@@ -58,11 +62,13 @@ class ReadingSettings(Table):
     )
     delimiters: tuple[Delimiter, ...] = key(
         "Lines below which everything is cut, of replies and of new mails, such as the line that your answers begin "
-        "with. A line as it is written, or a regular expression between slashes.",
+        "with. A line as it is written, or a regular expression for the whole line between slashes.",
         (),
     )
     excluded_names: tuple[FileNamePattern, ...] = key(
-        'Names of files that are not attached, such as "*.vcf" or "/smime.*/". They are named in the issue.', ()
+        'Names of files that are not attached, such as "*.vcf", or between slashes a regular expression for the whole '
+        'name: "/smime.*/". They are named in the issue.',
+        (),
     )
     max_attachment: Size = key("Larger attachments are named in the issue and not attached; 0 is no limit.", 0)
     skip_signature_logos: bool = key("Leave out the small pictures of signatures on replies.", False)

@@ -121,13 +121,13 @@ class Figures:
 
     def states(self) -> dict[str, int]:
         """How many mails stand in each state; those that were ignored apart from those that were done."""
-        made = mail.c.issue.is_not(None)
-        query = sa.select(mail.c.state, made, sa.func.count()).group_by(mail.c.state, made)
-        found: dict[str, int] = {}
+        every = sa.select(mail.c.state, sa.func.count()).group_by(mail.c.state)
+        none_made = sa.select(sa.func.count()).where(mail.c.state == State.DONE, mail.c.issue.is_(None))
         with self._database.read() as db:
-            for state, has_issue, count in db.execute(query):
-                word = "ignored" if state == State.DONE and not has_issue else str(state)
-                found[word] = found.get(word, 0) + count
+            found = {str(state): count for state, count in db.execute(every)}
+            ignored = int(db.execute(none_made).scalar() or 0)
+        done = found.pop(State.DONE.value, 0) - ignored
+        found |= {word: count for word, count in ((State.DONE.value, done), ("ignored", ignored)) if count}
         return found
 
     def latencies(self) -> Latencies:

@@ -83,6 +83,14 @@ class Health:
         with self._database.write() as db:
             db.execute(row.on_conflict_do_update(index_elements=["name"], set_=changed))
 
+    def busy(self, name: str, doing: str) -> None:
+        """Given a thing that has begun and not come to a verdict yet, note what it does: a failure stays one."""
+        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
+        values = {"at": self._clock(), "doing": doing}
+        with self._database.write() as db:
+            row = insert(health).values(name=name, **values)
+            db.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
+
     def all(self) -> dict[str, Condition]:
         """How everything is, by name."""
         with self._database.read() as db:

@@ -52,17 +52,18 @@ class Store(Folders):
 
     # ------------------------------------------------------------------ keep
 
-    def keep(self, raws: Sequence[RawMail], *, cursor: Cursor | None = None) -> list[MailRow]:
+    def keep(self, raws: Sequence[RawMail], *, cursor: Cursor | None = None, way: str = "") -> list[MailRow]:
         """Given mails of one folder, put bytes and rows durably down, and move the folder's cursor with them.
 
-        A location that is already known keeps its row: keeping is idempotent. Return the rows in order.
+        A location that is already known keeps its row: keeping is idempotent. `way` is how they were taken, the first
+        step of each new one. Return the rows in order.
         """
         if not raws:
             return []
         with self.raw.in_use:
-            return self._keep(raws, cursor)
+            return self._keep(raws, cursor, way)
 
-    def _keep(self, raws: Sequence[RawMail], cursor: Cursor | None) -> list[MailRow]:
+    def _keep(self, raws: Sequence[RawMail], cursor: Cursor | None, way: str) -> list[MailRow]:
         digests = [self.raw.keep(raw) for raw in raws]
         now = self.clock()
         values = [_new_row(raw, digest, now) for raw, digest in zip(raws, digests, strict=True)]
@@ -74,7 +75,10 @@ class Store(Folders):
             db.execute(self._insert(mail).on_conflict_do_nothing(index_elements=_LOCATION), values)
             if cursor is not None:
                 self._move_cursor(db, first.mailbox, first.folder, cursor, now)
-            return _at(db, [raw.listed.location for raw in raws])
+            rows = _at(db, [raw.listed.location for raw in raws])
+            if way and (new := [row.id for row in rows if row.kept_at == now]):
+                db.execute(_STEP, [{"mail_id": mail_id, "at": now, "line": way} for mail_id in new])
+            return rows
 
     def keep_unfetched(self, listed: Listed, reason: str, *, cursor: Cursor) -> MailRow:
         """Given a mail that the server will not hand out, set it aside without its bytes, and go on behind it."""

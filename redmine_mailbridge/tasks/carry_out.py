@@ -6,9 +6,8 @@ The intent is the request itself. Whoever finds it in the store, this process or
 Redmine for what it may have made, and sends it again only when it is not there.
 """
 
-import datetime as dt
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -28,6 +27,7 @@ from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
+from redmine_mailbridge.tasks.claimed import Claimed, moment
 from redmine_mailbridge.tasks.files import Files
 from redmine_mailbridge.tasks.job import Job, from_keywords
 from redmine_mailbridge.tasks.outcome import Outcome
@@ -112,6 +112,7 @@ class CarryOut:
             Earned.by(plan),
             plan.requester.name,
             plan.related_issue,
+            plan.machine,
         )
         outcome = self._carry(row, job, message, (*lines, *more), look_first=False)
         return replace(outcome, plan=plan)
@@ -206,7 +207,7 @@ class CarryOut:
         if isinstance(job.request, IssueRequest):
             return self._writer.create_issue(job.request)
         self._writer.add_note(job.request)
-        written = self._writer.confirm_note(job.request, _time(since), _Claimed(self._archive.claimed_journal))
+        written = self._writer.confirm_note(job.request, moment(since), Claimed(self._archive.claimed_journal))
         if written.journal is None and (job.request.notes.strip() or job.request.uploads):
             raise RedmineRefused("; ".join(written.drift), status=204)  # success, and nothing written
         return written
@@ -215,12 +216,12 @@ class CarryOut:
         """Given what may have been written since then, return it when it is there and no other mail's."""
         look = self._writer.look
         if isinstance(job.request, IssueRequest):
-            number = look.find_issue(job.request, _time(since), _Claimed(self._archive.claimed_issue))
+            number = look.find_issue(job.request, moment(since), Claimed(self._archive.claimed_issue))
             return None if number is None else self._writer.adopt_issue(job.request, number)
-        claimed = _Claimed(self._archive.claimed_journal)
-        if look.find_note(job.request, _time(since), claimed) is None:
+        claimed = Claimed(self._archive.claimed_journal)
+        if look.find_note(job.request, moment(since), claimed) is None:
             return None
-        return self._writer.confirm_note(job.request, _time(since), claimed)
+        return self._writer.confirm_note(job.request, moment(since), claimed)
 
     def _finish(self, row: MailRow, job: Job, message: Message, written: Written, lines: Sequence[str]) -> Outcome:
         allowed = tuple(name for name in written.dropped if name in job.amendable)
@@ -267,20 +268,6 @@ class CarryOut:
             return None
         user = self._directory.people.by_address(message.sender.key)
         return user.id if user is not None and user.login == plan.act_as else None
-
-
-class _Claimed:
-    """The issues or notes that other mails have made, asked one by one."""
-
-    def __init__(self, is_claimed: Callable[[int], bool]) -> None:
-        self._is_claimed = is_claimed
-
-    def __contains__(self, number: object) -> bool:
-        return isinstance(number, int) and self._is_claimed(number)
-
-
-def _time(seconds: float) -> dt.datetime:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
 def _say_again(state: RetryCallState) -> None:

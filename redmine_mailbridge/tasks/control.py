@@ -20,6 +20,9 @@ from redmine_mailbridge.tasks.schedule import crontab
 TASKS = ("receive", "update", "aggregate")
 LATE = 10.0
 """Seconds after its time from which on a run counts as late."""
+ON_TIME = "{n} on time"
+WAS_LATE = "{n} late, by up to {worst} s (the machine was busy or asleep)"
+LEFT_OUT = "{n} left out: the run before was still going, so it takes longer than its interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ class TaskPlan:
 class TaskView:
     """One line of the list of tasks. `kept` says whether the intervals were kept, `last` is None before any run.
 
-    `next_at` is None when it does not run by itself, or no service runs.
+    `next_at` is None when it does not run by itself, or no service runs; `kept_parts` are the texts of `kept` with
+    their values, for other languages.
     """
 
     plan: TaskPlan
@@ -61,6 +65,7 @@ class TaskView:
     state: str
     kept: str
     is_kept: bool
+    kept_parts: tuple[tuple[str, Mapping[str, int]], ...] = ()
 
 
 def frequency(every: dt.timedelta | None, cron: str | None) -> str:
@@ -113,7 +118,7 @@ def overview(settings: Settings, store: Store) -> list[TaskView]:
     for name, plan in plans(settings, book.overrides()).items():
         runs = book.runs(name)
         begun = [run for run in runs if not run.skipped]
-        is_kept, kept = _kept(runs, now)
+        is_kept, parts = _kept(runs, now)
         at = nexts.get(name) if serving and plan.active and not stopped else None
         views.append(
             TaskView(
@@ -121,8 +126,9 @@ def overview(settings: Settings, store: Store) -> list[TaskView]:
                 last=begun[0] if begun else None,
                 next_at=dt.datetime.fromtimestamp(at, dt.UTC) if at else None,
                 state=_state(plan, begun, serving=serving, stopped=stopped),
-                kept=kept,
+                kept=", ".join(text.format(**values) for text, values in parts) or "no run yet",
                 is_kept=is_kept,
+                kept_parts=parts,
             )
         )
     return views
@@ -138,21 +144,21 @@ def _state(plan: TaskPlan, runs: Sequence[TaskRun], *, serving: bool, stopped: b
     return "running" if runs and runs[0].ended_at is None else "waiting"
 
 
-def _kept(runs: Sequence[TaskRun], now: float) -> tuple[bool, str]:
+def _kept(runs: Sequence[TaskRun], now: float) -> tuple[bool, tuple[tuple[str, Mapping[str, int]], ...]]:
     """Given runs, newest first, say whether those of the last day came at their times, and what went otherwise."""
     planned = [run for run in runs if run.planned_at is not None and run.began_at > now - 86_400]
     if not planned:
-        return True, "no run yet"
+        return True, ()
     left_out = [run for run in planned if run.skipped]
     late = [run for run in planned if not run.skipped and run.began_at - (run.planned_at or 0) > LATE]
     on_time = len(planned) - len(left_out) - len(late)
-    words = [f"{on_time} on time"]
+    words: list[tuple[str, Mapping[str, int]]] = [(ON_TIME, {"n": on_time})]
     if late:
         worst = max(run.began_at - (run.planned_at or 0) for run in late)
-        words.append(f"{len(late)} late, by up to {worst:.0f} s (the machine was busy or asleep)")
+        words.append((WAS_LATE, {"n": len(late), "worst": round(worst)}))
     if left_out:
-        words.append(f"{len(left_out)} left out: the run before was still going, so it takes longer than its interval")
-    return not late and not left_out, ", ".join(words)
+        words.append((LEFT_OUT, {"n": len(left_out)}))
+    return not late and not left_out, tuple(words)
 
 
 def is_running(store: Store) -> bool:

@@ -43,6 +43,8 @@ class MailboxThread(threading.Thread):
         """The line that ended the last pass or the listening, None when it went well."""
         self.doing = ""
         """What it does now, in one phrase; "" before the first pass."""
+        self.tried = False
+        """Has a pass come to its end yet, so that `error` is a verdict?"""
         self.certificate_until: float | None = None
 
     def wake(self) -> None:
@@ -81,7 +83,9 @@ class MailboxThread(threading.Thread):
 
     def _pass(self, wanted: "Sequence[Future[PassResult]]") -> None:
         self.doing = "receiving"
-        result = self.receiver.once()
+        why = "by the task receive" if wanted else "because the server spoke up, or a mail was due"
+        result = self.receiver.once(why=why)
+        self.tried = True
         for one in wanted:
             one.set_result(result)
         if result.error:

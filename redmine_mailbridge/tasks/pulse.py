@@ -20,6 +20,7 @@ class Watched(Protocol):
 
     error: str | None
     doing: str
+    tried: bool
     certificate_until: float | None
 
 
@@ -42,13 +43,11 @@ class Pulse:
         """Look at everything once."""
         self.health.note(SERVICE, None, "running")
         for thread in threads:
-            if thread.doing:
-                self.health.note(
-                    of_mailbox(thread.name_of_mailbox),
-                    thread.error,
-                    thread.doing,
-                    certificate_until=thread.certificate_until,
-                )
+            name = of_mailbox(thread.name_of_mailbox)
+            if thread.doing and (thread.tried or thread.error is not None):
+                self.health.note(name, thread.error, thread.doing, certificate_until=thread.certificate_until)
+            elif thread.doing:
+                self.health.busy(name, thread.doing)
         if self.gate.words is not None or self.gate.asked:
             self.health.note(REDMINE, self.gate.words, "answers" if self.gate.words is None else "away")
         if self.sending.last is not None:

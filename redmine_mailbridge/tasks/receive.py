@@ -17,7 +17,7 @@ import structlog
 
 from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError, RawMissing
 from redmine_mailbridge.mail.message import Message
-from redmine_mailbridge.mailboxes.base import Mailbox
+from redmine_mailbridge.mailboxes.base import Connected, Mailbox
 from redmine_mailbridge.store.life import OPEN, State
 from redmine_mailbridge.store.rows import Description, MailRow
 from redmine_mailbridge.store.store import Store
@@ -71,10 +71,17 @@ class Receiver:
         self._filer = Filer(mailbox, reading, self._store, on_fault=self._fault)
         self._on_outcome: Callable[[Outcome], None] = lambda _outcome: None
         self._result = PassResult(mailbox.name)
+        self._why = ""
 
-    def once(self, on_outcome: Callable[[Outcome], None] = lambda _outcome: None) -> PassResult:
-        """Make one pass: what is due, then what is new, then file. Return what was done; never raises."""
+    def once(
+        self, on_outcome: Callable[[Outcome], None] = lambda _outcome: None, *, why: str = "by hand"
+    ) -> PassResult:
+        """Make one pass: what is due, then what is new, then file. Return what was done; never raises.
+
+        `why` is who asked for it, for the record of each new mail.
+        """
         self._result = PassResult(self.mailbox.name)
+        self._why = why
         self._on_outcome = on_outcome
         with structlog.contextvars.bound_contextvars(mailbox=self.mailbox.name):
             for station in (self._work_on_what_is_due, self._prepare, self._filer.leftovers, self._read_folders):
@@ -106,6 +113,7 @@ class Receiver:
     def _prepare(self) -> None:
         """Connect, and make sure that there is somewhere to file to before the first mail is read."""
         self.mailbox.connect()
+        self._intake.way = f"run {self._why}; {spoken(self.mailbox.connected())}"
         if self._prepared:
             return
         for folder in (self.reading.success_folder, self.reading.failure_folder):
@@ -223,6 +231,12 @@ class Receiver:
         level = log.info if not outcome.open else log.warning
         level("mail", state=outcome.state.value, issue=outcome.issue, reason=outcome.line, id=outcome.row.id)
         self._on_outcome(outcome)
+
+
+def spoken(found: Connected) -> str:
+    """Given what a connection turned out to be, return it in one phrase."""
+    over = f"connection to {found.peer}" if found.peer else f"connection to {found.greeting}"
+    return f"{over}, {found.tls or 'not encrypted'}, login by {found.mechanism}"
 
 
 def where(error: BaseException) -> str:

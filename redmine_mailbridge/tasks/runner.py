@@ -46,6 +46,7 @@ class TaskRunner:
         self._in_force = in_force
         self._stop = stop
         self._locks: dict[str, threading.Lock] = {}
+        self._asked_for = set[str]()
         self._scheduled: dict[str, TaskPlan] = {}
         self._revision = -1
         self._began = dt.datetime.now(dt.UTC)
@@ -68,7 +69,9 @@ class TaskRunner:
                 self._apply()
                 for name in self._book.take_wishes():
                     log.info("task.asked_for", task=name)
-                    self.scheduler.once(f"wish-{name}", dt.datetime.now(dt.UTC), partial(self._by_hand, name))
+                    if name not in self._asked_for:  # else that run, which has not begun, is the answer
+                        self._asked_for.add(name)
+                        self.scheduler.now(partial(self._by_hand, name))
         except StoreError as error:
             log.warning("tasks.store_away", reason=str(error))
 
@@ -131,6 +134,8 @@ class TaskRunner:
         return result
 
     def _recorded(self, name: str, planned: dt.datetime | None) -> StationResult:
+        if planned is None:
+            self._asked_for.discard(name)
         if self._stop.is_set():
             return StationResult()
         run = self._book.begin(name, planned.timestamp() if planned else None)

@@ -96,9 +96,9 @@ class Scheduler:
         first = {"next_run_time": first_at} if first_at else {}
         self._scheduler.add_job(run, crontab(expression, zone), id=name, replace_existing=True, **first)
 
-    def once(self, name: str, at: dt.datetime, run: Callable[[], None]) -> None:
-        """Run a task once at a time (at once when that has passed). Takes the place of an earlier such wish."""
-        self._scheduler.add_job(run, DateTrigger(at), id=name, replace_existing=True)
+    def now(self, run: Callable[[], None]) -> None:
+        """Run something once, at once, beside whatever runs: it keeps its own order."""
+        self._scheduler.add_job(run, DateTrigger(dt.datetime.now(dt.UTC)))
 
     def cancel(self, name: str) -> None:
         """Run it no more."""

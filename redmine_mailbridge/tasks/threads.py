@@ -19,6 +19,7 @@ from redmine_mailbridge.tasks.job import Job
 Read = Callable[[str, bool, str], Message]
 """Given where a mail's bytes are, whether they are cut, and its mailbox, return it. Raise RawMissing."""
 QUOTED_LINES = 100
+QUOTED_LENGTH = 20_000
 _RE = re.compile(
     r"(?:re|aw|antw|antwort|sv|vs|rv|res|ref|odp|fwd?|wg|tr|rif|r|回复|回覆|答复|转发)(?:\[\d{1,3}\]|\(\d{1,3}\))?\s{0,3}[:：]\s{0,9}",
     re.IGNORECASE,
@@ -114,9 +115,9 @@ def _cc(last: TalkMail, message: Message | None, requester: str) -> tuple[Addres
 def _history(last: TalkMail, message: Message | None) -> tuple[Quoted, ...]:
     if message is None:
         return ()
-    text = unescaped(message.body.written or message.body.whole)
-    lines = text.strip().splitlines()
-    if len(lines) > QUOTED_LINES:
+    text = unescaped(message.body.written or message.body.whole).strip()
+    lines = text[:QUOTED_LENGTH].splitlines()
+    if len(lines) > QUOTED_LINES or len(text) > QUOTED_LENGTH:
         lines = [*lines[:QUOTED_LINES], "…"]
     date = f"{message.date:%Y-%m-%d %H:%M}" if message.date else ""
     return (Quoted(message.sender.name or last.sender, date, "\n".join(lines)),) if lines else ()

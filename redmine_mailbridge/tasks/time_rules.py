@@ -6,7 +6,6 @@ Who finds an intent without an end looks in Redmine for its journal: there, and 
 the intent is taken back, so that what is due by then is asked anew.
 """
 
-import datetime as dt
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.store.applied import Applications, Applied, Stage, Tally
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.issues import IssueRow, Issues, JournalRow
+from redmine_mailbridge.tasks.claimed import Claimed, moment
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.rule_change import RuleChange
 from redmine_mailbridge.tasks.rule_mail import RuleMail
@@ -80,7 +80,7 @@ class TimeRules:
         self._writer = writer
         self._change = change
         self._mail = mail
-        self._claimed = _Claimed(archive.claimed_journal)
+        self._claimed = Claimed(archive.claimed_journal)
 
     # ------------------------------------------------------------------ ask
 
@@ -213,7 +213,7 @@ class TimeRules:
     def _confirmed(self, row: Applied, request: NoteRequest) -> Written:
         try:
             return self._writer.confirm_note(
-                request, _time(row.sent_at), self._claimed, after_journal_id=row.after_journal
+                request, moment(row.sent_at), self._claimed, after_journal_id=row.after_journal
             )
         except RedmineUnavailable as error:  # the change is there: only reading back failed
             raise RedmineUnclear(str(error), settle=False) from error
@@ -250,7 +250,7 @@ class TimeRules:
             request = NoteRequest.from_json(row.request or "{}")
             try:
                 found = self._writer.look.find_note(
-                    request, _time(row.sent_at), self._claimed, after_journal_id=row.after_journal
+                    request, moment(row.sent_at), self._claimed, after_journal_id=row.after_journal
                 )
             except RedmineRefused as error:
                 self._applications.fail(row, issue.mail_id, f'rule "{row.rule}" could not be applied: {error}')
@@ -262,17 +262,3 @@ class TimeRules:
             row = self._wrote(issue, row, self._confirmed(row, request))
         self._end(run, issue, row)
         run.busy.discard(row.issue)
-
-
-class _Claimed:
-    """The notes that mails have made, asked one by one."""
-
-    def __init__(self, is_claimed: Callable[[int], bool]) -> None:
-        self._is_claimed = is_claimed
-
-    def __contains__(self, number: object) -> bool:
-        return isinstance(number, int) and self._is_claimed(number)
-
-
-def _time(seconds: float) -> dt.datetime:
-    return dt.datetime.fromtimestamp(seconds, dt.UTC)

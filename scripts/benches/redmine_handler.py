@@ -33,7 +33,7 @@ def one(case: Case, world: World, bridge: Bridge) -> Found:
     try:
         world.reset(redmine_settings(case))
         raw = setup(case)(world, case.mail)
-        found = judge(case, bridge.run(raw, *mailbox_settings(case)), world)
+        found = judge(case, bridge.run(raw, *mailbox_settings(case, world.mail_from)), world)
     except Exception as error:  # noqa: BLE001 - whatever one case brings up, the others are measured
         found = Found("different", f"{type(error).__name__}: {error}"[:200])
     if found.verdict == "different" and not told(case):

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from redmine_mailbridge import app, ruling
+from redmine_mailbridge.routing.text import literal
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.store.schema import outbox
 from redmine_mailbridge.tasks.time_rules import TimeRules
@@ -109,7 +110,8 @@ def test_remind_close_and_begin_anew(
     assert StationResult() == once(rules)
     closed = redmine.admin.issue(number)
     assert "Closed" == closed["status"]["name"]
-    assert "Closed: no word from an agent for 14 days, `Zoe Stranger`." == closed["journals"][-1]["notes"]
+    name = literal("Zoe Stranger", application.settings.redmine.text_format)
+    assert f"Closed: no word from an agent for 14 days, {name}." == closed["journals"][-1]["notes"]
     assert ("closed", "zoe@elsewhere.example") == mails(application)[-1]
     lines = [step.line for step in application.archive.steps(made.row.id)]
     assert ['rule "remind" applied: no word from an agent for 3 days'] == [one for one in lines if '"remind"' in one]

@@ -30,7 +30,7 @@ def plan(call: Call) -> Response:
 def _page(call: Call, explained: Explained | None, problem: str = "") -> Response:
     return call.render(
         "explain.html",
-        title="Explain",
+        title=call.words("Explain"),
         explained=explained,
         problem=problem,
         mailbox=call.typed("mailbox"),

@@ -12,6 +12,19 @@ from redmine_mailbridge.mail.original import sanitised
 from redmine_mailbridge.outgoing.render import FILES, OURS, Templates
 from redmine_mailbridge.outgoing.variables import EXAMPLES, KINDS
 
+ABOUT = {
+    "received": "thanks for a mail that became an issue",
+    "received_reply": "thanks for a mail that became a note",
+    "refused": "tells a sender that the mail was not taken, and why",
+    "registration": "tells a sender that an account was made",
+    "answer": "an agent's note, to the people who wrote",
+    "closed": "tells that the issue is closed",
+    "reminder": "reminds of an issue that waits (rules of time)",
+    "escalation": "warns that an issue waits too long (rules of time)",
+    "budget": "tells an admin that a budget is nearly spent",
+    "alert": "tells an admin that something keeps failing, or works again",
+}
+
 
 def listing(call: Call) -> Response:
     """The kinds of mail, and the languages that each is written in."""
@@ -20,12 +33,12 @@ def listing(call: Call) -> Response:
     for kind in KINDS:
         folders = [root / kind for root in (OURS, own) if root is not None and (root / kind).is_dir()]
         kinds[kind] = sorted({one.name for folder in folders for one in folder.iterdir() if one.is_dir()})
-    return call.render("templates.html", title="Templates", kinds=kinds, own=own)
+    return call.render("templates.html", title=call.words("Templates"), kinds=kinds, own=own, about=ABOUT)
 
 
 def preview(call: Call) -> Response:
     """One mail with made-up values, and its template; a faulty one says what is wrong."""
-    kind, language = call.request.path_params["kind"], call.query("language") or "en"
+    kind, language = call.request.path_params["kind"], call.query("language") or call.words.language
     if kind not in KINDS:
         reason = call.words("There is no such template.")
         return call.render("error.html", 404, title=call.words("Not found"), reason=reason)

@@ -15,7 +15,7 @@ SHOWN = 500
 def show(call: Call) -> Response:
     """The last lines, newest first."""
     entries = _entries(call, SHOWN)
-    return call.render("log.html", title="Log", entries=entries, newest=_newest(entries), **_filter(call))
+    return call.render("log.html", title=call.words("Log"), entries=entries, newest=_newest(entries), **_filter(call))
 
 
 def new(call: Call) -> Response:
@@ -34,7 +34,9 @@ def download(call: Call) -> Response:
 def changes(call: Call) -> Response:
     """Who changed what."""
     lines = call.desk.audit.lines(100, before=call.number("before"))
-    return call.render("audit.html", title="Changes", lines=lines, older=lines[-1].id if len(lines) == 100 else None)
+    return call.render(
+        "audit.html", title=call.words("Changes"), lines=lines, older=lines[-1].id if len(lines) == 100 else None
+    )
 
 
 def _lines(entries: list[LogEntry]) -> Iterator[str]:

@@ -17,7 +17,7 @@ def listing(call: Call) -> Response:
     boxes = call.desk.settings.mailboxes
     return call.render(
         "mailboxes.html",
-        title="Mailboxes",
+        title=call.words("Mailboxes"),
         boxes=boxes,
         health={name: call.desk.health.all().get(of_mailbox(name)) for name in boxes},
         piles=call.desk.figures.piles(boxes),
@@ -44,7 +44,9 @@ def show(call: Call) -> Response:
 def settings(call: Call) -> Response:
     """All settings that are not a mailbox's."""
     found = [value for value in values(call.desk.loaded) if not value.table.startswith("mailboxes.")]
-    return call.render("settings.html", title="Settings", tables=by_table(found, ""), path_of=call.desk.loaded.path)
+    return call.render(
+        "settings.html", title=call.words("Settings"), tables=by_table(found, ""), path_of=call.desk.loaded.path
+    )
 
 
 def check(call: Call) -> Response:

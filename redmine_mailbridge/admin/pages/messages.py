@@ -24,6 +24,7 @@ PAGE = 50
 EXPORTED = 100_000
 OUTCOMES = ("kept", "writing", "done", "ignored", "held", "refused", "aside")
 WAITING = ("kept", "writing")
+FAILED = ("refused", "aside")
 NOT_IMPORTED = ("held", "refused", "aside", "ignored")
 STYLE = (Path(__file__).parents[1] / "static" / "mail.css").read_text("utf-8")
 FRAME = (
@@ -171,7 +172,7 @@ def _list(call: Call, template: str, title: str, rows: Sequence[MailRow], *, cho
         for name in ("outcome", "mailbox", "sender", "subject", "issue", "since", "until")
         if call.query(name)
     }
-    return call.render(template, title=title, rows=rows[:PAGE], older=older, given=given, choices=choices)
+    return call.render(template, title=call.words(title), rows=rows[:PAGE], older=older, given=given, choices=choices)
 
 
 def _outcomes(call: Call) -> tuple[str, ...]:
@@ -181,7 +182,7 @@ def _outcomes(call: Call) -> tuple[str, ...]:
 
 def _left(call: Call) -> tuple[str, ...]:
     word = call.query("outcome")
-    return (word,) if word in NOT_IMPORTED else NOT_IMPORTED
+    return FAILED if word == "failed" else (word,) if word in NOT_IMPORTED else NOT_IMPORTED
 
 
 def _wanted(call: Call, outcomes: Sequence[str], limit: int) -> MessageFilter:

@@ -112,7 +112,7 @@ def _page(call: Call, *, problem: str = "", status: int = 200) -> Response:
     return call.render(
         "oauth.html",
         status,
-        title="Sign-ins",
+        title=call.words("Sign-ins"),
         problem=problem,
         standings=call.desk.signs.status(),
         back=_back(call),

@@ -20,7 +20,7 @@ def show(call: Call) -> Response:
     days = desk.figures.days(boxes, today, call.zone)
     return call.render(
         "overview.html",
-        title="Overview",
+        title=call.words("Overview"),
         boxes=boxes,
         health={name: health.get(of_mailbox(name)) for name in boxes},
         service=alive(health.get(SERVICE), call.now),

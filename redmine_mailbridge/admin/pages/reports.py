@@ -23,14 +23,14 @@ def show(call: Call) -> Response:
     report = found.report
     return call.render(
         "reports.html",
-        title="Reports",
+        title=call.words("Reports"),
         by=report.by,
         choices=BYS,
         first=call.query("first"),
         last=call.query("last"),
         made_at=report.made_at,
         tiles=tiles(report.total),
-        drawn=charts(report, found.months),
+        drawn=charts(report, found.months, call.words),
         budgets=[balance_values(one) for one in found.balances],
         columns=COLUMNS,
         rows=[(row.label, cells_of(row)) for row in report.rows],

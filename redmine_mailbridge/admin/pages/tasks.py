@@ -87,7 +87,7 @@ def _page(call: Call, *, problem: str = "", status: int = 200) -> Response:
     return call.render(
         "tasks.html",
         status,
-        title="Tasks",
+        title=call.words("Tasks"),
         problem=problem,
         functions=FUNCTIONS,
         views=overview(call.desk.settings, call.desk.store),

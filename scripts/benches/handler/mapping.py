@@ -21,8 +21,10 @@ OURS = ("mail_handler_", "mail_from", "default_language")
 Steps = Callable[[World, bytes], bytes]
 
 
-def mailbox_settings(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Given a case, return the mailbox's table and Redmine's as the bridge's settings have them."""
+def mailbox_settings(case: Case, mail_from: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Given a case and the address that its Redmine sends from where the case tells none, return the mailbox's table
+    and Redmine's as the bridge's settings have them.
+    """
     options, given = case.options, case.settings
     issue: dict[str, Any] = {"trust": "any", "unknown_sender": options.get("unknown_user") or "ignore"}
     for theirs, ours in ISSUE.items():
@@ -49,7 +51,7 @@ def mailbox_settings(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
     redmine = {"language": str(given.get("default_language") or "en")}
     if given.get("text_formatting"):
         redmine["text_format"] = "textile" if given["text_formatting"] == "textile" else "common_mark"
-    if sender := _address(str(given.get("mail_from") or "")):
+    if sender := _address(str(given.get("mail_from") or mail_from)):
         redmine["mail_from"] = sender
     return box, redmine
 
@@ -67,7 +69,7 @@ def _reading(given: Mapping[str, Any]) -> dict[str, Any]:
     if _on(given.get("mail_handler_enable_regex_delimiters")):
         lines = [f"/{line}/" for line in lines]
     if _on(given.get("mail_handler_enable_regex_excluded_filenames")):
-        names = [f"/{name}/" for name in names]
+        names = [f"/{name}/" for name in names]  # either matches whole names
     prefer = "html" if given.get("mail_handler_preferred_body_part") == "html" else "text"
     return {"prefer": prefer, "delimiters": lines, "excluded_names": names}
 

@@ -21,11 +21,12 @@ PREFIX = "world "
 
 @dataclass
 class World:
-    """`key` is that of an administrator of its own, as whom the bridge comes."""
+    """`key` is that of an administrator of its own, as whom the bridge comes; `mail_from` Redmine's address."""
 
     state: dict[str, Any]
     process: "subprocess.Popen[str]"
     key: str = ""
+    mail_from: str = ""
 
     @classmethod
     @contextmanager
@@ -34,7 +35,8 @@ class World:
         directory = folder / "servers"
         state = services.up(version, directory)
         inside = directory / "redmine"
-        (inside / "world.json").write_text(json.dumps(world_of(corpus)))
+        told = world_of(corpus)
+        (inside / "world.json").write_text(json.dumps(told))
         (inside / "world.rb").write_bytes(SCRIPT.read_bytes())
         command = ["env", "-C", "/usr/share/redmine", "ruby", "bin/rails", "runner", "/srv/redmine/world.rb"]
         process = subprocess.Popen(
@@ -44,7 +46,7 @@ class World:
             text=True,
             env=clean_env(redmine.ENVIRONMENT | {"WORLD": "/srv/redmine/world.json"}),
         )
-        world = cls(state, process)
+        world = cls(state, process, mail_from=str(told.get("mail_from") or ""))
         try:
             world.key = str(world._answer()["key"])
             services.restart_redmine(state)  # what puma keeps in memory is of the world before

@@ -96,7 +96,7 @@ def test_a_hostile_mail(site: Site) -> None:
     frame = site.browser.get(f"/messages/{row.id}/original")
     policy = frame.headers["Content-Security-Policy"]
 
-    assert '<iframe class="original" sandbox=""' in page
+    assert re.search('<iframe class="original[^"]*" sandbox=""', page)
     assert "<script>alert" not in page + frame.text
     assert "e.example" not in frame.text
     assert {"default-src 'none'", "sandbox", "img-src data:"} <= {part.strip() for part in policy.split(";")}
@@ -166,3 +166,10 @@ def test_a_mail_whose_bytes_are_gone(mails: Site) -> None:
     assert 200 == page.status_code
     assert "unknown sender" in page.text
     assert 404 == mails.browser.get(f"/messages/{row.id}/raw.eml").status_code
+
+
+def test_the_failed_of_a_mailbox(mails: Site) -> None:
+    """The overview's number of failed mails leads to exactly those: refused and set aside."""
+    page = mails.browser.get("/").text
+    assert "/not-imported?mailbox=support&amp;outcome=failed" in page
+    assert [5, 3] == ids(mails.browser.get("/not-imported?mailbox=support&outcome=failed").text)

@@ -78,6 +78,19 @@ def test_attempts_are_limited(site: Site, redmine: responses.RequestsMock) -> No
         assert 303 == site.sign_in().status_code
 
 
+def test_a_login_in_another_case_is_the_same(site: Site, redmine: responses.RequestsMock) -> None:
+    """Redmine takes a login in any case, so a try counts for it in any case; from anywhere it is twenty in all."""
+    redmine.get(ME, json={}, status=401)
+    for login in ("jsmith", "JSMITH", "Jsmith", "jSmith", "jsMith"):
+        assert "Redmine does not accept that" in site.sign_in("x", way="", login=login).text
+    asked = len(redmine.calls)
+    assert "Too many attempts" in site.sign_in("x", way="", login="JsMiTh").text
+    for number in range(15):
+        site.sign_in("x", way="", login=f"other{number}")
+    assert "Too many attempts" in site.sign_in("x", way="", login="one-more").text
+    assert asked + 15 == len(redmine.calls)
+
+
 def test_the_cookie(site: Site) -> None:
     """The session's cookie is unreadable for scripts and not sent from other sites; the store knows only its hash."""
     cookie = site.sign_in().headers["set-cookie"]

@@ -24,7 +24,9 @@ from tests.unit.redmine.tiny import Seen, answer, serve
         ("Fornavn kan ikke være blank", "no"),
         ("Prénom ne peut pas être vide", "fr"),
         ("Fornavn mangler", ""),
-        ("Ime ne može biti prazno", ""),
+        ("Ime ne može biti prazno", "sr-yu"),
+        ("Ime ne može biti razmaka", "hr"),
+        ("Ime fehlt", ""),
     ],
 )
 def test_language(message: str, language: str) -> None:

@@ -5,19 +5,24 @@ import time
 import pytest
 
 from redmine_mailbridge.routing.keywords import Keywords, find_keywords
-from redmine_mailbridge.routing.words import LANGUAGES, means_yes, words_for
+from redmine_mailbridge.routing.words import LANGUAGES, means_yes, no_subject, words_for
 from redmine_mailbridge.settings.route import KEYWORDS
 
 ALL = frozenset({"all"})
 
 
+VALUES = {"start_date": "2026-05-20", "due_date": "2026-05-20", "done_ratio": "40", "is_private": "1"}
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_names_every_key(language: str) -> None:
-    """Each language's own words are understood in mail of a user of that language."""
+    """Each of a language's own names of each key is understood in mail of a user of that language."""
     words = words_for(language)
     assert set(KEYWORDS) == set(words)
-    found = find_keywords(f"{words['priority']}: x\n{words['assigned_to']} : y", ALL, (language,), ())
-    assert {"priority": "x", "assigned_to": "y"} == {k: found.values[k] for k in ("priority", "assigned_to")}
+    for key, names in words.items():
+        for name in (names,) if isinstance(names, str) else names:
+            value = VALUES.get(key, "x")
+            assert value == find_keywords(f"{name} : {value}", ALL, (language,), ()).values.get(key), name
 
 
 def test_languages_of_others_are_text() -> None:
@@ -57,6 +62,15 @@ def test_yes_in_any_language() -> None:
     assert means_yes("Sim", ("pt-BR",))
     assert not means_yes("oui", ("de",))
     assert not means_yes("", ("xx",))
+
+
+@pytest.mark.parametrize(
+    ("language", "subject"),
+    [("de", "(kein Thema)"), ("pt-BR", "(sem assunto)"), ("en", "(no subject)"), ("xx", "(no subject)")],
+)
+def test_no_subject(language: str, subject: str) -> None:
+    """A mail without a subject is called as Redmine calls it in its default language."""
+    assert subject == no_subject(language)
 
 
 def test_hostile_text_is_linear() -> None:

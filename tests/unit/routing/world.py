@@ -213,6 +213,7 @@ def facts(row: Mapping[str, str]) -> Facts:
         journals=JOURNALS,
         projects=PROJECTS,
         may_add_issues=frozenset(row.get("may", "support sales").split()),
+        may_add_watchers=frozenset(row.get("watch", "support sales").split()),
         anyone_may_add=frozenset(row.get("anyone", "support").split()),
         logins={"taken": User(33, "taken", "T"), "desk": User(34, "desk", "Desk"), "ben": User(11, "ben", "Ben")},
         groups={"helpers": (5, 11, 12), "outsiders": (90,)},
@@ -260,7 +261,7 @@ def detail(plan: Plan, key: str) -> str:  # noqa: PLR0911 - one a kind of detail
             return str(
                 {"related": plan.related_issue, "private": plan.private_note, "files": len(plan.attachments)}[key]
             )
-        case "watchers" | "template" | "groups":
+        case "watchers" | "template" | "groups" | "machine":
             return str(getattr(plan, key))
         case _ if key.startswith("cf"):
             return str(dict(plan.fields.custom_fields).get(int(key[2:])))

@@ -75,6 +75,19 @@ def test_one_mail_when_it_fails_and_one_when_it_works_again(world: World) -> Non
     ] == world.sent()
 
 
+def test_what_a_limit_holds_back_is_told_later(world: World) -> None:
+    """When more fails at once than may be mailed at once, the rest is told when the limit lets it."""
+    for number in range(12):
+        world.health.note(of_mailbox(f"box{number}"), "no route to host", "waiting to try again")
+    world.now += 1801
+    for _ in range(3):
+        world.alerts.once()
+    assert 10 * 2 == len(world.sent())
+    world.now += 601
+    world.alerts.once()
+    assert 2 * 2 == len(world.sent())
+
+
 def test_short_failures_are_not_told(world: World) -> None:
     """What fails again and again, but never for the set time, is told to nobody."""
     for number in range(200):
@@ -132,3 +145,31 @@ def test_the_pulse(world: World) -> None:
     assert world.health.all()[REDMINE].error is None
     pulse.end()
     assert not alive(world.health.all()[SERVICE], world.now)
+
+
+def test_a_restart_is_no_recovery(world: World) -> None:
+    """A service that starts while a mailbox fails says nothing until its first pass has ended: no false recovery."""
+    world.health.note(of_mailbox("support"), "wrong password", "waiting to try again")
+    world.now += 1900
+    world.alerts.once()
+    assert 2 == len(world.sent())
+
+    (thread,) = world.application.service().threads
+    again = Health(world.store.database, lambda: world.now)
+    pulse = Pulse(again, Gate(), world.application.sending, world.alerts.once)
+    thread.doing = "receiving"
+    pulse.begin([thread])
+    seen = again.all()[of_mailbox("support")]
+    assert ("wrong password", "receiving", world.now - 1900) == (seen.error, seen.doing, seen.failing_since)
+    assert [] == world.sent()
+
+    thread.tried, thread.doing = True, "listening"
+    pulse.once([thread])
+    assert ["works", "works"] == ["works" if "is read again" in line else line for line in world.sent()]
+
+
+def test_what_has_never_worked_was_never_well(world: World) -> None:
+    """A mailbox that is read for the first time is neither well nor failing until that has come to an end."""
+    world.health.busy(of_mailbox("support"), "receiving")
+    seen = world.health.all()[of_mailbox("support")]
+    assert (None, None, None) == (seen.ok_at, seen.failing_since, seen.error)

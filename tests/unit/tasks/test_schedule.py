@@ -51,7 +51,7 @@ def test_a_task_runs_at_once_and_is_shown_with_its_next_time() -> None:
     ran: queue.SimpleQueue[str] = queue.SimpleQueue()
     scheduler = Scheduler()
     scheduler.every("receive", dt.timedelta(minutes=5), lambda: ran.put("receive"))
-    scheduler.once("soon", dt.datetime.now(dt.UTC), lambda: ran.put("soon"))
+    scheduler.now(lambda: ran.put("soon"))
     scheduler.start()
     try:
         assert {"receive", "soon"} == {ran.get(timeout=10), ran.get(timeout=10)}
