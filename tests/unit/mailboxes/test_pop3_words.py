@@ -43,10 +43,12 @@ def _closed() -> Iterator[None]:
         OPENED.pop().close()
 
 
-def content(answers: dict[str, Reply], tmp_path: Path, max_size: int = 5_000_000) -> list[bytes | None]:
+def content(
+    answers: dict[str, Reply], tmp_path: Path, max_size: int = 5_000_000, **changes: Any
+) -> list[bytes | None]:
     """Given answers, return the contents of the mails that are fetched."""
     with scripted(ANSWERS | answers, "+OK ready", tagged=False) as server:
-        box = mailbox(server.port)
+        box = mailbox(server.port, **changes)
         return [mail.content for mail in box.fetch(box.list_new("INBOX"), tmp_path, max_size=max_size)]
 
 
@@ -60,7 +62,7 @@ def test_dots_and_lines_come_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_mail_that_ends_too_early(tmp_path: Path) -> None:
-    """A mail whose final dot never comes is no mail."""
+        content({"RETR": "+OK\nSubject: half\n\nhal"}, tmp_path, timeout=0.5)
     with pytest.raises(MailboxUnreachable):
         content({"RETR": "+OK\nSubject: half\n\nhal"}, tmp_path)
 
