@@ -43,9 +43,7 @@ def _closed() -> Iterator[None]:
         OPENED.pop().close()
 
 
-def content(
-    answers: dict[str, Reply], tmp_path: Path, max_size: int = 5_000_000, **changes: Any
-) -> list[bytes | None]:
+def content(answers: dict[str, Reply], tmp_path: Path, max_size: int = 5_000_000, **changes: Any) -> list[bytes | None]:
     """Given answers, return the contents of the mails that are fetched."""
     with scripted(ANSWERS | answers, "+OK ready", tagged=False) as server:
         box = mailbox(server.port, **changes)
@@ -62,9 +60,9 @@ def test_dots_and_lines_come_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_mail_that_ends_too_early(tmp_path: Path) -> None:
-        content({"RETR": "+OK\nSubject: half\n\nhal"}, tmp_path, timeout=0.5)
+    """A mail whose final dot never comes is no mail."""
     with pytest.raises(MailboxUnreachable):
-        content({"RETR": "+OK\nSubject: half\n\nhal"}, tmp_path)
+        content({"RETR": "+OK\nSubject: half\n\nhal"}, tmp_path, timeout=0.5)
 
 
 def test_a_mail_that_is_not_handed_out(tmp_path: Path) -> None:
