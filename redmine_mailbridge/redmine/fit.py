@@ -86,6 +86,15 @@ def narrowed(request: R) -> R:
     return replace(request, attributes=attributes, uploads=uploads)
 
 
+def softened(request: R, names: Collection[str]) -> R:
+    """Given a request and the attributes that are to go, return it without them; the marker stays."""
+    attributes = {name: value for name, value in request.attributes.items() if name not in names}
+    marker = request.marker if isinstance(request, IssueRequest) else None
+    if "custom_fields" in names and marker is not None:
+        attributes["custom_fields"] = [{"id": marker[0], "value": marker[1]}]
+    return replace(request, attributes=attributes)
+
+
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
