@@ -100,7 +100,7 @@ def test_refused_for_what_it_can_do_without(desk: Desk) -> None:
 
     assert (State.DONE, ["Late"], 2) == (row.state, subjects(desk), desk.writes)
     assert any("sent again without due_date" in line for line in desk.lines(row))
-    assert "Done" == row.filed_to
+    assert "Processed" == row.filed_to
 
 
 def test_refused_for_good(desk: Desk) -> None:
