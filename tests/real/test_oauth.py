@@ -348,6 +348,17 @@ def test_forgetting_revokes(signs: SignIns, openid: OpenId) -> None:
     assert ["not signed in"] == [one.state for one in signs.status()]
 
 
+def test_forgetting_what_the_settings_no_longer_have(
+    signs: SignIns, openid: OpenId, database: Database, tmp_path: Path
+) -> None:
+    """Tokens of a mailbox that was taken out of the settings can still be removed; an unknown name is told."""
+    sign_in(signs, openid)
+    without = SignIns({}, database, Seal(tmp_path / "token.key"))
+    assert without.forget("desk")
+    with pytest.raises(SettingsError, match="signs in nowhere by OAuth"):
+        without.forget("desk")
+
+
 RENEW = """
 import sys
 from tests.real.test_oauth import DESK, person, signs_of
