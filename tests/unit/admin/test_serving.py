@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,45 +61,46 @@ def test_a_stranger_cannot_name_himself(tmp_path: Path) -> None:
     assert "127.0.0.1" == wrong_password("203.0.113.9", tmp_path)
 
 
+@contextmanager
+def alone(file: Path) -> Iterator[str]:
+    """Run `admin` as a process, yield its address, and tell it to stop at the end."""
+    line = [sys.executable, "-m", "redmine_mailbridge", "admin", "--settings", str(file)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            (url,) = re.findall(r"https?://127\.0\.0\.1:\d+", process.stdout.readline())
+            yield url
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert 0 == process.wait(30)
+
+
+def test_alone(tmp_path: Path) -> None:
+    """`admin` serves the pages without the service until it is told to stop."""
+    with alone(written(tmp_path)) as url:
+        assert "ok\n" == requests.get(f"{url}/healthz", timeout=20).text
+        assert "Sign in" in requests.get(f"{url}/", timeout=20).text
+
+
 def test_over_tls(tmp_path: Path) -> None:
     """With a certificate the pages are served over TLS, and the cookie is for TLS only; a wrong one is told."""
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=desk -addext subjectAltName=IP:127.0.0.1"
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run([*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
     passwords.keep(tmp_path / "admin-password", PASSWORD)
-    tls = {"certificate_file": str(certificate), "certificate_key_file": str(key)}
-    pages = Pages(load_with_origins(written(tmp_path, **tls), {}))
-    try:
-        url = pages.server.address
-        assert url.startswith("https://127.0.0.1:")
-        with requests.Session() as browser:
-            browser.trust_env, browser.verify = False, str(certificate)
-            browser.headers["Sec-Fetch-Site"] = "same-origin"
-            form = {"way": "password", "password": PASSWORD}
-            answer = browser.post(f"{url}/login", data=form, allow_redirects=False, timeout=20)
-            assert (303, True) == (answer.status_code, "; Secure" in answer.headers["Set-Cookie"])
-            assert 200 == browser.get(f"{url}/", timeout=20).status_code
+    file = written(tmp_path, certificate_file=str(certificate), certificate_key_file=str(key))
+    with alone(file) as url, requests.Session() as browser:
+        browser.trust_env, browser.verify = False, str(certificate)
+        browser.headers["Sec-Fetch-Site"] = "same-origin"
+        form = {"way": "password", "password": PASSWORD}
+        answer = browser.post(f"{url}/login", data=form, allow_redirects=False, timeout=20)
+        assert (303, True) == (answer.status_code, "; Secure" in answer.headers["Set-Cookie"])
+        assert 200 == browser.get(f"{url}/", timeout=20).status_code
         with pytest.raises(requests.exceptions.ConnectionError):
             requests.get(url.replace("https:", "http:"), timeout=20)
-    finally:
-        pages.stop()
     key.write_text("no key")
     with pytest.raises(SettingsError, match="certificate_file"):
-        Pages(load_with_origins(written(tmp_path, **tls), {}))
-
-
-def test_alone(tmp_path: Path) -> None:
-    """`admin` serves the pages without the service until it is told to stop."""
-    line = [sys.executable, "-m", "redmine_mailbridge", "admin", "--settings", str(written(tmp_path))]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as alone:
-        try:
-            assert alone.stdout is not None
-            (url,) = re.findall(r"http://127\.0\.0\.1:\d+", alone.stdout.readline())
-            assert "ok\n" == requests.get(f"{url}/healthz", timeout=20).text
-            assert "Sign in" in requests.get(f"{url}/", timeout=20).text
-        finally:
-            alone.send_signal(signal.SIGTERM)
-        assert 0 == alone.wait(30)
+        Pages(load_with_origins(file, {}))
 
 
 @pytest.mark.parametrize(
