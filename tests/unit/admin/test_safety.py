@@ -14,6 +14,7 @@ from redmine_mailbridge.admin.application import GET, POST, make
 from redmine_mailbridge.admin.calls import local_path
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import load
+from redmine_mailbridge.store.figures import Figures
 from tests.unit.admin.site import PASSWORD, REDMINE, URL, Site, values
 
 ME = f"{REDMINE}/users/current.json"
@@ -286,3 +287,14 @@ def test_the_numbers_for_machines(site: Site) -> None:
     assert 'redmine_mailbridge_up{what="mailbox:support"} 0\n' in text
     assert 'redmine_mailbridge_certificate_days{mailbox="support"} 10.' in text
     assert 'redmine_mailbridge_mails{state="done"} 1\n' in text
+
+
+def test_the_histogram_is_fresh_enough(site: Site) -> None:
+    """How long mails took is counted anew after half a minute, not at every question: that looks at every mail."""
+    now = 0.0
+    figures = Figures(site.desk.store.database, lambda: now)
+    assert 0 == figures.latencies().count
+    site.desk.store.done(site.keep(b"Subject: x\n\nx").id, "made", issue=7, created=True)
+    assert 0 == figures.latencies().count
+    now = 31.0
+    assert 1 == figures.latencies().count
