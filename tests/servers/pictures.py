@@ -20,8 +20,8 @@ from tests.servers.processes import free_port
 FOLDER = services.CHECKOUT / "docs" / "pictures"
 SIZE = {"width": 1360, "height": 820}
 PHONE = {"width": 375, "height": 780}
-SUBJECTS = ("Invoice 2041", "Password for the new colleague", "Re: delivery on Friday", "The door on the left squeaks",
-            "Our newsletter", "Offer for cleaning", "Question about order 4698", "Meeting room 2 has no light")  # fmt: skip
+SUBJECTS = ("Invoice 2041", "Password for the new colleague", "Re: delivery on Friday", "The left door squeaks",
+            "Our newsletter", "Offer for cleaning", "About order 4698", "Meeting room 2 has no light")  # fmt: skip
 SENDERS = ("kim@client.example", "lee@lead.example", "news@shop.example", "sam@partner.example")
 HTML = """<html><body><h2>Spring offers</h2><p>Dear customer, this week <b>everything</b> is half as dear.</p>
 <p><img src="https://shop.example/banner.png" alt="our banner"></p><p><a href="https://shop.example/">See all</a></p>"""
