@@ -142,14 +142,21 @@ class Figures:
         """
         if self._latencies is not None and self._clock() - self._latencies[0] < FRESH:
             return self._latencies[1]
-        took = mail.c.changed_at - mail.c.kept_at
-        within = [sa.func.count().filter(took <= bound) for bound in Latencies.BOUNDS]
-        query = sa.select(*within, sa.func.count(), sa.func.coalesce(sa.func.sum(took), 0.0))
-        with self._database.read() as db:
-            row = db.execute(query.where(mail.c.state == State.DONE, mail.c.issue.is_not(None))).one()
-        found = Latencies(tuple(row[: len(within)]), row[-2], float(row[-1]))
+        made = sa.and_(mail.c.state == State.DONE, mail.c.issue.is_not(None))
+        found = self._took(mail.c.changed_at - mail.c.kept_at, made)
         self._latencies = (self._clock(), found)
         return found
+
+    def sending_latencies(self) -> Latencies:
+        """How long mails took from being queued to being sent, over all that are kept: counts for a histogram."""
+        return self._took(outbox.c.sent_at - outbox.c.created_at, outbox.c.state == SENT)
+
+    def _took(self, took: sa.ColumnElement[float], where: sa.ColumnElement[bool]) -> Latencies:
+        within = [sa.func.count().filter(took <= bound) for bound in Latencies.BOUNDS]
+        query = sa.select(*within, sa.func.count(), sa.func.coalesce(sa.func.sum(took), 0.0)).where(where)
+        with self._database.read() as db:
+            row = db.execute(query).one()
+        return Latencies(tuple(row[: len(within)]), row[-2], float(row[-1]))
 
     def queues(self, since: float) -> dict[str, Queue]:
         """Given a time (24 hours ago), return each mailbox's sending queue."""
