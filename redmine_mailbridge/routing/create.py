@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.fields import Resolver, wanted_of_new, watchers
-from redmine_mailbridge.routing.plan import Action, NewUser, Plan
+from redmine_mailbridge.routing.plan import Action, NewUser, Plan, Project
 from redmine_mailbridge.routing.project import Place, candidates, find_project
 from redmine_mailbridge.routing.rules import Matched, apply_rules
 from redmine_mailbridge.routing.sender import joins, new_user
@@ -51,16 +51,24 @@ def _author(case: Case, place: Place) -> Author:
             return Author(refused=f"{user.login} may not add issues in {place.identifier}")
         if may and facts.can_impersonate:
             return Author(user.login, named=False)
-        case.steps.add(f"this key cannot write as {user.login}, who is named instead")
+        why = "cannot be written as by this key" if may else "may not add issues there, but check_permissions is off"
+        case.steps.add(f"{user.login} {why}: the bridge's own user writes and names the sender")
         return Author()
     made = new_user(case.sender, case.route, facts) if settings.unknown_sender == "create" else None
     if made is not None:
-        case.steps.add(f"a user {made.login} is made")
+        case.steps.add(_told(made))
         if made.status == "active" and place.identifier in facts.anyone_may_add:
             return Author(made.login, made, named=False)
     elif settings.unknown_sender == "create" and case.sender.claimed is None:
         case.steps.add("no user is made: this key may not, or the sender is forged")
     return Author(_ticket_user(case), made)
+
+
+def _told(made: NewUser) -> str:
+    """The line that says which user is made, and how."""
+    notice = "Redmine's account mail" if made.send_information else "our own mail" if made.own_notice else "no mail"
+    language = f", language {made.language}" if made.language else ""
+    return f"a user {made.login} is made ({made.status}{language}; told by {notice})"
 
 
 def _ticket_user(case: Case) -> str | None:
@@ -70,6 +78,7 @@ def _ticket_user(case: Case) -> str | None:
         return None
     user = case.facts.logins.get(wanted.lower())
     if user is not None and user.status == "active" and case.facts.can_impersonate:
+        case.steps.add(f"the ticket_user {user.login} writes and names the sender")
         return user.login
     case.steps.add(f"ticket_user {wanted} cannot be used; the bridge's own user writes")
     return None
@@ -78,8 +87,11 @@ def _ticket_user(case: Case) -> str | None:
 def _written(case: Case, matched: Matched, place: Place, author: Author, *, reason: str, thread: Thread) -> Plan:
     """Given all decisions, write the plan."""
     message, facts, project = case.message, case.facts, place.project
-    names = tuple(project.custom_fields) if project else ()
-    keywords = case.keywords(message.body.written or message.body.whole, names)
+    written = message.body.written or message.body.whole
+    tracker = wanted_of_new(message, case.sender, case.route, matched, case.keywords(written).values).values.get(
+        "tracker"
+    )
+    keywords = case.keywords(written, project.fields_of(_known_tracker(project, tracker)) if project else ())
     if place.by_address:
         keywords = keywords.dropping("project")
     wanted = wanted_of_new(message, case.sender, case.route, matched, keywords.values)
@@ -104,6 +116,12 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
         groups=joins(case.sender, author.user, case.route, facts),
         template=case.answer("received"),
     )
+
+
+def _known_tracker(project: Project, tracker: str | None) -> str | None:
+    """The tracker that is wanted, if the project has it; else it will be the first."""
+    known = tracker is not None and (tracker.lower() in project.trackers or tracker.isdecimal())
+    return tracker if known else None
 
 
 def _related(case: Case, thread: Thread, place: Place, *, private: bool) -> int | None:

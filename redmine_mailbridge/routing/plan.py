@@ -37,11 +37,13 @@ class User:
 class FieldKind:
     """What a custom field takes: its format as Redmine names it ("list", "version"), several values or one, and
     those it takes by what people call them, in lower case (casefold); none when it takes any, or nobody can tell.
+    `trackers` are the ids of those whose issues have it; none when nobody can tell.
     """
 
     format: str
     multiple: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    trackers: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,16 @@ class Project:
     custom_fields: Mapping[str, int] = field(default_factory=dict)
     members: Mapping[str, int] = field(default_factory=dict)
     kinds: Mapping[int, FieldKind] = field(default_factory=dict)
+
+    def fields_of(self, tracker: str | None) -> tuple[str, ...]:
+        """Given a tracker by name or id (None: the first), return the names of the custom fields of its issues."""
+        number = next(iter(self.trackers.values()), 0) if tracker is None else self.trackers.get(tracker.lower(), 0)
+        if tracker is not None and not number:
+            number = int(tracker) if tracker.isdecimal() and len(tracker) < 11 else 0
+        kinds = {name: self.kinds.get(field_id) for name, field_id in self.custom_fields.items()}
+        return tuple(
+            name for name, kind in kinds.items() if kind is None or not kind.trackers or number in kind.trackers
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +250,7 @@ class Plan:
     `watchers` are user ids added after the write. `marker` is the value for the marker custom field.
     `template` names the kind of answer that the mail earns (received, refused …), None for no answer.
     `related_issue` is linked with the new one. `groups` are names of groups that the sender's user joins.
+    `machine`: the mail is an automatic reply or a delivery report, and speaks for nobody.
     """
 
     action: Action
@@ -261,6 +274,7 @@ class Plan:
     template: str | None = None
     related_issue: int | None = None
     groups: tuple[str, ...] = ()
+    machine: bool = False
 
     def __str__(self) -> str:
         """One English line."""
