@@ -207,15 +207,25 @@ def remove_leftovers() -> None:
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where workers share the tests, all that need one Redmine version go to one worker: each version starts once."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests marked `newest` run on the last of the versions only. Where workers share the tests, all that need one
+    version go to one worker: each version starts once.
+    """
+    left_out = {item for item in items if item.get_closest_marker("newest") and version_of(item) in VERSIONS[:-1]}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
     for item in items:
-        versions = getattr(item, "callspec", None)
-        version = versions and (versions.params.get("servers") or versions.params.get("oauth_dovecot"))
-        if "postgresql_url" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(VERSIONS[0]))
-        elif version:
+        if version := version_of(item):
             item.add_marker(pytest.mark.xdist_group(version))
+
+
+def version_of(item: pytest.Item) -> str | None:
+    """The Redmine version (or that of its Debian) whose servers a test uses, None for none."""
+    if "postgresql_url" in getattr(item, "fixturenames", ()):
+        return VERSIONS[0]
+    spec = getattr(item, "callspec", None)
+    version: str | None = spec and (spec.params.get("servers") or spec.params.get("oauth_dovecot"))
+    return version
 
 
 def not_run(reporter: Any) -> list[str]:
