@@ -15,9 +15,9 @@ from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.results import Results
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.aggregate import Aggregator, Kept, Targets
+from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.entries import EntryReader
 from redmine_mailbridge.tasks.fields import FieldWriter
-from redmine_mailbridge.tasks.handle import Decider
 from redmine_mailbridge.tasks.mirror import Mirror
 
 

@@ -34,8 +34,9 @@ from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
 from redmine_mailbridge.tasks.conversations import Conversations
+from redmine_mailbridge.tasks.decider import Context, Decider
 from redmine_mailbridge.tasks.gate import Gate
-from redmine_mailbridge.tasks.handle import Context, Decider, Handler
+from redmine_mailbridge.tasks.handle import Handler
 from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import MailboxThread

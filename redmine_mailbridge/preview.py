@@ -10,7 +10,7 @@ from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mailboxes.base import Mailbox
 from redmine_mailbridge.routing.explain import as_json, as_lines
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.tasks.handle import Decider
+from redmine_mailbridge.tasks.decider import Decider
 
 Show = Callable[[str, Sequence[str], dict[str, Any]], None]
 CHUNK = 50

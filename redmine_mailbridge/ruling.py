@@ -16,7 +16,7 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.suggest import did_you_mean
-from redmine_mailbridge.tasks.handle import Decider
+from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.rule_change import RuleChange
 from redmine_mailbridge.tasks.rule_mail import RuleMail

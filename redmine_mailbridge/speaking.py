@@ -28,8 +28,8 @@ from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.talk import Talk
 from redmine_mailbridge.tasks.agents import AgentAnswers
 from redmine_mailbridge.tasks.answer import Answers
+from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.desk import Desk
-from redmine_mailbridge.tasks.handle import Decider
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.notes import Mailing

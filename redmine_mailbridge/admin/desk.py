@@ -13,7 +13,7 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.figures import Figures
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.handle import Decider
+from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.report import Overview
 
 MENU = (

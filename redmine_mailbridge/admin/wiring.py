@@ -18,7 +18,7 @@ from redmine_mailbridge.store.admin import Audit, LogRing, Sessions
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.figures import Figures
 from redmine_mailbridge.store.health import Health
-from redmine_mailbridge.tasks.handle import Decider
+from redmine_mailbridge.tasks.decider import Decider
 
 DAILY = 500
 """Mails a day that a mailbox may send where the settings do not say."""

@@ -25,6 +25,20 @@ def first_taken(
     return tuple(taken[-start.first_sync_limit :] if start.first_sync_limit else taken)
 
 
+def taken_again(
+    mails: Sequence[Mail],
+    received_at: Callable[[Mail], dt.datetime | None],
+    start: StartSettings,
+    first_seen: dt.datetime,
+) -> tuple[Mail, ...]:
+    """The same for a folder whose UIDs have all changed: what was not taken the first time is not taken now.
+
+    Which mails a `first_sync_limit` left is not known any more: everything that was there before is left.
+    """
+    since: dict[str, object] = {"first_sync_limit": 0} | ({"start_from": "now"} if start.first_sync_limit else {})
+    return first_taken(mails, received_at, start.model_copy(update=since), first_seen)
+
+
 def start_moment(start: StartSettings, first_seen: dt.datetime) -> dt.datetime | None:
     """Given the settings and when the bridge first looked, return from when on mail counts; None: all of it."""
     match start.start_from:

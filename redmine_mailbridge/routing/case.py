@@ -58,6 +58,11 @@ class Case:
 
     def plan(self, action: Action, reason: str, **more: Any) -> Plan:
         """Given an action and its reason, return the plan, with what every plan holds."""
+        for what in ("watchers", "groups"):
+            if more.get(what):
+                self.steps.add(f"{what}: {', '.join(map(str, more[what]))}")
+        if more.get("template"):
+            self.steps.add(f"it earns the answer {more['template']}, where answers are switched on")
         self.steps.add(f"{action.value}: {reason}")
         more.setdefault("text", self.message.body.written or self.message.body.whole)
         more.setdefault("quoted", self.message.body.quoted)

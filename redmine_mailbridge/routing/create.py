@@ -51,16 +51,24 @@ def _author(case: Case, place: Place) -> Author:
             return Author(refused=f"{user.login} may not add issues in {place.identifier}")
         if may and facts.can_impersonate:
             return Author(user.login, named=False)
-        case.steps.add(f"this key cannot write as {user.login}, who is named instead")
+        why = "cannot be written as by this key" if may else "may not add issues there, but check_permissions is off"
+        case.steps.add(f"{user.login} {why}: the bridge's own user writes and names the sender")
         return Author()
     made = new_user(case.sender, case.route, facts) if settings.unknown_sender == "create" else None
     if made is not None:
-        case.steps.add(f"a user {made.login} is made")
+        case.steps.add(_told(made))
         if made.status == "active" and place.identifier in facts.anyone_may_add:
             return Author(made.login, made, named=False)
     elif settings.unknown_sender == "create" and case.sender.claimed is None:
         case.steps.add("no user is made: this key may not, or the sender is forged")
     return Author(_ticket_user(case), made)
+
+
+def _told(made: NewUser) -> str:
+    """The line that says which user is made, and how."""
+    notice = "Redmine's account mail" if made.send_information else "our own mail" if made.own_notice else "no mail"
+    language = f", language {made.language}" if made.language else ""
+    return f"a user {made.login} is made ({made.status}{language}; told by {notice})"
 
 
 def _ticket_user(case: Case) -> str | None:
@@ -70,6 +78,7 @@ def _ticket_user(case: Case) -> str | None:
         return None
     user = case.facts.logins.get(wanted.lower())
     if user is not None and user.status == "active" and case.facts.can_impersonate:
+        case.steps.add(f"the ticket_user {user.login} writes and names the sender")
         return user.login
     case.steps.add(f"ticket_user {wanted} cannot be used; the bridge's own user writes")
     return None

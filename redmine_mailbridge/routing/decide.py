@@ -12,7 +12,7 @@ from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
 from redmine_mailbridge.routing.loops import REPLYING_MACHINES, own_mail, said, unwanted_machine
 from redmine_mailbridge.routing.note import note
 from redmine_mailbridge.routing.plan import Action, Facts, Issue, Plan
-from redmine_mailbridge.routing.sender import assess, turned_away, unknown_verdict
+from redmine_mailbridge.routing.sender import assess, believed, let_in, turned_away, unknown_verdict
 from redmine_mailbridge.routing.thread import Thread, Worth, answered_other, find_thread, signs
 from redmine_mailbridge.settings.route import Route
 
@@ -26,6 +26,8 @@ def decide(message: Message, route: Route, mailbox: MailboxIdentity, facts: Fact
     if (why := own_mail(message, mailbox)) is not None:
         return case.end(Action.IGNORE, why)
     case.steps.add(_who(case))
+    if (line := let_in(message, route)) is not None:
+        case.steps.add(line)
     if (verdict := turned_away(message, case.sender, route)) is not None:
         return case.end(verdict.action, verdict.reason)
     if message.automatic.kind in REPLYING_MACHINES and (about := _about(case)) is not None:
@@ -37,6 +39,8 @@ def decide(message: Message, route: Route, mailbox: MailboxIdentity, facts: Fact
         return case.end(Action.REFUSE, thread.denied, issue=thread.related.id if thread.related else None)
     if (unwanted := unwanted_machine(message, route)) is not None:
         return case.end(Action.IGNORE, unwanted)
+    if message.automatic.kind in REPLYING_MACHINES:
+        case.steps.add(f"{said(message)}, and accept_automatic is on")
     if thread.issue is None and not facts.offline and (verdict := unknown_verdict(case.sender, route)) is not None:
         return case.end(verdict.action, verdict.reason)
     if route.issue.reply_only:
@@ -51,6 +55,8 @@ def _who(case: Case) -> str:
     sender, verdict = case.sender, case.message.authenticity
     shown = sender.address.address or "nobody"
     proof = f"{verdict.verdict}{f' by {verdict.method}' if verdict.method else ''}, trust {case.route.issue.trust}"
+    if how := believed(case.message, case.route):
+        proof = f"{proof}: believed {how}"
     if case.facts.offline:
         return f"from {shown}; offline, so nobody knows whether that is a Redmine user"
     if sender.user is not None:
@@ -95,7 +101,10 @@ def _starts_again(case: Case, issue: Issue) -> str:
         return ""
     if settings.closed_reply == "new":
         return f"#{issue.id} is closed"
-    late = settings.reopen_within is not None and _closed_for(issue, case.facts.now) > settings.reopen_within
+    late = (
+        settings.reopen_within is not None
+        and _closed_for(issue, case.facts.kept_at or case.facts.now) > settings.reopen_within
+    )
     return f"#{issue.id} is closed for longer than reopen_within" if settings.closed_reply == "reopen" and late else ""
 
 

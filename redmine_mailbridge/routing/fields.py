@@ -36,6 +36,11 @@ class Wanted:
     origins: dict[str, str] = field(default_factory=dict)
     custom: dict[str, str] = field(default_factory=dict)
 
+    def want_custom(self, name: str, value: str, origin: str) -> None:
+        """Note that a custom field is to have a value."""
+        self.custom[name] = value
+        self.origins[f"custom field {name}"] = origin
+
     def want(self, name: str, value: str | int | None, origin: str) -> None:
         """Note that a field is to have a value; None and "" are nothing."""
         if value is not None and str(value).strip():
@@ -53,20 +58,20 @@ def wanted_of_new(
     _from_settings(wanted, settings, "the mailbox", message, matched.groups)
     wanted.want("priority", settings.priority_by_importance.get(message.importance), "the mail's importance")
     if settings.requester_field:
-        wanted.custom[settings.requester_field] = sender.address.address
+        wanted.want_custom(settings.requester_field, sender.address.address, "requester_field")
     if (found := domain_rule(sender, route)) is not None:
         domain, rule = found
         for name in ("tracker", "category", "priority"):
             wanted.want(name, getattr(rule, name), f"the domain {domain}")
         wanted.want("assigned_to", rule.assignee, f"the domain {domain}")
         if route.senders.customer_field:
-            wanted.custom[route.senders.customer_field] = rule.customer or domain
+            wanted.want_custom(route.senders.customer_field, rule.customer or domain, f"the domain {domain}")
     for one in reversed(matched.rules):
         _from_settings(wanted, one, f'rule "{one.name}"', message, matched.groups)
-    private = wanted.values.get("is_private") == "1"
+    private = wanted.origins.get("is_private", "") if wanted.values.get("is_private") == "1" else ""
     add_keywords(wanted, keywords)
     if private:
-        wanted.want("is_private", "1", "the mailbox")  # what is private by the settings, no line makes public
+        wanted.want("is_private", "1", private)  # what is private by the settings, no line makes public
     return wanted
 
 
@@ -83,7 +88,7 @@ def _from_settings(
         if span is not None:
             wanted.want(name, _day(message, span), origin)
     for name, template in settings.custom_fields.items():
-        wanted.custom[name] = fill(template, message, groups)
+        wanted.want_custom(name, fill(template, message, groups), origin)
 
 
 def _day(message: Message, span: dt.timedelta) -> str:
@@ -100,7 +105,7 @@ def add_keywords(wanted: Wanted, keywords: Mapping[str, str]) -> None:
         if name in {*_NAMES, "start_date", "due_date", "estimated_hours", "done_ratio", "is_private", "parent_issue"}:
             wanted.want(name, value, "a keyword line")
         elif name != "project":
-            wanted.custom[name] = value
+            wanted.want_custom(name, value, "a keyword line")
 
 
 class Resolver:
@@ -112,6 +117,7 @@ class Resolver:
     def fields(self, wanted: Wanted, subject: str | None) -> IssueFields:
         """Given what is wanted, return the fields with ids; offline, or without a project, with the names."""
         names = dict(wanted.values) | {f"custom field {name}": value for name, value in wanted.custom.items()}
+        self._say(names, wanted.origins)
         if self.project is None:
             return IssueFields(subject=subject, names=names)
         project, get = self.project, wanted.values.get
@@ -132,6 +138,17 @@ class Resolver:
             custom_fields=tuple(self._custom(wanted.custom, project)),
             names=names,
         )
+
+    def _say(self, names: Mapping[str, str], origins: Mapping[str, str]) -> None:
+        """Note which fields are wanted, to hold what, and by what."""
+        plain = {"is_private": ("0", "the mailbox")}  # no field of which anybody spoke
+        shown = (
+            f'{name.replace("_", " ")} "{value[:100]}" by {origins[name]}'
+            for name, value in names.items()
+            if (value, origins[name]) != plain.get(name)
+        )
+        if line := ", ".join(shown):
+            self.steps.add(f"fields: {line}")
 
     def _id(self, what: str, name: str | None, known: Mapping[str, int]) -> int | None:
         """Given a name or an id, return the id; None, with a step, when Redmine has none of that name."""

@@ -42,6 +42,7 @@ def note(case: Case, thread: Thread, *, why: str = "", machine: bool = False) ->
         keywords=keywords.values,
         groups=() if machine else joins(case.sender, None, case.route, case.facts),
         template=None if machine or thread.private else case.answer("received_reply"),
+        machine=machine,
     )
 
 

@@ -238,6 +238,7 @@ class Plan:
     `watchers` are user ids added after the write. `marker` is the value for the marker custom field.
     `template` names the kind of answer that the mail earns (received, refused …), None for no answer.
     `related_issue` is linked with the new one. `groups` are names of groups that the sender's user joins.
+    `machine`: the mail is an automatic reply or a delivery report, and speaks for nobody.
     """
 
     action: Action
@@ -261,6 +262,7 @@ class Plan:
     template: str | None = None
     related_issue: int | None = None
     groups: tuple[str, ...] = ()
+    machine: bool = False
 
     def __str__(self) -> str:
         """One English line."""

@@ -47,14 +47,14 @@ class Verdict:
 def assess(message: Message, route: Route, facts: Facts) -> Sender:
     """Given a mail, return who wrote it, and how far that is to be believed."""
     owner = facts.users.get(message.sender.key) if message.sender.address else None
-    proven, forged = believed(message, route), message.authenticity.verdict == "failed"
+    proven, forged = bool(believed(message, route)), message.authenticity.verdict == "failed"
     if owner is not None and owner.status == "active" and proven:
         return Sender(message.sender, user=owner, proven=True)
     return Sender(message.sender, claimed=owner, proven=proven, forged=forged)
 
 
-def believed(message: Message, route: Route) -> bool:
-    """Given a mail, return whether its From address counts as proven under the route's trust.
+def believed(message: Message, route: Route) -> str:
+    """Given a mail, return why its From address counts as proven under the route's trust; "" when it does not.
 
     Never with several From addresses, none, or when the mail server says it failed. "authenticated" asks for a
     verdict of passed. "internal" takes also a domain of `internal_domains` without a verdict, if the mark that
@@ -62,13 +62,25 @@ def believed(message: Message, route: Route) -> bool:
     """
     verdict, senders = message.authenticity.verdict, route.senders
     if verdict == "failed" or not message.sender.domain or len(message.from_all) > 1:
-        return False
-    if verdict == "passed" or route.issue.trust == "any":
-        return True
-    if route.issue.trust == "authenticated":
-        return False
+        return ""
+    if verdict == "passed":
+        return "by the mail server"
+    if route.issue.trust != "internal":
+        return 'by trust "any"' if route.issue.trust == "any" else ""
     marked = senders.internal_mark is None or sender_fits(senders.internal_mark, message)
-    return marked and any(address_fits(domain, message.sender.address) for domain in senders.internal_domains)
+    if not marked or not any(address_fits(domain, message.sender.address) for domain in senders.internal_domains):
+        return ""
+    return "by internal_domains" if senders.internal_mark is None else "by internal_domains and internal_mark"
+
+
+def let_in(message: Message, route: Route) -> str | None:
+    """Given a mail, return the line that says that its sender is blocked and yet allowed; None when it is not so."""
+    senders = route.senders
+    blocking = next((pattern for pattern in senders.block if sender_fits(pattern, message)), None)
+    allowing = next((pattern for pattern in senders.allow if sender_fits(pattern, message)), None)
+    if blocking is None or allowing is None:
+        return None
+    return f"the sender is blocked by {blocking}, but allowed by {allowing}"
 
 
 def turned_away(message: Message, sender: Sender, route: Route) -> Verdict | None:

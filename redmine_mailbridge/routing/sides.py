@@ -9,12 +9,14 @@ Side = Literal["customer", "agent", "bridge"]
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What is known of an entry. `mail_sender` is the sender of the mail that made it, None when none did; `user_mail`
-    the address of the Redmine user who wrote it, "" when it is not shown to us. Addresses in any case.
+    the address of the Redmine user who wrote it, "" when it is not shown to us. Addresses in any case. `machine`: the
+    mail is an automatic reply or a delivery report.
     """
 
     user_id: int
     mail_sender: str | None = None
     user_mail: str = ""
+    machine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,13 @@ class Sides:
         customer: a mail of the requester; a mail that the bridge wrote down in its own name (somebody without an
             account, or whose account nothing proves); whatever the issue's author writes, when that is not the
             bridge; whatever the Redmine user with the requester's address writes.
-        bridge: what the bridge's own user did without a mail: rules of time, notes about undelivered answers.
+        bridge: what the bridge's own user did without a mail: rules of time, notes about undelivered answers; and what
+            machines answered, which is nobody's word.
             So give the bridge a user of its own: what a person writes with that account counts as the bridge's.
         agent: everybody else who wrote in Redmine, or whose mail was written in the name of their own account.
         """
+        if entry.machine:
+            return "bridge"
         requester = self.requester.lower()
         by_bridge = entry.user_id == self.bridge_id
         if requester and requester in {(entry.mail_sender or "").lower(), entry.user_mail.lower()}:

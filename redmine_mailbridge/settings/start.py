@@ -22,7 +22,7 @@ class StartSettings(Table):
         0,
     )
     brake_at: Annotated[int, Field(ge=0)] = key(
-        "When more new mails than this appear at once, nothing is read until an admin says so "
+        "When more new mails than this appear in a folder at once, nothing is read until an admin says so "
         "(`redmine-mailbridge release NAME`); 0: never.",
         2000,
     )

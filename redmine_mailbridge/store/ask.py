@@ -116,12 +116,14 @@ class Archive:
         with self._database.read() as db:
             return db.execute(sa.select(sa.literal(1)).where(condition).limit(1)).first() is not None
 
-    def same_subject(self, sender: str, subject: str, *, since: float) -> MailRow | None:
-        """The newest mail of this sender and subject since then that led to an issue."""
+    def same_subject(self, sender: str, subject: str, *, since: float, until: float) -> MailRow | None:
+        """The newest mail of this sender and subject that came between these times and led to an issue."""
+        came = sa.func.coalesce(mail.c.received_at, mail.c.kept_at)
         query = sa.select(*COLUMNS).where(
             mail.c.sender == sender,
             mail.c.subject == subject,
             mail.c.kept_at >= since,
+            came.between(since, until),
             mail.c.issue.is_not(None),
         )
         with self._database.read() as db:

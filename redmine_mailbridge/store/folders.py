@@ -45,6 +45,13 @@ class Folders:
             row = db.execute(query).first()
         return Cursor(row.validity, row.uid) if row else None
 
+    def begun(self, mailbox: str, name: str) -> float:
+        """When this folder was read for the first time, seconds since the epoch; now, when it never was."""
+        query = sa.select(folder.c.since).where(folder.c.mailbox == mailbox, folder.c.folder == name)
+        with self.database.read() as db:
+            value = db.execute(query).scalar()
+        return self.clock() if value is None else float(value)
+
     def begin_folder(self, mailbox: str, name: str, cursor: Cursor, *, until: str | None) -> None:
         """A folder is read for the first time: note from where on, and up to which UID mail lay there before."""
         row = {"mailbox": mailbox, "folder": name, "validity": cursor.validity, "uid": cursor.uid}

@@ -4,6 +4,7 @@ Tables `issue` and `journal` are a copy: Redmine is right wherever the two diffe
 copy up to date. Note texts are not kept; who needs one asks Redmine.
 """
 
+import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -139,10 +140,18 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class JournalMail:
-    """A mail that made a note: its number and its sender's address (lower case)."""
+    """A mail that made a note: its number and its sender's address (lower case). `machine`: it is an automatic reply
+    or a delivery report.
+    """
 
     mail_id: int
     sender: str
+    machine: bool = False
+
+
+def by_machine(request: str | None) -> bool:
+    """Given what was written for a mail, as the store keeps it, return whether a machine wrote the mail."""
+    return bool(request and json.loads(request).get("machine"))
 
 
 class Issues:
@@ -212,9 +221,9 @@ class Issues:
 
     def mails_of(self, journals: Collection[int]) -> dict[int, JournalMail]:
         """Given ids of journals, return the mail that made each, for those that mails made."""
-        query = sa.select(mail.c.journal, mail.c.id, mail.c.sender)
+        query = sa.select(mail.c.journal, mail.c.id, mail.c.sender, mail.c.request)
         rows = self._by(query, mail.c.journal, journals, mail.c.journal)
-        return {row["journal"]: JournalMail(row["id"], row["sender"] or "") for row in rows}
+        return {row["journal"]: JournalMail(row["id"], row["sender"] or "", by_machine(row["request"])) for row in rows}
 
     def unclaimed(self) -> list[int]:
         """The issues in whose history stands a note that a mail has made, as the store knows only since."""

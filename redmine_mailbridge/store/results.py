@@ -87,9 +87,13 @@ class Results:
             for several in chunks(figures):
                 upsert(db, figure, [asdict(one) | {"computed_at": now} for one in several])
 
-    def written(self, kind: str) -> dict[tuple[int, str], str]:
-        """What was last written to the custom fields of this kind of thing ("issue", "project"), by id and field."""
-        query = sa.select(field_written).where(field_written.c.kind == kind)
+    def written(self, kind: str, *, refused_since: float) -> dict[tuple[int, str], str]:
+        """What was last written to the custom fields of this kind of thing ("issue", "project"), by id and field.
+
+        What was refused before `refused_since` is left out: it is time to try again.
+        """
+        counts = sa.or_(field_written.c.refused.is_(None), field_written.c.at >= refused_since)
+        query = sa.select(field_written).where(field_written.c.kind == kind, counts)
         with self._database.read() as db:
             return {(row.of, row.field): row.value for row in db.execute(query)}
 

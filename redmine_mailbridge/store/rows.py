@@ -40,6 +40,11 @@ class MailRow:
     filed_to: str | None
     file_tries: int
 
+    @property
+    def came_at(self) -> float:
+        """When the mail came: by the mail server where that tells, else when it was kept."""
+        return self.kept_at if self.received_at is None else min(self.received_at, self.kept_at)
+
     def as_json(self) -> dict[str, Any]:
         """The object that `messages --json` prints; times in seconds since the epoch, UTC."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"location", "request"}}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.issues import journal
+from redmine_mailbridge.store.issues import by_machine, journal
 from redmine_mailbridge.store.outbox import FAILED
 from redmine_mailbridge.store.schema import mail, outbox
 
@@ -35,7 +35,7 @@ class Talk:
         self._database = database
 
     def came(self, issue: int, requester: str) -> list[TalkMail]:
-        """Given an issue and its requester's address, return its mails, oldest first."""
+        """Given an issue and its requester's address, return its mails, oldest first, but for machines' answers."""
         query = (
             sa.select(
                 mail.c.id, mail.c.mailbox, mail.c.message_id, mail.c.subject, mail.c.sender, mail.c.raw,
@@ -53,7 +53,7 @@ class Talk:
                 row.id, row.mailbox, row.message_id, row.subject or "", row.sender or "", row.raw, row.truncated,
                 row.request, row.created_issue == issue or (row.side or _side(row.sender, requester)) == "customer",
             )
-            for row in rows
+            for row in rows if not by_machine(row.request)
         ]  # fmt: skip
 
     def sent(self, issue: int, recipient: str) -> Sequence[tuple[str, float]]:

@@ -27,7 +27,7 @@ from redmine_mailbridge.tasks.update import StationResult
 
 log = structlog.get_logger(__name__)
 
-Warn = Callable[[str, str, Sequence[Address], Mapping[str, object]], str]
+Warn = Callable[[str, str, Sequence[Address], Mapping[str, object]], tuple[bool, str]]
 """Given a kind of mail, a key, people and variables, queues it (`Letters.queue_system`)."""
 
 
@@ -145,10 +145,11 @@ class Aggregator:
                 continue
             name, period = balance.budget.name, balance.period
             key = f"{name}/{period}/{due.threshold}"
-            line = self._targets.warn("budget", key, people, {"budget": balance.variables(due.threshold)})
-            self._kept.results.put_warned(name, period, (*due.also, due.threshold), line, self._kept.clock())
+            stands, line = self._targets.warn("budget", key, people, {"budget": balance.variables(due.threshold)})
             log.info("aggregate.budget", budget=name, percent=str(balance.percent), line=line)
-            queued += 1
+            if stands:  # what a limit holds back, or nobody can send today, is tried again by the next run
+                self._kept.results.put_warned(name, period, (*due.also, due.threshold), line, self._kept.clock())
+                queued += 1
         return queued
 
     def _wanted(

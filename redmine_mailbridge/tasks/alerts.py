@@ -42,17 +42,20 @@ class Alerts:
             if name == SERVICE:
                 continue
             since = condition.failing_since
-            if since is not None and condition.alerted_at is None and self._clock() - since >= self._after:
-                self._tell(condition, f"{name}/{since:.3f}/fails", 0, since)
+            failing = since is not None and condition.alerted_at is None and self._clock() - since >= self._after
+            if since is not None and failing and self._tell(condition, f"{name}/{since:.3f}/fails", 0, since):
                 self._health.alerted(name)
-            elif since is None and condition.alerted_at is not None:
-                self._tell(condition, f"{name}/{condition.alerted_at:.3f}/works", 1, condition.ok_at)
+            over = f"{name}/{condition.alerted_at:.3f}/works" if since is None and condition.alerted_at else ""
+            if over and self._tell(condition, over, 1, condition.ok_at):
                 self._health.alerted(name, over=True)
 
-    def _tell(self, condition: Condition, key: str, which: int, since: float | None) -> None:
+    def _tell(self, condition: Condition, key: str, which: int, since: float | None) -> bool:
+        """Queue the mail. Return whether that is done: what a limit holds back is tried again."""
         kind, _, name = condition.name.partition(":")
         title = TITLES.get(kind, (f"{kind} fails", f"{kind} works again"))[which].format(name=name)
         text = condition.error or "It works again; what waited goes on by itself."
         variables = {"alert": {"title": title, "text": text, "since": when(since)}}
-        line = self._letters.queue_system("alert", key, self._to, variables)
-        log.warning("alert", title=title, reason=text, line=line)
+        stands, line = self._letters.queue_system("alert", key, self._to, variables)
+        done = stands or not self._letters.reaches_admins
+        (log.warning if done else log.debug)("alert", title=title, reason=text, line=line)
+        return done

@@ -112,6 +112,7 @@ class CarryOut:
             Earned.by(plan),
             plan.requester.name,
             plan.related_issue,
+            plan.machine,
         )
         outcome = self._carry(row, job, message, (*lines, *more), look_first=False)
         return replace(outcome, plan=plan)

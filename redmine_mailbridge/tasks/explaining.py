@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.routing.explain import as_lines
 from redmine_mailbridge.routing.plan import Plan
-from redmine_mailbridge.tasks.handle import Decider
+from redmine_mailbridge.tasks.decider import Decider
 
 
 @dataclass(frozen=True, slots=True)

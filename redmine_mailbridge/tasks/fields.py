@@ -20,6 +20,10 @@ from redmine_mailbridge.store.results import Results
 log = structlog.get_logger(__name__)
 
 
+TRY_AGAIN = 86_400.0
+"""Seconds after which a field that did not take its value is tried again: an admin may have mended it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """The values that one issue or project shall have, by the names of custom fields. `project` is its identifier."""
@@ -44,7 +48,8 @@ class FieldWriter:
 
         Raise RedmineUnavailable; what was written until then is remembered.
         """
-        known = {kind: self._results.written(kind) for kind in ("issue", "project")}
+        since = now - TRY_AGAIN
+        known = {kind: self._results.written(kind, refused_since=since) for kind in ("issue", "project")}
         done = failed = 0
         for one in wanted:
             if stop.is_set() or done + failed >= self._most:

@@ -6,25 +6,17 @@ refused by Redmine       → REFUSED with Redmine's words
 a fault of the mail's    → deferred with growing pauses, set aside after so many tries
 """
 
-import datetime as dt
-import mmap
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
 import structlog
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, StoreError
-from redmine_mailbridge.mail.message import AutomaticKind, Message, ReadingOptions
-from redmine_mailbridge.mail.parse import parse
-from redmine_mailbridge.redmine.facts import FactFinder
-from redmine_mailbridge.routing.by_hand import Wish, by_hand
-from redmine_mailbridge.routing.decide import decide
-from redmine_mailbridge.routing.identity import MailboxIdentity
-from redmine_mailbridge.routing.needs import needs
-from redmine_mailbridge.routing.plan import Action, Facts, KnownMail, Plan
+from redmine_mailbridge.mail.message import AutomaticKind, Message
+from redmine_mailbridge.routing.by_hand import Wish
+from redmine_mailbridge.routing.identity import responsible
+from redmine_mailbridge.routing.plan import Action, Facts, Plan
 from redmine_mailbridge.routing.thread import referenced
-from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.life import State, pause_after
 from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
@@ -32,6 +24,7 @@ from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
 from redmine_mailbridge.tasks.carry_out import CarryOut
+from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.replies import ReplyGate
@@ -42,87 +35,6 @@ ENDS = {Action.REFUSE: State.REFUSED, Action.HOLD: State.HELD}
 LONGEST_PAUSE = 1800.0
 WAIT_AT_MOST = 600.0
 """Seconds between two looks at a mail that another one waits for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What handling needs to know of a mailbox: how its mail is read, and what becomes of it."""
-
-    identity: MailboxIdentity
-    route: Route
-    options: ReadingOptions
-
-
-class Decider:
-    """Reads mails and makes plans; writes nothing. Safe to share among threads."""
-
-    def __init__(self, contexts: Mapping[str, Context], archive: Archive | None, facts: FactFinder | None) -> None:
-        self.contexts = contexts
-        self._archive = archive
-        self._facts = facts
-
-    def read(self, content: bytes | mmap.mmap, mailbox: str, *, truncated: bool = False) -> Message:
-        """Given a mail's bytes (or a mapping of them), return the message as this mailbox reads it."""
-        options = self.contexts[mailbox].options
-        return parse(content, replace(options, truncated=True) if truncated else options)
-
-    def plan(
-        self,
-        message: Message,
-        mailbox: str,
-        *,
-        first_sync: bool = False,
-        accepted: bool = False,
-        kept_at: float | None = None,
-        wish: Wish | None = None,
-    ) -> tuple[Plan, Facts]:
-        """Given a message, gather the facts and decide. Raise RedmineUnavailable when Redmine cannot be asked.
-
-        `accepted`: an admin has let the mail pass, so that nothing holds it. `kept_at`: when it was kept. `wish`: an
-        admin wants more than that.
-        """
-        context = self.contexts[mailbox]
-        if wish is not None:
-            facts = self._gather(message, context, first_sync=first_sync, wish=wish)
-            return by_hand(message, context.route, context.identity, facts, wish), facts
-        if accepted:
-            context = replace(context, route=context.route.without_holding())
-        facts = self._gather(message, context, first_sync=first_sync)
-        if kept_at is not None:
-            facts = replace(facts, kept_at=dt.datetime.fromtimestamp(kept_at, dt.UTC))
-        return decide(message, context.route, context.identity, facts), facts
-
-    def _gather(self, message: Message, context: Context, *, first_sync: bool, wish: Wish | None = None) -> Facts:
-        now = dt.datetime.now(dt.UTC)
-        if self._facts is None:
-            return Facts(now=now, offline=True)
-        wanted = needs(message, context.route, context.identity)
-        wanted = wanted if wish is None else wish.needs(wanted)
-        known: dict[str, KnownMail] = {}
-        participants: dict[int, frozenset[str]] = {}
-        noted: dict[int, int] = {}
-        same_subject = None
-        if self._archive is not None:
-            rows = self._archive.by_message_id(wanted.message_ids)
-            ours = self._archive.sent_by_us(one for one in wanted.message_ids if one not in rows)
-            known = {key: KnownMail(key, issue, to, "out") for key, (issue, to) in ours.items()}
-            known |= {key: KnownMail(key, row.issue, row.sender or "") for key, row in rows.items()}
-            if wanted.same_subject:
-                since = now - context.route.issue.bundle_window
-                row = self._archive.same_subject(message.sender.key, message.subject, since=since.timestamp())
-                same_subject = row.issue if row else None
-            noted = self._archive.issues_of(number for number, _ in wanted.journals)
-            issues = {*wanted.issues, *noted.values(), *(mail.issue for mail in known.values() if mail.issue)}
-            participants = self._archive.participants(issues | ({same_subject} if same_subject else set()))
-        return self._facts.gather(
-            wanted,
-            now=now,
-            known=known,
-            participants=participants,
-            journal_issues=noted,
-            same_subject_issue=same_subject,
-            first_sync=first_sync,
-        )
 
 
 class Handler:
@@ -194,7 +106,7 @@ class Handler:
             row.location.mailbox,
             first_sync=row.first_sync,
             accepted=row.accepted,
-            kept_at=row.kept_at,
+            row=row,
             wish=wish,
         )
         return self._follow(row, message, plan, facts)
@@ -245,7 +157,9 @@ class Handler:
     def _earlier(self, row: MailRow, message: Message) -> MailRow | None:
         """A mail that this one may belong to, and whose own issue is not known yet."""
         ids = referenced(message)
-        window = self._decider.contexts[row.location.mailbox].route.issue.bundle_window.total_seconds()
+        context = self._decider.contexts[row.location.mailbox]
+        _, route = responsible(message, context.identity, context.route)
+        window = route.issue.bundle_window.total_seconds()
         if not ids and not window:
             return None
         same = (message.sender.key, message.subject, row.kept_at - window) if window else None

@@ -14,7 +14,7 @@ import structlog
 
 from redmine_mailbridge.errors import MailboxError, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.base import Listed, Location, Mailbox, RawMail
-from redmine_mailbridge.routing.brakes import braked, first_taken
+from redmine_mailbridge.routing.brakes import braked, first_taken, taken_again
 from redmine_mailbridge.settings.start import StartSettings
 from redmine_mailbridge.store.rows import Cursor, MailRow
 from redmine_mailbridge.store.store import Store
@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 CHUNK = 50
 BATCH_BYTES = 4 * 1024 * 1024
 FETCH_TRIES = 3
+CLOCKS_DIFFER = dt.timedelta(minutes=10)
+"""By how much the mail server's clock may be slow: rather a mail too many is looked at than one too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,9 @@ class Intake:
             cursor = self._first_time(folder, state.validity)
         elif cursor.validity != state.validity:
             log.warning("receive.validity_changed", folder=folder, before=cursor.validity, now=state.validity)
-            cursor = Cursor(state.validity, None)
+            cursor = self._anew(folder, state.validity)
             self._brake(folder, cursor)
+            self._store.move_cursor(self._mailbox.name, folder, cursor)
         else:
             self._brake(folder, cursor)
         while not self._stop.is_set():
@@ -98,6 +101,14 @@ class Intake:
         until = there[-1].location.uid if there else None
         self._store.begin_folder(self._mailbox.name, folder, cursor, until=until)
         return cursor
+
+    def _anew(self, folder: str, validity: str) -> Cursor:
+        """All UIDs are others now. What the settings left lying when the folder was first read is left again."""
+        begun = dt.datetime.fromtimestamp(self._store.begun(self._mailbox.name, folder), dt.UTC) - CLOCKS_DIFFER
+        there = self._mailbox.list_new(folder)
+        taken = taken_again(there, lambda mail: mail.received_at, self._reading.start, begun)
+        left = there.index(taken[0]) if taken else len(there)
+        return Cursor(validity, there[left - 1].location.uid if left else None)
 
     def _brake(self, folder: str, cursor: Cursor) -> None:
         """Stop and ask when suddenly very much is new. Raise Braked."""

@@ -18,6 +18,7 @@ class Job:
     `amendable` are the attributes that the settings ask for: where Redmine drops them for want of the writer's
     rights, the bridge's own user sets them. What a sender asked for by keyword lines is not among them.
     `requester` is the name that the mail's sender bears. `related` is the issue that a new one is linked to.
+    `machine`: an automatic reply or a delivery report, which is nobody's word.
     """
 
     request: IssueRequest | NoteRequest
@@ -28,6 +29,7 @@ class Job:
     earned: Earned = field(default_factory=Earned)
     requester: str = ""
     related: int | None = None
+    machine: bool = False
 
     @property
     def creates(self) -> bool:
@@ -57,6 +59,7 @@ class Job:
                 "earned": asdict(self.earned),
                 "requester": self.requester,
                 "related": self.related,
+                "machine": self.machine,
             }
         )
 
@@ -74,6 +77,7 @@ class Job:
             earned=Earned(**found["earned"] | {"kinds": tuple(found["earned"]["kinds"])}),
             requester=found.get("requester", ""),  # jobs of the first version have none
             related=found.get("related"),
+            machine=found.get("machine", False),
         )
 
 

@@ -74,26 +74,33 @@ class Letters:
             return f"no {kind} mail: {made.why_not}"
         return "; ".join(line for _, line in self._outbox.queue(made.mails, mail_id=issue.mail_id))
 
-    def queue_system(self, kind: str, key: str, to: Sequence[Address], variables: Mapping[str, Any]) -> str:
+    @property
+    def reaches_admins(self) -> bool:
+        """Is there a way at all to write to admins?"""
+        return self._system is not None
+
+    def queue_system(
+        self, kind: str, key: str, to: Sequence[Address], variables: Mapping[str, Any]
+    ) -> tuple[bool, str]:
         """Given a kind of mail to admins, what it is about, to whom it goes and what its template may speak of, queue
-        it. Return one line.
+        it. Return whether it stands in the outbox for somebody now, and one line.
         """
         desk, people = self._system, self._reachable(to, kind)
         if desk is None or not people:
-            return f"no {kind} mail: {'nothing can be sent' if desk is None else 'nobody to write to'}"
+            return False, f"no {kind} mail: {'nothing can be sent' if desk is None else 'nobody to write to'}"
         try:
             values = {**desk.variables(self._clock()), **variables}
             texts = desk.finished(desk.templates.safely(kind, desk.language, values), None)
         except SettingsError as error:
             log.warning("letter.template", kind=kind, reason=str(error))
-            return f"no {kind} mail: {error}"
+            return False, f"no {kind} mail: {error}"
         own_id = f"{kind}.{_serial(key)}.{desk.signer.short_instance}@{desk.sender.host}"
         letter = Letter(
             kind, desk.sender, people[0], texts.subject, texts.text, own_id, texts.html,
             loop_value=desk.signer.instance, also=tuple(people[1:]),
         )  # fmt: skip
-        mails = self._copies(desk, letter, people, None)
-        return "; ".join(line for _, line in self._outbox.queue(mails))
+        said = self._outbox.queue(self._copies(desk, letter, people, None))
+        return any(stands for stands, _ in said), "; ".join(line for _, line in said)
 
     def compose(
         self,

@@ -212,7 +212,8 @@ class Mirror:
 def _claimed(one: JournalRow, mail: JournalMail | None, sides: Sides) -> JournalRow:
     if mail is None or one.mail_id is not None:
         return one
-    side = "customer" if one.side == "customer" else sides.of(Entry(one.user_id, mail.sender))
+    now = sides.of(Entry(one.user_id, mail.sender, machine=mail.machine))
+    side = "customer" if one.side == "customer" and not mail.machine else now
     return JournalRow(**{**asdict(one), "mail_id": mail.mail_id, "side": side})
 
 

@@ -93,7 +93,7 @@ class Snapshots:
 
     def _journal(self, one: Mapping[str, Any], issue: int, sides: Sides, mail: JournalMail | None) -> JournalRow:
         user = one.get("user") or {"id": 0, "name": ""}
-        entry = Entry(int(user["id"]), mail.sender if mail else None)
+        entry = Entry(int(user["id"]), mail.sender if mail else None, machine=mail is not None and mail.machine)
         if sides.of(entry) == "agent":
             person = self._directory.people.by_id(entry.user_id)
             entry = Entry(entry.user_id, entry.mail_sender, person.user.mail if person is not None else "")

@@ -26,14 +26,14 @@ def test_sync_now(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: 
     """`tasks run receive` has the running service read now and tells its result; without a service it reads itself."""
     with bridge.service("--no-listen") as service:
         service.wait_for("receive.first_time")
-        assert 0 == bridge.command("tasks", "run", "receive").returncode  # behind the first pass
+        assert 0 == bridge.quick("tasks", "run", "receive").exit_code  # behind the first pass
         mailbox.deliver(mail("Asked for", sender=ANNA))
-        done = bridge.command("tasks", "run", "receive")
-        assert (0, "receive: 1 done\n") == (done.returncode, done.stdout), done.stderr
+        done = bridge.quick("tasks", "run", "receive")
+        assert (0, "receive: 1 done\n") == (done.exit_code, done.stdout), done.stderr
         service.signal(signal.SIGTERM)
         assert 0 == service.wait()
     mailbox.deliver(mail("By itself", sender=ANNA))
-    assert 0 == bridge.command("tasks", "run", "receive").returncode
+    assert 0 == bridge.quick("tasks", "run", "receive").exit_code
     assert ["Asked for", "By itself"] == sorted(one["subject"] for one in redmine.admin.issues(project))
 
 
@@ -41,25 +41,25 @@ def test_changed_while_running(bridge: Product, mailbox: Mailbox) -> None:
     """A new frequency counts within the running service, and is listed beside the file's value."""
     with bridge.service("--no-listen") as service:
         service.wait_for("receive.first_time")
-        assert 0 == bridge.command("tasks", "set", "receive", "--every", "1s").returncode
+        assert 0 == bridge.quick("tasks", "set", "receive", "--every", "1s").exit_code
         mailbox.deliver(mail("Soon", sender=ANNA))
         service.wait_for("mail", seconds=20)
-        shown = bridge.command("tasks", "list").stdout
+        shown = bridge.quick("tasks", "list").stdout
         assert "receive    every 1s" in shown
         assert "the settings file says: every 1h" in shown
 
 
 def test_stop_survives_a_restart(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
     """After `stop` a service reads nothing, not even a service started later; after `start` it does."""
-    assert 0 == bridge.command("stop").returncode
+    assert 0 == bridge.quick("stop").exit_code
     mailbox.deliver(mail("Waits", sender=ANNA))
-    once = bridge.command("receive", "--once")
-    assert (0, "stopped" in once.stderr) == (once.returncode, True)
+    once = bridge.quick("receive", "--once")
+    assert (0, "stopped" in once.stderr) == (once.exit_code, True)
     with bridge.service() as service:
         service.wait_for("service.started")
-        assert ["stopped"] * 3 == [one["state"] for one in bridge.command_json("tasks", "list")]
+        assert ["stopped"] * 3 == [one["state"] for one in bridge.quick_json("tasks", "list")]
         assert [] == redmine.admin.issues(project)
-        assert 0 == bridge.command("start").returncode
+        assert 0 == bridge.quick("start").exit_code
         service.wait_for("mail", seconds=20)
 
 
@@ -70,16 +70,16 @@ def test_replies_wait_for_update(bridge: Product, redmine: Redmine, mailbox: Mai
     bridge.receive()
     (issue,) = redmine.admin.issues(project)
     mailbox.deliver(mail("Re: First", sender=ANNA, In_Reply_To=message_id_of(first)), mail("New", sender=ANNA))
-    done = bridge.command("receive", "--once", "--no-update")
-    assert 0 == done.returncode, done.stderr
+    done = bridge.quick("receive", "--once", "--no-update")
+    assert 0 == done.exit_code, done.stderr
     assert "waits for the update task" in done.stdout
     assert (1, 2) == (mailbox.count()["INBOX"], len(redmine.admin.issues(project)))
     assert [] == redmine.admin.issue(issue["id"])["journals"]
 
-    assert 0 == bridge.command("tasks", "run", "update").returncode
+    assert 0 == bridge.quick("tasks", "run", "update").exit_code
     assert 1 == len(redmine.admin.issue(issue["id"])["journals"])
     assert 0 == mailbox.count()["INBOX"]
-    assert 0 == bridge.command("tasks", "run", "update").returncode
+    assert 0 == bridge.quick("tasks", "run", "update").exit_code
     assert 1 == len(redmine.admin.issue(issue["id"])["journals"])
 
 
@@ -87,14 +87,14 @@ def test_paused_update_keeps_replies(bridge: Product, redmine: Redmine, mailbox:
     """While update is paused a running service keeps replies; when it is resumed they become notes at once."""
     first = mail("First", sender=ANNA)
     mailbox.deliver(first)
-    assert 0 == bridge.command("tasks", "pause", "update").returncode
+    assert 0 == bridge.quick("tasks", "pause", "update").exit_code
     with bridge.service() as service:
         service.wait_for("mail")
         mailbox.deliver(mail("Re: First", sender=ANNA, In_Reply_To=message_id_of(first)))
         (_, held) = service.wait_for("mail", 2, seconds=20)
         assert "waits for the update task" in held["reason"]
-        assert 0 == bridge.command("tasks", "reset", "update").returncode
-        assert 0 == bridge.command("tasks", "run", "update").returncode
+        assert 0 == bridge.quick("tasks", "reset", "update").exit_code
+        assert 0 == bridge.quick("tasks", "run", "update").exit_code
         service.wait_for("mail", 3, seconds=20)
     (issue,) = redmine.admin.issues(project)
     assert 1 == len(redmine.admin.issue(issue["id"])["journals"])
@@ -104,8 +104,8 @@ def test_redmine_away_is_an_exit_code(bridge: Product, mailbox: Mailbox) -> None
     """`receive --once` ends with 1 and Redmine's words when it does not accept the key; the mail stays."""
     mailbox.deliver(mail("Kept", sender=ANNA))
     bridge.change({"redmine": {"api_key": "0" * 40}})
-    done = bridge.command("receive", "--once")
-    assert 1 == done.returncode
+    done = bridge.quick("receive", "--once")
+    assert 1 == done.exit_code
     assert "Redmine is away" in done.stderr
     assert "401" in done.stderr
     assert 1 == mailbox.count()["INBOX"]

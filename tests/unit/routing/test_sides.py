@@ -15,6 +15,8 @@ USERS = Sides("kim@client.example", CUSTOMER, BRIDGE)
         (STRANGERS, Entry(BRIDGE, "kim@client.example"), "customer"),
         (STRANGERS, Entry(BRIDGE, "boss@client.example"), "customer"),
         (STRANGERS, Entry(BRIDGE), "bridge"),
+        (STRANGERS, Entry(BRIDGE, "kim@client.example", machine=True), "bridge"),
+        (USERS, Entry(CUSTOMER, "kim@client.example", machine=True), "bridge"),
         (STRANGERS, Entry(BRIDGE, None, "KIM@client.example"), "bridge"),
         (STRANGERS, Entry(AGENT), "agent"),
         (STRANGERS, Entry(AGENT, "anna@example.com"), "agent"),
@@ -27,5 +29,5 @@ USERS = Sides("kim@client.example", CUSTOMER, BRIDGE)
     ],
 )
 def test_whose_an_entry_is(sides: Sides, entry: Entry, expected: str) -> None:
-    """The requester and whoever the bridge wrote for are customers, the bridge is itself, the rest are agents."""
+    """The requester and whoever the bridge wrote for are customers, bridge and machines nobody, the rest agents."""
     assert expected == sides.of(entry)

@@ -261,7 +261,7 @@ def detail(plan: Plan, key: str) -> str:  # noqa: PLR0911 - one a kind of detail
             return str(
                 {"related": plan.related_issue, "private": plan.private_note, "files": len(plan.attachments)}[key]
             )
-        case "watchers" | "template" | "groups":
+        case "watchers" | "template" | "groups" | "machine":
             return str(getattr(plan, key))
         case _ if key.startswith("cf"):
             return str(dict(plan.fields.custom_fields).get(int(key[2:])))

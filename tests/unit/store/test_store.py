@@ -1,6 +1,7 @@
 """The life of a mail in the store, on SQLite."""
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -275,6 +276,26 @@ def test_a_mail_to_be_bundled_waits_for_the_open_one_before_it(store: Store) -> 
     assert found is not None
     assert first.id == found.id
     assert archive.open_before(second, (), same=("anna@example.com", "A subject", second.kept_at + 1)) is None
+
+
+def test_mails_of_one_subject_within_a_window(store: Store, clock: Clock) -> None:
+    """Whether mails of one sender and subject are bundled is told by when they came, to the second."""
+    archive = Archive(store.database)
+    came = dt.datetime(2026, 5, 1, 8, tzinfo=dt.UTC)
+    clock.now = came.timestamp() + 86_400  # it lay there a day before it was read
+    (row,) = store.keep([replace(raw(1), listed=replace(raw(1).listed, received_at=came))])
+    store.describe([describe(row.id, "k1", "a@example.com")])
+    at, hour = came.timestamp(), 3600.0
+
+    def found(later: float) -> bool:
+        since, until = at + later - hour, at + later + hour
+        return archive.same_subject("anna@example.com", "A subject", since=since, until=until) is not None
+
+    assert not found(0)
+    store.done(row.id, "made", issue=7, created=True)
+    assert [True, True, False] == [found(later) for later in (0, hour, hour + 1)]
+    assert archive.same_subject("anna@example.com", "Another", since=0, until=at) is None
+    assert archive.same_subject("bob@example.com", "A subject", since=0, until=at) is None
 
 
 def waits_for(archive: Archive, row: MailRow, message_id: str) -> int | None:

@@ -75,6 +75,19 @@ def test_one_mail_when_it_fails_and_one_when_it_works_again(world: World) -> Non
     ] == world.sent()
 
 
+def test_what_a_limit_holds_back_is_told_later(world: World) -> None:
+    """When more fails at once than may be mailed at once, the rest is told when the limit lets it."""
+    for number in range(12):
+        world.health.note(of_mailbox(f"box{number}"), "no route to host", "waiting to try again")
+    world.now += 1801
+    for _ in range(3):
+        world.alerts.once()
+    assert 10 * 2 == len(world.sent())
+    world.now += 601
+    world.alerts.once()
+    assert 2 * 2 == len(world.sent())
+
+
 def test_short_failures_are_not_told(world: World) -> None:
     """What fails again and again, but never for the set time, is told to nobody."""
     for number in range(200):

@@ -92,6 +92,60 @@ def test_at_most_so_many(server: MemoryServer, begin: Begin) -> None:
     assert ["8", "9", "10"] == uids(begin(first_sync_limit=2))
 
 
+@pytest.mark.parametrize(("limit", "expected"), [(2, ["2", "3"]), (3, ["1", "2", "3"]), (4, ["1", "2", "3"])])
+def test_the_limit_at_its_border(server: MemoryServer, begin: Begin, limit: int, expected: list[str]) -> None:
+    """One mail more than the limit stays behind; as many as it, or fewer, are all taken."""
+    server.append(*letters(1, 2, 3))
+    assert expected == uids(begin(first_sync_limit=limit))
+
+
+def test_from_a_day_on_with_a_limit(server: MemoryServer, begin: Begin) -> None:
+    """Both together: the newest of those that came on the day or later, midnight being the day's."""
+    server.append(*letters(1, 2, 3, 4))
+    midnight = dt.datetime(2026, 1, 10, tzinfo=dt.UTC)
+    for uid, hours in ((1, -0.1), (2, 0), (3, 1), (4, 2)):
+        server.folders["INBOX"].mails[uid].received_at = midnight + dt.timedelta(hours=hours)
+
+    assert ["3", "4"] == uids(begin(start_from="2026-01-10", first_sync_limit=2))
+
+
+def test_midnight_belongs_to_the_day(server: MemoryServer, begin: Begin) -> None:
+    """What came at midnight came on that day; what came before it did not."""
+    server.append(*letters(1, 2))
+    midnight = dt.datetime(2026, 1, 10, tzinfo=dt.UTC)
+    for uid, seconds in ((1, -1), (2, 0)):
+        server.folders["INBOX"].mails[uid].received_at = midnight + dt.timedelta(seconds=seconds)
+
+    assert ["2"] == uids(begin(start_from="2026-01-10"))
+
+
+@pytest.mark.parametrize("start", [{"start_from": "now"}, {"first_sync_limit": 1}])
+def test_what_was_left_is_left_again(server: MemoryServer, begin: Begin, start: dict[str, object]) -> None:
+    """When all UIDs change, mail that was left the first time does not become new; what came since is looked at."""
+    long_ago = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+    server.append(*letters(1, 2))
+    for mail in server.folders["INBOX"].mails.values():
+        mail.received_at = long_ago
+    uids(begin(**start))
+    server.append(*letters(3))
+    assert 1 == len(uids(begin(**start)))
+
+    server.renew("INBOX")
+    (row,) = taken(begin(**start))
+    assert row.received_at is not None
+    assert row.received_at > long_ago.timestamp()
+    assert [] == uids(begin(**start))
+
+
+def test_everything_is_looked_at_again(server: MemoryServer, begin: Begin) -> None:
+    """When all UIDs change and nothing was left the first time, all of it is looked at; copies are told later."""
+    server.append(*letters(1, 2))
+    assert 2 == len(uids(begin()))
+    server.renew("INBOX")
+    assert 2 == len(uids(begin()))
+    assert [] == uids(begin())
+
+
 def test_an_empty_mailbox(server: MemoryServer, begin: Begin) -> None:
     """A mailbox that was empty at first takes what comes as new, whatever it was to begin with."""
     assert [] == uids(begin(start_from="now"))
@@ -110,6 +164,16 @@ def test_brake(server: MemoryServer, store: Store, begin: Begin) -> None:
         uids(begin(brake_at=3))
     store.release("memory", 4)
     assert ["1", "2", "3", "4"] == uids(begin(brake_at=3))
+
+
+def test_the_brake_at_its_border(server: MemoryServer, begin: Begin) -> None:
+    """As many new mails as brake_at go on; one more stops it."""
+    assert [] == uids(begin(brake_at=3))
+    server.append(*letters(1, 2, 3))
+    assert 3 == len(uids(begin(brake_at=3)))
+    server.append(*letters(4, 5, 6, 7))
+    with pytest.raises(Braked):
+        uids(begin(brake_at=3))
 
 
 def test_a_release_counts_once(server: MemoryServer, store: Store, begin: Begin) -> None:

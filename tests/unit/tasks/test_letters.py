@@ -17,12 +17,14 @@ from redmine_mailbridge.outgoing.letter import File, Sender, chain, child_index
 from redmine_mailbridge.outgoing.markup import LONGEST
 from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.outgoing.variables import EXAMPLES
+from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.store.issues import IssueRow, Issues
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
 from redmine_mailbridge.store.rows import Description
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.talk import Talk
 from redmine_mailbridge.tasks.desk import Desk
+from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.threads import Threads, without_re
 
@@ -66,7 +68,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def came(store: Store, text: str, *, issue: int = 7, created: bool = False, journal: int | None = None) -> int:
+def came(
+    store: Store, text: str, *, issue: int = 7, created: bool = False, journal: int | None = None, machine: bool = False
+) -> int:
     """A mail that led to an issue or a note. Return its number."""
     content = text.replace("\n", "\r\n").encode()
     message = parse(content)
@@ -74,6 +78,7 @@ def came(store: Store, text: str, *, issue: int = 7, created: bool = False, jour
     (row,) = store.keep([RawMail(Listed(place, len(content)), content)])
     one = Description(row.id, message.message_id, message.content_key, message.sender.key, message.subject)
     store.describe([one])
+    store.intend(row.id, Job(NoteRequest(issue, 1, {"notes": "x"}), "x", machine=machine).to_json())
     store.done(row.id, "done", issue=issue, created=created, journal=journal)
     return row.id
 
@@ -255,6 +260,14 @@ def test_no_automatic_mail_to_a_machine(store: Store, issue: IssueRow) -> None:
     )
 
 
+def test_an_out_of_office_is_not_the_customers_newest_mail(store: Store, issue: IssueRow) -> None:
+    """What a machine answered, kept as a private note, neither takes over the thread nor stops what is due."""
+    away = MAIL.replace("<first@", "<away@").replace("Subject: ", "Auto-Submitted: auto-replied\nSubject: Away: ")
+    came(store, away, journal=9, machine=True)
+    assert "queued" in letters(store).queue("reminder", issue, "r", [KIM], {"rule": "", "reason": ""})
+    assert "<first@client.example>" == parsed(*rows(store))["In-Reply-To"]
+
+
 def test_above_the_limit(store: Store, issue: IssueRow) -> None:
     """The eleventh mail to one address within ten minutes is held back, and the record says so."""
     box = letters(store)
@@ -266,7 +279,7 @@ def test_mail_to_admins(store: Store) -> None:
     """A warning goes to the admins once, answers nothing, and speaks of no issue."""
     box, admins = letters(store), [Address("", "root-admin@example.com"), Address("Ann", "ann@example.com")]
     for _ in range(2):
-        box.queue_system("budget", "2026-05/Client Ltd/80", admins, EXAMPLES["budget"])
+        assert box.queue_system("budget", "2026-05/Client Ltd/80", admins, EXAMPLES["budget"])[0]
     queued = Outbox(store.database, store.clock).listed()
     assert ["root-admin@example.com", "ann@example.com"] == [row.recipient for row in queued]
     assert [(None, None)] * 2 == [(row.mail_id, row.issue) for row in queued]

@@ -14,9 +14,11 @@ from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.store.issues import IssueRow, Issues, JournalRow
 from redmine_mailbridge.store.rows import Description
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.mirror import OVERLAP, Mirror
 from tests.unit.redmine.tiny import Seen, Tiny, answer, serve
 
@@ -73,10 +75,11 @@ class World:
         self.store.done(row.id, "made", issue=number, created=True)
         return row.id
 
-    def note_by_mail(self, number: int, journal: int, sender: str, uid: int) -> None:
+    def note_by_mail(self, number: int, journal: int, sender: str, uid: int, *, machine: bool = False) -> None:
         """The store learns that a mail has made a note."""
         (row,) = self.store.keep([RawMail(Listed(Location("support", "INBOX", "1", str(uid)), 9), b"%d" % uid)])
         self.store.describe([Description(row.id, f"{uid}@x.example", f"key {uid}", sender, "Re: Help")])
+        self.store.intend(row.id, Job(NoteRequest(number, 7, {"notes": "x"}), "x", machine=machine).to_json())
         self.store.done(row.id, "noted", issue=number, journal=journal)
 
     def serve(self, seen: Seen) -> bytes:  # noqa: PLR0911 - a list of addresses
@@ -320,15 +323,21 @@ def test_redmine_away(world: World, mirror: Mirror, issues: Issues) -> None:
 
 
 def test_notes_that_mails_made(world: World, mirror: Mirror, issues: Issues) -> None:
-    """A note that a mail made bears the mail and its sender's side, also when the store learns of the mail later."""
+    """A note that a mail made bears the mail and its sender's side, also when the store learns of the mail later;
+    what a machine answered is nobody's word.
+    """
     world.by_mail(1)
     customer = world.change(1, user=BRIDGE, notes="from the customer")
     agent = world.change(1, notes="an agent's mail")
     own = world.change(1, user=BRIDGE, notes="the bridge's own")
+    away = [world.change(1, user=BRIDGE, notes="I am out of office") for _ in range(2)]
     world.note_by_mail(1, customer, KIM, uid=50)
+    world.note_by_mail(1, away[0], KIM, uid=52, machine=True)
     mirror.refresh()
     world.note_by_mail(1, agent, "anna@example.com", uid=51)
+    world.note_by_mail(1, away[1], KIM, uid=53, machine=True)
     world.now += 3600
     mirror.refresh()
     found = {one.id: (one.side, one.mail_id is not None) for one in issues.journals([1])}
-    assert {customer: ("customer", True), agent: ("agent", True), own: ("bridge", False)} == found
+    machines = dict.fromkeys(away, ("bridge", True))
+    assert {customer: ("customer", True), agent: ("agent", True), own: ("bridge", False)} | machines == found

@@ -1,0 +1,81 @@
+"""The aggregate task: warnings that nobody could get are not forgotten, fields that refused are tried again."""
+
+import datetime as dt
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.reports.budgets import Budget
+from redmine_mailbridge.store.hours import Hours
+from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.results import Results
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.aggregate import Aggregator, Kept, Targets
+from redmine_mailbridge.tasks.entries import EntryReader
+from redmine_mailbridge.tasks.fields import FieldWriter
+from tests.unit.reports.desk import half_time, issue
+from tests.unit.tasks.entries_twin import twin
+
+NOW = dt.datetime(2026, 3, 20, tzinfo=dt.UTC).timestamp()
+
+
+class Post:
+    """Queues, or says that a limit holds it back."""
+
+    def __init__(self) -> None:
+        self.open = False
+        self.asked: list[str] = []
+
+    def __call__(self, kind: str, key: str, to: Sequence[Address], variables: Mapping[str, object]) -> tuple[bool, str]:
+        self.asked.append(f"{kind} {key} {to[0].address}")
+        return (True, "queued") if self.open else (False, "no answer: the limit is reached")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw", clock=lambda: NOW)
+    Issues(store.database, store.clock).save(issue(), ())
+    yield store
+    store.close()
+
+
+def test_a_warning_that_was_held_back_goes_out_with_the_next_run(store: Store) -> None:
+    """What a limit holds back is asked for again, what is queued is not; higher thresholds are told anew."""
+    post, results = Post(), Results(store.database)
+    budget = Budget("Client", 10 * 300, project="support")
+    kept = Kept(
+        Issues(store.database, store.clock), Hours(store.database), results, half_time, dt.UTC, store.clock, [budget]
+    )
+    targets = Targets(warn=post, people={"Client": [Address("", "boss@example.com")]})
+    with twin() as (made, client):
+        made.add(hours=8.5)
+        task = Aggregator(
+            kept,
+            EntryReader(client, kept.hours),
+            FieldWriter(client, Directory(client), results),
+            targets,
+            refresh=lambda _stop: None,
+            closing=frozenset,
+        )
+        for open_ in (False, True, True):
+            post.open = open_
+            assert task.once(threading.Event()).error is None
+        assert ["budget Client/2026-03-01/80 boss@example.com"] * 2 == post.asked
+        made.add(hours=2)
+        assert task.once(threading.Event()).error is None
+        assert "budget Client/2026-03-01/100 boss@example.com" == post.asked[-1]
+        assert {("Client", "2026-03-01", 80), ("Client", "2026-03-01", 100)} == results.warned()
+
+
+def test_a_field_that_refused_is_tried_again_after_a_day(store: Store) -> None:
+    """What was written stays known; what was refused is known for a day only, so that no run is full of refusals."""
+    results = Results(store.database)
+    results.put_written("issue", 1, {"Hours": "1.50", "Gone": "2"}, {"Gone": "there is no such custom field"}, NOW)
+    both = {(1, "Hours"): "1.50", (1, "Gone"): "2"}
+    assert both == results.written("issue", refused_since=NOW - 1)
+    assert {(1, "Hours"): "1.50"} == results.written("issue", refused_since=NOW + 1)
+    assert ["issue 1, Gone: there is no such custom field"] == results.refused()
