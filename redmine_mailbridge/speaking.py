@@ -148,7 +148,7 @@ def sending(settings: Settings, store: Store, stop: threading.Event, signs: Sign
         elif out.host is not None:
             tokens = token_of(signs, outgoing_connection(name, box, settings))
             lines[name] = Line(
-                partial(SmtpTransport, smtp_config(out, out.host, tokens)),
+                partial(SmtpTransport, smtp_config(out, out.host, tokens, box)),
                 500 if out.daily_limit is None else out.daily_limit,
                 30 if out.per_minute is None else out.per_minute,
                 account,
@@ -161,12 +161,17 @@ def _account(out: OutgoingSettings) -> tuple[str | None, ...]:
     return out.transport, (out.host or "").lower(), (out.username or "").lower()
 
 
-def smtp_config(out: OutgoingSettings, host: str, tokens: TokenGiver | None = None) -> SmtpConfig:
-    """Where and how one mailbox sends. `tokens` gives OAuth's, for a server that is logged in to with them."""
+def smtp_config(
+    out: OutgoingSettings, host: str, tokens: TokenGiver | None = None, box: MailboxSettings | None = None
+) -> SmtpConfig:
+    """Where and how one mailbox sends. `tokens` gives OAuth's, for a server that is logged in to with them; what `box`
+    forbids to log in by is forbidden here too.
+    """
     security = out.security or "starttls"
     username = out.username or None
-    if tokens is not None and username is not None:
-        username = parse_username(username).mailbox
+    if username is not None:  # who logs in to a shared mailbox sends as themselves, a token's owner as the mailbox
+        name = parse_username(username)
+        username = name.mailbox if tokens is not None else name.sign_in
     return SmtpConfig(
         host=host,
         port=out.port or SMTP_PORTS[security],
@@ -178,4 +183,7 @@ def smtp_config(out: OutgoingSettings, host: str, tokens: TokenGiver | None = No
         token=tokens,
         token_refused=tokens.refused if tokens is not None else None,
         mechanisms=BY_TOKEN if out.login in {None, "auto"} else (str(out.login).upper(),),
+        login=out.login or "auto",
+        prevent_cleartext_login=box is not None and box.prevent_cleartext_login,
+        prevent_ntlm=box is not None and box.prevent_ntlm,
     )

@@ -31,7 +31,7 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
         yield Check(f"{place}: sending", None, "printed, not sent")
         return
     tokens = signing_in.late(settings, signing_in.outgoing_connection(name, box, settings))
-    config = speaking.smtp_config(out, out.host, tokens)
+    config = speaking.smtp_config(out, out.host, tokens, box)
     try:
         with SmtpTransport(config):
             pass

@@ -47,6 +47,6 @@ def _send_test(name: str, settings: Settings, box: MailboxSettings) -> Iterator[
         return
     trial = Trial(out.from_address or box.address, box.address, app.loop_value(settings))
     tokens = signing_in.late(settings, signing_in.outgoing_connection(name, box, settings))
-    sender = SmtpTransport(speaking.smtp_config(out, out.host, tokens))
+    sender = SmtpTransport(speaking.smtp_config(out, out.host, tokens, box))
     mailbox = app.mailbox(name, box, tokens=signing_in.late(settings, name))
     yield from round_trip(name, box, mailbox, sender, trial)

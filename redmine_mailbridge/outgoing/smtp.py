@@ -1,6 +1,5 @@
 """Hands mails to an SMTP server, one connection a batch; or prints them, for trying out."""
 
-import base64
 import smtplib
 import ssl
 import sys
@@ -13,6 +12,7 @@ from typing import Literal, Protocol, Self, TextIO
 
 from redmine_mailbridge.errors import MailboxError, SendingDeferred, SendingRefused
 from redmine_mailbridge.oauth import sasl
+from redmine_mailbridge.outgoing.password_login import log_in_by_password
 from redmine_mailbridge.outgoing.token_login import log_in_by_token
 
 OUR_QUOTA = (" 5.4.5 ", " 5.7.60 ", " 5.2.252 ")
@@ -23,6 +23,8 @@ OUR_QUOTA = (" 5.4.5 ", " 5.7.60 ", " 5.2.252 ")
 class SmtpConfig:
     """Where and how to send. `timeout` in seconds; without a username no login is tried.
 
+    `login` is the way of a login by password, "auto" the strongest that the server offers; `prevent_cleartext_login`
+    and `prevent_ntlm` are the mailbox's.
     `token` gives an OAuth access token, which is then logged in with by one of `mechanisms` in place of the password;
     `token_refused` is told one that the server did not take. It raises MailboxError when there is none now.
     """
@@ -37,6 +39,9 @@ class SmtpConfig:
     token: Callable[[], str] | None = field(default=None, repr=False)
     token_refused: Callable[[str], None] | None = field(default=None, repr=False)
     mechanisms: tuple[str, ...] = sasl.BY_TOKEN
+    login: str = "auto"
+    prevent_cleartext_login: bool = False
+    prevent_ntlm: bool = False
 
 
 class Transport(Protocol):
@@ -81,7 +86,7 @@ class SmtpTransport:
             if config.username is not None and config.token is not None:
                 log_in_by_token(server, config)
             elif config.username is not None:
-                _login(server, config.username, config.password)
+                log_in_by_password(server, config)
         except MailboxError as error:
             self._quit()
             raise SendingDeferred(f"{where}: {error}") from error
@@ -158,18 +163,6 @@ class ConsoleTransport:
         shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else ""
         self._stream.write(f"--- mail from {sender} to {recipient}\nSubject: {mail['Subject']}\n\n{shown}\n---\n")
         return "printed"
-
-
-def _login(server: smtplib.SMTP, username: str, password: str) -> None:
-    """Log in; a name or password beyond ASCII goes in UTF-8 (RFC 4616 section 2), which smtplib cannot."""
-    if (username + password).isascii():
-        server.login(username, password)
-        return
-    server.ehlo_or_helo_if_needed()
-    secret = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
-    code, words = server.docmd("AUTH", f"PLAIN {secret}")
-    if code != 235:
-        raise smtplib.SMTPAuthenticationError(code, words)
 
 
 def _sorted(code: int, words: bytes | str) -> SendingRefused | SendingDeferred:

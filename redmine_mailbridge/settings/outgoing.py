@@ -10,6 +10,11 @@ from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Size,
 SMTP_PORTS = {"tls": 465, "starttls": 587, "none": 25}
 
 
+OutgoingLogin = Literal[
+    "auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "ntlm", "oauthbearer", "xoauth2"
+]
+
+
 class OutgoingSettings(Table):
     """How mail is sent. A mailbox takes what its own table says, then what `[outgoing]` says, then the defaults.
 
@@ -40,8 +45,11 @@ class OutgoingSettings(Table):
         None,
         shown="the mailbox's",
     )
-    login: Literal["auto", "oauthbearer", "xoauth2"] | None = key(
-        "How to log in; the two others by name are for tokens (oauth).", None, shown='"auto"'
+    login: OutgoingLogin | None = key(
+        'How to log in; "auto" takes the strongest way that the server offers, but never NTLM. The last two are for '
+        "tokens (oauth). What the mailbox's prevent_cleartext_login and prevent_ntlm forbid is forbidden here too.",
+        None,
+        shown='"auto"',
     )
     ca_file: FilePath | None = key("Certificates to trust for this server, in PEM.", None, shown="the system's")
     timeout: Span | None = key("How long to wait for the server's next word.", None, shown='"60s"')

@@ -122,3 +122,13 @@ def test_the_sender_that_people_see(settings: Settings) -> None:
         "team": ("team@example.com", "Example Ltd"),
         "sales": ("hello@example.com", "Sales of Example"),
     } == senders
+
+
+@pytest.mark.parametrize(
+    ("username", "login"), [(r"EXAMPLE\anna\support", r"EXAMPLE\anna"), (r"EXAMPLE\anna", r"EXAMPLE\anna")]
+)
+def test_who_logs_in_for_a_shared_mailbox(settings: Settings, username: str, login: str) -> None:
+    """Mail of a shared mailbox is sent by the login of who opens it, from the mailbox's address."""
+    box = settings.mailboxes["support"].model_copy(update={"username": username})
+    out = speaking.sent_by(settings, box)
+    assert login == speaking.smtp_config(out, out.host or "", None, box).username
