@@ -243,7 +243,8 @@ def _kind(found: Mapping[str, Any]) -> FieldKind:
     for entry in found.get("possible_values") or ():
         value = str(entry.get("value", ""))
         options.setdefault(str(entry.get("label") or value).strip().casefold(), value)
-    return FieldKind(str(found.get("field_format", "")), bool(found.get("multiple")), options)
+    trackers = frozenset(int(tracker["id"]) for tracker in found.get("trackers", ()))
+    return FieldKind(str(found.get("field_format", "")), bool(found.get("multiple")), options, trackers)
 
 
 def _ids(entries: Iterable[Mapping[str, Any]]) -> Mapping[str, int]:

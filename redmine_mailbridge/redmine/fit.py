@@ -26,7 +26,8 @@ def fit(request: R, limit: int) -> tuple[R, tuple[Attachment, ...], tuple[str, .
     notes.
 
     A subject, a description or a note that is too long is cut and goes along whole as a file, whose name none of the
-    request's files has. Each note is one English line for the mail's record. This is the only place that cuts.
+    request's files has; but not that of a private note, whose files Redmine shows to everybody. Each note is one
+    English line for the mail's record. This is the only place that cuts.
     """
     attributes = dict(request.attributes)
     field = "description" if isinstance(request, IssueRequest) else "notes"
@@ -42,8 +43,12 @@ def fit(request: R, limit: int) -> tuple[R, tuple[Attachment, ...], tuple[str, .
     size = size_in_redmine(text)
     if limit and size > limit:
         attributes[field] = cut_text(text, max(0, limit - size_in_redmine(CUT_MARK))) + CUT_MARK
-        files += (text_file(free_name("mail-text.txt", taken), text),)
-        said += (f"the text has {size} bytes: cut to {limit}, whole in a file",)
+        if isinstance(request, NoteRequest) and request.private:
+            where = "whole in the mail only, since everybody would see the file of a private note"
+        else:
+            files += (text_file(free_name("mail-text.txt", taken), text),)
+            where = "whole in a file"
+        said += (f"the text has {size} bytes: cut to {limit}, {where}",)
     return replace(request, attributes=attributes), files, said
 
 
@@ -84,6 +89,15 @@ def narrowed(request: R) -> R:
         attributes["subject"] = cut_line(attributes["subject"])
     uploads = tuple(replace(u, filename=without_wide(u.filename)) for u in request.uploads)
     return replace(request, attributes=attributes, uploads=uploads)
+
+
+def softened(request: R, names: Collection[str]) -> R:
+    """Given a request and the attributes that are to go, return it without them; the marker stays."""
+    attributes = {name: value for name, value in request.attributes.items() if name not in names}
+    marker = request.marker if isinstance(request, IssueRequest) else None
+    if "custom_fields" in names and marker is not None:
+        attributes["custom_fields"] = [{"id": marker[0], "value": marker[1]}]
+    return replace(request, attributes=attributes)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.fields import Resolver, wanted_of_new, watchers
-from redmine_mailbridge.routing.plan import Action, NewUser, Plan
+from redmine_mailbridge.routing.plan import Action, NewUser, Plan, Project
 from redmine_mailbridge.routing.project import Place, candidates, find_project
 from redmine_mailbridge.routing.rules import Matched, apply_rules
 from redmine_mailbridge.routing.sender import joins, new_user
@@ -87,8 +87,11 @@ def _ticket_user(case: Case) -> str | None:
 def _written(case: Case, matched: Matched, place: Place, author: Author, *, reason: str, thread: Thread) -> Plan:
     """Given all decisions, write the plan."""
     message, facts, project = case.message, case.facts, place.project
-    names = tuple(project.custom_fields) if project else ()
-    keywords = case.keywords(message.body.written or message.body.whole, names)
+    written = message.body.written or message.body.whole
+    tracker = wanted_of_new(message, case.sender, case.route, matched, case.keywords(written).values).values.get(
+        "tracker"
+    )
+    keywords = case.keywords(written, project.fields_of(_known_tracker(project, tracker)) if project else ())
     if place.by_address:
         keywords = keywords.dropping("project")
     wanted = wanted_of_new(message, case.sender, case.route, matched, keywords.values)
@@ -113,6 +116,12 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
         groups=joins(case.sender, author.user, case.route, facts),
         template=case.answer("received"),
     )
+
+
+def _known_tracker(project: Project, tracker: str | None) -> str | None:
+    """The tracker that is wanted, if the project has it; else it will be the first."""
+    known = tracker is not None and (tracker.lower() in project.trackers or tracker.isdecimal())
+    return tracker if known else None
 
 
 def _related(case: Case, thread: Thread, place: Place, *, private: bool) -> int | None:

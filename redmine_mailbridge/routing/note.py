@@ -1,5 +1,8 @@
 """The plan for a mail that becomes a note."""
 
+from dataclasses import replace
+
+from redmine_mailbridge.mail.message import LeftOut
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.fields import Resolver, Wanted, add_keywords, watchers
 from redmine_mailbridge.routing.keywords import Keywords
@@ -9,12 +12,15 @@ from redmine_mailbridge.routing.text import compose, named, say_what_is_cut
 from redmine_mailbridge.routing.thread import Thread
 from redmine_mailbridge.suggest import did_you_mean
 
+SHOWN_TO_ALL = "Redmine shows the files of a private note to everybody who sees the issue; it stays in the mail"
+
 
 def note(case: Case, thread: Thread, *, why: str = "", machine: bool = False) -> Plan:
     """Given a mail and the issue that it may reach, return the plan of the note. Raise AssertionError without one.
 
     A machine's mail (`machine`) changes nothing and names nobody as claimed.
     """
+    case = _for_the_team(case) if thread.private else case
     issue = thread.issue
     assert issue is not None, "a note needs an issue"  # noqa: S101 - the caller has looked
     user = case.sender.user if thread.as_user else None
@@ -46,6 +52,13 @@ def note(case: Case, thread: Thread, *, why: str = "", machine: bool = False) ->
     )
 
 
+def _for_the_team(case: Case) -> Case:
+    """The same for a private note, whose files Redmine would show to everybody who sees the issue: they are named."""
+    message = case.message
+    named = tuple(LeftOut(file.name, SHOWN_TO_ALL) for file in message.attachments)
+    return replace(case, message=replace(message, attachments=(), left_out=(*message.left_out, *named)))
+
+
 def _complete(case: Case, text: str, first: str) -> str:
     return compose(case.message, text, first, case.mailbox.text_format)
 
@@ -61,7 +74,7 @@ def _changes(case: Case, thread: Thread, issue: Issue, text: str) -> tuple[Keywo
     impersonated = thread.as_user and facts.can_impersonate
     keywords = Keywords()
     if facts.offline or impersonated or issue.editable_by_sender or not settings.check_permissions:
-        keywords = case.keywords(text, tuple(project.custom_fields) if project else ())
+        keywords = case.keywords(text, project.fields_of(issue.tracker or None) if project else ())
         keywords = keywords.dropping("project")
     wanted = Wanted()
     add_keywords(wanted, keywords.values)

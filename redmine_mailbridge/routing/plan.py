@@ -37,11 +37,13 @@ class User:
 class FieldKind:
     """What a custom field takes: its format as Redmine names it ("list", "version"), several values or one, and
     those it takes by what people call them, in lower case (casefold); none when it takes any, or nobody can tell.
+    `trackers` are the ids of those whose issues have it; none when nobody can tell.
     """
 
     format: str
     multiple: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
+    trackers: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,16 @@ class Project:
     custom_fields: Mapping[str, int] = field(default_factory=dict)
     members: Mapping[str, int] = field(default_factory=dict)
     kinds: Mapping[int, FieldKind] = field(default_factory=dict)
+
+    def fields_of(self, tracker: str | None) -> tuple[str, ...]:
+        """Given a tracker by name or id (None: the first), return the names of the custom fields of its issues."""
+        number = next(iter(self.trackers.values()), 0) if tracker is None else self.trackers.get(tracker.lower(), 0)
+        if tracker is not None and not number:
+            number = int(tracker) if tracker.isdecimal() and len(tracker) < 11 else 0
+        kinds = {name: self.kinds.get(field_id) for name, field_id in self.custom_fields.items()}
+        return tuple(
+            name for name, kind in kinds.items() if kind is None or not kind.trackers or number in kind.trackers
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,10 @@ class CarryOut:
                 except RedmineError as error:
                     if may_be_wide(job.request, error):
                         job, lines = job.narrowed(), (NARROWED,)
+                    elif isinstance(error, RedmineRefused) and error.status == 422 and (softer := job.softer()):
+                        job, left_out = softer
+                        lines = (f"{error}: sent again without {', '.join(left_out)}",)
+                        raise _Softened(str(error), status=422) from error
                     raise
                 return self._finish(row, job, message, written, lines)
         raise AssertionError("tenacity ends by a result or an error")
@@ -194,6 +198,8 @@ class CarryOut:
 
     def _worth_another(self, error: BaseException) -> bool:
         """Is it a failure that has ended inside Redmine, so that a look tells the truth at once?"""
+        if isinstance(error, _Softened):
+            return True
         if isinstance(error, RedmineRefused):
             return "incorrect string value" in str(error).lower()
         return (
@@ -268,6 +274,10 @@ class CarryOut:
             return None
         user = self._directory.people.by_address(message.sender.key)
         return user.id if user is not None and user.login == plan.act_as else None
+
+
+class _Softened(RedmineRefused):
+    """Redmine refuses it as it was; it is sent again without what it can do without."""
 
 
 def _say_again(state: RetryCallState) -> None:

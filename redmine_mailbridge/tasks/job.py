@@ -4,10 +4,15 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import Self
 
-from redmine_mailbridge.redmine.fit import narrowed
+from redmine_mailbridge.redmine.fit import narrowed, softened
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
 from redmine_mailbridge.routing.plan import Plan
 from redmine_mailbridge.tasks.answer import Earned
+
+SPARED = ("assigned_to_id", "fixed_version_id", "category_id", "parent_issue_id", "start_date", "due_date")
+"""What the settings may ask for and an issue can do without, where Redmine refuses it."""
+ASKED = (*SPARED, "tracker_id", "status_id", "priority_id", "estimated_hours", "done_ratio", "custom_fields")
+"""What keyword lines may ask for, likewise. Not is_private: what is to be private never becomes public."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,25 @@ class Job:
         if isinstance(self.request, IssueRequest):
             return replace(self, request=narrowed(self.request))
         return replace(self, request=narrowed(self.request))
+
+    def softer(self) -> tuple[Self, tuple[str, ...]] | None:
+        """What is sent when Redmine refuses it: without what the sender's keyword lines ask for, then without what the
+        settings ask for and an issue can do without. Return it with the attributes left out; None when there are none.
+        """
+        there = [name for name in ASKED if name in self.request.attributes]
+        asked = [name for name in there if name not in self.amendable and not self._only_marker(name)]
+        left_out = tuple(asked or (name for name in there if name in SPARED))
+        if not left_out:
+            return None
+        amendable = tuple(name for name in self.amendable if name not in left_out)
+        if isinstance(self.request, IssueRequest):
+            return replace(self, request=softened(self.request, left_out), amendable=amendable), left_out
+        return replace(self, request=softened(self.request, left_out), amendable=amendable), left_out
+
+    def _only_marker(self, name: str) -> bool:
+        marker = self.request.marker if isinstance(self.request, IssueRequest) else None
+        fields = self.request.attributes.get("custom_fields", ())
+        return name == "custom_fields" and marker is not None and [marker[0]] == [one["id"] for one in fields]
 
     def with_uploads(self, uploads: tuple[Upload, ...]) -> Self:
         """The same with these files in place of those before."""

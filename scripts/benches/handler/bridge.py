@@ -13,10 +13,11 @@ from tests.servers.mail import Mailbox
 
 @dataclass(frozen=True)
 class Result:
-    """What became of the mail, and whether issues are there now that were not before."""
+    """What became of the mail, which issues are there now that were not before, and the lines of its record."""
 
     outcome: Outcome
     new_issues: tuple[int, ...]
+    steps: tuple[str, ...] = ()
 
 
 @dataclass
@@ -56,6 +57,9 @@ class Bridge:
         }
         self.folder.mkdir()
         before = {issue["id"] for issue in self.world.api.issues()}
-        (outcome,) = Product(self.folder, values).receive()
+        product = Product(self.folder, values)
+        (outcome,) = product.receive()
         after = {issue["id"] for issue in self.world.api.issues()}
-        return Result(outcome, tuple(sorted(after - before)))
+        with product.application() as made:
+            steps = tuple(step.line for step in made.archive.steps(outcome.row.id))
+        return Result(outcome, tuple(sorted(after - before)), steps)

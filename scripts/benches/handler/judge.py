@@ -11,7 +11,6 @@ from handler.cases import Case
 from handler.texts import Difference, composed, decoded, folded, text
 from handler.world import World
 from redmine_mailbridge.store.life import State
-from redmine_mailbridge.tasks.outcome import Outcome
 
 ODD_LOGIN = re.compile(r"user[0-9a-f]{12}")
 """What Redmine calls a user whose address is no login."""
@@ -32,6 +31,7 @@ REASONS = {
     "strangers": "better: whom a mailbox accepts it serves in a private project too; the bridge's own user writes",
     "lenient": "better: a project is found by its name too, in any case",
     "rest": "as Redmine up to 5.0: the REST API lets nobody comment news; the mail is refused with that reason",
+    "watchers": "better: users in Cc of a stranger's mail watch its issue",
     "groups": "better: a group that is missing is made",
     "formatting": "better: what an HTML mail sets apart (bold, lists, links) is kept as markup",
     "names": "better: a new user is named and called as its address says, in words that Redmine takes",
@@ -67,7 +67,7 @@ def _differences(case: Case, result: Result, world: World) -> Iterator[Differenc
     if outcome.state not in {State.DONE, State.REFUSED}:
         yield Difference(f"it is {outcome.state.value}: {outcome.line}")
     elif made != wanted:
-        yield Difference(f"{made} and not {wanted}: {outcome.line}", _meant(case, made, outcome))
+        yield Difference(f"{made} and not {wanted}: {outcome.line}", _meant(case, made, result))
     elif made == "created":
         yield from _issue(case, world.api.issue(result.new_issues[0]), world)
         yield from _user(case, world)
@@ -75,17 +75,17 @@ def _differences(case: Case, result: Result, world: World) -> Iterator[Differenc
         yield from _reply(case, result, world)
 
 
-def _meant(case: Case, made: str, outcome: Outcome) -> str:
+def _meant(case: Case, made: str, result: Result) -> str:
     """Given another outcome than recorded, return the reason when it is meant."""
-    return next((reason for reason, holds in _meant_ends(case, made, outcome) if holds), "")
+    return next((reason for reason, holds in _meant_ends(case, made, result) if holds), "")
 
 
-def _meant_ends(case: Case, made: str, outcome: Outcome) -> Iterator[tuple[str, bool]]:
+def _meant_ends(case: Case, made: str, result: Result) -> Iterator[tuple[str, bool]]:
     """Yield each reason for which a mail may end otherwise than recorded, and whether it is that."""
-    steps = " / ".join(outcome.plan.steps) if outcome.plan else ""
-    wanted, created, line = case.outcome, made == "created", outcome.line
+    steps = " / ".join(result.steps)
+    wanted, created, line = case.outcome, made == "created", result.outcome.line
     unknown = "no Redmine user" in steps and case.options.get("unknown_user") in {"accept", "create"}
-    signs = ("left out", "no such issue", "lets nobody write", "takes no part in it")
+    signs = ("left out", "sent again without", "no such issue", "lets nobody write", "takes no part in it")
     left_out = any(words in steps for words in signs)
     named = ("keyword line", "by the subaddress") if str(_project(case)).islower() else ("project",)
     by_machine = b"auto-generated" in case.mail.lower() + _change(case)
@@ -94,7 +94,7 @@ def _meant_ends(case: Case, made: str, outcome: Outcome) -> Iterator[tuple[str, 
     yield "stranger", wanted == "reply" and "takes no part in it" in steps
     yield "tag", wanted == "reply" and "another system's tag" in steps
     yield "several", made == "ignored" and wanted == "created" and "nothing proves" in line
-    yield "dropped", created and wanted == "ignored" and left_out
+    yield "dropped", made != "ignored" and wanted == "ignored" and left_out
     yield "notifications", made != "ignored" and wanted == "ignored" and by_machine
     yield "lenient", created and wanted == "ignored" and any(words in line for words in named)
     yield "strangers", created and wanted == "ignored" and unknown
@@ -121,13 +121,14 @@ def _issue(case: Case, issue: Mapping[str, Any], world: World) -> Iterator[Diffe
     if "watchers" in wanted:
         watching = sorted(world.login(one["id"]) for one in issue.get("watchers", ()))
         if sorted(wanted["watchers"]) != watching:
-            yield Difference(f"watchers {watching} and not {wanted['watchers']}")
+            more = "new_user" in case.told and set(wanted["watchers"]) <= set(watching)
+            yield Difference(f"watchers {watching} and not {wanted['watchers']}", "watchers" if more else "")
     anonymous = wanted.get("author") == "ANONYMOUS"
     author = world.login(issue["author"]["id"])
     odd = ODD_LOGIN.fullmatch(str(wanted.get("author"))) is not None
     unpermitted = author == "mail-bridge" and bool(case.options.get("no_permission_check"))
     why = "anonymous" if anonymous else "names" if odd else "unpermitted" if unpermitted else ""
-    if wanted.get("author") != author:
+    if str(wanted.get("author")).lower() != author.lower():  # a login is the same in any case
         yield Difference(f"author {author}", why)
     yield from text(case, wanted["description"], str(issue.get("description") or ""), named=anonymous or unpermitted)
     yield from _files(wanted.get("attachments", []), issue.get("attachments", []), world)
@@ -217,9 +218,9 @@ def _user(case: Case, world: World) -> Iterator[Difference]:
         return
     ours = world.do("user", wanted["mail"])
     for name in ("login", "firstname", "lastname", "mail", "groups"):
-        if ours is None or wanted[name] != ours[name]:
+        if ours is None or _uncased(name, wanted[name]) != _uncased(name, ours[name]):
             odd = name == "login" and ODD_LOGIN.fullmatch(wanted[name]) is not None
-            turned = name.endswith("name") and "," in f"{wanted['firstname']} {wanted['lastname']}"
+            turned = name.endswith("name") and bool(set(",@") & set(f"{wanted['firstname']} {wanted['lastname']}"))
             if ours is not None and (odd or turned):
                 yield Difference(f"the new user's {name}", "names")
                 continue
@@ -227,6 +228,10 @@ def _user(case: Case, world: World) -> Iterator[Difference]:
                 yield Difference("groups more than recorded", "groups")
                 continue
             yield Difference(f"the new user's {name} is {ours and ours[name]!r} and not {wanted[name]!r}")
+
+
+def _uncased(name: str, value: Any) -> Any:
+    return value.lower() if name in ("login", "mail") else value
 
 
 def _set(value: Any) -> Any:

@@ -120,6 +120,14 @@ def test_long_note() -> None:
     assert len(b"".join(files[0].chunks())) == files[0].size
 
 
+def test_long_private_note() -> None:
+    """A private note that is too long is cut, and makes no file, which everybody would see."""
+    request, files, (said,) = fit(NoteRequest(7, 12, {"notes": "x" * 300, "private_notes": True}), 200)
+    assert (True, ()) == (request.notes.startswith("xxx"), files)
+    assert len(request.notes) <= 200
+    assert "whole in the mail only" in said
+
+
 def test_the_whole_is_a_file_of_its_own_name() -> None:
     """What is cut becomes a file, never under a name that the mail has used."""
     assert ["a.txt", "b-2.txt", "b-3.txt"] == [

@@ -56,12 +56,22 @@ USERS = {
 }
 _TRACKERS = {"bug": 1, "support": 2, "feature request": 3}
 _MEMBERS = {"anna": 5, "anna agent": 5, "ben": 11, "ben boss": 11, "cleo": 12, "helpers": 40}
-_FIELDS = {"order": 71, "requester": 72, "customer": 73, "float field": 74, "systems": 75, "urgent": 76, "release": 77}
+_FIELDS = {
+    "order": 71,
+    "requester": 72,
+    "customer": 73,
+    "float field": 74,
+    "systems": 75,
+    "urgent": 76,
+    "release": 77,
+    "wish": 78,
+}
 _KINDS = {
     74: FieldKind("float"),
     75: FieldKind("list", multiple=True, options={"mail": "Mail", "web, shop": "Web, shop", "web": "Web"}),
     76: FieldKind("bool"),
     77: FieldKind("version"),
+    78: FieldKind("string", trackers=frozenset({3})),
 }
 PROJECTS = {
     "support": Project(1, "support", "Support desk", trackers=_TRACKERS, categories={"printing": 21, "network": 22},

@@ -91,7 +91,7 @@ class Desk:
         if spent and status == 201:
             return 422, {}, json.dumps({"errors": ["1 file(s) could not be saved."]})
         if status != 201 and what != "written":
-            return status, {}, ""
+            return status, {}, json.dumps({"errors": ["This will not do"]}) if status == 422 else ""
         for one in values.get("uploads", ()):
             del self.tokens[one["token"]]
         self.issues.append(

@@ -25,6 +25,29 @@ def test_back_from_the_store(
     assert job == Job.from_json(job.to_json())
 
 
+def test_softer() -> None:
+    """First the sender's wishes go, then what the settings want and an issue can do without; the marker and what is
+    private stay, and then there is nothing more to leave out.
+    """
+    fields = [{"id": 5, "value": "x"}, {"id": 9, "value": "m@example.com"}]
+    values = {"subject": "x", "is_private": True, "due_date": "2026-01-01", "priority_id": 4, "custom_fields": fields}
+    request = IssueRequest(7, {**values, "assigned_to_id": 3}, marker=(9, "m@example.com"))
+    job = Job(request, "why", amendable=("assigned_to_id", "is_private", "priority_id"))
+
+    first = job.softer()
+    assert first is not None
+    assert ("due_date", "custom_fields") == first[1]
+    assert [fields[1]] == first[0].request.attributes["custom_fields"]
+    second = first[0].softer()
+    assert second is not None
+    assert ("assigned_to_id",) == second[1]
+    assert ({"subject", "is_private", "priority_id", "custom_fields"}, ("is_private", "priority_id")) == (
+        set(second[0].request.attributes),
+        second[0].amendable,
+    )
+    assert second[0].softer() is None
+
+
 def test_narrowed() -> None:
     """Characters of four bytes are replaced, and nothing else."""
     job = Job(IssueRequest(7, {"subject": "ä 😀", "description": "漢字"}), "why")

@@ -88,6 +88,31 @@ def test_alike(desk: Desk) -> None:
     assert [1, 2] == sorted(row.issue or 0 for row in desk.rows())
 
 
+def test_refused_for_what_it_can_do_without(desk: Desk) -> None:
+    """What Redmine refuses for a field that an issue can do without is made without it, and the record says so."""
+    box = desk.settings.mailboxes["desk"]
+    issue = box.issue.model_copy(update={"due_in": dt.timedelta(days=1)})
+    desk.settings = desk.settings.model_copy(update={"mailboxes": {"desk": box.model_copy(update={"issue": issue})}})
+    desk.always = lambda body: (422, "") if "due_date" in body else None
+    desk.server.append(mail("Late"))
+    desk.receive()
+    (row,) = desk.rows()
+
+    assert (State.DONE, ["Late"], 2) == (row.state, subjects(desk), desk.writes)
+    assert any("sent again without due_date" in line for line in desk.lines(row))
+    assert "Processed" == row.filed_to
+
+
+def test_refused_for_good(desk: Desk) -> None:
+    """What Redmine refuses, and nothing can be left out of, is refused after one request."""
+    desk.always = lambda _body: (422, "")
+    desk.server.append(mail("Never"))
+    desk.receive()
+    (row,) = desk.rows()
+
+    assert (State.REFUSED, [], 1) == (row.state, subjects(desk), desk.writes)
+
+
 def test_one_poisoned_mail(desk: Desk) -> None:
     """A mail whose request always fails, while others go through, is set aside after its tries, with the reason."""
     desk.always = lambda body: (502, "") if "Poison" in body else None
