@@ -39,6 +39,8 @@ def command(
     from redmine_mailbridge.reports.group import By, Period
     from redmine_mailbridge.tasks.report import Format, overview
 
+    if first is not None and last is not None and last < first:
+        raise click.UsageError("--to must not be before --from")
     period = Period(first.date() if first else None, last.date() if last else None)
     settings = invocation.settings()
     store = app.open_store(settings)

@@ -180,6 +180,10 @@ def known_task(name: str, settings: Settings) -> str:
     return name
 
 
+A_MINUTE = 60
+"""So many seconds ago is "now" for who types minutes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What an admin wants changed of a task; None leaves it."""
@@ -201,6 +205,8 @@ def change(book: TaskBook, name: str, wanted: Change) -> Override:
         crontab(wanted.cron)
     if wanted.every is not None and wanted.every <= dt.timedelta(0):
         raise SettingsError("--every must be longer than 0s")
+    if wanted.next_run is not None and wanted.next_run.timestamp() < book.clock() - A_MINUTE:
+        raise SettingsError(f"--next-run {wanted.next_run.isoformat(' ', 'minutes')} is past")
 
     def changed(old: Override) -> Override:
         if wanted.every is not None or wanted.cron is not None:

@@ -44,7 +44,7 @@ def bridge(  # noqa: PLR0917 - fixtures are named, not placed
     made = product(tmp_path, redmine, mailbox, project)
     made.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
     made.support(answers={"received": True, "notes": "public_notes"})
-    made.issue(closed_reply="reopen")
+    made.issue(closed_reply="reopen", reply_status={"Closed": "In Progress"})
     turn(made)
     return made
 
@@ -115,7 +115,8 @@ def test_a_whole_conversation(  # noqa: PLR0917 - fixtures are named, not placed
     bridge: Product, redmine: Redmine, mailbox: Mailbox, customer: Mailbox, server: Relay, project: str
 ) -> None:
     """A customer without an account writes and is told so; an agent answers in Redmine, the customer's program shows
-    one thread; the customer's reply becomes a note and reopens; the next answer goes on in the same thread.
+    one thread; the customer's reply becomes a note and reopens, as reply_status says; the next answer goes on in the
+    same thread.
     """
     first = asks(server, mailbox, customer)
     turn(bridge)
@@ -141,7 +142,7 @@ def test_a_whole_conversation(  # noqa: PLR0917 - fixtures are named, not placed
     turn(bridge)
     now = the_issue(redmine, project)
     assert "We did." in now["journals"][-1]["notes"] or "We did." in now["journals"][-2]["notes"]
-    assert not now["status"]["is_closed"]
+    assert "In Progress" == now["status"]["name"]
 
     says(redmine, issue, "Good.")
     turn(bridge)

@@ -143,5 +143,7 @@ def test_the_commands(desk: Desk, tmp_path: Path) -> None:
     assert "6.50" in desk.bridge.quick("report").output
     assert '"hours": "6.50"' in desk.bridge.quick("report", "--by", "agent", "--format", "json").output
     page = tmp_path / "report.html"
+    wrong = desk.bridge.quick("report", "--from", "2026-02-01", "--to", "2026-01-01")
+    assert (2, True) == (wrong.exit_code, "--to must not be before --from" in wrong.output)
     assert 0 == desk.bridge.quick("report", "--by", "customer", "--format", "html", "--output", str(page)).exit_code
     assert "elsewhere.example" in page.read_text("utf-8")

@@ -118,6 +118,7 @@ def test_the_list_tells_whether_times_were_kept(settings: Settings, store: Store
         (Change(every=dt.timedelta(minutes=1), cron="* * * * *"), "not both"),
         (Change(cron="* * * *"), "five fields"),
         (Change(every=dt.timedelta(0)), "longer than 0s"),
+        (Change(next_run=dt.datetime(2020, 1, 1, 7, 0, tzinfo=dt.UTC)), "2020-01-01 07:00.* is past"),
     ],
 )
 def test_a_wish_that_makes_no_sense_changes_nothing(book: TaskBook, wrong: Change, said: str) -> None:
