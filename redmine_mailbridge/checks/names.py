@@ -12,6 +12,7 @@ from redmine_mailbridge.routing.fields import ROUND_ROBIN
 from redmine_mailbridge.routing.plan import Project
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.settings.route import KEYWORDS
 from redmine_mailbridge.suggest import did_you_mean
 
 NEEDED = (
@@ -24,13 +25,21 @@ USEFUL = (("edit_issues", "reopen issues, and set fields by keyword lines on rep
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names in one place of a mailbox's settings; `where` is that place, as an admin knows it."""
+    """The names in one place of a mailbox's settings; `where` is that place, as an admin knows it. `tracker` is the
+    mailbox's.
+    """
 
     where: str
     project: str | None
     values: Mapping[str, str | None]
     custom_fields: tuple[str, ...] = ()
     watchers: tuple[str, ...] = field(default=())
+    tracker: str | None = None
+
+    @property
+    def fields_tracker(self) -> str | None:
+        """The tracker whose issues must have the custom fields: the place's own, else the mailbox's."""
+        return self.values.get("tracker") or self.tracker
 
 
 def unresolved(settings: Settings, directory: Directory) -> list[str]:
@@ -57,6 +66,8 @@ def mailbox_names(name: str, box: MailboxSettings, directory: Directory) -> Iter
             yield from _project(f"{here}: {names.where}project", wanted, project, directory, box)
         for problem in problems(names, project, directory):
             yield Check(f"{here}: {names.where.rstrip()}".rstrip(": "), False, problem)
+    for unknown in _unknown_overrides(box, directory.project(own) if own else None):
+        yield Check(f"{here}: allow_override", False, f"no field of Redmine is called {unknown}")
     yield from _people(here, box, directory)
 
 
@@ -73,7 +84,9 @@ def _places(box: MailboxSettings) -> Iterator[Names]:
         yield Names(f"priority_by_importance.{importance}: ", None, {"priority": priority})
     for rule in box.rules:
         values = {key: getattr(rule, key) for key in keys}
-        yield Names(f'rule "{rule.name}": ', rule.project, values, tuple(rule.custom_fields), rule.watchers)
+        yield Names(
+            f'rule "{rule.name}": ', rule.project, values, tuple(rule.custom_fields), rule.watchers, issue.tracker
+        )
     for domain, one in box.senders.domains.items():
         values = {key: getattr(one, key) for key in ("tracker", "category", "priority", "assignee")}
         yield Names(f"senders.domains.{domain}: ", one.project, values)
@@ -109,7 +122,7 @@ def _permissions(box: MailboxSettings) -> Iterator[tuple[str, str]]:
     yield from (*NEEDED, *USEFUL)
     if box.issue.watchers_from_mail or any(rule.watchers for rule in box.rules):
         yield "add_issue_watchers", "make people watchers"
-    if box.issue.private:
+    if box.issue.private or any(rule.private for rule in box.rules):
         yield "set_issues_private", "make issues private: they would be public"
     if box.issue.automatic_reply == "private_note" or box.answers.notes != "never":
         yield "set_notes_private", "write private notes: they would be public"
@@ -149,9 +162,21 @@ def problems(names: Names, project: Project | None, directory: Directory) -> Ite
     if project is not None:
         for name in names.custom_fields:
             yield from _unknown("custom field", name, project.custom_fields, f" in project {project.identifier}")
+            if name.lower() in set(project.custom_fields) - set(project.fields_of(names.fields_tracker)):
+                tracker = names.fields_tracker or next(iter(project.trackers), "none")
+                yield f'custom field "{name}" is not enabled for the tracker {tracker}: Redmine drops it silently'
     for who in names.watchers:
         if directory.can_impersonate and not (directory.people.by_login(who) or directory.people.by_address(who)):
             yield f'watcher "{who}" is no user\'s login or address'
+
+
+def _unknown_overrides(box: MailboxSettings, project: Project | None) -> Iterator[str]:
+    """The names of allow_override that no keyword line can have, with what was probably meant."""
+    if project is None:
+        return
+    known = {*KEYWORDS, "all", *("_".join(name.split()) for name in project.custom_fields)}
+    for name in sorted(box.issue.overrides - known):
+        yield f'"{name}"{did_you_mean(name, known)}'
 
 
 def _unknown(what: str, value: str, known: Mapping[str, int], place: str) -> Iterator[str]:
@@ -187,6 +212,9 @@ def _people(here: str, box: MailboxSettings, directory: Directory) -> Iterator[C
     admin = directory.can_impersonate
     if box.issue.unknown_sender == "create" and not admin:
         yield Check(f"{here}: unknown_sender", False, '"create" needs an administrator\'s key: no users would be made')
+    if not admin and (grouping := [domain for domain, one in box.senders.domains.items() if one.group]):
+        words = f"the group of {', '.join(grouping)} needs an administrator's key: nobody would join it"
+        yield Check(f"{here}: senders.domains", False, words)
     wanted = box.senders.ticket_user
     if wanted is None:
         return

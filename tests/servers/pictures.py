@@ -16,6 +16,7 @@ from tests.servers import services
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.processes import free_port
+from tests.servers.trees import ensure_program
 
 FOLDER = services.CHECKOUT / "docs" / "pictures"
 SIZE = {"width": 1360, "height": 820}
@@ -104,7 +105,7 @@ def run(folder: Path, redmine: Redmine) -> int:
     with bridge.service() as service, sync_playwright() as playwright:
         service.wait_for("admin.listening")
         fill(box, service)
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        chromium = playwright.chromium.launch(executable_path=str(ensure_program("chromium")), args=["--no-sandbox"])
         for scheme in ("light", "dark"):
             page = chromium.new_page(viewport=SIZE, color_scheme=scheme)
             page.goto(f"{url}/login")

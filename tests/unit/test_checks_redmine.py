@@ -163,3 +163,23 @@ def test_names_at_the_start(redmine: responses.RequestsMock) -> None:
     lines = unresolved(settings(tracker="Bgu"), Directory(client))
 
     assert ['mailbox desk: tracker "Bgu" does not exist in project desk, did you mean "bug"?'] == lines
+
+
+def test_field_of_another_tracker(redmine: responses.RequestsMock) -> None:
+    """A custom field that the issue's tracker does not have would be dropped silently: that fails."""
+    fields = {"custom_fields": [FIELD | {"trackers": [{"id": 2, "name": "Bug"}]}]}
+    redmine.replace(responses.GET, f"{URL}/custom_fields.json", json=fields)
+    wanted = {"custom_fields": {"Customer": "x"}}
+
+    assert ['custom field "Customer" is not enabled for the tracker support: Redmine drops it silently'] == failures(
+        settings(**wanted)
+    )
+    assert [] == failures(settings(**wanted, tracker="Bug"))
+
+
+def test_overrides(redmine: responses.RequestsMock) -> None:
+    """A name in allow_override that no keyword line can have fails, with what was probably meant."""
+    assert [] == failures(settings(allow_override="Priority, start date, customer, all"))
+    assert ['no field of Redmine is called "prioritty", did you mean "priority"?'] == failures(
+        settings(allow_override=["prioritty", "status"])
+    )
