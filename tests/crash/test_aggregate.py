@@ -10,7 +10,7 @@ from tests.crash.test_boundaries import AGGREGATE, Died, dying, world
 from tests.crash.world import World
 
 __all__ = ["world"]
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.newest]  # it dies in the store, not in Redmine
 
 
 def test_the_aggregate_is_whole_although_a_run_died(world: World) -> None:

@@ -23,7 +23,7 @@ from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.processes import free_port
 
-pytestmark = pytest.mark.crash
+pytestmark = [pytest.mark.crash, pytest.mark.newest]  # looking for what was written, test_cuts shows on each version
 
 
 def boundaries(*effects: Effect) -> list[tuple[Effect, Moment]]:

@@ -371,6 +371,7 @@ def test_an_out_of_office_changes_nothing(  # noqa: PLR0917 - fixtures are named
     assert 2 == len(got(customer))
 
 
+@pytest.mark.newest
 def test_two_bridges_that_answer_each_other(tmp_path: Path, dovecot: Mail, redmine: Redmine, server: Relay) -> None:
     """Two bridges whose automatic answers go to each other, with every mark against loops taken off on the way, stop
     within the limit of ten in ten minutes.

@@ -12,7 +12,7 @@ from tests.servers.mail import Mailbox
 from tests.servers.processes import free_port
 from tests.servers.proxy import Fault, FaultProxy
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.newest]  # the process and its threads
 
 
 @pytest.fixture

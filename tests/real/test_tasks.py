@@ -9,7 +9,7 @@ from tests.product import Product, mail, message_id_of, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.newest]  # the schedule asks nothing of Redmine
 
 ANNA = "Anna Adams <anna@customer.example>"
 

@@ -207,15 +207,30 @@ def remove_leftovers() -> None:
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where workers share the tests, all that need one Redmine version go to one worker: each version starts once."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests marked `newest` run on the last of the versions only, those that need a Redmine and a Dovecot with OAuth on
+    two of one Debian. Where workers share the tests, all that need one version go to one worker: each starts once.
+    """
+    left_out = {item for item in items if item.get_closest_marker("newest") and version_of(item) in VERSIONS[:-1]}
+    left_out |= {item for item in items if len(versions_of(item)) > 1}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
     for item in items:
-        versions = getattr(item, "callspec", None)
-        version = versions and (versions.params.get("servers") or versions.params.get("oauth_dovecot"))
-        if "postgresql_url" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(VERSIONS[0]))
-        elif version:
+        if version := version_of(item):
             item.add_marker(pytest.mark.xdist_group(version))
+
+
+def versions_of(item: pytest.Item) -> set[str]:
+    """The Redmine versions (or those of whose Debian) that a test uses servers of."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    return {params[name] for name in ("servers", "oauth_dovecot") if name in params}
+
+
+def version_of(item: pytest.Item) -> str | None:
+    """The version that all its servers are of, None when it needs none."""
+    if "postgresql_url" in getattr(item, "fixturenames", ()):
+        return VERSIONS[0]
+    return next(iter(versions_of(item)), None)
 
 
 def not_run(reporter: Any) -> list[str]:

@@ -102,7 +102,7 @@ def ensure_tree(suite: str) -> Path:
         if stamp.exists() and stamp.read_text() == wanted:
             return tree
         require_host()
-        ensure_mmdebstrap()
+        ensure_program("mmdebstrap")
         for old in tree.parent.glob(f"{suite}.part*"):
             shutil.rmtree(old)
         part = tree.with_name(f"{suite}.part{os.getpid()}")
@@ -132,17 +132,23 @@ def build_tree(suite: str, part: Path, log: Path) -> None:
         raise Unavailable(f"mmdebstrap could not build {suite} (network?); the end of {log}:\n{end}")
 
 
-def ensure_mmdebstrap() -> None:
-    """Install mmdebstrap, the one thing the host itself gets, if it is missing."""
-    with locked(cache() / "mmdebstrap"):
-        if shutil.which("mmdebstrap"):
-            return
-        say("services: installing mmdebstrap")
+def ensure_program(package: str) -> Path:
+    """Given a Debian package that holds a program of its name, return the program's path, installing it if it is
+    missing. Raise `Unavailable` if that is not possible here.
+    """
+    with locked(cache() / package):
+        if (found := shutil.which(package)) is not None:
+            return Path(found)
+        if shutil.which("apt-get") is None or os.geteuid() != 0:
+            raise Unavailable(f"{package} is missing; on Debian, as root: apt-get install {package}")
+        say(f"services: installing {package}")
         for command in (["apt-get", "update", "-q"],
-                        ["apt-get", "install", "-q", "-y", "--no-install-recommends", "mmdebstrap"]):  # fmt: skip
+                        ["apt-get", "install", "-q", "-y", "--no-install-recommends", package]):  # fmt: skip
             done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise Unavailable(f"apt-get could not install mmdebstrap: {done.stderr.strip()[-400:]}")
+        found = shutil.which(package)
+        if done.returncode != 0 or found is None:
+            raise Unavailable(f"apt-get could not install {package}: {done.stderr.strip()[-400:]}")
+        return Path(found)
 
 
 def entered(tree: Path, state: Path, user: str, command: Sequence[str]) -> list[str]:
