@@ -197,6 +197,7 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     )
     stop = threading.Event()
     gate, replies = Gate(), ReplyGate()
+    client.on_heard(gate.heard)
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
     shared = Shared(store, pool, Conversations(), gate, stop)
     settle = settings.redmine.settle.total_seconds()

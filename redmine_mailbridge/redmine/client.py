@@ -17,7 +17,7 @@ from urllib.parse import quote
 from redminelib import Redmine
 
 from redmine_mailbridge import __version__
-from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, UnknownLogin
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
 from redmine_mailbridge.redmine.answers import Answer
 from redmine_mailbridge.redmine.pace import Pace
 from redmine_mailbridge.redmine.transport import Adapter, Engine, download
@@ -94,6 +94,7 @@ class Client:
         self._requests = 0
         self._believed_until = float("-inf")
         self._on_unknown_login: list[Callable[[str], None]] = []
+        self._on_heard: list[Callable[[str | None], None]] = []
 
     @property
     def requests(self) -> int:
@@ -162,6 +163,11 @@ class Client:
         """Given a callable, call it with a login that Redmine would not act as (unknown, or locked since)."""
         self._on_unknown_login.append(callback)
 
+    def on_heard(self, callback: Callable[[str | None], None]) -> None:
+        """Given a callable, call it after each request: with None when Redmine did what it was asked, with the words
+        of the failure when it was away. A refusal says neither."""
+        self._on_heard.append(callback)
+
     def note_time(self, server: dt.datetime) -> None:
         """Given the server's clock as an answer of just now told it, keep how far it is from ours."""
         self.skew = server - dt.datetime.now(dt.UTC)
@@ -194,9 +200,17 @@ class Client:
                 for callback in self._on_unknown_login:
                     callback(asked.as_login or "")
                 raise
+            except (RedmineUnavailable, RedmineUnclear) as error:
+                self._heard(str(error))
+                raise
+        self._heard(None)
         if answer.date is not None:
             self.note_time(answer.date)
         return answer
+
+    def _heard(self, words: str | None) -> None:
+        for callback in self._on_heard:
+            callback(words)
 
     def _engine(self, as_login: str | None) -> Engine:
         """Given an identity, return this thread's engine for it."""

@@ -1,7 +1,8 @@
 """Numbers over the mails: how many wait, are held or failed, and how many came on each day."""
 
 import datetime as dt
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,6 +13,8 @@ from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.outbox import QUEUED, SENT
 from redmine_mailbridge.store.schema import mail, outbox
 
+FRESH = 30.0
+"""Seconds for which the histogram of latencies is good."""
 BUCKET = 900
 """Seconds: days of every time zone are made of whole quarters of an hour."""
 
@@ -68,8 +71,10 @@ class Latencies:
 class Figures:
     """Counts what the store holds; changes nothing."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
+        self._clock = clock
+        self._latencies: tuple[float, Latencies] | None = None
 
     def piles(self, mailboxes: Collection[str]) -> dict[str, Pile]:
         """Given mailboxes, return what waits and what failed in each."""
@@ -131,12 +136,26 @@ class Figures:
         return found
 
     def latencies(self) -> Latencies:
-        """How long mails took from being taken to being in Redmine, over all that are: counts for a histogram."""
-        took = mail.c.changed_at - mail.c.kept_at
+        """How long mails took from being taken to being in Redmine, over all that are: counts for a histogram.
+
+        They are counted anew after `FRESH` seconds: that looks at every mail.
+        """
+        if self._latencies is not None and self._clock() - self._latencies[0] < FRESH:
+            return self._latencies[1]
+        made = sa.and_(mail.c.state == State.DONE, mail.c.issue.is_not(None))
+        found = self._took(mail.c.changed_at - mail.c.kept_at, made)
+        self._latencies = (self._clock(), found)
+        return found
+
+    def sending_latencies(self) -> Latencies:
+        """How long mails took from being queued to being sent, over all that are kept: counts for a histogram."""
+        return self._took(outbox.c.sent_at - outbox.c.created_at, outbox.c.state == SENT)
+
+    def _took(self, took: sa.ColumnElement[float], where: sa.ColumnElement[bool]) -> Latencies:
         within = [sa.func.count().filter(took <= bound) for bound in Latencies.BOUNDS]
-        query = sa.select(*within, sa.func.count(), sa.func.coalesce(sa.func.sum(took), 0.0))
+        query = sa.select(*within, sa.func.count(), sa.func.coalesce(sa.func.sum(took), 0.0)).where(where)
         with self._database.read() as db:
-            row = db.execute(query.where(mail.c.state == State.DONE, mail.c.issue.is_not(None))).one()
+            row = db.execute(query).one()
         return Latencies(tuple(row[: len(within)]), row[-2], float(row[-1]))
 
     def queues(self, since: float) -> dict[str, Queue]:

@@ -50,6 +50,12 @@ class Gate:
             self._last_success = self._clock()
             self._troubled.discard(mail_id or 0)
 
+    def heard(self, words: str | None) -> None:
+        """Any request has been answered (None), or failed with these words: note it, unless a write has its own say."""
+        with self._lock:
+            if self._failures == 0:
+                self.words, self.asked = words, True
+
     def is_to_blame(self, mail_id: int, since: float | None) -> bool:
         """Given a mail that Redmine failed on, is it the mail's own fault?"""
         with self._lock:

@@ -20,6 +20,10 @@ from tests.servers.trees import ensure_program
 
 FOLDER = services.CHECKOUT / "docs" / "pictures"
 SIZE = {"width": 1360, "height": 820}
+PHONE = {"width": 375, "height": 780}
+SUBJECTS = ("Invoice 2041", "Password for the new colleague", "Re: delivery on Friday", "The left door squeaks",
+            "Our newsletter", "Offer for cleaning", "About order 4698", "Meeting room 2 has no light")  # fmt: skip
+SENDERS = ("kim@client.example", "lee@lead.example", "news@shop.example", "sam@partner.example")
 HTML = """<html><body><h2>Spring offers</h2><p>Dear customer, this week <b>everything</b> is half as dear.</p>
 <p><img src="https://shop.example/banner.png" alt="our banner"></p><p><a href="https://shop.example/">See all</a></p>"""
 
@@ -63,7 +67,9 @@ def history(bridge: Product) -> None:
             issue = 10_000 + number if word == "done" else None
             values = {"mailbox": "support", "folder": "INBOX", "validity": "0", "uid": str(number), "size": 9000}
             values |= {"kept_at": at, "changed_at": at + 2, "filed_at": at + 2, "issue": issue, "created_issue": issue}
-            values |= {"state": "refused" if word == "refused" else "done", "sender": "", "subject": "", "reason": ""}
+            values |= {"state": "refused" if word == "refused" else "done", "sender": chance.choice(SENDERS)}
+            why = {"ignored": "it is bulk mail, and a rule ignores it", "refused": "the sender is blocked"}
+            values |= {"subject": chance.choice(SUBJECTS), "reason": why.get(word, "")}
             db.execute(sa.insert(mail_table).values(**values))
 
 
@@ -119,6 +125,9 @@ def run(folder: Path, redmine: Redmine) -> int:
                 page.get_by_role("button", name="Check the connection").click()
                 page.get_by_role("heading", name="Done").wait_for()
                 page.screenshot(path=FOLDER / "check.png")
+                page.set_viewport_size(PHONE)
+                page.goto(f"{url}/")
+                page.screenshot(path=FOLDER / "phone.png")
         chromium.close()
     return 0
 

@@ -60,6 +60,7 @@ def _lines(call: Call) -> Iterator[str]:
         yield from _family(name, words, values, label)
     yield from _conditions(call)
     yield from _histogram("mail_seconds", "From being taken to being in Redmine.", figures.latencies())
+    yield from _histogram("sending_seconds", "From being queued to being sent.", figures.sending_latencies())
 
 
 def _conditions(call: Call) -> Iterator[str]:

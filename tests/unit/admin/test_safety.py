@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import responses
+import sqlalchemy as sa
 import time_machine
 import tomlkit
 from starlette.testclient import TestClient
@@ -14,6 +15,8 @@ from redmine_mailbridge.admin.application import GET, POST, make
 from redmine_mailbridge.admin.calls import local_path
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import load
+from redmine_mailbridge.store.figures import Figures
+from redmine_mailbridge.store.schema import outbox
 from tests.unit.admin.site import PASSWORD, REDMINE, URL, Site, values
 
 ME = f"{REDMINE}/users/current.json"
@@ -281,8 +284,25 @@ def test_the_numbers_for_machines(site: Site) -> None:
     row = site.keep(b"Subject: x\n\nx")
     store.done(row.id, "made", issue=7, created=True)
     site.desk.health.note("mailbox:support", "no", "x", certificate_until=store.clock() + 10.5 * 86_400)
+    sent = {"mailbox": "support", "kind": "received", "sender": "a@example.com", "recipient": "b@example.net"}
+    sent |= {"message_id": "1", "content": b"x", "state": "sent", "created_at": 1000.0, "sent_at": 1003.0}
+    with store.database.write() as db:
+        db.execute(sa.insert(outbox).values(sent))
     text = site.browser.get("/metrics").text
     assert 'redmine_mailbridge_mail_seconds_bucket{le="1"} 1\n' in text
+    assert 'redmine_mailbridge_sending_seconds_bucket{le="5"} 1\n' in text
+    assert "redmine_mailbridge_sending_seconds_sum 3.0\n" in text
     assert 'redmine_mailbridge_up{what="mailbox:support"} 0\n' in text
     assert 'redmine_mailbridge_certificate_days{mailbox="support"} 10.' in text
     assert 'redmine_mailbridge_mails{state="done"} 1\n' in text
+
+
+def test_the_histogram_is_fresh_enough(site: Site) -> None:
+    """How long mails took is counted anew after half a minute, not at every question: that looks at every mail."""
+    now = 0.0
+    figures = Figures(site.desk.store.database, lambda: now)
+    assert 0 == figures.latencies().count
+    site.desk.store.done(site.keep(b"Subject: x\n\nx").id, "made", issue=7, created=True)
+    assert 0 == figures.latencies().count
+    now = 31.0
+    assert 1 == figures.latencies().count

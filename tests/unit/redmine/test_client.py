@@ -293,3 +293,22 @@ def test_skew(ahead: Tiny) -> None:
     client.put("/issues/1.json", {})
     assert client.skew is not None
     assert 3595 < client.skew.total_seconds() < 3605
+
+
+def test_whoever_listens_hears_how_redmine_is() -> None:
+    """After each request it is told whether Redmine did it or was away, in its words; a refusal says neither."""
+    heard: list[str | None] = []
+    answers = [
+        answer('{"a":1}'),
+        answer("", "503 Service Unavailable"),
+        answer('{"errors":["x"]}', "422 Unprocessable Entity"),
+    ]
+    with serve(lambda _: answers.pop(0)) as tiny:
+        client = Client(Connection(tiny.url, "key"))
+        client.on_heard(heard.append)
+        client.get("/a.json")
+        with pytest.raises(RedmineUnavailable):
+            client.post("/a.json", {})
+        with pytest.raises(RedmineRefused):
+            client.post("/a.json", {})
+    assert [None, True] == [words if words is None else "(503)" in words for words in heard]

@@ -61,3 +61,18 @@ def test_who_is_to_blame() -> None:
     assert gate.is_to_blame(1, clock.now - 10)
     gate.went_well(2)
     assert gate.is_to_blame(1, None)
+
+
+def test_what_any_request_hears() -> None:
+    """How Redmine is, is known from any request, also when no mail comes; what a write found out stands above it."""
+    gate = Gate(Clock())
+    assert (None, False) == (gate.words, gate.asked)
+    gate.heard("no answer")
+    assert ("no answer", 0.0) == (gate.words, gate.closed_for)
+    gate.heard(None)
+    assert (None, True) == (gate.words, gate.asked)
+    gate.away(words="503 on a write")
+    gate.heard(None)
+    assert "503 on a write" == gate.words
+    gate.went_well()
+    assert gate.words is None
