@@ -101,8 +101,8 @@ class MemoryMailbox:
         self.connect()
         return Connected("ready", "memory", (), "", None, "move", pushes=True)
 
-    def close(self) -> None:
-        pass
+    def close(self) -> bool:
+        return True
 
     def folders(self) -> tuple[str, ...]:
         self.connect()

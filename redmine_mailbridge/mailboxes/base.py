@@ -171,8 +171,11 @@ class Mailbox(Protocol):
     def connected(self) -> Connected:
         """Connect if not connected. Return what the connection turned out to be."""
 
-    def close(self) -> None:
-        """End the connection politely; never raises. With POP3 this is where deletions take effect."""
+    def close(self) -> bool:
+        """End the connection politely; never raises. With POP3 this is where deletions take effect.
+
+        Return whether everything has: False when the server did not confirm them, and they must be asked for again.
+        """
 
     def folders(self) -> tuple[str, ...]:
         """All folders of the account, decoded names."""

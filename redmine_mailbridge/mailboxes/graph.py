@@ -52,11 +52,12 @@ class GraphMailbox:
             raise
         self._client, self._folders = client, folders
 
-    def close(self) -> None:
+    def close(self) -> bool:
         """Give the connections back."""
         client, self._client, self._folders = self._client, None, None
         if client is not None:
             client.close()
+        return True
 
     def connected(self) -> Connected:
         """Connect; return what the connection is."""

@@ -46,11 +46,12 @@ class ImapMailbox:
             self._folders = ImapFolders(self._session)
         self._used = time.monotonic()
 
-    def close(self) -> None:
+    def close(self) -> bool:
         """Log out."""
         session, self._session, self._folders = self._session, None, None
         if session is not None:
             session.log_out()
+        return True
 
     @property
     def session(self) -> ImapSession:

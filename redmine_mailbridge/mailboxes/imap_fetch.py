@@ -57,7 +57,7 @@ def bodies(answer: Answer) -> dict[str, bytes]:
 
 
 def small(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[RawMail]:
-    """Given small mails, yield them out of one request; where the server refuses it, out of one request each."""
+    """Given small mails, yield them out of one request; those that its answer leaves out, out of one request each."""
     session = open_folder()
     if session is None:
         return
@@ -68,7 +68,7 @@ def small(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[R
     answer.data.clear()  # the chunk is held once, and less with every mail that goes out
     for mail in group:
         content = found.pop(mail.location.uid, None)
-        if content is None and not answer.ok:
+        if content is None:
             content = single(open_folder, mail, "BODY.PEEK[]")
         if content is None:
             continue
@@ -88,7 +88,7 @@ def single(open_folder: Opener, mail: Listed, what: str) -> bytes | None:
     if answer.throttled:
         session.asked(answer)
     content = bodies(answer).get(uid)
-    if content is None and not answer.ok and present(session, uid):
+    if content is None and present(session, uid):
         raise MailUnreadable(f"{session.where}: the server does not hand out UID {uid}: {answer.text}", uid=uid)
     return content
 

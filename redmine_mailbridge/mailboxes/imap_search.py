@@ -6,6 +6,7 @@ from redmine_mailbridge.mailboxes.base import Listed, Location
 from redmine_mailbridge.mailboxes.imap_filing import DONE, expunges_one
 from redmine_mailbridge.mailboxes.imap_parse import fetched, internal_date, quote, uid_set
 from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
+from redmine_mailbridge.mailboxes.translate import Spoiled
 
 WINDOW = 1000
 """UIDs looked through by the first search when only some mails are wanted; each further one takes twice as many."""
@@ -40,25 +41,38 @@ def new_uids(session: ImapSession, opened: Selected, *, above: int, limit: int |
 
 
 def search(session: ImapSession, uids: str, conditions: Sequence[str], above: int) -> list[int]:
-    """Given a set of UIDs and conditions, return the UIDs above `above` that are there, lowest first."""
+    """Given a set of UIDs and conditions, return the UIDs above `above` that are there, lowest first.
+
+    Raise MailboxUnreachable when the answer holds anything else: what it hides would be passed over.
+    """
     answer = session.asked(session.uid("SEARCH", "UID", uids, *conditions))
-    numbers = {int(word) for word in answer.all_words("SEARCH") if word.isdecimal()}
+    words = answer.all_words("SEARCH")
+    if not all(word.isascii() and word.isdecimal() for word in words):
+        raise Spoiled(f"{session.where}: the server's answer to SEARCH cannot be read")
+    numbers = {int(word) for word in words}
     return sorted(number for number in numbers if number > above)
 
 
 def sized(session: ImapSession, mailbox: str, folder: str, validity: str, uids: Sequence[int]) -> Iterator[Listed]:
-    """Given UIDs of the open folder, yield them with size and time of arrival, without those that have vanished."""
+    """Given UIDs of the open folder, yield them with size and time of arrival, without those that have vanished.
+
+    A mail that is there and of which the answer tells nothing is not passed over: its size is 0, as long as unknown.
+    """
     for start in range(0, len(uids), SIZES_AT_ONCE):
         some = uids[start : start + SIZES_AT_ONCE]
         answer = session.uid("FETCH", uid_set(some), "(UID RFC822.SIZE INTERNALDATE)")
         if not answer.data.get("FETCH"):
             session.asked(answer)
         found = {mail.uid: mail.values for mail in fetched(answer.data.get("FETCH", []))}
+        told = {uid for uid in some if found.get(str(uid), {}).get("RFC822.SIZE", b"").isdigit()}
+        untold = [uid for uid in some if uid not in told]
+        there = told.union(search(session, uid_set(untold), (), 0) if untold else ())
         for uid in some:
             values = found.get(str(uid), {})
-            if values.get("RFC822.SIZE", b"").isdigit():
+            if uid in there:
+                size = int(values["RFC822.SIZE"]) if uid in told else 0
                 when = internal_date(values.get("INTERNALDATE", b""))
-                yield Listed(Location(mailbox, folder, validity, str(uid)), int(values["RFC822.SIZE"]), when)
+                yield Listed(Location(mailbox, folder, validity, str(uid)), size, when)
 
 
 def found_by_id(session: ImapSession, message_id: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import FolderMissing, MailboxError, MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_idle import Alarm
@@ -40,6 +40,7 @@ class Pop3Mailbox:
         self._order: dict[str, int] = {}
         self._doomed: set[str] = set()
         self._looked: set[str] | None = None
+        self._shown: set[str] = set()
         self._used = 0.0
         self._alarm = Alarm()
 
@@ -49,15 +50,18 @@ class Pop3Mailbox:
             self._end()
         if self._session is None:
             self._session = Pop3Session(self.config)
+            self._shown = set()
             for uid in self._session.numbers:
                 self._order.setdefault(uid, len(self._order))
-            for uid in self._doomed & self._session.numbers.keys():
-                self._session.delete(uid)
+            self._doomed &= self._session.numbers.keys()  # the others are gone, whatever became of the last QUIT
+            for uid in tuple(self._doomed):
+                self._delete(self._session, uid)
         self._used = time.monotonic()
 
-    def close(self) -> None:
-        """End the connection; what was deleted is gone for good. What was not confirmed is deleted again next time."""
+    def close(self) -> bool:
+        """End the connection; what was deleted is gone for good, or else False. It is deleted again next time."""
         self._end()
+        return not self._doomed
 
     @property
     def session(self) -> Pop3Session:
@@ -83,22 +87,25 @@ class Pop3Mailbox:
         return False
 
     def state(self, folder: str) -> FolderState:
-        """Connect anew; return how many mails lie there."""
+        """Connect anew, unless nothing was asked of this connection yet; return how many mails lie there."""
         self._only(folder)
-        self._end()
+        if self._shown:
+            self._end()
         with self._using() as session:
+            self._shown.add("state")
             return FolderState(name=folder, validity=VALIDITY, messages=len(session.numbers))
 
     def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
         """List what came after `after`; everything that the store does not know when `after` is not known here."""
         self._only(folder)
-        fresh = self._session is None
         with self._using() as session:
+            listed_before = "list" in self._shown
             uids = self._new(session, after)
-        if not uids and not fresh:
+        if not uids and listed_before:
             self._end()
             with self._using() as session:
                 uids = self._new(session, after)
+        self._shown.add("list")
         self._looked = set(session.numbers)
         return tuple(
             Listed(Location(self.name, folder, VALIDITY, uid), session.size(uid))
@@ -173,9 +180,23 @@ class Pop3Mailbox:
         with self._using() as session:
             if not self._here(location) or location.uid not in session.numbers:
                 return Filing.GONE
-            self._doomed.add(location.uid)
-            session.delete(location.uid)
+            said = self._delete(session, location.uid)
+            if said is not None:
+                raise FilingRefused(f"{session.where}: DELE: {said}")
             return Filing.DELETED
+
+    def _delete(self, session: Pop3Session, uid: str) -> str | None:
+        """Given a mail that lies there, mark it for deletion, to be done until the server confirms it.
+
+        Return None, or the server's words when it refuses, which is then not asked again by itself.
+        """
+        self._doomed.add(uid)
+        try:
+            session.delete(uid)
+        except Refused as refusal:
+            self._doomed.discard(uid)
+            return str(refusal)
+        return None
 
     def mark(self, location: Location) -> Filing:
         """POP3 has no keywords: the mail stays as it is."""
@@ -249,7 +270,7 @@ class Pop3Mailbox:
         session = self.session
         try:
             yield session
-        except (MailUnreadable, GeneratorExit):
+        except (MailUnreadable, FilingRefused, GeneratorExit):
             raise
         except BaseException:
             self._forget()

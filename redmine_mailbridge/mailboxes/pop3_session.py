@@ -60,6 +60,18 @@ class Refused(MailboxError):
         self.said = said
 
 
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Turn the server's -ERR into Refused; a connection that ends is none."""
+    try:
+        yield
+    except poplib.error_proto as error:
+        said = words(error.args[0])
+        if "EOF" in said:
+            raise
+        raise Refused(said) from None
+
+
 class Pop3Session:
     """Given a configuration, connect, log in and read what lies there: `numbers` and `sizes` by UIDL, in order.
 
@@ -179,7 +191,8 @@ class Pop3Session:
         doing = f"{self.where}: {command.partition(' ')[0]}"
         with translate_errors(doing):
             self.client._putcmd(command)
-            self._accepted()
+            with refusals():
+                self.client._getresp()
         begins = True
         while True:
             with translate_errors(doing):
@@ -193,19 +206,9 @@ class Pop3Session:
             begins = piece.endswith(b"\n")
             yield piece
 
-    def _accepted(self) -> None:
-        """Read the answer to a command. Raise Refused when it is a no."""
-        try:
-            self.client._getresp()
-        except poplib.error_proto as error:
-            said = words(error.args[0])
-            if "EOF" in said:
-                raise
-            raise Refused(said) from None
-
     def delete(self, uid: str) -> None:
-        """Given a UIDL that lies there, mark it for deletion; QUIT carries it out."""
-        with translate_errors(f"{self.where}: DELE"):
+        """Given a UIDL that lies there, mark it for deletion; QUIT does it. Raise Refused when the server says no."""
+        with translate_errors(f"{self.where}: DELE"), refusals():
             self.client.dele(self.numbers[uid])
         self.deleted += 1
         del self.numbers[uid]

@@ -135,7 +135,12 @@ class SignIns:
         return tuple(self.keeper.standing(connection) for connection in self.connections.values())
 
     def forget(self, name: str) -> bool:
-        """Given a connection, remove what is kept of it. Return whether there was anything."""
+        """Given a connection, or one that the settings no longer have, remove what is kept of it.
+
+        Return whether there was anything. Raise SettingsError when there is no such name at all.
+        """
+        if name not in self.connections and self._rows.forget(name):
+            return True
         return self.keeper.forget(self.connection(name))
 
     def _of_a_person(self, name: str) -> Connection:

@@ -49,12 +49,17 @@ class Filer:
         self._remember(places)
 
     def finish(self) -> None:
-        """The pass is over: have deletions take effect where they wait for it, and remember them."""
+        """The pass is over: have deletions take effect where they wait for it, and remember them.
+
+        Where the server did not confirm them they are not remembered, and the next pass asks for them again.
+        """
         if not self._at_the_end:
             return
-        self._mailbox.close()
         places, self._at_the_end = self._at_the_end, []
-        self._store.filed(places)
+        if self._mailbox.close():
+            self._store.filed(places)
+        else:
+            log.warning("receive.not_confirmed", mails=len(places))
 
     def _remember(self, places: list[tuple[int, str]]) -> None:
         if self._reading.files_at_the_end:

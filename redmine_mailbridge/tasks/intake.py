@@ -83,8 +83,8 @@ class Intake:
             cursor = self._anew(folder, state.validity)
             self._brake(folder, cursor)
             self._store.move_cursor(self._mailbox.name, folder, cursor)
-        else:
-            self._brake(folder, cursor)
+        elif not self._brake(folder, cursor):
+            return
         while not self._stop.is_set():
             listed = self._mailbox.list_new(folder, after=cursor.uid, limit=CHUNK)
             if not listed:
@@ -110,19 +110,20 @@ class Intake:
         left = there.index(taken[0]) if taken else len(there)
         return Cursor(validity, there[left - 1].location.uid if left else None)
 
-    def _brake(self, folder: str, cursor: Cursor) -> None:
-        """Stop and ask when suddenly very much is new. Raise Braked."""
+    def _brake(self, folder: str, cursor: Cursor) -> bool:
+        """Stop and ask when suddenly very much is new. Return whether anything may be. Raise Braked."""
         limit = self._reading.start.brake_at
         if not limit:
-            return
+            return True
         name = self._mailbox.name
         new = len(self._mailbox.list_new(folder, after=cursor.uid, limit=limit + 1))
         if new <= limit:
-            return
+            return new > 0
         why = braked(new, self._reading.start, self._store.released(name))
         if why is not None:
             raise Braked(f"{folder}: {why} Nothing is read until you run: redmine-mailbridge release {name}")
         self._released = True
+        return True
 
     def finish(self) -> None:
         """All folders have been read: a release that this needed has done its work, and does not count again."""

@@ -7,7 +7,7 @@ asks. A stop lets the mail in hand end, and starts no other.
 import datetime as dt
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -73,14 +73,17 @@ def one_pass(
     tasks.replies.closed = not with_update
     if with_update:
         shared.store.let_replies_through()
+    run = tasks.book.begin("receive", None)
     results = receive_once(receivers, on_outcome)
+    _end(tasks.book, run, _waiting(received(results), shared))
     errors = [f"{result.mailbox}: {result.error}" for result in results if result.error]
     if with_update and shared.gate.closed_for == 0.0:
+        run = tasks.book.begin("update", None)
         result = Updater(tasks.stations).once(shared.stop)
+        _end(tasks.book, run, result)
         errors += [f"update: {result.error}"] if result.error else []
-    if shared.gate.closed_for > 0.0:
-        errors.append(f"Redmine is away: {shared.gate.words}")
-    return errors
+    away = _away(shared)
+    return [*errors, away] if away else errors
 
 
 class Service:
@@ -129,7 +132,7 @@ class Service:
         if name == "aggregate":
             return self._tasks.aggregate(self._shared.stop)
         mailbox = name.partition(":")[2]
-        return received(self.receive([mailbox] if mailbox else self._tasks.together))
+        return _waiting(received(self.receive([mailbox] if mailbox else self._tasks.together)), self._shared)
 
     def _in_force(self, plans: Mapping[str, TaskPlan], stopped: bool) -> None:
         """Follow what was changed: who listens, whether mail is sent, whether replies wait."""
@@ -162,6 +165,20 @@ def received(results: Sequence[PassResult]) -> StationResult:
     """Given the passes over mailboxes, return them as one result; the first error counts, with its mailbox."""
     errors = [f"{result.mailbox}: {result.error}" for result in results if result.error]
     return StationResult(sum(result.seen for result in results), len(errors), errors[0] if errors else None)
+
+
+def _away(shared: Shared) -> str | None:
+    """Is Redmine away, so that mails wait? One line, or None."""
+    return f"Redmine is away: {shared.gate.words}" if shared.gate.closed_for > 0.0 else None
+
+
+def _waiting(result: StationResult, shared: Shared) -> StationResult:
+    """Given what a pass did, return it with the word that Redmine is away, when it says nothing worse."""
+    return replace(result, error=result.error or _away(shared))
+
+
+def _end(book: TaskBook, run: int, result: StationResult) -> None:
+    book.end(run, done=result.done, failed=result.failed, error=result.error)
 
 
 def _quietly(upkeep: Callable[[], object]) -> None:

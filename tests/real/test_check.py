@@ -269,9 +269,9 @@ def test_one_bad_mailbox(bridge: Product, mailbox: Mailbox, project: str) -> Non
     bridge.support(folders=["INBOX"])
 
     assert 1 == len(failures(bridge))
-    assert 1 == bridge.command("check").returncode
-    assert 0 == bridge.command("check", "--mailbox", "support").returncode
-    assert 2 == bridge.command("check", "--mailbox", "suport").returncode
+    assert 1 == bridge.quick("check").exit_code
+    assert 0 == bridge.quick("check", "--mailbox", "support").exit_code
+    assert 2 == bridge.quick("check", "--mailbox", "suport").exit_code
 
 
 def test_slow_server(bridge: Product, imap_proxy: FaultProxy) -> None:
@@ -330,10 +330,10 @@ def test_a_mail_to_ourselves(bridge: Product, mailbox: Mailbox, protocol: str) -
     bridge.support(protocol=protocol, port=mailbox.server["imap_port" if protocol == "imap" else "pop3_port"])
     relay = Relay(mailbox)
     with relayed(bridge, relay):
-        done = bridge.command("check", "--send-test", "--json")
+        done = bridge.quick("check", "--send-test", "--json")
     said = {line["name"]: line["words"] for line in map(json.loads, done.stdout.splitlines())}
 
-    assert 0 == done.returncode, done.stdout + done.stderr
+    assert 0 == done.exit_code, done.output
     assert f"to {mailbox.address}: accepted by the server" in said["mailbox support: test mail: sent"]
     assert said["mailbox support: test mail: seen"].startswith("in INBOX, ")
     assert "deleted" == said["mailbox support: test mail: removed"]
@@ -346,8 +346,8 @@ def test_a_mail_to_ourselves_makes_no_issue(bridge: Product, mailbox: Mailbox) -
     relay = Relay(mailbox)
     with relayed(bridge, relay):
         bridge.receive()  # from now on there is a store
-        done = bridge.command("check", "--send-test")
-        assert 0 == done.returncode, done.stdout + done.stderr
+        done = bridge.quick("check", "--send-test")
+        assert 0 == done.exit_code, done.output
         mailbox.deliver(relay.mails[0])
         outcome = only([f"{one.issue} {one.line}" for one in bridge.receive()])
 

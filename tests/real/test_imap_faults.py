@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable
+from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxError, MailboxUnreachable
 from redmine_mailbridge.mailboxes.base import Filing, Security
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
 from tests.mail_worlds import LIMIT, DovecotAccount, config, dovecot_account, letter
@@ -87,6 +87,27 @@ def test_cut_in_a_large_mail(
     small, large = through.fetch(through.list_new("INBOX"), tmp_path, max_size=LIMIT)
     assert large.path is not None
     assert (letter(1), letter(2, 4 << 20)) == (small.content, large.path.read_bytes())
+
+
+def test_a_corrupted_answer_hides_no_mail(
+    through: ImapMailbox, account: DovecotAccount, imap_proxy: FaultProxy, tmp_path: Path
+) -> None:
+    """Answers with other bytes in them end in an error, or in mails from the first on: none is passed over."""
+    mails = [letter(1), letter(2), letter(3)]
+    account.append(*mails)
+    spots = {b"SELECT": (0, 20, 40), b"UID SEARCH": (3, 9, 13), b"RFC822.SIZE": (3, 12, 16), b"PEEK": (3, 10, 16)}
+    come = []
+    for fault in (Fault("response", "corrupt", match, after) for match, places in spots.items() for after in places):
+        through.close()
+        imap_proxy.plan(fault)
+        try:
+            come.append([mail.content for mail in through.fetch(through.list_new("INBOX"), tmp_path, max_size=LIMIT)])
+        except MailboxError:
+            come.append([])
+        assert mails[: len(come[-1])] == come[-1], fault
+        imap_proxy.wait_fired(len(come))
+    assert mails in come
+    assert mails == [mail.content for mail in through.fetch(through.list_new("INBOX"), tmp_path, max_size=LIMIT)]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import re
 import stat
 import subprocess
@@ -25,6 +24,7 @@ from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.oauth.values import Connection, Endpoints, Grant, Provider
 from redmine_mailbridge.store.engine import Database
 from tests.servers.openid import OpenId
+from tests.servers.processes import wait_until
 
 pytestmark = pytest.mark.real
 DESK = "desk@example.com"
@@ -348,6 +348,17 @@ def test_forgetting_revokes(signs: SignIns, openid: OpenId) -> None:
     assert ["not signed in"] == [one.state for one in signs.status()]
 
 
+def test_forgetting_what_the_settings_no_longer_have(
+    signs: SignIns, openid: OpenId, database: Database, tmp_path: Path
+) -> None:
+    """Tokens of a mailbox that was taken out of the settings can still be removed; an unknown name is told."""
+    sign_in(signs, openid)
+    without = SignIns({}, database, Seal(tmp_path / "token.key"))
+    assert without.forget("desk")
+    with pytest.raises(SettingsError, match="signs in nowhere by OAuth"):
+        without.forget("desk")
+
+
 RENEW = """
 import sys
 from tests.real.test_oauth import DESK, person, signs_of
@@ -375,21 +386,14 @@ def test_two_processes_renew_once(openid: OpenId, tmp_path: Path, kind: str, req
     sign_in(signs, openid)
     openid.control(life=3600, requests=[])
     command = [sys.executable, "-c", RENEW, openid.issuer, str(tmp_path), url]
-    others = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-        for _ in range(3)
-    ]
-    for other in others:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
-        assert "ready\n" == other.stdout.readline()
-    keeping_time = signs.status()[0].expires_at or 0.0
-    while time.time() < keeping_time:
-        os.sched_yield()
-    for other in others:
         assert other.stdin is not None
+        assert "ready\n" == other.stdout.readline()
+        wait_until(lambda: time.time() >= (signs.status()[0].expires_at or 0.0), "the token ends", 30)
         other.stdin.write("go\n")
         other.stdin.flush()
-    found = {other.communicate(timeout=60)[0].splitlines()[-1] for other in others}
+        found = {signs.source("desk")(), other.communicate(timeout=60)[0].splitlines()[-1]}
     assert (1, 1) == (len(found), openid.renewals())
     assert DESK == whose(openid, found.pop())
     assert signs.forget("desk")

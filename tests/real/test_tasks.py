@@ -101,7 +101,8 @@ def test_paused_update_keeps_replies(bridge: Product, redmine: Redmine, mailbox:
 
 
 def test_redmine_away_is_an_exit_code(bridge: Product, mailbox: Mailbox) -> None:
-    """`receive --once` ends with 1 and Redmine's words when it does not accept the key; the mail stays."""
+    """`receive --once` ends with 1 and Redmine's words when it does not accept the key; the mail stays, and `tasks
+    list` tells of the run."""
     mailbox.deliver(mail("Kept", sender=ANNA))
     bridge.change({"redmine": {"api_key": "0" * 40}})
     done = bridge.quick("receive", "--once")
@@ -109,3 +110,6 @@ def test_redmine_away_is_an_exit_code(bridge: Product, mailbox: Mailbox) -> None
     assert "Redmine is away" in done.stderr
     assert "401" in done.stderr
     assert 1 == mailbox.count()["INBOX"]
+    receive, _, _ = bridge.quick_json("tasks", "list")
+    assert "401" in receive["last_error"]
+    assert receive["last_ended"] >= receive["last_began"]

@@ -20,15 +20,17 @@ class Fault:
     - `response`: the server has answered, and `after` bytes of its answer went to the client.
 
     `action` is what happens then: `reset` (RST), `close` (FIN, as if all were well), `stall` (silence until
-    `release()`), `delay` (silence for `seconds`, then everything goes on).
+    `release()`), `delay` (silence for `seconds`, then everything goes on), `corrupt` (of a response: what comes next
+    is replaced by `junk`, byte for byte, and everything goes on).
     """
 
     where: Literal["connect", "request", "sent", "response"]
-    action: Literal["reset", "close", "stall", "delay"] = "reset"
+    action: Literal["reset", "close", "stall", "delay", "corrupt"] = "reset"
     match: bytes = b""
     after: int = 0
     skip: int = 0
     seconds: float = 0.0
+    junk: bytes = b"\xff\x00"
 
 
 def listener(port: int) -> socket.socket:

@@ -255,6 +255,8 @@ class Link:
                 return False
         if fault is not None and self._strike(fault):
             return False
+        if fault is not None and fault.action == "corrupt":
+            data = fault.junk[: len(data)] + data[len(fault.junk) :]
         self.proxy.count(down=len(data))
         self.client.sendall(data)
         return True
@@ -267,7 +269,8 @@ class Link:
             return True
         self.held = self.held or fault.where == "request"
         self.proxy.note(fault)
-        self.proxy.pause(fault)
+        if fault.action in ("stall", "delay"):
+            self.proxy.pause(fault)
         return False
 
     def end(self, *, reset: bool, only_client: bool = False) -> None:

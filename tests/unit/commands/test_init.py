@@ -7,8 +7,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from redmine_mailbridge.cli import cli
+from redmine_mailbridge.discovery import find
+from redmine_mailbridge.discovery.find import Ways
+from redmine_mailbridge.discovery.records import Records
+from redmine_mailbridge.discovery.web import Web
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.types import reveal
+from tests.servers.web import Answer, name_server, web_server
 
 FLAGS = [
     "--redmine-url",
@@ -19,6 +24,13 @@ FLAGS = [
     "mail.example.com",
 ]
 FLAGS += ["--project", "support"]
+
+PUBLISHED = b"""<?xml version="1.0"?>
+<clientConfig version="1.1"><emailProvider id="firm.example"><domain>firm.example</domain>
+<incomingServer type="imap"><hostname>in.firm.example</hostname><port>993</port><socketType>SSL</socketType>
+<username>%EMAILLOCALPART%</username></incomingServer>
+<outgoingServer type="smtp"><hostname>out.firm.example</hostname><port>587</port><socketType>STARTTLS</socketType>
+<username>%EMAILADDRESS%</username></outgoingServer></emailProvider></clientConfig>"""
 
 
 def init(file: Path, *flags: str, answers: str = "", env: dict[str, str] | None = None) -> Result:
@@ -105,6 +117,29 @@ def test_a_known_provider_without_questions(tmp_path: Path) -> None:
     assert ("pop.fastmail.com", "pop3") == (
         load(tmp_path / "b.toml", env).mailboxes["desk"].host,
         load(tmp_path / "b.toml", env).mailboxes["desk"].protocol,
+    )
+
+
+def test_servers_that_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a domain publishes its servers these are written, for reading and for sending, and nobody is asked."""
+    url = "https://autoconfig.firm.example/mail/config-v1.1.xml"
+    with web_server({url: Answer(content=PUBLISHED)}) as web, name_server({}) as names:
+        ways = Ways(Web(web.locate), Records(names), lambda _host, _port: False)
+        monkeypatch.setattr(find, "Ways", lambda: ways)
+        file = tmp_path / "settings.toml"
+        flags = ["--redmine-url", "https://redmine.example.com", "--address", "desk@firm.example", "--project", "p"]
+        env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__DESK__PASSWORD": "p"}
+        result = init(file, *flags, "--no-input", "--answers", "marked", env=env)
+    assert 0 == result.exit_code, result.output
+    assert "found autoconfig   imap in.firm.example:993 tls, smtp out.firm.example:587 starttls" in result.output
+    box = load(file, env).mailboxes["desk"]
+    assert ("in.firm.example", 993, "tls", "desk") == (box.host, box.port, box.security, box.username)
+    out = box.outgoing
+    assert ("out.firm.example", 587, "starttls", "desk@firm.example") == (
+        out.host,
+        out.port,
+        out.security,
+        out.username,
     )
 
 

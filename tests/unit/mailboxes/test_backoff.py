@@ -9,6 +9,7 @@ from redmine_mailbridge.mailboxes.backoff import LONGEST, hint, jittered, thrott
 from redmine_mailbridge.mailboxes.base import MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
 from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
+from redmine_mailbridge.store.life import pause_after
 from tests.scripted_server import scripted
 
 EXCHANGE = "Request is throttled. Suggested Backoff Time: 92415 milliseconds"
@@ -36,6 +37,11 @@ ANSWERS = {
 def test_hints(said: str, seconds: float | None) -> None:
     """A server's own word on how long to wait is understood, up to a day."""
     assert seconds == hint(f"mailbox support (mail.example.com:993): {said}")
+
+
+def test_pauses_grow() -> None:
+    """Each failure in a row doubles the pause, from a quarter of a minute to half an hour."""
+    assert [15, 30, 60, 120, 240, 480, 960, 1800, 1800] == [pause_after(tries) for tries in range(1, 10)]
 
 
 def test_pauses_differ() -> None:

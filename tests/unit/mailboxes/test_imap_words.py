@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.mailboxes import imap_idle
 from redmine_mailbridge.mailboxes.base import Filing, Listed, Location, MailboxConfig, Security
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
 from redmine_mailbridge.mailboxes.login.base import Credentials
@@ -268,6 +269,15 @@ def test_news_in_the_same_packet_as_the_beginning_of_idle() -> None:
         started = time.monotonic()
         assert box.wait("INBOX", 30)
     assert time.monotonic() - started < 10
+
+
+def test_idle_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait is made of several IDLEs, each shorter than the time after which servers and routers hang up."""
+    monkeypatch.setattr(imap_idle, "RENEW", 0.05)
+    answers = capable("IDLE") | {"IDLE": "+ idling\n", "DONE": "{idle} OK done\n"}
+    with scripted(answers) as server:
+        assert not mailbox(server.port).wait("INBOX", 0.4)
+        assert 3 <= server.lines.count("IDLE")
 
 
 def test_names_that_are_alike_are_suggested() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.errors import LoginRefused, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.mailboxes.base import LoginChoice, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.errors import FilingRefused, LoginRefused, MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.mailboxes.base import Filing, LoginChoice, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
 from tests.scripted_server import Reply, scripted
 
@@ -43,10 +43,10 @@ def _closed() -> Iterator[None]:
         OPENED.pop().close()
 
 
-def content(answers: dict[str, Reply], tmp_path: Path, max_size: int = 5_000_000) -> list[bytes | None]:
+def content(answers: dict[str, Reply], tmp_path: Path, max_size: int = 5_000_000, **changes: Any) -> list[bytes | None]:
     """Given answers, return the contents of the mails that are fetched."""
     with scripted(ANSWERS | answers, "+OK ready", tagged=False) as server:
-        box = mailbox(server.port)
+        box = mailbox(server.port, **changes)
         return [mail.content for mail in box.fetch(box.list_new("INBOX"), tmp_path, max_size=max_size)]
 
 
@@ -62,7 +62,7 @@ def test_dots_and_lines_come_as_they_are(tmp_path: Path) -> None:
 def test_a_mail_that_ends_too_early(tmp_path: Path) -> None:
     """A mail whose final dot never comes is no mail."""
     with pytest.raises(MailboxUnreachable):
-        content({"RETR": "+OK\nSubject: half\n\nhal"}, tmp_path)
+        content({"RETR": "+OK\nSubject: half\n\nhal"}, tmp_path, timeout=0.5)
 
 
 def test_a_mail_that_is_not_handed_out(tmp_path: Path) -> None:
@@ -134,3 +134,37 @@ def test_an_inhospitable_greeting() -> None:
         pytest.raises(MailboxUnreachable, match="too many"),
     ):
         mailbox(server.port).connect()
+
+
+def test_a_deletion_that_is_refused() -> None:
+    """A mail that the server will not delete is told in its words, stays, and stops nothing else."""
+    refusal = {"DELE": "-ERR [SYS/PERM] maildrop is read-only\n"}
+    with scripted(ANSWERS | refusal, "+OK ready", tagged=False) as server:
+        box = mailbox(server.port)
+        (mail,) = box.list_new("INBOX")
+        with pytest.raises(FilingRefused, match=r"DELE: -ERR \[SYS/PERM\] maildrop is read-only"):
+            box.delete(mail.location)
+        assert [mail.location] == [found.location for found in box.list_new("INBOX")]
+        assert box.close()
+        box.connect()
+    assert 1 == server.lines.count("DELE 1")
+
+
+def test_an_end_that_is_not_confirmed() -> None:
+    """Deletions that QUIT does not confirm are told as not done, asked for again, and done when the mail is gone."""
+    there = ["+OK\n1 one\n.\n", "+OK\n1 one\n.\n", "+OK\n.\n"]
+    ends = ["-ERR some deleted messages not removed\n", "-ERR again\n", "+OK\n"]
+    answers: dict[str, Reply] = {
+        "UIDL": lambda _line: there.pop(0),
+        "QUIT": lambda _line: ends.pop(0),
+        "DELE": "+OK\n",
+    }
+    with scripted(ANSWERS | answers, "+OK ready", tagged=False) as server:
+        box = mailbox(server.port)
+        (mail,) = box.list_new("INBOX")
+        assert (Filing.DELETED, False) == (box.delete(mail.location), box.close())
+        box.connect()
+        assert not box.close()
+        box.connect()
+        assert box.close()
+    assert 2 == server.lines.count("DELE 1")

@@ -108,6 +108,14 @@ def test_an_answer_is_truncated(proxy: FaultProxy) -> None:
         assert b"HEL" == ask(connection, b"hello\r\n")
 
 
+def test_an_answer_is_corrupted(proxy: FaultProxy) -> None:
+    """`corrupt` after 1 byte: the bytes that follow are others, as many as were there."""
+    proxy.plan(Fault("response", "corrupt", after=1, junk=b"??"))
+    with connect(proxy) as connection:
+        assert b"H??LO\r\n" == ask(connection, b"hello\r\n")
+        assert b"HELLO\r\n" == ask(connection, b"hello\r\n")
+
+
 def test_skip_lets_the_first_matches_pass(proxy: FaultProxy) -> None:
     """`skip` counts matching requests over connections, and what does not match is not counted."""
     proxy.plan(Fault("sent", match=b"move", skip=1))

@@ -6,7 +6,7 @@ say that it did not, to lose an upload.
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,15 +153,19 @@ class Desk:
 
 
 @contextmanager
-def open_desk(folder: Path, monkeypatch: pytest.MonkeyPatch, **receive: Any) -> Iterator[Desk]:
-    """Given a folder and keys of [receive], return the desk, which looks at once after an unclear request."""
-    box = {"address": "desk@example.com", "host": "localhost", "issue": {"project": "desk"}}
+def open_desk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, boxes: Sequence[str] = ("desk",), **receive: Any
+) -> Iterator[Desk]:
+    """Given a folder, names of mailboxes, and keys of [receive], return the desk, which looks at once after an unclear
+    request.
+    """
+    box = {"host": "localhost", "issue": {"project": "desk"}}
     settings = Settings.model_validate(
         {
             "redmine": {"url": URL, "api_key": "key", "settle": "0s"},
             "store": {"url": f"sqlite:///{folder}/bridge.db"},
             "receive": receive,
-            "mailboxes": {"desk": box},
+            "mailboxes": {name: {"address": f"{name}@example.com"} | box for name in boxes},
         }
     )
     desk = Desk(settings, MemoryServer())

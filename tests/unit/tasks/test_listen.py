@@ -1,15 +1,24 @@
 """When mailboxes are listened to and read: hints of the server, pauses after faults, further folders."""
 
+import dataclasses
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge import app
+from redmine_mailbridge.mailboxes.base import Mailbox, MailboxConfig, Security
+from redmine_mailbridge.mailboxes.imap import ImapMailbox
+from redmine_mailbridge.store.health import Health, of_mailbox
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
+from redmine_mailbridge.tasks.pulse import Pulse
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
+from tests.product import mail
 from tests.unit.tasks.desk import Desk, open_desk
 
 
@@ -51,6 +60,60 @@ def test_a_server_that_asks_for_a_pause_gets_it(desk: Desk, monkeypatch: pytest.
         thread.wake()
         thread.join(10)
     assert 0.7 <= tried[1] - tried[0] < 10
+
+
+@contextmanager
+def listening(made: app.Application) -> Iterator[dict[str, MailboxThread]]:
+    """The threads of the mailboxes, at work, by name."""
+    threads = {one.mailbox.name: MailboxThread(one, made.shared, made.archive, listen=False) for one in made.receivers}
+    try:
+        for thread in threads.values():
+            thread.start()
+            thread.enable(True)
+        yield threads
+    finally:
+        made.shared.stop.set()
+        for thread in threads.values():
+            thread.wake()
+            thread.join(10)
+
+
+def test_a_hung_server_holds_up_no_other_mailbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one mail server takes the connection and says nothing, mail of another mailbox becomes its issue."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as hung,
+        open_desk(tmp_path, monkeypatch, boxes=("desk", "hung")) as desk,
+    ):
+        where = {"host": "127.0.0.1", "port": hung.getsockname()[1], "security": Security.NONE, "password": "p"}
+
+        def opened(config: MailboxConfig, **_known: object) -> Mailbox:
+            memory = MemoryMailbox(desk.server, config.name)
+            return ImapMailbox(dataclasses.replace(config, **where)) if config.name == "hung" else memory
+
+        monkeypatch.setattr(app, "open_mailbox", opened)
+        desk.server.append(mail("Not held up"))
+        with desk.application() as made, listening(made) as threads:
+            client, _ = hung.accept()
+            assert threads["desk"].request().result(10).error is None
+            assert ["Not held up"] == [issue["subject"] for issue in desk.issues]
+            assert "receiving" == threads["hung"].doing
+            client.close()
+
+
+def test_a_refused_login_is_a_signal(desk: Desk) -> None:
+    """A login that is refused (a sign-in that ended, too) shows in the health with its line, until it is well again."""
+    words = "oauth desk: deactivated: invalid_grant; run redmine-mailbridge oauth login desk"
+    desk.server.refuse_login = words
+    with desk.application() as made, listening(made) as threads:
+        health = Health(made.store.database, made.store.clock)
+        pulse = Pulse(health, made.shared.gate, made.sending)
+        seen = []
+        for _ in range(2):
+            threads["desk"].request().result(10)
+            pulse.once(list(threads.values()))
+            seen.append(health.all()[of_mailbox("desk")].error)
+            desk.server.refuse_login = ""
+    assert [f"mailbox desk: {words}", None] == seen
 
 
 class Woken:
