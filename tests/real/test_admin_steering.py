@@ -14,14 +14,14 @@ from starlette.routing import compile_path
 from redmine_mailbridge.admin.application import GET, POST
 from redmine_mailbridge.tasks.decisions import Decision
 from tests.product import ANNA, STRANGER, mail
-from tests.real.test_admin import CHROMIUM, DRIVEN, Desk, chromium, desk, expect
+from tests.real.test_admin import DRIVEN, Desk, chromium, desk, expect
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 
 __all__ = ["chromium", "desk"]
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs real servers: Debian's chromium is not installed"),
+    pytest.mark.newest,
     pytest.mark.timeout(300),
 ]
 MODULES = {"test_admin", "test_admin_oauth", "test_admin_steering"}
