@@ -6,7 +6,7 @@ from redmine_mailbridge.cli import Invocation, pass_invocation
 
 
 @click.command()
-@click.option("--rebuild", is_flag=True, help="Read every time entry anew, instead of what has changed.")
+@click.option("--rebuild", is_flag=True, help="Read every issue and time entry anew, instead of what has changed.")
 @pass_invocation
 def command(invocation: Invocation, *, rebuild: bool) -> None:
     """Compute hours and times of the issues that came by mail, now."""

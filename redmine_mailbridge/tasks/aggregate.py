@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -73,6 +74,13 @@ class Targets:
     people: Mapping[str, Sequence[Address]] = field(default_factory=dict)
 
 
+class Refresh(Protocol):
+    """Brings the copy of the issues up to date; `anew`: by reading each again (`Mirror.refresh`)."""
+
+    def __call__(self, stop: threading.Event, *, anew: bool) -> object:
+        """Do it, until the stop sign."""
+
+
 class Aggregator:
     """Computes everything anew from what is held, which is brought up to date with few requests before."""
 
@@ -85,7 +93,7 @@ class Aggregator:
         writer: FieldWriter,
         targets: Targets,
         *,
-        refresh: Callable[[threading.Event], object],
+        refresh: Refresh,
         closing: Callable[[], Collection[str]],
     ) -> None:
         self._kept = kept
@@ -99,7 +107,7 @@ class Aggregator:
     def once(self, stop: threading.Event, *, rebuild: bool = False) -> StationResult:
         """Do all there is to do; with `rebuild`, from nothing. Return how much changed, and what ended it early."""
         try:
-            self._refresh(stop)
+            self._refresh(stop, anew=rebuild)
             self._kept.results.put_closing(self._closing())
             projects = {issue.project_id for issue in self._kept.issues.issues()}
             self.last_read = self._reader.once(sorted(projects), stop, rebuild=rebuild)

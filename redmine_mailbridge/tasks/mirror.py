@@ -88,16 +88,18 @@ class Mirror:
         self._client = client
         self._snapshots = Snapshots(client, directory, issues.mails_of, life=life)
 
-    def refresh(self, stop: threading.Event | None = None) -> MirrorResult:
+    def refresh(self, stop: threading.Event | None = None, *, anew: bool = False) -> MirrorResult:
         """Read what has changed. Return what was done. Raise RedmineUnavailable; what was read until then is kept.
 
-        A refresh with nothing changed costs one request, whatever the history.
+        A refresh with nothing changed costs one request, whatever the history. `anew`: read every issue, one request
+        for each, whatever is known of it (a status that has another name now, a history edited in the database).
         """
         result = MirrorResult()
         run = _Run(result, stop or threading.Event())
         began = self._issues.clock()
         progress = self._progress() or self._begin(began)
-        doubtful = self._issues.origins([row.id for row in self._issues.issues(settled=False, gone=None)])
+        rows = self._issues.issues(settled=None if anew else False, gone=None)
+        doubtful = self._issues.origins([row.id for row in rows])
         for origin in (*self._issues.missing(), *doubtful.values()):
             self._read(origin, run)
         if progress is not None:

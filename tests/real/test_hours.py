@@ -1,7 +1,7 @@
 """The aggregate on a real Redmine: the same hours as its own database sums up, after every kind of change."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 
 from redmine_mailbridge import aggregating, app
 from redmine_mailbridge.reports.group import By, Period
+from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.tasks.aggregate import Aggregator
 from redmine_mailbridge.tasks.report import overview
@@ -49,6 +50,12 @@ class Desk:
             report = overview(aggregating.kept(made.settings, made.store), by, Period()).report
         return {row.key: row.ticks // 5 for row in report.rows if row.ticks}
 
+    def copied(self) -> list[object]:
+        """What is held of the issues and their histories, but for when it was looked at."""
+        with self.bridge.application() as made:
+            issues = Issues(made.store.database, made.store.clock)
+            return [*(replace(row, seen_at=0.0, settled=True) for row in issues.issues()), *issues.journals()]
+
     def truth(self, by: By) -> dict[str, int]:
         return hours.minutes(self.file, by, self.issues)
 
@@ -86,9 +93,12 @@ def test_hours_are_those_of_redmines_own_database(desk: Desk, project: str) -> N
     desk.run()
     api.call("DELETE", f"/time_entries/{deleted}.json")
     desk.run()
-    incremental = desk.minutes("issue")
+    api.call("PUT", f"/issues/{desk.issues[0]}.json", {"issue": {"notes": "We look.", "status_id": 2}})
+    desk.run()
+    incremental, copied = desk.minutes("issue"), desk.copied()
     desk.run(rebuild=True)
     assert desk.truth("issue") == incremental == desk.minutes("issue")
+    assert copied == desk.copied()
 
 
 def test_entries_come_in_the_order_of_their_numbers_page_by_page(desk: Desk) -> None:

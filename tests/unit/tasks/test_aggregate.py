@@ -58,7 +58,7 @@ def test_a_warning_that_was_held_back_goes_out_with_the_next_run(store: Store) -
             EntryReader(client, kept.hours),
             FieldWriter(client, Directory(client), results),
             targets,
-            refresh=lambda _stop: None,
+            refresh=lambda _stop, anew: None,  # noqa: ARG005 - called by its name
             closing=frozenset,
         )
         for open_ in (False, True, True):

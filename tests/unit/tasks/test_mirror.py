@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -192,6 +192,20 @@ def test_nothing_changed_is_one_request(world: World, mirror: Mirror) -> None:
     world.change(17, notes="Hello")
     world.now += 3600
     assert (3, 1) == (requests(world, mirror), requests(world, mirror))  # the list, the issue, its writer
+
+
+def test_all_anew(world: World, mirror: Mirror, issues: Issues) -> None:
+    """What the times in Redmine do not tell, as a status named anew, reading all again finds, one request for each."""
+    for number in (1, 2):
+        world.by_mail(number)
+    world.now += 3600
+    mirror.refresh()
+    right = row(issues, 1)
+    issues.save(replace(right, status="Another name"), ())
+    world.now += OVERLAP + 1
+    assert [] == mirror.refresh().read
+    assert [1, 2] == mirror.refresh(anew=True).read
+    assert right.status == row(issues, 1).status
 
 
 def test_issues_of_others_are_not_read(world: World, mirror: Mirror, issues: Issues) -> None:
