@@ -208,14 +208,13 @@ def remove_leftovers() -> None:
 
 
 class OneWorkerAVersion(LoadScopeScheduling):
-    """Where workers share the tests, all that need one version go to one of them: each version's servers start once.
-
-    The others go to whoever has time. (What xdist offers for this, groups by a mark, has no effect with pytest 9.2.)
+    """Where workers share the tests, a folder's tests that need one version go to one of them, so that servers start
+    seldom. The others go to whoever has time. (xdist's own groups by a mark have no effect with pytest 9.2.)
     """
 
     def _split_scope(self, nodeid: str) -> str:
         first = nodeid.partition("[")[2].rstrip("]").partition("-")[0]
-        return first if first in VERSIONS else nodeid
+        return f"{first} {nodeid.split('/')[1]}" if first in VERSIONS else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneWorkerAVersion:
