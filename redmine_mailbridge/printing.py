@@ -119,7 +119,8 @@ class Printer:
         """Print the sum, and what went wrong; end the command with exit code 1 when something did."""
         if not self._as_json:
             sums = ", ".join(f"{number} {kind}" for kind, number in sorted(self._counts.items()))
-            click.echo(sums or "no new mail")
+            if sums or not errors:  # who could not look does not know
+                click.echo(sums or "no new mail")
         for error in errors:
             click.secho(error, fg="red", err=True)
         if errors:
