@@ -2,7 +2,6 @@
 
 from zoneinfo import ZoneInfo
 
-from redmine_mailbridge import speaking
 from redmine_mailbridge.mail.message import Address
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
@@ -15,9 +14,9 @@ from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.results import Results
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.aggregate import Aggregator, Kept, Targets
-from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.entries import EntryReader
 from redmine_mailbridge.tasks.fields import FieldWriter
+from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 
 
@@ -50,11 +49,11 @@ def budget(one: BudgetSettings) -> Budget:
     )
 
 
-def aggregator(settings: Settings, store: Store, client: Client, directory: Directory, decider: Decider) -> Aggregator:
+def aggregator(
+    settings: Settings, store: Store, client: Client, directory: Directory, *, mirror: Mirror, letters: Letters
+) -> Aggregator:
     """The aggregate task."""
     held = kept(settings, store)
-    letters = speaking.letters(settings, store, decider)
-    mirror = Mirror(held.issues, client, directory)
 
     def closing() -> frozenset[str]:
         statuses = directory.statuses()

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.aggregating import aggregator
@@ -26,25 +25,31 @@ from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.types import reveal
 from redmine_mailbridge.signing_in import TokenGiver, sign_ins, token_of
-from redmine_mailbridge.speaking import agent_answers, answers, letters, sending
+from redmine_mailbridge.speaking import agent_answers, desks, letters, ours, sending
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.health import Health
+from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.aggregate import Aggregator
 from redmine_mailbridge.tasks.alerts import Alerts
+from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
 from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.decider import Context, Decider
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Handler
 from redmine_mailbridge.tasks.intake import Reading
+from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
+from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.replies import ReplyGate
 from redmine_mailbridge.tasks.send import Sending
 from redmine_mailbridge.tasks.service import Service, Tasks
+from redmine_mailbridge.tasks.time_rules import TimeRules
 
 
 def redmine_client(settings: RedmineSettings) -> Client:
@@ -142,6 +147,10 @@ class Application:
     receivers: tuple[Receiver, ...]
     sending: Sending
     tasks: Tasks
+    mirror: Mirror
+    letters: Letters
+    rules: TimeRules
+    hours: Aggregator
     pool: ThreadPoolExecutor = field(repr=False)
     open_reader: Callable[[str, MailboxSettings], Mailbox] = field(repr=False)
 
@@ -153,7 +162,7 @@ class Application:
         admin = self.settings.admin
         alerts = Alerts(
             health,
-            letters(self.settings, self.store, self.decider),
+            self.letters,
             admin.alert_to,
             after=admin.alert_after.total_seconds(),
             clock=self.store.clock,
@@ -202,7 +211,8 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     shared = Shared(store, pool, Conversations(), gate, stop)
     settle = settings.redmine.settle.total_seconds()
     rules = Rules(settle, settings.redmine.marker_field, settings.redmine.text_format)
-    desk = answers(settings, store.secret)
+    spoken = desks(settings, store.secret)
+    desk = Answers(spoken, ours=ours(settings))
     handler = Handler(
         store,
         decider,
@@ -231,13 +241,30 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         for name, box in settings.active_mailboxes.items()
         if not only or name in only
     )
-    outbox = sending(settings, store, stop, signs)
-    agents = agent_answers(settings, store, client, directory, letters(settings, store, decider))
-    stations = (agents, time_rules(settings, store, client, directory, decider))
-    hours = aggregator(settings, store, client, directory, decider)
-    tasks = scheduled(settings, store, stations, replies, aggregate=hours.once)
+    post = letters(settings, store, decider, spoken)
+    mirror = Mirror(
+        Issues(store.database, store.clock), client, directory, life=settings.redmine.directory_life.total_seconds()
+    )
+    agents = agent_answers(settings, store, client, directory, mirror=mirror, letters=post)
+    timed = time_rules(settings, store, client, directory, mirror=mirror, letters=post)
+    hours = aggregator(settings, store, client, directory, mirror=mirror, letters=post)
     return Application(
-        settings, store, archive, client, directory, decider, shared, receivers, outbox, tasks, pool, reader
+        settings=settings,
+        store=store,
+        archive=archive,
+        client=client,
+        directory=directory,
+        decider=decider,
+        shared=shared,
+        receivers=receivers,
+        sending=sending(settings, store, stop, signs),
+        tasks=scheduled(settings, store, (agents, timed), replies, aggregate=hours.once),
+        mirror=mirror,
+        letters=post,
+        rules=timed,
+        hours=hours,
+        pool=pool,
+        open_reader=reader,
     )
 
 
@@ -256,43 +283,3 @@ def _reading(box: MailboxSettings, settings: Settings) -> Reading:
         own_copy=box.issue.several_mailboxes == "each",
         start=box,
     )
-
-
-@contextmanager
-def deciding(settings: Settings, *, offline: bool = False) -> Iterator[Decider]:
-    """Given settings, lend what reads and decides and writes nothing: with what Redmine and the store know, or offline.
-
-    A store that is not there yet is not made.
-    """
-    if offline:
-        yield Decider(contexts(settings, _no_secret), None, None)
-        return
-    client = redmine_client(settings.redmine)
-    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
-    facts = FactFinder(client, directory, language=settings.redmine.language)
-    file = settings.store.sqlite_file
-    store = None if file is not None and not file.exists() else open_store(settings)
-    try:
-        secret = store.secret if store is not None else _no_secret
-        yield Decider(contexts(settings, secret), Archive(store.database) if store is not None else None, facts)
-    finally:
-        client.close()
-        if store is not None:
-            store.close()
-
-
-def loop_value(settings: Settings) -> str:
-    """The value by which a bridge on this store knows its own mail; an empty text when there is no store yet."""
-    file = settings.store.sqlite_file
-    if file is not None and not file.exists():
-        return ""
-    store = open_store(settings)
-    try:
-        return store.secret("instance")
-    finally:
-        store.close()
-
-
-def _no_secret(name: str) -> str:
-    """A value that no mail of ours was signed with."""
-    return f"no-{name}".ljust(32, "-")

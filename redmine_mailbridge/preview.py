@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from redmine_mailbridge import app, signing_in
+from redmine_mailbridge import app, looking, signing_in
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mailboxes.base import Mailbox
 from redmine_mailbridge.routing.explain import as_json, as_lines
@@ -22,7 +22,7 @@ def preview(settings: Settings, only: Sequence[str], show: Show) -> list[str]:
     Return the errors, one line each. A mail is planned as if it were the first: what the store knows counts.
     """
     errors: list[str] = []
-    with app.deciding(settings) as decider:
+    with looking.deciding(settings) as decider:
         for name, box in settings.active_mailboxes.items():
             if only and name not in only:
                 continue

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
-from redmine_mailbridge import speaking
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
@@ -16,7 +14,7 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.suggest import did_you_mean
-from redmine_mailbridge.tasks.decider import Decider
+from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.rule_change import RuleChange
 from redmine_mailbridge.tasks.rule_mail import RuleMail
@@ -28,27 +26,23 @@ def time_rules(
     store: Store,
     client: Client,
     directory: Directory,
-    decider: Decider,
     *,
+    mirror: Mirror,
+    letters: Letters,
     now: Callable[[], float] | None = None,
 ) -> TimeRules:
     """What carries out the rules of time. `now` is the clock by which rules are due (None: the store's)."""
-    issues = Issues(store.database, now or store.clock)
-    letters = speaking.letters(settings, store, decider)
-    # a rule that sends `closed` says so itself; answers.closed is about every other closing
-    letters.desks = {name: replace(desk, kinds=desk.kinds | {"closed"}) for name, desk in letters.desks.items()}
     text_format = settings.redmine.text_format
     private = {name for name, box in settings.active_mailboxes.items() if box.answers.private_projects}
     return TimeRules(
         policy(settings),
-        mirror=Mirror(
-            Issues(store.database, store.clock), client, directory, life=settings.redmine.directory_life.total_seconds()
-        ),
-        issues=issues,
+        mirror=mirror,
+        issues=Issues(store.database, now or store.clock),
         applications=Applications(store.database, store.clock),
         writer=Writer(client, directory),
         change=RuleChange(directory, text_format),
-        mail=RuleMail(letters, directory, text_format, private),
+        # a rule that sends `closed` says so itself; answers.closed is about every other closing
+        mail=RuleMail(letters.with_kinds("closed"), directory, text_format, private),
         archive=Archive(store.database),
     )
 
@@ -70,7 +64,7 @@ def opened(settings: Settings) -> Iterator[TimeRules]:
 
     application = app.build(settings)
     try:
-        yield time_rules(settings, application.store, application.client, application.directory, application.decider)
+        yield application.rules
     finally:
         application.close()
 
@@ -92,7 +86,9 @@ def _applications(settings: Settings, name: str) -> Iterator[Applications]:
     known = [rule.name for rule in settings.rules]
     if name not in known:
         raise SettingsError(f'there is no rule "{name}"{did_you_mean(name, known)}')
-    store = Store.open(settings.store.database_url(), settings.store.raw_folder)
+    from redmine_mailbridge import app  # noqa: PLC0415 - it wires this
+
+    store = app.open_store(settings)
     try:
         yield Applications(store.database, store.clock)
     finally:

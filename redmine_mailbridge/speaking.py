@@ -1,7 +1,7 @@
 """Wires what goes out by mail: who speaks in whose name, over which server. Only `app` and the checks use it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -27,7 +27,6 @@ from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.talk import Talk
 from redmine_mailbridge.tasks.agents import AgentAnswers
-from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.letters import Letters
@@ -64,7 +63,7 @@ def desks(settings: Settings, secret: Callable[[str], str]) -> dict[str, Desk]:
     made: dict[str, Desk] = {}
     for name, box in settings.active_mailboxes.items():
         out = sent_by(settings, box)
-        if out.host is None and out.transport != "console":
+        if not out.sends:
             continue
         on = {"refused", "registration", "closed"}  # sent only where the route, a rule or the station says so
         on |= {kind for kind in SWITCHED if getattr(box.answers, kind)}
@@ -82,14 +81,8 @@ def desks(settings: Settings, secret: Callable[[str], str]) -> dict[str, Desk]:
     return made
 
 
-def answers(settings: Settings, secret: Callable[[str], str]) -> Answers:
-    """Who answers what, in whose name. A mailbox that has nowhere to send to answers nothing."""
-    return Answers(desks(settings, secret), ours=ours(settings))
-
-
-def letters(settings: Settings, store: Store, decider: Decider) -> Letters:
+def letters(settings: Settings, store: Store, decider: Decider, made: Mapping[str, Desk]) -> Letters:
     """What composes mail about issues, and mail to admins: those by the first mailbox that can send."""
-    made = desks(settings, store.secret)
     system = next(iter(made.values()), None)
     if system is not None and settings.outgoing.from_address is not None:
         out = settings.outgoing
@@ -105,10 +98,9 @@ def letters(settings: Settings, store: Store, decider: Decider) -> Letters:
 
 
 def agent_answers(
-    settings: Settings, store: Store, client: Client, directory: Directory, letters: Letters
+    settings: Settings, store: Store, client: Client, directory: Directory, *, mirror: Mirror, letters: Letters
 ) -> AgentAnswers:
     """The station that keeps the copy of Redmine's issues and mails what agents write."""
-    issues = Issues(store.database, store.clock)
     mailings = {
         name: Mailing(
             notes=box.answers.notes,
@@ -122,8 +114,8 @@ def agent_answers(
         for name, box in settings.active_mailboxes.items()
     }
     return AgentAnswers(
-        Mirror(issues, client, directory, life=settings.redmine.directory_life.total_seconds()),
-        issues,
+        mirror,
+        Issues(store.database, store.clock),
         Answered(store.database, store.clock),
         letters,
         client,
@@ -149,8 +141,8 @@ def sending(settings: Settings, store: Store, stop: threading.Event, signs: Sign
             tokens = token_of(signs, outgoing_connection(name, box, settings))
             lines[name] = Line(
                 partial(SmtpTransport, smtp_config(out, out.host, tokens, box)),
-                500 if out.daily_limit is None else out.daily_limit,
-                30 if out.per_minute is None else out.per_minute,
+                out.most_a_day,
+                out.most_a_minute,
                 account,
             )
     return Sending(Outbox(store.database, store.clock), lines, stop)

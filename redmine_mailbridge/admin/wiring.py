@@ -20,9 +20,6 @@ from redmine_mailbridge.store.figures import Figures
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.tasks.decider import Decider
 
-DAILY = 500
-"""Mails a day that a mailbox may send where the settings do not say."""
-
 
 def desk(loaded: Loaded) -> Desk:
     """Given loaded settings, return what the pages work with, on a store of their own; close it at the end."""
@@ -32,8 +29,8 @@ def desk(loaded: Loaded) -> Desk:
     limits = {}
     for name, box in settings.active_mailboxes.items():
         out = speaking.sent_by(settings, box)
-        if out.host is not None or out.transport == "console":
-            limits[name] = DAILY if out.daily_limit is None else out.daily_limit
+        if out.sends:
+            limits[name] = out.most_a_day
     admin = settings.admin
     client = app.redmine_client(settings.redmine)
     directory = Directory(client, life=settings.redmine.directory_life.total_seconds())

@@ -20,7 +20,7 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
     wanted += ["registration"] if box.senders.create.notice == "own" else []
     out = speaking.sent_by(settings, box)
     place = f"mailbox {name}: answers"
-    if out.host is None and out.transport != "console":
+    if not out.sends:
         if wanted:
             words = f"{', '.join(wanted)}: switched on, but neither [outgoing] nor this mailbox names a host to send by"
             yield Check(place, False, words)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from redmine_mailbridge import app, signing_in, speaking
+from redmine_mailbridge import app, looking, signing_in, speaking
 from redmine_mailbridge.checks.mailbox import mailbox_checks
 from redmine_mailbridge.checks.outgoing import outgoing_checks
 from redmine_mailbridge.checks.redmine import redmine_checks
@@ -45,7 +45,7 @@ def _send_test(name: str, settings: Settings, box: MailboxSettings) -> Iterator[
             f"mailbox {name}: test mail: sent", False, "neither [outgoing] nor this mailbox names a host to send by"
         )
         return
-    trial = Trial(out.from_address or box.address, box.address, app.loop_value(settings))
+    trial = Trial(out.from_address or box.address, box.address, looking.loop_value(settings))
     tokens = signing_in.late(settings, signing_in.outgoing_connection(name, box, settings))
     sender = SmtpTransport(speaking.smtp_config(out, out.host, tokens, box))
     mailbox = app.mailbox(name, box, tokens=signing_in.late(settings, name))

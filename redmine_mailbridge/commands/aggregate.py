@@ -16,9 +16,7 @@ def command(invocation: Invocation, *, rebuild: bool) -> None:
 
     application = app.build(invocation.settings())
     try:
-        task = aggregating.aggregator(
-            application.settings, application.store, application.client, application.directory, application.decider
-        )
+        task = application.hours
         before = application.client.requests
         result = task.once(threading.Event(), rebuild=rebuild)
         if result.error:

@@ -19,7 +19,7 @@ def command(
     """Print what would become of mails, and the steps that lead there. Writes nothing."""
     import json
 
-    from redmine_mailbridge import app
+    from redmine_mailbridge import looking
     from redmine_mailbridge.errors import SettingsError
     from redmine_mailbridge.printing import known_mailboxes, shown
     from redmine_mailbridge.routing.explain import as_json as as_value
@@ -30,7 +30,7 @@ def command(
     if name is None:
         raise SettingsError("no mailbox is active, so nothing would become of any mail")
     known_mailboxes([name], settings)
-    with app.deciding(settings, offline=offline) as decider:
+    with looking.deciding(settings, offline=offline) as decider:
         for file in files:
             told = explain(decider, file.read_bytes(), name)
             if as_json:

@@ -75,6 +75,16 @@ class OutgoingSettings(Table):
         """Does mail leave by this table?"""
         return self.host is not None or self.transport == "console"
 
+    @property
+    def most_a_day(self) -> int:
+        """How many mails a day; 0 is no limit."""
+        return 500 if self.daily_limit is None else self.daily_limit
+
+    @property
+    def most_a_minute(self) -> int:
+        """How many mails a minute; 0 is no limit."""
+        return 30 if self.per_minute is None else self.per_minute
+
     def over(self, default: "OutgoingSettings") -> "OutgoingSettings":
         """This table, with what it leaves open taken from another."""
         missing = {

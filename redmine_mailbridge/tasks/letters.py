@@ -8,7 +8,7 @@ Who calls it with the same kind, issue and key again, after a crash or by mistak
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -56,6 +56,11 @@ class Letters:
         self._ours = frozenset(ours)
         self._system = system
         self._clock = clock
+
+    def with_kinds(self, *kinds: str) -> "Letters":
+        """The same for one who sends these kinds whatever the settings switch on for the others."""
+        desks = {name: replace(desk, kinds=desk.kinds.union(kinds)) for name, desk in self.desks.items()}
+        return Letters(desks, self._outbox, self._threads, ours=self._ours, system=self._system, clock=self._clock)
 
     def queue(  # noqa: PLR0917 - the contract of whoever sends mail about an issue
         self,

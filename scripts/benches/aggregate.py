@@ -54,7 +54,7 @@ def by_mail(made: app.Application, numbers: list[int]) -> None:
 
 def run(made: app.Application, *, rebuild: bool = False) -> tuple[int, int, float]:
     """One run. Return its requests, those for time entries, and its seconds."""
-    task = aggregating.aggregator(made.settings, made.store, made.client, made.directory, made.decider)
+    task = made.hours
     before, start = made.client.requests, time.monotonic()
     result = task.once(threading.Event(), rebuild=rebuild)
     assert result.error is None, result.error

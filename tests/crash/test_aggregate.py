@@ -20,9 +20,7 @@ def test_the_aggregate_is_whole_although_a_run_died(world: World) -> None:
     world.extra = '[aggregate]\nissue_fields = { hours = "Requester" }\n'
     world.write_settings()
     application = app.build(world.settings())
-    task = aggregating.aggregator(
-        application.settings, application.store, application.client, application.directory, application.decider
-    )
+    task = application.hours
     issues = [row.created_issue for row in world.rows() if row.created_issue is not None]
     activity = next(iter(world.redmine.seed["activities"].values()))
     try:

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge import aggregating, app
+from redmine_mailbridge import aggregating
 from redmine_mailbridge.reports.group import By, Period
 from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.outbox import Outbox
-from redmine_mailbridge.tasks.aggregate import Aggregator
 from redmine_mailbridge.tasks.report import overview
 from redmine_mailbridge.tasks.update import StationResult
 from tests.product import Product, mail, product
@@ -41,7 +40,7 @@ class Desk:
 
     def run(self, *, rebuild: bool = False) -> StationResult:
         with self.bridge.application() as made:
-            result = task(made).once(threading.Event(), rebuild=rebuild)
+            result = made.hours.once(threading.Event(), rebuild=rebuild)
         assert result.error is None
         return result
 
@@ -58,10 +57,6 @@ class Desk:
 
     def truth(self, by: By) -> dict[str, int]:
         return hours.minutes(self.file, by, self.issues)
-
-
-def task(made: app.Application) -> Aggregator:
-    return aggregating.aggregator(made.settings, made.store, made.client, made.directory, made.decider)
 
 
 @pytest.fixture

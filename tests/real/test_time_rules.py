@@ -67,7 +67,9 @@ def application(bridge: Product) -> Iterator[app.Application]:
 
 def rules_of(application: app.Application, clock: Callable[[], float]) -> TimeRules:
     one = application
-    return ruling.time_rules(one.settings, one.store, one.client, one.directory, one.decider, now=clock)
+    return ruling.time_rules(
+        one.settings, one.store, one.client, one.directory, mirror=one.mirror, letters=one.letters, now=clock
+    )
 
 
 def mails(application: app.Application) -> list[tuple[str, str]]:

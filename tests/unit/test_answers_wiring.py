@@ -114,8 +114,8 @@ def test_nothing_is_ever_sent_to_ourselves(settings: Settings) -> None:
 
 def test_the_sender_that_people_see(settings: Settings) -> None:
     """Address and name of a mailbox's answers are its own, where it has them."""
-    answers = speaking.answers(settings, secret)
-    senders = {name: (desk.sender.address, desk.sender.name) for name, desk in answers._desks.items()}
+    desks = speaking.desks(settings, secret)
+    senders = {name: (desk.sender.address, desk.sender.name) for name, desk in desks.items()}
     assert {
         "support": ("support@example.com", "Example Ltd"),
         "orders": ("Buy@example.com", "Example Ltd"),

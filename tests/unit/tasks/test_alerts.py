@@ -33,7 +33,9 @@ class World:
         self.now = 1_800_000_000.0
         self.store.clock = lambda: self.now
         self.health = Health(self.store.database, lambda: self.now)
-        letters = speaking.letters(self.application.settings, self.store, self.application.decider)
+        settings = self.application.settings
+        desks = speaking.desks(settings, self.store.secret)
+        letters = speaking.letters(settings, self.store, self.application.decider, desks)
         to = ("admin@example.org", "second@example.org")
         self.alerts = Alerts(self.health, letters, to, after=1800, clock=lambda: self.now)
 

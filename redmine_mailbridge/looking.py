@@ -1,0 +1,51 @@
+"""Wires what only looks: it reads and decides, and writes nothing; a store that is not there yet is not made."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redmine_mailbridge import app
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.tasks.decider import Decider
+
+
+@contextmanager
+def deciding(settings: Settings, *, offline: bool = False) -> Iterator[Decider]:
+    """Given settings, lend what reads and decides and writes nothing: with what Redmine and the store know, or offline.
+
+    A store that is not there yet is not made.
+    """
+    if offline:
+        yield Decider(app.contexts(settings, _no_secret), None, None)
+        return
+    client = app.redmine_client(settings.redmine)
+    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
+    facts = FactFinder(client, directory, language=settings.redmine.language)
+    file = settings.store.sqlite_file
+    store = None if file is not None and not file.exists() else app.open_store(settings)
+    try:
+        secret = store.secret if store is not None else _no_secret
+        yield Decider(app.contexts(settings, secret), Archive(store.database) if store is not None else None, facts)
+    finally:
+        client.close()
+        if store is not None:
+            store.close()
+
+
+def loop_value(settings: Settings) -> str:
+    """The value by which a bridge on this store knows its own mail; an empty text when there is no store yet."""
+    file = settings.store.sqlite_file
+    if file is not None and not file.exists():
+        return ""
+    store = app.open_store(settings)
+    try:
+        return store.secret("instance")
+    finally:
+        store.close()
+
+
+def _no_secret(name: str) -> str:
+    """A value that no mail of ours was signed with."""
+    return f"no-{name}".ljust(32, "-")
