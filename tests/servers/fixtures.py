@@ -228,8 +228,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     left_out = {item for item in items if item.get_closest_marker("newest") and version_of(item) in VERSIONS[:-1]}
     left_out |= {item for item in items if len(versions_of(item)) > 1}
+    left_out |= {item for item in items if not is_wanted(item)}
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
+
+
+def is_wanted(item: pytest.Item) -> bool:
+    """Note a test's faults in the report. Return whether `scripts/faults` wants this one, where it runs."""
+    ids = {name for mark in item.iter_markers("fault") for name in mark.args}
+    item.user_properties += [("fault", name) for name in sorted(ids)]
+    wanted = {name for name in os.environ.get("MAILBRIDGE_TEST_FAULTS", "").split(",") if name}
+    return not wanted or bool(ids & wanted)
 
 
 def versions_of(item: pytest.Item) -> set[str]:
