@@ -9,11 +9,12 @@ from redmine_mailbridge.mail import attachments, charset
 from redmine_mailbridge.mail.attachments import File
 from redmine_mailbridge.mail.body import Alternative, TextPart
 from redmine_mailbridge.mail.calendars import summary
+from redmine_mailbridge.mail.charset_labels import codec_name
 from redmine_mailbridge.mail.message import LeftOut
 from redmine_mailbridge.mail.smime import enclosed as smime_enclosed
 from redmine_mailbridge.mail.structure import MAX_DEPTH, Part, leaves, scan
 from redmine_mailbridge.mail.tnef import Opened, open_tnef
-from redmine_mailbridge.mail.transfer import read
+from redmine_mailbridge.mail.transfer import plain_tail, read
 
 MAX_TEXT = 1024 * 1024  # bytes of one text part, and of all of them; a longer one is attached whole
 MAX_LINES = 50_000  # likewise
@@ -217,7 +218,11 @@ class Sorter:
     def _text(self, part: Part, kind: str) -> list[Element]:
         """Given a text leaf, return what it says; one that is too long is attached whole besides."""
         encoding = attachments.encoding_of(part)
-        data, complete = read(part.buffer, part.body, part.end, encoding, self._room)
+        end = plain_tail(part.buffer, part.body, part.end) if encoding == "base64" else part.end
+        data, complete = read(part.buffer, part.body, end, encoding, self._room)
+        if end < part.end and complete:
+            added, complete = read(part.buffer, end, part.end, "", max(self._room - len(data), 0))
+            data += b"\n\n" + added
         data, short = _lines(data, self._lines)
         self._room -= len(data)
         self._lines -= data.count(b"\n")
@@ -229,7 +234,7 @@ class Sorter:
             data = data[: cut or len(data)]
         is_html = kind == "text/html"
         declared = part.params.get("charset", "")
-        if is_html and not charset.codec_name(declared) and (found := _META.search(data[:4096])):
+        if is_html and not codec_name(declared) and (found := _META.search(data[:4096])):
             declared = found[1].decode("ascii")
         text = charset.decode(data, declared, self.fallback)
         if short or not complete:

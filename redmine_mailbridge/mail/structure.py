@@ -9,16 +9,21 @@ from dataclasses import dataclass, field
 
 from redmine_mailbridge.mail import params
 from redmine_mailbridge.mail.heads import FIELD_NAME, Buffer, delimiter_line, read_fields
-from redmine_mailbridge.mail.words import unfold
+from redmine_mailbridge.mail.transfer import encoding_of
+from redmine_mailbridge.mail.transfer import read as decoded
+from redmine_mailbridge.mail.words import decode_words, unfold
 
 MAX_DEPTH = 100  # multiparts within multiparts; what lies deeper is one part
 MAX_PARTS = 10_000  # what follows after them is one part
 MAX_BOUNDARY = 1000
+MAX_TYPE = 64 * 1024  # bytes of a field about a part
+MAX_WRAPPED = 32 * 1024 * 1024  # bytes of a multipart that was sent with a transfer encoding of its own
 
 _CANDIDATE = re.compile(rb"[\r\n]--")
 _LINE_END = re.compile(rb"[\r\n]{1,10}")
 _MBOX = re.compile(rb">?From ")
 _MIME = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+*-]{1,127}")
+_RUN_TOGETHER = re.compile(rb"[ \t](Content-(?:Transfer-Encoding|Type|Disposition|ID|Description)):", re.IGNORECASE)
 _GUESS = re.compile(rb"(?:^|[\r\n])--([^\r\n]{1,200}?)[ \t]{0,10}\r?\n(?=[A-Za-z-]{1,40}:)")
 
 
@@ -78,7 +83,29 @@ def leaves(root: Part) -> list[Part]:
 
 def scan(buffer: Buffer, start: int = 0, end: int | None = None) -> Part:
     """Given the bytes of a mail, return the tree of its parts. Never raises; time and memory are linear."""
-    return _Scanner(buffer, len(buffer) if end is None else end).scan(start)
+    root = _Scanner(buffer, len(buffer) if end is None else end).scan(start)
+    for part in leaves(root):
+        if part.kind.startswith("multipart/"):
+            _unwrap(part)
+    return root
+
+
+def _unwrap(part: Part) -> None:
+    """Given a multipart in which no delimiter was found, open it when it was sent under a transfer encoding.
+
+    RFC 2045 section 6.4 forbids that, and some senders (SAP) do it.
+    """
+    declared = part.raw("content-transfer-encoding").decode("ascii", "replace")
+    encoding = encoding_of(part.buffer, part.body, part.end, declared)
+    if encoding not in {"base64", "quoted-printable"} or part.end - part.body > MAX_WRAPPED:
+        return
+    data, _ = decoded(part.buffer, part.body, part.end, encoding, MAX_WRAPPED)
+    data = b"\r\n" + data
+    inner = Part(data, 0, 2, len(data), kind=part.kind, params=part.params)
+    _Scanner(data, len(data)).walk(inner)
+    part.children = inner.children
+    for child in part.children:
+        child.parent = part
 
 
 class _Scanner:
@@ -93,8 +120,13 @@ class _Scanner:
         self.longest = 0
 
     def scan(self, start: int) -> Part:
-        """Walk from delimiter to delimiter; the part between two of them is `current` (None in an epilogue)."""
+        """Read the header block at `start`, and what it encloses. Return the root."""
         root = self.read_head(self._first_line(start), None)
+        self.walk(root)
+        return root
+
+    def walk(self, root: Part) -> None:
+        """Walk from delimiter to delimiter; the part between two of them is `current` (None in an epilogue)."""
         current: Part | None = root
         at = root.body
         self.open(root)
@@ -116,7 +148,6 @@ class _Scanner:
             at = current.body
             self.open(current)
         self._end_of_mail(current)
-        return root
 
     def _first_line(self, at: int) -> int:
         """Pass over blank lines and an mbox line in front of the first field."""
@@ -130,6 +161,7 @@ class _Scanner:
     def read_head(self, start: int, parent: Part | None) -> Part:
         """Given where a header block begins, return the part that it describes, its end still unknown."""
         fields, body, cut = read_fields(self.buffer, start, self.size, self.delimiters, self.longest)
+        fields = taken_apart(fields)
         digest = parent is not None and parent.kind == "multipart/digest"
         part = Part(self.buffer, start, body, self.size, fields, parent=parent, cut=cut)
         part.kind, part.params = media_type(part.raw("content-type"), "message/rfc822" if digest else "text/plain")
@@ -214,11 +246,25 @@ class _Scanner:
                 self.stack[0].part.children.append(rest)
 
 
+def taken_apart(fields: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Given fields, return them with a MIME field that stands on the line of another one as a field of its own."""
+    found: list[tuple[str, bytes]] = []
+    for name, raw in fields:
+        if not name.lower().startswith("content-") or b"ontent-" not in raw:
+            found.append((name, raw))
+            continue
+        pieces = _RUN_TOGETHER.split(raw[:MAX_TYPE])
+        found.append((name, pieces[0]))
+        found += [(key.decode("ascii"), value) for key, value in zip(pieces[1::2], pieces[2::2], strict=True)]
+    return found
+
+
 def media_type(raw: bytes, default: str) -> tuple[str, dict[str, str]]:
     """Given the raw value of a Content-Type, return the type and its parameters; the default when it is none."""
     if not raw.strip():
         return default, {}
-    kind, found = params.parse(unfold(raw))
+    value = unfold(raw)
+    kind, found = params.parse(decode_words(value) if value.startswith("=?") else value)
     if not _MIME.fullmatch(kind):
         main = kind.partition("/")[0]
         kind = {"text": "text/plain", "html": "text/html", "multipart": "multipart/mixed"}.get(main, "text/plain")

@@ -11,7 +11,21 @@ _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _NO_BASE64 = bytes(byte for byte in range(256) if byte not in _ALPHABET)
 _ODD = re.compile(rb"[^A-Za-z0-9+/=\s]|[ \t](?=[^\s])")
 _SOFT = re.compile(rb"=[ \t]{1,1000}(?=\r?\n)")
+_BLANK_LINE = re.compile(rb"\n[ \t]{0,100}\r?\n")
+_OUTSIDE = re.compile(rb"[^A-Za-z0-9+/=]")
 _LINE_END = re.compile(rb"[\r\n]")
+
+
+def plain_tail(buffer: Buffer, start: int, end: int) -> int:
+    """Given a body in base64, return where plain text begins that something on the way added below it; `end` if none.
+
+    That is behind a blank line, at a line which holds what base64 does not (a mailing list's or a scanner's footer).
+    """
+    for found in _BLANK_LINE.finditer(buffer, start, end):
+        line = bytes(buffer[found.end() : min(found.end() + 1000, end)]).split(b"\n", 1)[0].strip()
+        if line and _OUTSIDE.search(line):
+            return found.end()
+    return end
 
 
 def encoding_of(buffer: Buffer, start: int, end: int, declared: str) -> str:
@@ -21,7 +35,7 @@ def encoding_of(buffer: Buffer, start: int, end: int, declared: str) -> str:
     """
     name = declared.strip().strip("\"'").lower().partition(";")[0].strip()
     if name in {"base64", "base-64", "b64"}:
-        sample = bytes(buffer[start : min(start + 4096, end)]).strip()
+        sample = bytes(buffer[start : min(plain_tail(buffer, start, end), start + 4096)]).strip()
         return "base64" if len(_ODD.findall(sample)) * 20 <= len(sample) else ""
     if name in {"quoted-printable", "quoted-printeable", "qp", "quotedprintable"}:
         return "quoted-printable"

@@ -1,4 +1,4 @@
-"""Everything about reading mail: `reading_mails`, `reading_replies` and `reading_speed`, one after the other.
+"""Everything about reading mail: `reading_cases`, `reading_mails`, `reading_replies`, `reading_speed`, one by one.
 
 --corpus DIR is handed to the first two (default: ../shared/corpora beside the repository).
 """
@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
     default = HERE.parents[2] / "shared" / "corpora"
     env = os.environ | {"MAIL_CORPORA": corpus or os.environ.get("MAIL_CORPORA", "") or str(default)}
     worst = 0
-    for name in ("reading_mails", "reading_replies", "reading_speed"):
+    for name in ("reading_cases", "reading_mails", "reading_replies", "reading_speed"):
         given = arguments if name == "reading_mails" else []
         ended = subprocess.run([sys.executable, HERE / f"{name}.py", *given], env=env, check=False)
         worst = max(worst, ended.returncode)
