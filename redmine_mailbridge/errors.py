@@ -62,7 +62,14 @@ class MailboxError(MailbridgeError):
 
 
 class MailboxUnreachable(MailboxError):
-    """No connection, or it broke: refused, dropped, timed out, bad certificate, server busy."""
+    """No connection, or it broke: refused, dropped, timed out, bad certificate, server busy.
+
+    `answered` says that the connection stands: the server said no, and spoke of itself.
+    """
+
+    def __init__(self, message: str, *, answered: bool = False) -> None:
+        super().__init__(message)
+        self.answered = answered
 
 
 class LoginRefused(MailboxError):
@@ -93,11 +100,15 @@ class MailVanished(MailboxError):
 
 
 class MailUnreadable(MailboxUnreachable):
-    """A mail is there, but the server does not hand it out (`uid` names it); the connection goes on."""
+    """A mail is there, but the server does not hand it out (`uid` names it); the connection goes on.
 
-    def __init__(self, message: str, *, uid: str = "") -> None:
-        super().__init__(message)
+    `of_server` says that the server's words are about itself: the mail may have nothing to do with it.
+    """
+
+    def __init__(self, message: str, *, uid: str = "", of_server: bool = False) -> None:
+        super().__init__(message, answered=True)
         self.uid = uid
+        self.of_server = of_server
 
 
 class FilingRefused(MailboxError):

@@ -12,10 +12,16 @@ _HINTS: Final = (
     (re.compile(r"suggested backoff time:? {0,3}(\d{1,9}) {0,3}(?:milliseconds|ms)", re.IGNORECASE), 0.001),
     (re.compile(r"(?:retry|try again) (?:after|in) (\d{1,6}) {0,3}(?:seconds|sec|s)\b", re.IGNORECASE), 1.0),
     (re.compile(r"(?:retry|try again) (?:after|in) (\d{1,4}) {0,3}(?:minutes|min)\b", re.IGNORECASE), 60.0),
+    # of Outlook.com, over POP3
+    (re.compile(r"login limit for a (\d{1,4}) {0,3}minute", re.IGNORECASE), 60.0),
     # ours, from POP3's capability LOGIN-DELAY (RFC 2449 section 6.5)
     (re.compile(r"one login every (\d{1,6}) seconds"), 1.0),
 )
-_THROTTLED: Final = ("is throttled", "suggested backoff time", "exceeded command or bandwidth limits")
+_THROTTLED: Final = (
+    "[throttled]", "is throttled", "suggested backoff time", "bandwidth limits", "rate limit", "too many requests",
+    "too many commands", "exceeded the login limit", "[login-delay]",
+)  # fmt: skip
+"""Words of Exchange Online, Gmail, Yahoo, Amazon WorkMail and Outlook.com, and POP3's code; never a mail's fault."""
 
 
 def hint(text: str) -> float | None:

@@ -127,7 +127,8 @@ class GraphClient:
         text = scrub(f"{self.where}: {answer.status_code} {code}: {words(said)}", [token])
         if answer.status_code in BUSY:
             pause = answer.headers.get("Retry-After", "")
-            raise MailboxUnreachable(text + (f" (retry after {pause} seconds)" if pause.isdecimal() else ""))
+            text += f" (retry after {pause} seconds)" if pause.isdecimal() else ""
+            raise MailboxUnreachable(text, answered=True)
         if answer.status_code == 401 and self.config.token_refused is not None:
             self.config.token_refused(token)
         if answer.status_code == 401 or code in NO_RIGHT:

@@ -204,7 +204,7 @@ class ImapMailbox:
         if session.selected is not None:
             return session.selected
         if answer.later:
-            raise MailboxUnreachable(f"{session.where}: folder {folder!r}: {answer.text}")
+            raise MailboxUnreachable(f"{session.where}: folder {folder!r}: {answer.text}", answered=True)
         if name in folders.listed() and folders.listed()[name].selectable:
             raise FolderMissing(f"{session.where}: folder {folder!r} cannot be opened: {answer.text}")
         raise folders.missing(folder, answer)

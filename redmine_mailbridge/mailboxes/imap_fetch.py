@@ -89,7 +89,8 @@ def single(open_folder: Opener, mail: Listed, what: str) -> bytes | None:
         session.asked(answer)
     content = bodies(answer).get(uid)
     if content is None and present(session, uid):
-        raise MailUnreadable(f"{session.where}: the server does not hand out UID {uid}: {answer.text}", uid=uid)
+        why = f"{session.where}: the server does not hand out UID {uid}: {answer.text}"
+        raise MailUnreadable(why, uid=uid, of_server=answer.later)
     return content
 
 

@@ -105,7 +105,8 @@ def expect(answer: Answer, session: ImapSession, uid: str) -> Answer:
         return answer
     if answer.code in MISSING:
         raise TargetMissing(answer)
-    if answer.throttled:
-        raise MailboxUnreachable(f"{session.where}: the server wants to be left alone: {answer.text}")
     folder = session.selected.name if session.selected else ""
+    if answer.later:
+        why = f"{session.where}: folder {folder!r}, UID {uid}: the server is not able to now: {answer.text}"
+        raise MailboxUnreachable(why, answered=True)
     raise FilingRefused(f"{session.where}: folder {folder!r}, UID {uid}: the server refuses: {answer.text}")

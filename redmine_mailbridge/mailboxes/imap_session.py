@@ -18,11 +18,9 @@ from redmine_mailbridge.mailboxes.imap_parse import Part, encode_folder, quote
 from redmine_mailbridge.mailboxes.login.base import Credentials, credentials, told_refused
 from redmine_mailbridge.mailboxes.login.choose import MAKERS, choose
 from redmine_mailbridge.mailboxes.login.oauth import told
+from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.mailboxes.tls import context, private
 from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, translate_errors, words
-
-NOT_NOW = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "CONTACTADMIN"})
-"""Response codes (RFC 5530) after which the same thing may go well later: not the fault of a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +45,8 @@ class Answer:
 
     @property
     def later(self) -> bool:
-        """Whether it was refused only for now: the server is busy, or wants to be left alone for a while."""
-        return self.throttled or (not self.ok and self.code in NOT_NOW)
+        """Whether it was refused only for now: the server speaks of itself (busy, throttling, a fault of its own)."""
+        return not self.ok and about_server(self.text)
 
     @property
     def throttled(self) -> bool:
@@ -209,7 +207,7 @@ class ImapSession:
         """Given an answer to a question, return it. Raise MailboxUnreachable if the server did not answer it."""
         if answer.ok:
             return answer
-        raise MailboxUnreachable(f"{self.where}: the server does not answer: {answer.text}")
+        raise MailboxUnreachable(f"{self.where}: the server does not answer: {answer.text}", answered=True)
 
     def select(self, name: str) -> Answer:
         """Given a folder as the server spells it, open it, even if it is open: the answer holds its present state."""

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_idle import Alarm
 from redmine_mailbridge.mailboxes.imap_search import header_values
 from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
+from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
 
 VALIDITY = "pop3"
@@ -137,11 +139,23 @@ class Pop3Mailbox:
                 return RawMail(mail, content=self._head(session, number), truncated=True)
             return self._whole(session, number, mail, spool, max_size)
         except Refused as refusal:
-            self._end()
-            if mail.location.uid not in self.session.numbers:
-                return None
-            text = f"{session.where}: the server does not hand out {mail.location.uid}: {refusal}"
-            raise MailUnreadable(text, uid=mail.location.uid) from None
+            self._not_handed_out(mail, refusal.said)
+            return None
+
+    def _not_handed_out(self, mail: Listed, said: str) -> None:
+        """Given a mail that the server refused, and its words, return if it has vanished.
+
+        Raise MailUnreadable; MailboxUnreachable where the server only wants to be left alone.
+        """
+        uid, of_server = mail.location.uid, about_server(said)
+        if throttled(said):
+            raise MailboxUnreachable(f"{self.session.where}: {said}", answered=True)
+        if not of_server:
+            self._end()  # what lies there is seen anew
+            if uid not in self.session.numbers:
+                return
+        text = f"{self.session.where}: the server does not hand out {uid}: {said}"
+        raise MailUnreadable(text, uid=uid, of_server=of_server)
 
     def _whole(self, session: Pop3Session, number: int, mail: Listed, spool: Path, max_size: int) -> RawMail:
         """Given a mail below the limit, return it: in memory, or as a file when it turns out to be large."""
@@ -211,7 +225,7 @@ class Pop3Mailbox:
                 try:
                     head = b"".join(session.lines(f"TOP {number} 0"))
                 except Refused as refusal:
-                    raise MailboxUnreachable(f"{session.where}: TOP: {refusal}") from None
+                    raise MailboxUnreachable(f"{session.where}: TOP: {refusal}", answered=True) from None
                 if message_id in header_values(message_id_field(head)):
                     found.append(uid)
         return tuple(found)

@@ -14,11 +14,9 @@ from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.login.base import Credentials, credentials, told_refused
 from redmine_mailbridge.mailboxes.login.choose import MAKERS, choose
 from redmine_mailbridge.mailboxes.login.oauth import told
+from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.mailboxes.tls import context, private
 from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, translate_errors, words
-
-NOT_NOW = ("[SYS/TEMP]", "[IN-USE]", "[LOGIN-DELAY]")
-"""Response codes (RFC 2449, RFC 3206) after which the same login may go well later."""
 
 PIECE = 1 << 16
 
@@ -144,7 +142,7 @@ class Pop3Session:
                 self._log_in_by(name, who, by_command=by_command)
             except poplib.error_proto as error:
                 said = scrub(words(error.args[0]), self._secrets)
-                if "EOF" in said or any(code in said.upper() for code in NOT_NOW):
+                if "EOF" in said or about_server(said):
                     delay = "".join(self.capabilities.get("LOGIN-DELAY", [])[:1])
                     often = f" (one login every {delay} seconds)" if delay.isdecimal() else ""
                     raise Spoiled(f"{self.where}: the server does not log anybody in now: {said}{often}") from None
