@@ -27,16 +27,30 @@ _VACATION = re.compile(
     r"رد تلقائي|خارج المكتب|תשובה אוטומטית|מחוץ למשרד)",
     re.IGNORECASE,
 )
+# What answering machines put in front of the subject of the mail that they answer.
+_VACATION_PREFIX = re.compile(
+    r"\s*(?:auto(?:matic|mated)?[ -]?(?:reply|response)|autoreply|out of (?:the )?office(?: auto-?reply)?|"
+    r"vacation(?: reply| message)?|automatische antwort|abwesenheits(?:notiz|nachricht|benachrichtigung)|"
+    r"réponse automatique|absence du bureau|respuesta automática|resposta automática|risposta automatica|"
+    r"automatisch antwoord|autoodpowiedź|automatyczna odpowiedź|odpowiedź automatyczna|automatická odpověď|"
+    r"автоответ|автоматический ответ|автоматична відповідь|autosvar|automatiskt svar|automatisk svar|"
+    r"automaattinen vastaus|otomatik yanıt|αυτόματη απάντηση|自动回复|自動回覆|自動応答|自動返信|자동 회신|자동 응답|"
+    r"رد تلقائي|תשובה אוטומטית)\s{0,3}[:：]",
+    re.IGNORECASE,
+)
 # Headers that answering machines write and nobody else.
 _AUTOREPLY_HEADERS = (
-    "x-autoreply", "x-auto-reply", "x-autorespond", "x-autoresponder", "x-autoreply-from", "x-mail-autoreply",
-    "x-autoreply-domain", "x-auto-replied", "x-vacation", "x-pmx-vacation", "x-vacation-reply", "x-ooo",
+    "x-apple-action", "x-autoreply", "x-auto-reply", "x-autorespond", "x-autoresponder", "x-autoreply-from",
+    "x-mail-autoreply", "x-autoreply-domain", "x-auto-replied", "x-vacation", "x-pmx-vacation", "x-vacation-reply",
+    "x-ooo",
 )  # fmt: skip
-# Headers that hint at a machine, and count only beside a vacation subject.
-_HINTS = (
-    "x-ms-exchange-generated-message-source", "x-ms-exchange-inbox-rules-loop", "x-auto-response-suppress",
-    "x-notes-item", "x-lotus-fromdomain", "x-lotus-outofoffice", "x-mimetrack", "x-loop", "x-tm-as-autoreply",
+# Headers that answering machines write, and seldom anybody else: they count beside a vacation subject.
+_STRONG_HINTS = (
+    "x-ms-exchange-generated-message-source", "x-ms-exchange-inbox-rules-loop", "x-lotus-outofoffice",
+    "x-tm-as-autoreply",
 )  # fmt: skip
+# Headers that the mail of people carries too: they count beside the words in front of a subject that machines write.
+_WEAK_HINTS = ("x-auto-response-suppress", "x-notes-item", "x-lotus-fromdomain", "x-mimetrack", "x-loop")
 _LIST_HEADERS = ("list-id", "list-post", "x-beenthere", "x-mailing-list", "mailing-list", "x-mailman-version")
 _TOOL_HEADERS = (
     "x-jenkins-job", "x-cron-env", "x-nagios-notification-type", "x-icinga-notification", "x-prtg-sensor",
@@ -66,24 +80,23 @@ def judge(  # noqa: PLR0911  a list of verdicts in their order reads best as one
     """Given a mail, the start of its text and its sender, return the verdicts on its origin. Never raises.
 
     In this order: our own and Redmine's own mail, delivery reports, read receipts, answering machines, mailing
-    lists, notifications. A mail that merely carries Precedence, List-Unsubscribe or Auto-Submitted: no is a
-    person's; only that an automatic answer is not due to some of them (RFC 3834 section 2).
+    lists, notifications. A verdict needs marks that the mail of people does not carry by accident: a From of our own
+    (a form, a scanner), a null path, Precedence, X-Auto-Response-Suppress or a word about leave alone accuse nobody;
+    only that an automatic answer is not due to some of them (RFC 3834 section 2).
     """
     if rule := _own(headers, options):
         return Automatic(AutomaticKind.OWN, rule, answerable=False, may_change_status=False)
     if report := bounces.read_report(headers, root, text):
         about = _ours_first([*report.ids, *_references(headers)], options)
         return Automatic(AutomaticKind.BOUNCE, report.rule, False, False, about, report.recipients)
-    if rule := _reply(headers, root):
+    if rule := _reply(headers, root, text):
         about = _ours_first([*_receipt_ids(root), *_references(headers)], options)
         return Automatic(AutomaticKind.AUTO_REPLY, rule, False, False, about)
-    if sender.address and sender.key in options.own_addresses:
-        return Automatic(AutomaticKind.OWN, "From is an address of our own", False, False)
     if rule := _list(headers):
         return Automatic(AutomaticKind.LIST, rule, answerable=False)
     if rule := _notification(headers):
         return Automatic(AutomaticKind.NOTIFICATION, rule, answerable=False, about=_references(headers))
-    if rule := _no_answer_due(headers, sender):
+    if rule := _no_answer_due(headers, sender, options):
         return Automatic(rule=rule, answerable=False)
     return Automatic()
 
@@ -99,7 +112,7 @@ def _own(headers: Headers, options: ReadingOptions) -> str:
     return "X-Mailer: Redmine's own mail" if headers.raw_line("x-mailer").lower().startswith("redmine") else ""
 
 
-def _reply(headers: Headers, root: Part) -> str:  # noqa: PLR0911  as above
+def _reply(headers: Headers, root: Part, text: str) -> str:  # noqa: PLR0911  as above
     """Return the rule by which the mail is a read receipt or a machine's answer, "" when it is neither."""
     kind = headers.raw_line("content-class").lower()
     if root.kind == "multipart/report" and root.params.get("report-type", "").lower() == "disposition-notification":
@@ -111,14 +124,17 @@ def _reply(headers: Headers, root: Part) -> str:  # noqa: PLR0911  as above
         return "Auto-Submitted: auto-replied"
     for name in _AUTOREPLY_HEADERS:
         value = headers.raw_line(name)
-        if value and value.lower() not in {"no", "false", "0"}:
+        if value and value.lower() not in {"no", "false", "0"} and (name != "x-apple-action" or "VACATION" in value):
             return f"{name.title()}: {value[:60]}"
     if _precedence(headers) in {"auto_reply", "auto-reply", "autoreply"}:
         return f"Precedence: {_precedence(headers)}"
-    if _VACATION.search(headers.text("subject")[:300]) and (hint := _hint(headers, submitted)):
+    subject = headers.text("subject")[:300]
+    if _VACATION.search(subject) and (hint := _hint(headers, submitted)):
         return f"a vacation subject and {hint}"
-    if bounces.null_path(headers):
-        return "Return-Path: <>"
+    if _VACATION_PREFIX.match(subject) and (hint := next((name for name in _WEAK_HINTS if headers.raw_line(name)), "")):
+        return f"a subject as answering machines write it and {hint.title()}"
+    if bounces.null_path(headers) and _references(headers) and _VACATION.search(text[:600]):
+        return "an answer about an absence with Return-Path: <>"
     return ""
 
 
@@ -130,7 +146,7 @@ def _hint(headers: Headers, submitted: str) -> str:
         return f"Precedence: {_precedence(headers)}"
     if bounces.null_path(headers) or bounces.from_daemon(headers):
         return "Return-Path: <>" if bounces.null_path(headers) else "From a mail system"
-    return next((name.title() for name in _HINTS if headers.raw_line(name)), "")
+    return next((name.title() for name in _STRONG_HINTS if headers.raw_line(name)), "")
 
 
 def _submitted(headers: Headers) -> str:
@@ -168,8 +184,16 @@ def _notification(headers: Headers) -> str:
     return ""
 
 
-def _no_answer_due(headers: Headers, sender: Address) -> str:
+def _no_answer_due(headers: Headers, sender: Address, options: ReadingOptions) -> str:  # noqa: PLR0911  as above
     """Return the sign by which a mail that nothing accuses gets no automatic answer, "" when it may have one."""
+    if sender.address and sender.key in options.own_addresses:
+        return "From is an address of our own"
+    if bounces.null_path(headers):
+        return "Return-Path: <>"
+    if bounces.from_daemon(headers):
+        return "From a mail system"
+    if _VACATION_PREFIX.match(headers.text("subject")[:300]):
+        return "a subject as answering machines write it"
     if _precedence(headers) in {"bulk", "list"}:
         return "Precedence: bulk, and nothing else"
     for name in _RELAY_HEADERS:

@@ -68,6 +68,11 @@ def from_daemon(headers: Headers) -> bool:
     return bool(daemon or _DAEMON.match(headers.raw_line("return-path").strip("<> ")))
 
 
+def _from_nobody(headers: Headers) -> bool:
+    """Is the From there, and without an address, as in `From: <>`?"""
+    return any("@" not in line for line in headers.raw_lines("from")[:1])
+
+
 def null_path(headers: Headers) -> bool:
     """Is there a Return-Path, and is it the null path of RFC 5321 section 4.5.5?"""
     return any("".join(line.split()) == "<>" for line in headers.raw_lines("return-path")[:1])
@@ -81,7 +86,7 @@ def read_report(headers: Headers, root: Part, text: str) -> Report | None:
     rule = ""
     if root.kind == "multipart/report" and (named == "delivery-status" or (status and not named)):
         rule = "multipart/report of a delivery status (RFC 3464)"
-    elif status is not None and (from_daemon(headers) or null_path(headers)):
+    elif status is not None and (from_daemon(headers) or null_path(headers) or _from_nobody(headers)):
         rule = "message/delivery-status from a mail system"
     elif headers.raw_line("x-failed-recipients"):
         rule = "X-Failed-Recipients"

@@ -84,4 +84,4 @@ class Case:
 
     def answer(self, template: str) -> str | None:
         """Given a kind of answer, return it when this mail earns one: not a machine's, nor one of the first sync."""
-        return template if earns_answer(self.message) and not self.facts.first_sync else None
+        return template if earns_answer(self.message, self.mailbox) and not self.facts.first_sync else None

@@ -11,11 +11,15 @@ def own_mail(message: Message, mailbox: MailboxIdentity) -> str | None:
     """Given a mail, return why it is ours or Redmine's own, so that it must make nothing; None if it is not."""
     if message.automatic.kind is AutomaticKind.OWN:
         return f"this is our own mail ({message.automatic.rule or 'known by its headers'})"
-    if message.sender.key in mailbox.redmine_addresses:
+    if message.sender.key in mailbox.redmine_addresses and not _on_behalf(message, mailbox):
         return "the sender is the address that Redmine itself sends from"
-    if mailbox.ours(message.sender.address):
-        return "the sender is one of our own mailboxes"
     return None
+
+
+def _on_behalf(message: Message, mailbox: MailboxIdentity) -> bool:
+    """Does Reply-To name somebody else, as the mail of a form or of a group does that is sent from our address?"""
+    others = [one for one in message.reply_to if one.key not in mailbox.redmine_addresses]
+    return any(one.domain and not mailbox.ours(one.address) for one in others)
 
 
 def unwanted_machine(message: Message, route: Route) -> str | None:
@@ -34,6 +38,7 @@ def said(message: Message) -> str:
     return f"it is {name} ({rule})" if rule else f"it is {name}"
 
 
-def earns_answer(message: Message) -> bool:
-    """May an automatic answer go out? Only to people, never to a list, a machine or nobody (RFC 3834 section 2)."""
-    return message.automatic.kind is None and message.automatic.answerable and bool(message.sender.domain)
+def earns_answer(message: Message, mailbox: MailboxIdentity) -> bool:
+    """May an automatic answer go out? Only to people, never to a list, a machine, nobody (RFC 3834 section 2) or us."""
+    person = message.automatic.kind is None and message.automatic.answerable and bool(message.sender.domain)
+    return person and not mailbox.ours(message.sender.address)

@@ -187,7 +187,7 @@ def automatic(corpus: Path) -> None:
 
     options = ReadingOptions()
     known = {(corpus / "automatic" / one["file"]).read_bytes() for one in lines(corpus / "automatic" / "signals.jsonl")}
-    found = {raw for raw in known if read(raw, options).automatic.kind}
+    found = {raw for raw in known if not (verdict := read(raw, options).automatic).answerable or verdict.kind}
     others = {path.read_bytes(): path for path in corpus.rglob("*.eml")}
     people = [raw for raw in others if raw not in known]
     accused = [raw for raw in people if read(raw, options).automatic.kind not in {None, AutomaticKind.LIST}]
