@@ -126,7 +126,7 @@ class ImapMailbox:
                 return Filing.GONE
             try:
                 with effect(Effect.MOVE):
-                    return imap_filing.move(session, location.uid, target)
+                    return imap_filing.move(session, location.uid, folders.wire(target))
             except imap_filing.TargetMissing as missing:
                 raise folders.missing(folder, missing.answer) from None
 
@@ -196,11 +196,13 @@ class ImapMailbox:
         name = folders.spell(folder)
         if session.selected is not None and session.selected.name == name and not fresh:
             return session.selected
-        answer = session.select(name)
+        wire = folders.wire(name)
+        answer = session.select(name, wire)
         if not answer.ok:
             folders.listed(fresh=True)
-            if folders.spell(folder) != name:
-                answer = session.select(folders.spell(folder))
+            name = folders.spell(folder)
+            if folders.wire(name) != wire:
+                answer = session.select(name, folders.wire(name))
         if session.selected is not None:
             return session.selected
         if answer.later:

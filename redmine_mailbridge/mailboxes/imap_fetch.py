@@ -5,7 +5,7 @@ from pathlib import Path
 
 from redmine_mailbridge.errors import MailUnreadable, MailVanished
 from redmine_mailbridge.mailboxes.base import Listed, RawMail
-from redmine_mailbridge.mailboxes.imap_parse import NIL, fetched
+from redmine_mailbridge.mailboxes.imap_parse import NIL, by_uid
 from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
 
@@ -52,8 +52,8 @@ def groups(listed: Sequence[Listed], max_size: int) -> Iterator[list[Listed]]:
 
 def bodies(answer: Answer) -> dict[str, bytes]:
     """Given a FETCH answer, return the bytes by UID; a mail that is being removed comes as NIL and is left out."""
-    found = fetched(answer.data.get("FETCH", []))
-    return {mail.uid: mail.values["BODY"] for mail in found if mail.values.get("BODY", NIL) != NIL}
+    found = by_uid(answer.data.get("FETCH", []))
+    return {uid: values["BODY"] for uid, values in found.items() if values.get("BODY", NIL) != NIL}
 
 
 def small(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[RawMail]:
@@ -78,8 +78,12 @@ def small(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[R
             yield RawMail(mail, content=content)
 
 
-def single(open_folder: Opener, mail: Listed, what: str) -> bytes | None:
-    """Given one mail and what of it is wanted, return the bytes; None if it has vanished. Raise MailUnreadable."""
+def single(open_folder: Opener, mail: Listed, what: str, *, begun: bool = False) -> bytes | None:
+    """Given one mail and what of it is wanted, return the bytes; None if it has vanished. Raise MailUnreadable.
+
+    `begun` says that bytes before these have come: then nothing (NIL, or no answer) to what lies behind the end, from a
+    server that is well, is b"".
+    """
     session = open_folder()
     if session is None:
         return None
@@ -89,6 +93,8 @@ def single(open_folder: Opener, mail: Listed, what: str) -> bytes | None:
         session.asked(answer)
     content = bodies(answer).get(uid)
     if content is None and present(session, uid):
+        if begun and answer.ok:
+            return b""
         why = f"{session.where}: the server does not hand out UID {uid}: {answer.text}"
         raise MailUnreadable(why, uid=uid, of_server=answer.later)
     return content
@@ -114,10 +120,21 @@ def large(open_folder: Opener, mail: Listed, spool: Path, max_size: int) -> RawM
 
 
 def pieces(open_folder: Opener, mail: Listed) -> Iterator[bytes]:
-    """Given a mail, yield it in pieces; the end is where no more comes. Raise MailVanished."""
+    """Given a mail, yield it in pieces. Raise MailVanished, MailUnreadable.
+
+    The end is where no more comes, whatever size the server named. Where it names more than came, its last octet is
+    asked for again: a server that hands out nothing in the middle of a mail has not come to its end.
+    """
     offset = 0
     while True:
-        piece = single(open_folder, mail, f"BODY.PEEK[]<{offset}.{PIECE}>")
+        piece = single(open_folder, mail, f"BODY.PEEK[]<{offset}.{PIECE}>", begun=offset > 0)
+        if piece == b"" and 0 < offset < mail.size:
+            again = single(open_folder, mail, f"BODY.PEEK[]<{offset - 1}.{PIECE}>", begun=True)
+            if again == b"":
+                place = mail.location
+                why = f"mailbox {place.mailbox}: the server hands out {offset} bytes of {mail.size} of UID {place.uid}"
+                raise MailUnreadable(why, uid=place.uid)
+            piece = again and again[1:]
         if piece is None:
             raise MailVanished(f"UID {mail.location.uid} is not there any more")
         yield piece

@@ -2,7 +2,6 @@
 
 from redmine_mailbridge.errors import FilingRefused, MailboxUnreachable
 from redmine_mailbridge.mailboxes.base import Filing
-from redmine_mailbridge.mailboxes.imap_parse import encode_folder
 from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
 
 DONE = "$MailbridgeDone"
@@ -32,18 +31,18 @@ def there(session: ImapSession, uid: str) -> bool:
     return uid in session.asked(session.uid("SEARCH", "UID", uid, *undeleted)).all_words("SEARCH")
 
 
-def move(session: ImapSession, uid: str, target: str) -> Filing:
-    """Given a UID in the open folder and the spelled name of another, move the mail.
+def move(session: ImapSession, uid: str, target: bytes) -> Filing:
+    """Given a UID in the open folder and the name of another for the wire, move the mail.
 
     Return MOVED, which COPYUID or an EXPUNGE proves, or GONE. Raise FilingRefused with the server's words.
     """
     if session.has("MOVE") or session.has("IMAP4REV2"):
-        answer = expect(session.uid("MOVE", uid, encode_folder(target)), session, uid)
+        answer = expect(session.uid("MOVE", uid, target), session, uid)
         proven = "COPYUID" in answer.data or (not expunges_one(session) and "EXPUNGE" in answer.data)
         return Filing.MOVED if proven else Filing.GONE
     if not there(session, uid):
         return Filing.GONE
-    answer = expect(session.uid("COPY", uid, encode_folder(target)), session, uid)
+    answer = expect(session.uid("COPY", uid, target), session, uid)
     if expunges_one(session) and "COPYUID" not in answer.data:
         return Filing.GONE
     remove(session, uid)
@@ -92,7 +91,7 @@ def rights(session: ImapSession) -> str | None:
     """
     if session.selected is None or not session.has("ACL"):
         return None
-    answer = session.command("MYRIGHTS", encode_folder(session.selected.name))
+    answer = session.command("MYRIGHTS", session.selected.wire)
     letters = answer.first("MYRIGHTS").rpartition(" ")[2].strip('"')
     if not answer.ok or not letters.isalnum():
         return None

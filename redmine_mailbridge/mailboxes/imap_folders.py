@@ -1,10 +1,12 @@
 """The folders of an IMAP account, and how a name in the settings finds one of them."""
 
 import difflib
+from collections.abc import Iterable
+from dataclasses import replace
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FolderMissing
-from redmine_mailbridge.mailboxes.imap_parse import ListedFolder, encode_folder, listed_folders, tokens
+from redmine_mailbridge.mailboxes.imap_parse import ListedFolder, encode_folder, listed_folders, quote, tokens
 from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
 
 
@@ -20,9 +22,13 @@ class ImapFolders:
         """Return the folders by name as the server spells it."""
         if self._listed is None or fresh:
             answer = self.session.asked(self.session.command("LIST", '""', '"*"'))
-            found = listed_folders(answer.data.get("LIST", []))
-            self._listed = {folder.name: folder for folder in found}
+            self._listed = named(listed_folders(answer.data.get("LIST", [])))
         return self._listed
+
+    def wire(self, name: str) -> bytes:
+        """Given a spelled name, return it for the wire: as the server listed it, else encoded."""
+        known = self.listed().get(name)
+        return encode_folder(name) if known is None else quote(known.wire)
 
     def delimiter(self) -> str | None:
         """Return the sign between a folder and the one in it; None when folders hold no folders."""
@@ -50,12 +56,16 @@ class ImapFolders:
     def spell(self, folder: str) -> str:
         """Given a folder's name in the settings, return the server's spelling, whether it exists or is to be made.
 
-        A folder of exactly this name wins. Else `/` stands for the server's delimiter, `inbox` for INBOX, and
-        the account's prefix is added where it is missing.
+        A folder of exactly this name wins, then one that is written so on the wire. Else `/` stands for the server's
+        delimiter, `inbox` for INBOX, and the account's prefix is added where it is missing.
         """
         listed = self.listed()
         if folder in listed:
             return folder
+        if "&" in folder:
+            for known in listed.values():
+                if known.written == folder:
+                    return known.name
         delimiter = self.delimiter()
         name = folder.strip("/") if delimiter != "/" else folder.removesuffix("/")
         pieces = name.split("/")
@@ -104,3 +114,14 @@ class ImapFolders:
             if part not in self.listed():
                 answer = self.session.command("CREATE", encode_folder(part))
         return answer
+
+
+def named(folders: Iterable[ListedFolder]) -> dict[str, ListedFolder]:
+    """Given folders, return them by name. Where two have one name (`R&-D` and `R&D`), each has what is on the wire."""
+    found: dict[str, ListedFolder] = {}
+    for folder in folders:
+        other = found.pop(folder.name, None)
+        for one in (folder,) if other is None else (folder, other):
+            name = folder.name if other is None else one.written
+            found[name] = replace(one, name=name)
+    return found

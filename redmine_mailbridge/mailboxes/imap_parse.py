@@ -1,6 +1,7 @@
 """Reads what an IMAP server answers (RFC 9051 section 9): lists, quoted strings, literals, atoms. Linear in time."""
 
 import datetime as dt
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ Token = bytes | str
 """`str` for the signs ( and ); bytes for a value."""
 
 NIL = b"NIL"
+_ENCODED = re.compile(rb"(?:[^&]|&[A-Za-z0-9+,]*-)*")
+"""Modified UTF-7: each `&` begins a piece of base64 that `-` ends."""
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
@@ -108,13 +111,35 @@ def fetched(parts: Iterable[Part]) -> Iterator[Fetched]:
                 name = ""
 
 
+def by_uid(parts: Iterable[Part]) -> dict[str, dict[str, bytes]]:
+    """Given the pieces of FETCH answers, return what they say of each mail, by UID and name.
+
+    A server may tell of a mail more than once, also what nobody asked for (RFC 9051 section 7.5.2): the first value of
+    each name stands, and nothing that is missing in a later answer takes it away.
+    """
+    found: dict[str, dict[str, bytes]] = {}
+    for mail in fetched(parts):
+        found[mail.uid] = mail.values | found.get(mail.uid, {})
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class ListedFolder:
-    """One LIST answer: the name as the server spells it, decoded; its delimiter; its flags in lower case."""
+    """One LIST answer: the name as the server spells it, decoded; its delimiter; its flags in lower case.
+
+    `wire` is the name as it was listed. Only that is sure to open the folder: some servers list, and want, names that
+    are not encoded (`R&D`), or encoded in a way of their own.
+    """
 
     name: str
     delimiter: str | None
     flags: frozenset[str]
+    wire: bytes = b""
+
+    @property
+    def written(self) -> str:
+        """The name on the wire as text: `R&-D`, `Gr&APYA3w-e`."""
+        return self.wire.decode("utf-8", "replace")
 
     @property
     def selectable(self) -> bool:
@@ -134,7 +159,7 @@ def listed_folders(parts: Iterable[Part]) -> Iterator[ListedFolder]:
             continue
         flags = frozenset(flag.decode("ascii", "replace").lower() for flag in found[1:close] if isinstance(flag, bytes))
         delimiter = None if rest[0].upper() == NIL else rest[0].decode("ascii", "replace")
-        yield ListedFolder(decode_folder(rest[1]), delimiter, flags)
+        yield ListedFolder(decode_folder(rest[1]), delimiter, flags, rest[1])
 
 
 def merged(parts: Iterable[Part]) -> Iterator[list[Part]]:
@@ -153,13 +178,18 @@ def merged(parts: Iterable[Part]) -> Iterator[list[Part]]:
 
 
 def decode_folder(raw: bytes) -> str:
-    """Given a folder's name on the wire, return it decoded from modified UTF-7 (RFC 3501 section 5.1.3) or UTF-8."""
+    """Given a folder's name on the wire, return it decoded from modified UTF-7 (RFC 3501 section 5.1.3) or UTF-8.
+
+    What is no modified UTF-7 (a lone `&`, bits that stand for no letter) is what it looks like.
+    """
     if not raw.isascii():
         return raw.decode("utf-8", "replace")
     try:
-        return utf7_decode(raw)
+        name = utf7_decode(raw)
     except ValueError:
         return raw.decode("ascii")
+    encoded = _ENCODED.fullmatch(raw) is not None and name.isprintable()
+    return name if encoded else raw.decode("ascii")
 
 
 def encode_folder(name: str) -> bytes:

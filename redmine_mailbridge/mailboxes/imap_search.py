@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from redmine_mailbridge.mailboxes.base import Listed, Location
 from redmine_mailbridge.mailboxes.imap_filing import DONE, expunges_one
-from redmine_mailbridge.mailboxes.imap_parse import fetched, internal_date, quote, uid_set
+from redmine_mailbridge.mailboxes.imap_parse import by_uid, fetched, internal_date, quote, uid_set
 from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
 from redmine_mailbridge.mailboxes.translate import Spoiled
 
@@ -56,23 +56,31 @@ def search(session: ImapSession, uids: str, conditions: Sequence[str], above: in
 def sized(session: ImapSession, mailbox: str, folder: str, validity: str, uids: Sequence[int]) -> Iterator[Listed]:
     """Given UIDs of the open folder, yield them with size and time of arrival, without those that have vanished.
 
-    A mail that is there and of which the answer tells nothing is not passed over: its size is 0, as long as unknown.
+    What an answer leaves out is asked for once more. A mail that is there and of which the server tells nothing is not
+    passed over: its size is 0, as long as unknown.
     """
     for start in range(0, len(uids), SIZES_AT_ONCE):
         some = uids[start : start + SIZES_AT_ONCE]
-        answer = session.uid("FETCH", uid_set(some), "(UID RFC822.SIZE INTERNALDATE)")
-        if not answer.data.get("FETCH"):
-            session.asked(answer)
-        found = {mail.uid: mail.values for mail in fetched(answer.data.get("FETCH", []))}
-        told = {uid for uid in some if found.get(str(uid), {}).get("RFC822.SIZE", b"").isdigit()}
-        untold = [uid for uid in some if uid not in told]
-        there = told.union(search(session, uid_set(untold), (), 0) if untold else ())
+        found = told(session, some)
+        lacking = [uid for uid in some if not {"RFC822.SIZE", "INTERNALDATE"} <= found.get(str(uid), {}).keys()]
+        for number, values in (told(session, lacking) if lacking else {}).items():
+            found[number] = values | found.get(number, {})
+        untold = [uid for uid in some if not found.get(str(uid), {}).get("RFC822.SIZE", b"").isdigit()]
+        gone = set(untold).difference(search(session, uid_set(untold), (), 0) if untold else ())
         for uid in some:
             values = found.get(str(uid), {})
-            if uid in there:
-                size = int(values["RFC822.SIZE"]) if uid in told else 0
+            if uid not in gone:
+                size = int(values["RFC822.SIZE"]) if uid not in untold else 0
                 when = internal_date(values.get("INTERNALDATE", b""))
                 yield Listed(Location(mailbox, folder, validity, str(uid)), size, when)
+
+
+def told(session: ImapSession, uids: Sequence[int]) -> dict[str, dict[str, bytes]]:
+    """Given UIDs of the open folder, return what the server says of their size and time of arrival, by UID."""
+    answer = session.uid("FETCH", uid_set(uids), "(UID RFC822.SIZE INTERNALDATE)")
+    if not answer.data.get("FETCH"):
+        session.asked(answer)
+    return by_uid(answer.data.get("FETCH", []))
 
 
 def found_by_id(session: ImapSession, message_id: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from redmine_mailbridge.errors import LoginRefused, MailboxUnreachable
 from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
 from redmine_mailbridge.mailboxes.described import described
-from redmine_mailbridge.mailboxes.imap_parse import Part, encode_folder, quote
+from redmine_mailbridge.mailboxes.imap_parse import Part, quote
 from redmine_mailbridge.mailboxes.login.base import Credentials, credentials, told_refused
 from redmine_mailbridge.mailboxes.login.choose import MAKERS, choose
 from redmine_mailbridge.mailboxes.login.oauth import told
@@ -71,9 +71,13 @@ class Answer:
 
 @dataclass(slots=True)
 class Selected:
-    """The folder that is open: its name as the server spells it, and the answer that opened it, kept up to date."""
+    """The folder that is open: its name as the server spells it, and the answer that opened it, kept up to date.
+
+    `wire` is the name as it goes over the wire.
+    """
 
     name: str
+    wire: bytes
     validity: str
     read_only: bool
     answer: Answer
@@ -209,14 +213,16 @@ class ImapSession:
             return answer
         raise MailboxUnreachable(f"{self.where}: the server does not answer: {answer.text}", answered=True)
 
-    def select(self, name: str) -> Answer:
-        """Given a folder as the server spells it, open it, even if it is open: the answer holds its present state."""
+    def select(self, name: str, wire: bytes) -> Answer:
+        """Given a folder as the server spells it, and its name for the wire, open it, even if it is open: the answer
+        holds its present state.
+        """
         self.selected = None
-        answer = self.command("SELECT", encode_folder(name))
+        answer = self.command("SELECT", wire)
         if answer.ok:
             self.client.state = "SELECTED"
             read_only = answer.code == "READ-ONLY" or "READ-ONLY" in answer.data
-            self.selected = Selected(name, str(answer.number("UIDVALIDITY") or 0), read_only, answer)
+            self.selected = Selected(name, wire, str(answer.number("UIDVALIDITY") or 0), read_only, answer)
         else:
             self.client.state = "AUTH"
         return answer

@@ -31,12 +31,12 @@ _CODE: Final = re.compile(r"(?:-ERR|NO|BAD)? {0,3}\[([A-Z-]{1,40})[] /]", re.IGN
 _SERVER_WORDS: Final = re.compile(
     r"system (?:error|problem|failure)|server error|internal (?:server )?(?:error|failure)"
     r"|(?:server|service)(?: is)?(?: temporarily)? (?:busy|unavailable|not available|overloaded)|temporar(?:y|il)"
-    r"|try again|timed? ?-?out|too many|overload|maintenance|not connected|already locked|(?:is|mailbox) locked"
+    r"|try again|timed? ?-?out|too many|overload|maintenance|already locked|(?:is|mailbox) locked"
     r"|lock (?:busy|failed)|unable to lock|backend|lost connection|connection (?:lost|refused|closed|to )",
     re.IGNORECASE,
 )
 _SIGN_IN_WORDS: Final = re.compile(
-    r"password|credential|authenticat(?!ed but not connected)|log-?(?:in|on) fail|user ?name|invalid log",
+    r"password|credential|authenticat|log-?(?:in|on) fail|user ?name|invalid log",
     re.IGNORECASE,
 )
 

@@ -24,7 +24,6 @@ OF_ITSELF = [
     "Server Unavailable. 15",
     "The service is not available",
     "FETCH Server error - Please try again later",
-    "User is authenticated but not connected.",
     "Request is throttled. Suggested Backoff Time: 299961 milliseconds",
     "-ERR [SYS/TEMP] Temporary system problem. Please try again later.",
     "-ERR [SYS/PERM] the disk of the server is gone",
@@ -49,6 +48,7 @@ OF_SOMETHING_ELSE = [
     "[TRYCREATE] Mailbox does not exist",
     "[UNKNOWN-CTE] cannot decode",
     "cannot open the message file",
+    "User is authenticated but not connected.",
     "Some messages could not be FETCHed (Failure)",
 ]
 SELECTED = "* 9 EXISTS\n* OK [UIDVALIDITY 7] x\n* OK [UIDNEXT 12] x\n{tag} OK [READ-WRITE] done\n"
