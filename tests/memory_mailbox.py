@@ -85,6 +85,8 @@ class MemoryServer:
 class MemoryMailbox:
     """One connection to a `MemoryServer`."""
 
+    in_order = True
+
     def __init__(self, server: MemoryServer, name: str = "memory") -> None:
         self.server = server
         self.name = name

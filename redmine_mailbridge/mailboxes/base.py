@@ -164,6 +164,10 @@ class Mailbox(Protocol):
     """
 
     name: str
+    in_order: bool
+    """Do the UIDs of a folder grow as mails enter it (IMAP, RFC 9051 section 2.3.1.1)? Where they do not, what is new
+    is what the store does not know.
+    """
 
     def connect(self) -> None:
         """Connect and log in now, if not connected. Raise MailboxUnreachable or LoginRefused."""

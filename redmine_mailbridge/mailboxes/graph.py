@@ -1,7 +1,9 @@
 """A mailbox over Microsoft Graph: for Exchange Online where IMAP is switched off.
 
-New mail is found by delta queries (the changes since the last question), so that what lies there costs nothing. A
-UID is the time of arrival and Graph's id, which changes when a mail moves to another folder.
+New mail is found by delta queries (the changes since the last question), so that what lies there costs nothing. Of a
+change Graph tells that a mail is in the folder now, not since when: `receivedDateTime` stays when a mail is moved
+in, `lastModifiedDateTime` changes when somebody reads it. So new is what the store does not know by its id. A UID is
+the time of arrival and Graph's id, which changes when a mail moves to another folder.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +16,7 @@ from redmine_mailbridge.errors import FilingRefused, LoginRefused, MailboxUnreac
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.graph_client import PAGE, GraphClient, Refused
 from redmine_mailbridge.mailboxes.graph_folders import GraphFolders, spelled
-from redmine_mailbridge.mailboxes.graph_items import DONE, SIZE, Seen, id_of, is_after, item_of, time_of, uid_of
+from redmine_mailbridge.mailboxes.graph_items import DONE, SIZE, Item, Seen, id_of, item_of, time_of, uid_of
 from redmine_mailbridge.mailboxes.imap_idle import Alarm
 from redmine_mailbridge.mailboxes.pop3 import Known
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
@@ -25,6 +27,8 @@ POLL = 15.0
 
 class GraphMailbox:
     """One account over Graph. `base.Mailbox` says what each method does."""
+
+    in_order = False
 
     def __init__(self, config: MailboxConfig, known: Known | None = None, *, poll: float = POLL) -> None:
         self.name = config.name
@@ -82,17 +86,17 @@ class GraphMailbox:
         return FolderState(folder, VALIDITY, int(found.get("totalItemCount", 0)), keywords=True)
 
     def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
-        """Ask for the changes; list what appeared after `after`, or what the store does not know of it."""
+        """Ask for the changes; list what appeared after `after` and the store does not know."""
         seen = self._refreshed(folder)
         seen.told = seen.count
-        anchor = seen.items.get(after or "")
-        uids = [uid for uid, item in seen.items.items() if not item.done and is_after(uid, item, after, anchor)]
+        uids = seen.behind(after)
         known = self._known(uids) if self._known is not None and uids else ()
         new = [uid for uid in uids if uid not in known]
-        return tuple(
-            Listed(Location(self.name, folder, VALIDITY, uid), seen.items[uid].size, seen.items[uid].received_at)
-            for uid in (new if limit is None else new[:limit])
-        )
+        return tuple(self._listed(folder, uid, seen.items[uid]) for uid in (new if limit is None else new[:limit]))
+
+    def _listed(self, folder: str, uid: str, item: Item) -> Listed:
+        item.listed = True
+        return Listed(Location(self.name, folder, VALIDITY, uid), item.size, item.received_at)
 
     def _refreshed(self, folder: str) -> Seen:
         """Given a folder, take in what has changed there since the last question, or all of it the first time."""
@@ -104,11 +108,12 @@ class GraphMailbox:
         except Refused as refused:
             if refused.status != 410:  # Graph has forgotten where we were: ask for all again
                 raise MailboxUnreachable(str(refused)) from None
-            seen = self._seen[number] = Seen()
+            seen.link = ""
             self._take_changes(client, number, seen)
         return seen
 
     def _take_changes(self, client: GraphClient, number: str, seen: Seen) -> None:
+        whole = not seen.link  # what it does not name is not there, then
         path = seen.link or (
             f"/mailFolders/{number}/messages/delta?$select=receivedDateTime,categories"
             f"&$expand=singleValueExtendedProperties($filter=id eq '{SIZE}')"
@@ -118,11 +123,14 @@ class GraphMailbox:
         for page in client.pages(path, headers={"Prefer": f"odata.maxpagesize={PAGE}"}):
             changes += page.get("value", ())
             link = str(page.get("@odata.deltaLink", ""))
-        ids = {uid.partition("-")[2]: uid for uid in seen.items}
+        uids = {uid.partition("-")[2]: uid for uid in seen.items}
+        if whole:
+            for gone in uids.keys() - {str(change["id"]) for change in changes}:
+                seen.remove(uids[gone])
         for change in sorted(changes, key=lambda one: str(one.get("receivedDateTime", ""))):
-            uid = ids.get(str(change["id"]))
+            uid = uids.get(str(change["id"]))
             if "@removed" in change:
-                seen.items.pop(uid or "", None)
+                seen.remove(uid or "")
             elif uid is not None:
                 seen.items[uid].done = DONE in change.get("categories", ())
             else:
@@ -162,12 +170,28 @@ class GraphMailbox:
     def file(self, location: Location, folder: str) -> Filing:
         """Move one mail."""
         client, folders = self._open()
-        target = folders.id_of(folder)
+        target = folders.target(folder)
         if spelled(folder).casefold() == spelled(location.folder).casefold():
             return Filing.KEPT
         with effect(Effect.MOVE):
             done = self._change(client, "POST", location, "/move", {"destinationId": target})
+        if not done and self._is_there(client, location):  # what Graph did not find is the folder, then
+            folders.listed(fresh=True)
+            folders.id_of(folder)
+            raise FilingRefused(f"{client.where}: folder {folder!r} was not found as a mail was moved there; try again")
         return Filing.MOVED if done else Filing.GONE
+
+    def _is_there(self, client: GraphClient, location: Location) -> bool:
+        """Does a mail lie where it did? A 404 of a move names neither the mail nor the folder."""
+        if location.validity != VALIDITY:
+            return False
+        try:
+            client.call("GET", f"/messages/{id_of(location.uid)}", params={"$select": "parentFolderId"})
+        except Refused as refused:
+            if refused.missing:
+                return False
+            raise FilingRefused(str(refused)) from None
+        return True
 
     def delete(self, location: Location) -> Filing:
         """Remove one mail: it goes to Exchange's deleted items."""

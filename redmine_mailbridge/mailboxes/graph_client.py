@@ -6,7 +6,7 @@ Source: https://learn.microsoft.com/graph/api/resources/message and the pages on
 import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 
@@ -21,6 +21,7 @@ BUSY = frozenset({408, 429, 500, 502, 503, 504, 509})
 NO_RIGHT = frozenset({"ErrorAccessDenied", "Authorization_RequestDenied", "MailboxNotEnabledForRESTAPI"})
 PAGE = 500
 CONNECT_TIME = 10.0
+DEFAULT_PORTS = {"http": 80, "https": 443}
 PIECE = 1 << 16
 
 
@@ -49,7 +50,8 @@ class GraphClient:
         if not private(config):
             raise LoginRefused(f"{self.where}: without TLS no token is sent")
         scheme = "http" if config.security is Security.NONE else "https"
-        self.origin = f"{scheme}://{config.host}:{config.port}"
+        port = "" if config.port == DEFAULT_PORTS[scheme] else f":{config.port}"
+        self.origin = f"{scheme}://{config.host}{port}"
         who = credentials(config)
         self.root = f"{self.origin}/{VERSION}/users/{quote(who.mailbox, safe='@')}"
         self.tls = ""
@@ -97,7 +99,7 @@ class GraphClient:
 
     def _asked(self, method: str, path: str, **options: Any) -> requests.Response:
         url = path if path.startswith("http") else self.root + path
-        if not url.startswith(self.origin + "/"):
+        if _origin(url) != _origin(self.origin):
             raise Spoiled(f"{self.where}: the server sends us to another one, which gets no token")
         assert self.config.token is not None  # noqa: S101 - __init__ refuses without
         token = self.config.token()
@@ -134,6 +136,19 @@ class GraphClient:
         if answer.status_code == 401 or code in NO_RIGHT:
             raise LoginRefused(text)
         raise Refused(text, answer.status_code, code)
+
+
+def _origin(url: str) -> tuple[str, str, int | None]:
+    """Given a URL, return its scheme, host and port, the scheme's own where it names none (RFC 6454 section 4)."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:  # no number
+        return "", "", None
+    if "@" in parts.netloc:
+        return "", "", None
+    scheme = parts.scheme.lower()
+    return scheme, (parts.hostname or "").lower(), port if port is not None else DEFAULT_PORTS.get(scheme)
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

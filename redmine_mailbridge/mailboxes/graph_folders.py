@@ -1,14 +1,18 @@
 """The folders of a mailbox over Graph: ids by the paths that people write, `INBOX` for the inbox whatever its name."""
 
 import difflib
+import time
 from collections.abc import Iterator
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import FolderMissing
+from redmine_mailbridge.errors import FolderMissing, MailboxUnreachable
 from redmine_mailbridge.mailboxes.graph_client import GraphClient, Refused
 
 INBOX = "INBOX"
 DEEPEST = 20
+FRESH = 30.0
+"""Seconds for which a folder that mail is moved to is believed to be where it was. Outlook "deletes" a folder by
+moving it below the deleted items, where its id still takes mail."""
 
 
 class GraphFolders:
@@ -17,18 +21,22 @@ class GraphFolders:
     def __init__(self, client: GraphClient) -> None:
         self.client = client
         self._ids: dict[str, str] = {}
+        self._parents: dict[str, str] = {}
+        self._seen_at: dict[str, float] = {}
 
     def listed(self, *, fresh: bool = False) -> dict[str, str]:
         """Return the ids by path (`INBOX/errors`)."""
         if fresh or not self._ids:
             inbox = str(self.client.call("GET", "/mailFolders/inbox", params={"$select": "id"})["id"])
+            self._parents, self._seen_at = {}, {}
             self._ids = dict(self._below("/mailFolders", "", inbox, DEEPEST))
         return self._ids
 
     def _below(self, path: str, prefix: str, inbox: str, deep: int) -> Iterator[tuple[str, str]]:
-        wanted = {"$select": "id,displayName,childFolderCount", "$top": "250"}
+        wanted = {"$select": "id,displayName,childFolderCount,parentFolderId", "$top": "250"}
         for folder in self.client.values(path, params=wanted):
             number = str(folder["id"])
+            self._parents[number], self._seen_at[number] = str(folder.get("parentFolderId", "")), time.monotonic()
             name = INBOX if number == inbox else prefix + str(folder.get("displayName", ""))
             yield name, number
             if folder.get("childFolderCount") and deep:
@@ -43,6 +51,23 @@ class GraphFolders:
             hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
             raise FolderMissing(f"{self.client.where}: no folder {folder!r}{hint}")
         return found
+
+    def target(self, folder: str) -> str:
+        """Given a folder that mail is moved to, return its id, looked at anew. Raise FolderMissing."""
+        number = self.id_of(folder)
+        if time.monotonic() - self._seen_at.get(number, 0.0) < FRESH:
+            return number
+        try:
+            found = self.client.call("GET", f"/mailFolders/{number}", params={"$select": "parentFolderId"})
+        except Refused as refused:
+            if not refused.missing:
+                raise MailboxUnreachable(str(refused)) from None
+            found = {}
+        if found.get("parentFolderId") != self._parents.get(number):  # gone, or moved elsewhere
+            self.listed(fresh=True)
+            return self.id_of(folder)
+        self._seen_at[number] = time.monotonic()
+        return number
 
     def _named(self, name: str, ids: dict[str, str]) -> str | None:
         """Exactly, else in any case: Exchange keeps no two folders whose names differ in case only."""

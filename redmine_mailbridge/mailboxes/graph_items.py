@@ -11,14 +11,22 @@ SIZE = "Integer 0xE08"
 STAMP = "%Y%m%dT%H%M%SZ"
 
 
+GONE_AT_MOST = 1000
+"""Of so many listed mails that have left a folder the place is remembered: the cursor is the last of them."""
+
+
 @dataclass(slots=True)
 class Item:
-    """A mail in a folder: its size, when it came, whether it bears our category; `order` grows as mails appear."""
+    """A mail in a folder: its size, when it came, whether it bears our category; `order` grows as mails appear.
+
+    `listed`: this process has told of it.
+    """
 
     order: int
     size: int
     received_at: dt.datetime | None
     done: bool
+    listed: bool = False
 
 
 @dataclass(slots=True)
@@ -30,6 +38,27 @@ class Seen:
     count: int = 0
     told: int = 0
     """How many had appeared when the folder was last listed or waited in."""
+    gone: dict[str, int] = field(default_factory=dict)
+    """The order of mails that were listed and are not there any more, the newest last."""
+
+    def remove(self, uid: str) -> None:
+        """A mail has left the folder."""
+        item = self.items.pop(uid, None)
+        if item is not None and item.listed:
+            self.gone[uid] = item.order
+            if len(self.gone) > GONE_AT_MOST:
+                del self.gone[next(iter(self.gone))]
+
+    def behind(self, after: str | None) -> list[str]:
+        """Given a cursor, return the UIDs of the mails that appeared after it and are not done with, in that order.
+
+        The cursor counts only where this process has listed it. After a restart all that lies there may be new: the
+        times of arrival say nothing, since a mail may enter the folder long after it was received (out of Junk, out
+        of quarantine, dragged back). What the store knows the caller leaves out.
+        """
+        item = self.items.get(after or "")
+        place = self.gone.get(after or "", -1) if item is None or not item.listed else item.order
+        return [uid for uid, one in self.items.items() if not one.done and one.order > place]
 
 
 def id_of(uid: str) -> str:
@@ -55,12 +84,3 @@ def item_of(message: dict[str, Any], order: int) -> Item:
     sizes = [one.get("value") for one in message.get("singleValueExtendedProperties", ())]
     size = next((int(value) for value in sizes if str(value).isdecimal()), 0)
     return Item(order, size, time_of(message), DONE in message.get("categories", ()))
-
-
-def is_after(uid: str, item: Item, after: str | None, anchor: Item | None) -> bool:
-    """Is a mail behind the cursor? When the cursor's mail is not there any more, the time in its UID says so."""
-    if after is None:
-        return True
-    if anchor is not None:
-        return item.order > anchor.order
-    return uid.partition("-")[0] >= after.partition("-")[0]

@@ -25,6 +25,8 @@ STALE = 20.0
 class ImapMailbox:
     """One account over IMAP. `base.Mailbox` says what each method does."""
 
+    in_order = True
+
     def __init__(self, config: MailboxConfig) -> None:
         self.name = config.name
         self.config = config

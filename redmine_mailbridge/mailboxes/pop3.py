@@ -34,6 +34,8 @@ Known = Callable[[Sequence[str]], Collection[str]]
 class Pop3Mailbox:
     """One account over POP3. `base.Mailbox` says what each method does; INBOX is the only folder."""
 
+    in_order = False
+
     def __init__(self, config: MailboxConfig, known: Known | None = None) -> None:
         self.name = config.name
         self.config = config

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,10 +12,12 @@ from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.mailboxes.base import Location
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.rows import Cursor
-from redmine_mailbridge.store.schema import folder, mail, meta
+from redmine_mailbridge.store.schema import folder, left_lying, mail, meta
 
 ALL_NEW = 10**9
 """As many new mails as there may be: what a release without a number lets pass."""
+NOTED = ""
+"""The UID of the row that says: what was left lying in this folder is noted, all of it."""
 AT_ONCE = 5000
 """UIDs in one question: databases bear no more than some ten thousand values in a statement."""
 
@@ -52,30 +54,71 @@ class Folders:
             value = db.execute(query).scalar()
         return self.clock() if value is None else float(value)
 
-    def begin_folder(self, mailbox: str, name: str, cursor: Cursor, *, until: str | None) -> None:
-        """A folder is read for the first time: note from where on, and up to which UID mail lay there before."""
+    def begin_folder(
+        self, mailbox: str, name: str, cursor: Cursor, *, until: str | None, left: Collection[str] = ()
+    ) -> None:
+        """A folder is read for the first time: note from where on, and up to which UID mail lay there before.
+
+        Where UIDs have no order, `until` is "@" and the newest time of receipt there (epoch seconds). `left` are the
+        UIDs that are not taken although the cursor does not leave them behind.
+        """
         row = {"mailbox": mailbox, "folder": name, "validity": cursor.validity, "uid": cursor.uid}
         values = row | {"first_until": until, "since": self.clock()}
         with effect(Effect.KEEP_ROW), self.database.write() as db:
-            db.execute(self._insert(folder).values(values).on_conflict_do_nothing())
+            if db.execute(self._insert(folder).values(values).on_conflict_do_nothing()).rowcount == 1:
+                self._leave(db, mailbox, name, left)
 
-    def _first_until(self, db: sa.Connection, place: Location) -> str | None:
+    def begin_again(self, mailbox: str, name: str, cursor: Cursor, *, left: Collection[str] = ()) -> None:
+        """All UIDs of a folder are others now: note from where on it is read, and what is left lying, as before."""
+        with effect(Effect.KEEP_ROW), self.database.write() as db:
+            self._move_cursor(db, mailbox, name, cursor, self.clock())
+            self._leave(db, mailbox, name, left)
+
+    def left(self, mailbox: str, name: str) -> frozenset[str] | None:
+        """The UIDs that were left lying in a folder though no cursor leaves them behind; None: never noted."""
+        query = sa.select(left_lying.c.uid).where(left_lying.c.mailbox == mailbox, left_lying.c.folder == name)
+        with self.database.read() as db:
+            found = frozenset(db.execute(query).scalars())
+        return found - {NOTED} if found else None
+
+    def leave(self, mailbox: str, name: str, left: Collection[str]) -> None:
+        """Note what was left lying in a folder."""
+        with effect(Effect.KEEP_ROW), self.database.write() as db:
+            self._leave(db, mailbox, name, left)
+
+    def _leave(self, db: sa.Connection, mailbox: str, name: str, left: Collection[str]) -> None:
+        db.execute(sa.delete(left_lying).where(left_lying.c.mailbox == mailbox, left_lying.c.folder == name))
+        rows = [{"mailbox": mailbox, "folder": name, "uid": uid} for uid in {NOTED, *left}]
+        db.execute(self._insert(left_lying), rows)
+
+    def _lay_there(self, db: sa.Connection, place: Location) -> Callable[[str, float | None], bool]:
+        """Given a mail of a folder, return what says of a UID and a time of receipt whether that mail lay in the
+        folder when it was first read.
+        """
         query = sa.select(folder.c.first_until).where(
             folder.c.mailbox == place.mailbox,
             folder.c.folder == place.folder,
             folder.c.validity == place.validity,
         )
-        value = db.execute(query).scalar()
-        return None if value is None else str(value)
+        until = str(db.execute(query).scalar() or "")
+        if until.startswith("@"):
+            return lambda _uid, received_at: received_at is not None and received_at <= float(until[1:])
+        return lambda uid, _received_at: until.isdecimal() and uid.isdecimal() and int(uid) <= int(until)
 
     def known(self, mailbox: str, name: str | None, uids: Sequence[str]) -> frozenset[str]:
-        """Given UIDs of a folder whose validity never changes (None: of all), return those that are kept already."""
+        """Given UIDs of a folder whose validity never changes (None: of all), return those that are kept already, or
+        were left lying when the folder was first read.
+        """
         there = sa.select(mail.c.uid).where(mail.c.mailbox == mailbox)
         there = there.where(mail.c.folder == name) if name is not None else there
+        lying = sa.select(left_lying.c.uid).where(left_lying.c.mailbox == mailbox)
+        lying = lying.where(left_lying.c.folder == name) if name is not None else lying
         found: set[str] = set()
         with self.database.read() as db:
             for start in range(0, len(uids), AT_ONCE):
-                found.update(db.execute(there.where(mail.c.uid.in_(uids[start : start + AT_ONCE]))).scalars())
+                some = uids[start : start + AT_ONCE]
+                found.update(db.execute(there.where(mail.c.uid.in_(some))).scalars())
+                found.update(db.execute(lying.where(left_lying.c.uid.in_(some))).scalars())
         return frozenset(found)
 
     def released(self, mailbox: str) -> int | None:

@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0005"
+HEAD = "0051"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -113,6 +113,16 @@ folder = Table(
     Column("uid", Text),
     Column("first_until", Text),
     Column("since", Double, nullable=False),
+)
+
+# mails that lay in a folder when it was first read, that the settings do not take, and that no cursor leaves behind;
+# the row without a UID says that they are all noted
+left_lying = Table(
+    "left_lying",
+    metadata,
+    Column("mailbox", Text, primary_key=True),
+    Column("folder", Text, primary_key=True),
+    Column("uid", Text, primary_key=True),
 )
 
 # mails that go out; the row of an answer is made in the transaction that ends the mail it answers

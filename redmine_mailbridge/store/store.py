@@ -69,9 +69,9 @@ class Store(Folders):
         values = [_new_row(raw, digest, now) for raw, digest in zip(raws, digests, strict=True)]
         first = raws[0].listed.location
         with effect(Effect.KEEP_ROW), self.database.write() as db:
-            until = self._first_until(db, first)
+            lay_there = self._lay_there(db, first)
             for value in values:
-                value["first_sync"] = until is not None and _within(value["uid"], until)
+                value["first_sync"] = lay_there(value["uid"], value["received_at"])
             db.execute(self._insert(mail).on_conflict_do_nothing(index_elements=_LOCATION), values)
             if cursor is not None:
                 self._move_cursor(db, first.mailbox, first.folder, cursor, now)
@@ -365,11 +365,6 @@ def _new_row(raw: RawMail, digest: str | None, now: float) -> dict[str, Any]:
         "file_tries": 0,
         "next_file_at": 0.0,
     }
-
-
-def _within(uid: str, until: str) -> bool:
-    """Did this UID lie there when the folder was first read? Only IMAP's UIDs are in order."""
-    return uid.isdecimal() and until.isdecimal() and int(uid) <= int(until)
 
 
 def _at(db: sa.Connection, places: Sequence[Location]) -> list[MailRow]:

@@ -6,7 +6,7 @@ stops and asks. A mail whose fetching breaks the connection again and again is p
 
 import datetime as dt
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -75,48 +75,83 @@ class Intake:
         Braked.
         """
         state = self._mailbox.state(folder)
-        cursor = self._store.cursor(self._mailbox.name, folder)
+        name = self._mailbox.name
+        cursor, left = self._store.cursor(name, folder), self._store.left(name, folder)
         if cursor is None:
-            cursor = self._first_time(folder, state.validity)
+            cursor, left = self._first_time(folder, state.validity)
         elif cursor.validity != state.validity:
             log.warning("receive.validity_changed", folder=folder, before=cursor.validity, now=state.validity)
-            cursor = self._anew(folder, state.validity)
-            self._brake(folder, cursor)
-            self._store.move_cursor(self._mailbox.name, folder, cursor)
-        elif not self._brake(folder, cursor):
-            return
-        while not self._stop.is_set():
-            listed = self._mailbox.list_new(folder, after=cursor.uid, limit=CHUNK)
-            if not listed:
+            cursor, left = self._anew(folder, state.validity)
+            self._brake(folder, cursor, left)
+            self._store.begin_again(name, folder, cursor, left=left)
+        else:
+            if left is None and not self._mailbox.in_order:  # begun by a version that did not note it
+                _, left = self._anew(folder, state.validity)
+                self._store.leave(name, folder, left)
+            if not self._brake(folder, cursor, left or frozenset()):
                 return
-            cursor = yield from self._fetch(listed[:1] if self._stumbles else listed, cursor)
+        yield from self._behind(folder, cursor, left or frozenset())
 
-    def _first_time(self, folder: str, validity: str) -> Cursor:
-        """The folder has never been read: note from where on the settings take it, before anything is taken."""
+    def _behind(self, folder: str, cursor: Cursor, left: Collection[str]) -> Iterator[list[MailRow]]:
+        """Fetch and keep what lies behind the cursor, in chunks; what was left lying is passed over."""
+        while not self._stop.is_set():
+            there = self._mailbox.list_new(folder, after=cursor.uid, limit=CHUNK)
+            if not there:
+                return
+            listed = [mail for mail in there if mail.location.uid not in left]
+            if listed:
+                cursor = yield from self._fetch(listed[:1] if self._stumbles else listed, cursor)
+            else:
+                cursor = Cursor(cursor.validity, there[-1].location.uid)
+                self._store.move_cursor(self._mailbox.name, folder, cursor)
+
+    def _first_time(self, folder: str, validity: str) -> tuple[Cursor, frozenset[str]]:
+        """The folder has never been read: note from where on the settings take it, before anything is taken.
+
+        Return the cursor, and which mails are left lying beside it.
+        """
         there = self._mailbox.list_new(folder)
         taken = first_taken(there, lambda mail: mail.received_at, self._reading.start, dt.datetime.now(dt.UTC))
-        left = there.index(taken[0]) if taken else len(there)
-        log.info("receive.first_time", folder=folder, there=len(there), taken=len(there) - left)
-        cursor = Cursor(validity, there[left - 1].location.uid if left else None)
+        log.info("receive.first_time", folder=folder, there=len(there), taken=len(taken))
+        cursor, left = self._before(there, taken, validity)
         until = there[-1].location.uid if there else None
-        self._store.begin_folder(self._mailbox.name, folder, cursor, until=until)
-        return cursor
+        if not self._mailbox.in_order:
+            times = [mail.received_at.timestamp() for mail in there if mail.received_at is not None]
+            until = f"@{max(times)}" if times else None
+        self._store.begin_folder(self._mailbox.name, folder, cursor, until=until, left=left)
+        return cursor, left
 
-    def _anew(self, folder: str, validity: str) -> Cursor:
-        """All UIDs are others now. What the settings left lying when the folder was first read is left again."""
+    def _anew(self, folder: str, validity: str) -> tuple[Cursor, frozenset[str]]:
+        """All UIDs are others now. What the settings left lying when the folder was first read is left again.
+
+        Return the cursor, and which mails are left lying beside it.
+        """
         begun = dt.datetime.fromtimestamp(self._store.begun(self._mailbox.name, folder), dt.UTC) - CLOCKS_DIFFER
         there = self._mailbox.list_new(folder)
         taken = taken_again(there, lambda mail: mail.received_at, self._reading.start, begun)
-        left = there.index(taken[0]) if taken else len(there)
-        return Cursor(validity, there[left - 1].location.uid if left else None)
+        return self._before(there, taken, validity)
 
-    def _brake(self, folder: str, cursor: Cursor) -> bool:
+    def _before(self, there: Sequence[Listed], taken: Sequence[Listed], validity: str) -> tuple[Cursor, frozenset[str]]:
+        """Given what lies in a folder and what of it is taken, return the cursor in front of the first that is taken,
+        and the UIDs that are not taken and that the cursor does not leave behind.
+
+        Where UIDs have no order a cursor leaves nothing behind.
+        """
+        first = 0
+        if self._mailbox.in_order:
+            first = there.index(taken[0]) if taken else len(there)
+        wanted = {mail.location.uid for mail in taken}
+        left = frozenset(mail.location.uid for mail in there[first:]) - wanted
+        return Cursor(validity, there[first - 1].location.uid if first else None), left
+
+    def _brake(self, folder: str, cursor: Cursor, left: Collection[str]) -> bool:
         """Stop and ask when suddenly very much is new. Return whether anything may be. Raise Braked."""
         limit = self._reading.start.brake_at
         if not limit:
             return True
         name = self._mailbox.name
-        new = len(self._mailbox.list_new(folder, after=cursor.uid, limit=limit + 1))
+        there = self._mailbox.list_new(folder, after=cursor.uid, limit=limit + 1 + len(left))
+        new = sum(mail.location.uid not in left for mail in there)
         if new <= limit:
             return new > 0
         why = braked(new, self._reading.start, self._store.released(name))

@@ -74,7 +74,7 @@ class GraphServer:
         self.user, self.token = user, token
         self.asked: list[tuple[str, str]] = []
         self.refusals: list[tuple[str, Problem]] = []
-        self._numbers, self._versions = itertools.count(1), itertools.count(1)
+        self._numbers, self._versions, self._folder_numbers = (itertools.count(1) for _ in range(3))
         self._version = 0
         self._forgotten = 0
         self._lock = threading.RLock()
@@ -128,6 +128,23 @@ class GraphServer:
         """Given a number, remove the mail, as another program would."""
         with self._lock:
             self._take(self._at(folder), uid)
+
+    def bring_in(self, raw: bytes, received_at: dt.datetime, folder: str = "INBOX") -> None:
+        """Given a mail that was received some time ago, let it enter a folder now, as one that is moved there."""
+        with self._lock:
+            self._put(self._at(folder), Message(next(self._numbers), raw, received_at))
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder for good, with what lies in it."""
+        with self._lock:
+            del self.folders[self._at(folder).id]
+
+    def bin_folder(self, folder: str) -> None:
+        """Delete a folder as Outlook does: it moves below the deleted items, and its id stays good."""
+        with self._lock:
+            if "AQMk-bin" not in self.folders:
+                self.folders["AQMk-bin"] = Folder("AQMk-bin", "Gelöschte Elemente", "root")
+            self._at(folder).parent = "AQMk-bin"
 
     def forget(self) -> None:
         """Forget all delta links that were given out."""
@@ -228,7 +245,7 @@ class GraphServer:
         children = sum(one.parent == folder.id for one in self.folders.values())
         return {
             "id": folder.id, "displayName": folder.name, "childFolderCount": children,
-            "totalItemCount": len(folder.messages),
+            "totalItemCount": len(folder.messages), "parentFolderId": folder.parent,
         }  # fmt: skip
 
     def _made(self, parent: Folder, name: str) -> dict[str, Any]:
@@ -236,7 +253,7 @@ class GraphServer:
             raise Problem(400, "ErrorInvalidFolderName", "The folder name is not valid.")
         if any(one.parent == parent.id and one.name.casefold() == name.casefold() for one in self.folders.values()):
             raise Problem(409, "ErrorFolderExists", "A folder with the specified name already exists.")
-        made = Folder(f"AQMk-{len(self.folders)}", name, parent.id)
+        made = Folder(f"AQMk-{next(self._folder_numbers)}", name, parent.id)
         self.folders[made.id] = made
         return self._shown(made)
 
@@ -278,7 +295,7 @@ class GraphServer:
                 return 204, None
             case "POST", ["move"]:
                 if body["destinationId"] not in self.folders:
-                    raise Problem(404, "ErrorFolderNotFound", "The specified folder could not be found in the store.")
+                    raise Problem(404, "ErrorItemNotFound", "The specified object was not found in the store.")
                 moved = self._take(folder, message.number)
                 moved.number = next(self._numbers)
                 self._put(self.folders[body["destinationId"]], moved)

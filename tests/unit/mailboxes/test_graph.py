@@ -1,14 +1,18 @@
 """What Microsoft Graph answers when not all is well, and what the adapter makes of it."""
 
+import datetime as dt
+import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import responses
 
-from redmine_mailbridge.errors import FilingRefused, LoginRefused, MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.backoff import hint
-from redmine_mailbridge.mailboxes.base import Filing, Security
+from redmine_mailbridge.mailboxes.base import Filing, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.graph import GraphMailbox
+from redmine_mailbridge.mailboxes.graph_client import GraphClient
 from tests.mail_worlds import LIMIT, graph_config, letter
 from tests.servers.graph import GraphServer, graph_server
 from tests.servers.proxy import Fault, FaultProxy
@@ -89,7 +93,7 @@ def test_a_forgotten_link(server: GraphServer, box: GraphMailbox) -> None:
 
 
 def test_after_a_restart(server: GraphServer, box: GraphMailbox) -> None:
-    """A new process lists what the store does not know, and nothing older than the cursor when that mail is gone."""
+    """A new process lists what the store does not know, wherever the cursor stands and whether its mail is there."""
     server.append(letter(1), letter(2), letter(3))
     one, two, three = (mail.location.uid for mail in box.list_new("INBOX"))
 
@@ -98,9 +102,45 @@ def test_after_a_restart(server: GraphServer, box: GraphMailbox) -> None:
 
     again = GraphMailbox(graph_config(server), known)
     assert [three] == [mail.location.uid for mail in again.list_new("INBOX", after=one)]
-    later = "29990101T000000Z-gone"
-    assert () == again.list_new("INBOX", after=later)
     again.close()
+
+
+@pytest.mark.fault("I11")
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_mail_that_enters_later_than_it_was_received(
+    server: GraphServer, box: GraphMailbox, *, restarted: bool
+) -> None:
+    """A mail that comes out of Junk, received before the last mail that was read and filed, is listed."""
+    server.append(letter(1))
+    box.ensure_folder("Processed")
+    (first,) = box.list_new("INBOX")
+    box.file(first.location, "Processed")
+    server.bring_in(letter(2), dt.datetime.now(dt.UTC) - dt.timedelta(days=3))
+    reader = GraphMailbox(graph_config(server), known=lambda _uids: ()) if restarted else box
+    assert [len(letter(2))] == [mail.size for mail in reader.list_new("INBOX", after=first.location.uid)]
+    reader.close()
+
+
+@pytest.mark.fault("I11")
+def test_a_late_mail_behind_a_cursor_that_is_still_there(server: GraphServer, box: GraphMailbox) -> None:
+    """After a restart a mail that was received before the cursor's, which stays where it is, is listed all the same."""
+    server.append(letter(1))
+    (first,) = box.list_new("INBOX")
+    server.bring_in(letter(2), dt.datetime.now(dt.UTC) - dt.timedelta(days=3))
+    again = GraphMailbox(graph_config(server), known=lambda uids: {first.location.uid} & set(uids))
+    assert [len(letter(2))] == [mail.size for mail in again.list_new("INBOX", after=first.location.uid)]
+    again.close()
+
+
+def test_a_late_mail_when_the_link_is_forgotten(server: GraphServer, box: GraphMailbox) -> None:
+    """When all is asked for again, a mail that has entered since is listed, and what was listed or has left is not."""
+    server.append(letter(1), letter(2))
+    first, last = box.list_new("INBOX")
+    server.forget()
+    server.remove(1)
+    server.bring_in(letter(3), dt.datetime.now(dt.UTC) - dt.timedelta(days=3))
+    (late,) = box.list_new("INBOX", after=last.location.uid)
+    assert late.location.uid < first.location.uid
 
 
 def test_dragged_back(server: GraphServer, box: GraphMailbox) -> None:
@@ -113,6 +153,47 @@ def test_dragged_back(server: GraphServer, box: GraphMailbox) -> None:
     assert Filing.MOVED is box.file(failed.location, "INBOX")
     (back,) = box.list_new("INBOX", after=first.location.uid)
     assert first.location.uid != back.location.uid
+
+
+@pytest.mark.fault("C3")
+def test_the_folder_to_file_to_is_gone(server: GraphServer, box: GraphMailbox) -> None:
+    """A folder that somebody has removed is named as missing, and the mail is neither moved nor called gone."""
+    server.append(letter(1))
+    box.ensure_folder("Processed")
+    (mail,) = box.list_new("INBOX")
+    server.remove_folder("Processed")
+    with pytest.raises(FolderMissing, match="Processed"):
+        box.file(mail.location, "Processed")
+    assert box.ensure_folder("Processed")
+    assert Filing.MOVED is box.file(mail.location, "Processed")
+    assert Filing.GONE is box.file(mail.location, "Processed")
+
+
+def test_the_folder_to_file_to_was_made_anew(server: GraphServer, box: GraphMailbox) -> None:
+    """A folder that was removed and made anew, and so has another id, takes the mail at the next try."""
+    server.append(letter(1))
+    box.ensure_folder("Processed")
+    (mail,) = box.list_new("INBOX")
+    server.remove_folder("Processed")
+    GraphMailbox(graph_config(server)).ensure_folder("Processed")
+    with pytest.raises(FilingRefused, match="'Processed' was not found"):
+        box.file(mail.location, "Processed")
+    assert Filing.MOVED is box.file(mail.location, "Processed")
+
+
+@pytest.mark.fault("C3")
+def test_the_folder_to_file_to_lies_in_the_bin(
+    server: GraphServer, box: GraphMailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that was deleted in Outlook, and takes mail among the deleted items, counts as missing."""
+    monkeypatch.setattr("redmine_mailbridge.mailboxes.graph_folders.FRESH", 0.0, raising=False)
+    server.append(letter(1))
+    box.ensure_folder("Processed")
+    (mail,) = box.list_new("INBOX")
+    server.bin_folder("Processed")
+    with pytest.raises(FolderMissing, match="Processed"):
+        box.file(mail.location, "Processed")
+    assert 1 == len(server.contents())
 
 
 def test_a_move_that_is_refused(server: GraphServer, box: GraphMailbox) -> None:
@@ -162,6 +243,50 @@ def test_a_link_to_another_server(server: GraphServer) -> None:
         with pytest.raises(MailboxUnreachable, match="another one, which gets no token"):
             box.list_new("INBOX")
         box.close()
+
+
+@pytest.mark.fault("I10")
+@responses.activate
+def test_links_as_microsoft_writes_them() -> None:
+    """A next link without a port is followed: it is the same server as the one with the protocol's own port."""
+    page = re.compile(r"https://graph\.microsoft\.com(:443)?/v1\.0/users/desk@example\.com/messages\?page=1")
+    link = "https://graph.microsoft.com/v1.0/users/desk@example.com/messages?page=2"
+    responses.get(page, json={"value": [{"id": 1}], "@odata.nextLink": link})
+    responses.get(link, json={"value": [{"id": 2}]})
+    config = MailboxConfig(
+        name="desk",
+        host="graph.microsoft.com",
+        port=443,
+        username="desk@example.com",
+        protocol=MailProtocol.GRAPH,
+        token=lambda: "good",
+    )
+    client = GraphClient(config)
+    assert [1, 2] == [one["id"] for one in client.values("/messages?page=1")]
+    client.close()
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://graph.microsoft.com.evil.example/v1.0/x",
+        "https://graph.microsoft.com@evil.example/v1.0/x",
+        "https://evil.example@graph.microsoft.com/v1.0/x",
+        "https://graph.microsoft.com:444/v1.0/x",
+        "https://graph.microsoft.com:x/v1.0/x",
+        "http://graph.microsoft.com/v1.0/x",
+        "https://evil.example/graph.microsoft.com",
+    ],
+)
+def test_links_that_only_look_alike(link: str) -> None:
+    """A link that names another host, port or protocol gets no token."""
+    config = MailboxConfig(
+        name="desk", host="graph.microsoft.com", port=443, username="desk", protocol=MailProtocol.GRAPH, token=str
+    )
+    client = GraphClient(config)
+    with pytest.raises(MailboxUnreachable, match="another one, which gets no token"):
+        client.call("GET", link)
+    client.close()
 
 
 def test_nobody_there(server: GraphServer) -> None:

@@ -119,6 +119,28 @@ def test_midnight_belongs_to_the_day(server: MemoryServer, begin: Begin) -> None
     assert ["2"] == uids(begin(start_from="2026-01-10"))
 
 
+@pytest.mark.fault("C1")
+def test_an_older_mail_behind_a_newer_one(server: MemoryServer, begin: Begin) -> None:
+    """A mail that came before the day stays, wherever it lies among those that came later, also after a restart."""
+    server.append(*letters(1, 2, 3, 4))
+    for uid, day in ((1, 20), (2, 1), (3, 21), (4, 2)):
+        server.folders["INBOX"].mails[uid].received_at = dt.datetime(2026, 1, day, tzinfo=dt.UTC)
+
+    assert ["1", "3"] == uids(begin(start_from="2026-01-10"))
+    server.append(*letters(5))
+    assert ["5"] == uids(begin(start_from="2026-01-10"))
+
+
+def test_older_mails_are_no_reason_to_brake(server: MemoryServer, begin: Begin) -> None:
+    """What stays does not count as suddenly new."""
+    server.append(*letters(*range(1, 8)))
+    for uid in range(2, 8):
+        server.folders["INBOX"].mails[uid].received_at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    server.folders["INBOX"].mails[1].received_at = dt.datetime(2026, 1, 20, tzinfo=dt.UTC)
+    assert ["1"] == uids(begin(start_from="2026-01-10", brake_at=3))
+    assert [] == uids(begin(start_from="2026-01-10", brake_at=3))
+
+
 @pytest.mark.parametrize("start", [{"start_from": "now"}, {"first_sync_limit": 1}])
 def test_what_was_left_is_left_again(server: MemoryServer, begin: Begin, start: dict[str, object]) -> None:
     """When all UIDs change, mail that was left the first time does not become new; what came since is looked at."""

@@ -1,9 +1,11 @@
 """The whole way of a mail whose mailbox is behind Microsoft Graph."""
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from redmine_mailbridge import app
 from redmine_mailbridge.mailboxes.base import MailboxConfig
@@ -56,3 +58,70 @@ def test_throttled_while_filing(desk: Desk, server: GraphServer) -> None:
     assert 1 == len(server.contents())
     assert [] == desk.receive()
     assert (1, 1) == (len(desk.issues), len(server.contents("Processed")))
+
+
+def begin_with(desk: Desk, **start: object) -> None:
+    """Given keys of how a mailbox begins, have the settings say so."""
+    box = desk.settings.mailboxes["desk"].model_copy(update=start)
+    desk.settings = desk.settings.model_copy(update={"mailboxes": {"desk": box}})
+
+
+@pytest.mark.fault("I11")
+def test_out_of_junk_while_nothing_runs(desk: Desk, server: GraphServer) -> None:
+    """A mail that was received days ago and enters the inbox now becomes an issue; what was filed is not read again."""
+    server.append(mail("First"))
+    desk.receive()
+    server.bring_in(mail("Out of Junk"), dt.datetime.now(dt.UTC) - dt.timedelta(days=2))
+    desk.receive()
+    assert [] == desk.receive()
+    assert ["First", "Out of Junk"] == sorted(issue["subject"] for issue in desk.issues)
+
+
+@pytest.mark.fault("I11")
+def test_what_lay_there_stays_and_what_enters_is_read(desk: Desk, server: GraphServer) -> None:
+    """With start_from = "now" the mail that lies there stays, and an old one that is moved in later is read."""
+    begin_with(desk, start_from="now")
+    long_ago = dt.datetime.now(dt.UTC) - dt.timedelta(days=30)
+    server.bring_in(mail("Lay there"), long_ago)
+    server.bring_in(mail("Lay there too"), long_ago + dt.timedelta(days=1))
+    assert [] == desk.receive()
+    server.bring_in(mail("Out of Junk"), long_ago - dt.timedelta(days=1))
+    server.append(mail("New"))
+    assert ["New", "Out of Junk"] == sorted(str(outcome.row.subject) for outcome in desk.receive())
+    assert [] == desk.receive()
+    assert 2 == len(server.contents())
+
+
+def test_what_an_earlier_version_left_lying(desk: Desk, server: GraphServer) -> None:
+    """A folder that was begun before left mail was noted: what came before the beginning stays, what came since not."""
+    begin_with(desk, start_from="now")
+    server.bring_in(mail("Lay there"), dt.datetime.now(dt.UTC) - dt.timedelta(days=30))
+    desk.receive()
+    with desk.application() as made, made.store.database.write() as db:
+        db.execute(sa.text("DELETE FROM left_lying"))
+    server.append(mail("New"))
+    assert ["New"] == [outcome.row.subject for outcome in desk.receive()]
+    assert [] == desk.receive()
+    assert 1 == len(server.contents())
+
+
+def test_mail_that_lay_there_is_marked_so(desk: Desk, server: GraphServer) -> None:
+    """What lies there the first time is told from what comes later, as with IMAP: it gets no automatic answer."""
+    server.bring_in(mail("Lay there"), dt.datetime.now(dt.UTC) - dt.timedelta(days=30))
+    desk.receive()
+    server.bring_in(mail("New"), dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5))  # the server's clock is slow
+    desk.receive()
+    assert {"Lay there": True, "New": False} == {row.subject: row.first_sync for row in desk.rows()}
+
+
+@pytest.mark.fault("C3")
+def test_the_success_folder_is_removed(desk: Desk, server: GraphServer) -> None:
+    """A success folder that somebody removes while it runs is made anew, and the mail lies there."""
+    with desk.application() as made:
+        server.append(mail("First"))
+        made.receivers[0].once()
+        server.remove_folder("Processed")
+        server.append(mail("Second"))
+        made.receivers[0].once()
+    assert (0, 1) == (len(server.contents()), len(server.contents("Processed")))
+    assert ["Processed", "Processed"] == [row.filed_to for row in desk.rows()]
