@@ -13,6 +13,7 @@ from redmine_mailbridge.aggregating import aggregator
 from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
+from redmine_mailbridge.mailboxes.login_limit import MOST, LoginLimiter
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
@@ -66,11 +67,16 @@ def redmine_client(settings: RedmineSettings) -> Client:
 
 
 def mailbox(
-    name: str, settings: MailboxSettings, store: Store | None = None, *, tokens: TokenGiver | None = None
+    name: str,
+    settings: MailboxSettings,
+    store: Store | None = None,
+    *,
+    tokens: TokenGiver | None = None,
+    logins: LoginLimiter | None = None,
 ) -> Mailbox:
     """One mailbox, not connected yet. With a store, POP3 and Graph ask it what is known already.
 
-    `tokens` gives OAuth's, for a mailbox that logs in with them.
+    `tokens` gives OAuth's, for a mailbox that logs in with them; `logins` bounds the logins to the account.
     """
     config = MailboxConfig(
         name=name,
@@ -84,6 +90,7 @@ def mailbox(
         token_refused=tokens.refused if tokens is not None else None,
         ca_file=settings.ca_file,
         timeout=settings.timeout.total_seconds(),
+        logins=logins,
         login=LoginChoice(settings.login),
         allow_cleartext=settings.allow_cleartext,
         prevent_cleartext_login=settings.prevent_cleartext_login,
@@ -175,7 +182,9 @@ class Application:
         name = thread.receiver.mailbox.name
         box = self.settings.mailboxes[name]
         for folder in box.folders[1:]:
-            yield FolderListener(self.open_reader(name, box), folder, thread.wake, self.shared.stop)
+            yield FolderListener(
+                self.open_reader(name, box), folder, thread.wake, self.shared.stop, quiet=lambda: thread.backoff.pause
+            )
 
     def upkeep(self) -> int:
         """Forget the raw mails whose time is over. Return how many."""
@@ -232,9 +241,12 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         replies=replies,
     )
     signs = sign_ins(settings, store.database)
+    limits = {  # every folder is listened to over a connection of its own
+        name: LoginLimiter(MOST + len(box.folders) - 1) for name, box in settings.mailboxes.items()
+    }
 
     def reader(name: str, box: MailboxSettings) -> Mailbox:
-        return mailbox(name, box, store, tokens=token_of(signs, name))
+        return mailbox(name, box, store, tokens=token_of(signs, name), logins=limits[name])
 
     receivers = tuple(
         Receiver(reader(name, box), _reading(box, settings), shared, read=handler.read, handle=handler.handle)

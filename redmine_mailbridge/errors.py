@@ -6,6 +6,7 @@
     ├── MailboxError           the mail server; permanent: bool
     │   ├── MailboxUnreachable     refused, dropped, timed out, certificate: later
     │   │   ├── MailUnreadable         the UID is there, but the server does not hand it out
+    │   │   ├── TooManyLogins          we have logged in too often of late, and leave the server alone
     │   │   └── ProviderAway           the OAuth provider does not answer: later
     │   ├── LoginRefused           the server's own words in the text
     │   │   └── SignInNeeded           a person must sign in (OAuth) before this goes on
@@ -70,6 +71,10 @@ class MailboxUnreachable(MailboxError):
     def __init__(self, message: str, *, answered: bool = False) -> None:
         super().__init__(message)
         self.answered = answered
+
+
+class TooManyLogins(MailboxUnreachable):
+    """No connection was made: there were too many of late. The text says in how many seconds there may be another."""
 
 
 class LoginRefused(MailboxError):

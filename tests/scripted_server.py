@@ -13,7 +13,8 @@ Reply = str | Callable[[str], str]
 class ScriptedServer:
     """Speaks lines on loopback. Given a greeting and answers by the beginning of a command (without its tag, upper
     case), answers each line with the first that fits; `{tag}` stands for its tag and `{idle}` for that of the IDLE or
-    AUTHENTICATE before it. What fits nothing is OK. `lines` holds what the client said, without tags.
+    AUTHENTICATE before it. What fits nothing is OK. `lines` holds what the client said, without tags; `connections`
+    counts those that came.
     """
 
     def __init__(
@@ -25,6 +26,7 @@ class ScriptedServer:
         self.answers = answers
         self.lines: list[str] = []
         self._clients: list[socket.socket] = []
+        self.connections = 0
         self._idle_tag = ""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -34,6 +36,7 @@ class ScriptedServer:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                self.connections += 1
                 if self._tls is not None:
                     try:
                         client = self._tls.wrap_socket(client, server_side=True)

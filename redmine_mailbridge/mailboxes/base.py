@@ -14,6 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
+from redmine_mailbridge.mailboxes.login_limit import LoginLimiter
+
 
 class MailProtocol(StrEnum):
     """What is spoken with the server."""
@@ -57,7 +59,8 @@ class MailboxConfig:
     `username` is taken apart by `username.parse_username` unless `authorize_as` is set. `token` gives an OAuth
     access token; when it is set, AUTO uses nothing but OAUTHBEARER and XOAUTH2; `token_refused` is told the token that
     the server did not take. `timeout` is in seconds, for
-    the connection and for each read. `ca_file` is a PEM file trusted instead of the system's authorities.
+    the connection and for each read. `logins`, where it is set, bounds the logins to the account. `ca_file` is a PEM
+    file trusted instead of the system's authorities.
     """
 
     name: str
@@ -72,6 +75,7 @@ class MailboxConfig:
     authorize_as: str | None = None
     ca_file: Path | None = None
     timeout: float = 60.0
+    logins: LoginLimiter | None = None
     login: LoginChoice = LoginChoice.AUTO
     allow_cleartext: bool = False
     prevent_cleartext_login: bool = False

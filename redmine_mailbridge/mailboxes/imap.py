@@ -14,7 +14,7 @@ from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_fetch import fetch_raw
 from redmine_mailbridge.mailboxes.imap_folders import ImapFolders
 from redmine_mailbridge.mailboxes.imap_idle import Alarm, idle
-from redmine_mailbridge.mailboxes.imap_search import found_by_id, new_uids, sized
+from redmine_mailbridge.mailboxes.imap_search import found_by_id, highest_uid, new_uids, sized
 from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
 from redmine_mailbridge.mailboxes.translate import Spoiled
 
@@ -100,9 +100,7 @@ class ImapMailbox:
             above = int(after) if after is not None else 0
             opened = self._look(folder) if above else self._open(folder, fresh=True)
             uids = new_uids(session, opened, above=above, limit=limit)
-            uid_next = opened.answer.number("UIDNEXT") or (uids[-1] + 1 if uids else None)
-            if uid_next is not None:
-                self._known_next[folder] = uid_next
+            self._known_next[folder] = opened.answer.number("UIDNEXT") or (uids[-1] + 1 if uids else above + 1)
             return tuple(sized(session, self.name, folder, opened.validity, uids))
 
     def fetch(self, listed: Sequence[Listed], spool: Path, *, max_size: int) -> Iterator[RawMail]:
@@ -176,11 +174,16 @@ class ImapMailbox:
         self._alarm.ring()
 
     def _has_more(self, folder: str) -> bool:
-        """Given a folder, open it anew and say whether its next UID is another than when it was last listed."""
-        after = self._open(folder, fresh=True).answer.number("UIDNEXT") or 0
+        """Given a folder, open it anew and say whether its next UID is another than when it was last listed.
+
+        Where the server does not tell (RFC 3501 section 6.3.1 lets it), the highest UID there says what can be said.
+        """
+        opened = self._open(folder, fresh=True)
+        told = opened.answer.number("UIDNEXT")
+        after = told if told is not None else highest_uid(self.session, opened) + 1
         before = self._known_next.get(folder, after)
-        self._known_next[folder] = after
-        return after != before or after == 0
+        self._known_next[folder] = after if told is not None else max(before, after)
+        return after != before if told is not None else after > before
 
     def _look(self, folder: str) -> Selected:
         """Given a folder, open it; if it is open, let the server tell its news, which costs less than opening anew."""

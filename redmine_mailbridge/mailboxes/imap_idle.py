@@ -6,10 +6,16 @@ import ssl
 import time
 
 from redmine_mailbridge.mailboxes.imap_session import ImapSession
-from redmine_mailbridge.mailboxes.translate import Spoiled, translate_errors
+from redmine_mailbridge.mailboxes.translate import Spoiled, translate_errors, words
 
 RENEW = 9 * 60.0
 """Seconds after which IDLE is begun anew: sooner than the shortest time-outs of servers and address translators."""
+
+SHORTEST = 60.0
+"""Seconds before which a server that ends an IDLE by itself refuses it rather than letting it end."""
+
+END_WITHIN = 10.0
+"""Seconds that a server has to answer DONE."""
 
 
 class Alarm:
@@ -52,44 +58,113 @@ class Alarm:
 
 
 def idle(session: ImapSession, alarm: Alarm, seconds: float) -> tuple[bool, bool]:
-    """Given a session with a folder open, wait until the server says anything. Return (rang, something was said)."""
+    """Given a session with a folder open, wait until the server tells of a mail. Return (rang, a mail was told of).
+
+    Raise MailboxUnreachable when the server refuses IDLE, ends it soon, or the connection breaks.
+    """
     end = time.monotonic() + seconds
-    rang = said = False
-    while not rang and not said and (left := end - time.monotonic()) > 0:
-        rang, said = idle_once(session, alarm, min(left, RENEW))
-    return rang, said
+    rang = news = False
+    while not rang and not news and (left := end - time.monotonic()) > 0:
+        rang, news = Idle(session, alarm).once(min(left, RENEW))
+    return rang, news
 
 
-def idle_once(session: ImapSession, alarm: Alarm, seconds: float) -> tuple[bool, bool]:
-    """Given a time, stay in one IDLE that long at most. Return as `idle`. Raise MailboxUnreachable."""
-    client = session.client
-    with translate_errors(f"{session.where}: IDLE"):
+class Idle:
+    """One IDLE. What the server says in it of flags, of mails that are gone, or to keep the line open is no news."""
+
+    def __init__(self, session: ImapSession, alarm: Alarm) -> None:
+        self._session = session
+        self._client = session.client
+        self._alarm = alarm
+        self._count = session.selected.answer.number("EXISTS") if session.selected is not None else None
+        self._fewer = False
+        self._changed = False
+        self.news = False
+
+    def once(self, seconds: float) -> tuple[bool, bool]:
+        """Given a time, stay that long at most. Return as `idle`."""
+        with translate_errors(f"{self._session.where}: IDLE"):
+            began = time.monotonic()
+            tag = self._begin()
+            rang = self._listen(tag, began, began + seconds)
+            if tag in self._client.tagged_commands:
+                self._end(tag)
+            if self._changed and self._count is not None:
+                self._session.heard({"EXISTS": [b"%d" % self._count]})
+            return rang, self.news
+
+    def _begin(self) -> str:
+        client = self._client
         client.untagged_responses.clear()
-        tag = client._command("IDLE")
+        tag: str = client._command("IDLE")
         while client._get_response() is not None:
+            self._take()
             if client.tagged_commands[tag] is not None:
-                status, lines = client.tagged_commands.pop(tag)
-                raise Spoiled(f"{session.where}: IDLE: {status} {lines!r}")
-        rang, said = False, buffered(session)
-        if not said:
-            rang, said = alarm.wait(seconds, session.socket)
+                self._refused(tag)
+        return tag
+
+    def _listen(self, tag: str, began: float, end: float) -> bool:
+        """Read what the server says until it is news, the alarm rings, or the time is over. Return whether it rang."""
+        while not self.news and (left := end - time.monotonic()) > 0:
+            if not readable(self._session):
+                rang, ready = self._alarm.wait(left, self._session.socket)
+                if rang:
+                    return True
+                if not ready or not readable(self._session, polled=True):
+                    continue
+            self._client._get_response()
+            self._take()
+            if self._client.tagged_commands[tag] is not None:
+                if time.monotonic() - began < SHORTEST:
+                    self._refused(tag)
+                self._client.tagged_commands.pop(tag)
+                return False
+        return False
+
+    def _end(self, tag: str) -> None:
+        """Say that we have heard enough; a server that does not answer that soon is not worth waiting for."""
+        client, deadline = self._client, time.monotonic() + END_WITHIN
         client.send(b"DONE\r\n")
+        sock = self._session.socket
+        usual = sock.gettimeout()
+        sock.settimeout(END_WITHIN if usual is None else min(usual, END_WITHIN))
         while client.tagged_commands[tag] is None:
-            if client.untagged_responses.get("BYE"):
-                raise Spoiled(f"{session.where}: the server ends the connection while we wait")
             client._get_response()
+            self._take()
+            if time.monotonic() > deadline:
+                raise Spoiled(f"{self._session.where}: IDLE: the server does not end it")
         client.tagged_commands.pop(tag)
-        session.heard(dict(client.untagged_responses))
-        return rang, said or bool({"EXISTS", "RECENT"} & client.untagged_responses.keys())
+        sock.settimeout(usual)
+
+    def _refused(self, tag: str) -> None:
+        status, lines = self._client.tagged_commands.pop(tag)
+        raise Spoiled(f"{self._session.where}: IDLE: the server ends it by itself: {status} {words(lines)}")
+
+    def _take(self) -> None:
+        """Take what was said last. More mails than were there are news; so is a count that nothing explains."""
+        said = self._client.untagged_responses
+        if said.get("BYE"):
+            raise Spoiled(f"{self._session.where}: the server ends the connection while we wait: {words(said['BYE'])}")
+        for _ in said.get("EXPUNGE", ()):
+            self._count, self._fewer = None if self._count is None else self._count - 1, True
+        for raw in said.get("EXISTS", ()):
+            if isinstance(raw, bytes) and raw.isdigit():
+                self.news = self.news or not self._fewer or self._count is None or int(raw) > self._count
+                self._count = int(raw)
+        self._changed = self._changed or bool({"EXPUNGE", "EXISTS"} & said.keys())
+        said.clear()
 
 
-def buffered(session: ImapSession) -> bool:
-    """Say whether more has been read than the line that let us begin: poll() does not see what lies in a buffer."""
+def readable(session: ImapSession, *, polled: bool = False) -> bool:
+    """Say whether there is something to read, in a buffer that poll() does not see or, when poll() says so, beyond it.
+
+    Under TLS, poll() wakes for records that carry nothing; without it, an end of the connection is something to read.
+    """
     sock = session.socket
     timeout = sock.gettimeout()
     sock.settimeout(0)
     try:
-        return bool(session.client.file.peek(1))
+        return bool(session.client.file.peek(1)) or polled
     except (BlockingIOError, ssl.SSLWantReadError):
         return False
     finally:

@@ -20,7 +20,7 @@ def new_uids(session: ImapSession, opened: Selected, *, above: int, limit: int |
 
     `UID SEARCH UID n:*` always answers with the last mail, even one below n (RFC 3501 section 6.4.8): filtered.
     """
-    if (opened.answer.number("EXISTS") or 0) == 0:
+    if opened.answer.number("EXISTS") == 0:
         return []
     uid_next = opened.answer.number("UIDNEXT")
     if uid_next is not None and above + 1 >= uid_next:
@@ -38,6 +38,13 @@ def new_uids(session: ImapSession, opened: Selected, *, above: int, limit: int |
         found += search(session, f"{start}:{start + window - 1}", conditions, start - 1)
         start, window = start + window, window * 2
     return found[:limit]
+
+
+def highest_uid(session: ImapSession, opened: Selected) -> int:
+    """Given the open folder, return the highest UID that is there, 0 when it is empty."""
+    if opened.answer.number("EXISTS") == 0:
+        return 0
+    return max(search(session, "*", (), 0), default=0)
 
 
 def search(session: ImapSession, uids: str, conditions: Sequence[str], above: int) -> list[int]:

@@ -22,6 +22,9 @@ from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.mailboxes.tls import context, private
 from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, translate_errors, words
 
+MOST_LINES = 200_000
+"""Lines of one answer, literals not counted: more than any folder needs, and no server can talk without an end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -94,6 +97,8 @@ class ImapSession:
         tls = context(config) if config.security is not Security.NONE else None
         who = credentials(config)
         self._secrets = who.secrets
+        if config.logins is not None:
+            config.logins.take(self.where)
         with translate_errors(f"{self.where}: cannot connect"):
             box: BaseMailBox
             if config.security is Security.TLS:
@@ -181,9 +186,13 @@ class ImapSession:
         client.is_readonly = True  # imaplib would raise in the middle of another command
         with translate_errors(f"{self.where}: {name}", secrets=self._secrets):
             tag = client._command(name, *args)
+            left = MOST_LINES
             while client.tagged_commands[tag] is None:
                 self._check_bye()
                 client._get_response()
+                left -= 1
+                if not left:
+                    raise Spoiled(f"{self.where}: {name}: the server says more than {MOST_LINES} lines and no end")
             status, lines = client.tagged_commands.pop(tag)
         data = dict(client.untagged_responses)
         client.untagged_responses.clear()  # the answer alone holds the mails

@@ -84,6 +84,8 @@ class Pop3Session:
         tls = context(config) if config.security is not Security.NONE else None
         who = credentials(config)
         self._secrets = who.secrets
+        if config.logins is not None:
+            config.logins.take(self.where)
         with translate_errors(f"{self.where}: cannot connect"):
             client: poplib.POP3
             if config.security is Security.TLS:

@@ -9,24 +9,40 @@ from collections.abc import Callable
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.mailboxes.backoff import hint, jittered
 from redmine_mailbridge.mailboxes.base import Mailbox
-from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff
 
 log = structlog.get_logger(__name__)
 
 AT_MOST = 3600.0
 
+BETWEEN = 1.0
+"""Seconds between two hints at least: the pass that the first one brings about reads what came meanwhile."""
+
 
 class FolderListener(threading.Thread):
-    """Waits in a folder, as a hint only, as long as the server pushes; errors make it pause, longer each time."""
+    """Waits in a folder, as a hint only, as long as the server pushes; errors make it pause, longer each time.
 
-    def __init__(self, mailbox: Mailbox, folder: str, wake: Callable[[], None], stop: threading.Event) -> None:
+    `wake` makes the mailbox's thread look; `quiet` says for how many seconds that thread does not care for hints,
+    because earlier ones were for nothing.
+    """
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        folder: str,
+        wake: Callable[[], None],
+        stop: threading.Event,
+        *,
+        quiet: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         super().__init__(name=f"listen-{mailbox.name}-{folder}", daemon=True)
         self._mailbox = mailbox
         self._folder = folder
         self._wake = wake
+        self._quiet = quiet
         self._stop_sign = stop
+        self._backoff = PassBackoff()
 
     def end(self) -> None:
         """Have it look at the stop sign soon, whatever it waits for."""
@@ -34,20 +50,23 @@ class FolderListener(threading.Thread):
 
     def run(self) -> None:
         """Wait, wake, wait, until the stop sign, or for good where the server does not push."""
-        failures, fresh = 0, True
+        fresh = True
         while not self._stop_sign.is_set():
             try:
                 if not self._mailbox.connected().pushes:
                     break
                 news = self._mailbox.wait(self._folder, 0.0 if fresh else AT_MOST)
             except MailbridgeError as error:
-                failures, fresh = failures + 1, True
+                fresh = True
                 said = {"mailbox": self._mailbox.name, "folder": self._folder, "reason": str(error)}
                 log.warning("listen.interrupted", **said)
                 self._mailbox.close()
-                self._stop_sign.wait(max(jittered(pause_after(failures)), hint(str(error)) or 0.0))
+                self._backoff.failed(str(error))
+                self._stop_sign.wait(self._backoff.pause)
                 continue
+            self._backoff.passed(Cause.AGAIN, found=False)
             if news or fresh:  # what came before this connection looked is nobody else's business to tell
                 self._wake()
-            failures, fresh = 0, False
+                self._stop_sign.wait(max(BETWEEN, self._quiet()))
+            fresh = False
         self._mailbox.close()

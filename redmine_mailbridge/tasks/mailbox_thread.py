@@ -1,6 +1,7 @@
 """The thread of one mailbox: receives, then listens until there is something to do.
 
-Something to do is: somebody asks for a pass, the server hints at new mail (IDLE), or a deferred mail is due.
+Something to do is: somebody asks for a pass, the server hints at new mail (IDLE), or a deferred mail is due. What the
+server does, and what it does not, makes the thread slower and never faster: see `pass_backoff.py`.
 """
 
 import contextlib
@@ -13,9 +14,9 @@ from concurrent.futures import Future
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, StoreError
-from redmine_mailbridge.mailboxes.backoff import hint, jittered
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 
 log = structlog.get_logger(__name__)
@@ -37,7 +38,9 @@ class MailboxThread(threading.Thread):
         self._wake = threading.Event()
         self._wanted: queue.SimpleQueue[Future[PassResult]] = queue.SimpleQueue()
         self._enabled = False
-        self._failures = 0
+        self._cause = Cause.AGAIN
+        self._owed = False
+        self.backoff = PassBackoff()
         self.name_of_mailbox = receiver.mailbox.name
         self.error: str | None = None
         """The line that ended the last pass or the listening, None when it went well."""
@@ -74,8 +77,12 @@ class MailboxThread(threading.Thread):
         while not self._shared.stop.is_set():
             self._wake.clear()
             wanted = self._waiting()
-            if wanted or self._enabled:
+            if self.backoff.left_alone > 0.0:
+                self._put_off(wanted)
+            elif wanted or (self._enabled and self.backoff.pause == 0.0):
                 self._pass(wanted)
+            else:
+                self._owed = self._enabled  # woken in a pause: the pass is made when that is over
             if not self._shared.stop.is_set():
                 self._wait()
         self.receiver.mailbox.close()
@@ -84,6 +91,8 @@ class MailboxThread(threading.Thread):
     def _pass(self, wanted: "Sequence[Future[PassResult]]") -> None:
         self.doing = "receiving"
         why = "by the task receive" if wanted else "because the server spoke up, or a mail was due"
+        cause = Cause.ASKED if wanted else self._cause
+        self._cause, self._owed = Cause.HINT, False  # who wakes it from now on knows of news
         result = self.receiver.once(why=why)
         self.tried = True
         for one in wanted:
@@ -91,7 +100,15 @@ class MailboxThread(threading.Thread):
         if result.error:
             self._failed(result.error)
         else:
+            self.backoff.passed(cause, found=result.found > 0)
             self._went_well()
+
+    def _put_off(self, wanted: "Sequence[Future[PassResult]]") -> None:
+        """The server asked to be left alone: whoever wants a pass is told so, and the server is not asked."""
+        left = round(self.backoff.left_alone)
+        for one in wanted:
+            error = f"{self.error} (not tried again before {left} s are over)"
+            one.set_result(PassResult(self.receiver.mailbox.name, error=error))
 
     def _waiting(self) -> "list[Future[PassResult]]":
         found = []
@@ -105,41 +122,49 @@ class MailboxThread(threading.Thread):
             one.set_exception(error)
 
     def _went_well(self) -> None:
-        self._failures, self.error = 0, None
+        self.error = None
         if not self.receiver.reading.files_at_the_end:  # POP3 has ended its connection
             self._look_at_certificate()
         self.doing = "listening" if self._listen else "waiting"
 
     def _failed(self, said: str) -> None:
         """The connection is of no use: begin anew after a pause, and not before the server's own hint is over."""
-        self._failures += 1
         self.error, self.doing = said, "waiting to try again"
         self.receiver.mailbox.close()
-        asked = hint(said)
-        if asked is not None:
-            log.info("listen.asked_to_wait", mailbox=self.receiver.mailbox.name, seconds=round(asked))
-            self._shared.stop.wait(asked)
+        self.backoff.failed(said)
+        if self.backoff.left_alone:
+            log.info("listen.asked_to_wait", mailbox=self.receiver.mailbox.name, seconds=round(self.backoff.left_alone))
 
     def _wait(self) -> None:
-        """Until woken, a hint of the server, a mail that is due, or the end of the pause after a failure."""
-        try:
-            seconds = self._seconds_to_wait()
-        except StoreError as error:
-            log.warning("listen.store_away", mailbox=self.receiver.mailbox.name, reason=str(error))
-            seconds = pause_after(1)
-        if self._wake.is_set():
-            return
+        """Until woken, a hint of the server, a mail that is due, or the end of a pause."""
         if not self._enabled:
             self._wake.wait()
             return
-        if self._failures or not self._listen:
-            self._wake.wait(seconds)
+        pause = self.backoff.pause
+        if pause > 0.0 and self._wake.wait(pause):
+            return
+        if self.backoff.failing or self._owed:
+            self._cause = Cause.AGAIN if self.backoff.failing else Cause.HINT
             return
         try:
-            self.receiver.mailbox.wait(self.receiver.reading.folders[0], seconds)
+            seconds = self._seconds_until_due()
+        except StoreError as error:
+            log.warning("listen.store_away", mailbox=self.receiver.mailbox.name, reason=str(error))
+            seconds = pause_after(1)
+        if not self._listen:
+            self._cause = Cause.HINT if self._wake.wait(seconds) else Cause.DUE
+        elif not self._wake.is_set():
+            self._listen_for(seconds)
+
+    def _listen_for(self, seconds: float) -> None:
+        """Given a time, wait for the server's hint so long; when that fails, pause before the next pass."""
+        try:
+            hinted = self.receiver.mailbox.wait(self.receiver.reading.folders[0], seconds)
         except MailbridgeError as error:
             log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
             self._failed(str(error))
+            return
+        self._cause = Cause.HINT if hinted or self._wake.is_set() else Cause.DUE
 
     def _look_at_certificate(self) -> None:
         """The connection stands: until when is its certificate good?"""
@@ -149,7 +174,7 @@ class MailboxThread(threading.Thread):
             return
         self.certificate_until = until.timestamp() if until is not None else None
 
-    def _seconds_to_wait(self) -> float:
+    def _seconds_until_due(self) -> float:
         due = self._archive.next_due([self.receiver.mailbox.name])
         until_due = max(due - time.time(), self._shared.gate.closed_for, 0.2) if due is not None else 3600.0
-        return min(until_due, jittered(pause_after(self._failures)) if self._failures else 3600.0)
+        return max(until_due, self.backoff.due_pause)

@@ -35,10 +35,15 @@ Read = Callable[[MailRow], Message]
 
 @dataclass(slots=True)
 class PassResult:
-    """What one pass over a mailbox did; `error` is the line that ended it early, None when it went through."""
+    """What one pass over a mailbox did; `error` is the line that ended it early, None when it went through.
+
+    `seen` counts what was new in the mailbox; `found` what moved things on: mails that are no copies of others and were
+    new or came to their end.
+    """
 
     mailbox: str
     seen: int = 0
+    found: int = 0
     error: str | None = None
 
 
@@ -66,6 +71,7 @@ class Receiver:
         self._finished: queue.SimpleQueue[Future[Outcome | None]] = queue.SimpleQueue()
         self._in_hand = 0
         self._ids_in_hand: set[int] = set()
+        self._copies_in_hand: set[int] = set()
         self._prepared = False
         self._intake = Intake(mailbox, reading, self._store, shared.stop)
         self._filer = Filer(mailbox, reading, self._store, on_fault=self._fault)
@@ -149,17 +155,19 @@ class Receiver:
             for row in rows:
                 if row.state is State.ASIDE and row.raw is None:
                     self._report(Outcome(row, row.state, row.reason or ""))
-            self._work_on([row for row in rows if row.state in OPEN and row.next_try_at == 0.0])
+            self._work_on([row for row in rows if row.state in OPEN and row.next_try_at == 0.0], new=True)
 
     # ------------------------------------------------------------------ work
 
-    def _work_on(self, rows: Sequence[MailRow]) -> None:
-        """Read these mails and hand them to the pool, in order."""
+    def _work_on(self, rows: Sequence[MailRow], *, new: bool = False) -> None:
+        """Read these mails and hand them to the pool, in order. `new`: no pass has seen them before."""
         rows = [row for row in rows if row.id not in self._ids_in_hand and row.raw is not None]
         if not rows:
             return
         read = [(row, message) for row in rows if (message := self._readable(row)) is not None]
         copies = self._store.describe([self._description(row, message) for row, message in read])
+        self._copies_in_hand.update(copies)
+        self._result.found += sum(row.id not in copies for row, _ in read) if new else 0
         if self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
             return
         for kept, message in read:
@@ -217,6 +225,7 @@ class Receiver:
                 self._fault(error)
                 continue
             if outcome is not None:
+                self._result.found += not outcome.open and outcome.row.id not in self._copies_in_hand
                 done.append(outcome)
         for outcome in self._filer.file(done):
             self._report(outcome)
@@ -225,6 +234,7 @@ class Receiver:
         """Wait for what is in hand and file it."""
         while self._in_hand:
             self._collect(at_least=1)
+        self._copies_in_hand.clear()
         self._ids_in_hand.clear()  # a mail that was not carried to an end is due again in the next pass
 
     def _report(self, outcome: Outcome) -> None:

@@ -1,7 +1,6 @@
 """What servers of other makes say, and what the adapter makes of it."""
 
 import dataclasses
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.mailboxes import imap_idle
 from redmine_mailbridge.mailboxes.base import Filing, Listed, Location, MailboxConfig, Security
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
 from redmine_mailbridge.mailboxes.login.base import Credentials
@@ -259,25 +257,6 @@ def test_a_prefix_without_namespace() -> None:
         with pytest.raises(FolderMissing, match="not here"):
             mailbox(server.port).ensure_folder("Done")
         assert 'CREATE "INBOX.Done"' in server.lines
-
-
-def test_news_in_the_same_packet_as_the_beginning_of_idle() -> None:
-    """What the server says in the same packet as `+ idling` ends the wait at once."""
-    answers = capable("IDLE") | {"IDLE": "+ idling\n* 4 EXISTS\n", "DONE": "{idle} OK done\n"}
-    with scripted(answers) as server:
-        box = mailbox(server.port)
-        started = time.monotonic()
-        assert box.wait("INBOX", 30)
-    assert time.monotonic() - started < 10
-
-
-def test_idle_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wait is made of several IDLEs, each shorter than the time after which servers and routers hang up."""
-    monkeypatch.setattr(imap_idle, "RENEW", 0.05)
-    answers = capable("IDLE") | {"IDLE": "+ idling\n", "DONE": "{idle} OK done\n"}
-    with scripted(answers) as server:
-        assert not mailbox(server.port).wait("INBOX", 0.4)
-        assert 3 <= server.lines.count("IDLE")
 
 
 def test_names_that_are_alike_are_suggested() -> None:

@@ -36,29 +36,23 @@ def until(condition: threading.Condition, holds: object, seconds: float = 10.0) 
 
 
 def test_a_server_that_asks_for_a_pause_gets_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mailbox whose server asks to be left alone is not asked before that is over, whoever wakes it."""
+    """A mailbox whose server asks to be left alone is not asked before that is over, whoever wants a pass."""
     tried: list[float] = []
-    again = threading.Event()
     connect = MemoryMailbox.connect
 
     def counted(box: MemoryMailbox) -> None:
         tried.append(time.monotonic())
-        if len(tried) > 1:
-            desk.server.down = ""
-            again.set()
         connect(box)
 
     monkeypatch.setattr(MemoryMailbox, "connect", counted)
     desk.server.down = "Request is throttled. Suggested Backoff Time: 700 milliseconds"
-    with desk.application() as made:
-        thread = MailboxThread(made.receivers[0], made.shared, made.archive, listen=False)
-        thread.start()
-        thread.enable(True)
-        while not again.wait(0.01):
-            thread.wake()
-        made.shared.stop.set()
-        thread.wake()
-        thread.join(10)
+    with desk.application() as made, listening(made) as threads:
+        first = threads["desk"].request().result(10)
+        desk.server.down = ""
+        put_off = threads["desk"].request().result(10)
+        while threads["desk"].request().result(10).error is not None:
+            assert len(tried) == 1
+    assert (True, True) == ("throttled" in str(first.error), "not tried again" in str(put_off.error))
     assert 0.7 <= tried[1] - tried[0] < 10
 
 

@@ -1,0 +1,103 @@
+"""How long a mailbox's thread pauses, so that no behaviour of a server can make it spin. Pure, but for its clock.
+
+Pauses grow with each failure in a row, of a pass or of listening, and with each time in a row that the thread was
+woken for nothing. They are short again only after something that shows a server at work: a pass that found something,
+or a minute without trouble. A pass that merely went through shows nothing: one may go through between any two failures.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from redmine_mailbridge.mailboxes.backoff import hint, jittered
+from redmine_mailbridge.store.life import pause_after
+
+CALM: Final = 60.0
+"""Seconds without trouble after which the next trouble is a new one, and no longer one in a row."""
+
+LONGEST: Final = 60.0
+"""The longest pause, in seconds, of a thread that is woken for nothing: no mail is found later than this."""
+
+
+class Cause(Enum):
+    """What a pass was made for."""
+
+    ASKED = auto()
+    """Somebody, or the schedule, wanted it: has a rhythm of its own."""
+    HINT = auto()
+    """The server spoke up."""
+    DUE = auto()
+    """A deferred mail's time had come."""
+    AGAIN = auto()
+    """The pause after a failure was over, or the thread begins."""
+
+
+@dataclass(slots=True)
+class Series:
+    """How often in a row something was for nothing, and until when that makes the thread wait (monotonic)."""
+
+    times: int = 0
+    until: float = 0.0
+
+    def again(self, now: float) -> None:
+        """Given the time, count once more, or anew when all was calm since the last pause: 0 s, then 2, 4, 8, …"""
+        self.times = self.times + 1 if now - self.until < CALM else 1
+        self.until = now + (min(2.0 ** (self.times - 1), LONGEST) if self.times > 1 else 0.0)
+
+
+class PassBackoff:
+    """The pauses of one thread. Changed by that thread alone; any may read."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._well_since: float | None = None
+        self._failed_until = 0.0
+        self._left_alone_until = 0.0
+        self._hints = Series()
+        self._dues = Series()
+
+    @property
+    def failing(self) -> bool:
+        """Did the last thing that was tried fail, so that a pass comes before listening?"""
+        return self._failures > 0 and self._well_since is None
+
+    @property
+    def pause(self) -> float:
+        """For how many seconds neither a pass of its own accord nor listening begins; 0 when at once."""
+        return self._left(max(self._failed_until if self.failing else 0.0, self._hints.until))
+
+    @property
+    def left_alone(self) -> float:
+        """For how many seconds the server asked to be left alone by everybody."""
+        return self._left(self._left_alone_until)
+
+    @property
+    def due_pause(self) -> float:
+        """For how many seconds no deferred mail is a reason for a pass."""
+        return self._left(self._dues.until)
+
+    def failed(self, words: str) -> None:
+        """Given what was said when a pass or listening failed, pause, and not less than the server asks for."""
+        now, asked = self._clock(), hint(words) or 0.0
+        calm = self._well_since is not None and now - self._well_since >= CALM
+        self._failures = 1 if calm else self._failures + 1
+        self._well_since = None
+        self._left_alone_until = now + asked
+        self._failed_until = now + max(jittered(pause_after(self._failures)), asked)
+
+    def passed(self, cause: Cause, *, found: bool) -> None:
+        """A pass over the mailbox went through: why it was made, and whether it found anything to do."""
+        now = self._clock()
+        self._well_since = now if self._well_since is None else self._well_since
+        if found:
+            self._failures, self._hints, self._dues = 0, Series(), Series()
+        elif cause is Cause.HINT:
+            self._hints.again(now)
+        elif cause is Cause.DUE:
+            self._dues.again(now)
+
+    def _left(self, until: float) -> float:
+        return max(until - self._clock(), 0.0)

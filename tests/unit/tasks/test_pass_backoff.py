@@ -1,0 +1,101 @@
+"""Pauses of a mailbox's thread grow with trouble in a row, and only with that."""
+
+import pytest
+
+from redmine_mailbridge.tasks.pass_backoff import CALM, LONGEST, Cause, PassBackoff
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def backoff(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> PassBackoff:
+    """One without the chance in its pauses."""
+    monkeypatch.setattr("redmine_mailbridge.tasks.pass_backoff.jittered", lambda seconds: seconds)
+    return PassBackoff(clock)
+
+
+def pauses_of_failures(backoff: PassBackoff, clock: Clock, times: int, *, between: float, found: bool) -> list[float]:
+    """Given how long a pass that went well lies before each failure, return the pauses after so many failures."""
+    pauses = []
+    for _ in range(times):
+        backoff.passed(Cause.AGAIN, found=found)
+        clock.now += between
+        backoff.failed("IDLE: BAD")
+        pauses.append(backoff.pause)
+        clock.now += backoff.pause
+    return pauses
+
+
+def test_passes_that_went_through_between_failures_shorten_no_pause(backoff: PassBackoff, clock: Clock) -> None:
+    """Listening that fails right after each pass pauses longer each time, although each pass goes well."""
+    assert [15, 30, 60, 120, 240] == pauses_of_failures(backoff, clock, 5, between=1, found=False)
+
+
+def test_a_pass_that_found_something_begins_anew(backoff: PassBackoff, clock: Clock) -> None:
+    """After a pass that found a mail, the next failure is a first one."""
+    assert [15, 15, 15] == pauses_of_failures(backoff, clock, 3, between=1, found=True)
+
+
+def test_a_calm_minute_begins_anew(backoff: PassBackoff, clock: Clock) -> None:
+    """A connection that held for a minute shows a server at work: the next failure is a first one."""
+    assert [15, 15, 15] == pauses_of_failures(backoff, clock, 3, between=CALM, found=False)
+
+
+def test_a_pass_ends_a_pause(backoff: PassBackoff, clock: Clock) -> None:
+    """A pass that somebody asked for in a pause and that went well ends it: listening begins at once."""
+    backoff.failed("away")
+    assert (True, True) == (backoff.failing, backoff.pause > 0)
+    backoff.passed(Cause.ASKED, found=False)
+    assert (False, 0.0) == (backoff.failing, backoff.pause)
+
+
+def test_a_server_that_asks_for_more_gets_it(backoff: PassBackoff, clock: Clock) -> None:
+    """A server that names a time is left alone for so long, by everybody."""
+    backoff.failed("Request is throttled. Suggested Backoff Time: 299961 milliseconds")
+    assert (299.961, 299.961) == (pytest.approx(backoff.pause), pytest.approx(backoff.left_alone))
+    clock.now += 300
+    assert (0.0, 0.0) == (backoff.pause, backoff.left_alone)
+
+
+def test_hints_for_nothing_slow_down(backoff: PassBackoff, clock: Clock) -> None:
+    """A server that keeps telling of mails that are not there is believed less and less; one time is chance."""
+    pauses = []
+    for _ in range(8):
+        backoff.passed(Cause.HINT, found=False)
+        pauses.append(backoff.pause)
+        clock.now += backoff.pause
+    assert [0, 2, 4, 8, 16, 32, LONGEST, LONGEST] == pauses
+    backoff.passed(Cause.HINT, found=True)
+    backoff.passed(Cause.HINT, found=False)
+    assert backoff.pause == 0.0
+
+
+def test_hints_that_bring_mail_cost_no_time(backoff: PassBackoff) -> None:
+    """However fast mails come, none waits for a pause."""
+    for _ in range(1000):
+        backoff.passed(Cause.HINT, found=True)
+        assert backoff.pause == 0.0
+
+
+def test_mails_that_are_due_and_get_nowhere_slow_down(backoff: PassBackoff, clock: Clock) -> None:
+    """A mail that is due again and again for nothing makes fewer passes, and hinders no hint of the server."""
+    pauses = []
+    for _ in range(4):
+        backoff.passed(Cause.DUE, found=False)
+        pauses.append(backoff.due_pause)
+        clock.now += backoff.due_pause
+    assert [0, 2, 4, 8] == pauses
+    backoff.passed(Cause.DUE, found=False)
+    assert (True, 0.0) == (backoff.due_pause > 0, backoff.pause)
