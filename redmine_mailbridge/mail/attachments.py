@@ -16,6 +16,8 @@ from redmine_mailbridge.mail.tnef import Enclosed, slice_of
 from redmine_mailbridge.mail.words import decode_words, unfold
 
 _HEAD = 64 * 1024
+MAX_CALENDAR = 1024 * 1024
+_CALENDARS = frozenset({"text/calendar", "application/ics"})
 _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 
 
@@ -121,6 +123,11 @@ def file_of_tnef(enclosed: Enclosed, chunks: Callable[[], Iterator[bytes]]) -> F
     return File(enclosed.name, sniff(kind, start_of(own, 16)), own, enclosed.content_id, "", bool(enclosed.content_id))
 
 
+def file_of_bytes(name: str, data: bytes) -> File:
+    """Given a file that stood within a text, and its bytes, return it as a file."""
+    return File(name, sniff("application/octet-stream", data[:16]), lambda: iter((data,)))
+
+
 def _message_name(wanted: str, chunks: Callable[[], Iterator[bytes]]) -> str:
     """Given an enclosed mail and the name it was sent with, return the name of its file: by its own subject."""
     if not wanted:
@@ -152,3 +159,25 @@ def attach(file: File, names: Names, options: ReadingOptions) -> Attachment | Le
     return Attachment(
         name, file.content_type, size, digest.hexdigest(), file.inline, file.chunks, file.content_id or None
     )
+
+
+def without_copies(files: list[File]) -> list[File]:
+    """Given the files of a mail, return them without an invitation that stands in it a second time.
+
+    Calendars send it as an alternative of the text and as a file; the one with a name is kept.
+    """
+    kept: dict[bytes, File] = {}
+    found: list[File] = []
+    for file in files:
+        if file.content_type not in _CALENDARS:
+            found.append(file)
+            continue
+        content = b"".join(start_of(file.chunks, MAX_CALENDAR).split())
+        first = kept.get(content)
+        if first is None:
+            kept[content] = file
+            found.append(file)
+        elif not first.wanted and file.wanted:
+            found[found.index(first)] = file
+            kept[content] = file
+    return found

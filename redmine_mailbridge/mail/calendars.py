@@ -6,6 +6,9 @@ import re
 _LINE_FOLD = re.compile(r"\r?\n[ \t]")
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z?))?")
 _NAMES = {"REQUEST": "Invitation", "CANCEL": "Cancelled", "REPLY": "Answer to an invitation", "PUBLISH": "Event"}
+_ANSWERS = {
+    "ACCEPTED": "Accepted", "DECLINED": "Declined", "TENTATIVE": "Tentatively accepted", "DELEGATED": "Delegated",
+}  # fmt: skip
 
 
 def summary(text: str) -> str:
@@ -13,6 +16,7 @@ def summary(text: str) -> str:
     fields: dict[str, tuple[str, str]] = {}
     method = ""
     inside = False
+    attendees: list[tuple[str, str]] = []
     for line in _LINE_FOLD.sub("", text[:200_000]).splitlines():
         head, _, value = line.partition(":")
         name, _, parameters = head.partition(";")
@@ -27,9 +31,12 @@ def summary(text: str) -> str:
             break
         elif inside:
             fields.setdefault(name, (_plain(value), parameters))
+            attendees += [(_plain(value), parameters)] if name == "ATTENDEE" else []
     if not inside:
         return ""
-    lines = [f"{_NAMES.get(method, 'Event')}: {fields.get('SUMMARY', ('', ''))[0]}".rstrip(": ")]
+    kind = _NAMES.get(method, "Event")
+    answers = [_answer(*one) for one in attendees[:20]] if method == "REPLY" else []
+    lines = [f"{kind}: {fields.get('SUMMARY', ('', ''))[0]}".rstrip(": "), *(answer for answer in answers if answer)]
     start = _when(*fields.get("DTSTART", ("", "")))
     end = _when(*fields.get("DTEND", ("", "")))
     if start:
@@ -41,6 +48,16 @@ def summary(text: str) -> str:
     if description := fields.get("DESCRIPTION", ("", ""))[0]:
         lines += ["", description]
     return "\n".join(lines)
+
+
+def _answer(value: str, parameters: str) -> str:
+    """Given an ATTENDEE of a reply (RFC 5546 section 3.2.3), return who says what, "" when it says nothing."""
+    told = dict(one.partition("=")[::2] for one in parameters.split(";"))
+    said = _ANSWERS.get(told.get("PARTSTAT", "").strip().upper(), "")
+    address = re.sub("^mailto:", "", value, flags=re.IGNORECASE)
+    name = told.get("CN", "").strip('" ')
+    who = f"{name} ({address})" if name and name != address else address
+    return f"{said} by {who}" if said else ""
 
 
 def _plain(value: str) -> str:

@@ -44,7 +44,7 @@ def read_html(
     return HtmlReading(
         written=_join(kept),
         quoted=_join(cut),
-        whole=_join(rows[: verdict.delimiter]),
+        whole=_join(rows[: verdict.ends]),
         rule=verdict.rule,
         delimited=verdict.delimiter is not None,
         placed=_names(kept),

@@ -14,7 +14,7 @@ _SHELLS = re.compile(
     re.IGNORECASE,
 )
 _HIDDEN = re.compile(
-    r"display:\s?none|visibility:\s?hidden|mso-hide:\s?all|(?:text-indent|left|top):\s?-\d{4}"
+    r"display:\s?none|visibility:\s?hidden|(?:text-indent|left|top):\s?-\d{4}"
     r"|max-height:\s?0(?:px|pt)?\s?(?:;|!|$)|(?<![\w-])opacity:\s?0(?:\.0{1,3})?\s?(?:;|!|$)",
     re.IGNORECASE,
 )

@@ -72,6 +72,11 @@ def is_original(bare: str) -> bool:
     return words in _ORIGINAL
 
 
+def names_original(bare: str) -> bool:
+    """Is this "Original Message" in any of the languages, with or without dashes? Counts above a header block only."""
+    return len(bare) <= 130 and bare.strip("-_=*~—─ \t<>#:.").casefold() in _ORIGINAL
+
+
 def is_forward(bare: str) -> bool:
     """Is this "---------- Forwarded message ---------" or "Begin forwarded message:"?"""
     if len(bare) > 160:

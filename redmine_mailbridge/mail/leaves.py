@@ -5,11 +5,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from redmine_mailbridge.mail import attachments, charset
+from redmine_mailbridge.mail import attachments, charset, uuencoded
 from redmine_mailbridge.mail.attachments import File
 from redmine_mailbridge.mail.body import Alternative, TextPart
 from redmine_mailbridge.mail.calendars import summary
 from redmine_mailbridge.mail.charset_labels import codec_name
+from redmine_mailbridge.mail.enriched import plain_of_enriched
 from redmine_mailbridge.mail.message import LeftOut
 from redmine_mailbridge.mail.smime import enclosed as smime_enclosed
 from redmine_mailbridge.mail.structure import MAX_DEPTH, Part, leaves, scan
@@ -23,8 +24,15 @@ _TNEFS = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _META = re.compile(rb"charset\s{0,5}=\s{0,5}[\"']?([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _NOT_SHOWN = re.compile(r"<!--.{0,2000}?-->|<!DOCTYPE[^>]{0,500}>|(?<=<style)[^<]{0,20000}(?=</style)", re.DOTALL)
-_TEXTS = frozenset({"text/plain", "text/html"})
+_TEXTS = frozenset({"text/plain", "text/html", "text/markdown", "text/x-markdown", "text/enriched", "text/richtext"})
+_OTHER_FORMS = frozenset({"text/x-amp-html", "text/watch-html", "text/vnd.google.email-reaction+json"})
+"""Parts of a multipart/alternative for single programs, which say what the text beside them says."""
+_OPAQUE = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+MAX_NAMED = 20 * 1024  # bytes of a text with a file name that can be the text of a mail without any other
 _SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
+_MIME_PART = re.compile(
+    rb"(?:[A-Za-z-]{1,60}:[^\n]{0,1000}\r?\n(?:[ \t][^\n]{0,1000}\n){0,20}){0,20}content-", re.IGNORECASE
+)
 LONGER = "(The text goes on; all of it is attached.)"
 ENCRYPTED_NOTE = {
     "pgp": "This mail is encrypted (PGP/MIME). It cannot be read here; the original is attached.",
@@ -61,13 +69,23 @@ class Sorter:
         self._room = MAX_TEXT
         self._lines = MAX_LINES
         self._within_smime = False
+        self._named: list[tuple[Part, File]] = []
 
     def sort(self, root: Part) -> Leaves:
         """Given a tree, return its leaves, each of them text, file or named as left out."""
         self.leaves.elements = self._walk(root)
         if not any(_says(element) for element in self.leaves.elements):
-            self.leaves.elements += self._calendar(root)
+            self.leaves.elements += self._calendar(root) or self._named_text()
+        self.leaves.files = attachments.without_copies(self.leaves.files)
         return self.leaves
+
+    def _named_text(self) -> list[Element]:
+        """Given a mail without text, return its first short text with a file name, as gateways of phones send it."""
+        for part, file in self._named[:1]:
+            if part.end - part.body <= MAX_NAMED:
+                self.leaves.files.remove(file)
+                return self._text(part, part.kind)
+        return []
 
     @staticmethod
     def _calendar(root: Part) -> list[Element]:
@@ -103,6 +121,8 @@ class Sorter:
         text: list[TextPart] = []
         shown: list[TextPart] = []
         for child in part.children:
+            if child.kind in _OTHER_FORMS and len(part.children) > 1:
+                continue
             found = self._walk(child)
             plain = not any(isinstance(element, TextPart) and element.is_html for element in found)
             for element in found:
@@ -135,14 +155,20 @@ class Sorter:
             return []
         if self.is_text(part):
             return self._text(part, part.kind)
-        if part.kind in {"application/pkcs7-mime", "application/x-pkcs7-mime"}:
+        if part.kind in _OPAQUE or self._is_smime(part):
             return self._smime(part)
         if part.kind in _TNEFS or attachments.sent_name(part).lower() == "winmail.dat":
             return self._tnef(part)
         if part.kind.startswith("image/"):
             return self._picture(part)
         self._keep(part)
+        if part.kind in _TEXTS and not part.rest and attachments.disposition(part)[0] in {"", "inline"}:
+            self._named.append((part, self.leaves.files[-1]))
         return []
+
+    def _is_smime(self, part: Part) -> bool:
+        """Is this an S/MIME message that a server on the way has called a file of no kind?"""
+        return part.kind == "application/octet-stream" and attachments.sent_name(part).lower() == "smime.p7m"
 
     def _tnef(self, part: Part) -> list[Element]:
         """Given a winmail.dat, return its text and keep its files; one that cannot be opened whole stays a file."""
@@ -201,13 +227,15 @@ class Sorter:
         if smime in {"", "signed-data"} and part.end - part.body <= MAX_ENCLOSED and not self._within_smime:
             data, _ = read(part.buffer, part.body, part.end, attachments.encoding_of(part), MAX_ENCLOSED)
             inner = smime_enclosed(data)
+            inner = inner if inner is not None and _MIME_PART.match(inner) else None  # a signed file is none
         if smime == "signed-data" or inner is not None:
             self.leaves.security = "signed"
             if inner is None:
                 return []
             self._within_smime = True
             return self._walk(scan(inner))
-        if smime in {"", "enveloped-data", "authenveloped-data"}:
+        sent_as = part.kind in _OPAQUE and attachments.sent_name(part).lower() in {"", "smime.p7m"}
+        if smime in {"enveloped-data", "authenveloped-data"} or (not smime and sent_as):
             self.leaves.security = "encrypted"
             return [TextPart(ENCRYPTED_NOTE["smime"], is_html=False)]
         return []
@@ -237,6 +265,11 @@ class Sorter:
         if is_html and not codec_name(declared) and (found := _META.search(data[:4096])):
             declared = found[1].decode("ascii")
         text = charset.decode(data, declared, self.fallback)
+        if kind in {"text/enriched", "text/richtext"}:
+            text = plain_of_enriched(text)
+        if not is_html and not short and complete:
+            text, enclosed = uuencoded.taken_out(text)
+            self.leaves.files += [attachments.file_of_bytes(name, inner) for name, inner in enclosed]
         if short or not complete:
             text += f"<p>{LONGER}</p>" if is_html else f"\n\n{LONGER}\n"
         if not text.strip():

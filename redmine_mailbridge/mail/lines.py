@@ -8,6 +8,7 @@ from typing import NamedTuple
 # direction marks, list marks of converted HTML.
 _DRESS = " \t\xa0*_\\|\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u3000"
 _QUOTE = re.compile(r"[ \t]{0,3}(?:>[ \t]?)+")
+_MARKED = re.compile(r"[ \t]{0,3}(\||[A-Z]{1,3}>)(?:[ \t]|$)")
 LONGEST = 1000
 
 
@@ -28,8 +29,12 @@ _EMPTY = Line("", quoted=False, blank=True)
 def look(lines: Sequence[str], marked: Sequence[bool] = ()) -> list[Line]:
     """Given lines (and which of them the HTML marks as quoted), return them as the rules read them."""
     out: list[Line] = []
+    otherwise = _marked_otherwise(lines)
     for index, line in enumerate(lines):
         head = line[:LONGEST]
+        if index in otherwise:
+            out.append(Line(head[otherwise[index] :].strip(_DRESS), True, False))
+            continue
         if not head and not marked:
             out.append(_EMPTY)
             continue
@@ -41,6 +46,25 @@ def look(lines: Sequence[str], marked: Sequence[bool] = ()) -> list[Line]:
         bare = head.strip(_DRESS) or head.strip()
         out.append(Line(bare, quoted, not bare and not quoted))
     return out
+
+
+def _marked_otherwise(lines: Sequence[str]) -> dict[int, int]:
+    """Which lines are quoted with "| " or with initials, as in "AB> "? Return where the mark of each ends.
+
+    That takes two such lines in a row with the same mark; a line that ends in "|" is a table's.
+    """
+    found: dict[int, int] = {}
+    last = (-2, "")
+    for index, line in enumerate(lines):
+        match = _MARKED.match(line[:10])
+        table = line[:LONGEST].rstrip().endswith("|") and len(line.strip()) > 1
+        if match is None or table:
+            continue
+        if last == (index - 1, match[1]):
+            found[index - 1] = found.get(index - 1, match.end())
+            found[index] = match.end()
+        last = (index, match[1])
+    return found
 
 
 def _is_quote(head: str, end: int) -> bool:

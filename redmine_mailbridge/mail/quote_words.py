@@ -6,19 +6,20 @@ _HEADER_KEYS: dict[str, str] = {
         absender expéditeur expediteur remitente remetente mittente afzender nadawca odesílatel odesilatel
         odosielateľ avsändare afsender avsender expeditor pošiljatelj pošiljalac saatja nuo отправитель
         відправник подател αποστολέας 发件人 發件人 寄件者 寄件人 差出人 送信者 送信元 보낸사람 보낸이 발신인 من المرسل
-        מאת שולח từ dari จาก kyselijä""",
+        מאת שולח từ dari จาก kyselijä frá az از فرستنده šalje no""",
     "date": """sent date gesendet datum envoyé envoye enviado enviada fecha data inviato verzonden verstuurd
         wysłano wysłane odesláno odoslané отправлено дата надіслано відправлено skickat sendt dato lähetetty
         päivämäärä päiväys pvm gönderildi tarih gönderilme στάλθηκε ημερομηνία 发送时间 发送日期 发件时间 日期 时间
         時間 寄件日期 傳送時間 傳送日期 送信日時 日時 日付 보낸날짜 보낸시간 날짜 보낸일시 التاريخ أرسل تاريخ
         נשלח תאריך elküldve dátum trimis trimisă poslano poslané isprati saadetud kuupäev išsiųsta изпратено
-        ngày gửi dikirim tanggal วันที่""",
+        ngày gửi dikirim tanggal วันที่ enviat nosūtīts datums prima saņemts dagsetning ارسال تاریخ""",
     "to": """to an à a para aan do komu кому до till til vastaanottaja kime alıcı προς 收件人 收件者 宛先
         받는사람 받는이 수신인 수신 إلى الى אל címzett către za prima kam saaja destinataire destinatario
-        destinatário empfänger adresat příjemce mottagare modtager mottaker đến kepada ถึง per naar voor""",
+        destinatário empfänger adresat příjemce mottagare modtager mottaker đến kepada ถึง per naar voor
+        tới viðtakandi به گیرنده""",
     "subject": """subject betreff betr objet sujet asunto assunto oggetto onderwerp temat předmět predmet тема
         ämne emne aihe konu θέμα 主题 主旨 主題 件名 제목 الموضوع נושא tárgy subiect naslov zadeva teema относно
-        chủ đề subjek perihal เรื่อง assumpte""",
+        subjek perihal เรื่อง assumpte efni temats tēma موضوع""",
     "cc": """cc kopie copie copia cópia kopia kopija копия копія kopi kopio bilgi κοιν κοινοποίηση 抄送 副本
         参照 참조 نسخة עותק másolat bcc bcc importance priority attachments reply-to replyto organization
         antwort-an wichtigkeit anlagen anhänge importancia importance categories""",
@@ -26,12 +27,14 @@ _HEADER_KEYS: dict[str, str] = {
 
 # Keys of more than one word; the same meaning.
 _HEADER_PHRASES: dict[str, str] = {
-    "from": "보낸 사람|de la|message de",
+    "from": "보낸 사람|de la|message de|người gửi",
     "date": "envoyé le|envoyée|date d'envoi|date d’envoi|enviado el|enviado em|enviada em|enviado a|data invio"
     "|data da mensagem|message du|data wysłania|date sent|sent on|sent at|gesendet am|"
     "verzonden op|skickat den|gönderme tarihi"
-    "|gönderilme tarihi|보낸 날짜|보낸 시간|تاريخ الإرسال|تم الإرسال|дата отправки|datum odeslání",
-    "to": "받는 사람|a la attention de",
+    "|gönderilme tarihi|보낸 날짜|보낸 시간|تاريخ الإرسال|تم الإرسال|дата отправки|datum odeslání"
+    "|đã gửi|thời gian|enviat el|data d'enviament|sent þann|poslano dana|تاریخ ارسال",
+    "to": "받는 사람|a la attention de|per a|người nhận",
+    "subject": "chủ đề|tiêu đề",
     "cc": "copie à|copia a|cc a|in cc|kopie an|kopia do|kopie pro|reply to|antwort an|répondre à"
     "|responder a|rispondi a|odpowiedź do|in-reply-to",
 }

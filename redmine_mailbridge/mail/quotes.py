@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from redmine_mailbridge.mail import signature
 from redmine_mailbridge.mail.attribution import Attributions
 from redmine_mailbridge.mail.headerblock import HeaderBlocks, looks_like_block
-from redmine_mailbridge.mail.introductions import end_of_quote, heal, is_forward, is_original, is_reply_above, veil_code
+from redmine_mailbridge.mail.introductions import (
+    end_of_quote,
+    heal,
+    is_forward,
+    is_original,
+    is_reply_above,
+    names_original,
+    veil_code,
+)
 from redmine_mailbridge.mail.lines import Line, look
 from redmine_mailbridge.mail.quote_words import SIGN_OFFS
 
@@ -41,6 +49,13 @@ class Verdict:
     rule: str = ""
     delimiter: int | None = None
     """The line at which the admin's delimiter ends the text, of a new mail too."""
+    footer: int | None = None
+    """The line at which a mailing list's footer begins that ends the text, of a new mail too."""
+
+    @property
+    def ends(self) -> int | None:
+        """The line behind the text of a new mail; None when all of it is that."""
+        return self.footer if self.delimiter is None else self.delimiter
 
 
 def split_reply(text: str, delimiters: Sequence[re.Pattern[str]] = ()) -> Split:
@@ -49,7 +64,7 @@ def split_reply(text: str, delimiters: Sequence[re.Pattern[str]] = ()) -> Split:
     verdict = judge(raws, delimiters)
     kept = [raw for raw, keep in zip(raws, verdict.keep, strict=True) if keep]
     cut = [raw for raw, keep in zip(raws, verdict.keep, strict=True) if not keep]
-    whole = "\n".join(raws[: verdict.delimiter]).strip("\n")
+    whole = "\n".join(raws[: verdict.ends]).strip("\n")
     return Split(
         "\n".join(kept).strip("\n"), "\n".join(cut).strip("\n"), verdict.rule, whole, verdict.delimiter is not None
     )
@@ -78,7 +93,8 @@ def judge(
         work.keep.extend([work.keep[-1]] * others)
     if not any(keep and _WORDY.search(raw) for keep, raw in zip(work.keep, raws, strict=True)):
         return Verdict([True] * len(raws))
-    return Verdict(work.keep, work.rule if not all(work.keep) else "", work.delimiter)
+    footer = None if others else signature.list_footer_start(work.lines, len(head))
+    return Verdict(work.keep, work.rule if not all(work.keep) else "", work.delimiter, footer)
 
 
 class _Work:
@@ -227,7 +243,7 @@ class _Work:
             return index
         bare = self.lines[above].bare
         dashed = bare.startswith("---") and bare.endswith("---") and len(bare) <= 100
-        return above if dashed or signature.is_rule(bare) else index
+        return above if dashed or signature.is_rule(bare) or names_original(bare) else index
 
     def cut_tail(self) -> None:
         """Take off what stands below the text: trailing quotes, signatures, footers; at most a few rounds."""

@@ -26,6 +26,7 @@ _LIST = re.compile(
     r"mailing list|unsubscribe|mailman|listinfo|abmelden|désabonner|darse de baja|отписаться|disiscriver",
     re.IGNORECASE,
 )
+_LINK = re.compile(r"https?://|[^\s@]{1,60}@[^\s@]{1,60}\.\w", re.IGNORECASE)
 _LONGEST_FOOTER = 110
 _LONGEST_SIGNATURE = 25
 _LONGEST_CARD = 9
@@ -116,13 +117,17 @@ def card_start(lines: Sequence[Line], end: int) -> int | None:
 
 
 def list_footer_start(lines: Sequence[Line], end: int) -> int | None:
-    """Given the lines up to `end`, return where a mailing list's footer below a drawn line begins, or None."""
+    """Given the lines up to `end`, return where a mailing list's footer below a drawn line begins, or None.
+
+    A short line, "__" or "-- ", counts where an address or a link stands below it.
+    """
     seen: list[str] = []
     for index in range(end - 1, max(-1, end - 12), -1):
         line = lines[index]
         if line.blank:
             continue
-        if is_rule(line.bare) and len(line.bare) >= 20 and seen:
-            return index if _LIST.search(" ".join(seen)[:2000]) else None
+        if is_rule(line.bare) and seen:
+            text = " ".join(seen)[:2000]
+            return index if _LIST.search(text) and (len(line.bare) >= 20 or _LINK.search(text)) else None
         seen.append(line.bare)
     return None
