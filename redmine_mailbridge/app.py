@@ -187,7 +187,8 @@ class Application:
             )
 
     def upkeep(self) -> int:
-        """Forget the raw mails whose time is over. Return how many."""
+        """Forget the raw mails whose time is over, and what lies in the spool for nobody. Return how many mails."""
+        self.store.raw.sweep_spool()
         keep = self.settings.store.keep_raw.total_seconds()
         return forget_raw(self.store, older_than=time.time() - keep)
 
@@ -293,5 +294,6 @@ def _reading(box: MailboxSettings, settings: Settings) -> Reading:
         keep_for=box.keep_days * 86400.0 if box.keep_days is not None else None,
         files_at_the_end=box.protocol == "pop3",
         own_copy=box.issue.several_mailboxes == "each",
+        give_up_after=settings.receive.give_up_after,
         start=box,
     )

@@ -24,7 +24,8 @@
     │   └── SendingDeferred        4xx, away, broken: later
     └── StoreError             permanent: bool
         ├── StoreBusy              locked: later
-        ├── RawMissing             the bytes of one mail are not in the store any more
+        ├── RawUnreadable          the bytes of one mail cannot be read, while the rest of the store can
+        │   └── RawMissing             they are not in the store any more
         └── StoreFull              no room left on the disk: later, and nothing is fetched until there is
 
 Each answers one question for its caller: `permanent`. What is permanent is told to a person and not tried
@@ -203,7 +204,11 @@ class StoreFull(StoreError):
     """No room on the disk for the raw mail or the database."""
 
 
-class RawMissing(StoreError):
+class RawUnreadable(StoreError):
+    """The bytes of one mail cannot be read (a bad block, a file's rights), while the store is well otherwise."""
+
+
+class RawMissing(RawUnreadable):
     """The bytes of one mail are not where the store keeps them: somebody removed the file."""
 
     permanent = True

@@ -67,10 +67,11 @@ class Archive:
         """Given a mail and the Message-IDs that it refers to, return an earlier mail that must come to its end first.
 
         That is one of those that is still open; while an earlier mail of the mailbox has not been read yet, that
-        one, as it may be among them. `same` names sender, subject and a time: an open mail of both since then
-        counts too. Only earlier mails are waited for, so that nothing waits in a circle.
+        one, as it may be among them (one that could not be read holds nobody up). `same` names sender, subject and a
+        time: an open mail of both since then counts too. Only earlier mails are waited for, so that nothing waits in
+        a circle.
         """
-        unread = sa.and_(mail.c.message_id.is_(None), mail.c.mailbox == row.location.mailbox)
+        unread = sa.and_(mail.c.message_id.is_(None), mail.c.mailbox == row.location.mailbox, mail.c.tries == 0)
         meant = [mail.c.message_id.in_(message_ids), unread]
         if same is not None:
             sender, subject, since = same

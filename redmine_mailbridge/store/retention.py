@@ -1,12 +1,16 @@
 """Forgets mails older than the retention setting, those that came and those that went; rows and steps stay."""
 
 import sqlalchemy as sa
+import structlog
 
 from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.store.life import CLOSED
 from redmine_mailbridge.store.outbox import QUEUED
 from redmine_mailbridge.store.schema import mail, outbox
 from redmine_mailbridge.store.store import Store
+
+log = structlog.get_logger(__name__)
 
 
 def forget_raw(store: Store, *, older_than: float, limit: int = 500) -> int:
@@ -29,7 +33,11 @@ def forget_raw(store: Store, *, older_than: float, limit: int = 500) -> int:
             with store.database.read() as db:
                 if db.execute(sa.select(mail.c.id).where(same, young).limit(1)).first() is not None:
                     continue
-            store.raw.remove(digest)  # first: a row whose bytes are gone is found again, bytes without a row never
+            try:
+                store.raw.remove(digest)  # first: a row whose bytes are gone is found again, bytes without a row never
+            except StoreError as error:  # one file stops only itself
+                log.warning("retention.not_removed", reason=str(error))
+                continue
             with effect(Effect.FORGET_RAW), store.database.write() as db:
                 db.execute(sa.update(mail).where(same).values(raw=None))
         removed += 1

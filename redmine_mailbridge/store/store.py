@@ -18,7 +18,7 @@ from redmine_mailbridge.store.engine import Database, Lock, take_lock
 from redmine_mailbridge.store.folders import Folders
 from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after
 from redmine_mailbridge.store.outbox import NewAnswer, queue
-from redmine_mailbridge.store.raw import RawStore
+from redmine_mailbridge.store.raw import RawStore, discard
 from redmine_mailbridge.store.rows import Cursor, Description, MailRow
 from redmine_mailbridge.store.schema import content, mail, outbox, participant, step
 
@@ -60,8 +60,12 @@ class Store(Folders):
         """
         if not raws:
             return []
-        with self.raw.in_use:
-            return self._keep(raws, cursor, way)
+        try:
+            with self.raw.in_use:
+                return self._keep(raws, cursor, way)
+        finally:
+            for raw in raws:  # those behind one that could not be kept
+                discard(raw)
 
     def _keep(self, raws: Sequence[RawMail], cursor: Cursor | None, way: str) -> list[MailRow]:
         digests = [self.raw.keep(raw) for raw in raws]

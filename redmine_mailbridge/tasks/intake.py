@@ -34,7 +34,8 @@ class Reading:
 
     `in_hand` is how many mails are in hand at most; of so many, `batch` are filed together, so that the others keep
     the workers busy meanwhile. What is kept on the server is deleted there after `keep_for` seconds (None: never).
-    `files_at_the_end` says that filing takes effect only when the connection ends (POP3).
+    A mail that cannot be read is tried `give_up_after` times. `files_at_the_end` says that filing takes effect only
+    when the connection ends (POP3).
     """
 
     folders: tuple[str, ...]
@@ -48,6 +49,7 @@ class Reading:
     keep_for: float | None = None
     files_at_the_end: bool = False
     own_copy: bool = False
+    give_up_after: int = 10
     start: StartSettings = field(default_factory=StartSettings)
 
 
@@ -210,14 +212,17 @@ class Intake:
 
 
 def _batches(raws: Iterator[RawMail]) -> Iterator[list[RawMail]]:
-    """Given fetched mails, yield them in batches that are small enough to hold in memory, also before an error."""
+    """Given fetched mails, yield them in batches that are small enough to hold in memory, also before an error.
+
+    A large one, which lies in the spool, ends its batch: it is kept before the next one is fetched.
+    """
     batch: list[RawMail] = []
     held = 0
     try:
         for raw in raws:
             batch.append(raw)
             held += len(raw.content or b"")
-            if len(batch) >= CHUNK or held >= BATCH_BYTES:
+            if raw.path is not None or len(batch) >= CHUNK or held >= BATCH_BYTES:
                 yield batch
                 batch, held = [], 0
     except MailboxUnreachable:

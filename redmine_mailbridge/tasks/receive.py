@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError, RawMissing
+from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError, RawUnreadable
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.mailboxes.base import Connected, Mailbox
 from redmine_mailbridge.store.life import OPEN, State
@@ -178,12 +178,21 @@ class Receiver:
         self._collect()
 
     def _readable(self, row: MailRow) -> Message | None:
-        """Given a mail, return its message; None, and set it aside, when its bytes are gone: the others go on."""
+        """Given a mail, return its message; None when its bytes are gone or cannot be read: the others go on.
+
+        Where they are gone it is set aside, where they cannot be read after some tries.
+        """
         try:
             return self._read(row)
-        except RawMissing as error:
-            self._store.end(row.id, State.ASIDE, str(error), (str(error),))
-            self._report(Outcome(row, State.ASIDE, str(error)))
+        except RawUnreadable as error:
+            reason, tries = str(error), row.tries + 1
+            if not error.permanent and tries < self.reading.give_up_after:
+                at = self._store.defer(row.id, reason)
+                self._report(Outcome(row, row.state, reason, retry_at=at))
+                return None
+            reason = reason if error.permanent else f"set aside after {tries} tries: {reason}"
+            self._store.end(row.id, State.ASIDE, reason, (reason,))
+            self._report(Outcome(row, State.ASIDE, reason))
             return None
 
     def _description(self, row: MailRow, message: Message) -> Description:

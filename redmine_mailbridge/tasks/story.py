@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from redmine_mailbridge.errors import RawMissing
+from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
@@ -50,7 +50,7 @@ def raw_of(store: Store, row: MailRow) -> bytes | None:
         return None
     try:
         return bytes(store.raw.read(row.raw))
-    except RawMissing:
+    except RawUnreadable:
         return None
 
 

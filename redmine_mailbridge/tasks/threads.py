@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from redmine_mailbridge.errors import RawMissing
+from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.mail.message import Address, Message
 from redmine_mailbridge.outgoing.markup import unescaped
 from redmine_mailbridge.store.issues import IssueRow
@@ -96,7 +96,7 @@ class Threads:
             return None
         try:
             return self._read(one.raw, one.truncated, one.mailbox)
-        except RawMissing:
+        except RawUnreadable:
             return None
 
 

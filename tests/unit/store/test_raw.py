@@ -1,0 +1,70 @@
+"""Raw bytes on disk: what one bad file and an interrupted fetch leave behind."""
+
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from redmine_mailbridge.errors import RawMissing, StoreError
+from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.store.raw import RawStore
+
+PLACE = Location("desk", "INBOX", "1", "1")
+
+
+@pytest.fixture
+def raws(tmp_path: Path) -> RawStore:
+    """An empty folder of raw mails."""
+    return RawStore(tmp_path / "raw")
+
+
+def spooled(raws: RawStore, content: bytes) -> RawMail:
+    """Given bytes, return a mail that lies in the spool."""
+    path = raws.spool / "large.eml"
+    path.write_bytes(content)
+    return RawMail(Listed(PLACE, len(content)), path=path)
+
+
+def test_one_bad_file_is_told_from_a_bad_disk(raws: RawStore) -> None:
+    """A file that cannot be read is one mail's trouble; a folder that is not there is everybody's."""
+    from redmine_mailbridge.errors import RawUnreadable
+
+    good, bad = (raws.keep(RawMail(Listed(PLACE, 3), content)) for content in (b"one", b"two"))
+    raws.path(bad).unlink()
+    raws.path(bad).mkdir()
+    with pytest.raises(RawUnreadable, match="cannot be read"):
+        raws.read(bad)
+    raws.path(bad).rmdir()
+    with pytest.raises(RawMissing, match="gone from the store"):
+        raws.read(bad)
+    assert b"one" == raws.read(good)
+    raws.root.rename(raws.root.with_name("elsewhere"))
+    with pytest.raises(StoreError) as away:
+        raws.read(good)
+    assert not isinstance(away.value, RawUnreadable)
+
+
+@pytest.mark.fault("B5")
+def test_a_mail_that_cannot_be_kept_leaves_nothing_in_the_spool(raws: RawStore) -> None:
+    """Whatever hinders the keeping, small or large: its file is removed, and the mail is fetched anew later."""
+    for digest in (b"large", b"small"):
+        in_the_way = raws.path(hashlib.sha256(digest).hexdigest()).parent
+        in_the_way.write_bytes(b"no folder")
+    with pytest.raises(StoreError):
+        raws.keep(spooled(raws, b"large"))
+    with pytest.raises(StoreError):
+        raws.keep(RawMail(Listed(PLACE, 5), b"small"))
+    assert [] == list(raws.spool.iterdir())
+
+
+@pytest.mark.fault("B5")
+def test_the_spool_is_swept_while_it_runs(raws: RawStore) -> None:
+    """What nobody has written to for an hour is removed; what is being written stays."""
+    for name, age in (("orphan", 3700), ("young", 60)):
+        path = raws.spool / name
+        path.write_bytes(b"x")
+        os.utime(path, (time.time() - age,) * 2)
+    assert 1 == raws.sweep_spool()
+    assert ["young"] == [path.name for path in raws.spool.iterdir()]

@@ -1,0 +1,148 @@
+"""Mails whose bytes are gone, cannot be read, or do not fit: they stop nobody else, and leave nothing lying about."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from redmine_mailbridge.errors import StoreFull
+from redmine_mailbridge.mailboxes.base import Listed, RawMail
+from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.intake import Intake, Reading
+from tests.memory_mailbox import MemoryMailbox, MemoryServer
+from tests.product import mail, message_id_of
+from tests.unit.tasks.desk import Desk, open_desk
+
+LARGE = b"x" * (2 << 20)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A desk that gives up after three tries."""
+    with open_desk(tmp_path, monkeypatch, give_up_after=3) as made:
+        yield made
+
+
+def subjects(desk: Desk) -> list[str]:
+    """The subjects of the issues, sorted."""
+    return sorted(issue["subject"] for issue in desk.issues)
+
+
+def file_of(desk: Desk, number: int) -> Path:
+    """Given a mail's place in the store, return its file."""
+    with desk.application() as made:
+        return made.store.raw.path(desk.rows()[number].raw or "")
+
+
+def make_unreadable(path: Path) -> None:
+    """Given a file, have nobody be able to read it, root neither."""
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.fault("B4")
+def test_one_file_that_cannot_be_read(desk: Desk) -> None:
+    """Mails that wait go on although one of them cannot be read; that one is tried, and set aside with the reason."""
+    desk.answers = [(502, ""), (502, ""), (502, "")]
+    desk.server.append(mail("Bad block"), mail("Good"), mail("Good too"))
+    desk.receive()
+    bad = next(number for number, row in enumerate(desk.rows()) if row.subject == "Bad block")
+    make_unreadable(file_of(desk, bad))
+    desk.server.append(mail("New"))
+    for _ in range(4):
+        desk.receive()
+    assert ["Good", "Good too", "New"] == subjects(desk)
+    row = desk.rows()[bad]
+    assert State.ASIDE is row.state
+    assert "set aside after 3 tries" in (row.reason or "")
+    assert "cannot be read" in (row.reason or "")
+
+
+def test_what_was_never_read_holds_no_reply_up(desk: Desk) -> None:
+    """A reply waits for earlier mails that have not been read yet, not for one that could not be."""
+    desk.server.append(mail("First"), mail("Unreadable"))
+    with desk.application() as made:
+        made.shared.gate.away()  # kept, and not looked at
+        made.receivers[0].once()
+        with made.store.database.write() as db:
+            db.exec_driver_sql("UPDATE mail SET message_id = NULL")
+    make_unreadable(file_of(desk, 1))
+    desk.receive()
+    desk.server.append(mail("Re: First", In_Reply_To="<unknown@example.com>"))
+    desk.receive()
+    assert ["First", "Re: First"] == subjects(desk)
+
+
+@pytest.mark.parametrize("how", ["gone", "unreadable"])
+def test_old_bytes_that_cannot_be_removed(desk: Desk, how: str) -> None:
+    """Retention goes on behind a file that it cannot remove."""
+    from redmine_mailbridge.store.retention import forget_raw
+
+    desk.server.append(mail("One"), mail("Two"))
+    desk.receive()
+    first = file_of(desk, 0)
+    make_unreadable(first)
+    if how == "gone":
+        first.rmdir()
+    with desk.application() as made:
+        assert (2 if how == "gone" else 1) == forget_raw(made.store, older_than=made.store.clock() + 10)
+        assert 0 == forget_raw(made.store, older_than=made.store.clock() + 10)
+
+
+class Watching(MemoryMailbox):
+    """A mailbox that notes how much lies in the spool as it hands out mails; `full_after` so many the disk is full."""
+
+    def __init__(self, server: MemoryServer, *, full_after: int = 1000) -> None:
+        super().__init__(server)
+        self.most = 0
+        self._full_after = full_after
+
+    def fetch(self, listed: Sequence[Listed], spool: Path, *, max_size: int) -> Iterator[RawMail]:
+        for count, raw in enumerate(super().fetch(listed, spool, max_size=max_size)):
+            if count == self._full_after:
+                if raw.path is not None:
+                    raw.path.unlink()
+                raise StoreFull("no room for a mail")
+            self.most = max(self.most, len(list(spool.iterdir())))
+            yield raw
+
+
+def intake(folder: Path, box: MemoryMailbox) -> Intake:
+    """Given a mailbox, return what brings its mail into a new store."""
+    store = Store.open(f"sqlite:///{folder}/store.db", folder / "raw")
+    return Intake(box, Reading(("INBOX",), None, None, 50 << 20), store, threading.Event())
+
+
+@pytest.mark.fault("B5")
+def test_large_mails_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """Each large mail is kept before the next one is fetched: one file at a time lies in the spool."""
+    server = MemoryServer()
+    server.append(*(b"Subject: %d\r\n\r\n" % number + LARGE for number in range(4)))
+    box = Watching(server)
+    kept = [len(batch) for batch in intake(tmp_path, box).new("INBOX")]
+    assert ([1, 1, 1, 1], 1) == (kept, box.most)
+
+
+@pytest.mark.fault("B5")
+def test_a_full_disk_leaves_nothing_in_the_spool(tmp_path: Path) -> None:
+    """When the disk is full in the middle, what was fetched is kept, and the spool is empty."""
+    server = MemoryServer()
+    server.append(*(b"Subject: %d\r\n\r\n" % number + LARGE for number in range(4)))
+    batches = intake(tmp_path, Watching(server, full_after=2)).new("INBOX")
+    assert ["1", "2"] == [row.location.uid for batch in (next(batches), next(batches)) for row in batch]
+    with pytest.raises(StoreFull):
+        next(batches)
+    assert [] == list((tmp_path / "raw" / "spool").iterdir())
+
+
+def test_ids_are_used(desk: Desk) -> None:
+    """A reply to a mail whose bytes are gone is still known by its id."""
+    first = mail("First")
+    desk.server.append(first)
+    desk.receive()
+    file_of(desk, 0).unlink()
+    desk.server.append(mail("Re: First", "Thanks.\n", In_Reply_To=message_id_of(first)))
+    desk.receive()
+    assert (1, 1) == (len(desk.issues), len(desk.issues[0]["journals"]))
