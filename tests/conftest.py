@@ -2,6 +2,8 @@
 
 from tests.mail_worlds import account
 from tests.servers.fixtures import (
+    clocked_redmine,
+    clocked_servers,
     dovecot,
     imap_proxy,
     mailbox,
@@ -22,6 +24,8 @@ from tests.servers.fixtures import (
 
 __all__ = [
     "account",
+    "clocked_redmine",
+    "clocked_servers",
     "dovecot",
     "imap_proxy",
     "mailbox",

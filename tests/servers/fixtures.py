@@ -61,6 +61,10 @@ class Redmine:
         """Start puma again, or anew."""
         services.restart_redmine(self.state)
 
+    def set_clock(self, ahead: float) -> None:
+        """Set its clock so many seconds ahead of ours (of `clocked_redmine` only)."""
+        services.set_clock(self.state, ahead)
+
 
 @pytest.fixture(scope="session", params=VERSIONS)
 def servers(request: pytest.FixtureRequest) -> Iterator[services.State]:
@@ -86,6 +90,24 @@ def servers(request: pytest.FixtureRequest) -> Iterator[services.State]:
 def redmine(servers: services.State) -> Redmine:
     """The running Redmine."""
     return Redmine(servers)
+
+
+@pytest.fixture(scope="session")
+def clocked_servers(servers: services.State) -> Iterator[services.State]:
+    """The state of one more Redmine over the same data, with a clock that tests set."""
+    directory = own_directory() / f"clocked-{servers['version']}"
+    try:
+        yield services.beside(servers, directory)
+    finally:
+        services.down(directory, remove=True)
+
+
+@pytest.fixture
+def clocked_redmine(clocked_servers: services.State) -> Iterator[Redmine]:
+    """A Redmine with the same data as `redmine` has, whose clock the test sets (`set_clock`)."""
+    found = Redmine(clocked_servers)
+    yield found
+    found.set_clock(0)
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ class Process(TypedDict):
     log: str
 
 
+PUMA_GRACE = 2.0
+"""Seconds."""
 CHILDREN: dict[int, "subprocess.Popen[bytes]"] = {}
 """The servers that this very process started, by pid; they outlive it unless `end` is called."""
 
@@ -81,7 +83,11 @@ def reap(pid: int) -> None:
 
 
 def end(process: Process, seconds: float = 10) -> None:
-    """Given a process, end it and its group: asked first, and killed when `seconds` have passed."""
+    """Given a process, end it and its group: asked first, and killed when `seconds` have passed.
+
+    Puma is given less time: what it has answered is committed, and one that has just begun hangs when it is asked.
+    """
+    seconds = min(seconds, PUMA_GRACE) if process["name"] == "redmine" else seconds
     if not alive(process):
         return
     with contextlib.suppress(ProcessLookupError):

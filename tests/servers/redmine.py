@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.servers import postgresql
+from tests.servers import clocks, postgresql
 from tests.servers.processes import Process, answers, start, wait_until
 from tests.servers.trees import cache, clean_env, entered, locked, run_in, say
 
 SEED = Path(__file__).with_name("seed.rb")
+PLUGINS = Path(__file__).with_name("plugin")
 USER = "www-data:www-data"
 LAYOUT = "3"
 """Raise it when the layout of an instance changes, so that cached seeds of an older one are made again."""
@@ -26,7 +27,7 @@ threads 2, 4
 environment 'production'
 directory '/usr/share/redmine'
 preload_app!
-worker_timeout 120
+worker_timeout {timeout}
 """
 
 DATABASES = {
@@ -130,12 +131,35 @@ def copy_seed(seed: Path, state: Path) -> None:
     subprocess.run(["cp", "-a", "--reflink=auto", f"{seed}/.", str(state)], check=True)
 
 
-def serve(tree: Path, state: Path, port: int, workers: int = 2) -> Process:
-    """Given an instance and a port, start puma there. Return the process; it may not answer yet."""
-    (state / "redmine" / "puma.rb").write_text(PUMA.format(port=port, workers=workers))
-    command = ["env", "-C", "/usr/share/redmine", "puma", "-C", "/srv/redmine/puma.rb"]
-    log = state / "puma.log"
-    return start("redmine", entered(tree, state, USER, command), log, clean_env(ENVIRONMENT))
+def serve(tree: Path, state: Path, port: int, workers: int = 2, ahead: float | None = None) -> Process:
+    """Given an instance and a port, start puma there. Return the process; it may not answer yet.
+
+    `ahead`: its clock is so many seconds ahead of ours, and `set_clock` may change that; with None it is ours.
+    """
+    home = state / "redmine"
+    shutil.copytree(PLUGINS, home / "default" / "plugins", dirs_exist_ok=True)
+    clock: dict[str, str] = {}
+    if ahead is not None:
+        set_clock(state, port, ahead)
+        clock = clocks.variables_in(tree, Path("/srv/redmine") / clock_file(state, port).name)
+    # puma tells by the clock that a worker is gone: one that is set must not look like that
+    text = PUMA.format(port=port, workers=workers, timeout=120 if ahead is None else 10**7)
+    (home / f"puma-{port}.rb").write_text(text)
+    puma = ["puma", "-C", f"/srv/redmine/puma-{port}.rb"]
+    command = ["env", "-C", "/usr/share/redmine", *(f"{name}={value}" for name, value in clock.items()), *puma]
+    return start("redmine", entered(tree, state, USER, command), state / "puma.log", clean_env(ENVIRONMENT))
+
+
+def clock_file(state: Path, port: int) -> Path:
+    """Given an instance and a port, return the file that holds the offset of the clock of the puma there."""
+    return state / "redmine" / f"clock-{port}"
+
+
+def set_clock(state: Path, port: int, ahead: float) -> None:
+    """Given an instance and the port of a puma that was started with a clock of its own, set it so many seconds ahead
+    of ours.
+    """
+    clocks.set_ahead(clock_file(state, port), ahead)
 
 
 def wait(process: Process, port: int, seconds: float = 90) -> None:

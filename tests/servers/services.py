@@ -47,7 +47,7 @@ def start_all(version: str, directory: Path, database: str, workers: int) -> Sta
         directory.mkdir(parents=True, exist_ok=True)
         redmine.copy_seed(seed, directory)
     started: list[Process] = []
-    state: State = {"version": version, "suite": SUITES[version], "database": database}
+    state: State = {"version": version, "suite": SUITES[version], "database": database, "clock": False}
     state |= {"dir": str(directory), "tree": str(tree), "processes": started}
     try:
         if database == "postgresql":
@@ -89,14 +89,42 @@ def end_all(started: list[Process]) -> None:
         processes.end(process)
 
 
-def restart_redmine(state: State, workers: int = 2) -> None:
-    """Given a state whose Redmine was ended (or not), end it and start it again on the same port."""
+def restart_redmine(state: State, workers: int = 2, ahead: float | None = None) -> None:
+    """Given a state whose Redmine was ended (or not), end it and start it again on the same port.
+
+    `ahead`: with a clock so many seconds ahead of ours, which `set_clock` changes while it runs.
+    """
     directory, tree, port = Path(state["dir"]), Path(state["tree"]), state["redmine"]["port"]
     stop_redmine(state)
-    process = redmine.serve(tree, directory, port, workers)
+    process = redmine.serve(tree, directory, port, workers, ahead)
     state["processes"].append(process)
+    state["clock"] = ahead is not None
     save(directory, state)
     redmine.wait(process, port)
+
+
+def beside(state: State, directory: Path, ahead: float = 0.0) -> State:
+    """Given the state of running servers and a new directory, start one more Redmine over the same data, with a clock
+    of its own. Return its state, which lies in that directory; `down` ends it and nothing else.
+    """
+    directory.mkdir(parents=True)
+    port = free_port()
+    process = redmine.serve(Path(state["tree"]), Path(state["dir"]), port, ahead=ahead)
+    other = {"url": f"http://127.0.0.1:{port}", "port": port}
+    found = state | {"processes": [process], "redmine": state["redmine"] | other, "clock": True}
+    save(directory, found)
+    try:
+        redmine.wait(process, port)
+    except BaseException:
+        down(directory, remove=True)
+        raise
+    return found
+
+
+def set_clock(state: State, ahead: float) -> None:
+    """Given the state of a Redmine with a clock of its own, set it so many seconds ahead of ours, while it runs."""
+    assert state.get("clock"), "this Redmine was started with our clock: restart_redmine(state, ahead=0)"
+    redmine.set_clock(Path(state["dir"]), state["redmine"]["port"], ahead)
 
 
 def stop_redmine(state: State) -> None:

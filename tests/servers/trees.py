@@ -1,6 +1,7 @@
 """Debian trees that hold the servers: built once with mmdebstrap, cached, and only ever read afterwards."""
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -16,7 +17,11 @@ SUITES = {"5.0": "bookworm", "6.0": "trixie", "6.1": "sid"}
 PACKAGES = (
     "redmine", "redmine-sqlite", "ruby-pg", "postgresql", "puma",
     "dovecot-imapd", "dovecot-pop3d", "dovecot-lmtpd", "openssl",
+    "mariadb-server-core", "ruby-mysql2", "faketime",
 )  # fmt: skip
+
+ONLY_IN = {"sid": ("ruby-with-advisory-lock",)}
+"""What the Redmine of one suite needs besides (6.1 on MariaDB), and the others do not have."""
 
 ENTER = """
 set -e
@@ -94,35 +99,39 @@ def mirror() -> str:
 
 
 def ensure_tree(suite: str) -> Path:
-    """Given a Debian suite, return the tree that holds the servers, building it if it is not there yet."""
-    tree = cache() / "trees" / suite
-    stamp = tree / "etc" / "mailbridge-packages"
-    wanted = "\n".join(PACKAGES)
+    """Given a Debian suite, return the tree that holds the servers, building it if it is not there yet.
+
+    Its name bears the list of its packages, so that checkouts that want others do not take each other's away.
+    """
+    packages = (*PACKAGES, *ONLY_IN.get(suite, ()))
+    mark = hashlib.sha256(" ".join(packages).encode()).hexdigest()[:8]
+    tree = cache() / "trees" / f"{suite}-{mark}"
     with locked(tree):
-        if stamp.exists() and stamp.read_text() == wanted:
+        if tree.exists():
             return tree
         require_host()
         ensure_program("mmdebstrap")
-        for old in tree.parent.glob(f"{suite}.part*"):
+        for old in tree.parent.glob(f"{tree.name}.part*"):
             shutil.rmtree(old)
-        part = tree.with_name(f"{suite}.part{os.getpid()}")
-        log = tree.with_name(f"{suite}.log")
+        part = tree.with_name(f"{tree.name}.part{os.getpid()}")
+        log = tree.with_name(f"{tree.name}.log")
         say(f"services: building a Debian tree with the servers ({suite}, about a minute, once)")
-        build_tree(suite, part, log)
-        (part / "etc" / "mailbridge-packages").write_text(wanted)
-        if tree.exists():
-            shutil.rmtree(tree)
+        build_tree(suite, packages, part, log)
         part.rename(tree)
     return tree
 
 
-def build_tree(suite: str, part: Path, log: Path) -> None:
-    """Given a suite and a directory, make the tree there. Raise `Unavailable` with the log's end if it fails."""
+def build_tree(suite: str, packages: Sequence[str], part: Path, log: Path) -> None:
+    """Given a suite, what it is to hold and a directory, make the tree there.
+
+    Raise `Unavailable` with the log's end if it fails.
+    """
     command = [
         "mmdebstrap", "--variant=apt", "--mode=root",
         '--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=APT::Install-Recommends "false"',
-        "--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/*.bin $1/usr/share/doc/*",
-        f"--include={','.join(PACKAGES)}", suite, str(part), f"deb [trusted=yes] {mirror()} {suite} main",
+        "--customize-hook=ln -s /srv/redmine/default/plugins $1/usr/share/redmine/plugins",  # an instance's own
+        "--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/*.bin $1/usr/share/doc/* $1/var/lib/mysql/*",
+        f"--include={','.join(packages)}", suite, str(part), f"deb [trusted=yes] {mirror()} {suite} main",
     ]  # fmt: skip
     with log.open("w") as out:
         built = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False, stdin=subprocess.DEVNULL)

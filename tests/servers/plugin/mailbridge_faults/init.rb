@@ -1,0 +1,38 @@
+# Has Redmine fail with a real 500 where a test tells it to, and changes nothing where it is not told.
+#
+# A request other than a GET is told by its header X-Mailbridge-Fail: `after-save` raises behind an action that
+# succeeded (what it saved is committed), `before-save` raises in front of it. An issue or a note is told by the word
+# fail-after-save in its subject, description or notes as well, however often it is sent.
+Redmine::Plugin.register :mailbridge_faults do
+  name 'Mailbridge faults'
+  description 'Raises errors where a test tells it to'
+  version '1'
+end
+
+module MailbridgeFaults
+  class Told < StandardError; end
+
+  HEADER = 'X-Mailbridge-Fail'
+  WORD = 'fail-after-save'
+
+  def process_action(*)
+    told = mailbridge_told unless request.get? || request.head?
+    raise Told, 'told to fail before the save' if told == 'before-save'
+
+    super
+    raise Told, 'told to fail after the save' if told == 'after-save' && response.successful?
+  end
+
+  private
+
+  def mailbridge_told
+    return request.headers[HEADER] if request.headers[HEADER].present?
+
+    issue = params[:issue]
+    texts = issue.respond_to?(:values_at) ? issue.values_at(:subject, :description, :notes) : []
+    'after-save' if texts.any? { |text| text.to_s.include?(WORD) }
+  end
+end
+
+# Redmine may run this file more than once (Rails' to_prepare); a module is prepended once.
+ApplicationController.prepend(MailbridgeFaults)
