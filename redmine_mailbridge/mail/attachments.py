@@ -13,6 +13,7 @@ from redmine_mailbridge.mail.heads import read_fields
 from redmine_mailbridge.mail.message import Attachment, LeftOut, ReadingOptions
 from redmine_mailbridge.mail.structure import Part
 from redmine_mailbridge.mail.tnef import Enclosed, slice_of
+from redmine_mailbridge.mail.tnef_message import message_of
 from redmine_mailbridge.mail.words import decode_words, unfold
 
 _HEAD = 64 * 1024
@@ -116,9 +117,15 @@ def _described(part: Part, kind: str, fallback: str) -> str:
     return words if words.lower().endswith(extension(kind)) else words + extension(kind)
 
 
-def file_of_tnef(enclosed: Enclosed, chunks: Callable[[], Iterator[bytes]]) -> File:
-    """Given a file within a winmail.dat and the winmail.dat's own bytes, return it as a file."""
+def file_of_tnef(enclosed: Enclosed, chunks: Callable[[], Iterator[bytes]]) -> File | None:
+    """Given a file within a winmail.dat and the winmail.dat's own bytes, return it as a file.
+
+    None when it is an item of Outlook's own that no file can say.
+    """
     own = partial(slice_of, chunks, enclosed.start, enclosed.size)
+    if enclosed.embedded:
+        message = message_of(own)
+        return None if message is None else File(_message_name(enclosed.name, message), "message/rfc822", message)
     kind = enclosed.content_type or "application/octet-stream"
     return File(enclosed.name, sniff(kind, start_of(own, 16)), own, enclosed.content_id, "", bool(enclosed.content_id))
 

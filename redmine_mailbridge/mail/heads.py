@@ -15,6 +15,9 @@ _KNOWN = re.compile(
     rb"in-reply-to|references|x-[a-z0-9-]{1,60}|importance)[ \t]{0,5}:",
     re.IGNORECASE,
 )
+_KNOWN_LINE = re.compile(rb"(?:^|[\r\n])(?=" + _KNOWN.pattern + rb")", re.IGNORECASE)
+_BLANK = re.compile(rb"\r?\n(?:\r?\n|--)|\r(?:\r|--)")
+_LOOK_AHEAD = 64 * 1024  # bytes in which the fields behind a line that is none are looked for
 
 
 def delimiter_line(buffer: Buffer, line: int, size: int, longest: int) -> bytes:
@@ -39,6 +42,7 @@ def read_fields(
     ending = b"\n" if buffer.find(b"\n", start, min(start + 2000, size)) >= 0 else b"\r"
     spans: list[tuple[str, int, int]] = []
     at, cut = start, False
+    last_known: int | None = None
     while at < size:
         stop = buffer.find(ending, at, size)
         stop = size if stop < 0 else stop
@@ -47,6 +51,8 @@ def read_fields(
         if at == stop or first.lstrip(b"\r")[:1] == b"\n" or (first == b"\r" and stop <= at + 1):
             return _slice(buffer, spans), behind, cut
         name = FIELD_NAME.match(buffer, at, stop)
+        if not name and last_known is None and first[:1] not in {b" ", b"\t"}:
+            last_known = _last_field(buffer, at, min(size, at + _LOOK_AHEAD))
         if first[:2] == b"--" and ((spans and not name) or delimiter_line(buffer, at, size, longest) in delimiters):
             break
         if name and first[:1] not in {b" ", b"\t"}:
@@ -54,22 +60,24 @@ def read_fields(
                 spans.append((name[1].decode("ascii"), name.end(), stop))
             else:
                 cut = True
-        elif spans and (first[:1] in {b" ", b"\t"} or _field_follows(buffer, at, size)):
+        elif spans and (first[:1] in {b" ", b"\t"} or at < (last_known or 0)):
             if stop - start < MAX_HEADER:
                 spans[-1] = (spans[-1][0], spans[-1][1], stop)
             else:
                 cut = True
-        elif not _field_follows(buffer, at, size):
+        elif at >= (last_known or 0):
             break
         at = behind
     return _slice(buffer, spans), at, cut
 
 
-def _field_follows(buffer: Buffer, at: int, size: int) -> bool:
-    """Given a line of a header block that is no field, does a well-known one follow within a few lines?"""
-    window = bytes(buffer[at : min(at + 2000, size)]).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    lines = window.partition(b"\n\n")[0].split(b"\n")[1:6]
-    return any(_KNOWN.match(line) for line in lines)
+def _last_field(buffer: Buffer, at: int, end: int) -> int:
+    """Given a line of a header block that is no field, return where the last well-known field before the next blank
+    line begins, 0 when none follows: up to there the block goes on, whatever a relay has done to its white space.
+    """
+    block = _BLANK.split(bytes(buffer[at:end]), maxsplit=1)[0]
+    found = max((match.start() for match in _KNOWN_LINE.finditer(block)), default=None)
+    return 0 if found is None else at + found
 
 
 def _slice(buffer: Buffer, spans: list[tuple[str, int, int]]) -> list[tuple[str, bytes]]:

@@ -177,13 +177,13 @@ class Sorter:
         if opened is None or not opened.whole:
             self.leaves.files.append(file)
             return []
-        inner = [one for one in opened.files if one.size]
-        self.leaves.files += [attachments.file_of_tnef(one, file.chunks) for one in inner]
+        inner = [attachments.file_of_tnef(one, file.chunks) for one in opened.files if one.size]
+        self.leaves.files += [one for one in inner if one is not None]
         texts = self._text_of_tnef(opened)
-        if not inner and (opened.rtf or not texts):
-            self.leaves.files.append(file)  # nothing to open, or its text is of a kind that is not read here
-        elif opened.rtf and not texts and part.parent is None:
-            self.leaves.files.append(file)
+        lost = None in inner or len(inner) < len(opened.files)
+        unread = opened.rtf and not texts and part.parent is None
+        if lost or unread or (not inner and (opened.rtf or not texts)):
+            self.leaves.files.append(file)  # not all of it came out, or its text is of a kind that is not read here
         else:
             self.leaves.left_out.append(LeftOut(file.wanted or "winmail.dat", "it was opened; its files are attached"))
         return texts

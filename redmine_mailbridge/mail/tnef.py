@@ -5,7 +5,7 @@ Own and small because the one library for it holds the data several times, logs,
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SIGNATURE = b"\x78\x9f\x3e\x22"
 _TITLE, _DATA, _PROPERTIES, _RENDER, _MESSAGE_PROPERTIES = 0x8010, 0x800F, 0x9005, 0x9002, 0x9003
@@ -13,31 +13,51 @@ _CODEPAGE = 0x9007
 _BODY_TEXT = 0x800C
 _LONG_NAME, _SHORT_NAME, _CONTENT_ID, _MIME, _OBJECT = 0x3707, 0x3704, 0x3712, 0x370E, 0x3701
 _HTML, _RTF, _PLAIN = 0x1013, 0x1009, 0x1000
+_TOLD = {
+    0x001A: "class",
+    0x0037: "subject",
+    0x0C1A: "sender",
+    0x0C1F: "address",
+    0x5D01: "smtp",
+    0x0E04: "to",
+    0x0E03: "cc",
+}
+_SENT = 0x0039
 _FIXED = {0x0002: 4, 0x0003: 4, 0x0004: 4, 0x0005: 8, 0x0006: 8, 0x0007: 8, 0x000A: 4, 0x000B: 4, 0x0014: 8,
           0x0040: 8, 0x0048: 16, 0x0001: 4}  # fmt: skip
 _VARIABLE = frozenset({0x001E, 0x001F, 0x000D, 0x0102})
 MAX_FILES = 1000
-_MAX_PROPERTIES = 4 * 1024 * 1024
+_MAX_PROPERTIES = 32 * 1024 * 1024
 
 Chunks = Callable[[], Iterator[bytes]]
 
 
 @dataclass(slots=True)
 class Enclosed:
-    """A file in a winmail.dat: its bytes lie at `start`, `size` bytes long, in the decoded stream."""
+    """A file in a winmail.dat: its bytes lie at `start`, `size` bytes long, in the decoded stream.
+
+    `embedded` is True when they are an item of Outlook's own, a winmail.dat within.
+    """
 
     name: str = ""
     content_type: str = ""
     content_id: str = ""
     start: int = 0
     size: int = 0
+    embedded: bool = False
 
 
 @dataclass(slots=True)
 class Opened:
-    """What a winmail.dat holds: files, and its text when it says one ("" else). `whole` is False when it is broken."""
+    """What a winmail.dat holds: files, and its text when it says one ("" else). `whole` is False when it is broken.
+
+    `told` is what its properties say of the message: class, subject, sender, address, smtp, to, cc; `sent` is when, in
+    seconds since the epoch.
+    """
 
     files: list[Enclosed]
+    told: dict[str, str] = field(default_factory=dict)
+    sent: float | None = None
     text: str = ""
     html: bytes = b""
     rtf: bool = False
@@ -113,8 +133,9 @@ def open_tnef(chunks: Chunks) -> Opened | None:
         if name == _RENDER and level == 2:
             opened.files.append(Enclosed())
         data = b"" if name == _DATA or size > _MAX_PROPERTIES else stream.take(size)
-        if name == _DATA and opened.files:
+        if name == _DATA and opened.files and not opened.files[-1].embedded:
             opened.files[-1].start, opened.files[-1].size = start, size
+        opened.whole = opened.whole and (size <= _MAX_PROPERTIES or name == _DATA)
         if name == _CODEPAGE and len(data) >= 4:
             codec = f"cp{struct.unpack('<I', data[:4])[0]}"
         _use(opened, name, data, start, codec)
@@ -130,20 +151,32 @@ def _use(opened: Opened, name: int, data: bytes, start: int, codec: str) -> None
         opened.text = _string(data, codec)
     elif name == _MESSAGE_PROPERTIES:
         for key, kind, value, _ in _properties(data):
-            if key == _HTML:
-                opened.html = value
-            elif key == _RTF:
-                opened.rtf = True
-            elif key == _PLAIN and not opened.text:
-                opened.text = _typed(kind, value, codec)
+            _tell(opened, key, kind, value, codec)
     elif opened.files and name == _TITLE:
         opened.files[-1].name = opened.files[-1].name or _string(data, codec)
     elif opened.files and name == _PROPERTIES:
         for key, kind, value, at in _properties(data):
             _describe(opened.files[-1], key, _typed(kind, value, codec) if key != _OBJECT else "")
-            if key == _OBJECT and not opened.files[-1].size and len(value) > 16:
+            if key == _OBJECT and len(value) > 16 and value[16:20] == SIGNATURE:
+                # the item itself; what stands in attAttachData beside it is a stub (MS-OXTNEF section 2.1.3.4)
                 opened.files[-1].start, opened.files[-1].size = start + at + 16, len(value) - 16
-                opened.files[-1].content_type = "application/ms-tnef"
+                opened.files[-1].embedded = True
+            elif key == _OBJECT and len(value) > 16 and not opened.files[-1].size:
+                opened.files[-1].start, opened.files[-1].size = start + at + 16, len(value) - 16
+
+
+def _tell(opened: Opened, key: int, kind: int, value: bytes, codec: str) -> None:
+    """Given a property of the message, note what it says."""
+    if key == _HTML:
+        opened.html = value
+    elif key == _RTF:
+        opened.rtf = True
+    elif key == _PLAIN and not opened.text:
+        opened.text = _typed(kind, value, codec)
+    elif key in _TOLD:
+        opened.told[_TOLD[key]] = _typed(kind, value, codec)
+    elif key == _SENT and len(value) == 8:
+        opened.sent = int.from_bytes(value, "little") / 1e7 - 11_644_473_600  # MS-DTYP FILETIME
 
 
 def _describe(file: Enclosed, key: int, said: str) -> None:

@@ -6,6 +6,8 @@ from redmine_mailbridge.mail import addresses, params
 from redmine_mailbridge.mail.charset import decode
 from redmine_mailbridge.mail.filenames import Names, safe
 from redmine_mailbridge.mail.headers import Headers, date, message_ids
+from redmine_mailbridge.mail.message import ReadingOptions
+from redmine_mailbridge.mail.parse import read
 from redmine_mailbridge.mail.words import decode_words, unfold
 
 
@@ -185,3 +187,16 @@ def test_dates(written: str, expected: str | None) -> None:
 def test_importance(name: str, value: bytes, expected: str) -> None:
     """Each program's way of saying that a mail is urgent."""
     assert expected == Headers([(name, value)]).importance()
+
+
+@pytest.mark.fault("R12")
+def test_a_header_block_whose_folding_was_lost() -> None:
+    """Where a relay lost the white space of continuation lines, what follows is the header still, however long."""
+    signature = b"DKIM-Signature: v=1;\r\nb=" + b"\r\n".join(b"A" * 72 for _ in range(40))
+    raw = signature + b"\r\nFrom: ann@customer.example\r\nSubject: hello\r\n\r\nthe text\r\n"
+    message = read(raw, ReadingOptions())
+    assert ("ann@customer.example", "hello", "the text") == (
+        message.sender.address,
+        message.subject,
+        message.body.whole,
+    )
