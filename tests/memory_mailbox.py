@@ -169,6 +169,9 @@ class MemoryMailbox:
             into.uid_next += 1
         return Filing.MOVED
 
+    def empties(self, folder: str) -> bool:
+        return self._spell(folder).partition("/")[0] in {"Trash", "Junk"}
+
     def delete(self, location: Location) -> Filing:
         with effect(Effect.MOVE):
             if not self._changeable(location):

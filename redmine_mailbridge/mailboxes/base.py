@@ -215,6 +215,9 @@ class Mailbox(Protocol):
         Raise FilingRefused when the server refuses (over quota, read-only).
         """
 
+    def empties(self, folder: str) -> bool:
+        """Given a folder, does the server remove by itself what lies there for some time (trash, junk)?"""
+
     def delete(self, location: Location) -> Filing:
         """Given one mail, remove this one from the server. Return DELETED, or GONE when it is not there (any more).
         Raise FilingRefused when the server refuses.

@@ -193,6 +193,11 @@ class GraphMailbox:
             raise FilingRefused(str(refused)) from None
         return True
 
+    def empties(self, folder: str) -> bool:
+        """The deleted items and the junk, with all folders in them."""
+        _, folders = self._open()
+        return folders.empties(folder)
+
     def delete(self, location: Location) -> Filing:
         """Remove one mail: it goes to Exchange's deleted items."""
         client, _ = self._open()

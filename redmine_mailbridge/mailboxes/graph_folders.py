@@ -10,6 +10,8 @@ from redmine_mailbridge.mailboxes.graph_client import GraphClient, Refused
 
 INBOX = "INBOX"
 DEEPEST = 20
+EMPTIED = ("deleteditems", "junkemail")
+"""Well-known names of the folders whose mails the server removes after some time."""
 FRESH = 30.0
 """Seconds for which a folder that mail is moved to is believed to be where it was. Outlook "deletes" a folder by
 moving it below the deleted items, where its id still takes mail."""
@@ -68,6 +70,23 @@ class GraphFolders:
             return self.id_of(folder)
         self._seen_at[number] = time.monotonic()
         return number
+
+    def empties(self, folder: str) -> bool:
+        """Given a folder of the settings, does it lie among the deleted items or the junk, which the server empties?"""
+        number = self.id_of(folder)
+        above = {number}
+        while number := self._parents.get(number, ""):
+            above.add(number)
+        return any(self._well_known(name) in above for name in EMPTIED)
+
+    def _well_known(self, name: str) -> str:
+        """Given a name that every mailbox has for a folder of its own, return the folder's id; "" for none."""
+        try:
+            return str(self.client.call("GET", f"/mailFolders/{name}", params={"$select": "id"})["id"])
+        except Refused as refused:
+            if refused.missing:
+                return ""
+            raise MailboxUnreachable(str(refused)) from None
 
     def _named(self, name: str, ids: dict[str, str]) -> str | None:
         """Exactly, else in any case: Exchange keeps no two folders whose names differ in case only."""

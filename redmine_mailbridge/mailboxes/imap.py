@@ -130,6 +130,11 @@ class ImapMailbox:
             except imap_filing.TargetMissing as missing:
                 raise folders.missing(folder, missing.answer) from None
 
+    def empties(self, folder: str) -> bool:
+        """Trash and junk, by their marks or, where the server marks none, by their names."""
+        with self._using() as (_, folders):
+            return folders.empties(folder)
+
     def delete(self, location: Location) -> Filing:
         """Remove one mail."""
         with self._using() as (session, _):

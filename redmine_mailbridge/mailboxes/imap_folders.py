@@ -9,6 +9,15 @@ from redmine_mailbridge.errors import FolderMissing
 from redmine_mailbridge.mailboxes.imap_parse import ListedFolder, encode_folder, listed_folders, quote, tokens
 from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
 
+EMPTIED = frozenset({"\\trash", "\\junk"})
+EMPTIED_NAMES = frozenset(
+    name.casefold()
+    for name in (
+        "Trash", "Bin", "Deleted Items", "Deleted Messages", "Deleted", "Junk", "Junk E-mail", "Spam", "Bulk Mail",
+        "Papierkorb", "Gelöschte Elemente", "Gelöschte Objekte", "Corbeille", "Éléments supprimés", "Cestino",
+    )
+)  # fmt: skip
+
 
 class ImapFolders:
     """The account's folders as the server last listed them; listed again when a name is not among them."""
@@ -78,6 +87,22 @@ class ImapFolders:
         if name in listed or not prefix or name.upper() == "INBOX" or name.startswith(prefix):
             return name
         return prefix + name
+
+    def empties(self, folder: str) -> bool:
+        """Given a folder's name, does the server remove by itself what lies there? It, or one above it, is the trash or
+        the junk: by its mark (RFC 6154), or by its name where no folder bears such a mark.
+        """
+        name = self.spell(folder)
+        marked = {one for one, known in self.listed().items() if known.flags & EMPTIED}
+        if not marked and self.session.has("SPECIAL-USE"):
+            answer = self.session.command("LIST", "(SPECIAL-USE)", '""', '"*"')
+            found = listed_folders(answer.data.get("LIST", []))
+            marked = {one.name for one in found if one.flags & EMPTIED}
+        pieces = name.split(self.delimiter() or "/")
+        if not marked:
+            return any(piece.casefold() in EMPTIED_NAMES for piece in pieces)
+        above = ((self.delimiter() or "/").join(pieces[:count]) for count in range(1, len(pieces) + 1))
+        return any(one in marked for one in above)
 
     def missing(self, folder: str, answer: Answer) -> FolderMissing:
         """Given a folder and the server's refusal, return the error that says so and names similar folders."""

@@ -191,6 +191,11 @@ class Pop3Mailbox:
         with self._using() as session:
             return Filing.KEPT if self._here(location) and location.uid in session.numbers else Filing.GONE
 
+    def empties(self, folder: str) -> bool:
+        """Nobody empties INBOX. Raise FolderMissing for any other."""
+        self._only(folder)
+        return False
+
     def delete(self, location: Location) -> Filing:
         """Mark one mail for deletion. It is carried out by `close`, or by any call that connects anew."""
         with self._using() as session:

@@ -116,7 +116,8 @@ class MailboxSettings(StartSettings):
     )
     after_success: Literal["move", "delete", "keep"] = key(
         'What happens on the server to a mail that is done: "move" to success_folder, "delete" from the server, or '
-        '"keep" where it is, marked where the server allows.',
+        '"keep" where it is, marked where the server allows. A mail whose whole bytes the store never had (larger than '
+        "receive.max_mail_size, or not handed out by the server) is never deleted.",
         lambda given: "delete" if given.get("protocol") == "pop3" else "move",
         shown='"move"; "delete" with POP3',
     )

@@ -13,7 +13,9 @@ from redmine_mailbridge.mailboxes.base import Filing, Mailbox
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks import leaving
 from redmine_mailbridge.tasks.intake import Reading
+from redmine_mailbridge.tasks.leaving import Left
 from redmine_mailbridge.tasks.outcome import Outcome
 
 log = structlog.get_logger(__name__)
@@ -74,13 +76,13 @@ class Filer:
             self._on_fault(error)
             return None
 
-    def _move(self, row: MailRow, folder: str) -> Filing:
+    def _move(self, row: MailRow, state: State, folder: str) -> Left:
         """Move one mail; a folder that somebody has removed since is made anew."""
         try:
-            return self._mailbox.file(row.location, folder)
+            return leaving.move(self._mailbox, self._store, row, state, folder)
         except FolderMissing:
             self._mailbox.ensure_folder(folder)
-            return self._mailbox.file(row.location, folder)
+            return leaving.move(self._mailbox, self._store, row, state, folder)
 
     def _kept_until(self, row: MailRow, state: State) -> float | None:
         """Until when a mail that is done stays on the server (seconds since the epoch); None: it is no such mail."""
@@ -99,22 +101,22 @@ class Filer:
         until = self._kept_until(row, state)
         try:
             if what == "delete" or (until is not None and until <= self._store.clock()):
-                filing = self._mailbox.delete(row.location)
+                left = leaving.delete(self._mailbox, self._store, row, state)
             elif what == "move" and folder:
-                filing = self._move(row, folder)
+                left = self._move(row, state, folder)
             else:
-                filing = self._mailbox.mark(row.location)
+                left = Left(self._mailbox.mark(row.location))
         except (FilingRefused, FolderMissing) as error:
             self._store.defer_filing(row.id, str(error))
             log.warning("receive.not_filed", reason=str(error), id=row.id)
             return None
-        if until is not None and filing is Filing.KEPT:
+        if until is not None and left.filing is Filing.KEPT and left.why is None:
             self._store.postpone_filing(row.id, until)
             return None
         words = {
             Filing.MOVED: str(folder),
             Filing.DELETED: "deleted from the server",
-            Filing.KEPT: f"left in {row.location.folder}",
+            Filing.KEPT: f"left in {row.location.folder}" + (f": {left.why}" if left.why else ""),
             Filing.GONE: f"no longer in {row.location.folder}, so nothing to do",
         }
-        return words[filing]
+        return words[left.filing]

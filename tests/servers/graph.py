@@ -215,7 +215,7 @@ class GraphServer:
     def _folder(
         self, request: BaseHTTPRequestHandler, pieces: list[str], query: dict[str, str], body: dict[str, Any]
     ) -> tuple[int, Any]:
-        at = {"inbox": "AQMk-inbox"}.get(pieces[0], pieces[0]) if pieces else "root"
+        at = {"inbox": "AQMk-inbox", "deleteditems": "AQMk-bin"}.get(pieces[0], pieces[0]) if pieces else "root"
         folder = self.folders.get(at)
         if folder is None:
             raise Problem(404, "ErrorItemNotFound", "The specified object was not found in the store.")

@@ -295,3 +295,13 @@ def test_nobody_there(server: GraphServer) -> None:
     server.close()
     with pytest.raises(MailboxUnreachable, match="Connection refused"):
         GraphMailbox(config).connect()
+
+
+def test_what_the_server_empties(server: GraphServer, box: GraphMailbox) -> None:
+    """The deleted items, whatever their name, and the folders in them are emptied by the server; others are not."""
+    for folder in ("Processed", "Kept", "Kept/Weg"):
+        box.ensure_folder(folder)
+    assert not any(box.empties(folder) for folder in ("INBOX", "Processed", "Kept/Weg"))
+    server.bin_folder("Kept")
+    folders = box.folders()
+    assert {name for name in folders if name.startswith("Gelöschte")} == {name for name in folders if box.empties(name)}

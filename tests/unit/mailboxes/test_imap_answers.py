@@ -166,3 +166,29 @@ def test_two_folders_of_one_name() -> None:
         box.state("R&-D")
         box.state("R&D")
         assert ['SELECT "R&-D"', 'SELECT "R&D"'] == [line for line in server.lines if line.startswith("SELECT")]
+
+
+TRASHES = [
+    ('* LIST (\\Trash) "/" "Weg"\n* LIST () "/" "Weg/2026"\n* LIST () "/" "Trash"', {"Weg", "Weg/2026"}),
+    ('* LIST (\\X \\Junk) "/" "Weg"\n* LIST () "/" "Weg/2026"\n* LIST () "/" "Trash"', {"Weg", "Weg/2026"}),
+    ('* LIST () "/" "Weg"\n* LIST () "/" "Weg/2026"\n* LIST () "/" "Trash"', {"Trash"}),
+]
+
+
+@pytest.mark.parametrize(("listing", "emptied"), TRASHES)
+def test_what_the_server_empties(listing: str, emptied: set[str]) -> None:
+    """A folder that bears the mark of trash or junk, or lies below it; by its name only where none bears one."""
+    answers = ANSWERS | {"LIST": f'* LIST () "/" INBOX\n{listing}\n{{tag}} OK done\n'}
+    with scripted(answers) as server:
+        box = mailbox(server.port)
+        assert emptied == {folder for folder in box.folders() if box.empties(folder)}
+
+
+def test_marks_that_are_told_when_asked_for() -> None:
+    """A server that tells the marks only to who asks for them (RFC 6154) is asked."""
+    answers: dict[str, Reply] = capable("SPECIAL-USE") | {
+        "LIST (SPECIAL-USE)": '* LIST (\\Trash) "/" "Weg"\n{tag} OK done\n',
+        "LIST": '* LIST () "/" INBOX\n* LIST () "/" "Weg"\n{tag} OK done\n',
+    }
+    with scripted({"LIST (SPECIAL-USE)": answers.pop("LIST (SPECIAL-USE)")} | answers) as server:
+        assert (True, False) == (mailbox(server.port).empties("Weg"), mailbox(server.port).empties("INBOX"))
