@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from redmine_mailbridge.mail.dialect import DIALECTS
 from redmine_mailbridge.mail.flowed import unflow
 from redmine_mailbridge.mail.htmlread import read_html
 from redmine_mailbridge.mail.inert import make_inert
@@ -14,6 +15,10 @@ from redmine_mailbridge.mail.stubs import is_stub
 
 _JUNK = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufdd0-\ufdef\ufeff]")
 _BLANKS = re.compile("\n{4,}")
+_RICH = re.compile(r"<table|<img", re.IGNORECASE)
+_PLACE = "\ufdd1"  # a noncharacter, which `clean` takes out of what comes
+_PLACED = re.compile(rf"{_PLACE}(\d{{1,6}}){_PLACE}")
+_PICTURE = re.compile(r"\[cid:([^\]\s]{1,200})\]|\[image: ([^\]\n]{1,200})\]")
 _NEWLINES = re.compile("\r\n?|[\x0c\x85\u2028\u2029]")
 
 
@@ -121,7 +126,21 @@ def _choose(
     if options.prefer == "html":
         shown = _join(_read(part, pictures, options).whole for part in element.html)
         return element.html if shown.strip() else element.text
-    return element.text
+    return element.html if _RICH.search(rich) and _holds_more(element, pictures, options) else element.text
+
+
+def _holds_more(element: Alternative, pictures: Mapping[str, str], options: ReadingOptions) -> bool:
+    """Does the HTML show a table or a picture that the text does not?"""
+    shown = [_read(part, pictures, options) for part in element.html]
+    said = [_read(part, pictures, options) for part in element.text]
+    if frozenset[str]().union(*(one.placed for one in shown)) - frozenset[str]().union(*(one.placed for one in said)):
+        return True
+    return _table_rows(_join(one.written for one in shown)) > _table_rows(_join(one.written for one in said))
+
+
+def _table_rows(text: str) -> int:
+    """How many rows of tables a text in markup has."""
+    return sum(1 for line in text.split("\n") if line.startswith("|") and line.count("|") > 2)
 
 
 def _read(part: TextPart, pictures: Mapping[str, str], options: ReadingOptions) -> _Piece:
@@ -133,18 +152,51 @@ def _read(part: TextPart, pictures: Mapping[str, str], options: ReadingOptions) 
     text = clean(part.content)
     if part.flowed:
         text = unflow(text, delsp=part.delsp)
+    text, names = _with_places(text, pictures)
     split = split_reply(text, options.delimiters)
-    whole = tidy(make_inert(split.whole, options.text_format))
-    if not split.rule:
-        return _Piece(written=whole, quoted="", whole=whole, is_html=False)
+    whole, _ = _shown(split.whole, names, options)
+    written, placed = _shown(split.written, names, options)
+    quoted, in_quoted = _shown(split.quoted, names, options)
     return _Piece(
-        written=tidy(make_inert(split.written, options.text_format)),
-        quoted=tidy(make_inert(split.quoted, options.text_format)),
+        written=written,
+        quoted=quoted,
         whole=whole,
         is_html=False,
         rule=split.rule,
         delimited=split.delimited,
+        placed=placed,
+        placed_in_quoted=in_quoted - placed,
     )
+
+
+def _with_places(text: str, pictures: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Given a plain text, return it with a sign in place of each picture that it names, and the pictures' names.
+
+    Outlook writes `[cid:image001.png@01DC.5A]`, Gmail `[image: plan.png]`.
+    """
+    if not pictures or "[" not in text:
+        return text, []
+    by_name = {name: name for name in pictures.values()}
+    names: list[str] = []
+
+    def place(found: re.Match[str]) -> str:
+        name = pictures.get(found[1]) if found[1] else by_name.get(found[2].strip())
+        if name is None:
+            return found[0]
+        names.append(name)
+        return f"{_PLACE}{len(names) - 1}{_PLACE}"
+
+    return _PICTURE.sub(place, text), names
+
+
+def _shown(text: str, names: Sequence[str], options: ReadingOptions) -> tuple[str, frozenset[str]]:
+    """Given a text as written, return it as it goes into an issue, its pictures in place, and the names of these."""
+    made = tidy(make_inert(text, options.text_format))
+    if not names:
+        return made, frozenset()
+    dialect = DIALECTS[options.text_format]
+    placed = [names[int(found)] for found in _PLACED.findall(made)]
+    return _PLACED.sub(lambda found: dialect.picture(names[int(found[1])]), made), frozenset(placed)
 
 
 def clean(text: str) -> str:

@@ -56,10 +56,11 @@ def read(raw: heads.Buffer, options: ReadingOptions, dns: authenticity.Dns | Non
     headers = Headers(root.fields)
     sorted_ = Sorter(headers.fallback).sort(root)
     reply = bool(headers.raw_line("in-reply-to") or headers.raw_line("references"))
-    files, left_out = _name(sorted_.files, options, logos=not (options.skip_signature_logos and reply))
+    files, left_out = _name(sorted_.files, options)
     left_out += sorted_.left_out
-    pictures = _pictures(files)
-    reading = read_body(sorted_.elements, pictures, options)
+    reading = read_body(sorted_.elements, _pictures(files), options)
+    if options.skip_signature_logos and reply:
+        files = _without_logos(files, reading.placed, left_out)
     message_id, made = identity.message_id(headers, raw)
     from_all = headers.addresses("from")
     sender = from_all[0] if from_all else Address("", "")
@@ -92,9 +93,21 @@ def read(raw: heads.Buffer, options: ReadingOptions, dns: authenticity.Dns | Non
     )
 
 
-def _name(
-    files: list[File], options: ReadingOptions, *, logos: bool
-) -> tuple[list[tuple[File, Attachment]], list[LeftOut]]:
+def _without_logos(
+    files: list[tuple[File, Attachment]], placed: frozenset[str], left_out: list[LeftOut]
+) -> list[tuple[File, Attachment]]:
+    """Given the files of a reply and which pictures stand in what was written, leave out small ones elsewhere."""
+    kept: list[tuple[File, Attachment]] = []
+    for file, made in files:
+        picture = file.inline and file.content_type.startswith("image/") and made.size <= MAX_LOGO
+        if picture and made.name not in placed:
+            left_out.append(LeftOut(made.name, "a small inline picture of a reply, as signatures have them"))
+        else:
+            kept.append((file, made))
+    return kept
+
+
+def _name(files: list[File], options: ReadingOptions) -> tuple[list[tuple[File, Attachment]], list[LeftOut]]:
     """Given the files of a mail, return the attachments under their final names, and those left out."""
     names = Names()
     kept: list[tuple[File, Attachment]] = []
@@ -103,8 +116,6 @@ def _name(
         made = attach(file, names, options)
         if isinstance(made, LeftOut):
             left_out.append(made)
-        elif not logos and file.inline and file.content_type.startswith("image/") and made.size <= MAX_LOGO:
-            left_out.append(LeftOut(made.name, "a small inline picture of a reply, as signatures have them"))
         else:
             kept.append((file, made))
     return kept, left_out

@@ -94,13 +94,66 @@ def test_excluded_and_large_files_are_named() -> None:
     assert ["its 5 bytes are more than the 4 that are allowed"] == [one.why for one in large.left_out]
 
 
+def outlook(html: str, *pictures: str, text: str = "") -> bytes:
+    """A reply of Outlook's: text and HTML beside each other, pictures related to them."""
+    parts = [f"--a\n\n{text}\n--a\nContent-Type: text/html\n\n{html}\n--a--"]
+    parts[0] = f"Content-Type: multipart/alternative; boundary=a\n\n{parts[0]}"
+    parts += [
+        f"Content-Type: image/png; name={name}\nContent-ID: <{name}@01DC>\nContent-Disposition: inline\n"
+        f"Content-Transfer-Encoding: base64\n\niVBORw0KGgo="
+        for name in pictures
+    ]
+    whole = "".join(f"--r\n{part}\n" for part in parts)
+    head = "From: ann@customer.example\nIn-Reply-To: <x@example.com>\nContent-Type: multipart/related; boundary=r\n\n"
+    return f"{head}{whole}--r--\n".replace("\n", "\r\n").encode()
+
+
 def test_signature_logos_are_left_out_on_replies_only() -> None:
-    """With the setting, a small inline picture of a reply is named instead of attached; a first mail keeps it."""
-    raw = (MAILS / "inline-picture.eml").read_bytes()
+    """With the setting, a small picture of a reply's signature is named instead of attached; a first mail keeps it."""
+    raw = outlook("<p>Fine.</p><p>-- <br>Ann<br><img src='cid:logo.png@01DC'></p>", "logo.png", text="Fine.")
     options = ReadingOptions(skip_signature_logos=True)
-    reply = read(b"In-Reply-To: <x@example.com>\r\n" + raw, options)
-    assert (["image-1.png"], []) == ([one.name for one in read(raw, options).attachments], list(reply.attachments))
-    assert ["image-1.png"] == [one.name for one in reply.left_out]
+    first = read(raw.replace(b"In-Reply-To", b"X-Nothing"), options)
+    reply = read(raw, options)
+    assert (["logo.png"], []) == ([one.name for one in first.attachments], list(reply.attachments))
+    assert ["logo.png"] == [one.name for one in reply.left_out]
+
+
+@pytest.mark.fault("N5")
+def test_a_small_picture_in_the_text_is_no_logo() -> None:
+    """A small picture that was pasted into what somebody wrote stays, whatever is left out of signatures."""
+    raw = outlook("<p>Look: <img src='cid:shot.png@01DC'> here</p>", "shot.png", text="Look: [cid:shot.png@01DC] here")
+    reply = read(raw, ReadingOptions(skip_signature_logos=True))
+    assert ["shot.png"] == [one.name for one in reply.attachments]
+
+
+@pytest.mark.fault("N5")
+def test_pictures_stand_in_their_place_in_the_text() -> None:
+    """Outlook's marks of pictures in the plain text become the pictures."""
+    raw = outlook("<p>one <img src='cid:a.png@01DC'> two</p>", "a.png", text="one [cid:a.png@01DC] two")
+    message = read(raw, ReadingOptions())
+    assert ("one ![](a.png) two", "text") == (message.body.written, message.body.source)
+
+
+@pytest.mark.fault("N5")
+@pytest.mark.parametrize(
+    ("html", "shown"),
+    [
+        ("<p>see <img src='cid:a.png@01DC'></p>", "![](a.png)"),
+        ("<table><tr><th>Part</th><th>Price</th></tr><tr><td>pump</td><td>5</td></tr></table>", "| pump | 5 |"),
+    ],
+    ids=["picture", "table"],
+)
+def test_the_html_is_taken_where_it_holds_more(html: str, shown: str) -> None:
+    """Where only the HTML shows a picture or a table, it is read, although text is preferred."""
+    message = read(outlook(html, "a.png", text="Part\nPrice\npump\n5"), ReadingOptions())
+    assert "html" == message.body.source
+    assert shown in message.body.written
+
+
+def test_the_text_is_taken_where_the_html_holds_no_more() -> None:
+    """A table that only lays out the mail, or a picture that nobody sent, is no reason to leave the text."""
+    html = "<table><tr><td>Fine.</td></tr></table><img src='https://track.example/1.png'>"
+    assert "text" == read(outlook(html, text="Fine."), ReadingOptions()).body.source
 
 
 def test_a_long_text_is_also_attached() -> None:
