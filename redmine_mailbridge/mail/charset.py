@@ -99,6 +99,8 @@ def _decode(data: bytes, declared: str, fallback: str) -> str:  # noqa: PLR0911 
     if b"\x1b" in data and japanese.looks_japanese(data):
         return japanese.decode(data)  # whatever it claims to be: no other mail holds these escapes
     codec = codec_name(declared)
+    if codec.startswith("utf-16") and b"\0" not in data and (text := _strict(data, "utf-8")) is not None:
+        return text  # "unicode" and the like are said of anything
     if codec and (text := _declared(data, codec)) is not None:
         return text
     if (text := _strict(data, "utf-8")) is not None:

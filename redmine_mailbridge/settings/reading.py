@@ -58,8 +58,8 @@ class ReadingSettings(Table):
     """How a mail's text and files are read."""
 
     prefer: Literal["text", "html"] = key(
-        "Which text of a mail is taken when it holds both. The HTML is also used where it alone shows a picture or a table; "
-        "the other one where the preferred one is empty.",
+        "Which text of a mail is taken when it holds both. The HTML is also used where it alone shows a picture or a "
+        "table; the other one where the preferred one is empty.",
         "text",
     )
     delimiters: tuple[Delimiter, ...] = key(

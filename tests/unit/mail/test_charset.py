@@ -58,6 +58,13 @@ def test_what_mail_programs_call_a_charset(label: str, text: str, codec: str) ->
 
 
 @pytest.mark.fault("R6")
+def test_a_subject_that_is_called_unicode() -> None:
+    """What a program calls "unicode" and writes in UTF-8, or in UTF-16, is read as what it is."""
+    assert "Größen" == charset.decode("Größen".encode(), "unicode")
+    assert "Größen" == charset.decode("Größen".encode("utf-16"), "unicode")
+
+
+@pytest.mark.fault("R6")
 @pytest.mark.parametrize("label", ["", "utf-8"])
 def test_a_form_without_a_charset(label: str) -> None:
     """What a web form sends without a label, or with a wrong one, is never read as a code page of DOS or of a Mac."""
