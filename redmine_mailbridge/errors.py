@@ -21,7 +21,8 @@
     │   └── RedmineRefused         refused for good, with Redmine's words
     ├── SendingError           the SMTP server; permanent: bool
     │   ├── SendingRefused         5xx: never
-    │   └── SendingDeferred        4xx, away, broken: later
+    │   ├── SendingDeferred        4xx, away, broken: later
+    │   └── MailMalformed          a mail of ours is not what it was meant to be: never
     └── StoreError             permanent: bool
         ├── StoreBusy              locked: later
         ├── RawUnreadable          the bytes of one mail cannot be read, while the rest of the store can
@@ -185,11 +186,23 @@ class SendingRefused(SendingError):
 
 
 class SendingDeferred(SendingError):
-    """It is away, or asked to try later (4xx). `whole`: this holds for every mail, not only for the one in hand."""
+    """It is away, or this is to be tried later. `whole`: this holds for every mail, not only for the one in hand.
 
-    def __init__(self, message: str, *, whole: bool = True) -> None:
+    `ended`: the connection is over, and the mail in hand may be why. `configuration`: how mail is sent has to be
+    mended by a person before the server takes this (it does not relay for us, or not under this sender).
+    """
+
+    def __init__(self, message: str, *, whole: bool = True, ended: bool = False, configuration: bool = False) -> None:
         super().__init__(message)
         self.whole = whole
+        self.ended = ended
+        self.configuration = configuration
+
+
+class MailMalformed(SendingError):
+    """A mail of ours does not hold what it was meant to hold, so that it must not leave."""
+
+    permanent = True
 
 
 class StoreError(MailbridgeError):

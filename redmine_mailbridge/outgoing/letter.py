@@ -14,21 +14,28 @@ Our own loop header stands in all of them.
 import base64
 import binascii
 import datetime as dt
-import email.policy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from email.errors import MessageError
-from email.headerregistry import Address as HeaderAddress
-from email.message import EmailMessage
 from email.utils import format_datetime
 
 from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.outgoing import header_encoding as encode
+from redmine_mailbridge.outgoing.addresses import ascii_host
+from redmine_mailbridge.outgoing.mime import Part, file_part, inspect, multipart, text_part
 
 LOOP_HEADER = "X-Mailbridge-Loop"
-POLICY = email.policy.SMTP.clone(max_line_length=998)
 REFERENCES = 20
 BY_PEOPLE = frozenset({"answer"})
 UNASKED = frozenset({"closed", "reminder", "escalation", "budget", "alert"})
+FIELDS = frozenset(
+    name.lower()
+    for name in (
+        "From", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Reply-To", "Auto-Submitted",
+        "X-Auto-Response-Suppress", "Precedence", LOOP_HEADER, "Thread-Topic", "Thread-Index", "MIME-Version",
+        "Content-Type", "Content-Transfer-Encoding",
+    )
+)  # fmt: skip
+"""The header fields that a mail of ours may have, lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +48,8 @@ class Sender:
 
     @property
     def host(self) -> str:
-        """The domain that our Message-IDs bear."""
-        return self.address.rpartition("@")[2] or "localhost"
+        """The domain that our Message-IDs bear, in ASCII."""
+        return ascii_host(self.address.rpartition("@")[2]) or "localhost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,8 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One mail. Message-IDs are without <>; `html` "" makes a mail of text alone.
+    """One mail. Message-IDs are without <>, and left out where they cannot stand in a field; `html` "" makes a mail of
+    text alone.
 
     `also` stand in To beside the first, `cc` in Cc. `topic` is the conversation's subject without "Re:", `index` the
     Thread-Index of the mail that is answered, as it stands there: by these two Exchange keeps a conversation together.
@@ -78,32 +86,51 @@ class Letter:
     topic: str = ""
     index: str = ""
 
-    def as_bytes(self, now: dt.datetime) -> bytes:
-        """The mail as it goes over SMTP, marked for machines as its kind is."""
-        mail = EmailMessage(policy=POLICY)
-        mail["From"] = _address(self.sender.name, self.sender.address)
-        mail["To"] = _addresses((self.to, *self.also))
+    def as_bytes(self, now: dt.datetime, *, international: bool = False) -> bytes:
+        """The mail as it goes over SMTP, marked for machines as its kind is. `international`: for a server with
+        SMTPUTF8, its addresses as they are. Raise MailMalformed when its header would not be what is set here.
+        """
+        fields = dict(self._fields(now, international=international))
+        body = self._body()
+        content = b"".join(fields.values()) + b"MIME-Version: 1.0\r\n" + body.as_bytes()
+        of_body = [one.partition(b":")[0].decode() for one in body.fields]
+        inspect(content, [*fields, "MIME-Version", *of_body])
+        return content
+
+    def _fields(self, now: dt.datetime, *, international: bool) -> Iterator[tuple[str, bytes]]:
+        def people(name: str, them: Sequence[Address]) -> tuple[str, bytes]:
+            return name, encode.addresses(name, them, international=international)
+
+        def text(name: str, value: str) -> tuple[str, bytes]:
+            return name, encode.unstructured(name, value)
+
+        yield people("From", [Address(self.sender.name, self.sender.address)])
+        yield people("To", [self.to, *self.also])
         if self.cc:
-            mail["Cc"] = _addresses(self.cc)
-        mail["Subject"] = _line(self.subject)
-        mail["Date"] = format_datetime(now)
-        mail["Message-ID"] = f"<{self.message_id}>"
-        if self.in_reply_to:
-            mail["In-Reply-To"] = f"<{self.in_reply_to}>"
-            mail["References"] = " ".join(f"<{one}>" for one in chain(self.references, self.in_reply_to))
+            yield people("Cc", self.cc)
+        yield text("Subject", self.subject)
+        yield text("Date", format_datetime(now))
+        yield "Message-ID", encode.identifiers("Message-ID", [self.message_id])
+        parent = encode.identifier(self.in_reply_to) or ""
+        if parent:
+            yield "In-Reply-To", encode.identifiers("In-Reply-To", [parent])
+        if known := chain([one for one in self.references if encode.identifier(one)], parent):
+            yield "References", encode.identifiers("References", known)
         if self.sender.reply_to:
-            mail["Reply-To"] = self.sender.reply_to
+            yield people("Reply-To", [Address("", self.sender.reply_to)])
         for name, value in self._marks().items():
-            mail[name] = value
-        mail.set_content(self.text, cte="quoted-printable")
+            yield text(name, value)
+        if self.index and (index := child_index(self.index)):
+            yield "Thread-Index", encode.folded("Thread-Index", [index])
+
+    def _body(self) -> Part:
+        body = text_part(self.text, "plain")
         if self.html:
-            mail.add_alternative(self.html, subtype="html", cte="quoted-printable")
-        for file in self.files:
-            main, _, sub = file.content_type.partition("/")
-            if main in {"message", "multipart"} or not sub:
-                main, sub = "application", "octet-stream"
-            mail.add_attachment(file.content, maintype=main, subtype=sub.partition(";")[0], filename=_line(file.name))
-        return mail.as_bytes()
+            body = multipart("alternative", [body, text_part(self.html, "html")], self.message_id)
+        if self.files:
+            files = [file_part(file.name, file.content_type, file.content) for file in self.files]
+            body = multipart("mixed", [body, *files], self.message_id)
+        return body
 
     def _marks(self) -> Mapping[str, str]:
         marks: dict[str, str] = {}
@@ -113,24 +140,8 @@ class Letter:
         if self.loop_value:
             marks[LOOP_HEADER] = self.loop_value
         if self.topic:
-            marks["Thread-Topic"] = _line(self.topic)
-        index = child_index(self.index) if self.index else ""
-        return marks | ({"Thread-Index": index} if index else {})
-
-
-def mailable(person: Address) -> Address | None:
-    """Given whom a stranger's mail names, return it as an address that can stand in a header and an envelope, its
-    domain in ASCII (IDNA); None when it cannot: nothing but the writer's own fault keeps mail from there.
-    """
-    local, at, domain = person.address.strip().rpartition("@")
-    try:
-        if not domain.isascii():
-            domain = domain.encode("idna").decode()
-        address = f"{local}{at}{domain}"
-        fits = address.isascii() and len(address) <= 320 and address == HeaderAddress(addr_spec=address).addr_spec
-    except (ValueError, IndexError, MessageError):
-        return None
-    return Address(person.name, address) if fits and domain else None
+            marks["Thread-Topic"] = self.topic
+        return marks
 
 
 def chain(references: Sequence[str], parent: str) -> list[str]:
@@ -154,15 +165,3 @@ def child_index(parent: str) -> str:
     if not 22 <= len(data) <= 400:
         return ""
     return base64.b64encode(data + b"\x00\x00\x00\x00\x10").decode()
-
-
-def _line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:500]
-
-
-def _addresses(people: Sequence[Address]) -> list[HeaderAddress]:
-    return [_address(one.name, one.address) for one in people]
-
-
-def _address(name: str, address: str) -> HeaderAddress:
-    return HeaderAddress(_line(name)[:200], addr_spec=address)

@@ -6,11 +6,12 @@ taken from ours. They run in a sandbox (`outgoing.sandbox`) that refuses a varia
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import structlog
-from jinja2 import StrictUndefined, TemplateError, meta, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.outgoing.sandbox import SAME_ITEMS, Sandbox, steps
@@ -41,6 +42,7 @@ class Templates:
         self._own = own
         self._text = Sandbox(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
         self._html = Sandbox(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+        self._compiled = lru_cache(256)(self._compile)
 
     def render(self, kind: str, language: str, variables: Mapping[str, Any]) -> Rendered:
         """Given a kind of mail, a language and variables, return the mail's texts.
@@ -93,9 +95,12 @@ class Templates:
                     return root / kind / name
         raise SettingsError(f"there is no template {kind} in {self._own or OURS}")
 
+    def _compile(self, source: str, *, escaped: bool) -> Template:
+        return (self._html if escaped else self._text).from_string(source)
+
     def _one(self, file: Path, variables: Mapping[str, Any], *, escaped: bool) -> str:
         try:
-            text = (self._html if escaped else self._text).from_string(_source(file)).render({**variables, **steps()})
+            text = self._compiled(_source(file), escaped=escaped).render({**variables, **steps()})
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             number = getattr(error, "lineno", None)
             line = f", line {number}" if number else ""

@@ -1,22 +1,32 @@
 """Hands mails to an SMTP server, one connection a batch; or prints them, for trying out."""
 
+import re
 import smtplib
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self, TextIO
 
-from redmine_mailbridge.errors import MailboxError, SendingDeferred, SendingRefused
+from redmine_mailbridge.errors import MailboxError, SendingDeferred, SendingError, SendingRefused
 from redmine_mailbridge.oauth import sasl
 from redmine_mailbridge.outgoing.password_login import log_in_by_password
 from redmine_mailbridge.outgoing.token_login import log_in_by_token
 
 OUR_QUOTA = (" 5.4.5 ", " 5.7.60 ", " 5.2.252 ")
 """Permanent by their code, and yet over with the day: the sending limits of Gmail and Microsoft 365."""
+_SETUP_CODES = frozenset({503, 530, 534, 535, 538})
+_SETUP = re.compile(
+    r"relay(?:ing)?(?: access)? (?:denied|prohibited|not (?:allowed|permitted))|"
+    r"(?:unable|not (?:permitted|allowed)) to relay|(?:does not|do not|will not|cannot) relay|"
+    r"authentication (?:is )?required|must (?:issue a starttls|authenticate)|not authenticated|sendasdenied|"
+    r"not (?:authorized|authorised|allowed|permitted) to send|sender (?:address )?(?:rejected|not (?:owned|allowed))",
+    re.IGNORECASE,
+)
+"""Words of a refusal that is about how we send, whatever mail it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +68,25 @@ class Transport(Protocol):
     def send(self, sender: str, recipient: str, content: bytes) -> str:
         """Given an envelope and a mail, hand it over. Return the server's words.
 
-        Raise SendingRefused for good (5xx), SendingDeferred to try later (4xx, a broken connection).
+        Raise SendingRefused for good (5xx for this mail), SendingDeferred to try later (4xx, a broken connection, a
+        5xx for how we send).
         """
 
 
 class SmtpTransport:
-    """A real server. TLS is checked; STARTTLS is demanded, never merely tried."""
+    """A real server. TLS is checked; STARTTLS is demanded, never merely tried. Where the server ended the connection
+    at one mail, the next one has a new one.
+    """
 
     def __init__(self, config: SmtpConfig) -> None:
         self._config = config
         self._server: smtplib.SMTP | None = None
 
     def __enter__(self) -> Self:
+        self._connect()
+        return self
+
+    def _connect(self) -> smtplib.SMTP:
         config = self._config
         where = f"{config.host}:{config.port}"
         try:
@@ -93,10 +110,10 @@ class SmtpTransport:
         except smtplib.SMTPResponseException as error:
             self._quit()
             raise SendingDeferred(f"{where}: {_words(error.smtp_code, error.smtp_error)}") from error
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, UnicodeError, smtplib.SMTPException) as error:
             self._quit()
             raise SendingDeferred(f"{where}: {error}") from error
-        return self
+        return server
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -105,31 +122,51 @@ class SmtpTransport:
 
     def send(self, sender: str, recipient: str, content: bytes) -> str:
         """As Transport says; delivery reports are asked for where the server has DSN (RFC 3461), with the headers of
-        what they report on.
+        what they report on. Addresses and headers beyond ASCII go only to a server with SMTPUTF8 (RFC 6531).
         """
-        server = self._server
-        if server is None:
-            raise SendingDeferred("not connected")
+        server = self._server or self._connect()
         try:
             server.ehlo_or_helo_if_needed()
+            beyond = not (sender.isascii() and recipient.isascii() and content.partition(b"\r\n\r\n")[0].isascii())
+            if beyond and not server.has_extn("smtputf8"):
+                raise SendingRefused("this server takes no addresses beyond ASCII (it has no SMTPUTF8)")
+            server.command_encoding = "utf-8" if beyond else "ascii"
             dsn = server.has_extn("dsn")
-            server.sendmail(
-                sender,
-                [recipient],
-                content,
-                mail_options=["RET=HDRS"] if dsn else [],
-                rcpt_options=["NOTIFY=FAILURE,DELAY"] if dsn else [],
-            )
-        except smtplib.SMTPRecipientsRefused as error:
-            code, words = next(iter(error.recipients.values()))
-            raise _sorted(code, words) from error
-        except smtplib.SMTPSenderRefused as error:  # our login, our quota, our name: no fault of the mail's
-            raise SendingDeferred(_words(error.smtp_code, error.smtp_error)) from error
+            options = ["RET=HDRS"] * dsn + ["SMTPUTF8", "BODY=8BITMIME"] * beyond
+            options += [f"SIZE={len(content)}"] * server.has_extn("size")
+            self._asked(server, "MAIL FROM", sender, options)
+            self._asked(server, "RCPT TO", recipient, ["NOTIFY=FAILURE,DELAY"] * dsn)
+            code, words = server.data(content)
+            if code != 250:
+                raise _sorted(code, words, "the mail")
         except smtplib.SMTPResponseException as error:
-            raise _sorted(error.smtp_code, error.smtp_error) from error
+            self._rest(server)
+            raise _sorted(error.smtp_code, error.smtp_error, "the mail") from error
         except (OSError, smtplib.SMTPException) as error:
-            raise SendingDeferred(f"the connection broke: {error}") from error
+            self._quit()
+            raise SendingDeferred(f"the connection broke: {error}", whole=False, ended=True) from error
+        except SendingError:
+            self._rest(server)
+            raise
         return "accepted by the server"
+
+    def _asked(self, server: smtplib.SMTP, command: str, address: str, options: Sequence[str]) -> None:
+        """Say one line of the envelope. Not by smtplib's own methods, which read the address by `email` once more."""
+        if any(sign in "<>" or not sign.isprintable() for sign in address):
+            raise SendingRefused("this is no address that mail can go to")
+        verb, _, preposition = command.partition(" ")
+        code, words = server.docmd(verb, " ".join([f"{preposition}:<{address}>", *options]))
+        if not 200 <= code < 300:
+            raise _sorted(code, words, "the sender" if verb == "MAIL" else "the recipient")
+
+    def _rest(self, server: smtplib.SMTP) -> None:
+        """After a refusal, make ready for the next mail; a connection that the server ends is over for us too."""
+        try:
+            if server.sock is not None and server.rset()[0] == 250:
+                return
+        except (OSError, smtplib.SMTPException):
+            pass
+        self._quit()
 
     def _quit(self) -> None:
         server, self._server = self._server, None
@@ -165,12 +202,19 @@ class ConsoleTransport:
         return "printed"
 
 
-def _sorted(code: int, words: bytes | str) -> SendingRefused | SendingDeferred:
+def _sorted(code: int, words: bytes | str, about: str) -> SendingRefused | SendingDeferred:
+    """Given the server's answer and what it was about, return the error that it means.
+
+    A quota of ours holds for every mail. A 4xx belongs to the mail in hand. A 5xx for the sender, or in words that
+    speak of how we send, is the configuration's: no mail is lost for that.
+    """
     said = _words(code, words)
-    ours = any(status in said for status in OUR_QUOTA)
-    if 500 <= code < 600 and not ours:
-        return SendingRefused(said)
-    return SendingDeferred(said, whole=ours or code == 421)
+    if any(status in f"{said} " for status in OUR_QUOTA):
+        return SendingDeferred(said)
+    if not 500 <= code < 600:
+        return SendingDeferred(said, whole=False, ended=code == 421)
+    ours = code in _SETUP_CODES or _SETUP.search(said) is not None or (about == "the sender" and code != 552)
+    return SendingDeferred(said, whole=False, configuration=True) if ours else SendingRefused(said)
 
 
 def _words(code: int, words: bytes | str) -> str:

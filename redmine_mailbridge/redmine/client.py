@@ -122,7 +122,7 @@ class Client:
         """Given an attachment's id and file name, return its bytes. Raise RedmineRefused when it is not there, or
         larger than `most` bytes.
         """
-        url = f"{self._base}/attachments/download/{attachment}/{quote(name, safe='')}"
+        url = f"{self._base}/attachments/download/{attachment}/{quote(name, safe='', errors='replace')}"
         session = self._engine(None).session
         with self.pace.slot():
             with self._lock:

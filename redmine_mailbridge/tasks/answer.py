@@ -11,7 +11,8 @@ import structlog
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.automatic import takes_no_reply
 from redmine_mailbridge.mail.message import Address, Message
-from redmine_mailbridge.outgoing.letter import Letter, mailable
+from redmine_mailbridge.outgoing.addresses import mailable
+from redmine_mailbridge.outgoing.letter import Letter
 from redmine_mailbridge.outgoing.limits import held_back
 from redmine_mailbridge.outgoing.variables import Named
 from redmine_mailbridge.routing.plan import Plan

@@ -16,7 +16,8 @@ import structlog
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.automatic import takes_no_reply
 from redmine_mailbridge.mail.message import Address
-from redmine_mailbridge.outgoing.letter import BY_PEOPLE, File, Letter, mailable
+from redmine_mailbridge.outgoing.addresses import mailable
+from redmine_mailbridge.outgoing.letter import BY_PEOPLE, File, Letter
 from redmine_mailbridge.outgoing.limits import held_back
 from redmine_mailbridge.outgoing.variables import Fields
 from redmine_mailbridge.store.issues import IssueRow

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import structlog
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import SendingDeferred, SendingRefused
+from redmine_mailbridge.errors import MailMalformed, SendingDeferred, SendingRefused
+from redmine_mailbridge.outgoing.letter import FIELDS
+from redmine_mailbridge.outgoing.mime import inspect_again
 from redmine_mailbridge.outgoing.smtp import Transport
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
 
@@ -99,9 +101,10 @@ class Sending:
 
     def _one(self, transport: Transport, mail: QueuedMail, result: SendResult) -> None:
         try:
+            inspect_again(mail.content, FIELDS)  # whoever composed it, and whenever
             with effect(Effect.SEND_MAIL):
                 words = transport.send(mail.sender, mail.recipient, mail.content)
-        except SendingRefused as error:
+        except (SendingRefused, MailMalformed) as error:
             self._outbox.failed(mail, str(error))
             result.failed += 1
             log.warning("sending.refused", kind=mail.kind, issue=mail.issue, reason=str(error))

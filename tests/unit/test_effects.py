@@ -19,6 +19,7 @@ CHANGES_BY_NAME = {
 CHANGES_OF = {
     "_client": {"post", "put", "upload", "delete", "patch"},
     "client": {"post", "put", "upload"},
+    "server": {"data"},
     "os": {"open"},
 }
 """Methods that change something, by the name of the object they are called on."""

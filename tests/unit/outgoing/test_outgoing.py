@@ -13,7 +13,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from redmine_mailbridge.errors import SendingDeferred, SendingRefused
 from redmine_mailbridge.mail.message import Address
-from redmine_mailbridge.outgoing.letter import Letter, Sender, mailable
+from redmine_mailbridge.outgoing.addresses import mailable
+from redmine_mailbridge.outgoing.letter import Letter, Sender
 from redmine_mailbridge.outgoing.limits import LIMITS, held_back
 from redmine_mailbridge.outgoing.render import Templates, check_templates
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
@@ -72,7 +73,8 @@ def test_no_header_can_be_smuggled_in(evil: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["a..b@x.example", "küm@x.example", "a b@x.example", "a.@x", "a@x,b@y", "<a@x>", "a@@x", "@x", "a@", "a\x00@x",
+    ["a..b@x.example", "=?utf-8?q?x?=@x.example", "k\u200bm@x.example",
+     "a b@x.example", "a.@x", "a@x,b@y", "<a@x>", "a@@x", "@x", "a@", "a\x00@x",
      "()@x", "a;b@x", "a@x\r\nBcc: b@y", "a" * 400 + "@x", "", "x", "a@" + "ü" * 80 + ".example"],
 )  # fmt: skip
 def test_an_address_that_can_stand_in_no_mail(address: str) -> None:
@@ -83,6 +85,7 @@ def test_an_address_that_can_stand_in_no_mail(address: str) -> None:
 @pytest.mark.parametrize(
     ("address", "ascii_"),
     [("Kim@Client.example", "Kim@Client.example"), ("a@bücher.example", "a@xn--bcher-kva.example"),
+     ("a@straße.example", "a@xn--strae-oqa.example"), ("küm@x.example", "küm@x.example"),
      ('"a b"@x.example', '"a b"@x.example'), ("a+b=c@[192.0.2.1]", "a+b=c@[192.0.2.1]")],
 )  # fmt: skip
 def test_an_address_as_it_stands_in_a_mail(address: str, ascii_: str) -> None:

@@ -1,0 +1,389 @@
+"""A help desk in small: a Redmine in answers with people in it, a mailbox in memory, an SMTP server, and the assembled
+product between them. For what is asserted about all mail that leaves, over many histories.
+"""
+
+import datetime as dt
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import responses
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from requests import PreparedRequest
+
+from redmine_mailbridge import app
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.ask import MessageFilter
+from redmine_mailbridge.tasks.service import receive_once
+from redmine_mailbridge.tasks.update import StationResult, Updater
+from tests.memory_mailbox import MemoryMailbox, MemoryServer
+from tests.product import merged
+from tests.servers.processes import free_port
+
+URL = "https://redmine.example.com"
+Reply = tuple[int, dict[str, str], str]
+BRIDGE, ANNA, BOB, CAROL = 1, 2, 3, 4
+PEOPLE: dict[int, tuple[str, str, str, bool]] = {
+    BRIDGE: ("bridge", "Mail Bridge", "bridge@example.com", True),
+    ANNA: ("anna", "Anna Agent", "anna@example.com", False),
+    BOB: ("bob", "Bob Builder", "bob@example.com", False),
+    CAROL: ("carol", "Carol Customer", "carol@client.example", False),
+}
+STATUSES = {1: ("New", False), 2: ("In Progress", False), 5: ("Closed", True)}
+MAY = ["view_issues", "add_issues", "add_issue_notes", "edit_issues", "set_notes_private", "view_private_notes"]
+
+
+def iso(moment: float | None = None) -> str:
+    """Given seconds since the epoch (None: now), return the time as Redmine writes it."""
+    when = dt.datetime.now(dt.UTC) if moment is None else dt.datetime.fromtimestamp(moment, dt.UTC)
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass
+class SmallRedmine:
+    """Projects, issues and journals as the API shows them. `fails`: issues that answer 500 to whoever reads them."""
+
+    issues: dict[int, dict[str, Any]] = field(default_factory=dict)
+    public: bool = True
+    fails: set[int] = field(default_factory=set)
+    journals: int = 0
+    uploads: int = 0
+    files: dict[int, bytes] = field(default_factory=dict)
+    users: dict[int, tuple[str, str, str, bool]] = field(default_factory=PEOPLE.copy)
+
+    # ------------------------------------------------------------------ what people do
+
+    def writes(
+        self, issue: int, user: int, text: str, *, private: bool = False, status: int | None = None, **files: bytes
+    ) -> int:
+        """A user writes a note. Return its journal's id."""
+        found, self.journals = self.issues[issue], self.journals + 1
+        details = []
+        if status is not None:
+            details.append(
+                {
+                    "property": "attr",
+                    "name": "status_id",
+                    "old_value": str(found["status"]["id"]),
+                    "new_value": str(status),
+                }
+            )
+            found["status"] = self._status(status)
+        for name, content in files.items():
+            number = 1000 + len(self.files)
+            self.files[number] = content
+            details.append({"property": "attachment", "name": str(number), "new_value": name})
+            found["attachments"].append(
+                {"id": number, "filename": name, "filesize": len(content), "content_type": "text/plain"}
+            )
+        found["journals"].append(
+            {"id": self.journals, "user": self._named(user), "notes": text, "private_notes": private,
+             "created_on": iso(), "details": details}
+        )  # fmt: skip
+        found["updated_on"] = iso()
+        return self.journals
+
+    def journal(self, number: int) -> dict[str, Any]:
+        """A journal by its id."""
+        return next(one for issue in self.issues.values() for one in issue["journals"] if one["id"] == number)
+
+    def touch(self, issue: int) -> None:
+        """The issue was changed just now."""
+        self.issues[issue]["updated_on"] = iso()
+
+    # ------------------------------------------------------------------ the API
+
+    def answer(self, request: PreparedRequest) -> Reply:
+        """Answer one request."""
+        parts = urlsplit(request.url or "")
+        path = parts.path.removesuffix(".json").strip("/").split("/")
+        login = request.headers.get("X-Redmine-Switch-User")
+        user = next((number for number, one in self.users.items() if one[0] == login), BRIDGE)
+        body = json.loads(request.body) if request.body and path[0] != "uploads" else {}
+        found = self._route(str(request.method), path, parse_qs(parts.query), body, user)
+        if isinstance(found, int):
+            return found, {}, ""
+        if isinstance(found, bytes):
+            return 200, {}, found.decode()
+        return (201 if request.method == "POST" else 200), {}, json.dumps(found)
+
+    def _route(  # noqa: PLR0911, PLR0912, C901 - a list of addresses
+        self, method: str, path: list[str], query: Mapping[str, list[str]], body: dict[str, Any], user: int
+    ) -> Any:
+        match method, path:
+            case "GET", ["users", "current"]:
+                return {"user": self._user(BRIDGE)}
+            case "GET", ["users"]:
+                wanted = query.get("name", query.get("v[name][]", [""]))[0]
+                rows = [self._user(n) for n, one in self.users.items() if wanted in one[2] or wanted in one[0]]
+                if "v[mail][]" in query:
+                    rows = [row for row in rows if row["mail"] in query["v[mail][]"]]
+                return {"users": rows, "total_count": len(rows)}
+            case "GET", ["users", number]:
+                return {"user": self._user(int(number))} if int(number) in self.users else 404
+            case "GET", ["projects"]:
+                return {"projects": [self._project()], "total_count": 1}
+            case "GET", ["projects", "desk" | "7"]:
+                return {"project": self._project()}
+            case "GET", ["projects", _, "versions"]:
+                return {"versions": []}
+            case "GET", ["projects", _, "memberships"]:
+                return {"memberships": [], "total_count": 0}
+            case "GET", ["roles", number]:
+                role = {"id": int(number), "name": "Role", "permissions": MAY, "issues_visibility": "all"}
+                return {"role": role}
+            case "GET", ["issue_statuses"]:
+                return {"issue_statuses": [self._status(number) for number in STATUSES]}
+            case "GET", ["enumerations", name]:
+                return {name: [{"id": 4, "name": "Normal", "is_default": True}]}
+            case "GET", [("custom_fields" | "groups" | "time_entries") as name]:
+                return {name: [], "total_count": 0}
+            case "GET", ["issues"]:
+                return self._list(query)
+            case "GET", ["issues", number]:
+                return self._shown(int(number), user)
+            case "GET", ["attachments", "download", number, _]:
+                return self.files[int(number)]
+            case "POST", ["uploads"]:
+                self.uploads += 1
+                return {"upload": {"id": self.uploads, "token": f"{self.uploads}.token"}}
+            case "POST", ["users"]:
+                new, number = body["user"], max(self.users) + 1
+                self.users[number] = (new["login"], f"{new['firstname']} {new['lastname']}", new["mail"], False)
+                return {"user": self._user(number)}
+            case "POST", ["issues"]:
+                return self._made(body["issue"], user)
+            case "PUT", ["issues", number]:
+                return self._noted(int(number), body["issue"], user)
+            case "POST", ["issues", _, "watchers" | "relations"]:
+                return 204
+            case _:
+                raise AssertionError((method, path))
+
+    def _shown(self, number: int, user: int) -> Any:
+        found = self.issues.get(number)
+        if found is None:
+            return 404
+        if number in self.fails:
+            return 500
+        hidden = not self._user(user)["admin"] and user not in (ANNA, BOB) and (not self.public or found["is_private"])
+        return 403 if hidden else {"issue": found}
+
+    def _list(self, query: Mapping[str, list[str]]) -> Any:
+        rows = sorted(self.issues.values(), key=lambda one: (one["updated_on"], one["id"]))
+        if "v[updated_on][]" in query:
+            rows = [one for one in rows if one["updated_on"] >= query["v[updated_on][]"][0]]
+        if query.get("sort") == ["updated_on:desc"]:
+            rows.reverse()
+        offset, limit = int(query.get("offset", ["0"])[0]), int(query.get("limit", ["25"])[0])
+        shown = [{name: value for name, value in one.items() if name != "journals"} for one in rows]
+        return {"issues": shown[offset : offset + limit], "total_count": len(shown)}
+
+    def _made(self, values: dict[str, Any], user: int) -> Any:
+        number = len(self.issues) + 1
+        self.issues[number] = {
+            "id": number, "project": {"id": 7, "name": "Desk"}, "tracker": {"id": 1, "name": "Bug"},
+            "status": self._status(1), "priority": {"id": 4, "name": "Normal"}, "author": self._named(user),
+            "subject": values["subject"], "description": values.get("description", ""), "journals": [],
+            "is_private": values.get("is_private", False), "attachments": [], "watchers": [], "custom_fields": [],
+            "created_on": iso(), "updated_on": iso(), "closed_on": None,
+        }  # fmt: skip
+        return {"issue": self.issues[number]}
+
+    def _noted(self, number: int, values: dict[str, Any], user: int) -> Any:
+        if number not in self.issues:
+            return 404
+        private = bool(values.get("private_notes"))
+        self.writes(number, user, values.get("notes", ""), private=private, status=values.get("status_id"))
+        return 204
+
+    def _user(self, number: int) -> dict[str, Any]:
+        login, name, mail, admin = self.users[number]
+        first, _, last = name.partition(" ")
+        roles = [{"id": 3, "name": "Agent"}]
+        return {
+            "id": number, "login": login, "firstname": first, "lastname": last, "mail": mail, "admin": admin,
+            "status": 1,
+            "memberships": [{"project": {"id": 7, "name": "Desk"}, "roles": roles}] if number in (ANNA, BOB) else [],
+        }  # fmt: skip
+
+    def _project(self) -> dict[str, Any]:
+        return {
+            "id": 7, "identifier": "desk", "name": "Desk", "status": 1, "is_public": self.public,
+            "trackers": [{"id": 1, "name": "Bug"}], "enabled_modules": [{"id": 1, "name": "issue_tracking"}],
+        }  # fmt: skip
+
+    def _status(self, number: int) -> dict[str, Any]:
+        name, closed = STATUSES[number]
+        return {"id": number, "name": name, "is_closed": closed}
+
+    def _named(self, number: int) -> dict[str, Any]:
+        return {"id": number, "name": self.users[number][1]}
+
+
+class Post:
+    """An SMTP server that keeps what it takes: recipient and mail. `answers` go from the local part of a recipient to
+    what the server says to it; "hang up" ends the connection.
+    """
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.taken: list[tuple[str, bytes]] = []
+        self.answers: dict[str, str] = {}
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name, and its call
+        self, server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        said = self.answers.get(address.partition("@")[0], "")
+        if said == "hang up":
+            assert server.transport is not None
+            server.transport.close()
+        if said:
+            return said
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - likewise
+        assert isinstance(envelope.content, bytes)
+        self.taken += [(recipient, envelope.content) for recipient in envelope.rcpt_tos]
+        return "250 2.0.0 queued"
+
+
+@contextmanager
+def post() -> Iterator[Post]:
+    """Serve until the end of the block."""
+    made = Post()
+    controller = Controller(made, "127.0.0.1", made.port)
+    controller.start()
+    try:
+        yield made
+    finally:
+        controller.stop()
+
+
+VALUES: dict[str, Any] = {
+    "redmine": {"url": URL, "api_key": "key", "settle": "0s"},
+    "mailboxes": {
+        "desk": {
+            "address": "desk@example.com",
+            "host": "localhost",
+            "issue": {"project": "desk", "answer_refused": True},
+            "answers": {"received": True, "received_reply": True, "notes": "public_notes", "closed": True},
+            "reading": {"trusted_authserv_ids": ["mx.example.com"]},
+        }
+    },
+}
+
+
+@dataclass
+class HelpDesk:
+    """Everything together. `values` are the settings as a tree."""
+
+    folder: Path
+    post: Post
+    values: dict[str, Any]
+    redmine: SmallRedmine = field(default_factory=SmallRedmine)
+    server: MemoryServer = field(default_factory=MemoryServer)
+
+    @contextmanager
+    def application(self) -> Iterator[app.Application]:
+        """The product, wired anew, as after a restart."""
+        made = app.build(Settings.model_validate(self.values))
+        try:
+            yield made
+        finally:
+            made.close()
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Given further settings, set them."""
+        self.values = merged(self.values, values)
+
+    def mail(self, raw: bytes) -> None:
+        """A mail lies in the mailbox."""
+        self.server.append(raw)
+
+    def turn(self, made: app.Application | None = None) -> StationResult:
+        """Receive, update, send: once each. Return what update did."""
+        if made is None:
+            with self.application() as built:
+                return self.turn(built)
+        receive_once(made.receivers)
+        result = Updater(made.tasks.stations).once(threading.Event())
+        made.sending.once()
+        return result
+
+    def send_all(self, made: app.Application) -> None:
+        """Send until nothing goes any more."""
+        while made.sending.once().sent:
+            pass
+
+    def story(self) -> str:
+        """All that the records of the mails say."""
+        with self.application() as made:
+            rows = made.archive.messages(MessageFilter(limit=1000))
+            return "\n".join(step.line for row in rows for step in made.archive.steps(row.id))
+
+
+_migrated: list[bytes] = []
+"""The empty store, its tables made once for all tests."""
+
+
+@contextmanager
+def help_desk(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, server: Post, values: Mapping[str, Any] | None = None
+) -> Iterator[HelpDesk]:
+    """Given a folder, an SMTP server and settings over the usual ones, return a help desk."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tree = merged(VALUES, {
+        "store": {"url": f"sqlite:///{folder}/bridge.db"},
+        "outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": "", "per_minute": 0},
+    })  # fmt: skip
+    desk = HelpDesk(folder, server, merged(tree, values or {}))
+    if not _migrated:
+        with desk.application() as made:
+            made.store.database.close()
+        _migrated.append((folder / "bridge.db").read_bytes())
+    (folder / "bridge.db").write_bytes(_migrated[0])
+    monkeypatch.setattr(app, "open_mailbox", lambda config, **_known: MemoryMailbox(desk.server, config.name))
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        for method in (responses.GET, responses.POST, responses.PUT):
+            mock.add_callback(method, re.compile(rf"{URL}/.*"), desk.redmine.answer)
+        yield desk
+
+
+def writes(
+    sender: str,
+    subject: str = "Printer on fire",
+    text: str = "It burns.",
+    *,
+    proven: bool = True,
+    to: str = "desk@example.com",
+    **headers: str,
+) -> bytes:
+    """Given what matters, return a mail as bytes that nobody has looked at; `In_Reply_To` and the like become fields.
+    `proven`: our mail server says that the From domain is right.
+    """
+    domain = sender.rpartition("@")[2].strip("> ")
+    fields = []
+    if proven:
+        fields.append(f"Authentication-Results: mx.example.com; dmarc=pass header.from={domain}")
+    fields += [f"Received: from out.{domain} by mx.example.com; {formatdate()}", f"From: {sender}", f"To: {to}"]
+    fields += [f"Subject: {subject}", f"Date: {formatdate()}"]
+    fields += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    if "Message_ID" not in headers:
+        _counted.append(1)
+        fields.append(f"Message-ID: <{len(_counted)}.test@{domain}>")
+    fields += ["MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: 8bit"]
+    return "\r\n".join([*fields, "", text, ""]).encode("utf-8", "surrogateescape")
+
+
+_counted: list[int] = []
