@@ -1,12 +1,14 @@
 """Content-Transfer-Encodings undone in pieces: base64, quoted-printable, uuencode; anything else as it stands."""
 
 import binascii
+import itertools
 import re
 from collections.abc import Iterator
 
 from redmine_mailbridge.mail.heads import Buffer
 
 PIECE = 256 * 1024  # bytes of the mail that are read at a time
+MOST_BLANK_LINES = 500  # of a body in base64, which has none: behind more of them no footer is looked for
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _NO_BASE64 = bytes(byte for byte in range(256) if byte not in _ALPHABET)
 _ODD = re.compile(rb"[^A-Za-z0-9+/=\s]|[ \t](?=[^\s])")
@@ -21,7 +23,7 @@ def plain_tail(buffer: Buffer, start: int, end: int) -> int:
 
     That is behind a blank line, at a line which holds what base64 does not (a mailing list's or a scanner's footer).
     """
-    for found in _BLANK_LINE.finditer(buffer, start, end):
+    for found in itertools.islice(_BLANK_LINE.finditer(buffer, start, end), MOST_BLANK_LINES):
         line = bytes(buffer[found.end() : min(found.end() + 1000, end)]).split(b"\n", 1)[0].strip()
         if line and _OUTSIDE.search(line):
             return found.end()
