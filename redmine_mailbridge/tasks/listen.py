@@ -67,6 +67,7 @@ class FolderListener(threading.Thread):
             self._backoff.passed(Cause.AGAIN, found=False)
             if news or fresh:  # what came before this connection looked is nobody else's business to tell
                 self._wake()
-                self._stop_sign.wait(max(BETWEEN, self._quiet()))
+                self._stop_sign.wait(BETWEEN)  # by then the pass that this brings about has mostly been made
+                self._stop_sign.wait(self._quiet())
             fresh = False
         self._mailbox.close()

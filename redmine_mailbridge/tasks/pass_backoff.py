@@ -17,8 +17,10 @@ from redmine_mailbridge.store.life import pause_after
 CALM: Final = 60.0
 """Seconds without trouble after which the next trouble is a new one, and no longer one in a row."""
 
-LONGEST: Final = 60.0
-"""The longest pause, in seconds, of a thread that is woken for nothing: no mail is found later than this."""
+FOR_NOTHING: Final = (1.0, 5.0, 15.0, 60.0)
+"""Pauses in seconds of a thread that was woken for nothing once, twice, and so on in a row. The last one holds on, so
+that no mail is found later than that.
+"""
 
 
 class Cause(Enum):
@@ -42,9 +44,13 @@ class Series:
     until: float = 0.0
 
     def again(self, now: float) -> None:
-        """Given the time, count once more, or anew when all was calm since the last pause: 0 s, then 2, 4, 8, …"""
+        """Given the time, count once more, or anew when all was calm since the last pause."""
         self.times = self.times + 1 if now - self.until < CALM else 1
-        self.until = now + (min(2.0 ** (self.times - 1), LONGEST) if self.times > 1 else 0.0)
+        self.until = now + FOR_NOTHING[min(self.times, len(FOR_NOTHING)) - 1]
+
+    def not_for_nothing(self, now: float) -> None:
+        """Given the time, this once it was not: wait no longer, and believe a little more the next time."""
+        self.times, self.until = max(self.times - 1, 0), now
 
 
 class PassBackoff:
@@ -93,7 +99,9 @@ class PassBackoff:
         now = self._clock()
         self._well_since = now if self._well_since is None else self._well_since
         if found:
-            self._failures, self._hints, self._dues = 0, Series(), Series()
+            self._failures = 0
+            self._hints.not_for_nothing(now)
+            self._dues.not_for_nothing(now)
         elif cause is Cause.HINT:
             self._hints.again(now)
         elif cause is Cause.DUE:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from redmine_mailbridge.tasks.pass_backoff import CALM, LONGEST, Cause, PassBackoff
+from redmine_mailbridge.tasks.pass_backoff import CALM, Cause, PassBackoff
 
 
 class Clock:
@@ -70,16 +70,32 @@ def test_a_server_that_asks_for_more_gets_it(backoff: PassBackoff, clock: Clock)
 
 
 def test_hints_for_nothing_slow_down(backoff: PassBackoff, clock: Clock) -> None:
-    """A server that keeps telling of mails that are not there is believed less and less; one time is chance."""
+    """A server that keeps telling of mails that are not there is believed less and less."""
     pauses = []
-    for _ in range(8):
+    for _ in range(7):
         backoff.passed(Cause.HINT, found=False)
         pauses.append(backoff.pause)
         clock.now += backoff.pause
-    assert [0, 2, 4, 8, 16, 32, LONGEST, LONGEST] == pauses
+    assert [1, 5, 15, 60, 60, 60, 60] == pauses
+
+
+def test_a_mail_restores_belief_step_by_step(backoff: PassBackoff, clock: Clock) -> None:
+    """A mail among many false hints is fetched at once, and does not make up for all of them."""
+    for _ in range(4):
+        backoff.passed(Cause.HINT, found=False)
+        clock.now += backoff.pause
     backoff.passed(Cause.HINT, found=True)
-    backoff.passed(Cause.HINT, found=False)
     assert backoff.pause == 0.0
+    backoff.passed(Cause.HINT, found=False)
+    assert 60 == backoff.pause
+
+
+def test_calm_makes_up_for_false_hints(backoff: PassBackoff, clock: Clock) -> None:
+    """False hints that are more than a minute apart cost a second each, however many there are."""
+    for _ in range(10):
+        backoff.passed(Cause.HINT, found=False)
+        assert 1 == backoff.pause
+        clock.now += CALM + 2
 
 
 def test_hints_that_bring_mail_cost_no_time(backoff: PassBackoff) -> None:
@@ -96,6 +112,6 @@ def test_mails_that_are_due_and_get_nowhere_slow_down(backoff: PassBackoff, cloc
         backoff.passed(Cause.DUE, found=False)
         pauses.append(backoff.due_pause)
         clock.now += backoff.due_pause
-    assert [0, 2, 4, 8] == pauses
+    assert [1, 5, 15, 60] == pauses
     backoff.passed(Cause.DUE, found=False)
     assert (True, 0.0) == (backoff.due_pause > 0, backoff.pause)
