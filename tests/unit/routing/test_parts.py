@@ -3,14 +3,16 @@
 import datetime as dt
 import re
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from redmine_mailbridge.mail.message import Address, LeftOut
+from redmine_mailbridge.mail.message import Address, Automatic, LeftOut
 from redmine_mailbridge.routing.brakes import braked, first_taken
+from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.explain import as_json, as_lines
 from redmine_mailbridge.routing.match import address_fits
 from redmine_mailbridge.routing.plan import Facts, User
@@ -22,7 +24,7 @@ from redmine_mailbridge.settings.route import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
 from redmine_mailbridge.settings.senders import CreateUser, SenderSettings
 from redmine_mailbridge.settings.start import StartSettings
-from tests.unit.routing.world import message, plan_of
+from tests.unit.routing.world import facts, identity, message, plan_of, route_of
 
 REDMINES_TAG = re.compile(r"\[(?:[^\]]*\s+)?#(\d+)\]", re.ASCII)
 
@@ -208,3 +210,15 @@ def test_a_user_made_for_this_very_mail_joins_what_new_users_join(minutes: int, 
     )
     facts = Facts(now=kept, can_impersonate=True, kept_at=kept)
     assert groups == joins(sender, None, route, facts)
+
+
+@pytest.mark.parametrize("closed", ['closed_reply = "new"', 'closed_reply = "reopen"; reopen_within = "1h"'])
+def test_what_may_change_no_status_starts_nothing_anew(closed: str) -> None:
+    """A mail that may not change a status is a note on the closed issue that it answers; a person's begins anew."""
+    row = {"from": "kim", "ref": "known:30", "set": closed}
+    machine = replace(message(row), automatic=Automatic(rule="a header", may_change_status=False))
+    people, machines = (
+        decide(one, route_of(closed, row), identity(row), facts(row)) for one in (message(row), machine)
+    )
+    assert ("create", None) == (people.action, people.issue)
+    assert ("note", 30, None) == (machines.action, machines.issue, machines.fields.status_id)

@@ -327,6 +327,14 @@ def test_looking_for_what_to_file_passes_by_what_waits(store: Store) -> None:
     assert "ix_mail_unfiled (mailbox=? AND filed_at=? AND next_file_at<?" in steps
 
 
+def test_a_subject_without_an_end_is_cut(store: Store) -> None:
+    """A subject of any length is described by its first 1,000 characters, which is what the column holds everywhere."""
+    (row,) = store.keep([raw(1)], cursor=Cursor("1", "1"))
+    store.describe([replace(describe(row.id), subject="ß" * 999 + "ab" * 1000)])
+    (found,) = Archive(store.database).messages(MessageFilter())
+    assert "ß" * 999 + "a" == found.subject
+
+
 def test_very_many_uids_are_known(store: Store) -> None:
     """A question for more UIDs than a database takes values in one statement is asked in pieces."""
     store.keep([raw(1), raw(99_999)])

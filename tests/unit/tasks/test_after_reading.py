@@ -11,6 +11,7 @@ import time_machine
 from redmine_mailbridge import effects
 from redmine_mailbridge.effects import Effect
 from redmine_mailbridge.errors import MailboxUnreachable
+from redmine_mailbridge.store.life import State
 from tests.product import mail
 from tests.unit.tasks.desk import Desk, open_desk
 
@@ -72,6 +73,22 @@ def test_after_reading(  # noqa: PLR0917 - one fixture or column each
     assert (1 if unknown_sender == "accept" else 0) == len(desk.issues)
     assert 1 == len(desk.rows())
     assert {None} != {row.filed_to for row in desk.rows()}
+
+
+@pytest.mark.parametrize("values", [{}, {"after_success": "delete", "after_failure": "keep"}])
+def test_a_mail_that_waits_for_an_admin_stays_as_it_is(desk: Desk, values: dict[str, Any]) -> None:
+    """A held mail is neither moved nor marked, in the pass that held it and in later ones, until an admin decides."""
+    change(desk, unknown_sender="hold", **values)
+    desk.server.append(mail("Shall it?"))
+    for _ in range(2):
+        desk.receive()
+        assert {"INBOX": [frozenset()]} == left(desk)
+    (row,) = desk.rows()
+    assert (State.HELD, None) == (row.state, row.filed_to)
+    with desk.application() as made:
+        made.store.reject(row.id)
+    desk.receive()
+    assert left(desk) in ({"Failed": [frozenset()]}, {"INBOX": [DONE]})
 
 
 def test_kept_for_some_days(desk: Desk) -> None:

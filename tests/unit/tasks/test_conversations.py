@@ -2,7 +2,8 @@
 
 import threading
 from collections.abc import Callable, Collection
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
 
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.tasks.conversations import Conversations, identifiers
@@ -67,6 +68,38 @@ def test_a_failure_stops_nobody() -> None:
         assert isinstance(first.exception(), ValueError)
         assert second.result() in (0, 1)
 
+    assert {} == conversations._newest
+
+
+class ByHand(Executor):
+    """Does its work when it is told to, in the thread that tells it."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        work: Future[Any] = Future()
+        self.waiting.append(lambda: work.set_result(fn(*args, **kwargs)))
+        return work
+
+
+def test_work_that_ends_leaves_the_place_to_its_successor() -> None:
+    """A mail waits for the one right before it, also when an earlier one of the conversation has ended meanwhile."""
+    pool, seen = ByHand(), []
+    conversations: Conversations[int] = Conversations()
+
+    def run(before: Collection[Future[int]]) -> int:
+        seen.append(set(before))
+        return 1
+
+    conversations.submit(pool, {"same"}, run)
+    second = conversations.submit(pool, {"same"}, run)
+    pool.waiting.pop(0)()
+    conversations.submit(pool, {"same"}, run)
+    for work in pool.waiting:
+        work()
+
+    assert {second} == seen[2]
     assert {} == conversations._newest
 
 

@@ -302,6 +302,11 @@ def test_subjects_without_re(subject: str, bare: str) -> None:
     assert bare == without_re(subject)
 
 
+def test_a_subject_without_an_end_is_cut() -> None:
+    """A subject of any length is answered by its first 1,000 characters."""
+    assert "x" * 1000 == without_re("x" * 5000)
+
+
 def test_references_stay_short_and_keep_the_first() -> None:
     """Of a long conversation the first mail and the newest are named (RFC 5322 section 3.6.4)."""
     ids = [str(number) for number in range(100)]

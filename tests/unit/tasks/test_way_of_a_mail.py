@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import time_machine
 
+from redmine_mailbridge.store.ask import MessageFilter
 from redmine_mailbridge.store.life import State
 from tests.product import mail, message_id_of
 from tests.unit.tasks.desk import Desk, open_desk
@@ -262,3 +263,20 @@ def test_bytes_that_are_gone(desk: Desk) -> None:
 
     assert ["Its bytes stay"] == subjects(desk)
     assert {gone.id: State.ASIDE} == {row.id: row.state for row in desk.rows() if row.state is not State.DONE}
+
+
+def test_a_reply_waits_a_little_longer_than_what_it_waits_for(desk: Desk) -> None:
+    """A mail that waits for an earlier one is due half a second after it, and the later, the longer it has waited."""
+    first = mail("Start")
+    desk.answers = [(502, "")] * 9
+    desk.server.append(first, mail("Re: Start", "The reply.\n", In_Reply_To=message_id_of(first)))
+    now = dt.datetime.now(dt.UTC)
+    with time_machine.travel(now, tick=False):
+        desk.receive()
+        before, reply = desk.rows()
+        assert 0.5 == pytest.approx(reply.next_try_at - before.next_try_at, abs=1e-3)
+    with time_machine.travel(now + dt.timedelta(seconds=100), tick=False), desk.application() as made:
+        waited = made.store.clock() - reply.kept_at
+        made.receivers[0].once()
+        before, reply = made.archive.messages(MessageFilter())[::-1]
+        assert 0.5 + waited / 20 == pytest.approx(reply.next_try_at - before.next_try_at, abs=1e-3)
