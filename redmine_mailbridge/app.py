@@ -37,6 +37,7 @@ from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
 from redmine_mailbridge.tasks.conversations import Conversations
+from redmine_mailbridge.tasks.copies import CopyFinder
 from redmine_mailbridge.tasks.decider import Context, Decider
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Handler
@@ -250,7 +251,14 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         return mailbox(name, box, store, tokens=token_of(signs, name), logins=limits[name])
 
     receivers = tuple(
-        Receiver(reader(name, box), _reading(box, settings), shared, read=handler.read, handle=handler.handle)
+        Receiver(
+            reader(name, box),
+            _reading(box, settings),
+            shared,
+            read=handler.read,
+            find_copies=CopyFinder(store, decider).find,
+            handle=handler.handle,
+        )
         for name, box in settings.active_mailboxes.items()
         if not only or name in only
     )
@@ -293,7 +301,6 @@ def _reading(box: MailboxSettings, settings: Settings) -> Reading:
         after_failure=box.after_failure,
         keep_for=box.keep_days * 86400.0 if box.keep_days is not None else None,
         files_at_the_end=box.protocol == "pop3",
-        own_copy=box.issue.several_mailboxes == "each",
         give_up_after=settings.receive.give_up_after,
         start=box,
     )

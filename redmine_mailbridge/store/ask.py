@@ -7,9 +7,8 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.rows import MailRow, Step
+from redmine_mailbridge.store.rows import COLUMNS, MailRow, Step, as_row
 from redmine_mailbridge.store.schema import mail, outbox, participant, step
-from redmine_mailbridge.store.store import COLUMNS, as_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +39,16 @@ class Archive:
         self._database = database
 
     def by_message_id(self, message_ids: Iterable[str]) -> dict[str, MailRow]:
-        """Given Message-IDs, return the first mail that carried each and led to an issue."""
+        """Given Message-IDs, return the first mail that carried each and led to an issue, rather one whose sender was
+        proven: anybody may bear an id that has been seen.
+        """
         wanted = list(message_ids)
         if not wanted:
             return {}
         query = sa.select(*COLUMNS).where(mail.c.message_id.in_(wanted), mail.c.issue.is_not(None))
         with self._database.read() as db:
-            rows = [as_row(row) for row in db.execute(query.order_by(mail.c.id.desc()))]
+            worst_first = (sa.func.coalesce(mail.c.proof, 1), mail.c.id.desc())
+            rows = [as_row(row) for row in db.execute(query.order_by(*worst_first))]
         return {row.message_id: row for row in rows if row.message_id}
 
     def sent_by_us(self, message_ids: Iterable[str]) -> dict[str, tuple[int, str]]:

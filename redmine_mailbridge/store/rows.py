@@ -1,10 +1,12 @@
 """The values that the store hands out and takes in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from redmine_mailbridge.mailboxes.base import Location
 from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.schema import mail
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +55,29 @@ class MailRow:
         return values | {"state": self.state.value} | where
 
 
+_NAMES = {field.name for field in fields(MailRow)} | {field.name for field in fields(Location)}
+COLUMNS = tuple(column for column in mail.c if column.name in _NAMES)
+"""The columns that `as_row` takes."""
+
+
+def as_row(row: Any) -> MailRow:
+    """Given a database row with COLUMNS, or its values by name, return the value."""
+    values = dict(row if isinstance(row, Mapping) else row._mapping)
+    place = Location(values.pop("mailbox"), values.pop("folder"), values.pop("validity"), values.pop("uid"))
+    values["state"] = State(values["state"])
+    return MailRow(location=place, **values)
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a mail says of itself, for the list of messages and for telling duplicates."""
+    """What a mail says of itself, for the list of messages and for telling copies (see copies.py)."""
 
     mail_id: int
     message_id: str
     content_key: str
     sender: str
     subject: str
+    proof: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

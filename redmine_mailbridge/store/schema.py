@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0051"
+HEAD = "0052"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -36,6 +36,7 @@ mail = Table(
     # its bytes
     Column("size", BigInteger, nullable=False),
     Column("raw", Text),
+    Column("digest", Text),  # stays when the bytes are forgotten
     Column("truncated", Boolean, nullable=False, default=False),
     Column("first_sync", Boolean, nullable=False, default=False),
     Column("received_at", Double),
@@ -43,6 +44,7 @@ mail = Table(
     # what it says of itself
     Column("message_id", Text),
     Column("content_key", Text),
+    Column("proof", Integer),  # how far its sender is proven; see copies.py
     Column("sender", Text),
     Column("subject", Text),
     # where it stands

@@ -14,18 +14,16 @@ import sqlalchemy as sa
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.store.copies import Copies
 from redmine_mailbridge.store.engine import Database, Lock, take_lock
-from redmine_mailbridge.store.folders import Folders
 from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after
 from redmine_mailbridge.store.outbox import NewAnswer, queue
 from redmine_mailbridge.store.raw import RawStore, discard
-from redmine_mailbridge.store.rows import Cursor, Description, MailRow
-from redmine_mailbridge.store.schema import content, mail, outbox, participant, step
-
-COLUMNS = tuple(c for c in mail.c if c.name not in {"content_key", "next_file_at"})
+from redmine_mailbridge.store.rows import COLUMNS, Cursor, MailRow, as_row
+from redmine_mailbridge.store.schema import mail, outbox, participant, step
 
 
-class Store(Folders):
+class Store(Copies):
     """Keeps mails: their bytes on disk, their rows in the database. Safe for many threads.
 
     Every method raises StoreBusy, StoreFull or StoreError when the database or the disk will not.
@@ -95,47 +93,6 @@ class Store(Folders):
             (row,) = _at(db, [place])
             _write_steps(db, row.id, (reason,), now)
         return row
-
-    def describe(self, descriptions: Sequence[Description]) -> dict[int, MailRow]:
-        """Given what mails say of themselves, note it. Return, for each that is a copy of another, that other.
-
-        The first mail with a content speaks for it. When that one was refused or set aside, the copy takes over:
-        dragging a mail back from the failure folder is how an admin asks for another try.
-        """
-        copies: dict[int, MailRow] = {}
-        values = [
-            {"of": one.mail_id, "message_id": one.message_id, "content_key": one.content_key}
-            | {"sender": one.sender, "subject": one.subject[:1000]}
-            for one in descriptions
-        ]
-        if not values:
-            return copies
-        with effect(Effect.RECORD_STEP), self.database.write() as db:
-            db.execute(_SET, values)
-            for one in descriptions:
-                speaker = self._speaker(db, one)
-                if speaker is not None:
-                    copies[one.mail_id] = speaker
-        return copies
-
-    def _speaker(self, db: sa.Connection, one: Description) -> MailRow | None:
-        row = {"key": one.content_key, "mail_id": one.mail_id}
-        if db.execute(self._insert_new(content), row).rowcount == 1:
-            return None
-        held = sa.select(content.c.mail_id).where(content.c.key == one.content_key)
-        speaker = db.execute(sa.select(*COLUMNS).where(mail.c.id == held.scalar_subquery())).first()
-        if speaker is None or speaker.id == one.mail_id:
-            return None
-        if speaker.state == State.ASIDE and speaker.last_sent_at is not None:
-            # it may have been written: the first one is looked for, and this one stays its copy
-            again = {"state": State.WRITING, "tries": 0, "next_try_at": 0.0}
-            db.execute(sa.update(mail).where(mail.c.id == speaker.id).values(again))
-            _write_steps(db, speaker.id, ("tried again: the mail was put back",), self.clock())
-        elif speaker.state in {State.REFUSED, State.ASIDE}:
-            takeover = sa.update(content).where(content.c.key == one.content_key).values(mail_id=one.mail_id)
-            db.execute(takeover)
-            return None
-        return as_row(speaker)
 
     # ------------------------------------------------------------------ work
 
@@ -356,6 +313,7 @@ def _new_row(raw: RawMail, digest: str | None, now: float) -> dict[str, Any]:
         "uid": place.uid,
         "size": listed.size,
         "raw": digest,
+        "digest": digest,
         "truncated": raw.truncated,
         "first_sync": False,
         "received_at": listed.received_at.timestamp() if listed.received_at else None,
@@ -387,11 +345,3 @@ def _at(db: sa.Connection, places: Sequence[Location]) -> list[MailRow]:
 def _write_steps(db: sa.Connection, mail_id: int, lines: Sequence[str], now: float) -> None:
     if lines:
         db.execute(_STEP, [{"mail_id": mail_id, "at": now, "line": line} for line in lines])
-
-
-def as_row(row: Any) -> MailRow:
-    """Given a database row with COLUMNS, return the value."""
-    values = dict(row._mapping)
-    place = Location(values.pop("mailbox"), values.pop("folder"), values.pop("validity"), values.pop("uid"))
-    values["state"] = State(values["state"])
-    return MailRow(location=place, **values)

@@ -17,7 +17,7 @@ from redmine_mailbridge.routing.by_hand import Wish
 from redmine_mailbridge.routing.identity import responsible
 from redmine_mailbridge.routing.plan import Action, Facts, Plan
 from redmine_mailbridge.routing.thread import referenced
-from redmine_mailbridge.store.ask import Archive, MessageFilter
+from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import State, pause_after
 from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
 from redmine_mailbridge.store.rows import MailRow
@@ -96,8 +96,9 @@ class Handler:
             last = row.tries >= self._give_up_after
             return self._last_look(row, message) if last else self._carry_out.resume(row, message)
         wish = Wish.read(row.wish) if row.wish is not None else None
-        if copy_of is not None and wish is None:
-            return self._copy(row, copy_of)
+        first = self._store.speaker(row.id) if copy_of is not None and wish is None else None
+        if first is not None:
+            return self._copy(row, first)
         earlier = self._earlier(row, message)
         if earlier is not None:
             return self._wait_for(row, earlier, f"mail {earlier.id} before it in the conversation is not done yet")
@@ -144,14 +145,15 @@ class Handler:
                 words = " ".join(f"{said.status} {said.diagnostic}".split())[:300] or "not delivered"
                 self._outbox.bounced(mail, words, told=noted)
 
-    def _copy(self, row: MailRow, speaker: MailRow) -> Outcome:
+    def _copy(self, row: MailRow, first: MailRow) -> Outcome:
         """The same mail once more: it ends as the first one does."""
-        (first,) = self._archive.messages(MessageFilter(ids=[speaker.id])) or (speaker,)
         if first.state is State.DONE:
             made = f" (#{first.issue})" if first.issue is not None else ""
             reason = f"a copy of mail {first.id}{made}: nothing to do"
             self._store.done(row.id, reason, lines=(reason,))
             return Outcome(row, State.DONE, reason)
+        if first.state in {State.REFUSED, State.ASIDE}:
+            return self._end(row, first.state, f"a copy of mail {first.id}: {first.reason}")
         return self._wait_for(row, first, f"a copy of mail {first.id}, which is not done yet")
 
     def _earlier(self, row: MailRow, message: Message) -> MailRow | None:

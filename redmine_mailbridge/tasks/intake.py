@@ -48,7 +48,6 @@ class Reading:
     after_failure: Literal["move", "keep", "delete"] = "move"
     keep_for: float | None = None
     files_at_the_end: bool = False
-    own_copy: bool = False
     give_up_after: int = 10
     start: StartSettings = field(default_factory=StartSettings)
 

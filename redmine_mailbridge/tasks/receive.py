@@ -19,7 +19,7 @@ from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeErr
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.mailboxes.base import Connected, Mailbox
 from redmine_mailbridge.store.life import OPEN, State
-from redmine_mailbridge.store.rows import Description, MailRow
+from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.conversations import Conversations, identifiers
 from redmine_mailbridge.tasks.filing import Filer
@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 Handle = Callable[[MailRow, Message, MailRow | None], Outcome]
 Read = Callable[[MailRow], Message]
+FindCopies = Callable[[Sequence[tuple[MailRow, Message]]], dict[int, MailRow]]
+"""Given mails and what they say, notes it, and returns for each that is a copy of another that other."""
 
 
 @dataclass(slots=True)
@@ -61,12 +63,22 @@ class Shared:
 class Receiver:
     """Receives the mail of one mailbox. `once` is called again and again, by one thread at a time."""
 
-    def __init__(self, mailbox: Mailbox, reading: Reading, shared: Shared, *, read: Read, handle: Handle) -> None:
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        reading: Reading,
+        shared: Shared,
+        *,
+        read: Read,
+        find_copies: FindCopies,
+        handle: Handle,
+    ) -> None:
         self.mailbox = mailbox
         self.reading = reading
         self._shared = shared
         self._store = shared.store
         self._read = read
+        self._find_copies = find_copies
         self._handle = handle
         self._finished: queue.SimpleQueue[Future[Outcome | None]] = queue.SimpleQueue()
         self._in_hand = 0
@@ -165,7 +177,7 @@ class Receiver:
         if not rows:
             return
         read = [(row, message) for row in rows if (message := self._readable(row)) is not None]
-        copies = self._store.describe([self._description(row, message) for row, message in read])
+        copies = self._find_copies(read)
         self._copies_in_hand.update(copies)
         self._result.found += sum(row.id not in copies for row, _ in read) if new else 0
         if self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
@@ -194,11 +206,6 @@ class Receiver:
             self._store.end(row.id, State.ASIDE, reason, (reason,))
             self._report(Outcome(row, State.ASIDE, reason))
             return None
-
-    def _description(self, row: MailRow, message: Message) -> Description:
-        """What a mail says of itself; where each mailbox makes an issue of its own, copies count within one only."""
-        key = f"{self.mailbox.name}/{message.content_key}" if self.reading.own_copy else message.content_key
-        return Description(row.id, message.message_id, key, message.sender.key, message.subject)
 
     def _submit(self, row: MailRow, message: Message, copy_of: MailRow | None) -> None:
         def one(before: Iterable[Future[Outcome | None]]) -> Outcome | None:

@@ -1,6 +1,8 @@
 """Mails whose bytes are gone, cannot be read, or do not fit: they stop nobody else, and leave nothing lying about."""
 
+import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -135,6 +137,17 @@ def test_a_full_disk_leaves_nothing_in_the_spool(tmp_path: Path) -> None:
     with pytest.raises(StoreFull):
         next(batches)
     assert [] == list((tmp_path / "raw" / "spool").iterdir())
+
+
+@pytest.mark.fault("B5")
+def test_the_spool_is_swept_while_it_runs(desk: Desk) -> None:
+    """What was left in the spool is gone after the upkeep that the service does every hour, without a restart."""
+    with desk.application() as made:
+        orphan = made.store.raw.spool / "orphan.eml"
+        orphan.write_bytes(LARGE)
+        os.utime(orphan, (time.time() - 7200,) * 2)
+        made.upkeep()
+        assert not orphan.exists()
 
 
 def test_ids_are_used(desk: Desk) -> None:

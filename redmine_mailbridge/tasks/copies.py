@@ -1,0 +1,84 @@
+"""Tells copies: what mails say of themselves goes into the store, and what has only been changed on the way is found.
+
+A copy has the same Message-ID and the same content (`content_key`: what stays the same on the way), or much the same
+(mail/likeness.py). Without a Message-ID, the same content within the same minutes. A mail whose sender is proven is
+never a copy of one whose sender is not. The rest stands in store/copies.py.
+"""
+
+from collections.abc import Sequence
+
+from redmine_mailbridge.errors import RawUnreadable
+from redmine_mailbridge.mail.likeness import difference
+from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.routing.sender import believed
+from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.rows import Description, MailRow
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.decider import Decider
+
+COMPARED = 5
+"""How many mails of one Message-ID a mail is compared with."""
+
+
+class CopyFinder:
+    """Finds, for mails that are to be worked on, those that are copies of others. Safe to share among threads."""
+
+    def __init__(self, store: Store, decider: Decider) -> None:
+        self._store = store
+        self._decider = decider
+
+    def find(self, read: Sequence[tuple[MailRow, Message]]) -> dict[int, MailRow]:
+        """Given mails and what they say, note it. Return, for each that is a copy of another, that other."""
+        copies = self._store.describe([self._description(row, message) for row, message in read])
+        own = {row.id: (row, message) for row, message in read if row.id not in copies and not message.message_id_made}
+        for number, others in self._store.namesakes(own, limit=COMPARED).items():
+            row, message = own[number]
+            if row.state is State.KEPT and row.wish is None:
+                earlier = [other for other in others if other.id not in own or other.id < number]
+                speaker = self._much_the_same(row, message, earlier)
+                copies |= {number: speaker} if speaker is not None else {}
+        return copies
+
+    def _description(self, row: MailRow, message: Message) -> Description:
+        """What a mail says of itself; where each mailbox makes an issue of its own, copies count within one only."""
+        mailbox = row.location.mailbox
+        key, proof = message.content_key, None
+        if message.message_id_made:
+            key = f"{'traced' if message.header('received') else 'bare'}:{key}"
+        context = self._decider.contexts.get(mailbox)
+        if context is not None:
+            key = f"{mailbox}/{key}" if context.route.issue.several_mailboxes == "each" else key
+            proof = 0 if message.authenticity.verdict == "failed" else 2 if believed(message, context.route) else 1
+        return Description(row.id, message.message_id, key, message.sender.key, message.subject, proof)
+
+    def _much_the_same(self, row: MailRow, message: Message, others: Sequence[MailRow]) -> MailRow | None:
+        """Given a mail and others of its Message-ID, return the one that it is a copy of. Those that it is no copy of
+        are named in its record.
+        """
+        for other in others:
+            if self._apart(row, other):
+                continue
+            why = self._difference(message, other)
+            if not why and self._store.join(row.id, other.id):
+                speaker = self._store.speaker(row.id)
+                if speaker is not None:
+                    self._store.say_once(row.id, f"mail {other.id} with a few words of a list or gateway")
+                return speaker
+            if why:
+                self._store.say_once(row.id, f"it bears the Message-ID of mail {other.id}, but has {why}: no copy")
+        return None
+
+    def _apart(self, row: MailRow, other: MailRow) -> bool:
+        """Does each mailbox make an issue of its own?"""
+        context = self._decider.contexts.get(row.location.mailbox)
+        each = context is not None and context.route.issue.several_mailboxes == "each"
+        return each and row.location.mailbox != other.location.mailbox
+
+    def _difference(self, message: Message, other: MailRow) -> str:
+        if other.raw is None:
+            return "content that is not known any more"
+        try:
+            raw = self._store.raw.read(other.raw)
+        except RawUnreadable:
+            return "content that is not known any more"
+        return difference(message, self._decider.read(raw, other.location.mailbox, truncated=other.truncated))
