@@ -1,32 +1,39 @@
-"""Is the From domain what it says? From Authentication-Results that may be trusted (RFC 8601), or own DKIM."""
+"""Is the From domain what it says? From Authentication-Results that may be trusted (RFC 8601), or own DKIM.
+
+The same field is written by the server that takes mail in, and by whoever wants to be believed. So a field counts only
+where nobody else can have put it, only if it is written by the grammar to the last sign (`authres`), and only for what
+no other result in it contradicts.
+"""
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from redmine_mailbridge.mail import authres, hops
+from redmine_mailbridge.mail.authres import Result
+from redmine_mailbridge.mail.domains import aligned, ascii_domain, organisation, same
 from redmine_mailbridge.mail.headers import Headers
 from redmine_mailbridge.mail.heads import Buffer
 from redmine_mailbridge.mail.message import Address, Authenticity, ReadingOptions
+from redmine_mailbridge.mail.words import unfold
 
 Dns = Callable[..., bytes | None]
 
-_LIMIT = 20_000
 MAX_VERIFIED = 32 * 1024 * 1024  # bytes of a mail that is verified by ourselves
-_METHOD = re.compile(r"\s*([A-Za-z][\w-]{0,40})\s{0,5}(?:/\s{0,5}\d{1,5}\s{0,5})?=\s{0,5}([A-Za-z]{1,30})")
-_PROPERTY = re.compile(r"([A-Za-z]{1,20})\.([\w-]{1,40})\s{0,5}=\s{0,5}(\"[^\"]{0,500}\"|[^\s;]{1,500})")
-_BY = re.compile(r"(?:^|\s)by\s{1,20}([^\s();]{1,255})")
-# public suffixes of two labels, in short: an alignment must not stop at them
-_ENDS_BLOCK = frozenset({"received", "from", "to", "subject", "date", "message-id", "mime-version", "content-type"})
-_SECOND_LEVEL = frozenset({"co", "com", "org", "net", "ac", "gov", "edu", "or", "ne", "go", "gob", "nom"})
+_TAGS = 20_000  # characters of a DKIM-Signature that are read
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_AUTHORS = frozenset({"received", "from", "to", "subject", "date", "message-id", "mime-version", "content-type"})
+_WRITES_BELOW = frozenset({"mx.google.com"})  # always writes, and takes others' fields of its name away
+_BELOW = "its field stands below its own Received, where a mail may bring one along (results_below_received is off)"
+_RETURN = ("return-path", "x-envelope-from", "envelope-from")
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """One result: "dkim", "pass", and its properties such as header.d, lower case."""
+class Trusted:
+    """The results that may be believed, in order; `why` is a phrase about fields of a trusted name that are not."""
 
-    method: str
-    result: str
-    properties: dict[str, str] = field(default_factory=dict)
+    results: tuple[Result, ...] = ()
+    why: str = ""
 
 
 def judge(
@@ -40,166 +47,180 @@ def judge(
 ) -> Authenticity:
     """Given a mail, its From and how many Froms it has, say whether the From domain is proven.
 
-    Only results of `options.trusted_authserv_ids` count, only the topmost of them, and only above the first
-    Received that none of them wrote. Failing wins over passing. With `options.verify_dkim` the signatures are
-    verified here when nobody trusted spoke; `dns` looks up TXT records (dkimpy's `dnsfunc`), for tests.
+    Only results of `options.trusted_authserv_ids` count (see `trusted`). Failing wins over passing, and a public
+    suffix proves nobody. With `options.verify_dkim` the signatures are verified here when nobody trusted spoke; `dns`
+    looks up TXT records (dkimpy's `dnsfunc`), for tests.
     """
     if not sender.domain or senders != 1:
         return Authenticity(detail="not exactly one From address")
-    results = trusted_results(headers, options.trusted_authserv_ids)
-    found = _weigh(results, sender.domain)
+    if not organisation(sender.domain):
+        return Authenticity(detail=f"{sender.domain} is a public suffix or no domain: nobody in particular has it")
+    believed = trusted(headers, options)
+    found = _weigh(believed, sender.domain, _signatures(headers))
     if found.verdict == "unknown" and options.verify_dkim and len(buffer) <= MAX_VERIFIED:
         return _verify(headers, buffer, sender.domain, dns) or found
     return found
 
 
-def trusted_results(headers: Headers, trusted: tuple[str, ...]) -> list[Result]:
-    """Given a mail and the trusted authserv-ids, return the results that may be believed, in order.
+def trusted(headers: Headers, options: ReadingOptions) -> Trusted:
+    """Given a mail, return the results of the trusted authserv-ids that may be believed.
 
-    That is the topmost block of them: our server writes its results once, and strips those that came in under its
-    name (RFC 8601 section 5). Whatever stands below a Received or a field of the author's was there before.
+    Of each name only the topmost field, and only above the first Received that its server wrote, or that a stranger's
+    did: what stands below may have come in with the mail. A server that writes its field below its own Received, and
+    takes away what mail brings along under its name, is one of `options.results_below_received` (Google's always is).
     """
-    ids = {one.strip().lower() for one in trusted if one.strip()}
-    found: list[Result] = []
-    begun = False
-    for key, value in _above_foreign(headers, ids) if ids else ():
-        if key != "authentication-results":
-            if begun:
-                break
-            continue
-        identity, results = parse(value)
-        if (identity or "*") in ids:
-            found += results
-            begun = True
+    identities = frozenset(one.strip().lower() for one in options.trusted_authserv_ids if one.strip())
+    if not identities:
+        return Trusted()
+    if not _plain_client(headers, identities):
+        return Trusted(why="its envelope or its HELO is one that servers have to quote, so no result is believed")
+    spoken: dict[str, tuple[Result, ...]] = {}
+    whys: list[str] = []
+    for raw, places in _fields(headers, identities, below=options.results_below_received):
+        names, results, fault = _read(raw, headers.fallback, identities)
+        for name in names - spoken.keys():
+            if name in places:
+                spoken[name] = results
+                whys += [fault] if fault else []
+            else:
+                whys.append(_BELOW)
+    return Trusted(tuple(one for results in spoken.values() for one in results), next(iter(whys), ""))
+
+
+def _plain_client(headers: Headers, identities: frozenset[str]) -> bool:
+    """Is what the client called himself, as far as the mail shows it, such that no server can have miswritten it?"""
+    if not all(map(authres.plain_sender, (line for name in _RETURN for line in headers.raw_lines(name)))):
+        return False
+    for line in headers.raw_lines("received"):
+        hop = hops.read(line)
+        if hop.odd or not hops.is_inner(hop, identities):
+            return not hop.odd
+    return True
+
+
+def _fields(headers: Headers, identities: frozenset[str], *, below: bool) -> Iterator[tuple[bytes, frozenset[str]]]:
+    """Yield each Authentication-Results down to the Received by which the mail came in, with the names whose results may
+    stand there; and those right below it, with the names of its server when that one writes them there.
+    """
+    places = identities
+    inside = True
+    for name, raw in headers.fields:
+        key = name.lower()
+        if key == "authentication-results":
+            yield raw, places
+        elif key == "received":
+            hop = hops.read(unfold(raw, headers.fallback))
+            if not inside:
+                return
+            if not hops.is_inner(hop, identities):
+                inside = False
+                places = frozenset(
+                    one for one in identities if (below or one in _WRITES_BELOW) and hops.wrote(hop, one)
+                )
+        elif key in _AUTHORS and not inside:
+            return
+
+
+def _read(raw: bytes, fallback: str, identities: frozenset[str]) -> tuple[set[str], tuple[Result, ...], str]:
+    """Given a field's bytes, return which of these names it bears, its results, and what is wrong with it.
+
+    One that cannot be read bears every name that stands in it: it may be the topmost of that name.
+    """
+    value = unfold(raw, fallback)
+    try:
+        if _CONTROL.search(raw):
+            raise authres.Malformed("a control character")
+        identity, results = authres.parse(value)
+    except authres.Malformed as error:
+        named = {one for one in identities if one in value.lower()} or identities & {"*"}
+        return set(named), (), f"the field is not written as RFC 8601 says ({error}), so it says nothing"
+    return {identity or "*"} & identities, tuple(results), ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A DKIM-Signature field: whose it is, its selector, and whether it covers the body's beginning only (l=)."""
+
+    domain: str
+    selector: str
+    partial: bool
+
+
+def _signatures(headers: Headers) -> list[Signature]:
+    """Given a mail, return its DKIM signatures as far as they say whose they are (RFC 6376 section 3.5)."""
+    found = []
+    for line in headers.raw_lines("dkim-signature"):
+        tags = _tags(line)
+        found.append(Signature(ascii_domain(tags.get("d", "")), tags.get("s", "").lower(), "l" in tags))
     return found
 
 
-def _above_foreign(headers: Headers, ids: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield the Authentication-Results, and what ends a block of them, above the first Received of a foreign host."""
-    received = iter(headers.raw_lines("received"))
-    results = iter(headers.raw_lines("authentication-results"))
-    for name, _ in headers.fields:
-        key = name.lower()
-        if key == "received" and not _is_ours(next(received, ""), ids):
-            return
-        if key == "authentication-results":
-            yield key, next(results, "")
-        elif key in _ENDS_BLOCK:
-            yield key, ""
+def _tags(value: str) -> dict[str, str]:
+    pairs = (piece.partition("=") for piece in value[:_TAGS].split(";"))
+    return {name.strip().lower(): "".join(text.split()) for name, sign, text in pairs if sign}
 
 
-def _is_ours(received: str, ids: set[str]) -> bool:
-    """Was this Received written by a host of a trusted authserv-id's domain (or within Google or Microsoft)?"""
-    found = _BY.search(received[:2000])
-    host = found[1].lower().rstrip(".") if found else ""
-    if not host:
-        return False
-    if any(host == one or host.endswith("." + _parent(one)) for one in ids if one != "*"):
-        return True
-    if "*" in ids or any(one.endswith(("outlook.com", "office365.com")) for one in ids):
-        return host.endswith((".outlook.com", ".office365.com"))
-    return "mx.google.com" in ids and host.startswith(("2002:a", "10."))
-
-
-def _parent(host: str) -> str:
-    """Given a host name, return its domain: "mx.example.org" gives "example.org", which stays itself."""
-    labels = host.split(".")
-    return ".".join(labels[1:]) if len(labels) > 2 and labels[1] not in _SECOND_LEVEL else host
-
-
-def parse(value: str) -> tuple[str, list[Result]]:
-    """Given the value of an Authentication-Results field, return its authserv-id, "" when it names none, and results.
-
-    Read as leniently as it is written: comments go, an id may be missing (Microsoft), results that cannot be
-    read are passed over.
-    """
-    segments = _without_comments(value[:_LIMIT]).split(";")
-    first = segments[0].split()
-    identity = ""
-    if first and "=" not in first[0]:
-        identity = first[0].lower()
-        segments[0] = " ".join(first[2:] if len(first) > 1 and first[1].isdigit() else first[1:])
-    results: list[Result] = []
-    for segment in segments:
-        found = _METHOD.match(segment)
-        if found:
-            properties = {
-                f"{kind}.{name}".lower(): text.strip('"').lower()
-                for kind, name, text in _PROPERTY.findall(segment[found.end() :])
-            }
-            results.append(Result(found[1].lower(), found[2].lower(), properties))
-    return identity, results
-
-
-def _without_comments(value: str) -> str:
-    kept: list[str] = []
-    depth = 0
-    quoted = False
-    for sign in value:
-        if sign == '"' and not depth:
-            quoted = not quoted
-        if not quoted and sign == "(":
-            depth += 1
-        elif not quoted and sign == ")" and depth:
-            depth -= 1
-            kept.append(" ")
-        elif not depth:
-            kept.append(sign)
-    return "".join(kept)
-
-
-def _weigh(results: list[Result], domain: str) -> Authenticity:
+def _weigh(believed: Trusted, domain: str, signatures: list[Signature]) -> Authenticity:
     """Given trusted results and the From domain, return the verdict: DMARC first, then aligned DKIM, aligned SPF."""
+    results = believed.results
     told = ", ".join(dict.fromkeys(f"{one.method}={one.result}" for one in results))[:300]
-    dmarc = [one for one in results if one.method == "dmarc" and _speaks_of(one, domain)]
-    if any(one.result == "fail" for one in dmarc):
+    told = "; ".join(filter(None, (told, believed.why)))
+    dmarc = [one for one in results if one.method == "dmarc"]
+    if any(one.result == "fail" and _may_speak_of(one, domain) for one in dmarc):
         return Authenticity("failed", "dmarc", told)
-    if any(one.result == "pass" for one in dmarc):
+    envelopes = [one for one in results if one.method == "spf" and "smtp.mailfrom" in one.properties]
+    if _differ(dmarc, "header.from") or _differ(envelopes, "smtp.mailfrom"):
+        return Authenticity("unknown", "", f"{told}; two results contradict each other")
+    signed = any(_vouches(one, domain, results, signatures) for one in results if one.method == "dkim")
+    sent = any(one.result == "pass" and aligned(one.domain("smtp.mailfrom"), domain) for one in envelopes)
+    in_part = any(one.partial and aligned(one.domain, domain) for one in signatures)
+    passes = any(one.result == "pass" and same(one.domain("header.from"), domain) for one in dmarc)
+    if passes and (signed or sent or not in_part):
         return Authenticity("passed", "dmarc", told)
-    for one in results:
-        if one.method == "dkim" and one.result == "pass":
-            signer = one.properties.get("header.d") or one.properties.get("header.i", "").rpartition("@")[2]
-            if aligned(signer, domain):
-                return Authenticity("passed", "dkim", told)
-    for one in results:
-        envelope = one.properties.get("smtp.mailfrom", "").strip("<>").rpartition("@")[2]
-        if one.method == "spf" and one.result == "pass" and aligned(envelope, domain):
-            return Authenticity("passed", "spf", told)
-    return Authenticity("unknown", "", told)
+    if signed or sent:
+        return Authenticity("passed", "dkim" if signed else "spf", told)
+    why = "a signature covers the beginning of the text only (l=)" if in_part else ""
+    return Authenticity("unknown", "", "; ".join(filter(None, (told, why))))
 
 
-def _speaks_of(result: Result, domain: str) -> bool:
-    """Does a DMARC result speak of this From domain? One that names none does."""
-    named = result.properties.get("header.from", "").strip("<>").rpartition("@")[2]
+def _may_speak_of(result: Result, domain: str) -> bool:
+    """May a DMARC result be about this From domain? One that names none may, and one of the organisation's domain."""
+    named = result.domain("header.from")
     return not named or aligned(named, domain)
 
 
-def aligned(authenticated: str, domain: str) -> bool:
-    """Given an authenticated domain and the From domain, are they of one organisation (RFC 7489 section 3.1)?"""
-    first, second = authenticated.lower().rstrip("."), domain.lower().rstrip(".")
-    if not first or not second:
+def _differ(results: list[Result], name: str) -> bool:
+    """Do results of one method say different things about the same mail?"""
+    return len({(one.result, one.properties.get(name, "").lower()) for one in results}) > 1
+
+
+def _vouches(result: Result, domain: str, results: tuple[Result, ...], signatures: list[Signature]) -> bool:
+    """Does a DKIM result prove the From domain? Not if another says otherwise of that signature, or it has an l=."""
+    signer, selector = _signer(result), result.properties.get("header.s", "").lower()
+    if result.result != "pass" or not aligned(signer, domain):
         return False
-    if first == second:
-        return True
-    shorter, longer = sorted((first, second), key=len)
-    labels = shorter.split(".")
-    if len(labels) < 2 or (len(labels) == 2 and labels[0] in _SECOND_LEVEL and len(labels[1]) == 2):
+    others = [one for one in results if one.method == "dkim" and _signer(one) == signer]
+    if any(one.result != "pass" and one.properties.get("header.s", "").lower() in {"", selector} for one in others):
         return False
-    return longer.endswith("." + shorter)
+    mine = [one for one in signatures if one.domain == ascii_domain(signer)]
+    return not any(one.partial and (not selector or one.selector == selector) for one in mine)
+
+
+def _signer(result: Result) -> str:
+    return result.domain("header.d") or result.domain("header.i")
 
 
 def _verify(headers: Headers, buffer: Buffer, domain: str, dns: Dns | None) -> Authenticity | None:
     """Verify at most three DKIM signatures ourselves; None when there is none, or no dkimpy."""
-    count = min(len(headers.raw_lines("dkim-signature")), 3)
-    if not count:
+    signatures = _signatures(headers)[:3]
+    if not signatures:
         return None
     try:
         import dkim  # noqa: PLC0415  an extra, and only when asked for
     except ImportError:
         return None
-    for index in range(count):
-        signer = _tag(headers.raw_lines("dkim-signature")[index], "d")
-        if not aligned(signer, domain):
+    for index, signature in enumerate(signatures):
+        if signature.partial or not aligned(signature.domain, domain):
             continue
         try:
             verifier = dkim.DKIM(bytes(buffer))
@@ -207,13 +228,5 @@ def _verify(headers: Headers, buffer: Buffer, domain: str, dns: Dns | None) -> A
         except Exception as error:  # noqa: BLE001  the border to dkimpy and its resolver, which raise anything
             return Authenticity("unknown", "dkim", f"could not be verified ({type(error).__name__})")
         if good:
-            return Authenticity("passed", "dkim", f"signature of {signer} verified by the bridge")
+            return Authenticity("passed", "dkim", f"signature of {signature.domain} verified by the bridge")
     return None
-
-
-def _tag(value: str, tag: str) -> str:
-    for piece in value[:_LIMIT].split(";"):
-        name, _, text = piece.partition("=")
-        if name.strip() == tag:
-            return "".join(text.split()).lower()
-    return ""

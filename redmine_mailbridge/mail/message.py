@@ -190,6 +190,7 @@ class ReadingOptions:
     `delimiters`: lines below which everything is cut, as compiled expressions matched on one line each (the
     settings compile plain ones by `re.escape`). `excluded_names`: file names that are left out, compiled.
     `trusted_authserv_ids`: whose Authentication-Results count; "*" stands for a missing id (Microsoft).
+    `results_below_received`: those servers write them below their own Received, and take away what mail brings along.
     `skip_signature_logos`: leave out small inline images on replies. `own_addresses`: our mailboxes' addresses,
     lower case. `loop_value`: the value of our own loop header, by which our own mail is known.
     `max_attachment` in bytes, 0 for no limit: larger ones are named in left_out.
@@ -200,6 +201,7 @@ class ReadingOptions:
     delimiters: tuple[re.Pattern[str], ...] = ()
     excluded_names: tuple[re.Pattern[str], ...] = ()
     trusted_authserv_ids: tuple[str, ...] = ()
+    results_below_received: bool = False
     verify_dkim: bool = False
     skip_signature_logos: bool = False
     own_addresses: frozenset[str] = frozenset()

@@ -79,6 +79,12 @@ class ReadingSettings(Table):
         '"*" stands for a header without a name, as Microsoft 365 writes it.',
         (),
     )
+    results_below_received: bool = key(
+        "Where those headers stand. Off: above the Received line that your server writes itself, where nobody else can "
+        "have put one. On: right below it, as Postfix with OpenDKIM, OpenDMARC or rspamd and Exim do. Only for a "
+        "server that takes away the Authentication-Results of its own name which mail brings along. Google's is known.",
+        False,
+    )
     verify_dkim: bool = key("Verify DKIM signatures here as well (needs the extra `dkim` and DNS).", False)
 
     def options(
@@ -97,6 +103,7 @@ class ReadingSettings(Table):
             delimiters=tuple(compile_delimiter(line) for line in self.delimiters) + own_line,
             excluded_names=tuple(compile_file_name(name) for name in self.excluded_names),
             trusted_authserv_ids=self.trusted_authserv_ids,
+            results_below_received=self.results_below_received,
             verify_dkim=self.verify_dkim,
             skip_signature_logos=self.skip_signature_logos,
             own_addresses=own_addresses,

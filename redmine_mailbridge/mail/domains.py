@@ -1,0 +1,42 @@
+"""Domains as those who may prove something: the organisation behind one, and whether two are of the same."""
+
+from functools import lru_cache
+
+import idna
+from publicsuffixlist import PublicSuffixList
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    """The list that the package brings (https://publicsuffix.org), with the suffixes that companies rent out."""
+    return PublicSuffixList()
+
+
+def ascii_domain(domain: str) -> str:
+    """Given a domain, return it in lower case and in ASCII (IDNA 2008), without a last dot; "" when it is none."""
+    text = domain.strip().lower().rstrip(".")
+    try:
+        return text if text.isascii() else idna.encode(text, uts46=False).decode("ascii")
+    except (idna.IDNAError, UnicodeError):
+        return ""
+
+
+def organisation(domain: str) -> str:
+    """Given a domain, return its organisational domain (RFC 7489 section 3.2): one label below the public suffix.
+
+    "" for a public suffix itself, for an address of numbers, and for what is no domain: nobody stands behind it.
+    """
+    text = ascii_domain(domain)
+    if not text or text.startswith("[") or ":" in text or text.rpartition(".")[2].isdigit() or ".." in text:
+        return ""
+    return _suffixes().privatesuffix(text) or ""
+
+
+def same(first: str, second: str) -> bool:
+    """Are the two one domain, behind which somebody stands?"""
+    return bool(organisation(first)) and ascii_domain(first) == ascii_domain(second)
+
+
+def aligned(authenticated: str, domain: str) -> bool:
+    """Given an authenticated domain and From's domain, are they of one organisation (relaxed, RFC 7489 section 3.1)?"""
+    return bool(organisation(authenticated)) and organisation(authenticated) == organisation(domain)

@@ -1,0 +1,140 @@
+"""The Received fields of a mail (RFC 5321 section 4.4): what each says, and which of them our own servers wrote."""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from redmine_mailbridge.mail.domains import organisation
+
+LONGEST = 4_000  # characters of a field that are read
+_PIECE = re.compile(r"[^\s();]+|[();]")
+_CLAUSES = frozenset({"from", "by", "via", "with", "id", "for"})
+_ADDRESS = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f:.]{2,45})\]", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_HELO = re.compile(r"[^\s\"(),;<>=\\@]{0,255}")
+_PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")))
+_GOOGLE = "mx.google.com"
+_MICROSOFT = (".outlook.com", ".office365.com", ".exchangelabs.com")
+_MICROSOFTS_DOOR = ".protection.outlook.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One Received: `by` is the host that wrote it; `named` how the one before called himself; `verified` the name
+    that the writer found for that one's IP address, `address`; `protocol` in capitals. "" for what it does not say.
+    `odd`: the client called himself something that a server would have to quote, so that what is written around it,
+    here and in other fields, may be the client's own words.
+    """
+
+    by: str = ""
+    named: str = ""
+    verified: str = ""
+    address: str = ""
+    protocol: str = ""
+    odd: bool = False
+
+    @property
+    def stayed(self) -> bool:
+        """Was the mail on the same machine before, or handed over to be delivered (LMTP, RFC 2033)?"""
+        return self.protocol.startswith("LMTP") or (
+            bool(self.address) and ipaddress.ip_address(self.address).is_loopback
+        )
+
+    @property
+    def stayed_within(self) -> bool:
+        """Did the mail come from a network that the internet does not reach (RFC 1918, RFC 4193)?"""
+        return self.stayed or (
+            bool(self.address) and any(ipaddress.ip_address(self.address) in net for net in _PRIVATE)
+        )
+
+
+def read(value: str) -> Hop:
+    """Given the value of a Received field, return what it says; an `odd` one when a client had a hand in it."""
+    text = value[:LONGEST].strip()
+    begins = text[:5].lower() == "from "
+    said = {"from": "", "by": "", "with": ""}
+    remarks: list[str] = []
+    clause = waiting = ""
+    for piece, depth in _pieces(text):
+        if depth < 0:
+            return Hop(odd=begins)
+        if depth:
+            remarks += [piece] if clause == "from" else []
+        elif piece == ";":
+            break
+        elif waiting:
+            said[waiting] = said.get(waiting) or piece
+            waiting = ""
+        elif piece.lower() in _CLAUSES:
+            clause = waiting = piece.lower()
+    address = _ip(" ".join(remarks))
+    verified = remarks[0] if remarks and address and _NAME.fullmatch(remarks[0]) and remarks[0] != address else ""
+    return Hop(
+        by=_host(said["by"]),
+        named=_host(said["from"]),
+        verified=_host(verified),
+        address=address or _ip(said["from"]),
+        protocol=said["with"].upper(),
+        odd=begins and not (said["by"] and _HELO.fullmatch(said["from"])),
+    )
+
+
+def _pieces(text: str) -> Iterator[tuple[str, int]]:
+    """Yield each word with how many comments it lies in; a last one of -1 when their brackets are not balanced."""
+    depth = 0
+    for found in _PIECE.finditer(text):
+        depth += {"(": 1, ")": -1}.get(found[0], 0)
+        if depth < 0:
+            break
+        if found[0] not in "()":
+            yield found[0], depth
+    if depth:
+        yield "", -1
+
+
+def _host(name: str) -> str:
+    return name.lower().rstrip(".")
+
+
+def _ip(text: str) -> str:
+    """The first IP address in a text: in brackets, or a word for itself, as Exchange has it."""
+    for word in (*_ADDRESS.findall(text), *(text.split() if "[" not in text else ())):
+        try:
+            return str(ipaddress.ip_address(word))
+        except ValueError:
+            continue
+    return ""
+
+
+def is_inner(hop: Hop, identities: frozenset[str]) -> bool:
+    """Did a host of ours, or of these authserv-ids' domains, pass the mail on to another of ours?
+
+    The first Received from the top of which this cannot be said is the door: the mail came in there, and what stands
+    below was in it then, but for what the server put there.
+    """
+    if hop.stayed and hop.by in {"localhost", "localhost.localdomain"}:
+        return True
+    return any(_is_inner(hop, one) for one in identities)
+
+
+def wrote(hop: Hop, identity: str) -> bool:
+    """Was this Received written by a host of this authserv-id's organisation?"""
+    if identity == "*":
+        return hop.by.endswith(_MICROSOFT)
+    ours = organisation(identity)
+    return hop.by == identity or bool(ours and organisation(hop.by) == ours)
+
+
+def _is_inner(hop: Hop, identity: str) -> bool:
+    if identity == "*":
+        return hop.by.endswith(_MICROSOFT) and not hop.by.endswith(_MICROSOFTS_DOOR)
+    if identity == _GOOGLE:
+        return hop.by.startswith(("2002:a", "10.")) and not hop.named
+    if hop.by == identity or hop.by.endswith(f".{identity}"):
+        return hop.stayed
+    ours = organisation(identity)
+    if not ours or organisation(hop.by) != ours:
+        return False
+    name = hop.verified if hop.verified or hop.address else hop.named
+    return hop.stayed_within or (bool(name) and organisation(name) == ours)
