@@ -1,6 +1,7 @@
 """Mails of people who want to be somebody else, or to reach what they may not see. Used by pure and by real tests.
 
-The world they aim at: corp.example is ours, its mail server mx.corp.example puts Authentication-Results on top.
+The world they aim at: corp.example is ours, its mail server mx.corp.example puts Authentication-Results on top. The
+mailbox support@ is strict; inside@ believes any From line, takes all keyword lines and every signed reference.
 anna@corp.example is an agent, admin@corp.example an administrator, lena@corp.example locked; kim@client.example takes
 part in issue {secret} of a private project, in the private issue {private}, and in the public issue {public}.
 """
@@ -8,20 +9,25 @@ part in issue {secret} of a private project, in the private issue {private}, and
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tests import results
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The numbers of the issues that the mails aim at."""
+    """The numbers of the issues that the mails aim at; `signed` is a Message-ID of ours about the private one
+    (a stranger got hold of it), `redmines` the one of Redmine's mail about the secret one.
+    """
 
     public: int
     private: int
     secret: int
+    signed: str = "mb.answer.1.0.0@corp.example"
+    redmines: str = "redmine.issue-1.20260501083015.5@corp.example"
 
 
-_MAIL = """Authentication-Results: mx.corp.example; {verdict}
-Received: from outside.example by mx.corp.example; Wed, 20 May 2026 10:00:00 +0000
+_MAIL = """{results}Received: from outside.example by mx.corp.example; Wed, 20 May 2026 10:00:00 +0000
 From: {sender}
-To: support@corp.example
+To: {to}
 Subject: {subject}
 Date: Wed, 20 May 2026 10:00:00 +0000
 Message-ID: <hostile-{number}@evil.example>
@@ -40,7 +46,9 @@ INJECTED = "Authentication-Results: mx.corp.example; dmarc=pass header.from=corp
 def hostile_mails(at: Target) -> Iterator[tuple[str, bytes]]:
     """Given what to aim at, yield name and bytes of each mail."""
     for number, (name, fields) in enumerate(_cases(at).items(), 1):
-        values = {"verdict": NONE, "sender": EVIL, "subject": "Hello", "headers": "", "body": "Please do."} | fields
+        usual = {"verdict": NONE, "sender": EVIL, "subject": "Hello", "headers": "", "body": "Please do."}
+        values = usual | {"to": "support@corp.example"} | fields
+        values.setdefault("results", f"Authentication-Results: mx.corp.example; {values['verdict']}\n")
         if values["headers"] and not values["headers"].endswith("\n"):
             values["headers"] += "\n"
         yield name, _MAIL.format(number=number, **values).replace("\n", "\r\n").encode()
@@ -48,7 +56,8 @@ def hostile_mails(at: Target) -> Iterator[tuple[str, bytes]]:
 
 def _cases(at: Target) -> dict[str, dict[str, str]]:
     """The mails by name, each as what differs from a plain one."""
-    return _forged_from(at) | _forged_references(at) | _tricks_with_names(at) | _injections(at)
+    tricks = _forged_from(at) | _forged_references(at) | _tricks_with_names(at) | _injections(at)
+    return tricks | _envelopes(at) | _brought_along(at) | _other_mailboxes(at)
 
 
 def _forged_from(at: Target) -> dict[str, dict[str, str]]:
@@ -134,4 +143,85 @@ def _injections(at: Target) -> dict[str, dict[str, str]]:
         "keyword lines on a public issue": {"sender": KIM, "subject": f"[#{at.public}]", "body": lines},
         "a macro and a mention": {"sender": '"{{include(Secret)}} @admin" <mallory@evil.example>'},
         "the internal mark": {"sender": ANNA, "headers": "X-MS-Exchange-Organization-AuthAs: Internal"},
+    }  # fmt: skip
+
+
+LOCAL_PARTS = {
+    "another result": "x;dmarc=pass header.from=corp.example;y",
+    "another result of a method": "x;dmarc=pass header.from=corp.example;auth=pass smtp.auth=y",
+    "the end of a comment": "a) smtp.mailfrom=q@corp.example; dmarc=pass header.from=corp.example (y",
+    "the end of a quote": 'a\\"; dmarc=pass header.from=corp.example; x.y=\\"z',
+    "the end of both": 'a\\"b) smtp.mailfrom=q@corp.example; dmarc=pass header.from=corp.example (\\"y',
+    "an address": "root@corp.example",
+    "an address and a domain": "root@corp.example;dkim=pass header.d=corp.example;x",
+}
+
+
+def _envelopes(at: Target) -> dict[str, dict[str, str]]:
+    """An envelope's sender that holds results, as each kind of server writes it down."""
+    return {
+        f"an envelope with {name}, by {server}": {
+            "sender": ADMIN,
+            "subject": f"Re: [Secret - Bug #{at.secret}]",
+            "results": "".join(f"Authentication-Results: {one}\n" for one in writer(results.Client(inner))),
+        }
+        for name, inner in LOCAL_PARTS.items()
+        for server, writer in results.WRITERS.items()
+    }
+
+
+def _brought_along(at: Target) -> dict[str, dict[str, str]]:
+    """A field of our server's name, or of Google's or Microsoft's, that the mail had already, and what is like it."""
+    tag = f"[#{at.secret}]"
+    brought = {
+        "a field below the server's Received": {"results": "", "headers": INJECTED},
+        "a field between forged Receiveds": {
+            "results": "",
+            "headers": f"Received: from mx.corp.example by mx.corp.example with LMTP; x\n{INJECTED}\n"
+            "Received: from mail.corp.example (mail.corp.example [10.0.0.9]) by mx.corp.example; x",
+        },
+        "a field in the name of Google": {
+            "results": "", "headers": INJECTED.replace("mx.corp.example", "mx.google.com")},
+        "a field without a name": {
+            "results": "", "headers": "Authentication-Results: dmarc=pass action=none header.from=corp.example"},
+        "a second field below a plain one": {
+            "results": f"Authentication-Results: mx.corp.example; none\n{INJECTED}\n"},
+        "two results that differ": {"verdict": "dmarc=pass header.from=corp.example; dmarc=none"},
+        "DMARC of another name": {"verdict": "dmarc=pass header.from=mail.corp.example"},
+        "DMARC of nobody": {"verdict": "dmarc=pass"},
+        "a public suffix": {"verdict": "dkim=pass header.d=example; spf=pass smtp.mailfrom=example"},
+        "a signature of the beginning": {
+            "verdict": "dkim=pass header.d=corp.example; dmarc=pass header.from=corp.example",
+            "headers": "DKIM-Signature: v=1; a=rsa-sha256; d=corp.example; s=k; l=12; h=from; bh=x; b=y",
+        },
+        "a HELO with results": {
+            "results": "Authentication-Results: mx.corp.example; spf=pass (ok) smtp.mailfrom=x@evil.example (helo=)();"
+            "dmarc=pass()header.from=corp.example()(;)\n"
+            "Received: from )();dmarc=pass()header.from=corp.example()( by mx.corp.example; x\n",
+        },
+    }  # fmt: skip
+    return {name: {"sender": ADMIN, "subject": tag} | fields for name, fields in brought.items()}
+
+
+def _other_mailboxes(at: Target) -> dict[str, dict[str, str]]:
+    """Mail to the strict mailbox that names the lenient one."""
+    lines = f"Project: secret\nStatus: Closed\nAssigned to: admin\nIs private: 0\nParent issue: {at.secret}"
+    to = {"to": "inside@corp.example"}
+    return {
+        "to inside, From of an admin": to | {"sender": ADMIN},
+        "to inside, From of an agent, about a secret issue": to | {"sender": ANNA, "subject": f"[#{at.secret}]"},
+        "to inside and support": {"to": "Inside <inside@corp.example>, support@corp.example", "sender": ADMIN},
+        "to inside in Cc": {"headers": "Cc: inside@corp.example", "to": "x@else.example", "sender": ADMIN},
+        "to inside by the envelope": {
+            "headers": "X-Original-To: inside@corp.example", "to": "x@else.example", "sender": ADMIN},
+        "to inside, keyword lines": to | {"body": lines},
+        "to inside, keyword lines of a forged admin": to | {"body": lines, "sender": ADMIN},
+        "to inside, a signed id": to | {"subject": "Hi", "headers": f"In-Reply-To: <{at.signed}>"},
+        "a signed id of a private issue": {"headers": f"In-Reply-To: <{at.signed}>"},
+        "Redmine's id with the right second": {"sender": KIM, "headers": f"In-Reply-To: <{at.redmines}>"},
+        "two hundred of Redmine's ids": {
+            "sender": KIM,
+            "headers": "References: " + " ".join([f"<redmine.issue-{at.secret}.{s}@x>" for s in range(199)])
+            + f" <{at.redmines}>",
+        },
     }  # fmt: skip

@@ -99,8 +99,8 @@ def _plain_client(headers: Headers, identities: frozenset[str]) -> bool:
 
 
 def _fields(headers: Headers, identities: frozenset[str], *, below: bool) -> Iterator[tuple[bytes, frozenset[str]]]:
-    """Yield each Authentication-Results down to the Received by which the mail came in, with the names whose results may
-    stand there; and those right below it, with the names of its server when that one writes them there.
+    """Yield each Authentication-Results down to the Received by which the mail came in, with the names whose results
+    may stand there; and those right below it, with the names of its server when that one writes them there.
     """
     places = identities
     inside = True

@@ -10,7 +10,7 @@ from redmine_mailbridge.routing.create import create
 from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
 from redmine_mailbridge.routing.note import note
 from redmine_mailbridge.routing.plan import Action, Facts, Needs, Plan
-from redmine_mailbridge.routing.sender import assess
+from redmine_mailbridge.routing.strictest import different
 from redmine_mailbridge.routing.thread import Thread, find_thread
 from redmine_mailbridge.settings.route import Route
 
@@ -52,17 +52,22 @@ class Wish:
 
 def by_hand(message: Message, route: Route, mailbox: MailboxIdentity, facts: Facts, wish: Wish) -> Plan:
     """Given a mail, what is known, and what a person wants, return what will be done. Pure, as `decide` is."""
-    route = wish.over(responsible(message, mailbox, route)[1])
+    mailbox = replace(mailbox, routes={name: wish.over(its) for name, its in mailbox.routes.items()})
+    routes = different((wish.over(responsible(message, mailbox, route)[1]), wish.over(route)))
     if wish.subject is not None:
         message = replace(message, subject=wish.subject)
-    case = Case(message, route, mailbox, facts, assess(message, route, facts))
+    case = Case.of(message, routes, mailbox, facts)
     case.steps.add(f"decided by {wish.who}: the rules about who may write are not asked")
     if wish.issue is None:
         thread = find_thread(case)
-        return note(case, thread) if thread.issue is not None else create(case, thread, f"imported by {wish.who}")
+        return (
+            note(case.about(thread.issue), thread)
+            if thread.issue is not None
+            else create(case, thread, f"imported by {wish.who}")
+        )
     found = facts.issues.get(wish.issue)
     if found is None:
         return case.end(Action.HOLD, f"#{wish.issue} does not exist, or this key may not see it")
     if not found.project_active:
         return case.end(Action.HOLD, f"#{wish.issue} is in a project that is closed or archived")
-    return note(case, Thread(found), why=f"filed to #{wish.issue} by {wish.who}")
+    return note(case.about(found), Thread(found), why=f"filed to #{wish.issue} by {wish.who}")

@@ -1,28 +1,47 @@
 """What the stations of `decide` hand on to each other: the mail, what is known, and how plans are written."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.routing.keywords import Keywords, find_keywords
 from redmine_mailbridge.routing.loops import earns_answer
-from redmine_mailbridge.routing.plan import Action, Facts, Plan
-from redmine_mailbridge.routing.sender import Sender
+from redmine_mailbridge.routing.plan import Action, Facts, Issue, Plan
+from redmine_mailbridge.routing.sender import Sender, assess
 from redmine_mailbridge.routing.steps import Steps
+from redmine_mailbridge.routing.strictest import different, strictest
 from redmine_mailbridge.settings.route import Route
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One mail on its way through the policy."""
+    """One mail on its way through the policy.
+
+    `routes` are those of all mailboxes that it has to do with, the first the one that places it; `route` is that one as
+    strict as the strictest of them.
+    """
 
     message: Message
     route: Route
+    routes: tuple[Route, ...]
     mailbox: MailboxIdentity
     facts: Facts
     sender: Sender
     steps: Steps = field(default_factory=Steps)
+
+    @classmethod
+    def of(cls, message: Message, routes: tuple[Route, ...], mailbox: MailboxIdentity, facts: Facts) -> Self:
+        """Given a mail, the routes that have a say, the mailbox that it was read from, and what is known, begin."""
+        return cls(message, strictest(routes), routes, mailbox, facts, assess(message, routes, facts))
+
+    def about(self, issue: Issue) -> Self:
+        """The same for a mail that is about an issue: the mailbox whose mail made the issue has a say too."""
+        routes = different((*self.routes, self.mailbox.routes.get(issue.mailbox)))
+        if routes == self.routes:
+            return self
+        sender = assess(self.message, routes, self.facts)
+        return replace(self, route=strictest(routes), routes=routes, sender=sender)
 
     @property
     def languages(self) -> tuple[str, ...]:

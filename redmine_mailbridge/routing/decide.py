@@ -12,29 +12,35 @@ from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
 from redmine_mailbridge.routing.loops import REPLYING_MACHINES, own_mail, said, unwanted_machine
 from redmine_mailbridge.routing.note import note
 from redmine_mailbridge.routing.plan import Action, Facts, Issue, Plan
-from redmine_mailbridge.routing.sender import assess, believed, let_in, turned_away, unknown_verdict
+from redmine_mailbridge.routing.sender import believed, let_in, turned_away, unknown_verdict
+from redmine_mailbridge.routing.strictest import different
 from redmine_mailbridge.routing.thread import Thread, Worth, answered_other, find_thread, signs
 from redmine_mailbridge.settings.route import Route
 
 
 def decide(message: Message, route: Route, mailbox: MailboxIdentity, facts: Facts) -> Plan:  # noqa: PLR0911 - the policy
     """Given a mail, the route and identity of its mailbox, and the answers to `needs`, return what will be done."""
+    read_from = route
     name, route = responsible(message, mailbox, route)
-    case = Case(message, route, mailbox, facts, assess(message, route, facts))
+    case = Case.of(message, different((route, read_from)), mailbox, facts)
+    route = case.route
     if name != mailbox.name:
-        case.steps.add(f"the first of our mailboxes that it is addressed to is {name}, whose settings hold")
+        case.steps.add(
+            f"the first of our mailboxes that it is addressed to is {name}, whose settings hold, "
+            f"and no less strict ones than those of {mailbox.name}, where it was read"
+        )
     if (why := own_mail(message, mailbox)) is not None:
         return case.end(Action.IGNORE, why)
     case.steps.add(_who(case))
     if (line := let_in(message, route)) is not None:
         case.steps.add(line)
-    if (verdict := turned_away(message, case.sender, route)) is not None:
+    if (verdict := turned_away(message, case.sender, case.routes)) is not None:
         return case.end(verdict.action, verdict.reason)
     if message.automatic.kind in REPLYING_MACHINES and (about := _about(case)) is not None:
         return _machine(case, *about)
     thread = find_thread(case)
     if thread.issue is not None and not (again := _starts_again(case, thread.issue)):
-        return note(case, thread)
+        return note(case.about(thread.issue), thread)
     if thread.denied:
         return case.end(Action.REFUSE, thread.denied, issue=thread.related.id if thread.related else None)
     if (unwanted := unwanted_machine(message, route)) is not None:
@@ -55,7 +61,7 @@ def _who(case: Case) -> str:
     sender, verdict = case.sender, case.message.authenticity
     shown = sender.address.address or "nobody"
     proof = f"{verdict.verdict}{f' by {verdict.method}' if verdict.method else ''}, trust {case.route.issue.trust}"
-    if how := believed(case.message, case.route):
+    if sender.proven and (how := believed(case.message, case.route)):
         proof = f"{proof}: believed {how}"
     if case.facts.offline:
         return f"from {shown}; offline, so nobody knows whether that is a Redmine user"
@@ -70,7 +76,7 @@ def _who(case: Case) -> str:
 
 def _about(case: Case) -> tuple[int, bool] | None:
     """Given an auto-reply or a bounce, return the issue it is about, and whether that is certain enough for a note."""
-    for sign in signs(case.message, case.mailbox, case.facts):
+    for sign in signs(case.message, case.mailbox, case.facts, proven=case.sender.proven):
         if case.facts.offline or sign.issue in case.facts.issues:
             return sign.issue, sign.worth >= Worth.SECRET
     return None

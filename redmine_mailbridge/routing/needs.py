@@ -11,13 +11,12 @@ from redmine_mailbridge.routing.plan import Needs
 from redmine_mailbridge.routing.rules import apply_rules
 from redmine_mailbridge.routing.sender import login_for
 from redmine_mailbridge.routing.steps import Steps
-from redmine_mailbridge.routing.thread import redmine_id, referenced, subject_tags
+from redmine_mailbridge.routing.thread import redmine_id, redmines_own, referenced, subject_tags
 from redmine_mailbridge.routing.words import LANGUAGES
 from redmine_mailbridge.settings.route import KEYWORDS, Route
 from redmine_mailbridge.settings.rules import Rule
 
 MAX_ISSUES = 50
-MAX_JOURNALS = 5
 MAX_ADDRESSES = 100
 
 
@@ -34,7 +33,7 @@ def needs(message: Message, route: Route, mailbox: MailboxIdentity) -> Needs:
         sender=message.sender.key,
         message_ids=ids,
         issues=_issues(message, route, mailbox, ids, keywords),
-        journals=tuple(found[1:] for found in map(redmine_id, ids) if found and found[0] == "journal")[:MAX_JOURNALS],
+        journals=(own[1:],) if (own := redmines_own(ids)) and own[0] == "journal" else (),
         language=bool(settings.overrides) or settings.project is None,
         projects=_projects(message, route, mailbox, keywords=keywords, matched=matched),
         issue_projects=bool(settings.overrides),
@@ -62,7 +61,7 @@ def _issues(
         numbers += [signed.issue for signed in filter(None, map(mailbox.signer.read, ids))]
         for text in (message.body.written, message.body.quoted, message.body.whole):
             numbers += mailbox.signer.markers_in(text)
-    numbers += [found[1] for found in map(redmine_id, ids) if found and found[0] == "issue"]
+    numbers += [found[1] for found in map(redmine_id, ids) if found and found[0] == "issue"][:1]
     numbers += [number for number, _ in subject_tags(message.subject)]
     numbers += [parent for parent in (route.issue.parent, *(rule.parent for rule in route.rules)) if parent]
     named = keywords.get("parent_issue", "").removeprefix("#")

@@ -86,7 +86,8 @@ class Issue:
     `visible_to_sender`, `noteable_by_sender` and `editable_by_sender` say what Redmine lets the sender's own user
     do; None when the sender is no user, or when nobody can tell. `participants` are addresses (lower case) that
     took part by mail: requester and Cc. `project_name` and `tracker` are the words that Redmine's own subject tag
-    holds, `created_on` (aware, to the second) stands in its Message-IDs.
+    holds, `created_on` (aware, to the second) stands in its Message-IDs. `mailbox`: the name of the one whose mail made
+    it, "" when none did.
     """
 
     id: int
@@ -108,6 +109,7 @@ class Issue:
     project_name: str = ""
     tracker: str = ""
     created_on: dt.datetime | None = None
+    mailbox: str = ""
 
     @property
     def public(self) -> bool:

@@ -44,10 +44,11 @@ class Verdict:
     reason: str
 
 
-def assess(message: Message, route: Route, facts: Facts) -> Sender:
-    """Given a mail, return who wrote it, and how far that is to be believed."""
+def assess(message: Message, routes: tuple[Route, ...], facts: Facts) -> Sender:
+    """Given a mail and the routes that have a say, return who wrote it, and how far all of them believe it."""
     owner = facts.users.get(message.sender.key) if message.sender.address else None
-    proven, forged = bool(believed(message, route)), message.authenticity.verdict == "failed"
+    proven = all(believed(message, route) for route in routes)
+    forged = message.authenticity.verdict == "failed"
     if owner is not None and owner.status == "active" and proven:
         return Sender(message.sender, user=owner, proven=True)
     return Sender(message.sender, claimed=owner, proven=proven, forged=forged)
@@ -83,8 +84,15 @@ def let_in(message: Message, route: Route) -> str | None:
     return f"the sender is blocked by {blocking}, but allowed by {allowing}"
 
 
-def turned_away(message: Message, sender: Sender, route: Route) -> Verdict | None:
-    """Given a mail, return what becomes of it when its sender is not let in at all; None when it goes on."""
+def turned_away(message: Message, sender: Sender, routes: tuple[Route, ...]) -> Verdict | None:
+    """Given a mail and the routes that have a say, return what becomes of it when one of them does not let its sender
+    in at all; None when it goes on. Holding it is the mildest that may become of it.
+    """
+    verdicts = [verdict for route in routes if (verdict := _turned_away(message, sender, route)) is not None]
+    return min(verdicts, key=lambda verdict: verdict.action is Action.HOLD, default=None)
+
+
+def _turned_away(message: Message, sender: Sender, route: Route) -> Verdict | None:
     senders = route.senders
     allowed = any(sender_fits(pattern, message) for pattern in senders.allow)
     blocking = next((pattern for pattern in senders.block if sender_fits(pattern, message)), None)

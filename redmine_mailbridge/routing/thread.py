@@ -3,8 +3,9 @@
 A sign is only a hint at an issue. Whether the mail may reach it is asked of the sender afterwards (`reach`).
 """
 
+import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -12,7 +13,7 @@ from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.routing.plan import Facts, Issue
-from redmine_mailbridge.routing.sender import Sender
+from redmine_mailbridge.routing.sender import Sender, turned_away
 from redmine_mailbridge.settings.route import Route
 
 _REDMINE_ID = re.compile(r"<?redmine\.([a-z0-9_]{1,40})-([0-9]{1,10})\.([0-9]{1,20})(?:\.[a-f0-9]{1,64})?@")
@@ -95,8 +96,8 @@ def subject_tags(subject: str) -> tuple[tuple[int, str], ...]:
     return tuple(tags)
 
 
-def signs(message: Message, mailbox: MailboxIdentity, facts: Facts) -> Iterator[Sign]:
-    """Given a mail, yield its signs in the order in which they count."""
+def signs(message: Message, mailbox: MailboxIdentity, facts: Facts, *, proven: bool) -> Iterator[Sign]:
+    """Given a mail, and whether its sender is proven, yield its signs in the order in which they count."""
     ids = referenced(message)
     if mailbox.signer is not None:
         for signed in filter(None, map(mailbox.signer.read, ids)):
@@ -109,29 +110,46 @@ def signs(message: Message, mailbox: MailboxIdentity, facts: Facts) -> Iterator[
         text = f"{message.body.written}\n{message.body.quoted}\n{message.body.whole}"
         for issue in dict.fromkeys(mailbox.signer.markers_in(text)):
             yield Sign(issue, "our marker in the quoted text", Worth.SIGNED)
-    yield from _redmine_signs(ids, facts)
+    yield from _redmine_signs(ids, facts, proven=proven)
     for issue, words in subject_tags(message.subject):
         yield Sign(issue, "the tag in the subject", Worth.GUESSABLE, words)
     if facts.same_subject_issue is not None:
         yield Sign(facts.same_subject_issue, "the same sender and subject within bundle_window", Worth.GUESSABLE)
 
 
-def _redmine_signs(ids: tuple[str, ...], facts: Facts) -> Iterator[Sign]:
-    """Given the ids that a mail answers, yield what Redmine's own among them hint at.
-
-    Such an id is unsigned, but it holds the second in which the issue or note was made: when that is right, the
-    writer has most likely had the mail.
+def redmines_own(ids: Iterable[str]) -> tuple[str, int, str] | None:
+    """Given the ids that a mail answers, return class, number and time stamp of the first of Redmine's about an issue
+    or a note. One mail answers one mail: with many of them somebody guesses.
     """
-    for kind, number, stamp in filter(None, map(redmine_id, ids)):
-        if kind == "issue":
-            issue = facts.issues.get(number)
-            right = issue is not None and issue.created_on is not None and f"{issue.created_on:%Y%m%d%H%M%S}" == stamp
-            yield Sign(number, "the Message-ID of Redmine's mail", Worth.SECRET if right else Worth.GUESSABLE)
-        elif kind == "journal" and (journal := facts.journals.get(number)) is not None:
-            right = journal.created_on is not None and f"{journal.created_on:%Y%m%d%H%M%S}" == stamp
-            worth = Worth.SECRET if right else Worth.GUESSABLE
-            how = "the Message-ID of Redmine's mail about a note"
-            yield Sign(journal.issue, how, worth, private=journal.private)
+    found = filter(None, map(redmine_id, ids))
+    return next((one for one in found if one[0] in {"issue", "journal"}), None)
+
+
+def _redmine_signs(ids: tuple[str, ...], facts: Facts, *, proven: bool) -> Iterator[Sign]:
+    """Given the ids that a mail answers, yield what Redmine's own among them hints at.
+
+    Such an id is unsigned, but it holds the second in which the issue or note was made: when that is right, a writer
+    who is proven has most likely had the mail. From anybody else it is worth no more than a number.
+    """
+    own = redmines_own(ids)
+    if own is None:
+        return
+    kind, number, stamp = own
+    if kind == "issue":
+        issue = facts.issues.get(number)
+        yield Sign(
+            number,
+            "the Message-ID of Redmine's mail",
+            _worth(issue.created_on if issue else None, stamp, proven=proven),
+        )
+    elif (journal := facts.journals.get(number)) is not None:
+        worth = _worth(journal.created_on, stamp, proven=proven)
+        yield Sign(journal.issue, "the Message-ID of Redmine's mail about a note", worth, private=journal.private)
+
+
+def _worth(made: dt.datetime | None, stamp: str, *, proven: bool) -> Worth:
+    right = proven and made is not None and f"{made:%Y%m%d%H%M%S}" == stamp
+    return Worth.SECRET if right else Worth.GUESSABLE
 
 
 def find_thread(case: Case) -> Thread:
@@ -139,7 +157,7 @@ def find_thread(case: Case) -> Thread:
     facts, steps = case.facts, case.steps
     related: Issue | None = None
     denied, tried = "", set[Sign]()
-    for sign in signs(case.message, case.mailbox, facts):
+    for sign in signs(case.message, case.mailbox, facts, proven=case.sender.proven):
         if sign in tried or len(tried) > MAX_IDS:
             continue
         tried.add(sign)
@@ -150,7 +168,10 @@ def find_thread(case: Case) -> Thread:
         if issue is None:
             steps.add(f"#{sign.issue} by {sign.how}: there is no such issue for us")
             continue
-        answer = reach(issue, case.sender, sign, case.route)
+        about = case.about(issue)
+        answer = reach(issue, about.sender, sign, about.route)
+        if answer.admitted and (verdict := turned_away(case.message, about.sender, about.routes)) is not None:
+            answer = Reach(False, f"in its mailbox {verdict.reason}")
         steps.add(f"#{sign.issue} by {sign.how}: {answer.why}")
         if answer.admitted:
             return Thread(issue, sign.how, as_user=answer.as_user, private=sign.private)

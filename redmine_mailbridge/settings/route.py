@@ -149,7 +149,7 @@ class Route(Table):
         issue = self.issue.model_copy(update={"check_permissions": False, "reply_only": False})
         if issue.unknown_sender in {"hold", "ignore", "refuse"}:
             issue = issue.model_copy(update={"unknown_sender": "accept"})
-        senders = self.senders.model_copy(update={"failed_authentication": "stranger"})
+        senders = self.senders.model_copy(update={"failed_authentication": "stranger", "block": (), "locked": "accept"})
         rules = tuple(rule.model_copy(update={"action": None}) for rule in self.rules)
         return self.model_copy(update={"issue": issue, "senders": senders, "rules": rules})
 

@@ -96,6 +96,12 @@ class Archive:
                 found[row.issue].add(row.address)
         return {issue: frozenset(addresses) for issue, addresses in found.items()}
 
+    def mailboxes(self, issues: Collection[int]) -> dict[int, str]:
+        """Given issues, return the name of the mailbox whose mail made each, where one did."""
+        query = sa.select(mail.c.created_issue, mail.c.mailbox).where(mail.c.created_issue.in_(set(issues)))
+        with self._database.read() as db:
+            return {row.created_issue: row.mailbox for row in db.execute(query)} if issues else {}
+
     def state(self, mail_id: int) -> State:
         """Where a mail stands now."""
         with self._database.read() as db:

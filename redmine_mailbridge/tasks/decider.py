@@ -101,7 +101,7 @@ class Decider:
             noted = self._archive.issues_of(number for number, _ in wanted.journals)
             issues = {*wanted.issues, *noted.values(), *(mail.issue for mail in known.values() if mail.issue)}
             participants = self._archive.participants(issues | ({same_subject} if same_subject else set()))
-        return self._facts.gather(
+        facts = self._facts.gather(
             wanted,
             now=now,
             known=known,
@@ -110,6 +110,9 @@ class Decider:
             same_subject_issue=same_subject,
             first_sync=first_sync,
         )
+        made_by = self._archive.mailboxes(facts.issues) if self._archive is not None else {}
+        told = {number: replace(one, mailbox=made_by.get(number, "")) for number, one in facts.issues.items()}
+        return replace(facts, issues=told)
 
     def _bundled(self, message: Message, context: Context, came: float) -> int | None:
         """The issue of a mail of the same sender and subject that came within bundle_window of this one."""

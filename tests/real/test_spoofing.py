@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from redmine_mailbridge import app
 from tests.hostile import Target, hostile_mails
-from tests.product import Product, product
+from tests.product import Product, box_values, product
 from tests.servers.api import Api, fresh_project
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.newest]
 
 USERS = {
     "anna@corp.example": ("Anna", {}),
@@ -23,6 +24,19 @@ USERS = {
 }
 
 
+HOME = "support@corp.example"
+INSIDE = {"trust": "any", "allow_override": "all", "keywords_from": "anyone", "signed_references": "anyone"}
+GENUINE = """Authentication-Results: mx.corp.example; dmarc=pass header.from=client.example
+Received: from mail.client.example by mx.corp.example; Wed, 20 May 2026 09:00:00 +0000
+From: Kim Client <kim@client.example>
+To: support@corp.example
+Subject: {subject}
+Message-ID: <{subject}-{serial}@client.example>
+
+Genuine.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """What the mails aim at: the users that they want to be, the issues that they want to reach."""
@@ -30,6 +44,7 @@ class World:
     users: frozenset[int]
     target: Target
     secret: str
+    home: str
 
 
 def user(admin: Api, address: str, name: str, more: dict[str, Any]) -> int:
@@ -43,55 +58,79 @@ def user(admin: Api, address: str, name: str, more: dict[str, Any]) -> int:
     return int(admin.call("POST", "/users.json", {"user": values})["user"]["id"])
 
 
-def issue(admin: Api, project: str, subject: str, *, private: bool = False) -> int:
-    """Make an issue."""
-    values = {"project_id": project, "subject": subject, "is_private": private, "tracker_id": 1}
-    return int(admin.call("POST", "/issues.json", {"issue": values})["issue"]["id"])
+@pytest.fixture(params=[True, False], ids=["public project", "private project"])
+def home(redmine: Redmine, request: pytest.FixtureRequest) -> str:
+    """The help desk's own project."""
+    return redmine.fresh_project(public=request.param)
 
 
 @pytest.fixture
-def world(redmine: Redmine, project: str) -> World:
-    """Users, a private project, and issues of all three kinds."""
-    admin = redmine.admin
-    users = frozenset(user(admin, address, name, more) for address, (name, more) in USERS.items())
-    secret = fresh_project(admin, redmine.seed, public=False)
-    target = Target(
-        public=issue(admin, project, "Public"),
-        private=issue(admin, project, "Private", private=True),
-        secret=issue(admin, secret, "Secret"),
-    )
-    return World(users, target, secret)
-
-
-@pytest.fixture
-def bridge(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> Product:
+def bridge(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, home: str) -> Product:
     """The bridge as the world aims at it: corp.example's help desk, with every keyword line allowed."""
-    made = product(tmp_path, redmine, mailbox, project)
-    made.support(address="support@corp.example", username=mailbox.address)
-    made.support(reading={"trusted_authserv_ids": ["mx.corp.example"]})
+    made = product(tmp_path, redmine, mailbox, home)
+    made.support(address=HOME, username=mailbox.address)
+    made.support(reading={"trusted_authserv_ids": ["mx.corp.example", "*", "mx.google.com"]})
     made.issue(trust="authenticated", allow_override="all", closed_reply="reopen")
+    # one request at a time: several make Redmine's SQLite lock now and then, and whole mails wait for their next try
+    made.change({"redmine": {"max_parallel": 1}})
     return made
 
 
+@pytest.fixture
+def world(redmine: Redmine, bridge: Product, mailbox: Mailbox, home: str) -> World:
+    """Users, a private project, and issues of all three kinds, each made by a genuine mail of a customer."""
+    admin = redmine.admin
+    users = frozenset(user(admin, address, name, more) for address, (name, more) in USERS.items())
+    secret = fresh_project(admin, redmine.seed, public=False)
+
+    def made(subject: str, **settings: Any) -> int:
+        bridge.issue(check_permissions=False, **settings)
+        mailbox.append(GENUINE.format(subject=subject, serial=uuid.uuid4().hex).encode())
+        (outcome,) = bridge.receive()
+        assert outcome.issue is not None, outcome.line
+        return outcome.issue
+
+    hidden = made("Secret", project=secret)
+    private, public = made("Private", project=home, private=True), made("Public", private=False)
+    bridge.issue(check_permissions=True)
+    stamp = admin.issue(hidden)["created_on"].translate({ord(sign): None for sign in "-T:Z"})
+    with bridge.application() as running:
+        signer = app.contexts(bridge.settings(), running.store.secret)["support"].identity.signer
+    assert signer is not None
+    signed = signer.message_id("answer", private, "5", "corp.example")
+    target = Target(public, private, hidden, signed, f"redmine.issue-{hidden}.{stamp}.5@corp.example")
+    return World(users, target, secret, home)
+
+
+@pytest.mark.fault("V1", "V2", "V3", "V6", "V17")
 @pytest.mark.parametrize("key", ["admin", "bridge"])
 def test_nobody_is_impersonated_and_nothing_is_reached(
     bridge: Product, redmine: Redmine, mailbox: Mailbox, world: World, key: str
 ) -> None:
-    """With 40 hostile mails and more, no issue or note bears a user's name, and what is private stays as it was."""
-    # one request at a time: several make Redmine's SQLite lock now and then, and whole mails wait for their next try
-    bridge.change({"redmine": {"api_key": redmine.seed["users"][key]["api_key"], "max_parallel": 1}})
-    mails = list(hostile_mails(world.target))
-    mailbox.append(*(raw for _, raw in mails))
+    """With eighty hostile mails and more, no issue or note bears a user's name, what is private stays as it was, and
+    nothing that is made tells of it."""
+    login = f"inside-{mailbox.address}"
+    inside = box_values(Mailbox(mailbox.server, login), world.home) | {"address": "inside@corp.example"}
+    inside["username"], inside["issue"] = login, inside["issue"] | INSIDE
+    bridge.change({"redmine": {"api_key": redmine.seed["users"][key]["api_key"]}, "mailboxes": {"inside": inside}})
+    before = {number: redmine.admin.issue(number) for number in (world.target.private, world.target.secret)}
+    envelopes, others = [], []
+    for name, raw in hostile_mails(world.target):
+        (envelopes if name.startswith("an envelope") else others).append(raw)
+    mails = others + envelopes[::5]  # all of them against the policy alone, in tests/unit/routing/test_spoofing.py
+    mailbox.append(*mails)
     outcomes = bridge.receive()
 
-    assert len(mails) == len(outcomes) >= 40
+    assert len(mails) == len(outcomes) >= 80
     made = [redmine.admin.issue(number) for number in {outcome.issue for outcome in outcomes if outcome.issue}]
     ours = [one for one in made if one["id"] not in {world.target.public, world.target.private, world.target.secret}]
     writers = {one["author"]["id"] for one in ours}
     writers |= {journal["user"]["id"] for one in made for journal in one["journals"]}
     assert frozenset() == writers & world.users
-    home = redmine.admin.issue(world.target.public)["project"]["id"]
-    assert ({"New"}, {home}) == ({o["status"]["name"] for o in ours}, {o["project"]["id"] for o in ours})
-    for number in (world.target.private, world.target.secret):
-        assert [] == redmine.admin.issue(number)["journals"]
-    assert 1 == len(redmine.admin.issues(world.secret))
+    project = redmine.admin.issue(world.target.public)["project"]["id"]
+    assert ({"New"}, {project}) == ({o["status"]["name"] for o in ours}, {o["project"]["id"] for o in ours})
+    assert before == {number: redmine.admin.issue(number) for number in before}
+    assert [world.target.secret] == [one["id"] for one in redmine.admin.issues(world.secret)]
+    told = {end for one in made for link in one.get("relations", ()) for end in (link["issue_id"], link["issue_to_id"])}
+    assert set() == told & before.keys()
+    assert {"New"} == {redmine.admin.issue(world.target.public)["status"]["name"]}

