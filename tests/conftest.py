@@ -1,4 +1,4 @@
-"""What every test may ask for by name; see `tests/servers/fixtures.py`."""
+"""What every test may ask for by name; see `tests/servers/fixtures.py`; which tests run: `selection.py`."""
 
 from tests.mail_worlds import account
 from tests.servers.fixtures import (
@@ -12,14 +12,17 @@ from tests.servers.fixtures import (
     openid_server,
     postgresql_url,
     project,
-    pytest_collection_modifyitems,
-    pytest_sessionfinish,
-    pytest_terminal_summary,
-    pytest_xdist_make_scheduler,
     redmine,
     redmine_proxy,
     servers,
     small_mailbox,
+)
+from tests.servers.selection import (
+    pytest_collection_modifyitems,
+    pytest_generate_tests,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_xdist_make_scheduler,
 )
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
     "postgresql_url",
     "project",
     "pytest_collection_modifyitems",
+    "pytest_generate_tests",
     "pytest_sessionfinish",
     "pytest_terminal_summary",
     "pytest_xdist_make_scheduler",

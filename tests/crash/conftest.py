@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.servers.selection import version_of
+
 NEWEST = "6.1"
 EVERYWHERE = (
     "create_issue",
@@ -28,5 +30,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _elsewhere(item: pytest.Item) -> bool:
     """Is it a crash test on another version than the newest?"""
-    version = getattr(item, "callspec", None) and item.callspec.params.get("servers")  # type: ignore[attr-defined]  # only parametrised ones have it
-    return item.get_closest_marker("crash") is not None and version not in (None, NEWEST)
+    return item.get_closest_marker("crash") is not None and version_of(item) not in (None, NEWEST)

@@ -12,9 +12,10 @@ import pytest
 
 from redmine_mailbridge.admin import passwords
 from tests.product import ANNA, STRANGER, Product, Service, mail, product
-from tests.servers.fixtures import NOT_RUN, Redmine
+from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.processes import free_port
+from tests.servers.selection import NOT_RUN
 from tests.servers.trees import Unavailable, ensure_program
 
 playwright = pytest.importorskip("playwright.sync_api")

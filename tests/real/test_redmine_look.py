@@ -23,6 +23,7 @@ def bridge(redmine: Redmine, project: str) -> Bridge:
 # ---------------------------------------------------------------------------------------------- looking
 
 
+@pytest.mark.databases
 def test_found_by_content(bridge: Bridge) -> None:
     """Without a marker an issue is found by exactly its content; one word more is another issue."""
     since = now()
@@ -42,6 +43,7 @@ def test_found_by_content(bridge: Bridge) -> None:
     assert None is look.find_issue(request, since + dt.timedelta(minutes=20))
 
 
+@pytest.mark.databases
 def test_twins(bridge: Bridge) -> None:
     """Two mails that look the same stay two: an issue that another mail has claimed is not found for this one."""
     since = now()

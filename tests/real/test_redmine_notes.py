@@ -28,6 +28,7 @@ def poor(redmine: Redmine, project: str) -> Bridge:
 # ---------------------------------------------------------------------------------------------- notes
 
 
+@pytest.mark.databases
 def test_note(bridge: Bridge) -> None:
     """A note is written as its author with its file, read back, and found again by its text."""
     number = bridge.writer.create_issue(bridge.issue()).issue

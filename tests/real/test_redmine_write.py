@@ -47,6 +47,7 @@ def test_one_request_an_issue(bridge: Bridge) -> None:
     assert ("Grüße ☃ 😀", "α\r\n\r\n  β\r\n") == (found["subject"], found["description"])
 
 
+@pytest.mark.databases
 def test_author(bridge: Bridge) -> None:
     """An issue that is written as somebody is that person's, and so are its files."""
     upload = bridge.upload(login="carol")
@@ -136,6 +137,7 @@ def test_hostile_characters(bridge: Bridge) -> None:
 # ---------------------------------------------------------------------------------------------- files
 
 
+@pytest.mark.databases
 def test_files(bridge: Bridge) -> None:
     """Files arrive byte for byte under their names; what Redmine does not take comes back as the reason."""
     data = bytes(range(256)) * 20_000
@@ -162,6 +164,7 @@ def test_long_file_name(bridge: Bridge) -> None:
     assert "ä" * 251 + ".txt" == found["attachments"][0]["filename"]
 
 
+@pytest.mark.databases
 @pytest.mark.parametrize("kind", ["issue", "note"])
 def test_token_is_good_once(bridge: Bridge, kind: str) -> None:
     """The same request sent twice is refused the second time by its used token, and the first is found."""

@@ -7,13 +7,14 @@ import time
 from pathlib import Path
 
 from tests.servers import services
+from tests.servers.databases import SETTINGS
 from tests.servers.trees import SUITES, Unavailable, say
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Given arguments, do what they say. Return 0, or 1 if nothing runs or a start fails, or 3 if it cannot be had."""
     asked = parser().parse_args(arguments)
-    database = "postgresql" if asked.postgresql else "sqlite"
+    database = asked.database
     directory = asked.dir or services.default_directory(asked.redmine, database)
     try:
         if asked.command == "up":
@@ -34,7 +35,9 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="scripts/services", description="Real Redmine and Dovecot on loopback ports.")
     result.add_argument("command", choices=["up", "down", "status"])
     result.add_argument("--redmine", choices=sorted(SUITES), default="6.1", help="version (default: %(default)s)")
-    result.add_argument("--postgresql", action="store_true", help="Redmine on PostgreSQL instead of SQLite")
+    result.add_argument("--database", choices=sorted(SETTINGS), default="sqlite", help="default: %(default)s")
+    for name in ("postgresql", "mariadb"):
+        result.add_argument(f"--{name}", action="store_const", const=name, dest="database", help=f"--database {name}")
     result.add_argument("--dir", type=Path, help="where its state lives (default: .services/VERSION)")
     result.add_argument("--remove", action="store_true", help="down: delete the directory too")
     result.add_argument("--json", action="store_true", help="status: print state.json")

@@ -1,9 +1,12 @@
 """pytest fixtures: real servers on demand, a project and a mailbox of its own for each test, proxies that break.
 
-`MAILBRIDGE_TEST_REDMINE=5.0,6.1` names the versions that every such test runs against (default 6.1). The servers
-start with the first test that needs them and are ended with the session, by pid. To keep them between runs, start
-them yourself: `scripts/services up --redmine 6.1 --dir .services/test-6.1`; the tests then use those and let them be.
-Where they cannot be had, the tests that need them are reported as NOT RUN, which fails the session if CI is set.
+`MAILBRIDGE_TEST_REDMINE=5.0,6.1` names the versions that every such test runs against (default 6.1), and
+`MAILBRIDGE_TEST_DATABASE=mariadb` the database that all of them stand on (default sqlite; the tests that are marked
+`databases` run on MariaDB of both kinds anyway); `selection.py` says what runs where. The servers start with the first
+test that needs them and are ended with the session, by pid. To keep them between runs, start them yourself:
+`scripts/services up --redmine 6.1 --dir .services/test-6.1` (`test-6.1-mariadb` for MariaDB); the tests then use those
+and let them be. Where they cannot be had, the tests that need them are reported as NOT RUN, which fails the session if
+CI is set.
 """
 
 import contextlib
@@ -15,21 +18,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 from tests.servers import dovecot as dovecot_server
 from tests.servers import openid as openid_provider
 from tests.servers import postgresql as postgresql_server
 from tests.servers import processes, services
 from tests.servers.api import Api, fresh_project
+from tests.servers.databases import SETTINGS
 from tests.servers.dovecot import Mail
 from tests.servers.mail import Mailbox
 from tests.servers.openid import OpenId
 from tests.servers.proxy import FaultProxy
+from tests.servers.selection import NOT_RUN, VERSIONS
 from tests.servers.trees import SUITES, Unavailable, ensure_tree, require_host
 
-NOT_RUN = "needs real servers: "
-VERSIONS = [v.strip() for v in os.environ.get("MAILBRIDGE_TEST_REDMINE", "6.1").split(",") if v.strip()]
+DATABASE = os.environ.get("MAILBRIDGE_TEST_DATABASE", "sqlite")
 
 
 class Redmine:
@@ -66,24 +69,26 @@ class Redmine:
         services.set_clock(self.state, ahead)
 
 
-@pytest.fixture(scope="session", params=VERSIONS)
+@pytest.fixture(scope="session")
 def servers(request: pytest.FixtureRequest) -> Iterator[services.State]:
-    """The state of the servers of one Redmine version."""
-    version: str = request.param
+    """The state of the servers of one Redmine version, "6.1", or with its database, "6.1-mariadb"."""
+    version, _, database = request.param.partition("-")
+    database = database or DATABASE
     assert version in SUITES, f"MAILBRIDGE_TEST_REDMINE: {version} is none of {', '.join(SUITES)}"
-    kept = services.load(services.CHECKOUT / ".services" / f"test-{version}")
+    assert database in SETTINGS, f"MAILBRIDGE_TEST_DATABASE: {database} is none of {', '.join(SETTINGS)}"
+    name = services.default_directory(version, database).name
+    kept = services.load(services.CHECKOUT / ".services" / f"test-{name}")
     if kept is not None and all(processes.alive(process) for process in kept["processes"]):
         yield kept
         return
     remove_leftovers()
-    directory = own_directory() / version
+    directory = own_directory() / name
     try:
-        yield services.up(version, directory)
+        yield services.up(version, directory, database)
     except Unavailable as why:
         pytest.skip(f"{NOT_RUN}{why}")
     finally:
-        services.down(directory, remove=True)
-        shutil.rmtree(own_directory(), ignore_errors=True)
+        end_own(directory)
 
 
 @pytest.fixture
@@ -95,11 +100,11 @@ def redmine(servers: services.State) -> Redmine:
 @pytest.fixture(scope="session")
 def clocked_servers(servers: services.State) -> Iterator[services.State]:
     """The state of one more Redmine over the same data, with a clock that tests set."""
-    directory = own_directory() / f"clocked-{servers['version']}"
+    directory = own_directory() / f"clocked-{servers['version']}-{servers['database']}"
     try:
         yield services.beside(servers, directory)
     finally:
-        services.down(directory, remove=True)
+        end_own(directory)
 
 
 @pytest.fixture
@@ -218,6 +223,13 @@ def own_directory() -> Path:
     return services.CHECKOUT / ".services" / f"pytest-{os.getpid()}"
 
 
+def end_own(directory: Path) -> None:
+    """End the servers in a directory of this session's, and remove it, and the session's own with the last."""
+    services.down(directory, remove=True)
+    with contextlib.suppress(OSError):
+        own_directory().rmdir()
+
+
 def remove_leftovers() -> None:
     """End and remove the servers of sessions that were killed before they could do so themselves."""
     for session in (services.CHECKOUT / ".services").glob("pytest-*"):
@@ -227,74 +239,3 @@ def remove_leftovers() -> None:
                 if directory.is_dir():
                     services.down(directory, remove=True)
             shutil.rmtree(session, ignore_errors=True)
-
-
-class OneWorkerAVersion(LoadScopeScheduling):
-    """Where workers share the tests, a folder's tests that need one version go to one of them, so that servers start
-    seldom. The others go to whoever has time. (xdist's own groups by a mark have no effect with pytest 9.2.)
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        first = nodeid.partition("[")[2].rstrip("]").partition("-")[0]
-        return f"{first} {nodeid.split('/')[1]}" if first in VERSIONS else nodeid
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneWorkerAVersion:
-    """How tests are shared among workers."""
-    return OneWorkerAVersion(config, log)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests marked `newest` run on the last of the versions only, those that need a Redmine and a Dovecot with OAuth on
-    two of one Debian.
-    """
-    left_out = {item for item in items if item.get_closest_marker("newest") and version_of(item) in VERSIONS[:-1]}
-    left_out |= {item for item in items if len(versions_of(item)) > 1}
-    left_out |= {item for item in items if not is_wanted(item)}
-    config.hook.pytest_deselected(items=list(left_out))
-    items[:] = [item for item in items if item not in left_out]
-
-
-def is_wanted(item: pytest.Item) -> bool:
-    """Note a test's faults in the report. Return whether `scripts/faults` wants this one, where it runs."""
-    ids = {name for mark in item.iter_markers("fault") for name in mark.args}
-    item.user_properties += [("fault", name) for name in sorted(ids)]
-    wanted = {name for name in os.environ.get("MAILBRIDGE_TEST_FAULTS", "").split(",") if name}
-    return not wanted or bool(ids & wanted)
-
-
-def versions_of(item: pytest.Item) -> set[str]:
-    """The Redmine versions (or those of whose Debian) that a test uses servers of."""
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    return {params[name] for name in ("servers", "oauth_dovecot") if name in params}
-
-
-def version_of(item: pytest.Item) -> str | None:
-    """The version that all its servers are of, None when it needs none."""
-    if "postgresql_url" in getattr(item, "fixturenames", ()):
-        return VERSIONS[0]
-    return next(iter(versions_of(item)), None)
-
-
-def not_run(reporter: Any) -> list[str]:
-    """Given pytest's terminal reporter, return the reason of each test that could not have its servers."""
-    reasons = [report.longrepr[2] for report in reporter.stats.get("skipped", []) if isinstance(report.longrepr, tuple)]
-    return [reason.partition(NOT_RUN)[2] for reason in reasons if NOT_RUN in reason]
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say loudly how many tests did not run, and why."""
-    if reasons := not_run(terminalreporter):
-        terminalreporter.section("NOT RUN", red=True, bold=True)
-        terminalreporter.line(f"NOT RUN: {len(reasons)} tests need real servers: {reasons[0]}", red=True)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Under CI, tests that did not run fail the session."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if hasattr(session.config, "workerinput"):  # one of several workers: the one that collects their reports judges
-        return
-    ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-    if ci and reporter is not None and not_run(reporter) and session.exitstatus in (0, 5):
-        with contextlib.suppress(AttributeError):
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED

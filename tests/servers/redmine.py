@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.servers import clocks, postgresql
+from tests.servers import clocks, databases
 from tests.servers.processes import Process, answers, start, wait_until
 from tests.servers.trees import cache, clean_env, entered, locked, run_in, say
 
@@ -30,26 +30,6 @@ preload_app!
 worker_timeout {timeout}
 """
 
-DATABASES = {
-    "sqlite": """
-production:
-  adapter: sqlite3
-  database: /srv/redmine/redmine.sqlite3
-  pool: 20
-  timeout: 5000
-  encoding: utf8
-""",
-    "postgresql": """
-production:
-  adapter: postgresql
-  database: redmine
-  host: /srv/pgsocket
-  username: redmine
-  pool: 20
-  encoding: utf8
-""",
-}
-
 ENVIRONMENT = {
     "RAILS_ENV": "production", "REDMINE_INSTANCE": "default", "REDMINE_LANG": "en", "HOME": "/srv/redmine",
     "RAILS_MAX_THREADS": "4", "SCHEMA": "/srv/tmp/schema.rb",
@@ -61,14 +41,15 @@ def ensure_seed(suite: str, tree: Path, database: str) -> Path:
 
     It is made once for this text of the seed and kept in the cache; an instance is a copy of it.
     """
-    mark = hashlib.sha256(SEED.read_bytes() + LAYOUT.encode() + DATABASES[database].encode()).hexdigest()[:12]
+    mark = hashlib.sha256(SEED.read_bytes() + LAYOUT.encode() + databases.SETTINGS[database].encode()).hexdigest()[:12]
     seed = cache() / "seeds" / f"{suite}-{database}-{mark}"
     with locked(cache() / "seeds" / f"{suite}-{database}"):
         if seed.exists():
             return seed
-        for old in seed.parent.glob(f"{suite}-{database}-*"):
+        for old in seed.parent.glob(f"{suite}-{database}-{'[0-9a-f]' * 12}"):
             shutil.rmtree(old)
         part = seed.with_name(f"{suite}-{database}-part")
+        shutil.rmtree(part, ignore_errors=True)
         say(f"services: seeding a Redmine database ({suite}, {database}, some seconds, once)")
         make_seed(tree, part, database)
         part.rename(seed)
@@ -91,19 +72,19 @@ def make_seed(tree: Path, part: Path, database: str) -> None:
     default = part / "redmine" / "default"
     for log in (default / "log").glob("*"):
         log.write_bytes(b"")
-    (default / "config" / "database.yml").write_text(DATABASES[database])
+    (default / "config" / "database.yml").write_text(databases.SETTINGS[database])
     (part / "etc").mkdir()
     (part / "etc" / "redmine").mkdir()
     (part / "etc" / "redmine" / "default").symlink_to("/srv/redmine/default/config")
     (part / "var" / "lib").mkdir(parents=True)
     (part / "var" / "lib" / "redmine").symlink_to("../../redmine")
     run_in(tree, part, "root:root", ["chown", "-R", USER, "/srv/redmine"])
-    process = postgresql.create(tree, part) if database == "postgresql" else None
+    process = databases.create(tree, part, database)
     try:
         fill(tree, part)
     finally:
         if process is not None:
-            postgresql.end(process)
+            databases.end(process)
 
 
 def fill(tree: Path, part: Path) -> None:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.servers import dovecot, postgresql, processes, redmine
+from tests.servers import databases, dovecot, processes, redmine
 from tests.servers.processes import Process, free_port
 from tests.servers.trees import SUITES, ensure_tree, locked, require_host
 
@@ -50,10 +50,11 @@ def start_all(version: str, directory: Path, database: str, workers: int) -> Sta
     state: State = {"version": version, "suite": SUITES[version], "database": database, "clock": False}
     state |= {"dir": str(directory), "tree": str(tree), "processes": started}
     try:
-        if database == "postgresql":
-            port = free_port()
-            started.append(postgresql.serve(tree, directory, port))
-            state["postgresql"] = {"url": f"postgresql://redmine@127.0.0.1:{port}/redmine", "port": port}
+        port = free_port()
+        server = databases.serve(tree, directory, database, port)
+        if server is not None:
+            started.append(server)
+            state[server["name"]] = {"url": databases.url(database, port), "port": port}
         port = free_port()
         started.append(redmine.serve(tree, directory, port, workers))
         mail_process, state["dovecot"] = dovecot.serve(tree, directory)
