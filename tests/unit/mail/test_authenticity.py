@@ -7,7 +7,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from redmine_mailbridge.mail import domains
 from redmine_mailbridge.mail.message import Authenticity, ReadingOptions
 from redmine_mailbridge.mail.parse import read
 from tests import results
@@ -144,13 +143,11 @@ BROKEN = [
     'mx.example.com; spf=pass smtp.mailfrom="a;dmarc=pass header.from=example.org;x=y@evil.example',
     'mx.example.com; spf=pass smtp.mailfrom="\\"x;dmarc=pass header.from=example.org;y\\"@evil.example"',
     'mx.example.com; spf=pass smtp.mailfrom="x;dmarc=pass header.from=example.org;y"@evil.example',
-    "mx.example.com; spf=pass (domain of a(b) smtp.mailfrom=evil.example; dmarc=pass header.from=example.org",
     "mx.example.com; spf=pass a) smtp.mailfrom=evil.example; dmarc=pass header.from=example.org",
     'mx.example.com; spf=pass smtp.mailfrom="x"y; dmarc=pass header.from=example.org',
     "mx.example.com; spf=pass smtp.mailfrom=x y; dmarc=pass header.from=example.org",
     "mx.example.com; spf=pass smtp.mailfrom=x\\; dmarc=pass header.from=example.org",
     "mx.example.com; spf=pass smtp.mailfrom=; dmarc=pass header.from=example.org",
-    "mx.example.com; dmarc=pass header.from=example.org header.from=evil.example",
     "mx.example.com; dmarc=pass header.from=evil.example header.from=example.org",
     "mx.example.com; dmarc=pass",
     "mx.example.com; dmarc=pass (header.from=example.org) header.from=example.org",
@@ -160,11 +157,7 @@ BROKEN = [
     "mx.example.com; dmarc=pass header.from=example.org; dmarc=pass header.from=evil.example",
     "mx.example.com; spf=pass smtp.mailfrom=a@example.org; spf=pass smtp.mailfrom=b@evil.example",
     'mx.example.com; spf=pass smtp.mailfrom="a@example.org"@evil.example',
-    'mx.example.com; spf=pass smtp.mailfrom="\\"a@example.org\\"@evil.example"',
-    "mx.example.com; spf=pass smtp.mailfrom=a@example.org@evil.example",
-    "mx.example.com; dkim=pass header.i=@example.org@evil.example",
     "mx.example.com; dkim=pass header.d=example.org header.s=k; dkim=fail header.d=example.org header.s=k",
-    "mx.example.com.evil.example; dmarc=pass header.from=example.org",
     "mx.example.com\x00; dmarc=pass header.from=example.org",
 ]
 
@@ -174,6 +167,22 @@ BROKEN = [
 def test_what_is_not_to_the_letter_proves_nothing(results: str) -> None:
     """Quotes and comments that do not close, words between words, properties given twice, results that differ, and
     domains that are not exactly From's: none of it proves a sender."""
+    assert "passed" != verdict(f"Authentication-Results: {results}\r\n{OURS}").verdict
+
+
+BROKEN_TOO = [
+    "mx.example.com.evil.example; dmarc=pass header.from=example.org",
+    "mx.example.com; dkim=pass header.i=@example.org@evil.example",
+    "mx.example.com; dmarc=pass header.from=example.org header.from=evil.example",
+    'mx.example.com; spf=pass smtp.mailfrom="\\"a@example.org\\"@evil.example"',
+    "mx.example.com; spf=pass smtp.mailfrom=a@example.org@evil.example",
+    "mx.example.com; spf=pass (domain of a(b) smtp.mailfrom=evil.example; dmarc=pass header.from=example.org",
+]
+
+
+@pytest.mark.parametrize("results", BROKEN_TOO)
+def test_this_proved_nothing_before(results: str) -> None:
+    """What the first reader saw through stays seen through."""
     assert "passed" != verdict(f"Authentication-Results: {results}\r\n{OURS}").verdict
 
 
@@ -239,23 +248,34 @@ def test_an_envelope_that_needs_quotes_proves_nothing() -> None:
 
 @pytest.mark.fault("V17")
 @pytest.mark.parametrize(
-    ("found", "tags", "expected"),
+    ("found", "tags"),
     [
-        ("dkim=pass header.d=example.org header.s=k", "d=example.org; s=k; l=10; b=x", "unknown"),
-        ("dkim=pass header.d=example.org", "d=example.org; s=k; b=x;\r\n\tl = 10", "unknown"),
-        ("dkim=pass header.i=@mail.example.org", "d=mail.example.org; s=k; l=0", "unknown"),
-        ("dkim=pass header.d=example.org; dmarc=pass header.from=example.org", "d=example.org; s=k; l=10", "unknown"),
-        ("dmarc=pass header.from=example.org", "d=example.org; s=k; l=10", "unknown"),
-        ("dkim=pass header.d=example.org header.s=j", "d=example.org; s=k; l=10", "passed"),
-        ("dkim=pass header.d=example.org", "d=example.net; s=k; l=10", "passed"),
-        ("spf=pass smtp.mailfrom=example.org; dmarc=pass header.from=example.org", "d=example.org; s=k; l=1", "passed"),
+        ("dkim=pass header.d=example.org header.s=k", "d=example.org; s=k; l=10; b=x"),
+        ("dkim=pass header.d=example.org", "d=example.org; s=k; b=x;\r\n\tl = 10"),
+        ("dkim=pass header.i=@mail.example.org", "d=mail.example.org; s=k; l=0"),
+        ("dkim=pass header.d=example.org; dmarc=pass header.from=example.org", "d=example.org; s=k; l=10"),
+        ("dmarc=pass header.from=example.org", "d=example.org; s=k; l=10"),
     ],
 )  # fmt: skip
-def test_a_signature_of_the_beginning_proves_nothing(found: str, tags: str, expected: str) -> None:
+def test_a_signature_of_the_beginning_proves_nothing(found: str, tags: str) -> None:
     """A DKIM signature with l= covers the beginning of the text only: anybody can write more below. It proves nothing,
     not by DMARC either, where it is seen."""
     judged = verdict(f"Authentication-Results: mx.example.com; {found}\r\n{OURS}DKIM-Signature: v=1; {tags}\r\n")
-    assert expected == judged.verdict
+    assert "unknown" == judged.verdict
+
+
+@pytest.mark.parametrize(
+    ("found", "tags"),
+    [
+        ("dkim=pass header.d=example.org header.s=j", "d=example.org; s=k; l=10"),
+        ("dkim=pass header.d=example.org", "d=example.net; s=k; l=10"),
+        ("spf=pass smtp.mailfrom=example.org; dmarc=pass header.from=example.org", "d=example.org; s=k; l=1"),
+    ],
+)
+def test_another_proof_beside_such_a_signature(found: str, tags: str) -> None:
+    """A signature of the beginning takes nothing from another one, nor from SPF."""
+    judged = verdict(f"Authentication-Results: mx.example.com; {found}\r\n{OURS}DKIM-Signature: v=1; {tags}\r\n")
+    assert "passed" == judged.verdict
 
 
 @pytest.mark.fault("V1")
@@ -296,6 +316,8 @@ def test_two_senders_are_never_authentic() -> None:
 )
 def test_alignment(authenticated: str, domain: str, expected: bool) -> None:
     """One organisation, never a public suffix."""
+    from redmine_mailbridge.mail import domains  # it is new
+
     assert expected == domains.aligned(authenticated, domain)
 
 
