@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.errors import FolderMissing, MailbridgeError
 from redmine_mailbridge.mailboxes.base import Mailbox
 from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff
 
@@ -60,7 +60,8 @@ class FolderListener(threading.Thread):
                 fresh = True
                 said = {"mailbox": self._mailbox.name, "folder": self._folder, "reason": str(error)}
                 log.warning("listen.interrupted", **said)
-                self._mailbox.close()
+                if not isinstance(error, FolderMissing):  # it may be made, and the connection is well
+                    self._mailbox.close()
                 self._backoff.failed(str(error))
                 self._stop_sign.wait(self._backoff.pause)
                 continue

@@ -101,7 +101,7 @@ class MailboxThread(threading.Thread):
             self._failed(result.error)
         else:
             self.backoff.passed(cause, found=result.found > 0)
-            self._went_well()
+            self._went_well(next(iter(result.missing.values()), None))
 
     def _put_off(self, wanted: "Sequence[Future[PassResult]]") -> None:
         """The server asked to be left alone: whoever wants a pass is told so, and the server is not asked."""
@@ -121,8 +121,9 @@ class MailboxThread(threading.Thread):
         for one in self._waiting():
             one.set_exception(error)
 
-    def _went_well(self) -> None:
-        self.error = None
+    def _went_well(self, missing: str | None) -> None:
+        """The pass came to its end. `missing` is the line about a folder that is not there, while the others are."""
+        self.error = missing
         if not self.receiver.reading.files_at_the_end:  # POP3 has ended its connection
             self._look_at_certificate()
         self.doing = "listening" if self._listen else "waiting"
@@ -159,7 +160,7 @@ class MailboxThread(threading.Thread):
     def _listen_for(self, seconds: float) -> None:
         """Given a time, wait for the server's hint so long; when that fails, pause before the next pass."""
         try:
-            hinted = self.receiver.mailbox.wait(self.receiver.reading.folders[0], seconds)
+            hinted = self.receiver.mailbox.wait(self.receiver.listened_to, seconds)
         except MailbridgeError as error:
             log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
             self._failed(str(error))

@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -40,13 +40,14 @@ class PassResult:
     """What one pass over a mailbox did; `error` is the line that ended it early, None when it went through.
 
     `seen` counts what was new in the mailbox; `found` what moved things on: mails that are no copies of others and were
-    new or came to their end.
+    new or came to their end. `missing` holds a line for each folder that is not there, while others were read.
     """
 
     mailbox: str
     seen: int = 0
     found: int = 0
     error: str | None = None
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class Receiver:
         self._in_hand = 0
         self._ids_in_hand: set[int] = set()
         self._copies_in_hand: set[int] = set()
+        self._missing: frozenset[str] = frozenset()
         self._prepared = False
         self._intake = Intake(mailbox, reading, self._store, shared.stop)
         self._filer = Filer(mailbox, reading, self._store, on_fault=self._fault)
@@ -153,13 +155,25 @@ class Receiver:
     # ------------------------------------------------------------------ what is new
 
     def _read_folders(self) -> None:
+        """Read each folder. One that is not there is named, and the others are read all the same."""
         for folder in self.reading.folders:
             try:
                 self._read_folder(folder)
-            except FolderMissing as error:  # the others are read all the same
-                self._fault(error)
+            except FolderMissing as error:
+                self._result.missing[folder] = str(error)
+                if folder not in self._missing:
+                    log.warning("receive.folder_missing", folder=folder, reason=str(error))
+        self._missing = frozenset(self._result.missing)
+        if len(self._missing) == len(self.reading.folders):
+            raise FolderMissing("; ".join(self._result.missing.values()))
         if not self._shared.stop.is_set():
             self._intake.finish()
+
+    @property
+    def listened_to(self) -> str:
+        """The folder to listen to: the first one that was there in the last pass."""
+        there = [folder for folder in self.reading.folders if folder not in self._missing]
+        return (there or self.reading.folders)[0]
 
     def _read_folder(self, folder: str) -> None:
         for rows in self._intake.new(folder):
