@@ -8,7 +8,20 @@ from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.decider import Decider
+
+
+@contextmanager
+def store_of(settings: Settings) -> Iterator[Store | None]:
+    """Given settings, lend the store; None when there is none yet."""
+    file = settings.store.sqlite_file
+    store = None if file is not None and not file.exists() else app.open_store(settings)
+    try:
+        yield store
+    finally:
+        if store is not None:
+            store.close()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What `receive --dry-run` does: reads and decides, and writes nothing anywhere."""
 
+import datetime as dt
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,47 +8,67 @@ from typing import Any
 
 from redmine_mailbridge import app, looking, signing_in
 from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.mailboxes.base import Mailbox
+from redmine_mailbridge.mailboxes.base import Listed, Mailbox
+from redmine_mailbridge.routing.brakes import first_taken
 from redmine_mailbridge.routing.explain import as_json, as_lines
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.settings.start import StartSettings
 from redmine_mailbridge.tasks.decider import Decider
+from redmine_mailbridge.tasks.intake import undecided
 
 Show = Callable[[str, Sequence[str], dict[str, Any]], None]
 CHUNK = 50
 
 
-def preview(settings: Settings, only: Sequence[str], show: Show) -> list[str]:
+def preview(settings: Settings, only: Sequence[str], show: Show) -> tuple[list[str], list[str]]:
     """Given settings, show the plan of every mail that lies in the mailboxes (all, or those named).
 
-    Return the errors, one line each. A mail is planned as if it were the first: what the store knows counts.
+    Return the errors, one line each, and what the first pass would ask. A mail is planned as if it were the first: what
+    the store knows counts. Mail of a folder that has never been read is shown as the first pass takes it: what the
+    settings leave lying is not shown, and what counts gets no automatic answers.
     """
     errors: list[str] = []
-    with looking.deciding(settings) as decider:
+    questions: list[str] = []
+    with looking.store_of(settings) as store, looking.deciding(settings) as decider:
         for name, box in settings.active_mailboxes.items():
             if only and name not in only:
                 continue
             mailbox = app.mailbox(name, box, tokens=signing_in.late(settings, name))
             try:
                 for folder in box.folders:
-                    _folder(mailbox, folder, decider, settings.receive.max_mail_size, show)
+                    first = store is None or store.cursor(name, folder) is None
+                    listed = _listed(mailbox, folder, box if first else None)
+                    if first and box.undecided and listed:
+                        questions.append(f"{name}: {undecided(name, folder, listed)}")
+                    _folder(mailbox, listed, decider, settings.receive.max_mail_size, show, first_sync=first)
             except MailbridgeError as error:
                 errors.append(f"{name}: {error}")
             finally:
                 mailbox.close()
-    return errors
+    return errors, questions
 
 
-def _folder(mailbox: Mailbox, folder: str, decider: Decider, max_size: int, show: Show) -> None:
+def _listed(mailbox: Mailbox, folder: str, start: StartSettings | None) -> Sequence[Listed]:
+    """The mails of a folder that a pass would take; `start` says what counts where it has never been read."""
     mailbox.connect()
     mailbox.state(folder)
-    listed = mailbox.list_new(folder)
+    there = mailbox.list_new(folder)
+    if start is None:
+        return there
+    return first_taken(there, lambda mail: mail.received_at, start, dt.datetime.now(dt.UTC))
+
+
+def _folder(
+    mailbox: Mailbox, listed: Sequence[Listed], decider: Decider, max_size: int, show: Show, *, first_sync: bool
+) -> None:
     with tempfile.TemporaryDirectory() as spool:
         for at in range(0, len(listed), CHUNK):
             for raw in mailbox.fetch(listed[at : at + CHUNK], Path(spool), max_size=max_size):
                 content = raw.content if raw.content is not None else (raw.path or Path()).read_bytes()
                 message = decider.read(content, mailbox.name, truncated=raw.truncated)
-                plan, _facts = decider.plan(message, mailbox.name)
-                value = as_json(f"{folder}/{raw.listed.location.uid}", message, plan)
+                plan, _facts = decider.plan(message, mailbox.name, first_sync=first_sync)
+                place = raw.listed.location
+                value = as_json(f"{place.folder}/{place.uid}", message, plan)
                 show(mailbox.name, as_lines(plan), value)
                 if raw.path is not None:
                     raw.path.unlink()

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from redmine_mailbridge.settings.models import Settings
     from redmine_mailbridge.tasks.outcome import Outcome
 
+PLANNED = {
+    "create": "would become an issue", "note": "would become a note", "ignore": "would be ignored",
+    "hold": "would be held", "refuse": "would be refused",
+}  # fmt: skip
 COLOURS = {"done": "green", "kept": "yellow", "writing": "yellow", "held": "yellow", "refused": "red", "aside": "red"}
 
 
@@ -104,7 +108,8 @@ class Printer:
         if self._as_json:
             self._say("planned", json.dumps(value, ensure_ascii=False))
         else:
-            self._say("planned", f"{mailbox}: {shown(value['subject'], 60) or '(no subject)'}\n  " + "\n  ".join(lines))
+            kind = PLANNED.get(str(value["plan"]), str(value["plan"]))
+            self._say(kind, f"{mailbox}: {shown(value['subject'], 60) or '(no subject)'}\n  " + "\n  ".join(lines))
 
     def _say(self, kind: str, line: str) -> None:
         with self._lock:
@@ -115,8 +120,8 @@ class Printer:
                 self._progress.console.out(line, highlight=False)
                 self._progress.advance(self._progress.task_ids[0])
 
-    def end(self, errors: Sequence[str]) -> None:
-        """Print the sum, and what went wrong; end the command with exit code 1 when something did."""
+    def end(self, errors: Sequence[str], *, code: int = 1) -> None:
+        """Print the sum, and what went wrong; end the command with this exit code when something did."""
         if not self._as_json:
             sums = ", ".join(f"{number} {kind}" for kind, number in sorted(self._counts.items()))
             if sums or not errors:  # who could not look does not know
@@ -124,4 +129,4 @@ class Printer:
         for error in errors:
             click.secho(error, fg="red", err=True)
         if errors:
-            raise SystemExit(1)
+            raise SystemExit(code)

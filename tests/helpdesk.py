@@ -275,6 +275,7 @@ VALUES: dict[str, Any] = {
     "mailboxes": {
         "desk": {
             "address": "desk@example.com",
+            "start_from": "all",
             "host": "localhost",
             "issue": {"project": "desk", "answer_refused": True},
             "answers": {"received": True, "received_reply": True, "notes": "public_notes", "closed": True},

@@ -86,6 +86,7 @@ def box_values(box: Mailbox, project: str, *, port: int | None = None) -> dict[s
         "security": "none",
         "password": box.password,
         "timeout": "10s",
+        "start_from": "all",
         "issue": {"project": project, "trust": "any"},
     }
 

@@ -139,6 +139,10 @@ def _folders(here: str, box: MailboxSettings, mailbox: Mailbox) -> Iterator[Chec
 def _readable(title: str, state: FolderState, box: MailboxSettings) -> Check:
     """A folder to read: how many mails, and whether they can be dealt with as the settings say."""
     words = f"{state.messages} mail{'' if state.messages == 1 else 's'}"
+    if box.undecided and state.messages:
+        words += (
+            ', and no start_from: if it has not been read yet, the first pass asks whether they count ("all", "now")'
+        )
     removes = {"move", "delete"} & {box.after_success, box.after_failure}
     if box.protocol == "pop3":
         return Check(title, True, words)

@@ -1,8 +1,14 @@
 """`receive --once`: one pass over all mailboxes."""
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
 from redmine_mailbridge.cli import Invocation, pass_invocation
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.settings.models import Settings
 
 
 @click.command()
@@ -32,12 +38,17 @@ def command(
 
     del once  # the only way so far; it says what happens
     settings = invocation.settings()
+    open_questions = 0
     known_mailboxes(mailboxes, settings)
     printer = Printer(as_json=as_json)
     if dry_run:
         with printer:
-            errors = preview(settings, mailboxes, printer.planned)
+            errors, questions = preview(settings, mailboxes, printer.planned)
+        for question in questions:
+            click.secho(question, fg="yellow", err=True)
     else:
+        if sys.stdin.isatty() and not as_json:
+            settings = _decided(settings, mailboxes)
         application = app.build(settings, only=mailboxes)
         if application.tasks.book.stopped:
             application.close()
@@ -53,10 +64,38 @@ def command(
                     application.receivers, application.shared, application.tasks,
                     update=not no_update, on_outcome=printer.outcome,
                 )  # fmt: skip
+            open_questions = sum(receiver.undecided for receiver in application.receivers)
             sent = application.sending.once()
             errors += [f"sending: {sent.error}"] if sent.error else []
         finally:
             application.close()
             if lock is not None:
                 lock.release()
-    printer.end(errors)
+    printer.end(errors, code=2 if open_questions else 1)
+
+
+def _decided(settings: "Settings", only: tuple[str, ...]) -> "Settings":
+    """Given settings that leave open what becomes of the mail that lies there, ask, and return them with the answers.
+
+    An answer counts once: after it the folder has been read, and nothing is asked any more.
+    """
+    from redmine_mailbridge import app, looking, signing_in
+    from redmine_mailbridge.tasks.first_look import lying
+
+    boxes = {name: box for name, box in settings.active_mailboxes.items() if not only or name in only}
+    if not any(box.undecided for box in boxes.values()):
+        return settings
+    answers: dict[str, str] = {}
+    with looking.store_of(settings) as store:
+        opened = lambda name, box: app.mailbox(name, box, store, tokens=signing_in.late(settings, name))  # noqa: E731
+        for found in lying(boxes, store, opened):
+            if found.mailbox in answers or not found.dated:
+                continue
+            mails = "1 mail lies" if found.count == 1 else f"{found.count} mails lie"
+            question = f"{mails} in {found.folder} of {found.mailbox}: take all, or only what comes from now on"
+            answers[found.mailbox] = click.prompt(question, type=click.Choice(["all", "now"]))
+    changed = {
+        name: box.model_copy(update={"start_from": answers[name]}) if name in answers else box
+        for name, box in settings.mailboxes.items()
+    }
+    return settings.model_copy(update={"mailboxes": changed})

@@ -42,7 +42,7 @@ def taken_again(
 def start_moment(start: StartSettings, first_seen: dt.datetime) -> dt.datetime | None:
     """Given the settings and when the bridge first looked, return from when on mail counts; None: all of it."""
     match start.start_from:
-        case "all":
+        case "all" | None:
             return None
         case "now":
             return first_seen

@@ -22,6 +22,7 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("api_key_file",): "secrets/redmine-api-key",
     ("marker_field",): "Message-ID",
     ("mail_from",): "redmine@example.com",
+    ("start_from",): "now",
     ("authorize_as",): "shared@example.com",
     ("ca_file",): "/etc/ssl/certs/example.pem",
     ("store", "password"): "change me",

@@ -241,7 +241,7 @@ class MailboxSettings(StartSettings):
             for name in ("after_success", "after_failure")
             if getattr(self, name) == "move"
         ]
-        if self.start_from != "all":
+        if self.start_from not in {"all", None}:
             problems.append('start_from: POP3 does not tell when a mail came; use "all", or protocol = "imap"')
         if self.first_sync_limit:
             problems.append('first_sync_limit: POP3 has no order that lasts; use 0, or protocol = "imap"')

@@ -7,7 +7,7 @@ stops and asks. A mail whose fetching breaks the connection again and again is p
 import datetime as dt
 import threading
 from collections.abc import Collection, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import structlog
@@ -26,6 +26,9 @@ BATCH_BYTES = 4 * 1024 * 1024
 FETCH_TRIES = 3
 CLOCKS_DIFFER = dt.timedelta(minutes=10)
 """By how much the mail server's clock may be slow: rather a mail too many is looked at than one too few."""
+
+
+TAKE_ALL = StartSettings(start_from="all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,15 @@ class Reading:
     keep_for: float | None = None
     files_at_the_end: bool = False
     give_up_after: int = 10
-    start: StartSettings = field(default_factory=StartSettings)
+    start: StartSettings = TAKE_ALL
 
 
 class Braked(MailboxError):
     """The mailbox stopped and asks: more is suddenly new than its settings allow."""
+
+
+class StartUndecided(MailboxError):
+    """Mail lies in a folder that is read for the first time, and the settings do not say whether it counts."""
 
 
 class Intake:
@@ -72,8 +79,8 @@ class Intake:
     def new(self, folder: str) -> Iterator[list[MailRow]]:
         """Given a folder, yield the rows of its new mails in batches, each durable when it is yielded.
 
-        A mail that the server will not hand out is yielded set aside. Raise MailboxUnreachable, FolderMissing or
-        Braked.
+        A mail that the server will not hand out is yielded set aside. Raise MailboxUnreachable, FolderMissing,
+        StartUndecided or Braked.
         """
         state = self._mailbox.state(folder)
         name = self._mailbox.name
@@ -109,9 +116,11 @@ class Intake:
     def _first_time(self, folder: str, validity: str) -> tuple[Cursor, frozenset[str]]:
         """The folder has never been read: note from where on the settings take it, before anything is taken.
 
-        Return the cursor, and which mails are left lying beside it.
+        Return the cursor, and which mails are left lying beside it. Raise StartUndecided when they do not say it.
         """
         there = self._mailbox.list_new(folder)
+        if there and self._reading.start.undecided:
+            raise StartUndecided(undecided(self._mailbox.name, folder, there))
         taken = first_taken(there, lambda mail: mail.received_at, self._reading.start, dt.datetime.now(dt.UTC))
         log.info("receive.first_time", folder=folder, there=len(there), taken=len(taken))
         cursor, left = self._before(there, taken, validity)
@@ -208,6 +217,18 @@ class Intake:
         self._stumbles.clear()
         beyond = Cursor(culprit.location.validity, culprit.location.uid)
         yield [self._store.keep_unfetched(culprit, reason, cursor=beyond)]
+
+
+def undecided(mailbox: str, folder: str, there: Sequence[Listed]) -> str:
+    """Given a folder of a mailbox and what lies in it at the first look, return what to write in the settings."""
+    mails = "1 mail lies" if len(there) == 1 else f"{len(there)} mails lie"
+    other = ', or start_from = "now" (only what comes from now on).'
+    if not any(mail.received_at is not None for mail in there):
+        other = ". This server does not tell what came when: move away first what is not to count."
+    return (
+        f"{mails} in {folder} at the first look, and nothing says whether they count. Write below "
+        f'[mailboxes.{mailbox}]: start_from = "all" (each becomes an issue or a note){other}'
+    )
 
 
 def _batches(raws: Iterator[RawMail]) -> Iterator[list[RawMail]]:

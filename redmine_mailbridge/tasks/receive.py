@@ -24,7 +24,7 @@ from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.conversations import Conversations, identifiers
 from redmine_mailbridge.tasks.filing import Filer
 from redmine_mailbridge.tasks.gate import Gate
-from redmine_mailbridge.tasks.intake import Intake, Reading
+from redmine_mailbridge.tasks.intake import Intake, Reading, StartUndecided
 from redmine_mailbridge.tasks.outcome import Outcome
 
 log = structlog.get_logger(__name__)
@@ -92,6 +92,8 @@ class Receiver:
         self._on_outcome: Callable[[Outcome], None] = lambda _outcome: None
         self._result = PassResult(mailbox.name)
         self._why = ""
+        self.undecided = False
+        """Did the last pass end since the settings do not say whether the mail that lies there counts?"""
 
     def once(
         self, on_outcome: Callable[[Outcome], None] = lambda _outcome: None, *, why: str = "by hand"
@@ -101,6 +103,7 @@ class Receiver:
         `why` is who asked for it, for the record of each new mail.
         """
         self._result = PassResult(self.mailbox.name)
+        self.undecided = False
         self._why = why
         self._on_outcome = on_outcome
         with structlog.contextvars.bound_contextvars(mailbox=self.mailbox.name):
@@ -126,6 +129,7 @@ class Receiver:
         return True
 
     def _fault(self, error: MailbridgeError) -> None:
+        self.undecided = self.undecided or isinstance(error, StartUndecided)
         if self._result.error is None:
             log.warning("receive.interrupted", reason=str(error))
         self._result.error = self._result.error or str(error)

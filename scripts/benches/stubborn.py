@@ -161,7 +161,8 @@ def box(where: World, address: str, *, port: int = 0, row: Row | None = None) ->
     """Given an address and, for a server that misbehaves, its port and row, return the table of its mailbox."""
     pop3 = row is not None and row.protocol == "pop3"
     found: dict[str, Any] = {
-        "address": address, "host": "127.0.0.1", "port": port or where.server["imap_port"], "security": "none",
+        "address": address, "start_from": "all", "host": "127.0.0.1",
+        "port": port or where.server["imap_port"], "security": "none",
         "password": where.server["password"], "timeout": "5s", "issue": {"project": where.project, "trust": "any"},
     }  # fmt: skip
     if row is not None:

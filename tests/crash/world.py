@@ -70,6 +70,7 @@ format = "json"
             text += f"""
 [mailboxes.{name}]
 address = "{box.address}"
+start_from = "all"
 host = "127.0.0.1"
 port = {self.imap_port or mail["imap_port"]}
 security = "none"

@@ -68,6 +68,32 @@ def test_dry_run(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: s
     assert {"GET"} == {line.split(" ", 1)[0] for line in redmine_proxy.requests}
 
 
+@pytest.mark.fault("N3")
+def test_old_mail_is_a_question(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
+    """Where the settings do not say whether mail that lies there counts, a pass takes none, and ends with 2."""
+    del bridge.values["mailboxes"]["support"]["start_from"]
+    bridge.change({})
+    mailbox.append(mail("Old", sender=ANNA))
+    done = bridge.quick("receive", "--once")
+
+    assert 2 == done.exit_code
+    assert "1 mail lies in INBOX at the first look" in done.stderr
+    assert 'start_from = "now"' in done.stderr
+    assert [] == redmine.admin.issues(project)
+    assert 1 == len(mailbox.contents())
+
+
+@pytest.mark.fault("N11")
+def test_the_dry_run_of_a_first_pass_promises_no_answers(bridge: Product, mailbox: Mailbox) -> None:
+    """Mail that lies there the first time gets no automatic answers, and the dry-run promises none."""
+    bridge.change({"mailboxes": {"support": {"answers": {"received": True}}}})
+    mailbox.append(mail("Old", sender=ANNA))
+    said = bridge.quick("receive", "--once", "--dry-run").stdout
+
+    assert "earns the answer" not in said
+    assert "1 would become an issue" in said
+
+
 def test_dry_run_beside_a_store(bridge: Product, mailbox: Mailbox) -> None:
     """Also where there is a store, `receive --dry-run` changes nothing in it."""
     mailbox.append(mail("First", sender=ANNA))

@@ -27,6 +27,7 @@ text_format = "{text_format}"
 
 [mailboxes.support]
 address = "support@example.com"
+start_from = "all"                     # what lies there counts too
 host = "127.0.0.1"
 port = {port}
 security = "none"                      # on this machine only
@@ -38,6 +39,7 @@ issue.allow_override = "priority"      # a user may write "Priority: High"
 
 [mailboxes.sales]
 address = "sales@example.com"
+start_from = "all"
 host = "127.0.0.1"
 port = {port}
 security = "none"

@@ -44,6 +44,7 @@ def mailbox_settings(case: Case, mail_from: str) -> tuple[dict[str, Any], dict[s
     notice = "none" if _on(options.get("no_account_notice")) else "redmine"
     box = {
         "address": subaddress or OWN,
+        "start_from": "all",
         "issue": issue,
         "reading": _reading(given),
         "senders": {"locked": "ignore", "create": {"login": "address", "notice": notice, "groups": groups}},

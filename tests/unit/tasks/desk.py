@@ -165,7 +165,7 @@ def open_desk(
             "redmine": {"url": URL, "api_key": "key", "settle": "0s"},
             "store": {"url": f"sqlite:///{folder}/bridge.db"},
             "receive": receive,
-            "mailboxes": {name: {"address": f"{name}@example.com"} | box for name in boxes},
+            "mailboxes": {name: {"address": f"{name}@example.com", "start_from": "all"} | box for name in boxes},
         }
     )
     desk = Desk(settings, MemoryServer())

@@ -23,7 +23,8 @@ def odd_desk(
 ) -> Iterator[Desk]:
     """Given a folder, a server, keys of [receive] and keys of the mailbox, return the desk that reads from there."""
     values = {
-        "address": "desk@example.com", "host": "127.0.0.1", "port": server.port, "security": "none",
+        "address": "desk@example.com", "start_from": "all",
+        "host": "127.0.0.1", "port": server.port, "security": "none",
         "password": "hunter22", "timeout": "5s", "protocol": "pop3" if isinstance(server, OddPop3) else "imap",
         "issue": {"project": "desk"},
     }  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.errors import MailboxUnreachable
+from redmine_mailbridge.errors import MailboxError, MailboxUnreachable
 from redmine_mailbridge.settings.start import StartSettings
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
@@ -37,7 +37,8 @@ def begin(server: MemoryServer, store: Store) -> Begin:
     """Given keys of StartSettings, return an intake as a new process has it."""
 
     def made(**start: object) -> Intake:
-        reading = Reading(("INBOX",), None, None, 1 << 20, start=StartSettings.model_validate(start))
+        given = {"start_from": "all"} | start
+        reading = Reading(("INBOX",), None, None, 1 << 20, start=StartSettings.model_validate(given))
         return Intake(MemoryMailbox(server), reading, store, threading.Event())
 
     return made
@@ -59,11 +60,34 @@ def uids(intake: Intake) -> list[str]:
 
 
 def test_all(server: MemoryServer, begin: Begin) -> None:
-    """By default everything that lies there is taken, marked as having lain there, and later mail is not."""
+    """With start_from = "all" what lies there is taken, marked as having lain there, and later mail is not."""
     server.append(*letters(1, 2))
     assert [True, True] == [row.first_sync for row in taken(begin())]
     server.append(*letters(3))
     assert [False] == [row.first_sync for row in taken(begin())]
+
+
+@pytest.mark.fault("N3")
+def test_mail_that_lies_there_is_a_question(server: MemoryServer, begin: Begin) -> None:
+    """Where nothing says whether mail that lies there counts, none is taken, and the error says what to write."""
+    server.append(*letters(1, 2))
+    for _ in range(2):
+        with pytest.raises(MailboxError, match=r'2 mails lie in INBOX.*\[mailboxes.memory\]: start_from = "all"'):
+            taken(begin(start_from=None))
+    assert ["1", "2"] == uids(begin(start_from="all"))
+
+
+def test_an_empty_mailbox_asks_nothing(server: MemoryServer, begin: Begin) -> None:
+    """Where nothing lies there, nothing is asked, then or when mail comes."""
+    assert [] == uids(begin(start_from=None))
+    server.append(*letters(1))
+    assert ["1"] == uids(begin(start_from=None))
+
+
+def test_a_limit_answers_the_question(server: MemoryServer, begin: Begin) -> None:
+    """first_sync_limit says how many of those that lie there count."""
+    server.append(*letters(1, 2))
+    assert ["2"] == uids(begin(start_from=None, first_sync_limit=1))
 
 
 def test_from_now_on(server: MemoryServer, begin: Begin) -> None:

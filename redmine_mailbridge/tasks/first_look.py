@@ -1,0 +1,46 @@
+"""What lies in the mailboxes before they are first read, where the settings leave open whether it counts."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.mailboxes.base import Mailbox
+from redmine_mailbridge.settings.mailbox import MailboxSettings
+from redmine_mailbridge.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Lying:
+    """A mailbox that has never been read and does not say what counts: how many mails lie in which folder.
+
+    `dated` is False where the server does not tell when a mail came (POP3).
+    """
+
+    mailbox: str
+    folder: str
+    count: int
+    dated: bool = True
+
+
+def lying(
+    boxes: Mapping[str, MailboxSettings], store: Store | None, opened: Callable[[str, MailboxSettings], Mailbox]
+) -> Iterator[Lying]:
+    """Given mailboxes, what is known (None: nothing) and how to open one, yield where mail lies undecided.
+
+    A mailbox that cannot be reached yields nothing: the pass itself says why.
+    """
+    for name, box in boxes.items():
+        new = [folder for folder in box.folders if store is None or store.cursor(name, folder) is None]
+        if not box.undecided or not new:
+            continue
+        mailbox = opened(name, box)
+        try:
+            mailbox.connect()
+            for folder in new:
+                mailbox.state(folder)
+                if there := mailbox.list_new(folder):
+                    yield Lying(name, folder, len(there), any(mail.received_at is not None for mail in there))
+        except MailbridgeError:
+            continue
+        finally:
+            mailbox.close()
