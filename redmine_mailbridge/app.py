@@ -8,15 +8,19 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import get_args
 
 from redmine_mailbridge.aggregating import aggregator
+from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.login_limit import MOST, LoginLimiter
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.redmine.formatting import NO_FORMAT, text_format
 from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.identity import MailboxIdentity
@@ -65,6 +69,24 @@ def redmine_client(settings: RedmineSettings) -> Client:
         max_parallel=settings.max_parallel,
     )
     return Client(connection)
+
+
+def with_text_format(settings: Settings) -> Settings:
+    """Given settings, return them with Redmine's text formatting, which Redmine is asked for where they do not say it.
+
+    Raise SettingsError when it does not tell: issues full of raw markup would be the price of a guess.
+    """
+    if settings.redmine.text_format is not None:
+        return settings
+    client = redmine_client(settings.redmine)
+    try:
+        found = text_format(client.connection)
+    finally:
+        client.close()
+    known = next((name for name in get_args(TextFormat) if name == found), None)
+    if known is None:
+        raise SettingsError(NO_FORMAT)
+    return settings.model_copy(update={"redmine": settings.redmine.model_copy(update={"text_format": known})})
 
 
 def mailbox(
@@ -122,11 +144,11 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Cont
                 routes=routes,
                 redmine_addresses=frozenset(filter(None, [(settings.redmine.mail_from or "").lower()])),
                 signer=signer,
-                text_format=settings.redmine.text_format,
+                text_format=settings.redmine.markup,
             ),
             route=routes[name],
             options=box.reading.options(
-                settings.redmine.text_format,
+                settings.redmine.markup,
                 own_addresses=settings.own_addresses,
                 loop_value=instance,
                 write_above=box.answers.write_above,
@@ -206,8 +228,10 @@ class Application:
 def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     """Given settings, and the names of the mailboxes to work on (none: all active ones), wire everything.
 
-    Nothing is connected yet, but the store is open and its tables are up to date.
+    Nothing is connected yet, but the store is open and its tables are up to date; where the settings do not say how
+    Redmine formats texts, it has been asked. Raise SettingsError when nobody says it.
     """
+    settings = with_text_format(settings)
     store = open_store(settings)
     archive = Archive(store.database)
     client = redmine_client(settings.redmine)
@@ -221,7 +245,7 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
     shared = Shared(store, pool, Conversations(), gate, stop)
     settle = settings.redmine.settle.total_seconds()
-    rules = Rules(settle, settings.redmine.marker_field, settings.redmine.text_format)
+    rules = Rules(settle, settings.redmine.marker_field, settings.redmine.markup)
     spoken = desks(settings, store.secret)
     desk = Answers(spoken, ours=ours(settings))
     handler = Handler(

@@ -32,7 +32,7 @@ def time_rules(
     now: Callable[[], float] | None = None,
 ) -> TimeRules:
     """What carries out the rules of time. `now` is the clock by which rules are due (None: the store's)."""
-    text_format = settings.redmine.text_format
+    text_format = settings.redmine.markup
     private = {name for name, box in settings.active_mailboxes.items() if box.answers.private_projects}
     return TimeRules(
         policy(settings),

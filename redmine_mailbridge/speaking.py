@@ -121,10 +121,10 @@ def agent_answers(
         client,
         directory,
         undelivered=Undelivered(
-            Outbox(store.database, store.clock), Writer(client, directory), settings.redmine.text_format
+            Outbox(store.database, store.clock), Writer(client, directory), settings.redmine.markup
         ),
         mailings=mailings,
-        text_format=settings.redmine.text_format,
+        text_format=settings.redmine.markup,
     )
 
 

@@ -271,7 +271,7 @@ def post() -> Iterator[Post]:
 
 
 VALUES: dict[str, Any] = {
-    "redmine": {"url": URL, "api_key": "key", "settle": "0s"},
+    "redmine": {"url": URL, "api_key": "key", "text_format": "common_mark", "settle": "0s"},
     "mailboxes": {
         "desk": {
             "address": "desk@example.com",

@@ -1,14 +1,16 @@
 """What `check` asks Redmine: whether it answers, whom the key belongs to, and what that user may not do."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from redmine_mailbridge.checks.names import mailbox_names
 from redmine_mailbridge.checks.rules import rule_names
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import RedmineError
+from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.formatting import text_format
+from redmine_mailbridge.redmine.formatting import NO_FORMAT, text_format
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 
@@ -43,6 +45,9 @@ def redmine_checks(settings: Settings, client: Client, directory: Directory) -> 
 def _formatting(settings: Settings, client: Client) -> Check:
     wanted = settings.redmine.text_format
     found = text_format(client.connection)
+    if wanted is None:
+        known = found in get_args(TextFormat)
+        return Check("redmine: text format", known, f"{found}, as Redmine says" if known else NO_FORMAT)
     if found is None:
         words = f"{wanted}, by the settings; compare Administration, Settings, General: this Redmine does not tell"
         return Check("redmine: text format", True, words)

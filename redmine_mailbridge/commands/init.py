@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from redmine_mailbridge.settings.draft import Draft
 
 Answers = dict[str, Any]
+FORMATS = ("common_mark", "textile")
 ANSWERS = ("never", "public_notes", "marked")
 _REQUIRED = ("redmine_url", "address", "project")
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -22,7 +23,7 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 @click.command()
 @click.option("--redmine-url", metavar="URL", help="Redmine's address.")
 @click.option("--api-key-file", type=_FILE, help="A file with the API key of the bridge's Redmine user.")
-@click.option("--text-format", type=click.Choice(["common_mark", "textile"]), help="Redmine's text formatting.")
+@click.option("--text-format", type=click.Choice(FORMATS), help="Redmine's text formatting.")
 @click.option("--mailbox", metavar="NAME", help="Your name for the mailbox [default: from its address].")
 @click.option("--address", metavar="ADDRESS", help="The mailbox's mail address.")
 @click.option("--preset", metavar="NAME", help="The mail provider, when it is a known one: discover --list.")
@@ -57,6 +58,8 @@ def command(invocation: Invocation, /, *, no_input: bool, force: bool, finding: 
     if file.exists() and not force:
         raise SettingsError(f"{file}: is there already; --force writes over it")
     answers = _found(given, finding=finding) if no_input else _ask(given, finding=finding)
+    if answers["text_format"] is None:
+        answers["text_format"] = _formatting(answers)
     missing = [name for name in _REQUIRED if not answers[name]]
     missing += [] if answers["host"] or answers["preset"] or not answers["address"] else ["host"]
     missing += ["client_id"] if no_input and _signs_in(answers) and not _by_password(answers) else []
@@ -65,9 +68,27 @@ def command(invocation: Invocation, /, *, no_input: bool, force: bool, finding: 
         raise click.UsageError(f"Without questions these must be given: {flags}")
     write(_draft(answers, file), file, force=force)
     click.secho(f"Wrote {file}.", fg="green")
+    if answers["text_format"] is None:
+        from redmine_mailbridge.redmine.formatting import NO_FORMAT
+
+        click.secho(NO_FORMAT, fg="yellow")
     commands = [f"oauth login {_name(answers)}"] if answers["client_id"] else []
     where = f" --settings {file}" if str(file) != "settings.toml" else ""
     click.echo("Next: " + ", then ".join(f"redmine-mailbridge {name}{where}" for name in (*commands, "check")))
+
+
+def _formatting(answers: Answers) -> str | None:
+    """Redmine's text formatting, where it tells it. Say so."""
+    if not answers["redmine_url"]:
+        return None
+    from redmine_mailbridge.redmine.client import Connection
+    from redmine_mailbridge.redmine.formatting import text_format
+
+    found = text_format(Connection(str(answers["redmine_url"]), "", connect_timeout=5.0))
+    if found not in FORMATS:
+        return None
+    click.secho(f"Redmine says that its text formatting is {found}.", dim=True)
+    return found
 
 
 def _found(given: Answers, *, finding: bool) -> Answers:
@@ -113,7 +134,10 @@ def _ask(given: Answers, *, finding: bool) -> Answers:
     ask("redmine_url", "Redmine's address (https://…)")
     if answers["api_key_file"] is None and not os.environ.get("MAILBRIDGE_REDMINE__API_KEY"):
         answers["api_key"] = click.prompt("API key of the bridge's own Redmine user (My account)", hide_input=True)
-    ask("text_format", "Redmine's text formatting", "common_mark", type=click.Choice(["common_mark", "textile"]))
+    if answers["text_format"] is None and (said := _formatting(answers)):
+        answers["text_format"] = said
+    hint = "Redmine's text formatting (Administration, Settings, General; before 6.0 it comes with textile)"
+    ask("text_format", hint, type=click.Choice(FORMATS))
     ask("address", "Mail address of the first mailbox")
     answers = _found(answers, finding=finding)
     if answers["preset"] is None:

@@ -1,6 +1,7 @@
 """Which text formatting is in force: the API does not tell, but newer Redmines' help page does."""
 
 import re
+from typing import get_args
 
 import requests
 
@@ -8,6 +9,11 @@ from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.redmine.client import Connection
 from redmine_mailbridge.redmine.transport import Session
 
+_CHOICE = " or ".join(f'text_format = "{name}"' for name in get_args(TextFormat))
+NO_FORMAT = (
+    "[redmine] text_format is not set, and this Redmine does not tell it (those before 6.0 never do): write "
+    f"{_CHOICE}, as Administration, Settings, General has it (Redmine before 6.0 comes with Textile)"
+)
 _TITLE = re.compile(rb"<title>([^<]{0,200})</title>")
 
 

@@ -21,6 +21,7 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("api_key",): "0123456789abcdef",
     ("api_key_file",): "secrets/redmine-api-key",
     ("marker_field",): "Message-ID",
+    ("text_format",): "common_mark",
     ("mail_from",): "redmine@example.com",
     ("start_from",): "now",
     ("authorize_as",): "shared@example.com",

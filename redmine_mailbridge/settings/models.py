@@ -48,8 +48,10 @@ class RedmineSettings(Table):
         "The key of the bridge's own Redmine user. Better kept apart: see api_key_file.", None
     )
     api_key_file: FilePath | None = key("A file that holds the API key, and nothing else.", None)
-    text_format: TextFormat = key(
-        "Redmine's text formatting (Administration, Settings, General), which cannot be asked for.", "common_mark"
+    text_format: TextFormat | None = key(
+        "Redmine's text formatting (Administration, Settings, General). Where it is not set, Redmine is asked: 6.0 and "
+        "newer answer. Where it does not tell, receive and run do not begin.",
+        None,
     )
     language: Name = key(
         "Redmine's default language (de, fr, pt-br …), whose words keyword lines may use; it cannot be asked for.", "en"
@@ -79,6 +81,11 @@ class RedmineSettings(Table):
         "How long what is known of users, projects, trackers and the like is believed before it is asked again.",
         parse_span("10m"),
     )
+
+    @property
+    def markup(self) -> TextFormat:
+        """The markup that issues and notes are written in; CommonMark where only a look is made and none is set."""
+        return self.text_format or "common_mark"
 
 
 class StoreSettings(Table):

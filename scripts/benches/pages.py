@@ -69,7 +69,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         box = {"host": "mail.example.com", "password": "p", "issue": {"project": "support"}}
         values = {
-            "redmine": {"url": "https://redmine.example.com", "api_key": "k"},
+            "redmine": {"url": "https://redmine.example.com", "api_key": "k", "text_format": "common_mark"},
             "mailboxes": {f"box{n}": {"address": f"box{n}@example.com"} | box for n in range(3)},
         }
         file = Path(folder) / "settings.toml"

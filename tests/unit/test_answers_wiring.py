@@ -12,6 +12,7 @@ from redmine_mailbridge.store.store import Store
 
 FILE = """
 [redmine]
+text_format = "common_mark"
 url = "https://redmine.example.com"
 api_key = "k"
 [outgoing]

@@ -34,7 +34,9 @@ FIELD = {
 def settings(**issue: Any) -> Settings:
     """Settings of one mailbox."""
     box = {"address": "desk@example.com", "host": "localhost", "issue": {"project": "desk"} | issue}
-    return Settings.model_validate({"redmine": {"url": URL, "api_key": "k"}, "mailboxes": {"desk": box}})
+    return Settings.model_validate(
+        {"redmine": {"url": URL, "api_key": "k", "text_format": "common_mark"}, "mailboxes": {"desk": box}}
+    )
 
 
 @pytest.fixture
@@ -148,6 +150,17 @@ def test_text_format(redmine: responses.RequestsMock, title: str, ok: bool | Non
     redmine.replace(responses.GET, f"{URL}/help/wiki_syntax/detailed", body=f"<html><title>{title}</title>")
 
     assert ok is next(check.ok for check in found(settings()) if check.name == "redmine: text format")
+
+
+@pytest.mark.fault("N4")
+@pytest.mark.parametrize(("title", "ok"), [("Wiki formatting (Textile)", True), ("Anmelden", False)])
+def test_a_text_format_that_nobody_says(redmine: responses.RequestsMock, title: str, ok: bool) -> None:
+    """Where the settings do not say it, Redmine is asked; where it does not tell either, the check fails."""
+    redmine.replace(responses.GET, f"{URL}/help/wiki_syntax/detailed", body=f"<html><title>{title}</title>")
+    unset = settings()
+    unset = unset.model_copy(update={"redmine": unset.redmine.model_copy(update={"text_format": None})})
+
+    assert ok is next(check.ok for check in found(unset) if check.name == "redmine: text format")
 
 
 def test_overloaded_while_asked(redmine: responses.RequestsMock) -> None:

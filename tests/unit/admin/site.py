@@ -25,7 +25,7 @@ def values(**admin: Any) -> dict[str, Any]:
     """Given keys of [admin], return a settings file as a tree."""
     box = {"host": "mail.example.com", "password": "do-not-show-me", "issue": {"project": "support"}}
     return {
-        "redmine": {"url": REDMINE, "api_key": "key-do-not-show"},
+        "redmine": {"url": REDMINE, "api_key": "key-do-not-show", "text_format": "common_mark"},
         "admin": {"listen": "127.0.0.1:8025", "password_hash_file": "admin-password"} | admin,
         "mailboxes": {
             "support": {"address": "support@example.com"} | box,

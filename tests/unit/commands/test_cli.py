@@ -12,6 +12,7 @@ from redmine_mailbridge.cli import Commands, cli
 
 GOOD = """\
 [redmine]
+text_format = "common_mark"
 url = "https://redmine.example.com"
 api_key = "geheim"
 [mailboxes.a]
@@ -99,7 +100,7 @@ def test_bad_settings_end_with_two(settings: Path) -> None:
     settings.write_text(GOOD + 'trackr = "x"\n', "utf-8")
     result = run("settings", "show", "--settings", settings)
 
-    line = f'{settings}:10: [mailboxes.a.issue] trackr = "x": unknown key, did you mean "tracker"?\n'
+    line = f'{settings}:11: [mailboxes.a.issue] trackr = "x": unknown key, did you mean "tracker"?\n'
     assert (2, "", line) == (result.exit_code, result.stdout, result.stderr)
 
 

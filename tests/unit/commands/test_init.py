@@ -17,7 +17,7 @@ from tests.servers.web import Answer, name_server, web_server
 
 FLAGS = [
     "--redmine-url",
-    "https://redmine.example.com",
+    "http://127.0.0.1:1",
     "--address",
     "support@example.com",
     "--host",
@@ -40,7 +40,7 @@ def init(file: Path, *flags: str, answers: str = "", env: dict[str, str] | None 
 def test_asked_for_everything(tmp_path: Path) -> None:
     """From typed answers it writes settings that load, typed secrets in files of their own, none readable by others."""
     answers = [
-        "https://redmine.example.com",
+        "http://127.0.0.1:1",
         "the key",
         "textile",
         "help.desk@example.com",
@@ -64,6 +64,28 @@ def test_asked_for_everything(tmp_path: Path) -> None:
     assert {"settings.toml": 0o600, "redmine-api-key": 0o600, "help-desk": 0o600} == modes
     assert "the key" not in result.output + file.read_text("utf-8")
     assert ["secrets", "settings.toml"] == sorted(f.name for f in file.parent.iterdir())
+
+
+@pytest.mark.fault("N4")
+def test_the_text_format_is_never_guessed(tmp_path: Path) -> None:
+    """Where Redmine does not tell how it formats texts, nothing is written about it, and what to write is said."""
+    env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__SUPPORT__PASSWORD": "p"}
+    result = init(tmp_path / "settings.toml", *FLAGS, "--no-input", env=env)
+    assert 0 == result.exit_code
+    assert "text_format is not set, and this Redmine does not tell it" in result.output
+    assert "text_format" not in (tmp_path / "settings.toml").read_text("utf-8")
+
+
+@pytest.mark.fault("N4")
+def test_the_text_format_is_found_out(tmp_path: Path) -> None:
+    """Where Redmine tells it, that is what is written."""
+    env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__SUPPORT__PASSWORD": "p"}
+    page = "http://redmine.example/help/wiki_syntax/detailed"
+    with web_server({page: Answer(content=b"<title>Textile formatting</title>")}) as web:
+        address = web.locate("http://redmine.example")
+        result = init(tmp_path / "settings.toml", *FLAGS, "--redmine-url", address, "--no-input", env=env)
+    assert 0 == result.exit_code, result.output
+    assert "textile" == load(tmp_path / "settings.toml", env).redmine.text_format
 
 
 def test_from_flags(tmp_path: Path) -> None:
@@ -95,7 +117,7 @@ def test_secrets_in_the_environment_stay_there(tmp_path: Path) -> None:
 def test_a_known_provider(tmp_path: Path) -> None:
     """The provider of the address is found out: its preset is written, and nobody is asked for servers."""
     file = tmp_path / "settings.toml"
-    answers = ["https://redmine.example.com", "the key", "common_mark", "desk@gmail.com", "app password", "support"]
+    answers = ["http://127.0.0.1:1", "the key", "common_mark", "desk@gmail.com", "app password", "support"]
     result = init(file, answers="\n".join([*answers, "", "accept", "public_notes"]) + "\n")
 
     assert 0 == result.exit_code, result.output
@@ -109,7 +131,7 @@ def test_a_known_provider(tmp_path: Path) -> None:
 def test_a_known_provider_without_questions(tmp_path: Path) -> None:
     """Without questions too; a preset that is given is taken as it is."""
     env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__DESK__PASSWORD": "p"}
-    flags = ["--redmine-url", "https://redmine.example.com", "--project", "support", "--no-input"]
+    flags = ["--redmine-url", "http://127.0.0.1:1", "--project", "support", "--no-input"]
     assert 0 == init(tmp_path / "a.toml", *flags, "--address", "desk@posteo.de", env=env).exit_code
     assert "posteo.de" == load(tmp_path / "a.toml", env).mailboxes["desk"].host
     own = ["--address", "desk@example.com", "--preset", "fastmail", "--protocol", "pop3"]
@@ -127,7 +149,7 @@ def test_servers_that_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ways = Ways(Web(web.locate), Records(names), lambda _host, _port: False)
         monkeypatch.setattr(find, "Ways", lambda: ways)
         file = tmp_path / "settings.toml"
-        flags = ["--redmine-url", "https://redmine.example.com", "--address", "desk@firm.example", "--project", "p"]
+        flags = ["--redmine-url", "http://127.0.0.1:1", "--address", "desk@firm.example", "--project", "p"]
         env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__DESK__PASSWORD": "p"}
         result = init(file, *flags, "--no-input", "--answers", "marked", env=env)
     assert 0 == result.exit_code, result.output
@@ -146,7 +168,7 @@ def test_servers_that_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_provider_that_takes_no_passwords(tmp_path: Path) -> None:
     """Where only tokens are taken, it asks for the application instead of a password, and says to sign in next."""
     file = tmp_path / "settings.toml"
-    answers = ["https://redmine.example.com", "the key", "", "desk@firm.onmicrosoft.com", "11111111-2222", "support"]
+    answers = ["http://127.0.0.1:1", "the key", "textile", "desk@firm.onmicrosoft.com", "11111111-2222", "support"]
     result = init(file, answers="\n".join([*answers, "", "", ""]) + "\n")
     assert 0 == result.exit_code, result.output
     assert "Password" not in result.output

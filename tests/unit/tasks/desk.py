@@ -162,7 +162,7 @@ def open_desk(
     box = {"host": "localhost", "issue": {"project": "desk"}}
     settings = Settings.model_validate(
         {
-            "redmine": {"url": URL, "api_key": "key", "settle": "0s"},
+            "redmine": {"url": URL, "api_key": "key", "text_format": "common_mark", "settle": "0s"},
             "store": {"url": f"sqlite:///{folder}/bridge.db"},
             "receive": receive,
             "mailboxes": {name: {"address": f"{name}@example.com", "start_from": "all"} | box for name in boxes},

@@ -32,7 +32,7 @@ def odd_desk(
         monkeypatch.setattr(app, "open_mailbox", factory.open_mailbox)
         desk.settings = Settings.model_validate(
             {
-                "redmine": {"url": URL, "api_key": "key", "settle": "0s"},
+                "redmine": {"url": URL, "api_key": "key", "text_format": "common_mark", "settle": "0s"},
                 "store": {"url": f"sqlite:///{folder}/bridge.db"},
                 "receive": receive or {},
                 "mailboxes": {"desk": values | box},

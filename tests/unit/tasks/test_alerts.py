@@ -22,7 +22,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         box = {"address": "support@example.com", "host": "mail.example.com", "password": "p", "issue": {"project": "s"}}
         values = {
-            "redmine": {"url": "https://redmine.example.com", "api_key": "k"},
+            "redmine": {"url": "https://redmine.example.com", "api_key": "k", "text_format": "common_mark"},
             "outgoing": {"transport": "console"},
             "mailboxes": {"support": box},
         }

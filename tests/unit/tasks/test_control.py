@@ -16,6 +16,7 @@ from redmine_mailbridge.tasks.listing import lines
 
 TEXT = """
 [redmine]
+text_format = "common_mark"
 url = "https://redmine.example.com"
 api_key = "k"
 [tasks.receive]

@@ -16,6 +16,7 @@ from redmine_mailbridge.tasks.update import StationResult
 
 TEXT = """
 [redmine]
+text_format = "common_mark"
 url = "https://redmine.example.com"
 api_key = "k"
 [tasks.receive]
