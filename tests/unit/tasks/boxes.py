@@ -37,6 +37,7 @@ class Boxes:
         host = host or name
         issue = {"project": "desk"} | keys.pop("issue", {})
         base = {"address": f"{name}@example.com", "host": host, "username": f"{host}@example.com", "issue": issue}
+        base |= {"start_from": "all"}
         self.values[name] = base | keys
         self.load()
         return self.server(host, self.values[name]["username"])
