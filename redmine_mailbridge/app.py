@@ -17,6 +17,7 @@ from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.login_limit import MOST, LoginLimiter
+from redmine_mailbridge.owner import become_owner
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
@@ -159,7 +160,9 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Cont
 
 
 def open_store(settings: Settings) -> Store:
-    """The store, its tables brought up to date."""
+    """The store, its tables brought up to date. Root goes on as the owner of its folder from here on."""
+    file = settings.store.sqlite_file
+    become_owner(file.parent if file is not None else None)
     return Store.open(settings.store.database_url(), settings.store.raw_folder)
 
 

@@ -42,19 +42,25 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 @click.option("--unknown-sender", type=click.Choice(["accept", "create", "ignore", "refuse"]), help="What to do then.")
 @click.option("--answers", type=click.Choice(ANSWERS), help="Which notes of agents go to customers by mail.")
 @click.option("--smtp-host", metavar="HOST", help="The server by which mail goes out.")
+@click.option("--service", is_flag=True, help="Set it up as a systemd service: user, folders, rights, unit. As root.")
 @click.option("--no-input", is_flag=True, help="Ask nothing: what is not given takes its default.")
 @click.option("--force", is_flag=True, help="Write over a settings file that is there.")
 @pass_invocation
-def command(invocation: Invocation, /, *, no_input: bool, force: bool, finding: bool, **given: Any) -> None:
+def command(
+    invocation: Invocation, /, *, service: bool, no_input: bool, force: bool, finding: bool, **given: Any
+) -> None:
     """Write a settings file that works.
 
     Asks for what is not given; where the mail lies, it finds out from the address. Secrets that are typed go to
     files of their own in secrets/; secrets in the environment (MAILBRIDGE_REDMINE__API_KEY,
     MAILBRIDGE_MAILBOXES__NAME__PASSWORD) stay there.
     """
+    from redmine_mailbridge import installing
     from redmine_mailbridge.settings.draft import write
 
-    file = invocation.settings_file or Path("settings.toml")
+    if service:
+        installing.require_root()
+    file = invocation.settings_file or (installing.SETTINGS if service else Path("settings.toml"))
     if file.exists() and not force:
         raise SettingsError(f"{file}: is there already; --force writes over it")
     answers = _found(given, finding=finding) if no_input else _ask(given, finding=finding)
@@ -66,15 +72,23 @@ def command(invocation: Invocation, /, *, no_input: bool, force: bool, finding: 
     if missing:
         flags = ", ".join("--" + name.replace("_", "-") for name in missing)
         raise click.UsageError(f"Without questions these must be given: {flags}")
+    if service:
+        installing.prepare(file)
+    answers["store_url"] = installing.STORE_URL if service else "sqlite:///mailbridge.db"
     write(_draft(answers, file), file, force=force)
+    if service:
+        installing.hand_over(file)
+        installing.install_unit(file)
     click.secho(f"Wrote {file}.", fg="green")
     if answers["text_format"] is None:
         from redmine_mailbridge.redmine.formatting import NO_FORMAT
 
         click.secho(NO_FORMAT, fg="yellow")
     commands = [f"oauth login {_name(answers)}"] if answers["client_id"] else []
-    where = f" --settings {file}" if str(file) != "settings.toml" else ""
-    click.echo("Next: " + ", then ".join(f"redmine-mailbridge {name}{where}" for name in (*commands, "check")))
+    where = f" --settings {file}" if file not in {Path("settings.toml"), installing.SETTINGS} else ""
+    steps = [f"redmine-mailbridge {name}{where}" for name in (*commands, "check")]
+    steps += ["systemctl enable --now redmine-mailbridge"] if service else []
+    click.echo("Next: " + ", then ".join(steps))
 
 
 def _formatting(answers: Answers) -> str | None:
@@ -215,7 +229,7 @@ def _draft(answers: Answers, file: Path) -> "Draft":
         ("redmine", "url"): answers["redmine_url"],
         ("redmine", "api_key_file"): reference("api_key", "redmine-api-key"),
         ("redmine", "text_format"): answers["text_format"],
-        ("store", "url"): "sqlite:///mailbridge.db",
+        ("store", "url"): answers["store_url"],
         ("admin", "listen"): "127.0.0.1:8025",
         **_provider(answers),
         (*box, "active"): True,
