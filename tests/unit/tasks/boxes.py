@@ -61,7 +61,7 @@ class Boxes:
         """Read the settings."""
         self.desk.settings = Settings.model_validate(
             {
-                "redmine": {"url": URL, "api_key": "key", "settle": "0s"},
+                "redmine": {"url": URL, "api_key": "key", "text_format": "common_mark", "settle": "0s"},
                 "store": {"url": f"sqlite:///{self.folder}/bridge.db"},
                 "receive": {"give_up_after": 3},
                 "mailboxes": self.values,
