@@ -77,11 +77,15 @@ class Filer:
             return None
 
     def _move(self, row: MailRow, state: State, folder: str) -> Left:
-        """Move one mail; a folder that somebody has removed since is made anew."""
+        """Move one mail; a folder that somebody has removed since is made anew.
+
+        Raise FolderMissing where the server has the folder, and says no to the move all the same.
+        """
         try:
             return leaving.move(self._mailbox, self._store, row, state, folder)
         except FolderMissing:
-            self._mailbox.ensure_folder(folder)
+            if not self._mailbox.ensure_folder(folder):
+                raise
             return leaving.move(self._mailbox, self._store, row, state, folder)
 
     def _kept_until(self, row: MailRow, state: State) -> float | None:

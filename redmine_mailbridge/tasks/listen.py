@@ -10,7 +10,7 @@ import structlog
 
 from redmine_mailbridge.errors import FolderMissing, MailbridgeError
 from redmine_mailbridge.mailboxes.base import Mailbox
-from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff
+from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff, refused
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class FolderListener(threading.Thread):
                 log.warning("listen.interrupted", **said)
                 if not isinstance(error, FolderMissing):  # it may be made, and the connection is well
                     self._mailbox.close()
-                self._backoff.failed(str(error))
+                self._backoff.failed(str(error), login_refused=refused(error))
                 self._stop_sign.wait(self._backoff.pause)
                 continue
             self._backoff.passed(Cause.AGAIN, found=False)

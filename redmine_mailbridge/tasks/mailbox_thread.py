@@ -16,7 +16,7 @@ import structlog
 from redmine_mailbridge.errors import MailbridgeError, StoreError
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import pause_after
-from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff
+from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff, refused
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 
 log = structlog.get_logger(__name__)
@@ -98,7 +98,7 @@ class MailboxThread(threading.Thread):
         for one in wanted:
             one.set_result(result)
         if result.error:
-            self._failed(result.error)
+            self._failed(result.error, found=result.found > 0, login_refused=result.login_refused)
         else:
             self.backoff.passed(cause, found=result.found > 0)
             self._went_well(next(iter(result.missing.values()), None))
@@ -128,11 +128,11 @@ class MailboxThread(threading.Thread):
             self._look_at_certificate()
         self.doing = "listening" if self._listen else "waiting"
 
-    def _failed(self, said: str) -> None:
+    def _failed(self, said: str, *, found: bool = False, login_refused: bool = False) -> None:
         """The connection is of no use: begin anew after a pause, and not before the server's own hint is over."""
         self.error, self.doing = said, "waiting to try again"
         self.receiver.mailbox.close()
-        self.backoff.failed(said)
+        self.backoff.failed(said, found=found, login_refused=login_refused)
         if self.backoff.left_alone:
             log.info("listen.asked_to_wait", mailbox=self.receiver.mailbox.name, seconds=round(self.backoff.left_alone))
 
@@ -163,7 +163,7 @@ class MailboxThread(threading.Thread):
             hinted = self.receiver.mailbox.wait(self.receiver.listened_to, seconds)
         except MailbridgeError as error:
             log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
-            self._failed(str(error))
+            self._failed(str(error), login_refused=refused(error))
             return
         self._cause = Cause.HINT if hinted or self._wake.is_set() else Cause.DUE
 

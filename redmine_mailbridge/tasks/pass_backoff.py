@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from redmine_mailbridge.errors import LoginRefused, MailbridgeError, SignInNeeded
 from redmine_mailbridge.mailboxes.backoff import hint, jittered
 from redmine_mailbridge.store.life import pause_after
 
@@ -21,6 +22,9 @@ FOR_NOTHING: Final = (1.0, 5.0, 15.0, 60.0)
 """Pauses in seconds of a thread that was woken for nothing once, twice, and so on in a row. The last one holds on, so
 that no mail is found later than that.
 """
+
+LATER: Final = 2
+"""Steps of `pause_after` by which the pauses after a refused login are longer: they begin with a minute."""
 
 
 class Cause(Enum):
@@ -85,14 +89,19 @@ class PassBackoff:
         """For how many seconds no deferred mail is a reason for a pass."""
         return self._left(self._dues.until)
 
-    def failed(self, words: str) -> None:
-        """Given what was said when a pass or listening failed, pause, and not less than the server asks for."""
+    def failed(self, words: str, *, found: bool = False, login_refused: bool = False) -> None:
+        """Given what was said when a pass or listening failed, pause, and not less than the server asks for.
+
+        `found`: it had found something before. A login that was refused begins with a longer pause: servers lock
+        accounts after a few of those, and nobody mends a password in 15 seconds.
+        """
         now, asked = self._clock(), hint(words) or 0.0
         calm = self._well_since is not None and now - self._well_since >= CALM
-        self._failures = 1 if calm else self._failures + 1
+        self._failures = 1 if calm or found else self._failures + 1
         self._well_since = None
         self._left_alone_until = now + asked
-        self._failed_until = now + max(jittered(pause_after(self._failures)), asked)
+        pause = pause_after(self._failures + (LATER if login_refused else 0))
+        self._failed_until = now + max(jittered(pause), asked)
 
     def passed(self, cause: Cause, *, found: bool) -> None:
         """A pass over the mailbox went through: why it was made, and whether it found anything to do."""
@@ -109,3 +118,8 @@ class PassBackoff:
 
     def _left(self, until: float) -> float:
         return max(until - self._clock(), 0.0)
+
+
+def refused(error: MailbridgeError) -> bool:
+    """Given an error, say whether it is the server's no to a login; that nobody has signed in yet is none."""
+    return isinstance(error, LoginRefused) and not isinstance(error, SignInNeeded)

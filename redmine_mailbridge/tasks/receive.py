@@ -26,6 +26,7 @@ from redmine_mailbridge.tasks.filing import Filer
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.intake import Intake, Reading, StartUndecided
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.pass_backoff import refused
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,8 @@ class PassResult:
     """What one pass over a mailbox did; `error` is the line that ended it early, None when it went through.
 
     `seen` counts what was new in the mailbox; `found` what moved things on: mails that are no copies of others and were
-    new or came to their end. `missing` holds a line for each folder that is not there, while others were read.
+    new or came to their end. `missing` holds a line for each folder that is not there, while others were read;
+    `login_refused` says that the error is the server's no to the login.
     """
 
     mailbox: str
@@ -48,6 +50,7 @@ class PassResult:
     found: int = 0
     error: str | None = None
     missing: dict[str, str] = field(default_factory=dict)
+    login_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,8 @@ class Receiver:
         self.undecided = self.undecided or isinstance(error, StartUndecided)
         if self._result.error is None:
             log.warning("receive.interrupted", reason=str(error))
-        self._result.error = self._result.error or str(error)
+            self._result.error = str(error)
+            self._result.login_refused = refused(error)
 
     def _prepare(self) -> None:
         """Connect, and make sure that there is somewhere to file to before the first mail is read."""

@@ -53,6 +53,19 @@ def test_a_calm_minute_begins_anew(backoff: PassBackoff, clock: Clock) -> None:
     assert [15, 15, 15] == pauses_of_failures(backoff, clock, 3, between=CALM, found=False)
 
 
+def test_a_refused_login_is_not_repeated_soon(backoff: PassBackoff, clock: Clock) -> None:
+    """After a login that the server refused, the first pause is a minute: accounts are locked after a few of those."""
+    backoff.failed("wrong password", login_refused=True)
+    assert 60 == backoff.pause
+
+
+def test_a_pass_that_found_something_and_then_failed(backoff: PassBackoff, clock: Clock) -> None:
+    """A connection that breaks after each mail does not make the next mail wait longer and longer."""
+    for _ in range(5):
+        backoff.failed("broken", found=True)
+        assert 15 == backoff.pause
+
+
 def test_a_pass_ends_a_pause(backoff: PassBackoff, clock: Clock) -> None:
     """A pass that somebody asked for in a pause and that went well ends it: listening begins at once."""
     backoff.failed("away")
