@@ -9,16 +9,14 @@ What must hold: a minute costs at most 10 logins and 60 commands, mail of the he
 """
 
 import argparse
-import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from typing import Any
 
 import tomlkit
 from speed import ROOT
+from speed.running import Service
 
 from redmine_mailbridge import app
 from redmine_mailbridge.settings.load import load
@@ -105,47 +104,10 @@ def world(version: str) -> Iterator[World]:
         shutil.rmtree(base, ignore_errors=True)
 
 
-class Service:
-    """The running service, and when a mail of which mailbox was done."""
-
-    def __init__(self, settings: Path) -> None:
-        self.done: dict[str, list[float]] = {}
-        self.started = threading.Event()
-        self._log = settings.with_name("log.jsonl").open("w")
-        command = [sys.executable, "-m", "redmine_mailbridge", "run", "--settings", str(settings)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            now = time.monotonic()
-            self._log.write(line)
-            said = json.loads(line) if line.startswith("{") else {}
-            if said.get("event") == "service.started":
-                self.started.set()
-            if said.get("event") == "mail" and said.get("issue") is not None:
-                self.done.setdefault(said["mailbox"], []).append(now)
-
-    def end(self) -> float:
-        """Stop it. Return how many seconds that took."""
-        began = time.monotonic()
-        self.process.terminate()
-        try:
-            self.process.wait(120)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._reader.join(30)
-        self._log.close()
-        return time.monotonic() - began
-
-
 def settings(where: World, folder: Path, boxes: dict[str, dict[str, Any]]) -> Path:
     """Given mailboxes by name, write the settings of a service in this folder. Return the file."""
     values = {
-        "redmine": where.redmine | {"settle": "2s", "timeout": "10s"},
+        "redmine": where.redmine | {"text_format": "common_mark", "settle": "2s", "timeout": "10s"},
         "store": {"url": f"sqlite:///{folder}/bridge.db"},
         "log": {"format": "json"},
         "tasks": {"update": {"active": False}, "aggregate": {"active": False}},
@@ -190,13 +152,17 @@ def run(where: World, name: str, table: dict[int, Row], seconds: float) -> dict[
         healthy.create("Processed", "Failed")
         file = settings(where, folder, {**boxes, "healthy": box(where, healthy.address)})
         service = Service(file)
+        counts: dict[int, tuple[int, int]] = {}
+
+        def count() -> None:
+            counts.update({number: (one.logins, one.commands) for number, one in servers.items()})
+
         try:
-            slowest = minute(service, healthy, list(inboxes.values()), seconds)
+            slowest = minute(service, healthy, list(inboxes.values()), seconds, at_the_end=count)
         finally:
             stopping = service.end()
         if stopping > 60:
             print(f"{name}: the service took {stopping:.0f} s to stop", file=sys.stderr)
-        counts = {number: (one.logins, one.commands) for number, one in servers.items()}
     ended = outcomes(file)
     return {
         number: Cost(*counts[number], ended[f"row{number}", "done"], ended[f"row{number}", "blamed"], slowest)
@@ -209,10 +175,14 @@ def letter(subject: str) -> bytes:
     return mail(subject, f"Words of {subject}.\n", sender=f"{subject.replace(' ', '.')}@elsewhere.example")
 
 
-def minute(service: Service, healthy: Mailbox, others: Sequence[Mailbox], seconds: float) -> float:
+def minute(
+    service: Service, healthy: Mailbox, others: Sequence[Mailbox], seconds: float, *, at_the_end: Callable[[], None]
+) -> float:
     """Wait while the service runs, and deliver. Return for how many seconds the slowest healthy mail waited."""
     if not service.started.wait(60):
         raise RuntimeError(f"the service does not start: exit code {service.process.poll()}")
+    timer = threading.Timer(seconds, at_the_end)
+    timer.start()
     began, sent, later = time.monotonic(), [], False
     while time.monotonic() - began < seconds:
         if not later and time.monotonic() - began > LATER:
@@ -222,6 +192,7 @@ def minute(service: Service, healthy: Mailbox, others: Sequence[Mailbox], second
         sent.append(time.monotonic())
         healthy.deliver(letter(f"healthy mail {len(sent)}"))
         time.sleep(EVERY)
+    timer.join()
     deadline = time.monotonic() + MOST_SECONDS
     while len(service.done.get("healthy", ())) < len(sent) and time.monotonic() < deadline:
         time.sleep(0.1)
