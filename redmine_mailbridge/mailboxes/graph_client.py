@@ -20,6 +20,7 @@ VERSION = "v1.0"
 BUSY = frozenset({408, 429, 500, 502, 503, 504, 509})
 NO_RIGHT = frozenset({"ErrorAccessDenied", "Authorization_RequestDenied", "MailboxNotEnabledForRESTAPI"})
 PAGE = 500
+MOST_PAGES = 20_000
 CONNECT_TIME = 10.0
 DEFAULT_PORTS = {"http": 80, "https": 443}
 PIECE = 1 << 16
@@ -77,11 +78,19 @@ class GraphClient:
             return value if isinstance(value, dict) else {}
 
     def pages(self, path: str, **options: Any) -> Iterator[dict[str, Any]]:
-        """Given a path, yield every page of its answer; the last one may hold `@odata.deltaLink`."""
+        """Given a path, yield every page of its answer; the last one may hold `@odata.deltaLink`.
+
+        Raise MailboxUnreachable where the pages lead back to one that was there, or have no end.
+        """
         page = self.call("GET", path, **options)
         yield page
+        seen: set[str] = set()
         while page.get("@odata.nextLink"):
-            page = self.call("GET", str(page["@odata.nextLink"]), headers=options.get("headers"))
+            link = str(page["@odata.nextLink"])
+            if link in seen or len(seen) == MOST_PAGES:
+                raise Spoiled(f"{self.where}: the pages of the server's answer have no end")
+            seen.add(link)
+            page = self.call("GET", link, headers=options.get("headers"))
             yield page
 
     def values(self, path: str, **options: Any) -> Iterator[dict[str, Any]]:

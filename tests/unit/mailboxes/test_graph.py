@@ -1,6 +1,7 @@
 """What Microsoft Graph answers when not all is well, and what the adapter makes of it."""
 
 import datetime as dt
+import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -305,3 +306,22 @@ def test_what_the_server_empties(server: GraphServer, box: GraphMailbox) -> None
     server.bin_folder("Kept")
     folders = box.folders()
     assert {name for name in folders if name.startswith("Gelöschte")} == {name for name in folders if box.empties(name)}
+
+
+@pytest.mark.parametrize(("step", "most"), [(0, 3), (1, 7)], ids=["back to the first", "on and on"])
+def test_pages_that_have_no_end(server: GraphServer, monkeypatch: pytest.MonkeyPatch, step: int, most: int) -> None:
+    """An answer whose pages lead back to one of them, or on and on, ends in an error and not in requests for ever."""
+    monkeypatch.setattr("redmine_mailbridge.mailboxes.graph_client.MOST_PAGES", 5)
+    client = GraphClient(graph_config(server))
+    asked = []
+
+    def page(request: object) -> tuple[int, dict[str, str], str]:
+        asked.append(request)
+        link = f"{client.root}/pages?at={len(asked) * step}"
+        return (200, {}, json.dumps({"value": [], "@odata.nextLink": link})) if len(asked) < 50 else (500, {}, "")
+
+    with responses.RequestsMock() as mock:
+        mock.add_callback(responses.GET, re.compile(re.escape(client.root)), page)
+        with pytest.raises(MailboxUnreachable, match="no end"):
+            list(client.pages("/pages"))
+    assert len(asked) <= most
