@@ -20,7 +20,8 @@ def new_uids(session: ImapSession, opened: Selected, *, above: int, limit: int |
 
     `UID SEARCH UID n:*` always answers with the last mail, even one below n (RFC 3501 section 6.4.8): filtered.
     """
-    if opened.answer.number("EXISTS") == 0:
+    there = opened.answer.number("EXISTS")
+    if there == 0:
         return []
     uid_next = opened.answer.number("UIDNEXT")
     if uid_next is not None and above + 1 >= uid_next:
@@ -30,10 +31,11 @@ def new_uids(session: ImapSession, opened: Selected, *, above: int, limit: int |
         conditions += ["UNKEYWORD", DONE]
     if not expunges_one(session) and not session.has("MOVE"):
         conditions += ["UNDELETED"]
-    if limit is None or uid_next is None:
+    window = max(WINDOW, 2 * (limit or 0))
+    if limit is None or uid_next is None or (there is not None and there <= window):
         return search(session, f"{above + 1}:*", conditions, above)[:limit]
     found: list[int] = []
-    start, window = above + 1, max(WINDOW, 2 * limit)
+    start = above + 1
     while len(found) < limit and start < uid_next:
         found += search(session, f"{start}:{start + window - 1}", conditions, start - 1)
         start, window = start + window, window * 2

@@ -92,6 +92,7 @@ def select() -> tuple[Row, ...]:
         for name, line in without.items()
     ]
     bare = tuple((line, b"") for line in without.values())
+    far = (rb"(\[UIDNEXT )\d+", rb"\g<1>4294967295")
     rising = (counting(rb"(\* )\d+(?= EXISTS)", 10), counting(rb"(\[UIDNEXT )\d+", 100))
     return (
         *left_out,
@@ -102,6 +103,7 @@ def select() -> tuple[Row, ...]:
             Quirk("SELECT", edits=(counting(rb"(\[UIDVALIDITY )\d+", 7),)),
             arrives=True,
         ),
+        imap("UIDNEXT is beyond all UIDs", Quirk("SELECT", edits=(far,)), arrives=True),
         imap("SELECT is READ-ONLY", Quirk("SELECT", edits=((rb"\[READ-WRITE\]", b"[READ-ONLY]"),)), arrives=True),
         imap("SEARCH finds nothing", Quirk("UID SEARCH", says="* SEARCH\n{tag} OK done\n")),
         imap("SEARCH finds what is not there", Quirk("UID SEARCH", says="* SEARCH 901 902 903\n{tag} OK done\n")),

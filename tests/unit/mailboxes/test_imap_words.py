@@ -132,6 +132,15 @@ def test_a_search_that_is_refused_hides_no_mail(tmp_path: Path) -> None:
             box.find("INBOX", "a@example.com")
 
 
+def test_a_next_uid_far_away_costs_one_search() -> None:
+    """A server that names a next UID beyond all that are there is asked once, not once for each stretch before it."""
+    answers = capable() | {"SELECT": SELECTED.replace("UIDNEXT 12", "UIDNEXT 4294967295")}
+    answers |= {"UID SEARCH": "* SEARCH 9\n{tag} OK done\n"}
+    with scripted(answers) as server:
+        assert () == mailbox(server.port).list_new("INBOX", after="9", limit=50)
+        assert 1 == sum(line.startswith("UID SEARCH") for line in server.lines)
+
+
 def test_the_last_mail_is_not_new() -> None:
     """A server that answers `UID SEARCH UID 12:*` with its last mail, below 12, has nothing new."""
     answers = capable() | {"UID SEARCH": "* SEARCH 9\n{tag} OK done\n", "SELECT": SELECTED.replace("UIDNEXT 12", "X 1")}
