@@ -38,7 +38,7 @@ class Folder:
 class MemoryServer:
     """The account that `MemoryMailbox` opens. Set `down` or `refuse_login` (the server's words) to make it fail,
     `refuse_filing` to make it refuse moves; `breaks_after` cuts the connection after so many mails of a fetch,
-    `not_handed_out` are UIDs that are there and cannot be fetched.
+    `not_handed_out` are UIDs that are there and cannot be fetched, `crashes` those whose fetching cuts the connection.
     """
 
     def __init__(self) -> None:
@@ -49,6 +49,7 @@ class MemoryServer:
         self.refuse_filing = ""
         self.breaks_after: int | None = None
         self.not_handed_out: set[int] = set()
+        self.crashes: set[int] = set()
 
     def append(self, *mails: bytes, folder: str = "INBOX") -> None:
         """Given mails, put them into a folder."""
@@ -143,6 +144,8 @@ class MemoryMailbox:
             kept = self._mail(one.location)
             if kept is None:
                 continue
+            if int(one.location.uid) in self.server.crashes:
+                raise MailboxUnreachable(f"mailbox {self.name}: connection broken")
             if int(one.location.uid) in self.server.not_handed_out:
                 raise MailUnreadable(f"mailbox {self.name}: UID {one.location.uid}: broken", uid=one.location.uid)
             if len(kept.raw) > max_size:
@@ -192,6 +195,14 @@ class MemoryMailbox:
             return str(message_from_bytes(raw, policy=policy.compat32).get("Message-ID", "")).strip().strip("<>")
 
         return tuple(str(uid) for uid, kept in self._open(folder).mails.items() if identity(kept.raw) == message_id)
+
+    def alike(self, listed: Listed, folder: str) -> tuple[Location, ...]:
+        found = self._open(folder)
+        return tuple(
+            Location(self.name, folder, str(found.validity), str(uid))
+            for uid, kept in found.mails.items()
+            if (len(kept.raw), kept.received_at) == (listed.size, listed.received_at)
+        )
 
     def wait(self, folder: str, seconds: float) -> bool:
         before = self._known_next.setdefault(folder, self._open(folder).uid_next)

@@ -231,6 +231,11 @@ class Mailbox(Protocol):
     def find(self, folder: str, message_id: str) -> tuple[str, ...]:
         """Given a Message-ID (without <>), return the UIDs in the folder whose header holds exactly it."""
 
+    def alike(self, listed: Listed, folder: str) -> tuple[Location, ...]:
+        """Given a mail as it was once listed, return where in the folder mails lie that may be it: of its size, and
+        received at the same second, as moves keep both. Empty where no mail can be known again. Raise FolderMissing.
+        """
+
     def wait(self, folder: str, seconds: float) -> bool:
         """Wait for something new in the folder (IDLE where the server has it), at most so long. Return whether
         there may be something new. Only a hint: the caller lists anyway. Ends early when `interrupt` is called.

@@ -6,6 +6,7 @@ in, `lastModifiedDateTime` changes when somebody reads it. So new is what the st
 the time of arrival and Graph's id, which changes when a mail moves to another folder.
 """
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -246,6 +247,19 @@ class GraphMailbox:
         except Refused as refused:
             raise MailboxUnreachable(str(refused)) from None
         return tuple(sorted(uid_of(one, time_of(one)) for one in found))
+
+    def alike(self, listed: Listed, folder: str) -> tuple[Location, ...]:
+        """Ask for the mails received at the same second; sizes are Exchange's, and not compared."""
+        client, folders = self._open()
+        if listed.received_at is None:
+            return ()
+        second = listed.received_at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        asked = {"$filter": f"receivedDateTime eq {second}", "$select": "receivedDateTime"}
+        try:
+            found = list(client.values(f"/mailFolders/{folders.id_of(folder)}/messages", params=asked))
+        except Refused as refused:
+            raise MailboxUnreachable(str(refused)) from None
+        return tuple(Location(self.name, folder, VALIDITY, uid_of(one, time_of(one))) for one in found)
 
     def wait(self, folder: str, seconds: float) -> bool:
         """Ask for changes now and then: Graph tells of news by itself only to a server that it can reach."""

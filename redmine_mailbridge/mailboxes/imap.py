@@ -14,7 +14,7 @@ from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_fetch import fetch_raw
 from redmine_mailbridge.mailboxes.imap_folders import ImapFolders
 from redmine_mailbridge.mailboxes.imap_idle import Alarm, idle
-from redmine_mailbridge.mailboxes.imap_search import found_by_id, highest_uid, new_uids, sized
+from redmine_mailbridge.mailboxes.imap_search import found_alike, found_by_id, highest_uid, new_uids, sized
 from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
 from redmine_mailbridge.mailboxes.translate import Spoiled
 
@@ -159,6 +159,12 @@ class ImapMailbox:
         with self._using() as (session, _):
             self._open(folder, fresh=True)
             return found_by_id(session, message_id)
+
+    def alike(self, listed: Listed, folder: str) -> tuple[Location, ...]:
+        """Search around the day on which it was received, and compare size and second."""
+        with self._using() as (session, _):
+            opened = self._open(folder, fresh=True)
+            return found_alike(session, self.name, folder, opened.validity, listed)
 
     def wait(self, folder: str, seconds: float) -> bool:
         """IDLE, or a pause; the folder's next UID is looked at before and after."""

@@ -58,16 +58,12 @@ def bodies(answer: Answer) -> dict[str, bytes]:
 
 def small(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[RawMail]:
     """Given small mails, yield them out of one request; those that its answer leaves out, out of one request each."""
-    session = open_folder()
-    if session is None:
-        return
-    answer = session.uid("FETCH", ",".join(mail.location.uid for mail in group), "(UID BODY.PEEK[])")
-    if answer.throttled:
-        session.asked(answer)
-    found = bodies(answer)
-    answer.data.clear()  # the chunk is held once, and less with every mail that goes out
+    found: dict[str, bytes] = {}
+    session = open_folder() if len(group) > 1 else None
+    if session is not None:
+        found = together(session, group)
     for mail in group:
-        content = found.pop(mail.location.uid, None)
+        content = found.pop(mail.location.uid, None)  # the chunk is held once, and less with every mail that goes out
         if content is None:
             content = single(open_folder, mail, "BODY.PEEK[]")
         if content is None:
@@ -76,6 +72,14 @@ def small(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[R
             yield RawMail(mail, content=content[:HEAD], truncated=True)
         else:
             yield RawMail(mail, content=content)
+
+
+def together(session: ImapSession, group: list[Listed]) -> dict[str, bytes]:
+    """Given small mails of the open folder, return what one request brings of them, by UID."""
+    answer = session.uid("FETCH", ",".join(mail.location.uid for mail in group), "(UID BODY.PEEK[])")
+    if answer.throttled:
+        session.asked(answer)
+    return bodies(answer)
 
 
 def single(open_folder: Opener, mail: Listed, what: str, *, begun: bool = False) -> bytes | None:

@@ -217,6 +217,11 @@ def internal_date(raw: bytes) -> dt.datetime | None:
         return None
 
 
+def imap_date(day: dt.date) -> str:
+    """Given a day, return it as SEARCH wants it: 1-Jan-2026, whatever the locale."""
+    return f"{day.day}-{MONTHS[day.month - 1].capitalize()}-{day.year}"
+
+
 def uid_set(uids: Iterable[int]) -> str:
     """Given UIDs in rising order, return the shortest set that names exactly them: `3:5,9`."""
     runs: list[list[int]] = []

@@ -1,10 +1,18 @@
 """Finds mails over IMAP at a cost that does not grow with the mails that are already known."""
 
+import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from redmine_mailbridge.mailboxes.base import Listed, Location
 from redmine_mailbridge.mailboxes.imap_filing import DONE, expunges_one
-from redmine_mailbridge.mailboxes.imap_parse import by_uid, fetched, internal_date, quote, uid_set
+from redmine_mailbridge.mailboxes.imap_parse import (
+    by_uid,
+    fetched,
+    imap_date,
+    internal_date,
+    quote,
+    uid_set,
+)
 from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
 from redmine_mailbridge.mailboxes.translate import Spoiled
 
@@ -113,6 +121,21 @@ def found_by_id(session: ImapSession, message_id: str) -> tuple[str, ...]:
         mails = fetched(answer.data.get("FETCH", []))
         uids += [mail.uid for mail in mails if wanted in header_values(mail.values.get("BODY", b""))]
     return tuple(sorted(uids, key=int))
+
+
+def found_alike(session: ImapSession, mailbox: str, folder: str, validity: str, listed: Listed) -> tuple[Location, ...]:
+    """Given a mail as it was once listed, return where in the open folder mails of its size and time of receipt lie.
+
+    SEARCH knows days only, in a zone of the server's (RFC 9051 section 6.4.4).
+    """
+    if listed.received_at is None:
+        return ()
+    day = listed.received_at.date()
+    since, before = (imap_date(day + dt.timedelta(days=days)) for days in (-1, 2))
+    answer = session.asked(session.uid("SEARCH", "SINCE", since, "BEFORE", before))
+    uids = sorted(int(word) for word in answer.all_words("SEARCH") if word.isdecimal())
+    found = sized(session, mailbox, folder, validity, uids)
+    return tuple(mail.location for mail in found if (mail.size, mail.received_at) == (listed.size, listed.received_at))
 
 
 def header_values(raw: bytes) -> set[str]:

@@ -237,6 +237,12 @@ class Pop3Mailbox:
                     found.append(uid)
         return tuple(found)
 
+    def alike(self, listed: Listed, folder: str) -> tuple[Location, ...]:
+        """Nothing: a mail stays where it is, under its UIDL."""
+        self._only(folder)
+        del listed
+        return ()
+
     def wait(self, folder: str, seconds: float) -> bool:
         """Hang up, pause, and look whether there is something new."""
         self._only(folder)

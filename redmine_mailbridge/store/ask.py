@@ -1,5 +1,6 @@
 """Questions to the store: what is known of a Message-ID, who takes part in an issue, what became of each mail."""
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,9 @@ from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import COLUMNS, MailRow, Step, as_row
 from redmine_mailbridge.store.schema import mail, outbox, participant, step
+
+FETCHED_WITHIN = 3600.0
+"""Seconds for which others wait for a mail that the server does not hand out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,13 @@ class Archive:
         """Given a mail and the Message-IDs that it refers to, return an earlier mail that must come to its end first.
 
         That is one of those that is still open; while an earlier mail of the mailbox has not been read yet, that
-        one, as it may be among them (one that could not be read holds nobody up). `same` names sender, subject and a
-        time: an open mail of both since then counts too. Only earlier mails are waited for, so that nothing waits in
-        a circle.
+        one, as it may be among them (one that could not be read holds nobody up, one that could not be fetched an
+        hour at most). `same` names sender, subject and a time: an open mail of both since then counts too. Only
+        earlier mails are waited for, so that nothing waits in a circle.
         """
-        unread = sa.and_(mail.c.message_id.is_(None), mail.c.mailbox == row.location.mailbox, mail.c.tries == 0)
+        has_come = sa.or_(mail.c.raw.is_not(None), mail.c.kept_at > time.time() - FETCHED_WITHIN)
+        there = sa.and_(mail.c.mailbox == row.location.mailbox, has_come)
+        unread = sa.and_(mail.c.message_id.is_(None), mail.c.tries == 0, there)
         meant = [mail.c.message_id.in_(message_ids), unread]
         if same is not None:
             sender, subject, since = same

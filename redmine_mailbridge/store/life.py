@@ -16,6 +16,8 @@ One that was ignored goes back to KEPT when an admin wants it imported after all
 
 A retry of a mail that was refused or set aside with its request sent goes to WRITING, so that it is looked for.
 
+A mail that the server does not hand out while others come is KEPT without bytes, and fetched anew.
+
 Deferring is no state: KEPT and WRITING rows carry the time of their next try. Filing is no state either: a row
 in DONE, REFUSED or ASIDE is filed once, last of all, and remembers when. DONE goes to the success folder, REFUSED
 and ASIDE to the failure folder, HELD stays where it is until an admin decides.

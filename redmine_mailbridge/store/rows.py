@@ -8,6 +8,9 @@ from redmine_mailbridge.mailboxes.base import Location
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.schema import mail
 
+DELETED = "deleted from the server"
+"""Where a mail was filed to that is no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class MailRow:

@@ -82,16 +82,28 @@ class Store(Copies):
                 db.execute(_STEP, [{"mail_id": mail_id, "at": now, "line": way} for mail_id in new])
             return rows
 
-    def keep_unfetched(self, listed: Listed, reason: str, *, cursor: Cursor) -> MailRow:
-        """Given a mail that the server will not hand out, set it aside without its bytes, and go on behind it."""
+    def keep_unfetched(
+        self,
+        listed: Listed,
+        reason: str,
+        *,
+        cursor: Cursor,
+        state: State = State.ASIDE,
+        next_try_at: float = 0.0,
+    ) -> MailRow:
+        """Given a mail that the server does not hand out, note it without its bytes, and go on behind it.
+
+        It is set aside; or KEPT, and fetched anew from that time on (seconds since the epoch). Return its row.
+        """
         now = self.clock()
-        values = _new_row(RawMail(listed), None, now) | {"state": State.ASIDE, "reason": reason}
+        values = _new_row(RawMail(listed), None, now) | {"state": state, "reason": reason, "next_try_at": next_try_at}
         place = listed.location
         with effect(Effect.KEEP_ROW), self.database.write() as db:
+            values["first_sync"] = self._lay_there(db, place)(place.uid, values["received_at"])
             db.execute(self._insert(mail).on_conflict_do_nothing(index_elements=_LOCATION), values)
             self._move_cursor(db, place.mailbox, place.folder, cursor, now)
             (row,) = _at(db, [place])
-            _write_steps(db, row.id, (reason,), now)
+            _write_steps(db, row.id, (f"not fetched: {reason}",), now)
         return row
 
     # ------------------------------------------------------------------ work
@@ -192,6 +204,7 @@ class Store(Copies):
     def retry(self, mail_id: int, *, accept: bool = False, wish: str | None = None, by: str = "an admin") -> bool:
         """An admin asks for another try of a refused, held or set-aside mail; with `accept` it is not held again.
 
+        One whose bytes are not in the store is fetched anew first, from wherever it lies.
         With a `wish` (see routing/by_hand.py) it is decided as that says; so may a mail be that was ignored.
         Return whether there was one to try.
         """
@@ -201,8 +214,10 @@ class Store(Copies):
         line = line if wish is None else f"wanted in Redmine by {by}"
         with effect(Effect.RECORD_STEP), self.database.write() as db:
             row = db.execute(sa.select(mail.c.state, mail.c.raw, mail.c.issue).where(mail.c.id == mail_id)).first()
-            if row is None or row.raw is None:
+            if row is None:
                 return False
+            if row.raw is not None and not self.raw.path(row.raw).exists():
+                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(raw=None))  # it is fetched anew
             if row.state == State.DONE and (wish is None or row.issue is not None):
                 return False
             if row.state in OPEN:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from redmine_mailbridge.routing.by_hand import Wish
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.store.rows import DELETED, MailRow
 from redmine_mailbridge.store.store import Store
 
 
@@ -74,8 +74,8 @@ def refusal(row: MailRow | None, decision: Decision) -> str | None:
         return "there is no such mail"
     if decision in {Decision.ACCEPT, Decision.REJECT} and row.state is not State.HELD:
         return f"it is {row.state.value}, not held"
-    if row.raw is None and decision is not Decision.REJECT:
-        return "its bytes are gone"
+    if row.raw is None and row.filed_to == DELETED and decision is not Decision.REJECT:
+        return "its bytes are gone"  # from the store too; else they are fetched anew
     if decision is Decision.RETRY and row.state is State.DONE:
         return "it is done"
     if row.issue is not None and row.state is State.DONE:

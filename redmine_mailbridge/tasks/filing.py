@@ -11,7 +11,7 @@ import structlog
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError
 from redmine_mailbridge.mailboxes.base import Filing, Mailbox
 from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.store.rows import DELETED, MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks import leaving
 from redmine_mailbridge.tasks.intake import Reading
@@ -119,7 +119,7 @@ class Filer:
             return None
         words = {
             Filing.MOVED: str(folder),
-            Filing.DELETED: "deleted from the server",
+            Filing.DELETED: DELETED,
             Filing.KEPT: f"left in {row.location.folder}" + (f": {left.why}" if left.why else ""),
             Filing.GONE: f"no longer in {row.location.folder}, so nothing to do",
         }

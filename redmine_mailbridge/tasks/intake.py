@@ -1,29 +1,27 @@
 """From the mail server into the store: what is new in a folder is listed, fetched and kept, and nothing else.
 
 Where a mailbox is read for the first time, the settings say how far back; where suddenly very much is new, it
-stops and asks. A mail whose fetching breaks the connection again and again is passed by and set aside.
+stops and asks. A mail that does not come is passed by (see fetching.py).
 """
 
 import datetime as dt
 import threading
-from collections.abc import Collection, Generator, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import structlog
 
-from redmine_mailbridge.errors import MailboxError, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.mailboxes.base import Listed, Location, Mailbox, RawMail
+from redmine_mailbridge.errors import MailboxError
+from redmine_mailbridge.mailboxes.base import Listed, Mailbox
 from redmine_mailbridge.routing.brakes import braked, first_taken, taken_again
 from redmine_mailbridge.settings.start import StartSettings
 from redmine_mailbridge.store.rows import Cursor, MailRow
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.fetching import CHUNK, Fetcher
 
 log = structlog.get_logger(__name__)
 
-CHUNK = 50
-BATCH_BYTES = 4 * 1024 * 1024
-FETCH_TRIES = 3
 CLOCKS_DIFFER = dt.timedelta(minutes=10)
 """By how much the mail server's clock may be slow: rather a mail too many is looked at than one too few."""
 
@@ -71,16 +69,14 @@ class Intake:
         self._reading = reading
         self._store = store
         self._stop = stop
-        self._stumbles: dict[Location, int] = {}
         self._released = False
-        self.way = ""
-        """How the mails of this pass are taken: the run and its connection, the first step of each mail's record."""
+        self.fetcher = Fetcher(mailbox, store, max_size=reading.max_size)
 
     def new(self, folder: str) -> Iterator[list[MailRow]]:
         """Given a folder, yield the rows of its new mails in batches, each durable when it is yielded.
 
-        A mail that the server will not hand out is yielded set aside. Raise MailboxUnreachable, FolderMissing,
-        StartUndecided or Braked.
+        A mail that the server does not hand out is yielded without bytes (see fetching.py). Raise MailboxUnreachable,
+        FolderMissing, StartUndecided or Braked.
         """
         state = self._mailbox.state(folder)
         name = self._mailbox.name
@@ -108,7 +104,7 @@ class Intake:
                 return
             listed = [mail for mail in there if mail.location.uid not in left]
             if listed:
-                cursor = yield from self._fetch(listed[:1] if self._stumbles else listed, cursor)
+                cursor = yield from self.fetcher.take(listed, cursor)
             else:
                 cursor = Cursor(cursor.validity, there[-1].location.uid)
                 self._store.move_cursor(self._mailbox.name, folder, cursor)
@@ -176,48 +172,6 @@ class Intake:
             self._store.end_release(self._mailbox.name)
             self._released = False
 
-    def _fetch(self, listed: Sequence[Listed], cursor: Cursor) -> Generator[list[MailRow], None, Cursor]:
-        """Fetch and keep these mails. Return how far that went: past all of them, when nothing went wrong."""
-        try:
-            for batch in _batches(self._mailbox.fetch(listed, self._store.raw.spool, max_size=self._reading.max_size)):
-                cursor = Cursor(cursor.validity, batch[-1].listed.location.uid)
-                yield self._store.keep(batch, cursor=cursor, way=self.way)
-        except MailUnreadable as error:
-            return (yield from self._pass_by(error, listed, cursor))
-        except MailboxUnreachable as error:
-            yield from self._stumble(listed, cursor, error)
-            raise
-        self._stumbles.clear()
-        last = Cursor(cursor.validity, listed[-1].location.uid)
-        if last != cursor:  # what was listed last had vanished before it was fetched
-            self._store.move_cursor(self._mailbox.name, listed[-1].location.folder, last)
-        return last
-
-    def _pass_by(
-        self, error: MailUnreadable, listed: Sequence[Listed], cursor: Cursor
-    ) -> Generator[list[MailRow], None, Cursor]:
-        """The server has a mail and does not hand it out: set it aside without its bytes, and go on right behind it.
-
-        What was listed after it has not been fetched yet.
-        """
-        mail = next(mail for mail in listed if mail.location.uid == error.uid)
-        beyond = Cursor(cursor.validity, error.uid)
-        self._stumbles.clear()
-        yield [self._store.keep_unfetched(mail, str(error), cursor=beyond)]
-        return beyond
-
-    def _stumble(self, listed: Sequence[Listed], cursor: Cursor, error: MailboxUnreachable) -> Iterator[list[MailRow]]:
-        """The connection broke while a mail was fetched. When the same mail does it again and again, pass it by."""
-        uids = [mail.location.uid for mail in listed]
-        culprit = listed[uids.index(cursor.uid) + 1] if cursor.uid in uids[:-1] else listed[0]
-        self._stumbles = {culprit.location: self._stumbles.get(culprit.location, 0) + 1}
-        if self._stumbles[culprit.location] < FETCH_TRIES or len(listed) > 1:
-            return
-        reason = f"could not be fetched in {FETCH_TRIES} tries: {error}"
-        self._stumbles.clear()
-        beyond = Cursor(culprit.location.validity, culprit.location.uid)
-        yield [self._store.keep_unfetched(culprit, reason, cursor=beyond)]
-
 
 def undecided(mailbox: str, folder: str, there: Sequence[Listed]) -> str:
     """Given a folder of a mailbox and what lies in it at the first look, return what to write in the settings."""
@@ -229,25 +183,3 @@ def undecided(mailbox: str, folder: str, there: Sequence[Listed]) -> str:
         f"{mails} in {folder} at the first look, and nothing says whether they count. Write below "
         f'[mailboxes.{mailbox}]: start_from = "all" (each becomes an issue or a note){other}'
     )
-
-
-def _batches(raws: Iterator[RawMail]) -> Iterator[list[RawMail]]:
-    """Given fetched mails, yield them in batches that are small enough to hold in memory, also before an error.
-
-    A large one, which lies in the spool, ends its batch: it is kept before the next one is fetched.
-    """
-    batch: list[RawMail] = []
-    held = 0
-    try:
-        for raw in raws:
-            batch.append(raw)
-            held += len(raw.content or b"")
-            if raw.path is not None or len(batch) >= CHUNK or held >= BATCH_BYTES:
-                yield batch
-                batch, held = [], 0
-    except MailboxUnreachable:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch

@@ -21,6 +21,7 @@ from redmine_mailbridge.mailboxes.base import Connected, Mailbox
 from redmine_mailbridge.store.life import OPEN, State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.anew import Anew
 from redmine_mailbridge.tasks.conversations import Conversations, identifiers
 from redmine_mailbridge.tasks.filing import Filer
 from redmine_mailbridge.tasks.gate import Gate
@@ -91,7 +92,16 @@ class Receiver:
         self._missing: frozenset[str] = frozenset()
         self._prepared = False
         self._intake = Intake(mailbox, reading, self._store, shared.stop)
+        folders = [folder for folder in (reading.failure_folder, reading.success_folder) if folder]
+        self._anew = Anew(mailbox, self._store, self._intake.fetcher, folders)
         self._filer = Filer(mailbox, reading, self._store, on_fault=self._fault)
+        self._stations = (
+            self._work_on_what_is_due,
+            self._prepare,
+            self._filer.leftovers,
+            self._read_folders,
+            self._fetch_anew,
+        )
         self._on_outcome: Callable[[Outcome], None] = lambda _outcome: None
         self._result = PassResult(mailbox.name)
         self._why = ""
@@ -110,7 +120,7 @@ class Receiver:
         self._why = why
         self._on_outcome = on_outcome
         with structlog.contextvars.bound_contextvars(mailbox=self.mailbox.name):
-            for station in (self._work_on_what_is_due, self._prepare, self._filer.leftovers, self._read_folders):
+            for station in self._stations:
                 if not self._went_well(station):
                     break
             self._went_well(self._drain)
@@ -141,7 +151,7 @@ class Receiver:
     def _prepare(self) -> None:
         """Connect, and make sure that there is somewhere to file to before the first mail is read."""
         self.mailbox.connect()
-        self._intake.way = f"run {self._why}; {spoken(self.mailbox.connected())}"
+        self._intake.fetcher.begin(f"run {self._why}; {spoken(self.mailbox.connected())}")
         if self._prepared:
             return
         for folder in (self.reading.success_folder, self.reading.failure_folder):
@@ -187,9 +197,25 @@ class Receiver:
         for rows in self._intake.new(folder):
             self._result.seen += len(rows)
             for row in rows:
-                if row.state is State.ASIDE and row.raw is None:
-                    self._report(Outcome(row, row.state, row.reason or ""))
+                if row.raw is None:
+                    at = row.next_try_at if row.state in OPEN else None
+                    self._report(Outcome(row, row.state, row.reason or "", retry_at=at))
             self._work_on([row for row in rows if row.state in OPEN and row.next_try_at == 0.0], new=True)
+
+    def _fetch_anew(self) -> None:
+        """What did not come, or is to be tried again and has no bytes here. Last: it may break the connection."""
+        rows = [] if self._shared.stop.is_set() else self._anew.due()
+        if not rows:
+            return
+        self._drain()
+        self._filer.finish()
+        come: list[MailRow] = []
+        for outcome in self._anew.fetch(rows):
+            if outcome.row.raw is None:
+                self._report(outcome)
+            else:
+                come.append(outcome.row)
+        self._work_on(come, new=True)
 
     # ------------------------------------------------------------------ work
 

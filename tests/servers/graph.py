@@ -235,9 +235,10 @@ class GraphServer:
             case ["messages", "delta"]:
                 return 200, self._delta(request, folder, query)
             case ["messages"]:
-                wanted = query["$filter"].removeprefix("internetMessageId eq '").removesuffix("'").replace("''", "'")
+                name, _, wanted = query["$filter"].partition(" eq ")
+                wanted = wanted.removeprefix("'").removesuffix("'").replace("''", "'")
                 found = [one.as_json() for one in folder.messages.values()]
-                return 200, {"value": [one for one in found if one["internetMessageId"] == wanted]}
+                return 200, {"value": [one for one in found if one[name] == wanted]}
             case _:
                 raise Problem(400, "BadRequest", "Resource not found for the segment.")
 

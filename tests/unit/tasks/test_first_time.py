@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.errors import MailboxError, MailboxUnreachable
+from redmine_mailbridge.errors import MailboxError
 from redmine_mailbridge.settings.start import StartSettings
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.intake import Braked, Intake, Reading
@@ -254,21 +253,3 @@ def test_no_brake(server: MemoryServer, begin: Begin) -> None:
     assert [] == uids(begin(brake_at=0))
     server.append(*letters(*range(1, 120)))
     assert 119 == len(uids(begin(brake_at=0)))
-
-
-def test_a_mail_that_breaks_the_connection(server: MemoryServer, begin: Begin) -> None:
-    """A mail whose fetching breaks the connection again and again is set aside; those around it are taken."""
-    server.append(*letters(1, 2, 3))
-    intake, rows, tries = begin(), [], 0
-    while len(rows) < 3 and tries < 20:
-        tries += 1
-        server.breaks_after = 1 if not rows else 0 if len(rows) == 1 else None
-        try:
-            for batch in intake.new("INBOX"):
-                rows += batch
-        except MailboxUnreachable:
-            continue
-
-    assert ["1", "2", "3"] == [row.location.uid for row in rows]
-    assert [State.KEPT, State.ASIDE, State.KEPT] == [row.state for row in rows]
-    assert "could not be fetched in 3 tries" in (rows[1].reason or "")

@@ -1,0 +1,218 @@
+"""Mails that the store has no bytes of are fetched anew: by themselves, or by `retry`, wherever they lie by then."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import time_machine
+
+from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.tasks.decisions import Decision, decide, possible
+from tests.product import message_id_of
+from tests.servers.odd import HANG_UP
+from tests.servers.odd_imap import OddImap, odd_imap
+from tests.servers.odd_pop3 import odd_pop3
+from tests.unit.tasks.desk import Desk
+from tests.unit.tasks.odd_desk import letter, odd_desk, one_pass, row_of, subjects
+
+BODY = "BODY.PEEK[]"
+
+
+@pytest.fixture
+def server() -> Iterator[OddImap]:
+    """An account."""
+    with odd_imap() as made:
+        yield made
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: OddImap) -> Iterator[Desk]:
+    """The bridge that reads it."""
+    with odd_desk(tmp_path, monkeypatch, server) as made:
+        yield made
+
+
+def refuses(server: OddImap, words: str, *mails: bytes) -> None:
+    """Let the server answer with these words whenever one of these mails is among those that are fetched."""
+
+    def wish(line: str) -> str | None:
+        if not line.startswith("UID FETCH") or BODY not in line:
+            return None
+        asked = {int(uid) for uid in line.split(" ")[2].split(",")}
+        there = [mail.raw for folder in server.folders.values() for uid, mail in folder.items() if uid in asked]
+        return words if set(mails) & set(there) else None
+
+    server.wish = wish
+
+
+def missing(desk: Desk) -> list[MailRow]:
+    """The rows without bytes."""
+    return [row for row in desk.rows() if row.raw is None]
+
+
+def retry(desk: Desk, *rows: MailRow) -> list[bool]:
+    """What `redmine-mailbridge retry` does with these mails: whether each is tried again."""
+    with desk.application() as made:
+        return [one.ok for one in decide(made.store, [row.id for row in rows], Decision.RETRY)]
+
+
+def later(desk: Desk, hours: float) -> str | None:
+    """Make a pass so many hours from now."""
+    with time_machine.travel(dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours)):
+        return one_pass(desk)
+
+
+def text_of(notes: Sequence[dict[str, str]]) -> list[str]:
+    """The last lines of notes."""
+    return [note["notes"].splitlines()[-1] for note in notes]
+
+
+@pytest.mark.fault("I8", "I9")
+def test_a_mail_that_waits_comes_by_itself(desk: Desk, server: OddImap) -> None:
+    """A mail that alone did not come is fetched anew when its pause is over, and becomes its issue."""
+    stubborn = letter("Stubborn")
+    server.append(letter("One"), stubborn, letter("Two"))
+    refuses(server, "NO System Error (Failure)", stubborn)
+    assert one_pass(desk) is None
+    (row,) = missing(desk)
+    assert (State.KEPT, ["One", "Two"]) == (row.state, subjects(desk))
+    refuses(server, "")
+    assert later(desk, 1) is None
+    assert ["One", "Stubborn", "Two"] == subjects(desk)
+    assert (0, 3) == (len(server.contents()), len(server.contents("Processed")))
+
+
+@pytest.mark.fault("I8", "I9")
+def test_a_mail_that_never_comes_is_set_aside_and_retried(desk: Desk, server: OddImap) -> None:
+    """A mail that does not come again and again, while others do, is set aside; `retry` fetches it from the failure
+    folder when the server hands it out, makes its issue and files it as done.
+    """
+    stubborn = letter("Stubborn")
+    server.append(stubborn, letter("One"))
+    refuses(server, "NO System Error (Failure)", stubborn)
+    for hours in range(5):
+        later(desk, hours)
+        server.append(letter(f"Hour {hours}"))
+    (row,) = missing(desk)
+    assert State.ASIDE is row.state
+    assert "could not be fetched in 3 tries, while others could" in (row.reason or "")
+    later(desk, 6)
+    assert [stubborn] == server.contents("Failed")
+
+    refuses(server, "")
+    assert Decision.RETRY in possible(row)
+    assert [True] == retry(desk, row)
+    assert later(desk, 7) is None
+    assert "Stubborn" in subjects(desk)
+    assert ([], True) == (server.contents("Failed"), stubborn in server.contents("Processed"))
+    done = row_of(desk, "Stubborn")
+    assert (row.id, State.DONE, "Processed") == (done.id, done.state, done.filed_to)
+    assert any("fetched after all from Failed" in line for line in desk.lines(done))
+
+
+@pytest.mark.fault("I8")
+def test_retried_and_still_not_there(desk: Desk, server: OddImap) -> None:
+    """A mail that is refused for its own sake is set aside at once; retried while it still does not come, it is not
+    lost from sight; retried when somebody has removed it, its record says that it is nowhere.
+    """
+    stubborn = letter("Stubborn")
+    server.append(letter("One"), stubborn, letter("Two"))
+    refuses(server, "NO cannot open the file", stubborn)
+    one_pass(desk)
+    one_pass(desk)
+    (row,) = missing(desk)
+    assert (State.ASIDE, [stubborn]) == (row.state, server.contents("Failed"))
+    assert [True] == retry(desk, row)
+    assert later(desk, 1) is None
+    (row,) = missing(desk)
+    assert (State.KEPT, True) == (row.state, "cannot open the file" in (row.reason or ""))
+
+    server.folders["Failed"].clear()
+    assert later(desk, 2) is None
+    (row,) = missing(desk)
+    assert (State.ASIDE, True) == (row.state, "nor is the mail on the server any more" in (row.reason or ""))
+
+
+@pytest.mark.fault("I8")
+def test_two_that_look_alike(desk: Desk, server: OddImap) -> None:
+    """Two mails of one size that came in one second, both without bytes, are told apart and come once each."""
+    first, second = letter("Alike 1"), letter("Alike 2")
+    now = dt.datetime.now(dt.UTC)
+    server.append(letter("One"), first, second, letter("Two"), received_at=now)
+    refuses(server, "NO cannot open the file", first, second)
+    one_pass(desk)
+    one_pass(desk)
+    assert {first, second} == set(server.contents("Failed"))
+    refuses(server, "")
+    assert [True, True] == retry(desk, *missing(desk))
+    assert later(desk, 1) is None
+    assert ["Alike 1", "Alike 2", "One", "Two"] == subjects(desk)
+    assert ([], 4) == (server.contents("Failed"), len(server.contents("Processed")))
+
+
+@pytest.mark.fault("I8")
+def test_a_mail_whose_file_is_gone(desk: Desk, server: OddImap) -> None:
+    """A mail that was refused, and whose bytes somebody removed from the store since, is fetched anew by `retry`."""
+    refused = letter("Refused")
+    server.append(refused)
+    desk.always = lambda _body: (422, "")
+    one_pass(desk)
+    (row,) = desk.rows()
+    assert (State.REFUSED, [refused]) == (row.state, server.contents("Failed"))
+    (desk.settings.store.raw_folder / (row.raw or "")[:2] / f"{row.raw}.eml").unlink()
+    desk.always = lambda _body: None
+    assert [True] == retry(desk, row)
+    assert later(desk, 1) is None
+    assert (["Refused"], [refused]) == (subjects(desk), server.contents("Processed"))
+
+
+def test_what_was_deleted_from_the_server_cannot_be_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mail that is neither in the store nor on the server is not offered to be tried again."""
+    with odd_pop3() as server:
+        server.append("a", letter("Refused"))
+        with odd_desk(tmp_path, monkeypatch, server, after_failure="delete") as desk:
+            desk.always = lambda _body: (422, "")
+            one_pass(desk)
+            with desk.application() as made, made.store.database.write() as db:
+                db.exec_driver_sql("UPDATE mail SET raw = NULL")
+            (row,) = desk.rows()
+            assert (State.REFUSED, frozenset()) == (row.state, possible(row))
+            assert [False] == retry(desk, row)
+
+
+def test_a_reply_waits_for_the_mail_that_waits(desk: Desk, server: OddImap) -> None:
+    """A reply that comes in the pass in which its parent does not, waits for it, and becomes a note on its issue."""
+    start = letter("Start")
+    reply = letter("Re: Start").replace(
+        b"Message-ID:", b"In-Reply-To: " + message_id_of(start).encode() + b"\r\nMessage-ID:"
+    )
+    server.append(start, reply)
+    refuses(server, "NO [UNAVAILABLE] away", start)
+    assert one_pass(desk) is None
+    assert [] == desk.issues
+    refuses(server, "")
+    for hours in (0.1, 0.2):
+        later(desk, hours)
+    assert ["Start"] == subjects(desk)
+    assert ["How does it work?"] == text_of(desk.issues[0]["journals"])
+
+
+@pytest.mark.fault("B10")
+def test_a_crash_of_one_that_waits_stops_nothing(desk: Desk, server: OddImap) -> None:
+    """A mail that breaks the connection whenever it is fetched is asked for last: each pass reads and files the others,
+    and ends well.
+    """
+    stubborn = letter("Stubborn")
+    server.append(stubborn, letter("One"))
+    refuses(server, HANG_UP, stubborn)
+    for _ in range(5):
+        one_pass(desk)
+    assert [State.KEPT] == [row.state for row in missing(desk)]
+    for hours in range(1, 5):
+        server.append(letter(f"Hour {hours}"))
+        assert later(desk, hours) is None
+        assert f"Hour {hours}" in subjects(desk)
+        assert hours + 1 == len(server.contents("Processed"))
+    assert [State.ASIDE] == [row.state for row in missing(desk)]
