@@ -32,6 +32,7 @@ from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.types import reveal
 from redmine_mailbridge.signing_in import TokenGiver, sign_ins, token_of
 from redmine_mailbridge.speaking import agent_answers, desks, letters, ours, sending
+from redmine_mailbridge.store.accounts import Accounts
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.issues import Issues
@@ -56,6 +57,7 @@ from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.replies import ReplyGate
 from redmine_mailbridge.tasks.send import Sending
 from redmine_mailbridge.tasks.service import Service, Tasks
+from redmine_mailbridge.tasks.succession import NamedMailbox, Succession
 from redmine_mailbridge.tasks.time_rules import TimeRules
 
 
@@ -124,14 +126,17 @@ def mailbox(
 
     def known(uids: Sequence[str]) -> Collection[str]:
         folder = "INBOX" if config.protocol is MailProtocol.POP3 else None  # Graph's ids are of no two folders
-        return store.known(name, folder, uids) if store is not None else ()
+        return store.known(name, folder, uids, validity=config.protocol.value) if store is not None else ()
 
     return open_mailbox(config, known=known)
 
 
 def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Context]:
-    """How each active mailbox reads its mail and what becomes of it; `secret` gives the store's own random values."""
+    """How each mailbox reads its mail and what becomes of it, the active ones first; `secret` gives the store's own
+    random values. One that is not active is nobody else's neighbour: only what it has read before is finished.
+    """
     boxes = settings.active_mailboxes
+    resting = {name: box for name, box in settings.mailboxes.items() if not box.active}
     addresses = {address.lower(): name for name, box in boxes.items() for address in (box.address, *box.aliases)}
     routes = {name: box.route for name, box in boxes.items()}
     instance = secret("instance")
@@ -142,12 +147,12 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Cont
                 name=name,
                 address=box.address,
                 addresses=addresses,
-                routes=routes,
+                routes=routes | {name: box.route},
                 redmine_addresses=frozenset(filter(None, [(settings.redmine.mail_from or "").lower()])),
                 signer=signer,
                 text_format=settings.redmine.markup,
             ),
-            route=routes[name],
+            route=box.route,
             options=box.reading.options(
                 settings.redmine.markup,
                 own_addresses=settings.own_addresses,
@@ -155,7 +160,7 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Cont
                 write_above=box.answers.write_above,
             ),
         )
-        for name, box in boxes.items()
+        for name, box in (boxes | resting).items()
     }
 
 
@@ -246,7 +251,7 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
     gate, replies = Gate(), ReplyGate()
     client.on_heard(gate.heard)
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
-    shared = Shared(store, pool, Conversations(), gate, stop)
+    shared = Shared(store, pool, Conversations(), gate, stop, succession_of(settings, store))
     settle = settings.redmine.settle.total_seconds()
     rules = Rules(settle, settings.redmine.marker_field, settings.redmine.markup)
     spoken = desks(settings, store.secret)
@@ -285,8 +290,9 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
             read=handler.read,
             find_copies=CopyFinder(store, decider).find,
             handle=handler.handle,
+            finishes_others=not only and number == 0,
         )
-        for name, box in settings.active_mailboxes.items()
+        for number, (name, box) in enumerate(settings.active_mailboxes.items())
         if not only or name in only
     )
     post = letters(settings, store, decider, spoken)
@@ -314,6 +320,15 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         pool=pool,
         open_reader=reader,
     )
+
+
+def succession_of(settings: Settings, store: Store) -> Succession:
+    """Who goes on with the mails that the store knows."""
+    named = [
+        NamedMailbox(name, box.account, box.address.lower(), frozenset(box.folders), box.active)
+        for name, box in settings.mailboxes.items()
+    ]
+    return Succession(Accounts(store.database), named)
 
 
 def _reading(box: MailboxSettings, settings: Settings) -> Reading:

@@ -30,13 +30,14 @@ def preview(settings: Settings, only: Sequence[str], show: Show) -> tuple[list[s
     errors: list[str] = []
     questions: list[str] = []
     with looking.store_of(settings) as store, looking.deciding(settings) as decider:
+        former = app.succession_of(settings, store).former() if store is not None else {}
         for name, box in settings.active_mailboxes.items():
             if only and name not in only:
                 continue
             mailbox = app.mailbox(name, box, tokens=signing_in.late(settings, name))
             try:
                 for folder in box.folders:
-                    first = store is None or store.cursor(name, folder) is None
+                    first = store is None or store.cursor(former.get(name, name), folder) is None
                     listed = _listed(mailbox, folder, box if first else None)
                     if first and box.undecided and listed:
                         questions.append(f"{name}: {undecided(name, folder, listed)}")

@@ -190,6 +190,11 @@ class MemoryMailbox:
             kept.flags.add("$MailbridgeDone")
         return Filing.KEPT
 
+    def message_ids(self, listed: Sequence[Listed]) -> dict[str, str]:
+        there = {one.location.uid: kept.raw for one in listed if (kept := self._mail(one.location)) is not None}
+        fields = {uid: message_from_bytes(raw, policy=policy.compat32)["Message-ID"] for uid, raw in there.items()}
+        return {uid: " ".join(str(value).split()) for uid, value in fields.items() if value}
+
     def find(self, folder: str, message_id: str) -> tuple[str, ...]:
         def identity(raw: bytes) -> str:
             return str(message_from_bytes(raw, policy=policy.compat32).get("Message-ID", "")).strip().strip("<>")

@@ -88,7 +88,8 @@ def _decided(settings: "Settings", only: tuple[str, ...]) -> "Settings":
     answers: dict[str, str] = {}
     with looking.store_of(settings) as store:
         opened = lambda name, box: app.mailbox(name, box, store, tokens=signing_in.late(settings, name))  # noqa: E731
-        for found in lying(boxes, store, opened):
+        former = app.succession_of(settings, store).former() if store is not None else {}
+        for found in lying(boxes, store, opened, former):
             if found.mailbox in answers or not found.dated:
                 continue
             mails = "1 mail lies" if found.count == 1 else f"{found.count} mails lie"

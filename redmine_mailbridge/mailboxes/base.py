@@ -228,6 +228,11 @@ class Mailbox(Protocol):
         Return KEPT, or GONE when it is not there (any more). Raise FilingRefused when the server refuses.
         """
 
+    def message_ids(self, listed: Sequence[Listed]) -> dict[str, str]:
+        """Given mails of one folder, return by UID what their Message-ID fields say, as written, on one line. A mail
+        that is not there, or has none, is left out.
+        """
+
     def find(self, folder: str, message_id: str) -> tuple[str, ...]:
         """Given a Message-ID (without <>), return the UIDs in the folder whose header holds exactly it."""
 

@@ -116,7 +116,7 @@ class GraphMailbox:
     def _take_changes(self, client: GraphClient, number: str, seen: Seen) -> None:
         whole = not seen.link  # what it does not name is not there, then
         path = seen.link or (
-            f"/mailFolders/{number}/messages/delta?$select=receivedDateTime,categories"
+            f"/mailFolders/{number}/messages/delta?$select=receivedDateTime,categories,internetMessageId"
             f"&$expand=singleValueExtendedProperties($filter=id eq '{SIZE}')"
         )
         changes: list[dict[str, Any]] = []
@@ -236,6 +236,14 @@ class GraphMailbox:
                 return False
             raise FilingRefused(str(refused)) from None
         return True
+
+    def message_ids(self, listed: Sequence[Listed]) -> dict[str, str]:
+        """They came with the list of changes."""
+        if not listed:
+            return {}
+        items = self._refreshed(listed[0].location.folder).items
+        wanted = (mail.location.uid for mail in listed if mail.location.validity == VALIDITY)
+        return {uid: items[uid].message_id for uid in wanted if uid in items and items[uid].message_id}
 
     def find(self, folder: str, message_id: str) -> tuple[str, ...]:
         """Ask for the mails whose Message-ID is exactly this one."""

@@ -26,6 +26,7 @@ class Item:
     size: int
     received_at: dt.datetime | None
     done: bool
+    message_id: str = ""
     listed: bool = False
 
 
@@ -83,4 +84,5 @@ def item_of(message: dict[str, Any], order: int) -> Item:
     """Given a message and its place, return what is remembered of it."""
     sizes = [one.get("value") for one in message.get("singleValueExtendedProperties", ())]
     size = next((int(value) for value in sizes if str(value).isdecimal()), 0)
-    return Item(order, size, time_of(message), DONE in message.get("categories", ()))
+    written = " ".join(str(message.get("internetMessageId") or "").split())
+    return Item(order, size, time_of(message), DONE in message.get("categories", ()), written)

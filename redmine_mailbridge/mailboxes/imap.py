@@ -14,7 +14,7 @@ from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_fetch import fetch_raw
 from redmine_mailbridge.mailboxes.imap_folders import ImapFolders
 from redmine_mailbridge.mailboxes.imap_idle import Alarm, idle
-from redmine_mailbridge.mailboxes.imap_search import found_alike, found_by_id, highest_uid, new_uids, sized
+from redmine_mailbridge.mailboxes.imap_search import found_alike, found_by_id, highest_uid, message_ids, new_uids, sized
 from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
 from redmine_mailbridge.mailboxes.translate import Spoiled
 
@@ -153,6 +153,15 @@ class ImapMailbox:
                 return Filing.KEPT
             with effect(Effect.MOVE):
                 return imap_filing.mark(session, location.uid)
+
+    def message_ids(self, listed: Sequence[Listed]) -> dict[str, str]:
+        """Ask for that one field of their headers."""
+        if not listed:
+            return {}
+        with self._using() as (session, _):
+            if self._open_at(listed[0].location) is None:
+                return {}
+            return message_ids(session, [mail.location.uid for mail in listed])
 
     def find(self, folder: str, message_id: str) -> tuple[str, ...]:
         """Search by Message-ID and compare exactly."""

@@ -138,6 +138,23 @@ def found_alike(session: ImapSession, mailbox: str, folder: str, validity: str, 
     return tuple(mail.location for mail in found if (mail.size, mail.received_at) == (listed.size, listed.received_at))
 
 
+def message_ids(session: ImapSession, uids: Sequence[str]) -> dict[str, str]:
+    """Given UIDs of the open folder, return by UID the Message-ID fields of those that have one, on one line."""
+    found: dict[str, str] = {}
+    for start in range(0, len(uids), SIZES_AT_ONCE):
+        some = ",".join(uids[start : start + SIZES_AT_ONCE])
+        answer = session.asked(session.uid("FETCH", some, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))
+        for mail in fetched(answer.data.get("FETCH", [])):
+            value = one_line(mail.values.get("BODY", b""))
+            found |= {mail.uid: value} if value else {}
+    return found
+
+
+def one_line(field: bytes) -> str:
+    """Given the bytes of a header field with its name, return its value on one line; "" when there is none."""
+    return " ".join(field.decode("utf-8", "replace").partition(":")[2].split())
+
+
 def header_values(raw: bytes) -> set[str]:
     """Given the bytes of Message-ID fields, return their values, unfolded, with and without their <>."""
     text = raw.decode("utf-8", "replace").replace("\r\n ", " ").replace("\r\n\t", " ").replace("\n ", " ")

@@ -3,6 +3,7 @@
 POP3 shows what lay there when the connection began. A listing that has nothing new therefore connects anew.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_idle import Alarm
-from redmine_mailbridge.mailboxes.imap_search import header_values
+from redmine_mailbridge.mailboxes.imap_search import header_values, one_line
 from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
 from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
@@ -223,19 +224,29 @@ class Pop3Mailbox:
         """POP3 has no keywords: the mail stays as it is."""
         return self.file(location, FOLDER)
 
+    def message_ids(self, listed: Sequence[Listed]) -> dict[str, str]:
+        """Read the header of each: one request each."""
+        found: dict[str, str] = {}
+        with self._using() as session:
+            for uid in (mail.location.uid for mail in listed if self._here(mail.location)):
+                with contextlib.suppress(Refused):  # it has gone since the connection began
+                    field = self._message_id_field(session, uid) if uid in session.numbers else b""
+                    found |= {uid: one_line(field)} if field else {}
+        return found
+
     def find(self, folder: str, message_id: str) -> tuple[str, ...]:
         """Read the header of every mail there: one request each."""
         self._only(folder)
-        found = []
         with self._using() as session:
-            for uid, number in tuple(session.numbers.items()):
-                try:
-                    head = b"".join(session.lines(f"TOP {number} 0"))
-                except Refused as refusal:
-                    raise MailboxUnreachable(f"{session.where}: TOP: {refusal}", answered=True) from None
-                if message_id in header_values(message_id_field(head)):
-                    found.append(uid)
-        return tuple(found)
+            try:
+                fields = {uid: self._message_id_field(session, uid) for uid in tuple(session.numbers)}
+            except Refused as refusal:
+                raise MailboxUnreachable(f"{session.where}: TOP: {refusal}", answered=True) from None
+        return tuple(uid for uid, field in fields.items() if message_id in header_values(field))
+
+    def _message_id_field(self, session: Pop3Session, uid: str) -> bytes:
+        """Given a mail that lies there, return the Message-ID fields of its header. Raise Refused."""
+        return message_id_field(b"".join(session.lines(f"TOP {session.numbers[uid]} 0")))
 
     def alike(self, listed: Listed, folder: str) -> tuple[Location, ...]:
         """Nothing: a mail stays where it is, under its UIDL."""

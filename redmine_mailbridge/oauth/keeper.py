@@ -159,8 +159,9 @@ class Keeper:
         return self._seal.seal(values | _whose(connection))
 
     def opened(self, connection: Connection, sealed: bytes) -> Tokens:
-        """Given sealed tokens, return them. Raise Unsealable when they are of another connection or application."""
+        """Given sealed tokens, return them. Raise Unsealable when they are of another account or application."""
         values = self._seal.open(sealed)
+        values.pop("connection", None)  # earlier versions sealed the name, which may change
         for name, value in _whose(connection).items():
             if values.pop(name, None) != value:
                 raise Unsealable(f"is of another {name.replace('_', ' ')}")
@@ -204,7 +205,6 @@ class Keeper:
 def _whose(connection: Connection) -> dict[str, str]:
     """What must be the same for kept tokens to be used: another application's or account's are of no use."""
     return {
-        "connection": connection.name,
         "provider": connection.provider.name,
         "application": connection.provider.client_id,
         "account": connection.account,

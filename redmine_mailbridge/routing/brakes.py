@@ -39,6 +39,13 @@ def taken_again(
     return first_taken(mails, received_at, start.model_copy(update=since), first_seen)
 
 
+def taken_since(
+    mails: Sequence[Mail], received_at: Callable[[Mail], dt.datetime | None], since: float
+) -> tuple[Mail, ...]:
+    """The same where it was noted from when on mails are taken, by the time of their receipt (epoch seconds)."""
+    return tuple(mail for mail in mails if (at := received_at(mail)) is None or at.timestamp() >= since)
+
+
 def start_moment(start: StartSettings, first_seen: dt.datetime) -> dt.datetime | None:
     """Given the settings and when the bridge first looked, return from when on mail counts; None: all of it."""
     match start.start_from:

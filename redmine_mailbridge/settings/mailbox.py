@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from redmine_mailbridge.settings.account import account_of
 from redmine_mailbridge.settings.outgoing import AnswerSettings, OutgoingSettings
 from redmine_mailbridge.settings.presets import presets
 from redmine_mailbridge.settings.reading import ReadingSettings
@@ -57,7 +58,7 @@ def _only_imap(value: Any) -> Any:
 class MailboxSettings(StartSettings):
     """One account that is read. NAME is yours to choose: letters, digits, - and _; it appears in logs and lists."""
 
-    active: bool = key("Whether this mailbox is read at all.", True)
+    active: bool = key("Whether this mailbox is read at all. What has been read before is finished either way.", True)
     address: MailAddress = key("The mail address of this mailbox.")
     aliases: tuple[MailAddress, ...] = key("Further addresses whose mail arrives here.", ())
     protocol: Protocol = key(
@@ -148,6 +149,11 @@ class MailboxSettings(StartSettings):
         "How this mailbox's answers are sent, where not as [outgoing] says.", OutgoingSettings()
     )
     rules: tuple[Rule, ...] = key("Rules that look at a mail and say where it goes, in order.", ())
+
+    @property
+    def account(self) -> str:
+        """The account that is read, in words: what stays when the mailbox's name, port or protocol changes."""
+        return account_of(self.host, self.port, self.username, self.authorize_as)
 
     @property
     def route(self) -> Route:

@@ -239,14 +239,16 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _read_once(self) -> Self:
         """Refuse two mailboxes that read the same folder of the same account: each mail would be read twice."""
-        seen: dict[tuple[str, int, str, str], str] = {}
+        seen: dict[tuple[str, str], str] = {}
         problems = []
         for name, box in self.active_mailboxes.items():
             for folder in box.folders:
-                place = (box.host.lower(), box.port, box.username, folder_key(folder))
-                other = seen.setdefault(place, name)
+                other = seen.setdefault((box.account, folder_key(folder)), name)
                 if other != name:
-                    problems.append(f'mailboxes.{name}: reads "{folder}" of the same account as mailbox "{other}"')
+                    problems.append(
+                        f'mailboxes.{name}: reads "{folder}" of the same account as mailbox "{other}" ({box.account}): '
+                        "each mail would be read twice; take one of them out, or set active = false"
+                    )
         if problems:
             raise ValueError("\n".join(problems))
         return self

@@ -173,10 +173,13 @@ class Archive:
         with self._database.read() as db:
             return {State(state): number for state, number in db.execute(query)}
 
-    def next_due(self, mailboxes: Collection[str]) -> float | None:
-        """When the next open mail of these mailboxes wants its next try; None when there is none."""
+    def next_due(self, mailboxes: Collection[str], *, others: Collection[str] = ()) -> float | None:
+        """When the next open mail of these mailboxes wants its next try; None when there is none. Of `others` those
+        count whose bytes are here: nobody can fetch them.
+        """
+        theirs = sa.and_(mail.c.mailbox.in_(others), mail.c.raw.is_not(None))
         query = sa.select(sa.func.min(mail.c.next_try_at)).where(
-            mail.c.mailbox.in_(mailboxes), mail.c.state.in_([State.KEPT, State.WRITING])
+            sa.or_(mail.c.mailbox.in_(mailboxes), theirs), mail.c.state.in_([State.KEPT, State.WRITING])
         )
         with self._database.read() as db:
             value = db.execute(query).scalar()

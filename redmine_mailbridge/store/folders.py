@@ -55,18 +55,43 @@ class Folders:
         return self.clock() if value is None else float(value)
 
     def begin_folder(
-        self, mailbox: str, name: str, cursor: Cursor, *, until: str | None, left: Collection[str] = ()
+        self,
+        mailbox: str,
+        name: str,
+        cursor: Cursor,
+        *,
+        until: str | None,
+        left: Collection[str] = (),
+        taken_from: float | None = None,
     ) -> None:
         """A folder is read for the first time: note from where on, and up to which UID mail lay there before.
 
         Where UIDs have no order, `until` is "@" and the newest time of receipt there (epoch seconds). `left` are the
-        UIDs that are not taken although the cursor does not leave them behind.
+        UIDs that are not taken although the cursor does not leave them behind; `taken_from` is the time (epoch seconds)
+        of receipt from which on mails count, whatever the settings come to say: 0.0 for all.
         """
         row = {"mailbox": mailbox, "folder": name, "validity": cursor.validity, "uid": cursor.uid}
-        values = row | {"first_until": until, "since": self.clock()}
+        values = row | {"first_until": until, "since": self.clock(), "taken_from": taken_from}
         with effect(Effect.KEEP_ROW), self.database.write() as db:
             if db.execute(self._insert(folder).values(values).on_conflict_do_nothing()).rowcount == 1:
                 self._leave(db, mailbox, name, left)
+
+    def taken_from(self, mailbox: str, name: str) -> float | None:
+        """From when on mails of this folder count by the time of their receipt (epoch seconds); None: never noted."""
+        query = sa.select(folder.c.taken_from).where(folder.c.mailbox == mailbox, folder.c.folder == name)
+        with self.database.read() as db:
+            value = db.execute(query).scalar()
+        return None if value is None else float(value)
+
+    def known_ids(self, mailbox: str, message_ids: Collection[str]) -> frozenset[str]:
+        """Given Message-IDs, return those of mails that this mailbox has read."""
+        wanted, found = sorted(message_ids), set[str]()
+        there = sa.select(mail.c.message_id).where(mail.c.mailbox == mailbox)
+        with self.database.read() as db:
+            for start in range(0, len(wanted), AT_ONCE):
+                some = wanted[start : start + AT_ONCE]
+                found.update(db.execute(there.where(mail.c.message_id.in_(some))).scalars())
+        return frozenset(found)
 
     def begin_again(self, mailbox: str, name: str, cursor: Cursor, *, left: Collection[str] = ()) -> None:
         """All UIDs of a folder are others now: note from where on it is read, and what is left lying, as before."""
@@ -105,11 +130,14 @@ class Folders:
             return lambda _uid, received_at: received_at is not None and received_at <= float(until[1:])
         return lambda uid, _received_at: until.isdecimal() and uid.isdecimal() and int(uid) <= int(until)
 
-    def known(self, mailbox: str, name: str | None, uids: Sequence[str]) -> frozenset[str]:
-        """Given UIDs of a folder whose validity never changes (None: of all), return those that are kept already, or
+    def known(
+        self, mailbox: str, name: str | None, uids: Sequence[str], *, validity: str | None = None
+    ) -> frozenset[str]:
+        """Given UIDs of a folder (None: of all) and its validity (None: any), return those that are kept already, or
         were left lying when the folder was first read.
         """
         there = sa.select(mail.c.uid).where(mail.c.mailbox == mailbox)
+        there = there.where(mail.c.validity == validity) if validity is not None else there
         there = there.where(mail.c.folder == name) if name is not None else there
         lying = sa.select(left_lying.c.uid).where(left_lying.c.mailbox == mailbox)
         lying = lying.where(left_lying.c.folder == name) if name is not None else lying

@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0052"
+HEAD = "0053"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -115,6 +115,17 @@ folder = Table(
     Column("uid", Text),
     Column("first_until", Text),
     Column("since", Double, nullable=False),
+    Column("taken_from", Double),  # mails received before are left lying; NULL: never noted
+)
+
+# which account stood behind a mailbox's name last, and how often that account has moved
+account = Table(
+    "account",
+    metadata,
+    Column("mailbox", Text, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("moves", Integer, nullable=False, default=0),
 )
 
 # mails that lay in a folder when it was first read, that the settings do not take, and that no cursor leaves behind;

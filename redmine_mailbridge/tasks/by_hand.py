@@ -85,7 +85,7 @@ def _work(worker: Worker, name: str) -> StationResult:
     mailbox = name.partition(":")[2]
 
     def of(names: Collection[str]) -> tuple[Receiver, ...]:
-        return tuple(one for one in worker.receivers if one.mailbox.name in names)
+        return tuple(one for one in worker.receivers if set(one.names) & set(names))
 
     if name == "update":
         stations = (Replies(worker.store, lambda names: receive_once(of(names))), *tasks.stations)

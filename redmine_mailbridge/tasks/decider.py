@@ -43,8 +43,10 @@ class Decider:
         self._facts = facts
 
     def read(self, content: bytes | mmap.mmap, mailbox: str, *, truncated: bool = False) -> Message:
-        """Given a mail's bytes (or a mapping of them), return the message as this mailbox reads it."""
-        options = self.contexts[mailbox].options
+        """Given a mail's bytes (or a mapping of them), return the message as this mailbox reads it; as the first one
+        does, where the settings do not know this one any more.
+        """
+        options = self.contexts.get(mailbox, next(iter(self.contexts.values()))).options
         return parse(content, replace(options, truncated=True) if truncated else options)
 
     def plan(

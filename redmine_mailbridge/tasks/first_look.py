@@ -23,14 +23,19 @@ class Lying:
 
 
 def lying(
-    boxes: Mapping[str, MailboxSettings], store: Store | None, opened: Callable[[str, MailboxSettings], Mailbox]
+    boxes: Mapping[str, MailboxSettings],
+    store: Store | None,
+    opened: Callable[[str, MailboxSettings], Mailbox],
+    former: Mapping[str, str],
 ) -> Iterator[Lying]:
-    """Given mailboxes, what is known (None: nothing) and how to open one, yield where mail lies undecided.
+    """Given mailboxes, what is known (None: nothing), how to open one, and which of them had another name, yield where
+    mail lies undecided.
 
     A mailbox that cannot be reached yields nothing: the pass itself says why.
     """
     for name, box in boxes.items():
-        new = [folder for folder in box.folders if store is None or store.cursor(name, folder) is None]
+        known_as = former.get(name, name)
+        new = [folder for folder in box.folders if store is None or store.cursor(known_as, folder) is None]
         if not box.undecided or not new:
             continue
         mailbox = opened(name, box)

@@ -99,6 +99,9 @@ class Handler:
         first = self._store.speaker(row.id) if copy_of is not None and wish is None else None
         if first is not None:
             return self._copy(row, first)
+        if row.location.mailbox not in self._decider.contexts:
+            name = row.location.mailbox
+            return self._end(row, State.ASIDE, f'the settings know no mailbox "{name}": put it back, then `retry`')
         earlier = self._earlier(row, message)
         if earlier is not None:
             return self._wait_for(row, earlier, f"mail {earlier.id} before it in the conversation is not done yet")

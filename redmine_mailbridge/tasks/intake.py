@@ -13,8 +13,9 @@ from typing import Literal
 import structlog
 
 from redmine_mailbridge.errors import MailboxError
+from redmine_mailbridge.mail.headers import message_ids
 from redmine_mailbridge.mailboxes.base import Listed, Mailbox
-from redmine_mailbridge.routing.brakes import braked, first_taken, taken_again
+from redmine_mailbridge.routing.brakes import braked, first_taken, start_moment, taken_again, taken_since
 from redmine_mailbridge.settings.start import StartSettings
 from redmine_mailbridge.store.rows import Cursor, MailRow
 from redmine_mailbridge.store.store import Store
@@ -71,6 +72,8 @@ class Intake:
         self._stop = stop
         self._released = False
         self.fetcher = Fetcher(mailbox, store, max_size=reading.max_size)
+        self._counted: tuple[object, int] | None = None
+        """How many of the mails that were new when a folder looked so had never been read: asked for once."""
 
     def new(self, folder: str) -> Iterator[list[MailRow]]:
         """Given a folder, yield the rows of its new mails in batches, each durable when it is yielded.
@@ -117,23 +120,30 @@ class Intake:
         there = self._mailbox.list_new(folder)
         if there and self._reading.start.undecided:
             raise StartUndecided(undecided(self._mailbox.name, folder, there))
-        taken = first_taken(there, lambda mail: mail.received_at, self._reading.start, dt.datetime.now(dt.UTC))
+        now, start = dt.datetime.now(dt.UTC), self._reading.start
+        taken = first_taken(there, lambda mail: mail.received_at, start, now)
         log.info("receive.first_time", folder=folder, there=len(there), taken=len(taken))
         cursor, left = self._before(there, taken, validity)
         until = there[-1].location.uid if there else None
         if not self._mailbox.in_order:
             times = [mail.received_at.timestamp() for mail in there if mail.received_at is not None]
             until = f"@{max(times)}" if times else None
-        self._store.begin_folder(self._mailbox.name, folder, cursor, until=until, left=left)
+        since = now - CLOCKS_DIFFER if start.first_sync_limit else start_moment(start, now - CLOCKS_DIFFER)
+        taken_from = since.timestamp() if since is not None else 0.0
+        self._store.begin_folder(self._mailbox.name, folder, cursor, until=until, left=left, taken_from=taken_from)
         return cursor, left
 
     def _anew(self, folder: str, validity: str) -> tuple[Cursor, frozenset[str]]:
-        """All UIDs are others now. What the settings left lying when the folder was first read is left again.
+        """All UIDs are others now. What was left lying when the folder was first read is left again, whatever the
+        settings say by now.
 
         Return the cursor, and which mails are left lying beside it.
         """
-        begun = dt.datetime.fromtimestamp(self._store.begun(self._mailbox.name, folder), dt.UTC) - CLOCKS_DIFFER
+        since = self._store.taken_from(self._mailbox.name, folder)
         there = self._mailbox.list_new(folder)
+        if since is not None:
+            return self._before(there, taken_since(there, lambda mail: mail.received_at, since), validity)
+        begun = dt.datetime.fromtimestamp(self._store.begun(self._mailbox.name, folder), dt.UTC) - CLOCKS_DIFFER
         taken = taken_again(there, lambda mail: mail.received_at, self._reading.start, begun)
         return self._before(there, taken, validity)
 
@@ -160,11 +170,29 @@ class Intake:
         new = sum(mail.location.uid not in left for mail in there)
         if new <= limit:
             return new > 0
+        new = self._unknown(folder, cursor, left)
+        if new <= limit:
+            log.info("receive.known_again", folder=folder, new=new)
+            return True
         why = braked(new, self._reading.start, self._store.released(name))
         if why is not None:
             raise Braked(f"{folder}: {why} Nothing is read until you run: redmine-mailbridge release {name}")
         self._released = True
         return True
+
+    def _unknown(self, folder: str, cursor: Cursor, left: Collection[str]) -> int:
+        """How many of the new mails has this mailbox never read, by their Message-IDs? Those that it has read come
+        again when UIDs change, when the account moves, or when an archive is put back, and are no reason to ask.
+        """
+        name = self._mailbox.name
+        new = [mail for mail in self._mailbox.list_new(folder, after=cursor.uid) if mail.location.uid not in left]
+        asked = (folder, cursor, new[-1].location.uid if new else None, len(new))
+        if self._counted is None or self._counted[0] != asked:
+            written = self._mailbox.message_ids(new).values()
+            ids = [found[0] for value in written if (found := message_ids(value))]
+            known = self._store.known_ids(name, frozenset(ids))
+            self._counted = asked, len(new) - sum(one in known for one in ids)
+        return self._counted[1]
 
     def finish(self) -> None:
         """All folders have been read: a release that this needed has done its work, and does not count again."""

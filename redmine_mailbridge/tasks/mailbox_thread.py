@@ -176,6 +176,6 @@ class MailboxThread(threading.Thread):
         self.certificate_until = until.timestamp() if until is not None else None
 
     def _seconds_until_due(self) -> float:
-        due = self._archive.next_due([self.receiver.mailbox.name])
+        due = self._archive.next_due(self.receiver.names[:1], others=self.receiver.names[1:])
         until_due = max(due - time.time(), self._shared.gate.closed_for, 0.2) if due is not None else 3600.0
         return max(until_due, self.backoff.due_pause)

@@ -28,6 +28,7 @@ from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.intake import Intake, Reading, StartUndecided
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.pass_backoff import refused
+from redmine_mailbridge.tasks.succession import Succession
 
 log = structlog.get_logger(__name__)
 
@@ -56,17 +57,23 @@ class PassResult:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all receivers share: the store, the pool, the order of conversations, Redmine's gate, the stop sign."""
+    """What all receivers share: the store, the pool, the order of conversations, Redmine's gate, the stop sign, and who
+    goes on with whose mails.
+    """
 
     store: Store
     pool: Executor
     conversations: Conversations[Outcome | None]
     gate: Gate
     stop: threading.Event
+    succession: Succession
 
 
 class Receiver:
-    """Receives the mail of one mailbox. `once` is called again and again, by one thread at a time."""
+    """Receives the mail of one mailbox. `once` is called again and again, by one thread at a time.
+
+    One of all `finishes_others`: it also works on what mailboxes have read that are read no more (see succession.py).
+    """
 
     def __init__(
         self,
@@ -77,6 +84,7 @@ class Receiver:
         read: Read,
         find_copies: FindCopies,
         handle: Handle,
+        finishes_others: bool = False,
     ) -> None:
         self.mailbox = mailbox
         self.reading = reading
@@ -85,6 +93,7 @@ class Receiver:
         self._read = read
         self._find_copies = find_copies
         self._handle = handle
+        self._finishes_others = finishes_others
         self._finished: queue.SimpleQueue[Future[Outcome | None]] = queue.SimpleQueue()
         self._in_hand = 0
         self._ids_in_hand: set[int] = set()
@@ -96,6 +105,7 @@ class Receiver:
         self._anew = Anew(mailbox, self._store, self._intake.fetcher, folders)
         self._filer = Filer(mailbox, reading, self._store, on_fault=self._fault)
         self._stations = (
+            self._shared.succession.once,
             self._work_on_what_is_due,
             self._prepare,
             self._filer.leftovers,
@@ -159,16 +169,30 @@ class Receiver:
                 log.info("receive.folder_made", folder=folder)
         self._prepared = True
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The mailboxes whose mails are worked on here, this one's first."""
+        return (self.mailbox.name, *(self._shared.succession.others if self._finishes_others else ()))
+
     def _work_on_what_is_due(self) -> None:
         """The mails of earlier passes whose time has come; Redmine's work first, the mail server need not be there."""
         tried: set[int] = set()
         while not self._shared.stop.is_set() and self._shared.gate.closed_for == 0.0:
-            rows = [row for row in self._store.due(self.mailbox.name) if row.id not in tried]
+            rows = [row for name in self.names for row in self._store.due(name) if row.id not in tried]
             if not rows:
                 return
             tried.update(row.id for row in rows)
             self._work_on(rows)
+            for row in rows:
+                if row.raw is None and row.location.mailbox in self._shared.succession.gone:
+                    self._end_unfetched(row)
             self._drain()
+
+    def _end_unfetched(self, row: MailRow) -> None:
+        """Given a mail without bytes, of a mailbox that the settings know no more, set it aside: nobody fetches it."""
+        reason = f'its bytes were not fetched, and the settings know no mailbox "{row.location.mailbox}"'
+        self._store.end(row.id, State.ASIDE, reason, (reason,))
+        self._report(Outcome(row, State.ASIDE, reason))
 
     # ------------------------------------------------------------------ what is new
 
@@ -291,8 +315,11 @@ class Receiver:
             if outcome is not None:
                 self._result.found += not outcome.open and outcome.row.id not in self._copies_in_hand
                 done.append(outcome)
-        for outcome in self._filer.file(done):
+        for outcome in self._filer.file([one for one in done if one.row.location.mailbox == self.mailbox.name]):
             self._report(outcome)
+        for outcome in done:
+            if outcome.row.location.mailbox != self.mailbox.name:  # it lies where nobody looks now
+                self._report(outcome)
 
     def _drain(self) -> None:
         """Wait for what is in hand and file it."""

@@ -122,7 +122,7 @@ class Service:
 
     def receive(self, mailboxes: Collection[str]) -> list[PassResult]:
         """Given mailboxes' names, have each make a pass now, and wait for their ends."""
-        wanted = [thread.request() for thread in self.threads if thread.receiver.mailbox.name in mailboxes]
+        wanted = [thread.request() for thread in self.threads if set(thread.receiver.names) & set(mailboxes)]
         return [one.result() for one in wanted if not isinstance(one.exception(), Gone)]
 
     def _work(self, name: str) -> StationResult:

@@ -172,6 +172,24 @@ class MailboxContract:
         assert () == box.find("INBOX", "letter-1")
         assert () == box.find("INBOX", 'odd"quote\\@example.com')
 
+    def test_message_ids_are_told_on_one_line(self, world: World, box: Mailbox) -> None:
+        """Of the mails of a folder the Message-ID fields are told; one that has none, or is gone, is left out."""
+        world.server.append(
+            letter(1),
+            b"Message-ID:\r\n <folded@example.com>\r\nSubject: x\r\n\r\n",
+            b"Subject: none\r\n\r\n",
+            letter(2),
+        )
+        listed = box.list_new("INBOX")
+        world.server.remove(world.number(listed[3].location.uid))
+        told = box.message_ids(listed)
+        assert {listed[0].location.uid, listed[1].location.uid} == told.keys() - {listed[3].location.uid}
+        assert "<letter-1@example.com>" == told[listed[0].location.uid]
+        assert "<folded@example.com>" == told[listed[1].location.uid]
+        other = Listed(dataclasses.replace(listed[0].location, validity="12345"), 1)
+        assert {} == box.message_ids([other])
+        assert {} == box.message_ids([])
+
     def test_a_mail_that_came_before_the_wait_ends_it(self, world: World, box: Mailbox) -> None:
         """A mail that came between the listing and the wait is not waited for."""
         box.list_new("INBOX")

@@ -1,0 +1,122 @@
+"""Who goes on with a mailbox's mails when the settings name it otherwise, switch it off, move it or leave it out.
+
+A mailbox is an account (settings/account.py); the store remembers which account and which address each name stood for.
+
+    the same account, another name     → it is renamed: all that the store knows bears the new name
+    the same name, another account     → it has moved: its folders are read as if all UIDs had changed
+    neither, but the same address      → it was renamed and has moved
+    switched off                       → what was read is finished by its own settings; nothing is read or filed
+    left out of the settings           → what may be written already is finished; the rest is set aside, with the reason
+"""
+
+import datetime as dt
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from redmine_mailbridge.store.accounts import Accounts, KnownMailbox, Relabelling
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedMailbox:
+    """A mailbox as the settings name it."""
+
+    name: str
+    account: str
+    address: str
+    folders: frozenset[str]
+    active: bool = True
+
+
+def relabelling(known: Mapping[str, KnownMailbox], named: Iterable[NamedMailbox], today: dt.date) -> Relabelling:
+    """Given what the store remembers and what the settings say, return what changes in the store."""
+    active = {one.name: one for one in named if one.active}
+    own = {name for name, one in active.items() if name in known and known[name].account in {None, one.account}}
+    free = {name: known[name] for name in sorted(known.keys() - own)}
+    heirs: dict[str, str] = {}  # from new to old
+    moved: set[str] = set()
+    for name in sorted(active.keys() - own):
+        one = active[name]
+        same = [old for old in free if free[old].account == one.account]
+        if same:
+            heirs[name] = max(same, key=lambda old: len(free[old].folders & one.folders))
+            del free[heirs[name]]
+    for name in sorted(active.keys() - own - heirs.keys()):
+        if name in free:
+            heirs[name] = name
+        else:
+            same = [old for old in free if free[old].address == active[name].address and old not in active]
+            if len(same) != 1:
+                continue
+            heirs[name] = same[0]
+        moved.add(name)
+        del free[heirs[name]]
+    names = {old: new for new, old in heirs.items() if old != new}
+    names |= {old: _retired(old, today, known) for old in heirs.keys() & free.keys()}
+    return Relabelling(names, moved, tuple(_handed_over(known, active, own, names)))
+
+
+def _retired(name: str, today: dt.date, known: Mapping[str, KnownMailbox]) -> str:
+    """Given a name that another account bears now, return what the mails of the former one are labelled."""
+    label, number = f"{name} (until {today})", 1
+    while label in known:
+        label, number = f"{name} (until {today}, {number + 1})", number + 1
+    return label
+
+
+def _handed_over(
+    known: Mapping[str, KnownMailbox], active: Mapping[str, NamedMailbox], own: Iterable[str], names: Mapping[str, str]
+) -> Iterable[tuple[str, str, str]]:
+    """Which folders of an account another name of it reads now: old name, folder, new name."""
+    former = {new: old for old, new in names.items()}
+    for name, one in active.items():
+        before = known.get(former.get(name, name))
+        read = before.folders if before is not None else frozenset()
+        others = [known[old] for old in sorted(own) if old != name and known[old].account == one.account]
+        for folder in sorted(one.folders - read):
+            given = (old.name for old in others if folder in old.folders - active[old.name].folders)
+            yield from ((old, folder, name) for old in list(given)[:1])
+
+
+class Succession:
+    """Settles once, before the first pass, whose the mails in the store are. Safe to share among threads."""
+
+    def __init__(self, accounts: Accounts, named: Iterable[NamedMailbox], *, today: dt.date | None = None) -> None:
+        self._accounts = accounts
+        self._named = tuple(named)
+        self._today = today
+        self._lock = threading.Lock()
+        self._settled = False
+        self.others: tuple[str, ...] = ()
+        """The names of mailboxes that nobody reads, and that have open mails."""
+        self.gone: frozenset[str] = frozenset()
+        """Those of them that the settings know no more."""
+
+    def once(self) -> None:
+        """Settle it, unless that is done. Only for who holds the service's lock. Raise StoreError."""
+        with self._lock:
+            if self._settled:
+                return
+            change = self.plan()
+            active = {one.name: one for one in self._named if one.active}
+            self._accounts.settle(change, {name: (one.account, one.address) for name, one in active.items()})
+            for old, new in sorted(change.names.items()):
+                log.warning("mailbox.renamed", mailbox=new, before=old)
+            for name in sorted(change.moved):
+                log.warning("mailbox.moved", mailbox=name, account=active[name].account)
+            self.others = tuple(sorted(self._accounts.open_in() - active.keys()))
+            self.gone = frozenset(self.others) - {one.name for one in self._named}
+            self._settled = True
+
+    def former(self) -> dict[str, str]:
+        """By name, under which other name the store knows a mailbox until it is settled: for who only looks."""
+        return {new: old for old, new in self.plan().names.items()}
+
+    def plan(self) -> Relabelling:
+        """What would change now."""
+        today = self._today or dt.datetime.now(dt.UTC).date()
+        return relabelling(self._accounts.known(), self._named, today)
