@@ -5,11 +5,12 @@ ends politely, so it is remembered only after that.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import structlog
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError
-from redmine_mailbridge.mailboxes.base import Filing, Mailbox
+from redmine_mailbridge.mailboxes.base import Filing, Location, Mailbox
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import DELETED, MailRow
 from redmine_mailbridge.store.store import Store
@@ -17,6 +18,7 @@ from redmine_mailbridge.tasks import leaving
 from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.leaving import Left
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.refiling import lies_now
 
 log = structlog.get_logger(__name__)
 
@@ -96,20 +98,41 @@ class Filer:
         done_at = row.changed_at if row.state is state else self._store.clock()
         return done_at + reading.keep_for
 
+    def _leave(self, row: MailRow, state: State, what: str, folder: str | None) -> Left:
+        """Given a mail that has come to its end, have it leave its place, or stay there marked, as the settings say."""
+        if what == "delete":
+            return leaving.delete(self._mailbox, self._store, row, state)
+        if what == "move" and folder:
+            return self._move(row, state, folder)
+        return Left(self._mailbox.mark(row.location))
+
+    def _filed_before(self, row: MailRow) -> Location | None:
+        """Given a mail that is not where it was read, return where it lies that was filed before and tried again."""
+        folders = {self._reading.success_folder, self._reading.failure_folder} - {None}
+        if row.filed_to is None or row.filed_to not in folders:
+            return None
+        try:
+            return lies_now(self._mailbox, self._store, row, row.filed_to, max_size=self._reading.max_size)
+        except FolderMissing:
+            return None
+
     def _place(self, row: MailRow, state: State) -> str | None:
         """Given a mail that has come to its end, file it. Return where it is now, in words; None when not yet."""
         if state is State.HELD:
             return None
-        what = self._reading.after_success if state is State.DONE else self._reading.after_failure
+        what: str = self._reading.after_success if state is State.DONE else self._reading.after_failure
         folder = self._reading.success_folder if state is State.DONE else self._reading.failure_folder
         until = self._kept_until(row, state)
+        if until is not None and until <= self._store.clock():
+            what = "delete"
         try:
-            if what == "delete" or (until is not None and until <= self._store.clock()):
-                left = leaving.delete(self._mailbox, self._store, row, state)
-            elif what == "move" and folder:
-                left = self._move(row, state, folder)
-            else:
-                left = Left(self._mailbox.mark(row.location))
+            left = self._leave(row, state, what, folder)
+            place = self._filed_before(row) if left.filing is Filing.GONE else None
+            if place is not None:
+                if state is State.DONE and what == "keep":  # back where it was read, where it is known as what it is
+                    what, folder = "move", row.location.folder
+                row = replace(row, location=place)
+                left = self._leave(row, state, what, folder)
         except (FilingRefused, FolderMissing) as error:
             self._store.defer_filing(row.id, str(error))
             log.warning("receive.not_filed", reason=str(error), id=row.id)

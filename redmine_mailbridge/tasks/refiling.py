@@ -1,0 +1,44 @@
+"""Where a mail lies that was filed once, and was tried again since: no longer where it was read."""
+
+import datetime as dt
+import hashlib
+
+from redmine_mailbridge.mail.headers import message_ids
+from redmine_mailbridge.mailboxes.base import Listed, Location, Mailbox, RawMail
+from redmine_mailbridge.store.raw import discard
+from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.store.store import Store
+
+COMPARED = 20
+"""So many mails that may be it are fetched and compared."""
+
+
+def lies_now(mailbox: Mailbox, store: Store, row: MailRow, folder: str, *, max_size: int) -> Location | None:
+    """Given a mail and the folder that it was filed to, return where it lies there; None when it does not.
+
+    It is known by its bytes; or, where the server does not give the same ones again (Exchange makes them anew), by its
+    Message-ID when it is the only one that came at that second. Raise FolderMissing, MailboxUnreachable.
+    """
+    if row.raw is None:
+        return None
+    received = dt.datetime.fromtimestamp(row.received_at, dt.UTC) if row.received_at is not None else None
+    places = mailbox.alike(Listed(row.location, row.size, received), folder)
+    alike = [Listed(place, row.size, received) for place in places[:COMPARED]]
+    for raw in mailbox.fetch(alike, store.raw.spool, max_size=max_size):
+        if _digest(raw) == row.raw:
+            return raw.listed.location
+    if len(alike) == 1:
+        written = mailbox.message_ids(alike).get(alike[0].location.uid, "")
+        return alike[0].location if row.message_id in message_ids(written) else None
+    return None
+
+
+def _digest(raw: RawMail) -> str:
+    """Given a mail as it was fetched, return the digest that the store would know it by; its file is removed."""
+    try:
+        if raw.path is None:
+            return hashlib.sha256(raw.content or b"").hexdigest()
+        with raw.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    finally:
+        discard(raw)

@@ -1,0 +1,123 @@
+"""A mail that is tried again leaves the failure folder when it comes to a good end."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redmine_mailbridge import app
+from redmine_mailbridge.mailboxes.base import MailboxConfig
+from redmine_mailbridge.mailboxes.graph import GraphMailbox
+from redmine_mailbridge.mailboxes.pop3 import Known
+from redmine_mailbridge.store.life import State
+from tests.mail_worlds import graph_config
+from tests.product import mail
+from tests.servers.graph import graph_server
+from tests.unit.tasks.boxes import Boxes, open_boxes
+
+
+@pytest.fixture
+def boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boxes]:
+    """No mailbox yet."""
+    with open_boxes(tmp_path, monkeypatch) as made:
+        yield made
+
+
+def refused(boxes: Boxes, *mails: bytes, **keys: Any) -> Any:
+    """Add the mailbox "desk", which refuses these mails. Return its server."""
+    server = boxes.add("desk", issue={"unknown_sender": "refuse"}, **keys)
+    server.append(*mails)
+    boxes.receive()
+    assert {State.REFUSED} == set(boxes.states())
+    assert (0, len(mails)) == (len(server.contents()), len(server.contents("Failed")))
+    return server
+
+
+def retry(boxes: Boxes, *numbers: int) -> None:
+    """An admin lets strangers in, and asks for another try of these mails."""
+    boxes.change("desk", issue={"project": "desk"})
+    with boxes.desk.application() as made:
+        assert all(made.store.retry(number) for number in numbers)
+    boxes.receive()
+
+
+@pytest.mark.fault("C4")
+@pytest.mark.parametrize("message_id", [True, False])
+def test_out_of_failed(boxes: Boxes, *, message_id: bool) -> None:
+    """The mail lies in the success folder, and not in the failure folder any more; another one there stays."""
+    raw = mail("Again") if message_id else b"From: zoe@elsewhere.example\r\nSubject: Again\r\n\r\nText.\r\n"
+    server = refused(boxes, raw, mail("Stays"))
+    retry(boxes, 1)
+    assert ["Again"] == boxes.subjects()
+    assert [raw] == [one for _, _, one in server.contents("Processed")]
+    assert 1 == len(server.contents("Failed"))
+    assert "Processed" == boxes.rows()[0].filed_to
+
+
+@pytest.mark.fault("C4")
+def test_out_of_failed_and_deleted(boxes: Boxes) -> None:
+    """Where mail that is done is deleted, it is deleted there."""
+    server = refused(boxes, mail("Again"), mail("Stays"), after_success="delete")
+    retry(boxes, 1)
+    assert 1 == len(server.contents("Failed"))
+    assert "deleted from the server" == boxes.rows()[0].filed_to
+
+
+@pytest.mark.fault("C4")
+def test_out_of_failed_and_kept(boxes: Boxes) -> None:
+    """Where mail that is done stays where it was read, it goes back there, and makes no second issue."""
+    server = refused(boxes, mail("Again"), after_success="keep")
+    retry(boxes, 1)
+    boxes.receive()
+    assert (1, 0) == (len(server.contents()), len(server.contents("Failed")))
+    assert "$MailbridgeDone" in server.contents()[0][1]
+    assert ["Again"] == boxes.subjects()
+    assert "INBOX" == boxes.rows()[0].filed_to
+
+
+def test_refused_again(boxes: Boxes) -> None:
+    """A mail that is refused again stays in the failure folder, once."""
+    server = refused(boxes, mail("Again"))
+    with boxes.desk.application() as made:
+        assert made.store.retry(1)
+    boxes.receive()
+    assert (0, 1) == (len(server.contents()), len(server.contents("Failed")))
+    assert "left in Failed" == boxes.rows()[0].filed_to
+
+
+def test_moved_by_hand(boxes: Boxes) -> None:
+    """A mail that somebody has taken out of the failure folder is left where it is, and its record says so."""
+    server = refused(boxes, mail("Again"))
+    ((uid, _flags, _raw),) = server.contents("Failed")
+    server.remove(uid, "Failed")
+    retry(boxes, 1)
+    assert ["Again"] == boxes.subjects()
+    assert "no longer in INBOX, so nothing to do" == boxes.rows()[0].filed_to
+
+
+def test_several_that_are_alike(boxes: Boxes) -> None:
+    """Of two mails of one size and second the one is moved that was tried again."""
+    first, second = mail("Mail A", "Text A.\n"), mail("Mail B", "Text B.\n")
+    server = refused(boxes, first, second)
+    for kept in server.folders["Failed"].mails.values():
+        kept.received_at = server.folders["Failed"].mails[1].received_at
+    retry(boxes, 2)
+    assert [second] == [one for _, _, one in server.contents("Processed")]
+
+
+@pytest.mark.fault("C4")
+def test_out_of_failed_over_graph(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same where a mail gets another id as it moves."""
+    with graph_server() as server:
+
+        def opened(config: MailboxConfig, known: Known | None = None, **_more: object) -> GraphMailbox:
+            return GraphMailbox(graph_config(server, name=config.name), known)
+
+        monkeypatch.setattr(app, "open_mailbox", opened)
+        boxes.add("desk", issue={"unknown_sender": "refuse"})
+        server.append(mail("Again"), mail("Stays"))
+        boxes.receive()
+        retry(boxes, 1)
+        assert ["Again"] == boxes.subjects()
+        assert (1, 1) == (len(server.contents("Processed")), len(server.contents("Failed")))
