@@ -17,7 +17,6 @@
     │   ├── RedmineUnavailable     nothing was written; try later (retry_after seconds, if it said so)
     │   │   └── UnknownLogin           the user to act as is gone or locked: decide anew
     │   ├── RedmineUnclear         the request may or may not have been carried out: look before writing again
-    │   │   └── TokenSpent             an upload's token is used up: look, and if nothing is found upload again
     │   └── RedmineRefused         refused for good, with Redmine's words
     ├── SendingError           the SMTP server; permanent: bool
     │   ├── SendingRefused         5xx: never
@@ -154,14 +153,6 @@ class RedmineUnclear(RedmineError):
 
 class UnknownLogin(RedmineUnavailable):
     """Redmine would not act as this login (412): unknown, or locked since. What was decided about its mail is stale."""
-
-
-class TokenSpent(RedmineUnclear):
-    """Redmine no longer takes an upload's token, which is good once: most likely an earlier try used it.
-
-    So the write was carried out before, and a look finds it; or the token was lost (Redmine prunes unused uploads
-    after a day), and the files must be uploaded again.
-    """
 
 
 class RedmineRefused(RedmineError):

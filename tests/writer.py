@@ -1,12 +1,14 @@
 """A writer to a real Redmine with what belongs to it, for the tests of what is written and found again."""
 
 import datetime as dt
+from collections.abc import Container
 from dataclasses import dataclass, replace
 
 from redmine_mailbridge.mail.message import Attachment, LeftOut
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.fit import text_file
+from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload, issue_request, note_request
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.plan import Action, IssueFields, Plan, Project
@@ -41,6 +43,20 @@ class Bridge:
              fields: IssueFields = NO_FIELDS, private: bool = False) -> NoteRequest:  # fmt: skip
         plan = Plan(Action.NOTE, "a test", issue=issue, act_as=login, text=text, fields=fields, private_note=private)
         return note_request(plan, self.project, uploads, author_id=self.user(login) if login else None)
+
+    def newest(self) -> Mark:
+        """An issue that every one comes after that is made from now on."""
+        return self.writer.look.newest_issue()
+
+    def find(self, request: IssueRequest, after: Mark, claimed: Container[int] = ()) -> int | None:
+        """The number of the issue that a request made."""
+        found = self.writer.look.find_issue([request], after, claimed)
+        return None if found is None else found[1]
+
+    def find_note(self, request: NoteRequest, after: int, claimed: Container[int] = ()) -> int | None:
+        """The id of the journal that a note made."""
+        found = self.writer.look.journal(self.writer.look.issue(request.issue), [request], after, claimed)
+        return None if found is None else int(found[1]["id"])
 
     def upload(self, name: str = "a.txt", text: str = "hello", login: str | None = None) -> Upload:
         return self.upload_of(text_file(name, text), login)

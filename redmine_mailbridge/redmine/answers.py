@@ -21,10 +21,9 @@ LONGEST_PAUSE = 3600.0
 
 
 class Answer(dict[str, Any]):
-    """The JSON object of an answer; empty for 204. `date` is the server's clock, when it told it."""
+    """The JSON object of an answer; empty for 204."""
 
     status: int = 200
-    date: dt.datetime | None = None
 
 
 def read_answer(response: requests.Response) -> Answer:
@@ -33,7 +32,6 @@ def read_answer(response: requests.Response) -> Answer:
         raise error_of(response)
     answer = Answer(whole_json(response))
     answer.status = response.status_code
-    answer.date = server_date(response)
     return answer
 
 
@@ -151,7 +149,7 @@ def retry_after(response: requests.Response) -> float | None:
 
 
 def server_date(response: requests.Response) -> dt.datetime | None:
-    """Given a response, return the server's clock from its Date (UTC), or None: puma alone sends none."""
+    """Given a response, return the clock of whoever answered, a proxy perhaps, from its Date (UTC), or None."""
     try:
         found = parsedate_to_datetime(response.headers["Date"])
     except (KeyError, ValueError, TypeError):

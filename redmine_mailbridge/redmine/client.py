@@ -95,6 +95,7 @@ class Client:
         self._believed_until = float("-inf")
         self._on_unknown_login: list[Callable[[str], None]] = []
         self._on_heard: list[Callable[[str | None], None]] = []
+        self._on_answer: list[Callable[[str, str, Answer], None]] = []
 
     @property
     def requests(self) -> int:
@@ -168,8 +169,15 @@ class Client:
         of the failure when it was away. A refusal says neither."""
         self._on_heard.append(callback)
 
+    def on_answer(self, callback: Callable[[str, str, Answer], None]) -> None:
+        """Given a callable, call it with method, path and answer of each request that Redmine carried out."""
+        self._on_answer.append(callback)
+
     def note_time(self, server: dt.datetime) -> None:
-        """Given the server's clock as an answer of just now told it, keep how far it is from ours."""
+        """Given Redmine's clock as the time of something that it made just now, keep how far it is from ours.
+
+        An answer's Date does not tell it: that may be the clock of a proxy.
+        """
         self.skew = server - dt.datetime.now(dt.UTC)
 
     def close(self) -> None:
@@ -204,8 +212,8 @@ class Client:
                 self._heard(str(error))
                 raise
         self._heard(None)
-        if answer.date is not None:
-            self.note_time(answer.date)
+        for listener in self._on_answer:
+            listener(asked.method, asked.path, answer)
         return answer
 
     def _heard(self, words: str | None) -> None:

@@ -10,6 +10,7 @@ from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.journals import Notes
+from redmine_mailbridge.redmine.look import newest_of
 from redmine_mailbridge.redmine.people import Person, utc
 from redmine_mailbridge.redmine.rights import NON_MEMBER, sees
 from redmine_mailbridge.routing.plan import Facts, Issue, Journal, KnownMail, Needs, Project, User
@@ -110,17 +111,19 @@ class FactFinder:
     def _see(self, numbers: Iterable[int], journals: Iterable[tuple[int, str]]) -> "_Seen":
         """Given issues and notes, fetch the issues, and those of notes that are none of these issues'."""
         wanted = tuple(journals)
-        seen = _Seen({number: self._fetch(number, with_journals=bool(wanted)) for number in sorted(numbers)})
+        seen = _Seen({number: self._fetch(number) for number in sorted(numbers)})
         found = seen.journals(number for number, _ in wanted)
         others = {self._notes.issue_of(*one) for one in wanted if one[0] not in found} - {None, *seen.found}
-        more = {number: self._fetch(number, with_journals=True) for number in others if number is not None}
+        more = {number: self._fetch(number) for number in others if number is not None}
         return _Seen({**seen.found, **more})
 
-    def _fetch(self, number: int, *, with_journals: bool) -> Mapping[str, Any] | None:
-        """Given a number, return the issue as the key sees it, or None if there is none, or none that it may see."""
-        include = "watchers,journals" if with_journals else "watchers"
+    def _fetch(self, number: int) -> Mapping[str, Any] | None:
+        """Given a number, return the issue as the key sees it, or None if there is none, or none that it may see. Its
+        history comes with it: what a note to it is found again by.
+        """
+        include = [("include", "watchers,journals")]
         try:
-            found: Mapping[str, Any] = self._client.get(f"/issues/{number}.json", [("include", include)])["issue"]
+            found: Mapping[str, Any] = self._client.get(f"/issues/{number}.json", include)["issue"]
         except RedmineRefused as error:
             if error.status in (403, 404):
                 return None
@@ -208,4 +211,5 @@ def read_issue(found: Mapping[str, Any], project: Project | None, participants: 
         project_name=str(found["project"].get("name", "")),
         tracker=str(found.get("tracker", {}).get("name", "")),
         created_on=utc(found.get("created_on")),
+        newest_journal=newest_of(found) if "journals" in found else None,
     )

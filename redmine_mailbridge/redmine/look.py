@@ -1,20 +1,29 @@
-"""Looking in Redmine for what an interrupted write may have left there. Reads only, as the key's own user."""
+"""Looking in Redmine for what an interrupted write may have left there. Reads only, as the key's own user.
+
+What was made after a request was sent has a higher number than whatever was there before, by no clock at all.
+"""
 
 import datetime as dt
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
-from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.drift import REFERENCES
-from redmine_mailbridge.redmine.people import People, utc
+from redmine_mailbridge.redmine.client import PAGE, Client
+from redmine_mailbridge.redmine.newest import NEWEST, Mark, NewestIssue, mark_of
+from redmine_mailbridge.redmine.people import People
+from redmine_mailbridge.redmine.recognise import (
+    as_made,
+    bears,
+    find_journal,
+    had_file,
+    has_file,
+    same_issue,
+)
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
-from redmine_mailbridge.redmine.text import same_text
 
-UNKNOWN_SKEW = dt.timedelta(minutes=10)
-"""How far apart the clocks may be as long as no answer told the server's (puma without a proxy sends no Date)."""
-KNOWN_SKEW = dt.timedelta(seconds=5)
-"""The rest of doubt once one did: answers take time, and Redmine shows whole seconds."""
+Thing = Mapping[str, Any]
+CLOCKS_APART = dt.timedelta(days=2)
+"""By how much clocks may differ where nothing but a time is known: of requests that the first version has stored."""
 
 
 class Look:
@@ -23,139 +32,122 @@ class Look:
     def __init__(self, client: Client, people: People) -> None:
         self._client = client
         self._people = people
+        self._newest = NewestIssue(client)
 
-    def find_issue(self, request: IssueRequest, not_before: dt.datetime, claimed: Container[int] = ()) -> int | None:
-        """Given a request that was sent at `not_before` (UTC, our clock) or later, return the issue that it made.
+    def newest_issue(self) -> Mark:
+        """Return an issue that every one comes after that is made from now on. At most one request, seldom one."""
+        return self._newest.mark()
 
-        By the marker field when the request has one, else by its files (a token belongs to one upload and no other),
-        else by exactly its content: project, subject, description, author, number of files; in the time since.
-        `claimed` issues belong to other mails. None: it was not made.
+    def newest_issue_before(self, moment: dt.datetime) -> Mark:
+        """Given a time, return the newest issue that surely was there before it, by any clock."""
+        day = (moment - CLOCKS_APART).astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        rows = self._client.get("/issues.json", [*NEWEST, ("created_on", f"<={day}")]).get("issues", [])
+        return max(map(mark_of, rows), default=Mark())
+
+    def newest_journal(self, issue: int) -> int:
+        """Given an issue, return the id of its newest journal, 0 when it has none: what comes later is above it."""
+        return newest_of(self.issue(issue))
+
+    def find_issue(
+        self, requests: Sequence[IssueRequest], after: Mark, claimed: Container[int] = ()
+    ) -> tuple[IssueRequest, int] | None:
+        """Given the forms in which a request was sent, the newest first, and an issue that was there before, return the
+        one that it made, with the form in which it was taken.
+
+        By its files (each belongs to one upload), else by the marker field, else by author, project and words, as
+        they are or as they were before somebody changed them. `claimed` issues belong to other mails. None: it was not
+        made. Raise RedmineRefused when the key may not look.
         """
-        rows = self._by_marker(*request.marker) if request.marker else self._by_content(request, not_before)
-        found = [int(row["id"]) for row in rows]
-        return min((number for number in found if number not in claimed), default=None)
+        rows = [row for row in self._since(after) if int(row["id"]) not in claimed]
+        writers = self._writers(requests[0])
+        return (
+            _first(requests, rows, lambda form, row: has_file(form, row) or bears(form, row) is True)
+            or _first(requests, rows, lambda form, row: same_issue(form, row, writers))
+            or self._edited(requests, rows)
+            or _first(requests, rows, lambda form, row: same_issue(form, row, writers, closely=False))
+        )
 
-    def find_note(
-        self, request: NoteRequest, not_before: dt.datetime, claimed: Container[int] = (), *,
-        after_journal_id: int = 0,
-    ) -> int | None:  # fmt: skip
-        """Given a note that was sent at `not_before` or later, return the id of its journal, or None.
-
-        A private note that Redmine made public is found too: it must not be written twice.
-        """
-        journal = self.journal(self.issue(request.issue), request, not_before, claimed, after_journal_id)
-        return None if journal is None else int(journal["id"])
-
-    def issue(self, number: int) -> Mapping[str, Any]:
+    def issue(self, number: int) -> Thing:
         """Given a number, return the issue with its journals as the API shows them."""
-        found: Mapping[str, Any] = self._client.get(
+        found: Thing = self._client.get(
             f"/issues/{number}.json", [("include", "journals,attachments")]
         )["issue"]  # fmt: skip
         return found
 
     def journal(
-        self, issue: Mapping[str, Any], request: NoteRequest, not_before: dt.datetime,
-        claimed: Container[int] = (), after_journal_id: int = 0,
-    ) -> Mapping[str, Any] | None:  # fmt: skip
-        """Given an issue with its journals (in whatever order), return the first that is this note's, or None."""
-        earliest = self._earliest(not_before)
-        writers = self._writers(request.author_id)
-        for journal in sorted(issue.get("journals", ()), key=lambda j: int(j["id"])):
-            number = int(journal["id"])
-            if number in claimed or number <= after_journal_id or _too_old(journal, earliest):
+        self, issue: Thing, requests: Sequence[NoteRequest], after: int, claimed: Container[int] = (), *,
+        taken: bool = False,
+    ) -> tuple[NoteRequest, Thing] | None:  # fmt: skip
+        """Given an issue with its journals, and the forms in which a note was sent, the newest first, return the
+        journal above `after` that is this note's, with the form in which it was taken, or None.
+
+        `taken`: Redmine has said that it took the request. A private note that Redmine made public is found too: it
+        must not be written twice.
+        """
+        new = [j for j in issue.get("journals", ()) if int(j["id"]) > after and int(j["id"]) not in claimed]
+        return find_journal(requests, new, self._writers(requests[0]), taken=taken) if new else None
+
+    def _edited(self, requests: Sequence[IssueRequest], rows: Sequence[Thing]) -> tuple[IssueRequest, int] | None:
+        """The issue that somebody has changed or moved, or whose files somebody has deleted, by its history."""
+        writers = self._writers(requests[0])
+        for row in rows:
+            if row.get("author", {}).get("id") not in writers:
                 continue
-            if journal.get("user", {}).get("id") in writers and _same_note(request, journal):
-                return dict(journal)
+            whole = self._whole(int(row["id"]))
+            before = as_made(whole)
+            for form in requests:
+                if had_file(form, whole) or same_issue(form, before, writers):
+                    return form, int(row["id"])
         return None
 
-    def newest_journal(self, issue: int) -> int:
-        """Given an issue, return the id of its newest journal, 0 when it has none: what comes later is above it."""
-        return max((int(j["id"]) for j in self.issue(issue).get("journals", ())), default=0)
-
-    def _by_marker(self, field: int, value: str) -> Iterator[Mapping[str, Any]]:
-        """All issues with this value. Redmine ignores a filter that it does not know: so each value is checked."""
-        name = f"cf_{field}"
-        rows = self._list(_is(name, value))
-        return (row for row in rows if any(
-            int(f["id"]) == field and f.get("value") == value for f in row.get("custom_fields", ())
-        ))  # fmt: skip
-
-    def _by_content(self, request: IssueRequest, not_before: dt.datetime) -> Iterator[Mapping[str, Any]]:
-        earliest = self._earliest(not_before)
-        writers = self._writers(request.author_id)
-        since = earliest.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        filters = [
-            *_is("project_id", str(request.project_id)),
-            *_is("author_id", *map(str, sorted(writers))),
-            ("f[]", "created_on"), ("op[created_on]", ">="), ("v[created_on][]", since),
-        ]  # fmt: skip
-        return (
-            row for row in self._list(filters)
-            if row["project"]["id"] == request.project_id
-            and row.get("author", {}).get("id") in writers
-            and not _too_old(row, earliest)
-            and (_has_our_file(request, row) or _same_issue(request, row))
-        )  # fmt: skip
-
-    def _list(self, filters: list[tuple[str, str]]) -> Iterator[Mapping[str, Any]]:
-        always = [("f[]", "status_id"), ("op[status_id]", "*"), ("sort", "id"), ("include", "attachments")]
+    def _whole(self, number: int) -> Thing:
+        """An issue of a list with its history; nothing when it was deleted meanwhile."""
         try:
-            yield from self._client.pages("/issues.json", "issues", [*always, *filters])
+            return self.issue(number)
         except RedmineRefused as error:
             if error.status not in (403, 404):
                 raise
+            return {"id": number, "project": {"id": 0}}
 
-    def _writers(self, author_id: int | None) -> frozenset[int]:
+    def _since(self, after: Mark) -> list[Thing]:
+        """The issues that came after one, in the order of their numbers."""
+        rows = {int(row["id"]): row for row in self._above(after.number - 1)}
+        there = rows.pop(after.number, None)
+        if after.made and (there is None or mark_of(there) != after):  # it is gone, and its number may come again
+            later = self._above(0, ("created_on", after.made))
+            rows |= {int(row["id"]): row for row in later if mark_of(row).made > after.made}
+        return [rows[number] for number in sorted(rows)]
+
+    def _above(self, number: int, *least: tuple[str, str]) -> Iterator[Thing]:
+        """The issues above a number, of which fields are at least so much; each page begins behind the one before."""
+        while True:
+            answer = self._client.get("/issues.json", [
+                ("f[]", "status_id"), ("op[status_id]", "*"),
+                *(one for name, value in (("issue_id", str(number + 1)), *least) for one in _at_least(name, value)),
+                ("sort", "id"), ("include", "attachments"), ("limit", PAGE),
+            ])  # fmt: skip
+            page = [row for row in answer.get("issues", []) if int(row["id"]) > number]
+            yield from page
+            if not page or int(answer.get("total_count", 0)) <= len(page):
+                return
+            number = max(int(row["id"]) for row in page)
+
+    def _writers(self, request: IssueRequest | NoteRequest) -> frozenset[int]:
         """Who may have written: the user asked for, and the key's own, as whom Redmine writes when it ignores that."""
         own = self._people.me().user.id
-        return frozenset({own} if author_id is None else {own, author_id})
-
-    def _earliest(self, not_before: dt.datetime) -> dt.datetime:
-        """Our time as the server's, less the doubt."""
-        skew = self._client.skew
-        return not_before - UNKNOWN_SKEW if skew is None else not_before + skew - KNOWN_SKEW
+        return frozenset({own} if request.author_id is None else {own, request.author_id})
 
 
-def _is(field: str, *values: str) -> list[tuple[str, str]]:
-    """An exact filter; the short form cf_5=value would read operators and | out of a value."""
-    return [("f[]", field), (f"op[{field}]", "="), *((f"v[{field}][]", value) for value in values)]
+def _at_least(field: str, value: str) -> tuple[tuple[str, str], ...]:
+    return ("f[]", field), (f"op[{field}]", ">="), (f"v[{field}][]", value)
 
 
-def _too_old(row: Mapping[str, Any], earliest: dt.datetime) -> bool:
-    made = utc(row.get("created_on"))
-    return made is not None and made < earliest
+def _first(
+    requests: Sequence[IssueRequest], rows: Sequence[Thing], is_it: Callable[[IssueRequest, Thing], bool]
+) -> tuple[IssueRequest, int] | None:
+    return next(((form, int(row["id"])) for row in rows for form in requests if is_it(form, row)), None)
 
 
-def _has_our_file(request: IssueRequest, row: Mapping[str, Any]) -> bool:
-    """A file of ours is there, whatever somebody has made of the texts since."""
-    return not request.upload_ids.isdisjoint(int(file["id"]) for file in row.get("attachments", ()))
-
-
-def _same_issue(request: IssueRequest, row: Mapping[str, Any]) -> bool:
-    return (
-        same_text(request.attributes.get("subject"), row.get("subject"))
-        and same_text(request.attributes.get("description"), row.get("description"))
-        and len(row.get("attachments", ())) >= len(request.uploads)
-    )
-
-
-def _same_note(request: NoteRequest, journal: Mapping[str, Any]) -> bool:
-    """A file of ours, or the same text; and where there is none, the same files (a mail may bring nothing else)."""
-    details = [d for d in journal.get("details", ()) if d.get("property") == "attachment"]
-    if not request.upload_ids.isdisjoint(int(d["name"]) for d in details if str(d.get("name", "")).isdecimal()):
-        return True
-    if not same_text(request.notes, journal.get("notes")):
-        return False
-    if request.notes.strip():
-        return True
-    if not request.uploads and set(request.attributes) - {"notes"} <= set(REFERENCES):
-        return _same_change(request, journal)
-    brought = {d.get("new_value") for d in details}
-    return {upload.filename for upload in request.uploads} <= brought and bool(journal.get("details"))
-
-
-def _same_change(request: NoteRequest, journal: Mapping[str, Any]) -> bool:
-    """Does the journal set one of the attributes as asked? Redmine may have dropped the others."""
-    asked = {(name, str(value)) for name, value in request.attributes.items()}
-    made = {(d.get("name"), str(d.get("new_value"))) for d in journal.get("details", ()) if d.get("property") == "attr"}
-    return not asked.isdisjoint(made)
+def newest_of(issue: Thing) -> int:
+    """Given an issue with its journals, return the id of the newest, 0 when it has none."""
+    return max((int(journal["id"]) for journal in issue.get("journals", ())), default=0)

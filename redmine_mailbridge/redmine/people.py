@@ -131,6 +131,7 @@ class People:
         wanted = login.lower()
         self._by_address.forget_where(lambda user: user is not None and user.login.lower() == wanted)
         self._by_id.forget_where(lambda person: person is not None and person.user.login.lower() == wanted)
+        self._by_login.forget(wanted)
 
     def forget(self) -> None:
         """Ask anew about everything."""

@@ -123,8 +123,14 @@ class NoteRequest:
     def from_json(cls, text: str) -> "NoteRequest":
         """Given what `to_json` made, return the request."""
         found = json.loads(text)
-        uploads = tuple(Upload(**u) for u in found.pop("uploads"))
-        return cls(**found, uploads=uploads)
+        return cls(
+            issue=found["issue"],
+            project_id=found["project_id"],
+            attributes=found["attributes"],
+            as_login=found["as_login"],
+            author_id=found["author_id"],
+            uploads=tuple(Upload(**u) for u in found["uploads"]),
+        )
 
 
 def issue_request(

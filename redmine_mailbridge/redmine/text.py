@@ -31,6 +31,25 @@ def same_text(ours: str | None, theirs: str | None) -> bool:
     return clean(ours or "").rstrip() == clean(theirs or "").rstrip()
 
 
+def alike(ours: str | None, theirs: str | None) -> bool:
+    """Given what we sent and what Redmine shows, can theirs be ours as a database or a plugin has changed it?
+
+    Blanks and the form of accents make no difference, and characters of 4 bytes may be gone, be question marks, or be
+    where the text ends (MySQL's utf8mb3).
+    """
+    whole, there = _skeleton(ours or ""), _skeleton(theirs or "")
+    if whole == there:
+        return bool(there) or bool((ours or "").strip()) == bool((theirs or "").strip())
+    wide = next((at for at, char in enumerate(ours or "") if char > "\uffff"), None)
+    return wide is not None and bool(there) and there == _skeleton((ours or "")[:wide])
+
+
+def _skeleton(text: str) -> str:
+    """What no database changes of a text: its characters but for blanks, those of 4 bytes and what stands for them."""
+    kept = unicodedata.normalize("NFC", clean(text))
+    return "".join(char for char in kept if not char.isspace() and char <= "\uffff" and char not in "?\ufffd")
+
+
 def cut_line(text: str, most: int = MAX_SUBJECT) -> str:
     """Given a line, return its first so many characters."""
     return text[:most].rstrip()

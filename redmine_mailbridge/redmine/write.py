@@ -4,21 +4,20 @@ Who calls records an intent (the request as JSON) before each, and after `Redmin
 writes again.
 """
 
-import datetime as dt
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, TokenSpent
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear
 from redmine_mailbridge.mail.message import Attachment, LeftOut
 from redmine_mailbridge.redmine.client import Client, Sized
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.drift import TEXTS, Drift, author_drift, issue_drift
-from redmine_mailbridge.redmine.look import Look
+from redmine_mailbridge.redmine.look import Look, newest_of
 from redmine_mailbridge.redmine.people import utc
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
-from redmine_mailbridge.redmine.text import clean_line
+from redmine_mailbridge.redmine.text import clean_line, same_text
 
 FILENAME_LENGTH = 255
 
@@ -80,16 +79,17 @@ class Writer:
     def create_issue(self, request: IssueRequest) -> Written:
         """Given a request whose intent is recorded, make the issue. Return it with what Redmine did not take.
 
-        One HTTP request. Raise `TokenSpent` if an upload's token is used: an earlier try was carried out.
+        One HTTP request. A token of an upload that is used up is a refusal (422) like any other, in words that are
+        translated: whoever sent it before knows what it means.
         """
-        with effect(Effect.CREATE_ISSUE), _tokens(request):
+        with effect(Effect.CREATE_ISSUE):
             answer = self._client.post(
                 "/issues.json", request.body(), [("include", "attachments")], as_login=request.as_login
             )
         found = answer.get("issue")
         if not isinstance(found, dict) or "id" not in found:
             raise RedmineUnclear("POST /issues.json: success without an issue in the answer", settle=False)
-        if answer.date is None and (made := utc(found.get("created_on"))) is not None:
+        if (made := utc(found.get("created_on"))) is not None:
             self._client.note_time(made)
         return self._written(request, found)
 
@@ -129,31 +129,40 @@ class Writer:
 
     def add_note(self, request: NoteRequest) -> None:
         """Given a note whose intent is recorded, write it. Redmine answers 204 whatever it took: `confirm_note`."""
-        with effect(Effect.ADD_NOTE), _tokens(request):
+        with effect(Effect.ADD_NOTE):
             self._client.put(f"/issues/{request.issue}.json", request.body(), as_login=request.as_login)
 
     def confirm_note(
-        self, request: NoteRequest, not_before: dt.datetime, claimed: Container[int] = (), *,
-        after_journal_id: int = 0,
+        self, requests: Sequence[NoteRequest], after: int, claimed: Container[int] = (), *, taken: bool = True
     ) -> Written:  # fmt: skip
-        """Given a note that was written at `not_before` or later, read it back; a private one that is public is mended.
+        """Given the forms in which a note was sent, the newest first, and the newest journal before, read it back; a
+        private one that is public is mended.
 
-        One request more. A note that is not there at all is drift with `journal` None.
+        One request more. A note that is not there at all is drift with `journal` None. `taken`: Redmine said that it
+        took the request, so its note is there unless its writer may add none.
         """
+        request = requests[0]
         issue = self.look.issue(request.issue)
-        journal = self.look.journal(issue, request, not_before, claimed, after_journal_id)
-        changed = issue_drift(_changes(request), issue)
-        drift = tuple(map(str, changed))
-        if journal is None:
+        found = self.look.journal(issue, requests, after, claimed, taken=taken)
+        if found is None:
+            changed = issue_drift(_changes(request), issue)
+            drift = tuple(map(str, changed))
             if request.notes.strip() or request.uploads:
                 drift = (f"Redmine took no note on #{request.issue}: the writer may not add one", *drift)
             return Written(request.issue, None, drift, _amendable(changed))
+        request, journal = found
         number = int(journal["id"])
+        changed = issue_drift(_changes(request), issue)
         author = request.author_id or self._own_id(request.as_login)
-        drift = (*map(str, author_drift(author, request.as_login, journal["user"])), *drift)
+        drift = (
+            *map(str, author_drift(author, request.as_login, journal["user"])),
+            *_note_drift(request, journal, issue),
+            *map(str, changed),
+        )
         if request.private and not journal.get("private_notes"):
             drift = (*self._hide(request, number), *drift)
-        return Written(request.issue, number, drift, _amendable(changed))
+        # once people have gone on after it, what is not as asked may be their doing, and stays
+        return Written(request.issue, number, drift, _amendable(changed) if newest_of(issue) == number else ())
 
     def amend(self, request: IssueRequest | NoteRequest, written: Written) -> Written:
         """Given what was written and what of it was dropped, set that as the key's own user. Return what is there now.
@@ -244,26 +253,6 @@ class Writer:
         return self._directory.people.me().user.id if as_login is None else None
 
 
-class _tokens:  # noqa: N801 - used like a function
-    """Given a request as the body, tell a token that is used up from other refusals.
-
-    Redmine's message is translated; what is common to its languages is the number of files in it.
-    """
-
-    def __init__(self, request: IssueRequest | NoteRequest) -> None:
-        self._count = len(request.uploads)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if not isinstance(error, RedmineRefused) or error.status != 422 or not self._count:
-            return
-        numbers = {str(n) for n in range(1, self._count + 1)}
-        if any(numbers & set("".join(c if c.isdigit() else " " for c in m).split()) for m in error.messages):
-            raise TokenSpent(str(error), settle=False) from None
-
-
 def _amendable(changed: Iterable[Drift]) -> tuple[str, ...]:
     """The attributes that another user may set afterwards; a text that people may have edited is left alone."""
     return tuple(dict.fromkeys(d.attribute for d in changed if d.attribute not in (*TEXTS, "project_id")))
@@ -271,6 +260,16 @@ def _amendable(changed: Iterable[Drift]) -> tuple[str, ...]:
 
 def _changes(request: NoteRequest) -> dict[str, Any]:
     return {name: value for name, value in request.attributes.items() if name not in ("notes", "private_notes")}
+
+
+def _note_drift(request: NoteRequest, journal: Mapping[str, Any], issue: Mapping[str, Any]) -> Iterable[str]:
+    """What of a note's own words and files is not there."""
+    if not same_text(request.notes, journal.get("notes")):
+        yield "the note is not as it was sent"
+    there = {int(file["id"]) for file in issue.get("attachments", ())}
+    missing = len(request.upload_ids - there)
+    if missing:
+        yield f"{missing} of {len(request.uploads)} files are not there"
 
 
 def short_name(name: str) -> str:

@@ -87,7 +87,8 @@ class Issue:
     do; None when the sender is no user, or when nobody can tell. `participants` are addresses (lower case) that
     took part by mail: requester and Cc. `project_name` and `tracker` are the words that Redmine's own subject tag
     holds, `created_on` (aware, to the second) stands in its Message-IDs. `mailbox`: the name of the one whose mail made
-    it, "" when none did.
+    it, "" when none did. `newest_journal` is the id of the newest entry of its history, 0 when it has none, None when
+    that is not known; `noted` the newest that a mail had made by then.
     """
 
     id: int
@@ -110,6 +111,8 @@ class Issue:
     tracker: str = ""
     created_on: dt.datetime | None = None
     mailbox: str = ""
+    newest_journal: int | None = None
+    noted: int = 0
 
     @property
     def public(self) -> bool:

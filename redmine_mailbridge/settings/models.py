@@ -69,7 +69,7 @@ class RedmineSettings(Table):
     )
     marker_field: Name | None = key(
         "The name of an issue custom field (text, used as a filter, in all projects and trackers) that takes the "
-        "Message-ID. With it an interrupted write is found again for certain; without, by its exact content.",
+        "Message-ID. With it an interrupted write is found again for certain; without, by writer, project and words.",
         None,
         shown="none",
     )

@@ -52,7 +52,7 @@ class Stage(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Applied:
     """One row. `request` is the change to Redmine in JSON, None when there is none to make; what it made is a journal
-    above `after_journal`, not before `sent_at`. Times in seconds since the epoch, UTC.
+    above `after_journal`. Times in seconds since the epoch, UTC.
     """
 
     rule: str
@@ -162,6 +162,11 @@ class Applications:
         """It was not written, and will not be: whether the rule is due is asked anew."""
         with effect(Effect.RECORD_RULE), self._database.write() as db:
             db.execute(sa.delete(applied).where(*_is(row), applied.c.state == Stage.INTENDED))
+
+    def rewrite(self, row: Applied, request: str) -> None:
+        """Put another text of the change in the place of the one that is noted: what was sent is the same."""
+        with effect(Effect.RECORD_RULE), self._database.write() as db:
+            db.execute(sa.update(applied).where(*_is(row), applied.c.state == Stage.INTENDED).values(request=request))
 
     def wrote(self, row: Applied, journal: int | None, mail_id: int, lines: Sequence[str]) -> Applied:
         """The change is in Redmine, as this journal; the lines go to the record of the mail that made the issue."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.store.applied import applied
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import COLUMNS, MailRow, Step, as_row
@@ -117,9 +118,22 @@ class Archive:
         """Was this issue made by a mail that we know of?"""
         return self._exists(mail.c.created_issue == issue)
 
-    def claimed_journal(self, journal: int) -> bool:
-        """Was this note made by a mail that we know of?"""
-        return self._exists(mail.c.journal == journal)
+    def newest_claimed(self) -> int:
+        """The highest number of an issue that a mail that we know of has made; 0 when there is none."""
+        with self._database.read() as db:
+            return int(db.execute(sa.select(sa.func.max(mail.c.created_issue))).scalar() or 0)
+
+    def newest_notes(self, issues: Collection[int]) -> dict[int, int]:
+        """Given issues, return the newest note of each that a mail that we know of has made."""
+        query = sa.select(mail.c.issue, sa.func.max(mail.c.journal)).where(
+            mail.c.issue.in_(issues), mail.c.journal.is_not(None)
+        )
+        with self._database.read() as db:
+            return {issue: int(newest) for issue, newest in db.execute(query.group_by(mail.c.issue))}
+
+    def claimed_journal(self, journal: int, issue: int) -> bool:
+        """Was this note of an issue made by a mail that we know of, or by a rule of time?"""
+        return any(self._exists(sa.and_(of.c.journal == journal, of.c.issue == issue)) for of in (mail, applied))
 
     def issues_of(self, journals: Iterable[int]) -> dict[int, int]:
         """Given numbers of notes, return the issues of those that mails of ours made."""

@@ -14,7 +14,8 @@
 
 One that was ignored goes back to KEPT when an admin wants it imported after all.
 
-A retry of a mail that was refused or set aside with its request sent goes to WRITING, so that it is looked for.
+A mail goes back from WRITING to KEPT when it is known that nothing was written, and it is decided anew. A retry of a
+mail that was refused or set aside, and may have been written all the same, goes to WRITING, so that it is looked for.
 
 A mail that the server does not hand out while others come is KEPT without bytes, and fetched anew.
 
@@ -39,7 +40,7 @@ class State(StrEnum):
 
 FOLLOWS: dict[State, frozenset[State]] = {
     State.KEPT: frozenset({State.WRITING, State.DONE, State.REFUSED, State.HELD, State.ASIDE}),
-    State.WRITING: frozenset({State.DONE, State.REFUSED, State.ASIDE}),
+    State.WRITING: frozenset({State.KEPT, State.DONE, State.REFUSED, State.ASIDE}),
     State.DONE: frozenset({State.KEPT}),
     State.REFUSED: frozenset({State.KEPT, State.WRITING}),
     State.HELD: frozenset({State.KEPT, State.REFUSED}),

@@ -5,7 +5,7 @@ Every method is one transaction; every change of state is a conditional update t
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -129,6 +129,17 @@ class Store(Copies):
             self._change(db, mail_id, (State.KEPT, State.WRITING), values, lines, change=_INTEND)
         return now
 
+    def rewrite(self, mail_id: int, request: str) -> None:
+        """Put another text of the intent in the place of the one that is noted: what was sent is the same."""
+        with effect(Effect.RECORD_INTENT), self.database.write() as db:
+            self._change(db, mail_id, (State.WRITING,), {"request": request}, ())
+
+    def withdraw(self, mail_id: int, lines: Sequence[str] = ()) -> None:
+        """It is known that nothing was written: the intent is forgotten, and the mail is as if it came now."""
+        values = {"state": State.KEPT, "request": None, "first_sent_at": None, "last_sent_at": None}
+        with effect(Effect.RECORD_INTENT), self.database.write() as db:
+            self._change(db, mail_id, (State.WRITING,), values, lines)
+
     def done(
         self,
         mail_id: int,
@@ -136,19 +147,36 @@ class Store(Copies):
         *,
         issue: int | None = None,
         created: bool = False,
+        number_again: bool = False,
         journal: int | None = None,
         participants: Iterable[str] = (),
         lines: Sequence[str] = (),
         answers: Sequence[NewAnswer] = (),
     ) -> None:
-        """It is written (or there was nothing to write): note what was made, and who takes part now."""
+        """It is written (or there was nothing to write): note what was made, and who takes part now.
+
+        `number_again`: what was made bears the number of another that is gone, whose mail claims it no more.
+        """
         made = {"issue": issue, "created_issue": issue if created else None, "journal": journal}
         values = {"state": State.DONE, "reason": reason, **made}
         with effect(Effect.RECORD_DONE), self.database.write() as db:
+            self._free(db, made, number_again=number_again)
             self._change(db, mail_id, (State.KEPT, State.WRITING), values, lines)
             if issue is not None:
                 self._join(db, issue, participants)
             self._queue(db, mail_id, answers)
+
+    def _free(self, db: sa.Connection, made: Mapping[str, int | None], *, number_again: bool) -> None:
+        """Given what a mail has made, take it from mails that made what bore its number before. A note of another issue
+        is always such a one.
+        """
+        if made["journal"] is not None:
+            same = mail.c.journal == made["journal"]
+            gone = same if number_again else sa.and_(same, mail.c.issue != made["issue"])
+            db.execute(sa.update(mail).where(gone).values(journal=None))
+        if number_again and made["created_issue"] is not None:
+            gone = mail.c.created_issue == made["created_issue"]
+            db.execute(sa.update(mail).where(gone).values(created_issue=None))
 
     def end(
         self,
@@ -161,10 +189,7 @@ class Store(Copies):
         """Refuse, hold or set aside. Raise StoreError when the mail's state does not allow it."""
         with effect(Effect.RECORD_DONE), self.database.write() as db:
             before = tuple(old for old, allowed in FOLLOWS.items() if state in allowed)
-            values: dict[str, Any] = {"state": state, "reason": reason}
-            if state is State.REFUSED:  # never written, and known not to be: another try decides anew
-                values |= {"request": None, "first_sent_at": None, "last_sent_at": None}
-            self._change(db, mail_id, before, values, lines)
+            self._change(db, mail_id, before, {"state": state, "reason": reason}, lines)
             self._queue(db, mail_id, answers)
 
     def _queue(self, db: sa.Connection, mail_id: int, answers: Sequence[NewAnswer]) -> None:

@@ -2,8 +2,9 @@
 
     upload files → record the intent → send → (unclear? look; not there? record and send again) → watchers → done
 
-The intent is the request itself. Whoever finds it in the store, this process or one after a crash, first looks in
-Redmine for what it may have made, and sends it again only when it is not there.
+The intent is the request itself, with the newest issue (or note) that was there before it. Whoever finds it in the
+store, this process or one after a crash, first looks in Redmine for what it may have made, and sends it again only when
+it is not there (see once.py).
 """
 
 import threading
@@ -11,31 +12,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import structlog
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnclear, TokenSpent
+from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
 from redmine_mailbridge.mail.message import Message, TextFormat
 from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.fit import may_be_wide
 from redmine_mailbridge.redmine.groups import Groups
+from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, issue_request, note_request
 from redmine_mailbridge.redmine.write import Writer, Written
-from redmine_mailbridge.routing.plan import Action, Plan
+from redmine_mailbridge.routing.plan import Action, Issue, Plan
 from redmine_mailbridge.routing.text import named
-from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
-from redmine_mailbridge.tasks.claimed import Claimed, moment
-from redmine_mailbridge.tasks.files import Files
 from redmine_mailbridge.tasks.job import Job, from_keywords
+from redmine_mailbridge.tasks.once import Once, Sending
 from redmine_mailbridge.tasks.outcome import Outcome
 
 log = structlog.get_logger(__name__)
-
-IN_HAND_TRIES = 3
-NARROWED = "4-byte characters replaced: this Redmine's database does not take them; the raw mail keeps them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +60,19 @@ class CarryOut:
         stop: threading.Event,
     ) -> None:
         self._store = store
-        self._archive = Archive(store.database)
         self._writer = writer
         self._directory = directory
         self._groups = groups
         self._rules = rules
         self._answers = answers
-        self._stop = stop
-        self._files = Files(writer, self._tries)
+        self._once = Once(store, writer, stop, rules.settle)
+        self._files = self._once.files
 
-    def begin(self, row: MailRow, plan: Plan, project_name: str, message: Message) -> Outcome:
-        """Given a mail, a plan that creates or notes, and the identifier of the issue's project, carry it out.
+    def begin(
+        self, row: MailRow, plan: Plan, project_name: str, message: Message, issue: Issue | None = None
+    ) -> Outcome:
+        """Given a mail, a plan that creates or notes, the identifier of the issue's project, and for a note the issue
+        as it is, carry it out.
 
         Raise RedmineUnavailable (nothing was written), RedmineUnclear (it may have been; `resume` goes on from
         there), RedmineRefused (never written).
@@ -114,34 +111,36 @@ class CarryOut:
             plan.related_issue,
             plan.machine,
         )
-        outcome = self._carry(row, job, message, (*lines, *more), look_first=False)
+        if issue is not None:
+            newest = issue.newest_journal
+            job = job.marked(
+                Mark(self._writer.look.newest_journal(issue.id) if newest is None else newest), issue.noted
+            )
+        outcome = self._carry(Sending(row, job, message, (*lines, *more)))
         return replace(outcome, plan=plan)
 
-    def resume(self, row: MailRow, message: Message) -> Outcome:
-        """Given a mail whose intent is recorded, find out what became of it, and go on. Raise as `begin` does."""
-        job = Job.from_json(row.request or "{}")
-        wait = (row.last_sent_at or 0.0) + self._rules.settle - self._store.clock()
-        if wait > 0:
-            reason = "the last request's result is unknown: looking when it has settled"
-            at = self._store.defer(row.id, reason, after=wait, counts=False)
-            return Outcome(row, State.WRITING, reason, retry_at=at)
-        try:
-            return self._carry(row, job, message, (), look_first=True)
-        except TokenSpent:
-            # Either an earlier request took the files after we had looked, or Redmine has forgotten them.
-            written = self._look(job, row.first_sent_at or 0.0)
-            if written is not None:
-                return self._finish(row, job, message, written, ())
-            job = job.with_uploads(tuple(self._files.again(job, message)))
-            return self._carry(row, job, message, ("files uploaded again",), look_first=True)
+    def resume(self, row: MailRow, message: Message) -> Outcome | None:
+        """Given a mail whose intent is recorded, find out what became of it, and go on. Raise as `begin` does.
+
+        Return None when it was refused, and nothing of it is there: the mail is as if it came now.
+        """
+        if (wait := self._once.wait(row)) > 0:
+            return self._unsettled(row, wait)
+        sending = Sending(row, self._once.intended(row), message, doubtful=True, fresh=False)
+        if sending.job.refused and self._once.look(sending.job) is None:
+            self._store.withdraw(row.id)
+            return None
+        return self._carry(sending)
 
     def adopt(self, row: MailRow, message: Message) -> Outcome | None:
         """Given a mail that is to be set aside, find what its tries may have made. Return None when that is nothing.
 
         What is found is only recorded: what more was to be done to it may be what fails.
         """
-        job = Job.from_json(row.request or "{}")
-        written = self._look(job, row.first_sent_at or 0.0)
+        if (wait := self._once.wait(row)) > 0:
+            return self._unsettled(row, wait)
+        job = self._once.intended(row)
+        written = self._once.look(job)
         if written is None:
             return None
         reason = f"{job.reason}; found after {row.tries} tries that failed"
@@ -150,6 +149,7 @@ class CarryOut:
             reason,
             issue=written.issue,
             created=job.creates,
+            number_again=job.number_again(written.journal or written.issue),
             journal=written.journal,
             participants=job.participants,
             answers=self._answers.to(row, message, job.earned, issue=written.issue),
@@ -157,77 +157,14 @@ class CarryOut:
         )
         return Outcome(row, State.DONE, reason, issue=written.issue, journal=written.journal)
 
-    # ------------------------------------------------------------------ write once
+    def _unsettled(self, row: MailRow, wait: float) -> Outcome:
+        reason = "the last request's result is unknown: looking when it has settled"
+        at = self._store.defer(row.id, reason, after=wait, counts=False)
+        return Outcome(row, State.WRITING, reason, retry_at=at)
 
-    def _carry(self, row: MailRow, job: Job, message: Message, lines: Sequence[str], *, look_first: bool) -> Outcome:
-        """Look where something may be, else record and send; a plain failure inside Redmine is retried in hand."""
-        since = row.first_sent_at if look_first else None
-        for attempt in self._tries():
-            with attempt:
-                written = None if since is None else self._look(job, since)
-                if written is not None:
-                    return self._finish(row, job, message, written, lines)
-                sent = self._store.intend(row.id, job.to_json(), lines)
-                lines, since = (), since if since is not None else sent
-                try:
-                    written = self._send(job, sent)
-                except RedmineError as error:
-                    if may_be_wide(job.request, error):
-                        job, lines = job.narrowed(), (NARROWED,)
-                    elif isinstance(error, RedmineRefused) and error.status == 422 and (softer := job.softer()):
-                        job, left_out = softer
-                        lines = (f"{error}: sent again without {', '.join(left_out)}",)
-                        raise _Softened(str(error), status=422) from error
-                    raise
-                return self._finish(row, job, message, written, lines)
-        raise AssertionError("tenacity ends by a result or an error")
-
-    def _tries(self) -> Retrying:
-        """A plain failure inside Redmine, as of a locked database, is tried again in hand."""
-        return Retrying(
-            stop=stop_after_attempt(IN_HAND_TRIES),
-            wait=wait_random_exponential(multiplier=0.3, max=3.0),
-            retry=retry_if_exception(self._worth_another),
-            sleep=self._pause,
-            reraise=True,
-            before_sleep=_say_again,
-        )
-
-    def _pause(self, seconds: float) -> None:
-        self._stop.wait(seconds)
-
-    def _worth_another(self, error: BaseException) -> bool:
-        """Is it a failure that has ended inside Redmine, so that a look tells the truth at once?"""
-        if isinstance(error, _Softened):
-            return True
-        if isinstance(error, RedmineRefused):
-            return "incorrect string value" in str(error).lower()
-        return (
-            isinstance(error, RedmineUnclear)
-            and not isinstance(error, TokenSpent)
-            and not error.settle
-            and not self._stop.is_set()
-        )
-
-    def _send(self, job: Job, since: float) -> Written:
-        if isinstance(job.request, IssueRequest):
-            return self._writer.create_issue(job.request)
-        self._writer.add_note(job.request)
-        written = self._writer.confirm_note(job.request, moment(since), Claimed(self._archive.claimed_journal))
-        if written.journal is None and (job.request.notes.strip() or job.request.uploads):
-            raise RedmineRefused("; ".join(written.drift), status=204)  # success, and nothing written
-        return written
-
-    def _look(self, job: Job, since: float) -> Written | None:
-        """Given what may have been written since then, return it when it is there and no other mail's."""
-        look = self._writer.look
-        if isinstance(job.request, IssueRequest):
-            number = look.find_issue(job.request, moment(since), Claimed(self._archive.claimed_issue))
-            return None if number is None else self._writer.adopt_issue(job.request, number)
-        claimed = Claimed(self._archive.claimed_journal)
-        if look.find_note(job.request, moment(since), claimed) is None:
-            return None
-        return self._writer.confirm_note(job.request, moment(since), claimed)
+    def _carry(self, sending: Sending) -> Outcome:
+        written = self._once.send(sending)
+        return self._finish(sending.row, sending.job, sending.message, written, sending.lines)
 
     def _finish(self, row: MailRow, job: Job, message: Message, written: Written, lines: Sequence[str]) -> Outcome:
         allowed = tuple(name for name in written.dropped if name in job.amendable)
@@ -248,6 +185,7 @@ class CarryOut:
             job.reason,
             issue=written.issue,
             created=job.creates,
+            number_again=job.number_again(written.journal or written.issue),
             journal=written.journal,
             participants=job.participants,
             lines=(*said, line),
@@ -269,17 +207,12 @@ class CarryOut:
         return plan, lines
 
     def _author(self, plan: Plan, message: Message) -> int | None:
-        """The id of the user that the plan acts as; None for the bridge's own."""
+        """The id of the user that the plan acts as, the sender's or any other; None for the bridge's own."""
         if plan.act_as is None:
             return None
         user = self._directory.people.by_address(message.sender.key)
-        return user.id if user is not None and user.login == plan.act_as else None
-
-
-class _Softened(RedmineRefused):
-    """Redmine refuses it as it was; it is sent again without what it can do without."""
-
-
-def _say_again(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.warning("redmine.again", attempt=state.attempt_number, reason=str(error))
+        if user is None or user.login != plan.act_as:
+            user = self._directory.people.by_login(plan.act_as)
+        if user is None:  # what it wrote could not be told from what others write
+            raise UnknownLogin(f"nobody is known any more by the login {plan.act_as} to act as")
+        return user.id

@@ -1,6 +1,5 @@
-"""What looking for a lost write must know: which issues and notes others made, and since when to look."""
+"""What looking for a lost write must know: which issues and notes others made."""
 
-import datetime as dt
 from collections.abc import Callable
 
 
@@ -12,8 +11,3 @@ class Claimed:
 
     def __contains__(self, number: object) -> bool:
         return isinstance(number, int) and self._is_claimed(number)
-
-
-def moment(seconds: float) -> dt.datetime:
-    """Given the moment of an intent (epoch seconds), return it as a time in UTC."""
-    return dt.datetime.fromtimestamp(seconds, dt.UTC)

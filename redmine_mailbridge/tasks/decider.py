@@ -91,6 +91,7 @@ class Decider:
         wanted = wanted if wish is None else wish.needs(wanted)
         known: dict[str, KnownMail] = {}
         participants: dict[int, frozenset[str]] = {}
+        newest: dict[int, int] = {}
         noted: dict[int, int] = {}
         same_subject = None
         if self._archive is not None:
@@ -102,7 +103,9 @@ class Decider:
                 same_subject = self._bundled(message, context, now.timestamp() if row is None else row.came_at)
             noted = self._archive.issues_of(number for number, _ in wanted.journals)
             issues = {*wanted.issues, *noted.values(), *(mail.issue for mail in known.values() if mail.issue)}
-            participants = self._archive.participants(issues | ({same_subject} if same_subject else set()))
+            issues |= {same_subject} if same_subject else set()
+            participants = self._archive.participants(issues)
+            newest = self._archive.newest_notes(issues)
         facts = self._facts.gather(
             wanted,
             now=now,
@@ -113,7 +116,10 @@ class Decider:
             first_sync=first_sync,
         )
         made_by = self._archive.mailboxes(facts.issues) if self._archive is not None else {}
-        told = {number: replace(one, mailbox=made_by.get(number, "")) for number, one in facts.issues.items()}
+        told = {
+            number: replace(one, mailbox=made_by.get(number, ""), noted=newest.get(number, 0))
+            for number, one in facts.issues.items()
+        }
         return replace(facts, issues=told)
 
     def _bundled(self, message: Message, context: Context, came: float) -> int | None:

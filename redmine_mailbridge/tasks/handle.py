@@ -17,7 +17,7 @@ from redmine_mailbridge.routing.by_hand import Wish
 from redmine_mailbridge.routing.identity import responsible
 from redmine_mailbridge.routing.plan import Action, Facts, Plan
 from redmine_mailbridge.routing.thread import referenced
-from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.life import State, pause_after
 from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
 from redmine_mailbridge.store.rows import MailRow
@@ -94,7 +94,10 @@ class Handler:
     def _handle(self, row: MailRow, message: Message, copy_of: MailRow | None) -> Outcome:
         if row.state is State.WRITING:
             last = row.tries >= self._give_up_after
-            return self._last_look(row, message) if last else self._carry_out.resume(row, message)
+            outcome = self._last_look(row, message) if last else self._carry_out.resume(row, message)
+            if outcome is not None:
+                return outcome
+            (row,) = self._archive.messages(MessageFilter(ids=[row.id]))
         wish = Wish.read(row.wish) if row.wish is not None else None
         first = self._store.speaker(row.id) if copy_of is not None and wish is None else None
         if first is not None:
@@ -122,8 +125,10 @@ class Handler:
         if message.automatic.kind is AutomaticKind.BOUNCE:
             self._bounced(message, noted=plan.action is Action.NOTE)
         if plan.action in {Action.CREATE, Action.NOTE}:
-            wanted = plan.project if plan.action is Action.CREATE else facts.issues[plan.issue or 0].project
-            return self._carry_out.begin(row, plan, wanted or "", message)
+            if plan.action is Action.CREATE:
+                return self._carry_out.begin(row, plan, plan.project or "", message)
+            issue = facts.issues[plan.issue or 0]
+            return self._carry_out.begin(row, plan, issue.project, message, issue)
         if plan.action is Action.IGNORE:
             self._store.done(row.id, plan.reason, issue=None, lines=plan.steps)
             return Outcome(row, State.DONE, plan.reason, issue=plan.issue, plan=plan)

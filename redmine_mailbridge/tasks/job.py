@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Self
 
 from redmine_mailbridge.redmine.fit import narrowed, softened
+from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
 from redmine_mailbridge.routing.plan import Plan
 from redmine_mailbridge.tasks.answer import Earned
@@ -19,6 +20,12 @@ ASKED = (*SPARED, "tracker_id", "status_id", "priority_id", "estimated_hours", "
 class Job:
     """One write to Redmine with what belongs to it. It is sent again unchanged, with the same upload tokens.
 
+    `request` is what was, or is being, sent; `earlier` are the forms in which it was sent before, the newest first:
+    what is there may be any of them. `after` is the newest issue (for a note: the newest journal of its issue) that was
+    there before the first of them, so that what they made comes after it, and `made` when that issue was made, as
+    Redmine wrote it; None in jobs of the first version. `again`: what mails had made before bears this number at most;
+    where one that comes after bears such a number, it is another one's, which is gone. `refused`: the last form was
+    refused, after another that may have been carried out.
     `watchers` are user ids to add afterwards; `participants` are the addresses that take part from now on.
     `amendable` are the attributes that the settings ask for: where Redmine drops them for want of the writer's
     rights, the bridge's own user sets them. What a sender asked for by keyword lines is not among them.
@@ -35,17 +42,35 @@ class Job:
     requester: str = ""
     related: int | None = None
     machine: bool = False
+    after: int | None = None
+    made: str = ""
+    earlier: tuple[IssueRequest | NoteRequest, ...] = ()
+    again: int = 0
+    refused: bool = False
 
     @property
     def creates(self) -> bool:
         """Does it make an issue (else: a note)?"""
         return isinstance(self.request, IssueRequest)
 
+    @property
+    def issues(self) -> tuple[IssueRequest, ...]:
+        """The forms in which it was sent, the newest first, where it makes an issue."""
+        return tuple(form for form in (self.request, *self.earlier) if isinstance(form, IssueRequest))
+
+    @property
+    def notes(self) -> tuple[NoteRequest, ...]:
+        """The forms in which it was sent, the newest first, where it makes a note."""
+        return tuple(form for form in (self.request, *self.earlier) if isinstance(form, NoteRequest))
+
     def narrowed(self) -> Self:
         """The same without characters that take 4 bytes in UTF-8."""
         if isinstance(self.request, IssueRequest):
-            return replace(self, request=narrowed(self.request))
-        return replace(self, request=narrowed(self.request))
+            return self._sent_as(narrowed(self.request))
+        return self._sent_as(narrowed(self.request))
+
+    def _sent_as(self, request: IssueRequest | NoteRequest) -> Self:
+        return replace(self, request=request, earlier=(self.request, *self.earlier))
 
     def softer(self) -> tuple[Self, tuple[str, ...]] | None:
         """What is sent when Redmine refuses it: without what the sender's keyword lines ask for, then without what the
@@ -58,8 +83,8 @@ class Job:
             return None
         amendable = tuple(name for name in self.amendable if name not in left_out)
         if isinstance(self.request, IssueRequest):
-            return replace(self, request=softened(self.request, left_out), amendable=amendable), left_out
-        return replace(self, request=softened(self.request, left_out), amendable=amendable), left_out
+            return replace(self._sent_as(softened(self.request, left_out)), amendable=amendable), left_out
+        return replace(self._sent_as(softened(self.request, left_out)), amendable=amendable), left_out
 
     def _only_marker(self, name: str) -> bool:
         marker = self.request.marker if isinstance(self.request, IssueRequest) else None
@@ -68,7 +93,26 @@ class Job:
 
     def with_uploads(self, uploads: tuple[Upload, ...]) -> Self:
         """The same with these files in place of those before."""
-        return replace(self, request=replace(self.request, uploads=uploads))
+        return self._sent_as(replace(self.request, uploads=uploads))
+
+    @property
+    def mark(self) -> Mark:
+        """The issue that every one comes after that it has made."""
+        return Mark(self.after or 0, self.made)
+
+    def marked(self, mark: Mark, claimed: int) -> Self:
+        """The same before it is sent, given an issue that is there and the newest that a mail has made; unchanged when
+        it was sent before.
+        """
+        return self if self.after is not None else replace(self, after=mark.number, made=mark.made, again=claimed)
+
+    def number_again(self, number: int) -> bool:
+        """Given what it has made, was that number another one's before, which is gone?"""
+        return number <= self.again
+
+    def ended(self) -> Self:
+        """The same, refused for good: whoever tries again looks for it, and else decides anew."""
+        return replace(self, refused=True)
 
     def to_json(self) -> str:
         """One line for the store."""
@@ -84,6 +128,11 @@ class Job:
                 "requester": self.requester,
                 "related": self.related,
                 "machine": self.machine,
+                "after": self.after,
+                "made": self.made,
+                "earlier": [request.to_json() for request in self.earlier],
+                "again": self.again,
+                "refused": self.refused,
             }
         )
 
@@ -102,6 +151,11 @@ class Job:
             requester=found.get("requester", ""),  # jobs of the first version have none
             related=found.get("related"),
             machine=found.get("machine", False),
+            after=found.get("after"),
+            made=found.get("made", ""),
+            earlier=tuple(kind.from_json(request) for request in found.get("earlier", ())),
+            again=found.get("again", 0),
+            refused=found.get("refused", False),
         )
 
 

@@ -20,11 +20,12 @@ from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.store.applied import Applications, Applied, Stage, Tally
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.issues import IssueRow, Issues, JournalRow
-from redmine_mailbridge.tasks.claimed import Claimed, moment
+from redmine_mailbridge.tasks.claimed import Claimed
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.rule_change import RuleChange
 from redmine_mailbridge.tasks.rule_mail import RuleMail
 from redmine_mailbridge.tasks.rule_values import Due, RuleState
+from redmine_mailbridge.tasks.settle import seconds_since, stamped
 from redmine_mailbridge.tasks.update import StationResult
 from redmine_mailbridge.timing.calendar import Calendars
 from redmine_mailbridge.timing.due import due, fits
@@ -80,7 +81,7 @@ class TimeRules:
         self._writer = writer
         self._change = change
         self._mail = mail
-        self._claimed = Claimed(archive.claimed_journal)
+        self._archive = archive
 
     # ------------------------------------------------------------------ ask
 
@@ -186,7 +187,8 @@ class TimeRules:
             self._applications.refuse(found, issue.mail_id, f'rule "{rule.name}" could not be applied: {error}')
             raise
         after = max((entry.id for entry in history), default=0)
-        row = self._applications.intend(found, request.to_json() if request is not None else None, after)
+        text = stamped(request.to_json()) if request is not None else None
+        row = self._applications.intend(found, text, after)
         if row is None:
             return
         if request is not None:
@@ -212,9 +214,7 @@ class TimeRules:
 
     def _confirmed(self, row: Applied, request: NoteRequest) -> Written:
         try:
-            return self._writer.confirm_note(
-                request, moment(row.sent_at), self._claimed, after_journal_id=row.after_journal
-            )
+            return self._writer.confirm_note([request], row.after_journal, self._others(row))
         except RedmineUnavailable as error:  # the change is there: only reading back failed
             raise RedmineUnclear(str(error), settle=False) from error
 
@@ -245,20 +245,30 @@ class TimeRules:
             return
         if row.state is Stage.INTENDED:
             run.busy.add(row.issue)
-            if row.sent_at + self._policy.settle > self._applications.clock():
+            if not self._settled(row):
                 return  # it may still be under way: looking is worth something later
             request = NoteRequest.from_json(row.request or "{}")
             try:
-                found = self._writer.look.find_note(
-                    request, moment(row.sent_at), self._claimed, after_journal_id=row.after_journal
-                )
+                written = self._writer.confirm_note([request], row.after_journal, self._others(row), taken=False)
             except RedmineRefused as error:
                 self._applications.fail(row, issue.mail_id, f'rule "{row.rule}" could not be applied: {error}')
                 raise
-            if found is None:
+            if written.journal is None:
                 self._applications.withdraw(row)
                 run.busy.discard(row.issue)
                 return
-            row = self._wrote(issue, row, self._confirmed(row, request))
+            row = self._wrote(issue, row, written)
         self._end(run, issue, row)
         run.busy.discard(row.issue)
+
+    def _others(self, row: Applied) -> Claimed:
+        """The notes of the issue that others made."""
+        return Claimed(lambda journal: self._archive.claimed_journal(journal, row.issue))
+
+    def _settled(self, row: Applied) -> bool:
+        """Is so much time over that the request of an application is not under way any more?"""
+        request = row.request or "{}"
+        passed = seconds_since(request)
+        if passed is None and self._policy.settle:  # sent before this machine was started, or by another: from now on
+            self._applications.rewrite(row, stamped(request))
+        return (passed or 0.0) >= self._policy.settle

@@ -5,13 +5,13 @@ not told. The note bears the mail's own Message-ID, so that it is looked for bef
 makes no second one.
 """
 
-import datetime as dt
-
 import structlog
 
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.redmine.look import newest_of
 from redmine_mailbridge.redmine.request import NoteRequest
+from redmine_mailbridge.redmine.text import same_text
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.text import literal
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
@@ -43,13 +43,12 @@ class Undelivered:
         found = self._writer.look.issue(mail.issue)
         text = self._text(mail)
         note = NoteRequest(mail.issue, int(found["project"]["id"]), {"notes": text, "private_notes": True})
-        since = dt.datetime.fromtimestamp(mail.created_at, dt.UTC)
-        if self._writer.look.journal(found, note, since) is not None:
+        if any(same_text(text, one.get("notes")) for one in found.get("journals", ())):
             self._outbox.told(mail)
             return False
         note, _ = self._writer.prepare_note(note)
         self._writer.add_note(note)
-        self._writer.confirm_note(note, since)
+        self._writer.confirm_note([note], newest_of(found))
         self._outbox.told(mail, f"a private note on #{mail.issue} tells that it did not arrive")
         return True
 

@@ -90,6 +90,20 @@ def test_a_mail_is_made_once_although_the_bridge_died_twice_at_a_boundary(
     assert [] == world.judge().wrong
 
 
+@pytest.mark.fault("I1")
+@pytest.mark.parametrize("told", ["create_issue:after:1", "record_done:before:1"])
+def test_a_strangers_mail_is_made_once_although_the_bridge_died_over_it(world: World, told: str) -> None:
+    """Killed when the ticket_user has written an issue, before that is noted, the bridge finds it under that name."""
+    world.unknown, world.senders_extra = "accept", 'ticket_user = "bob"'
+    world.write_settings()
+    world.deliver([letter(sender="Zoe <zoe@elsewhere.example>") for _ in range(2)])
+    assert told == world.command("receive", "--once", die=told).wait()
+    world.finish()
+    assert [] == world.judge().wrong
+    issues = world.redmine.admin.issues(world.boxes["box"][1])
+    assert ["Bob Builder"] * 2 == [issue["author"]["name"] for issue in issues]
+
+
 @pytest.mark.parametrize(("effect", "moment"), UPKEEP, ids=str)
 def test_raw_mails_are_forgotten_whole_although_upkeep_died(world: World, effect: Effect, moment: Moment) -> None:
     """Killed while it forgets old raw mails, the bridge forgets all of them the next time, and no row misses one."""

@@ -39,6 +39,8 @@ class World:
     redmine_extra: str = ""
     extra: str = ""
     box_extra: str = ""
+    unknown: str = "create"
+    senders_extra: str = ""
     settle: str = "1s"
     sent: dict[str, list[Letter]] = field(default_factory=dict)
 
@@ -81,12 +83,13 @@ folders = {self.folders}
 [mailboxes.{name}.issue]
 project = "{project}"
 trust = "any"
-unknown_sender = "create"
+unknown_sender = "{self.unknown}"
 check_permissions = false
 allow_override = "status"
 closed_reply = "new"
 [mailboxes.{name}.senders]
 block = ["blocked.example"]
+{self.senders_extra}
 """
         self.settings_file.write_text(text)
         self.settings_file.chmod(0o600)

@@ -9,7 +9,7 @@ from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.routing.plan import IssueFields
 from tests.servers.fixtures import Redmine
-from tests.writer import Bridge, bridge_at, now
+from tests.writer import Bridge, bridge_at
 
 pytestmark = pytest.mark.real
 
@@ -32,19 +32,19 @@ def poor(redmine: Redmine, project: str) -> Bridge:
 def test_note(bridge: Bridge) -> None:
     """A note is written as its author with its file, read back, and found again by its text."""
     number = bridge.writer.create_issue(bridge.issue()).issue
-    since = now()
     note = bridge.note(number, "Line\n\nand line \n", bridge.upload(login="carol"), login="carol")
-    assert None is bridge.writer.look.find_note(note, since)
+    after = bridge.writer.look.newest_journal(number)
+    assert None is bridge.find_note(note, after)
     bridge.writer.add_note(note)
-    written = bridge.writer.confirm_note(note, since)
+    written = bridge.writer.confirm_note([note], after)
     (journal,) = bridge.redmine.admin.issue(number)["journals"]
     assert (journal["id"], ()) == (written.journal, written.drift)
     assert bridge.user("carol") == journal["user"]["id"]
     again = NoteRequest.from_json(note.to_json())
-    assert journal["id"] == bridge.writer.look.find_note(again, since)
-    assert None is bridge.writer.look.find_note(again, since, {journal["id"]})
-    assert None is bridge.writer.look.find_note(again, since, after_journal_id=journal["id"])
-    assert None is bridge.writer.look.find_note(bridge.note(number, "Line", login="carol"), since)
+    assert journal["id"] == bridge.find_note(again, after)
+    assert None is bridge.find_note(again, after, {journal["id"]})
+    assert None is bridge.find_note(again, journal["id"])
+    assert None is bridge.find_note(bridge.note(number, "Line", login="carol"), after)
 
 
 def test_note_that_is_not_taken(bridge: Bridge) -> None:
@@ -56,22 +56,44 @@ def test_note_that_is_not_taken(bridge: Bridge) -> None:
     membership = {"membership": {"user_id": bridge.user("carol"), "role_ids": role}}
     bridge.redmine.admin.call("POST", f"/projects/{bridge.project.identifier}/memberships.json", membership)
     note = bridge.note(number, "hello", login="carol", fields=IssueFields(assigned_to_id=bridge.user("bridge")))
-    since = now()
     bridge.writer.add_note(note)
-    written = bridge.writer.confirm_note(note, since)
+    written = bridge.writer.confirm_note([note], 0)
     assert written.journal is not None
     bridge.redmine.admin.call("PUT", f"/journals/{written.journal}.json", {"journal": {"notes": ""}})
-    assert "Redmine took no note" in bridge.writer.confirm_note(note, since).drift[0]
+    assert "Redmine took no note" in bridge.writer.confirm_note([note], 0).drift[0]
+
+
+@pytest.mark.parametrize("files", [0, 1])
+def test_edited_before_the_look(bridge: Bridge, files: int) -> None:
+    """A note that somebody rewrites before it is looked for is found by its file, or where Redmine tells of that."""
+    number = bridge.writer.create_issue(bridge.issue()).issue
+    note = bridge.note(number, "As sent", *(bridge.upload(login="carol") for _ in range(files)), login="carol")
+    bridge.writer.add_note(note)
+    (journal,) = bridge.redmine.admin.issue(number)["journals"]
+    bridge.redmine.admin.call("PUT", f"/journals/{journal['id']}.json", {"journal": {"notes": "In other words"}})
+    expected = journal["id"] if files or bridge.redmine.version != "5.0" else None
+    assert expected == bridge.find_note(note, 0)
+
+
+def test_what_people_did_since_is_not_undone(bridge: Bridge) -> None:
+    """A reply that reopened its issue, found again after somebody closed that, does not reopen it once more."""
+    statuses = bridge.redmine.seed["statuses"]
+    number = bridge.writer.create_issue(bridge.issue(fields=IssueFields(status_id=statuses["Closed"]))).issue
+    note = bridge.note(number, "again!", fields=IssueFields(status_id=statuses["New"]))
+    bridge.writer.add_note(note)
+    assert () == bridge.writer.confirm_note([note], 0).dropped
+    bridge.redmine.admin.call("PUT", f"/issues/{number}.json", {"issue": {"status_id": statuses["Closed"]}})
+    written = bridge.writer.confirm_note([note], 0, taken=False)
+    assert ((), True) == (written.dropped, "has Closed" in written.drift[0])
 
 
 def test_private_note(bridge: Bridge) -> None:
     """A private note of somebody who may not write one is written by the bridge's own user, and is private."""
     number = bridge.writer.create_issue(bridge.issue()).issue
-    since = now()
     note, said = bridge.writer.prepare_note(bridge.note(number, "secret", login="carol", private=True))
     assert (None, 1) == (note.as_login, len(said))
     bridge.writer.add_note(note)
-    assert () == bridge.writer.confirm_note(note, since).drift
+    assert () == bridge.writer.confirm_note([note], 0).drift
     assert [True] == [j["private_notes"] for j in bridge.redmine.admin.issue(number)["journals"]]
     allowed = bridge.note(number, "secret", login="anna", private=True)
     assert (allowed, ()) == bridge.writer.prepare_note(allowed)
@@ -80,11 +102,10 @@ def test_private_note(bridge: Bridge) -> None:
 def test_private_note_that_became_public(bridge: Bridge) -> None:
     """Redmine makes a private note public for who may not write one: it is told loudly, and made private."""
     number = bridge.writer.create_issue(bridge.issue()).issue
-    since = now()
     note = bridge.note(number, "secret", login="carol", private=True)
     bridge.writer.add_note(note)
     assert [False] == [j["private_notes"] for j in bridge.redmine.admin.issue(number)["journals"]]
-    written = bridge.writer.confirm_note(note, since)
+    written = bridge.writer.confirm_note([note], 0)
     assert "PRIVATE NOTE BECAME PUBLIC" in written.drift[0]
     assert [True] == [j["private_notes"] for j in bridge.redmine.admin.issue(number)["journals"]]
 
@@ -101,9 +122,8 @@ def test_note_changes_are_told_and_amended(bridge: Bridge) -> None:
     seed = bridge.redmine.seed
     number = bridge.writer.create_issue(bridge.issue(fields=IssueFields(status_id=seed["statuses"]["Closed"]))).issue
     note = bridge.note(number, "again!", login="carol", fields=IssueFields(status_id=seed["statuses"]["New"]))
-    since = now()
     bridge.writer.add_note(note)
-    written = bridge.writer.confirm_note(note, since)
+    written = bridge.writer.confirm_note([note], 0)
     assert ("status_id",) == written.dropped
     after = bridge.writer.amend(note, written)
     assert () == after.dropped

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from redmine_mailbridge.errors import RedmineRefused, TokenSpent, UnknownLogin
+from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
 from redmine_mailbridge.mail.message import Attachment
 from redmine_mailbridge.redmine.fit import fit, text_file
 from redmine_mailbridge.redmine.request import Upload
 from redmine_mailbridge.routing.plan import IssueFields
 from tests.servers.fixtures import Redmine
-from tests.writer import Bridge, bridge_at, now
+from tests.writer import Bridge, bridge_at
 
 pytestmark = pytest.mark.real
 
@@ -167,21 +167,21 @@ def test_long_file_name(bridge: Bridge) -> None:
 @pytest.mark.databases
 @pytest.mark.parametrize("kind", ["issue", "note"])
 def test_token_is_good_once(bridge: Bridge, kind: str) -> None:
-    """The same request sent twice is refused the second time by its used token, and the first is found."""
-    since = now()
+    """The same request sent twice is refused the second time, since its token is used, and the first is found."""
     if kind == "issue":
+        after = bridge.newest()
         request = bridge.issue("x", "y", bridge.upload())
         made = bridge.writer.create_issue(request).issue
-        with pytest.raises(TokenSpent):
+        with pytest.raises(RedmineRefused):
             bridge.writer.create_issue(request)
-        assert made == bridge.writer.look.find_issue(request, since)
+        assert made == bridge.find(request, after)
         return
     number = bridge.writer.create_issue(bridge.issue()).issue
     note = bridge.note(number, "", bridge.upload("only.txt"))
     bridge.writer.add_note(note)
-    with pytest.raises(TokenSpent):
+    with pytest.raises(RedmineRefused):
         bridge.writer.add_note(note)
-    assert bridge.redmine.admin.issue(number)["journals"][0]["id"] == bridge.writer.look.find_note(note, since)
+    assert bridge.redmine.admin.issue(number)["journals"][0]["id"] == bridge.find_note(note, 0)
 
 
 def test_token_after_a_refusal(bridge: Bridge) -> None:

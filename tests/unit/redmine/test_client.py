@@ -287,10 +287,13 @@ def ahead() -> Iterator[Tiny]:
         yield tiny
 
 
+@pytest.mark.fault("I5")
 def test_skew(ahead: Tiny) -> None:
-    """How far the server's clock is from ours is learnt from its Date."""
+    """An answer's Date, a proxy's perhaps, tells nothing of Redmine's clock; a time that Redmine wrote does."""
     client = client_of(ahead)
     client.put("/issues/1.json", {})
+    assert client.skew is None
+    client.note_time(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
     assert client.skew is not None
     assert 3595 < client.skew.total_seconds() < 3605
 

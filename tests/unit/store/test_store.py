@@ -230,12 +230,13 @@ def test_an_accepted_mail_remembers_it_and_a_rejected_one_is_refused(store: Stor
     assert not store.reject(one.id)
 
 
-def test_a_mail_set_aside_in_doubt_is_looked_for_and_its_copy_waits(store: Store) -> None:
+@pytest.mark.parametrize("state", [State.ASIDE, State.REFUSED])
+def test_a_mail_that_ended_in_doubt_is_looked_for_and_its_copy_waits(store: Store, state: State) -> None:
     """Putting back a mail whose request may have been carried out makes the first one look, not the copy write."""
     (one,) = store.keep([raw(1, b"1")])
     store.describe([describe(one.id)])
     store.intend(one.id, "{}")
-    store.end(one.id, State.ASIDE, "too many tries")
+    store.end(one.id, state, "too many tries")
     (two,) = store.keep([raw(2, b"1")])
     assert one.id == store.describe([describe(two.id)])[two.id].id
     assert (State.WRITING, "{}") == next((row.state, row.request) for row in store.due("support") if row.id == one.id)
@@ -243,13 +244,28 @@ def test_a_mail_set_aside_in_doubt_is_looked_for_and_its_copy_waits(store: Store
 
 def test_a_retry_of_a_doubtful_mail_looks_and_of_a_refused_one_decides_anew(store: Store) -> None:
     """Only what is known not to be written is decided about again."""
-    one, two = store.keep([raw(1, b"1"), raw(2, b"2")])
-    for row, state in ((one, State.ASIDE), (two, State.REFUSED)):
+    one, two, three = store.keep([raw(1, b"1"), raw(2, b"2"), raw(3, b"3")])
+    for row, state in ((one, State.ASIDE), (two, State.REFUSED), (three, State.REFUSED)):
         store.intend(row.id, "{}")
+        if row is two:
+            store.withdraw(row.id)
         store.end(row.id, state, "why")
         store.retry(row.id)
     states = {row.id: (row.state, row.request) for row in store.due("support")}
-    assert {one.id: (State.WRITING, "{}"), two.id: (State.KEPT, None)} == states
+    assert {one.id: (State.WRITING, "{}"), two.id: (State.KEPT, None), three.id: (State.WRITING, "{}")} == states
+
+
+def test_a_number_that_comes_again_is_claimed_by_the_mail_that_has_it_now(store: Store) -> None:
+    """Where Redmine's numbers went back, the issue of a number, and the note of one, are those that were made last."""
+    archive = Archive(store.database)
+    one, two, three, four = store.keep([raw(n, b"%d" % n) for n in range(1, 5)])
+    store.done(one.id, "why", issue=5, created=True)
+    store.done(two.id, "why", issue=5, created=True, number_again=True)
+    store.done(three.id, "why", issue=5, journal=9)
+    assert (True, False) == (archive.claimed_journal(9, 5), archive.claimed_journal(9, 6))
+    store.done(four.id, "why", issue=6, journal=9)
+    made = {row.id: (row.created_issue, row.journal) for row in archive.messages(MessageFilter())}
+    assert {one.id: (None, None), two.id: (5, None), three.id: (None, None), four.id: (None, 9)} == made
 
 
 def test_a_reply_waits_only_for_earlier_mails_that_are_open(store: Store) -> None:

@@ -4,11 +4,14 @@ For what a real Redmine cannot be made to do on demand: to fail on one mail and 
 say that it did not, to lose an upload.
 """
 
+import datetime as dt
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -25,6 +28,7 @@ from redmine_mailbridge.tasks.outcome import Outcome
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 
 URL = "https://redmine.example.com"
+MAY = ["view_issues", "add_issues", "add_issue_notes", "edit_issues"]
 Reply = tuple[int, dict[str, str], str]
 ME = {"id": 1, "login": "bridge", "firstname": "Mail", "lastname": "Bridge", "admin": True, "mail": "b@example.com"}
 PROJECT = {
@@ -37,6 +41,10 @@ PROJECT = {
 class Desk:
     """`answers` are taken one for each request that makes an issue or note: a status, and "written" when it is
     carried out in spite of it; when none are left all is well. `always` decides by the request's own words.
+
+    Its clock is `ahead` of ours by so many seconds, and that of the proxy before it, which writes Date, by `date`.
+    `keeps` is what it makes of the text of a note. `users` are ids by login, whose addresses are login@example.com;
+    requests may be made as any of them.
     """
 
     settings: Settings
@@ -48,6 +56,13 @@ class Desk:
     drops_notes: bool = False
     down: bool = False
     writes: int = 0
+    refusal: str = "This will not do"
+    keeps: Callable[[str], str] = lambda text: text
+    ahead: float = 0.0
+    date: float | None = None
+    users: dict[str, int] = field(default_factory=dict)
+    uploads: int = 0
+    lists: int = 0
 
     @contextmanager
     def application(self) -> Iterator[app.Application]:
@@ -86,40 +101,68 @@ class Desk:
     def post(self, request: PreparedRequest) -> Reply:
         """POST /issues.json."""
         values = json.loads(request.body or "{}")["issue"]
+        author = self._writer(request)
+        if author is None:
+            return 412, {}, ""
         status, what = self._answer(str(request.body))
         spent = [one for one in values.get("uploads", ()) if one["token"] not in self.tokens]
         if spent and status == 201:
             return 422, {}, json.dumps({"errors": ["1 file(s) could not be saved."]})
         if status != 201 and what != "written":
-            return status, {}, json.dumps({"errors": ["This will not do"]}) if status == 422 else ""
-        for one in values.get("uploads", ()):
-            del self.tokens[one["token"]]
+            return self._told(status, {"errors": [self.refusal]} if status == 422 else None)
+        files = self._take(values)
         self.issues.append(
             {
                 "id": len(self.issues) + 1,
                 "project": {"id": 7, "name": "Desk"},
                 "tracker": {"id": 1, "name": "Bug"},
                 "status": {"id": 1, "name": "New"},
-                "author": {"id": 1, "name": "Mail Bridge"},
+                "author": author,
                 "subject": values["subject"],
                 "description": values["description"],
                 "is_private": values.get("is_private", False),
-                "attachments": [{"id": 100 + n} for n, _ in enumerate(values.get("uploads", ()))],
+                "attachments": files,
+                "created_on": self._now(),
+                "updated_on": self._now(),
                 "journals": [],
             }
         )
-        return (status, {}, json.dumps({"issue": self.issues[-1]}) if status == 201 else "")
+        return self._told(status, {"issue": self.issues[-1]} if status == 201 else None)
 
     def put(self, request: PreparedRequest) -> Reply:
         """PUT /issues/N.json."""
+        user = self._writer(request)
+        if user is None:
+            return 412, {}, ""
         status, what = self._answer(str(request.body))
         issue = self._issue(request)
         if (status < 300 or what == "written") and not self.drops_notes:
-            note = json.loads(request.body or "{}")["issue"]["notes"]
-            number = 1 + sum(len(one["journals"]) for one in self.issues)
-            user = {"id": 1, "name": "Mail Bridge"}
-            issue["journals"].append({"id": number, "notes": note, "user": user, "private_notes": False, "details": []})
-        return (204 if status == 201 else status), {}, ""
+            self.note(issue, json.loads(request.body or "{}")["issue"], user)
+        return self._told(204 if status == 201 else status)
+
+    def note(self, issue: dict[str, Any], values: dict[str, Any], user: dict[str, Any]) -> None:
+        """Somebody changes an issue: its history has an entry more."""
+        files = self._take(values)
+        details = [
+            {"property": "attachment", "name": str(one["id"]), "old_value": None, "new_value": one["filename"]}
+            for one in files
+        ]
+        for name in ("subject", "description"):
+            if name in values:
+                details.append({"property": "attr", "name": name, "old_value": issue[name], "new_value": values[name]})
+                issue[name] = values[name]
+        issue["attachments"] += files
+        issue["updated_on"] = self._now()
+        issue["journals"].append(
+            {
+                "id": 1 + sum(len(one["journals"]) for one in self.issues),
+                "notes": self.keeps(values.get("notes", "")),
+                "user": user,
+                "created_on": self._now(),
+                "private_notes": False,
+                "details": details,
+            }
+        )
 
     def get(self, request: PreparedRequest) -> Reply:
         """GET /issues.json and /issues/N.json."""
@@ -129,12 +172,31 @@ class Desk:
         if one is not None and int(one[1]) > len(self.issues):
             return 404, {}, ""
         if one is not None:
-            return 200, {}, json.dumps({"issue": self._issue(request)})
-        return 200, {}, json.dumps({"issues": self.issues, "total_count": len(self.issues)})
+            return self._told(200, {"issue": self._issue(request)})
+        self.lists += 1
+        asked = parse_qs(urlsplit(request.url or "").query)
+        above = int(asked.get("v[issue_id][]", ["0"])[0])
+        since = asked.get("v[created_on][]", [""])[0]
+        until = asked.get("created_on", ["<=9"])[0].removeprefix("<=")
+        found = [one for one in self.issues if one["id"] >= above and since <= one["created_on"] <= until]
+        found = found[::-1] if asked.get("sort") == ["id:desc"] else found
+        return self._told(200, {"issues": found[: int(asked["limit"][0])], "total_count": len(found)})
+
+    def user(self, request: PreparedRequest) -> Reply:
+        """GET /users.json and /users/N.json."""
+        one = re.search(r"/users/(\d+)\.json", request.url or "")
+        people = [self._person(login) for login in self.users]
+        if one is not None:
+            found = [person for person in people if person["id"] == int(one[1])]
+            return self._told(200, {"user": found[0]}) if found else (404, {}, "")
+        words = parse_qs(urlsplit(request.url or "").query).get("name", [""])[0]
+        found = [person for person in people if words in (person["login"], person["mail"])]
+        return self._told(200, {"users": found, "total_count": len(found)})
 
     def upload(self, request: PreparedRequest) -> Reply:
         """POST /uploads.json."""
-        token = f"{100 + len(self.tokens)}.{self.writes}{len(self.tokens)}"
+        self.uploads += 1
+        token = f"{100 + self.uploads}.{self.writes}{len(self.tokens)}"
         self.tokens[token] = parse_qs(urlsplit(request.url or "").query)["filename"][0]
         for _ in request.body or b"":
             pass
@@ -145,6 +207,34 @@ class Desk:
         if self.down:
             return 502, ""
         return self.always(body) or (self.answers.pop(0) if self.answers else (201, ""))
+
+    def _take(self, values: dict[str, Any]) -> list[dict[str, Any]]:
+        """The files of a request, whose tokens are used up with it."""
+        uploads = values.get("uploads", ())
+        return [
+            {"id": int(one["token"].partition(".")[0]), "filename": self.tokens.pop(one["token"])} for one in uploads
+        ]
+
+    def _writer(self, request: PreparedRequest) -> dict[str, Any] | None:
+        """As whom a request is made; None where Redmine knows nobody by that login."""
+        login = request.headers.get("X-Redmine-Switch-User")
+        if login is None:
+            return {"id": 1, "name": "Mail Bridge"}
+        return {"id": self.users[login], "name": login} if login in self.users else None
+
+    def _person(self, login: str) -> dict[str, Any]:
+        mail = f"{login.partition('-')[0]}@example.com"  # who is renamed keeps the address
+        found = {"id": self.users[login], "login": login, "firstname": login, "lastname": "User", "mail": mail}
+        member = {"project": {"id": 7}, "roles": [{"id": 3, "name": "Member"}]}
+        return found | {"status": 1, "memberships": [member]}
+
+    def _told(self, status: int, value: Any = None) -> Reply:
+        ahead = self.date
+        headers = {} if ahead is None else {"Date": formatdate(time.time() + ahead, usegmt=True)}
+        return status, headers, "" if value is None else json.dumps(value)
+
+    def _now(self) -> str:
+        return dt.datetime.fromtimestamp(time.time() + self.ahead, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def _issue(self, request: PreparedRequest) -> dict[str, Any]:
         found = re.search(r"/issues/(\d+)\.json", request.url or "")
@@ -173,7 +263,6 @@ def open_desk(
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         values = {
             "/users/current.json": {"user": ME},
-            "/users.json": {"users": [], "total_count": 0},
             "/projects/desk.json": {"project": PROJECT},
             "/projects/7.json": {"project": PROJECT},
             "/projects.json": {"projects": [PROJECT], "total_count": 1},
@@ -184,6 +273,7 @@ def open_desk(
             "/custom_fields.json": {"custom_fields": []},
             "/groups.json": {"groups": []},
             "/roles/1.json": {"role": {"id": 1, "name": "Non member", "permissions": []}},
+            "/roles/3.json": {"role": {"id": 3, "name": "Member", "permissions": MAY, "issues_visibility": "all"}},
         }
         for path, value in values.items():
             mock.get(URL + path, json=value)
@@ -191,5 +281,6 @@ def open_desk(
         mock.add_callback(responses.POST, f"{URL}/uploads.json", desk.upload)
         mock.add_callback(responses.POST, f"{URL}/issues.json", desk.post)
         mock.add_callback(responses.GET, re.compile(rf"{URL}/issues"), desk.get)
+        mock.add_callback(responses.GET, re.compile(rf"{URL}/users(\.json|/\d)"), desk.user)
         mock.add_callback(responses.PUT, re.compile(rf"{URL}/issues/\d+\.json"), desk.put)
         yield desk

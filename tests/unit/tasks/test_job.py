@@ -1,10 +1,14 @@
 """What is being written survives being written down."""
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
 from redmine_mailbridge.tasks.job import Job
+from redmine_mailbridge.tasks.settle import stamped
 
 WORDS = st.text(max_size=30)
 UPLOADS = st.lists(st.builds(Upload, WORDS, WORDS, WORDS), max_size=3).map(tuple)
@@ -21,8 +25,22 @@ def test_back_from_the_store(
 ) -> None:
     """A job that was kept and read again is the same, whatever its words."""
     job = Job(request_, reason, watchers, participants, ("status_id",))
+    sent = job.marked(Mark(12, "2026-01-01T00:00:00Z"), 14).narrowed().with_uploads(()).ended()
 
     assert job == Job.from_json(job.to_json())
+    assert sent == Job.from_json(stamped(sent.to_json()))
+    assert (3, True, True) == (len([*sent.issues, *sent.notes]), sent.number_again(14), not sent.number_again(15))
+    assert sent == sent.marked(Mark(99), 99)
+
+
+def test_a_job_of_the_first_version() -> None:
+    """A job that was stored before numbers were is read, and knows none."""
+    kept = json.loads(Job(NoteRequest(7, 12, {"notes": "x"}), "why").to_json())
+    job = Job.from_json(
+        json.dumps({name: kept[name] for name in kept if name not in {"after", "made", "again", "earlier"}})
+    )
+
+    assert (None, (), False) == (job.after, job.earlier, job.refused)
 
 
 def test_softer() -> None:

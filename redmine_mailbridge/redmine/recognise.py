@@ -1,0 +1,144 @@
+"""Is this, in Redmine, what that request made? Who wrote it and which files it holds decide; words only confirm. Pure.
+
+No time is compared: that something was made after the request was sent is told by its number, to whoever asks here.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
+from redmine_mailbridge.redmine.text import alike, same_text, without_wide
+
+Thing = Mapping[str, Any]
+
+
+def has_file(request: IssueRequest, issue: Thing) -> bool:
+    """Is a file of the request there? Each belongs to one upload, and Redmine gives it to one issue or note only."""
+    return _holds(request, {int(file["id"]): str(file.get("filename", "")) for file in issue.get("attachments", ())})
+
+
+def had_file(request: IssueRequest, issue: Thing) -> bool:
+    """Given an issue with its journals, did it hold a file of the request that somebody has deleted since?"""
+    return any(_holds(request, _files(journal)) for journal in issue.get("journals", ()))
+
+
+def bears(request: IssueRequest, issue: Thing) -> bool | None:
+    """Does the issue bear the request's marker? None where it bears none, or there is none to look for."""
+    if request.marker is None:
+        return None
+    number, value = request.marker
+    there = next((str(f.get("value") or "") for f in issue.get("custom_fields", ()) if int(f["id"]) == number), "")
+    return there == value if there else None
+
+
+def same_issue(request: IssueRequest, issue: Thing, writers: Collection[int], *, closely: bool = True) -> bool:
+    """Given a request without files and who may have written it, is the issue the same in project, author and words?
+
+    `closely`: word for word; else as a database or a plugin may have changed them.
+    """
+    same = same_text if closely else alike
+    return (
+        not request.uploads
+        and issue.get("author", {}).get("id") in writers
+        and issue["project"]["id"] == request.project_id
+        and bears(request, issue) is not False
+        and same(request.attributes.get("subject"), issue.get("subject"))
+        and same(request.attributes.get("description"), issue.get("description"))
+    )
+
+
+def as_made(issue: Thing) -> Thing:
+    """Given an issue with its journals, return it as it was before anybody changed its words or moved it."""
+    first: dict[str, Any] = {}
+    for journal in sorted(issue.get("journals", ()), key=_number):
+        for detail in journal.get("details", ()):
+            if detail.get("property") == "attr":
+                first.setdefault(str(detail.get("name")), detail.get("old_value"))
+    before: dict[str, Any] = {**issue}
+    before |= {name: first[name] for name in ("subject", "description") if name in first}
+    if str(first.get("project_id", "")).isdecimal():
+        before["project"] = {"id": int(first["project_id"])}
+    return before
+
+
+def find_journal(
+    requests: Iterable[NoteRequest], journals: Iterable[Thing], writers: Collection[int], *, taken: bool
+) -> tuple[NoteRequest, Thing] | None:
+    """Given the forms in which a note was sent, and the journals that it may be (made since, no other mail's), return
+    the one that it is with the form in which it was taken, or None.
+
+    `taken`: Redmine said that it took the request, so that the only new note of its writer is this one in whatever
+    words; else only when somebody is known to have edited it (Redmine 5.0 does not show that).
+    """
+    forms, found = list(requests), sorted(journals, key=_number)
+    theirs = [one for one in found if one.get("user", {}).get("id") in writers]
+    for same in (_same_files, _same_words, _same_changes, _alike):
+        for journal in found if same is _same_files else theirs:
+            for form in forms:
+                if same(form, journal):
+                    return form, journal
+    notes = [one for one in theirs if str(one.get("notes") or "").strip()]
+    if len(notes) == 1 and forms and forms[0].notes.strip() and (taken or notes[0].get("updated_by")):
+        return forms[0], notes[0]
+    return None
+
+
+def _same_files(request: NoteRequest, journal: Thing) -> bool:
+    return _holds(request, _files(journal))
+
+
+def _same_words(request: NoteRequest, journal: Thing) -> bool:
+    return bool(request.notes.strip()) and not request.uploads and same_text(request.notes, journal.get("notes"))
+
+
+def _alike(request: NoteRequest, journal: Thing) -> bool:
+    return bool(request.notes.strip()) and not request.uploads and alike(request.notes, journal.get("notes"))
+
+
+def _same_changes(request: NoteRequest, journal: Thing) -> bool:
+    """A request without words and files: is one of its attributes set? Redmine may have dropped others."""
+    if request.notes.strip() or request.uploads:
+        return False
+    return not _asked(request).isdisjoint(
+        (d.get("property"), str(d.get("name")), _value(d.get("new_value"))) for d in journal.get("details", ())
+    )
+
+
+def _asked(request: NoteRequest) -> set[tuple[str, str, str]]:
+    """What the request sets, as journals tell of it."""
+    plain = {name: value for name, value in request.attributes.items() if name not in _NO_CHANGE}
+    found = {("attr", _TOLD.get(name, name), _value(value)) for name, value in plain.items()}
+    return found | {("cf", str(f["id"]), _value(f["value"])) for f in request.attributes.get("custom_fields", ())}
+
+
+_NO_CHANGE = {"notes", "private_notes", "custom_fields"}
+_TOLD = {"parent_issue_id": "parent_id"}
+
+
+def _value(value: Any) -> str:
+    """Given a value as it is asked for or told of, return both alike: numbers by their size, truth as 1 and 0."""
+    try:
+        return str(float(value))
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _files(journal: Thing) -> dict[int, str]:
+    """The files that a journal tells of by their ids: added with it, or deleted."""
+    details = (one for one in journal.get("details", ()) if one.get("property") == "attachment")
+    told = {str(one.get("name", "")): str(one.get("new_value") or one.get("old_value") or "") for one in details}
+    return {int(number): name for number, name in told.items() if number.isdecimal()}
+
+
+def _holds(request: IssueRequest | NoteRequest, files: Mapping[int, str]) -> bool:
+    """Is one of the request's files among these, by id and name? An id may come again once a file was forgotten."""
+    return any(one.id in files and _plain(one.filename) == _plain(files[one.id]) for one in request.uploads)
+
+
+def _plain(name: str) -> str:
+    """A file name without what Redmine replaces in it."""
+    return "".join(char for char in without_wide(name).casefold() if char.isalnum())
+
+
+def _number(thing: Thing) -> int:
+    return int(thing["id"])
