@@ -216,14 +216,14 @@ class Store(Copies):
             row = db.execute(sa.select(mail.c.state, mail.c.raw, mail.c.issue).where(mail.c.id == mail_id)).first()
             if row is None:
                 return False
-            if row.raw is not None and not self.raw.path(row.raw).exists():
-                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(raw=None))  # it is fetched anew
             if row.state == State.DONE and (wish is None or row.issue is not None):
                 return False
             if row.state in OPEN:
                 wanted = {"next_try_at": 0.0, "let_through": True} | ({"wish": wish} if wish is not None else {})
                 db.execute(sa.update(mail).where(mail.c.id == mail_id).values(wanted))
                 return True
+            if row.raw is not None and not self.raw.path(row.raw).exists():
+                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(raw=None))  # it is fetched anew
             # a request that may have been sent is looked for again, never forgotten
             self._change(db, mail_id, (State(row.state),), values, (line,), change=_REOPEN)
             return True
@@ -265,12 +265,13 @@ class Store(Copies):
             db.execute(_SET, [{"of": mail_id, "filed_at": now, "filed_to": place} for mail_id, place in places])
             db.execute(_STEP, [{"mail_id": mail_id, "at": now, "line": f"filed: {place}"} for mail_id, place in places])
 
-    def defer_filing(self, mail_id: int, reason: str) -> None:
-        """The server would not move it: try again later, with a growing pause."""
+    def defer_filing(self, mail_id: int, reason: str, *, spare_first: bool = False) -> None:
+        """The server would not move it: try again later, with a growing pause; none for the first time, if asked so."""
         now = self.clock()
         with effect(Effect.DEFER), self.database.write() as db:
             tries = int(db.execute(sa.select(mail.c.file_tries).where(mail.c.id == mail_id)).scalar() or 0) + 1
-            values = {"file_tries": tries, "next_file_at": now + pause_after(tries)}
+            pause = 0.0 if spare_first and tries == 1 else pause_after(tries - spare_first)
+            values = {"file_tries": tries, "next_file_at": now + pause}
             db.execute(sa.update(mail).where(mail.c.id == mail_id).values(values))
             _write_steps(db, mail_id, (f"not filed yet: {reason}",), now)
 
