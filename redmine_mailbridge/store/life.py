@@ -14,6 +14,9 @@
 
 One that was ignored goes back to KEPT when an admin wants it imported after all.
 
+A mail in WRITING goes back to KEPT when it is known that nothing was written, and that what was decided no longer
+holds: the user it was to be written as is locked or renamed.
+
 A retry of a mail that was refused or set aside with its request sent goes to WRITING, so that it is looked for.
 
 A mail that the server does not hand out while others come is KEPT without bytes, and fetched anew.
@@ -39,7 +42,7 @@ class State(StrEnum):
 
 FOLLOWS: dict[State, frozenset[State]] = {
     State.KEPT: frozenset({State.WRITING, State.DONE, State.REFUSED, State.HELD, State.ASIDE}),
-    State.WRITING: frozenset({State.DONE, State.REFUSED, State.ASIDE}),
+    State.WRITING: frozenset({State.DONE, State.REFUSED, State.ASIDE, State.KEPT}),
     State.DONE: frozenset({State.KEPT}),
     State.REFUSED: frozenset({State.KEPT, State.WRITING}),
     State.HELD: frozenset({State.KEPT, State.REFUSED}),

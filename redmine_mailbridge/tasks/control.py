@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from redmine_mailbridge.errors import AlreadyRunning, SettingsError
+from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.tasks import TaskSettings
 from redmine_mailbridge.settings.types import format_span, parse_span
@@ -163,12 +163,7 @@ def _kept(runs: Sequence[TaskRun], now: float) -> tuple[bool, tuple[tuple[str, M
 
 def is_running(store: Store) -> bool:
     """Does a service (or a single pass) work on this store now?"""
-    try:
-        lock = store.lock("service")
-    except AlreadyRunning:
-        return True
-    lock.release()
-    return False
+    return store.is_locked("service")
 
 
 def known_task(name: str, settings: Settings) -> str:
