@@ -31,6 +31,7 @@ from redmine_mailbridge.tasks.claimed import Claimed, moment
 from redmine_mailbridge.tasks.files import Files
 from redmine_mailbridge.tasks.job import Job, from_keywords
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.settling import Settling
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,7 @@ class CarryOut:
         self._rules = rules
         self._answers = answers
         self._stop = stop
+        self._settling = Settling(rules.settle, store.clock)
         self._files = Files(writer, self._tries)
 
     def begin(self, row: MailRow, plan: Plan, project_name: str, message: Message) -> Outcome:
@@ -120,7 +122,7 @@ class CarryOut:
     def resume(self, row: MailRow, message: Message) -> Outcome:
         """Given a mail whose intent is recorded, find out what became of it, and go on. Raise as `begin` does."""
         job = Job.from_json(row.request or "{}")
-        wait = (row.last_sent_at or 0.0) + self._rules.settle - self._store.clock()
+        wait = self._settling.rest(row)
         if wait > 0:
             reason = "the last request's result is unknown: looking when it has settled"
             at = self._store.defer(row.id, reason, after=wait, counts=False)
@@ -168,6 +170,7 @@ class CarryOut:
                 if written is not None:
                     return self._finish(row, job, message, written, lines)
                 sent = self._store.intend(row.id, job.to_json(), lines)
+                self._settling.sent(row.id)
                 lines, since = (), since if since is not None else sent
                 try:
                     written = self._send(job, sent)
@@ -230,6 +233,7 @@ class CarryOut:
         return self._writer.confirm_note(job.request, moment(since), claimed)
 
     def _finish(self, row: MailRow, job: Job, message: Message, written: Written, lines: Sequence[str]) -> Outcome:
+        self._settling.over(row.id)
         allowed = tuple(name for name in written.dropped if name in job.amendable)
         if job.request.as_login is not None and allowed:
             written = self._writer.amend(job.request, replace(written, dropped=allowed))

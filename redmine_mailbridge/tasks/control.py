@@ -15,7 +15,7 @@ from redmine_mailbridge.settings.types import format_span, parse_span
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.tasks import Override, TaskBook, TaskRun
 from redmine_mailbridge.suggest import did_you_mean
-from redmine_mailbridge.tasks.schedule import crontab
+from redmine_mailbridge.tasks.crontab import crontab
 
 TASKS = ("receive", "update", "aggregate")
 LATE = 10.0
