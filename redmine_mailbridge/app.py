@@ -218,7 +218,8 @@ class Application:
             )
 
     def upkeep(self) -> int:
-        """Forget the raw mails whose time is over, and what lies in the spool for nobody. Return how many mails."""
+        """Forget the raw mails whose time is over, files of nobody, times of a wrong clock. Return how many mails."""
+        self.store.hurry_filing()
         self.store.raw.sweep_spool()
         keep = self.settings.store.keep_raw.total_seconds()
         return forget_raw(self.store, older_than=time.time() - keep)
@@ -248,7 +249,7 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         contexts(settings, store.secret), archive, FactFinder(client, directory, language=settings.redmine.language)
     )
     stop = threading.Event()
-    gate, replies = Gate(), ReplyGate()
+    gate, replies = Gate(ask=client.whoami, forget_pause=client.pace.forget_pause), ReplyGate()
     client.on_heard(gate.heard)
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
     shared = Shared(store, pool, Conversations(), gate, stop, succession_of(settings, store))

@@ -1,11 +1,18 @@
 """The process of `run`: the service under signals.
 
 SIGTERM and SIGINT let the mail in hand end and stop. SIGHUP reads the settings again, checks them whole and swaps
-them in; a bad file changes nothing.
+them in; a bad file changes nothing, and where the store cannot be opened now, the present service goes on until it can.
+
+The service works under the store's lock. When that is lost its work stops at once; the lock is taken again, and work
+goes on, as soon as no other holds it.
 """
 
+import enum
 import signal
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -15,17 +22,35 @@ import structlog
 from redmine_mailbridge import app
 from redmine_mailbridge import log as logs
 from redmine_mailbridge.checks.beginning import look_up_names
-from redmine_mailbridge.errors import MailbridgeError, SettingsError
+from redmine_mailbridge.errors import LockLost, MailbridgeError, SettingsError
 from redmine_mailbridge.logring import kept_in
 from redmine_mailbridge.settings.load import load_with_origins, reload
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.admin import LogRing
+from redmine_mailbridge.store.lock import Lock
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.border import Enduring, where
 from redmine_mailbridge.tasks.service import Service
 
 if TYPE_CHECKING:
     from redmine_mailbridge.admin.wiring import Pages
 
 log = structlog.get_logger(__name__)
+
+
+LOOK_AT_LOCK = 5.0
+"""Seconds between two looks at the store's lock; a transaction that writes notices its loss before."""
+TRY_AGAIN = 2.0
+"""Seconds between two tries to take the lock again, or to open a store that cannot be opened now."""
+LOST = 255
+"""The byte that says that the lock is lost, among those that are numbers of signals."""
+
+
+class _End(enum.Enum):
+    """Why a service ended, when it was not for new settings."""
+
+    TOLD = enum.auto()
+    LOST = enum.auto()
 
 
 class Daemon:
@@ -45,19 +70,43 @@ class Daemon:
             signal.signal(number, _noted)
         signal.set_wakeup_fd(self._far.fileno(), warn_on_full_buffer=False)
         keeper = app.open_store(self._settings)
-        lock = keeper.lock("service", wait=wait)
-        keeper.raw.clear_spool()
         try:
+            lock = keeper.lock("service", wait=wait)
             with kept_in(LogRing(keeper.database)):
-                while self._one_service():
-                    pass
+                after = self._under(lock, keeper, self._first(lock))
+                while after is not None:
+                    after = self._under(after, keeper, None)
         finally:
-            lock.release()
             keeper.close()
 
-    def _one_service(self) -> bool:
-        """Run with the present settings until a signal ends that. Return whether to go on with new ones."""
-        application = app.build(self._settings)
+    def _first(self, lock: Lock) -> app.Application:
+        """What works first; when that cannot be made, somebody is told at once."""
+        try:
+            return app.build(self._settings)
+        except BaseException:
+            lock.release()
+            raise
+
+    def _under(self, lock: Lock, keeper: Store, first: app.Application | None) -> Lock | None:
+        """Work under a lock. Return the one that is had after its loss, None when it is time to end."""
+        try:
+            with self._watched(lock):
+                keeper.raw.clear_spool()
+                end = self._services(lock, first or self._built_at_last())
+        finally:
+            lock.release()
+        return None if end is _End.TOLD else self._lock_again(keeper)
+
+    def _services(self, lock: Lock, first: app.Application | _End) -> _End:
+        """Run one service after another. Return why the last one ended."""
+        after = first
+        while not isinstance(after, _End):
+            after = self._one_service(after, lock)
+        return after
+
+    def _one_service(self, application: app.Application, lock: Lock) -> app.Application | _End:
+        """Run until a signal, or the lock's loss, ends that. Return the next one, where settings are new."""
+        lock.guard(application.store.database)
         look_up_names(
             self._settings, application.directory, lambda line: log.error("settings.unknown_name", reason=line)
         )
@@ -84,24 +133,113 @@ class Daemon:
             log.error("admin.not_listening", reason=str(error))  # noqa: TRY400 - one line that can be acted on
             return None
 
-    def _wait(self) -> bool:
-        """Wait for a signal that means something. Return whether it was new settings."""
-        while True:
-            came = set(self._near.recv(64))
-            if came & {signal.SIGTERM, signal.SIGINT}:
-                return False
-            if signal.SIGHUP in came and self._reloaded():
-                return True
+    # ------------------------------------------------------------------ the lock
 
-    def _reloaded(self) -> bool:
+    @contextmanager
+    def _watched(self, lock: Lock) -> Iterator[None]:
+        """Within the block, wake the main thread when the lock is lost."""
+        stop = threading.Event()
+
+        def look() -> None:
+            while not stop.wait(LOOK_AT_LOCK):
+                try:
+                    lock.check()
+                except LockLost:
+                    return
+
+        lock.on_lost = self._lost
+        watch = Enduring("lock", look, stop)
+        watch.start()
         try:
-            self._settings = reload(self._settings, self._path)
+            yield
+        finally:
+            stop.set()
+            watch.join()
+
+    def _lost(self, why: str) -> None:
+        log.error("service.lock_lost", reason=why, then="work stops until it is had again")
+        with suppress(BlockingIOError):  # so many signals wait that the main thread wakes up anyhow
+            self._far.send(bytes([LOST]))
+
+    def _lock_again(self, keeper: Store) -> Lock | None:
+        """Take the lock as soon as nobody else has it. Return it, None when it is time to end."""
+        said = ""
+        while True:
+            try:
+                lock = keeper.lock("service")
+            except MailbridgeError as error:
+                if str(error) != said:
+                    said = str(error)
+                    log.warning("service.waits_for_the_lock", reason=said)
+            else:
+                log.info("service.lock_taken_again")
+                return lock
+            came = self._came(TRY_AGAIN)
+            if came & {signal.SIGTERM, signal.SIGINT}:
+                return None
+            if signal.SIGHUP in came:
+                self._settings = self._read_again() or self._settings
+
+    # ------------------------------------------------------------------ signals
+
+    def _came(self, within: float | None) -> set[int]:
+        """What has come: numbers of signals, and LOST. Wait for it so many seconds at most (None: for ever)."""
+        self._near.settimeout(within)
+        try:
+            return set(self._near.recv(64))
+        except TimeoutError:
+            return set()
+
+    def _wait(self) -> app.Application | _End:
+        """Wait for a signal that means something. Return what comes then: the application of new settings, or why to
+        end.
+        """
+        wanted: Settings | None = None
+        while True:
+            came = self._came(None if wanted is None else TRY_AGAIN)
+            if came & {signal.SIGTERM, signal.SIGINT}:
+                return _End.TOLD
+            if LOST in came:
+                return _End.LOST
+            if signal.SIGHUP in came:
+                wanted = self._read_again()
+            if wanted is not None and (application := self._built(wanted)) is not None:
+                self._settings = wanted
+                logs.configure(wanted.log)
+                log.info("settings.reloaded")
+                return application
+
+    def _read_again(self) -> Settings | None:
+        """The settings as the file has them now; None, and the reason is said, when they cannot be used."""
+        try:
+            return reload(self._settings, self._path)
         except SettingsError as error:
             log.warning("settings.unchanged", reason=str(error))
-            return False
-        logs.configure(self._settings.log)
-        log.info("settings.reloaded")
-        return True
+            return None
+
+    def _built(self, settings: Settings) -> app.Application | None:
+        """What works by these settings; None, and the reason is said, when it cannot be made now."""
+        try:
+            return app.build(settings)
+        except MailbridgeError as error:
+            log.warning("settings.not_yet", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - the border of new settings: the present service goes on
+            log.error("settings.fault", kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
+        return None
+
+    def _built_at_last(self) -> app.Application | _End:
+        """What works by the present settings, as soon as it can be made; or why to end."""
+        while True:
+            application = self._built(self._settings)
+            if application is not None:
+                return application
+            came = self._came(TRY_AGAIN)
+            if came & {signal.SIGTERM, signal.SIGINT}:
+                return _End.TOLD
+            if LOST in came:
+                return _End.LOST
+            if signal.SIGHUP in came:
+                self._settings = self._read_again() or self._settings
 
 
 def _noted(_number: int, _frame: FrameType | None) -> None:

@@ -24,6 +24,7 @@
     │   └── MailMalformed          a mail of ours is not what it was meant to be: never
     └── StoreError             permanent: bool
         ├── StoreBusy              locked: later
+        ├── LockLost               the right to work on the store is lost: another may have it
         ├── RawUnreadable          the bytes of one mail cannot be read, while the rest of the store can
         │   └── RawMissing             they are not in the store any more
         └── StoreFull              no room left on the disk: later, and nothing is fetched until there is
@@ -129,13 +130,17 @@ class RedmineUnavailable(RedmineError):
     """Redmine, or the way to it, is away, and nothing was written: try later.
 
     `retry_after` is in seconds when the server named a pause, else None. `overloaded` says that the answer was
-    a sign of too many requests at once (429, 503, a locked database), so that the sender may slow down.
+    a sign of too many requests at once (429, 503, a locked database), so that the sender may slow down. `writing`:
+    the request was to change something; that others are answered says nothing of it then.
     """
 
-    def __init__(self, message: str, *, retry_after: float | None = None, overloaded: bool = False) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, overloaded: bool = False, writing: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.overloaded = overloaded
+        self.writing = writing
 
 
 class RedmineUnclear(RedmineError):
@@ -149,6 +154,10 @@ class RedmineUnclear(RedmineError):
         super().__init__(message)
         self.settle = settle
         self.overloaded = overloaded
+
+    def again(self) -> RedmineUnavailable:
+        """The outage that this is for a request which may be sent twice."""
+        return RedmineUnavailable(str(self), overloaded=self.overloaded, writing=True)
 
 
 class UnknownLogin(RedmineUnavailable):
@@ -206,6 +215,10 @@ class StoreBusy(StoreError):
 
 class StoreFull(StoreError):
     """No room on the disk for the raw mail or the database."""
+
+
+class LockLost(StoreError):
+    """The lock under which this process works is lost: nothing is written until it is had again."""
 
 
 class RawUnreadable(StoreError):

@@ -44,16 +44,19 @@ def decided(
 ) -> None:
     """Given mails and what was decided about them, do it and say so. End with exit code 1 when one could not be."""
     from redmine_mailbridge import app  # noqa: PLC0415 - the database is slow to load
-    from redmine_mailbridge.tasks.decisions import Decision, decide  # noqa: PLC0415 - likewise
+    from redmine_mailbridge.tasks.decisions import Decision, decide, hurry  # noqa: PLC0415 - likewise
 
-    store, missed = app.open_store(settings), False
+    store, missed, taken = app.open_store(settings), False, []
     try:
         for one in decide(store, ids, Decision(decision), issue=issue, dry_run=dry_run):
             missed = missed or not one.ok
+            taken += [one.id] if one.ok else []
             if one.ok:
                 click.echo(f"{one.id}: {'would be taken: ' if dry_run else ''}{one.words}: {shown(one.subject, 60)}")
             else:
                 click.secho(f"{one.id}: nothing changes: {one.words}", fg="red", err=True)
+        if taken and not dry_run:
+            hurry(store, taken)
     finally:
         store.close()
     if missed:

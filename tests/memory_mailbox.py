@@ -157,7 +157,8 @@ class MemoryMailbox:
             else:
                 yield RawMail(one, content=kept.raw)
 
-    def file(self, location: Location, folder: str) -> Filing:
+    def file(self, location: Location, folder: str, *, first: bool = False) -> Filing:
+        del first
         target, source = self._spell(folder), self._spell(location.folder)
         if target == source:
             return Filing.KEPT

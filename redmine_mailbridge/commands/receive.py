@@ -57,6 +57,7 @@ def command(
         lock = None
         try:
             lock = application.store.lock("service", wait=wait)
+            lock.guard(application.store.database)
             application.store.raw.clear_spool()
             look_up_names(settings, application.directory, lambda line: click.secho(line, fg="red", err=True))
             with printer:

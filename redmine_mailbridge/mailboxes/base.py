@@ -209,9 +209,12 @@ class Mailbox(Protocol):
         vanished, and those before it were yielded.
         """
 
-    def file(self, location: Location, folder: str) -> Filing:
+    def file(self, location: Location, folder: str, *, first: bool = False) -> Filing:
         """Given one mail, move it to a folder of the same account: UID MOVE, else UID COPY + UID STORE
         \\Deleted + UID EXPUNGE of this one UID. Return GONE when it is not there (any more).
+
+        `first` says that nobody has tried before. Else, where a move takes several steps, it is looked in the folder
+        whether an earlier try has copied it there already.
         Raise FilingRefused when the server refuses (over quota, read-only).
         """
 

@@ -168,8 +168,9 @@ class GraphMailbox:
             pieces.close()  # type: ignore[attr-defined]  # a generator
         return RawMail(mail, content=bytes(content))
 
-    def file(self, location: Location, folder: str) -> Filing:
+    def file(self, location: Location, folder: str, *, first: bool = False) -> Filing:
         """Move one mail."""
+        del first  # a move is one step
         client, folders = self._open()
         target = folders.target(folder)
         if spelled(folder).casefold() == spelled(location.folder).casefold():

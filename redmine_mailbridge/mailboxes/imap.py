@@ -11,6 +11,7 @@ from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnrea
 from redmine_mailbridge.mailboxes import imap_filing
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.described import described
+from redmine_mailbridge.mailboxes.imap_copies import copied
 from redmine_mailbridge.mailboxes.imap_fetch import fetch_raw
 from redmine_mailbridge.mailboxes.imap_folders import ImapFolders
 from redmine_mailbridge.mailboxes.imap_idle import Alarm, idle
@@ -67,8 +68,9 @@ class ImapMailbox:
         """Connect; return what the server is and can."""
         with self._using() as (session, _):
             moves: Literal["move", "copy", "mark"] = "copy" if imap_filing.expunges_one(session) else "mark"
-            atomic = session.has("MOVE") or session.has("IMAP4REV2")
-            return described(session, moves="move" if atomic else moves, pushes=session.has("IDLE"))
+            return described(
+                session, moves="move" if imap_filing.moves_at_once(session) else moves, pushes=session.has("IDLE")
+            )
 
     def folders(self) -> tuple[str, ...]:
         """List the folders that hold mails, as the server spells them."""
@@ -116,7 +118,7 @@ class ImapMailbox:
         with self._using():
             yield from fetch_raw(open_folder, listed, spool, max_size=max_size)
 
-    def file(self, location: Location, folder: str) -> Filing:
+    def file(self, location: Location, folder: str, *, first: bool = False) -> Filing:
         """Move one mail; KEPT when it lies there already, GONE when it is not there."""
         with self._using() as (session, folders):
             target = folders.spell(folder)
@@ -124,9 +126,10 @@ class ImapMailbox:
                 return Filing.KEPT
             if self._open_writable(location) is None:
                 return Filing.GONE
+            there_already = not first and copied(session, location.uid, target, folders.wire(target))
             try:
                 with effect(Effect.MOVE):
-                    return imap_filing.move(session, location.uid, folders.wire(target))
+                    return imap_filing.move(session, location.uid, folders.wire(target), copied=there_already)
             except imap_filing.TargetMissing as missing:
                 raise folders.missing(folder, missing.answer) from None
 

@@ -31,20 +31,26 @@ def there(session: ImapSession, uid: str) -> bool:
     return uid in session.asked(session.uid("SEARCH", "UID", uid, *undeleted)).all_words("SEARCH")
 
 
-def move(session: ImapSession, uid: str, target: bytes) -> Filing:
-    """Given a UID in the open folder and the name of another for the wire, move the mail.
+def moves_at_once(session: ImapSession) -> bool:
+    """Say whether a move is one step (MOVE, RFC 6851), which is done or not."""
+    return session.has("MOVE") or session.has("IMAP4REV2")
+
+
+def move(session: ImapSession, uid: str, target: bytes, *, copied: bool = False) -> Filing:
+    """Given a UID in the open folder and the name of another for the wire, move the mail. `copied`: it lies there.
 
     Return MOVED, which COPYUID or an EXPUNGE proves, or GONE. Raise FilingRefused with the server's words.
     """
-    if session.has("MOVE") or session.has("IMAP4REV2"):
+    if moves_at_once(session):
         answer = expect(session.uid("MOVE", uid, target), session, uid)
         proven = "COPYUID" in answer.data or (not expunges_one(session) and "EXPUNGE" in answer.data)
         return Filing.MOVED if proven else Filing.GONE
     if not there(session, uid):
         return Filing.GONE
-    answer = expect(session.uid("COPY", uid, target), session, uid)
-    if expunges_one(session) and "COPYUID" not in answer.data:
-        return Filing.GONE
+    if not copied:
+        answer = expect(session.uid("COPY", uid, target), session, uid)
+        if expunges_one(session) and "COPYUID" not in answer.data and not there(session, uid):
+            return Filing.GONE
     remove(session, uid)
     return Filing.MOVED
 

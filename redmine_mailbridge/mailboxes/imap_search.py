@@ -160,3 +160,12 @@ def header_values(raw: bytes) -> set[str]:
     text = raw.decode("utf-8", "replace").replace("\r\n ", " ").replace("\r\n\t", " ").replace("\n ", " ")
     values = {line.partition(":")[2].strip() for line in text.splitlines()}
     return values | {value.removeprefix("<").removesuffix(">").strip() for value in values}
+
+
+def message_id_field(head: bytes) -> bytes:
+    """Given a mail's header, return its Message-ID fields with their continuation lines."""
+    kept, inside = [], False
+    for line in head.splitlines(keepends=True):
+        inside = (inside and line[:1] in {b" ", b"\t"}) or line[:11].lower() == b"message-id:"
+        kept += [line] if inside else []
+    return b"".join(kept)

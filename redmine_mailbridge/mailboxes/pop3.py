@@ -16,7 +16,7 @@ from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_idle import Alarm
-from redmine_mailbridge.mailboxes.imap_search import header_values, one_line
+from redmine_mailbridge.mailboxes.imap_search import header_values, message_id_field, one_line
 from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
 from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
@@ -186,8 +186,9 @@ class Pop3Mailbox:
                 break
         return bytes(content[:HEAD])
 
-    def file(self, location: Location, folder: str) -> Filing:
+    def file(self, location: Location, folder: str, *, first: bool = False) -> Filing:
         """Raise FolderMissing for any folder but INBOX: nothing can be moved. Return KEPT or GONE."""
+        del first
         self._only(folder)
         with self._using() as session:
             return Filing.KEPT if self._here(location) and location.uid in session.numbers else Filing.GONE
@@ -314,12 +315,3 @@ class Pop3Mailbox:
             self._forget()
             raise
         self._used = time.monotonic()
-
-
-def message_id_field(head: bytes) -> bytes:
-    """Given a mail's header, return its Message-ID fields with their continuation lines."""
-    kept, inside = [], False
-    for line in head.splitlines(keepends=True):
-        inside = (inside and line[:1] in {b" ", b"\t"}) or line[:11].lower() == b"message-id:"
-        kept += [line] if inside else []
-    return b"".join(kept)

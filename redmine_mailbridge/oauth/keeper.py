@@ -131,7 +131,7 @@ class Keeper:
         Not when it is new: the fault is another one then.
         """
         row = self._rows.find(connection.name)
-        if row is None or row.sealed is None or (row.renewed_at or 0.0) > self._rows.clock() - YOUNG:
+        if row is None or row.sealed is None or 0 <= self._rows.clock() - (row.renewed_at or 0.0) < YOUNG:
             return
         try:
             same = self.opened(connection, row.sealed).access == token

@@ -85,7 +85,7 @@ def error_of(response: requests.Response) -> RedmineError:
     """Given a response that is no success, return the error that it means."""
     status = response.status_code
     at = place(response)
-    if status == 412:
+    if status == 412 and not is_html(response):
         return UnknownLogin(f"{at}: Redmine knows no active user by the login to act as (412)")
     if status in AWAY:
         return RedmineUnavailable(f"{at}: {AWAY[status]} ({status})")

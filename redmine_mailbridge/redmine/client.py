@@ -209,6 +209,8 @@ class Client:
                     callback(asked.as_login or "")
                 raise
             except (RedmineUnavailable, RedmineUnclear) as error:
+                if isinstance(error, RedmineUnavailable):
+                    error.writing = asked.method != "get"
                 self._heard(str(error))
                 raise
         self._heard(None)

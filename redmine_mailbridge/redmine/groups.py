@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 
@@ -28,7 +28,7 @@ class Groups:
             except RedmineRefused as error:
                 said.append(f'cannot join the group "{name}": {error}')
             except RedmineUnclear as error:  # it is done again with the mail
-                raise RedmineUnavailable(str(error), overloaded=error.overloaded) from None
+                raise error.again() from None
         return said
 
     def _join(self, user_id: int, name: str) -> bool:

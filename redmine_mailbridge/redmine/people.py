@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
 from redmine_mailbridge.redmine.cache import Cache
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.languages import EMPTY_NAME, language_of
@@ -238,7 +238,7 @@ class People:
         except RedmineRefused as error:
             return language_of(error.messages)
         except RedmineUnclear as error:  # nothing can have been changed
-            raise RedmineUnavailable(str(error), overloaded=error.overloaded) from None
+            raise error.again() from None
         return ""
 
     def _user(self, user_id: int) -> User | None:

@@ -58,7 +58,7 @@ class Writer:
         except RedmineUnclear as error:
             if not error.settle:
                 raise
-            raise RedmineUnavailable(str(error), overloaded=error.overloaded) from None
+            raise error.again() from None
         except RedmineRefused as error:
             if error.status == 403 and as_login is not None:
                 return self.upload(attachment)
@@ -177,7 +177,7 @@ class Writer:
             with effect(Effect.ADD_NOTE):
                 self._client.put(f"/issues/{written.issue}.json", {"issue": asked})
         except RedmineUnclear as error:
-            raise RedmineUnavailable(str(error), overloaded=error.overloaded) from None
+            raise error.again() from None
         except RedmineRefused as error:
             return replace(written, drift=(*written.drift, f"not set by the bridge's own user either: {error}"))
         still = issue_drift(asked, self.look.issue(written.issue))
@@ -194,7 +194,7 @@ class Writer:
             with effect(Effect.ADD_WATCHER):
                 self._client.post(f"/issues/{issue}/watchers.json", {"user_id": user_id})
         except RedmineUnclear as error:
-            raise RedmineUnavailable(str(error), overloaded=error.overloaded) from None
+            raise error.again() from None
         except RedmineRefused as error:
             return f"user {user_id} does not watch #{issue}: {error}"
         return None
@@ -209,7 +209,7 @@ class Writer:
             with effect(Effect.ADD_RELATION):
                 self._client.post(f"/issues/{issue}/relations.json", body)
         except RedmineUnclear as error:
-            raise RedmineUnavailable(str(error), overloaded=error.overloaded) from None
+            raise error.again() from None
         except RedmineRefused as error:
             if not self._related(issue, other):
                 return f"#{issue} is not linked with #{other}: {error}"

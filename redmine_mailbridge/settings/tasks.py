@@ -13,7 +13,7 @@ from redmine_mailbridge.settings.types import Name, PositiveSpan, parse_span
 
 def _crontab(value: str) -> str:
     """Given a crontab line, return it. Raise ValueError when the scheduler could not follow it."""
-    from redmine_mailbridge.tasks.schedule import crontab  # noqa: PLC0415 - only who writes one pays for it
+    from redmine_mailbridge.tasks.crontab import crontab  # noqa: PLC0415 - only who writes one pays for it
 
     try:
         crontab(value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from redmine_mailbridge.store.applied import applied
+from redmine_mailbridge.store.due import NEVER, mail_due_at
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import COLUMNS, MailRow, Step, as_row
@@ -187,13 +188,27 @@ class Archive:
         with self._database.read() as db:
             return {State(state): number for state, number in db.execute(query)}
 
-    def next_due(self, mailboxes: Collection[str], *, others: Collection[str] = ()) -> float | None:
-        """When the next open mail of these mailboxes wants its next try; None when there is none. Of `others` those
-        count whose bytes are here: nobody can fetch them.
+    def wrote_since(self, moment: float, now: float) -> bool:
+        """Has Redmine taken a mail since then, as the newest issue or the newest note? Times in seconds since the
+        epoch; one that lies in the future is from before the clock was set back, and does not count.
         """
+        made = (mail.c.created_issue, mail.c.journal)
+        newest = sa.or_(*(one == sa.select(sa.func.max(one)).scalar_subquery() for one in made))
+        return self._exists(sa.and_(newest, mail.c.changed_at > moment, mail.c.changed_at <= now))
+
+    def next_due(
+        self, mailboxes: Collection[str], now: float | None = None, *, others: Collection[str] = ()
+    ) -> float | None:
+        """When the next open mail of these mailboxes wants its next try (seconds since the epoch; past: it is due);
+        None when none waits for a time. Of `others` those count whose bytes are here: nobody can fetch them. `now` is
+        the time, None: the machine's.
+        """
+        now = time.time() if now is None else now
         theirs = sa.and_(mail.c.mailbox.in_(others), mail.c.raw.is_not(None))
-        query = sa.select(sa.func.min(mail.c.next_try_at)).where(
-            sa.or_(mail.c.mailbox.in_(mailboxes), theirs), mail.c.state.in_([State.KEPT, State.WRITING])
+        query = sa.select(sa.func.min(mail_due_at(now))).where(
+            sa.or_(mail.c.mailbox.in_(mailboxes), theirs),
+            mail.c.state.in_([State.KEPT, State.WRITING]),
+            mail.c.next_try_at < NEVER,
         )
         with self._database.read() as db:
             value = db.execute(query).scalar()

@@ -4,11 +4,8 @@ SQLite runs with WAL, synchronous=FULL (a committed "issue made" must survive a 
 """
 
 import contextlib
-import fcntl
-import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +13,10 @@ from typing import Any
 from zlib import crc32
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from redmine_mailbridge.errors import AlreadyRunning, SettingsError, StoreBusy, StoreError, StoreFull
+from redmine_mailbridge.errors import SettingsError, StoreBusy, StoreError, StoreFull
 from redmine_mailbridge.store.schema import HEAD
 
 BUSY_SECONDS = 30.0
@@ -38,15 +36,21 @@ class Database:
         memory = self.url.database in {None, "", ":memory:"}
         self._folder = Path(str(self.url.database)).parent if self.is_sqlite and not memory else None
         self._writing = threading.Lock()
+        self.fence: Callable[[sa.Connection], None] | None = None
+        """Asked in each transaction that writes, before it does: raises LockLost when another may be at work."""
         if self.is_sqlite:
             self.engine = _sqlite_engine(self.url, busy_seconds)
         else:
-            self.engine = sa.create_engine(self.url, pool_size=20, max_overflow=10, pool_pre_ping=True)
+            self.engine = postgresql_engine(self.url, pool_size=20, max_overflow=10, pool_pre_ping=True)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """One transaction. Raise StoreBusy, StoreFull or StoreError in place of the driver's errors."""
+        """One transaction. Raise StoreBusy, StoreFull or StoreError in place of the driver's errors, LockLost when the
+        lock that it stands under is lost.
+        """
         with translated(self._folder), self._turn(), self.engine.begin() as connection:
+            if self.fence is not None:
+                self.fence(connection)
             yield connection
 
     @contextmanager
@@ -65,10 +69,16 @@ class Database:
             yield connection
 
     def migrate(self) -> None:
-        """Bring the tables to HEAD. Raise StoreError when they are of a newer version than this program."""
+        """Bring the tables to HEAD. Raise StoreError when they are of a newer version than this program.
+
+        Tables that are there already need no write, so that a store that is locked can be opened.
+        """
+        with self.read() as connection:
+            if _version(connection) == HEAD:
+                return
         with self.write() as connection:
             if not self.is_sqlite:
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _lock_key("migrate")})
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("migrate")})
             present = _version(connection)
             if present == HEAD:
                 return
@@ -114,6 +124,26 @@ def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
     return engine
 
 
+def postgresql_engine(url: sa.URL, **options: Any) -> sa.Engine:
+    """Given PostgreSQL's address, return an engine on whose connections either side notices a minute later that the
+    other machine is gone: what the dead one has locked comes free then.
+    """
+    ours = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+    given = {name: value for name, value in ours.items() if name not in url.query}
+    engine = sa.create_engine(url, connect_args=given, **options)
+
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        with contextlib.suppress(Exception), connection.cursor() as cursor:  # some poolers do not let them be set
+            cursor.execute(_SERVERS_KEEPALIVES)
+        connection.commit()
+
+    return engine
+
+
+_SERVERS_KEEPALIVES = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
+
+
 @contextmanager
 def translated(folder: Path | None = None) -> Iterator[None]:
     """Turn the driver's errors into ours, with its words and without its parameters.
@@ -122,6 +152,10 @@ def translated(folder: Path | None = None) -> Iterator[None]:
     """
     try:
         yield
+    except NoConnectionFree as error:
+        raise StoreBusy("the store cannot be reached: all connections to it are in use") from error
+    except PendingRollbackError as error:
+        raise StoreBusy("the store cannot be reached: the connection broke") from error
     except DBAPIError as error:
         words = str(error.orig).strip() or type(error.orig).__name__
         low = words.lower()
@@ -129,7 +163,7 @@ def translated(folder: Path | None = None) -> Iterator[None]:
             raise StoreBusy(f"the store is locked by another process: {words}") from error
         if ("disk" in low and "full" in low) or ("disk i/o" in low and _full(folder)):
             raise StoreFull(f"the store's disk is full: {words}") from error
-        if isinstance(error, OperationalError):
+        if isinstance(error, OperationalError | InterfaceError):
             raise StoreBusy(f"the store cannot be reached: {words}") from error
         raise StoreError(f"the store refused: {words}") from error
 
@@ -159,53 +193,6 @@ def _upgrade(connection: sa.Connection, present: str | None) -> None:
     command.upgrade(config, "head")
 
 
-def _lock_key(name: str) -> int:
+def lock_key(name: str) -> int:
+    """Given a lock's name, return its number among PostgreSQL's advisory locks (64 bits, the upper half ours)."""
     return 0x6D62 << 32 | crc32(name.encode())
-
-
-class Lock:
-    """The right to be the only one to do something, held until `release` or the end of the process.
-
-    On SQLite it is a lock on a file beside the database, on PostgreSQL an advisory lock of a connection of its
-    own: both end with the process or the machine, so that nobody waits for a dead holder.
-    """
-
-    def __init__(self, release: Callable[[], None]) -> None:
-        self.release = release
-
-
-def take_lock(database: Database, name: str, *, wait: float = 0.0) -> Lock:
-    """Given a name, take its lock, waiting at most so many seconds. Raise AlreadyRunning when it is held."""
-    deadline = time.monotonic() + wait
-    while True:
-        lock = _try_file(database, name) if database.is_sqlite else _try_advisory(database, name)
-        if lock is not None:
-            return lock
-        if time.monotonic() >= deadline:
-            where = database.url.render_as_string(hide_password=True)
-            raise AlreadyRunning(f"another redmine-mailbridge works on {where} ({name}): stop it, or wait with --wait")
-        time.sleep(min(0.2, max(deadline - time.monotonic(), 0.01)))
-
-
-def _try_file(database: Database, name: str) -> Lock | None:
-    if database.url.database in {None, "", ":memory:"}:
-        return Lock(lambda: None)
-    path = Path(f"{database.url.database}.{name.replace('/', '_')}.lock")
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return Lock(lambda: os.close(handle))
-
-
-def _try_advisory(database: Database, name: str) -> Lock | None:
-    with translated():
-        connection = database.engine.connect()
-        if connection.execute(sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": _lock_key(name)}).scalar():
-            connection.commit()
-            connection.detach()
-            return Lock(connection.close)
-        connection.close()
-    return None

@@ -33,12 +33,14 @@ class Folders:
     def secret(self, name: str) -> str:
         """A random value that is made once for this store and stays (the instance id, the key of our ids)."""
         query = sa.select(meta.c.value).where(meta.c.key == name)
-        with self.database.write() as db:
+        with self.database.read() as db:
             value = db.execute(query).scalar()
-            if value is None:
-                value = secrets.token_hex(16)
-                db.execute(sa.insert(meta).values(key=name, value=value))
-        return str(value)
+        if value is not None:
+            return str(value)
+        with self.database.write() as db:
+            row = self._insert(meta).values(key=name, value=secrets.token_hex(16))
+            db.execute(row.on_conflict_do_nothing())
+            return str(db.execute(query).scalar_one())
 
     def cursor(self, mailbox: str, name: str) -> Cursor | None:
         """How far this folder has been read; None when never."""

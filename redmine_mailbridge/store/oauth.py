@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from redmine_mailbridge.store.due import pause_is_over
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.schema import metadata
 
@@ -94,7 +95,7 @@ class TokenRows:
                 first |= {"version": 0, "lease_until": 0.0}
                 db.execute(self._insert(oauth_token).values(first).on_conflict_do_nothing())
             where = self._of(connection, version)
-            taken = sa.update(oauth_token).where(*where, oauth_token.c.lease_until <= now)
+            taken = sa.update(oauth_token).where(*where, pause_is_over(oauth_token.c.lease_until, now, seconds))
             return db.execute(taken.values(lease_until=now + seconds)).rowcount == 1
 
     def give_back(self, connection: str, version: int, *, renew_at: float | None = None) -> None:

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.due import pause_is_over
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import pause_after
 from redmine_mailbridge.store.schema import outbox, step
@@ -144,7 +145,7 @@ class Outbox:
         """Claim the mails of a mailbox whose time has come, oldest first: nobody else gets them for five minutes."""
         now = self.clock()
         query = sa.select(outbox).where(
-            outbox.c.mailbox == mailbox, outbox.c.state == QUEUED, outbox.c.next_try_at <= now
+            outbox.c.mailbox == mailbox, outbox.c.state == QUEUED, pause_is_over(outbox.c.next_try_at, now)
         )
         claimed = []
         with effect(Effect.RECORD_INTENT), self._database.write() as db:

@@ -15,8 +15,10 @@ from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.store.copies import Copies
-from redmine_mailbridge.store.engine import Database, Lock, take_lock
+from redmine_mailbridge.store.due import NEVER, mail_is_due, pause_is_over
+from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after
+from redmine_mailbridge.store.lock import Lock, is_held, take_lock
 from redmine_mailbridge.store.outbox import NewAnswer, queue
 from redmine_mailbridge.store.raw import RawStore, discard
 from redmine_mailbridge.store.rows import COLUMNS, Cursor, MailRow, as_row
@@ -47,6 +49,10 @@ class Store(Copies):
     def lock(self, name: str, *, wait: float = 0.0) -> Lock:
         """Take the lock of this name for this process. Raise AlreadyRunning when another holds it."""
         return take_lock(self.database, name, wait=wait)
+
+    def is_locked(self, name: str) -> bool:
+        """Does any process hold the lock of this name?"""
+        return is_held(self.database, name)
 
     # ------------------------------------------------------------------ keep
 
@@ -110,10 +116,11 @@ class Store(Copies):
 
     def due(self, mailbox: str, *, limit: int = 200) -> list[MailRow]:
         """The open mails of a mailbox whose time has come, oldest first."""
+        now = self.clock()
         query = sa.select(*COLUMNS).where(
             mail.c.mailbox == mailbox,
             mail.c.state.in_([State.KEPT, State.WRITING]),
-            mail.c.next_try_at <= self.clock(),
+            mail_is_due(now),
         )
         with self.database.read() as db:
             return [as_row(row) for row in db.execute(query.order_by(mail.c.id).limit(limit))]
@@ -197,17 +204,21 @@ class Store(Copies):
         lines = [queue(db, self._insert(outbox), mail_id, answer, now)[1] for answer in answers]
         _write_steps(db, mail_id, lines, now)
 
-    def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:
+    def defer(
+        self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True, anew: bool = False
+    ) -> float:
         """Try again later: after so many seconds, or after a pause that grows with the tries.
 
-        With `counts` this was a try that failed for the mail's own sake; an outage does not count.
-        Return the time of the next try.
+        With `counts` this was a try that failed for the mail's own sake; an outage does not count. With `anew` it is
+        known that nothing was written: it is decided about anew. Return the time of the next try.
         """
         now = self.clock()
         with effect(Effect.DEFER), self.database.write() as db:
             tries = int(db.execute(sa.select(mail.c.tries).where(mail.c.id == mail_id)).scalar() or 0) + counts
             at = now + (pause_after(tries) if after is None else after)
-            values = {"tries": tries, "next_try_at": at, "reason": reason}
+            values: dict[str, Any] = {"tries": tries, "next_try_at": at, "reason": reason}
+            if anew:
+                values |= {"state": State.KEPT, **NOT_SENT}
             self._change(db, mail_id, (State.KEPT, State.WRITING), values, (f"deferred: {reason}",))
         return at
 
@@ -241,14 +252,14 @@ class Store(Copies):
             row = db.execute(sa.select(mail.c.state, mail.c.raw, mail.c.issue).where(mail.c.id == mail_id)).first()
             if row is None:
                 return False
-            if row.raw is not None and not self.raw.path(row.raw).exists():
-                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(raw=None))  # it is fetched anew
             if row.state == State.DONE and (wish is None or row.issue is not None):
                 return False
             if row.state in OPEN:
                 wanted = {"next_try_at": 0.0, "let_through": True} | ({"wish": wish} if wish is not None else {})
                 db.execute(sa.update(mail).where(mail.c.id == mail_id).values(wanted))
                 return True
+            if row.raw is not None and not self.raw.path(row.raw).exists():
+                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(raw=None))  # it is fetched anew
             # a request that may have been sent is looked for again, never forgotten
             self._change(db, mail_id, (State(row.state),), values, (line,), change=_REOPEN)
             return True
@@ -290,20 +301,31 @@ class Store(Copies):
             db.execute(_SET, [{"of": mail_id, "filed_at": now, "filed_to": place} for mail_id, place in places])
             db.execute(_STEP, [{"mail_id": mail_id, "at": now, "line": f"filed: {place}"} for mail_id, place in places])
 
-    def defer_filing(self, mail_id: int, reason: str) -> None:
-        """The server would not move it: try again later, with a growing pause."""
+    def defer_filing(self, mail_id: int, reason: str, *, spare_first: bool = False) -> None:
+        """The server would not move it: try again later, with a growing pause; none for the first time, if asked so."""
         now = self.clock()
         with effect(Effect.DEFER), self.database.write() as db:
             tries = int(db.execute(sa.select(mail.c.file_tries).where(mail.c.id == mail_id)).scalar() or 0) + 1
-            values = {"file_tries": tries, "next_file_at": now + pause_after(tries)}
+            pause = 0.0 if spare_first and tries == 1 else pause_after(tries - spare_first)
+            values = {"file_tries": tries, "next_file_at": now + pause}
             db.execute(sa.update(mail).where(mail.c.id == mail_id).values(values))
             _write_steps(db, mail_id, (f"not filed yet: {reason}",), now)
+
+    def hurry_filing(self) -> None:
+        """Have the mails filed soon whose next try lies further off than any pause: the clock was set back."""
+        waiting = sa.and_(mail.c.filed_at.is_(None), mail.c.file_tries > 0)
+        over = sa.and_(waiting, mail.c.next_file_at > 0.0, pause_is_over(mail.c.next_file_at, self.clock()))
+        with self.database.read() as db:
+            if db.execute(sa.select(mail.c.id).where(over).limit(1)).first() is None:
+                return
+        with effect(Effect.DEFER), self.database.write() as db:
+            db.execute(sa.update(mail).where(over).values(next_file_at=0.0))
 
     def postpone_filing(self, mail_id: int, until: float) -> None:
         """The mail stays on the server until then (seconds since the epoch), and is filed after that."""
         day = dt.datetime.fromtimestamp(until, dt.UTC)
         with effect(Effect.DEFER), self.database.write() as db:
-            db.execute(sa.update(mail).where(mail.c.id == mail_id).values(next_file_at=until))
+            db.execute(sa.update(mail).where(mail.c.id == mail_id).values(next_file_at=until, file_tries=0))
             _write_steps(db, mail_id, (f"left on the server until {day:%Y-%m-%d %H:%M} UTC",), self.clock())
 
     # ------------------------------------------------------------------ helpers
@@ -331,8 +353,7 @@ class Store(Copies):
             db.execute(self._insert_new(participant), rows)
 
 
-NEVER = 4_102_444_800.0
-"""The time of the next try of a reply that waits for the update task: the year 2100."""
+NOT_SENT = {"request": None, "first_sent_at": None, "last_sent_at": None}
 _LOCATION = ["mailbox", "folder", "validity", "uid"]
 
 # Statements of every mail, made once: making one anew costs more than running it.

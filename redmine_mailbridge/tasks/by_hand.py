@@ -42,6 +42,7 @@ def run_now(build: Callable[[], Worker], open_store: Callable[[], Store], name: 
     worker = build()
     try:
         lock = worker.store.lock("service")
+        lock.guard(worker.store.database)
         try:
             return _here(worker, name)
         finally:

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
-from redmine_mailbridge.errors import AlreadyRunning, SettingsError
+from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.tasks import TaskSettings
 from redmine_mailbridge.settings.types import format_span, parse_span
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.tasks import Override, TaskBook, TaskRun
 from redmine_mailbridge.suggest import did_you_mean
-from redmine_mailbridge.tasks.schedule import crontab
+from redmine_mailbridge.tasks.crontab import crontab
 
 TASKS = ("receive", "update", "aggregate")
 LATE = 10.0
@@ -163,12 +163,7 @@ def _kept(runs: Sequence[TaskRun], now: float) -> tuple[bool, tuple[tuple[str, M
 
 def is_running(store: Store) -> bool:
     """Does a service (or a single pass) work on this store now?"""
-    try:
-        lock = store.lock("service")
-    except AlreadyRunning:
-        return True
-    lock.release()
-    return False
+    return store.is_locked("service")
 
 
 def known_task(name: str, settings: Settings) -> str:

@@ -9,6 +9,7 @@ from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import DELETED, MailRow
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.tasks import TaskBook
 
 
 class Decision(StrEnum):
@@ -66,6 +67,15 @@ def decide(
             yield Decided(wanted, True, DONE[decision], row.subject or "")
         else:
             yield Decided(wanted, False, "it has changed in the meantime")
+
+
+def hurry(store: Store, ids: Sequence[int]) -> None:
+    """Given mails that were decided about, have a running service look at them now, unless all is stopped."""
+    book = TaskBook(store.database, store.clock)
+    if not book.stopped:
+        rows = Archive(store.database).messages(MessageFilter(ids=ids, limit=len(ids)))
+        for name in sorted({row.location.mailbox for row in rows}):
+            book.wish(f"receive:{name}")
 
 
 def refusal(row: MailRow | None, decision: Decision) -> str | None:

@@ -1,28 +1,31 @@
 """One mail from the store to its outcome: facts → decide → carry out, and every fault told apart at one place.
 
 Redmine away             → deferred; the gate closes for all; never counts against the mail
-result unclear           → deferred until it has settled, then looked for
+away for this mail only  → deferred with growing pauses; the others go on; set aside after so many tries
+no such user any more    → decided anew
+result unclear           → deferred until it has settled, then looked for; counts when others were written meanwhile
 refused by Redmine       → REFUSED with Redmine's words
 a fault of the mail's    → deferred with growing pauses, set aside after so many tries
 """
 
-import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
-from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, StoreError
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, StoreError, UnknownLogin
 from redmine_mailbridge.mail.message import AutomaticKind, Message
 from redmine_mailbridge.routing.by_hand import Wish
 from redmine_mailbridge.routing.identity import responsible
 from redmine_mailbridge.routing.plan import Action, Facts, Plan
 from redmine_mailbridge.routing.thread import referenced
 from redmine_mailbridge.store.ask import Archive, MessageFilter
-from redmine_mailbridge.store.life import State, pause_after
+from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
+from redmine_mailbridge.tasks.border import fault, where
 from redmine_mailbridge.tasks.carry_out import CarryOut
 from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.gate import Gate
@@ -74,21 +77,22 @@ class Handler:
             outcome = self._handle(row, message, copy_of)
         except StoreError:
             raise
+        except UnknownLogin as error:
+            outcome = self._decide_anew(row, error)
         except RedmineUnavailable as error:
-            pause = self._gate.away(error.retry_after, str(error))
-            return self._defer(row, f"Redmine is away: {error}", after=pause, counts=False)
+            outcome = self._away(row, error)
         except RedmineUnclear as error:
-            return self._unclear(row, error)
+            outcome = self._unclear(row, error)
         except RedmineRefused as error:
-            return self._end(row, State.REFUSED, f"Redmine refuses: {error}")
+            outcome = self._end(row, State.REFUSED, f"Redmine refuses: {error}")
         except Exception as error:  # noqa: BLE001 - the one border: whatever a mail brings up stops only that mail
             # without the error's own words, which may hold words of the mail
-            where = "".join(traceback.format_tb(error.__traceback__))
-            kind = type(error).__name__
-            log.error("mail.fault", id=row.id, kind=kind, where=where)  # noqa: TRY400 - the trace may quote the mail
-            return self._failed(row, f"a fault of the bridge ({kind}), told in the log: please report it")
-        if outcome.issue is not None:
+            log.error("mail.fault", id=row.id, kind=type(error).__name__, where=where(error))  # noqa: TRY400 - the trace may quote the mail
+            outcome = self._failed(row, fault(error))
+        if outcome.state is State.DONE and outcome.issue is not None and not _ignored(outcome):
             self._gate.went_well(row.id)
+        if not outcome.open:
+            self._gate.settled(row.id)
         return outcome
 
     def _handle(self, row: MailRow, message: Message, copy_of: MailRow | None) -> Outcome:
@@ -178,22 +182,51 @@ class Handler:
     def _wait_for(self, row: MailRow, other: MailRow, reason: str) -> Outcome:
         """Try again right after the other mail is tried again; the later, the longer that has not helped."""
         now = self._store.clock()
-        patience = min(0.5 + max(now - row.kept_at, 0.0) / 20, WAIT_AT_MOST)
-        pause = WAIT_AT_MOST if other.state is State.HELD else max(other.next_try_at - now, 0.0) + patience
+        waited = now - row.kept_at if row.kept_at <= now else WAIT_AT_MOST  # the clock was set back
+        patience = min(0.5 + waited / 20, WAIT_AT_MOST)
+        until_then = min(max(other.next_try_at - now, 0.0), LONGEST_PAUSE)
+        pause = WAIT_AT_MOST if other.state is State.HELD else until_then + patience
         return self._defer(row, reason, after=pause, counts=False)
+
+    # ------------------------------------------------------------------ Redmine fails
+
+    def _away(self, row: MailRow, error: RedmineUnavailable) -> Outcome:
+        """Nothing was written. Redmine is away, or answers, only not to what this mail needs."""
+        pause = self._gate.failed(row.id, error)
+        if pause > 0:  # it is due as soon as the gate opens, which somebody may ask for
+            deferred = self._defer(row, f"Redmine is away: {error}", after=0.0, counts=False)
+            return replace(deferred, retry_at=self._store.clock() + pause)
+        if self._is_to_blame(row) or (not error.writing and self._gate.is_alone(row.id)):
+            return self._failed(row, f"Redmine answers, but not to what this mail needs: {error}")
+        reason = f"Redmine does not take it now: {error}"
+        return self._defer(row, reason, after=self._gate.pause_for(row.id), counts=False)
+
+    def _decide_anew(self, row: MailRow, error: UnknownLogin) -> Outcome:
+        """Who it was to be written as is locked or renamed: nothing was written, and it is another decision now."""
+        tries = row.tries + 1
+        if tries < self._give_up_after:
+            at = self._store.defer(row.id, f"decided anew: {error}", counts=True, anew=True)
+            return Outcome(row, State.KEPT, f"decided anew: {error}", retry_at=at)
+        return self._end(row, State.ASIDE, f"set aside after {tries} tries: {error}")
 
     def _unclear(self, row: MailRow, error: RedmineUnclear) -> Outcome:
         """Something may have been written. The intent is recorded; the next try looks first.
 
         It counts only against a mail that Redmine fails on while it takes others.
         """
-        blamed = self._gate.is_to_blame(row.id, row.first_sent_at)
+        self._gate.in_trouble(row.id)
+        blamed = self._is_to_blame(row)
         if not error.settle and blamed:
             return self._failed(row, f"Redmine fails on it: {error}")
         if not error.settle:
-            return self._defer(row, f"Redmine fails: {error}", after=pause_after(2), counts=False)
+            return self._defer(row, f"Redmine fails: {error}", after=self._gate.pause_for(row.id), counts=False)
         pause = min(self._settle * 2.0 ** min(row.tries, 10), LONGEST_PAUSE) if blamed else self._settle
         return self._defer(row, f"unclear whether it was written: {error}", after=pause, counts=blamed)
+
+    def _is_to_blame(self, row: MailRow) -> bool:
+        """Has Redmine taken another mail since this one was tried last? A Redmine that cannot write blames no mail."""
+        tried_at = row.changed_at if row.last_sent_at is None else row.last_sent_at
+        return self._archive.wrote_since(tried_at, self._store.clock())
 
     def _failed(self, row: MailRow, reason: str) -> Outcome:
         tries = row.tries + 1
@@ -218,3 +251,8 @@ class Handler:
         lines = (*(plan.steps if plan else ()), f"{state.value}: {reason}")
         self._store.end(row.id, state, reason, lines, answers)
         return Outcome(row, state, reason, plan=plan)
+
+
+def _ignored(outcome: Outcome) -> bool:
+    """Was it ended with nothing written, although it belongs to an issue?"""
+    return outcome.plan is not None and outcome.plan.action is Action.IGNORE

@@ -36,15 +36,15 @@ def delete(mailbox: Mailbox, store: Store, row: MailRow, state: State) -> Left:
     return _stays(mailbox, row, why)
 
 
-def move(mailbox: Mailbox, store: Store, row: MailRow, state: State, folder: str) -> Left:
+def move(mailbox: Mailbox, store: Store, row: MailRow, state: State, folder: str, *, first: bool) -> Left:
     """Given a mail that has come to this state, move it to a folder, or mark it where that is a way to lose it.
 
-    Raise MailboxError; FolderMissing when the folder does not exist.
+    `first`: nobody has tried before. Raise MailboxError; FolderMissing when the folder does not exist.
     """
     why = lacking(store, row.id, state)
     if why is not None and mailbox.empties(folder):
         return _stays(mailbox, row, f"{why}, and the server empties {folder} by itself")
-    return Left(mailbox.file(row.location, folder))
+    return Left(mailbox.file(row.location, folder, first=first))
 
 
 def _stays(mailbox: Mailbox, row: MailRow, why: str) -> Left:

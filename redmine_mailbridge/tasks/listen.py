@@ -3,6 +3,7 @@
 The mailbox's own thread listens to its first folder; a server tells of news only in the folder that is open.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ import structlog
 
 from redmine_mailbridge.errors import FolderMissing, MailbridgeError
 from redmine_mailbridge.mailboxes.base import Mailbox
+from redmine_mailbridge.tasks.border import Enduring
 from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff, refused
 
 log = structlog.get_logger(__name__)
@@ -20,7 +22,7 @@ BETWEEN = 1.0
 """Seconds between two hints at least: the pass that the first one brings about reads what came meanwhile."""
 
 
-class FolderListener(threading.Thread):
+class FolderListener(Enduring):
     """Waits in a folder, as a hint only, as long as the server pushes; errors make it pause, longer each time.
 
     `wake` makes the mailbox's thread look; `quiet` says for how many seconds that thread does not care for hints,
@@ -36,12 +38,11 @@ class FolderListener(threading.Thread):
         *,
         quiet: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        super().__init__(name=f"listen-{mailbox.name}-{folder}", daemon=True)
+        super().__init__(f"listen-{mailbox.name}-{folder}", self._listen, stop)
         self._mailbox = mailbox
         self._folder = folder
         self._wake = wake
         self._quiet = quiet
-        self._stop_sign = stop
         self._backoff = PassBackoff()
 
     def end(self) -> None:
@@ -50,6 +51,13 @@ class FolderListener(threading.Thread):
 
     def run(self) -> None:
         """Wait, wake, wait, until the stop sign, or for good where the server does not push."""
+        try:
+            super().run()
+        finally:
+            with contextlib.suppress(Exception):  # nobody listens any more
+                self._mailbox.close()
+
+    def _listen(self) -> None:
         fresh = True
         while not self._stop_sign.is_set():
             try:
@@ -71,4 +79,3 @@ class FolderListener(threading.Thread):
                 self._stop_sign.wait(BETWEEN)  # by then the pass that this brings about has mostly been made
                 self._stop_sign.wait(self._quiet())
             fresh = False
-        self._mailbox.close()

@@ -8,29 +8,36 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, StoreError
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.tasks.border import Enduring, fault
 from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff, refused
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 
 log = structlog.get_logger(__name__)
+
+LONGEST_WAIT = 3600.0
+"""Seconds after which a mailbox is looked at again, whatever its server says."""
+OFFLINE_PAUSE = 5.0
+"""Seconds between two looks at what is due while the server is left alone, at least."""
 
 
 class Gone(Exception):
     """The thread that was asked has ended."""
 
 
-class MailboxThread(threading.Thread):
+class MailboxThread(Enduring):
     """Receives from one mailbox whenever it is woken, and wakes itself when the server hints at new mail."""
 
     def __init__(self, receiver: Receiver, shared: Shared, archive: Archive, *, listen: bool) -> None:
-        super().__init__(name=f"mailbox-{receiver.mailbox.name}", daemon=True)
+        super().__init__(f"mailbox-{receiver.mailbox.name}", self._receive_and_listen, shared.stop)
         self.receiver = receiver
         self._shared = shared
         self._archive = archive
@@ -74,41 +81,63 @@ class MailboxThread(threading.Thread):
     def run(self) -> None:
         """Pass, wait, pass, until the stop sign."""
         self._wake.wait()
+        try:
+            super().run()
+        finally:
+            with contextlib.suppress(Exception):  # nobody needs it any more
+                self.receiver.mailbox.close()
+            self._take(Gone())
+
+    def _receive_and_listen(self) -> None:
         while not self._shared.stop.is_set():
             self._wake.clear()
             wanted = self._waiting()
             if self.backoff.left_alone > 0.0:
-                self._put_off(wanted)
+                self._settle(wanted, self._without_the_server)
             elif wanted or (self._enabled and self.backoff.pause == 0.0):
-                self._pass(wanted)
+                self._settle(wanted, partial(self._pass, asked=bool(wanted)))
             else:
                 self._owed = self._enabled  # woken in a pause: the pass is made when that is over
             if not self._shared.stop.is_set():
                 self._wait()
-        self.receiver.mailbox.close()
-        self._take(Gone())
 
-    def _pass(self, wanted: "Sequence[Future[PassResult]]") -> None:
+    def _fell(self, error: BaseException, pause: float) -> None:
+        self.error, self.doing = f"mailbox {self.name_of_mailbox}: {fault(error)}", "waiting to try again"
+        with contextlib.suppress(Exception):  # it is opened anew
+            self.receiver.mailbox.close()
+        super()._fell(error, pause)
+
+    def _settle(self, wanted: "Sequence[Future[PassResult]]", make: Callable[[], PassResult]) -> None:
+        """Given who wants a pass, make it and tell them, whatever becomes of it: nobody waits for ever."""
+        try:
+            result = make()
+        except BaseException as error:
+            for one in wanted:
+                one.set_exception(error)
+            raise
+        for one in wanted:
+            one.set_result(result)
+
+    def _pass(self, *, asked: bool) -> PassResult:
         self.doing = "receiving"
-        why = "by the task receive" if wanted else "because the server spoke up, or a mail was due"
-        cause = Cause.ASKED if wanted else self._cause
+        why = "by the task receive" if asked else "because the server spoke up, or a mail was due"
+        cause = Cause.ASKED if asked else self._cause
         self._cause, self._owed = Cause.HINT, False  # who wakes it from now on knows of news
         result = self.receiver.once(why=why)
         self.tried = True
-        for one in wanted:
-            one.set_result(result)
         if result.error:
             self._failed(result.error, found=result.found > 0, login_refused=result.login_refused)
         else:
             self.backoff.passed(cause, found=result.found > 0)
             self._went_well(next(iter(result.missing.values()), None))
+        return result
 
-    def _put_off(self, wanted: "Sequence[Future[PassResult]]") -> None:
-        """The server asked to be left alone: whoever wants a pass is told so, and the server is not asked."""
+    def _without_the_server(self) -> PassResult:
+        """The server asked to be left alone: what the store holds is worked on, and whoever wants a pass is told so."""
+        result = self.receiver.once(why="without the server, which asked to be left alone", server=False)
         left = round(self.backoff.left_alone)
-        for one in wanted:
-            error = f"{self.error} (not tried again before {left} s are over)"
-            one.set_result(PassResult(self.receiver.mailbox.name, error=error))
+        result.error = result.error or f"{self.error} (not tried again before {left} s are over)"
+        return result
 
     def _waiting(self) -> "list[Future[PassResult]]":
         found = []
@@ -142,16 +171,12 @@ class MailboxThread(threading.Thread):
             self._wake.wait()
             return
         pause = self.backoff.pause
-        if pause > 0.0 and self._wake.wait(pause):
+        if pause > 0.0 and self._wake.wait(min(pause, self._until_due_without_the_server())):
             return
         if self.backoff.failing or self._owed:
             self._cause = Cause.AGAIN if self.backoff.failing else Cause.HINT
             return
-        try:
-            seconds = self._seconds_until_due()
-        except StoreError as error:
-            log.warning("listen.store_away", mailbox=self.receiver.mailbox.name, reason=str(error))
-            seconds = pause_after(1)
+        seconds = max(self._seconds_until_due(), self.backoff.due_pause)
         if not self._listen:
             self._cause = Cause.HINT if self._wake.wait(seconds) else Cause.DUE
         elif not self._wake.is_set():
@@ -175,7 +200,14 @@ class MailboxThread(threading.Thread):
             return
         self.certificate_until = until.timestamp() if until is not None else None
 
+    def _until_due_without_the_server(self) -> float:
+        """In how many seconds there is something to do that needs no mail server."""
+        return max(self._seconds_until_due(), OFFLINE_PAUSE) if self.backoff.left_alone > 0.0 else LONGEST_WAIT
+
     def _seconds_until_due(self) -> float:
-        due = self._archive.next_due(self.receiver.names[:1], others=self.receiver.names[1:])
-        until_due = max(due - time.time(), self._shared.gate.closed_for, 0.2) if due is not None else 3600.0
-        return max(until_due, self.backoff.due_pause)
+        try:
+            due = self._archive.next_due(self.receiver.names[:1], others=self.receiver.names[1:])
+        except StoreError as error:
+            log.warning("listen.store_away", mailbox=self.receiver.mailbox.name, reason=str(error))
+            return pause_after(1)
+        return max(due - time.time(), self._shared.gate.closed_for, 0.2) if due is not None else LONGEST_WAIT

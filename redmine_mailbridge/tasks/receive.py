@@ -8,24 +8,25 @@ known from an earlier pass and still open goes the same way, from the store's by
 
 import queue
 import threading
-import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 
 import structlog
 
-from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError, RawUnreadable
+from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.mailboxes.base import Connected, Mailbox
-from redmine_mailbridge.store.life import OPEN, State
+from redmine_mailbridge.store.life import OPEN
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.anew import Anew
+from redmine_mailbridge.tasks.border import fault, where
 from redmine_mailbridge.tasks.conversations import Conversations, identifiers
 from redmine_mailbridge.tasks.filing import Filer
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.intake import Intake, Reading, StartUndecided
+from redmine_mailbridge.tasks.mail_reader import FindCopies, MailReader, Read
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.pass_backoff import refused
 from redmine_mailbridge.tasks.succession import Succession
@@ -33,9 +34,6 @@ from redmine_mailbridge.tasks.succession import Succession
 log = structlog.get_logger(__name__)
 
 Handle = Callable[[MailRow, Message, MailRow | None], Outcome]
-Read = Callable[[MailRow], Message]
-FindCopies = Callable[[Sequence[tuple[MailRow, Message]]], dict[int, MailRow]]
-"""Given mails and what they say, notes it, and returns for each that is a copy of another that other."""
 
 
 @dataclass(slots=True)
@@ -90,8 +88,6 @@ class Receiver:
         self.reading = reading
         self._shared = shared
         self._store = shared.store
-        self._read = read
-        self._find_copies = find_copies
         self._handle = handle
         self._finishes_others = finishes_others
         self._finished: queue.SimpleQueue[Future[Outcome | None]] = queue.SimpleQueue()
@@ -103,6 +99,7 @@ class Receiver:
         self._intake = Intake(mailbox, reading, self._store, shared.stop)
         folders = [folder for folder in (reading.failure_folder, reading.success_folder) if folder]
         self._anew = Anew(mailbox, self._store, self._intake.fetcher, folders)
+        self._reader = MailReader(reading, self._store, read=read, find_copies=find_copies, report=self._report)
         self._filer = Filer(mailbox, reading, self._store, on_fault=self._fault)
         self._stations = (
             self._shared.succession.once,
@@ -115,22 +112,29 @@ class Receiver:
         self._on_outcome: Callable[[Outcome], None] = lambda _outcome: None
         self._result = PassResult(mailbox.name)
         self._why = ""
+        self._files_now = True
         self.undecided = False
         """Did the last pass end since the settings do not say whether the mail that lies there counts?"""
 
     def once(
-        self, on_outcome: Callable[[Outcome], None] = lambda _outcome: None, *, why: str = "by hand"
+        self,
+        on_outcome: Callable[[Outcome], None] = lambda _outcome: None,
+        *,
+        why: str = "by hand",
+        server: bool = True,
     ) -> PassResult:
         """Make one pass: what is due, then what is new, then file. Return what was done; never raises.
 
-        `why` is who asked for it, for the record of each new mail.
+        `why` is who asked for it, for the record of each new mail. Without `server` the mail server is left alone:
+        only what is due is worked on, and filed by a later pass.
         """
         self._result = PassResult(self.mailbox.name)
         self.undecided = False
         self._why = why
         self._on_outcome = on_outcome
+        self._files_now = server
         with structlog.contextvars.bound_contextvars(mailbox=self.mailbox.name):
-            for station in self._stations:
+            for station in self._stations if server else self._stations[:2]:
                 if not self._went_well(station):
                     break
             self._went_well(self._drain)
@@ -146,8 +150,7 @@ class Receiver:
             return False
         except Exception as error:  # noqa: BLE001 - the border of a mailbox: its thread goes on, and so do the others
             log.error("receive.fault", kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
-            kind = f"a fault of the bridge ({type(error).__name__}), told in the log: please report it"
-            self._fault(MailboxError(f"mailbox {self.mailbox.name}: {kind}"))
+            self._fault(MailboxError(f"mailbox {self.mailbox.name}: {fault(error)}"))
             return False
         return True
 
@@ -184,15 +187,11 @@ class Receiver:
             tried.update(row.id for row in rows)
             self._work_on(rows)
             for row in rows:
-                if row.raw is None and row.location.mailbox in self._shared.succession.gone:
-                    self._end_unfetched(row)
+                name = row.location.mailbox
+                if row.raw is None and name in self._shared.succession.gone:  # nobody fetches it
+                    reason = f'its bytes were not fetched, and the settings know no mailbox "{name}"'
+                    self._reader.set_aside(row, reason)
             self._drain()
-
-    def _end_unfetched(self, row: MailRow) -> None:
-        """Given a mail without bytes, of a mailbox that the settings know no more, set it aside: nobody fetches it."""
-        reason = f'its bytes were not fetched, and the settings know no mailbox "{row.location.mailbox}"'
-        self._store.end(row.id, State.ASIDE, reason, (reason,))
-        self._report(Outcome(row, State.ASIDE, reason))
 
     # ------------------------------------------------------------------ what is new
 
@@ -248,8 +247,7 @@ class Receiver:
         rows = [row for row in rows if row.id not in self._ids_in_hand and row.raw is not None]
         if not rows:
             return
-        read = [(row, message) for row in rows if (message := self._readable(row)) is not None]
-        copies = self._find_copies(read)
+        read, copies = self._reader.open(rows)
         self._copies_in_hand.update(copies)
         self._result.found += sum(row.id not in copies for row, _ in read) if new else 0
         if self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
@@ -260,24 +258,6 @@ class Receiver:
                 self._collect(at_least=self.reading.batch)
             self._submit(row, message, copies.get(row.id))
         self._collect()
-
-    def _readable(self, row: MailRow) -> Message | None:
-        """Given a mail, return its message; None when its bytes are gone or cannot be read: the others go on.
-
-        Where they are gone it is set aside, where they cannot be read after some tries.
-        """
-        try:
-            return self._read(row)
-        except RawUnreadable as error:
-            reason, tries = str(error), row.tries + 1
-            if not error.permanent and tries < self.reading.give_up_after:
-                at = self._store.defer(row.id, reason)
-                self._report(Outcome(row, row.state, reason, retry_at=at))
-                return None
-            reason = reason if error.permanent else f"set aside after {tries} tries: {reason}"
-            self._store.end(row.id, State.ASIDE, reason, (reason,))
-            self._report(Outcome(row, State.ASIDE, reason))
-            return None
 
     def _submit(self, row: MailRow, message: Message, copy_of: MailRow | None) -> None:
         def one(before: Iterable[Future[Outcome | None]]) -> Outcome | None:
@@ -312,13 +292,18 @@ class Receiver:
             except MailbridgeError as error:
                 self._fault(error)
                 continue
+            except Exception as error:  # noqa: BLE001 - the border of a mail in the pool: it is due again next time
+                log.error("mail.fault", kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
+                self._fault(MailboxError(f"mailbox {self.mailbox.name}: {fault(error)}"))
+                continue
             if outcome is not None:
                 self._result.found += not outcome.open and outcome.row.id not in self._copies_in_hand
                 done.append(outcome)
-        for outcome in self._filer.file([one for one in done if one.row.location.mailbox == self.mailbox.name]):
+        ours = [one for one in done if self._files_now and one.row.location.mailbox == self.mailbox.name]
+        for outcome in self._filer.file(ours):
             self._report(outcome)
         for outcome in done:
-            if outcome.row.location.mailbox != self.mailbox.name:  # it lies where nobody looks now
+            if outcome not in ours:  # it lies where nobody looks now
                 self._report(outcome)
 
     def _drain(self) -> None:
@@ -338,8 +323,3 @@ def spoken(found: Connected) -> str:
     """Given what a connection turned out to be, return it in one phrase."""
     over = f"connection to {found.peer}" if found.peer else f"connection to {found.greeting}"
     return f"{over}, {found.tls or 'not encrypted'}, login by {found.mechanism}"
-
-
-def where(error: BaseException) -> str:
-    """Given an error, return where it was raised, without its own words, which may be a mail's."""
-    return "".join(traceback.format_tb(error.__traceback__))

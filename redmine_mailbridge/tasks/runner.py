@@ -5,7 +5,7 @@ What another process changes or asks for goes through the store: one look a seco
 
 import datetime as dt
 import threading
-import traceback
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -13,6 +13,7 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, StoreError
 from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.tasks.border import fault, where
 from redmine_mailbridge.tasks.control import TaskPlan
 from redmine_mailbridge.tasks.schedule import Scheduler
 from redmine_mailbridge.tasks.update import StationResult
@@ -20,6 +21,8 @@ from redmine_mailbridge.tasks.update import StationResult
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY = dt.timedelta(seconds=1)
+SAID_AGAIN = dt.timedelta(seconds=5)
+"""By how much the time of a next run may be another than was said before it is said anew."""
 Plans = Callable[[], Mapping[str, TaskPlan]]
 InForce = Callable[[Mapping[str, TaskPlan], bool], None]
 
@@ -27,8 +30,8 @@ InForce = Callable[[Mapping[str, TaskPlan], bool], None]
 class TaskRunner:
     """Runs tasks when their time comes, or when somebody asks; a task never runs beside itself.
 
-    `plans` tells what is in force now; `work` does one run of the task of that name; `in_force` is told each new
-    state: the plans, and whether the whole synchronisation is stopped.
+    `plans` tells what is in force now; `work` does one run of the task of that name, `by_hand` one that somebody asked
+    for; `in_force` is told each new state: the plans, and whether the whole synchronisation is stopped.
     """
 
     def __init__(
@@ -38,23 +41,33 @@ class TaskRunner:
         work: Callable[[str], StationResult],
         in_force: InForce,
         stop: threading.Event,
+        *,
+        by_hand: Callable[[str], StationResult] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.scheduler = Scheduler(self._left_out)
+        self.scheduler = Scheduler(self._left_out, clock=clock)
         self._book = book
         self._plans = plans
         self._work = work
+        self._work_by_hand = by_hand or work
         self._in_force = in_force
         self._stop = stop
+        self._clock = clock
         self._locks: dict[str, threading.Lock] = {}
         self._asked_for = set[str]()
+        self._update_follows = False
         self._scheduled: dict[str, TaskPlan] = {}
         self._revision = -1
-        self._began = dt.datetime.now(dt.UTC)
+        self._began: dict[str, float] = {}
+        self._said_next: dict[str, dt.datetime | None] = {}
 
     def start(self) -> None:
-        """Begin. Raise StoreError when the store cannot be read."""
-        self._book.take_wishes()  # whoever asked has long stopped waiting
-        self._apply()
+        """Begin. A store that cannot be read now is looked at again every second."""
+        try:
+            self._book.take_wishes()  # whoever asked has long stopped waiting
+            self._apply()
+        except StoreError as error:
+            log.warning("tasks.store_away", reason=str(error))
         self.scheduler.every("look", LOOK_EVERY, self._look)
         self.scheduler.start()
 
@@ -62,8 +75,12 @@ class TaskRunner:
         """Start nothing more."""
         self.scheduler.stop()
 
+    def wait(self) -> None:
+        """After `stop`, wait for the tasks that still run: they watch the stop sign."""
+        self.scheduler.wait()
+
     def _look(self) -> None:
-        """Has another process changed or asked for something?"""
+        """Has another process changed or asked for something? Was the clock set, so that the next times are others?"""
         try:
             if self._book.revision() != self._revision:
                 self._apply()
@@ -72,11 +89,15 @@ class TaskRunner:
                     if name not in self._asked_for:  # else that run, which has not begun, is the answer
                         self._asked_for.add(name)
                         self.scheduler.now(partial(self._by_hand, name))
+            for name in self._scheduled:
+                said, at = self._said_next.get(name), self.scheduler.next_run(name)
+                if (said is None) != (at is None) or (said and at and abs(at - said) > SAID_AGAIN):
+                    self._say_next(name)
         except StoreError as error:
             log.warning("tasks.store_away", reason=str(error))
 
     def _apply(self) -> None:
-        self._revision = self._book.revision()
+        revision = self._book.revision()
         stopped, plans = self._book.stopped, self._plans()
         self._in_force(plans, stopped)
         wanted = {name: plan for name, plan in plans.items() if plan.active and not plan.follows and not stopped}
@@ -84,7 +105,7 @@ class TaskRunner:
             self._locks.setdefault(name, threading.Lock())
             if wanted.get(name) != self._scheduled.get(name):
                 self._schedule(name, wanted.get(name))
-        self._scheduled = wanted
+        self._scheduled, self._revision = wanted, revision
 
     def _schedule(self, name: str, plan: TaskPlan | None) -> None:
         if plan is None:
@@ -94,21 +115,21 @@ class TaskRunner:
             if plan.cron is not None:
                 self.scheduler.cron(name, plan.cron, partial(self._on_time, name), zone=plan.zone, first_at=first_at)
             elif plan.every is not None:
-                first_at = first_at or self._after_the_last(name, plan.every)
-                self.scheduler.every(name, plan.every, partial(self._on_time, name), first_at=first_at)
+                first_in = self._after_the_last(name, plan.every)
+                on_time = partial(self._on_time, name)
+                self.scheduler.every(name, plan.every, on_time, first_at=first_at, first_in=first_in)
         self._say_next(name)
 
-    def _after_the_last(self, name: str, every: dt.timedelta) -> dt.datetime | None:
-        """One interval after the last run of this service; None, at once, when it has not run yet."""
-        for run in self._book.runs(name, limit=1):
-            began = dt.datetime.fromtimestamp(run.began_at, dt.UTC)
-            if began > self._began:
-                return max(began + every, dt.datetime.now(dt.UTC))
-        return None
+    def _after_the_last(self, name: str, every: dt.timedelta) -> float:
+        """In how many seconds one interval after the last run of this service is over; 0 when it has not run yet."""
+        if name not in self._began:
+            return 0.0
+        return max(self._began[name] + every.total_seconds() - self._clock(), 0.0)
 
     def _say_next(self, name: str) -> None:
         at = self.scheduler.next_run(name)
         self._book.plan_next(name, at.timestamp() if at else None)
+        self._said_next[name] = at
 
     def _on_time(self, name: str) -> None:
         self.run(name, self.scheduler.planned(name))
@@ -117,37 +138,58 @@ class TaskRunner:
         self.run(name, None)
 
     def run(self, name: str, planned: dt.datetime | None) -> StationResult:
-        """Run a task now, after a run of it that is going on. Return what it did; never raises."""
+        """Run a task now, after a run of it that is going on. Return what it did; never raises.
+
+        Who asks for mail by hand does not wait for a run on time: each mailbox keeps its own order.
+        """
+        receives = name.startswith("receive")
         try:
-            with self._locks.setdefault(name, threading.Lock()):  # a mailbox may be asked for that has no task
+            if planned is None and receives:
                 result = self._recorded(name, planned)
+            else:
+                with self._locks.setdefault(name, threading.Lock()):
+                    result = self._recorded(name, planned)
             if planned is not None:
                 self._book.next_run_came(name)
                 self._say_next(name)
-            if name.startswith("receive") and not self._stop.is_set():
-                plans = self._plans()
-                if plans["update"].active and plans["update"].follows:
-                    self.run("update", planned)
+            if receives and not self._stop.is_set():
+                self._follow(planned)
         except StoreError as error:
             log.warning("tasks.store_away", task=name, reason=str(error))
             result = StationResult(error=str(error))
         return result
 
+    def _follow(self, planned: dt.datetime | None) -> None:
+        """Mail was received: the update comes behind it, in a thread of its own, unless one is about to begin."""
+        plan = self._plans()["update"]
+        if plan.active and plan.follows and not self._update_follows:
+            self._update_follows = True
+            self.scheduler.now(lambda: self._run_update(planned))
+
+    def _run_update(self, planned: dt.datetime | None) -> None:
+        with self._locks.setdefault("update", threading.Lock()):
+            self._update_follows = False
+            try:
+                self._recorded("update", planned)
+            except StoreError as error:
+                log.warning("tasks.store_away", task="update", reason=str(error))
+
     def _recorded(self, name: str, planned: dt.datetime | None) -> StationResult:
+        asked_for = name in self._asked_for and planned is None
         if planned is None:
             self._asked_for.discard(name)
         if self._stop.is_set():
             return StationResult()
+        self._began[name] = self._clock()
         run = self._book.begin(name, planned.timestamp() if planned else None)
         try:
-            result = self._work(name)
+            result = self._work_by_hand(name) if asked_for else self._work(name)
         except MailbridgeError as error:
             log.warning("task.interrupted", task=name, reason=str(error))
             result = StationResult(error=str(error))
         except Exception as error:  # noqa: BLE001 - the border of a task: it is tried again at its next time
-            where = "".join(traceback.format_tb(error.__traceback__))
-            log.error("task.fault", task=name, kind=type(error).__name__, where=where)  # noqa: TRY400 - no local values
-            result = StationResult(error=f"a fault of the bridge ({type(error).__name__}), told in the log")
+            log.error("task.fault", task=name, kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
+            result = StationResult(error=fault(error))
         self._book.end(run, done=result.done, failed=result.failed, error=result.error)
         return result
 

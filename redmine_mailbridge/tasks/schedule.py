@@ -1,84 +1,143 @@
-"""When tasks run: APScheduler behind a small face, so that its traps stay in one file.
+"""When tasks run: in equal intervals by a clock that nobody can set, or by a crontab line on the clock on the wall.
 
-Its traps: crontab's day of the week counts from Monday there (here 0 and 7 are Sunday, as everywhere else); a
-run that is late by more than a second is skipped by default (here never); where clocks are set back, a time of the
-repeated hour comes twice (here once, unless the hour is `*`: what runs all day goes on doing so); jobs are not
-shared between processes (here they are kept in memory, and the store's lock decides who runs them).
+Intervals are counted on the monotonic clock. Only a crontab line, and a time that was asked for, are read off the
+clock on the wall; where that is set forward, what was due meanwhile runs once, and where it is set back, the next time
+is reckoned anew, by the rule of cron(8): a line with fixed hours is not run a second time by a change of less than
+three hours.
 """
 
 import datetime as dt
-import re
-from collections.abc import Callable, Sequence
-from typing import Any
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
+import structlog
 from apscheduler.triggers.base import BaseTrigger
-from apscheduler.triggers.cron import CronTrigger
-from apscheduler.triggers.date import DateTrigger
-from apscheduler.triggers.interval import IntervalTrigger
-from tzlocal import get_localzone
 
-from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.tasks.border import Enduring, where
+from redmine_mailbridge.tasks.crontab import CHANGE_AT_MOST, crontab
 
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
-CHANGE_AT_MOST = dt.timedelta(hours=3)
-"""Further than this no clock is set forward or back."""
+log = structlog.get_logger(__name__)
+
+MOVED = 2.0
+"""Seconds from which on the clock on the wall counts as set; less is how it is kept right."""
+LOOK_EVERY = 1.0
+"""Seconds after which the clock on the wall is looked at again, at the latest."""
 Overlap = Callable[[str, dt.datetime], None]
 
 
-class _Executor(ThreadPoolExecutor):  # type: ignore[misc]  # apscheduler has no types
-    """The pool that runs tasks; it notes for which time each run was planned."""
+def utc_now() -> dt.datetime:
+    """The clock on the wall."""
+    return dt.datetime.now(dt.UTC)
 
-    def __init__(self) -> None:
-        super().__init__(max_workers=20)
-        self.planned: dict[str, dt.datetime] = {}
 
-    def _do_submit_job(self, job: Any, run_times: Sequence[dt.datetime]) -> None:
-        self.planned[job.id] = run_times[-1]
-        super()._do_submit_job(job, run_times)
+@dataclass(slots=True)
+class _Job:
+    """A task's times. `due` is on the monotonic clock; `at` is a time on the wall, where the next run has one.
+
+    `every` in seconds, or `trigger`, or neither: it runs once. `asked`: somebody named `at`, it is not reckoned.
+    `last` is the time on the wall at which it was last due.
+    """
+
+    run: Callable[[], None]
+    every: float | None = None
+    trigger: BaseTrigger | None = None
+    due: float | None = None
+    at: dt.datetime | None = None
+    asked: bool = False
+    last: dt.datetime | None = None
+
+    def planned(self, now: float, wall: dt.datetime) -> dt.datetime | None:
+        """The time on the wall of the next run; None when there is none."""
+        if self.due is not None:
+            return wall + dt.timedelta(seconds=self.due - now)
+        return self.at
+
+    def rest(self, now: float, wall: dt.datetime) -> float | None:
+        """In how many seconds its time comes; None when it has none."""
+        if self.due is not None:
+            return self.due - now
+        return (self.at - wall).total_seconds() if self.at is not None else None
+
+    def go_on(self, now: float, wall: dt.datetime) -> None:
+        """Its time has come: reckon the next one. Times that went by meanwhile are made up for by one run."""
+        self.last, self.asked = self.planned(now, wall), False
+        if self.trigger is not None:
+            begin = max(wall, self.at or wall) + dt.timedelta(microseconds=1)
+            self.due, self.at = None, self.trigger.get_next_fire_time(None, begin)
+        elif self.every is not None:
+            missed = int((now - self.due) / self.every) if self.due is not None else 0
+            self.due, self.at = (now if self.due is None else self.due) + (missed + 1) * self.every, None
+        else:
+            self.due = self.at = None
+
+    def clock_set_back(self, wall: dt.datetime, by: dt.timedelta) -> None:
+        """The clock on the wall was set back: reckon the next time of a crontab line anew."""
+        if self.trigger is not None and not self.asked:
+            self.at = self.trigger.get_next_fire_time(self.last if by < CHANGE_AT_MOST else None, wall)
 
 
 class Scheduler:
-    """Runs named tasks in threads of its own. A task never runs beside itself; late runs are made up for once.
+    """Runs named tasks, each in a thread of its own, so that one that hangs holds up no other.
 
-    `on_overlap` is told the name and the planned time of a run that is left out, the one before it still going on.
+    A task never runs beside itself; late runs are made up for once. `on_overlap` is told the name and the planned time
+    of a run that is left out, the one before it still going on. `clock` gives seconds and cannot be set, `wall` the
+    time of day.
     """
 
-    def __init__(self, on_overlap: Overlap = lambda _name, _at: None) -> None:
-        self._executor = _Executor()
-        self._scheduler = BackgroundScheduler(
-            timezone=dt.UTC,
-            executors={"default": self._executor},
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        )
-
-        def left_out(event: JobSubmissionEvent) -> None:
-            on_overlap(event.job_id, event.scheduled_run_times[-1])
-
-        self._scheduler.add_listener(left_out, EVENT_JOB_MAX_INSTANCES)
+    def __init__(
+        self,
+        on_overlap: Overlap = lambda _name, _at: None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], dt.datetime] = utc_now,
+    ) -> None:
+        self._on_overlap = on_overlap
+        self._clock = clock
+        self._wall = wall
+        self._ahead = wall().timestamp() - clock()
+        self._jobs: dict[str, _Job] = {}
+        self._running: dict[str, threading.Thread] = {}
+        self._planned: dict[str, dt.datetime] = {}
+        self._once = 0
+        self._lock = threading.RLock()
+        self._stop = threading.Event()
+        self._news = threading.Event()
+        self._thread = Enduring("schedule", self._loop, self._stop)
 
     def start(self) -> None:
         """Begin to run tasks."""
-        self._scheduler.start()
+        self._thread.start()
 
     def stop(self) -> None:
         """Start nothing more. Does not wait for a task that runs: it must watch its own stop sign."""
-        self._scheduler.shutdown(wait=False)
+        self._stop.set()
+        self._news.set()
+
+    def wait(self) -> None:
+        """After `stop`, wait for the tasks that still run."""
+        with self._lock:
+            running = list(self._running.values())
+        for thread in running:
+            if thread is not threading.current_thread():
+                thread.join()
 
     def every(
-        self, name: str, span: dt.timedelta, run: Callable[[], None], *, first_at: dt.datetime | None = None
+        self,
+        name: str,
+        span: dt.timedelta,
+        run: Callable[[], None],
+        *,
+        first_at: dt.datetime | None = None,
+        first_in: float = 0.0,
     ) -> None:
-        """Run a task in equal intervals, the first time at once or at that time. Replaces its earlier schedule."""
-        self._scheduler.add_job(
-            run,
-            IntervalTrigger(seconds=span.total_seconds(), timezone=dt.UTC),
-            id=name,
-            replace_existing=True,
-            next_run_time=first_at or dt.datetime.now(dt.UTC),
-        )
+        """Run a task in equal intervals, the first time at that time, or in so many seconds. Replaces its earlier
+        schedule.
+        """
+        due = None if first_at else self._clock() + first_in
+        self._put(name, _Job(run, span.total_seconds(), due=due, at=first_at))
 
     def cron(
         self,
@@ -93,92 +152,85 @@ class Scheduler:
 
         Raise SettingsError when it is none.
         """
-        first = {"next_run_time": first_at} if first_at else {}
-        self._scheduler.add_job(run, crontab(expression, zone), id=name, replace_existing=True, **first)
+        trigger = crontab(expression, zone)
+        at = first_at or trigger.get_next_fire_time(None, self._wall())
+        self._put(name, _Job(run, trigger=trigger, at=at, asked=first_at is not None))
 
     def now(self, run: Callable[[], None]) -> None:
         """Run something once, at once, beside whatever runs: it keeps its own order."""
-        self._scheduler.add_job(run, DateTrigger(dt.datetime.now(dt.UTC)))
+        with self._lock:
+            self._once += 1
+            name = f"once-{self._once}"
+        self._put(name, _Job(run, due=self._clock()))
 
     def cancel(self, name: str) -> None:
         """Run it no more."""
-        if self._scheduler.get_job(name):
-            self._scheduler.remove_job(name)
+        with self._lock:
+            self._jobs.pop(name, None)
 
     def next_run(self, name: str) -> dt.datetime | None:
         """When the task runs next; None when it does not."""
-        job = self._scheduler.get_job(name)
-        return job.next_run_time if job else None
+        with self._lock:
+            job = self._jobs.get(name)
+            return job.planned(self._clock(), self._wall()) if job else None
 
     def planned(self, name: str) -> dt.datetime | None:
         """Given a task that runs now, return the time that its run was planned for."""
-        return self._executor.planned.get(name)
+        return self._planned.get(name)
 
+    def turn(self) -> float:
+        """Start what is due. Return for how many seconds nothing more is, as far as is known."""
+        left_out = []
+        with self._lock:
+            now, wall = self._clock(), self._wall()
+            self._look_at_the_wall(now, wall)
+            for name, job in list(self._jobs.items()):
+                rest = job.rest(now, wall)
+                if rest is None or rest > 0:
+                    continue
+                at = job.planned(now, wall) or wall
+                job.go_on(now, wall)
+                if job.due is None and job.at is None:
+                    del self._jobs[name]
+                if name in self._running:
+                    left_out.append((name, at))
+                else:
+                    self._begin(name, job, at)
+            seconds = [rest for job in self._jobs.values() if (rest := job.rest(now, wall)) is not None]
+        for name, at in left_out:
+            self._on_overlap(name, at)
+        return max(min([LOOK_EVERY, *seconds]), 0.0)
 
-class Crontab(BaseTrigger):  # type: ignore[misc]  # apscheduler has no types
-    """The times of a crontab line with fixed hours, by the clock on the wall.
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            self._news.clear()
+            self._news.wait(self.turn())
 
-    A time that clocks bring twice counts once, the first time; one that they skip is made up for as much later as
-    they were moved.
-    """
+    def _put(self, name: str, job: _Job) -> None:
+        with self._lock:
+            self._jobs[name] = job
+        self._news.set()
 
-    def __init__(self, wall: CronTrigger, zone: ZoneInfo) -> None:
-        self._wall = wall  # reckons in UTC, as if clocks were never changed
-        self._zone = zone
+    def _look_at_the_wall(self, now: float, wall: dt.datetime) -> None:
+        """Was its clock set since the last look?"""
+        ahead = wall.timestamp() - now
+        moved, self._ahead = ahead - self._ahead, ahead
+        if abs(moved) < MOVED:
+            return
+        log.warning("schedule.clock_moved", seconds=round(moved), reason="set, or the machine was asleep")
+        for job in self._jobs.values() if moved < 0 else ():
+            job.clock_set_back(wall, dt.timedelta(seconds=-moved))
 
-    def get_next_fire_time(self, previous_fire_time: dt.datetime | None, now: dt.datetime) -> dt.datetime | None:
-        """The first time after the previous one, not before now; None when there is none."""
-        begin = max(now, previous_fire_time or now).astimezone(self._zone)
-        at: dt.datetime | None = begin.replace(tzinfo=dt.UTC) - CHANGE_AT_MOST
-        while at is not None:
-            at = self._wall.get_next_fire_time(None, at)
-            if at is None:
-                break
-            found = at.replace(tzinfo=self._zone).astimezone(dt.UTC)
-            if found >= now and (previous_fire_time is None or found > previous_fire_time):
-                return found.astimezone(self._zone)
-            at += dt.timedelta(seconds=1)
-        return None
+    def _begin(self, name: str, job: _Job, at: dt.datetime) -> None:
+        def one() -> None:
+            try:
+                job.run()
+            except Exception as error:  # noqa: BLE001 - the border of a task: the others go on, and it has its next time
+                log.error("task.fault", task=name, kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
+            finally:
+                with self._lock:
+                    del self._running[name], self._planned[name]
 
-
-def crontab(expression: str, zone: ZoneInfo | None = None) -> BaseTrigger:
-    """Given a crontab expression of five fields, return its trigger, with 0 and 7 as Sunday (crontab(5)).
-
-    Raise SettingsError when it is none.
-    """
-    fields = expression.split()
-    if len(fields) != 5:
-        raise SettingsError(f'cron = "{expression}": five fields are needed, e.g. "*/15 8-18 * * mon-fri"')
-    minute, hour, day, month, weekday = fields
-    try:
-        days = _weekdays(weekday)
-        place = zone or get_localzone()
-        reckoned = place if hour.startswith("*") else dt.UTC
-        cron = CronTrigger(minute=minute, hour=hour, day=day, month=month, day_of_week=days, timezone=reckoned)
-    except ValueError as error:
-        raise SettingsError(f'cron = "{expression}": {error}') from error
-    return cron if hour.startswith("*") else Crontab(cron, place)
-
-
-def _weekdays(field: str) -> str:
-    """Given crontab's day-of-week field, return the same with names in place of numbers."""
-    parts = []
-    for part in field.split(","):
-        span, _, stride = part.partition("/")
-        if span == "*":
-            parts.append(part if not stride else ",".join(_DAYS[n] for n in range(0, 7, int(stride))))
-            continue
-        first, _, last = span.partition("-")
-        low, high = _weekday(first), _weekday(last or first)
-        if low > high:
-            high += 7
-        parts.append(",".join(_DAYS[n % 7] for n in range(low, high + 1, int(stride or 1))))
-    return ",".join(parts)
-
-
-def _weekday(word: str) -> int:
-    if re.fullmatch("[0-7]", word):
-        return int(word)
-    if word.lower() in _DAYS:
-        return _DAYS.index(word.lower())
-    raise ValueError(f'"{word}" is no day of the week: 0 to 7 (0 and 7 are Sunday) or mon to sun')
+        self._planned[name] = at
+        thread = self._running[name] = threading.Thread(target=one, name=f"task-{name}", daemon=True)
+        thread.start()

@@ -7,12 +7,15 @@ asks. A stop lets the mail in hand end, and starts no other.
 import datetime as dt
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.tasks.border import fault
 from redmine_mailbridge.tasks.control import TaskPlan
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import Gone, MailboxThread
@@ -28,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 SEND_EVERY = dt.timedelta(seconds=5)
 PULSE_EVERY = dt.timedelta(seconds=5)
+PATIENCE = 30.0
+"""Seconds that a task on time waits for a mailbox's pass at most."""
 Listener = Callable[[Outcome], None]
 
 
@@ -51,6 +56,7 @@ def receive_once(receivers: Sequence[Receiver], on_outcome: Listener = lambda _o
     results: dict[int, PassResult] = {}
 
     def one(number: int, receiver: Receiver) -> None:
+        results[number] = PassResult(receiver.mailbox.name, error=f"mailbox {receiver.mailbox.name}: it was not read")
         results[number] = receiver.once(on_outcome)
 
     threads = [threading.Thread(target=one, args=pair, name=pair[1].mailbox.name) for pair in enumerate(receivers)]
@@ -104,8 +110,11 @@ class Service:
         self._shared = shared
         self._sending = sending
         self._tasks = tasks
-        self._updater = Updater((Replies(shared.store, self.receive), *tasks.stations))
-        self.runner = TaskRunner(tasks.book, tasks.plans, self._work, self._in_force, shared.stop)
+        patient = partial(self.receive, patience=PATIENCE)
+        self._updater = Updater((Replies(shared.store, patient), *tasks.stations))
+        self.runner = TaskRunner(
+            tasks.book, tasks.plans, self._work, self._in_force, shared.stop, by_hand=self._work_by_hand
+        )
         self._stopped = False
         self._pulse = pulse
 
@@ -120,19 +129,33 @@ class Service:
         self.runner.scheduler.every("send", SEND_EVERY, lambda: _quietly(self._send))
         log.info("service.started", mailboxes=[thread.receiver.mailbox.name for thread in self.threads])
 
-    def receive(self, mailboxes: Collection[str]) -> list[PassResult]:
-        """Given mailboxes' names, have each make a pass now, and wait for their ends."""
-        wanted = [thread.request() for thread in self.threads if set(thread.receiver.names) & set(mailboxes)]
-        return [one.result() for one in wanted if not isinstance(one.exception(), Gone)]
+    def receive(self, mailboxes: Collection[str], *, patience: float | None = None) -> list[PassResult]:
+        """Given mailboxes' names, have each make a pass now. Return what those did that end within `patience` seconds
+        (None: all): one that is throttled, or brings in very many mails, goes on by itself and holds up nobody.
+        """
+        asked = [one for one in self.threads if set(one.receiver.names) & set(mailboxes)]
+        wanted = [(one.name_of_mailbox, one.request()) for one in asked]
+        wait([future for _, future in wanted], timeout=patience)
+        return [result for name, future in wanted if (result := _result(name, future)) is not None]
 
     def _work(self, name: str) -> StationResult:
-        """One run of a task."""
+        """One run of a task on its time."""
+        return self._run(name, PATIENCE)
+
+    def _run(self, name: str, patience: float | None) -> StationResult:
+        """One run of a task that waits for each mailbox so long."""
         if name == "update":
             return self._updater.once(self._shared.stop)
         if name == "aggregate":
             return self._tasks.aggregate(self._shared.stop)
         mailbox = name.partition(":")[2]
-        return _waiting(received(self.receive([mailbox] if mailbox else self._tasks.together)), self._shared)
+        results = self.receive([mailbox] if mailbox else self._tasks.together, patience=patience)
+        return _waiting(received(results), self._shared)
+
+    def _work_by_hand(self, name: str) -> StationResult:
+        """One run that somebody asked for: whether Redmine is away is asked anew, and every mailbox is waited for."""
+        self._shared.gate.ask_anew()
+        return self._run(name, None)
 
     def _in_force(self, plans: Mapping[str, TaskPlan], stopped: bool) -> None:
         """Follow what was changed: who listens, whether mail is sent, whether replies wait."""
@@ -157,8 +180,16 @@ class Service:
         for thread in everyone:
             if thread.is_alive():
                 thread.join()
+        self.runner.wait()
         _quietly(self._pulse.end)
         log.info("service.stopped")
+
+
+def _result(name: str, future: "Future[PassResult]") -> PassResult | None:
+    """What a mailbox's pass did; None when it still goes on, or the service ends."""
+    if not future.done() or isinstance(error := future.exception(), Gone):
+        return None
+    return future.result() if error is None else PassResult(name, error=f"mailbox {name}: {fault(error)}")
 
 
 def received(results: Sequence[PassResult]) -> StationResult:

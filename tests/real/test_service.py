@@ -1,6 +1,8 @@
 """The service as a process: signals, two copies, what happens by itself."""
 
+import contextlib
 import signal
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,29 @@ def test_new_settings(bridge: Product, redmine: Redmine, mailbox: Mailbox, proje
 
     trackers = {issue["subject"]: issue["tracker"]["name"] for issue in redmine.admin.issues(project)}
     assert {"Still running": "Bug", "By new rules": "Feature"} == trackers
+
+
+@pytest.mark.fault("C8")
+def test_new_settings_while_the_database_is_locked(bridge: Product, mailbox: Mailbox) -> None:
+    """SIGHUP while another program writes to the database for long ends nothing: the service goes on, and works by the
+    new settings when the database is free."""
+    database = bridge.folder / "locked.db"
+    bridge.change({"store": {"url": f"sqlite:///{database}?timeout=1"}})
+    with bridge.service() as service:
+        service.wait_for("receive.first_time")
+        with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            bridge.issue(tracker="Feature")
+            service.signal(signal.SIGHUP)
+            service.wait_for("settings.reloaded", seconds=30)
+            service.wait_for("service.started", 2)
+            assert service.process.poll() is None
+            other.execute("ROLLBACK")
+        mailbox.deliver(mail("Afterwards", sender=ANNA))
+        (line,) = [one for one in service.wait_for("mail") if one["state"] == "done"]
+        assert line["issue"]
+        service.signal(signal.SIGTERM)
+        assert 0 == service.wait()
 
 
 def test_two_copies(bridge: Product) -> None:

@@ -21,13 +21,13 @@ import pytest
 
 from tests.servers import dovecot as dovecot_server
 from tests.servers import openid as openid_provider
-from tests.servers import postgresql as postgresql_server
 from tests.servers import processes, services
 from tests.servers.api import Api, fresh_project
 from tests.servers.databases import SETTINGS
 from tests.servers.dovecot import Mail
 from tests.servers.mail import Mailbox
 from tests.servers.openid import OpenId
+from tests.servers.postgresql import PostgreSql
 from tests.servers.proxy import FaultProxy
 from tests.servers.selection import NOT_RUN, VERSIONS
 from tests.servers.trees import SUITES, Unavailable, ensure_tree, require_host
@@ -153,20 +153,24 @@ def read_only_tree(version: str, state: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an empty database on a real PostgreSQL of its own."""
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]:
+    """A real PostgreSQL of the session's own."""
     state = tmp_path_factory.mktemp("postgresql")
     try:
         tree = read_only_tree(VERSIONS[0], state)
     except Unavailable as why:
         pytest.skip(f"{NOT_RUN}{why}")
-    processes.end(postgresql_server.create(tree, state))
-    port = processes.free_port()
-    process = postgresql_server.serve(tree, state, port)
+    server = PostgreSql(tree, state)
     try:
-        yield f"postgresql+psycopg://redmine@127.0.0.1:{port}/redmine"
+        yield server
     finally:
-        postgresql_server.end(process)
+        server.stop()
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgreSql) -> str:
+    """The address of an empty database on a real PostgreSQL."""
+    return postgresql.fresh()
 
 
 @pytest.fixture(scope="session", params=VERSIONS)

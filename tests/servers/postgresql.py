@@ -1,6 +1,9 @@
 """A real PostgreSQL from the same tree: fsync on, its data and its socket in the instance's directory."""
 
+import itertools
 from pathlib import Path
+
+import sqlalchemy as sa
 
 from tests.servers import processes
 from tests.servers.processes import Process, free_port, start_and_wait
@@ -67,3 +70,50 @@ def serve(tree: Path, state: Path, port: int) -> Process:
 def end(process: Process) -> None:
     """Given a server, end it with its fast shutdown, so that its data directory can be copied."""
     processes.end(process, seconds=30)
+
+
+class PostgreSql:
+    """A PostgreSQL of a test session's own: `url` is an empty database, `fresh` makes further ones."""
+
+    def __init__(self, tree: Path, state: Path) -> None:
+        self._tree = tree
+        self._state = state
+        self._port = free_port()
+        self._numbers = itertools.count(1)
+        end(create(tree, state))
+        self._process = serve(tree, state, self._port)
+        self.url = self._url("redmine")
+
+    def _url(self, name: str) -> str:
+        return f"postgresql+psycopg://redmine@127.0.0.1:{self._port}/{name}"
+
+    def fresh(self) -> str:
+        """Return the address of a new, empty database."""
+        name = f"test{next(self._numbers)}"
+        engine = sa.create_engine(self.url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return self._url(name)
+
+    def cut_holders(self, url: str) -> int:
+        """Given a database, end the connections that hold an advisory lock there. Return how many there were."""
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
+        query = """
+            SELECT pg_terminate_backend(pid) FROM (
+                SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory'
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            ) AS holders"""
+        with engine.connect() as connection:
+            ended = len(connection.execute(sa.text(query)).all())
+        engine.dispose()
+        return ended
+
+    def restart(self) -> None:
+        """Stop it (fast: connections are cut) and start it again on the same port."""
+        end(self._process)
+        self._process = serve(self._tree, self._state, self._port)
+
+    def stop(self) -> None:
+        """End it."""
+        end(self._process)

@@ -68,7 +68,7 @@ def versions_of(item: pytest.Item) -> set[str]:
 
 def version_of(item: pytest.Item) -> str | None:
     """The version that all its servers are of, None when it needs none."""
-    if "postgresql_url" in getattr(item, "fixturenames", ()):
+    if "postgresql" in getattr(item, "fixturenames", ()):
         return VERSIONS[0]
     return next(iter(versions_of(item)), None)
 

@@ -54,7 +54,7 @@ EXCEPTIONS = {
     "settings/draft.py:*": "`init` writes settings for an admin who looks on; it handles no mail",
     "commands/templates.py:*": "copies templates for an admin who looks on; it handles no mail",
     "outgoing/smtp.py:*": "connects, and is called by Sending._one within SEND_MAIL",
-    "store/engine.py:_try_file": "makes the file of a lock once; the lock ends with the process",
+    "store/lock.py:take": "makes the file of a lock once; the lock ends with the process",
     "store/admin.py:*": "sessions, the record of changes and the log's lines: one transaction each, no mail takes part",
     "admin/passwords.py:keep": "writes the admin's password hash for an admin who looks on; it handles no mail",
     "store/health.py:*": "notes of how things are: one transaction each, no mail takes part",

@@ -13,11 +13,10 @@ from starlette.responses import Response
 
 from redmine_mailbridge.admin import shown
 from redmine_mailbridge.admin.calls import Call
-from redmine_mailbridge.admin.pages.tasks import hurry
 from redmine_mailbridge.mail.original import original
 from redmine_mailbridge.store.ask import MessageFilter
 from redmine_mailbridge.store.rows import MailRow
-from redmine_mailbridge.tasks.decisions import Decision, decide, possible
+from redmine_mailbridge.tasks.decisions import Decision, decide, hurry, possible
 from redmine_mailbridge.tasks.story import Story, raw_of, story
 
 PAGE = 50
@@ -137,7 +136,7 @@ def decision(call: Call) -> Response:
     )
     done = [str(one.id) for one in results if one.ok]
     if done:
-        hurry(call, [one.id for one in results if one.ok])
+        hurry(call.desk.store, [one.id for one in results if one.ok])
         call.audit(word, f"{', '.join(done)}{f' to #{issue}' if word == Decision.FILE else ''}")
     lines = [f"{one.id}: {call.words(one.words)}" for one in results[:10]]
     if len(results) > len(lines):

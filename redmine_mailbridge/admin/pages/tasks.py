@@ -1,13 +1,11 @@
 """The scheduled tasks: when each runs, how it kept its times, and what may be changed of it."""
 
 import datetime as dt
-from collections.abc import Sequence
 
 from starlette.responses import Response
 
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.store.ask import MessageFilter
 from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.control import Change, change, known_task, overview, parse_span_or_say, reset
 
@@ -66,16 +64,6 @@ def edit(call: Call) -> Response:
         return _page(call, problem=str(error), status=400)
     call.audit("set", f"{name}: {_told(wanted)}")
     return call.to("/tasks", call.words("{name} is changed.", name=name))
-
-
-def hurry(call: Call, ids: Sequence[int]) -> None:
-    """Mails were decided about: have their mailboxes look at them now, unless all is stopped."""
-    tasks = book(call)
-    if not tasks.stopped:
-        for name in {
-            row.location.mailbox for row in call.desk.archive.messages(MessageFilter(ids=ids, limit=len(ids)))
-        }:
-            tasks.wish(f"receive:{name}")
 
 
 def book(call: Call) -> TaskBook:

@@ -40,7 +40,8 @@ PROJECT = {
 @dataclass(slots=True)
 class Desk:
     """`answers` are taken one for each request that makes an issue or note: a status, and "written" when it is
-    carried out in spite of it; when none are left all is well. `always` decides by the request's own words.
+    carried out in spite of it; when none are left all is well. `always` decides by the request's own words, `reads` by
+    the address of what is read. A page of HTML in place of "written" is what is answered.
 
     Its clock is `ahead` of ours by so many seconds, and that of the proxy before it, which writes Date, by `date`.
     `keeps` is what it makes of the text of a note. `users` are ids by login, whose addresses are login@example.com;
@@ -52,6 +53,7 @@ class Desk:
     issues: list[dict[str, Any]] = field(default_factory=list)
     answers: list[tuple[int, str]] = field(default_factory=list)
     always: Callable[[str], tuple[int, str] | None] = lambda _body: None
+    reads: Callable[[str], Reply | None] = lambda _url: None
     tokens: dict[str, str] = field(default_factory=dict)
     drops_notes: bool = False
     down: bool = False
@@ -77,11 +79,8 @@ class Desk:
         """Make one pass, as a new process would; with `hurry` as if all pauses were over."""
         with self.application() as made:
             if hurry:
-                for row in made.archive.messages(MessageFilter(limit=1000)):
-                    if row.state.value in {"kept", "writing"} and row.tries:
-                        made.store.defer(row.id, row.reason or "", after=0.0, counts=False)
-                    elif row.state.value in {"kept", "writing"}:
-                        made.store.retry(row.id)
+                with made.store.database.write() as db:
+                    db.exec_driver_sql("UPDATE mail SET next_try_at = 0 WHERE state IN ('kept', 'writing')")
             outcomes: list[Outcome] = []
             assert made.receivers[0].once(outcomes.append).error is None
             return outcomes
@@ -109,6 +108,8 @@ class Desk:
         if spent and status == 201:
             return 422, {}, json.dumps({"errors": ["1 file(s) could not be saved."]})
         if status != 201 and what != "written":
+            if what.startswith("<"):
+                return status, {}, what
             return self._told(status, {"errors": [self.refusal]} if status == 422 else None)
         files = self._take(values)
         self.issues.append(
@@ -168,6 +169,8 @@ class Desk:
         """GET /issues.json and /issues/N.json."""
         if self.down:
             return 502, {}, ""
+        if (said := self.reads(request.url or "")) is not None:
+            return said
         one = re.search(r"/issues/(\d+)\.json", request.url or "")
         if one is not None and int(one[1]) > len(self.issues):
             return 404, {}, ""
@@ -192,6 +195,10 @@ class Desk:
         words = parse_qs(urlsplit(request.url or "").query).get("name", [""])[0]
         found = [person for person in people if words in (person["login"], person["mail"])]
         return self._told(200, {"users": found, "total_count": len(found)})
+
+    def me(self, request: PreparedRequest) -> Reply:
+        """GET /users/current.json."""
+        return (502, {}, "") if self.down else (200, {}, json.dumps({"user": ME}))
 
     def upload(self, request: PreparedRequest) -> Reply:
         """POST /uploads.json."""
@@ -262,7 +269,6 @@ def open_desk(
     monkeypatch.setattr(app, "open_mailbox", lambda config, **_known: MemoryMailbox(desk.server, config.name))
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         values = {
-            "/users/current.json": {"user": ME},
             "/projects/desk.json": {"project": PROJECT},
             "/projects/7.json": {"project": PROJECT},
             "/projects.json": {"projects": [PROJECT], "total_count": 1},
@@ -277,6 +283,7 @@ def open_desk(
         }
         for path, value in values.items():
             mock.get(URL + path, json=value)
+        mock.add_callback(responses.GET, f"{URL}/users/current.json", desk.me)
         mock.add_passthru("http://127.0.0.1")  # a mail server that speaks HTTP
         mock.add_callback(responses.POST, f"{URL}/uploads.json", desk.upload)
         mock.add_callback(responses.POST, f"{URL}/issues.json", desk.post)

@@ -1,5 +1,6 @@
 """The gate closes while Redmine is away, and tells whose fault a failure is."""
 
+from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.tasks.gate import Gate
 
 
@@ -48,19 +49,41 @@ def test_a_pause_that_redmine_names() -> None:
     assert 5.0 == Gate(clock).away(1.0)
 
 
-def test_who_is_to_blame() -> None:
-    """A mail is to blame when it fails alone, or when Redmine has taken other work since it was first sent."""
-    clock = Clock()
-    gate = Gate(clock)
+def test_what_one_mail_meets_closes_for_nobody() -> None:
+    """Before the gate closes Redmine is asked for what concerns no mail; while it answers, only the mail waits."""
+    clock, gate, asked = Clock(), Gate(), []
+    gate = Gate(clock, ask=lambda: asked.append(clock.now))
 
-    assert gate.is_to_blame(1, None)
-    assert not gate.is_to_blame(2, clock.now)
-    assert not gate.is_to_blame(1, clock.now)
-    clock.now += 10
-    gate.went_well(3)
-    assert gate.is_to_blame(1, clock.now - 10)
-    gate.went_well(2)
-    assert gate.is_to_blame(1, None)
+    assert 0.0 == gate.failed(1, RedmineUnavailable("412"))
+    assert not gate.is_alone(1)
+    assert 0.0 == gate.failed(1, RedmineUnavailable("412"))
+    assert (0.0, None, [1000.0]) == (gate.closed_for, gate.words, asked)
+    assert gate.is_alone(1)
+    assert 30.0 == gate.pause_for(1)
+    clock.now += 1
+    assert 0.0 == gate.failed(2, RedmineUnavailable("500"))
+    assert [1000.0, 1001.0] == asked
+    assert not gate.is_alone(1)
+    gate.settled(2)
+    assert gate.is_alone(1)
+
+
+def test_asked_anew_by_hand() -> None:
+    """Somebody who asks by hand has Redmine asked whatever the pause: the gate opens when it answers, else it stays."""
+    clock, paused, down = Clock(), [True], [True]
+
+    def ask() -> None:
+        if down[0] or paused[0]:
+            raise RedmineUnavailable("connection refused", retry_after=200.0)
+
+    gate = Gate(clock, ask=ask, forget_pause=lambda: paused.clear() or paused.append(False))
+    assert 200.0 == gate.failed(1, RedmineUnavailable("503", retry_after=200.0))
+    gate.ask_anew()
+    assert (200.0, "connection refused") == (gate.closed_for, gate.words)
+    down[0] = False
+    gate.ask_anew()
+    assert (0.0, None) == (gate.closed_for, gate.words)
+    assert 5.0 == gate.away()
 
 
 def test_what_any_request_hears() -> None:

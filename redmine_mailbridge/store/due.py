@@ -1,0 +1,39 @@
+"""When what waits in the store is due: times that were noted, read by a clock that may have been set since.
+
+A pause is noted as the time of its end, so that it outlives a crash. Where the clock was set back meanwhile, or another
+machine's is ahead, that end lies further off than the pause was long: then it counts as over.
+"""
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from redmine_mailbridge.store.schema import mail
+
+NEVER: Final = 4_102_444_800.0
+"""The time of the next try of a reply that waits for the update task: the year 2100."""
+APART: Final = 60.0
+"""Seconds by which the clocks of machines that share a store may differ."""
+LONGEST_PAUSE: Final = 1800.0
+"""Seconds that `life.pause_after` gives at most."""
+
+
+def mail_is_due(now: float) -> sa.ColumnElement[bool]:
+    """Given the time, the condition that an open mail's next try is due: its pause is over, or began in the future."""
+    return sa.or_(mail.c.next_try_at <= now, _noted_later(now))
+
+
+def mail_due_at(now: float) -> sa.ColumnElement[float]:
+    """Given the time, when an open mail's next try is due; `NEVER` while it waits for the update task."""
+    return sa.case((_noted_later(now), 0.0), else_=mail.c.next_try_at)
+
+
+def _noted_later(now: float) -> sa.ColumnElement[bool]:
+    return sa.and_(mail.c.changed_at > now + APART, mail.c.next_try_at < NEVER)
+
+
+def pause_is_over(ends_at: sa.Column[Any], now: float, longest: float = LONGEST_PAUSE) -> sa.ColumnElement[bool]:
+    """Given the column of a pause's end, the time, and how long such a pause is at most (seconds), the condition that
+    it is over: it has ended, or it ends later than any pause that begins now.
+    """
+    return sa.or_(ends_at <= now, ends_at > now + longest + APART)

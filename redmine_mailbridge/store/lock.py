@@ -1,0 +1,262 @@
+"""The right to be the only one that works on a store, and how its loss is noticed.
+
+On SQLite it is a lock on a file beside the database, on PostgreSQL an advisory lock of a connection of its own: both
+end with the process or the machine, so that nobody waits for a dead holder. Both can end before: somebody removes the
+file, PostgreSQL is restarted, the connection is cut. Whoever works under a lock therefore has its database guarded by
+it: each transaction that writes asks first whether the lock still stands. On PostgreSQL the holder's mark, a row that
+each new holder writes anew, is locked by these transactions: none of an old holder's can end after a new one has begun.
+"""
+
+import fcntl
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DBAPIError
+
+from redmine_mailbridge.errors import AlreadyRunning, LockLost, StoreBusy
+from redmine_mailbridge.store.engine import Database, lock_key, postgresql_engine, translated
+from redmine_mailbridge.store.schema import meta
+
+GRACE: Final = 0.5
+"""Seconds for which a lock is tried at least: somebody may only be looking whether it is held."""
+LOST: Final = "the service's lock on the store is lost: another may work on it"
+
+
+class _Held(Protocol):
+    """A lock that was taken, as its kind of database has it."""
+
+    def check(self) -> str | None:
+        """Ask whether it still stands. Return why not; None when it does."""
+
+    def fence(self, connection: sa.Connection) -> bool:
+        """Within a transaction that is about to write: does it still stand, and to the transaction's end?"""
+
+    def end(self) -> None:
+        """Give it back. Nothing happens when it is lost already."""
+
+
+class Lock:
+    """The right to be the only one to do something, held until `release`, the end of the process, or its loss.
+
+    `on_lost` is called once, with why, by whoever notices that it is lost. Safe to share among threads.
+    """
+
+    def __init__(self, held: _Held) -> None:
+        self._held = held
+        self._noted = threading.Lock()
+        self._lost: str | None = None
+        self.on_lost: Callable[[str], None] = lambda _why: None
+
+    def guard(self, database: Database) -> None:
+        """From now on nothing is written to this database by this process but under the lock."""
+        database.fence = self._fence
+
+    def check(self) -> None:
+        """Ask whether it still stands. Raise LockLost when not."""
+        if self._lost is None and (why := self._held.check()) is not None:
+            self._is_lost(why)
+        if self._lost is not None:
+            raise LockLost(self._lost)
+
+    def release(self) -> None:
+        """Give it back."""
+        self._held.end()
+
+    def _fence(self, connection: sa.Connection) -> None:
+        if self._lost is None and not self._held.fence(connection):
+            self._is_lost("it stands no more, or somebody else has taken it")
+        if self._lost is not None:
+            raise LockLost(self._lost)
+
+    def _is_lost(self, why: str) -> None:
+        with self._noted:
+            first, self._lost = self._lost is None, self._lost or f"{LOST} ({why})"
+        if first:
+            self.on_lost(why)
+
+
+def take_lock(database: Database, name: str, *, wait: float = 0.0) -> Lock:
+    """Given a name, take its lock, waiting at most so many seconds.
+
+    Raise AlreadyRunning when it is held, StoreBusy when the store cannot be reached.
+    """
+    began = time.monotonic()
+    deadline = began + max(wait, GRACE)
+    while True:
+        over = time.monotonic() >= deadline
+        try:
+            held = _FileLock.take(database, name) if database.is_sqlite else _AdvisoryLock.take(database, name)
+        except StoreBusy:
+            if over:
+                raise
+        else:
+            if held is not None:
+                return Lock(held)
+            if over:
+                where = database.url.render_as_string(hide_password=True)
+                raise AlreadyRunning(
+                    f"another redmine-mailbridge works on {where} ({name}): stop it, or wait with --wait"
+                )
+        pause = 0.1 if time.monotonic() < began + GRACE else 0.5
+        time.sleep(min(pause, max(deadline - time.monotonic(), 0.01)))
+
+
+def is_held(database: Database, name: str) -> bool:
+    """Does anybody hold the lock of this name? Looking takes nothing away from whoever wants it."""
+    if not database.is_sqlite:
+        with database.read() as connection:
+            return connection.execute(sa.select(sa.exists(_advisory(name).subquery().select()))).scalar_one() is True
+    path = _file(database, name)
+    if path is None or not path.exists():
+        return False
+    with path.open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+# ------------------------------------------------------------------ SQLite
+
+
+def _file(database: Database, name: str) -> Path | None:
+    if database.url.database in {None, "", ":memory:"}:
+        return None
+    return Path(f"{database.url.database}.{name.replace('/', '_')}.lock")
+
+
+class _FileLock:
+    """A lock on a file. It is worth nothing once another file stands in its place, which another process may lock."""
+
+    def __init__(self, path: Path | None, handle: int | None) -> None:
+        self._path = path
+        self._handle = handle
+
+    @classmethod
+    def take(cls, database: Database, name: str) -> "_FileLock | None":
+        path = _file(database, name)
+        if path is None:
+            return cls(None, None)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        held = cls(path, handle)
+        if held.check() is None:
+            return held
+        held.end()  # somebody removed the file between its opening and its locking
+        return None
+
+    def check(self) -> str | None:
+        if self._path is None or self._handle is None:
+            return None
+        try:
+            there = self._path.stat()
+        except OSError as error:
+            return f"{self._path}: {error.strerror or error}"
+        ours = os.fstat(self._handle)
+        same = (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+        return None if same else f"{self._path} was removed, and is another file now"
+
+    def fence(self, connection: sa.Connection) -> bool:
+        del connection
+        return self.check() is None
+
+    def end(self) -> None:
+        if self._handle is not None:
+            handle, self._handle = self._handle, None
+            os.close(handle)
+
+
+# ------------------------------------------------------------------ PostgreSQL
+
+
+def _advisory(name: str) -> sa.Select[tuple[int]]:
+    """The rows of pg_locks (PostgreSQL's documentation, section 54.12) that say who holds the lock of this name."""
+    key = lock_key(name)
+    locks = sa.table(
+        "pg_locks", *map(sa.column, ("locktype", "classid", "objid", "objsubid", "pid", "granted", "database"))
+    )
+    here = sa.text("database = (SELECT oid FROM pg_database WHERE datname = current_database())")
+    return sa.select(locks.c.pid).where(
+        locks.c.locktype == "advisory",
+        sa.cast(locks.c.classid, sa.BigInteger) == key >> 32,
+        sa.cast(locks.c.objid, sa.BigInteger) == key & 0xFFFFFFFF,
+        locks.c.objsubid == 1,
+        locks.c.granted,
+        here,
+    )
+
+
+class _AdvisoryLock:
+    """An advisory lock of a connection of its own, and the holder's mark in the table `meta`."""
+
+    def __init__(self, engine: sa.Engine, connection: sa.Connection, name: str) -> None:
+        self._engine = engine
+        self._connection = connection
+        self._speaking = threading.Lock()
+        self._ended = False
+        self._pid = int(connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one())
+        self._mark = secrets.token_hex(16)
+        self._key = f"holder:{name}"
+        mine = _advisory(name).where(sa.column("pid") == self._pid)
+        self._stands = sa.select(sa.exists(mine.subquery().select()))
+        marked = sa.select(sa.literal(1)).select_from(meta).where(meta.c.key == self._key, meta.c.value == self._mark)
+        self._fence = marked.where(sa.exists(mine.subquery().select())).with_for_update(read=True, of=meta)
+        self._sign()
+
+    @classmethod
+    def take(cls, database: Database, name: str) -> "_AdvisoryLock | None":
+        engine = postgresql_engine(database.url, poolclass=sa.NullPool)
+        with translated():
+            connection = engine.connect()
+            try:
+                taken = connection.execute(
+                    sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": lock_key(name)}
+                ).scalar()
+                if taken:
+                    return cls(engine, connection, name)
+            except BaseException:
+                connection.invalidate()
+                raise
+            connection.close()
+        return None
+
+    def _sign(self) -> None:
+        """Put our mark where the last holder's was; its transactions that have not ended yet are waited for."""
+        row = postgresql.insert(meta).values(key=self._key, value=self._mark)
+        self._connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": self._mark}))
+        self._connection.commit()
+
+    def check(self) -> str | None:
+        """Ask, over the lock's own connection, which is kept alive by it."""
+        with self._speaking:
+            if self._ended:
+                return "it was given back"
+            try:
+                stands = self._connection.execute(self._stands).scalar_one()
+                self._connection.commit()
+            except DBAPIError as error:
+                words = str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
+                return f"the connection that held it is gone: {words}"
+        return None if stands else "PostgreSQL knows nothing of it any more"
+
+    def fence(self, connection: sa.Connection) -> bool:
+        return connection.execute(self._fence).first() is not None
+
+    def end(self) -> None:
+        with self._speaking:
+            self._ended = True
+            self._connection.invalidate()  # the lock ends with the connection, in whatever state that is
+            self._connection.close()
+            self._engine.dispose()

@@ -1,0 +1,235 @@
+"""Clocks that are set while the service runs, or between its lives: what waits is done at its time all the same."""
+
+import datetime as dt
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+
+from redmine_mailbridge.settings.load import load
+from redmine_mailbridge.store.ask import MessageFilter
+from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.tasks.control import plans
+from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
+from redmine_mailbridge.tasks.runner import TaskRunner
+from redmine_mailbridge.tasks.schedule import Scheduler
+from redmine_mailbridge.tasks.update import StationResult
+from tests.product import mail
+from tests.unit.tasks.desk import Desk, open_desk
+from tests.unit.tasks.test_runner import TEXT
+
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+BACK = [pytest.param(move, marks=pytest.mark.fault("C2"), id=name) for move, name in ((-DAY, "-1d"), (-HOUR, "-1h"))]
+MOVES = [*BACK, pytest.param(HOUR, id="+1h"), pytest.param(DAY, id="+1d")]
+
+
+@pytest.fixture
+def ran() -> "queue.SimpleQueue[str]":
+    """What ran, in order."""
+    return queue.SimpleQueue()
+
+
+class Clocks:
+    """A clock that cannot be set, and the one on the wall, which can."""
+
+    def __init__(self, wall: str) -> None:
+        self.seconds = 5000.0
+        self.at = dt.datetime.fromisoformat(wall).replace(tzinfo=dt.UTC)
+
+    def clock(self) -> float:
+        return self.seconds
+
+    def wall(self) -> dt.datetime:
+        return self.at
+
+    def go(self, span: dt.timedelta) -> None:
+        """Time passes."""
+        self.seconds += span.total_seconds()
+        self.at += span
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_an_interval_is_kept_whatever_happens_to_the_clock(ran: "queue.SimpleQueue[str]", move: dt.timedelta) -> None:
+    """A task that runs all the time goes on running, neither never nor without a pause, when the clock is set."""
+    scheduler = Scheduler()
+    scheduler.every("often", dt.timedelta(seconds=0.4), lambda: ran.put("often"))
+    scheduler.start()
+    try:
+        ran.get(timeout=10)
+        with time_machine.travel(dt.datetime.now(dt.UTC) + move):
+            for _ in range(3):
+                ran.get(timeout=10)
+            now = dt.datetime.now(dt.UTC)
+            upcoming = scheduler.next_run("often")
+            assert upcoming is not None
+            assert abs(upcoming - now) < dt.timedelta(seconds=1)
+    finally:
+        scheduler.stop()
+    assert ran.qsize() <= 2
+
+
+def at_turns(scheduler: Scheduler, clocks: Clocks, ran: "queue.SimpleQueue[str]", span: dt.timedelta) -> list[str]:
+    """Let time pass minute by minute. Return when the task ran."""
+    times = []
+    for _ in range(int(span / dt.timedelta(minutes=1))):
+        scheduler.turn()
+        scheduler.wait()
+        while not ran.empty():
+            ran.get()
+            times.append(f"{clocks.at:%d %H:%M}")
+        clocks.go(dt.timedelta(minutes=1))
+    return times
+
+
+@pytest.mark.parametrize(
+    ("line", "move", "then", "expected"),
+    [
+        # set back by an hour at 08:35: what runs all day follows the new time at once, a fixed hour does not come twice
+        ("*/30 * * * *", -HOUR, 2 * HOUR, ["01 08:00", "01 08:30", "01 08:00", "01 08:30", "01 09:00", "01 09:30"]),
+        ("15 8 * * *", -HOUR, DAY, ["01 08:15"]),
+        ("15 8 * * *", -HOUR, DAY + HOUR, ["01 08:15", "02 08:15"]),
+        # by a day: the new time is the right one
+        ("15 8 * * *", -DAY, DAY, ["01 08:15", "01 08:15"]),
+        # set forward by two hours: what was due meanwhile runs once
+        ("0 9,10 * * *", 2 * HOUR, DAY - HOUR, ["01 10:35", "02 09:00"]),
+        ("*/30 * * * *", 2 * HOUR, HOUR, ["01 08:00", "01 08:30", "01 10:35", "01 11:00", "01 11:30"]),
+    ],
+)
+def test_a_crontab_line_follows_a_clock_that_is_set(
+    ran: "queue.SimpleQueue[str]", line: str, move: dt.timedelta, then: dt.timedelta, expected: list[str]
+) -> None:
+    """A change of less than three hours is a correction, by cron's rule: no fixed hour comes twice, and none never."""
+    clocks = Clocks("2026-12-01 08:00")
+    scheduler = Scheduler(clock=clocks.clock, wall=clocks.wall)
+    scheduler.cron("cron", line, lambda: ran.put("cron"), zone=ZoneInfo("UTC"))
+    times = at_turns(scheduler, clocks, ran, dt.timedelta(minutes=35))
+    clocks.at += move
+    assert expected == times + at_turns(scheduler, clocks, ran, then)
+
+
+def test_a_time_that_was_asked_for_stays(ran: "queue.SimpleQueue[str]") -> None:
+    """A next run that somebody named comes at that time on the wall, whatever happens to the clock before."""
+    clocks = Clocks("2026-12-01 08:00")
+    scheduler = Scheduler(clock=clocks.clock, wall=clocks.wall)
+    at = clocks.at + 2 * HOUR
+    scheduler.every("asked", DAY, lambda: ran.put("asked"), first_at=at)
+    scheduler.turn()
+    clocks.at -= HOUR
+    scheduler.turn()
+    assert at == scheduler.next_run("asked")
+    clocks.at = at
+    scheduler.turn()
+    scheduler.wait()
+    assert 1 == ran.qsize()
+    assert at + DAY == scheduler.next_run("asked")
+
+
+# ------------------------------------------------------------------ what waits in the store
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """The product between a mailbox in memory and a small Redmine."""
+    with open_desk(tmp_path, monkeypatch) as made:
+        yield made
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_a_deferred_mail_is_tried_at_its_time(desk: Desk, move: dt.timedelta) -> None:
+    """A mail that waited for a quarter of a minute is tried within that, by the new clock as by the old."""
+    desk.always = lambda _body: (502, "")
+    desk.server.append(mail("Deferred"))
+    desk.receive(hurry=False)
+    desk.always = lambda _body: None
+    with time_machine.travel(dt.datetime.now(dt.UTC) + move) as clock:
+        clock.shift(dt.timedelta(seconds=16))
+        desk.receive(hurry=False)
+        assert [State.DONE] == [row.state for row in desk.rows()]
+    assert ["Deferred"] == [issue["subject"] for issue in desk.issues]
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_the_next_due_mail_wakes_the_mailbox(desk: Desk, move: dt.timedelta) -> None:
+    """A running mailbox comes back to a deferred mail at its time, although the clock was set in between, and once."""
+    desk.always = lambda _body: (502, "")
+    desk.server.append(mail("Deferred"))
+    with desk.application() as made:
+        (receiver,) = made.receivers
+        receiver.once()
+        (row,) = made.archive.messages(MessageFilter())
+        made.store.defer(row.id, "later", after=1.0, counts=False)
+        passes, began, wrote = [], threading.Event(), threading.Event()
+        once = receiver.once
+
+        def counted(**how: object) -> object:
+            passes.append(how)
+            began.set()
+            return once(**how)  # type: ignore[arg-type]
+
+        receiver.once = counted  # type: ignore[method-assign, assignment]
+        thread = MailboxThread(receiver, made.shared, made.archive, listen=False)
+        thread.start()
+        thread.enable(True)
+        assert began.wait(20)
+        desk.always = lambda _body: wrote.set()
+        with time_machine.travel(dt.datetime.now(dt.UTC) + move):
+            thread.wake()
+            assert wrote.wait(20)
+        made.shared.stop.set()
+        thread.wake()
+        thread.join(20)
+    assert len(passes) < 6
+
+
+@pytest.mark.parametrize("move", BACK)
+def test_a_queued_answer_is_sent_and_a_mail_is_filed(tmp_path: Path, move: dt.timedelta) -> None:
+    """What waited in the outbox for a minute does not wait for a day when the clock is set back by one."""
+    now = [2_000_000.0]
+    store = Store.open(f"sqlite:///{tmp_path}/db", tmp_path / "raw", clock=lambda: now[0])
+    outbox = Outbox(store.database, store.clock)
+    outbox.queue([NewAnswer("desk", "note", "a@x.example", "b@x.example", "m@x.example", b"x", lambda _count: None)])
+    (queued,) = outbox.claim("desk", limit=10)
+    outbox.later(queued, "greylisted")
+    now[0] += move.total_seconds()
+    assert [queued.id] == [one.id for one in outbox.claim("desk", limit=10)]
+    store.close()
+
+
+def test_the_list_of_tasks_says_the_next_run_by_the_new_clock(tmp_path: Path) -> None:
+    """When the clock is set, the time that is shown for the next run is another one, and said anew."""
+    path = tmp_path / "settings.toml"
+    path.write_text(TEXT)
+    settings, stop = load(path, {}), threading.Event()
+    store = Store.open(f"sqlite:///{tmp_path / 'db'}", tmp_path / "raw")
+    book = TaskBook(store.database, store.clock)
+    runner = TaskRunner(
+        book, lambda: plans(settings, book.overrides()), lambda _name: StationResult(), lambda _p, _s: None, stop
+    )
+    runner.start()
+    try:
+        said = _next_of(book, "aggregate", lambda at: at is not None)
+        with time_machine.travel(dt.datetime.now(dt.UTC) - DAY):
+            again = _next_of(book, "aggregate", lambda at: at is not None and at < said - 3600)
+            assert 0 <= again - dt.datetime.now(dt.UTC).timestamp() <= 3601
+    finally:
+        stop.set()
+        runner.stop()
+        runner.wait()
+        store.close()
+
+
+def _next_of(book: TaskBook, name: str, holds: object) -> float:
+    """Look until the store says so of a task's next run."""
+    for _ in range(400):
+        at = book.next_runs().get(name)
+        if holds(at):  # type: ignore[operator]
+            return float(at or 0)
+        threading.Event().wait(0.05)
+    raise AssertionError(f"{name}: {book.next_runs()}")

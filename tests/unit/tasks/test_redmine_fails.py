@@ -1,0 +1,176 @@
+"""Redmine fails on one mail, or on all that is written: whose fault it is, who waits, who is set aside."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from redmine_mailbridge.printing import decided
+from redmine_mailbridge.store.life import State
+from redmine_mailbridge.tasks.runner import TaskRunner
+from tests.product import mail, message_id_of
+from tests.unit.tasks.desk import Desk, open_desk
+from tests.unit.tasks.test_nothing_starves import ended, serving, until
+
+HTML = "<html><title>Request blocked</title></html>"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A desk that gives up after three tries."""
+    with open_desk(tmp_path, monkeypatch, give_up_after=3) as made:
+        yield made
+
+
+def state_of(desk: Desk, subject: str) -> tuple[State, str]:
+    """Where the mail with this subject stands, and why."""
+    (row,) = [row for row in desk.rows() if row.subject == subject]
+    return row.state, row.reason or ""
+
+
+def with_good_ones(desk: Desk, passes: int = 6) -> None:
+    """So many passes, before each of which another mail has come."""
+    for number in range(passes):
+        desk.server.append(mail(f"Good {number}"))
+        desk.receive()
+
+
+def goods(desk: Desk) -> list[str]:
+    """The subjects of the good ones that are issues."""
+    return [issue["subject"] for issue in desk.issues if issue["subject"].startswith("Good")]
+
+
+@pytest.mark.fault("B7")
+def test_one_issue_cannot_be_shown(desk: Desk) -> None:
+    """A reply to an issue on which Redmine answers 500 waits alone and is set aside at last; the others go on."""
+    start = mail("Start")
+    desk.server.append(start)
+    desk.receive()
+    desk.reads = lambda url: (500, {}, "") if "/issues/1.json" in url else None
+    desk.server.append(mail("Re: Start", In_Reply_To=message_id_of(start)))
+    with_good_ones(desk)
+
+    assert [f"Good {number}" for number in range(6)] == goods(desk)
+    state, reason = state_of(desk, "Re: Start")
+    assert State.ASIDE is state
+    assert "set aside after 3 tries: Redmine answers, but not to what this mail needs" in reason
+
+
+@pytest.mark.fault("B7")
+@pytest.mark.parametrize("answer", [(403, HTML), (412, "")], ids=["firewall", "login"])
+def test_one_request_is_never_taken(desk: Desk, answer: tuple[int, str]) -> None:
+    """A text that a firewall does not like, and a user that cannot be acted as any more, concern one mail only."""
+    desk.always = lambda body: answer if "Blocked" in body else None
+    desk.server.append(mail("Blocked"))
+    with_good_ones(desk)
+
+    assert [f"Good {number}" for number in range(6)] == goods(desk)
+    state, reason = state_of(desk, "Blocked")
+    assert State.ASIDE is state
+    assert f"({answer[0]})" in reason
+
+
+@pytest.mark.fault("B7")
+def test_decided_anew(desk: Desk) -> None:
+    """A mail whose user Redmine would not act as any more is decided about anew, and not sent as it was for ever."""
+    desk.answers = [(412, "")]
+    desk.server.append(mail("Anew"))
+    desk.receive()
+    assert State.KEPT is state_of(desk, "Anew")[0]
+    desk.receive()
+
+    assert (State.DONE, 1) == (state_of(desk, "Anew")[0], len(desk.issues))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param((500, ""), marks=pytest.mark.fault("B8"), id="500"),
+        pytest.param((502, ""), marks=pytest.mark.fault("B8"), id="502"),
+        pytest.param((503, ""), id="503"),
+        pytest.param((403, HTML), id="blocked"),
+    ],
+)
+def test_a_redmine_that_reads_but_cannot_write(desk: Desk, answer: tuple[int, str]) -> None:
+    """A mail is not to blame for a Redmine that takes no mail at all: it waits, however long, and is written then."""
+    desk.always = lambda _body: answer
+    desk.server.append(mail("Lonely"))
+    for _ in range(8):
+        desk.receive()
+    state, reason = state_of(desk, "Lonely")
+    assert state in {State.KEPT, State.WRITING}, reason
+
+    desk.always = lambda _body: None
+    desk.receive()
+    desk.receive()
+    assert ["Lonely"] == [issue["subject"] for issue in desk.issues]
+
+
+def test_lonely_in_one_process(desk: Desk) -> None:
+    """A service whose Redmine does not show one issue sets its lonely reply aside in the end, too."""
+    start = mail("Start")
+    desk.server.append(start)
+    desk.receive()
+    desk.reads = lambda url: (500, {}, "") if "/issues/1.json" in url else None
+    desk.server.append(mail("Re: Start", In_Reply_To=message_id_of(start)))
+    with desk.application() as made:
+        for _ in range(4):
+            made.store.retry(2)
+            made.receivers[0].once()
+    assert State.ASIDE is state_of(desk, "Re: Start")[0]
+
+
+@pytest.mark.fault("N8")
+@pytest.mark.parametrize("how", ["tasks run", "retry"])
+def test_asked_for_by_hand_after_an_outage(desk: Desk, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """Who asks for a run or for a mail by hand has Redmine asked anew, whatever pause the service keeps."""
+    desk.down = True
+    desk.server.append(mail("Waited"))
+    with serving(desk, monkeypatch, {}) as (made, service):
+        assert until(lambda: made.shared.gate.closed_for > 0)
+        for _ in range(5):
+            made.shared.gate.away(300.0, "502 for a while")
+        desk.down = False
+        assert [] == desk.issues
+        if how == "tasks run":
+            made.tasks.book.wish("receive")
+            assert until(lambda: ended(_by_hand(service.runner)) == 1)
+            assert [None] == [run.error for run in _by_hand(service.runner)]
+        else:
+            decided(desk.settings, [1], "retry")
+        assert until(lambda: len(desk.issues) == 1)
+
+
+def _by_hand(runner: TaskRunner) -> list:  # type: ignore[type-arg]
+    """The runs of receive that somebody asked for."""
+    return [run for run in runner._book.runs("receive") if run.planned_at is None]
+
+
+@pytest.mark.fault("N8")
+def test_asked_for_by_hand_during_an_outage(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While Redmine is away, whoever asks is told what it says now, not what it said minutes ago."""
+    desk.down = True
+    desk.server.append(mail("Waits"))
+    with serving(desk, monkeypatch, {}) as (made, service):
+        assert until(lambda: made.shared.gate.closed_for > 0)
+        made.shared.gate.away(300.0, "something of long ago")
+        made.tasks.book.wish("receive")
+        assert until(lambda: ended(_by_hand(service.runner)) == 1)
+        (run,) = _by_hand(service.runner)
+    assert "(502)" in (run.error or "")
+    assert "long ago" not in (run.error or "")
+
+
+@pytest.mark.parametrize("pause", [0.0, 300.0])
+def test_the_reason_is_told(desk: Desk, pause: float) -> None:
+    """The line of a mail that waits says whether Redmine is away, or answers otherwise."""
+    fails: Callable[[str], bool] = lambda url: "/issues/1.json" in url  # noqa: E731 - one condition
+    start = mail("Start")
+    desk.server.append(start)
+    desk.receive()
+    desk.down = pause > 0
+    desk.reads = lambda url: (500, {}, "") if fails(url) else None
+    desk.server.append(mail("Re: Start", In_Reply_To=message_id_of(start)))
+    (outcome,) = desk.receive()
+    words = "Redmine is away" if pause else "Redmine does not take it now"
+    assert words in outcome.line
