@@ -9,8 +9,14 @@ import pytest
 import sqlalchemy as sa
 from pydantic import ValidationError
 
+from redmine_mailbridge import app
+from redmine_mailbridge.mailboxes.base import MailboxConfig
+from redmine_mailbridge.mailboxes.graph import GraphMailbox
+from redmine_mailbridge.mailboxes.pop3 import Known
 from redmine_mailbridge.store.life import State
+from tests.mail_worlds import graph_config
 from tests.product import mail
+from tests.servers.graph import graph_server
 from tests.unit.tasks.boxes import Boxes, open_boxes
 
 
@@ -290,6 +296,26 @@ def test_moved_and_read_from_a_time_on(boxes: Boxes, start: str) -> None:
     boxes.change("desk", host="new", username="new@example.com", start_from="all")
     boxes.receive()
     assert ["New"] == boxes.subjects()
+
+
+def test_from_imap_to_graph(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mailbox of Exchange Online that was read over IMAP and is read over Graph, under another name, is the same."""
+    old = boxes.add("desk", host="outlook.office365.com", username="desk@example.com", after_success="keep")
+    old.append(mail("One"), mail("Two"))
+    boxes.receive()
+    boxes.rename("desk", "helpdesk")
+    boxes.change("helpdesk", host="graph.microsoft.com", brake_at=1)
+    with graph_server() as server:
+
+        def opened(config: MailboxConfig, known: Known | None = None, **_more: object) -> GraphMailbox:
+            return GraphMailbox(graph_config(server, name=config.name), known)
+
+        monkeypatch.setattr(app, "open_mailbox", opened)
+        server.append(*(raw for _, _, raw in old.contents()), mail("Three"))
+        boxes.receive()
+        boxes.receive()
+    assert ["One", "Three", "Two"] == boxes.subjects()
+    assert {"helpdesk"} == {row.location.mailbox for row in boxes.rows()}
 
 
 @pytest.mark.fault("I12")
