@@ -3,7 +3,6 @@
 import sqlalchemy as sa
 
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
-from redmine_mailbridge.store.accounts import Accounts, Relabelling
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.store.rows import Cursor, Description
 from redmine_mailbridge.store.store import Store
@@ -56,6 +55,8 @@ def named(store: Store) -> dict[str, list[str]]:
 
 def check_exchange(store: Store) -> None:
     """Two mailboxes exchange their names: every row follows its account, and nothing else changes."""
+    from redmine_mailbridge.store.accounts import Accounts, Relabelling
+
     accounts = Accounts(store.database)
     whose = {"one": ("first at a", "one@x.example"), "two": ("second at b", "two@x.example")}
     accounts.settle(Relabelling({}), whose)
@@ -77,6 +78,8 @@ def check_exchange(store: Store) -> None:
 
 def check_rename_and_move(store: Store) -> None:
     """A mailbox is renamed and moves: all bears the new name, no validity holds any more, twice as little as once."""
+    from redmine_mailbridge.store.accounts import Accounts, Relabelling
+
     accounts = Accounts(store.database)
     accounts.settle(Relabelling({}), {"old": ("me at a", "me@x.example")})
     fill(store, "old", 1)

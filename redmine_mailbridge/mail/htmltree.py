@@ -22,6 +22,9 @@ _TINY = re.compile(r"font-size:\s?(?:0(?:\.\d{1,4})?|1(?=px))(?:px|pt|em|%)?\s?(
 _WHITE = r"(?:#fff(?:fff)?|white|rgb\(255, ?255, ?255\))\s?(?:;|!|$)"
 _WHITE_TEXT = re.compile(rf"(?<![\w-])color:\s?(?:transparent|{_WHITE})", re.IGNORECASE)
 _WHITE_GROUND = re.compile(rf"background(?:-color)?:\s?{_WHITE}|color:\s?transparent", re.IGNORECASE)
+MOST_ATTRIBUTES = 100  # of one tag; the parser compares each with all before it
+_TAG_BEGINS = re.compile(r"<[A-Za-z]")
+_ATTRIBUTE = re.compile(r"""[\s/=]*+(?:[^\s>/=]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>]*+))?+)?+""")
 _MOST_LOOKED_AT = 60
 _DEEPEST = 200
 GONE = frozenset(
@@ -33,12 +36,28 @@ GONE = frozenset(
 def parse_html(html: str) -> _Element | None:
     """Given HTML of any quality, return its tree; None when there is nothing in it. Never raises."""
     text = _CONDITIONAL.sub("", _DECLARATION.sub("", _CONTROL.sub("", html)))
-    text = _flatten(text)
+    text = _flatten(_with_few_attributes(text))
     parser = etree.HTMLParser(recover=True, huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8")
     try:
         return etree.fromstring(b"<html><body>" + text.encode("utf-8", "replace") + b"</body></html>", parser)
     except (etree.LxmlError, ValueError):
         return None
+
+
+def _with_few_attributes(text: str) -> str:
+    """Take away what stands behind the first MOST_ATTRIBUTES attributes of a tag. Each character is read once."""
+    pieces: list[str] = []
+    kept = at = 0
+    while begins := _TAG_BEGINS.search(text, at):
+        at, count, full = begins.end(), 0, -1
+        while (attribute := _ATTRIBUTE.match(text, at)) and attribute.end() > at:
+            at = attribute.end()
+            count += 1
+            full = at if count == MOST_ATTRIBUTES else full
+        if count > MOST_ATTRIBUTES:
+            pieces.append(text[kept:full])
+            kept = at
+    return "".join([*pieces, text[kept:]])
 
 
 def _flatten(text: str) -> str:

@@ -5,7 +5,8 @@ import re
 
 from redmine_mailbridge.mail.charset import decode
 
-_SPACES = re.compile(r"[ ]*[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029][\s]*")
+_RUN = re.compile(r"\s+")
+_BREAK = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff]")
 _HEAD = re.compile(r"=\?([^\s?=()<>@,;:\"/\[\]]{1,60})\?([bBqQ])\?")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
@@ -13,7 +14,13 @@ _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 
 def one_line(text: str) -> str:
     """Given decoded text, return it on one line: line ends and tabs become one blank, control characters go."""
-    return _CONTROL.sub("", _SPACES.sub(" ", text)).strip()
+    return _CONTROL.sub("", _RUN.sub(_one_blank, text)).strip()
+
+
+def _one_blank(run: re.Match[str]) -> str:
+    """Given a run of white space, return it as it is, or as one blank if it holds a line end or a tab."""
+    found = _BREAK.search(run[0])
+    return run[0] if found is None else run[0][: found.start()].rstrip(" ") + " "
 
 
 def unfold(raw: bytes, fallback: str = "") -> str:

@@ -11,6 +11,7 @@ from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.mail.likeness import difference
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.routing.sender import believed
+from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import Description, MailRow
 from redmine_mailbridge.store.store import Store
@@ -48,7 +49,7 @@ class CopyFinder:
         context = self._decider.contexts.get(mailbox)
         if context is not None:
             key = f"{mailbox}/{key}" if context.route.issue.several_mailboxes == "each" else key
-            proof = 0 if message.authenticity.verdict == "failed" else 2 if believed(message, context.route) else 1
+            proof = _proof(message, context.route)
         return Description(row.id, message.message_id, key, message.sender.key, message.subject, proof)
 
     def _much_the_same(self, row: MailRow, message: Message, others: Sequence[MailRow]) -> MailRow | None:
@@ -82,3 +83,13 @@ class CopyFinder:
         except RawUnreadable:
             return "content that is not known any more"
         return difference(message, self._decider.read(raw, other.location.mailbox, truncated=other.truncated))
+
+
+def _proof(message: Message, route: Route) -> int:
+    """How far the sender of a mail is proven: 0 known to be forged, 1 not proven, 2 proven. That trust = "any" believes
+    everybody proves nobody: of two mails with the same words neither is the genuine one then.
+    """
+    if message.authenticity.verdict == "failed":
+        return 0
+    internal = route.issue.trust == "internal" and bool(believed(message, route))
+    return 2 if message.authenticity.verdict == "passed" or internal else 1

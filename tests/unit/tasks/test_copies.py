@@ -92,6 +92,18 @@ def test_one_issue_of_a_mail_to_two_mailboxes(boxes: Boxes) -> None:
     assert (1, 1) == (len(first.contents("Processed")), len(second.contents("Processed")))
 
 
+@pytest.mark.parametrize("first", ["trusting", "strict"])
+def test_mailboxes_that_believe_differently(boxes: Boxes, first: str) -> None:
+    """A mail in a mailbox that believes everybody and in one that wants proof is one issue, whichever is read first."""
+    trusting = boxes.add("trusting", issue={"trust": "any"})
+    strict = boxes.add("strict", issue={"trust": "authenticated"})
+    both = mail("To both", to="list@example.com")
+    trusting.append(both)
+    strict.append(both)
+    boxes.receive(*(("trusting", "strict") if first == "trusting" else ("strict", "trusting")))
+    assert ["To both"] == boxes.subjects()
+
+
 def test_a_held_mail_that_was_taken_elsewhere(boxes: Boxes) -> None:
     """A mail that is held makes no second issue when it is accepted after another mailbox took its copy."""
     first = boxes.add("strict", issue={"unknown_sender": "hold"})
