@@ -301,7 +301,7 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         for number, (name, box) in enumerate(settings.active_mailboxes.items())
         if not only or name in only
     )
-    post = letters(settings, store, decider, spoken)
+    post = letters(settings, store, decider, spoken, client, directory)
     mirror = Mirror(
         Issues(store.database, store.clock), client, directory, life=settings.redmine.directory_life.total_seconds()
     )

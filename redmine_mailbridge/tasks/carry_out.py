@@ -113,6 +113,8 @@ class CarryOut:
             plan.requester.name,
             plan.related_issue,
             plan.machine,
+            plan.proven,
+            plan.claims,
         )
         outcome = self._carry(row, job, message, (*lines, *more), look_first=False)
         return replace(outcome, plan=plan)

@@ -23,7 +23,8 @@ class Job:
     `amendable` are the attributes that the settings ask for: where Redmine drops them for want of the writer's
     rights, the bridge's own user sets them. What a sender asked for by keyword lines is not among them.
     `requester` is the name that the mail's sender bears. `related` is the issue that a new one is linked to.
-    `machine`: an automatic reply or a delivery report, which is nobody's word.
+    `machine`: an automatic reply or a delivery report, which is nobody's word. `proven`: something proves who wrote the
+    mail. `claims`: it bears the address of a Redmine user that it may not act as.
     """
 
     request: IssueRequest | NoteRequest
@@ -35,6 +36,8 @@ class Job:
     requester: str = ""
     related: int | None = None
     machine: bool = False
+    proven: bool = False
+    claims: bool = False
 
     @property
     def creates(self) -> bool:
@@ -84,6 +87,8 @@ class Job:
                 "requester": self.requester,
                 "related": self.related,
                 "machine": self.machine,
+                "proven": self.proven,
+                "claims": self.claims,
             }
         )
 
@@ -98,10 +103,12 @@ class Job:
             watchers=tuple(found["watchers"]),
             participants=tuple(found["participants"]),
             amendable=tuple(found["amendable"]),
-            earned=Earned(**found["earned"] | {"kinds": tuple(found["earned"]["kinds"])}),
+            earned=Earned.of(found["earned"]),
             requester=found.get("requester", ""),  # jobs of the first version have none
             related=found.get("related"),
             machine=found.get("machine", False),
+            proven=found.get("proven", False),
+            claims=found.get("claims", False),
         )
 
 
