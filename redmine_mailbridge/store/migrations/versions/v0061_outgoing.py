@@ -1,4 +1,6 @@
-"""Bytes of outgoing mail once for all whom it goes to; when a mail was first offered; what agents are to be told."""
+"""Bytes of outgoing mail once for all whom it goes to; when a mail was first offered; what agents are to be told; and
+nothing any more of what was typed at a sign-in that was refused.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -39,3 +41,5 @@ def upgrade() -> None:
     with op.batch_alter_table("outbox") as table:
         table.drop_column("content")
     op.create_index("ix_outbox_content", "outbox", ["content_hash"])
+    # what was typed as a login may have been an API key or a password
+    op.execute("UPDATE audit SET who = 'somebody' WHERE action = 'sign-in refused' AND who <> 'admin'")
