@@ -12,6 +12,7 @@ from typing import get_args
 
 from redmine_mailbridge.aggregating import aggregator
 from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.mail.address_syntax import spellings
 from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
@@ -137,7 +138,12 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Cont
     """
     boxes = settings.active_mailboxes
     resting = {name: box for name, box in settings.mailboxes.items() if not box.active}
-    addresses = {address.lower(): name for name, box in boxes.items() for address in (box.address, *box.aliases)}
+    addresses = {
+        one: name
+        for name, box in boxes.items()
+        for address in (box.address, *box.aliases)
+        for one in spellings(address)
+    }
     routes = {name: box.route for name, box in boxes.items()}
     instance = secret("instance")
     signer = Signer(secret("signing-key").encode(), instance)
@@ -296,7 +302,7 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         for number, (name, box) in enumerate(settings.active_mailboxes.items())
         if not only or name in only
     )
-    post = letters(settings, store, decider, spoken)
+    post = letters(settings, store, decider, spoken, client, directory)
     mirror = Mirror(
         Issues(store.database, store.clock), client, directory, life=settings.redmine.directory_life.total_seconds()
     )

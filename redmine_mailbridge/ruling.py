@@ -19,6 +19,7 @@ from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.rule_change import RuleChange
 from redmine_mailbridge.tasks.rule_mail import RuleMail
 from redmine_mailbridge.tasks.time_rules import Policy, TimeRules
+from redmine_mailbridge.tasks.turns import Turns
 
 
 def time_rules(
@@ -33,17 +34,18 @@ def time_rules(
 ) -> TimeRules:
     """What carries out the rules of time. `now` is the clock by which rules are due (None: the store's)."""
     text_format = settings.redmine.markup
-    private = {name for name, box in settings.active_mailboxes.items() if box.answers.private_projects}
+    issues = Issues(store.database, now or store.clock)
     return TimeRules(
         policy(settings),
         mirror=mirror,
-        issues=Issues(store.database, now or store.clock),
+        issues=issues,
         applications=Applications(store.database, store.clock),
         writer=Writer(client, directory),
         change=RuleChange(directory, text_format),
         # a rule that sends `closed` says so itself; answers.closed is about every other closing
-        mail=RuleMail(letters.with_kinds("closed"), directory, text_format, private),
+        mail=RuleMail(letters.with_kinds("closed"), directory, text_format),
         archive=Archive(store.database),
+        turns=Turns("rules", client.whoami, issues.record),
     )
 
 

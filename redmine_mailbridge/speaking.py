@@ -6,10 +6,11 @@ from dataclasses import replace
 from functools import partial
 
 from redmine_mailbridge.mail.ids import Signer
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.mail.message import Address, Message
 from redmine_mailbridge.mailboxes.username import parse_username
 from redmine_mailbridge.oauth.sasl import BY_TOKEN
 from redmine_mailbridge.oauth.signing import SignIns
+from redmine_mailbridge.outgoing.addresses import mailable
 from redmine_mailbridge.outgoing.letter import Sender
 from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
@@ -23,9 +24,11 @@ from redmine_mailbridge.settings.types import reveal
 from redmine_mailbridge.signing_in import TokenGiver, outgoing_connection, token_of
 from redmine_mailbridge.store.answered import Answered
 from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.notices import Notices
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.talk import Talk
+from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.agents import AgentAnswers
 from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.desk import Desk
@@ -34,7 +37,9 @@ from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.notes import Mailing
 from redmine_mailbridge.tasks.send import Line, Sending
 from redmine_mailbridge.tasks.threads import Threads
+from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.tasks.undelivered import Undelivered
+from redmine_mailbridge.tasks.visible import look
 
 SWITCHED = ("received", "received_reply", "reminder", "escalation")
 """The kinds of mail that `[mailboxes.NAME.answers]` switches for whoever sends them."""
@@ -70,31 +75,48 @@ def desks(settings: Settings, secret: Callable[[str], str]) -> dict[str, Desk]:
         on |= {"answer"} if box.answers.notes != "never" else set()
         made[name] = Desk(
             mailbox=name,
-            sender=Sender(out.from_address or box.address, out.from_name or "", out.reply_to or ""),
+            sender=_sender(out.from_address or box.address, out),
             templates=Templates(out.templates),
             language=out.language or "en",
             kinds=frozenset(on),
             signer=Signer(signing_key, instance),
             redmine_url=settings.redmine.url,
             write_above=box.answers.write_above or "",
+            private_projects=box.answers.private_projects,
+            trust_reply_to=box.answers.trust_reply_to,
         )
     return made
 
 
-def letters(settings: Settings, store: Store, decider: Decider, made: Mapping[str, Desk]) -> Letters:
+def _sender(address: str, out: OutgoingSettings) -> Sender:
+    """The name that mail bears, its domains in ASCII: the settings have let no other address pass."""
+    sent, answered = (mailable(Address("", one)) for one in (address, out.reply_to or ""))
+    return Sender(sent.address if sent else address, out.from_name or "", answered.address if answered else "")
+
+
+def letters(  # noqa: PLR0917 - what it is wired to
+    settings: Settings, store: Store, decider: Decider, made: Mapping[str, Desk], client: Client, directory: Directory
+) -> Letters:
     """What composes mail about issues, and mail to admins: those by the first mailbox that can send."""
     system = next(iter(made.values()), None)
     if system is not None and settings.outgoing.from_address is not None:
         out = settings.outgoing
-        system = replace(system, sender=Sender(out.from_address or "", out.from_name or "", out.reply_to or ""))
+        system = replace(system, sender=_sender(out.from_address or "", out))
 
     def read(raw: str, truncated: bool, mailbox: str) -> Message:
         name = mailbox if mailbox in decider.contexts else next(iter(decider.contexts))
         return decider.read(store.raw.read(raw), name, truncated=truncated)
 
     outbox = Outbox(store.database, store.clock)
-    threads = Threads(Talk(store.database), read)
-    return Letters(made, outbox, threads, ours=ours(settings), system=system, clock=store.clock)
+
+    def is_user(address: str) -> bool:
+        return directory.people.by_address(address) is not None
+
+    threads = Threads(Talk(store.database), read, is_user)
+    return Letters(
+        made, outbox, threads,
+        look=partial(look, client), ours=ours(settings), system=system, clock=store.clock,
+    )  # fmt: skip
 
 
 def agent_answers(
@@ -107,21 +129,26 @@ def agent_answers(
             closed=box.answers.closed,
             marker=box.answers.marker,
             cc=box.answers.cc,
-            private_projects=box.answers.private_projects,
+            max_cc=box.answers.max_cc,
             leave_to_redmine=box.answers.redmine_users == "leave_to_redmine",
             max_attachments=box.answers.max_attachments,
         )
         for name, box in settings.active_mailboxes.items()
     }
+    issues = Issues(store.database, store.clock)
     return AgentAnswers(
         mirror,
-        Issues(store.database, store.clock),
+        issues,
         Answered(store.database, store.clock),
         letters,
         client,
         directory,
         undelivered=Undelivered(
-            Outbox(store.database, store.clock), Writer(client, directory), settings.redmine.markup
+            Outbox(store.database, store.clock),
+            Notices(store.database, store.clock),
+            Writer(client, directory),
+            settings.redmine.markup,
+            turns=Turns("private notes", client.whoami, issues.record),
         ),
         mailings=mailings,
         text_format=settings.redmine.markup,
@@ -132,6 +159,7 @@ def sending(settings: Settings, store: Store, stop: threading.Event, signs: Sign
     """What empties the outbox; `signs` gives the tokens where servers are logged in to by OAuth."""
     lines: dict[str, Line] = {}
     sent = {name: sent_by(settings, box) for name, box in settings.active_mailboxes.items()}
+    answering = {name for name, box in settings.active_mailboxes.items() if box.answers.notes != "never"}
     for name, box in settings.active_mailboxes.items():
         out = sent[name]
         account = tuple(other for other, its in sent.items() if _account(its) == _account(out))
@@ -144,8 +172,10 @@ def sending(settings: Settings, store: Store, stop: threading.Event, signs: Sign
                 out.most_a_day,
                 out.most_a_minute,
                 account,
+                reserved=out.most_a_day // 2 if any(other in answering for other in account) else 0,
             )
-    return Sending(Outbox(store.database, store.clock), lines, stop)
+    book = TaskBook(store.database, store.clock)
+    return Sending(Outbox(store.database, store.clock), lines, stop, lambda: book.stopped)
 
 
 def _account(out: OutgoingSettings) -> tuple[str | None, ...]:

@@ -4,6 +4,7 @@ product between them. For what is asserted about all mail that leaves, over many
 
 import datetime as dt
 import json
+import logging
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,11 +17,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import responses
+import structlog
+import tomlkit
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from click.testing import CliRunner, Result
 from requests import PreparedRequest
 
 from redmine_mailbridge import app
+from redmine_mailbridge.cli import cli
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.ask import MessageFilter
 from redmine_mailbridge.tasks.service import receive_once
@@ -57,6 +62,7 @@ class SmallRedmine:
     fails: set[int] = field(default_factory=set)
     journals: int = 0
     uploads: int = 0
+    may: list[str] = field(default_factory=MAY.copy)
     files: dict[int, bytes] = field(default_factory=dict)
     users: dict[int, tuple[str, str, str, bool]] = field(default_factory=PEOPLE.copy)
 
@@ -134,12 +140,14 @@ class SmallRedmine:
                 return {"projects": [self._project()], "total_count": 1}
             case "GET", ["projects", "desk" | "7"]:
                 return {"project": self._project()}
+            case "GET", ["projects", _]:
+                return 404
             case "GET", ["projects", _, "versions"]:
                 return {"versions": []}
             case "GET", ["projects", _, "memberships"]:
                 return {"memberships": [], "total_count": 0}
             case "GET", ["roles", number]:
-                role = {"id": int(number), "name": "Role", "permissions": MAY, "issues_visibility": "all"}
+                role = {"id": int(number), "name": "Role", "permissions": self.may, "issues_visibility": "all"}
                 return {"role": role}
             case "GET", ["issue_statuses"]:
                 return {"issue_statuses": [self._status(number) for number in STATUSES]}
@@ -259,10 +267,10 @@ class Post:
 
 
 @contextmanager
-def post() -> Iterator[Post]:
-    """Serve until the end of the block."""
+def post(*, smtputf8: bool = True) -> Iterator[Post]:
+    """Serve until the end of the block; `smtputf8`: addresses beyond ASCII are taken (RFC 6531)."""
     made = Post()
-    controller = Controller(made, "127.0.0.1", made.port)
+    controller = Controller(made, "127.0.0.1", made.port, enable_SMTPUTF8=smtputf8)
     controller.start()
     try:
         yield made
@@ -277,6 +285,7 @@ VALUES: dict[str, Any] = {
             "address": "desk@example.com",
             "start_from": "all",
             "host": "localhost",
+            "password": "secret",
             "issue": {"project": "desk", "answer_refused": True},
             "answers": {"received": True, "received_reply": True, "notes": "public_notes", "closed": True},
             "reading": {"trusted_authserv_ids": ["mx.example.com"]},
@@ -326,6 +335,19 @@ class HelpDesk:
         """Send until nothing goes any more."""
         while made.sending.once().sent:
             pass
+
+    def command(self, *arguments: str) -> Result:
+        """Given arguments, run the command line within this process; logs are as before after it."""
+        file = self.folder / "settings.toml"
+        file.write_text(tomlkit.dumps(self.values), "utf-8")
+        file.chmod(0o600)
+        handlers, config = logging.getLogger().handlers[:], structlog.get_config()
+        command, *rest = arguments
+        try:
+            return CliRunner().invoke(cli, [command, "--settings", str(file), *rest])
+        finally:
+            logging.getLogger().handlers[:] = handlers
+            structlog.configure(**config)
 
     def story(self) -> str:
         """All that the records of the mails say."""

@@ -1,16 +1,16 @@
 """Who may come in: an administrator of Redmine, as Redmine itself says, or who knows the local password."""
 
+import hashlib
+import hmac
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import requests
-
 from redmine_mailbridge.admin.passwords import matches
 from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.redmine.transport import WAY, cause
 from redmine_mailbridge.redmine.transport import Session as Connection
-from redmine_mailbridge.redmine.transport import cause
 from redmine_mailbridge.settings.models import RedmineSettings
 from redmine_mailbridge.store.admin import SIGN_IN, SIGN_IN_REFUSED, Audit
 
@@ -35,12 +35,15 @@ class Person:
 
 
 class Door:
-    """Lets administrators in, counts who is refused, and remembers no password."""
+    """Lets administrators in, counts who is refused, and remembers neither a password nor what was typed as a login:
+    that may have been one, or an API key. `key` makes the word by which tries with the same login are counted.
+    """
 
-    def __init__(self, redmine: RedmineSettings, password_hash: Path | None, audit: Audit) -> None:
+    def __init__(self, redmine: RedmineSettings, password_hash: Path | None, audit: Audit, *, key: bytes) -> None:
         self._redmine = redmine
         self._password_hash = password_hash
         self._audit = audit
+        self._key = key
 
     @property
     def has_password(self) -> bool:
@@ -52,7 +55,7 @@ class Door:
 
         The try is written down as refused before anything is asked, so that many at once count too.
         """
-        who = LOCAL if local else login.casefold()  # Redmine takes a login in any case
+        who = LOCAL if local else self._somebody(login)
         mine = self._audit.count(SIGN_IN_REFUSED, WINDOW, who=who, address=address)
         all_from_there = self._audit.count(SIGN_IN_REFUSED, WINDOW, address=address)
         if mine >= PER_LOGIN or all_from_there >= PER_ADDRESS:
@@ -64,6 +67,11 @@ class Door:
         person = check()
         self._audit.turned_out(line, SIGN_IN, person.login)
         return person
+
+    def _somebody(self, login: str) -> str:
+        """Given what was typed as a login, in any case as Redmine takes it, return what stands for it on the record."""
+        typed = login.casefold().encode("utf-8", "replace")
+        return f"somebody ({hmac.new(self._key, typed, hashlib.sha256).hexdigest()[:12]})"
 
     def _local(self, password: str) -> Person:
         if self._password_hash is None:
@@ -90,7 +98,7 @@ def administrator(redmine: RedmineSettings, login: str, password: str) -> Person
         headers = {"Authorization": f"Basic {proof}", "Accept": "application/json"}
         try:
             answer = connection.get(f"{redmine.url}/users/current.json", headers=headers)
-        except requests.RequestException as error:
+        except WAY as error:
             raise SignInRefused(f"Redmine cannot be asked: {cause(error)}.") from None
     if answer.status_code in (401, 403):
         raise SignInRefused(

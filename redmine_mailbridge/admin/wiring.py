@@ -51,7 +51,7 @@ def desk(loaded: Loaded) -> Desk:
         ),
         audit=audit,
         ring=LogRing(store.database),
-        door=Door(settings.redmine, admin.password_hash_file, audit),
+        door=Door(settings.redmine, admin.password_hash_file, audit, key=store.secret("sign-in-key").encode()),
         jobs=Jobs(),
         signs=sign_ins(settings, store.database),
         limits=limits,

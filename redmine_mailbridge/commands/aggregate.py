@@ -29,6 +29,8 @@ def command(invocation: Invocation, *, rebuild: bool) -> None:
         )
         for line in aggregating.kept(application.settings, application.store).results.refused():
             click.secho(line, fg="yellow", err=True)
+        if application.tasks.book.stopped:
+            click.secho("mail waits: the synchronisation is stopped", fg="yellow", err=True)
         application.sending.once()
     finally:
         application.close()

@@ -51,7 +51,7 @@ _MAIL: Mapping[str, Any] = {
     "requester": {"name": "Kim Client", "address": "kim@client.example"},
     "mail": {"subject": "The printer is on fire", "date": "2026-05-20 10:00"},
     "project": _PROJECT,
-    "reason": "this mailbox takes replies only",
+    "reason": "this address takes only answers to mails of ours",
     "login": "kim@client.example",
 }
 _ABOUT_ISSUE: Mapping[str, Any] = {

@@ -3,8 +3,6 @@
 import re
 from typing import get_args
 
-import requests
-
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.redmine.client import Connection
 from redmine_mailbridge.redmine.transport import Session
@@ -30,7 +28,7 @@ def text_format(connection: Connection) -> TextFormat | str | None:
         session.proxies = {"http": connection.proxy, "https": connection.proxy}
     try:
         answer = session.get(f"{connection.url.rstrip('/')}/help/wiki_syntax/detailed")
-    except requests.RequestException:
+    except OSError:  # of which the errors of requests are
         return None
     finally:
         session.close()

@@ -5,6 +5,7 @@ exceptions of requests through; so the bridge brings its own engine. Nothing her
 certificates from the environment, and no cookie is kept: a key and a login decide alone who a request is.
 """
 
+import http.client
 import threading
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -19,6 +20,11 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnavailable, RedmineUnclear
 from redmine_mailbridge.redmine.answers import Answer, error_of, read_answer
+
+WAY = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
+"""Whatever fails on the way to Redmine: the connection, TLS, the file of its certificates. The errors of requests are
+of these too.
+"""
 
 
 class _Sent(threading.local):
@@ -114,7 +120,7 @@ class Engine(SyncEngine):  # type: ignore[misc]  # python-redmine ships no types
         _sent.yes = False
         try:
             answer: Answer = super().request(method, url, headers=headers, params=params, data=data)
-        except requests.RequestException as error:
+        except WAY as error:
             raise failure(method, url, error, sent=_sent.yes) from None
         return answer
 
@@ -139,11 +145,11 @@ def download(session: Session, url: str, most: int) -> bytes:
                 if len(data) > most:
                     raise RedmineRefused(f"GET {url}: more than {most} bytes", status=413)
             return bytes(data)
-    except requests.RequestException as error:
+    except WAY as error:
         raise failure("get", url, error, sent=True) from None
 
 
-def failure(method: str, url: str, error: requests.RequestException, *, sent: bool) -> RedmineError:
+def failure(method: str, url: str, error: Exception, *, sent: bool) -> RedmineError:
     """Given a request that got no whole answer, return the error for it.
 
     What did not leave changed nothing. What left and was meant to write may have been carried out.
@@ -155,8 +161,8 @@ def failure(method: str, url: str, error: requests.RequestException, *, sent: bo
     return RedmineUnavailable(text, overloaded=slow)
 
 
-def cause(error: requests.RequestException) -> str:
-    """Given an exception of requests, return one phrase for an admin, without the query or a memory address."""
+def cause(error: Exception) -> str:
+    """Given a fault on the way to Redmine, return one phrase for an admin, without the query or a memory address."""
     match error:
         case requests.ConnectTimeout():
             return "no connection within the time allowed"

@@ -8,6 +8,7 @@ from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.routing.keywords import Keywords, find_keywords
 from redmine_mailbridge.routing.loops import earns_answer
 from redmine_mailbridge.routing.plan import Action, Facts, Issue, Plan
+from redmine_mailbridge.routing.proof import proven
 from redmine_mailbridge.routing.sender import Sender, assess
 from redmine_mailbridge.routing.steps import Steps
 from redmine_mailbridge.routing.strictest import different, strictest
@@ -93,14 +94,21 @@ class Case:
             requester=self.message.sender,
             left_out=self.message.left_out,
             marker=self.message.message_id[:255],
+            proven=proven(self.message, self.sender, self.mailbox, self.facts),
+            claims=self.sender.claimed is not None,
             **more,
         )
 
     def end(self, action: Action, reason: str, **more: Any) -> Plan:
-        """Given an action that makes no issue and its reason, return the plan; a refusal may earn an answer."""
-        polite = action is Action.REFUSE and self.route.issue.answer_refused and not self.sender.forged
+        """Given an action that makes no issue and its reason, return the plan; a refusal may earn an answer, which says
+        what `told` stands for.
+        """
+        polite = action is Action.REFUSE and self.route.issue.answer_refused
         return self.plan(action, reason, template=self.answer("refused") if polite else None, **more)
 
     def answer(self, template: str) -> str | None:
-        """Given a kind of answer, return it when this mail earns one: not a machine's, nor one of the first sync."""
-        return template if earns_answer(self.message, self.mailbox) and not self.facts.first_sync else None
+        """Given a kind of answer, return it when this mail earns one: not a machine's, nor one of the first sync, nor
+        one whose sender the mail server calls forged.
+        """
+        earned = earns_answer(self.message, self.mailbox) and not self.facts.first_sync and not self.sender.forged
+        return template if earned else None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.fields import Resolver, wanted_of_new, watchers
-from redmine_mailbridge.routing.plan import Action, NewUser, Plan, Project
+from redmine_mailbridge.routing.plan import Action, NewUser, Plan, Project, Told
 from redmine_mailbridge.routing.project import Place, candidates, find_project
 from redmine_mailbridge.routing.rules import Matched, apply_rules
 from redmine_mailbridge.routing.sender import joins, new_user
@@ -32,10 +32,10 @@ def create(case: Case, thread: Thread, again: str) -> Plan:
     text = message.body.written or message.body.whole
     place = find_project(candidates(case, matched, case.keywords(text)), case.facts, case.steps)
     if place.action is not None and not case.facts.offline:
-        return case.end(place.action, f"{again}; {place.why}" if again else place.why)
+        return case.end(place.action, f"{again}; {place.why}" if again else place.why, told=Told.PLACE)
     author = _author(case, place)
     if author.refused:
-        return case.end(Action.REFUSE, author.refused, project=place.identifier)
+        return case.end(Action.REFUSE, author.refused, project=place.identifier, told=Told.NOT_ALLOWED)
     reason = f"{again or 'a new mail'}; {place.why}"
     return _written(case, matched, place, author, reason=reason, thread=thread)
 

@@ -11,7 +11,7 @@ from redmine_mailbridge.routing.create import create
 from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
 from redmine_mailbridge.routing.loops import REPLYING_MACHINES, own_mail, said, unwanted_machine
 from redmine_mailbridge.routing.note import note
-from redmine_mailbridge.routing.plan import Action, Facts, Issue, Plan
+from redmine_mailbridge.routing.plan import Action, Facts, Issue, Plan, Told
 from redmine_mailbridge.routing.sender import believed, let_in, turned_away, unknown_verdict
 from redmine_mailbridge.routing.strictest import different
 from redmine_mailbridge.routing.thread import Thread, Worth, answered_other, find_thread, signs
@@ -42,17 +42,17 @@ def decide(message: Message, route: Route, mailbox: MailboxIdentity, facts: Fact
     if thread.issue is not None and not (again := _starts_again(case, thread.issue)):
         return note(case.about(thread.issue), thread)
     if thread.denied:
-        return case.end(Action.REFUSE, thread.denied, issue=thread.related.id if thread.related else None)
+        related = thread.related.id if thread.related else None
+        return case.end(Action.REFUSE, thread.denied, issue=related, told=Told.NOT_ALLOWED)
     if (unwanted := unwanted_machine(message, route)) is not None:
         return case.end(Action.IGNORE, unwanted)
     if message.automatic.kind in REPLYING_MACHINES:
         case.steps.add(f"{said(message)}, and accept_automatic is on")
     if thread.issue is None and not facts.offline and (verdict := unknown_verdict(case.sender, route)) is not None:
-        return case.end(verdict.action, verdict.reason)
+        return case.end(verdict.action, verdict.reason, told=Told.UNKNOWN_SENDER)
     if route.issue.reply_only:
-        return case.end(
-            Action.REFUSE, "this mailbox takes replies only, and it is not a reply to an issue within reach"
-        )
+        why = "this mailbox takes replies only, and it is not a reply to an issue within reach"
+        return case.end(Action.REFUSE, why, told=Told.REPLIES_ONLY)
     return create(case, thread, again if thread.issue is not None else _elsewhere(case))
 
 

@@ -19,6 +19,18 @@ class Action(StrEnum):
     HOLD = "hold"
 
 
+class Told(StrEnum):
+    """What the writer of a refused mail is told of why. It names no login, project, setting or rule: `Plan.reason`
+    does, which is the operator's.
+    """
+
+    REPLIES_ONLY = "replies_only"
+    UNKNOWN_SENDER = "unknown_sender"
+    NOT_ALLOWED = "not_allowed"
+    PLACE = "place"
+    NOT_ACCEPTED = "not_accepted"
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """A Redmine user as far as it is known. `status` is active, registered or locked."""
@@ -132,12 +144,15 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class KnownMail:
-    """A mail that the store remembers by its Message-ID: seen by us (in) or sent by us (out)."""
+    """A mail that the store remembers by its Message-ID: seen by us (in) or sent by us (out), then with the addresses
+    (lower case) that we sent it to.
+    """
 
     message_id: str
     issue: int | None
     sender: str
     direction: Literal["in", "out"] = "in"
+    recipients: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +262,8 @@ class IssueFields:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be done with one mail, and why. `reason` is one English line; `steps` the lines that led to it.
+    """What will be done with one mail, and why. `reason` is one English line for the operator, `told` what the writer
+    of a refused mail is told in its place; `steps` the lines that led to it.
 
     `act_as` is the login that writes (None: the bridge's own user). `project` is an identifier, `issue` the
     number that a note goes to. `text` is the description or the note in the configured markup, complete; what
@@ -255,7 +271,8 @@ class Plan:
     `watchers` are user ids added after the write. `marker` is the value for the marker custom field.
     `template` names the kind of answer that the mail earns (received, refused …), None for no answer.
     `related_issue` is linked with the new one. `groups` are names of groups that the sender's user joins.
-    `machine`: the mail is an automatic reply or a delivery report, and speaks for nobody.
+    `machine`: the mail is an automatic reply or a delivery report, and speaks for nobody. `proven`: something proves
+    who wrote it. `claims`: it bears the address of a Redmine user that it may not act as.
     """
 
     action: Action
@@ -280,6 +297,9 @@ class Plan:
     related_issue: int | None = None
     groups: tuple[str, ...] = ()
     machine: bool = False
+    proven: bool = False
+    claims: bool = False
+    told: Told = Told.NOT_ACCEPTED
 
     def __str__(self) -> str:
         """One English line."""

@@ -1,5 +1,6 @@
 """The settings as a whole. Each key's description is the only source of validation, sample check and reference."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -7,6 +8,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from redmine_mailbridge.mail.address_syntax import spellings
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.settings.admin import AdminSettings
 from redmine_mailbridge.settings.aggregate import AggregateSettings, BudgetSettings, same_names
@@ -26,6 +28,7 @@ from redmine_mailbridge.settings.types import (
     Span,
     parse_size,
     parse_span,
+    senders_address,
 )
 
 MailboxName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -213,18 +216,29 @@ class Settings(BaseSettings):
 
     @property
     def own_addresses(self) -> frozenset[str]:
-        """All addresses that are ours, lower case: those of inactive mailboxes too."""
+        """All addresses that are ours, lower case, their domains in each spelling; of inactive mailboxes too."""
         boxes = self.mailboxes.values()
-        return frozenset(a.lower() for box in boxes for a in (box.address, *box.aliases))
+        return frozenset(one for box in boxes for a in (box.address, *box.aliases) for one in spellings(a))
 
     @model_validator(mode="after")
     def _rooms_fit(self) -> Self:
         """Refuse two calendars for one project, two budgets of one name, and rules that name what is not there."""
-        problems = [*conflicts(self.calendars), *same_names(self.budgets)]
+        problems = [*conflicts(self.calendars), *same_names(self.budgets), *self._unable_to_send()]
         problems += wrong_rules(self.rules, self.mailboxes, has_calendar=bool(self.calendars))
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _unable_to_send(self) -> Iterator[str]:
+        """Yield a line for each mailbox whose mail would come from an address that none can come from."""
+        for name, box in self.active_mailboxes.items():
+            out = box.outgoing.over(self.outgoing)
+            if not out.sends or out.from_address is not None:
+                continue
+            try:
+                senders_address(box.address)
+            except ValueError as error:
+                yield f"mailboxes.{name}.address: {error}; give outgoing.from_address another one"
 
     @model_validator(mode="after")
     def _known_providers(self) -> Self:

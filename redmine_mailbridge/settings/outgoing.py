@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Size, Span, parse_span
+from redmine_mailbridge.settings.types import FilePath, Name, SendersAddress, Size, Span, parse_span
 
 SMTP_PORTS = {"tls": 465, "starttls": 587, "none": 25}
 
@@ -53,9 +53,9 @@ class OutgoingSettings(Table):
     )
     ca_file: FilePath | None = key("Certificates to trust for this server, in PEM.", None, shown="the system's")
     timeout: Span | None = key("How long to wait for the server's next word.", None, shown='"60s"')
-    from_address: MailAddress | None = key("The address that answers come from.", None, shown="the mailbox's")
+    from_address: SendersAddress | None = key("The address that answers come from.", None, shown="the mailbox's")
     from_name: Name | None = key("The name that people see beside it.", None, shown="none")
-    reply_to: MailAddress | None = key("Where answers to our mail go.", None, shown="the From address")
+    reply_to: SendersAddress | None = key("Where answers to our mail go.", None, shown="the From address")
     language: Name | None = key("The language of the templates: en, de, or one of your own.", None, shown='"en"')
     templates: FilePath | None = key(
         "A folder with your own templates; `redmine-mailbridge templates copy` fills it.", None, shown="ours"
@@ -107,6 +107,11 @@ class AnswerSettings(Table):
 
     received: bool = key("Tell who wrote that a new issue was made (template `received`).", False)
     received_reply: bool = key("Tell who answered that the note was added (template `received_reply`).", False)
+    trust_reply_to: bool = key(
+        "Send what the bridge says by itself to the Reply-To of a mail although nothing proves who wrote the mail and "
+        "it is another address than From's, as contact forms do. Anybody can have mail sent to anybody by it.",
+        False,
+    )
     notes: Literal["never", "public_notes", "marked"] = key(
         "Which notes that agents write in Redmine go to the requester by mail (template `answer`): none, all public "
         "ones, or public ones that begin with `marker`. Private notes never go out. What was written before this is "
@@ -114,7 +119,14 @@ class AnswerSettings(Table):
         "never",
     )
     marker: Name = key('What a note begins with to be mailed, with notes = "marked". It is taken off.', "/mail")
-    cc: bool = key("Send agents' answers also to those in Cc of the customer's last mail.", True)
+    cc: bool = key(
+        "Send agents' answers also to those in Cc of the customer's last mail, as far as something proves who wrote "
+        "that mail: the mail server, or that it answers a mail of ours. A private note names those who are left out.",
+        True,
+    )
+    max_cc: Annotated[int, Field(ge=0, le=500)] = key(
+        "How many may stand in Cc of an answer. A private note names the others.", 20
+    )
     private_projects: bool = key(
         "Mail notes of private projects and of private issues too, to those who wrote or were in Cc.", False
     )

@@ -7,6 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr, StringConstraints
 
+from redmine_mailbridge.mail.address_syntax import ascii_host, is_local_part
+
 _SPAN_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPAN_PART = re.compile(r"\s{0,9}(\d{1,9})\s{0,9}([smhdw])")
 _SIZE_UNITS: Final = {
@@ -88,6 +90,20 @@ def one_address(value: str) -> str:
     local, at, domain = value.rpartition("@")
     if not (local and at and domain) or any(c.isspace() or c in "<>,;" for c in value):
         raise ValueError('must be one mail address, such as "support@example.com"')
+    if ascii_host(domain) is None:
+        raise ValueError(f'"{domain}" is no host name (IDNA 2008)')
+    return value
+
+
+def senders_address(value: str) -> str:
+    """Given an address that mail of ours comes from or is answered to, return it. Raise ValueError when it is none, or
+    when other mail servers than those with SMTPUTF8 could not answer to it.
+    """
+    local = one_address(value).rpartition("@")[0]
+    if not local.isascii():
+        raise ValueError(f'"{local}" before the @ must be plain letters (ASCII): most mail servers cannot answer to it')
+    if not is_local_part(local):
+        raise ValueError(f'"{local}" before the @ is nothing that mail can be sent from')
     return value
 
 
@@ -113,5 +129,6 @@ def _positive(value: dt.timedelta) -> dt.timedelta:
 PositiveSpan = Annotated[Span, AfterValidator(_positive)]
 Size = Annotated[int, BeforeValidator(parse_size), PlainSerializer(format_size, return_type=str)]
 MailAddress = Annotated[str, AfterValidator(one_address)]
+SendersAddress = Annotated[str, AfterValidator(senders_address)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 FilePath = Annotated[Path, BeforeValidator(_known_path)]

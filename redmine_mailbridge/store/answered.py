@@ -10,8 +10,9 @@ from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.issues import issue, journal
 from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.notices import NewNotice, notify
 from redmine_mailbridge.store.outbox import NewAnswer, queue
-from redmine_mailbridge.store.schema import mail, meta, metadata, outbox, step
+from redmine_mailbridge.store.schema import mail, meta, metadata, notice, outbox, step
 
 answer = sa.Table(
     "answer",
@@ -106,12 +107,19 @@ class Answered:
             return [str(request) for request in db.execute(query).scalars()]
 
     def decide(
-        self, one: Decided, mails: Sequence[NewAnswer] = (), *, mail_id: int | None = None, must: bool = False
+        self,
+        one: Decided,
+        mails: Sequence[NewAnswer] = (),
+        *,
+        mail_id: int | None = None,
+        notices: Sequence[NewNotice] = (),
+        on_record: bool = True,
     ) -> list[str]:
-        """Note what becomes of a journal and queue its mails, in one transaction. Return the lines of the record.
+        """Note what becomes of a journal, queue its mails, and note what agents are to be told, in one transaction.
+        Return the lines; they stand on the record of `mail_id` when they are to.
 
-        A journal that is decided already stays as it is. Raise HeldBack, and decide nothing, when a limit holds back
-        a mail that must go out (`must`).
+        A journal that is decided already stays as it is. Raise HeldBack, and decide nothing, when a limit holds a mail
+        back: it goes out later.
         """
         now = self._clock()
         row = {"journal": one.journal, "issue": one.issue, "at": now, "line": one.line}
@@ -122,10 +130,11 @@ class Answered:
             lines = [one.line]
             for each in mails:
                 queued, line = queue(db, self._insert(outbox), mail_id, each, now)
-                if must and not queued:
+                if not queued:
                     raise HeldBack(line)
                 lines.append(line)
-            if mail_id is not None:
+            notify(db, self._insert(notice), one.issue, mail_id, notices, now)
+            if mail_id is not None and on_record:
                 db.execute(sa.insert(step), [{"mail_id": mail_id, "at": now, "line": line} for line in lines])
         return lines
 

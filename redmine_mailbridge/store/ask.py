@@ -57,17 +57,19 @@ class Archive:
             rows = [as_row(row) for row in db.execute(query.order_by(*worst_first))]
         return {row.message_id: row for row in rows if row.message_id}
 
-    def sent_by_us(self, message_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
-        """Given Message-IDs, return issue and recipient of those of mails that we sent about an issue."""
+    def sent_by_us(self, message_ids: Iterable[str]) -> dict[str, tuple[int, frozenset[str]]]:
+        """Given Message-IDs, return issue and recipients (lower case) of those of mails that we sent about an issue."""
         wanted = list(message_ids)
         if not wanted:
             return {}
         query = sa.select(outbox.c.message_id, outbox.c.issue, outbox.c.recipient)
         query = query.where(outbox.c.message_id.in_(wanted), outbox.c.issue.is_not(None))
+        found: dict[str, tuple[int, frozenset[str]]] = {}
         with self._database.read() as db:
-            return {
-                row.message_id: (row.issue, row.recipient) for row in db.execute(query.order_by(outbox.c.id.desc()))
-            }
+            for row in db.execute(query.order_by(outbox.c.id)):
+                issue, known = found.get(row.message_id, (row.issue, frozenset()))
+                found[row.message_id] = issue, known | {row.recipient}
+        return found
 
     def open_before(
         self, row: MailRow, message_ids: Collection[str], *, same: tuple[str, str, float] | None = None

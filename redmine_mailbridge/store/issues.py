@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.routing.sides import Side
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import mail, meta, metadata
+from redmine_mailbridge.store.schema import mail, meta, metadata, step
 
 CHUNK = 500
 """How many ids one statement names at most."""
@@ -270,6 +270,14 @@ class Issues:
         """What we know of this issue may be old: read it again."""
         with effect(Effect.MIRROR), self._database.write() as db:
             db.execute(sa.update(issue).where(issue.c.id == number).values(settled=False))
+
+    def record(self, number: int, line: str) -> None:
+        """Put a line on the record of the mail that made this issue, unless it stands there already."""
+        with effect(Effect.RECORD_STEP), self._database.write() as db:
+            mail_id = db.execute(sa.select(mail.c.id).where(mail.c.created_issue == number)).scalar()
+            there = sa.select(step.c.id).where(step.c.mail_id == mail_id, step.c.line == line).limit(1)
+            if mail_id is not None and db.execute(there).first() is None:
+                db.execute(sa.insert(step).values(mail_id=mail_id, at=self.clock(), line=line))
 
     def keep_state(self, key: str, value: str) -> None:
         """Keep a task's own value."""

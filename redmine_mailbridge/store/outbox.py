@@ -1,14 +1,16 @@
 """The mails that go out: queued in the transaction that ends the mail they answer, or that decides about a note; sent
 from here, remembered.
 
-One row is one mail to one person; a mail to several has a row for each, with the same Message-ID. A row is claimed by
-a conditional update before it is sent, with its next try in the future, so that a crash in mid-sending sends it again
-later under the same Message-ID: twice at most where SMTP itself cannot tell.
+One row is one mail to one person; a mail to several has a row for each, with the same Message-ID, and its bytes once.
+A row is claimed by a conditional update before it is sent, with its next try in the future, so that a crash in
+mid-sending sends it again later under the same Message-ID: twice at most where SMTP itself cannot tell.
 
     queued ──▶ sent ──▶ bounced (a delivery report says that it did not arrive)
-       └─────▶ failed (the server refused it for good)
+       ▲ └───▶ failed (the server refused it for good, or put it off for days)
+       └─────────┘ tried again by an admin
 """
 
+import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -20,7 +22,7 @@ from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.store.due import pause_is_over
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import pause_after
-from redmine_mailbridge.store.schema import outbox, step
+from redmine_mailbridge.store.schema import outbox, outgoing_content, step
 
 QUEUED, SENT, FAILED, BOUNCED = "queued", "sent", "failed", "bounced"
 CLAIM_SECONDS = 300.0
@@ -29,7 +31,10 @@ Count = Callable[[str, float], int]
 
 @dataclass(frozen=True, slots=True)
 class NewAnswer:
-    """A mail to send. `why_not`, given what counts mails like it, says why it must not be queued; None: queue it."""
+    """A mail to send. `why_not`, given what counts mails like it, says why it must not be queued; None: queue it.
+
+    `among` are the kinds of mail that count for that, all when it is None.
+    """
 
     mailbox: str
     kind: str
@@ -39,6 +44,7 @@ class NewAnswer:
     content: bytes
     why_not: Callable[[Count], str | None]
     issue: int | None = None
+    among: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,8 @@ class QueuedMail:
     """A row of the outbox that is to be sent, or was. Times in seconds since the epoch, UTC.
 
     `mail_id` is the mail whose record tells of it: the one that it answers, or that made its issue; None for a mail
-    to the admin. `told`: that it did not arrive stands on its issue.
+    to the admin. `content` is empty once it is forgotten. `offered_at`: when the server was first asked to take it.
+    `told`: that it did not arrive stands on its issue.
     """
 
     id: int
@@ -65,19 +72,18 @@ class QueuedMail:
     sent_at: float | None
     reason: str | None
     told: bool = False
+    offered_at: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The object that `queue --json` prints: all but the mail itself."""
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "content"}
 
 
-@dataclass(frozen=True, slots=True)
-class SentMail:
-    """A mail of ours, by its Message-ID: the issue it speaks of."""
-
-    message_id: str
-    issue: int | None
-    recipient: str
+_COLUMNS = (
+    *(outbox.c[one.name] for one in fields(QueuedMail) if one.name != "content"),
+    sa.func.coalesce(outgoing_content.c.content, b"").label("content"),
+)
+_ROWS = sa.select(*_COLUMNS).outerjoin(outgoing_content, outgoing_content.c.hash == outbox.c.content_hash)
 
 
 def queue(db: sa.Connection, insert: Any, mail_id: int | None, answer: NewAnswer, now: float) -> tuple[bool, str]:
@@ -101,12 +107,16 @@ def queue(db: sa.Connection, insert: Any, mail_id: int | None, answer: NewAnswer
         "recipient": answer.recipient.lower(),
         "issue": answer.issue,
         "message_id": answer.message_id,
-        "content": answer.content,
+        "content_hash": hashlib.sha256(answer.content).hexdigest(),
         "state": QUEUED,
         "tries": 0,
         "next_try_at": 0.0,
         "created_at": now,
     }
+    body = {"hash": values["content_hash"], "content": answer.content}
+    there = sa.select(outgoing_content.c.hash).where(outgoing_content.c.hash == body["hash"])
+    if db.execute(there).first() is None:
+        db.execute(sa.insert(outgoing_content), body)
     db.execute(insert.values(values).on_conflict_do_nothing())
     return True, f"queued: {line}"
 
@@ -119,6 +129,8 @@ def _counter(db: sa.Connection, answer: NewAnswer, now: float) -> Count:
             outbox.c.created_at > now - seconds,
             outbox.c.message_id != answer.message_id,
         ]
+        if answer.among is not None:
+            conditions.append(outbox.c.kind.in_(answer.among))
         if by == "issue":
             if answer.issue is None:
                 return 0
@@ -141,15 +153,22 @@ class Outbox:
         self.clock = clock
         self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
 
-    def claim(self, mailbox: str, *, limit: int) -> list[QueuedMail]:
-        """Claim the mails of a mailbox whose time has come, oldest first: nobody else gets them for five minutes."""
+    def claim(self, mailbox: str, *, limit: int, first: Collection[str] = ()) -> list[QueuedMail]:
+        """Claim mails of a mailbox whose time has come: nobody else gets them for five minutes.
+
+        In fair order: those of the kinds `first` before all others; then one of each issue (or mail that is answered)
+        in turn, the oldest of it first.
+        """
         now = self.clock()
-        query = sa.select(outbox).where(
-            outbox.c.mailbox == mailbox, outbox.c.state == QUEUED, pause_is_over(outbox.c.next_try_at, now)
-        )
+        due = sa.and_(outbox.c.mailbox == mailbox, outbox.c.state == QUEUED, pause_is_over(outbox.c.next_try_at, now))
+        whose = sa.func.coalesce(outbox.c.issue, -outbox.c.mail_id, 0)
+        late = sa.case((outbox.c.kind.in_(first), 0), else_=1).label("late")
+        turn = sa.func.row_number().over(partition_by=[late, whose], order_by=outbox.c.id).label("turn")
+        order = sa.select(outbox.c.id, late, turn).where(due).subquery()
+        query = _ROWS.join(order, order.c.id == outbox.c.id).order_by(order.c.late, order.c.turn, outbox.c.id)
         claimed = []
         with effect(Effect.RECORD_INTENT), self._database.write() as db:
-            for row in db.execute(query.order_by(outbox.c.id).limit(limit)).all():
+            for row in db.execute(query.limit(limit)).all():
                 mine = sa.update(outbox).where(outbox.c.id == row.id, outbox.c.next_try_at == row.next_try_at)
                 if db.execute(mine.values(next_try_at=now + CLAIM_SECONDS)).rowcount == 1:
                     claimed.append(QueuedMail(**row._mapping))
@@ -177,11 +196,34 @@ class Outbox:
         values = {"state": FAILED, "reason": words, "tries": mail.tries + 1}
         self._change(mail, values, f"not sent: {mail.kind} to {mail.recipient}: {words}")
 
-    def later(self, mail: QueuedMail, words: str | None, *, counts: bool = True) -> None:
-        """Try again after a growing pause; or, not `counts`, when its turn comes (over a limit)."""
+    def later(
+        self, mail: QueuedMail, words: str | None, *, counts: bool = True, offered: bool = False, after: float = 60.0
+    ) -> None:
+        """Try again after a growing pause; or, not `counts`, when its turn comes (over a limit), after so many seconds.
+
+        `offered`: the server was asked to take it.
+        """
         tries = mail.tries + counts
-        pause = pause_after(tries) if counts else 60.0
-        self._change(mail, {"tries": tries, "next_try_at": self.clock() + pause, "reason": words})
+        pause = pause_after(tries) if counts else after
+        values: dict[str, Any] = {"tries": tries, "next_try_at": self.clock() + pause, "reason": words}
+        if offered and mail.offered_at is None:
+            values["offered_at"] = self.clock()
+        self._change(mail, values)
+
+    def retry(self, ids: Collection[int], *, by: str) -> list[QueuedMail]:
+        """Send mails again that were refused or given up, from their first try on. Return those that will be: they
+        failed, and their bytes are still there.
+        """
+        now = self.clock()
+        wanted = sa.and_(outbox.c.state == FAILED, outbox.c.id.in_(ids), outbox.c.content_hash.is_not(None))
+        again = {"state": QUEUED, "tries": 0, "next_try_at": 0.0, "offered_at": None, "told": False}
+        with effect(Effect.RECORD_SENT), self._database.write() as db:
+            rows = [QueuedMail(**row._mapping) for row in db.execute(_ROWS.where(wanted).order_by(outbox.c.id))]
+            db.execute(sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows])).values(again))
+            for row in rows:
+                if row.mail_id is not None:
+                    _tell(db, row.mail_id, [f"sent again on request of {by}: {row.kind} to {row.recipient}"], now)
+        return rows
 
     def bounced(self, mail: QueuedMail, words: str, *, told: bool = False) -> None:
         """A delivery report says for good that it did not arrive; `told`: it is a note on the issue already."""
@@ -190,7 +232,7 @@ class Outbox:
 
     def untold(self, *, limit: int = 100) -> list[QueuedMail]:
         """The mails about issues that did not arrive, and nobody was told."""
-        query = sa.select(outbox).where(
+        query = _ROWS.where(
             outbox.c.state.in_([FAILED, BOUNCED]), outbox.c.told.is_(False), outbox.c.issue.is_not(None)
         )
         with self._database.read() as db:
@@ -207,45 +249,37 @@ class Outbox:
             if line is not None and mail.mail_id is not None:
                 _tell(db, mail.mail_id, [line], now)
 
-    def by_message_id(self, message_ids: Collection[str]) -> dict[str, SentMail]:
-        """Given Message-IDs, return those of mails that we sent (or are about to)."""
-        if not message_ids:
-            return {}
-        columns = (outbox.c.message_id, outbox.c.issue, outbox.c.recipient)
-        query = sa.select(*columns).where(outbox.c.message_id.in_(message_ids)).order_by(outbox.c.id)
-        with self._database.read() as db:
-            rows = [SentMail(*row) for row in db.execute(query)]
-        return {row.message_id: row for row in rows}
-
     def copies(self, message_ids: Collection[str]) -> list[QueuedMail]:
         """Given Message-IDs, return the rows of the mails that bear them."""
-        query = sa.select(outbox).where(outbox.c.message_id.in_(message_ids)).order_by(outbox.c.id)
+        query = _ROWS.where(outbox.c.message_id.in_(message_ids)).order_by(outbox.c.id)
         with self._database.read() as db:
             return [QueuedMail(**row._mapping) for row in db.execute(query)]
 
     def of_issue(self, issue: int) -> list[QueuedMail]:
         """The mails about one issue, oldest first."""
         with self._database.read() as db:
-            rows = db.execute(sa.select(outbox).where(outbox.c.issue == issue).order_by(outbox.c.id))
+            rows = db.execute(_ROWS.where(outbox.c.issue == issue).order_by(outbox.c.id))
             return [QueuedMail(**row._mapping) for row in rows]
 
     def listed(self, *, states: Collection[str] = (QUEUED,), limit: int = 200) -> list[QueuedMail]:
         """The mails in these states, those that are due first in front."""
-        query = sa.select(outbox).where(outbox.c.state.in_(states)).order_by(outbox.c.next_try_at, outbox.c.id)
+        query = _ROWS.where(outbox.c.state.in_(states)).order_by(outbox.c.next_try_at, outbox.c.id)
         with self._database.read() as db:
             return [QueuedMail(**row._mapping) for row in db.execute(query.limit(limit))]
 
-    def sent_since(self, mailboxes: Sequence[str], seconds: float) -> int:
-        """How many mails of these mailboxes were sent within the last so many seconds."""
+    def sent_since(self, mailboxes: Sequence[str], seconds: float, *, but: Collection[str] = ()) -> int:
+        """How many mails of these mailboxes, of other kinds than these, were sent within the last so many seconds. A
+        mail to several people counts once for each, as mail providers count.
+        """
         query = sa.select(sa.func.count()).select_from(outbox)
         query = query.where(outbox.c.mailbox.in_(mailboxes), outbox.c.sent_at > self.clock() - seconds)
         with self._database.read() as db:
-            return int(db.execute(query).scalar() or 0)
+            return int(db.execute(query.where(outbox.c.kind.not_in(but))).scalar() or 0)
 
     def of_mail(self, mail_id: int) -> list[QueuedMail]:
         """The answers to one mail."""
         with self._database.read() as db:
-            rows = db.execute(sa.select(outbox).where(outbox.c.mail_id == mail_id).order_by(outbox.c.id))
+            rows = db.execute(_ROWS.where(outbox.c.mail_id == mail_id).order_by(outbox.c.id))
             return [QueuedMail(**row._mapping) for row in rows]
 
     def waiting(self) -> int:

@@ -7,7 +7,7 @@ from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.store.life import CLOSED
 from redmine_mailbridge.store.outbox import QUEUED
-from redmine_mailbridge.store.schema import mail, outbox
+from redmine_mailbridge.store.schema import mail, outbox, outgoing_content
 from redmine_mailbridge.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -45,9 +45,11 @@ def forget_raw(store: Store, *, older_than: float, limit: int = 500) -> int:
 
 
 def _forget_sent(store: Store, older_than: float) -> None:
-    over = sa.and_(outbox.c.state != QUEUED, outbox.c.created_at < older_than, outbox.c.content != b"")
+    over = sa.and_(outbox.c.state != QUEUED, outbox.c.created_at < older_than, outbox.c.content_hash.is_not(None))
     with store.database.read() as db:
         if db.execute(sa.select(outbox.c.id).where(over).limit(1)).first() is None:
             return
+    needed = sa.exists().where(outbox.c.content_hash == outgoing_content.c.hash)
     with effect(Effect.FORGET_RAW), store.database.write() as db:
-        db.execute(sa.update(outbox).where(over).values(content=b""))
+        db.execute(sa.update(outbox).where(over).values(content_hash=None))
+        db.execute(sa.delete(outgoing_content).where(~needed))

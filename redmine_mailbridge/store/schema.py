@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0053"
+HEAD = "0061"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -150,11 +150,12 @@ outbox = Table(
     Column("recipient", Text, nullable=False),
     Column("issue", Integer),
     Column("message_id", Text, nullable=False),
-    Column("content", LargeBinary, nullable=False),
+    Column("content_hash", Text),
     Column("state", Text, nullable=False),
     Column("tries", Integer, nullable=False, default=0),
     Column("next_try_at", Double, nullable=False, default=0.0),
     Column("created_at", Double, nullable=False),
+    Column("offered_at", Double),
     Column("sent_at", Double),
     Column("reason", Text),
     Column("told", Boolean, nullable=False, default=False, server_default=false()),
@@ -162,6 +163,30 @@ outbox = Table(
     Index("ix_outbox_due", "state", "next_try_at"),
     Index("ix_outbox_recipient", "recipient", "created_at"),
     Index("ix_outbox_issue", "issue", "created_at"),
+    Index("ix_outbox_content", "content_hash"),
+)
+
+# the bytes of mails that go out, once for all whom a mail goes to
+outgoing_content = Table(
+    "outgoing_content",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# what the agents of an issue are to be told, each once, by a private note
+notice = Table(
+    "notice",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("issue", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("mail_id", _Id, ForeignKey("mail.id", ondelete="SET NULL")),
+    Column("text", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("told_at", Double),
+    UniqueConstraint("issue", "key", name="uq_notice_once"),
+    Index("ix_notice_told", "told_at"),
 )
 
 meta = Table(

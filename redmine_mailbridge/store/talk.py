@@ -14,7 +14,8 @@ from redmine_mailbridge.store.schema import mail, outbox
 @dataclass(frozen=True, slots=True)
 class TalkMail:
     """A mail that led to an issue or a note on it. `request` is the job that wrote it, in JSON; `raw` where its bytes
-    are, None when they were forgotten. `customers`: it came from the customer's side.
+    are, None when they were forgotten. `journal` is the note that it made, None for the mail that made the issue.
+    `customers`: it came from the customer's side.
     """
 
     id: int
@@ -25,6 +26,7 @@ class TalkMail:
     raw: str | None
     truncated: bool
     request: str | None
+    journal: int | None
     customers: bool
 
 
@@ -39,7 +41,7 @@ class Talk:
         query = (
             sa.select(
                 mail.c.id, mail.c.mailbox, mail.c.message_id, mail.c.subject, mail.c.sender, mail.c.raw,
-                mail.c.truncated, mail.c.request, mail.c.created_issue, journal.c.side,
+                mail.c.truncated, mail.c.request, mail.c.journal, mail.c.created_issue, journal.c.side,
             )
             .outerjoin(journal, journal.c.id == mail.c.journal)
             .where(mail.c.issue == issue, mail.c.message_id.is_not(None))
@@ -51,7 +53,8 @@ class Talk:
         return [
             TalkMail(
                 row.id, row.mailbox, row.message_id, row.subject or "", row.sender or "", row.raw, row.truncated,
-                row.request, row.created_issue == issue or (row.side or _side(row.sender, requester)) == "customer",
+                row.request, row.journal,
+                row.created_issue == issue or (row.side or _side(row.sender, requester)) == "customer",
             )
             for row in rows if not by_machine(row.request)
         ]  # fmt: skip

@@ -5,8 +5,10 @@ of the journal's number, so that not even a lost database sends one under two na
 decided later. A note that is made private, changed or removed before it is decided goes out as it is then, or not.
 """
 
+import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -14,6 +16,7 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, RedmineRefused, RedmineUnavailable
 from redmine_mailbridge.mail.message import Address, TextFormat
+from redmine_mailbridge.outgoing.addresses import comparable, mailable
 from redmine_mailbridge.outgoing.letter import File
 from redmine_mailbridge.outgoing.markup import as_html, as_text
 from redmine_mailbridge.outgoing.variables import Fields
@@ -23,18 +26,27 @@ from redmine_mailbridge.redmine.facts import read_issue
 from redmine_mailbridge.redmine.people import utc
 from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.redmine.rights import sees
+from redmine_mailbridge.routing.text import literal
 from redmine_mailbridge.settings.types import format_size
 from redmine_mailbridge.store.answered import Answered, Decided, HeldBack
 from redmine_mailbridge.store.issues import IssueRow, Issues
+from redmine_mailbridge.store.notices import NewNotice
+from redmine_mailbridge.tasks.audience import People
 from redmine_mailbridge.tasks.desk import when
 from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
-from redmine_mailbridge.tasks.notes import Mailing, Note, closes, note_to_mail, too_private
+from redmine_mailbridge.tasks.notes import Mailing, Note, closes, note_to_mail
+from redmine_mailbridge.tasks.threads import Thread
+from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.tasks.undelivered import Undelivered
 from redmine_mailbridge.tasks.update import StationResult
+from redmine_mailbridge.tasks.visible import Visible, look
 
 log = structlog.get_logger(__name__)
+
+SHOWN = 20
+"""How many addresses a note to the agents names."""
 
 
 class AgentAnswers:
@@ -55,6 +67,7 @@ class AgentAnswers:
         mailings: Mapping[str, Mailing],
         text_format: TextFormat,
     ) -> None:
+        self._turns = Turns("answers", client.whoami, issues.record)
         self._undelivered = undelivered
         self._mirror = mirror
         self._issues = issues
@@ -76,16 +89,13 @@ class AgentAnswers:
                 for number, journals in self._pending(mailbox, mailing):
                     if stop.is_set():
                         return StationResult(done, failed)
-                    try:
-                        done += self._issue(number, journals, mailing)
-                    except RedmineRefused as error:
-                        failed += 1
-                        log.warning("answers.refused", issue=number, reason=str(error))
-            done += self._undelivered.once()
+                    queued, ended = self._turns.take(number, partial(self._issue, number, journals, mailing))
+                    done, failed = done + queued, failed + (not ended)
+            told, untold = self._undelivered.once()
+            return StationResult(done + told, failed + untold)
         except MailbridgeError as error:
             log.warning("answers.interrupted", reason=str(error))
             return StationResult(done, failed, str(error))
-        return StationResult(done, failed)
 
     def _pending(self, mailbox: str, mailing: Mailing) -> Iterator[tuple[int, list[int]]]:
         """The issues of a mailbox with the journals that are to be decided; those that a mail is just written to wait,
@@ -117,15 +127,11 @@ class AgentAnswers:
         row = self._issues.get(number)
         if row is None:
             return 0
-        try:
-            include = [("include", "journals,attachments,watchers")]
-            found: Mapping[str, Any] = self._client.get(f"/issues/{number}.json", include)["issue"]
-        except RedmineRefused as error:
-            if error.status not in (403, 404):
-                raise
+        visible = look(self._client, number)
+        if visible is None:
             self._issues.gone(number)
             return 0
-        shown = {int(one["id"]): one for one in found.get("journals", ())}
+        shown = {int(one["id"]): one for one in visible.found.get("journals", ())}
         known = {one.id: one for one in self._issues.journals([number])}
         queued = 0
         for journal in journals:
@@ -135,83 +141,110 @@ class AgentAnswers:
                 self._answered.decide(Decided(journal, number, 0.0, f"note {journal}: it is not there any more"))
                 continue
             try:
-                queued += self._journal(row, found, entry, mailing, by_agent=by_agent)
+                queued += self._journal(row, visible, entry, mailing, by_agent=by_agent)
             except HeldBack as error:
                 log.info("answers.held_back", issue=number, journal=journal, reason=str(error))
-                break  # what comes after it on this issue waits for it
+                if by_agent:
+                    break  # what comes after it on this issue waits for it
         return queued
 
     def _journal(
-        self, row: IssueRow, found: Mapping[str, Any], entry: Mapping[str, Any], mailing: Mailing, *, by_agent: bool
+        self, row: IssueRow, visible: Visible, entry: Mapping[str, Any], mailing: Mailing, *, by_agent: bool
     ) -> int:
         """Decide about one entry. Return how many mails were queued. Raise HeldBack when it must wait."""
-        number = int(entry["id"])
+        number, found = int(entry["id"]), visible.found
         author = str((entry.get("user") or {}).get("name", ""))
-        note = (
-            note_to_mail(mailing, entry, list(found.get("attachments", ()))) if by_agent else "it is the bridge's own"
-        )
+        said = note_to_mail(mailing, entry, list(found.get("attachments", ())), by_agent=by_agent)
         statuses = self._directory.statuses()
         closing = mailing.closed and closes(entry, statuses.closed) and bool(found["status"].get("is_closed", True))
         what = f"note {number} by {author}" if by_agent else f"entry {number}"
 
-        def not_mailed(why: str) -> int:
+        def not_mailed(why: str, notices: Sequence[NewNotice] = ()) -> int:
             line = f"{what}: not mailed: {why}"
             tell = by_agent and mailing.notes != "never"
-            self._answered.decide(Decided(number, row.id, 0.0, line), mail_id=row.mail_id if tell else None)
+            decided = Decided(number, row.id, 0.0, line)
+            self._answered.decide(decided, mail_id=row.mail_id, notices=notices, on_record=tell)
             return 0
 
-        if isinstance(note, str) and not closing:
-            return not_mailed(note)
-        if too_private(mailing, row, found):
-            return not_mailed("the project or the issue is private (answers.private_projects)")
-        to, cc, left = self._people(row, found, entry, mailing)
-        if not to and not cc:
-            return not_mailed(f"Redmine mails {', '.join(left)} itself" if left else "nobody to write to")
-        written = note if isinstance(note, Note) else Note()
-        files, left_out = self._files(written, mailing.max_attachments)
-        kind = "closed" if closing else "answer"
+        spoken = by_agent and isinstance(said, Note)
+        if not spoken and not closing:
+            return not_mailed(said if isinstance(said, str) else "it is the bridge's own")
+        thread = self._letters.thread(row, visible)
+        people = self._people(row, visible, entry, mailing, thread)
+        if not people.to and not people.cc:
+            return not_mailed(people.why_nobody, self._notices(people))
+        note = said if isinstance(said, Note) else Note()
+        files, left_out = self._files(note, mailing.max_attachments)
         variables = {
             "agent": {"name": author},
             "fields": Fields({str(f["name"]): _value(f.get("value")) for f in found.get("custom_fields", ())}),
             "note": {
-                "text": as_text(written.text, self._text_format),
-                "html": as_html(written.text, self._text_format),
+                "text": as_text(note.text, self._text_format),
+                "html": as_html(note.text, self._text_format),
                 "author": author if by_agent else "",
                 "date": when(_seconds(entry)),
                 "left_out": left_out,
             },
         }
-        made = self._letters.compose(kind, row, f"j{number}", to, variables, attachments=files, cc=cc)
+        made = self._letters.compose(
+            "answer" if spoken else "closed",
+            row,
+            f"j{number}",
+            people.to,
+            variables,
+            attachments=files,
+            cc=people.cc,
+            now=(visible, thread),
+            template="closed" if closing else "answer",
+        )
         if not made.mails:
-            return not_mailed(made.why_not)
-        people = ", ".join(one.recipient for one in made.mails)
-        line = f"{what}: mailed to {people}" + (f"; Redmine mails {', '.join(left)} itself" if left else "")
-        decided = Decided(number, row.id, 0.0, line)
-        said = self._answered.decide(decided, made.mails, mail_id=row.mail_id, must=kind == "answer")
-        log.info("answers.queued", issue=row.id, journal=number, kind=kind, mails=len(made.mails))
-        return len(made.mails) if said else 0
+            return not_mailed(made.why_not, self._notices(people))
+        line = f"{what}: mailed to {', '.join(one.recipient for one in made.mails)}{people.line}"
+        decided, notices = Decided(number, row.id, 0.0, line), self._notices(people)
+        queued = self._answered.decide(decided, made.mails, mail_id=row.mail_id, notices=notices)
+        log.info("answers.queued", issue=row.id, journal=number, kind=made.mails[0].kind, mails=len(made.mails))
+        return len(made.mails) if queued else 0
 
     # ------------------------------------------------------------------ to whom
 
     def _people(
-        self, row: IssueRow, found: Mapping[str, Any], entry: Mapping[str, Any], mailing: Mailing
-    ) -> tuple[list[Address], list[Address], list[str]]:
-        """The requester, those in Cc, and the addresses that Redmine itself mails. Whoever wrote it gets nothing."""
-        thread = self._letters.thread(row)
+        self, row: IssueRow, visible: Visible, entry: Mapping[str, Any], mailing: Mailing, thread: Thread
+    ) -> People:
+        """The requester and those in Cc, without those whom Redmine itself mails. Whoever wrote it gets nothing."""
         writer = int((entry.get("user") or {}).get("id", 0))
-        wanted = [Address(row.requester_name, row.requester), *(thread.cc if mailing.cc else ())]
+        copied = thread.cc if mailing.cc else ()
+        wanted = self._letters.reachable([Address(row.requester_name, row.requester), *copied], "answer")
         kept: list[Address] = []
         left: list[str] = []
         for one in wanted:
             user = self._directory.people.by_address(one.address)
             if user is not None and user.id == writer:
                 continue
-            if user is not None and mailing.leave_to_redmine and self._redmine_mails(user.id, found):
+            if user is not None and mailing.leave_to_redmine and self._redmine_mails(user.id, visible.found):
                 left.append(one.address)
             else:
                 kept.append(one)
-        to = [one for one in kept if one.key == row.requester.lower()]
-        return to, [one for one in kept if one not in to], left
+        requester = comparable(row.requester)
+        unproven = self._letters.reachable(thread.unproven, "answer") if mailing.cc else []
+        cc = [one for one in kept if one.key != requester]
+        return People(
+            to=tuple(one for one in kept if one.key == requester),
+            cc=tuple(cc[: mailing.max_cc]),
+            by_redmine=tuple(left),
+            over=tuple(cc[mailing.max_cc :]),
+            unproven=tuple(one for one in unproven if self._directory.people.by_address(one.address) is None),
+            without=tuple(one for one in [Address("", row.requester)] if mailable(one) is None),
+        )
+
+    def _notices(self, people: People) -> list[NewNotice]:
+        """What the agents are told about those who do not get the mail, each once on an issue."""
+        found = []
+        for why, them in people.left_out.items():
+            names = ", ".join(literal(one.address, self._text_format) for one in them[:SHOWN])
+            more = f" and {len(them) - SHOWN} more" if len(them) > SHOWN else ""
+            of = hashlib.sha256("\n".join(sorted(one.key for one in them)).encode("utf-8", "replace")).hexdigest()[:16]
+            found.append(NewNotice(f"{why.key}/{of}", f"{why.words}: {names}{more}"))
+        return found
 
     def _redmine_mails(self, user_id: int, found: Mapping[str, Any]) -> bool:
         """Does Redmine most likely mail this user about the issue? An active user who takes part in it and may see it.

@@ -2,20 +2,22 @@
 
 import datetime as dt
 import hashlib
+import traceback
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import structlog
 
-from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mail.automatic import takes_no_reply
 from redmine_mailbridge.mail.message import Address, Message
-from redmine_mailbridge.outgoing.addresses import mailable
+from redmine_mailbridge.outgoing.addresses import comparable, is_mail_system, mailable, plain_name, without_tag
 from redmine_mailbridge.outgoing.letter import Letter
 from redmine_mailbridge.outgoing.limits import held_back
+from redmine_mailbridge.outgoing.reasons import reason
 from redmine_mailbridge.outgoing.variables import Named
-from redmine_mailbridge.routing.plan import Plan
+from redmine_mailbridge.routing.plan import Action, Plan
 from redmine_mailbridge.store.outbox import NewAnswer
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.tasks.desk import Desk
@@ -27,25 +29,37 @@ REFUSALS = frozenset({"refused"})
 
 @dataclass(frozen=True, slots=True)
 class Earned:
-    """The answers that a mail earns, with what their templates tell; kept with the intent: a crash loses none."""
+    """The answers that a mail earns, with what their templates tell; kept with the intent: a crash loses none.
+
+    `told` stands for why a mail is refused, as its writer is told (`outgoing.reasons`). `proven`: something proves who
+    wrote the mail; else its answer carries no text of it.
+    """
 
     kinds: tuple[str, ...] = ()
     subject: str = ""
     project: str = ""
-    reason: str = ""
     login: str = ""
+    told: str = ""
+    proven: bool = False
 
     @classmethod
     def by(cls, plan: Plan) -> Self:
         """What a plan earns."""
-        notice = plan.new_user is not None and plan.new_user.own_notice
+        notice = plan.new_user is not None and plan.new_user.own_notice and plan.template is not None
         return cls(
             kinds=tuple(kind for kind in (plan.template, "registration" if notice else None) if kind),
             subject=plan.fields.subject or "",
             project=plan.project or "",
-            reason=plan.reason,
             login=plan.new_user.login if plan.new_user else "",
+            told=plan.told if plan.action is Action.REFUSE else "",
+            proven=plan.proven,
         )
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any]) -> Self:
+        """Given what the store kept of one, return it; what an earlier version knew more of it goes."""
+        known = {one.name: kept[one.name] for one in fields(cls) if one.name in kept}
+        return cls(**known | {"kinds": tuple(known.get("kinds", ()))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,37 +81,56 @@ class Cause:
 
 class Answers:
     """Composes answers. Safe to share among threads. A mailbox without a desk sends nothing. `ours` are the addresses
-    that are never written to (lower case), also when a mail asks for it by its Reply-To.
+    that are never written to, nor their subaddresses, also when a mail asks for it by its Reply-To.
     """
 
     def __init__(
         self, desks: Mapping[str, Desk], now: Callable[[], dt.datetime] | None = None, ours: Collection[str] = ()
     ) -> None:
         self._desks = desks
-        self._ours = frozenset(ours)
+        self._ours = frozenset(map(comparable, ours))
         self._now = now or (lambda: dt.datetime.now(dt.UTC))
 
     def to(self, row: MailRow, message: Message, earned: Earned, *, issue: int | None) -> tuple[NewAnswer, ...]:
-        """Given a mail at its end, what it earns and its issue, return the mails to send."""
+        """Given a mail at its end, what it earns and its issue, return the mails to send. Never raises: an answer that
+        cannot be composed is none, and its line says so.
+        """
         desk = self._desks.get(row.location.mailbox)
         if desk is None:
             return ()
         cause = Cause(row, message, issue)
-        return tuple(self._one(desk, kind, cause, earned) for kind in earned.kinds if kind in desk.kinds)
+        return tuple(self._safely(desk, kind, cause, earned) for kind in earned.kinds if kind in desk.kinds)
+
+    def _safely(self, desk: Desk, kind: str, cause: Cause, earned: Earned) -> NewAnswer:
+        try:
+            return self._one(desk, kind, cause, earned)
+        except MailbridgeError as error:
+            log.warning("answer.left_out", id=cause.row.id, kind=kind, reason=str(error))
+            why = str(error)
+        except Exception as error:  # noqa: BLE001 - the mail that is answered has come to its end, whatever this brings up
+            where = "".join(traceback.format_tb(error.__traceback__))
+            name = type(error).__name__
+            log.error("answer.fault", id=cause.row.id, kind=kind, fault=name, where=where)  # noqa: TRY400 - may quote it
+            why = f"a fault of the bridge ({name}), told in the log: please report it"
+        own_id = f"{kind}.{cause.row.id}.none@{desk.sender.host}"
+        return _none(desk, kind, own_id, cause, cause.message.sender, f"no answer: {why}")
+
+    def _why_not(self, to: Address) -> str:
+        """Why no answer goes to an address; "" when one may."""
+        if {to.key, without_tag(to.key)} & self._ours:
+            return "it is ours"
+        return "it takes no replies" if takes_no_reply(to) or is_mail_system(to.key) else ""
 
     def _one(self, desk: Desk, kind: str, cause: Cause, earned: Earned) -> NewAnswer:
-        message, issue = cause.message, cause.issue
-        wanted = _answer_address(message)
+        message, issue, proven = cause.message, cause.issue, earned.proven
+        wanted = _answer_address(message, anybody=proven or desk.trust_reply_to)
         to = mailable(wanted)
-        if to is None or to.key in self._ours or takes_no_reply(to):
-            why = "it is no address" if to is None else "it is ours" if to.key in self._ours else "it takes no replies"
-            return _none(desk, kind, cause, wanted, f"no answer: {why}")
-        try:
-            variables = _variables(desk, cause, earned, self._now().timestamp())
-            texts = desk.finished(desk.templates.safely(kind, desk.language, variables), issue)
-        except SettingsError as error:
-            log.warning("answer.template", kind=kind, reason=str(error))
-            return _none(desk, kind, cause, wanted, f"no answer: {error}")
+        if to is None or (why := self._why_not(to)):
+            why = "it is no address" if to is None else why
+            return _none(desk, kind, cause.answer_id(kind, desk), cause, wanted, f"no answer: {why}")
+        to = to if proven else Address(plain_name(to.name), to.address)
+        variables = _variables(desk, cause, earned, self._now().timestamp())
+        texts = desk.finished(desk.templates.safely(kind, desk.language, variables), issue)
         own_id = cause.answer_id(kind, desk)
         letter = Letter(
             kind=kind,
@@ -123,26 +156,33 @@ class Answers:
         )
 
 
-def _none(desk: Desk, kind: str, cause: Cause, to: Address, why: str) -> NewAnswer:
+def _none(desk: Desk, kind: str, own_id: str, cause: Cause, to: Address, why: str) -> NewAnswer:  # noqa: PLR0917
     """An answer that is never queued: the record says why."""
-    own_id = cause.answer_id(kind, desk)
     return NewAnswer(desk.mailbox, kind, desk.sender.address, to.address, own_id, b"", lambda _count: why, cause.issue)
 
 
-def _answer_address(message: Message) -> Address:
-    """Where an answer goes: the first Reply-To, else From (RFC 5322 section 3.6.2)."""
-    return next((address for address in message.reply_to if address.domain), message.sender)
+def _answer_address(message: Message, *, anybody: bool) -> Address:
+    """Where an answer goes: the first Reply-To, else From (RFC 5322 section 3.6.2). To another address than From's only
+    when `anybody` may be named: else whoever writes a mail has us write to whom he likes.
+    """
+    wanted = next((address for address in message.reply_to if address.domain), message.sender)
+    return wanted if anybody or wanted.key == message.sender.key else message.sender
 
 
 def _variables(desk: Desk, cause: Cause, earned: Earned, now: float) -> dict[str, object]:
-    message, issue = cause.message, cause.issue
+    """What the templates may speak of. Where nothing proves who wrote the mail, that is nothing of its text: we would
+    carry it to whomever it names as its writer.
+    """
+    message, issue, proven = cause.message, cause.issue, earned.proven
     url = desk.redmine_url.rstrip("/")
-    about = {"id": issue, "subject": earned.subject or message.subject, "url": f"{url}/issues/{issue}"}
+    subject = message.subject if proven else ""
+    about = {"id": issue, "subject": (earned.subject or subject) if proven else "", "url": f"{url}/issues/{issue}"}
+    name = message.sender.name if proven else plain_name(message.sender.name)
     return desk.variables(now) | {
         **({"issue": about} if issue else {}),
-        "requester": {"name": message.sender.name, "address": message.sender.address},
+        "requester": {"name": name, "address": message.sender.address},
         "project": Named(earned.project, url=f"{url}/projects/{earned.project}"),
-        "mail": {"subject": message.subject, "date": f"{message.date:%Y-%m-%d %H:%M}" if message.date else ""},
-        "reason": earned.reason,
+        "mail": {"subject": subject, "date": f"{message.date:%Y-%m-%d %H:%M}" if message.date else ""},
+        "reason": reason(earned.told, desk.language),
         "login": earned.login,
     }

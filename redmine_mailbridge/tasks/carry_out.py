@@ -110,6 +110,8 @@ class CarryOut:
             plan.requester.name,
             plan.related_issue,
             plan.machine,
+            plan.proven,
+            plan.claims,
         )
         if issue is not None:
             newest = issue.newest_journal

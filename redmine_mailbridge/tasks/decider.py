@@ -97,7 +97,7 @@ class Decider:
         if self._archive is not None:
             rows = self._archive.by_message_id(wanted.message_ids)
             ours = self._archive.sent_by_us(one for one in wanted.message_ids if one not in rows)
-            known = {key: KnownMail(key, issue, to, "out") for key, (issue, to) in ours.items()}
+            known = {key: KnownMail(key, issue, "", "out", to) for key, (issue, to) in ours.items()}
             known |= {key: KnownMail(key, seen.issue, seen.sender or "") for key, seen in rows.items()}
             if wanted.same_subject:
                 same_subject = self._bundled(message, context, now.timestamp() if row is None else row.came_at)

@@ -15,7 +15,8 @@ from redmine_mailbridge.store.issues import IssueRow
 @dataclass(frozen=True, slots=True)
 class Desk:
     """How one mailbox answers: `kinds` are those that are switched on, `write_above` the line above which people are
-    asked to write, "" for none.
+    asked to write, "" for none. `private_projects`: customers hear of private issues and projects too.
+    `trust_reply_to`: what the bridge says by itself goes to the Reply-To of any mail.
     """
 
     mailbox: str
@@ -26,6 +27,8 @@ class Desk:
     signer: Signer
     redmine_url: str
     write_above: str = ""
+    private_projects: bool = False
+    trust_reply_to: bool = False
 
     def finished(self, texts: Rendered, issue: int | None) -> Rendered:
         """Given a mail's texts and the issue it speaks of, return them with the line above which to write and the

@@ -30,7 +30,8 @@ class Job:
     `amendable` are the attributes that the settings ask for: where Redmine drops them for want of the writer's
     rights, the bridge's own user sets them. What a sender asked for by keyword lines is not among them.
     `requester` is the name that the mail's sender bears. `related` is the issue that a new one is linked to.
-    `machine`: an automatic reply or a delivery report, which is nobody's word.
+    `machine`: an automatic reply or a delivery report, which is nobody's word. `proven`: something proves who wrote the
+    mail. `claims`: it bears the address of a Redmine user that it may not act as.
     """
 
     request: IssueRequest | NoteRequest
@@ -42,6 +43,8 @@ class Job:
     requester: str = ""
     related: int | None = None
     machine: bool = False
+    proven: bool = False
+    claims: bool = False
     after: int | None = None
     made: str = ""
     earlier: tuple[IssueRequest | NoteRequest, ...] = ()
@@ -133,6 +136,8 @@ class Job:
                 "earlier": [request.to_json() for request in self.earlier],
                 "again": self.again,
                 "refused": self.refused,
+                "proven": self.proven,
+                "claims": self.claims,
             }
         )
 
@@ -147,7 +152,7 @@ class Job:
             watchers=tuple(found["watchers"]),
             participants=tuple(found["participants"]),
             amendable=tuple(found["amendable"]),
-            earned=Earned(**found["earned"] | {"kinds": tuple(found["earned"]["kinds"])}),
+            earned=Earned.of(found["earned"]),
             requester=found.get("requester", ""),  # jobs of the first version have none
             related=found.get("related"),
             machine=found.get("machine", False),
@@ -156,6 +161,8 @@ class Job:
             earlier=tuple(kind.from_json(request) for request in found.get("earlier", ())),
             again=found.get("again", 0),
             refused=found.get("refused", False),
+            proven=found.get("proven", False),
+            claims=found.get("claims", False),
         )
 
 

@@ -1,8 +1,11 @@
 """Mail to people about an issue, and to admins: composed, kept within the limits, and queued once.
 
-    kind, issue, key ──▶ Message-ID (always the same) ──▶ template ──▶ thread ──▶ outbox, a row for each person
+    kind, issue, key ──▶ Message-ID (always the same) ──▶ what may be read now ──▶ template ──▶ thread ──▶ outbox,
+                                                                                       a row for each person
 
-Who calls it with the same kind, issue and key again, after a crash or by mistake, queues nothing new.
+Who calls it with the same kind, issue and key again, after a crash or by mistake, queues nothing new. Whoever has the
+mail composed, nothing is told of an issue that Redmine does not show now, and nothing of one that is not public to the
+customer and those in Cc, unless the mailbox says so (`private_projects`).
 """
 
 import datetime as dt
@@ -16,7 +19,7 @@ import structlog
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.automatic import takes_no_reply
 from redmine_mailbridge.mail.message import Address
-from redmine_mailbridge.outgoing.addresses import mailable
+from redmine_mailbridge.outgoing.addresses import comparable, mailable, without_tag
 from redmine_mailbridge.outgoing.letter import BY_PEOPLE, File, Letter
 from redmine_mailbridge.outgoing.limits import held_back
 from redmine_mailbridge.outgoing.variables import Fields
@@ -24,21 +27,40 @@ from redmine_mailbridge.store.issues import IssueRow
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.threads import Thread, Threads
+from redmine_mailbridge.tasks.visible import Look, Visible
 
 log = structlog.get_logger(__name__)
 
 
+PRIVATE = "the project or the issue is private (answers.private_projects)"
+
+
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """The mails of one letter, one for each person; none, and why not, when it does not go out."""
+    """The mails of one letter, one for each person; none, and why not, when it does not go out. `without` are those
+    whom no mail can go to; `not_to_requester` says why it goes to others only, where it was meant for the customer too.
+    """
 
     mails: tuple[NewAnswer, ...] = ()
     why_not: str = ""
+    without: tuple[Address, ...] = ()
+    not_to_requester: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Audience:
+    """Who gets a mail. `private`: somebody does not, since the issue is not public."""
+
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    to_requester: bool
+    private: bool
+    without: tuple[Address, ...]
 
 
 class Letters:
-    """Composes and queues. Safe to share among threads. `ours` are the addresses that are never written to (lower
-    case); `system` is the desk that speaks to admins, None when nothing can be sent.
+    """Composes and queues. Safe to share among threads. `look` asks Redmine for an issue as it is now; `ours` are the
+    addresses that are never written to; `system` is the desk that speaks to admins, None when nothing can be sent.
     """
 
     def __init__(
@@ -47,6 +69,7 @@ class Letters:
         outbox: Outbox,
         threads: Threads,
         *,
+        look: Look,
         ours: Collection[str],
         system: Desk | None,
         clock: Callable[[], float],
@@ -54,14 +77,18 @@ class Letters:
         self.desks = desks
         self._outbox = outbox
         self._threads = threads
-        self._ours = frozenset(ours)
+        self.look = look
+        self._ours = frozenset(map(comparable, ours))
         self._system = system
         self._clock = clock
 
     def with_kinds(self, *kinds: str) -> "Letters":
         """The same for one who sends these kinds whatever the settings switch on for the others."""
         desks = {name: replace(desk, kinds=desk.kinds.union(kinds)) for name, desk in self.desks.items()}
-        return Letters(desks, self._outbox, self._threads, ours=self._ours, system=self._system, clock=self._clock)
+        return Letters(
+            desks, self._outbox, self._threads,
+            look=self.look, ours=self._ours, system=self._system, clock=self._clock,
+        )  # fmt: skip
 
     def queue(  # noqa: PLR0917 - the contract of whoever sends mail about an issue
         self,
@@ -78,7 +105,10 @@ class Letters:
         made = self.compose(kind, issue, key, to, variables, attachments=attachments)
         if not made.mails:
             return f"no {kind} mail: {made.why_not}"
-        return "; ".join(line for _, line in self._outbox.queue(made.mails, mail_id=issue.mail_id))
+        lines = [line for _, line in self._outbox.queue(made.mails, mail_id=issue.mail_id)]
+        return "; ".join(
+            [*lines, *([f"not to the customer: {made.not_to_requester}"] if made.not_to_requester else [])]
+        )
 
     @property
     def reaches_admins(self) -> bool:
@@ -91,7 +121,7 @@ class Letters:
         """Given a kind of mail to admins, what it is about, to whom it goes and what its template may speak of, queue
         it. Return whether it stands in the outbox for somebody now, and one line.
         """
-        desk, people = self._system, self._reachable(to, kind)
+        desk, people = self._system, self.reachable(to, kind)
         if desk is None or not people:
             return False, f"no {kind} mail: {'nothing can be sent' if desk is None else 'nobody to write to'}"
         try:
@@ -105,10 +135,10 @@ class Letters:
             kind, desk.sender, people[0], texts.subject, texts.text, own_id, texts.html,
             loop_value=desk.signer.instance, also=tuple(people[1:]),
         )  # fmt: skip
-        said = self._outbox.queue(self._copies(desk, letter, people, None))
+        said = self._outbox.queue(self._copies(desk, letter, None))
         return any(stands for stands, _ in said), "; ".join(line for _, line in said)
 
-    def compose(
+    def compose(  # noqa: PLR0911 - a list of reasons
         self,
         kind: str,
         issue: IssueRow,
@@ -118,35 +148,38 @@ class Letters:
         *,
         attachments: Sequence[File] = (),
         cc: Sequence[Address] = (),
-        thread: Thread | None = None,
+        now: tuple[Visible, Thread] | None = None,
+        template: str = "",
     ) -> Composed:
-        """As `queue`, without queueing: return the mails, for whoever queues them with something else at once."""
-        desk = self.desks.get(issue.mailbox)
+        """As `queue`, without queueing: return the mails, for whoever queues them with something else at once.
+
+        `now` is the issue as Redmine shows it at this moment and its conversation, for whoever has asked just now;
+        `template` is the one that speaks, where it is not that of the kind. Raise RedmineUnavailable.
+        """
+        desk, spoken = self.desks.get(issue.mailbox), template or kind
         if desk is None:
             return Composed(why_not=f"mailbox {issue.mailbox} has nowhere to send by")
-        if kind not in desk.kinds:
+        if spoken not in desk.kinds:
             return Composed(why_not=f"it is switched off for mailbox {issue.mailbox}")
-        thread = thread or self._threads.of(issue)
-        to_requester = any(one.key == issue.requester.lower() for one in to)
-        if kind not in BY_PEOPLE and to_requester and not thread.answerable:
+        now = now or self._now(issue)
+        if now is None:
+            return Composed(why_not="Redmine does not show the issue any more")
+        visible, thread = now
+        people = self._audience(kind, issue, to, cc, told=visible.public or desk.private_projects)
+        if people.to_requester and kind not in BY_PEOPLE and not thread.answerable:
             return Composed(why_not="the customer's mail came from a machine")
-        first = self._reachable(to, kind)
-        people = self._reachable([*to, *cc], kind)
-        if not people:
-            return Composed(why_not="nobody to write to")
-        if not first:
-            first, cc = people[:1], people[1:]
+        if not people.to:
+            return Composed(why_not=PRIVATE if people.private else "nobody to write to", without=people.without)
         try:
             values = {**desk.variables(self._clock()), **desk.about(issue), **_of_thread(thread), **variables}
-            texts = desk.finished(desk.templates.safely(kind, desk.language, values), issue.id)
+            texts = desk.finished(desk.templates.safely(spoken, desk.language, values), issue.id)
         except SettingsError as error:
             log.warning("letter.template", kind=kind, issue=issue.id, reason=str(error))
             return Composed(why_not=str(error))
-        keys = {one.key for one in first}
         letter = Letter(
             kind=kind,
             sender=desk.sender,
-            to=first[0],
+            to=people.to[0],
             subject=texts.subject,
             text=texts.text,
             html=texts.html,
@@ -154,29 +187,60 @@ class Letters:
             in_reply_to=thread.in_reply_to,
             references=thread.references,
             loop_value=desk.signer.instance,
-            also=tuple(first[1:]),
-            cc=tuple(one for one in people if one.key not in keys),
+            also=people.to[1:],
+            cc=people.cc,
             files=tuple(attachments),
             topic=thread.subject,
             index=thread.index,
         )
-        return Composed(self._copies(desk, letter, people, issue.id))
+        mails = self._copies(desk, letter, issue.id)
+        return Composed(mails, without=people.without, not_to_requester=PRIVATE if people.private else "")
 
-    def thread(self, issue: IssueRow) -> Thread:
+    def _now(self, issue: IssueRow) -> tuple[Visible, Thread] | None:
+        visible = self.look(issue.id)
+        return None if visible is None else (visible, self._threads.of(issue, visible))
+
+    def _audience(
+        self, kind: str, issue: IssueRow, to: Sequence[Address], cc: Sequence[Address], *, told: bool
+    ) -> "_Audience":
+        """Who of these people gets the mail; `told`: the customer's side may know of the issue."""
+        requester = comparable(issue.requester)
+        asked = any(comparable(one.address) == requester for one in to)
+        if not told:
+            to, cc = [one for one in to if comparable(one.address) != requester], ()
+        first, copied = self.reachable(to, kind), self.reachable(cc, kind)
+        if not first:
+            first, copied = copied[:1], copied[1:]
+        keys = {one.key for one in first}
+        return _Audience(
+            to=tuple(first),
+            cc=tuple(one for one in copied if one.key not in keys),
+            to_requester=asked and told,
+            private=not told and (asked or not to),
+            without=tuple(one for one in (*to, *cc) if mailable(one) is None),
+        )
+
+    def thread(self, issue: IssueRow, visible: Visible) -> Thread:
         """The conversation that a mail about this issue continues."""
-        return self._threads.of(issue)
+        return self._threads.of(issue, visible)
 
-    def _reachable(self, people: Sequence[Address], kind: str) -> list[Address]:
-        """Those of these people whom we may write to, each once: never ourselves, nor by a machine to nobody."""
-        able = [one for one in map(mailable, people) if one is not None and one.key not in self._ours]
+    def reachable(self, people: Sequence[Address], kind: str) -> list[Address]:
+        """Those of these people whom we may write to, each once: never ourselves, nor by a machine to machines."""
+        able = [one for one in map(mailable, people) if one is not None and not self._is_ours(one)]
         found = {one.key: one for one in reversed(able)}
         kept = [found[key] for key in dict.fromkeys(one.key for one in able)]
         return [one for one in kept if kind in BY_PEOPLE or not takes_no_reply(one)]
 
-    def _copies(
-        self, desk: Desk, letter: Letter, people: Sequence[Address], issue: int | None
-    ) -> tuple[NewAnswer, ...]:
-        content = letter.as_bytes(dt.datetime.fromtimestamp(self._clock(), dt.UTC))
+    def _is_ours(self, one: Address) -> bool:
+        return bool({one.key, without_tag(one.key)} & self._ours)
+
+    def _copies(self, desk: Desk, letter: Letter, issue: int | None) -> tuple[NewAnswer, ...]:
+        """The mail for each whom it goes to: who has an address beyond ASCII gets it with addresses as they are."""
+        now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
+        people = (letter.to, *letter.also, *letter.cc)
+        contents = {
+            plain: letter.as_bytes(now, international=not plain) for plain in {one.address.isascii() for one in people}
+        }
         return tuple(
             NewAnswer(
                 mailbox=desk.mailbox,
@@ -184,9 +248,10 @@ class Letters:
                 sender=desk.sender.address,
                 recipient=one.address,
                 message_id=letter.message_id,
-                content=content,
+                content=contents[one.address.isascii()],
                 why_not=lambda count: held_back(count, refusal=False),
                 issue=issue,
+                among=BY_PEOPLE if letter.kind in BY_PEOPLE else None,
             )
             for one in people
         )

@@ -20,19 +20,17 @@ from typing import Any
 
 import structlog
 
-from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.redmine.client import PAGE, Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.routing.sides import Entry, Sides
 from redmine_mailbridge.store.issues import IssueRow, Issues, JournalMail, JournalRow, Origin
 from redmine_mailbridge.tasks.snapshots import Snapshots, never_seen, seconds
+from redmine_mailbridge.tasks.turns import Turns
 
 log = structlog.get_logger(__name__)
 
 OVERLAP = 300.0
 """Seconds for which a change may be under way in Redmine before anybody can see it."""
-FAILURES = 3
-"""How many issues Redmine may fail on in one run before it counts as away."""
 STATE = "mirror"
 
 
@@ -77,7 +75,6 @@ class _Run:
     result: MirrorResult
     stop: threading.Event
     done: set[int] = field(default_factory=set)
-    failed: int = 0
 
 
 class Mirror:
@@ -87,6 +84,7 @@ class Mirror:
         self._issues = issues
         self._client = client
         self._snapshots = Snapshots(client, directory, issues.mails_of, life=life)
+        self._turns = Turns("reading the issue", client.whoami, issues.record)
 
     def refresh(self, stop: threading.Event | None = None, *, anew: bool = False) -> MirrorResult:
         """Read what has changed. Return what was done. Raise RedmineUnavailable; what was read until then is kept.
@@ -170,17 +168,17 @@ class Mirror:
     # ------------------------------------------------------------------ one issue
 
     def _read(self, origin: Origin, run: _Run) -> None:
-        """Read one issue. One that Redmine fails on does not keep the others waiting; the next run comes back to it."""
+        """Read one issue. One that fails does not keep the others waiting; the next run comes back to it."""
         if run.stop.is_set() or origin.issue in run.done:
             return
         run.done.add(origin.issue)
-        try:
+
+        def read() -> int:
             self._fetch(origin, run.result)
-        except RedmineUnavailable as error:
-            run.failed += 1
-            if run.failed >= FAILURES:
-                raise
-            log.warning("mirror.unread", issue=origin.issue, reason=str(error))
+            return 1
+
+        _, ended = self._turns.take(origin.issue, read)
+        if not ended:
             self._issues.unsettle(origin.issue)
 
     def _fetch(self, origin: Origin, result: MirrorResult) -> None:

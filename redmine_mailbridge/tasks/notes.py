@@ -4,18 +4,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from redmine_mailbridge.store.issues import IssueRow
-
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """What a mailbox mails of its issues. `max_attachments` in bytes."""
+    """What a mailbox mails of its issues. `max_cc` is how many may stand in Cc, `max_attachments` in bytes."""
 
     notes: Literal["never", "public_notes", "marked"] = "never"
     closed: bool = False
     marker: str = "/mail"
     cc: bool = True
-    private_projects: bool = False
+    max_cc: int = 20
     leave_to_redmine: bool = True
     max_attachments: int = 10_000_000
 
@@ -28,8 +26,11 @@ class Note:
     files: tuple[Mapping[str, Any], ...] = ()
 
 
-def note_to_mail(mailing: Mailing, journal: Mapping[str, Any], attachments: list[Mapping[str, Any]]) -> Note | str:
-    """Given a journal as Redmine shows it now, and the issue's files, return what of it goes out, or why nothing does.
+def note_to_mail(
+    mailing: Mailing, journal: Mapping[str, Any], attachments: list[Mapping[str, Any]], *, by_agent: bool = True
+) -> Note | str:
+    """Given a journal as Redmine shows it now, the issue's files, and whether an agent wrote it (else the bridge, by a
+    rule that closed the issue), return what of it goes out, or why nothing does.
 
     A note that somebody has made private, emptied or removed since is not mailed.
     """
@@ -38,6 +39,8 @@ def note_to_mail(mailing: Mailing, journal: Mapping[str, Any], attachments: list
     text = str(journal.get("notes") or "").strip()
     if not text:
         return "it has no text"
+    if not by_agent:
+        return Note(text) if mailing.closed else "it is the bridge's own"
     if mailing.notes == "never":
         return "notes are not mailed"
     rest = without_marker(text, mailing.marker)
@@ -70,8 +73,3 @@ def closes(journal: Mapping[str, Any], closed: frozenset[int]) -> bool:
             ids = {str(number) for number in closed}
             return after in ids and before not in ids
     return False
-
-
-def too_private(mailing: Mailing, row: IssueRow, found: Mapping[str, Any]) -> bool:
-    """Given an issue, is it not public while only public ones are mailed?"""
-    return not mailing.private_projects and (not row.project_public or bool(found.get("is_private")))

@@ -1,6 +1,6 @@
 """The mail of a rule of time: to whom it goes, and what its template may speak of."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from redmine_mailbridge.mail.message import Address, TextFormat
@@ -21,15 +21,12 @@ class Post(Protocol):
 
 
 class RuleMail:
-    """Queues the mails of rules. `private` are the mailboxes whose requesters hear of private issues and projects."""
+    """Queues the mails of rules. Whether the customer may hear of the issue, `Letters` asks when the mail is made."""
 
-    def __init__(
-        self, post: Post, directory: Directory, text_format: TextFormat, private: Collection[str] = ()
-    ) -> None:
+    def __init__(self, post: Post, directory: Directory, text_format: TextFormat) -> None:
         self._post = post
         self._directory = directory
         self._text_format = text_format
-        self._private = private
 
     def queue(self, then: RuleThen, issue: IssueRow, row: Applied) -> str | None:
         """Given what a rule does, the issue as it is now, and what was applied, queue its mail; twice is once.
@@ -40,8 +37,6 @@ class RuleMail:
             return None
         if then.mail == "closed" and not issue.closed:
             return "no closed mail: the issue is not closed"
-        if "requester" in then.mail_to and issue.mailbox not in self._private and not _is_open(issue):
-            return f"no {then.mail} mail: the project or the issue is private (answers.private_projects)"
         people = [person for name in then.mail_to if (person := self._person(name, issue)) is not None]
         # as the station of agents' answers names it, so that the two never mail one closing twice
         key = f"j{row.journal}" if then.mail == "closed" and row.journal else f"{row.rule} after {row.anchor}"
@@ -68,7 +63,3 @@ class RuleMail:
             "date": when(row.changed_at),
             "left_out": [],
         }
-
-
-def _is_open(issue: IssueRow) -> bool:
-    return issue.project_public and not issue.private

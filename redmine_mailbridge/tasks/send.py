@@ -1,4 +1,10 @@
-"""Sends what waits in the outbox: a batch a mailbox, within its limits, later where the server is away."""
+"""Sends what waits in the outbox: a batch a mailbox, within its limits, later where the server is away.
+
+What the server says to one mail is that mail's: it waits or is refused, and the next one is offered. Where the server
+ends the connection at a mail, that mail waits and the next one has a new connection; only a server that cannot be
+reached, or that does so again and again, has all of them wait. A mail is given up a while after it was first offered,
+never for having stood in a queue.
+"""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +14,7 @@ import structlog
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import MailMalformed, SendingDeferred, SendingRefused
-from redmine_mailbridge.outgoing.letter import FIELDS
+from redmine_mailbridge.outgoing.letter import BY_PEOPLE, FIELDS
 from redmine_mailbridge.outgoing.mime import inspect_again
 from redmine_mailbridge.outgoing.smtp import Transport
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
@@ -17,20 +23,27 @@ log = structlog.get_logger(__name__)
 
 BATCH = 50
 DAY, MINUTE = 86_400.0, 60.0
-GIVE_UP = 5 * DAY
-"""Seconds after which a mail that the server takes no notice of is given up."""
+GIVE_UP, GIVE_UP_AUTOMATIC = 5 * DAY, 2 * DAY
+"""Seconds after which a mail that the server puts off again and again is given up (RFC 5321 section 4.5.4.1); what the
+bridge said by itself is worth less by then."""
+SOON = 5.0
+"""Seconds after which a mail has its turn that was to be sent and was not offered."""
+BREAKS = 5
+"""How often in a row the server may end the connection, or refuse us as its sender, before it counts as away."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """How one mailbox's mail leaves. Limits are counts; 0 is no limit. `account` are the mailboxes, this one among
-    them, that send by the same account: what any of them has sent counts for all.
+    them, that send by the same account: what any of them has sent counts for all. `reserved` of the daily limit are
+    for what agents write: what the bridge says by itself does not use them up.
     """
 
     open: Callable[[], Transport]
     daily_limit: int
     per_minute: int
     account: Sequence[str]
+    reserved: int = 0
 
 
 @dataclass(slots=True)
@@ -44,62 +57,82 @@ class SendResult:
 
 
 class Sending:
-    """Sends for all mailboxes. `once` is called by one thread at a time."""
+    """Sends for all mailboxes. `once` is called by one thread at a time. While `stopped` says so, nothing leaves,
+    whoever calls it.
+    """
 
-    def __init__(self, outbox: Outbox, lines: Mapping[str, Line], stop: threading.Event) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        lines: Mapping[str, Line],
+        stop: threading.Event,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._outbox = outbox
         self._lines = lines
         self._stop = stop
+        self._stopped = stopped
         self.last: SendResult | None = None
         """What the last pass did."""
 
     def once(self) -> SendResult:
         """Send what may go now. Return what was done; errors of SMTP are in it, not raised."""
         result = SendResult()
-        for mailbox, line in self._lines.items():
-            mails = self._outbox.claim(mailbox, limit=BATCH)
-            allowed = self._allowed(line)
-            for mail in mails[allowed:]:
-                self._outbox.later(mail, "waits: the sending limit is reached", counts=False)
-            if mails[:allowed]:
-                self._batch(line, mails[:allowed], result)
+        for mailbox, line in self._lines.items() if not self._stopped() else ():
+            going = self._allowed(line, self._outbox.claim(mailbox, limit=BATCH, first=BY_PEOPLE))
+            if going:
+                self._batch(line, going, result)
         result.waiting = self._outbox.waiting()
         self.last = result
         return result
 
-    def _allowed(self, line: Line) -> int:
-        """How many of a mailbox may go now."""
-        left = BATCH
-        for most, seconds in ((line.daily_limit, DAY), (line.per_minute, MINUTE)):
+    def _allowed(self, line: Line, mails: Sequence[QueuedMail]) -> list[QueuedMail]:
+        """Of the mails that are due, those that may go now; the others wait for their turn."""
+        going: list[QueuedMail] = []
+        people, rest = self._left(line) if mails else (0, 0)
+        for mail in mails:
+            by_people = mail.kind in BY_PEOPLE
+            if (people if by_people else rest) > 0:
+                going.append(mail)
+                people -= 1
+                rest = min(rest - (not by_people), people)
+            else:
+                self._outbox.later(mail, "waits: the sending limit is reached", counts=False)
+        return going
+
+    def _left(self, line: Line) -> tuple[int, int]:
+        """How many may go now of what people wrote, which may use up all, and of the rest, which has its share."""
+        people = rest = BATCH
+        for most, seconds, reserved in ((line.daily_limit, DAY, line.reserved), (line.per_minute, MINUTE, 0)):
             if most:
-                left = min(left, max(most - self._outbox.sent_since(line.account, seconds), 0))
-        return left
+                people = min(people, most - self._outbox.sent_since(line.account, seconds))
+                by_itself = self._outbox.sent_since(line.account, seconds, but=BY_PEOPLE) if reserved else 0
+                rest = min(rest, most - reserved - by_itself)
+        return people, min(people, rest)
 
     def _batch(self, line: Line, mails: list[QueuedMail], result: SendResult) -> None:
-        waiting = list(mails)
+        waiting, broken = list(mails), list[str]()
         try:
             with line.open() as transport:
-                while waiting and not self._stop.is_set():
-                    self._one(transport, waiting[0], result)
+                while waiting and len(broken) < BREAKS and not self._stop.is_set():
+                    words = self._one(transport, waiting[0], result)
                     waiting.pop(0)
+                    broken = [*broken, words] if words else []
         except SendingDeferred as error:
             result.error = result.error or str(error)
             log.warning("sending.deferred", reason=str(error), waiting=len(waiting))
             for mail in waiting:
-                self._later(mail, str(error), result)
-        else:
-            for mail in waiting:
-                self._outbox.later(mail, None, counts=False)
-
-    def _later(self, mail: QueuedMail, words: str, result: SendResult) -> None:
-        """Try again later; after some days, as every mail server does, no more (RFC 5321 section 4.5.4.1)."""
-        if self._outbox.clock() - mail.created_at < GIVE_UP:
-            self._outbox.later(mail, words)
+                self._outbox.later(mail, str(error))
             return
-        self._outbox.failed(mail, f"given up after {GIVE_UP / DAY:.0f} days: {words}")
-        result.failed += 1
+        if len(broken) == BREAKS:
+            result.error = result.error or broken[-1]
+        for mail in waiting:
+            self._outbox.later(mail, mail.reason, counts=False, after=SOON)
 
-    def _one(self, transport: Transport, mail: QueuedMail, result: SendResult) -> None:
+    def _one(self, transport: Transport, mail: QueuedMail, result: SendResult) -> str:
+        """Offer one mail. Return "" when the server has said what becomes of it; its words when it ended the connection
+        or does not take us as the sender of any. Raise SendingDeferred when it is away for all.
+        """
         try:
             inspect_again(mail.content, FIELDS)  # whoever composed it, and whenever
             with effect(Effect.SEND_MAIL):
@@ -108,13 +141,25 @@ class Sending:
             self._outbox.failed(mail, str(error))
             result.failed += 1
             log.warning("sending.refused", kind=mail.kind, issue=mail.issue, reason=str(error))
-            return
+            return ""
         except SendingDeferred as error:
             if error.whole:
                 raise
             log.warning("sending.deferred", kind=mail.kind, issue=mail.issue, reason=str(error))
-            self._later(mail, str(error), result)
-            return
+            if error.configuration:
+                result.error = result.error or f"the server does not take what we send, until that is mended: {error}"
+            self._put_off(mail, str(error), result)
+            return str(error) if error.ended or error.configuration else ""
         self._outbox.sent(mail, words)
         result.sent += 1
         log.info("sending.sent", kind=mail.kind, issue=mail.issue)
+        return ""
+
+    def _put_off(self, mail: QueuedMail, words: str, result: SendResult) -> None:
+        """Try again later; some days after it was first offered, no more."""
+        most = GIVE_UP if mail.kind in BY_PEOPLE else GIVE_UP_AUTOMATIC
+        if mail.offered_at is None or self._outbox.clock() - mail.offered_at < most:
+            self._outbox.later(mail, words, offered=True)
+            return
+        self._outbox.failed(mail, f"given up after {most / DAY:.0f} days: {words}")
+        result.failed += 1

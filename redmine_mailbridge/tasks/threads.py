@@ -3,11 +3,15 @@
 Mail programs find a thread by References and In-Reply-To (Apple Mail, Thunderbird, Gmail), Gmail and Outlook also by
 the subject without "Re:", Exchange by Thread-Topic and Thread-Index. So a mail about an issue answers the newest mail
 of the customer's, under that mail's own subject, and names the whole conversation.
+
+A mail is part of the conversation only as long as Redmine shows what it made there to everybody, and never when it
+bears the address of a Redmine user who is not the requester: an agent's, which nothing proved. It is quoted only as
+long as nobody has changed what it made. Those in Cc come from the newest mail whose sender is proven.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.mail.message import Address, Message
@@ -15,6 +19,7 @@ from redmine_mailbridge.outgoing.markup import unescaped
 from redmine_mailbridge.store.issues import IssueRow
 from redmine_mailbridge.store.talk import Talk, TalkMail
 from redmine_mailbridge.tasks.job import Job
+from redmine_mailbridge.tasks.visible import Visible
 
 Read = Callable[[str, bool, str], Message]
 """Given where a mail's bytes are, whether they are cut, and its mailbox, return it. Raise RawMissing."""
@@ -37,21 +42,33 @@ class Quoted:
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """Where a mail about an issue belongs. `subject` is without "Re:". `answerable`: a machine's mail may go there."""
+    """Where a mail about an issue belongs. `subject` is without "Re:". `answerable`: a machine's mail may go there.
+
+    `unproven` are those whom the newest mail names in Cc (or who wrote it) while nothing proves who wrote it.
+    """
 
     subject: str
     in_reply_to: str = ""
     references: tuple[str, ...] = ()
     index: str = ""
     cc: tuple[Address, ...] = ()
+    unproven: tuple[Address, ...] = ()
     history: tuple[Quoted, ...] = ()
     answerable: bool = True
-    people: dict[str, str] = field(default_factory=dict)
 
     @property
     def reply_subject(self) -> str:
         """The subject of an answer."""
         return f"Re: {self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A mail of the conversation. `whole`: what it made in Redmine is still as it was written."""
+
+    mail: TalkMail
+    job: Job | None
+    whole: bool
 
 
 def without_re(subject: str) -> str:
@@ -63,33 +80,63 @@ def without_re(subject: str) -> str:
 
 
 class Threads:
-    """Finds the conversations of issues."""
+    """Finds the conversations of issues. `is_user`: does a Redmine user own this address?"""
 
-    def __init__(self, talk: Talk, read: Read) -> None:
+    def __init__(self, talk: Talk, read: Read, is_user: Callable[[str], bool]) -> None:
         self._talk = talk
         self._read = read
+        self._is_user = is_user
 
-    def of(self, issue: IssueRow) -> Thread:
-        """Given an issue, return its conversation with the customer."""
-        mails = [one for one in self._talk.came(issue.id, issue.requester) if one.customers]
-        if not mails:
-            return Thread(without_re(issue.subject) or f"#{issue.id}")
-        last = mails[-1]
-        message = self._message(last)
-        ours = [message_id for message_id, _ in self._talk.sent(issue.id, issue.requester)]
-        known = [mails[0].message_id, *(message.references if message else ()), *(one.message_id for one in mails)]
-        subject = message.subject if message is not None else last.subject
+    def of(self, issue: IssueRow, visible: Visible) -> Thread:
+        """Given an issue, and what of it may be read now, return its conversation with the customer."""
+        parts = list(self._parts(issue, visible))
+        ours = tuple(message_id for message_id, _ in self._talk.sent(issue.id, issue.requester))
+        if not parts:
+            return Thread(without_re(issue.subject) or f"#{issue.id}", references=ours)
+        last = parts[-1]
+        message = self._message(last.mail)
+        mails = [part.mail.message_id for part in parts]
+        known = [mails[0], *(message.references if message else ()), *mails]
+        subject = message.subject if message is not None else last.mail.subject
         made = message is not None and message.message_id_made
+        cc, unproven = self._copied(issue, parts, message)
         return Thread(
             subject=without_re(subject) or f"#{issue.id}",
-            in_reply_to="" if made else last.message_id,
+            in_reply_to="" if made else last.mail.message_id,
             references=tuple(dict.fromkeys(one for one in (*known, *ours) if not one.endswith("@mailbridge.invalid"))),
             index=message.header("thread-index") if message is not None else "",
-            cc=_cc(last, message, issue.requester),
-            history=_history(last, message),
+            cc=cc,
+            unproven=unproven,
+            history=_history(last.mail, message) if last.whole else (),
             answerable=message is None or message.automatic.answerable,
-            people={address.key: address.name for address in message.cc} if message is not None else {},
         )
+
+    def _parts(self, issue: IssueRow, visible: Visible) -> Iterator[_Part]:
+        """The mails of the customer's side that everybody may know of, oldest first."""
+        requester = issue.requester.lower()
+        for one in self._talk.came(issue.id, issue.requester):
+            job = Job.from_json(one.request) if one.request else None
+            sender = one.sender.lower()
+            if not one.customers or (one.journal is not None and visible.journal(one.journal) is None):
+                continue
+            if sender != requester and ((job is not None and job.claims) or self._is_user(sender)):
+                continue
+            written = "" if job is None else _written(job)
+            yield _Part(one, job, visible.says(one.journal, written))
+
+    def _copied(
+        self, issue: IssueRow, parts: Sequence[_Part], newest: Message | None
+    ) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
+        """Who else is in the conversation, by the newest mail whose sender is proven; and who would be, by the newest
+        of all.
+        """
+        last = parts[-1]
+        proven = next((part for part in reversed(parts) if part.job is not None and part.job.proven), None)
+        if proven is last:
+            return _people(last, newest, issue.requester), ()
+        cc = () if proven is None else _people(proven, self._message(proven.mail), issue.requester)
+        known = {one.key for one in cc}
+        return cc, tuple(one for one in _people(last, newest, issue.requester) if one.key not in known)
 
     def _message(self, one: TalkMail) -> Message | None:
         if one.raw is None:
@@ -100,14 +147,20 @@ class Threads:
             return None
 
 
-def _cc(last: TalkMail, message: Message | None, requester: str) -> tuple[Address, ...]:
-    """Who else was in that mail: its writer, when that is not the requester, and its Cc. Once the mail's bytes are
+def _written(job: Job) -> str:
+    """What the mail made in Redmine, as it was sent there."""
+    attributes = job.request.attributes
+    return str(attributes.get("description" if job.creates else "notes") or "")
+
+
+def _people(part: _Part, message: Message | None, requester: str) -> tuple[Address, ...]:
+    """Who else was in a mail: its writer, when that is not the requester, and its Cc. Once the mail's bytes are
     forgotten, the addresses that were noted when it came.
     """
     if message is not None:
         people = [message.sender, *message.cc]
     else:
-        people = [Address("", one) for one in (Job.from_json(last.request).participants if last.request else ())]
+        people = [Address("", one) for one in (part.job.participants if part.job is not None else ())]
     found = {one.key: one for one in people if one.domain and one.key != requester.lower()}
     return tuple(found.values())
 

@@ -7,6 +7,7 @@ the intent is taken back, so that what is due by then is asked anew.
 """
 
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,9 +27,10 @@ from redmine_mailbridge.tasks.rule_change import RuleChange
 from redmine_mailbridge.tasks.rule_mail import RuleMail
 from redmine_mailbridge.tasks.rule_values import Due, RuleState
 from redmine_mailbridge.tasks.settle import seconds_since, stamped
+from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.tasks.update import StationResult
 from redmine_mailbridge.timing.calendar import Calendars
-from redmine_mailbridge.timing.due import due, fits
+from redmine_mailbridge.timing.due import Application, due, fits
 from redmine_mailbridge.timing.words import actions, told
 
 log = structlog.get_logger(__name__)
@@ -73,8 +75,10 @@ class TimeRules:
         change: RuleChange,
         mail: RuleMail,
         archive: Archive,
+        turns: Turns,
     ) -> None:
         self._policy = policy
+        self._turns = turns
         self._mirror = mirror
         self._issues = issues
         self._applications = applications
@@ -98,10 +102,21 @@ class TimeRules:
             histories.setdefault(entry.issue, []).append(entry)
         found = []
         for row in rows.values():
-            one = due(rule, row, histories.get(row.id, []), now, self._policy.calendars.of(row.project))
+            one = self._due(rule, row, histories.get(row.id, []), now)
             if one is not None and (one.issue, one.anchor) not in acted:
                 found.append(Due(row, one, ", ".join(actions(rule.then))))
         return found
+
+    def _due(self, rule: TimeRule, row: IssueRow, history: list[JournalRow], now: float) -> Application | None:
+        """Is the rule due for an issue? One whose history cannot be reckoned with is told of, and keeps no other."""
+        try:
+            return due(rule, row, history, now, self._policy.calendars.of(row.project))
+        except Exception as error:  # noqa: BLE001 - the border of one issue
+            where = "".join(traceback.format_tb(error.__traceback__))
+            kind = type(error).__name__
+            log.error("rules.fault", issue=row.id, rule=rule.name, kind=kind, where=where)  # noqa: TRY400 - as in Turns
+            self._issues.record(row.id, f'rule "{rule.name}": a fault of the bridge ({kind}), told in the log')
+            return None
 
     def preview(self) -> list[Due]:
         """What the rules would do now, without doing it, after reading what has changed. Raise RedmineUnavailable."""
@@ -158,16 +173,24 @@ class TimeRules:
             self._applications.end_release(rule.name)
 
     def _guarded(self, run: _Run, issue: int, work: Callable[[], None]) -> None:
-        """Do one application; what is unclear or refused ends only this one. Raise RedmineUnavailable, StoreError."""
-        try:
-            work()
-        except RedmineUnclear as error:
-            run.failed += 1
-            run.busy.add(issue)
-            log.warning("rules.unclear", issue=issue, reason=str(error))
-        except RedmineRefused as error:
-            run.failed += 1
-            log.warning("rules.refused", issue=issue, reason=str(error))
+        """Do one application; whatever it brings up ends only this one. Raise RedmineUnavailable when Redmine is away,
+        StoreError.
+        """
+
+        def turn() -> int:
+            try:
+                work()
+            except RedmineUnclear as error:
+                run.failed += 1
+                run.busy.add(issue)
+                log.warning("rules.unclear", issue=issue, reason=str(error))
+            except RedmineRefused as error:  # which stands on the record already
+                run.failed += 1
+                log.warning("rules.refused", issue=issue, reason=str(error))
+            return 0
+
+        _, ended = self._turns.take(issue, turn)
+        run.failed += not ended
 
     def _apply(self, run: _Run, rule: TimeRule, number: int) -> None:
         """Apply a rule to an issue, if by Redmine's own word it is still due."""
@@ -231,8 +254,8 @@ class TimeRules:
         if rule is None:
             lines.append(f'rule "{row.rule}" is not in the settings any more: no mail')
         elif rule.then.mail is not None:
-            now = self._mirror.reread(issue.id) or issue
-            line = self._mail.queue(rule.then, now, row)
+            now = self._mirror.reread(issue.id)
+            line = "no mail: Redmine does not show the issue" if now is None else self._mail.queue(rule.then, now, row)
             lines += [line] if line else []
         self._applications.finish(row, issue.mail_id, lines)
         run.done += 1

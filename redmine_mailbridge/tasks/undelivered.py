@@ -1,9 +1,12 @@
-"""Mail about an issue that did not arrive: its agents are told by a private note, once.
+"""What the agents of an issue are told by a private note, each once: mail about it that did not arrive, and who does
+not get what is mailed there.
 
-That is a mail that the server refused for good, and one that a delivery report says will never arrive. A delay is
-not told. The note bears the mail's own Message-ID, so that it is looked for before it is written: a crash in between
-makes no second one.
+That is a mail that the server refused for good, one that a delivery report says will never arrive (a delay is not
+told), and the notices that were noted when mail was composed. A note about a mail bears the mail's own Message-ID, and
+each notice is another text, so that it is looked for before it is written: a crash in between makes no second one.
 """
+
+from functools import partial
 
 import structlog
 
@@ -14,43 +17,69 @@ from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.redmine.text import same_text
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.text import literal
+from redmine_mailbridge.store.notices import Notice, Notices
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
+from redmine_mailbridge.tasks.turns import Turns
 
 log = structlog.get_logger(__name__)
 
 
 class Undelivered:
-    """Tells on issues what did not arrive."""
+    """Tells on issues what did not arrive, and what is noted."""
 
-    def __init__(self, outbox: Outbox, writer: Writer, text_format: TextFormat) -> None:
+    def __init__(
+        self, outbox: Outbox, notices: Notices, writer: Writer, text_format: TextFormat, *, turns: Turns
+    ) -> None:
         self._outbox = outbox
+        self._notices = notices
         self._writer = writer
         self._text_format = text_format
+        self._turns = turns
 
-    def once(self) -> int:
-        """Tell what is not told. Return how many notes were written. Raise RedmineUnavailable, RedmineUnclear."""
-        written = 0
+    def once(self) -> tuple[int, int]:
+        """Tell what is not told. Return how many notes were written, and how many could not be. Raise
+        RedmineUnavailable when Redmine is away.
+        """
+        written = failed = 0
         for mail in self._outbox.untold():
-            try:
-                written += self._tell(mail)
-            except RedmineRefused as error:
-                log.warning("undelivered.untold", issue=mail.issue, reason=str(error))
-                self._outbox.told(mail, f"no private note about it: {error}")
-        return written
+            done, ended = self._turns.take(mail.issue or 0, partial(self._tell_mail, mail))
+            written, failed = written + done, failed + (not ended)
+        for notice in self._notices.untold():
+            done, ended = self._turns.take(notice.issue, partial(self._tell_notice, notice))
+            written, failed = written + done, failed + (not ended)
+        return written, failed
 
-    def _tell(self, mail: QueuedMail) -> bool:
+    def _tell_mail(self, mail: QueuedMail) -> int:
         assert mail.issue is not None, "only mail about issues is told there"  # noqa: S101 - `untold` has looked
-        found = self._writer.look.issue(mail.issue)
-        text = self._text(mail)
-        note = NoteRequest(mail.issue, int(found["project"]["id"]), {"notes": text, "private_notes": True})
+        try:
+            new = self._tell(mail.issue, self._text(mail))
+        except RedmineRefused as error:
+            log.warning("undelivered.untold", issue=mail.issue, reason=str(error))
+            self._outbox.told(mail, f"no private note about it: {error}")
+            return 0
+        self._outbox.told(mail, f"a private note on #{mail.issue} tells that it did not arrive" if new else None)
+        return new
+
+    def _tell_notice(self, notice: Notice) -> int:
+        try:
+            new = self._tell(notice.issue, notice.text)
+        except RedmineRefused as error:
+            log.warning("notice.untold", issue=notice.issue, reason=str(error))
+            self._notices.told(notice, f"no private note, which would say {notice.text}: {error}")
+            return 0
+        self._notices.told(notice)
+        return new
+
+    def _tell(self, issue: int, text: str) -> int:
+        """Write a private note, if it is not there. Return how many were written."""
+        found = self._writer.look.issue(issue)
         if any(same_text(text, one.get("notes")) for one in found.get("journals", ())):
-            self._outbox.told(mail)
-            return False
+            return 0
+        note = NoteRequest(issue, int(found["project"]["id"]), {"notes": text, "private_notes": True})
         note, _ = self._writer.prepare_note(note)
         self._writer.add_note(note)
         self._writer.confirm_note([note], newest_of(found))
-        self._outbox.told(mail, f"a private note on #{mail.issue} tells that it did not arrive")
-        return True
+        return 1
 
     def _text(self, mail: QueuedMail) -> str:
         who, why = literal(mail.recipient, self._text_format), literal(mail.reason or "", self._text_format)

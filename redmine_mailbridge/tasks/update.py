@@ -6,6 +6,7 @@ rules      what has been quiet for too long is reminded of, closed, escalated
 """
 
 import threading
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -58,6 +59,11 @@ class Updater:
                 one = station.once(stop)
             except MailbridgeError as error:
                 one = StationResult(error=str(error))
+            except Exception as error:  # noqa: BLE001 - the border of a station: the next one has its turn
+                where = "".join(traceback.format_tb(error.__traceback__))
+                kind = type(error).__name__
+                log.error("update.fault", station=station.name, kind=kind, where=where)  # noqa: TRY400 - no local values
+                one = StationResult(error=f"a fault of the bridge ({kind}), told in the log")
             if one.error:
                 log.warning("update.interrupted", station=station.name, reason=one.error)
             result = result.and_also(one, station.name)

@@ -1,6 +1,7 @@
 """Holidays from an iCalendar file (RFC 5545), repeating ones included, with limits: the file may be anybody's.
 
-An event of whole days closes these days in the calendar's zone; one with times closes that span (half a day). Whether
+An event of whole days closes these days in the calendar's zone, at least the one on which it begins (some programs end
+it on that same day); one with times closes that span (half a day). Whether
 an event is marked as "free" does not matter, since public lists of holidays are; a cancelled one does not close.
 """
 
@@ -89,6 +90,8 @@ def read(data: bytes, *, years: range = range(0)) -> Holidays:
         raise HolidayError(f"holds more than {MAX_EVENTS} events")
     if sum(_steps(event) for event in events) > MAX_STEPS:
         raise HolidayError("repeats too often to be a list of holidays")
+    for event in events:
+        _last_a_day(event)
     calendar.subcomponents[:] = [
         part for part in calendar.subcomponents if str(part.get("STATUS", "")).upper() != "CANCELLED"
     ]
@@ -96,6 +99,15 @@ def read(data: bytes, *, years: range = range(0)) -> Holidays:
     for year in years:
         holidays.year(year, ZoneInfo("UTC"))
     return holidays
+
+
+def _last_a_day(event: Any) -> None:
+    """Given an event of whole days that ends where it begins, take off its end: without one it lasts that day (RFC 5545
+    section 3.6.1).
+    """
+    begin, end = (event[name].dt if name in event else None for name in ("DTSTART", "DTEND"))
+    if type(begin) is dt.date and type(end) is dt.date and end <= begin:
+        del event["DTEND"]
 
 
 def _steps(event: Any) -> int:

@@ -284,7 +284,9 @@ def test_files(  # noqa: PLR0917 - fixtures are named, not placed
 def test_closing(  # noqa: PLR0917 - fixtures are named, not placed
     bridge: Product, redmine: Redmine, mailbox: Mailbox, customer: Mailbox, server: Relay, project: str
 ) -> None:
-    """Where closing is told, one mail says so, with the note that closed it; marked as a machine's."""
+    """Where closing is told, one mail says so, with the note that closed it, as the agent's words; a closing without a
+    word is told too, marked as a machine's.
+    """
     bridge.support(answers={"received": False, "closed": True})
     asks(server, mailbox, customer)
     turn(bridge)
@@ -293,11 +295,15 @@ def test_closing(  # noqa: PLR0917 - fixtures are named, not placed
     turn(bridge)
     turn(bridge)
     (told,) = got(customer)
-    assert "auto-generated" == told["Auto-Submitted"]
+    assert None is told["Auto-Submitted"]
     body = told.get_body(("plain",))
     assert body is not None
     assert "A new printer stands there." in body.get_content()
     assert "closed (Closed)" in body.get_content()
+    says(redmine, issue, "", status_id=2)
+    says(redmine, issue, "", status_id=5)
+    turn(bridge)
+    assert [None, "auto-generated"] == [one["Auto-Submitted"] for one in got(customer)]
 
 
 def test_decided_once(  # noqa: PLR0917 - fixtures are named, not placed

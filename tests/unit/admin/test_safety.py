@@ -285,7 +285,7 @@ def test_the_numbers_for_machines(site: Site) -> None:
     store.done(row.id, "made", issue=7, created=True)
     site.desk.health.note("mailbox:support", "no", "x", certificate_until=store.clock() + 10.5 * 86_400)
     sent = {"mailbox": "support", "kind": "received", "sender": "a@example.com", "recipient": "b@example.net"}
-    sent |= {"message_id": "1", "content": b"x", "state": "sent", "created_at": 1000.0, "sent_at": 1003.0}
+    sent |= {"message_id": "1", "state": "sent", "created_at": 1000.0, "sent_at": 1003.0}
     with store.database.write() as db:
         db.execute(sa.insert(outbox).values(sent))
     text = site.browser.get("/metrics").text
@@ -306,3 +306,17 @@ def test_the_histogram_is_fresh_enough(site: Site) -> None:
     assert 0 == figures.latencies().count
     now = 31.0
     assert 1 == figures.latencies().count
+
+
+@pytest.mark.fault("O10", "V9")
+def test_what_is_typed_as_a_login_is_kept_nowhere(site: Site, redmine: responses.RequestsMock) -> None:
+    """An API key or a password that somebody types as the login is neither in the store nor on a page; tries with it
+    are counted all the same.
+    """
+    typed = "0123456789abcdef-my-key"
+    redmine.get(ME, json={}, status=401)
+    assert [403] * 6 == [site.sign_in("x", way="", login=typed).status_code for _ in range(6)]
+    assert 5 == len(redmine.calls)
+    site.sign_in()
+    assert typed not in site.browser.get("/changes").text
+    assert [] == [line for line in site.desk.audit.lines() if typed in f"{line.who} {line.detail}"]

@@ -222,6 +222,42 @@ def test_each_mail_is_the_one_that_was_meant(tmp_path: Path, monkeypatch: pytest
     assert counts["answer"] + counts["closed"] >= len(CASES)
 
 
+@pytest.mark.fault("O1")
+def test_a_message_id_makes_no_mail_of_a_stranger_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Post
+) -> None:
+    """A Message-ID that holds a header and a body, encoded, has us send neither, and least of all to a third party."""
+    server.taken.clear()
+    evil = word("x\r\nContent-Type: text/html\r\n\r\n<b>Pay here</b>")
+    with help_desk(tmp_path / "desk", monkeypatch, server) as desk:
+        desk.turn()
+        desk.mail(writes("Kim <kim@client.example>", Message_ID=f"<{evil}@evil.example>", proven=True))
+        desk.turn()
+    ((to, raw),) = server.taken
+    mail = email.message_from_bytes(raw)
+    assert ("kim@client.example", "text/plain", None) == (to, mail.get_content_type(), mail["In-Reply-To"])
+    assert b"Pay here" not in raw
+    assert mail["X-Mailbridge-Loop"]
+
+
+@pytest.mark.fault("O1")
+def test_a_subject_that_is_encoded_twice_makes_no_field(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Post
+) -> None:
+    """What was an encoded word within an encoded word is shown as it was written, in the acknowledgement as in the
+    agent's answer; it names nobody to reply to.
+    """
+    server.taken.clear()
+    subject = word(word("Help\r\nReply-To: thief@evil.example"), "b")
+    with help_desk(tmp_path / "desk", monkeypatch, server) as desk:
+        desk.turn()
+        desk.mail(writes("Kim <kim@client.example>", subject))
+        desk.turn()
+        desk.redmine.writes(1, ANNA, "We look at it.")
+        desk.turn()
+    assert [None, None] == [email.message_from_bytes(raw)["Reply-To"] for _, raw in server.taken]
+
+
 def kind_of(raw: bytes) -> str:
     """Given a mail of ours, return its kind, as its Message-ID says."""
     found = re.match(r"<(?:mb\.)?([a-z]+)\.", str(email.message_from_bytes(raw)["Message-ID"]))

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+import redmine_mailbridge.store
 from redmine_mailbridge.errors import AlreadyRunning, StoreError
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.store.ask import Archive, MessageFilter
@@ -355,3 +356,33 @@ def test_very_many_uids_are_known(store: Store) -> None:
     """A question for more UIDs than a database takes values in one statement is asked in pieces."""
     store.keep([raw(1), raw(99_999)])
     assert {"1", "99999"} == store.known("support", "INBOX", [str(uid) for uid in range(100_000)])
+
+
+def test_mails_that_waited_before_the_bytes_had_a_table_of_their_own(tmp_path: Path) -> None:
+    """A store of the version before: what waited is sent as it was composed, what was tried counts as offered."""
+    from alembic import command
+    from alembic.config import Config
+
+    from redmine_mailbridge.store.engine import Database
+    from redmine_mailbridge.store.outbox import Outbox
+
+    database = Database(f"sqlite:///{tmp_path}/old.db")
+    config = Config()
+    config.set_main_option("script_location", str(Path(redmine_mailbridge.store.__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    with database.write() as db:
+        config.attributes["connection"] = db
+        command.upgrade(config, "0053")
+        for number, content, tries in ((1, b"one", 0), (2, b"", 3), (3, b"three", 2)):
+            db.execute(
+                sa.text(
+                    "INSERT INTO outbox (id, mailbox, kind, sender, recipient, message_id, content, state, tries,"
+                    " next_try_at, created_at) VALUES (:n, 'support', 'answer', 's@x', :to, :id, :content, 'queued',"
+                    " :tries, 0, 5)"
+                ),
+                {"n": number, "to": f"p{number}@x", "id": f"{number}@x", "content": content, "tries": tries},
+            )
+    database.migrate()
+    rows = Outbox(database, lambda: 10.0).listed()
+    assert [(b"one", None), (b"", 5.0), (b"three", 5.0)] == [(row.content, row.offered_at) for row in rows]
+    database.close()

@@ -35,7 +35,9 @@ class World:
         self.health = Health(self.store.database, lambda: self.now)
         settings = self.application.settings
         desks = speaking.desks(settings, self.store.secret)
-        letters = speaking.letters(settings, self.store, self.application.decider, desks)
+        letters = speaking.letters(
+            settings, self.store, self.application.decider, desks, self.application.client, self.application.directory
+        )
         to = ("admin@example.org", "second@example.org")
         self.alerts = Alerts(self.health, letters, to, after=1800, clock=lambda: self.now)
 

@@ -17,7 +17,7 @@ from redmine_mailbridge.outgoing.letter import File, Sender, chain, child_index
 from redmine_mailbridge.outgoing.markup import LONGEST
 from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.outgoing.variables import EXAMPLES
-from redmine_mailbridge.redmine.request import NoteRequest
+from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
 from redmine_mailbridge.store.issues import IssueRow, Issues
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
 from redmine_mailbridge.store.rows import Description
@@ -27,6 +27,7 @@ from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.threads import Threads, without_re
+from redmine_mailbridge.tasks.visible import Visible
 
 SIGNER = Signer(b"a key for the tests only", "test")
 KIM, BOSS = Address("Kim Client", "kim@client.example"), Address("The Boss", "boss@client.example")
@@ -78,7 +79,8 @@ def came(
     (row,) = store.keep([RawMail(Listed(place, len(content)), content)])
     one = Description(row.id, message.message_id, message.content_key, message.sender.key, message.subject)
     store.describe([one])
-    store.intend(row.id, Job(NoteRequest(issue, 1, {"notes": "x"}), "x", machine=machine).to_json())
+    request = IssueRequest(1, {"description": "x"}) if created else NoteRequest(issue, 1, {"notes": "x"})
+    store.intend(row.id, Job(request, "x", machine=machine, proven=True).to_json())
     store.done(row.id, "done", issue=issue, created=created, journal=journal)
     return row.id
 
@@ -103,11 +105,18 @@ def letters(store: Store, kinds: frozenset[str] = KINDS, **desk: object) -> Lett
     def read(raw: str, _truncated: bool, _mailbox: str) -> Message:
         return parse(store.raw.read(raw))
 
-    threads = Threads(Talk(store.database), read)
+    threads = Threads(Talk(store.database), read, lambda _address: False)
     ours = {"support@example.com"}
     return Letters(
-        {"support": made}, Outbox(store.database, store.clock), threads, ours=ours, system=made, clock=store.clock
-    )
+        {"support": made}, Outbox(store.database, store.clock), threads,
+        look=shown, ours=ours, system=made, clock=store.clock,
+    )  # fmt: skip
+
+
+def shown(_number: int = 7) -> Visible:
+    """The issue as Redmine shows it: public, with the notes that these tests speak of."""
+    journals = [{"id": number, "notes": "x", "private_notes": False} for number in (3, 9)]
+    return Visible({"description": "x", "journals": journals}, public=True)
 
 
 def rows(store: Store, issue: int = 7) -> list[QueuedMail]:
@@ -180,7 +189,7 @@ def test_each_person_has_a_row_and_all_the_same_mail(store: Store, issue: IssueR
     """To and Cc name everybody; a row each, with one Message-ID; ourselves and doubles are left out."""
     box = letters(store)
     own = Address("", "Support@example.com")
-    made = box.compose("answer", issue, "j1", [KIM], NOTE, cc=[BOSS, own, KIM], thread=box.thread(issue))
+    made = box.compose("answer", issue, "j1", [KIM], NOTE, cc=[BOSS, own, KIM])
     assert ["kim@client.example", "boss@client.example"] == [one.recipient for one in made.mails]
     assert 1 == len({(one.message_id, one.content) for one in made.mails})
     mail = email.message_from_bytes(made.mails[0].content, policy=email.policy.default)
@@ -189,7 +198,7 @@ def test_each_person_has_a_row_and_all_the_same_mail(store: Store, issue: IssueR
 
 def test_who_was_in_copy(store: Store, issue: IssueRow) -> None:
     """The thread names who was in Cc of the customer's last mail."""
-    assert {BOSS.key, "support@example.com"} == {one.key for one in letters(store).thread(issue).cc}
+    assert {BOSS.key, "support@example.com"} == {one.key for one in letters(store).thread(issue, shown()).cc}
 
 
 @pytest.mark.parametrize(

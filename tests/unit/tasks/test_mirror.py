@@ -39,6 +39,7 @@ class World:
     now: float = START
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
     broken: set[int] = field(default_factory=set)
+    down: bool = False
     asked: list[str] = field(default_factory=list)
 
     def change(self, number: int, user: dict[str, Any] = ANNA, notes: str = "", **values: Any) -> int:
@@ -85,6 +86,8 @@ class World:
     def serve(self, seen: Seen) -> bytes:  # noqa: PLR0911 - a list of addresses
         """Answer one request."""
         self.asked.append(seen.path)
+        if self.down:
+            return answer("", "500 Internal Server Error")
         query = parse_qs(urlsplit(seen.target).query)
         match seen.path.removesuffix(".json").strip("/").split("/"):
             case ["issues"]:
@@ -328,10 +331,10 @@ def test_redmine_away(world: World, mirror: Mirror, issues: Issues) -> None:
     """When Redmine fails on everything, the refresh says so, and the next one catches up."""
     for number in range(1, 6):
         world.by_mail(number)
-    world.broken = set(range(1, 6))
+    world.down = True
     with pytest.raises(RedmineUnavailable):
         mirror.refresh()
-    world.broken = set()
+    world.down = False
     mirror.refresh()
     assert [1, 2, 3, 4, 5] == [one.id for one in issues.issues()]
 

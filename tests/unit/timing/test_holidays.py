@@ -47,3 +47,14 @@ def test_repeating_and_moved_days() -> None:
 
     assert 2 == len(holidays.year(2026, UTC))
     assert 1 == len(holidays.year(2027, UTC))
+
+
+@pytest.mark.fault("L3")
+def test_a_day_that_ends_on_itself_is_a_day() -> None:
+    """An event of whole days whose end is its beginning, as some programs write it, closes that day, each time that it
+    repeats.
+    """
+    day = "DTSTART;VALUE=DATE:20260501\r\nDTEND;VALUE=DATE:20260501"
+    found = read(file(day, f"{day.replace('0501', '0601')}\r\nRRULE:FREQ=YEARLY"))
+    for year, days in ((2026, 2), (2027, 1)):
+        assert [86_400.0] * days == [end - begin for begin, end in found.year(year, UTC)]

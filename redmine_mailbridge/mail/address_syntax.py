@@ -1,0 +1,50 @@
+"""What may stand before and behind the @ of an address that mail goes to (RFC 5321, RFC 5322, RFC 6531). Pure."""
+
+import contextlib
+import re
+import unicodedata
+
+import idna
+
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_QUOTED = re.compile(r'"(?:[ !#-\[\]-~]|\\[ -~])*"')
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_LITERAL = re.compile(r"\[[0-9A-Za-z.:-]{1,60}\]")
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"})
+
+
+def ascii_host(host: str) -> str | None:
+    """Given a host name or an address literal, return it in ASCII (IDNA 2008, RFC 5891: "straße" stays another name
+    than "strasse"); None when it is no name.
+    """
+    if len(host) > 255:
+        return None
+    if not host.isascii():
+        try:
+            host = idna.encode(host, uts46=True).decode()
+        except (idna.IDNAError, UnicodeError):
+            return None
+    return host if _HOST.fullmatch(host) or _LITERAL.fullmatch(host) else None
+
+
+def is_local_part(local: str) -> bool:
+    """Given what stands before the @, may it? Letters beyond ASCII may (RFC 6531), what looks like an encoded word may
+    not: some mail programs would read it.
+    """
+    if local.isascii():
+        return bool(_ATOMS.fullmatch(local) or _QUOTED.fullmatch(local)) and "=?" not in local
+    if any(unicodedata.category(sign) in _INVISIBLE for sign in local):
+        return False
+    return _ATOMS.fullmatch("".join(sign if sign.isascii() else "x" for sign in local)) is not None
+
+
+def spellings(address: str) -> frozenset[str]:
+    """Given an address, return it in lower case in each way in which its domain may be written: as it is, in ASCII, in
+    its own script.
+    """
+    local, at, domain = address.strip().lower().rpartition("@")
+    ways = {domain, ascii_host(domain) or domain}
+    with contextlib.suppress(idna.IDNAError, UnicodeError):
+        ways.add(idna.decode(ascii_host(domain) or domain, uts46=True))
+    return frozenset(f"{local}{at}{way}" for way in ways)

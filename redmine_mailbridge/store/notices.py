@@ -1,0 +1,64 @@
+"""What the agents of an issue are to be told about its mail, each once, by a private note."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.schema import notice, step
+
+
+@dataclass(frozen=True, slots=True)
+class NewNotice:
+    """What to tell: `key` stands for it on its issue, so that it is told once; `text` is markup that is inert."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notice that is not told yet. `mail_id` is the mail whose record tells of it; `created_at` in epoch seconds."""
+
+    id: int
+    issue: int
+    mail_id: int | None
+    text: str
+    created_at: float
+
+
+def notify(  # noqa: PLR0917 - as `outbox.queue`
+    db: sa.Connection, insert: Any, issue: int, mail_id: int | None, notices: Sequence[NewNotice], now: float
+) -> None:
+    """Given an open transaction, an issue and what is to be told there, note it; what was noted before stays so."""
+    rows = [
+        {"issue": issue, "key": one.key, "mail_id": mail_id, "text": one.text, "created_at": now} for one in notices
+    ]
+    if rows:
+        db.execute(insert.on_conflict_do_nothing(), rows)
+
+
+class Notices:
+    """The notices that wait. Safe for many threads and processes."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def untold(self, *, limit: int = 100) -> list[Notice]:
+        """The notices that nobody was told yet, oldest first."""
+        columns = (notice.c.id, notice.c.issue, notice.c.mail_id, notice.c.text, notice.c.created_at)
+        query = sa.select(*columns).where(notice.c.told_at.is_(None)).order_by(notice.c.id)
+        with self._database.read() as db:
+            return [Notice(**row._mapping) for row in db.execute(query.limit(limit))]
+
+    def told(self, one: Notice, line: str | None = None) -> None:
+        """It stands on its issue (or cannot: the line says why)."""
+        now = self._clock()
+        with effect(Effect.RECORD_SENT), self._database.write() as db:
+            db.execute(sa.update(notice).where(notice.c.id == one.id).values(told_at=now))
+            if line is not None and one.mail_id is not None:
+                db.execute(sa.insert(step).values(mail_id=one.mail_id, at=now, line=line))

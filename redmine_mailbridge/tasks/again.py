@@ -1,0 +1,46 @@
+"""Mails that failed, sent again on an admin's word: not when what they tell has become private since."""
+
+import re
+from collections.abc import Collection, Mapping
+
+from redmine_mailbridge.store.outbox import FAILED, Outbox, QueuedMail
+from redmine_mailbridge.tasks.desk import Desk
+from redmine_mailbridge.tasks.letters import PRIVATE
+from redmine_mailbridge.tasks.visible import Look
+
+_OF_NOTE = re.compile(r"j([0-9]{1,18})")
+
+
+def send_again(
+    outbox: Outbox, desks: Mapping[str, Desk], look: Look, ids: Collection[int] | None, *, by: str
+) -> list[tuple[QueuedMail, str]]:
+    """Given ids of mails (None: all that failed), queue those again that may still be read by whom they go to. Return
+    each mail that failed, with why it is not sent again, "" when it is. Raise RedmineUnavailable.
+    """
+    failed = [row for row in outbox.listed(states=(FAILED,), limit=10_000) if ids is None or row.id in ids]
+    found = {row.id: (row, why_not(row, desks, look)) for row in failed}
+    queued = {row.id for row in outbox.retry([number for number, (_, why) in found.items() if not why], by=by)}
+    return [(row, why if why or row.id in queued else "it is not there any more") for row, why in found.values()]
+
+
+def why_not(  # noqa: PLR0911 - a list of reasons
+    mail: QueuedMail, desks: Mapping[str, Desk], look: Look
+) -> str:
+    """Given a mail that failed, return why it must not be sent again; "" when it may."""
+    desk = desks.get(mail.mailbox)
+    if desk is None:
+        return f"mailbox {mail.mailbox} has nowhere to send by"
+    if not mail.content:
+        return "its text is forgotten (store.keep_raw)"
+    if mail.issue is None:
+        return ""
+    visible = look(mail.issue)
+    if visible is None:
+        return "Redmine does not show the issue any more"
+    if not visible.public and not desk.private_projects and mail.kind != "escalation":
+        return PRIVATE
+    signed = desk.signer.read(mail.message_id)
+    note = _OF_NOTE.fullmatch(signed.serial) if signed is not None else None
+    if note is not None and visible.journal(int(note[1])) is None:
+        return "its note is private now, or gone"
+    return ""

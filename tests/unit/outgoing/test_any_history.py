@@ -1,0 +1,185 @@
+"""Over any history of an issue: no mail holds what is private when it leaves, nor goes to whom nothing proves."""
+
+import email
+import email.policy
+import email.utils
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from redmine_mailbridge import app
+from tests.helpdesk import ANNA, BOB, HelpDesk, Post, help_desk, post, writes
+
+KIM, BOSS, SUE, MALLORY = "kim@client.example", "boss@client.example", "sue@parts.example", "mallory@evil.example"
+AGENT, CHIEF = "anna@example.com", "chief@example.com"
+WORD = re.compile(r"\bw[0-9]+w\b")
+"""Each text, subject and name of a file is a word of its own."""
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Post]:
+    with post() as made:
+        yield made
+
+
+MAILS = st.tuples(
+    st.just("mail"),
+    st.sampled_from([KIM, KIM, BOSS, SUE, AGENT]),
+    st.booleans(),
+    st.sampled_from(["", BOSS, SUE, MALLORY, CHIEF, f"{BOSS}, {MALLORY}"]),
+    st.sampled_from(["tag", "tag", "ours", "private note", "public note"]),
+)
+NOTES = st.tuples(st.just("note"), st.sampled_from([ANNA, BOB]), st.booleans())
+KINDS = ["hide", "show", "edit", "empty", "delete", "edit the issue", "project", "issue"]
+CHANGES = st.tuples(st.sampled_from(KINDS), st.integers(0, 20))
+TURN = st.just(("turn",))
+HISTORY = st.lists(st.one_of(MAILS, NOTES, NOTES, CHANGES, TURN, TURN), min_size=3, max_size=14)
+SUPPLIER = [
+    ("mail", KIM, True, SUE, "tag"),
+    ("turn",),
+    ("mail", SUE, True, "", "tag"),
+    ("turn",),
+    ("hide", 0),
+    ("hide", 1),
+]
+
+
+def people(*fields: object) -> set[str]:
+    """Given fields of addresses, return the addresses."""
+    return {address for _, address in email.utils.getaddresses([str(one or "") for one in fields]) if address}
+
+
+@dataclass
+class World:
+    """One issue, and what is known of its mails: the words of each, who is proven to be in the conversation."""
+
+    desk: HelpDesk
+    made: app.Application
+    proven: set[str] = field(default_factory=lambda: {KIM})
+    subjects: dict[str, str] = field(default_factory=dict)
+    ours: dict[str, set[str]] = field(default_factory=dict)
+    seen: int = 0
+
+    @property
+    def issue(self) -> dict[str, Any]:
+        return self.desk.redmine.issues[1]
+
+    def word(self) -> str:
+        return f"w{next(_numbers)}w"
+
+    def mail(self, sender: str, proven: bool, cc: str, answers: str) -> None:
+        """Somebody writes to the issue."""
+        body, subject = self.word(), self.word()
+        self.subjects[body] = subject
+        headers = {"Cc": cc} if cc else {}
+        signed = next((one for one, people in reversed(self.ours.items()) if sender in people), None)
+        if answers == "ours" and self.ours:
+            headers["In_Reply_To"] = signed or next(reversed(self.ours))
+            proven_here = proven or (signed is not None)
+        else:
+            proven_here = proven
+            of = [one for one in self.issue["journals"] if one["private_notes"] == (answers == "private note")]
+            if answers.endswith("note") and of:
+                made = of[-1]["created_on"].translate(str.maketrans("", "", "-:TZ"))
+                headers["In_Reply_To"] = f"<redmine.journal-{of[-1]['id']}.{made}.9@redmine.example.com>"
+        if proven_here and sender != AGENT:
+            self.proven |= {sender, *people(cc)}
+        self.desk.mail(writes(sender, f"Re: [Desk - Bug #1] {subject}", body, proven=proven, **headers))
+
+    def act(self, what: str, which: int = 0) -> None:
+        """Somebody does something in Redmine."""
+        journals = self.issue["journals"]
+        one = journals[which % len(journals)] if journals else None
+        match what:
+            case "turn":
+                self.turn()
+            case "project":
+                self.desk.redmine.public = not self.desk.redmine.public
+            case "issue":
+                self.issue["is_private"] = not self.issue["is_private"]
+            case "edit the issue":
+                self.issue["description"] = self.word()
+            case _ if one is None:
+                return
+            case "hide" | "show":
+                one["private_notes"] = what == "hide"
+            case "edit":
+                one["notes"] = self.word()
+            case "empty":
+                one["notes"] = ""
+            case "delete":
+                journals.remove(one)
+        self.desk.redmine.touch(1)
+
+    def private(self) -> tuple[set[str], set[str]]:
+        """The words of private notes, and those that everybody may read."""
+        notes = self.issue["journals"]
+        hidden = {word for one in notes if one["private_notes"] for word in WORD.findall(one["notes"])}
+        if not self.desk.redmine.public or self.issue["is_private"]:
+            return hidden, set()
+        shown = [one["notes"] for one in notes if not one["private_notes"]]
+        return hidden, set(WORD.findall("\n".join([self.issue["description"], self.issue["subject"], *shown])))
+
+    def turn(self) -> None:
+        """The bridge receives, updates and sends; then every mail that left is looked at."""
+        self.desk.turn(self.made)
+        new, self.seen = self.desk.post.taken[self.seen :], len(self.desk.post.taken)
+        hidden, may = self.private()
+        for to, raw in new:
+            mail = email.message_from_bytes(raw, policy=email.policy.default)
+            text = mail.get_body(("plain",)).get_content()  # type: ignore[attr-defined]  # EmailMessage's
+            told = set(WORD.findall(f"{mail['Subject']}\n{mail['Thread-Topic']}\n{text}"))
+            subjects = {subject for body, subject in self.subjects.items() if body not in hidden}
+            assert set() == told - may - subjects, "words that nobody may read now"
+            assert set() == ({to} | people(mail["To"], mail["Cc"])) - self.proven, "people whom nothing proves"
+            self.ours.setdefault(str(mail["Message-ID"]), set()).add(to)
+
+
+CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+
+
+@pytest.mark.fault("O2", "O4", "O21")
+@settings(max_examples=25, deadline=None, suppress_health_check=CHECKS)
+@given(history=HISTORY)
+@example(history=[("note", BOB, True), ("mail", AGENT, False, CHIEF, "private note"), ("turn",), ("note", BOB, False)])
+@example(history=[*SUPPLIER, ("note", BOB, False)])
+@example(history=[("mail", KIM, False, MALLORY, "tag"), ("turn",), ("note", BOB, False)])
+@example(history=[("note", BOB, False), ("turn",), ("project", 0), ("note", BOB, False)])
+@example(history=[("note", BOB, False), ("turn",), ("mail", KIM, False, BOSS, "ours"), ("turn",), ("note", BOB, False)])
+def test_no_private_word_leaves_and_nobody_is_told_whom_nothing_proves(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, server: Post, history: list[Any]
+) -> None:
+    """Public and private notes, notes edited, hidden and removed, the issue and its project made private and public
+    again, mail of the customer, a colleague, a supplier and an agent, proven and forged: in no mail is a word that is
+    not public at that moment, and besides the requester no address is in To or Cc that only an unproven mail names.
+    """
+    server.taken.clear()
+    quiet = {"received": False, "received_reply": False}
+    with (
+        help_desk(
+            tmp_path_factory.mktemp("desk"), monkeypatch, server, {"mailboxes": {"desk": {"answers": quiet}}}
+        ) as desk,
+        desk.application() as made,
+    ):
+        desk.turn(made)
+        world = World(desk, made)
+        first = world.word()
+        desk.mail(writes(f"Kim Client <{KIM}>", world.word(), first, Cc=BOSS))
+        world.proven.add(BOSS)
+        desk.turn(made)
+        desk.redmine.issues[1]["assigned_to"] = {"id": ANNA, "name": "Anna Agent"}
+        for step in [*history, ("turn",), ("note", BOB, False), ("turn",)]:
+            match step:
+                case ("mail", sender, proven, cc, answers):
+                    world.mail(sender, proven, cc, answers)
+                case ("note", user, private):
+                    desk.redmine.writes(1, user, world.word(), private=private)
+                case (what, *more):
+                    world.act(what, *more)

@@ -1,0 +1,304 @@
+"""Who reads what: asked when mail is composed, of Redmine as it is then."""
+
+import email
+import email.policy
+import email.utils
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, Post, help_desk, iso, post, writes
+
+KIM, BOSS, SUPPLIER = "kim@client.example", "boss@client.example", "sue@parts.example"
+SECRET = "the customer is three months late"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Post]:
+    with post() as made:
+        yield made
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Post) -> Iterator[HelpDesk]:
+    """A help desk that tells nobody anything by itself, and has read its mailbox once."""
+    server.taken.clear()
+    server.answers.clear()
+    quiet = {"received": False, "received_reply": False, "closed": False}
+    with help_desk(tmp_path / "desk", monkeypatch, server, {"mailboxes": {"desk": {"answers": quiet}}}) as made:
+        made.turn()
+        yield made
+
+
+def mails(desk: HelpDesk) -> list[tuple[str, Any]]:
+    """What left: recipient and mail."""
+    return [(to, email.message_from_bytes(raw, policy=email.policy.default)) for to, raw in desk.post.taken]
+
+
+def text(mail: Any) -> str:
+    """The text of a mail."""
+    return str(mail.get_body(("plain",)).get_content())
+
+
+def copied(mail: Any) -> set[str]:
+    """Who is in Cc."""
+    return {address for _, address in email.utils.getaddresses([str(mail["Cc"] or "")])}
+
+
+def private_notes(desk: HelpDesk, issue: int = 1) -> str:
+    """What the bridge told the agents on an issue."""
+    return "\n".join(
+        one["notes"]
+        for one in desk.redmine.issues[issue]["journals"]
+        if one["user"]["id"] == BRIDGE and one["private_notes"]
+    )
+
+
+def asked(desk: HelpDesk, **more: str) -> None:
+    """Kim has written, and Anna has it in hand."""
+    desk.mail(writes(f"Kim Client <{KIM}>", **more))
+    desk.turn()
+    desk.redmine.issues[1]["assigned_to"] = {"id": ANNA, "name": "Anna Agent"}
+
+
+def stamp(moment: str) -> str:
+    """A time of the API as it stands in Redmine's Message-IDs."""
+    return moment.translate(str.maketrans("", "", "-:TZ"))
+
+
+@pytest.mark.fault("O2")
+def test_an_agents_unproven_answer_to_a_private_note_is_quoted_to_nobody(desk: HelpDesk) -> None:
+    """Nothing vouches for an agent who answers Redmine's mail about a private note: what he writes becomes a private
+    note in the bridge's name, and neither its text nor its subject nor its Cc is in the customer's next mail.
+    """
+    asked(desk)
+    private = desk.redmine.writes(1, BOB, "Does he pay?", private=True)
+    made = desk.redmine.journal(private)["created_on"]
+    answered = f"<redmine.journal-{private}.{stamp(made)}.2@redmine.example.com>"
+    tag, inside = "Re: [Desk - Bug #1] Debts", "chief@example.com"
+    desk.mail(writes("Anna <anna@example.com>", tag, SECRET, proven=False, In_Reply_To=answered, Cc=inside))
+    desk.turn()
+    assert [True] == [one["private_notes"] for one in desk.redmine.issues[1]["journals"] if SECRET in one["notes"]]
+    desk.redmine.writes(1, BOB, "We look at it.")
+    desk.turn()
+    ((to, mail),) = mails(desk)
+    assert (KIM, "Re: Printer on fire", set()) == (to, mail["Subject"], copied(mail))
+    assert SECRET not in text(mail)
+    assert "> It burns." in text(mail)
+
+
+@pytest.mark.fault("O2")
+def test_a_note_that_was_made_private_is_not_quoted(desk: HelpDesk) -> None:
+    """A supplier in Cc answers, an agent makes that note private: the customer's next mail quotes the customer."""
+    asked(desk, Cc=SUPPLIER)
+    desk.mail(writes(SUPPLIER, "Re: [Desk - Bug #1] x", SECRET))
+    desk.turn()
+    (note,) = [one for one in desk.redmine.issues[1]["journals"] if SECRET in one["notes"]]
+    note["private_notes"] = True
+    desk.redmine.touch(1)
+    desk.redmine.writes(1, BOB, "We look at it.")
+    desk.turn()
+    assert {KIM, SUPPLIER} == {to for to, _ in mails(desk)}
+    for _, mail in mails(desk):
+        assert SECRET not in mail.as_string()
+        assert "> It burns." in text(mail)
+
+
+@pytest.mark.fault("O2")
+def test_an_agents_unproven_answer_is_not_the_customers(desk: HelpDesk) -> None:
+    """An agent's mail that nothing proves is a public note of the bridge's: neither his Cc nor his subject is the
+    customer's.
+    """
+    asked(desk)
+    answered = f"<redmine.issue-1.{stamp(desk.redmine.issues[1]['created_on'])}.2@redmine.example.com>"
+    inside = "chief@example.com"
+    desk.mail(
+        writes(
+            "Anna <anna@example.com>",
+            "Re: [Desk - Bug #1] x",
+            "By mail.",
+            proven=False,
+            In_Reply_To=answered,
+            Cc=inside,
+        )
+    )
+    desk.turn()
+    assert any("By mail." in one["notes"] for one in desk.redmine.issues[1]["journals"])
+    desk.redmine.writes(1, BOB, "We look at it.")
+    desk.turn()
+    ((to, mail),) = mails(desk)
+    assert (KIM, "Re: Printer on fire", set()) == (to, mail["Subject"], copied(mail))
+    assert "By mail." not in text(mail)
+
+
+@pytest.mark.fault("O2")
+def test_what_an_agent_has_taken_out_is_not_quoted(desk: HelpDesk) -> None:
+    """What the customer wrote is quoted as long as it stands there: not the password that an agent has taken out."""
+    desk.mail(writes(KIM, text="My password is hunter2"))
+    desk.turn()
+    desk.redmine.issues[1]["description"] = "My password is (removed)"
+    desk.redmine.writes(1, BOB, "We look at it.")
+    desk.turn()
+    ((_, mail),) = mails(desk)
+    assert "hunter2" not in mail.as_string()
+    assert "Re: Printer on fire" == mail["Subject"]
+
+
+@pytest.mark.fault("O4", "V5")
+def test_a_forged_mail_puts_nobody_into_cc(desk: HelpDesk) -> None:
+    """A mail in the requester's name that nothing proves puts nobody into Cc; a private note says who is left out."""
+    asked(desk, Cc=BOSS)
+    desk.mail(writes(f"Kim Client <{KIM}>", "Re: [#1]", "And?", proven=False, Cc="Mallory <mallory@evil.example>"))
+    desk.turn()
+    desk.redmine.writes(1, BOB, "We look at it.")
+    for _ in range(2):
+        desk.turn()
+    assert {KIM, BOSS} == {to for to, _ in mails(desk)}
+    assert [{BOSS}] * 2 == [copied(mail) for _, mail in mails(desk)]
+    assert 1 == private_notes(desk).count("mallory@evil.example")
+    assert "not in Cc (not proven): mallory@evil.example" in desk.story()
+
+
+def test_a_cc_is_proven_by_the_answer_to_a_mail_of_ours(desk: HelpDesk) -> None:
+    """Where no mail server vouches, who answers a mail that we sent to that very address is proven to be there: Cc
+    holds whom that answer names. Somebody else who knows the id is not.
+    """
+    desk.mail(writes(KIM, proven=False))
+    desk.turn()
+    desk.redmine.writes(1, BOB, "We look at it.")
+    desk.turn()
+    ((_, first),) = mails(desk)
+    ours = str(first["Message-ID"])
+    desk.mail(
+        writes("lee@client.example", "Re: x", "Me too.", proven=False, In_Reply_To=ours, Cc="mallory@evil.example")
+    )
+    desk.turn()
+    desk.redmine.writes(1, BOB, "Still looking.")
+    desk.turn()
+    assert [KIM, KIM] == [to for to, _ in mails(desk)]
+    desk.mail(writes(KIM, "Re: x", "And?", proven=False, In_Reply_To=ours, Cc=BOSS))
+    desk.turn()
+    desk.redmine.writes(1, BOB, "Done.")
+    desk.turn()
+    assert [KIM, KIM, KIM, BOSS] == [to for to, _ in mails(desk)]
+
+
+@pytest.mark.fault("O21")
+def test_a_project_that_was_made_private_just_now(desk: HelpDesk) -> None:
+    """What is written once the project is private is not mailed, however short ago it was public."""
+    with desk.application() as made:
+        desk.mail(writes(KIM))
+        desk.turn(made)
+        desk.redmine.writes(1, BOB, "In public.")
+        desk.turn(made)
+        desk.redmine.public = False
+        desk.redmine.writes(1, BOB, SECRET)
+        desk.turn(made)
+    assert ["In public."] == [text(mail).splitlines()[0] for _, mail in mails(desk)]
+    assert "answers.private_projects" in desk.story()
+
+
+@pytest.mark.fault("O25")
+def test_an_escalation_in_a_private_project_reaches_the_team(desk: HelpDesk) -> None:
+    """Of those whom a rule names, the customer alone is left out where the project is private; the record says so."""
+    then = {"mail": "escalation", "mail_to": ["requester", "assignee", "chief@example.com"]}
+    desk.change({"rules": [{"name": "old", "when": {"created": "1h"}, "then": then}]})
+    asked(desk)
+    desk.redmine.public = False
+    desk.redmine.issues[1]["created_on"] = iso(time.time() - 7200)
+    desk.redmine.touch(1)
+    for _ in range(2):
+        desk.turn()
+    assert ["anna@example.com", "chief@example.com"] == [to for to, _ in mails(desk)]
+    assert "not to the customer: the project or the issue is private" in desk.story()
+
+
+@pytest.mark.fault("L12")
+def test_a_rules_closing_note_reaches_those_in_cc(desk: HelpDesk) -> None:
+    """A rule closes with a note and mails the customer; those in Cc are told of it too, with the note."""
+    then = {"status": "Closed", "note": "Nobody answered.", "mail": "closed", "mail_to": ["requester"]}
+    desk.change({"rules": [{"name": "old", "when": {"created": "1h"}, "then": then}]})
+    desk.change({"mailboxes": {"desk": {"answers": {"closed": True}}}})
+    asked(desk, Cc=BOSS)
+    desk.redmine.issues[1]["created_on"] = iso(time.time() - 7200)
+    desk.redmine.touch(1)
+    for _ in range(2):
+        desk.turn()
+    assert {KIM, BOSS} == {to for to, _ in mails(desk)}
+    assert [True, True] == ["Nobody answered." in text(mail) for _, mail in mails(desk)]
+
+
+@pytest.mark.fault("O9")
+def test_a_note_that_closes_goes_out_as_any_note(desk: HelpDesk) -> None:
+    """An agent's last words go out although ten acknowledgements went to that address just before, and although the
+    customer's mail looked like a machine's; they are a person's mail.
+    """
+    desk.change({"mailboxes": {"desk": {"answers": {"received": True, "closed": True}}}})
+    for _ in range(12):
+        desk.mail(writes(KIM))
+    desk.mail(writes("lee@client.example", Precedence="bulk"))
+    desk.turn()
+    assert 10 == len(mails(desk))
+    desk.post.taken.clear()
+    desk.redmine.writes(1, BOB, "A new printer stands there.", status=5)
+    (other,) = [number for number, one in desk.redmine.issues.items() if "lee@client.example" in one["description"]]
+    desk.redmine.writes(other, BOB, "Yours too.", status=5)
+    desk.turn()
+    assert {KIM: "A new printer stands there.", "lee@client.example": "Yours too."} == {
+        to: next(line for line in text(mail).splitlines() if line.endswith((" there.", " too.")))
+        for to, mail in mails(desk)
+    }
+    assert [None, None] == [mail["Auto-Submitted"] for _, mail in mails(desk)]
+
+
+@pytest.mark.fault("O12")
+def test_an_issue_that_redmine_fails_on_holds_back_no_other(desk: HelpDesk) -> None:
+    """Redmine answers 500 about four issues, before and behind another: that one's answer goes out, the record of the
+    others says why theirs do not, and they follow when Redmine has been mended.
+    """
+    for number in range(1, 6):
+        desk.mail(writes(f"p{number}@client.example", text=f"I am {number}"))
+    with desk.application() as made:
+        desk.turn(made)
+        for number in range(1, 6):
+            desk.redmine.writes(number, BOB, "We look at it.")
+        good = next(number for number, one in desk.redmine.issues.items() if "I am 3" in one["description"])
+        desk.redmine.fails = set(range(1, 6)) - {good}
+        for _ in range(2):
+            desk.turn(made)
+        assert ["p3@client.example"] == [to for to, _ in mails(desk)]
+        assert "Redmine fails on it" in desk.story()
+    desk.redmine.fails = set()
+    desk.turn()
+    assert 5 == len(mails(desk))
+
+
+@pytest.mark.fault("O3")
+def test_an_issue_that_nothing_can_be_made_of_holds_back_no_other(desk: HelpDesk) -> None:
+    """Whatever is wrong with one issue, the others have their turn, and its record says that it had not."""
+    for number in range(1, 4):
+        desk.mail(writes(f"p{number}@client.example"))
+    desk.turn()
+    for number in range(1, 4):
+        desk.redmine.writes(number, BOB, "We look at it.")
+    del desk.redmine.issues[2]["journals"][-1]["id"]
+    desk.turn()
+    assert 2 == len(mails(desk))
+    assert "a fault of the bridge (KeyError)" in desk.story()
+
+
+@pytest.mark.fault("O3")
+def test_an_acknowledgement_that_cannot_be_composed_leaves_its_mail_done(desk: HelpDesk) -> None:
+    """Whatever keeps an acknowledgement from being written, the mail ends as it should, and its record says why."""
+    desk.change({"mailboxes": {"desk": {"answers": {"received": True}}}})
+    evil = "=?utf-8?b?/w==?=\u00e4@x"
+    desk.mail(writes(KIM, Message_ID=f"<{evil}>"))
+    desk.turn()
+    with desk.application() as made:
+        from redmine_mailbridge.store.ask import MessageFilter
+
+        (row,) = made.archive.messages(MessageFilter())
+    assert (1, "done", "Processed") == (len(desk.redmine.issues), row.state.value, row.filed_to)
