@@ -221,9 +221,8 @@ def test_neither_move_nor_uidplus() -> None:
     with scripted(ANSWERS | {"UID SEARCH": "* SEARCH 9\n{tag} OK done\n"}) as server:
         assert Filing.MOVED is mailbox(server.port).file(HERE, "Done")
         commands = [line for line in server.lines if line.startswith(("UID", "EXPUNGE"))]
-    assert [
-        "UID SEARCH UID 9 UNDELETED", 'UID COPY 9 "Done"', "UID STORE 9 +FLAGS.SILENT (\\Deleted)"
-    ] == commands  # fmt: skip
+    changing = [line for line in commands if not line.startswith(("UID SEARCH", "UID FETCH"))]
+    assert ['UID COPY 9 "Done"', "UID STORE 9 +FLAGS.SILENT (\\Deleted)"] == changing
 
 
 def test_a_copy_that_is_refused_marks_nothing() -> None:
