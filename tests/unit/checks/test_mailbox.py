@@ -56,7 +56,8 @@ def certificate(folder: Path, *names: str, days: int) -> ssl.SSLContext:
 def settings(port: int, **values: Any) -> MailboxSettings:
     """Given a port and further keys, return a mailbox's settings."""
     given = {
-        "address": "desk@example.com", "start_from": "all", "host": "127.0.0.1", "port": port, "security": "none", "username": "u",
+        "address": "desk@example.com", "start_from": "all",
+        "host": "127.0.0.1", "port": port, "security": "none", "username": "u",
         "password": "secret", "timeout": "5s", "issue": {"project": "support"},
     }  # fmt: skip
     return MailboxSettings.model_validate(given | values)
