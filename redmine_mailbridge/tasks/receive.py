@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError
+from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError, TooManyLogins
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.mailboxes.base import Connected, Mailbox
 from redmine_mailbridge.store.life import OPEN
@@ -113,6 +113,8 @@ class Receiver:
         self._result = PassResult(mailbox.name)
         self._why = ""
         self._files_now = True
+        self._trouble = ""
+        """What ended a pass last, but for our own limit of logins."""
         self.undecided = False
         """Did the last pass end since the settings do not say whether the mail that lies there counts?"""
 
@@ -139,6 +141,8 @@ class Receiver:
                     break
             self._went_well(self._drain)
             self._went_well(self._filer.finish)
+        if self._result.error is None:
+            self._trouble = ""
         return self._result
 
     def _went_well(self, station: Callable[[], None]) -> bool:
@@ -156,10 +160,16 @@ class Receiver:
 
     def _fault(self, error: MailbridgeError) -> None:
         self.undecided = self.undecided or isinstance(error, StartUndecided)
-        if self._result.error is None:
-            log.warning("receive.interrupted", reason=str(error))
-            self._result.error = str(error)
-            self._result.login_refused = refused(error)
+        if self._result.error is not None:
+            return
+        words = str(error)
+        if isinstance(error, TooManyLogins) and self._trouble:
+            words = f"{self._trouble} ({words})"  # why the server is left alone is what an admin must know
+        else:
+            self._trouble = words
+        log.warning("receive.interrupted", reason=words)
+        self._result.error = words
+        self._result.login_refused = refused(error)
 
     def _prepare(self) -> None:
         """Connect, and make sure that there is somewhere to file to before the first mail is read."""
