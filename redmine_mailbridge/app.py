@@ -37,6 +37,7 @@ from redmine_mailbridge.store.accounts import Accounts
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.maildrops import Maildrop
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.aggregate import Aggregator
@@ -125,9 +126,13 @@ def mailbox(
         authorize_as=settings.authorize_as,
     )
 
+    if store is None:
+        return open_mailbox(config)
+    if config.protocol is MailProtocol.POP3:
+        return open_mailbox(config, known=Maildrop(store, name))
+
     def known(uids: Sequence[str]) -> Collection[str]:
-        folder = "INBOX" if config.protocol is MailProtocol.POP3 else None  # Graph's ids are of no two folders
-        return store.known(name, folder, uids, validity=config.protocol.value) if store is not None else ()
+        return store.known(name, None, uids, validity=config.protocol.value)  # Graph's ids are of no two folders
 
     return open_mailbox(config, known=known)
 

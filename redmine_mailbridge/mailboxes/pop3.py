@@ -1,13 +1,13 @@
 """A mailbox over POP3: one folder, UIDLs as UIDs, deletions that take effect when the connection ends.
 
-POP3 shows what lay there when the connection began. A listing that has nothing new therefore connects anew.
+POP3 shows what lay there when the connection began. A listing that has nothing new therefore connects anew. A UIDL may
+name another mail the next time (see pop3_names.py): outside the session in which a mail was read, its header is
+compared before it is deleted.
 """
 
-import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 
 from redmine_mailbridge.effects import Effect, effect
@@ -16,16 +16,14 @@ from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_idle import Alarm
-from redmine_mailbridge.mailboxes.imap_search import header_values, message_id_field, one_line
+from redmine_mailbridge.mailboxes.imap_search import header_values, one_line
+from redmine_mailbridge.mailboxes.pop3_fetch import beginning_of, fetch_one, message_id_fields
+from redmine_mailbridge.mailboxes.pop3_names import Contents, MaildropMemory
 from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
 from redmine_mailbridge.mailboxes.refusals import about_server
-from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
 
 VALIDITY = "pop3"
 FOLDER = "INBOX"
-HEAD_LINES = HEAD // 64
-"""Lines asked for of a mail that is larger than the limit: enough to fill the beginning at the usual width."""
-
 STALE = 20.0
 
 Known = Callable[[Sequence[str]], Collection[str]]
@@ -41,27 +39,46 @@ class Pop3Mailbox:
         self.name = config.name
         self.config = config
         self._known = known
+        self._contents = Contents(known if isinstance(known, MaildropMemory) else None)
         self._session: Pop3Session | None = None
         self._order: dict[str, int] = {}
         self._doomed: set[str] = set()
+        self._seen_anew: Pop3Session | None = None
+        """The session that was made to see whether a mail that was refused is still there."""
         self._looked: set[str] | None = None
         self._shown: set[str] = set()
         self._used = 0.0
         self._alarm = Alarm()
 
     def connect(self) -> None:
-        """Connect and log in, if not connected; a connection that was idle for long is made anew."""
+        """Connect and log in, if not connected; a connection that was idle for long is tried first."""
         if self._session is not None and time.monotonic() - self._used > STALE:
-            self._end()
+            try:
+                self._session.noop()
+            except MailboxUnreachable:
+                self._forget()
         if self._session is None:
-            self._session = Pop3Session(self.config)
-            self._shown = set()
-            for uid in self._session.numbers:
-                self._order.setdefault(uid, len(self._order))
-            self._doomed &= self._session.numbers.keys()  # the others are gone, whatever became of the last QUIT
-            for uid in tuple(self._doomed):
-                self._delete(self._session, uid)
+            session = Pop3Session(self.config)
+            try:
+                self._begin(session)
+            except BaseException:
+                session.drop()
+                raise
+            self._session = session
         self._used = time.monotonic()
+
+    def _begin(self, session: Pop3Session) -> None:
+        """Given a new session, name what lies there, and delete what an earlier one could not delete for sure."""
+        self._contents.begin(session.entries, session)
+        self._shown = set()
+        for uid in self._contents.there:
+            self._order.setdefault(uid, len(self._order))
+        self._doomed &= self._contents.there.keys()  # the others are gone, whatever became of the last QUIT
+        for uid in tuple(self._doomed):
+            if self._contents.is_the_same(uid, session):
+                self._delete(session, uid)
+            else:
+                self._doomed.discard(uid)
 
     def close(self) -> bool:
         """End the connection; what was deleted is gone for good, or else False. It is deleted again next time."""
@@ -98,29 +115,32 @@ class Pop3Mailbox:
             self._end()
         with self._using() as session:
             self._shown.add("state")
-            return FolderState(name=folder, validity=VALIDITY, messages=len(session.numbers))
+            return FolderState(name=folder, validity=VALIDITY, messages=len(session.entries))
 
     def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
-        """List what came after `after`; everything that the store does not know when `after` is not known here."""
+        """List what the store does not know; where nobody asks it, what appeared after `after`."""
         self._only(folder)
-        with self._using() as session:
+        with self._using():
             listed_before = "list" in self._shown
-            uids = self._new(session, after)
+            uids = self._new(after)
         if not uids and listed_before:
             self._end()
-            with self._using() as session:
-                uids = self._new(session, after)
+            with self._using():
+                uids = self._new(after)
         self._shown.add("list")
-        self._looked = set(session.numbers)
+        self._looked = set(self._contents.there)
         return tuple(
-            Listed(Location(self.name, folder, VALIDITY, uid), session.size(uid))
+            Listed(Location(self.name, folder, VALIDITY, uid), self._contents.there[uid].size)
             for uid in (uids if limit is None else uids[:limit])
         )
 
-    def _new(self, session: Pop3Session, after: str | None) -> list[str]:
-        last = self._order.get(after, -1) if after is not None else -1
-        uids = [uid for uid in session.numbers if self._order[uid] > last and uid not in self._doomed]
-        known = self._known(uids) if self._known is not None and uids else ()
+    def _new(self, after: str | None) -> list[str]:
+        """The order of a listing says nothing: some servers list the newest first."""
+        uids = [uid for uid in self._contents.there if uid not in self._doomed]
+        if self._known is None:
+            last = self._order.get(after, -1) if after is not None else -1
+            return [uid for uid in uids if self._order[uid] > last]
+        known = self._known(uids) if uids else ()
         return [uid for uid in uids if uid not in known]
 
     def fetch(self, listed: Sequence[Listed], spool: Path, *, max_size: int) -> Iterator[RawMail]:
@@ -134,16 +154,18 @@ class Pop3Mailbox:
     def _fetch_one(self, mail: Listed, spool: Path, max_size: int) -> RawMail | None:
         """Given a mail, return its bytes; None if it has vanished. Raise MailUnreadable with the server's words."""
         session = self.session
-        number = session.numbers.get(mail.location.uid)
-        if number is None or not self._here(mail.location):
+        entry = self._contents.there.get(mail.location.uid)
+        if entry is None or not self._here(mail.location):
             return None
         try:
-            if mail.size > max_size:
-                return RawMail(mail, content=self._head(session, number), truncated=True)
-            return self._whole(session, number, mail, spool, max_size)
+            found, usable = fetch_one(session, entry.number, mail, spool, max_size=max_size)
         except Refused as refusal:
             self._not_handed_out(mail, refusal.said)
             return None
+        self._contents.was_read(mail.location.uid, beginning_of(found))
+        if not usable:
+            self._forget()
+        return found
 
     def _not_handed_out(self, mail: Listed, said: str) -> None:
         """Given a mail that the server refused, and its words, return if it has vanished.
@@ -154,44 +176,21 @@ class Pop3Mailbox:
         if throttled(said):
             raise MailboxUnreachable(f"{self.session.where}: {said}", answered=True)
         if not of_server:
-            self._end()  # what lies there is seen anew
-            if uid not in self.session.numbers:
+            if self._session is not self._seen_anew:
+                self._end()
+                self.connect()
+                self._seen_anew = self._session
+            if uid not in self._contents.there:
                 return
         text = f"{self.session.where}: the server does not hand out {uid}: {said}"
         raise MailUnreadable(text, uid=uid, of_server=of_server)
-
-    def _whole(self, session: Pop3Session, number: int, mail: Listed, spool: Path, max_size: int) -> RawMail:
-        """Given a mail below the limit, return it: in memory, or as a file when it turns out to be large."""
-        lines = session.lines(f"RETR {number}")
-        content = bytearray()
-        for line in lines:
-            content += line
-            if len(content) > min(PIECE, max_size):
-                break
-        else:
-            return RawMail(mail, content=bytes(content))
-        found = to_file(spool, mail, chain([bytes(content)], lines), max_size)
-        if found.truncated:
-            self._forget()  # the rest is on its way, and nobody wants it
-        return found
-
-    def _head(self, session: Pop3Session, number: int) -> bytes:
-        """Given a mail above the limit, return its first 256 KiB: by TOP, or by RETR and hanging up."""
-        top = "TOP" in session.capabilities
-        content = bytearray()
-        for line in session.lines(f"TOP {number} {HEAD_LINES}" if top else f"RETR {number}"):
-            content += line
-            if len(content) > 2 * HEAD:
-                self._forget()
-                break
-        return bytes(content[:HEAD])
 
     def file(self, location: Location, folder: str, *, first: bool = False) -> Filing:
         """Raise FolderMissing for any folder but INBOX: nothing can be moved. Return KEPT or GONE."""
         del first
         self._only(folder)
-        with self._using() as session:
-            return Filing.KEPT if self._here(location) and location.uid in session.numbers else Filing.GONE
+        with self._using():
+            return Filing.KEPT if self._here(location) and location.uid in self._contents.there else Filing.GONE
 
     def empties(self, folder: str) -> bool:
         """Nobody empties INBOX. Raise FolderMissing for any other."""
@@ -199,9 +198,14 @@ class Pop3Mailbox:
         return False
 
     def delete(self, location: Location) -> Filing:
-        """Mark one mail for deletion. It is carried out by `close`, or by any call that connects anew."""
+        """Mark one mail for deletion. It is carried out by `close`, or by any call that connects anew.
+
+        GONE also where another mail has its UIDL by now.
+        """
         with self._using() as session:
-            if not self._here(location) or location.uid not in session.numbers:
+            if not self._here(location) or location.uid not in self._contents.there:
+                return Filing.GONE
+            if not self._contents.is_the_same(location.uid, session):
                 return Filing.GONE
             said = self._delete(session, location.uid)
             if said is not None:
@@ -215,10 +219,11 @@ class Pop3Mailbox:
         """
         self._doomed.add(uid)
         try:
-            session.delete(uid)
+            session.delete(self._contents.there[uid].number)
         except Refused as refusal:
             self._doomed.discard(uid)
             return str(refusal)
+        del self._contents.there[uid]
         return None
 
     def mark(self, location: Location) -> Filing:
@@ -227,27 +232,17 @@ class Pop3Mailbox:
 
     def message_ids(self, listed: Sequence[Listed]) -> dict[str, str]:
         """Read the header of each: one request each."""
-        found: dict[str, str] = {}
         with self._using() as session:
-            for uid in (mail.location.uid for mail in listed if self._here(mail.location)):
-                with contextlib.suppress(Refused):  # it has gone since the connection began
-                    field = self._message_id_field(session, uid) if uid in session.numbers else b""
-                    found |= {uid: one_line(field)} if field else {}
-        return found
+            wanted = [mail.location.uid for mail in listed if self._here(mail.location)]
+            fields = message_id_fields(session, self._contents.there, wanted)
+        return {uid: one_line(field) for uid, field in fields.items() if field}
 
     def find(self, folder: str, message_id: str) -> tuple[str, ...]:
         """Read the header of every mail there: one request each."""
         self._only(folder)
         with self._using() as session:
-            try:
-                fields = {uid: self._message_id_field(session, uid) for uid in tuple(session.numbers)}
-            except Refused as refusal:
-                raise MailboxUnreachable(f"{session.where}: TOP: {refusal}", answered=True) from None
+            fields = message_id_fields(session, self._contents.there, tuple(self._contents.there))
         return tuple(uid for uid, field in fields.items() if message_id in header_values(field))
-
-    def _message_id_field(self, session: Pop3Session, uid: str) -> bytes:
-        """Given a mail that lies there, return the Message-ID fields of its header. Raise Refused."""
-        return message_id_field(b"".join(session.lines(f"TOP {session.numbers[uid]} 0")))
 
     def alike(self, listed: Listed, folder: str) -> tuple[Location, ...]:
         """Nothing: a mail stays where it is, under its UIDL."""
@@ -271,8 +266,8 @@ class Pop3Mailbox:
     def _has_more(self) -> bool:
         """Connect anew and say whether something lies there that was not there when the folder was last listed."""
         self._end()
-        with self._using() as session:
-            found = set(session.numbers)
+        with self._using():
+            found = set(self._contents.there)
         self._looked = found if self._looked is None else self._looked
         return not found <= self._looked
 
@@ -292,7 +287,7 @@ class Pop3Mailbox:
             if session.deleted:
                 with effect(Effect.MOVE):
                     session.quit()
-                self._doomed &= session.numbers.keys()
+                self._doomed &= self._contents.there.keys()
             else:
                 session.quit()
         except MailboxError:
@@ -309,7 +304,11 @@ class Pop3Mailbox:
         session = self.session
         try:
             yield session
-        except (MailUnreadable, FilingRefused, GeneratorExit):
+        except (FilingRefused, GeneratorExit):
+            raise
+        except MailboxUnreachable as error:
+            if not error.answered:
+                self._forget()
             raise
         except BaseException:
             self._forget()

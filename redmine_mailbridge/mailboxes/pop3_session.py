@@ -6,6 +6,7 @@ import socket
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from redmine_mailbridge.errors import LoginRefused, MailboxError
@@ -19,6 +20,7 @@ from redmine_mailbridge.mailboxes.tls import context, private
 from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, translate_errors, words
 
 PIECE = 1 << 16
+HEAD_AT_MOST = 1 << 20
 
 
 class Plain(poplib.POP3):
@@ -70,8 +72,17 @@ def refusals() -> Iterator[None]:
         raise Refused(said) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A mail as the server lists it: its number in this session, its UIDL, the size that is named, in bytes."""
+
+    number: int
+    uidl: str
+    size: int
+
+
 class Pop3Session:
-    """Given a configuration, connect, log in and read what lies there: `numbers` and `sizes` by UIDL, in order.
+    """Given a configuration, connect, log in and read what lies there, in the server's order.
 
     Raise MailboxUnreachable or LoginRefused.
     """
@@ -102,8 +113,9 @@ class Pop3Session:
                 self._log_in(who)
                 self.capabilities = self._capabilities()
             with translate_errors(f"{self.where}: cannot list"):
-                self.sizes_by_number = dict(self._pairs(client.list()[1]))
-                self.numbers = {uid: int(number) for number, uid in self._pairs(client.uidl()[1])}
+                sizes = {number: _whole_number(size) for number, size in self._pairs(client.list()[1])}
+                uidls = list(self._pairs(client.uidl()[1]))
+                self.entries = [Entry(int(number), uidl, sizes.get(number, 0)) for number, uidl in uidls]
         except LoginRefused as refused:
             refused.met = described(self, moves="none", pushes=False)
             self.drop()
@@ -124,11 +136,6 @@ class Pop3Session:
             number, _, value = line.decode("ascii", "replace").strip().partition(" ")
             if number.isdecimal() and value:
                 yield number, value.strip()
-
-    def size(self, uid: str) -> int:
-        """Given a UIDL, return the size that the server names, in bytes."""
-        text = self.sizes_by_number.get(str(self.numbers[uid]), "0").split(" ", 1)[0]
-        return int(text) if text.isdecimal() else 0
 
     def _log_in(self, who: Credentials) -> None:
         """Given credentials, try the chosen mechanisms in order. Raise LoginRefused with the server's words."""
@@ -206,12 +213,33 @@ class Pop3Session:
             begins = piece.endswith(b"\n")
             yield piece
 
-    def delete(self, uid: str) -> None:
-        """Given a UIDL that lies there, mark it for deletion; QUIT does it. Raise Refused when the server says no."""
+    def head(self, number: int) -> bytes:
+        """Given a mail's number, return its header: by TOP, or, where there is none, by reading all of it.
+
+        Raise Refused when the server says no, MailboxUnreachable.
+        """
+        if "TOP" in self.capabilities or not self.capabilities:
+            try:
+                return b"".join(self.lines(f"TOP {number} 0"))
+            except Refused:
+                if "TOP" in self.capabilities:
+                    raise
+        head, inside = b"", True
+        for line in self.lines(f"RETR {number}"):
+            inside = inside and bool(line.strip()) and len(head) < HEAD_AT_MOST
+            head += line if inside else b""
+        return head
+
+    def noop(self) -> None:
+        """Ask for nothing, so that a connection that has gone is noticed. Raise MailboxUnreachable."""
+        with translate_errors(f"{self.where}: NOOP"):
+            self.client.noop()
+
+    def delete(self, number: int) -> None:
+        """Given a mail's number, mark it for deletion; QUIT does it. Raise Refused when the server says no."""
         with translate_errors(f"{self.where}: DELE"), refusals():
-            self.client.dele(self.numbers[uid])
+            self.client.dele(number)
         self.deleted += 1
-        del self.numbers[uid]
 
     @property
     def socket(self) -> socket.socket:
@@ -230,3 +258,9 @@ class Pop3Session:
     def drop(self) -> None:
         """End the connection at once, with no deletion carried out; never raises."""
         hang_up(self.client)
+
+
+def _whole_number(text: str) -> int:
+    """Given what LIST says of a mail's size (some servers add words), return it in bytes; 0 when it is no number."""
+    digits = text.split(" ", 1)[0]
+    return int(digits) if digits.isdecimal() else 0

@@ -5,7 +5,7 @@ Every method is one transaction; every change of state is a conditional update t
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -292,14 +292,19 @@ class Store(Copies):
         with self.database.read() as db:
             return [as_row(row) for row in db.execute(query.order_by(mail.c.id).limit(limit))]
 
-    def filed(self, places: Sequence[tuple[int, str]]) -> None:
-        """Given mails and where each was filed to, in one human phrase, note it."""
+    def filed(self, places: Sequence[tuple[int, str]], *, vacated: Collection[int] = ()) -> None:
+        """Given mails and where each was filed to, in one human phrase, note it.
+
+        Those in `vacated` have gone, and the server may give their place to another mail: they lie nowhere now.
+        """
         if not places:
             return
         now = self.clock()
         with effect(Effect.RECORD_FILED), self.database.write() as db:
             db.execute(_SET, [{"of": mail_id, "filed_at": now, "filed_to": place} for mail_id, place in places])
             db.execute(_STEP, [{"mail_id": mail_id, "at": now, "line": f"filed: {place}"} for mail_id, place in places])
+            if vacated:
+                db.execute(_SET, [{"of": mail_id, "validity": f"{GONE}{mail_id}"} for mail_id in vacated])
 
     def defer_filing(self, mail_id: int, reason: str, *, spare_first: bool = False) -> None:
         """The server would not move it: try again later, with a growing pause; none for the first time, if asked so."""
@@ -353,6 +358,8 @@ class Store(Copies):
             db.execute(self._insert_new(participant), rows)
 
 
+GONE = "gone-"
+"""How the validity begins under which a mail lies that has gone, and whose place may be another's."""
 NOT_SENT = {"request": None, "first_sent_at": None, "last_sent_at": None}
 _LOCATION = ["mailbox", "folder", "validity", "uid"]
 

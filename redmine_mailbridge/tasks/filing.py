@@ -40,6 +40,7 @@ class Filer:
         self._store = store
         self._on_fault = on_fault
         self._at_the_end: list[tuple[int, str]] = []
+        self._vacated: set[int] = set()
         self._away: MailboxError | None = None
         self._in_a_row = 0
 
@@ -71,8 +72,9 @@ class Filer:
         if not self._at_the_end:
             return
         places, self._at_the_end = self._at_the_end, []
+        vacated, self._vacated = self._vacated, set()
         if self._mailbox.close():
-            self._store.filed(places)
+            self._store.filed(places, vacated=vacated)
         else:
             log.warning("receive.not_confirmed", mails=len(places))
 
@@ -183,6 +185,8 @@ class Filer:
         if until is not None and left.filing is Filing.KEPT and left.why is None:
             self._store.postpone_filing(row.id, until)
             return None
+        if self._reading.files_at_the_end and left.filing in {Filing.DELETED, Filing.GONE}:
+            self._vacated.add(row.id)  # a UIDL may be used again
         words = {
             Filing.MOVED: str(folder),
             Filing.DELETED: DELETED,

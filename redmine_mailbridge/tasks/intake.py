@@ -85,7 +85,9 @@ class Intake:
         name = self._mailbox.name
         cursor, left = self._store.cursor(name, folder), self._store.left(name, folder)
         if cursor is None:
-            cursor, left = self._first_time(folder, state.validity)
+            cursor, left, there = self._first_time(folder, state.validity)
+            if not there:
+                return
         elif cursor.validity != state.validity:
             log.warning("receive.validity_changed", folder=folder, before=cursor.validity, now=state.validity)
             cursor, left = self._anew(folder, state.validity)
@@ -100,22 +102,27 @@ class Intake:
         yield from self._behind(folder, cursor, left or frozenset())
 
     def _behind(self, folder: str, cursor: Cursor, left: Collection[str]) -> Iterator[list[MailRow]]:
-        """Fetch and keep what lies behind the cursor, in chunks; what was left lying is passed over."""
-        while not self._stop.is_set():
-            there = self._mailbox.list_new(folder, after=cursor.uid, limit=CHUNK)
-            if not there:
-                return
+        """Fetch and keep what lies behind the cursor, in chunks; what was left lying is passed over.
+
+        Over POP3, which shows what lay there at the login, what comes meanwhile is the next pass's.
+        """
+        more = True
+        while more and not self._stop.is_set():
+            there = self._mailbox.list_new(folder, after=cursor.uid, limit=CHUNK + 1)
+            more = len(there) > CHUNK or bool(there and not self._reading.files_at_the_end)
+            there = there[:CHUNK]
             listed = [mail for mail in there if mail.location.uid not in left]
             if listed:
                 cursor = yield from self.fetcher.take(listed, cursor)
-            else:
+            elif there:
                 cursor = Cursor(cursor.validity, there[-1].location.uid)
                 self._store.move_cursor(self._mailbox.name, folder, cursor)
 
-    def _first_time(self, folder: str, validity: str) -> tuple[Cursor, frozenset[str]]:
+    def _first_time(self, folder: str, validity: str) -> tuple[Cursor, frozenset[str], bool]:
         """The folder has never been read: note from where on the settings take it, before anything is taken.
 
-        Return the cursor, and which mails are left lying beside it. Raise StartUndecided when they do not say it.
+        Return the cursor, which mails are left lying beside it, and whether any mail lies there. Raise StartUndecided
+        when they do not say it.
         """
         there = self._mailbox.list_new(folder)
         if there and self._reading.start.undecided:
@@ -131,7 +138,7 @@ class Intake:
         since = now - CLOCKS_DIFFER if start.first_sync_limit else start_moment(start, now - CLOCKS_DIFFER)
         taken_from = since.timestamp() if since is not None else 0.0
         self._store.begin_folder(self._mailbox.name, folder, cursor, until=until, left=left, taken_from=taken_from)
-        return cursor, left
+        return cursor, left, bool(there)
 
     def _anew(self, folder: str, validity: str) -> tuple[Cursor, frozenset[str]]:
         """All UIDs are others now. What was left lying when the folder was first read is left again, whatever the

@@ -1,0 +1,68 @@
+"""What the store knows of the mails of a POP3 maildrop, whose server may use a UIDL again."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.errors import StoreError
+from redmine_mailbridge.mailboxes.pop3 import FOLDER, VALIDITY
+from redmine_mailbridge.mailboxes.pop3_names import SIGN, MaildropMemory, RememberedMail
+from redmine_mailbridge.store.folders import AT_ONCE
+from redmine_mailbridge.store.schema import mail, step
+from redmine_mailbridge.store.store import GONE, Store
+
+HEAD = 256 * 1024
+"""Bytes of a kept mail that are looked at for its header."""
+GONE_AT_MOST = 3
+"""How many mails that had the same UIDL, and are gone, are compared with one that has it now."""
+
+
+class Maildrop(MaildropMemory):
+    """The memory of one mailbox. `name` gives the mailbox's name, by which its mails are known."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self._name = name
+
+    def __call__(self, uids: Sequence[str]) -> Collection[str]:
+        """Given names, return those of mails that are known and have not gone."""
+        return self._store.known(self._name, FOLDER, uids, validity=VALIDITY)
+
+    def mails(self, uidls: Collection[str]) -> Iterator[RememberedMail]:
+        """Given UIDLs, yield the mails that are known by them, those that have not gone first, the newest first."""
+        columns = (mail.c.id, mail.c.uid, mail.c.size, mail.c.validity, mail.c.raw)
+        ours = sa.select(*columns).where(mail.c.mailbox == self._name, mail.c.folder == FOLDER)
+        wanted = sorted(uidls)
+        rows: list[Any] = []
+        with self._store.database.read() as db:
+            for start in range(0, len(wanted), AT_ONCE):
+                rows += db.execute(ours.where(mail.c.uid.in_(wanted[start : start + AT_ONCE]))).all()
+            more = db.execute(ours.where(mail.c.uid.contains(SIGN, autoescape=True))).all()
+        asked = set(wanted)
+        rows += [row for row in more if row.uid.partition(SIGN)[0] in asked and row.uid not in asked]
+        seen: dict[str, int] = {}
+        for row in sorted(rows, key=lambda row: (row.validity != VALIDITY, -row.id)):
+            gone = row.validity != VALIDITY
+            seen[row.uid] = seen.get(row.uid, 0) + gone
+            if seen[row.uid] <= GONE_AT_MOST:
+                yield RememberedMail(row.id, row.uid, row.size, gone, self._head_of(row.raw))
+
+    def _head_of(self, raw: str | None) -> Callable[[], bytes | None]:
+        def head() -> bytes | None:
+            try:
+                return bytes(self._store.raw.read(raw)[:HEAD]) if raw is not None else None
+            except StoreError:
+                return None
+
+        return head
+
+    def is_back(self, known: RememberedMail, uid: str) -> None:
+        """A mail that had gone lies there again: the server did not delete it, or somebody put it back. It stays."""
+        now, words = self._store.clock(), "the server lists it again after it was gone: left there"
+        with effect(Effect.RECORD_FILED), self._store.database.write() as db:
+            where = {"validity": VALIDITY, "uid": uid, "filed_to": f"left in {FOLDER}: {words}"}
+            same = (mail.c.id == known.id, mail.c.validity.startswith(GONE))
+            if db.execute(sa.update(mail).where(*same).values(where)).rowcount == 1:
+                db.execute(sa.insert(step).values(mail_id=known.id, at=now, line=words))
