@@ -39,7 +39,7 @@ def read_fields(
     The block ends at an empty line, at a delimiter line, or at a line that is no field and that no field
     follows. A line that lost the blank of its folding continues the field before it.
     """
-    ending = b"\n" if buffer.find(b"\n", start, min(start + 2000, size)) >= 0 else b"\r"
+    ending = line_end(buffer, start, size)
     spans: list[tuple[str, int, int]] = []
     at, cut = start, False
     last_known: int | None = None
@@ -78,6 +78,23 @@ def _last_field(buffer: Buffer, at: int, end: int) -> int:
     block = _BLANK.split(bytes(buffer[at:end]), maxsplit=1)[0]
     found = max((match.start() for match in _KNOWN_LINE.finditer(block)), default=None)
     return 0 if found is None else at + found
+
+
+def line_end(buffer: Buffer, start: int, size: int) -> bytes:
+    """Given where a header block begins, return what ends its lines: LF, or CR in mail that knows no other.
+
+    A line may be of any length. A CR inside a line of a block whose lines end with LF ends none.
+    """
+    end = min(start + MAX_HEADER, size)
+    if buffer.find(b"\n", start, min(start + 2000, size)) >= 0:
+        return b"\n"
+    cr, lf = buffer.find(b"\r", start, end), buffer.find(b"\n", start, end)
+    if lf < 0:
+        return b"\r"
+    while 0 <= cr < lf and buffer[cr] in b"\r":
+        cr += 1
+    follows = 0 <= cr < lf and FIELD_NAME.match(buffer, cr, min(cr + 300, size)) is not None
+    return b"\r" if follows else b"\n"
 
 
 def _slice(buffer: Buffer, spans: list[tuple[str, int, int]]) -> list[tuple[str, bytes]]:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.mail import params
-from redmine_mailbridge.mail.heads import FIELD_NAME, Buffer, delimiter_line, read_fields
+from redmine_mailbridge.mail.heads import FIELD_NAME, MAX_HEADER, Buffer, delimiter_line, read_fields
 from redmine_mailbridge.mail.transfer import encoding_of
 from redmine_mailbridge.mail.transfer import read as decoded
 from redmine_mailbridge.mail.words import decode_words, unfold
@@ -154,8 +154,8 @@ class _Scanner:
         while at < self.size and self.buffer[at] in b"\r\n":
             at += 1
         if _MBOX.match(self.buffer, at, self.size) and not FIELD_NAME.match(self.buffer, at, self.size):
-            line_end = _LINE_END.search(self.buffer, at, min(at + 1000, self.size))
-            at = line_end.end() if line_end else at
+            ends = _LINE_END.search(self.buffer, at, min(at + MAX_HEADER, self.size))
+            at = ends.end() if ends else at
         return at
 
     def read_head(self, start: int, parent: Part | None) -> Part:
