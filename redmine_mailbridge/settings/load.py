@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_settings import TomlConfigSettingsSource
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings import schema
@@ -22,6 +21,7 @@ from redmine_mailbridge.settings.presets import fill_in
 from redmine_mailbridge.settings.problems import Problems
 from redmine_mailbridge.settings.secrets import drop_overridden, resolve, secret_keys
 
+_BEGINNING = re.compile(r"\s*(?:\[{1,2}[A-Za-z0-9_. -]{1,200}\]{0,2}|[A-Za-z0-9_.-]{1,100})")
 DEFAULT_FILES = (Path("settings.toml"), Path("/etc/redmine-mailbridge/settings.toml"))
 
 
@@ -111,8 +111,8 @@ def reload(old: Settings, path: Path | None = None, environ: Mapping[str, str] |
 def _file_layer(file: Path) -> Layer:
     """Given a file, return what it says, with line numbers. Raise SettingsError when it is no readable TOML."""
     try:
-        data = TomlConfigSettingsSource(Settings, toml_file=file).toml_data
-        text = file.read_text("utf-8")
+        text = file.read_text("utf-8-sig")  # editors of Windows begin a file with a mark (BOM)
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(_syntax_problem(file, str(error))) from None
     except UnicodeDecodeError:
@@ -126,16 +126,24 @@ def _file_layer(file: Path) -> Layer:
 
 
 def _syntax_problem(file: Path, message: str) -> str:
-    """Given tomllib's message, return it with the file, the line and the line's text (cut at a secret's value)."""
-    lines = file.read_text("utf-8").splitlines()
+    """Given tomllib's message, return it with the file, the line and the key or table that the line begins with.
+
+    Never with the rest of the line: where the text is no TOML, nobody can tell what of it is a secret.
+    """
+    lines = file.read_text("utf-8-sig").splitlines()
     at = re.search(r"\(at line (\d+), column (\d+)\)", message)
     number = min(int(at[1]), len(lines)) if at else len(lines)
-    text = lines[number - 1].strip() if lines else ""
-    name, equals, _ = text.partition("=")
-    if re.search(r"pass|pwd|secret|key|token", name, re.IGNORECASE) and not name.strip().endswith("_file"):
-        text = f"{name}{equals} …"
+    found = _BEGINNING.match(lines[number - 1]) if lines else None
+    begins = f": {found[0].strip()} …" if found and _is_known(found[0].strip()) else ""
     what = re.sub(r"\s*\(at .*\)$", "", message)
-    return f"{file}:{number}: {what[:1].lower()}{what[1:]}: {text}"
+    return f"{file}:{number}: {what[:1].lower()}{what[1:]}{begins}"
+
+
+def _is_known(beginning: str) -> bool:
+    """Given how a line begins, is it a table's header, or nothing but keys that there are?"""
+    known = {key.name for key in schema.keys(Settings)} | {step for path, _ in schema.tables(Settings) for step in path}
+    words = re.findall(r"[A-Za-z0-9_-]+", beginning)
+    return bool(words) and (known >= set(words[:1]) if beginning.startswith("[") else known >= set(words))
 
 
 def _merged(layers: list[Layer]) -> Layer:

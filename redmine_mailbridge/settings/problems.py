@@ -13,7 +13,11 @@ from redmine_mailbridge.settings.origins import Origin, Where
 from redmine_mailbridge.suggest import closest, did_you_mean
 
 _SECRET_NAME = re.compile(r"pass|pwd|secret|key|token|credential", re.IGNORECASE)
-_USER_INFO = re.compile(r"//[^/\s]{0,400}@")
+_USER_INFO = re.compile(r"(https?://)[^/\s]{0,400}@|((?!https?:)[a-z][a-z0-9+.-]{0,40}://)\S{0,400}@")
+"""In a web address it ends before the path; in a database's the password itself may hold a slash."""
+_IN_QUERY = re.compile(
+    r"([?&][^=&\s\"]{0,40}(?:pass|pwd|secret|token|key)[^=&\s\"]{0,40})=[^&\s\"]{1,400}", re.IGNORECASE
+)
 _OWN_PATH = re.compile(r"([a-z][A-Za-z0-9_.-]{0,200}): (.*)")
 _LONGEST_VALUE = 60
 
@@ -186,7 +190,7 @@ def shown(value: Any) -> str:
         text = "{" + ", ".join(f"{name} = {shown(item)}" for name, item in value.items()) + "}"
     else:
         text = str(value)
-    text = _USER_INFO.sub("//…@", text)
+    text = _IN_QUERY.sub(r"\1=…", _USER_INFO.sub(r"\1\2…@", text))
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 

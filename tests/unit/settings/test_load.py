@@ -90,15 +90,41 @@ def test_no_mailboxes(folder: Path) -> None:
 
 
 def test_syntax_error(folder: Path) -> None:
-    """A text that is no TOML is refused with the line and its text."""
-    assert ["settings.toml:6: invalid value: address = support@example.com"] == problems(
+    """A text that is no TOML is refused with the line and the key or table that it begins with."""
+    assert ["settings.toml:6: invalid value: address …"] == problems(
         folder, GOOD.replace('"support@example.com"', "support@example.com")
+    )
+    assert ["settings.toml:1: expected ']' at the end of a table declaration: [redmine …"] == problems(
+        folder, GOOD.replace("[redmine]", "[redmine")
     )
 
 
-def test_syntax_error_beside_a_secret(folder: Path) -> None:
-    """A secret that lacks a quote is not shown."""
-    assert "hunter2" not in "".join(problems(folder, GOOD.replace('"from file"', "hunter2")))
+SHOWN_ONCE = [
+    "password: hunter2", 'password "hunter2"', 'outgoing = { password = "hunter2"', "hunter2", "password.hunter2",
+    "hunter2 = x", "'password' 'hunter2'",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    [pytest.param(one, marks=pytest.mark.fault("O11")) for one in SHOWN_ONCE]
+    + ['password = """\nhunter2\nx', 'password = "a\\q hunter2"', "password = hunter2"],
+)
+def test_a_syntax_error_shows_no_secret(folder: Path, line: str) -> None:
+    """Where the text is no TOML nobody can tell what of it is a secret: only keys and tables that there are are shown,
+    whatever is wrong with the line.
+    """
+    found = problems(folder, f"{GOOD}\n[mailboxes.other]\n{line}\n")
+    assert [] == [one for one in found if "hunter2" in one]
+    assert 1 == len(found)
+
+
+@pytest.mark.fault("L4")
+def test_a_mark_at_the_beginning_of_the_file(folder: Path) -> None:
+    """Editors of Windows begin a file of UTF-8 with a mark (BOM): it is no part of the settings."""
+    file = folder / "settings.toml"
+    file.write_text("\ufeff" + file.read_text("utf-8"), "utf-8")
+    assert load(file, {})
 
 
 def test_named_file_must_exist(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from redmine_mailbridge.settings.load import load_with_origins
 from redmine_mailbridge.settings.where import values
 
@@ -41,3 +43,19 @@ def test_values_say_where_they_come_from(tmp_path: Path) -> None:
     assert '"postgresql+psycopg://…@db.example.com/bridge"' == found["store", "url"][0]
     assert "hunter2" not in str(found)
     assert "geheim" not in str(found)
+
+
+@pytest.mark.fault("O11")
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql+psycopg://me:hun/ter2@db.example/bridge", '"postgresql+psycopg://…@db.example/bridge"'),
+        ("postgresql+psycopg://db.example/bridge?user=me&password=hunter2", "password=…"),
+        ("https://id.example/token?client_secret=hunter2", "client_secret=…"),
+    ],
+)
+def test_no_address_shows_its_password(url: str, said: str) -> None:
+    """A password within an address is not shown, whatever it holds and wherever in the address it stands."""
+    from redmine_mailbridge.settings.problems import shown
+
+    assert ("hunter2" in shown(url), "ter2" in shown(url), said in shown(url)) == (False, False, True)
