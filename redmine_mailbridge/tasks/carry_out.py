@@ -27,7 +27,7 @@ from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
 from redmine_mailbridge.tasks.job import Job, from_keywords
-from redmine_mailbridge.tasks.once import Once, Sending
+from redmine_mailbridge.tasks.once import Anew, Once, Sending
 from redmine_mailbridge.tasks.outcome import Outcome
 
 log = structlog.get_logger(__name__)
@@ -118,21 +118,24 @@ class CarryOut:
             job = job.marked(
                 Mark(self._writer.look.newest_journal(issue.id) if newest is None else newest), issue.noted
             )
-        outcome = self._carry(Sending(row, job, message, (*lines, *more)))
+        outcome = self._carry(Sending(row, job, (*lines, *more)), message)
         return replace(outcome, plan=plan)
 
     def resume(self, row: MailRow, message: Message) -> Outcome | None:
         """Given a mail whose intent is recorded, find out what became of it, and go on. Raise as `begin` does.
 
-        Return None when it was refused, and nothing of it is there: the mail is as if it came now.
+        Return None when nothing of it is there and its intent is of no use any more: the mail is as if it came now.
         """
         if (wait := self._once.wait(row)) > 0:
             return self._unsettled(row, wait)
-        sending = Sending(row, self._once.intended(row), message, doubtful=True, fresh=False)
+        sending = Sending(row, self._once.intended(row), doubtful=True, fresh=False)
         if sending.job.refused and self._once.look(sending.job) is None:
             self._store.withdraw(row.id)
             return None
-        return self._carry(sending)
+        try:
+            return self._carry(sending, message)
+        except Anew:
+            return None
 
     def adopt(self, row: MailRow, message: Message) -> Outcome | None:
         """Given a mail that is to be set aside, find what its tries may have made. Return None when that is nothing.
@@ -164,9 +167,9 @@ class CarryOut:
         at = self._store.defer(row.id, reason, after=wait, counts=False)
         return Outcome(row, State.WRITING, reason, retry_at=at)
 
-    def _carry(self, sending: Sending) -> Outcome:
+    def _carry(self, sending: Sending, message: Message) -> Outcome:
         written = self._once.send(sending)
-        return self._finish(sending.row, sending.job, sending.message, written, sending.lines)
+        return self._finish(sending.row, sending.job, message, written, sending.lines)
 
     def _finish(self, row: MailRow, job: Job, message: Message, written: Written, lines: Sequence[str]) -> Outcome:
         allowed = tuple(name for name in written.dropped if name in job.amendable)

@@ -1,17 +1,16 @@
 """The files of a mail on their way to Redmine, and the texts that do not fit and become files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
 from tenacity import Retrying
 
-from redmine_mailbridge.mail.message import Attachment, LeftOut, Message
+from redmine_mailbridge.mail.message import Attachment, LeftOut
 from redmine_mailbridge.redmine.fit import fit
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.plan import Plan
-from redmine_mailbridge.tasks.job import Job
 
 R = TypeVar("R", IssueRequest, NoteRequest)
 
@@ -40,15 +39,6 @@ class Files:
         request, files, said = fit(request, plan.text_limit)
         sent = [self._upload(file, plan.act_as) for file in files]
         return request.with_uploads(*(one for one in sent if isinstance(one, Upload))), said
-
-    def again(self, job: Job, message: Message) -> Iterator[Upload]:
-        """The files of a job, uploaded anew from the mail; what is not of the mail itself is left."""
-        files: dict[str, Attachment] = {attachment.name: attachment for attachment in message.attachments}
-        for before in job.request.uploads:
-            file = files.get(before.filename)
-            sent = self._upload(file, job.request.as_login) if file is not None else before
-            if isinstance(sent, Upload):
-                yield sent
 
     def _upload(self, file: Attachment, as_login: str | None) -> Upload | LeftOut:
         return self._tries()(self._writer.upload, file, as_login)

@@ -6,7 +6,7 @@ from typing import Self
 
 from redmine_mailbridge.redmine.fit import narrowed, softened
 from redmine_mailbridge.redmine.newest import Mark
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
+from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
 from redmine_mailbridge.routing.plan import Plan
 from redmine_mailbridge.tasks.answer import Earned
 
@@ -93,10 +93,6 @@ class Job:
         marker = self.request.marker if isinstance(self.request, IssueRequest) else None
         fields = self.request.attributes.get("custom_fields", ())
         return name == "custom_fields" and marker is not None and [marker[0]] == [one["id"] for one in fields]
-
-    def with_uploads(self, uploads: tuple[Upload, ...]) -> Self:
-        """The same with these files in place of those before."""
-        return self._sent_as(replace(self.request, uploads=uploads))
 
     @property
     def mark(self) -> Mark:

@@ -5,8 +5,8 @@
                                                                        → unclear, or refused as it is: once more
 
 Each form in which it was sent is remembered, so that whichever Redmine has taken is found. It is sent in another form
-(in simpler characters, without what an issue can do without, with its files uploaded again) only when none of those
-before is there: Redmine refused them, or a look found nothing.
+(in simpler characters, without what an issue can do without) only when none of those before is there: Redmine refused
+them, or a look found nothing.
 """
 
 import datetime as dt
@@ -18,8 +18,7 @@ from functools import partial
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear, UnknownLogin
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
 from redmine_mailbridge.redmine.fit import may_be_wide
 from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
@@ -43,22 +42,25 @@ Form = Callable[[Job], tuple[Job, str]]
 @dataclass(slots=True)
 class Sending:
     """A job on its way. `lines` are for the mail's record. `doubtful`: something that was sent may be there, so that a
-    look comes before the next request. `fresh`: the tokens of its files were in no request before. `other` is the form
-    to go on with when nothing is there. `anew`: the files were uploaded again.
+    look comes before the next request. `fresh`: the tokens of its files were in no request of an earlier time. `other`
+    is the form to go on with when nothing is there. `spent`: its tokens may be used up, so that there is none.
     """
 
     row: MailRow
     job: Job
-    message: Message
     lines: tuple[str, ...] = ()
     doubtful: bool = False
     fresh: bool = True
     other: Form | None = None
-    anew: bool = False
+    spent: bool = False
+
+
+class Anew(RedmineUnavailable):
+    """Nothing of a mail is in Redmine, and its intent is withdrawn, as it cannot be carried out: it is decided anew."""
 
 
 class _Otherwise(RedmineRefused):
-    """Redmine refuses it in this form; there is another."""
+    """Redmine refuses it as it is: it is looked for, or sent in another form."""
 
 
 class Once:
@@ -73,8 +75,10 @@ class Once:
         self.files = Files(writer, self.tries)
 
     def send(self, sending: Sending) -> Written:
-        """Given a job, see to it that it is carried out once. Return what is there; `sending` holds the form it was
-        taken in. Raise RedmineUnavailable and RedmineUnclear (its intent is recorded), RedmineRefused, UnknownLogin.
+        """Given a job, see to it that it is carried out once. Return what is there.
+
+        Raise RedmineUnavailable and RedmineUnclear (its intent is recorded), RedmineRefused, and Anew or UnknownLogin
+        when nothing is there and the intent is withdrawn.
         """
         while True:
             try:
@@ -134,19 +138,22 @@ class Once:
         """Look if need be, then send once."""
         if sending.doubtful and (written := self.look(sending.job)) is not None:
             return written
+        if sending.spent:
+            self._store.withdraw(sending.row.id)
+            raise Anew("its files are not in Redmine any more")
+        if sending.other is not None:
+            sending.job, line = sending.other(sending.job)
+            sending.lines, sending.other = (*sending.lines, line), None
+        sending.job = self._marked(sending.job)
+        self._store.intend(sending.row.id, stamped(sending.job.to_json()), sending.lines)
+        sending.lines = ()
         try:
-            if sending.other is not None:
-                sending.job, line = sending.other(sending.job)
-                sending.lines, sending.other = (*sending.lines, line), None
-            sending.job = self._marked(sending.job)
-            self._store.intend(sending.row.id, stamped(sending.job.to_json()), sending.lines)
-            sending.lines = ()
             return self._request(sending)
-        except UnknownLogin:  # nothing was written, neither by this nor by what was looked for: it is decided anew
+        except UnknownLogin:  # nothing was written, neither by this nor by what was looked for
             self._store.withdraw(sending.row.id)
             raise
         except RedmineUnclear as error:
-            sending.doubtful, sending.fresh = True, False
+            sending.doubtful = True
             if sending.other is None and may_be_wide(sending.job.request, error):
                 sending.other = _narrowed
             raise
@@ -159,9 +166,9 @@ class Once:
         if isinstance(job.request, IssueRequest):
             return self._writer.create_issue(job.request)
         self._writer.add_note(job.request)
+        sending.doubtful = True  # should it be refused from here on: nothing can be seen of it, which was a success
         written = self._writer.confirm_note(job.notes, job.mark.number, self._others(job))
         if written.journal is None and (job.request.notes.strip() or job.request.uploads):
-            sending.doubtful = True  # success, and nothing to be seen of it
             raise RedmineRefused("; ".join(written.drift), status=204)
         return written
 
@@ -173,33 +180,28 @@ class Once:
         return Claimed(lambda number: not job.number_again(number) and claimed(number))
 
     def _refused(self, sending: Sending, error: RedmineRefused) -> None:
-        """Redmine refuses. Raise _Otherwise when there is another form to go on with, else note what is known."""
-        sending.other = self._other(sending, error)
-        if sending.other is not None:
+        """Redmine refuses. Raise _Otherwise where that is not the end of it, else note what is known."""
+        job = sending.job
+        # a request of an earlier time may have taken its files after the look, or Redmine has forgotten them
+        sending.spent = error.status == 422 and bool(job.request.uploads) and not sending.fresh
+        sending.other = None if sending.spent else self._other(job, error)
+        if sending.spent or sending.other is not None:
             raise _Otherwise(str(error), status=error.status) from error
         if sending.doubtful:
-            self._store.rewrite(sending.row.id, stamped(sending.job.ended().to_json()))
+            self._store.rewrite(sending.row.id, stamped(job.ended().to_json()))
         else:
             self._store.withdraw(sending.row.id)
 
-    def _other(self, sending: Sending, error: RedmineRefused) -> Form | None:
-        job = sending.job
+    def _other(self, job: Job, error: RedmineRefused) -> Form | None:
         if may_be_wide(job.request, error):
             return _narrowed
         if error.status != 422:
             return None
-        if job.request.uploads and not sending.fresh and not sending.anew:
-            # a request before may have taken its files after the look, or Redmine has forgotten them
-            sending.anew = True
-            return lambda job: self._uploaded(job, sending.message)
         softer = job.softer()
         if softer is None:
             return None
         made, left_out = softer
         return lambda _job: (made, f"{error}: sent again without {', '.join(left_out)}")
-
-    def _uploaded(self, job: Job, message: Message) -> tuple[Job, str]:
-        return job.with_uploads(tuple(self.files.again(job, message))), "files uploaded again"
 
     def _marked(self, job: Job) -> Job:
         """Given a job that is about to be sent, return it with the newest issue that is there before."""

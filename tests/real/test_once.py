@@ -213,6 +213,24 @@ def test_emoji_and_a_500_after_the_save(bridge: Product, redmine: Redmine, mailb
     assert (f"Party {EMOJI}", [f"{EMOJI} {FAILS_AFTER_SAVE}"]) == (issue["subject"], redmine.admin.notes(issue["id"]))
 
 
+@pytest.mark.databases("mariadb-utf8mb3")
+def test_emoji_that_the_database_does_not_take(
+    bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, redmine_proxy: FaultProxy
+) -> None:
+    """Where the database takes no emoji, and the answer to the request without is lost too, there is one of each."""
+    redmine_proxy.plan(Fault("response", "gateway", ISSUE, skip=1, status=504))
+    first = mail(f"Party {EMOJI}", "Come!\n", sender=ANNA)
+    mailbox.append(first)
+    finish(bridge, mailbox)
+    redmine_proxy.plan(Fault("response", "gateway", NOTE, skip=1, status=504))
+    mailbox.append(mail("Re: Party", f"{EMOJI}\n", sender=ANNA, In_Reply_To=message_id_of(first)))
+    finish(bridge, mailbox)
+
+    assert 2 == len(redmine_proxy.fired)
+    (issue,) = redmine.admin.issues(project)
+    assert ("Party :grinning_face:", [":grinning_face:"]) == (issue["subject"], redmine.admin.notes(issue["id"]))
+
+
 def test_a_reply_that_only_changes_something(
     bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, redmine_proxy: FaultProxy
 ) -> None:

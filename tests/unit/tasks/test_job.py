@@ -25,7 +25,7 @@ def test_back_from_the_store(
 ) -> None:
     """A job that was kept and read again is the same, whatever its words."""
     job = Job(request_, reason, watchers, participants, ("status_id",))
-    sent = job.marked(Mark(12, "2026-01-01T00:00:00Z"), 14).narrowed().with_uploads(()).ended()
+    sent = job.marked(Mark(12, "2026-01-01T00:00:00Z"), 14).narrowed().narrowed().ended()
 
     assert job == Job.from_json(job.to_json())
     assert sent == Job.from_json(stamped(sent.to_json()))
