@@ -1,5 +1,7 @@
 """Mailboxes that are renamed, switched off and moved, and mails that are tried again, on a real Dovecot and Redmine."""
 
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,30 @@ def test_switched_off_and_read_by_another(
     bridge.support(active=True)
     bridge.passes()
     assert (0, 1) == (mailbox.count()["INBOX"], mailbox.count()["Processed"])
+
+
+@pytest.mark.fault("I12")
+def test_renamed_while_the_service_runs(
+    bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, redmine_proxy: FaultProxy
+) -> None:
+    """After SIGHUP the service goes on under the new name: with a mail that waits for Redmine, and with new ones."""
+    bridge.change({"redmine": {"url": redmine_proxy.url, "settle": "0s"}})
+    redmine_proxy.refuse()
+    mailbox.append(mail("Waits"))
+    with bridge.service() as service:
+        service.wait_for("mail")  # Redmine is away
+        rename(bridge, "support", "helpdesk")
+        redmine_proxy.accept()
+        service.signal(signal.SIGHUP)
+        service.wait_for("mailbox.renamed")
+        mailbox.deliver(mail("New"))
+        deadline = time.monotonic() + 90
+        while mailbox.count().get("Processed", 0) < 2 and time.monotonic() < deadline:
+            service.wait_for("mail", len(service.logged("mail")) + 1, seconds=90)
+        service.signal(signal.SIGTERM)
+        assert 0 == service.wait()
+    assert ["New", "Waits"] == subjects(redmine, project)
+    assert {"helpdesk"} == {row.location.mailbox for row in bridge.rows()}
 
 
 def test_from_pop3_to_imap(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
