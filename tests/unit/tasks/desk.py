@@ -202,6 +202,8 @@ class Desk:
 
     def upload(self, request: PreparedRequest) -> Reply:
         """POST /uploads.json."""
+        if self._writer(request) is None:
+            return 412, {}, ""
         self.uploads += 1
         token = f"{100 + self.uploads}.{self.writes}{len(self.tokens)}"
         self.tokens[token] = parse_qs(urlsplit(request.url or "").query)["filename"][0]

@@ -114,8 +114,9 @@ def test_impersonation_that_is_ignored(desk: Desk) -> None:
     assert any("written by Mail Bridge (1) instead of anna" in line for line in desk.lines(desk.rows()[0]))
 
 
-@pytest.mark.fault("M9")
-@pytest.mark.parametrize("files", [{}, {"a.bin": b"content"}], ids=["plain", "with a file"])
+@pytest.mark.parametrize(
+    "files", [pytest.param({}, marks=pytest.mark.fault("M9")), {"a.bin": b"content"}], ids=["plain", "with a file"]
+)
 def test_login_renamed(desk: Desk, files: dict[str, bytes]) -> None:
     """A user whose login was changed a moment ago writes all the same: the mail is decided anew."""
     with desk.application() as made:
@@ -185,21 +186,20 @@ def test_emoji_that_the_database_refuses(desk: Desk) -> None:
     assert any("4-byte characters replaced" in line for line in desk.lines(desk.rows()[0]))
 
 
-@pytest.mark.fault("I2")
-@pytest.mark.parametrize("made", ["Party \U0001f600", "Party :grinning_face:"])
-def test_each_form_is_looked_for(desk: Desk, made: str) -> None:
+@pytest.mark.parametrize("late", [pytest.param(True, marks=pytest.mark.fault("I2")), False])
+def test_each_form_is_looked_for(desk: Desk, late: bool) -> None:
     """A request that lands late in its first form, or one that was sent in the second, is the mail's issue."""
-    simple = made == "Party :grinning_face:"
-    desk.always = lambda body: (500, "") if EMOJI in body else (504, "written" if simple else "")
-    desk.server.append(mail("Party \U0001f600", "Come!\n"))
+    desk.always = lambda body: (500, "") if EMOJI in body else (504, "" if late else "written")
+    desk.server.append(mail("Party \U0001f600", "Come \U0001f600\n"))
     desk.receive()
     desk.always = lambda _body: None
-    if not simple:  # the very first request was under way all the time
-        first = json.loads(desk.rows()[0].request or "{}")
-        text = json.loads(first["earlier"][0])["attributes"]["description"]
-        desk.issues.append(json.loads(json.dumps(issue_like(desk, made, text))))
+    if late:  # the very first request was under way all the time
+        simple = json.loads(json.loads(desk.rows()[0].request or "{}")["request"])["attributes"]["description"]
+        text = simple.replace(":grinning_face:", "\U0001f600")
+        desk.issues.append(issue_like(desk, "Party \U0001f600", text))
     finish(desk)
 
+    made = "Party \U0001f600" if late else "Party :grinning_face:"
     assert ([made], [State.DONE], 2) == (subjects(desk), ended(desk), desk.writes)
 
 
