@@ -72,9 +72,12 @@ def opened(settings: Settings) -> Iterator[TimeRules]:
 
 
 def release(settings: Settings, name: str) -> None:
-    """An admin lets a rule go on that stopped at its at_most. Raise SettingsError when there is no such rule."""
+    """An admin lets a rule go on that stopped at its at_most. Raise SettingsError when there is no such rule, or when
+    it has not stopped.
+    """
     with _applications(settings, name) as applications:
-        applications.release(name)
+        if not applications.release(name):
+            raise SettingsError(f'rule "{name}" has not stopped: there is nothing to let go on')
 
 
 def retry(settings: Settings, name: str) -> int:

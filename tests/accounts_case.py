@@ -29,6 +29,7 @@ def fill(store: Store, name: str, number: int) -> None:
     store.describe([Description(row.id, f"{name}@x", f"{name}/key{number}", "a@x.example", "s")])
     answer = NewAnswer(name, "received", "d@x.example", "a@x.example", f"{name}.1@x", b"x", lambda _count: None, 5)
     Outbox(store.database, store.clock).queue([answer], mail_id=row.id)
+    store.brake(name, 10)
     store.release(name, 10)
     book = TaskBook(store.database, store.clock)
     book.override(f"receive:{name}", lambda _old: Override(active=False))

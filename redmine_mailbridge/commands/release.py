@@ -14,12 +14,17 @@ def command(invocation: Invocation, *, mailbox: str, up_to: int | None) -> None:
     from redmine_mailbridge import app
     from redmine_mailbridge.printing import known_mailboxes
     from redmine_mailbridge.store.folders import ALL_NEW
+    from redmine_mailbridge.tasks.decisions import hurry_mailboxes
 
     settings = invocation.settings()
     known_mailboxes([mailbox], settings)
     store = app.open_store(settings)
     try:
-        store.release(mailbox, ALL_NEW if up_to is None else up_to)
+        stopped = store.release(mailbox, ALL_NEW if up_to is None else up_to)
+        if stopped is not None:
+            hurry_mailboxes(store, [mailbox])
     finally:
         store.close()
-    click.echo(f"{mailbox} goes on with the next receive")
+    if stopped is None:
+        raise click.ClickException(f"{mailbox} has not stopped: there is nothing to let go on")
+    click.echo(f"{mailbox} goes on with the next receive; it has stopped at {stopped} new mails")

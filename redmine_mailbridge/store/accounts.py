@@ -23,6 +23,7 @@ LABELLED: tuple[sa.ColumnElement[Any], ...] = (
 """The columns that hold a mailbox's name and nothing else."""
 NAMED: tuple[tuple[sa.ColumnElement[Any], str], ...] = (
     (meta.c.key, "released:{}"),
+    (meta.c.key, "braked:{}"),
     *((sa.table(name, sa.column("name")).c.name, "receive:{}") for name in ("task_override", "task_wish", "task_next")),
     (sa.table("task_run", sa.column("name")).c.name, "receive:{}"),
     (sa.table("oauth_token", sa.column("connection")).c.connection, "{}"),

@@ -122,8 +122,11 @@ class Applications:
 
     def released(self, rule: str) -> bool:
         """Has an admin let a rule go on that stopped at its `at_most`?"""
+        return self._stands(f"rule-released:{rule}")
+
+    def _stands(self, key: str) -> bool:
         with self._database.read() as db:
-            return db.execute(sa.select(meta.c.key).where(meta.c.key == _key(rule))).first() is not None
+            return db.execute(sa.select(meta.c.key).where(meta.c.key == key)).first() is not None
 
     def _rows(self, query: sa.Select[tuple[object, ...]]) -> list[Applied]:
         with self._database.read() as db:
@@ -212,19 +215,30 @@ class Applications:
             gone = sa.delete(applied).where(applied.c.rule == rule, applied.c.state == Stage.FAILED)
             return db.execute(gone).rowcount
 
-    def release(self, rule: str) -> None:
-        """An admin lets a rule go on that stopped at its `at_most`."""
-        with effect(Effect.RECORD_RULE), self._database.write() as db:
-            db.execute(self._insert(meta).values(key=_key(rule), value="yes").on_conflict_do_nothing())
+    def stop(self, rule: str) -> None:
+        """A rule has stopped at its `at_most`, and asks."""
+        if not self._stands(f"rule-stopped:{rule}"):
+            self._put(f"rule-stopped:{rule}")
 
-    def end_release(self, rule: str) -> None:
+    def release(self, rule: str) -> bool:
+        """An admin lets a rule go on that stopped at its `at_most`. Return False, and nothing is released, when it has
+        not stopped: a release is an answer, and none to the next question.
+        """
+        stopped = self._stands(f"rule-stopped:{rule}")
+        if stopped:
+            self._put(f"rule-released:{rule}")
+        return stopped
+
+    def end_stop(self, rule: str) -> None:
         """It went on: the next time that very much is due, it stops again."""
+        keys = [f"rule-stopped:{rule}", f"rule-released:{rule}"]
+        if any(map(self._stands, keys)):
+            with effect(Effect.RECORD_RULE), self._database.write() as db:
+                db.execute(sa.delete(meta).where(meta.c.key.in_(keys)))
+
+    def _put(self, key: str) -> None:
         with effect(Effect.RECORD_RULE), self._database.write() as db:
-            db.execute(sa.delete(meta).where(meta.c.key == _key(rule)))
-
-
-def _key(rule: str) -> str:
-    return f"rule-released:{rule}"
+            db.execute(self._insert(meta).values(key=key, value="yes").on_conflict_do_nothing())
 
 
 def _is(row: Applied) -> tuple[sa.ColumnElement[bool], ...]:

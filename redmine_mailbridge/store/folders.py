@@ -151,23 +151,46 @@ class Folders:
                 found.update(db.execute(lying.where(left_lying.c.uid.in_(some))).scalars())
         return frozenset(found)
 
+    # ------------------------------------------------------------------ brakes
+
+    def brake(self, mailbox: str, number: int) -> None:
+        """A mailbox has stopped and asks, since so many mails are suddenly new."""
+        if self.braked(mailbox) != number:
+            self._put(f"braked:{mailbox}", number)
+
+    def braked(self, mailbox: str) -> int | None:
+        """With how many new mails a mailbox has stopped; None: it has not."""
+        return self._number(f"braked:{mailbox}")
+
     def released(self, mailbox: str) -> int | None:
         """How many new mails at once an admin has released for a braked mailbox; None: none."""
-        query = sa.select(meta.c.value).where(meta.c.key == f"released:{mailbox}")
+        return self._number(f"released:{mailbox}")
+
+    def release(self, mailbox: str, number: int) -> int | None:
+        """An admin lets a braked mailbox go on with up to so many new mails. Return with how many it has stopped; None,
+        and nothing is released, when it has not: a release is an answer, and none to the next question.
+        """
+        stopped = self.braked(mailbox)
+        if stopped is not None:
+            self._put(f"released:{mailbox}", number)
+        return stopped
+
+    def end_brake(self, mailbox: str) -> None:
+        """It went on: the next time that very much is new, the mailbox stops again."""
+        if self.braked(mailbox) is None and self.released(mailbox) is None:
+            return
+        with self.database.write() as db:
+            db.execute(sa.delete(meta).where(meta.c.key.in_([f"braked:{mailbox}", f"released:{mailbox}"])))
+
+    def _number(self, key: str) -> int | None:
         with self.database.read() as db:
-            value = db.execute(query).scalar()
+            value = db.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar()
         return None if value is None else int(value)
 
-    def release(self, mailbox: str, number: int) -> None:
-        """An admin lets a braked mailbox go on with up to so many new mails."""
-        row = self._insert(meta).values(key=f"released:{mailbox}", value=str(number))
+    def _put(self, key: str, number: int) -> None:
+        row = self._insert(meta).values(key=key, value=str(number))
         with self.database.write() as db:
             db.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": str(number)}))
-
-    def end_release(self, mailbox: str) -> None:
-        """What was released has been taken: the next time that very much is new, the mailbox stops again."""
-        with self.database.write() as db:
-            db.execute(sa.delete(meta).where(meta.c.key == f"released:{mailbox}"))
 
     def move_cursor(self, mailbox: str, name: str, cursor: Cursor) -> None:
         """Remember how far a folder has been read, without a mail (a new folder, a changed validity)."""

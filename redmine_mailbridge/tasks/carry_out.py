@@ -148,7 +148,8 @@ class CarryOut:
         written = self._once.look(job)
         if written is None:
             return None
-        reason = f"{job.reason}; found after {row.tries} tries that failed"
+        found = f"found after {row.tries} tries that failed"
+        reason = f"{job.reason}; {found}"
         self._store.done(
             row.id,
             reason,
@@ -158,7 +159,7 @@ class CarryOut:
             journal=written.journal,
             participants=job.participants,
             answers=self._answers.to(row, message, job.earned, issue=written.issue),
-            lines=(*written.drift, reason),
+            lines=(*written.drift, f"{_made(job, written)}, {found}"),
         )
         return Outcome(row, State.DONE, reason, issue=written.issue, journal=written.journal)
 
@@ -184,7 +185,7 @@ class CarryOut:
             said.append(self._writer.add_relation(written.issue, job.related))
         for line in written.drift:
             log.warning("redmine.drift", issue=written.issue, line=line)
-        line = f"issue #{written.issue}: {job.reason}" if job.creates else f"note on #{written.issue}: {job.reason}"
+        line = _made(job, written)  # why stands in the record already, as it was decided
         self._store.done(
             row.id,
             job.reason,
@@ -221,3 +222,8 @@ class CarryOut:
         if user is None:  # what it wrote could not be told from what others write
             raise UnknownLogin(f"nobody is known any more by the login {plan.act_as} to act as")
         return user.id
+
+
+def _made(job: Job, written: Written) -> str:
+    """What was made, in one phrase."""
+    return f"issue #{written.issue} made" if job.creates else f"note on #{written.issue} made"

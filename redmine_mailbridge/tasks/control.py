@@ -25,6 +25,10 @@ WAS_LATE = "{n} late, by up to {worst} s (the machine was busy or asleep)"
 LEFT_OUT = "{n} left out: the run before was still going, so it takes longer than its interval"
 
 
+NO_RUN = "no run yet"
+NO_PLANNED_RUN = "no run by its times in the last day"
+
+
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
     """When a task runs. `every` and `cron` both None: right after each receive.
@@ -126,12 +130,17 @@ def overview(settings: Settings, store: Store) -> list[TaskView]:
                 last=begun[0] if begun else None,
                 next_at=dt.datetime.fromtimestamp(at, dt.UTC) if at else None,
                 state=_state(plan, begun, serving=serving, stopped=stopped),
-                kept=", ".join(text.format(**values) for text, values in parts) or "no run yet",
+                kept=", ".join(text.format(**values) for text, values in parts) or no_planned_run(begun),
                 is_kept=is_kept,
                 kept_parts=parts,
             )
         )
     return views
+
+
+def no_planned_run(runs: Sequence[TaskRun]) -> str:
+    """Given the runs of a task without one in the last day that its times brought about, return that in words."""
+    return NO_PLANNED_RUN if runs else NO_RUN
 
 
 def _state(plan: TaskPlan, runs: Sequence[TaskRun], *, serving: bool, stopped: bool) -> str:

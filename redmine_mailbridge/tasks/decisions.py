@@ -1,6 +1,6 @@
 """What a person decides about mails: the commands `retry`, `accept`, `reject`, and the buttons of the admin page."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -71,10 +71,15 @@ def decide(
 
 def hurry(store: Store, ids: Sequence[int]) -> None:
     """Given mails that were decided about, have a running service look at them now, unless all is stopped."""
+    rows = Archive(store.database).messages(MessageFilter(ids=ids, limit=len(ids)))
+    hurry_mailboxes(store, {row.location.mailbox for row in rows})
+
+
+def hurry_mailboxes(store: Store, names: Iterable[str]) -> None:
+    """Given mailboxes' names, have a running service look at them now, unless all is stopped."""
     book = TaskBook(store.database, store.clock)
     if not book.stopped:
-        rows = Archive(store.database).messages(MessageFilter(ids=ids, limit=len(ids)))
-        for name in sorted({row.location.mailbox for row in rows}):
+        for name in sorted(names):
             book.wish(f"receive:{name}")
 
 

@@ -248,7 +248,7 @@ class Handler:
     def _end(
         self, row: MailRow, state: State, reason: str, plan: Plan | None = None, answers: Sequence[NewAnswer] = ()
     ) -> Outcome:
-        lines = (*(plan.steps if plan else ()), f"{state.value}: {reason}")
+        lines = plan.steps if plan else (f"{state.value}: {reason}",)  # a plan's last step is its reason
         self._store.end(row.id, state, reason, lines, answers)
         return Outcome(row, state, reason, plan=plan)
 

@@ -70,7 +70,6 @@ class Intake:
         self._reading = reading
         self._store = store
         self._stop = stop
-        self._released = False
         self.fetcher = Fetcher(mailbox, store, max_size=reading.max_size)
         self._counted: tuple[object, int] | None = None
         """How many of the mails that were new when a folder looked so had never been read: asked for once."""
@@ -183,8 +182,8 @@ class Intake:
             return True
         why = braked(new, self._reading.start, self._store.released(name))
         if why is not None:
+            self._store.brake(name, new)
             raise Braked(f"{folder}: {why} Nothing is read until you run: redmine-mailbridge release {name}")
-        self._released = True
         return True
 
     def _unknown(self, folder: str, cursor: Cursor, left: Collection[str]) -> int:
@@ -202,10 +201,8 @@ class Intake:
         return self._counted[1]
 
     def finish(self) -> None:
-        """All folders have been read: a release that this needed has done its work, and does not count again."""
-        if self._released:
-            self._store.end_release(self._mailbox.name)
-            self._released = False
+        """All folders have been read: a stop is over, and a release that it got does not count again."""
+        self._store.end_brake(self._mailbox.name)
 
 
 def undecided(mailbox: str, folder: str, there: Sequence[Listed]) -> str:

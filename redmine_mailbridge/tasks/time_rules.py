@@ -162,6 +162,7 @@ class TimeRules:
                 f'rule "{rule.name}" is due for {len(found)} issues, more than its at_most of {rule.at_most}: '
                 f'nothing was done; see `rules preview`, then `rules release "{rule.name}"`'
             )
+            self._applications.stop(rule.name)
             log.warning("rules.stopped", rule=rule.name, due=len(found), at_most=rule.at_most)
             return
         for one in found:
@@ -169,8 +170,7 @@ class TimeRules:
                 return
             if one.issue.id not in run.busy:
                 self._guarded(run, one.issue.id, partial(self._apply, run, rule, one.issue.id))
-        if self._applications.released(rule.name):
-            self._applications.end_release(rule.name)
+        self._applications.end_stop(rule.name)
 
     def _guarded(self, run: _Run, issue: int, work: Callable[[], None]) -> None:
         """Do one application; whatever it brings up ends only this one. Raise RedmineUnavailable when Redmine is away,

@@ -215,9 +215,14 @@ def test_explain_knows_the_store(bridge: Product, tmp_path: Path, mailbox: Mailb
     assert ("note", outcome.issue) == (value["plan"], value["issue"])
 
 
+@pytest.mark.fault("S3")
 def test_brake_and_release(bridge: Product, mailbox: Mailbox) -> None:
-    """More new mails than the brake allows stop the mailbox with a line that says what to do; `release` lets it go."""
+    """More new mails than the brake allows stop the mailbox with a line that says what to do; `release` lets it go, and
+    says so when nothing has stopped.
+    """
     bridge.receive()
+    nothing = bridge.quick("release", "support")
+    assert (1, True) == (nothing.exit_code, "support has not stopped" in nothing.stderr)
     bridge.support(brake_at=2)
     mailbox.append(*(mail(f"Mail {n}", sender=ANNA) for n in range(4)))
     stopped = bridge.quick("receive", "--once")

@@ -10,6 +10,7 @@ from redmine_mailbridge.checks.servers import server_checks
 from redmine_mailbridge.settings.where import Value, values
 from redmine_mailbridge.store.folders import ALL_NEW
 from redmine_mailbridge.store.health import of_mailbox
+from redmine_mailbridge.tasks.decisions import hurry_mailboxes
 
 
 def listing(call: Call) -> Response:
@@ -88,7 +89,9 @@ def release(call: Call) -> Response:
     name = _name(call)
     if name is None:
         return unknown(call)
-    call.desk.store.release(name, ALL_NEW)
+    if call.desk.store.release(name, ALL_NEW) is None:
+        return call.to(f"/mailboxes/{name}", call.words("{name} has not stopped: nothing changes", name=name))
+    hurry_mailboxes(call.desk.store, [name])
     call.audit("release", name)
     return call.to(f"/mailboxes/{name}", call.words("{name} goes on with the next receive", name=name))
 

@@ -102,8 +102,11 @@ def test_only_some_checks_at_once() -> None:
 
 
 def test_a_brake_is_released(site: Site) -> None:
-    """The button lets a braked mailbox go on, and says so."""
+    """The button lets a braked mailbox go on, and says so; one that has not stopped stays as it is."""
     site.sign_in()
+    site.browser.post("/mailboxes/support/release")
+    assert "support has not stopped" in site.browser.get("/mailboxes/support").text
+    site.desk.store.brake("sales", 3000)
     site.browser.post("/mailboxes/sales/release")
     assert (site.desk.store.released("sales") or 0) > 10**6
     assert site.desk.store.released("support") is None

@@ -99,10 +99,16 @@ def test_a_refusal_is_for_good_until_an_admin_says_so(store: Store, applications
     assert set() == applications.anchors("remind")
 
 
+@pytest.mark.fault("S3")
 def test_a_release_counts_once(applications: Applications) -> None:
-    """It is remembered until the rule went on."""
+    """It is an answer to a stop, remembered until the rule went on; without a stop there is nothing to release."""
+    applications.release("remind")
+    assert not applications.released("remind")
+    applications.stop("remind")
     applications.release("remind")
     applications.release("remind")
     assert (True, False) == (applications.released("remind"), applications.released("close"))
-    applications.end_release("remind")
+    applications.end_stop("remind")
+    assert not applications.released("remind")
+    applications.release("remind")
     assert not applications.released("remind")

@@ -113,6 +113,19 @@ def test_the_list_tells_whether_times_were_kept(settings: Settings, store: Store
     assert "no service" in text
 
 
+@pytest.mark.fault("S4")
+def test_a_run_by_hand_is_a_run(settings: Settings, store: Store, book: TaskBook) -> None:
+    """A task that was only asked for by hand has run, yet not by its times: the list says both, and no more."""
+    assert "no run yet" == overview(settings, store)[0].kept
+    book.end(book.begin("receive", None), done=1, failed=0, error=None)
+    view = overview(settings, store)[0]
+    text = "\n".join(lines(view, dt.datetime.now(dt.UTC)))
+    assert "1 done" in text
+    assert "no run yet" not in text
+    assert "kept: no run by its times in the last day" in text
+    assert view.is_kept
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -225,15 +225,55 @@ def test_a_release_counts_once(server: MemoryServer, store: Store, begin: Begin)
     """After what was released has been read, the brake holds again."""
     intake = begin(brake_at=3)
     assert [] == uids(intake)
+    server.append(*letters(*range(1, 6)))
+    with pytest.raises(Braked):
+        uids(intake)
     store.release("memory", 100)
-    server.append(*letters(1, 2))
-    assert ["1", "2"] == uids(intake)
-    intake.finish()
-    server.append(*letters(*range(3, 8)))
     assert 5 == len(uids(intake))
     intake.finish()
-    server.append(*letters(*range(8, 13)))
+    server.append(*letters(*range(6, 11)))
+    with pytest.raises(Braked):
+        uids(intake)
 
+
+@pytest.mark.fault("S3")
+def test_a_release_while_nothing_is_stopped(server: MemoryServer, store: Store, begin: Begin) -> None:
+    """A release that answers no question is none for the next one, and the line tells how many mails are new."""
+    intake = begin(brake_at=2)
+    assert [] == uids(intake)
+    store.release("memory", 10**9)
+    server.append(*letters(*range(1, 6)))
+    with pytest.raises(Braked, match="INBOX: 5 mails are suddenly new, more than brake_at = 2"):
+        uids(intake)
+
+
+@pytest.mark.fault("S3")
+def test_a_release_that_was_not_needed(server: MemoryServer, store: Store, begin: Begin) -> None:
+    """When what was suddenly new is moved away by hand, the release that was given for it is over too."""
+    intake = begin(brake_at=2)
+    assert [] == uids(intake)
+    server.append(*letters(*range(1, 6)))
+    with pytest.raises(Braked):
+        uids(intake)
+    store.release("memory", 10**9)
+    for uid in range(2, 6):
+        server.remove(uid)
+    assert ["1"] == uids(intake)
+    intake.finish()
+    server.append(*letters(*range(6, 11)))
+    with pytest.raises(Braked):
+        uids(intake)
+
+
+@pytest.mark.fault("S3")
+def test_no_more_than_was_released(server: MemoryServer, store: Store, begin: Begin) -> None:
+    """What is let go on up to a number stops again when more than that is new."""
+    intake = begin(brake_at=2)
+    assert [] == uids(intake)
+    server.append(*letters(*range(1, 9)))
+    with pytest.raises(Braked):
+        uids(intake)
+    store.release("memory", 7)
     with pytest.raises(Braked):
         uids(intake)
 

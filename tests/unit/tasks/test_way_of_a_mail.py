@@ -280,3 +280,32 @@ def test_a_reply_waits_a_little_longer_than_what_it_waits_for(desk: Desk) -> Non
         made.receivers[0].once()
         before, reply = made.archive.messages(MessageFilter())[::-1]
         assert 0.5 + waited / 20 == pytest.approx(reply.next_try_at - before.next_try_at, abs=1e-3)
+
+
+def to_strangers(desk: Desk, unknown_sender: str) -> None:
+    """Have strangers' mail treated so."""
+    box = desk.settings.mailboxes["desk"]
+    issue = box.issue.model_copy(update={"unknown_sender": unknown_sender})
+    desk.settings = desk.settings.model_copy(update={"mailboxes": {"desk": box.model_copy(update={"issue": issue})}})
+
+
+@pytest.mark.fault("S6")
+def test_the_reason_stands_in_the_record_once(desk: Desk) -> None:
+    """Whatever becomes of a mail, `messages ID` tells the reason in one line, and not a second time in the next."""
+    start, copy = mail("Start"), mail("Twice")
+    desk.always = lambda body: (422, "") if "Never" in body else None
+    desk.server.append(start, copy, copy, mail("Never"), mail("Auto", Auto_Submitted="auto-replied"))
+    desk.receive()
+    desk.server.append(mail("Re: Start", "The reply.\n", In_Reply_To=message_id_of(start)))
+    desk.receive()
+    for how in ("hold", "refuse", "ignore"):
+        to_strangers(desk, how)
+        desk.server.append(mail(f"A stranger's: {how}"))
+        desk.receive()
+    rows = desk.rows()
+    assert {State.DONE, State.REFUSED, State.HELD} == {row.state for row in rows}
+    assert 9 == len(rows)
+    for row in rows:
+        reason = (row.reason or "").partition(": ")[2] or row.reason or ""
+        told = [line for line in desk.lines(row) if reason in line]
+        assert 1 == len(told), told
