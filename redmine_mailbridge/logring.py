@@ -10,6 +10,7 @@ from typing import Any
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.log import withhold
 from redmine_mailbridge.store.admin import KEPT_ENTRIES, LogRing
+from redmine_mailbridge.tasks.border import Enduring
 
 EVERY = 1.0
 """Seconds between two batches."""
@@ -26,7 +27,7 @@ class RingHandler(logging.Handler):
         self._ring = ring
         self._lines: deque[MutableMapping[str, Any]] = deque(maxlen=KEPT_ENTRIES)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="log-ring", daemon=True)
+        self._thread = Enduring("log-ring", self._run, self._stop)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:

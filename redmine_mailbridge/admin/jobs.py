@@ -10,6 +10,7 @@ import structlog
 
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.tasks.border import fault, where
 
 log = structlog.get_logger(__name__)
 
@@ -70,5 +71,8 @@ def _run(job: Job, work: Callable[[Say], object]) -> None:
         work(job.lines.append)
     except MailbridgeError as error:
         job.lines.append(Check(job.title, False, str(error)))
+    except Exception as error:  # noqa: BLE001 - the border of a piece of work: whoever looks on is told
+        log.error("admin.fault", job=job.title, kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
+        job.lines.append(Check(job.title, False, fault(error)))
     finally:
         job.ended.set()

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.admin import AdminSettings, host_and_port
+from redmine_mailbridge.tasks.border import Enduring
 
 log = structlog.get_logger(__name__)
 
@@ -42,9 +43,11 @@ class AdminServer:
         except OSError as error:  # an unreadable certificate, or a key that is not its own
             words = error.strerror or str(error)
             raise SettingsError(f"[admin] certificate_file: {settings.certificate_file}: {words}") from error
+        self._config = config
         self._server = uvicorn.Server(config)
         self._socket: socket.socket | None = None
-        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._thread = Enduring("admin", self._serve, self._stop)
 
     @property
     def address(self) -> str:
@@ -68,16 +71,22 @@ class AdminServer:
             made.close()
             raise SettingsError(f"[admin] listen: {self._listen}: {error.strerror or error}") from error
         self._socket = made
-        sockets = [made]
-        self._thread = threading.Thread(target=self._server.run, args=(sockets,), name="admin", daemon=True)
         self._thread.start()
         log.info("admin.listening", address=self.address)
         return self
 
+    def _serve(self) -> None:
+        """Serve until the end; uvicorn closes what it listened on, and cannot be used twice."""
+        assert self._socket is not None  # noqa: S101 - `start` has opened it
+        self._server = uvicorn.Server(self._config)
+        if not self._stop.is_set():
+            self._server.run([self._socket.dup()])
+
     def stop(self) -> None:
         """Let the answers under way end, and stop."""
+        self._stop.set()
         self._server.should_exit = True
-        if self._thread is not None:
+        if self._thread.is_alive():
             self._thread.join(timeout=10)
         if self._socket is not None:
             self._socket.close()

@@ -1,6 +1,7 @@
 """How everything that runs is doing, as the running service has last noted it: for the pages, metrics and alerts."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -53,26 +54,31 @@ class Condition:
 
 def alive(service: Condition | None, now: float) -> bool:
     """Given what the service has noted of itself, and now: does it run?"""
-    return service is not None and service.doing == "running" and now - service.at < SILENT
+    return service is not None and service.doing == "running" and abs(now - service.at) < SILENT
 
 
 class Health:
-    """Notes how things are, and tells it."""
+    """Notes how things are, and tells it. `clock` is the time of what is noted; `steady` counts seconds, and cannot be
+    set.
+    """
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, database: Database, clock: Callable[[], float], steady: Callable[[], float] = time.monotonic
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._steady = steady
         self._noted: dict[str, tuple[float, str | None, str]] = {}
         self._lock = threading.Lock()
 
     def note(self, name: str, error: str | None, doing: str = "", *, certificate_until: float | None = None) -> None:
         """Given a thing and how it is, note it; the same again only now and then."""
-        now = self._clock()
+        now, counted = self._clock(), self._steady()
         with self._lock:
             before = self._noted.get(name)
-            if before is not None and before[1:] == (error, doing) and now - before[0] < EVERY:
+            if before is not None and before[1:] == (error, doing) and counted - before[0] < EVERY:
                 return
-            self._noted[name] = (now, error, doing)
+            self._noted[name] = (counted, error, doing)
         insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
         well: dict[str, Any] = {"ok_at": now, "failing_since": None, "error": None}
         ill: dict[str, Any] = {"error": error, "failing_since": now}

@@ -204,21 +204,17 @@ class Store(Copies):
         lines = [queue(db, self._insert(outbox), mail_id, answer, now)[1] for answer in answers]
         _write_steps(db, mail_id, lines, now)
 
-    def defer(
-        self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True, anew: bool = False
-    ) -> float:
+    def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:
         """Try again later: after so many seconds, or after a pause that grows with the tries.
 
-        With `counts` this was a try that failed for the mail's own sake; an outage does not count. With `anew` it is
-        known that nothing was written: it is decided about anew. Return the time of the next try.
+        With `counts` this was a try that failed for the mail's own sake; an outage does not count.
+        Return the time of the next try.
         """
         now = self.clock()
         with effect(Effect.DEFER), self.database.write() as db:
             tries = int(db.execute(sa.select(mail.c.tries).where(mail.c.id == mail_id)).scalar() or 0) + counts
             at = now + (pause_after(tries) if after is None else after)
-            values: dict[str, Any] = {"tries": tries, "next_try_at": at, "reason": reason}
-            if anew:
-                values |= {"state": State.KEPT, **NOT_SENT}
+            values = {"tries": tries, "next_try_at": at, "reason": reason}
             self._change(db, mail_id, (State.KEPT, State.WRITING), values, (f"deferred: {reason}",))
         return at
 

@@ -77,8 +77,8 @@ class Handler:
             outcome = self._handle(row, message, copy_of)
         except StoreError:
             raise
-        except UnknownLogin as error:
-            outcome = self._decide_anew(row, error)
+        except UnknownLogin as error:  # nothing was written, and it is another decision now
+            outcome = self._failed(row, f"decided anew: {error}")
         except RedmineUnavailable as error:
             outcome = self._away(row, error)
         except RedmineUnclear as error:
@@ -200,14 +200,6 @@ class Handler:
             return self._failed(row, f"Redmine answers, but not to what this mail needs: {error}")
         reason = f"Redmine does not take it now: {error}"
         return self._defer(row, reason, after=self._gate.pause_for(row.id), counts=False)
-
-    def _decide_anew(self, row: MailRow, error: UnknownLogin) -> Outcome:
-        """Who it was to be written as is locked or renamed: nothing was written, and it is another decision now."""
-        tries = row.tries + 1
-        if tries < self._give_up_after:
-            at = self._store.defer(row.id, f"decided anew: {error}", counts=True, anew=True)
-            return Outcome(row, State.KEPT, f"decided anew: {error}", retry_at=at)
-        return self._end(row, State.ASIDE, f"set aside after {tries} tries: {error}")
 
     def _unclear(self, row: MailRow, error: RedmineUnclear) -> Outcome:
         """Something may have been written. The intent is recorded; the next try looks first.

@@ -6,7 +6,6 @@ rules      what has been quiet for too long is reminded of, closed, escalated
 """
 
 import threading
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +13,7 @@ from typing import Protocol
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.tasks.border import fault, where
 
 log = structlog.get_logger(__name__)
 
@@ -59,11 +59,9 @@ class Updater:
                 one = station.once(stop)
             except MailbridgeError as error:
                 one = StationResult(error=str(error))
-            except Exception as error:  # noqa: BLE001 - the border of a station: the next one has its turn
-                where = "".join(traceback.format_tb(error.__traceback__))
-                kind = type(error).__name__
-                log.error("update.fault", station=station.name, kind=kind, where=where)  # noqa: TRY400 - no local values
-                one = StationResult(error=f"a fault of the bridge ({kind}), told in the log")
+            except Exception as error:  # noqa: BLE001 - the border of a station: the others have their turn
+                log.error("update.fault", station=station.name, kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
+                one = StationResult(error=fault(error))
             if one.error:
                 log.warning("update.interrupted", station=station.name, reason=one.error)
             result = result.and_also(one, station.name)

@@ -12,10 +12,12 @@ import time_machine
 
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.ask import MessageFilter
+from redmine_mailbridge.store.health import SERVICE, Health, alive
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.control import plans
 from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
 from redmine_mailbridge.tasks.runner import TaskRunner
@@ -48,6 +50,9 @@ class Clocks:
 
     def wall(self) -> dt.datetime:
         return self.at
+
+    def time(self) -> float:
+        return self.at.timestamp()
 
     def go(self, span: dt.timedelta) -> None:
         """Time passes."""
@@ -233,3 +238,47 @@ def _next_of(book: TaskBook, name: str, holds: object) -> float:
             return float(at or 0)
         threading.Event().wait(0.05)
     raise AssertionError(f"{name}: {book.next_runs()}")
+
+
+@pytest.mark.parametrize("move", [-DAY, -HOUR, HOUR, DAY], ids=["-1d", "-1h", "+1h", "+1d"])
+def test_the_service_is_seen_to_run(tmp_path: Path, move: dt.timedelta) -> None:
+    """How things are is noted every few seconds by a clock that cannot be set, with the time as it is then."""
+    store, clocks = Store.open(f"sqlite:///{tmp_path}/db", tmp_path / "raw"), Clocks("2026-12-01 08:00")
+    health = Health(store.database, clocks.time, clocks.clock)
+    health.note(SERVICE, None, "running")
+    clocks.at += move
+    clocks.go(dt.timedelta(seconds=21))
+    health.note(SERVICE, None, "running")
+    assert alive(health.all()[SERVICE], clocks.at.timestamp())
+    store.close()
+
+
+@pytest.mark.parametrize("move", [-DAY, -HOUR, HOUR, DAY], ids=["-1d", "-1h", "+1h", "+1d"])
+def test_an_alert_comes_after_its_time(tmp_path: Path, move: dt.timedelta) -> None:
+    """Somebody is told when something has failed for as long as the settings say, whatever the wall says."""
+    store, clocks = Store.open(f"sqlite:///{tmp_path}/db", tmp_path / "raw"), Clocks("2026-12-01 08:00")
+    health, told = Health(store.database, clocks.time, clocks.clock), list[str]()
+    alerts = Alerts(health, _Letters(told), ["admin@example.com"], after=900.0, clock=clocks.time, steady=clocks.clock)  # type: ignore[arg-type]
+    health.note("redmine", "away", "away")
+    alerts.once()
+    clocks.at += move
+    clocks.go(dt.timedelta(seconds=890))
+    alerts.once()
+    assert [] == told
+    clocks.go(dt.timedelta(seconds=11))
+    alerts.once()
+    assert 1 == len(told)
+    store.close()
+
+
+class _Letters:
+    """Takes what is to be mailed."""
+
+    reaches_admins = True
+
+    def __init__(self, told: list[str]) -> None:
+        self._told = told
+
+    def queue_system(self, kind: str, key: str, _to: object, _variables: object) -> tuple[bool, str]:
+        self._told.append(key)
+        return True, kind
