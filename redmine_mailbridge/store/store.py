@@ -356,7 +356,6 @@ class Store(Copies):
 
 GONE = "gone-"
 """How the validity begins under which a mail lies that has gone, and whose place may be another's."""
-NOT_SENT = {"request": None, "first_sent_at": None, "last_sent_at": None}
 _LOCATION = ["mailbox", "folder", "validity", "uid"]
 
 # Statements of every mail, made once: making one anew costs more than running it.

@@ -3,16 +3,21 @@
 import contextlib
 import signal
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import tomlkit
 
 from tests.product import ANNA, Product, mail, product
+from tests.servers import clocks
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.processes import free_port
 from tests.servers.proxy import Fault, FaultProxy
+from tests.servers.selection import NOT_RUN
+from tests.servers.trees import Unavailable
 
 pytestmark = [pytest.mark.real, pytest.mark.newest]  # the process and its threads
 
@@ -211,3 +216,39 @@ def test_arrival_in_another_folder(bridge: Product, redmine: Redmine, mailbox: M
         assert 0 == service.wait()
 
     assert ["Into the first", "Into the other"] == subjects(redmine, project)
+
+
+@pytest.fixture
+def set_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets the clock of processes that the test starts from now on, also while they run."""
+    file = tmp_path / "clock"
+    clocks.set_ahead(file, 0)
+    try:
+        library = clocks.host_library()
+    except Unavailable as why:
+        pytest.skip(f"{NOT_RUN}{why}")
+    for name, value in clocks.variables(library, file).items():
+        monkeypatch.setenv(name, value)
+    return lambda seconds: clocks.set_ahead(file, seconds)
+
+
+@pytest.mark.fault("C2")
+def test_a_clock_that_is_set_while_it_runs(
+    bridge: Product, mailbox: Mailbox, set_clock: Callable[[float], None]
+) -> None:
+    """Set back or forth by an hour or a day, the service reads mail at its interval, neither never nor all the time."""
+    bridge.change({"tasks": {"receive": {"every": "2s"}}})
+    moves = [0, -3600, -86400, 3600, 86400, 0]
+    with bridge.service("--no-listen") as service:
+        service.wait_for("receive.first_time")
+        began = time.monotonic()
+        for number, ahead in enumerate(moves):
+            set_clock(ahead)
+            mailbox.deliver(mail(f"Mail {number}", sender=ANNA))
+            service.wait_for("mail", number + 1, seconds=30)
+        took = time.monotonic() - began
+        service.signal(signal.SIGTERM)
+        assert 0 == service.wait()
+    with bridge.application() as made:
+        runs = [run for run in made.tasks.book.runs("receive", limit=1000) if not run.skipped]
+    assert len(runs) <= took / 2 + 4

@@ -39,7 +39,7 @@ class World:
             settings, self.store, self.application.decider, desks, self.application.client, self.application.directory
         )
         to = ("admin@example.org", "second@example.org")
-        self.alerts = Alerts(self.health, letters, to, after=1800, clock=lambda: self.now)
+        self.alerts = Alerts(self.health, letters, to, after=1800, clock=lambda: self.now, steady=lambda: self.now)
 
     def sent(self) -> list[str]:
         """To whom a mail is queued, and its subject, oldest first."""
