@@ -1,0 +1,57 @@
+"""Words of a note within its markup: addresses become links, Redmine's own signs go. Pure."""
+
+import html
+import re
+
+_JOINER = "\u2060"
+_TAGS = re.compile(r"</?(?:code|pre)(?:\s[^<>\n]{0,100})?>", re.IGNORECASE)
+URL = r"(?:https?://|mailto:)[^\s<>\"']{1,2000}"
+_URL = re.compile(URL)
+_URL_TAIL = ".,;:!?)]}"
+_WIKI = re.compile(r"\[\[([^\[\]\n]{1,300})\]\]")
+
+
+def escaped(text: str) -> str:
+    """Given words, return them for HTML."""
+    return html.escape(without_tags(text))
+
+
+def without_tags(text: str) -> str:
+    """Given words, return them without tags of code, and without the signs that keep strangers' words from coming to
+    life in Redmine.
+    """
+    return _TAGS.sub("", text).replace(_JOINER, "")
+
+
+def target(url: str) -> tuple[str, str]:
+    """Given a bare address, return it and what stood behind it as the sentence's own."""
+    end = len(url)
+    while end and url[end - 1] in _URL_TAIL and not (url[end - 1] == ")" and "(" in url[:end]):
+        end -= 1
+    return url[:end], url[end:]
+
+
+def link(url: str, shown: str) -> str:
+    """A link, when its address is one of the web's or of mail; else the words and the address. `shown` is HTML."""
+    if not url.lower().startswith(("http://", "https://", "mailto:")):
+        return f"{shown} ({html.escape(url)})"
+    return f'<a href="{html.escape(url)}">{shown}</a>'
+
+
+def plain(text: str) -> str:
+    """Given words that hold no other markup, return them as text: a link to a wiki page becomes its words."""
+    return without_tags(_WIKI.sub(_wiki, text))
+
+
+def linked(text: str) -> str:
+    """Given words that hold no other markup, return them as HTML, with bare addresses as links."""
+    out, at, text = [], 0, _WIKI.sub(_wiki, text)
+    for found in _URL.finditer(text):
+        url, rest = target(found[0])
+        out += [escaped(text[at : found.start()]), link(url, escaped(url)), escaped(rest)]
+        at = found.end()
+    return "".join([*out, escaped(text[at:])])
+
+
+def _wiki(found: re.Match[str]) -> str:
+    return found[1].rpartition("|")[2]
