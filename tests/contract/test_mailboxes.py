@@ -144,6 +144,10 @@ class MailboxContract:
         box.close()
         assert [letter(2)] == [raw for _, _, raw in world.server.contents()]
 
+    def test_the_inbox_is_not_emptied(self, box: Mailbox) -> None:
+        """The server does not remove by itself what lies in the inbox."""
+        assert not box.empties("INBOX")
+
     def test_a_missing_folder_is_named(self, world: World, box: Mailbox) -> None:
         """Opening, or filing to, a folder that does not exist says so with its name, and changes nothing."""
         world.server.append(letter(1))
@@ -260,6 +264,32 @@ class FolderContract(MailboxContract):
         location = box.list_new("INBOX")[0].location
         assert (Filing.MOVED, Filing.GONE) == (box.file(location, "Processed"), box.file(location, "Processed"))
         assert 1 == len(world.server.contents("Processed"))
+
+    def test_a_moved_mail_is_known_again(self, world: World, box: Mailbox, tmp_path: Path) -> None:
+        """A mail that was moved is found in its new folder as it was once listed, and comes from there; no other is."""
+        world.server.append(letter(1), letter(2, 4096))
+        box.ensure_folder("Processed")
+        first, second = box.list_new("INBOX")
+        assert Filing.MOVED is box.file(second.location, "Processed")
+        places = box.alike(second, "Processed")
+        mails = [Listed(place, second.size, second.received_at) for place in places]
+        assert [letter(2, 4096)] == [mail.content for mail in box.fetch(mails, tmp_path, max_size=LIMIT)]
+        other = dataclasses.replace(second, received_at=dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+        assert ((), ()) == (
+            box.alike(other, "Processed"),
+            box.alike(dataclasses.replace(other, received_at=None), "INBOX"),
+        )
+        with pytest.raises(FolderMissing, match="Nowhere"):
+            box.alike(first, "Nowhere")
+
+    def test_filing_for_the_first_time_or_again(self, world: World, box: Mailbox) -> None:
+        """Whether it is said that nobody has tried before or not, a mail is moved, once."""
+        world.server.append(letter(1), letter(2))
+        box.ensure_folder("Processed")
+        first, second = box.list_new("INBOX")
+        assert Filing.MOVED is box.file(first.location, "Processed", first=True)
+        assert Filing.MOVED is box.file(second.location, "Processed", first=False)
+        assert [letter(1), letter(2)] == [raw for _, _, raw in world.server.contents("Processed")]
 
     def test_a_marked_mail_stays_and_is_listed_no_more(self, world: World, box: Mailbox) -> None:
         """A mail that is kept carries the keyword, stays unseen, and a listing from the beginning leaves it out."""

@@ -130,6 +130,39 @@ def test_cut_while_moving(
     assert [letter(2)] == account.mails()
 
 
+DOUBLED = pytest.mark.fault("C5")
+
+
+@pytest.mark.parametrize(
+    ("where", "command"),
+    [
+        ("request", b"UID COPY"),
+        pytest.param("response", b"UID COPY", marks=DOUBLED),
+        pytest.param("request", b"UID STORE", marks=DOUBLED),
+        pytest.param("response", b"UID STORE", marks=DOUBLED),
+        pytest.param("request", b"UID EXPUNGE", marks=DOUBLED),
+        ("response", b"UID EXPUNGE"),
+    ],
+)
+def test_cut_while_copying(
+    through: ImapMailbox, account: DovecotAccount, imap_proxy: FaultProxy, where: Any, command: bytes
+) -> None:
+    """Without MOVE, wherever a connection breaks, asking again ends with the mail in the other folder, once."""
+    account.append(letter(1), letter(2))
+    through.ensure_folder("Processed")
+    location = through.list_new("INBOX")[0].location
+    imap_proxy.plan(Fault(where, "reset", match=command, after=0))
+    for _ in range(3):
+        without(through, "MOVE")
+        try:
+            through.file(location, "Processed")
+        except MailboxUnreachable:
+            imap_proxy.wait_fired()
+            settled(account, "Processed", 0 if (where, command) == ("request", b"UID COPY") else 1)
+    assert [letter(1)] == account.mails("Processed")
+    assert [letter(2)] == account.mails()
+
+
 def settled(account: DovecotAccount, folder: str, count: int) -> None:
     """Wait until the server has done what it was still doing: so many mails lie in the folder."""
     end = time.monotonic() + 20
