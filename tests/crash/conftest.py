@@ -1,7 +1,10 @@
-"""On other versions of Redmine than the newest, only the crash tests run that depend on how Redmine behaves."""
+"""The crash tests have a Redmine whose clock can be set. On other versions than the newest, only those of them run that
+depend on how Redmine behaves.
+"""
 
 import pytest
 
+from tests.servers.fixtures import Redmine
 from tests.servers.selection import version_of
 
 NEWEST = "6.1"
@@ -18,6 +21,12 @@ EVERYWHERE = (
     "reply_waits",
 )
 """Words in the names of the tests that run on every version asked for (`MAILBRIDGE_TEST_REDMINE`)."""
+
+
+@pytest.fixture
+def redmine(clocked_redmine: Redmine) -> Redmine:
+    """The running Redmine, with a clock that `World.harden` sets."""
+    return clocked_redmine
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

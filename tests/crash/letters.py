@@ -3,8 +3,12 @@
 import email.message
 import email.utils
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
+
+from tests.crash.variants import PLAIN, Variant
+from tests.servers.faults import FAILS_AFTER_SAVE
 
 Fate = Literal["issue", "note", "refused", "ignored"]
 USER = "Anna <anna@example.com>"
@@ -28,6 +32,11 @@ class Letter:
     watcher: str | None = None
     copies: int = field(default=1, compare=False)
 
+    @property
+    def alone(self) -> bool:
+        """Does it wait for no other mail, and none for it?"""
+        return self.copies == 1 and self.under is None and self.linked is None
+
 
 def letter(
     fate: Fate = "issue",
@@ -42,6 +51,7 @@ def letter(
     files: int = 0,
     headers: dict[str, str] | None = None,
     copies: int = 1,
+    variant: Variant = PLAIN,
 ) -> Letter:
     """Given what is special about it, return a mail with a token of its own."""
     token = f"tok{secrets.token_hex(6)}"
@@ -49,7 +59,8 @@ def letter(
     mail["From"], mail["To"] = sender, to
     if cc is not None:
         mail["Cc"] = cc
-    mail["Subject"] = subject or ("Re: a question" if reply_to else f"A question {token[3:7]}")
+    smile = " \U0001f600" if variant.wide else ""
+    mail["Subject"] = (subject or ("Re: a question" if reply_to else f"A question {token[3:7]}")) + smile
     mail["Message-ID"] = f"<{token}@mail.example.org>"
     mail["Date"] = email.utils.formatdate()
     if reply_to is not None:
@@ -57,7 +68,8 @@ def letter(
         mail["References"] = f"<{reply_to.message_id}>"
     for name, value in (headers or {}).items():
         mail[name] = value
-    mail.set_content(text or f"{keywords}The printer says {token}.\n\nWhat can it mean?\n")
+    said = f"{keywords}The printer says {token}{smile}.\n\nWhat can it mean?\n"
+    mail.set_content(text or said + (f"It says {FAILS_AFTER_SAVE}.\n" if variant.fails else ""))
     attached = tuple((f"{token}-{n}.txt", f"file {n} of {token}\n".encode() * 40) for n in range(files))
     for name, content in attached:
         mail.add_attachment(content, maintype="application", subtype="octet-stream", filename=name)
@@ -69,26 +81,30 @@ def letter(
     )  # fmt: skip
 
 
-def batch() -> list[Letter]:
-    """Return a handful of mails in which every side effect comes up at least once, most of them twice."""
+def batch(variant: Variant = PLAIN) -> list[Letter]:
+    """Return a handful of mails in which every side effect comes up at least once, most of them twice.
+
+    Where Redmine fails after saves, it does with an issue with files, a stranger's, and a note; the others it takes.
+    """
     place = secrets.token_hex(4)
-    plain = letter()
-    with_files = letter(files=2, cc="Bob <bob@example.com>")
-    stranger = letter(sender=f"Nora Neu <nora-{place}@elsewhere.example>")
-    closed = letter(sender=ADMIN, keywords="Status: Closed\n\n")
-    answer = letter("note", reply_to=plain, files=1)
+    hard, soft = partial(letter, variant=variant), partial(letter, variant=replace(variant, fails=False))
+    plain = soft()
+    with_files = hard(files=2, cc="Bob <bob@example.com>")
+    stranger = hard(sender=f"Nora Neu <nora-{place}@elsewhere.example>")
+    closed = soft(sender=ADMIN, keywords="Status: Closed\n\n")
+    answer = hard("note", reply_to=plain, files=1)
     return [
         plain,
         with_files,
         stranger,
         answer,
-        letter("note", reply_to=answer),
-        letter("refused", sender=BLOCKED),
-        letter("ignored", headers={"Auto-Submitted": "auto-replied"}, subject="Out of office"),
-        letter(copies=2),
-        letter("note", reply_to=stranger, sender=f"Nora Neu <nora-{place}@elsewhere.example>"),
+        soft("note", reply_to=answer),
+        soft("refused", sender=BLOCKED),
+        soft("ignored", headers={"Auto-Submitted": "auto-replied"}, subject="Out of office"),
+        soft(copies=2),
+        soft("note", reply_to=stranger, sender=f"Nora Neu <nora-{place}@elsewhere.example>"),
         closed,
-        letter(reply_to=closed),
-        letter(reply_to=closed, sender=ADMIN),
-        letter(sender=f"Otto Alt <otto-{place}@elsewhere.example>", cc="Bob <bob@example.com>"),
+        soft(reply_to=closed),
+        soft(reply_to=closed, sender=ADMIN),
+        soft(sender=f"Otto Alt <otto-{place}@elsewhere.example>", cc="Bob <bob@example.com>"),
     ]

@@ -5,8 +5,9 @@ import threading
 import pytest
 
 from redmine_mailbridge import aggregating, app
+from tests.crash.dying import Died, dying
 from tests.crash.letters import letter
-from tests.crash.test_boundaries import AGGREGATE, Died, dying, world
+from tests.crash.test_boundaries import AGGREGATE, world
 from tests.crash.world import World
 
 __all__ = ["world"]

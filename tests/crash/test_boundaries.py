@@ -11,17 +11,20 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from redmine_mailbridge import app, effects
-from redmine_mailbridge.effects import Effect, Moment, watch
+from redmine_mailbridge import app
+from redmine_mailbridge.effects import Effect, Moment
 from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.mirror import Mirror
+from tests.crash.dying import Died, dying
 from tests.crash.letters import batch, letter
+from tests.crash.variants import AHEAD, Variant, one_of
 from tests.crash.world import World
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.processes import free_port
+from tests.servers.proxy import Fault, FaultProxy
 
 pytestmark = [pytest.mark.crash, pytest.mark.newest]  # looking for what was written, test_cuts shows on each version
 
@@ -52,12 +55,22 @@ change made, over noting that, over its mail, over its end; and over the intent 
 STEERING = boundaries(Effect.STEER)
 ELSEWHERE = UPKEEP + ANSWERS + UPDATE + QUEUE + AGGREGATE + RULES + STEERING
 MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in ELSEWHERE]
+TOGETHER = {Effect.DEFER, Effect.ADD_NOTE, Effect.ADD_RELATION}
+"""What comes up only while our own clock stays, or with mails that wait for each other."""
+HARD_MAILS = [
+    pytest.param(
+        effect, moment, one_of(number, users=effect is Effect.CREATE_USER, clock=effect not in TOGETHER),
+        id=f"{effect}-{moment}",
+    )
+    for number, (effect, moment) in enumerate(MAILS)
+]  # fmt: skip
+"""Each in one of the hard worlds."""
 
 
 @pytest.fixture
-def world(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> World:
-    """A bridge of its own for each test."""
-    return World(tmp_path, redmine, {"box": (mailbox, project)})
+def world(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str, redmine_proxy: FaultProxy) -> World:
+    """A bridge of its own for each test, with a proxy in front of Redmine."""
+    return World(tmp_path, redmine, {"box": (mailbox, project)}, redmine_url=redmine_proxy.url)
 
 
 @pytest.fixture
@@ -70,12 +83,15 @@ def smtp() -> Iterator[tuple[int, list[str]]]:
     controller.stop()
 
 
-@pytest.mark.parametrize(("effect", "moment"), MAILS, ids=str)
+@pytest.mark.parametrize(("effect", "moment", "variant"), HARD_MAILS)
 def test_a_mail_is_made_once_although_the_bridge_died_twice_at_a_boundary(
-    world: World, effect: Effect, moment: Moment
+    world: World, redmine_proxy: FaultProxy, effect: Effect, moment: Moment, variant: Variant
 ) -> None:
-    """Killed at its first and, restarted, at its second stand at a boundary, the bridge makes every mail once."""
-    world.deliver(batch())
+    """Killed at its first and, restarted, at its second stand at a boundary, the bridge makes every mail once, whatever
+    the clocks say, whoever writes, and though Redmine fails after saves.
+    """
+    world.harden(variant, redmine_proxy)
+    world.deliver(one for one in batch(variant) if one.alone or not variant.ours)  # what waits does so by the clock
     if effect is Effect.DEFER:  # Redmine must be away for mails to be put off
         world.redmine_url = f"http://127.0.0.1:{free_port()}"
         world.write_settings()
@@ -84,7 +100,9 @@ def test_a_mail_is_made_once_although_the_bridge_died_twice_at_a_boundary(
         died = world.command("receive", "--once", die=told).wait()
         if number == 1:
             assert told == died, (world.directory / "victim.log").read_text()[-3000:]
-    world.redmine_url = world.redmine.url
+        if variant.ours:
+            world.set_own_clock(0)
+    world.redmine_url = redmine_proxy.url
     world.write_settings()
     world.finish()
     assert [] == world.judge().wrong
@@ -102,6 +120,18 @@ def test_a_strangers_mail_is_made_once_although_the_bridge_died_over_it(world: W
     assert [] == world.judge().wrong
     issues = world.redmine.admin.issues(world.boxes["box"][1])
     assert ["Bob Builder"] * 2 == [issue["author"]["name"] for issue in issues]
+
+
+@pytest.mark.databases("mariadb-utf8mb3")
+def test_a_mail_is_made_once_where_the_database_takes_no_emoji(world: World, redmine_proxy: FaultProxy) -> None:
+    """Where Redmine fails on an emoji without saving it, and on other mails after it has, all are made once."""
+    world.harden(AHEAD, redmine_proxy)
+    world.deliver(batch(AHEAD))
+    redmine_proxy.plan(Fault("response", "gateway", match=b"PUT /issues/"))
+    for told in ("create_issue:after:2", "create_issue:before:3"):
+        assert told == world.command("receive", "--once", die=told).wait(), (world.directory / "victim.log").read_text()
+    world.finish()
+    assert [] == world.judge().wrong
 
 
 @pytest.mark.parametrize(("effect", "moment"), UPKEEP, ids=str)
@@ -143,10 +173,6 @@ def test_an_answer_goes_out_although_the_bridge_died(
     twice = (effect, moment) in {(Effect.SEND_MAIL, "after"), (Effect.RECORD_SENT, "before")}
     assert twice == (2 in counts.values())
     assert [] == world.judge().wrong
-
-
-class Died(BaseException):
-    """Where a process would have died: nothing in the bridge catches it."""
 
 
 def test_the_copy_of_redmine_is_whole_although_its_refresh_died(world: World) -> None:
@@ -228,24 +254,6 @@ def update(world: World, die: tuple[Effect, Moment, int] | None = None, station:
         return True
     finally:
         application.close()
-
-
-@contextlib.contextmanager
-def dying(effect: Effect, moment: Moment, number: int) -> Iterator[None]:
-    """Within this, whoever stands the so-manieth time at a boundary dies there."""
-    left = [number]
-
-    def stand(which: Effect, where: Moment) -> None:
-        left[0] -= (which, where) == (effect, moment)
-        if left[0] == 0:
-            left[0] = -1
-            raise Died
-
-    watch(stand)
-    try:
-        yield
-    finally:
-        effects._watchers.remove(stand)
 
 
 class Sink:

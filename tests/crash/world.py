@@ -19,8 +19,11 @@ from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.tasks.service import receive_once
 from tests.crash.judge import Found, Verdict, judge_box
 from tests.crash.letters import Letter
+from tests.crash.variants import Variant
+from tests.servers import clocks
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
+from tests.servers.proxy import FaultProxy
 
 VICTIM = Path(__file__).with_name("victim.py")
 
@@ -43,9 +46,30 @@ class World:
     senders_extra: str = ""
     settle: str = "1s"
     sent: dict[str, list[Letter]] = field(default_factory=dict)
+    clock: Path | None = None
+    """What holds how far the clock of our processes is ahead, where they have one of their own."""
 
     def __post_init__(self) -> None:
         self.write_settings()
+
+    def harden(self, variant: Variant, front: FaultProxy | None = None) -> None:
+        """Given what is hard, and the proxy in front of Redmine where there is one, make this world so.
+
+        Redmine must be one whose clock can be set, and the proxy that of `redmine_url`.
+        """
+        self.redmine.set_clock(variant.redmine)
+        if front is not None:
+            front.ahead = variant.date
+        if variant.ticket_user:
+            self.unknown, self.senders_extra = "accept", f'ticket_user = "{variant.ticket_user}"'
+        if variant.ours:
+            self.set_own_clock(variant.ours)
+        self.write_settings()
+
+    def set_own_clock(self, ahead: float) -> None:
+        """Set the clock of our processes (`command`) so many seconds ahead of the true one, those that run included."""
+        self.clock = self.clock or self.directory / "clock"
+        clocks.set_ahead(self.clock, ahead)
 
     @property
     def settings_file(self) -> Path:
@@ -192,6 +216,8 @@ class Victim:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MAILBRIDGE_")}
         if die is not None:
             environment |= {"MAILBRIDGE_TEST_DIE": die, "MAILBRIDGE_TEST_DIED": str(self.words)}
+        if world.clock is not None:
+            environment |= clocks.variables(clocks.host_library(), world.clock)
         self.log = world.directory / "victim.log"
         self.log_begins = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:

@@ -100,6 +100,7 @@ def redmine(servers: services.State) -> Redmine:
 @pytest.fixture(scope="session")
 def clocked_servers(servers: services.State) -> Iterator[services.State]:
     """The state of one more Redmine over the same data, with a clock that tests set."""
+    remove_leftovers()
     directory = own_directory() / f"clocked-{servers['version']}-{servers['database']}"
     try:
         yield services.beside(servers, directory)

@@ -21,11 +21,12 @@ def default_directory(version: str, database: str = "sqlite") -> Path:
     return CHECKOUT / ".services" / (version if database == "sqlite" else f"{version}-{database}")
 
 
-def up(version: str, directory: Path, database: str = "sqlite", workers: int = 2) -> State:
+def up(version: str, directory: Path, database: str = "sqlite", workers: int = 2, ahead: float | None = None) -> State:
     """Given a Redmine version and a directory, start the servers there, or leave them if they run already.
 
-    A directory that has been used is used again with what is in it. Return the state, also kept in state.json.
-    Raise `Unavailable` if this machine cannot have them, `TimeoutError` with the log's end if one does not start.
+    A directory that has been used is used again with what is in it. `ahead`: Redmine's clock is so many seconds ahead
+    of ours, and `set_clock` may change that. Return the state, also kept in state.json. Raise `Unavailable` if this
+    machine cannot have them, `TimeoutError` with the log's end if one does not start.
     """
     directory = directory.resolve()
     with locked(directory.parent / f".{directory.name}"):
@@ -36,10 +37,10 @@ def up(version: str, directory: Path, database: str = "sqlite", workers: int = 2
             end_all(state["processes"])
             version, database = state["version"], state["database"]
         require_host()
-        return start_all(version, directory, database, workers)
+        return start_all(version, directory, database, workers, ahead)
 
 
-def start_all(version: str, directory: Path, database: str, workers: int) -> State:
+def start_all(version: str, directory: Path, database: str, workers: int, ahead: float | None) -> State:
     """Given what `up` takes, start every server. Nothing is left running if one of them does not start."""
     tree = ensure_tree(SUITES[version])
     seed = redmine.ensure_seed(SUITES[version], tree, database)
@@ -47,7 +48,7 @@ def start_all(version: str, directory: Path, database: str, workers: int) -> Sta
         directory.mkdir(parents=True, exist_ok=True)
         redmine.copy_seed(seed, directory)
     started: list[Process] = []
-    state: State = {"version": version, "suite": SUITES[version], "database": database, "clock": False}
+    state: State = {"version": version, "suite": SUITES[version], "database": database, "clock": ahead is not None}
     state |= {"dir": str(directory), "tree": str(tree), "processes": started}
     try:
         port = free_port()
@@ -56,7 +57,7 @@ def start_all(version: str, directory: Path, database: str, workers: int) -> Sta
             started.append(server)
             state[server["name"]] = {"url": databases.url(database, port), "port": port}
         port = free_port()
-        started.append(redmine.serve(tree, directory, port, workers))
+        started.append(redmine.serve(tree, directory, port, workers, ahead))
         mail_process, state["dovecot"] = dovecot.serve(tree, directory)
         started.append(mail_process)
         state["redmine"] = {"url": f"http://127.0.0.1:{port}", "port": port} | redmine.seeded(directory)

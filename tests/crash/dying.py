@@ -1,0 +1,29 @@
+"""Dying at a boundary without a process of one's own: an exception that nothing in the bridge catches."""
+
+import contextlib
+from collections.abc import Iterator
+
+from redmine_mailbridge import effects
+from redmine_mailbridge.effects import Effect, Moment, watch
+
+
+class Died(BaseException):
+    """Where a process would have died: nothing in the bridge catches it."""
+
+
+@contextlib.contextmanager
+def dying(effect: Effect, moment: Moment, number: int) -> Iterator[None]:
+    """Within this, whoever stands the so-manieth time at a boundary dies there."""
+    left = [number]
+
+    def stand(which: Effect, where: Moment) -> None:
+        left[0] -= (which, where) == (effect, moment)
+        if left[0] == 0:
+            left[0] = -1
+            raise Died
+
+    watch(stand)
+    try:
+        yield
+    finally:
+        effects._watchers.remove(stand)
