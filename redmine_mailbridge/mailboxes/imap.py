@@ -179,16 +179,16 @@ class ImapMailbox:
             return found_alike(session, self.name, folder, opened.validity, listed)
 
     def wait(self, folder: str, seconds: float) -> bool:
-        """IDLE, or a pause; the folder's next UID is looked at before and after."""
+        """IDLE, or a pause; the folder's next UID is looked at before it, and after it where the server cannot push."""
         with self._using() as (session, _):
             if self._has_more(folder):
                 return True
             if session.has("IDLE"):
-                rang, said = idle(session, self._alarm, seconds)
-            else:
-                rang, said = self._alarm.wait(seconds)
-        if rang or said:
-            return said
+                _, said = idle(session, self._alarm, seconds)
+                return said
+            rang, _ = self._alarm.wait(seconds)
+        if rang:
+            return False
         with self._using():
             return self._has_more(folder)
 

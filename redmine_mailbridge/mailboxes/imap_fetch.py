@@ -96,7 +96,7 @@ def single(open_folder: Opener, mail: Listed, what: str, *, begun: bool = False)
     if answer.throttled:
         session.asked(answer)
     content = bodies(answer).get(uid)
-    if content is None and present(session, uid):
+    if content is None and (answer.later or present(session, uid)):
         if begun and answer.ok:
             return b""
         why = f"{session.where}: the server does not hand out UID {uid}: {answer.text}"
@@ -105,8 +105,14 @@ def single(open_folder: Opener, mail: Listed, what: str, *, begun: bool = False)
 
 
 def present(session: ImapSession, uid: str) -> bool:
-    """Given a UID in the open folder, say whether there is such a mail. Raise MailboxUnreachable."""
-    return uid in session.asked(session.uid("SEARCH", "UID", uid)).all_words("SEARCH")
+    """Given a UID in the open folder, say whether there is such a mail. Raise MailboxUnreachable.
+
+    It is looked for once, as long as the server tells of no mail that goes.
+    """
+    seen = session.selected.seen if session.selected is not None else set()
+    if uid not in seen and uid in session.asked(session.uid("SEARCH", "UID", uid)).all_words("SEARCH"):
+        seen.add(uid)
+    return uid in seen
 
 
 def head(open_folder: Opener, mail: Listed) -> RawMail | None:

@@ -84,6 +84,7 @@ class Selected:
     validity: str
     read_only: bool
     answer: Answer
+    seen: set[str] = field(default_factory=set)
 
 
 class ImapSession:
@@ -201,6 +202,8 @@ class ImapSession:
 
     def heard(self, data: dict[str, list[Part]]) -> None:
         """Given untagged answers, remember news of the open folder: it holds more mails, its next UID is unknown."""
+        if self.selected is not None and {"EXPUNGE", "VANISHED"} & data.keys():
+            self.selected.seen.clear()
         if self.selected is not None and data.get("EXISTS"):
             before = self.selected.answer
             known = {name: values for name, values in before.data.items() if name != "UIDNEXT"}

@@ -5,6 +5,7 @@ counts against a mail only when others have come since the last one; whatever el
 """
 
 import datetime as dt
+import random
 from collections.abc import Iterator, Sequence
 
 import structlog
@@ -17,13 +18,13 @@ from redmine_mailbridge.store.raw import discard
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.unfetched import fetched, wanted
-from redmine_mailbridge.tasks.fetching import Fetcher
+from redmine_mailbridge.tasks.fetching import AGAIN_AFTER, IN_A_ROW, Fetcher
 from redmine_mailbridge.tasks.outcome import Outcome
 
 log = structlog.get_logger(__name__)
 
 TRIES = 3
-SHORTEST, LONGEST = 15.0, 1800.0
+SHORTEST, LONGEST = AGAIN_AFTER, 1800.0
 """Seconds between two tries: half the time for which the mail is known, within these."""
 
 
@@ -43,24 +44,28 @@ class Anew:
         return wanted(self._store, self._mailbox.name)
 
     def fetch(self, rows: Sequence[MailRow]) -> Iterator[Outcome]:
-        """Given mails without bytes, ask for each. Yield what came of it: an open one with bytes is to be worked on.
+        """Given mails without bytes, ask for them. Yield what came of it: an open one with bytes is to be worked on.
 
-        Raises no MailboxError: what breaks here is tried again later, and stops nothing else.
+        Raises no MailboxError: what breaks here is tried again later, and stops nothing else. They are asked for in
+        any order, and when three in a row do not come, the others wait: it may be the server.
         """
         over: MailboxUnreachable | None = None
-        for row in rows:
+        in_a_row = 0
+        for row in random.sample(rows, len(rows)):
             if over is not None:
-                yield self._later(row, over, counts=False)
+                yield self._later(row, over, counts=False, asked=False)
                 continue
             try:
                 found = self._found(row)
             except MailboxUnreachable as error:
                 alone = not throttled(str(error))
-                over = None if error.answered and alone else error
+                in_a_row += 1
+                over = None if error.answered and alone and in_a_row < IN_A_ROW else error
                 yield self._later(row, error, counts=alone and self._others_came(row))
             except MailboxError as error:
                 yield self._later(row, error, counts=False)
             else:
+                in_a_row = 0
                 yield self._gone(row) if found is None else Outcome(found, found.state, "fetched after all")
 
     def _others_came(self, row: MailRow) -> bool:
@@ -103,12 +108,12 @@ class Anew:
             return found
         return None
 
-    def _later(self, row: MailRow, error: MailboxError, *, counts: bool) -> Outcome:
+    def _later(self, row: MailRow, error: MailboxError, *, counts: bool, asked: bool = True) -> Outcome:
         tries = row.tries + counts
         if tries >= TRIES:
             reason = f"could not be fetched in {tries} tries, while others could: {error}"
             return self._aside(row, reason)
-        reason = f"not fetched yet: {error}"
+        reason = f"not fetched yet: {error}" if asked else f"not asked for, as others did not come either: {error}"
         pause = min(max((self._store.clock() - row.kept_at) / 2, SHORTEST), LONGEST)
         at = self._store.defer(row.id, reason, after=pause, counts=counts)
         return Outcome(row, row.state, reason, retry_at=at)

@@ -16,12 +16,12 @@ to the store without its bytes, and is fetched anew by later passes (see tasks/a
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from redmine_mailbridge.errors import MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.errors import MailboxUnreachable, MailUnreadable, TooManyLogins
 from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import Listed, Mailbox, RawMail
 from redmine_mailbridge.mailboxes.spool import PIECE
 from redmine_mailbridge.store.doubts import Doubt, Doubts
-from redmine_mailbridge.store.life import State, pause_after
+from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.raw import discard
 from redmine_mailbridge.store.rows import Cursor, MailRow
 from redmine_mailbridge.store.store import Store
@@ -30,6 +30,8 @@ CHUNK = 50
 BATCH_BYTES = 4 * 1024 * 1024
 IN_A_ROW = 3
 """So many mails in a row that do not come are no longer each one's own affair."""
+AGAIN_AFTER = 30.0
+"""Seconds before a mail that was passed by is asked for anew."""
 ALONE = 3
 """So many passes end at a mail that does not come and has no others beside it, before it is passed by."""
 
@@ -130,8 +132,10 @@ class Fetcher:
     def _unless_over(self, part: Sequence[Listed], run: _Run, error: MailboxUnreachable) -> None:
         """Given an error at these mails, return when the connection stands and may be used. Else raise it.
 
-        What a broken connection says of them is noted.
+        What a broken connection says of them is noted; that none was made (TooManyLogins) says nothing.
         """
+        if isinstance(error, TooManyLogins):
+            raise error
         if not error.answered:
             run.doubt.single = True
             if len(part) == 1:
@@ -183,7 +187,7 @@ class Fetcher:
             if _of_itself(error) and self.came > self._came_before:
                 row = self._store.keep_unfetched(mail, str(error), cursor=run.cursor)
             else:
-                at = self._store.clock() + pause_after(1)
+                at = self._store.clock() + AGAIN_AFTER
                 row = self._store.keep_unfetched(mail, str(error), cursor=run.cursor, state=State.KEPT, next_try_at=at)
             yield [row]
         run.missing = []

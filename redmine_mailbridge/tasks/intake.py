@@ -83,38 +83,42 @@ class Intake:
         state = self._mailbox.state(folder)
         name = self._mailbox.name
         cursor, left = self._store.cursor(name, folder), self._store.left(name, folder)
+        there: Sequence[Listed] | None = None
         if cursor is None:
-            cursor, left, there = self._first_time(folder, state.validity)
-            if not there:
+            cursor, left, any_there = self._first_time(folder, state.validity)
+            if not any_there:
                 return
         elif cursor.validity != state.validity:
             log.warning("receive.validity_changed", folder=folder, before=cursor.validity, now=state.validity)
             cursor, left = self._anew(folder, state.validity)
-            self._brake(folder, cursor, left)
+            there = self._brake(folder, cursor, left)
             self._store.begin_again(name, folder, cursor, left=left)
         else:
             if left is None and not self._mailbox.in_order:  # begun by a version that did not note it
                 _, left = self._anew(folder, state.validity)
                 self._store.leave(name, folder, left)
-            if not self._brake(folder, cursor, left or frozenset()):
-                return
-        yield from self._behind(folder, cursor, left or frozenset())
+            there = self._brake(folder, cursor, left or frozenset())
+        yield from self._behind(folder, cursor, left or frozenset(), there)
 
-    def _behind(self, folder: str, cursor: Cursor, left: Collection[str]) -> Iterator[list[MailRow]]:
+    def _behind(
+        self, folder: str, cursor: Cursor, left: Collection[str], there: Sequence[Listed] | None
+    ) -> Iterator[list[MailRow]]:
         """Fetch and keep what lies behind the cursor, in chunks; what was left lying is passed over.
 
-        Over POP3, which shows what lay there at the login, what comes meanwhile is the next pass's.
+        `there` is all of it, where it has been listed already. Over POP3, which shows what lay there at the login,
+        what comes meanwhile is the next pass's.
         """
         more = True
         while more and not self._stop.is_set():
-            there = self._mailbox.list_new(folder, after=cursor.uid, limit=CHUNK + 1)
+            if there is None:
+                there = self._mailbox.list_new(folder, after=cursor.uid, limit=CHUNK + 1)
             more = len(there) > CHUNK or bool(there and not self._reading.files_at_the_end)
-            there = there[:CHUNK]
-            listed = [mail for mail in there if mail.location.uid not in left]
+            chunk, there = there[:CHUNK], None
+            listed = [mail for mail in chunk if mail.location.uid not in left]
             if listed:
                 cursor = yield from self.fetcher.take(listed, cursor)
-            elif there:
-                cursor = Cursor(cursor.validity, there[-1].location.uid)
+            elif chunk:
+                cursor = Cursor(cursor.validity, chunk[-1].location.uid)
                 self._store.move_cursor(self._mailbox.name, folder, cursor)
 
     def _first_time(self, folder: str, validity: str) -> tuple[Cursor, frozenset[str], bool]:
@@ -166,25 +170,28 @@ class Intake:
         left = frozenset(mail.location.uid for mail in there[first:]) - wanted
         return Cursor(validity, there[first - 1].location.uid if first else None), left
 
-    def _brake(self, folder: str, cursor: Cursor, left: Collection[str]) -> bool:
-        """Stop and ask when suddenly very much is new. Return whether anything may be. Raise Braked."""
+    def _brake(self, folder: str, cursor: Cursor, left: Collection[str]) -> Sequence[Listed] | None:
+        """Stop and ask when suddenly very much is new. Return all that is new; None: it is still to be listed.
+
+        Raise Braked.
+        """
         limit = self._reading.start.brake_at
         if not limit:
-            return True
+            return None
         name = self._mailbox.name
         there = self._mailbox.list_new(folder, after=cursor.uid, limit=limit + 1 + len(left))
         new = sum(mail.location.uid not in left for mail in there)
         if new <= limit:
-            return new > 0
+            return there if new else ()
         new = self._unknown(folder, cursor, left)
         if new <= limit:
             log.info("receive.known_again", folder=folder, new=new)
-            return True
+            return None
         why = braked(new, self._reading.start, self._store.released(name))
         if why is not None:
             self._store.brake(name, new)
             raise Braked(f"{folder}: {why} Nothing is read until you run: redmine-mailbridge release {name}")
-        return True
+        return None
 
     def _unknown(self, folder: str, cursor: Cursor, left: Collection[str]) -> int:
         """How many of the new mails has this mailbox never read, by their Message-IDs? Those that it has read come

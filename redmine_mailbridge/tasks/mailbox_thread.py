@@ -115,7 +115,8 @@ class MailboxThread(Enduring):
             for one in wanted:
                 one.set_exception(error)
             raise
-        for one in wanted:
+        # who asked while it was failing need not have the server asked again at once
+        for one in (*wanted, *(self._waiting() if result.error else ())):
             one.set_result(result)
 
     def _pass(self, *, asked: bool) -> PassResult:

@@ -32,7 +32,6 @@ url = "sqlite:///{store}/mailbridge.db"
 max_mail_size = "60MB"
 [mailboxes.support]
 address = "support@example.com"
-start_from = "all"
 host = "127.0.0.1"
 port = {imap_port}
 security = "none"

@@ -219,7 +219,7 @@ def test_a_move_without_uidplus() -> None:
 def test_neither_move_nor_uidplus() -> None:
     """An old server gets COPY and \\Deleted for this one UID, and no EXPUNGE."""
     with scripted(ANSWERS | {"UID SEARCH": "* SEARCH 9\n{tag} OK done\n"}) as server:
-        assert Filing.MOVED is mailbox(server.port).file(HERE, "Done")
+        assert Filing.MOVED is mailbox(server.port).file(HERE, "Done", first=True)
         commands = [line for line in server.lines if line.startswith(("UID", "EXPUNGE"))]
     changing = [line for line in commands if not line.startswith(("UID SEARCH", "UID FETCH"))]
     assert ['UID COPY 9 "Done"', "UID STORE 9 +FLAGS.SILENT (\\Deleted)"] == changing

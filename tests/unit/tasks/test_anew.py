@@ -216,3 +216,19 @@ def test_a_crash_of_one_that_waits_stops_nothing(desk: Desk, server: OddImap) ->
         assert f"Hour {hours}" in subjects(desk)
         assert hours + 1 == len(server.contents("Processed"))
     assert [State.ASIDE] == [row.state for row in missing(desk)]
+
+
+def test_many_that_wait_do_not_each_ask_a_server_that_refuses(desk: Desk, server: OddImap) -> None:
+    """Of ten mails that wait, three are asked for in a pass, when none of them comes; all, when they do."""
+    bad = [letter(f"Bad {number}") for number in range(10)]
+    server.append(*bad, letter("Good"))
+    refuses(server, "NO [NOPERM] not this one", *bad)
+    one_pass(desk)
+    assert (["Good"], 10) == (subjects(desk), len(missing(desk)))
+    before = len(server.lines)
+    later(desk, 0.1)
+    assert 3 == sum("UID FETCH" in line and BODY in line for line in server.lines[before:])
+    assert 7 == sum("others did not come either" in str(row.reason) for row in missing(desk))
+    server.wish = lambda _line: None
+    later(desk, 2)
+    assert 11 == len(desk.issues)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.errors import MailboxUnreachable
-from redmine_mailbridge.mailboxes.base import MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.errors import MailboxUnreachable, TooManyLogins
+from redmine_mailbridge.mailboxes.base import MailboxConfig, MailProtocol, RawMail, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
+from redmine_mailbridge.mailboxes.imap import ImapMailbox
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
@@ -283,3 +284,20 @@ def test_one_alone_that_breaks_the_connection(store: Store) -> None:
         assert reader.passes <= 5
         errors = len(reader.errors)
         assert ([], errors) == (reader.once(), len(reader.errors))
+
+
+def test_logins_that_are_bounded_blame_no_mail(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass that may not log in again in the middle of a fetch says nothing about the mail whose turn it was."""
+    with imap(1) as server:
+        reader = Reader(store, server)
+
+        def fetch(*_: object, **__: object) -> Iterator[RawMail]:
+            raise TooManyLogins("mailbox x: 6 logins within a minute: try again in 3 seconds")
+            yield
+
+        for _ in range(5):
+            with monkeypatch.context() as patch:
+                patch.setattr(ImapMailbox, "fetch", fetch)
+                assert [] == reader.once()
+        assert (5, []) == (len(reader.errors), reader.rows())
+        assert 1 == len(reader.once())

@@ -144,6 +144,8 @@ ROWS: dict[str, tuple[Mapping[str, Reply], str]] = {
     "NO to everything": (
         HEALTHY | dict.fromkeys(("LIST", "SELECT", "NOOP", "UID"), "{tag} NO [UNAVAILABLE] System Error\n"), GREETING,
     ),
+    "BYE in FETCH": (one_mail(BYE), GREETING),
+    "NO to FETCH": (one_mail("{tag} NO [SERVERBUG] Internal error\n"), GREETING),
     "the login is refused for now": (HEALTHY | {"LOGIN": "{tag} NO [UNAVAILABLE] Directory is away\n"}, GREETING),
 }  # fmt: skip
 FAULTS = {
