@@ -69,6 +69,6 @@ def aggregator(
             warn=letters.queue_system,
             people={one.name: [Address("", address) for address in one.warn] for one in settings.budgets},
         ),
-        refresh=mirror.refresh,
+        refresh=mirror.take_stock,
         closing=closing,
     )

@@ -7,7 +7,8 @@
     provider says no (invalid_grant) → the connection is deactivated: SignInNeeded, without asking it again
 
 A refresh token that the provider changes at each renewal is never lost between processes: whoever renews holds
-the lease, and what it gets is put in only where its predecessor still stands.
+the lease, and what it gets is put in only where its predecessor still stands. Nor when the store cannot take it just
+then: it is used from memory, and put in before anything else is asked.
 """
 
 import threading
@@ -18,7 +19,7 @@ from typing import Any
 
 import structlog
 
-from redmine_mailbridge.errors import ProviderAway, SignInNeeded
+from redmine_mailbridge.errors import ProviderAway, SignInNeeded, StoreError
 from redmine_mailbridge.oauth.client import Denied, ProviderClient
 from redmine_mailbridge.oauth.seal import Seal, Unsealable
 from redmine_mailbridge.oauth.values import Connection, Grant, Standing, Tokens
@@ -44,6 +45,8 @@ class Keeper:
         self._seal = seal
         self._client_of = client_of
         self._locks: dict[str, threading.Lock] = {}
+        self._unkept: dict[str, tuple[int, Tokens]] = {}
+        """What the provider gave and the store has not taken yet, with the version of what it replaces."""
 
     def token(self, connection: Connection) -> str:
         """Given a connection, return an access token that is good now.
@@ -63,6 +66,8 @@ class Keeper:
 
     def _once(self, connection: Connection) -> str | None:
         """One look at what is kept. Return a token; None when another process renews it and must be waited for."""
+        if connection.name in self._unkept:
+            return self._put_in(connection)
         row = self._rows.find(connection.name)
         kept = self._kept(connection, row)
         now = self._rows.clock()
@@ -110,11 +115,28 @@ class Keeper:
         except BaseException:
             self._rows.give_back(connection.name, version)
             raise
-        sealed = self.sealed(connection, fresh)
+        self._unkept[connection.name] = (version, fresh)
+        return self._put_in(connection)
+
+    def _put_in(self, connection: Connection) -> str | None:
+        """Put in what the provider gave. Return its token; None when there are other tokens by now, or it is over.
+
+        Where the store does not take it, it is good all the same, for as long as it lasts. Raise StoreError then.
+        """
+        version, fresh = self._unkept[connection.name]
+        left = fresh.expires_at - self._rows.clock()
         times = {"renew_at": fresh.renew_at, "expires_at": fresh.expires_at}
-        if not self._rows.renewed(connection.name, version, sealed, **times):
+        try:
+            kept = self._rows.renewed(connection.name, version, self.sealed(connection, fresh), **times)
+        except StoreError as error:
+            if left <= 0:
+                raise
+            log.error("oauth.not_kept", connection=connection.name, reason=str(error))  # noqa: TRY400 - one line
+            return fresh.access
+        del self._unkept[connection.name]
+        if not kept or left <= 0:
             return None
-        log.info("oauth.renewed", connection=connection.name, good_for=round(fresh.expires_at - self._rows.clock()))
+        log.info("oauth.renewed", connection=connection.name, good_for=round(left))
         return fresh.access
 
     def _asked(self, connection: Connection, kept: Tokens | None) -> Tokens:

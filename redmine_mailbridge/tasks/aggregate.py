@@ -75,7 +75,9 @@ class Targets:
 
 
 class Refresh(Protocol):
-    """Brings the copy of the issues up to date; `anew`: by reading each again (`Mirror.refresh`)."""
+    """Brings the copy of the issues up to date, without those that are gone; `anew`: by reading each again
+    (`Mirror.take_stock`).
+    """
 
     def __call__(self, stop: threading.Event, *, anew: bool) -> object:
         """Do it, until the stop sign."""
@@ -175,10 +177,10 @@ class Aggregator:
     ) -> Iterator[Wanted]:
         ticks: Counter[int] = Counter()
         backlog: Counter[int] = Counter()
-        names: dict[int, str] = {}
+        # those too whose last issue is gone
+        names = {row.project_id: row.project for row in self._kept.issues.issues(gone=None) if row.project_id}
         for one in figures:
             issue = lives[one.issue].issue
-            names[issue.project_id] = issue.project
             ticks[issue.project_id] += one.ticks
             backlog[issue.project_id] += not issue.closed
         by_project = {one.budget.project: one for one in balances if one.budget.customer is None}

@@ -8,7 +8,8 @@ them that came by mail. What `updated_on` cannot tell is made up for:
   run was made that long after the newest was seen;
 - the list moves while it is read page by page: the next page begins at the last time of the page before, not at an
   offset;
-- deleted issues are on no list: who asks for one learns that it is gone, and says so (`Issues.gone`).
+- deleted issues are on no list: who asks for one learns that it is gone, and says so (`Issues.gone`). Whoever counts
+  issues asks which of those that we hold are still listed (`take_stock`), a hundred with one request.
 """
 
 import datetime as dt
@@ -31,7 +32,11 @@ log = structlog.get_logger(__name__)
 
 OVERLAP = 300.0
 """Seconds for which a change may be under way in Redmine before anybody can see it."""
-STATE = "mirror"
+STATE, STOCK = "mirror", "mirror-stock"
+CLOSED_AT_ONCE = 1000
+"""How many closed issues one stocktaking asks for; the next one goes on behind them. Open ones are all asked for."""
+ALONE_AT_ONCE = 100
+"""How many that are not listed it asks for one by one."""
 
 
 @dataclass(slots=True)
@@ -106,6 +111,31 @@ class Mirror:
         if result.read or result.gone:
             log.info("mirror.refreshed", listed=result.listed, read=len(result.read), gone=len(result.gone))
         return result
+
+    def take_stock(self, stop: threading.Event | None = None, *, anew: bool = False) -> MirrorResult:
+        """As `refresh`, then find out which issues Redmine does not show any more. Raise RedmineUnavailable."""
+        run = _Run(self.refresh(stop, anew=anew), stop or threading.Event())
+        numbers = self._to_look_for()
+        unlisted: list[int] = []
+        for start in range(0, len(numbers), PAGE):
+            if run.stop.is_set():
+                return run.result
+            some = numbers[start : start + PAGE]
+            asked: list[tuple[str, str | int]] = [("f[]", "issue_id"), ("op[issue_id]", "="), ("limit", PAGE)]
+            asked.append(("v[issue_id][]", ",".join(map(str, some))))
+            unlisted += sorted(set(some) - {int(one["id"]) for one in self._list(asked)})
+        for origin in self._issues.origins(unlisted[:ALONE_AT_ONCE]).values():
+            self._read(origin, run)
+        return run.result
+
+    def _to_look_for(self) -> list[int]:
+        """All open issues, and of the closed ones the next, round and round."""
+        rows = self._issues.issues()
+        closed = [row.id for row in rows if row.closed]
+        behind = int(self._issues.state(STOCK) or 0)
+        some = [number for number in closed if number > behind][:CLOSED_AT_ONCE]
+        self._issues.keep_state(STOCK, str(some[-1] if len(some) == CLOSED_AT_ONCE else 0))
+        return [*(row.id for row in rows if not row.closed), *some]
 
     def reread(self, number: int) -> IssueRow | None:
         """Read one issue anew, now. Return its row; None when it did not come by mail, or is gone."""

@@ -96,6 +96,20 @@ def test_hours_are_those_of_redmines_own_database(desk: Desk, project: str) -> N
     assert copied == desk.copied()
 
 
+@pytest.mark.fault("O14")
+def test_a_deleted_issue_counts_no_longer(desk: Desk) -> None:
+    """An issue that was deleted in Redmine is in no report and no backlog after the next run, without a rebuild; the
+    others stay.
+    """
+    desk.run()
+    kept, gone = desk.issues[:2], desk.issues[2]
+    desk.redmine.admin.call("DELETE", f"/issues/{gone}.json")
+    desk.run()
+    with desk.bridge.application() as made:
+        found = aggregating.kept(made.settings, made.store)
+        assert (kept, kept) == (sorted(found.lives()), sorted(found.results.all()))
+
+
 def test_entries_come_in_the_order_of_their_numbers_page_by_page(desk: Desk) -> None:
     """Redmine sorts by number when the sort is one that it does not know, whatever the times are."""
     seed = desk.redmine.seed

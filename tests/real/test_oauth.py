@@ -181,6 +181,27 @@ def test_a_token_is_renewed_before_it_ends(signs: SignIns, openid: OpenId, clock
         assert (DESK, number) == (whose(openid, signs.source("desk")()), openid.renewals())
 
 
+@pytest.mark.fault("O17")
+def test_a_renewal_that_the_store_cannot_take_is_not_lost(
+    signs: SignIns, openid: OpenId, clock: Clock, database: Database
+) -> None:
+    """The provider has changed the refresh token, and the store fails just as it is put in: the new token is good
+    meanwhile, and the sign-in goes on when the store is well again.
+    """
+    sign_in(signs, openid)
+    failing = "BEFORE UPDATE OF sealed ON oauth_token BEGIN SELECT RAISE(ABORT, 'database is locked'); END"
+    with database.engine.begin() as db:
+        db.exec_driver_sql(f"CREATE TRIGGER locked {failing}")
+    clock.ahead += 3400
+    assert DESK == whose(openid, signs.source("desk")())
+    with database.engine.begin() as db:
+        db.exec_driver_sql("DROP TRIGGER locked")
+    for _ in range(2):
+        clock.ahead += 3400
+        assert DESK == whose(openid, signs.source("desk")())
+    assert 3 == openid.renewals()
+
+
 def test_a_revoked_sign_in_deactivates_the_connection(
     signs: SignIns, openid: OpenId, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
