@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.store.due import pause_is_over
+from redmine_mailbridge.store.due import APART, pause_is_over
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import pause_after
 from redmine_mailbridge.store.schema import outbox, outgoing_content, step
@@ -269,10 +269,12 @@ class Outbox:
 
     def sent_since(self, mailboxes: Sequence[str], seconds: float, *, but: Collection[str] = ()) -> int:
         """How many mails of these mailboxes, of other kinds than these, were sent within the last so many seconds. A
-        mail to several people counts once for each, as mail providers count.
+        mail to several people counts once for each, as mail providers count. What was sent in the future, before the
+        clock was set back, is nobody's last minute.
         """
-        query = sa.select(sa.func.count()).select_from(outbox)
-        query = query.where(outbox.c.mailbox.in_(mailboxes), outbox.c.sent_at > self.clock() - seconds)
+        now = self.clock()
+        within = outbox.c.sent_at.between(now - seconds, now + APART)
+        query = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.mailbox.in_(mailboxes), within)
         with self._database.read() as db:
             return int(db.execute(query.where(outbox.c.kind.not_in(but))).scalar() or 0)
 

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.mailboxes.base import Location, RawMail
+from redmine_mailbridge.store.due import mail_is_due
 from redmine_mailbridge.store.life import OPEN
 from redmine_mailbridge.store.rows import COLUMNS, MailRow, as_row
 from redmine_mailbridge.store.schema import mail, step
@@ -16,7 +17,7 @@ def wanted(store: Store, mailbox: str, *, limit: int = 50) -> list[MailRow]:
         mail.c.mailbox == mailbox,
         mail.c.state.in_(OPEN),
         mail.c.raw.is_(None),
-        mail.c.next_try_at <= store.clock(),
+        mail_is_due(store.clock()),
     )
     with store.database.read() as db:
         return [as_row(row) for row in db.execute(query.order_by(mail.c.id).limit(limit))]

@@ -194,7 +194,7 @@ def test_the_next_due_mail_wakes_the_mailbox(desk: Desk, move: dt.timedelta) -> 
 
 
 @pytest.mark.parametrize("move", BACK)
-def test_a_queued_answer_is_sent_and_a_mail_is_filed(tmp_path: Path, move: dt.timedelta) -> None:
+def test_a_queued_answer_is_sent(tmp_path: Path, move: dt.timedelta) -> None:
     """What waited in the outbox for a minute does not wait for a day when the clock is set back by one."""
     now = [2_000_000.0]
     store = Store.open(f"sqlite:///{tmp_path}/db", tmp_path / "raw", clock=lambda: now[0])
@@ -204,6 +204,21 @@ def test_a_queued_answer_is_sent_and_a_mail_is_filed(tmp_path: Path, move: dt.ti
     outbox.later(queued, "greylisted")
     now[0] += move.total_seconds()
     assert [queued.id] == [one.id for one in outbox.claim("desk", limit=10)]
+    store.close()
+
+
+@pytest.mark.parametrize("move", BACK)
+def test_a_limit_a_minute_holds_for_a_minute(tmp_path: Path, move: dt.timedelta) -> None:
+    """What was sent before the clock was set back does not count as sent within the last minute until then."""
+    now = [2_000_000.0]
+    store = Store.open(f"sqlite:///{tmp_path}/db", tmp_path / "raw", clock=lambda: now[0])
+    outbox = Outbox(store.database, store.clock)
+    outbox.queue([NewAnswer("desk", "note", "a@x.example", "b@x.example", "m@x.example", b"x", lambda _count: None)])
+    (queued,) = outbox.claim("desk", limit=10)
+    outbox.sent(queued, "250 ok")
+    assert 1 == outbox.sent_since(["desk"], 60.0)
+    now[0] += move.total_seconds()
+    assert 0 == outbox.sent_since(["desk"], 60.0)
     store.close()
 
 
