@@ -1,5 +1,6 @@
 """What tests ask a real Redmine directly, as an administrator or as anyone else with a key."""
 
+import json
 import uuid
 from typing import Any
 
@@ -30,6 +31,14 @@ class Api:
     def get(self, path: str, **parameters: Any) -> Any:
         """Given a path, return what is there."""
         return self.call("GET", path, **parameters)
+
+    def settings(self, **values: str) -> dict[str, str]:
+        """Given settings of the whole Redmine by name, set them (by the tests' plugin). Return what they were."""
+        headers = {"X-Redmine-API-Key": self.key, "X-Mailbridge-Settings": json.dumps(values)}
+        answer = requests.get(f"{self.url}/users/current.json", headers=headers, timeout=60)
+        answer.raise_for_status()
+        before: dict[str, str] = json.loads(answer.headers["X-Mailbridge-Settings"])
+        return before
 
     def issues(self, project: str | None = None, **filters: Any) -> list[dict[str, Any]]:
         """Given a project and more filters, return its issues, open and closed, oldest first, without journals."""

@@ -15,10 +15,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Given arguments, do what they say. Return 0, or 1 if nothing runs or a start fails, or 3 if it cannot be had."""
     asked = parser().parse_args(arguments)
     database = asked.database
-    directory = asked.dir or services.default_directory(asked.redmine, database)
+    directory = asked.dir or services.default_directory(asked.redmine, database, customised=asked.customised)
     try:
         if asked.command == "up":
-            return up(asked.redmine, directory, database)
+            return up(asked.redmine, directory, database, customised=asked.customised)
         if asked.command == "down":
             return down(directory, remove=asked.remove)
         return status(directory, as_json=asked.json)
@@ -38,16 +38,17 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--database", choices=sorted(SETTINGS), default="sqlite", help="default: %(default)s")
     for name in ("postgresql", "mariadb"):
         result.add_argument(f"--{name}", action="store_const", const=name, dest="database", help=f"--database {name}")
+    result.add_argument("--customised", action="store_true", help="a Redmine as teams have it (customised.rb)")
     result.add_argument("--dir", type=Path, help="where its state lives (default: .services/VERSION)")
     result.add_argument("--remove", action="store_true", help="down: delete the directory too")
     result.add_argument("--json", action="store_true", help="status: print state.json")
     return result
 
 
-def up(version: str, directory: Path, database: str) -> int:
+def up(version: str, directory: Path, database: str, *, customised: bool) -> int:
     """Given what to start and where, start it and say what to do next."""
     began = time.monotonic()
-    state = services.up(version, directory, database)
+    state = services.up(version, directory, database, customised=customised)
     say(services.describe(state))
     say(f"\nready after {services.stopwatch(began)}. Next: open {state['redmine']['url']}, or run scripts/test.")
     say(f"To end it: scripts/services down --dir {directory}")

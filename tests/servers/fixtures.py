@@ -29,7 +29,7 @@ from tests.servers.mail import Mailbox
 from tests.servers.openid import OpenId
 from tests.servers.postgresql import PostgreSql
 from tests.servers.proxy import FaultProxy
-from tests.servers.selection import NOT_RUN, VERSIONS
+from tests.servers.selection import CUSTOMISED, NOT_RUN, VERSIONS
 from tests.servers.trees import SUITES, Unavailable, ensure_tree, require_host
 
 DATABASE = os.environ.get("MAILBRIDGE_TEST_DATABASE", "sqlite")
@@ -56,6 +56,15 @@ class Redmine:
         """Return the identifier of a new project (see `tests.servers.api.fresh_project`)."""
         return fresh_project(self.admin, self.seed, public=public)
 
+    @contextlib.contextmanager
+    def setting(self, **values: str) -> Iterator[None]:
+        """Given settings of the whole Redmine (`attachment_extensions_allowed="txt"`), have them in this block."""
+        before = self.admin.settings(**values)
+        try:
+            yield
+        finally:
+            self.admin.settings(**before)
+
     def stop(self) -> None:
         """End puma; `start` brings it back on the same port with the same data."""
         services.stop_redmine(self.state)
@@ -71,12 +80,15 @@ class Redmine:
 
 @pytest.fixture(scope="session")
 def servers(request: pytest.FixtureRequest) -> Iterator[services.State]:
-    """The state of the servers of one Redmine version, "6.1", or with its database, "6.1-mariadb"."""
-    version, _, database = request.param.partition("-")
+    """The state of the servers of one Redmine version, "6.1", or with its database, "6.1-mariadb"; of a Redmine as
+    teams have it with "-customised" behind.
+    """
+    customised = request.param.endswith(CUSTOMISED)
+    version, _, database = request.param.removesuffix(CUSTOMISED).partition("-")
     database = database or DATABASE
     assert version in SUITES, f"MAILBRIDGE_TEST_REDMINE: {version} is none of {', '.join(SUITES)}"
     assert database in SETTINGS, f"MAILBRIDGE_TEST_DATABASE: {database} is none of {', '.join(SETTINGS)}"
-    name = services.default_directory(version, database).name
+    name = services.default_directory(version, database, customised=customised).name
     kept = services.load(services.CHECKOUT / ".services" / f"test-{name}")
     if kept is not None and all(processes.alive(process) for process in kept["processes"]):
         yield kept
@@ -84,7 +96,7 @@ def servers(request: pytest.FixtureRequest) -> Iterator[services.State]:
     remove_leftovers()
     directory = own_directory() / name
     try:
-        yield services.up(version, directory, database)
+        yield services.up(version, directory, database, customised=customised)
     except Unavailable as why:
         pytest.skip(f"{NOT_RUN}{why}")
     finally:

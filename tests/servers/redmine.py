@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers import clocks, databases
-from tests.servers.processes import Process, answers, start, wait_until
+from tests.servers.processes import Process, answers, free_port, start, wait_until
 from tests.servers.trees import cache, clean_env, entered, locked, run_in, say
 
 SEED = Path(__file__).with_name("seed.rb")
+CUSTOMISED = Path(__file__).with_name("customised.rb")
 PLUGINS = Path(__file__).with_name("plugin")
 USER = "www-data:www-data"
+SUDO = "sudo_mode"
+"""A file of this name in an instance's folder has Redmine ask people for their password again (the plugin does)."""
 LAYOUT = "3"
 """Raise it when the layout of an instance changes, so that cached seeds of an older one are made again."""
 
@@ -36,24 +39,45 @@ ENVIRONMENT = {
 }  # fmt: skip
 
 
-def ensure_seed(suite: str, tree: Path, database: str) -> Path:
+def ensure_seed(suite: str, tree: Path, database: str, *, customised: bool = False) -> Path:
     """Given a suite, its tree and the kind of database, return the directory of the seeded instance.
 
-    It is made once for this text of the seed and kept in the cache; an instance is a copy of it.
+    It is made once for this text of the seed and kept in the cache; an instance is a copy of it. `customised`: as teams
+    have it (customised.rb).
     """
-    mark = hashlib.sha256(SEED.read_bytes() + LAYOUT.encode() + databases.SETTINGS[database].encode()).hexdigest()[:12]
-    seed = cache() / "seeds" / f"{suite}-{database}-{mark}"
-    with locked(cache() / "seeds" / f"{suite}-{database}"):
+    text = SEED.read_bytes() + LAYOUT.encode() + databases.SETTINGS[database].encode()
+    text += CUSTOMISED.read_bytes() if customised else b""
+    mark = hashlib.sha256(text).hexdigest()[:12]
+    name = f"{suite}-{database}" + ("-customised" if customised else "")
+    plain = ensure_seed(suite, tree, database) if customised else None
+    seed = cache() / "seeds" / f"{name}-{mark}"
+    with locked(cache() / "seeds" / name):
         if seed.exists():
             return seed
-        for old in seed.parent.glob(f"{suite}-{database}-{'[0-9a-f]' * 12}"):
+        for old in seed.parent.glob(f"{name}-{'[0-9a-f]' * 12}"):
             shutil.rmtree(old)
-        part = seed.with_name(f"{suite}-{database}-part")
+        part = seed.with_name(f"{name}-part")
         shutil.rmtree(part, ignore_errors=True)
-        say(f"services: seeding a Redmine database ({suite}, {database}, some seconds, once)")
-        make_seed(tree, part, database)
+        say(f"services: seeding a Redmine database ({name}, some seconds, once)")
+        if plain is None:
+            make_seed(tree, part, database)
+        else:
+            customise(tree, plain, part, database)
         part.rename(seed)
     return seed
+
+
+def customise(tree: Path, plain: Path, part: Path, database: str) -> None:
+    """Given a tree, the usual seed and a directory, make a copy of it there and run customised.rb on it."""
+    part.mkdir()
+    copy_seed(plain, part)
+    process = databases.serve(tree, part, database, free_port())
+    try:
+        run_seed(tree, part, CUSTOMISED)
+    finally:
+        if process is not None:
+            databases.end(process)
+    (part / "redmine" / SUDO).touch()
 
 
 def make_seed(tree: Path, part: Path, database: str) -> None:
@@ -90,10 +114,14 @@ def make_seed(tree: Path, part: Path, database: str) -> None:
 def fill(tree: Path, part: Path) -> None:
     """Given an instance whose database runs, migrate it (trixie's package leaves that undone) and run the seed."""
     rails(tree, part, ["bin/rake", "db:migrate"])
-    shutil.copy(SEED, part / "redmine" / "seed.rb")
-    password = f"demo-{secrets.token_hex(4)}"
+    run_seed(tree, part, SEED, f"demo-{secrets.token_hex(4)}")
+
+
+def run_seed(tree: Path, part: Path, script: Path, password: str = "") -> None:
+    """Given an instance whose database runs, run a script of Rails there, which writes or changes seed.json."""
+    shutil.copy(script, part / "redmine" / script.name)
     env = {"SEED_PASSWORD": password, "SEED_OUT": "/srv/redmine/seed.json"}
-    rails(tree, part, ["bin/rails", "runner", "/srv/redmine/seed.rb"], env)
+    rails(tree, part, ["bin/rails", "runner", f"/srv/redmine/{script.name}"], env)
 
 
 def rails(tree: Path, state: Path, command: list[str], env: dict[str, str] | None = None) -> str:

@@ -10,19 +10,21 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.servers.mariadb import CHARSETS
 
 NOT_RUN = "needs real servers: "
+CUSTOMISED = "-customised"
 VERSIONS = [v.strip() for v in os.environ.get("MAILBRIDGE_TEST_REDMINE", "6.1").split(",") if v.strip()]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that needs Redmine runs on each version; one marked `databases` on MariaDB of each kind too, or on those
-    that the mark names.
+    that the mark names. One marked `customised` has a Redmine of its own, as teams have it.
     """
     if "servers" not in metafunc.fixturenames:
         return
     mark = metafunc.definition.get_closest_marker("databases")
     others = [f"-{name}" for name in (mark.args or CHARSETS)] if mark else []
     names = others if mark and mark.args else ["", *others]
-    params = [version + name for version in VERSIONS for name in names]
+    end = CUSTOMISED if metafunc.definition.get_closest_marker("customised") else ""
+    params = [version + name + end for version in VERSIONS for name in names]
     metafunc.parametrize("servers", params, indirect=True, scope="session")
 
 

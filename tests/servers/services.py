@@ -16,17 +16,22 @@ State = dict[str, Any]
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
-def default_directory(version: str, database: str = "sqlite") -> Path:
+def default_directory(version: str, database: str = "sqlite", *, customised: bool = False) -> Path:
     """Given a Redmine version and kind of database, return the directory used when none is named."""
-    return CHECKOUT / ".services" / (version if database == "sqlite" else f"{version}-{database}")
+    name = version if database == "sqlite" else f"{version}-{database}"
+    return CHECKOUT / ".services" / (f"{name}-customised" if customised else name)
 
 
-def up(version: str, directory: Path, database: str = "sqlite", workers: int = 2, ahead: float | None = None) -> State:
+def up(
+    version: str, directory: Path, database: str = "sqlite", workers: int = 2, ahead: float | None = None,
+    *, customised: bool = False,
+) -> State:  # fmt: skip
     """Given a Redmine version and a directory, start the servers there, or leave them if they run already.
 
     A directory that has been used is used again with what is in it. `ahead`: Redmine's clock is so many seconds ahead
-    of ours, and `set_clock` may change that. Return the state, also kept in state.json. Raise `Unavailable` if this
-    machine cannot have them, `TimeoutError` with the log's end if one does not start.
+    of ours, and `set_clock` may change that. `customised`: Redmine as teams have it (customised.rb). Return the state,
+    also kept in state.json. Raise `Unavailable` if this machine cannot have them, `TimeoutError` with the log's end if
+    one does not start.
     """
     directory = directory.resolve()
     with locked(directory.parent / f".{directory.name}"):
@@ -37,13 +42,15 @@ def up(version: str, directory: Path, database: str = "sqlite", workers: int = 2
             end_all(state["processes"])
             version, database = state["version"], state["database"]
         require_host()
-        return start_all(version, directory, database, workers, ahead)
+        return start_all(version, directory, database, workers, ahead, customised=customised)
 
 
-def start_all(version: str, directory: Path, database: str, workers: int, ahead: float | None) -> State:
+def start_all(
+    version: str, directory: Path, database: str, workers: int, ahead: float | None, *, customised: bool
+) -> State:
     """Given what `up` takes, start every server. Nothing is left running if one of them does not start."""
     tree = ensure_tree(SUITES[version])
-    seed = redmine.ensure_seed(SUITES[version], tree, database)
+    seed = redmine.ensure_seed(SUITES[version], tree, database, customised=customised)
     if not (directory / "redmine").exists():
         directory.mkdir(parents=True, exist_ok=True)
         redmine.copy_seed(seed, directory)

@@ -3,6 +3,9 @@
 # A request other than a GET is told by its header X-Mailbridge-Fail: `after-save` raises behind an action that
 # succeeded (what it saved is committed), `before-save` raises in front of it. An issue or a note is told by the word
 # fail-after-save in its subject, description or notes as well, however often it is sent.
+#
+# A header X-Mailbridge-Settings sets settings of the whole Redmine, a JSON object of texts by name, and is answered with
+# what they were. Where the instance has a file sudo_mode, people are asked for their password again.
 Redmine::Plugin.register :mailbridge_faults do
   name 'Mailbridge faults'
   description 'Raises errors where a test tells it to'
@@ -14,8 +17,10 @@ module MailbridgeFaults
 
   HEADER = 'X-Mailbridge-Fail'
   WORD = 'fail-after-save'
+  SETTINGS = 'X-Mailbridge-Settings'
 
   def process_action(*)
+    mailbridge_settings if request.headers[SETTINGS].present?
     told = mailbridge_told unless request.get? || request.head?
     raise Told, 'told to fail before the save' if told == 'before-save'
 
@@ -24,6 +29,12 @@ module MailbridgeFaults
   end
 
   private
+
+  def mailbridge_settings
+    wanted = JSON.parse(request.headers[SETTINGS])
+    response.headers[SETTINGS] = wanted.keys.to_h { |name| [name, Setting[name].to_s] }.to_json
+    wanted.each { |name, value| Setting[name] = value }
+  end
 
   def mailbridge_told
     return request.headers[HEADER] if request.headers[HEADER].present?
@@ -36,3 +47,8 @@ end
 
 # Redmine may run this file more than once (Rails' to_prepare); a module is prepended once.
 ApplicationController.prepend(MailbridgeFaults)
+
+if File.exist?('/srv/redmine/sudo_mode')
+  Redmine::Configuration['sudo_mode'] # has it loaded
+  Redmine::Configuration.instance_variable_get(:@config)['sudo_mode'] = true
+end
