@@ -11,9 +11,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from redmine_mailbridge.admin.calls import Call, Page, view
+from redmine_mailbridge.admin.calls import FORM, Access, Call, Page, view
 from redmine_mailbridge.admin.desk import Desk
-from redmine_mailbridge.admin.guard import Guard
+from redmine_mailbridge.admin.guard import LARGEST_BODY, Guard
 from redmine_mailbridge.admin.pages import (
     door,
     explain,
@@ -75,15 +75,28 @@ PUBLIC: dict[str, Page] = {
     "/metrics": probes.metrics,
 }
 
+ACCESS = {"/logout": Access.LEAVES, oauth.ANSWER: Access.CHANGES}
+"""Where a GET does more than look, since a provider leads the browser back by one, and a POST needs no right."""
+UPLOADS = {"/explain": LARGEST_BODY}
+"""Bytes of the forms that take a file."""
+SIGN_IN_FORM = 64_000
+
 
 def make(desk: Desk) -> ASGIApp:
     """Given what the pages work with, return the application, guarded."""
     routes: list[Route | Mount] = [
-        Route("/login", view(desk, door.sign_in_form, public=True)),
-        Route("/login", view(desk, door.sign_in, public=True), methods=["POST"]),
-        *(Route(path, view(desk, page, public=True)) for path, page in PUBLIC.items()),
-        *(Route(path, view(desk, page)) for path, page in GET.items()),
-        *(Route(path, view(desk, page), methods=["POST"]) for path, page in POST.items()),
+        Route("/login", view(desk, door.sign_in_form, Access.PUBLIC)),
+        Route("/login", view(desk, door.sign_in, Access.PUBLIC, largest=SIGN_IN_FORM), methods=["POST"]),
+        *(Route(path, view(desk, page, Access.PUBLIC)) for path, page in PUBLIC.items()),
+        *(Route(path, view(desk, page, ACCESS.get(path, Access.LOOKS))) for path, page in GET.items()),
+        *(
+            Route(
+                path,
+                view(desk, page, ACCESS.get(path, Access.CHANGES), largest=UPLOADS.get(path, FORM)),
+                methods=["POST"],
+            )
+            for path, page in POST.items()
+        ),
         Mount("/static", _Static(directory=Path(__file__).parent / "static"), name="static"),
     ]
     app = Starlette(routes=routes, exception_handlers={404: _failed(desk, 404), 500: _failed(desk, 500)})
@@ -113,7 +126,7 @@ def _failed(desk: Desk, status: int) -> Callable[[Request, Exception], Awaitable
         title, reason = ERRORS[status]
         return call.render("error.html", status, title=call.words(title), reason=call.words(reason))
 
-    endpoint = view(desk, page, public=status != 404)
+    endpoint = view(desk, page, Access.LOOKS if status == 404 else Access.PUBLIC)
 
     async def answer(request: Request, _error: Exception) -> Response:
         return await endpoint(request)

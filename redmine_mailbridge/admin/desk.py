@@ -3,8 +3,10 @@
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
+from anyio import CapacityLimiter
+
 from redmine_mailbridge.admin.jobs import Jobs
-from redmine_mailbridge.admin.signin import Door
+from redmine_mailbridge.admin.signin import Door, Rights
 from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.settings.models import Settings
@@ -16,6 +18,8 @@ from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.report import Overview
 
+SIGN_INS = 4
+"""Sign-ins that are looked at at once, in threads of their own: a hash costs 32 MB, and Redmine may be slow."""
 MENU = (
     ("/", "Overview", "home"),
     ("/messages", "Messages", "mail"),
@@ -35,7 +39,7 @@ MENU = (
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Everything that a page may ask or have done. `limits` are the mails a day that each mailbox may send;
-    `reports` those of the last minute."""
+    `reports` those of the last minute; `sign_ins` the threads that strangers may take."""
 
     loaded: Loaded
     store: Store
@@ -47,9 +51,11 @@ class Desk:
     audit: Audit
     ring: LogRing
     door: Door
+    rights: Rights
     jobs: Jobs
     signs: SignIns
     limits: Mapping[str, int]
+    sign_ins: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(SIGN_INS))
     reports: dict[Hashable, tuple[float, Overview]] = field(default_factory=dict)
 
     @property

@@ -55,7 +55,7 @@ class Guard:
             status, words = refusal
             await PlainTextResponse(f"{words}\n", status)(scope, receive, _with_headers(send))
             return
-        await self._app(scope, _bounded(receive), _with_headers(send))
+        await self._app(scope, receive, _with_headers(send))
 
     def _refusal(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
         """Why this request gets no answer; None when it does."""
@@ -108,16 +108,3 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return sending
-
-
-def _bounded(receive: Receive) -> Receive:
-    """End a body that is longer than it may be, whatever its headers said."""
-    seen = 0
-
-    async def receiving() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        return {"type": "http.disconnect"} if seen > LARGEST_BODY else message
-
-    return receiving

@@ -1,37 +1,41 @@
-"""Who may come in: an administrator of Redmine, as Redmine itself says, or who knows the local password."""
+"""Who may come in, and stay: an administrator of Redmine, as Redmine itself says, or who knows the local password."""
 
+import contextlib
 import hashlib
 import hmac
-from base64 import b64encode
-from collections.abc import Callable
+import ipaddress
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from redmine_mailbridge.admin.passwords import matches
-from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.redmine.transport import WAY, cause
-from redmine_mailbridge.redmine.transport import Session as Connection
+from redmine_mailbridge.admin.redmine_user import CannotBeAsked, SignInRefused, by_key, by_password
 from redmine_mailbridge.settings.models import RedmineSettings
-from redmine_mailbridge.store.admin import SIGN_IN, SIGN_IN_REFUSED, Audit
+from redmine_mailbridge.store.admin import SIGN_IN, Audit, Session, Sessions
 
-WINDOW = 15 * 60.0
 PER_LOGIN, PER_ADDRESS = 5, 20
+"""Refused sign-ins within a quarter of an hour from one address: with one login, and with any."""
+LOGIN_ANYWHERE, ANYWHERE = 20, 200
+"""The same from all addresses together; who came in from an address lately is not held up there by others' tries."""
+AT_ONCE = 2
+"""Sign-ins under way from one address."""
+ASKED_EVERY, UNASKED_FOR, NOT_AGAIN_FOR = 300.0, 3600.0, 30.0
+"""Seconds after which rights are asked again; for which a page may still be looked at while Redmine gives no answer;
+and for which it is then let alone.
+"""
 LOCAL = "admin"
-
-
-class SignInRefused(MailbridgeError):
-    """Nobody came in; the text says why, for the person who tried."""
-
-    permanent = True
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who came in; `way` is "redmine" or "password"."""
+    """Who came in; `way` is "redmine" or "password"; `proof` is what the rights are asked with anew."""
 
     login: str
     name: str
     way: str
+    proof: str
 
 
 class Door:
@@ -44,6 +48,8 @@ class Door:
         self._password_hash = password_hash
         self._audit = audit
         self._key = key
+        self._under_way: Counter[str] = Counter()
+        self._lock = threading.Lock()
 
     @property
     def has_password(self) -> bool:
@@ -56,62 +62,134 @@ class Door:
         The try is written down as refused before anything is asked, so that many at once count too.
         """
         who = LOCAL if local else self._somebody(login)
-        mine = self._audit.count(SIGN_IN_REFUSED, WINDOW, who=who, address=address)
-        all_from_there = self._audit.count(SIGN_IN_REFUSED, WINDOW, address=address)
-        if mine >= PER_LOGIN or all_from_there >= PER_ADDRESS:
-            raise SignInRefused("Too many attempts. Wait a quarter of an hour, then try again.")
-        line = self._audit.add(who, SIGN_IN_REFUSED, "with the local password" if local else "", address=address)
-        check: Callable[[], Person] = (
-            (lambda: self._local(password)) if local else (lambda: administrator(self._redmine, login, password))
-        )
-        person = check()
+        with self._turn(network(address)):
+            line = self._audit.attempt(
+                who,
+                "with the local password" if local else "",
+                address,
+                lambda tries, known: _refuse_many(who, network(address), tries, known),
+            )
+            person = self._local(password) if local else self._of_redmine(login, password)
         self._audit.turned_out(line, SIGN_IN, person.login)
         return person
+
+    def line(self) -> str:
+        """What is kept of the local password. Raise SignInRefused when there is none, or it cannot be read."""
+        if self._password_hash is None:
+            raise SignInRefused("There is no local password: `redmine-mailbridge admin password` makes one.")
+        try:
+            return self._password_hash.read_text("ascii")
+        except (OSError, UnicodeDecodeError):
+            words = "The local password's file cannot be read; `redmine-mailbridge admin password` writes it."
+            raise SignInRefused(words) from None
+
+    def still(self, login: str, way: str, proof: str) -> None:
+        """Given who came in and how, ask anew. Raise SignInRefused when it holds no longer, CannotBeAsked when nobody
+        can say.
+        """
+        if way == "password":
+            if not hmac.compare_digest(proof, _digest(self.line())):
+                raise SignInRefused("The local password is another one now: sign in again.")
+            return
+        try:
+            found = by_key(self._redmine, proof)
+        except CannotBeAsked:
+            raise
+        except SignInRefused:
+            raise SignInRefused("Redmine does not take you for an administrator any more: sign in again.") from None
+        if found.login != login:
+            raise SignInRefused("Redmine knows you by another login now: sign in again.")
+
+    @contextlib.contextmanager
+    def _turn(self, place: str) -> Iterator[None]:
+        """One of the few sign-ins that may be under way from a place: a Redmine that is slow keeps nobody else out."""
+        with self._lock:
+            if self._under_way[place] >= AT_ONCE:
+                raise SignInRefused("Another sign-in from your address is under way: try again when it has ended.")
+            self._under_way[place] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way[place] -= 1
+                if not self._under_way[place]:
+                    del self._under_way[place]
 
     def _somebody(self, login: str) -> str:
         """Given what was typed as a login, in any case as Redmine takes it, return what stands for it on the record."""
         typed = login.casefold().encode("utf-8", "replace")
         return f"somebody ({hmac.new(self._key, typed, hashlib.sha256).hexdigest()[:12]})"
 
+    def _of_redmine(self, login: str, password: str) -> Person:
+        found = by_password(self._redmine, login, password)
+        return Person(found.login, found.name, "redmine", found.key)
+
     def _local(self, password: str) -> Person:
-        if self._password_hash is None:
-            raise SignInRefused("There is no local password: `redmine-mailbridge admin password` makes one.")
-        try:
-            line = self._password_hash.read_text("ascii")
-        except (OSError, UnicodeDecodeError):
-            words = "The local password's file cannot be read; `redmine-mailbridge admin password` writes it."
-            raise SignInRefused(words) from None
+        line = self.line()
         if not matches(password, line):
             raise SignInRefused("That password is not right.")
-        return Person(LOCAL, LOCAL, "password")
+        return Person(LOCAL, LOCAL, "password", _digest(line))
 
 
-def administrator(redmine: RedmineSettings, login: str, password: str) -> Person:
-    """Given a Redmine login (or API key) and password, ask Redmine who that is. Raise SignInRefused if no admin.
+class Rights:
+    """Whether who is signed in may still do so: asked again before each change, and every few minutes."""
 
-    GET /users/current.json with basic authentication; `admin` is there for one's own account since Redmine 4.0.
-    """
-    with Connection() as connection:
-        connection.verify = str(redmine.ca_file) if redmine.ca_file else True
-        connection.timeouts = (min(10.0, redmine.timeout.total_seconds()), min(20.0, redmine.timeout.total_seconds()))
-        proof = b64encode(f"{login}:{password}".encode()).decode()
-        headers = {"Authorization": f"Basic {proof}", "Accept": "application/json"}
+    def __init__(self, door: Door, sessions: Sessions) -> None:
+        self._door = door
+        self._sessions = sessions
+        self._unanswered: dict[str, float] = {}
+
+    def hold(self, session: Session, token: str, now: float, *, changes: bool) -> None:
+        """Given a session and its token, return when the person may go on. Raise SignInRefused, and end the session,
+        when not; CannotBeAsked when nobody can say: nothing is changed then, and looked at for an hour at most.
+        """
+        age = now - session.asked_at
+        fresh = session.way == "redmine" and 0 <= age < ASKED_EVERY
+        lately = 0 <= now - self._unanswered.get(session.key, 0.0) < NOT_AGAIN_FOR and 0 <= age < UNASKED_FOR
+        if not changes and (fresh or lately):
+            return
         try:
-            answer = connection.get(f"{redmine.url}/users/current.json", headers=headers)
-        except WAY as error:
-            raise SignInRefused(f"Redmine cannot be asked: {cause(error)}.") from None
-    if answer.status_code in (401, 403):
-        raise SignInRefused(
-            "Redmine does not accept that. With two-factor sign-in, type your API key as the login."
-            if answer.status_code == 401
-            else "Redmine answers 403: is its REST API switched on, and your password not to be changed first?"
-        )
+            self._door.still(session.login, session.way, self._sessions.proof(session, token))
+        except CannotBeAsked:
+            if changes or not 0 <= age < UNASKED_FOR:
+                raise
+            self._unanswered = {key: at for key, at in self._unanswered.items() if now - at < NOT_AGAIN_FOR}
+            self._unanswered[session.key] = now
+            return
+        except SignInRefused:
+            self._sessions.end(token)
+            raise
+        if session.way == "redmine" and not fresh:
+            self._sessions.confirmed(session)
+
+
+def network(address: str) -> str:
+    """Given an address, return what stands for whoever has it: an IPv4 address, or the /64 of an IPv6 address, since
+    that is what one customer of a provider has at least.
+    """
     try:
-        user = answer.json()["user"]
-        login, admin = str(user["login"]), user.get("admin") is True
-    except (ValueError, KeyError, TypeError):
-        raise SignInRefused(f"Redmine cannot be asked: it answers {answer.status_code}, and not with a user.") from None
-    if not admin:
-        raise SignInRefused(f"{login} is no administrator of Redmine.")
-    name = f"{user.get('firstname', '')} {user.get('lastname', '')}".strip()
-    return Person(login, name or login, "redmine")
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped)
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(found)
+
+
+def _refuse_many(who: str, place: str, tries: Sequence[tuple[str, str]], known: frozenset[str]) -> None:
+    """Given who tries from where, and the refused tries of late, raise SignInRefused when there were too many."""
+    here = [one for one, address in tries if network(address) == place]
+    known_here = any(network(address) == place for address in known)
+    anywhere = [one for one, _ in tries]
+    if (
+        here.count(who) >= PER_LOGIN
+        or len(here) >= PER_ADDRESS
+        or (not known_here and (anywhere.count(who) >= LOGIN_ANYWHERE or len(anywhere) >= ANYWHERE))
+    ):
+        raise SignInRefused("Too many attempts. Wait a quarter of an hour, then try again.")
+
+
+def _digest(line: str) -> str:
+    return hashlib.sha256(line.strip().encode()).hexdigest()

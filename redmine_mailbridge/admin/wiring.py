@@ -7,7 +7,7 @@ from redmine_mailbridge.admin.application import make
 from redmine_mailbridge.admin.desk import Desk
 from redmine_mailbridge.admin.jobs import Jobs
 from redmine_mailbridge.admin.server import AdminServer
-from redmine_mailbridge.admin.signin import Door
+from redmine_mailbridge.admin.signin import Door, Rights
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
@@ -36,6 +36,13 @@ def desk(loaded: Loaded) -> Desk:
     directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
     archive = Archive(store.database)
     facts = FactFinder(client, directory, language=settings.redmine.language)
+    sessions = Sessions(
+        store.database,
+        store.clock,
+        life=admin.session_life.total_seconds(),
+        idle=admin.session_idle.total_seconds(),
+    )
+    door = Door(settings.redmine, admin.password_hash_file, audit, key=store.secret("sign-in-key").encode())
     return Desk(
         loaded=loaded,
         store=store,
@@ -43,15 +50,11 @@ def desk(loaded: Loaded) -> Desk:
         decider=Decider(app.contexts(settings, store.secret), archive, facts),
         figures=Figures(store.database),
         health=Health(store.database, store.clock),
-        sessions=Sessions(
-            store.database,
-            store.clock,
-            life=admin.session_life.total_seconds(),
-            idle=admin.session_idle.total_seconds(),
-        ),
+        sessions=sessions,
         audit=audit,
         ring=LogRing(store.database),
-        door=Door(settings.redmine, admin.password_hash_file, audit, key=store.secret("sign-in-key").encode()),
+        door=door,
+        rights=Rights(door, sessions),
         jobs=Jobs(),
         signs=sign_ins(settings, store.database),
         limits=limits,

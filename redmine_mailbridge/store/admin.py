@@ -1,5 +1,6 @@
 """What the admin page keeps: who is signed in, who changed what, and the last lines of the log."""
 
+import base64
 import hashlib
 import json
 import secrets
@@ -9,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.engine import Database, lock_key
 from redmine_mailbridge.store.schema import metadata
 
 _Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
@@ -25,6 +26,8 @@ admin_session = sa.Table(
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("seen_at", sa.Double, nullable=False),
     sa.Column("notice", sa.Text),
+    sa.Column("proof", sa.LargeBinary, nullable=False),
+    sa.Column("asked_at", sa.Double, nullable=False),
 )
 
 # who changed what by hand
@@ -54,11 +57,17 @@ log_entry = sa.Table(
 
 KEPT_ENTRIES = 8000
 SIGN_IN, SIGN_IN_REFUSED = "signed in", "sign-in refused"
+WINDOW, KNOWN_FOR = 15 * 60.0, 30 * 86_400.0
+"""Seconds within which refused sign-ins count, and for which the address of one that went well is a known one."""
+Refusal = Callable[[Sequence[tuple[str, str]], frozenset[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One signed-in person. `key` names the row, `way` is "redmine" or "password"; times in epoch seconds."""
+    """One signed-in person. `key` names the row, `way` is "redmine" or "password"; times in epoch seconds.
+
+    `proof`, sealed, is what the person's rights are asked with anew; `asked_at` says when they were confirmed last.
+    """
 
     key: str
     login: str
@@ -67,10 +76,14 @@ class Session:
     created_at: float
     seen_at: float
     notice: str | None
+    proof: bytes
+    asked_at: float
 
 
 class Sessions:
-    """Who is signed in. The store knows only hashes of the tokens, so that its copy opens no door."""
+    """Who is signed in. The store knows only hashes of the tokens, and each proof sealed under its token, so that its
+    copy opens no door, here or at Redmine.
+    """
 
     def __init__(self, database: Database, clock: Callable[[], float], *, life: float, idle: float) -> None:
         self._database = database
@@ -78,10 +91,13 @@ class Sessions:
         self._life = life
         self._idle = idle
 
-    def begin(self, login: str, name: str, way: str) -> str:
-        """Given who has proven to be an admin, return the token of a new session; ended ones are forgotten."""
+    def begin(self, login: str, name: str, way: str, proof: str) -> str:
+        """Given who has proven to be an admin, and what proves it anew, return the token of a new session; ended ones
+        are forgotten.
+        """
         token, now = secrets.token_urlsafe(32), self._clock()
         values = {"key": _key(token), "login": login, "name": name, "way": way, "created_at": now, "seen_at": now}
+        values |= {"proof": _seal(token).encrypt(proof.encode()), "asked_at": now}
         with self._database.write() as db:
             over = sa.or_(admin_session.c.created_at < now - self._life, admin_session.c.seen_at < now - self._idle)
             db.execute(sa.delete(admin_session).where(over))
@@ -103,6 +119,19 @@ class Sessions:
             self._set(session.key, seen_at=now)
         return session
 
+    def proof(self, session: Session, token: str) -> str:
+        """Given a session and its token, return what the person's rights are asked with anew, "" when it is spoiled."""
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415 - the command line asks for no session
+
+        try:
+            return str(_seal(token).decrypt(session.proof), "utf-8")
+        except InvalidToken:
+            return ""
+
+    def confirmed(self, session: Session) -> None:
+        """The person's rights still hold."""
+        self._set(session.key, asked_at=self._clock())
+
     def say(self, session: Session, notice: str | None) -> None:
         """Keep a line for the session's next page; None takes it away."""
         self._set(session.key, notice=notice)
@@ -119,6 +148,13 @@ class Sessions:
 
 def _key(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _seal(token: str) -> Any:
+    """What seals under a token; only who has it, a browser's cookie, can open that again."""
+    from cryptography.fernet import Fernet  # noqa: PLC0415 - as above
+
+    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(f"proof:{token}".encode()).digest()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,21 +182,28 @@ class Audit:
         with self._database.write() as db:
             return int(db.execute(sa.insert(audit).values(values).returning(audit.c.id)).scalar_one())
 
+    def attempt(self, who: str, detail: str, address: str, refused: Refusal) -> int:
+        """Note a sign-in as refused before anything is checked, unless there were too many. Return the line's number.
+
+        `refused` is given the refused ones of the last `WINDOW` seconds and the addresses of who came in within
+        `KNOWN_FOR`, and raises when that is too much. Asking and noting are one: no two can both be the last that may.
+        """
+        now = self._clock()
+        tries = sa.select(audit.c.who, audit.c.address).where(
+            audit.c.action == SIGN_IN_REFUSED, audit.c.at > now - WINDOW
+        )
+        came = sa.select(audit.c.address).distinct().where(audit.c.action == SIGN_IN, audit.c.at > now - KNOWN_FOR)
+        values = {"at": now, "who": who[:255], "address": address, "action": SIGN_IN_REFUSED, "detail": detail[:2000]}
+        with self._database.write() as db:
+            if not self._database.is_sqlite:
+                db.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("sign-in")})
+            refused([(row.who, row.address) for row in db.execute(tries)], frozenset(db.execute(came).scalars()))
+            return int(db.execute(sa.insert(audit).values(values).returning(audit.c.id)).scalar_one())
+
     def turned_out(self, line: int, action: str, who: str) -> None:
         """What a line was noted for has turned out otherwise: a sign-in went well after all."""
         with self._database.write() as db:
             db.execute(sa.update(audit).where(audit.c.id == line).values(action=action, who=who[:255]))
-
-    def count(self, action: str, seconds: float, *, who: str | None = None, address: str | None = None) -> int:
-        """How often it was done within the last so many seconds, by somebody, from an address."""
-        query = sa.select(sa.func.count()).select_from(audit)
-        query = query.where(audit.c.action == action, audit.c.at > self._clock() - seconds)
-        if who is not None:
-            query = query.where(audit.c.who == who[:255])
-        if address is not None:
-            query = query.where(audit.c.address == address)
-        with self._database.read() as db:
-            return int(db.execute(query).scalar() or 0)
 
     def lines(self, limit: int = 200, *, before: int | None = None) -> list[AuditLine]:
         """The newest lines, newest first; `before` goes on behind a page."""

@@ -3,14 +3,14 @@
 from starlette.responses import Response
 
 from redmine_mailbridge.admin.calls import COOKIE, Call, local_path
-from redmine_mailbridge.admin.signin import SignInRefused
+from redmine_mailbridge.admin.redmine_user import SignInRefused
 
 
 def sign_in_form(call: Call) -> Response:
     """The form; who is in already goes on."""
     if call.session is not None:
         return call.to("/")
-    return _form(call, "", call.query("next"))
+    return call.door(following=call.query("next"))
 
 
 def sign_in(call: Call) -> Response:
@@ -19,12 +19,12 @@ def sign_in(call: Call) -> Response:
     value = call.form.get("password")
     password = value if isinstance(value, str) else ""
     if not password or not (local or call.typed("login")):
-        return _form(call, call.words("Type a login and a password."), call.typed("next"), 400)
+        return call.door(call.words("Type a login and a password."), 400, call.typed("next"))
     try:
         person = call.desk.door.enter(call.typed("login")[:255], password[:1000], local=local, address=call.address)
     except SignInRefused as error:
-        return _form(call, call.words(str(error)), call.typed("next"), 403)
-    token = call.desk.sessions.begin(person.login, person.name, person.way)
+        return call.door(call.words(str(error)), 403, call.typed("next"))
+    token = call.desk.sessions.begin(person.login, person.name, person.way, person.proof)
     answer = call.to("/")
     answer.headers["location"] = call.desk.settings.admin.prefix + local_path(call.typed("next"))
     answer.set_cookie(
@@ -46,15 +46,3 @@ def sign_out(call: Call) -> Response:
     answer = call.to("/login")
     answer.delete_cookie(COOKIE, path=call.desk.settings.admin.prefix or "/")
     return answer
-
-
-def _form(call: Call, problem: str, following: str, status: int = 200) -> Response:
-    return call.render(
-        "login.html",
-        status,
-        title=call.words("Sign in"),
-        problem=problem,
-        following=local_path(following),
-        has_password=call.desk.door.has_password,
-        login=call.typed("login"),
-    )

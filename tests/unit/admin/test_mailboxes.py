@@ -6,14 +6,15 @@ import pytest
 import responses
 import tomlkit
 
+from redmine_mailbridge.admin import passwords
 from redmine_mailbridge.admin.jobs import AT_ONCE, Jobs
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import MailboxUnreachable
 from redmine_mailbridge.outgoing.variables import KINDS
 from redmine_mailbridge.store.health import REDMINE, SERVICE, of_mailbox
 from tests.product import mail
+from tests.unit.admin.site import PASSWORD, Site, values
 from tests.unit.admin.site import REDMINE as URL
-from tests.unit.admin.site import Site, values
 
 
 def test_the_state_of_each_mailbox(site: Site) -> None:
@@ -135,8 +136,8 @@ def test_a_faulty_template(tmp_path: Path) -> None:
     (folder / "subject.txt").write_text("x")
     (folder / "body.txt").write_text("{{ issue.id } oops")
     with Site.of(file) as site:
-        token = site.desk.sessions.begin("jo", "Jo", "redmine")
-        site.browser.cookies.set("mailbridge_session", token)
+        passwords.keep(tmp_path / "admin-password", PASSWORD)
+        site.sign_in()
         page = site.browser.get("/templates/received").text
     assert 'role="alert"' in page
     assert "body.txt" in page

@@ -23,7 +23,8 @@ ME = f"{REDMINE}/users/current.json"
 
 
 def user(*, admin: bool) -> dict[str, object]:
-    return {"user": {"id": 7, "login": "jsmith", "firstname": "Jo", "lastname": "Smith", "admin": admin}}
+    who = {"id": 7, "login": "jsmith", "firstname": "Jo", "lastname": "Smith", "admin": admin, "api_key": "key-of-jo"}
+    return {"user": who}
 
 
 def test_an_administrator_of_redmine_comes_in(site: Site, redmine: responses.RequestsMock) -> None:

@@ -1,0 +1,82 @@
+"""Asks Redmine who somebody is, and whether an administrator: at the sign-in, and again while it lasts."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.redmine.transport import WAY, Session, cause
+from redmine_mailbridge.settings.models import RedmineSettings
+
+CONNECT, READ = 5.0, 10.0
+"""Seconds: a person waits before the page."""
+
+
+class SignInRefused(MailbridgeError):
+    """Nobody came in, or may stay; the text says why, for the person who tried."""
+
+    permanent = True
+
+
+class CannotBeAsked(SignInRefused):
+    """Redmine gave no answer that says who somebody is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Administrator:
+    """Who Redmine says that somebody is; `key` is the person's own API key, with which it can be asked again."""
+
+    login: str
+    name: str
+    key: str
+
+
+def by_password(redmine: RedmineSettings, login: str, password: str) -> Administrator:
+    """Given a Redmine login (or API key) and password, return who that is. Raise SignInRefused if no administrator,
+    CannotBeAsked when Redmine does not tell.
+    """
+    proof = b64encode(f"{login}:{password}".encode()).decode()
+    return _administrator(redmine, {"Authorization": f"Basic {proof}"})
+
+
+def by_key(redmine: RedmineSettings, key: str) -> Administrator:
+    """Given a person's own API key, return who that is. Raise as `by_password`: Redmine refuses the key of a user who
+    is locked, and one that was made anew.
+    """
+    return _administrator(redmine, {"X-Redmine-API-Key": key})
+
+
+def _administrator(redmine: RedmineSettings, proof: Mapping[str, str]) -> Administrator:
+    """GET /users/current.json; `admin` is there for one's own account since Redmine 4.0, `api_key` since 2.3."""
+    status, user = _current(redmine, proof)
+    try:
+        login, admin, key = str(user["login"]), user.get("admin") is True, str(user["api_key"])
+    except (KeyError, TypeError, AttributeError):
+        raise CannotBeAsked(f"Redmine cannot be asked: it answers {status}, and not with a user.") from None
+    if not admin:
+        raise SignInRefused(f"{login} is no administrator of Redmine.")
+    name = f"{user.get('firstname', '')} {user.get('lastname', '')}".strip()
+    return Administrator(login, name or login, key)
+
+
+def _current(redmine: RedmineSettings, proof: Mapping[str, str]) -> tuple[int, dict[str, object]]:
+    longest = redmine.timeout.total_seconds()
+    with Session() as connection:
+        connection.verify = str(redmine.ca_file) if redmine.ca_file else True
+        connection.timeouts = (min(CONNECT, longest), min(READ, longest))
+        headers = {"Accept": "application/json", **proof}
+        try:
+            answer = connection.get(f"{redmine.url}/users/current.json", headers=headers)
+        except WAY as error:
+            raise CannotBeAsked(f"Redmine cannot be asked: {cause(error)}.") from None
+    if answer.status_code == 401:
+        raise SignInRefused("Redmine does not accept that. With two-factor sign-in, type your API key as the login.")
+    if answer.status_code == 403:
+        raise SignInRefused(
+            "Redmine answers 403: is its REST API switched on, and your password not to be changed first?"
+        )
+    try:
+        return answer.status_code, answer.json()["user"]
+    except (ValueError, KeyError, TypeError):
+        words = f"Redmine cannot be asked: it answers {answer.status_code}, and not with a user."
+        raise CannotBeAsked(words) from None
