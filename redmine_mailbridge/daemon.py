@@ -26,6 +26,7 @@ from redmine_mailbridge.errors import LockLost, MailbridgeError, SettingsError
 from redmine_mailbridge.logring import kept_in
 from redmine_mailbridge.settings.load import load_with_origins, reload
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.settings.who_mails import silent_mailboxes
 from redmine_mailbridge.store.admin import LogRing
 from redmine_mailbridge.store.lock import Lock
 from redmine_mailbridge.store.store import Store
@@ -110,6 +111,8 @@ class Daemon:
         look_up_names(
             self._settings, application.directory, lambda line: log.error("settings.unknown_name", reason=line)
         )
+        for name, why in silent_mailboxes(self._settings.active_mailboxes, self._settings.outgoing):
+            log.warning("answers.nobody_tells", mailbox=name, reason=why)
         service: Service = application.service(listen=self._listen)
         service.start(upkeep=application.upkeep)
         pages = self._pages()

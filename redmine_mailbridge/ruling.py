@@ -8,7 +8,9 @@ from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.settings.calendars import calendars
+from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.answered import Answered
 from redmine_mailbridge.store.applied import Applications
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.issues import Issues
@@ -19,6 +21,7 @@ from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.rule_change import RuleChange
 from redmine_mailbridge.tasks.rule_mail import RuleMail
 from redmine_mailbridge.tasks.time_rules import Policy, TimeRules
+from redmine_mailbridge.tasks.told import Told
 from redmine_mailbridge.tasks.turns import Turns
 
 
@@ -46,7 +49,19 @@ def time_rules(
         mail=RuleMail(letters.with_kinds("closed"), directory, text_format),
         archive=Archive(store.database),
         turns=Turns("rules", client.whoami, issues.record),
+        told=Told(
+            Answered(store.database, store.clock).told,
+            [name for name, box in settings.active_mailboxes.items() if _left(box)],
+            lambda: _writers(settings, directory),
+        ),
     )
+
+
+def _writers(settings: Settings, directory: Directory) -> frozenset[int]:
+    """The users who write for people without an account: the bridge's own, and each ticket_user."""
+    names = {box.senders.ticket_user for box in settings.mailboxes.values() if box.senders.ticket_user is not None}
+    users = [directory.people.by_login(name) for name in sorted(names)]
+    return frozenset({directory.people.me().user.id, *(user.id for user in users if user is not None)})
 
 
 def policy(settings: Settings) -> Policy:
@@ -57,6 +72,13 @@ def policy(settings: Settings) -> Policy:
         mailboxes=tuple(settings.active_mailboxes),
         settle=settings.redmine.settle.total_seconds(),
     )
+
+
+def _left(box: MailboxSettings) -> bool:
+    """Are all notes of a mailbox left to Redmine, by the settings' own word?"""
+    answers = box.answers
+    said = "redmine_users" in answers.model_fields_set and answers.redmine_users == "leave_to_redmine"
+    return said and answers.notes == "never"
 
 
 @contextmanager

@@ -88,6 +88,7 @@ def box_values(box: Mailbox, project: str, *, port: int | None = None) -> dict[s
         "timeout": "10s",
         "start_from": "all",
         "issue": {"project": project, "trust": "any"},
+        "answers": {"redmine_users": "leave_to_redmine"},
     }
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from redmine_mailbridge.settings.who_mails import WhoMails, who_mails
+
 if TYPE_CHECKING:
     from redmine_mailbridge.settings.load import Loaded
 
@@ -53,6 +55,7 @@ def settings_checks(loaded: "Loaded") -> list[Check]:
     if settings.admin.alert_to and not any(box.outgoing.over(settings.outgoing).sends for box in active.values()):
         checks.append(Check("settings", None, "[admin] alert_to: nobody can be warned: no mailbox sends mail"))
     for name, box in active.items():
+        checks += _who_mails(name, who_mails(box, settings.outgoing))
         if box.security == "none" and box.allow_cleartext:
             checks.append(Check(f"mailbox {name}", None, f"the password goes to {box.host} in the clear"))
         if box.issue.trust == "any":
@@ -64,3 +67,10 @@ def settings_checks(loaded: "Loaded") -> list[Check]:
             )
             checks.append(Check(f"mailbox {name}", None, words))
     return checks
+
+
+def _who_mails(name: str, found: WhoMails) -> list[Check]:
+    """Who acknowledges and who tells customers of notes; that nobody does is wrong unless the settings say so."""
+    why, risks = found.told_by_nobody, found.risks
+    words = "\n".join([found.words, *([why] if why else risks)])
+    return [Check(f"mailbox {name}: who mails whom", False if why else None if risks else True, words)]

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 Answers = dict[str, Any]
 FORMATS = ("common_mark", "textile")
 ANSWERS = ("never", "public_notes", "marked")
+REDMINE_USERS = ("mail", "leave_to_redmine")
 _REQUIRED = ("redmine_url", "address", "project")
+NOBODY = (
+    "Nobody would tell customers what agents answer: give --answers public_notes (or marked) with --smtp-host; or "
+    "--redmine-users leave_to_redmine, when Redmine itself mails those who have an account"
+)
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
@@ -41,6 +46,7 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 @click.option("--tracker", metavar="NAME", help="The tracker of new issues.")
 @click.option("--unknown-sender", type=click.Choice(["accept", "create", "ignore", "refuse"]), help="What to do then.")
 @click.option("--answers", type=click.Choice(ANSWERS), help="Which notes of agents go to customers by mail.")
+@click.option("--redmine-users", type=click.Choice(REDMINE_USERS), help="Who mails notes to those with an account.")
 @click.option("--smtp-host", metavar="HOST", help="The server by which mail goes out.")
 @click.option("--service", is_flag=True, help="Set it up as a systemd service: user, folders, rights, unit. As root.")
 @click.option("--no-input", is_flag=True, help="Ask nothing: what is not given takes its default.")
@@ -72,6 +78,8 @@ def command(
     if missing:
         flags = ", ".join("--" + name.replace("_", "-") for name in missing)
         raise click.UsageError(f"Without questions these must be given: {flags}")
+    if (answers["answers"] or "never") == "never" and answers["redmine_users"] is None:
+        raise click.UsageError(NOBODY)
     if service:
         installing.prepare(file)
     answers["store_url"] = installing.STORE_URL if service else "sqlite:///mailbridge.db"
@@ -172,7 +180,12 @@ def _ask(given: Answers, *, finding: bool) -> Answers:
         "accept",
         type=click.Choice(["accept", "create", "ignore", "refuse"]),
     )
-    ask("answers", "Which notes of agents go to customers by mail", "never", type=click.Choice(ANSWERS))
+    ask("answers", "Which notes of agents go to customers by mail", "public_notes", type=click.Choice(ANSWERS))
+    if answers["redmine_users"] is None:
+        if click.confirm("Does Redmine itself send mails to customers who have an account there?", default=False):
+            answers["redmine_users"] = "leave_to_redmine"
+        elif answers["answers"] != "never":
+            answers["redmine_users"] = "mail"
     if answers["answers"] != "never" and not (answers["preset"] or _offers_smtp(answers)):
         ask("smtp_host", "SMTP server", f"smtp.{answers['address'].rpartition('@')[2]}")
     return answers
@@ -254,6 +267,7 @@ def _draft(answers: Answers, file: Path) -> "Draft":
         (*box, "issue", "tracker"): answers["tracker"] or None,
         (*box, "issue", "unknown_sender"): answers["unknown_sender"] or "accept",
         (*box, "answers", "notes"): answers["answers"] or "never",
+        (*box, "answers", "redmine_users"): answers["redmine_users"],
         (*box, "outgoing", "host"): answers["smtp_host"],
     }
     offer: Offer | None = answers.get("offer")

@@ -131,10 +131,11 @@ class AnswerSettings(Table):
         "Mail notes of private projects and of private issues too, to those who wrote or were in Cc.", False
     )
     redmine_users: Literal["leave_to_redmine", "mail"] = key(
-        "Whether our mail also goes to a customer who is an active Redmine user and author, assignee or watcher of the "
-        'issue: no, since Redmine sends its own ("leave_to_redmine"), or yes ("mail": switch Redmine\'s off, or they '
-        "get two).",
-        "leave_to_redmine",
+        'Who tells customers with a Redmine account of agents\' notes. "mail": the bridge, as all others. '
+        '"leave_to_redmine": Redmine, whose own mails must be on, wherever the customer is author, assignee or watcher '
+        "of the issue and may see it; where Redmine sends them too, this keeps them from coming twice. Whether Redmine "
+        "sends any, its API does not tell: so `check` refuses a mailbox whose notes nobody mails unless this is set.",
+        "mail",
     )
     max_attachments: Size = key(
         "How many bytes of a note's files go along with it; what is over is named in the mail. 0: none.", 10_000_000,

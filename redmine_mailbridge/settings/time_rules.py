@@ -105,7 +105,8 @@ class RuleWhen(Table):
     assigned: bool | None = key("Whether somebody has it.", None)
     closed: bool = key("Whether it is closed. Closed issues need a rule of their own.", False)
     waiting_for: Literal["customer", "agent"] | None = key(
-        'Whose turn it is: "customer" when an agent wrote the last public note, "agent" when the customer\'s side did.',
+        'Whose turn it is: "agent" when the customer\'s side wrote the last public note, or nobody has; "customer" once '
+        "an agent has written since, and at least one of those notes went to the customer by mail.",
         None,
     )
     no_answer: AgeText | None = key("No agent has written a public note, this long after it was made.", None)

@@ -1,14 +1,15 @@
 """What became of each note of an agent: mailed, or not and why. Decided once, together with the mails that follow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.issues import issue, journal
+from redmine_mailbridge.store.issues import CHUNK, issue, journal
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.notices import NewNotice, notify
 from redmine_mailbridge.store.outbox import NewAnswer, queue
@@ -21,18 +22,23 @@ answer = sa.Table(
     sa.Column("issue", sa.Integer, nullable=False),
     sa.Column("at", sa.Double, nullable=False),
     sa.Column("line", sa.Text, nullable=False),
+    sa.Column("told", sa.Text),
     sa.Index("ix_answer_issue", "issue"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What became of a note, in one line. `at` in seconds since the epoch, UTC."""
+    """What became of a note, in one line. `at` in seconds since the epoch, UTC.
+
+    `told` says by whom the requester hears of it: our mail, Redmine's, or nobody's (None).
+    """
 
     journal: int
     issue: int
     at: float
     line: str
+    told: Literal["mailed", "redmine"] | None = None
 
 
 class HeldBack(Exception):
@@ -122,7 +128,7 @@ class Answered:
         back: it goes out later.
         """
         now = self._clock()
-        row = {"journal": one.journal, "issue": one.issue, "at": now, "line": one.line}
+        row = {"journal": one.journal, "issue": one.issue, "at": now, "line": one.line, "told": one.told}
         with effect(Effect.QUEUE_MAIL), self._database.write() as db:
             new = self._insert(answer).values(row).on_conflict_do_nothing().returning(answer.c.journal)
             if db.execute(new).first() is None:  # PostgreSQL's driver gives no count of rows here
@@ -138,9 +144,19 @@ class Answered:
                 db.execute(sa.insert(step), [{"mail_id": mail_id, "at": now, "line": line} for line in lines])
         return lines
 
+    def told(self, issues: Collection[int]) -> frozenset[int]:
+        """Given issues, return those of their notes that reached the requester by mail, ours or Redmine's."""
+        found: set[int] = set()
+        numbers = sorted(issues)
+        with self._database.read() as db:
+            for at in range(0, len(numbers), CHUNK):
+                some = answer.c.issue.in_(numbers[at : at + CHUNK])
+                found |= set(db.execute(sa.select(answer.c.journal).where(some, answer.c.told.is_not(None))).scalars())
+        return frozenset(found)
+
     def of_issue(self, number: int) -> list[Decided]:
         """What became of the notes of an issue, in their order."""
-        columns = (answer.c.journal, answer.c.issue, answer.c.at, answer.c.line)
+        columns = (answer.c.journal, answer.c.issue, answer.c.at, answer.c.line, answer.c.told)
         with self._database.read() as db:
             rows = db.execute(sa.select(*columns).where(answer.c.issue == number).order_by(answer.c.journal))
             return [Decided(*row) for row in rows]

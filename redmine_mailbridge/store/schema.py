@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0062"
+HEAD = "0071"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -159,10 +159,10 @@ class AgentAnswers:
         closing = mailing.closed and closes(entry, statuses.closed) and bool(found["status"].get("is_closed", True))
         what = f"note {number} by {author}" if by_agent else f"entry {number}"
 
-        def not_mailed(why: str, notices: Sequence[NewNotice] = ()) -> int:
+        def not_mailed(why: str, notices: Sequence[NewNotice] = (), by_redmine: bool = False) -> int:
             line = f"{what}: not mailed: {why}"
             tell = by_agent and mailing.notes != "never"
-            decided = Decided(number, row.id, 0.0, line)
+            decided = Decided(number, row.id, 0.0, line, "redmine" if by_redmine else None)
             self._answered.decide(decided, mail_id=row.mail_id, notices=notices, on_record=tell)
             return 0
 
@@ -172,7 +172,7 @@ class AgentAnswers:
         thread = self._letters.thread(row, visible)
         people = self._people(row, visible, entry, mailing, thread)
         if not people.to and not people.cc:
-            return not_mailed(people.why_nobody, self._notices(people))
+            return not_mailed(people.why_nobody, self._notices(people), people.redmine_tells(row.requester))
         note = said if isinstance(said, Note) else Note()
         files, left_out = self._files(note, mailing.max_attachments)
         variables = {
@@ -200,7 +200,9 @@ class AgentAnswers:
         if not made.mails:
             return not_mailed(made.why_not, self._notices(people))
         line = f"{what}: mailed to {', '.join(one.recipient for one in made.mails)}{people.line}"
-        decided, notices = Decided(number, row.id, 0.0, line), self._notices(people)
+        told: Literal["mailed", "redmine"] | None
+        told = "mailed" if people.to else "redmine" if people.redmine_tells(row.requester) else None
+        decided, notices = Decided(number, row.id, 0.0, line, told), self._notices(people)
         queued = self._answered.decide(decided, made.mails, mail_id=row.mail_id, notices=notices)
         log.info("answers.queued", issue=row.id, journal=number, kind=made.mails[0].kind, mails=len(made.mails))
         return len(made.mails) if queued else 0

@@ -40,6 +40,10 @@ class People:
         found = {UNPROVEN: self.unproven, TOO_MANY: self.over, NO_ADDRESS: self.without}
         return {why: them for why, them in found.items() if them}
 
+    def redmine_tells(self, address: str) -> bool:
+        """Is it left to Redmine to mail this address?"""
+        return address.lower() in {one.lower() for one in self.by_redmine}
+
     @property
     def why_nobody(self) -> str:
         """Why there is nobody to write to."""

@@ -27,6 +27,7 @@ from redmine_mailbridge.tasks.rule_change import RuleChange
 from redmine_mailbridge.tasks.rule_mail import RuleMail
 from redmine_mailbridge.tasks.rule_values import Due, RuleState
 from redmine_mailbridge.tasks.settle import seconds_since, stamped
+from redmine_mailbridge.tasks.told import Asks, Told
 from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.tasks.update import StationResult
 from redmine_mailbridge.timing.calendar import Calendars
@@ -76,8 +77,10 @@ class TimeRules:
         mail: RuleMail,
         archive: Archive,
         turns: Turns,
+        told: Told,
     ) -> None:
         self._policy = policy
+        self._told = told
         self._turns = turns
         self._mirror = mirror
         self._issues = issues
@@ -100,17 +103,21 @@ class TimeRules:
         histories: dict[int, list[JournalRow]] = {}
         for entry in self._issues.journals(rows):
             histories.setdefault(entry.issue, []).append(entry)
+        told = self._told.of(rows.values())
         found = []
         for row in rows.values():
-            one = self._due(rule, row, histories.get(row.id, []), now)
+            one = self._due(rule, row, histories.get(row.id, []), now, told(row))
             if one is not None and (one.issue, one.anchor) not in acted:
                 found.append(Due(row, one, ", ".join(actions(rule.then))))
         return found
 
-    def _due(self, rule: TimeRule, row: IssueRow, history: list[JournalRow], now: float) -> Application | None:
+    def _due(
+        self, rule: TimeRule, row: IssueRow, history: list[JournalRow], now: float, told: Asks
+    ) -> Application | None:
         """Is the rule due for an issue? One whose history cannot be reckoned with is told of, and keeps no other."""
         try:
-            return due(rule, row, history, now, self._policy.calendars.of(row.project))
+            calendar = self._policy.calendars.of(row.project)
+            return due(rule, row, history, now, calendar, told=told)
         except Exception as error:  # noqa: BLE001 - the border of one issue
             where = "".join(traceback.format_tb(error.__traceback__))
             kind = type(error).__name__
@@ -199,7 +206,8 @@ class TimeRules:
             return
         history = self._issues.journals([number])
         calendar = self._policy.calendars.of(issue.project)
-        found = due(rule, issue, history, self._issues.clock(), calendar)
+        told = self._told.of([issue])(issue)
+        found = due(rule, issue, history, self._issues.clock(), calendar, told=told)
         if found is None or (found.issue, found.anchor) in self._applications.anchors(rule.name):
             return
         try:

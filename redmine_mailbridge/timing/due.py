@@ -83,14 +83,23 @@ class _Event:
     anchor: int
 
 
-def due(rule: TimeRule, issue: Issue, history: Sequence[Entry], now: float, calendar: Calendar) -> Application | None:
+def due(
+    rule: TimeRule,
+    issue: Issue,
+    history: Sequence[Entry],
+    now: float,
+    calendar: Calendar,
+    *,
+    told: Callable[[int], bool],
+) -> Application | None:
     """Given a rule, an issue with its whole history in order, the time, and the calendar of the issue's project,
     return the rule's application when all its conditions hold, else None.
 
-    Whether it was carried out before is not asked here: the anchor tells.
+    `told` says of an agent's note, by its number, whether the customer got it by mail: nobody waits for the answer to a
+    note that went to nobody. Whether it was carried out before is not asked here: the anchor tells.
     """
     when = rule.when
-    if not fits(when, issue) or (when.waiting_for is not None and when.waiting_for != _turn(history)):
+    if not fits(when, issue) or (when.waiting_for is not None and when.waiting_for != _turn(history, told)):
         return None
     at, anchor, reasons = 0.0, MADE, []
     for name, age in when.ages.items():
@@ -174,10 +183,15 @@ def _last(history: Sequence[Entry], counts: Callable[[Entry], bool]) -> Entry | 
     return next(found, None)
 
 
-def _turn(history: Sequence[Entry]) -> str:
-    """Whose turn it is: who wrote last waits for the other."""
+def _turn(history: Sequence[Entry], told: Callable[[int], bool]) -> str:
+    """Whose turn it is: who wrote last waits for the other. Nobody's, "", when agents have written since the customer
+    did, but nothing of it went to the customer.
+    """
     last = _last(history, _public)
-    return "customer" if last is not None and _agent(last) else "agent"
+    if last is None or _customer(last):
+        return "agent"
+    since = _newest(history, _customer)
+    return "customer" if any(_agent(one) and one.id > since and told(one.id) for one in history) else ""
 
 
 # ------------------------------------------------------------------ where each span begins

@@ -191,6 +191,20 @@ def test_unknown_names_are_said_first(bridge: Product, mailbox: Mailbox) -> None
     assert {"INBOX": 1, "Failed": 0, "Processed": 0} == mailbox.count()
 
 
+@pytest.mark.fault("N1")
+def test_answers_that_nobody_sends_are_warned_of(bridge: Product) -> None:
+    """Where nobody tells customers what agents answer, `run` warns of it by the mailbox's name, and goes on."""
+    del bridge.values["mailboxes"]["support"]["answers"]
+    with bridge.service() as service:
+        (line,) = service.wait_for("answers.nobody_tells")
+        service.wait_for("receive.first_time")
+
+    assert ("support", "nobody tells customers what agents answer") == (
+        line["mailbox"],
+        line["reason"].partition(":")[0],
+    )
+
+
 def test_settings_that_cannot_be_used(bridge: Product) -> None:
     """A settings file that is wrong ends `run` at once, with exit code 2 and the line to mend."""
     bridge.support(prot=free_port())

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from redmine_mailbridge import app, ruling
+from redmine_mailbridge import app, ruling, speaking
 from redmine_mailbridge.routing.text import literal
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.store.schema import outbox
 from redmine_mailbridge.tasks.time_rules import TimeRules
 from redmine_mailbridge.tasks.update import StationResult
-from tests.product import STRANGER, Product, mail, message_id_of, product
+from tests.product import CAROL, STRANGER, Product, mail, message_id_of, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 
@@ -55,7 +55,10 @@ def bridge(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> 
         "rules": [REMIND, CLOSE, ESCALATE],
         "calendars": {"office": {"time_zone": "Europe/Berlin"}},
     })  # fmt: skip
+    made.support(answers={"notes": "public_notes"})
     made.passes()  # what lies there when a mailbox is read for the first time is never answered
+    with made.application() as application:
+        answer(application)  # nor are the notes from before
     return made
 
 
@@ -79,6 +82,15 @@ def mails(application: app.Application) -> list[tuple[str, str]]:
         return [(row.kind, row.recipient) for row in found]
 
 
+def answer(application: app.Application) -> None:
+    """Mail what agents have written, as an update does before it looks at the rules."""
+    one = application
+    station = speaking.agent_answers(
+        one.settings, one.store, one.client, one.directory, mirror=one.mirror, letters=one.letters
+    )
+    assert station.once(threading.Event()).error is None
+
+
 def once(rules: TimeRules) -> StationResult:
     return rules.once(threading.Event())
 
@@ -97,12 +109,13 @@ def test_remind_close_and_begin_anew(
     number = made.issue
     assert number is not None
     redmine.api("bob").call("PUT", f"/issues/{number}.json", {"issue": {"notes": "Is it out?"}})
+    answer(application)
 
     assert StationResult() == once(rules)
     clock.ahead = 3 * DAY + 60
     assert StationResult(done=1) == once(rules)
     assert StationResult() == once(rules)
-    assert [("reminder", "zoe@elsewhere.example")] == mails(application)
+    assert [(kind, "zoe@elsewhere.example") for kind in ("answer", "reminder")] == mails(application)
     reminded = redmine.admin.issue(number)["journals"][-1]
     assert ("Reminded: it waits for the customer" in reminded["notes"]) is False
     assert ("Reminded: no word from an agent for 3 days.", True) == (reminded["notes"], reminded["private_notes"])
@@ -125,9 +138,31 @@ def test_remind_close_and_begin_anew(
     clock.ahead = 30 * DAY
     assert StationResult() == once(rules), "it is an agent's turn"
     redmine.api("bob").call("PUT", f"/issues/{number}.json", {"issue": {"notes": "And now?", "status_id": 2}})
+    answer(application)
     clock.ahead = 31 * DAY
     assert StationResult(done=2) == once(rules)
-    assert ["reminder", "closed", "reminder", "closed"] == [kind for kind, _ in mails(application)]
+    said = ["answer", "reminder", "closed"]
+    assert [*said, *said] == [kind for kind, _ in mails(application)]
+
+
+@pytest.mark.fault("N1")
+def test_nobody_waits_for_an_answer_to_what_was_not_mailed(redmine: Redmine, mailbox: Mailbox, bridge: Product) -> None:
+    """Where agents' notes go to nobody by mail, nobody is reminded of them, nor is an issue closed for the silence; a
+    customer with an account counts as told where the settings leave that to Redmine.
+    """
+    bridge.support(answers={"notes": "never", "redmine_users": "mail"})
+    mailbox.append(mail("Printer on fire", sender=STRANGER), mail("Mine too", sender=CAROL))
+    stranger, carol = (one.issue for one in sorted(bridge.receive(), key=lambda one: one.row.id))
+    for number in (stranger, carol):
+        redmine.api("bob").call("PUT", f"/issues/{number}.json", {"issue": {"notes": "Is it out?"}})
+    clock = Later()
+    clock.ahead = 30 * DAY
+    with bridge.application() as application:
+        assert [] == rules_of(application, clock).preview()
+    bridge.support(answers={"redmine_users": "leave_to_redmine"})
+    with bridge.application() as application:
+        due = rules_of(application, clock).preview()
+        assert [("remind", carol), ("close", carol)] == [(one.application.rule, one.issue.id) for one in due]
 
 
 def test_escalate_in_business_hours(

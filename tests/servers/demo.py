@@ -33,6 +33,7 @@ port = {port}
 security = "none"                      # on this machine only
 password_file = "secrets/mail"
 reading.trusted_authserv_ids = ["{mx}"]
+answers.redmine_users = "leave_to_redmine"   # nothing is mailed here
 issue.project = "support"
 issue.tracker = "Support"
 issue.allow_override = "priority"      # a user may write "Priority: High"
@@ -45,6 +46,7 @@ port = {port}
 security = "none"
 password_file = "secrets/mail"
 reading.trusted_authserv_ids = ["{mx}"]
+answers.redmine_users = "leave_to_redmine"
 senders.block = ["lottery.example"]
 issue.project = "sales"
 """

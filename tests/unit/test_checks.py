@@ -46,5 +46,59 @@ def test_settings_checks(tmp_path: Path) -> None:
 
     assert f"{file}: 1 active mailbox of 1" == words[0]
     assert "everybody on this machine can read it" in words[1]
-    assert "the password goes to mail.example.com in the clear" == words[2]
-    assert words[3].startswith('trust = "any"')
+    assert words[2].startswith("mail is acknowledged by nobody")
+    assert "the password goes to mail.example.com in the clear" == words[3]
+    assert words[4].startswith('trust = "any"')
+
+
+BOX = """[redmine]
+url = "https://redmine.example.com"
+api_key = "x"
+[mailboxes.a]
+address = "a@example.com"
+host = "mail.example.com"
+password = "x"
+issue.project = "p"
+issue.trust = "internal"
+"""
+SENDS = 'outgoing.host = "mail.example.com"\n'
+ALL = SENDS + 'answers.notes = "public_notes"\n'
+LEFT = 'answers.redmine_users = "leave_to_redmine"\n'
+
+
+@pytest.mark.fault("N1")
+@pytest.mark.parametrize(
+    ("lines", "ok", "words"),
+    [
+        ("", False, "with a Redmine account are told by nobody, others by nobody\nnobody tells customers"),
+        ('answers.notes = "never"\n', False, "nobody tells customers"),
+        (SENDS, False, "nobody tells customers"),
+        ('answers.notes = "public_notes"\n', False, "nobody tells customers"),
+        ('issue.unknown_sender = "create"\n' + SENDS, False, "nobody tells customers"),
+        (ALL, True, "customers with a Redmine account are told by the bridge, others by the bridge"),
+        (ALL + "answers.received = true\n", True, "mail is acknowledged by the bridge"),
+        (ALL + 'issue.unknown_sender = "create"\n', True, "are told by the bridge, others by the bridge"),
+        (LEFT, None, "told by Redmine, others by nobody\ncustomers without an account never hear"),
+        (ALL + LEFT, None, "told by Redmine, others by the bridge\nthey depend on Redmine's own mails"),
+        (ALL + LEFT + 'issue.unknown_sender = "create"\n', None, "every customer has an account here"),
+        (SENDS + 'answers.notes = "marked"\n', None, "notes that do not begin with /mail go to no customer"),
+        (SENDS + 'answers.notes = "marked"\n' + LEFT, None, "of notes that begin with /mail customers with"),
+    ],
+)
+def test_who_mails_whom(tmp_path: Path, lines: str, ok: bool | None, words: str) -> None:
+    """`check` says of each mailbox who mails whom, and refuses one where nobody would, unless the settings say that it
+    is meant.
+    """
+    file = tmp_path / "settings.toml"
+    file.write_text(BOX + lines, "utf-8")
+    (found,) = [one for one in settings_checks(load_with_origins(file, {})) if one.name.endswith("who mails whom")]
+    assert ok == found.ok, found.words
+    assert words in found.words
+
+
+@pytest.mark.fault("N1")
+def test_no_answer_goes_nowhere_by_default(tmp_path: Path) -> None:
+    """Where agents' notes are mailed, customers with a Redmine account get them too unless the settings say not."""
+    file = tmp_path / "settings.toml"
+    file.write_text(BOX + ALL, "utf-8")
+    assert "mail" == load_with_origins(file, {}).settings.mailboxes["a"].answers.redmine_users

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.admin.pages.tasks import book
+from redmine_mailbridge.settings.who_mails import who_mails
 from redmine_mailbridge.store.health import REDMINE, SERVICE, alive, of_mailbox
 
 KINDS = ("done", "ignored", "waiting", "held", "failed")
@@ -27,6 +28,7 @@ def show(call: Call) -> Response:
         stopped=book(call).stopped,
         redmine=health.get(REDMINE),
         sending=health.get("sending"),
+        tellers={name: who_mails(box, desk.settings.outgoing) for name, box in boxes.items()},
         piles=desk.figures.piles(boxes),
         days=days,
         kinds=KINDS,

@@ -43,6 +43,24 @@ def test_what_does_not_run_is_said_first(site: Site) -> None:
     assert "does not take anything" not in site.browser.get("/").text
 
 
+@pytest.mark.fault("N1")
+def test_who_mails_whom(tmp_path: Path) -> None:
+    """The overview says for each mailbox who acknowledges and who tells customers of notes, loudly when nobody does."""
+    said = values()
+    said["outgoing"] = {"host": "mail.example.com"}
+    said["mailboxes"]["sales"]["answers"] = {"received": True, "notes": "public_notes"}
+    file = tmp_path / "settings.toml"
+    file.write_text(tomlkit.dumps(said), "utf-8")
+    passwords.keep(tmp_path / "admin-password", PASSWORD)
+    with Site.of(file) as site:
+        site.sign_in()
+        page = site.browser.get("/").text
+        support, sales = page.index('id="box-1"'), page.index('id="box-2"')
+        assert 3 == page[support:sales].count("<dd>nobody</dd>")
+        assert 1 == page[support:sales].count("Nobody tells customers what agents answer.")
+        assert (3, 0) == (page[sales:].count("<dd>the bridge</dd>"), page[sales:].count("Nobody tells customers"))
+
+
 def test_settings_and_where_they_come_from(site: Site) -> None:
     """Each value stands with its origin, a secret only as set."""
     site.sign_in()

@@ -23,7 +23,7 @@ FLAGS = [
     "--host",
     "mail.example.com",
 ]
-FLAGS += ["--project", "support"]
+FLAGS += ["--project", "support", "--redmine-users", "leave_to_redmine"]
 
 PUBLISHED = b"""<?xml version="1.0"?>
 <clientConfig version="1.1"><emailProvider id="firm.example"><domain>firm.example</domain>
@@ -50,7 +50,7 @@ def test_asked_for_everything(tmp_path: Path) -> None:
         "",
         "the pass word",
     ]
-    answers += ["support", "Bug", "create", "marked", "smtp.example.com"]
+    answers += ["support", "Bug", "create", "marked", "n", "smtp.example.com"]
     file = tmp_path / "etc" / "settings.toml"
     result = init(file, "--no-discover", answers="\n".join(answers) + "\n")
 
@@ -118,7 +118,7 @@ def test_a_known_provider(tmp_path: Path) -> None:
     """The provider of the address is found out: its preset is written, and nobody is asked for servers."""
     file = tmp_path / "settings.toml"
     answers = ["http://127.0.0.1:1", "the key", "common_mark", "desk@gmail.com", "app password", "support"]
-    result = init(file, answers="\n".join([*answers, "", "accept", "public_notes"]) + "\n")
+    result = init(file, answers="\n".join([*answers, "", "accept", "public_notes", ""]) + "\n")
 
     assert 0 == result.exit_code, result.output
     assert "found preset       gmail" in result.output
@@ -131,7 +131,7 @@ def test_a_known_provider(tmp_path: Path) -> None:
 def test_a_known_provider_without_questions(tmp_path: Path) -> None:
     """Without questions too; a preset that is given is taken as it is."""
     env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__DESK__PASSWORD": "p"}
-    flags = ["--redmine-url", "http://127.0.0.1:1", "--project", "support", "--no-input"]
+    flags = ["--redmine-url", "http://127.0.0.1:1", "--project", "support", "--no-input", "--answers", "marked"]
     assert 0 == init(tmp_path / "a.toml", *flags, "--address", "desk@posteo.de", env=env).exit_code
     assert "posteo.de" == load(tmp_path / "a.toml", env).mailboxes["desk"].host
     own = ["--address", "desk@example.com", "--preset", "fastmail", "--protocol", "pop3"]
@@ -169,7 +169,7 @@ def test_a_provider_that_takes_no_passwords(tmp_path: Path) -> None:
     """Where only tokens are taken, it asks for the application instead of a password, and says to sign in next."""
     file = tmp_path / "settings.toml"
     answers = ["http://127.0.0.1:1", "the key", "textile", "desk@firm.onmicrosoft.com", "11111111-2222", "support"]
-    result = init(file, answers="\n".join([*answers, "", "", ""]) + "\n")
+    result = init(file, answers="\n".join([*answers, "", "", "", ""]) + "\n")
     assert 0 == result.exit_code, result.output
     assert "Password" not in result.output
     assert "Next: redmine-mailbridge oauth login desk" in result.output
@@ -182,7 +182,7 @@ def test_a_provider_that_takes_no_passwords(tmp_path: Path) -> None:
 
 def test_a_provider_that_takes_no_passwords_without_questions(tmp_path: Path) -> None:
     """Without questions the application must be given as well; a password by the environment is taken as meant."""
-    flags = [*FLAGS[:2], "--address", "desk@outlook.com", "--project", "support", "--no-input"]
+    flags = [*FLAGS[:2], "--address", "desk@outlook.com", *FLAGS[-4:], "--no-input"]
     env = {"MAILBRIDGE_REDMINE__API_KEY": "k"}
     refused = init(tmp_path / "a.toml", *flags, env=env)
     assert (2, True) == (refused.exit_code, "--client-id" in refused.stderr)
@@ -226,3 +226,26 @@ def test_answers_that_do_not_load_leave_nothing(tmp_path: Path, existing: bool) 
     assert f"{file}:" in result.stderr
     assert 'security = "none": would send the password' in result.stderr
     assert (["settings.toml"] if existing else []) == [f.name for f in tmp_path.iterdir()]
+
+
+@pytest.mark.fault("N1")
+def test_answers_that_nobody_sends_are_refused(tmp_path: Path) -> None:
+    """Settings under which nobody tells customers what agents answer are not written, unless that is said."""
+    env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__SUPPORT__PASSWORD": "p"}
+    refused = init(tmp_path / "settings.toml", *FLAGS[:-2], "--no-input", env=env)
+    assert (2, []) == (refused.exit_code, list(tmp_path.iterdir()))
+    assert "Nobody would tell customers" in refused.stderr
+    assert 0 == init(tmp_path / "settings.toml", *FLAGS, "--no-input", env=env).exit_code
+    assert "leave_to_redmine" == load(tmp_path / "settings.toml", env).mailboxes["support"].answers.redmine_users
+
+
+@pytest.mark.fault("N1")
+def test_redmines_own_mails_are_asked_for(tmp_path: Path) -> None:
+    """`init` asks whether Redmine mails those with an account; else we do, as it is without a word."""
+    answers = ["http://127.0.0.1:1", "the key", "common_mark", "desk@gmail.com", "app password", "support", "", "", ""]
+    for said, wanted in (("y", "leave_to_redmine"), ("n", "mail")):
+        file = tmp_path / said / "settings.toml"
+        result = init(file, answers="\n".join([*answers, said]) + "\n")
+        assert 0 == result.exit_code, result.output
+        box = load(file, {}).mailboxes["desk"]
+        assert (wanted, "public_notes") == (box.answers.redmine_users, box.answers.notes)

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redmine_mailbridge.settings.time_rules import TimeRule
+from redmine_mailbridge.timing import due as timing
 from redmine_mailbridge.timing.calendar import ALWAYS, Calendar
-from redmine_mailbridge.timing.due import due
+from redmine_mailbridge.timing.due import Application
 from tests.unit.timing.test_calendar import HOLIDAYS, HOUR, OFFICE, at, calendar
 
 MADE = at("2026-11-16 09:00")
@@ -69,6 +70,11 @@ def history(text: str) -> list[Entry]:
 
 def rule(when: dict[str, Any]) -> TimeRule:
     return TimeRule.model_validate({"name": "r", "when": when, "then": {"status": "Closed"}})
+
+
+def due(one: TimeRule, of: Issue, past: list[Entry], now: float, kept: Calendar) -> Application | None:
+    """What the policy says where each note of an agent went to the customer by mail."""
+    return timing.due(one, of, past, now, kept, told=lambda _note: True)
 
 
 def issue(**changed: Any) -> Issue:
@@ -299,3 +305,23 @@ def test_a_customers_new_mail_makes_a_rule_new(name: str, span: str, told: str, 
     assert after is not None
     assert 99 == after.anchor
     assert before is None or before.anchor != after.anchor
+
+
+@pytest.mark.parametrize(
+    ("told", "mailed", "turn"),
+    [
+        ("1 agent", set(), ""),
+        ("1 agent", {1}, "customer"),
+        ("1 agent, 2 agent", {1}, "customer"),
+        ("1 agent, 2 customer, 3 agent", {1}, ""),
+        ("1 agent, 2 customer, 3 agent", {3}, "customer"),
+        ("1 agent, 2 customer", {1}, "agent"),
+        ("1 agent privately", {1}, "agent"),
+    ],
+)
+def test_nobody_waits_for_the_answer_to_a_note_that_nobody_got(told: str, mailed: set[int], turn: str) -> None:
+    """It is the customer's turn only when a note since the customer's last word went to the customer by mail."""
+    for who in ("customer", "agent"):
+        one = rule({"silent": "1d", "waiting_for": who})
+        found = timing.due(one, issue(), history(told), MADE + 100 * HOUR, ALWAYS, told=mailed.__contains__)
+        assert (who == turn) == (found is not None), who
