@@ -105,7 +105,7 @@ class RuleWhen(Table):
     assigned: bool | None = key("Whether somebody has it.", None)
     closed: bool = key("Whether it is closed. Closed issues need a rule of their own.", False)
     waiting_for: Literal["customer", "agent"] | None = key(
-        'Whose turn it is: "agent" when the customer\'s side wrote the last public note, or nobody has; "customer" once '
+        'Whose turn it is: "agent" when the customer\'s side wrote the last public note, or nobody has; "customer": '
         "an agent has written since, and at least one of those notes went to the customer by mail.",
         None,
     )
