@@ -58,7 +58,9 @@ def _author(case: Case, place: Place) -> Author:
     if made is not None:
         case.steps.add(_told(made))
         if made.status == "active" and place.identifier in facts.anyone_may_add:
-            return Author(made.login, made, named=False)
+            if case.sender.proven:
+                return Author(made.login, made, named=False)
+            case.steps.add("nothing proves who wrote, so that the new user is named and does not write")
     elif settings.unknown_sender == "create" and case.sender.claimed is None:
         case.steps.add("no user is made: this key may not, or the sender is forged")
     return Author(_ticket_user(case), made)
@@ -145,6 +147,8 @@ def _text(case: Case, text: str, author: Author) -> str:
     first = ""
     if author.named:
         claim = case.sender.claimed.login if case.sender.claimed else None
+        if claim is None and author.user is not None and not case.sender.proven:
+            claim = author.user.login  # as the next mail of that address will say
         cc = tuple(address for address in case.message.cc if not case.mailbox.ours(address.address))
         first = named(case.sender.address, cc, claim, case.mailbox.text_format)
     return compose(case.message, text, first, case.mailbox.text_format)

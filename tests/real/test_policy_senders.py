@@ -107,6 +107,26 @@ def test_a_user_is_made(bridge: Product, redmine: Redmine, mailbox: Mailbox, new
         assert "de" == made.directory.people.language(User(user["id"], user["login"], "Nora"))
 
 
+@pytest.mark.fault("N6")
+@pytest.mark.parametrize("ticket_user", [None, "anna"])
+def test_the_first_unproven_mail_is_written_as_the_second(
+    bridge: Product, redmine: Redmine, mailbox: Mailbox, newcomer: str, ticket_user: str | None
+) -> None:
+    """Where nothing proves who wrote, the account is made all the same, and each mail, the first like the second, is
+    written by the bridge's own user, or the ticket_user, and names who it claims to be from.
+    """
+    bridge.issue(unknown_sender="create", trust="authenticated")
+    if ticket_user is not None:
+        bridge.support(senders={"ticket_user": ticket_user})
+    first, second = (issue_of(bridge, redmine, mailbox, mail(n, "Hello.\n", sender=newcomer)) for n in ("One", "Two"))
+    assert 1 == user_of(redmine, newcomer)["status"]
+    assert ["Redmine Admin" if ticket_user is None else "Anna Agent"] * 2 == [
+        one["author"]["name"] for one in (first, second)
+    ]
+    assert first["description"] == second["description"]
+    assert newcomer.lower() in first["description"].lower()
+
+
 @pytest.mark.parametrize(("status", "number"), [("registered", 2), ("locked", 3)])
 def test_a_user_that_is_not_active_yet(  # noqa: PLR0917 - a column of the table each
     bridge: Product, redmine: Redmine, mailbox: Mailbox, newcomer: str, status: str, number: int
