@@ -3,7 +3,10 @@
 Help desks that look at the Message-ID alone lose mail: programs give one id to many mails (freescout#5591). Those that
 look at the bytes alone make two issues of one mail that came directly and through a list. So: the same author and date,
 a subject that only grew, the files, and the whole text of the one within the other, which adds no more than lists and
-gateways add. Then nothing that a person wrote is lost with either. Linear in the length of the mails.
+gateways add. Then nothing that a person wrote is lost with either.
+
+The one that is asked about may be the genuine one, and the other a stub that somebody has sent before it to swallow it:
+what it adds must be little beside what both have, or stand behind a list's line. Linear in the length of the mails.
 """
 
 from redmine_mailbridge.mail.message import Message
@@ -14,6 +17,8 @@ ADDED_BY_LIST = 3000
 """The same for a mail that bears the marks of a list."""
 SMALL_FILE = 4096
 """Bytes of a text file up to which it may be a list's footer, which Mailman adds as a part of its own."""
+RULES = frozenset("-_=*~#")
+"""What the line above a list's footer is drawn with."""
 LIST_MARKS = ("list-id", "list-post", "x-beenthere", "x-mailman-version", "mailing-list")
 
 
@@ -21,15 +26,13 @@ def difference(this: Message, other: Message) -> str:
     """Given two mails with the same Message-ID, return what tells them apart so that they are two mails, in a word or
     two; "" when this one adds nothing that a person wrote to the other.
     """
-    listed = any(mail.header(name) for mail in (this, other) for name in LIST_MARKS)
-    subjects, texts = (this.subject, other.subject), (this.body.whole, other.body.whole)
     told_apart = {
         "known in part only": this.truncated or other.truncated,
         "another author": not _authors(this) & _authors(other),
         "another date": not this.header("date") or this.date is None or this.date != other.date,
-        "another subject": not _within(*subjects, added=ADDED),
-        "another text": not _within(*texts, added=ADDED_BY_LIST if listed else ADDED),
-        "other files": not _files_within(this, other, listed=listed),
+        "another subject": not _grew(this.subject, other.subject),
+        "another text": not (_only_more(other, this) or (_only_more(this, other) and _no_persons_words(this, other))),
+        "other files": not _files_within(this, other, listed=_listed(this)),
     }
     return next((words for words, holds in told_apart.items() if holds), "")
 
@@ -42,17 +45,49 @@ def _files_within(this: Message, other: Message, *, listed: bool) -> bool:
     return not more or (listed and small)
 
 
-def _within(this: str, other: str, *, added: int) -> bool:
-    """Does one of two texts hold the other, and add so much at most? Only letters and digits count: markup, line breaks
-    and quoting change on the way.
+def _listed(mail: Message) -> bool:
+    """Does a mail bear the marks of a list?"""
+    return any(mail.header(name) for name in LIST_MARKS)
+
+
+def _plain(text: str) -> str:
+    """Given a text, return its letters and digits: markup, line breaks and quoting change on the way."""
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+def _grew(this: str, other: str) -> bool:
+    """Does one of two subjects end with the other, and add little in front? This one adds nothing to an empty one."""
+    mine, others = _plain(this), _plain(other)
+    short, long = sorted((mine, others), key=len)
+    return long.endswith(short) and len(long) - len(short) <= ADDED and (bool(others) or not mine)
+
+
+def _only_more(this: Message, other: Message) -> bool:
+    """Does the text of a mail hold that of another, and add no more than lists (where it came by one) and gateways?"""
+    long, short = _plain(this.body.whole), _plain(other.body.whole)
+    added = len(long) - len(short)
+    return 0 <= added <= (ADDED_BY_LIST if _listed(this) else ADDED) and short in long
+
+
+def _no_persons_words(this: Message, other: Message) -> bool:
+    """Given a mail that holds the text of another, is what it adds a banner or a footer, as far as one can tell? It is
+    no more than both have, or it stands behind a list's line.
     """
-    short, long = sorted(("".join(filter(str.isalnum, text.casefold())) for text in (this, other)), key=len)
-    return len(long) - len(short) <= added and short in long
+    length = len(_plain(other.body.whole))
+    if len(_plain(this.body.whole)) <= 2 * length:
+        return True
+    before = 0
+    for line in this.body.whole.splitlines() if _listed(this) and length else ():
+        drawn = "".join(line.split())
+        if before == length and len(drawn) > 1 and RULES.issuperset(drawn):
+            return True
+        before += len(_plain(line))
+    return False
 
 
 def _authors(mail: Message) -> frozenset[str]:
     """Who may have written a mail: From, and behind a list that writes its own address there, whom it names besides."""
     found = {mail.sender.key}
-    if any(mail.header(name) for name in LIST_MARKS):
+    if _listed(mail):
         found |= {one.key for one in mail.reply_to}
     return frozenset(found - {""})

@@ -315,6 +315,45 @@ def test_another_mail_with_the_same_message_id(boxes: Boxes, other: bytes, why: 
     assert f"it bears the Message-ID of mail 1, but has {why}: no copy" in lines
 
 
+@pytest.mark.fault("A11-E1")
+@pytest.mark.parametrize(
+    "stub",
+    [
+        said(text="\n"),
+        said(text="Our printer on the second floor\n"),
+        said(text="What can we do?\n", List_Id="<staff.lists.example.com>"),
+        said(""),
+    ],
+    ids=["empty", "beginning", "end, by a list", "no subject"],
+)
+def test_a_stub_that_comes_first(boxes: Boxes, stub: bytes) -> None:
+    """A mail of which somebody has sent a few words before, under its Message-ID and Date, is no copy of these."""
+    boxes.add("desk").append(stub, said())
+    boxes.receive()
+    assert 2 == len(boxes.desk.issues)
+    assert ("Printer", True) == (boxes.desk.issues[1]["subject"], "second floor" in boxes.desk.issues[1]["description"])
+
+
+@pytest.mark.fault("A11-E1")
+def test_a_small_file_behind_a_look_alike_of_a_list(boxes: Boxes) -> None:
+    """A list's marks on a look-alike that came first do not make a small file of the genuine mail a list's footer."""
+    note = said()[:-1] + b"\n"
+    genuine = said(files={"note.txt": b"Pay to account 1."}).replace(b"application/octet-stream", b"text/plain")
+    boxes.add("desk").append(b"List-Id: <staff.lists.example.com>\n" + note, genuine)
+    boxes.receive()
+    assert 2 == len(boxes.desk.issues)
+
+
+def test_a_short_mail_with_a_long_footer(boxes: Boxes) -> None:
+    """A list's footer may be longer than the mail, where a line is drawn above it."""
+    short = said(text="Thank you!\n")
+    footer = "\n_______\nstaff mailing list, for all who work on the second floor\nhttps://lists.example.com/staff\n"
+    by_list = said("[staff] Printer", "Thank you!\n" + footer, List_Id="<staff.lists.example.com>")
+    boxes.add("desk").append(short, by_list)
+    boxes.receive()
+    assert 1 == len(boxes.desk.issues)
+
+
 def test_a_list_that_takes_files_away(boxes: Boxes) -> None:
     """Where a list has taken the files away, its copy is one of the whole mail, and the whole mail none of its copy."""
     whole = said(files={"plan.pdf": b"%PDF-1.4"})
