@@ -166,6 +166,8 @@ class GraphMailbox:
             raise MailUnreadable(str(refused), uid=mail.location.uid) from None
         finally:
             pieces.close()  # type: ignore[attr-defined]  # a generator
+        if mail.size and not content:
+            raise MailUnreadable(f"{client.where}: 200, and not a byte of the mail", uid=mail.location.uid)
         return RawMail(mail, content=bytes(content))
 
     def file(self, location: Location, folder: str, *, first: bool = False) -> Filing:

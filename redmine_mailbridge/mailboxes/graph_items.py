@@ -75,9 +75,11 @@ def uid_of(message: dict[str, Any], received_at: dt.datetime | None) -> str:
 def time_of(message: dict[str, Any]) -> dt.datetime | None:
     """Given a message, return when it came; None when it does not say."""
     try:
-        return dt.datetime.fromisoformat(str(message.get("receivedDateTime", "")))
+        found = dt.datetime.fromisoformat(str(message.get("receivedDateTime", "")))
     except ValueError:
         return None
+    found = found if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)
+    return found if dt.MINYEAR < found.year < dt.MAXYEAR else None  # Exchange's DateTime.MinValue is no time
 
 
 def item_of(message: dict[str, Any], order: int) -> Item:

@@ -22,7 +22,7 @@ def fetch_raw(open_folder: Opener, listed: Sequence[Listed], spool: Path, *, max
     """
     for group in groups(listed, max_size):
         if group[0].size > max_size:
-            found = head(open_folder, group[0])
+            found = head(open_folder, group[0], max_size)
         elif group[0].size > PIECE:
             found = large(open_folder, group[0], spool, max_size)
         else:
@@ -64,7 +64,7 @@ def small(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[R
         found = together(session, group)
     for mail in group:
         content = found.pop(mail.location.uid, None)  # the chunk is held once, and less with every mail that goes out
-        if content is None:
+        if not content:
             content = single(open_folder, mail, "BODY.PEEK[]")
         if content is None:
             continue
@@ -85,6 +85,7 @@ def together(session: ImapSession, group: list[Listed]) -> dict[str, bytes]:
 def single(open_folder: Opener, mail: Listed, what: str, *, begun: bool = False) -> bytes | None:
     """Given one mail and what of it is wanted, return the bytes; None if it has vanished. Raise MailUnreadable.
 
+    Where the server names a size, no bytes at all are no mail: it does not hand it out.
     `begun` says that bytes before these have come: then nothing (NIL, or no answer) to what lies behind the end, from a
     server that is well, is b"".
     """
@@ -96,6 +97,7 @@ def single(open_folder: Opener, mail: Listed, what: str, *, begun: bool = False)
     if answer.throttled:
         session.asked(answer)
     content = bodies(answer).get(uid)
+    content = None if not content and mail.size and not begun else content
     if content is None and (answer.later or present(session, uid)):
         if begun and answer.ok:
             return b""
@@ -115,10 +117,14 @@ def present(session: ImapSession, uid: str) -> bool:
     return uid in seen
 
 
-def head(open_folder: Opener, mail: Listed) -> RawMail | None:
-    """Given a mail above the limit, return its first 256 KiB."""
+def head(open_folder: Opener, mail: Listed, max_size: int) -> RawMail | None:
+    """Given a mail above the limit, return its first 256 KiB; all of it, where that is not more."""
     content = single(open_folder, mail, f"BODY.PEEK[]<0.{HEAD}>")
-    return None if content is None else RawMail(mail, content=content[:HEAD], truncated=True)
+    if content is None:
+        return None
+    whole = len(content) < HEAD and len(content) <= max_size
+    whole = whole and single(open_folder, mail, f"BODY.PEEK[]<{len(content)}.{HEAD}>", begun=True) == b""
+    return RawMail(mail, content=content[:HEAD], truncated=not whole)
 
 
 def large(open_folder: Opener, mail: Listed, spool: Path, max_size: int) -> RawMail | None:

@@ -40,10 +40,11 @@ class ImapFolders:
         return encode_folder(name) if known is None else quote(known.wire)
 
     def delimiter(self) -> str | None:
-        """Return the sign between a folder and the one in it; None when folders hold no folders."""
-        for folder in self.listed().values():
-            return folder.delimiter
-        return "/"
+        """Return the sign between a folder and the one in it; None when no folder holds folders: some servers say so of
+        INBOX alone.
+        """
+        found = [folder.delimiter for folder in self.listed().values()]
+        return next((sign for sign in found if sign is not None), None if found else "/")
 
     def prefix(self) -> str:
         """Return what the account's own folders begin with (`INBOX.`, RFC 2342), or an empty text."""

@@ -26,7 +26,7 @@ def tokens(parts: Iterable[Part]) -> Iterator[Token]:
             continue
         if isinstance(part, tuple):
             line, literal = part
-            yield from line_tokens(line[: line.rfind(b"{")])
+            yield from line_tokens(line[: line.rfind(b"{")].removesuffix(b"~"))  # ~{5}: a literal8, RFC 9051
             yield literal
         else:
             yield from line_tokens(part)
@@ -203,18 +203,22 @@ def quote(value: bytes) -> bytes:
 
 
 def internal_date(raw: bytes) -> dt.datetime | None:
-    """Given an INTERNALDATE such as ` 1-Jan-2026 09:30:00 +0100`, return it with its zone, or None."""
+    """Given an INTERNALDATE such as ` 1-Jan-2026 09:30:00 +0100`, return it with its zone, or None.
+
+    Years at the ends of the calendar, which no other zone could express, say no time.
+    """
     try:
         date, clock, zone = raw.decode("ascii").split()
         day, month, year = date.split("-")
         hour, minute, second = (int(piece) for piece in clock.split(":"))
         offset = dt.timedelta(hours=int(zone[1:3]), minutes=int(zone[3:5]))
-        return dt.datetime(
+        found = dt.datetime(
             int(year), MONTHS.index(month.lower()) + 1, int(day), hour, minute, min(second, 59),
             tzinfo=dt.timezone(-offset if zone.startswith("-") else offset),
         )  # fmt: skip
     except (ValueError, IndexError):
         return None
+    return found if dt.MINYEAR < found.year < dt.MAXYEAR else None
 
 
 def imap_date(day: dt.date) -> str:

@@ -19,6 +19,9 @@ from redmine_mailbridge.mailboxes.translate import Spoiled
 WINDOW = 1000
 """UIDs looked through by the first search when only some mails are wanted; each further one takes twice as many."""
 
+LAST_UID = 2**32 - 1
+"""The highest UID that there can be (RFC 9051 section 9, nz-number): a server refuses a set that names a higher one."""
+
 SIZES_AT_ONCE = 500
 MESSAGE_ID_LIMIT = 2000
 
@@ -32,8 +35,9 @@ def new_uids(session: ImapSession, opened: Selected, *, above: int, limit: int |
     if there == 0:
         return []
     uid_next = opened.answer.number("UIDNEXT")
-    if uid_next is not None and above + 1 >= uid_next:
+    if above >= LAST_UID or uid_next == above + 1:
         return []
+    uid_next = None if uid_next is not None and uid_next <= max(above, there or 0) else uid_next  # it is untrue
     conditions = []
     if DONE.lower() in opened.answer.first("FLAGS").lower():
         conditions += ["UNKEYWORD", DONE]
@@ -45,7 +49,7 @@ def new_uids(session: ImapSession, opened: Selected, *, above: int, limit: int |
     found: list[int] = []
     start = above + 1
     while len(found) < limit and start < uid_next:
-        found += search(session, f"{start}:{start + window - 1}", conditions, start - 1)
+        found += search(session, f"{start}:{min(start + window, uid_next) - 1}", conditions, start - 1)
         start, window = start + window, window * 2
     return found[:limit]
 

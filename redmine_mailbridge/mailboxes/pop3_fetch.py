@@ -17,8 +17,17 @@ HEAD_LINES = HEAD // 64
 def fetch_one(session: Pop3Session, number: int, mail: Listed, spool: Path, *, max_size: int) -> tuple[RawMail, bool]:
     """Given a mail and its number in this session, return its bytes, and whether the connection can still be used.
 
-    It cannot where the rest of a mail is on its way, and nobody wants it. Raise Refused, MailboxUnreachable.
+    It cannot where the rest of a mail is on its way, and nobody wants it. Raise Refused, MailboxUnreachable; Refused
+    too where the server says OK and sends nothing of a mail that has a size.
     """
+    found, usable = _fetched(session, number, mail, spool, max_size)
+    if mail.size and found.path is None and not found.content:
+        raise Refused("+OK, and not a byte of it")
+    return found, usable
+
+
+def _fetched(session: Pop3Session, number: int, mail: Listed, spool: Path, max_size: int) -> tuple[RawMail, bool]:
+    """As `fetch_one`, whatever came."""
     if mail.size > max_size:
         return _beginning(session, number, mail)
     lines = session.lines(f"RETR {number}")

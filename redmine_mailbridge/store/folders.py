@@ -101,6 +101,20 @@ class Folders:
             self._move_cursor(db, mailbox, name, cursor, self.clock())
             self._leave(db, mailbox, name, left)
 
+    def end_validity(self, mailbox: str, name: str) -> None:
+        """The UIDs of a folder name other mails from now on, although its UIDVALIDITY is the same: what is known of it
+        stands under another one, which no server has.
+        """
+        key = "uids_gone_back"
+        with effect(Effect.KEEP_ROW), self.database.write() as db:
+            number = int(db.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar() or 0) + 1
+            put = self._insert(meta).values(key=key, value=str(number))
+            db.execute(put.on_conflict_do_update(index_elements=["key"], set_={"value": str(number)}))
+            for table in (mail, folder):
+                untagged = sa.and_(table.c.mailbox == mailbox, table.c.folder == name, table.c.validity.not_like("%@%"))
+                ended = table.c.validity.concat(f"@back{number}")
+                db.execute(sa.update(table).where(untagged).values(validity=ended))
+
     def left(self, mailbox: str, name: str) -> frozenset[str] | None:
         """The UIDs that were left lying in a folder though no cursor leaves them behind; None: never noted."""
         query = sa.select(left_lying.c.uid).where(left_lying.c.mailbox == mailbox, left_lying.c.folder == name)

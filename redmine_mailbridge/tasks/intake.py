@@ -14,7 +14,7 @@ import structlog
 
 from redmine_mailbridge.errors import MailboxError
 from redmine_mailbridge.mail.headers import message_ids
-from redmine_mailbridge.mailboxes.base import Listed, Mailbox
+from redmine_mailbridge.mailboxes.base import FolderState, Listed, Mailbox
 from redmine_mailbridge.routing.brakes import braked, first_taken, start_moment, taken_again, taken_since
 from redmine_mailbridge.settings.start import StartSettings
 from redmine_mailbridge.store.rows import Cursor, MailRow
@@ -84,6 +84,10 @@ class Intake:
         name = self._mailbox.name
         cursor, left = self._store.cursor(name, folder), self._store.left(name, folder)
         there: Sequence[Listed] | None = None
+        if cursor is not None and self._went_back(state, cursor):
+            log.warning("receive.uids_gone_back", folder=folder, read=cursor.uid, next=state.uid_next)
+            self._store.end_validity(name, folder)
+            cursor = self._store.cursor(name, folder)
         if cursor is None:
             cursor, left, any_there = self._first_time(folder, state.validity)
             if not any_there:
@@ -99,6 +103,16 @@ class Intake:
                 self._store.leave(name, folder, left)
             there = self._brake(folder, cursor, left or frozenset())
         yield from self._behind(folder, cursor, left or frozenset(), there)
+
+    def _went_back(self, state: FolderState, cursor: Cursor) -> bool:
+        """Does a folder begin anew with UIDs that it has used (it was put back from a backup)? UIDs never go back
+        otherwise (RFC 9051 section 2.3.1.1); a next UID that mails lie beyond is merely untrue.
+        """
+        known = self._mailbox.in_order and cursor.validity == state.validity and cursor.uid is not None
+        if not known or state.uid_next is None or state.uid_next > int(cursor.uid or 0):
+            return False
+        there = self._mailbox.list_new(state.name)
+        return all(int(mail.location.uid) < state.uid_next for mail in there)
 
     def _behind(
         self, folder: str, cursor: Cursor, left: Collection[str], there: Sequence[Listed] | None

@@ -218,6 +218,17 @@ def test_a_mail_that_is_not_handed_out(server: GraphServer, box: GraphMailbox, t
     assert listed[0].location.uid == refused.value.uid
 
 
+@pytest.mark.fault("A11-C1")
+def test_no_bytes_of_a_mail_that_has_a_size(server: GraphServer, box: GraphMailbox, tmp_path: Path) -> None:
+    """A 200 without a byte of a mail that has a size does not hand it out: it is not an empty mail."""
+    server.append(letter(1))
+    listed = box.list_new("INBOX")
+    (message,) = [one for folder in server.folders.values() for one in folder.messages.values()]
+    message.raw = b""
+    with pytest.raises(MailUnreadable, match="not a byte"):
+        list(box.fetch(listed, tmp_path, max_size=LIMIT))
+
+
 def test_cut_while_fetching(server: GraphServer, tmp_path: Path) -> None:
     """A connection that breaks inside a mail is an error, never a shorter mail, and no file is left."""
     server.append(letter(1, 3 << 20))

@@ -192,3 +192,100 @@ def test_marks_that_are_told_when_asked_for() -> None:
     }
     with scripted({"LIST (SPECIAL-USE)": answers.pop("LIST (SPECIAL-USE)")} | answers) as server:
         assert (True, False) == (mailbox(server.port).empties("Weg"), mailbox(server.port).empties("INBOX"))
+
+
+EMPTY = "* 1 FETCH (UID 9 BODY[] {0}\n)\n{tag} OK done\n"
+
+
+@pytest.mark.fault("A11-C1")
+@pytest.mark.parametrize("size", [5000, 2_000_000, 20_000_000])
+@pytest.mark.parametrize("body", ["{0}\n", '""'])
+def test_no_bytes_of_a_mail_that_has_a_size(body: str, size: int, tmp_path: Path) -> None:
+    """A server that says OK and sends nothing of a mail hands it out not: it is not an empty mail."""
+    fetch = f"* 1 FETCH (UID 9 BODY[] {body})\n{{tag}} OK done\n"
+    with scripted(ANSWERS | {"UID FETCH": fetch, "UID SEARCH": HERE}) as server, pytest.raises(MailUnreadable) as error:
+        list(mailbox(server.port).fetch([listed("9", size)], tmp_path, max_size=9_000_000))
+    assert ("9", False) == (error.value.uid, error.value.of_server)
+
+
+def test_a_mail_that_is_empty(tmp_path: Path) -> None:
+    """A mail of no bytes, which the server says so of, is one."""
+    with scripted(ANSWERS | {"UID FETCH": EMPTY, "UID SEARCH": HERE}) as server:
+        (mail,) = mailbox(server.port).fetch([listed("9", 0)], tmp_path, max_size=9_000_000)
+    assert b"" == mail.content
+
+
+@pytest.mark.fault("A11-C3")
+def test_a_literal_of_bytes(tmp_path: Path) -> None:
+    """A mail that comes as a literal8 (RFC 9051 section 4.3.1) is what stands in it."""
+    fetch = "* 1 FETCH (UID 9 BODY[] ~{5}\nhello)\n{tag} OK done\n"
+    with scripted(ANSWERS | {"UID FETCH": fetch, "UID SEARCH": HERE}) as server:
+        (mail,) = mailbox(server.port).fetch([listed("9", 5)], tmp_path, max_size=1000)
+    assert b"hello" == mail.content
+
+
+@pytest.mark.fault("A11-C5")
+def test_a_size_far_beyond_the_limit(tmp_path: Path) -> None:
+    """A mail whose named size is above the limit, and that ends long before, is whole; a large one is not."""
+    for body, truncated in ((b"hello", False), (b"x" * 300_000, True)):
+        answers = ANSWERS | {"UID FETCH": pieces_of(body, "* 1 FETCH (UID 9 BODY[]<N> NIL)\n{tag} OK done\n")}
+        with scripted(answers | {"UID SEARCH": HERE}) as server:
+            (mail,) = mailbox(server.port).fetch([listed("9", 50_000_000)], tmp_path, max_size=9_000_000)
+        assert (body[: 256 << 10], truncated) == (mail.content, mail.truncated)
+
+
+@pytest.mark.fault("A11-C6")
+@pytest.mark.parametrize(
+    "when", ["01-Jan-0001 00:00:00 +0100", "31-Dec-9999 23:59:59 -0100", "32-Jan-2026 00:00:00 +0"]
+)
+def test_a_time_that_no_calendar_holds(when: str) -> None:
+    """A time of receipt at the end of the calendar is none: no zone but its own could express it."""
+    sizes = f'* 1 FETCH (UID 9 RFC822.SIZE 5 INTERNALDATE "{when}")\n{{tag}} OK done\n'
+    with scripted(ANSWERS | {"UID FETCH": sizes, "UID SEARCH": HERE}) as server:
+        (found,) = mailbox(server.port).list_new("INBOX")
+    assert None is found.received_at
+
+
+@pytest.mark.fault("A11-C4")
+def test_uids_at_the_end_of_all_uids() -> None:
+    """In a large folder whose UIDs end near 2**32 no set goes beyond it, which a server would refuse."""
+    from tests.servers.odd_imap import odd_imap
+
+    def wish(line: str) -> str | None:
+        uids = line.split(" ")[3] if line.startswith("UID SEARCH UID") else "1"
+        return "BAD no such UID" if any(int(one) >= 2**32 for one in uids.split(":") if one.isdigit()) else None
+
+    with odd_imap() as server:
+        server.append(*[b"Subject: old\r\n\r\n"] * 1001)
+        server.next["INBOX"] = 2**32 - 3
+        server.append(b"Subject: new\r\n\r\n", b"Subject: newest\r\n\r\n")
+        server.wish = wish
+        box = mailbox(server.port)
+        assert [str(2**32 - 3), str(2**32 - 2)] == [
+            one.location.uid for one in box.list_new("INBOX", after="1001", limit=10)
+        ]
+        assert () == box.list_new("INBOX", after=str(2**32 - 1), limit=10)
+
+
+@pytest.mark.fault("A11-C7")
+@pytest.mark.parametrize("inbox", ["NIL INBOX", 'NIL "INBOX"'])
+def test_an_inbox_that_holds_no_folders(inbox: str) -> None:
+    """Where INBOX is listed without a delimiter, `/` stands for that of the other folders."""
+    listing = f'* LIST (\\NoInferiors) {inbox}\n* LIST () "." "Support.done"\n{{tag}} OK done\n'
+    with scripted(ANSWERS | {"LIST": listing}) as server:
+        assert "7" == mailbox(server.port).state("Support/done").validity
+        assert 'SELECT "Support.done"' in server.lines
+
+
+@pytest.mark.fault("A11-C2")
+@pytest.mark.parametrize("told", ["0", "1", "3", "9"])
+def test_a_next_uid_that_is_untrue(told: str) -> None:
+    """What lies beyond the next UID that a server names is listed all the same."""
+    answers = ANSWERS | {
+        "SELECT": SELECTED.replace("UIDNEXT 12", f"UIDNEXT {told}"),
+        "UID SEARCH": "* SEARCH 10 11\n{tag} OK done\n",
+        "UID FETCH": "* 1 FETCH (UID 10 RFC822.SIZE 5)\n* 2 FETCH (UID 11 RFC822.SIZE 5)\n{tag} OK done\n",
+    }
+    with scripted(answers) as server:
+        found = mailbox(server.port).list_new("INBOX", after="9", limit=50)
+    assert ["10", "11"] == [one.location.uid for one in found]

@@ -168,3 +168,11 @@ def test_an_end_that_is_not_confirmed() -> None:
         box.connect()
         assert box.close()
     assert 2 == server.lines.count("DELE 1")
+
+
+@pytest.mark.fault("A11-C1")
+@pytest.mark.parametrize("max_size", [5_000_000, 10])
+def test_no_bytes_of_a_mail_that_has_a_size(tmp_path: Path, max_size: int) -> None:
+    """A server that says OK and sends nothing hands the mail out not: an empty one would be deleted as done."""
+    with pytest.raises(MailUnreadable, match="not a byte of it"):
+        content({"RETR": "+OK\n.\n", "TOP": "+OK\n.\n"}, tmp_path, max_size)

@@ -3,10 +3,14 @@
 import threading
 from pathlib import Path
 
+import pytest
+
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.intake import Intake, Reading
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
+from tests.product import mail
+from tests.unit.tasks.boxes import open_boxes
 
 
 def test_mails_behind_one_that_is_not_handed_out_are_read(tmp_path: Path) -> None:
@@ -22,3 +26,27 @@ def test_mails_behind_one_that_is_not_handed_out_are_read(tmp_path: Path) -> Non
     assert ["2", "3", "6"] == [row.location.uid for row in rows if row.state is State.ASIDE]
     assert [] == list(intake.new("INBOX"))
     store.close()
+
+
+@pytest.mark.fault("A11-C2")
+def test_a_folder_that_was_put_back_from_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that begins anew with UIDs that it has used, under the same UIDVALIDITY, is read: what is new there
+    becomes an issue, what was read before is a copy."""
+    with open_boxes(tmp_path, monkeypatch) as boxes:
+        server = boxes.add("desk", after_success="keep")
+        server.append(*(mail(f"Mail {number}") for number in range(1, 7)))
+        boxes.receive()
+        for round_number in (1, 2):
+            inbox = server.folders["INBOX"]
+            for uid in [uid for uid in inbox.mails if uid > 3]:
+                server.remove(uid)
+            for kept in inbox.mails.values():
+                kept.flags.clear()
+            inbox.uid_next = 4
+            server.append(mail(f"After {round_number}"))
+            boxes.receive()
+            server.append(mail(f"Later {round_number}"))
+            boxes.receive()
+            assert 6 + 2 * round_number == len(boxes.desk.issues)
+        assert {"After 1", "After 2", "Later 1", "Later 2"} <= set(boxes.subjects())
+        assert {State.DONE} == set(boxes.states())
