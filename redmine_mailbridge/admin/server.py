@@ -2,12 +2,14 @@
 
 import socket
 import threading
+from ipaddress import ip_network
 from typing import Self
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from redmine_mailbridge.admin.connections import Limits, Server, Visit
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.admin import AdminSettings, host_and_port
 from redmine_mailbridge.tasks.border import Enduring
@@ -18,7 +20,7 @@ log = structlog.get_logger(__name__)
 class AdminServer:
     """The listener of the pages. `start` returns when it listens, `stop` when it has ended."""
 
-    def __init__(self, app: ASGIApp, settings: AdminSettings, listen: str) -> None:
+    def __init__(self, app: ASGIApp, settings: AdminSettings, listen: str, limits: Limits | None = None) -> None:
         self._listen = listen
         self._tls = settings.certificate_file is not None
         config = uvicorn.Config(
@@ -27,16 +29,15 @@ class AdminServer:
             access_log=False,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=Visit,
             loop="asyncio",
             server_header=False,
             proxy_headers=bool(settings.proxies),
-            forwarded_allow_ips=list(settings.proxies),
+            forwarded_allow_ips=[str(ip_network(one, strict=False)) for one in settings.proxies],
             ssl_certfile=settings.certificate_file,
             ssl_keyfile=str(settings.certificate_key_file) if settings.certificate_key_file else None,
             timeout_graceful_shutdown=3,
             timeout_keep_alive=10,
-            limit_concurrency=200,
         )
         try:
             config.load()
@@ -44,7 +45,8 @@ class AdminServer:
             words = error.strerror or str(error)
             raise SettingsError(f"[admin] certificate_file: {settings.certificate_file}: {words}") from error
         self._config = config
-        self._server = uvicorn.Server(config)
+        self._proxies, self._limits = settings.proxies, limits or Limits()
+        self._server = Server(config, self._proxies, self._limits)
         self._socket: socket.socket | None = None
         self._stop = threading.Event()
         self._thread = Enduring("admin", self._serve, self._stop)
@@ -78,7 +80,7 @@ class AdminServer:
     def _serve(self) -> None:
         """Serve until the end; uvicorn closes what it listened on, and cannot be used twice."""
         assert self._socket is not None  # noqa: S101 - `start` has opened it
-        self._server = uvicorn.Server(self._config)
+        self._server = Server(self._config, self._proxies, self._limits)
         if not self._stop.is_set():
             self._server.run([self._socket.dup()])
 

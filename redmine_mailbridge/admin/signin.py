@@ -3,13 +3,13 @@
 import contextlib
 import hashlib
 import hmac
-import ipaddress
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from redmine_mailbridge.admin.addresses import network
 from redmine_mailbridge.admin.passwords import matches
 from redmine_mailbridge.admin.redmine_user import CannotBeAsked, SignInRefused, by_key, by_password
 from redmine_mailbridge.settings.models import RedmineSettings
@@ -161,21 +161,6 @@ class Rights:
             raise
         if session.way == "redmine" and not fresh:
             self._sessions.confirmed(session)
-
-
-def network(address: str) -> str:
-    """Given an address, return what stands for whoever has it: an IPv4 address, or the /64 of an IPv6 address, since
-    that is what one customer of a provider has at least.
-    """
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is not None:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found)
 
 
 def _refuse_many(who: str, place: str, tries: Sequence[tuple[str, str]], known: frozenset[str]) -> None:
