@@ -153,6 +153,15 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("alert_to",): ["admin@example.com"],
 }
 
+# what mailboxes typically share
+SHARED: Final = (
+    'host = "mail.example.com"',
+    'security = "tls"',
+    'reading.trusted_authserv_ids = ["mail.example.com"]',
+    'issue.unknown_sender = "accept"',
+    'answers.notes = "public_notes"',
+)
+
 # what a first set-up needs; everything else stands behind a #
 LIVE: Final = frozenset(
     {

@@ -20,6 +20,7 @@ from redmine_mailbridge.settings.origins import Layer, Origin, Where, leaves
 from redmine_mailbridge.settings.presets import fill_in
 from redmine_mailbridge.settings.problems import Problems
 from redmine_mailbridge.settings.secrets import drop_overridden, resolve, secret_keys
+from redmine_mailbridge.settings.shared import share
 
 _BEGINNING = re.compile(r"\s*(?:\[{1,2}[A-Za-z0-9_. -]{1,200}\]{0,2}|[A-Za-z0-9_.-]{1,100})")
 DEFAULT_FILES = (Path("settings.toml"), Path("/etc/redmine-mailbridge/settings.toml"))
@@ -69,9 +70,10 @@ def load_with_origins(path: Path | None = None, environ: Mapping[str, str] | Non
         looked = ", ".join(str(place) for place in DEFAULT_FILES)
         raise SettingsError(f"no settings file found (looked for {looked}); `redmine-mailbridge init` writes one")
     merged = _merged(layers)
-    in_vain = fill_in(merged)
-    problems = Problems(merged.data, merged.origins, str(file) if file is not None else "settings")
-    merged.problems += [problems.line(path, words) for path, words in in_vain]
+    homes, wrong = share(merged)
+    wrong += fill_in(merged)
+    problems = Problems(merged.data, merged.origins, str(file) if file is not None else "settings", homes)
+    merged.problems += [problems.line(path, words) for path, words in wrong]
     merged.problems += _twofold_secrets(layers[0], problems)
     for name in [name for name in merged.data if name.startswith("_")]:
         merged.problems.append(problems.line((name,), "unknown key"))
@@ -141,7 +143,11 @@ def _syntax_problem(file: Path, message: str) -> str:
 
 def _is_known(beginning: str) -> bool:
     """Given how a line begins, is it a table's header, or nothing but keys that there are?"""
-    known = {key.name for key in schema.keys(Settings)} | {step for path, _ in schema.tables(Settings) for step in path}
+    known = (
+        {key.name for key in schema.keys(Settings)}
+        | {*Settings.model_fields}
+        | {step for path, _ in schema.tables(Settings) for step in path}
+    )
     words = re.findall(r"[A-Za-z0-9_-]+", beginning)
     return bool(words) and (known >= set(words[:1]) if beginning.startswith("[") else known >= set(words))
 

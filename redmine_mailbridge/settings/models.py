@@ -16,6 +16,7 @@ from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
 from redmine_mailbridge.settings.oauth import OAuthSettings, unknown_providers
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
+from redmine_mailbridge.settings.shared import MailboxDefaults
 from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.tasks import TasksSettings
 from redmine_mailbridge.settings.time_rules import TimeRule, wrong_rules
@@ -193,6 +194,7 @@ class Settings(BaseSettings):
     budgets: tuple[BudgetSettings, ...] = key("Monthly hours of projects and customers.", ())
     admin: AdminSettings = key("The web pages.", AdminSettings())
     rules: tuple[TimeRule, ...] = key("What becomes of issues by themselves.", ())
+    mailbox_defaults: MailboxDefaults | None = key("What mailboxes share.", None, walked=False)
     mailboxes: Annotated[dict[MailboxName, MailboxSettings], Field(min_length=1)] = key(
         "The accounts to read, by name."
     )

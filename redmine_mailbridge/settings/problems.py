@@ -50,10 +50,20 @@ _LIMITS = {
 
 
 class Problems:
-    """Turns validation errors into lines; knows what was given and where each value comes from."""
+    """Turns validation errors into lines; knows what was given and where each value comes from.
 
-    def __init__(self, data: Mapping[str, Any], origins: Mapping[Where, Origin], file: str) -> None:
+    `homes` gives the place in `[mailbox_defaults]` of each value of a mailbox that was taken from there.
+    """
+
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        origins: Mapping[Where, Origin],
+        file: str,
+        homes: Mapping[Where, Where] | None = None,
+    ) -> None:
         self.data = data
+        self.homes = homes or {}
         self.origins = origins
         self.file = file
 
@@ -68,10 +78,10 @@ class Problems:
         origin = self._origin(path)
         if origin.kind == "environment":
             return f"{origin}{self._shown(path)}: {words}"
-        header, is_table = path, isinstance(self._value(path), Mapping)
+        header, is_table = self._home(path), isinstance(self._value(path), Mapping)
         name = ""
         if not is_table:
-            header, name = path[:-1], f" {path[-1]}{self._shown(path)}"
+            header, name = header[:-1], f" {path[-1]}{self._shown(path)}"
         table = f"[{schema.dotted(header)}]" if header else ""
         return f"{origin if origin.kind == 'file' else self.file}: {(table + name).strip()}: {words}"
 
@@ -143,6 +153,13 @@ class Problems:
             if path[:length] in self.origins:
                 return self.origins[path[:length]]
         return Origin("file", self.file)
+
+    def _home(self, path: Where) -> Where:
+        """Where a value is written: its own path, or that in the table that mailboxes share."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.homes:
+                return (*self.homes[path[:length]], *path[length:])
+        return path
 
     def _value(self, path: Where) -> Any:
         at: Any = self.data

@@ -9,9 +9,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from redmine_mailbridge.settings import schema
-from redmine_mailbridge.settings.examples import EXAMPLES, LIVE, PLACEHOLDERS
+from redmine_mailbridge.settings.examples import EXAMPLES, LIVE, PLACEHOLDERS, SHARED
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.schema import KeyPath
+from redmine_mailbridge.settings.shared import TABLE, MailboxDefaults
 
 _WIDTH = 110
 _SAMPLE_HEAD = """\
@@ -49,6 +50,8 @@ def sample() -> str:
     """Return settings.example.toml: every key, live when it belongs to a first set-up, else behind a #."""
     lines = [_SAMPLE_HEAD.rstrip("\n")]
     for path, model in _tables():
+        if path == ("mailboxes", schema.NAME):
+            lines += _sample_of_shared()
         shown = _shown(path)
         header = f"[[{schema.dotted(shown)}]]" if path[-1] == "#" else f"[{schema.dotted(shown)}]"
         is_live = any((*path, name) in LIVE for name in model.model_fields)
@@ -60,10 +63,17 @@ def sample() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _sample_of_shared() -> list[str]:
+    """The lines of [mailbox_defaults] in the sample: an example of a few keys, since it takes those of a mailbox."""
+    return ["", *_comment(_doc(MailboxDefaults).replace("`", "")), f"# [{TABLE}]", *(f"# {line}" for line in SHARED)]
+
+
 def page() -> str:
     """Return docs/settings.md: a table of keys for each table of the file."""
     lines = [_PAGE_HEAD]
     for path, model in _tables():
+        if path == ("mailboxes", schema.NAME):
+            lines += [f"## `[{TABLE}]`", "", _doc(MailboxDefaults), "", "```toml", f"[{TABLE}]", *SHARED, "```", ""]
         name = schema.dotted(path)
         lines += [f"## `[[{name}]]`" if path[-1] == "#" else f"## `[{name}]`", "", _doc(model), ""]
         keys = list(_own_keys(model))

@@ -146,9 +146,16 @@ def kinds(field: FieldInfo) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _walked(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+    """The fields of a model but those that only repeat the keys of another table."""
+    for name, field in model.model_fields.items():
+        if not (isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("walked") is False):
+            yield name, field
+
+
 def keys(model: type[BaseModel], path: KeyPath = ()) -> Iterator[Key]:
     """Given a model, yield all its keys and those of the tables below, in the order of the models."""
-    for name, field in model.model_fields.items():
+    for name, field in _walked(model):
         below = (*path, name)
         if (table := subtable(field.annotation)) is not None:
             yield from keys(table, below)
@@ -162,7 +169,7 @@ def keys(model: type[BaseModel], path: KeyPath = ()) -> Iterator[Key]:
 
 def tables(model: type[BaseModel], path: KeyPath = ()) -> Iterator[tuple[KeyPath, type[BaseModel]]]:
     """Given a model, yield every table below it with its path, outer ones first."""
-    for name, field in model.model_fields.items():
+    for name, field in _walked(model):
         for shape, step in ((subtable, ()), (named_tables, (NAME,)), (listed_tables, ("#",))):
             if (table := shape(field.annotation)) is not None:
                 yield (*path, name, *step), table

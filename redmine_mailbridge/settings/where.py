@@ -32,6 +32,8 @@ def values(loaded: Loaded) -> tuple[Value, ...]:
 def _values(table: BaseModel, path: Where, loaded: Loaded) -> Iterator[Value]:
     for name, field in type(table).model_fields.items():
         value, below = getattr(table, name), (*path, name)
+        if value is None and schema.subtable(field.annotation):
+            continue
         if isinstance(value, BaseModel):
             yield from _values(value, below, loaded)
         elif schema.named_tables(field.annotation):
