@@ -5,6 +5,7 @@ Nothing here decides or does anything: reading this file shows who knows whom.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
-from redmine_mailbridge.mailboxes.login_limit import MOST, LoginLimiter
+from redmine_mailbridge.mailboxes.login_limit import MOST, LoginLimiter, LoginLimits
 from redmine_mailbridge.owner import become_owner
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
@@ -245,8 +246,9 @@ class Application:
         self.store.close()
 
 
-def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
-    """Given settings, and the names of the mailboxes to work on (none: all active ones), wire everything.
+def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits | None = None) -> Application:
+    """Given settings, and the names of the mailboxes to work on (none: all active ones), wire everything. `logins` are
+    those counted by an application before it.
 
     Nothing is connected yet, but the store is open and its tables are up to date; where the settings do not say how
     Redmine formats texts, it has been asked. Raise SettingsError when nobody says it.
@@ -287,12 +289,14 @@ def build(settings: Settings, *, only: Sequence[str] = ()) -> Application:
         replies=replies,
     )
     signs = sign_ins(settings, store.database)
-    limits = {  # every folder is listened to over a connection of its own
-        name: LoginLimiter(MOST + len(box.folders) - 1) for name, box in settings.mailboxes.items()
-    }
+    limits = logins or LoginLimits()
+    folders = Counter[str]()  # every folder is listened to over a connection of its own
+    for box in settings.active_mailboxes.values():
+        folders[box.account] += len(box.folders)
 
     def reader(name: str, box: MailboxSettings) -> Mailbox:
-        return mailbox(name, box, store, tokens=token_of(signs, name), logins=limits[name])
+        limiter = limits.of(box.account, MOST + max(folders[box.account], 1) - 1)
+        return mailbox(name, box, store, tokens=token_of(signs, name), logins=limiter)
 
     receivers = tuple(
         Receiver(

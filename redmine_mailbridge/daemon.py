@@ -24,6 +24,7 @@ from redmine_mailbridge import log as logs
 from redmine_mailbridge.checks.beginning import look_up_names
 from redmine_mailbridge.errors import LockLost, MailbridgeError, SettingsError
 from redmine_mailbridge.logring import kept_in
+from redmine_mailbridge.mailboxes.login_limit import LoginLimits
 from redmine_mailbridge.settings.load import load_with_origins, reload
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.who_mails import silent_mailboxes
@@ -61,6 +62,8 @@ class Daemon:
         self._settings = settings
         self._path = path
         self._listen = listen
+        self._logins = LoginLimits()
+        """Those of all its services: a new one, for new settings or a new lock, begins with what was counted before."""
         # Signals come as bytes: whichever thread the kernel gives one to, the main thread, which waits here, wakes up.
         self._near, self._far = socket.socketpair()
         self._far.setblocking(False)
@@ -83,7 +86,7 @@ class Daemon:
     def _first(self, lock: Lock) -> app.Application:
         """What works first; when that cannot be made, somebody is told at once."""
         try:
-            return app.build(self._settings)
+            return app.build(self._settings, logins=self._logins)
         except BaseException:
             lock.release()
             raise
@@ -223,7 +226,7 @@ class Daemon:
     def _built(self, settings: Settings) -> app.Application | None:
         """What works by these settings; None, and the reason is said, when it cannot be made now."""
         try:
-            return app.build(settings)
+            return app.build(settings, logins=self._logins)
         except MailbridgeError as error:
             log.warning("settings.not_yet", reason=str(error))
         except Exception as error:  # noqa: BLE001 - the border of new settings: the present service goes on

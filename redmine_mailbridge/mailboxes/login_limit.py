@@ -28,6 +28,11 @@ class LoginLimiter:
         self._begun: deque[float] = deque()
         self._lock = threading.Lock()
 
+    def allow(self, most: int) -> None:
+        """From now on, allow so many."""
+        with self._lock:
+            self._most = most
+
     def take(self, where: str) -> None:
         """Given what is to be logged in to (for the text), note a login that begins now.
 
@@ -43,3 +48,16 @@ class LoginLimiter:
             left = int(self._begun[0] + WITHIN - now) + 1
         kept = f"{self._most} logins within a minute, and no connection that lasted"
         raise TooManyLogins(f"{where}: {kept}: the server is left alone; try again in {left} seconds")
+
+
+class LoginLimits:
+    """The limiters of all accounts. Whoever keeps them while mailboxes are made anew keeps what was counted."""
+
+    def __init__(self) -> None:
+        self._limiters: dict[str, LoginLimiter] = {}
+
+    def of(self, account: str, most: int) -> LoginLimiter:
+        """Given an account and how many logins within `WITHIN` are allowed from now on, return its limiter."""
+        limiter = self._limiters.setdefault(account, LoginLimiter(most))
+        limiter.allow(most)
+        return limiter

@@ -1,5 +1,6 @@
 """The border around work that goes on for ever: what it raises is said, and it is begun anew after a pause."""
 
+import contextlib
 import threading
 import time
 import traceback
@@ -44,9 +45,11 @@ class Enduring(threading.Thread):
                 return
             except BaseException as error:  # noqa: BLE001 - the border of a thread: whatever ends it, its work goes on
                 falls = falls + 1 if time.monotonic() - began < LONGEST_PAUSE else 1
-                self._fell(error, min(FIRST_PAUSE * 2.0 ** (falls - 1), LONGEST_PAUSE))
+                pause = min(FIRST_PAUSE * 2.0 ** min(falls - 1, 10), LONGEST_PAUSE)
+                with contextlib.suppress(BaseException):  # nor does what cannot be said end it: no memory, no disk
+                    self._fell(error, pause)
+                self._stop_sign.wait(pause)
 
     def _fell(self, error: BaseException, pause: float) -> None:
-        """Say it, and wait."""
+        """Say it. It is begun anew after that pause in seconds."""
         log.error("thread.fell", thread=self.name, kind=type(error).__name__, where=where(error), again_in=pause)
-        self._stop_sign.wait(pause)

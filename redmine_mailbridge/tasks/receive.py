@@ -270,10 +270,8 @@ class Receiver:
         self._collect()
 
     def _submit(self, row: MailRow, message: Message, copy_of: MailRow | None) -> None:
-        def one(before: Iterable[Future[Outcome | None]]) -> Outcome | None:
+        def one(_before: Iterable[Future[Outcome | None]]) -> Outcome | None:
             """In a thread of the pool: one mail, after those of its conversation. None when it must wait."""
-            for earlier in before:
-                earlier.exception()
             if self._shared.stop.is_set() or self._shared.gate.closed_for > 0:
                 return None
             place = row.location

@@ -1,16 +1,22 @@
 """At most so many logins a minute to one account."""
 
+import contextlib
 import dataclasses
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from redmine_mailbridge import app
 from redmine_mailbridge.errors import MailboxUnreachable, TooManyLogins
 from redmine_mailbridge.mailboxes.backoff import hint
 from redmine_mailbridge.mailboxes.base import MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.login_limit import WITHIN, LoginLimiter
+from tests.memory_mailbox import MemoryMailbox
 from tests.scripted_server import scripted
+from tests.unit.tasks.desk import Desk, open_desk
 
 
 def test_one_too_many_is_refused_until_the_first_is_a_minute_old() -> None:
@@ -60,3 +66,44 @@ def test_the_server_does_not_see_the_login_that_is_refused(protocol: MailProtoco
             with pytest.raises(MailboxUnreachable):
                 box.state("INBOX")
         assert 4 == server.connections
+
+
+def allowed(desk: Desk, monkeypatch: pytest.MonkeyPatch, builds: int = 1, **more: Any) -> int:
+    """How many logins the mailboxes of so many applications, one after the other, may make at once."""
+    configs: list[MailboxConfig] = []
+
+    def opened(config: MailboxConfig, **_known: object) -> MemoryMailbox:
+        configs.append(config)
+        return MemoryMailbox(desk.server, config.name)
+
+    monkeypatch.setattr(app, "open_mailbox", opened)
+    taken = 0
+    for _ in range(builds):
+        app.build(desk.settings, **more).close()
+        for config in configs:
+            assert config.logins is not None
+            with contextlib.suppress(TooManyLogins):
+                for _ in range(30):
+                    config.logins.take("x")
+                    taken += 1
+    return taken
+
+
+@pytest.mark.fault("A11-D1")
+def test_two_names_of_one_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two mailboxes that read two folders of one account have the logins of one account with two folders."""
+    with open_desk(tmp_path, monkeypatch, boxes=("one", "two")) as desk:
+        boxes = desk.settings.mailboxes
+        two = boxes["two"].model_copy(update={"folders": ("Sales",), "username": boxes["one"].username})
+        desk.settings = desk.settings.model_copy(update={"mailboxes": boxes | {"two": two}})
+        assert desk.settings.mailboxes["one"].account == two.account
+        assert 7 == allowed(desk, monkeypatch)
+
+
+@pytest.mark.fault("A11-D2")
+def test_logins_before_new_settings_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that is made anew, for new settings or since the store's lock was lost, has no more logins for that."""
+    from redmine_mailbridge.mailboxes.login_limit import LoginLimits
+
+    with open_desk(tmp_path, monkeypatch, boxes=("one",)) as desk:
+        assert 6 == allowed(desk, monkeypatch, builds=3, logins=LoginLimits())

@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.tasks.conversations import Conversations, identifiers
 from tests.product import mail, message_id_of
@@ -68,6 +70,41 @@ def test_a_failure_stops_nobody() -> None:
         assert isinstance(first.exception(), ValueError)
         assert second.result() in (0, 1)
 
+    assert {} == conversations._newest
+
+
+@pytest.mark.fault("A11-D3")
+def test_many_mails_of_one_conversation() -> None:
+    """A device that says the same again and again, each mail of which waits for the one before, holds up nobody."""
+    conversations: Conversations[int] = Conversations()
+    go_on, other = threading.Event(), threading.Event()
+
+    def slow(before: Collection[Future[int]]) -> int:
+        waits(before)
+        go_on.wait(20)
+        return 1
+
+    def quick(_before: Collection[Future[int]]) -> int:
+        other.set()
+        return 1
+
+    with ThreadPoolExecutor(4) as pool:
+        alarms = [conversations.submit(pool, {"alarm"}, slow) for _ in range(100)]
+        conversations.submit(pool, {"a question"}, quick)
+        came = other.wait(5)
+        go_on.set()
+
+    assert came
+    assert [1] * 100 == [one.result() for one in alarms]
+
+
+def test_a_pool_that_has_ended() -> None:
+    """What is given to a pool that has ended is told so at once, and nobody waits for it."""
+    conversations: Conversations[int] = Conversations()
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    work = conversations.submit(pool, {"a"}, lambda _before: 1)
+    assert isinstance(work.exception(5), RuntimeError)
     assert {} == conversations._newest
 
 
