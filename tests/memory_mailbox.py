@@ -225,6 +225,9 @@ class MemoryMailbox:
             self._interrupted = True
             self.server.changed.notify_all()
 
+    def cut(self) -> None:
+        self.interrupt()
+
     def _spell(self, folder: str) -> str:
         return "INBOX" + folder[5:] if folder.split("/", 1)[0].upper() == "INBOX" else folder
 

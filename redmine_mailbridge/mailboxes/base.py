@@ -250,4 +250,9 @@ class Mailbox(Protocol):
         """
 
     def interrupt(self) -> None:
-        """Make a `wait` that another thread stands in return soon. The only method for other threads."""
+        """Make a `wait` that another thread stands in return soon. For other threads, as is `cut`."""
+
+    def cut(self) -> None:
+        """End the connection without a word, whatever another thread waits for: that fails, and no other is made. Never
+        raises.
+        """

@@ -291,6 +291,10 @@ class GraphMailbox:
         """Ring the alarm that `wait` listens to."""
         self._alarm.ring()
 
+    def cut(self) -> None:
+        """Nothing to cut: each request has a connection and an end of its own."""
+        self._alarm.ring()
+
     def _open(self) -> tuple[GraphClient, GraphFolders]:
         self.connect()
         assert self._client is not None and self._folders is not None  # noqa: S101,PT018 - connect() has just made them

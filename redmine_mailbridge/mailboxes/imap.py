@@ -17,7 +17,7 @@ from redmine_mailbridge.mailboxes.imap_folders import ImapFolders
 from redmine_mailbridge.mailboxes.imap_idle import Alarm, idle
 from redmine_mailbridge.mailboxes.imap_search import found_alike, found_by_id, highest_uid, message_ids, new_uids, sized
 from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
-from redmine_mailbridge.mailboxes.translate import Spoiled
+from redmine_mailbridge.mailboxes.translate import Spoiled, refuse_if_cut, shut
 
 STALE = 20.0
 """Seconds without a command after which a connection is tried with NOOP before it is used."""
@@ -36,6 +36,7 @@ class ImapMailbox:
         self._used = 0.0
         self._known_next: dict[str, int] = {}
         self._alarm = Alarm()
+        self._cut = False
 
     def connect(self) -> None:
         """Connect and log in, if not connected; a connection that was idle for long is tried first."""
@@ -45,6 +46,7 @@ class ImapMailbox:
             except Spoiled:
                 self._forget()
         if self._session is None:
+            refuse_if_cut(self._cut, self.name)
             self._session = ImapSession(self.config)
             self._folders = ImapFolders(self._session)
         self._used = time.monotonic()
@@ -195,6 +197,14 @@ class ImapMailbox:
     def interrupt(self) -> None:
         """Ring the alarm that `wait` listens to."""
         self._alarm.ring()
+
+    def cut(self) -> None:
+        """Shut the socket, which whoever reads from it notices at once."""
+        self._cut = True
+        self._alarm.ring()
+        session = self._session
+        if session is not None:
+            shut(session.client)
 
     def _has_more(self, folder: str) -> bool:
         """Given a folder, open it anew and say whether its next UID is another than when it was last listed.

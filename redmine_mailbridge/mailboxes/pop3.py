@@ -21,6 +21,7 @@ from redmine_mailbridge.mailboxes.pop3_fetch import beginning_of, fetch_one, mes
 from redmine_mailbridge.mailboxes.pop3_names import Contents, MaildropMemory
 from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
 from redmine_mailbridge.mailboxes.refusals import about_server
+from redmine_mailbridge.mailboxes.translate import refuse_if_cut, shut
 
 VALIDITY = "pop3"
 FOLDER = "INBOX"
@@ -49,6 +50,7 @@ class Pop3Mailbox:
         self._shown: set[str] = set()
         self._used = 0.0
         self._alarm = Alarm()
+        self._cut = False
 
     def connect(self) -> None:
         """Connect and log in, if not connected; a connection that was idle for long is tried first."""
@@ -58,6 +60,7 @@ class Pop3Mailbox:
             except MailboxUnreachable:
                 self._forget()
         if self._session is None:
+            refuse_if_cut(self._cut, self.name)
             session = Pop3Session(self.config)
             try:
                 self._begin(session)
@@ -262,6 +265,14 @@ class Pop3Mailbox:
     def interrupt(self) -> None:
         """Ring the alarm that `wait` listens to."""
         self._alarm.ring()
+
+    def cut(self) -> None:
+        """Shut the socket, which whoever reads from it notices at once. What was deleted is asked for again."""
+        self._cut = True
+        self._alarm.ring()
+        session = self._session
+        if session is not None:
+            shut(session.client)
 
     def _has_more(self) -> bool:
         """Connect anew and say whether something lies there that was not there when the folder was last listed."""

@@ -49,6 +49,10 @@ class FolderListener(Enduring):
         """Have it look at the stop sign soon, whatever it waits for."""
         self._mailbox.interrupt()
 
+    def cut(self) -> None:
+        """Wait no longer for the server."""
+        self._mailbox.cut()
+
     def run(self) -> None:
         """Wait, wake, wait, until the stop sign, or for good where the server does not push."""
         try:

@@ -62,6 +62,10 @@ class MailboxThread(Enduring):
         self._wake.set()
         self.receiver.mailbox.interrupt()
 
+    def cut(self) -> None:
+        """Have it wait no longer for its server."""
+        self.receiver.mailbox.cut()
+
     def request(self) -> "Future[PassResult]":
         """Have it make a pass soon, whatever it waits for. Return the pass's result to come, or Gone."""
         wanted: Future[PassResult] = Future()

@@ -75,9 +75,9 @@ class TaskRunner:
         """Start nothing more."""
         self.scheduler.stop()
 
-    def wait(self) -> None:
-        """After `stop`, wait for the tasks that still run: they watch the stop sign."""
-        self.scheduler.wait()
+    def wait(self, seconds: float | None = None) -> None:
+        """After `stop`, wait for the tasks that still run, each so long at most: they watch the stop sign."""
+        self.scheduler.wait(seconds)
 
     def _look(self) -> None:
         """Has another process changed or asked for something? Was the clock set, so that the next times are others?"""

@@ -116,13 +116,13 @@ class Scheduler:
         self._stop.set()
         self._news.set()
 
-    def wait(self) -> None:
-        """After `stop`, wait for the tasks that still run."""
+    def wait(self, seconds: float | None = None) -> None:
+        """After `stop`, wait for the tasks that still run, each so long at most (None: for ever)."""
         with self._lock:
             running = list(self._running.values())
         for thread in running:
             if thread is not threading.current_thread():
-                thread.join()
+                thread.join(seconds)
 
     def every(
         self,

@@ -6,6 +6,7 @@ asks. A stop lets the mail in hand end, and starts no other.
 
 import datetime as dt
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
@@ -33,6 +34,12 @@ SEND_EVERY = dt.timedelta(seconds=5)
 PULSE_EVERY = dt.timedelta(seconds=5)
 PATIENCE = 30.0
 """Seconds that a task on time waits for a mailbox's pass at most."""
+CUT_AFTER = 10.0
+"""Seconds after a stop in which a mail server may end what it says; then its connection is cut."""
+END_WITHIN = 75.0
+"""Seconds after a stop after which nobody is waited for: longer than a request to Redmine takes, and less than systemd
+waits for us.
+"""
 Listener = Callable[[Outcome], None]
 
 
@@ -135,7 +142,10 @@ class Service:
         """
         asked = [one for one in self.threads if set(one.receiver.names) & set(mailboxes)]
         wanted = [(one.name_of_mailbox, one.request()) for one in asked]
-        wait([future for _, future in wanted], timeout=patience)
+        end = None if patience is None else time.monotonic() + patience
+        left = {future for _, future in wanted}
+        while left and not self._shared.stop.is_set() and (end is None or time.monotonic() < end):
+            left = wait(left, timeout=1.0 if end is None else min(end - time.monotonic(), 1.0)).not_done
         return [result for name, future in wanted if (result := _result(name, future)) is not None]
 
     def _work(self, name: str) -> StationResult:
@@ -169,20 +179,37 @@ class Service:
             self._sending.once()
 
     def stop(self) -> None:
-        """Let the mail in hand end, start no other, wait for the threads."""
+        """Let the mail in hand end, start no other, wait for the threads.
+
+        A server that drips, or talks without an end, does not hold that up: it loses its connection, and who does not
+        end even then is left behind, and does nothing more (each watches the stop sign before it takes up a mail).
+        """
         self._shared.stop.set()
         self.runner.stop()
         for mailbox in self.threads:
             mailbox.wake()
         for listener in self._listeners:
             listener.end()
-        everyone: tuple[threading.Thread, ...] = (*self.threads, *self._listeners)
-        for thread in everyone:
-            if thread.is_alive():
-                thread.join()
-        self.runner.wait()
+        everyone: tuple[MailboxThread | FolderListener, ...] = (*self.threads, *self._listeners)
+        end = time.monotonic() + END_WITHIN
+        for thread in _still_at_work(everyone, time.monotonic() + CUT_AFTER):
+            log.warning("service.cut", thread=thread.name, reason="its server is still being waited for")
+            thread.cut()
+        for thread in _still_at_work(everyone, end):
+            log.error("service.left_behind", thread=thread.name)
+        self.runner.wait(max(end - time.monotonic(), 1.0))
         _quietly(self._pulse.end)
         log.info("service.stopped")
+
+
+def _still_at_work(
+    threads: Sequence[MailboxThread | FolderListener], until: float
+) -> list[MailboxThread | FolderListener]:
+    """Given threads and a time (monotonic), wait for them so long at most. Return those that have not ended."""
+    for thread in threads:
+        if thread.is_alive():
+            thread.join(max(until - time.monotonic(), 0.0))
+    return [thread for thread in threads if thread.is_alive()]
 
 
 def _result(name: str, future: "Future[PassResult]") -> PassResult | None:

@@ -1,0 +1,109 @@
+"""A service that is told to stop ends, whatever its mail servers do meanwhile."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from redmine_mailbridge.mailboxes.base import Mailbox, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.mailboxes.factory import open_mailbox
+from redmine_mailbridge.tasks import service as services
+from tests.unit.tasks.desk import open_desk
+from tests.unit.tasks.test_nothing_starves import change, serving, until
+
+IMAP = {
+    "CAPABILITY": "* CAPABILITY IMAP4rev1 MOVE UIDPLUS\r\n{tag} OK done\r\n",
+    "LIST": '* LIST () "/" "INBOX"\r\n{tag} OK done\r\n',
+    "SELECT": "* 1 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 2] x\r\n{tag} OK [READ-WRITE] done\r\n",
+    "UID SEARCH": "* SEARCH 1\r\n{tag} OK done\r\n",
+    "UID FETCH 1 (UID RFC822.SIZE": "* 1 FETCH (UID 1 RFC822.SIZE 500000)\r\n{tag} OK done\r\n",
+    "UID FETCH": "* 1 FETCH (UID 1 BODY[] {500000}\r\n",
+}
+POP3 = {
+    "CAPA": "+OK\r\nUSER\r\nUIDL\r\n.\r\n",
+    "LIST": "+OK\r\n1 500000\r\n.\r\n",
+    "UIDL": "+OK\r\n1 one\r\n.\r\n",
+    "RETR": "+OK\r\n",
+}
+
+
+class Dripping:
+    """A mail server that hands out a mail a letter at a time, so that no single wait for it is ever long."""
+
+    def __init__(self, protocol: MailProtocol) -> None:
+        self.answers = IMAP if protocol is MailProtocol.IMAP else POP3
+        self.imap = protocol is MailProtocol.IMAP
+        self.drips, self.let_go = threading.Event(), threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client, client.makefile("rb") as lines:
+            client.sendall(b"* OK ready\r\n" if self.imap else b"+OK ready\r\n")
+            for raw in lines:
+                tag, _, rest = raw.decode().rstrip().partition(" ")
+                line = rest if self.imap else raw.decode().rstrip()
+                if line.endswith("}"):  # the password, as a literal
+                    client.sendall(b"+ go on\r\n")
+                    lines.readline()
+                usual = f"{tag} OK done\r\n" if self.imap else "+OK\r\n"
+                said = next((one for start, one in self.answers.items() if line.upper().startswith(start)), usual)
+                client.sendall(said.replace("{tag}", tag).encode())
+                if line.startswith(("UID FETCH 1 (UID BODY", "RETR")):
+                    while not self.let_go.wait(0.05):
+                        self.drips.set()
+                        client.sendall(b"x")
+                    return
+
+    def close(self) -> None:
+        """Hang up at last."""
+        self.let_go.set()
+        self._listener.close()
+
+
+@contextmanager
+def dripping(protocol: MailProtocol) -> Iterator[tuple[Dripping, Mailbox]]:
+    """A server that drips, and the mailbox on it."""
+    server = Dripping(protocol)
+    config: dict[str, Any] = {"host": "127.0.0.1", "port": server.port, "username": "me", "password": "secret"}
+    box = open_mailbox(
+        MailboxConfig(name="slow", protocol=protocol, security=Security.NONE, timeout=5.0, **config),
+        known=lambda _uids: (),
+    )
+    try:
+        yield server, box
+    finally:
+        server.close()
+
+
+@pytest.mark.fault("A11-D6")
+@pytest.mark.parametrize("protocol", [MailProtocol.IMAP, MailProtocol.POP3])
+def test_a_server_that_drips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: MailProtocol) -> None:
+    """While a server hands out a mail a letter at a time, a stop cuts its connection after a while and ends."""
+    monkeypatch.setattr(services, "CUT_AFTER", 0.3, raising=False)
+    with open_desk(tmp_path, monkeypatch, boxes=("desk", "slow")) as desk, dripping(protocol) as (server, box):
+        if protocol is MailProtocol.POP3:
+            none = {"success_folder": None, "failure_folder": None}
+            change(desk, "slow", protocol="pop3", after_success="delete", after_failure="keep", **none)
+        with serving(desk, monkeypatch, {"slow": lambda: box}) as (_, service):  # type: ignore[dict-item, return-value]
+            assert until(server.drips.is_set)
+            began, stopping = time.monotonic(), threading.Thread(target=service.stop, daemon=True)
+            stopping.start()
+            stopping.join(8)
+            took, left = time.monotonic() - began, [one.name for one in service.threads if one.is_alive()]
+            server.close()
+            stopping.join(20)
+        assert (True, []) == (took < 8, left)
