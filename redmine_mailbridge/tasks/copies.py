@@ -17,6 +17,8 @@ from redmine_mailbridge.store.rows import Description, MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.decider import Decider
 
+SAME_RECEIPT = 1.5
+"""Seconds within which two times of receipt are one: protocols round them."""
 COMPARED = 5
 """How many mails of one Message-ID a mail is compared with."""
 
@@ -59,7 +61,7 @@ class CopyFinder:
         for other in others:
             if self._apart(row, other):
                 continue
-            why = self._difference(message, other)
+            why = self._difference(row, message, other)
             if not why and self._store.join(row.id, other.id):
                 speaker = self._store.speaker(row.id)
                 if speaker is not None:
@@ -75,14 +77,24 @@ class CopyFinder:
         each = context is not None and context.route.issue.several_mailboxes == "each"
         return each and row.location.mailbox != other.location.mailbox
 
-    def _difference(self, message: Message, other: MailRow) -> str:
-        if other.raw is None:
-            return "content that is not known any more"
+    def _difference(self, row: MailRow, message: Message, other: MailRow) -> str:
+        """What tells two mails of one Message-ID apart. Where the bytes of one are forgotten, the moment of its receipt
+        tells it: a mail that comes again from another server, or over another protocol, brings that along.
+        """
         try:
-            raw = self._store.raw.read(other.raw)
+            raw = self._store.raw.read(other.raw or "") if other.raw is not None else None
         except RawUnreadable:
-            return "content that is not known any more"
+            raw = None
+        if raw is None:
+            return "" if _same_receipt(row, message, other) else "content that is not known any more"
         return difference(message, self._decider.read(raw, other.location.mailbox, truncated=other.truncated))
+
+
+def _same_receipt(row: MailRow, message: Message, other: MailRow) -> bool:
+    """Was a mail received when the other was, from the same author and about the same?"""
+    if row.received_at is None or other.received_at is None or abs(row.received_at - other.received_at) >= SAME_RECEIPT:
+        return False
+    return (other.sender, other.subject) == (message.sender.key, message.subject[:1000])
 
 
 def _proof(message: Message, route: Route) -> int:

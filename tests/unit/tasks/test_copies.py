@@ -397,3 +397,32 @@ def test_dragged_back_when_its_bytes_are_forgotten(boxes: Boxes) -> None:
     assert {State.DONE} == set(boxes.states())
     with boxes.desk.application() as made:
         assert made.archive.next_due(["desk"]) is None
+
+
+def parts(boundary: str) -> bytes:
+    """A mail as one server writes it; another, or another protocol, chooses other boundaries."""
+    raw = said(files={"plan.pdf": b"%PDF-1.4"})
+    (own,) = [one.split(b'"')[1] for one in raw.split(b"\n") if b"boundary=" in one]
+    return raw.replace(own, boundary.encode())
+
+
+@pytest.mark.fault("A11-E2")
+@pytest.mark.parametrize("forgotten", [False, True])
+@pytest.mark.parametrize("seconds", [0, 90])
+def test_an_account_that_moves_after_the_bytes_are_forgotten(boxes: Boxes, forgotten: bool, seconds: int) -> None:
+    """Mails that stay in their folder are copies on another server that writes their parts otherwise, as long as the
+    bytes are known; later where they brought the moment of their receipt along. A new mail is none."""
+    old = boxes.add("desk", after_success="keep")
+    old.append(parts("one"))
+    minutes_ago(boxes, 1, 60)
+    boxes.receive()
+    if forgotten:
+        with boxes.desk.application() as made:
+            assert 1 == forget_raw(made.store, older_than=9e12)
+    new = boxes.server("elsewhere")
+    new.append(parts("two"))
+    received_at = old.folders["INBOX"].mails[1].received_at
+    new.folders["INBOX"].mails[1].received_at = received_at + dt.timedelta(seconds=seconds)
+    boxes.change("desk", host="elsewhere", username="elsewhere@example.com")
+    boxes.receive()
+    assert (2 if forgotten and seconds else 1) == len(boxes.desk.issues)
