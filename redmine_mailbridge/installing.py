@@ -67,6 +67,15 @@ def hand_over(settings: Path = SETTINGS) -> None:
             place.chmod(0o750 if place.is_dir() else 0o640)
 
 
+def is_handed_over(settings: Path) -> bool:
+    """Is a settings file one that root writes and the service reads?"""
+    try:
+        group = grp.getgrnam(USER).gr_gid
+    except KeyError:
+        return False
+    return settings.is_file() and settings.stat().st_gid == group and os.geteuid() == 0
+
+
 def install_unit(settings: Path = SETTINGS) -> None:
     """Write the unit for this program and these settings, and tell systemd of it where it runs."""
     text = files("redmine_mailbridge").joinpath("systemd", UNIT.name).read_text("utf-8")

@@ -29,10 +29,16 @@ class Draft:
 
 def render(values: Mapping[KeyPath, Any]) -> str:
     """Given values by their path, return a settings file in which each is explained."""
-    lines = [
+    head = [
         "# Settings of redmine-mailbridge, written by `redmine-mailbridge init`.",
         "# What else can be set: settings.example.toml and docs/settings.md.",
     ]
+    return "\n".join(head) + "\n" + tables(values)
+
+
+def tables(values: Mapping[KeyPath, Any]) -> str:
+    """Given values by their path, return their tables, each key explained."""
+    lines = []
     table: KeyPath = ()
     for path, value in values.items():
         if path[:-1] != table:
@@ -45,50 +51,65 @@ def render(values: Mapping[KeyPath, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(draft: Draft, file: Path, *, force: bool = False, environ: Mapping[str, str] | None = None) -> None:
+def write(
+    draft: Draft, file: Path, *, force: bool = False, base: str = "", environ: Mapping[str, str] | None = None
+) -> None:
     """Given a draft, write the settings file and its secrets, for nobody else to read, after proving that they load.
+    `base` is the text of the file that the draft's tables are added to; "": the draft is all of it.
 
     Raise SettingsError when something is there already (and not `force`), when the answers do not load, or when
     the disk refuses; what was there before is then as it was.
     """
     folder = file.parent / "secrets"
-    targets = [file, *(folder / name for name in draft.secrets)]
+    targets = [*([] if base else [file]), *(folder / name for name in draft.secrets)]
     there = [target for target in targets if target.exists()]
     if there and not force:
         raise SettingsError(*(f"{target}: is there already; --force writes over it" for target in there))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        _prove(draft, file, environ)
+        tried(draft, file, base=base, environ=environ)
         if draft.secrets:
             folder.mkdir(mode=0o700, exist_ok=True)
         for name, secret in draft.secrets.items():
             _write_private(folder / name, secret + "\n")
-        _write_private(file, render(draft.values))
+        _write_private(file, _text(draft.values, base))
     except OSError as error:
         raise SettingsError(f"{error.filename or file}: {error.strerror or type(error).__name__}") from error
 
 
-def _prove(draft: Draft, file: Path, environ: Mapping[str, str] | None) -> None:
-    """Load the draft as it will be, from a folder beside its place. Raise SettingsError, in the final file's name."""
-    with TemporaryDirectory(dir=file.parent, prefix=".init-") as trial:
-        (Path(trial) / "secrets").mkdir()
+def _text(values: Mapping[KeyPath, Any], base: str) -> str:
+    return f"{base.rstrip()}\n{tables(values)}" if base else render(values)
+
+
+def tried(draft: Draft, file: Path, *, base: str = "", environ: Mapping[str, str] | None = None) -> Settings:
+    """Load the draft as it will be, and return the settings. Raise SettingsError, in the final file's name.
+
+    It is tried beside its place, from where `base` means its paths; the draft's secrets lie in a folder that goes.
+    """
+    beside = file.parent if file.parent.is_dir() else None
+    with TemporaryDirectory(dir=beside, prefix=".init-") as folder:
+        trial = Path(folder).resolve()
         for name, secret in draft.secrets.items():
-            _write_private(Path(trial) / "secrets" / name, secret + "\n")
-        values = {path: _from(file.parent, path, value, draft) for path, value in draft.values.items()}
-        _write_private(Path(trial) / file.name, render(values))
+            _write_private(trial / name, secret + "\n")
+        values = {path: _from(file.parent, path, value, draft, trial) for path, value in draft.values.items()}
+        here = (file.parent if base else trial) / f".{trial.name}-{file.name}"
         try:
-            load(Path(trial) / file.name, environ)
+            _write_private(here, _text(values, base))
+            return load(here, environ)
         except SettingsError as error:
-            here, there = f"{Path(trial)}{os.sep}", str(file).removesuffix(file.name)
-            raise SettingsError(*(line.replace(here, there) for line in error.problems)) from None
+            named = [line.replace(str(here), str(file)) for line in error.problems]
+            raise SettingsError(*(line.replace(str(trial), str(file.parent / "secrets")) for line in named)) from None
+        finally:
+            here.unlink(missing_ok=True)
 
 
-def _from(folder: Path, path: KeyPath, value: Any, draft: Draft) -> Any:
+def _from(folder: Path, path: KeyPath, value: Any, draft: Draft, trial: Path) -> Any:
     """A file that is there already is meant from the final folder; a secret of the draft lies in the trial's own."""
     field = schema.field_at(Settings, path)
-    is_file = field is not None and any(part is Path for part in schema.parts_of(field.annotation))
-    if not is_file or str(value) in {f"secrets/{name}" for name in draft.secrets}:
+    if field is None or not any(part is Path for part in schema.parts_of(field.annotation)):
         return value
+    if str(value) in {f"secrets/{name}" for name in draft.secrets}:
+        return str(trial / Path(value).name)
     return str(folder.resolve() / Path(value).expanduser())
 
 

@@ -9,8 +9,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from redmine_mailbridge import installing
+from redmine_mailbridge.cli import cli
+from redmine_mailbridge.settings.load import load
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 
@@ -38,6 +41,25 @@ def test_the_service_may_read_what_init_wrote(tmp_path: Path, monkeypatch: pytes
         "secrets": (group, 0o750),
         "secrets/support": (group, 0o640),
     } == modes(settings.parent)
+
+
+@pytest.mark.fault("N9")
+def test_a_mailbox_that_is_added_keeps_the_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`init --add` leaves the settings, and the new secret, for the service to read."""
+    monkeypatch.setattr(installing, "USER", "games")
+    settings = tmp_path / "etc" / "settings.toml"
+    flags = ["--redmine-users", "leave_to_redmine", "--no-input", "--host", "localhost", "--project", "p"]
+    (tmp_path / "pw").write_text("p")
+    own = ["--password-file", str(tmp_path / "pw"), "--settings", str(settings)]
+    first = ["--redmine-url", "http://127.0.0.1:1", "--api-key-file", str(tmp_path / "pw"), "--text-format", "textile"]
+    runner = CliRunner()
+    made = runner.invoke(cli, ["init", *flags, *own, *first, "--address", "a@example.com"])
+    assert 0 == made.exit_code, made.output
+    installing.hand_over(settings)
+    added = runner.invoke(cli, ["init", "--add", *flags, *own, "--address", "b@example.com"])
+    assert 0 == added.exit_code, added.output
+    assert ["a", "b"] == list(load(settings, {}).mailboxes)
+    assert {"settings.toml": (pwd.getpwnam("games").pw_gid, 0o640)} == modes(settings.parent)
 
 
 @pytest.mark.fault("N2")

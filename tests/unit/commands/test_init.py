@@ -48,11 +48,12 @@ def test_asked_for_everything(tmp_path: Path) -> None:
         "",
         "",
         "",
+        "",
         "the pass word",
     ]
-    answers += ["support", "Bug", "create", "marked", "n", "smtp.example.com"]
+    answers += ["support", "Bug", "create", "marked", "n", "", "smtp.example.com", "", "", ""]
     file = tmp_path / "etc" / "settings.toml"
-    result = init(file, "--no-discover", answers="\n".join(answers) + "\n")
+    result = init(file, "--no-discover", "--no-check", answers="\n".join(answers) + "\n")
 
     assert 0 == result.exit_code, result.output
     settings = load(file, {})
@@ -118,7 +119,7 @@ def test_a_known_provider(tmp_path: Path) -> None:
     """The provider of the address is found out: its preset is written, and nobody is asked for servers."""
     file = tmp_path / "settings.toml"
     answers = ["http://127.0.0.1:1", "the key", "common_mark", "desk@gmail.com", "app password", "support"]
-    result = init(file, answers="\n".join([*answers, "", "accept", "public_notes", ""]) + "\n")
+    result = init(file, "--no-check", answers="\n".join([*answers, "", "accept", "public_notes", "", "", ""]) + "\n")
 
     assert 0 == result.exit_code, result.output
     assert "found preset       gmail" in result.output
@@ -169,7 +170,7 @@ def test_a_provider_that_takes_no_passwords(tmp_path: Path) -> None:
     """Where only tokens are taken, it asks for the application instead of a password, and says to sign in next."""
     file = tmp_path / "settings.toml"
     answers = ["http://127.0.0.1:1", "the key", "textile", "desk@firm.onmicrosoft.com", "11111111-2222", "support"]
-    result = init(file, answers="\n".join([*answers, "", "", "", ""]) + "\n")
+    result = init(file, "--no-check", answers="\n".join([*answers, "", "", "", "", "", ""]) + "\n")
     assert 0 == result.exit_code, result.output
     assert "Password" not in result.output
     assert "Next: redmine-mailbridge oauth login desk" in result.output
@@ -245,7 +246,7 @@ def test_redmines_own_mails_are_asked_for(tmp_path: Path) -> None:
     answers = ["http://127.0.0.1:1", "the key", "common_mark", "desk@gmail.com", "app password", "support", "", "", ""]
     for said, wanted in (("y", "leave_to_redmine"), ("n", "mail")):
         file = tmp_path / said / "settings.toml"
-        result = init(file, answers="\n".join([*answers, said]) + "\n")
+        result = init(file, "--no-check", answers="\n".join([*answers, said, "", ""]) + "\n")
         assert 0 == result.exit_code, result.output
         box = load(file, {}).mailboxes["desk"]
         assert (wanted, "public_notes") == (box.answers.redmine_users, box.answers.notes)

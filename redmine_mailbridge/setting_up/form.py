@@ -1,0 +1,67 @@
+"""The questions of `init`: what is given is not asked, what was wrong is asked again, with what was typed."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+Answers = dict[str, Any]
+Trial = Callable[[], str]
+"""Tries answers. Returns what is wrong with them, in lines, or ""."""
+
+KEPT = "Kept as it is: `redmine-mailbridge check` tries it again."
+SECRETS = frozenset({"api_key", "password", "smtp_password"})
+
+
+class Form:
+    """The answers so far, by name (None: not given), and how further ones are had. `tries` says whether answers are
+    tried when they are given.
+    """
+
+    def __init__(self, answers: Answers, *, tries: bool = True) -> None:
+        self.answers = answers
+        self.tries = tries
+        self._typed: Answers = {}
+
+    def __getitem__(self, name: str) -> Any:
+        return self.answers.get(name)
+
+    def ask(self, name: str, question: str, default: Any = None, **how: Any) -> None:
+        """Given a name and a question, ask unless there is an answer; what was typed before is the default then."""
+        if self.answers.get(name) is not None:
+            return
+        secret = name in SECRETS
+        if name in self._typed:
+            default, how = self._typed[name], how | ({"show_default": False} if secret else {"show_default": True})
+            question += " (Enter: as typed before)" if secret else ""
+        self.answers[name] = click.prompt(question, default=default, hide_input=secret, **how)
+
+    def confirm(self, name: str, question: str, *, default: bool) -> None:
+        """As `ask`, for a yes or no."""
+        if self.answers.get(name) is None:
+            self.answers[name] = click.confirm(question, default=self._typed.get(name, default))
+
+    def until_right(self, names: Sequence[str], ask: Callable[[], None], trial: Trial) -> None:
+        """Ask, and try what was answered. What is wrong is told, and those `names` are asked again, each with what was
+        typed as its default; who gives the same answers twice means them.
+        """
+        before: Answers | None = None
+        while True:
+            ask()
+            wrong = trial() if self.tries else ""
+            if not wrong:
+                return
+            click.secho(wrong, fg="red")
+            now = {name: self.answers.get(name) for name in names}
+            if now == before:
+                click.secho(KEPT, fg="yellow")
+                return
+            before = now
+            self._typed |= {name: value for name, value in now.items() if value is not None}
+            self.answers |= dict.fromkeys(names)
+
+
+def from_environment(variable: str) -> str | None:
+    """Given the name of a variable, return what it says; None when that is nothing."""
+    return os.environ.get(variable) or None

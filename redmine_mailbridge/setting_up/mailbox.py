@@ -1,0 +1,244 @@
+"""`init` and a mailbox: where it lies, the login, what lies there already, and the server for what goes out."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import click
+
+from redmine_mailbridge import app
+from redmine_mailbridge.checks.mailbox import mailbox_checks
+from redmine_mailbridge.checks.outgoing import outgoing_checks
+from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.discovery.find import discover
+from redmine_mailbridge.discovery.show import nothing, step_lines
+from redmine_mailbridge.discovery.values import Offer
+from redmine_mailbridge.errors import MailbridgeError, SettingsError
+from redmine_mailbridge.setting_up.drafting import by_password, draft_of, name_of, sends, signs_in
+from redmine_mailbridge.setting_up.form import Answers, Form
+from redmine_mailbridge.settings.draft import tried
+from redmine_mailbridge.settings.mailbox import PORTS, MailboxSettings, is_loopback
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.settings.outgoing import SMTP_PORTS
+from redmine_mailbridge.settings.types import one_address
+
+SECURITIES = ("tls", "starttls", "none")
+_PLACEHOLDER = {"project": "project", "redmine_users": "mail"}
+"""What a draft needs to be tried before it is asked for."""
+_SERVER = ("host", "security", "port", "allow_cleartext", "ca_file")
+_LOGIN = ("username", "password")
+
+
+def ask_for_mailbox(form: Form, file: Path, *, finding: bool, there: Settings | None = None, base: str = "") -> None:
+    """Ask for a mailbox: its address, its servers as far as they are not found out, and the login, which is tried.
+
+    `there` are the settings that it is added to, `base` their text. A mailbox of the domain of one that is there is
+    taken to lie on the same servers.
+    """
+    form.until_right(("address",), lambda: form.ask("address", "Mail address of the mailbox"), lambda: _address(form))
+    names = set(there.mailboxes) if there is not None else set()
+    while name_of(form.answers) in names:
+        form.answers["mailbox"] = None
+        form.ask("mailbox", f'There is a mailbox "{name_of(form.answers)}" already. Your name for this one')
+    like = _like(form, there)
+    form.answers |= _as_there(form, like, there) if like is not None and there is not None else {"offer": None}
+    if like is None:
+        form.answers |= found_out(form.answers, finding=finding)
+    if form["preset"] is None:
+        form.ask("protocol", "How its mail is read", "imap", type=click.Choice(["imap", "pop3"]))
+    if signs_in(form.answers) and not by_password(form.answers):
+        words = "Id of your application there (docs/mailboxes.md says how to make one; empty: log in by password)"
+        form.ask("client_id", words, "", show_default=False)
+    given: list[int] = []
+    form.until_right(
+        (*(() if form["preset"] else _SERVER), *_LOGIN),
+        lambda: _server_and_login(form),
+        lambda: _logged_in(form, file, base, given.append),
+    )
+    if given and given[-1]:
+        _what_lies_there(form, given[-1])
+
+
+def _like(form: Form, there: Settings | None) -> MailboxSettings | None:
+    """A mailbox of the same domain among those that there are."""
+    domain = str(form["address"]).rpartition("@")[2].lower()
+    boxes = there.active_mailboxes.values() if there is not None else ()
+    alike = [box for box in boxes if box.address.rpartition("@")[2].lower() == domain and box.protocol != "graph"]
+    return alike[-1] if alike and not (form["host"] or form["preset"]) else None
+
+
+def _as_there(form: Form, like: MailboxSettings, there: Settings) -> Answers:
+    """The servers of a mailbox that is there, as answers, as far as they are not given. Say so."""
+    out = like.outgoing.over(there.outgoing)
+    found: Answers = {"protocol": like.protocol, "preset": like.preset, "offer": None}
+    if like.preset is None:
+        names = ("host", "port", "security", "ca_file", "allow_cleartext")
+        found |= {name: getattr(like, name) for name in names}
+    if like.preset is None and out.host is not None and not there.outgoing.sends:
+        found |= {f"smtp_{name}": getattr(out, name) for name in ("host", "port", "security", "ca_file")}
+        found |= {"smtp_allow_cleartext": out.allow_cleartext, "smtp_username": "" if out.username == "" else None}
+    click.secho(f"On the same servers as {like.address}: {like.host}:{like.port}.", dim=True)
+    return {name: value for name, value in found.items() if form[name] is None}
+
+
+def ask_for_smtp(form: Form, file: Path, base: str = "") -> None:
+    """Ask for the server by which answers go out, unless one is known, and try it."""
+
+    def server() -> None:
+        if sends(form.answers) and form["smtp_host"] is None:
+            return
+        form.ask("smtp_host", "SMTP server", _near(form["host"], form["address"], "smtp"))
+        form.ask("smtp_security", "Protection of the connection", "starttls", type=click.Choice(SECURITIES))
+        form.ask("smtp_port", "Port", SMTP_PORTS[form["smtp_security"]], type=click.IntRange(1, 65535))
+        _cleartext(form, "smtp_host", "smtp_security", "smtp_allow_cleartext")
+        if form.answers.get("smtp_needs_ca"):
+            form.ask("smtp_ca_file", "File with the certificate of your own authority (PEM; empty: none)", "")
+        if form.answers.get("smtp_refused"):
+            form.ask("smtp_username", "Name to log in with there (-: none)", form["username"] or form["address"])
+            form.answers["smtp_username"] = form["smtp_username"].removeprefix("-")
+            if form["smtp_username"]:
+                form.ask("smtp_password", f"Password of {form['smtp_username']} there")
+
+    names = ("smtp_host", "smtp_security", "smtp_port", "smtp_allow_cleartext", "smtp_ca_file", "smtp_username")
+    form.until_right((*names, "smtp_password"), server, lambda: _sending(form, file, base))
+
+
+def found_out(answers: Answers, *, finding: bool) -> Answers:
+    """Given answers, find out where the address's mail lies, unless they say so. Say what is tried."""
+    address = answers.get("address")
+    if not finding or not address or answers.get("host") or answers.get("preset"):
+        return {"offer": None}
+    offer, steps = None, []
+    for step in discover(address):
+        steps.append(step)
+        click.secho("\n".join(step_lines(step, address, as_json=False)), dim=True)
+        offer = step.offer or offer
+    if offer is None:
+        click.secho(nothing(steps), fg="yellow")
+    elif offer.advice:
+        click.secho(offer.advice, fg="yellow")
+    return {"offer": offer} | _as_answers(offer, answers)
+
+
+def _as_answers(offer: Offer | None, given: Answers) -> Answers:
+    """Given what was found, return the answers that follow from it, as far as they are not given."""
+    server = offer.server(given["protocol"]) if offer and given["protocol"] else offer.incoming if offer else None
+    if offer is None or server is None:
+        return {}
+    if offer.preset is not None:
+        return {"preset": offer.preset}
+    found = {"protocol": server.protocol, "host": server.host, "port": server.port, "security": server.security}
+    found |= {"username": server.username} if server.username else {}
+    return {name: value for name, value in found.items() if given[name] is None}
+
+
+# ---------------------------------------------------------------------- what is asked
+
+
+def _server_and_login(form: Form) -> None:
+    if form["preset"] is None:
+        protocol = form["protocol"]
+        form.ask("host", "Mail server", f"{protocol.rstrip('3')}.{form['address'].rpartition('@')[2]}")
+        form.ask("security", "Protection of the connection", "tls", type=click.Choice(SECURITIES))
+        form.ask("port", "Port", PORTS[protocol, form["security"]], type=click.IntRange(1, 65535))
+        _cleartext(form, "host", "security", "allow_cleartext")
+        if form.answers.get("needs_ca_file"):
+            form.ask("ca_file", "File with the certificate of your own authority (PEM; empty: none)", "")
+        form.ask("username", "Name to log in with", form["address"])
+    if not form["client_id"] and not by_password(form.answers):
+        form.ask("password", f"Password of {form['username'] or form['address']}")
+
+
+def _cleartext(form: Form, host: str, security: str, allowed: str) -> None:
+    """Without TLS to another machine is a decision of its own."""
+    if form[security] == "none" and not is_loopback(form[host]):
+        form.confirm(allowed, f"Passwords and mail go to {form[host]} in the clear then. Allow that?", default=False)
+
+
+def _what_lies_there(form: Form, count: int) -> None:
+    """Ask what becomes of the mail that lies in the mailbox already."""
+    mails = "1 mail lies" if count == 1 else f"{count} mails lie"
+    if form["protocol"] == "pop3":
+        form.confirm("all", f"{mails} there, and POP3 does not tell when one came: make issues of all?", default=False)
+        form.answers["start_from"] = "all" if form.answers.pop("all") else None
+        return
+    question = f"{mails} in the inbox: make issues of all, or only of what comes from now on"
+    form.ask("start_from", question, "now", type=click.Choice(["all", "now"]))
+
+
+def _near(host: str | None, address: str, kind: str) -> str:
+    """A likely name of the SMTP server: beside the server of incoming mail, else in the address's domain."""
+    first, _, rest = (host or "").partition(".")
+    if host and first not in {"imap", "pop", "pop3"}:
+        return host
+    return f"{kind}.{rest or address.rpartition('@')[2]}"
+
+
+# ---------------------------------------------------------------------- what is tried
+
+
+def _address(form: Form) -> str:
+    try:
+        one_address(form["address"])
+    except ValueError as error:
+        return f"{form['address']}: {error}"
+    return ""
+
+
+def _logged_in(form: Form, file: Path, base: str, count: Callable[[int], object]) -> str:
+    """Log in, and look at the folders. Return what is wrong, or ""; `count` is told how many mails lie there."""
+    if form["client_id"]:
+        return ""  # `oauth login` comes first
+    try:
+        settings = _settings(form, file, base)
+    except SettingsError as error:
+        return str(error)
+    name = name_of(form.answers)
+    box = settings.mailboxes[name]
+    wrong = _wrong(mailbox_checks(name, box, app.mailbox(name, box)))
+    form.answers["needs_ca_file"] = "certificate" in wrong.lower()
+    if not wrong:
+        count(_count(settings, name))
+        click.secho(f"Logged in at {box.host} as {box.username}.", dim=True)
+    return wrong
+
+
+def _count(settings: Settings, name: str) -> int:
+    box = settings.mailboxes[name]
+    mailbox = app.mailbox(name, box)
+    try:
+        mailbox.connected()
+        return sum(mailbox.state(folder).messages for folder in box.folders)
+    except MailbridgeError:
+        return 0
+    finally:
+        mailbox.close()
+
+
+def _sending(form: Form, file: Path, base: str) -> str:
+    if form["client_id"]:
+        return ""
+    try:
+        settings = _settings(form, file, base)
+    except SettingsError as error:
+        return str(error)
+    name = name_of(form.answers)
+    box = settings.mailboxes[name]
+    wrong = _wrong(outgoing_checks(name, settings, box))
+    form.answers["smtp_needs_ca"] = "certificate" in wrong.lower()
+    form.answers["smtp_refused"] = bool(wrong)
+    if not wrong:
+        click.secho("The SMTP server takes our mail.", dim=True)
+    return wrong
+
+
+def _settings(form: Form, file: Path, base: str) -> Settings:
+    """The settings as they would be. Raise SettingsError when they cannot be."""
+    answers = _PLACEHOLDER | {name: value for name, value in form.answers.items() if value is not None}
+    whole = form.answers | {name: answers[name] for name in _PLACEHOLDER}
+    return tried(draft_of(whole, file, whole=not base), file, base=base)
+
+
+def _wrong(checks: Iterable[Check]) -> str:
+    """The failed ones of what was found, in lines."""
+    failed: Sequence[Check] = [one for one in checks if one.ok is False]
+    return "\n".join(f"{one.name}: {one.words}" for one in failed)

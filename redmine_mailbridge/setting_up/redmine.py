@@ -1,0 +1,166 @@
+"""`init` and Redmine: its address, the key, the text format, and what it offers: projects and trackers."""
+
+from collections.abc import Iterable
+from typing import get_args
+
+import click
+from pydantic import SecretStr, ValidationError
+
+from redmine_mailbridge import app
+from redmine_mailbridge.checks.advice import with_advice
+from redmine_mailbridge.errors import RedmineError
+from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.redmine.client import Client, Connection
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.formatting import text_format
+from redmine_mailbridge.redmine.transport import WAY, Session, failure
+from redmine_mailbridge.setting_up.form import Form, from_environment
+from redmine_mailbridge.settings.models import RedmineSettings
+from redmine_mailbridge.suggest import did_you_mean
+
+FORMATS: tuple[str, ...] = get_args(TextFormat)
+KEY_VARIABLE = "MAILBRIDGE_REDMINE__API_KEY"
+OFFERED = 20
+"""How many projects are named."""
+
+
+class Offers:
+    """What Redmine offers, once it is reached with the key; nothing before, and nothing where it cannot be asked."""
+
+    def __init__(self) -> None:
+        self.directory: Directory | None = None
+        self._client: Client | None = None
+
+    def known_by(self, settings: RedmineSettings) -> str:
+        """Given where Redmine is, ask it who we are. Return what is wrong, or ""."""
+        client = app.redmine_client(settings)
+        directory = Directory(client, life=settings.directory_life.total_seconds())
+        try:
+            me = directory.people.me().user
+            projects = directory.project_names()
+        except RedmineError as error:
+            client.close()
+            return with_advice(str(error))
+        self.directory, self._client = directory, client
+        what = "an administrator's" if me.admin else "no administrator's"
+        click.secho(f"Redmine answers: the key is {me.login or me.name}'s, {what}.", dim=True)
+        if not projects:
+            click.secho("It sees no project: make it a member of one.", fg="yellow")
+        return ""
+
+    def projects(self) -> list[str]:
+        """The identifiers of the projects that the key sees."""
+        return sorted(set(self.directory.project_names().values())) if self.directory is not None else []
+
+    def trackers(self, project: str) -> list[str]:
+        """The names of the trackers of a project, as Redmine's pages show them."""
+        found = self.directory.project(project) if self.directory is not None else None
+        if found is None or self._client is None:
+            return []
+        answer = self._client.get(f"/projects/{found.identifier}.json", [("include", "trackers")])["project"]
+        return [str(one["name"]) for one in answer.get("trackers", ())]
+
+
+def ask_for_redmine(form: Form, offers: Offers) -> None:
+    """Ask for Redmine's address, the key and the text format, and try each."""
+
+    def address() -> None:
+        form.ask("redmine_url", "Redmine's address (https://…)")
+        if form["redmine_ca_file"] is None and form.answers.get("needs_ca"):
+            form.ask("redmine_ca_file", "File with the certificate of your own authority (PEM; empty: none)", "")
+
+    form.until_right(("redmine_url", "redmine_ca_file"), address, lambda: _reached(form))
+    form.answers["redmine_ca_file"] = form["redmine_ca_file"] or None
+    if form["text_format"] is None and form.tries:
+        form.answers["text_format"] = said_format(form["redmine_url"], form["redmine_ca_file"])
+
+    def key() -> None:
+        if form["api_key_file"] is None and from_environment(KEY_VARIABLE) is None:
+            form.ask("api_key", "API key of the bridge's own Redmine user (My account)")
+
+    form.until_right(("api_key",), key, lambda: _known(form, offers))
+    hint = "Redmine's text formatting (Administration, Settings, General; before 6.0 it comes with textile)"
+    form.ask("text_format", hint, type=click.Choice(FORMATS))
+
+
+def ask_for_project(form: Form, offers: Offers) -> None:
+    """Ask for the project and the tracker of new issues; what Redmine has is offered, and what it has not is told."""
+    try:
+        known = offers.projects()
+    except RedmineError as error:
+        click.secho(with_advice(str(error)), fg="yellow")
+        known = []
+    if known and form["project"] is None:
+        click.echo(f"Projects: {_some(known)}")
+    form.until_right(
+        ("project",),
+        lambda: form.ask("project", "Project for new issues (its identifier)"),
+        lambda: _not_among("project", form["project"], known),
+    )
+    try:
+        trackers = offers.trackers(form["project"])
+    except RedmineError:
+        trackers = []
+    if trackers and form["tracker"] is None:
+        click.echo(f"Trackers: {_some(trackers)}")
+    form.until_right(
+        ("tracker",),
+        lambda: form.ask("tracker", "Tracker of new issues (empty: the project's first)", "", show_default=False),
+        lambda: _not_among("tracker", form["tracker"], trackers),
+    )
+
+
+def said_format(url: str, ca_file: str | None = None) -> str | None:
+    """Given Redmine's address, return its text format, where it tells one that we know. Say so."""
+    found = text_format(Connection(url, "", ca_file=ca_file, connect_timeout=5.0))
+    if found not in FORMATS:
+        return None
+    click.secho(f"Redmine says that its text formatting is {found}.", dim=True)
+    return found
+
+
+def _reached(form: Form) -> str:
+    """Whether a Redmine answers there. Return what is wrong, or ""."""
+    try:
+        settings = RedmineSettings(url=form["redmine_url"], ca_file=form["redmine_ca_file"] or None)
+    except ValidationError as error:
+        return "\n".join(str(one["msg"]).removeprefix("Value error, ") for one in error.errors())
+    session, session_url = Session(), f"{settings.url}/users/current.json"
+    session.verify = str(settings.ca_file) if settings.ca_file else True
+    session.timeouts = (5.0, 15.0)
+    try:
+        answer = session.get(session_url)
+    except WAY as error:
+        if "certificate" in str(error).lower():
+            form.answers["needs_ca"] = True
+        return with_advice(str(failure("get", session_url, error, sent=False)))
+    finally:
+        session.close()
+    if answer.status_code in {401, 403} or "json" in answer.headers.get("Content-Type", ""):
+        return ""
+    if answer.is_redirect:
+        return f"{settings.url} sends us on to {answer.headers['Location'][:200]}: give the address that people use"
+    return f"{settings.url} answers {answer.status_code}, not as Redmine does: is a path missing (/redmine)?"
+
+
+def _known(form: Form, offers: Offers) -> str:
+    file = form["api_key_file"]
+    key = form["api_key"] or (file.read_text("utf-8").strip() if file else None) or from_environment(KEY_VARIABLE)
+    try:
+        secret = SecretStr(key) if key else None
+        settings = RedmineSettings(url=form["redmine_url"], api_key=secret, ca_file=form["redmine_ca_file"])
+    except ValidationError:  # an address that was kept as it is
+        return ""
+    return offers.known_by(settings)
+
+
+def _not_among(what: str, name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    if not names or not name or name.lower() in {one.lower() for one in names}:
+        return ""
+    return f'There is no {what} "{name}", or the key does not see it{did_you_mean(name, names)}'
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - OFFERED} more" if len(names) > OFFERED else ""
+    return ", ".join(names[:OFFERED]) + more

@@ -1,0 +1,109 @@
+"""`init` on real servers: each answer is tried when it is given, and from nothing to three mailboxes that work."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from redmine_mailbridge.checks.servers import server_checks
+from redmine_mailbridge.checks.values import settings_checks
+from redmine_mailbridge.cli import cli
+from redmine_mailbridge.settings.load import load, load_with_origins
+from redmine_mailbridge.settings.types import reveal
+from tests.product import mail
+from tests.servers.dovecot import Mail
+from tests.servers.fixtures import Redmine
+from tests.servers.mail import Mailbox
+from tests.servers.relay import Relay, relay
+
+pytestmark = [pytest.mark.real, pytest.mark.fault("N9")]
+
+
+@pytest.fixture
+def server(dovecot: Mail) -> Iterator[Relay]:
+    """An SMTP server that asks for no login."""
+    with relay(dovecot) as made:
+        yield made
+
+
+def init(file: Path, answers: list[str], *flags: str) -> Result:
+    return CliRunner().invoke(cli, ["init", "--settings", str(file), *flags], input="\n".join([*answers, ""]))
+
+
+def failures(file: Path) -> list[str]:
+    """What `check` finds wrong with settings."""
+    loaded = load_with_origins(file, {})
+    found = [*settings_checks(loaded), *server_checks(loaded.settings)]
+    return [f"{one.name}: {one.words}" for one in found if one.ok is False]
+
+
+def test_wrong_answers_are_asked_again(
+    tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str, server: Relay
+) -> None:
+    """What is wrong is told when it is answered, in the server's own words, and asked again with what was typed; what
+    comes of it at the end works, a further mailbox on the same servers with it, and `check` has nothing to add.
+    """
+    mailbox.append(mail("Old", "x\n"), mail("Older", "x\n"))
+    file = tmp_path / "settings.toml"
+    key, port = redmine.admin.key, str(mailbox.server["imap_port"])
+    answers = ["http://127.0.0.1:1", redmine.url, "a wrong key", key]
+    answers += ["no address", mailbox.address]
+    answers += ["", "127.0.0.1", "none", "1", "", "no password"]  # protocol, host, protection, port, name, password
+    answers += ["", "", port, "", ""]
+    answers += ["", "", "", "", mailbox.password]
+    answers += ["now"]
+    answers += [f"{project}x", project, "Bgu", "Bug", "hold"]
+    answers += ["never", "n", "public_notes", "n", "y"]
+    answers += ["127.0.0.1", "none", "1", "", "", str(server.port), "-"]
+    result = init(file, [*answers, "n"], "--no-discover")
+    assert 0 == result.exit_code, result.output
+
+    said = result.output
+    for words in (
+        "GET http://127.0.0.1:1/users/current.json: ",
+        "the key is admin's, an administrator's",
+        "no address: ",
+        "2 mails lie in the inbox",
+        f'There is no project "{project}x"',
+        'There is no tracker "Bgu", or the key does not see it, did you mean "',
+        "Then nobody would tell any customer what agents answer.",
+        "The SMTP server takes our mail.",
+    ):
+        assert words in said, words
+    assert ("AUTHENTICATIONFAILED" in said, said.count("Connection refused") > 1) == (True, True)
+    assert mailbox.password not in said
+    box = load(file, {}).mailboxes[mailbox.address.partition("@")[0]]
+    assert ("now", "hold", mailbox.password) == (box.start_from, box.issue.unknown_sender, reveal(box.password))
+    assert ("mail", True, "public_notes") == (box.answers.redmine_users, box.answers.received, box.answers.notes)
+    assert [] == failures(file)
+
+
+def test_a_second_and_a_third_mailbox(
+    tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str, server: Relay
+) -> None:
+    """`init` goes on to a second mailbox, and `init --add` adds a third: on the servers of the first, with their own
+    login; what stands in the file stays as it is.
+    """
+    file = tmp_path / "settings.toml"
+    port = str(mailbox.server["imap_port"])
+    sales, office = (f"{name}-{mailbox.address}" for name in ("sales", "office"))
+    answers = [redmine.url, redmine.admin.key, mailbox.address, "", "127.0.0.1", "none", port, "", mailbox.password]
+    answers += [project, "", "", "", "n", "", "127.0.0.1", "none", str(server.port), "", "", "", "-"]
+    second = ["y", sales, "", mailbox.password, project, "", "", "", "n", ""]
+    result = init(file, [*answers, *second, "n"], "--no-discover")
+    assert 0 == result.exit_code, result.output
+    assert f"On the same servers as {mailbox.address}" in result.output
+    text = file.read_text("utf-8") + "# a word of the admin's\n"
+    file.write_text(text, "utf-8")
+
+    third = [office, "", mailbox.password, project, "", "create", "never", "y", "n"]
+    result = init(file, third, "--add")
+    assert 0 == result.exit_code, result.output
+    assert file.read_text("utf-8").startswith(text.rstrip())
+    boxes = load(file, {}).mailboxes
+    assert [one.partition("@")[0] for one in (mailbox.address, sales, office)] == list(boxes)
+    *answering, silent = boxes.values()
+    assert [server.port] * 2 == [one.outgoing.port for one in answering]
+    assert ("leave_to_redmine", "create") == (silent.answers.redmine_users, silent.issue.unknown_sender)
+    assert [] == failures(file)
