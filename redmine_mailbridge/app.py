@@ -25,6 +25,7 @@ from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.formatting import NO_FORMAT, text_format
 from redmine_mailbridge.redmine.groups import Groups
+from redmine_mailbridge.redmine.trial import Trial
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.ruling import time_rules
@@ -39,6 +40,7 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.maildrops import Maildrop
+from redmine_mailbridge.store.pauses import MailboxPauses
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.aggregate import Aggregator
@@ -48,6 +50,7 @@ from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
 from redmine_mailbridge.tasks.conversations import Conversations
 from redmine_mailbridge.tasks.copies import CopyFinder
 from redmine_mailbridge.tasks.decider import Context, Decider
+from redmine_mailbridge.tasks.fitness import Fitness
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Handler
 from redmine_mailbridge.tasks.intake import Reading
@@ -217,7 +220,7 @@ class Application:
             after=admin.alert_after.total_seconds(),
             clock=self.store.clock,
         )
-        pulse = Pulse(health, self.shared.gate, self.sending, after=alerts.once)
+        pulse = Pulse(health, self.shared.gate, self.sending, after=alerts.once, paused=self.shared.fitness.words_of)
         return Service(threads, self.shared, self.sending, self.tasks, pulse, listeners=listeners)
 
     def _listeners(self, thread: MailboxThread) -> Iterator[FolderListener]:
@@ -265,7 +268,10 @@ def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits |
     gate, replies = Gate(ask=client.whoami, forget_pause=client.pace.forget_pause), ReplyGate()
     client.on_heard(gate.heard)
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
-    shared = Shared(store, pool, Conversations(), gate, stop, succession_of(settings, store))
+    fitness = Fitness(
+        MailboxPauses(store), archive, decider, directory, Trial(client), marker_field=settings.redmine.marker_field
+    )
+    shared = Shared(store, pool, Conversations(), gate, stop, succession_of(settings, store), fitness)
     settle = settings.redmine.settle.total_seconds()
     rules = Rules(settle, settings.redmine.marker_field, settings.redmine.markup)
     spoken = desks(settings, store.secret)
@@ -283,6 +289,7 @@ def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits |
             stop=stop,
         ),
         gate,
+        fitness,
         answers=desk,
         settle=settle,
         give_up_after=settings.receive.give_up_after,

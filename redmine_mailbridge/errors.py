@@ -17,7 +17,8 @@
     │   ├── RedmineUnavailable     nothing was written; try later (retry_after seconds, if it said so)
     │   │   └── UnknownLogin           the user to act as is gone or locked: decide anew
     │   ├── RedmineUnclear         the request may or may not have been carried out: look before writing again
-    │   └── RedmineRefused         refused for good, with Redmine's words
+    │   ├── RedmineRefused         refused for good, with Redmine's words
+    │   └── SettingsUnfit          Redmine does not have, or does not take, what a mailbox's settings name
     ├── SendingError           the SMTP server; permanent: bool
     │   ├── SendingRefused         5xx: never
     │   ├── SendingDeferred        4xx, away, broken: later
@@ -173,6 +174,17 @@ class RedmineRefused(RedmineError):
         super().__init__(message)
         self.status = status
         self.messages = messages
+
+
+class SettingsUnfit(RedmineError):
+    """Redmine does not have, or does not take, what a mailbox's settings name: its mail waits until it does.
+
+    `lines` say what, one each.
+    """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("; ".join(lines))
+        self.lines = lines
 
 
 class SendingError(MailbridgeError):

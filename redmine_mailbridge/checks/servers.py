@@ -1,6 +1,7 @@
 """All that `check` asks of servers, one after the other."""
 
-from collections.abc import Iterator, Sequence
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 
 from redmine_mailbridge import app, looking, signing_in, speaking
 from redmine_mailbridge.checks.mailbox import mailbox_checks
@@ -9,10 +10,12 @@ from redmine_mailbridge.checks.redmine import redmine_checks
 from redmine_mailbridge.checks.round_trip import Trial, round_trip
 from redmine_mailbridge.checks.sign_in import sign_in_checks
 from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.outgoing.smtp import SmtpTransport
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.pauses import MailboxPauses
 
 
 def server_checks(settings: Settings, *, only: Sequence[str] = (), send_test: bool = False) -> Iterator[Check]:
@@ -35,6 +38,21 @@ def server_checks(settings: Settings, *, only: Sequence[str] = (), send_test: bo
         yield from outgoing_checks(name, settings, box)
         if send_test:
             yield from _send_test(name, settings, box)
+    yield from _paused(settings, boxes)
+
+
+def _paused(settings: Settings, boxes: Mapping[str, MailboxSettings]) -> Iterator[Check]:
+    """The mailboxes that the service has paused, since their settings did not fit Redmine when it looked last."""
+    try:
+        with looking.store_of(settings) as store:
+            paused = MailboxPauses(store).all() if store is not None else {}
+    except StoreError as error:
+        yield Check("store", False, str(error))
+        return
+    for name in boxes:
+        if name in paused:
+            since = dt.datetime.fromtimestamp(paused[name].since).astimezone()
+            yield Check(f"mailbox {name}: paused", False, f"since {since:%Y-%m-%d %H:%M}: {paused[name].words}")
 
 
 def _send_test(name: str, settings: Settings, box: MailboxSettings) -> Iterator[Check]:

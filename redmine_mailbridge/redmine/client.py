@@ -114,6 +114,10 @@ class Client:
         """Given a path and a JSON value, change what it says. Redmine answers 204, whatever it really took."""
         return self._request(_Asked("put", path, (), data, as_login))
 
+    def delete(self, path: str) -> Answer:
+        """Given a path, remove what is there."""
+        return self._request(_Asked("delete", path))
+
     def upload(self, params: Params, body: Sized, *, as_login: str | None = None) -> Answer:
         """Given the parameters of /uploads.json and a body, send it as one file. Return the answer."""
         headers = {"Content-Type": "application/octet-stream"}

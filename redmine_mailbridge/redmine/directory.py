@@ -18,6 +18,8 @@ from redmine_mailbridge.routing.plan import FieldKind, Project
 
 MOST_MEMBERS = 100
 """Of how many members of a project the logins are learnt; those of further members are not known, their names are."""
+YOUNG = 5.0
+"""Seconds for which what was asked anew is not asked once more for a mere difference."""
 INCLUDE = "trackers,issue_categories,enabled_modules,issue_custom_fields"
 
 
@@ -52,6 +54,8 @@ class Directory:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._client = client
+        self._clock = clock
+        self._asked_at = float("-inf")
         self.people = people or People(client, life, clock)
         self._projects: Cache[str, Project | None] = Cache(life, clock)
         self._aliases: dict[str, str] = {}
@@ -107,8 +111,24 @@ class Directory:
             return ()
         return self.people.roles(rights.roles_in(project.id, public=project.public))
 
+    def numbers(self, project: Project) -> Mapping[str, Mapping[str, int]]:
+        """Given a project, return the ids by lower-case name of what an issue's attributes may refer to."""
+        return {
+            "tracker_id": project.trackers,
+            "category_id": project.categories,
+            "fixed_version_id": project.versions,
+            "status_id": self.statuses().ids,
+            "priority_id": self.priorities(),
+        }
+
+    def forget_aged(self) -> None:
+        """Ask anew about everything, unless that was just done."""
+        if self._clock() - self._asked_at >= YOUNG:
+            self.forget()
+
     def forget(self) -> None:
-        """Ask anew about everything, e.g. after the settings were read again."""
+        """Ask anew about everything, e.g. after Redmine has refused something."""
+        self._asked_at = self._clock()
         self.people.forget()
         self._aliases.clear()
         for cache in (self._projects, self._names, self._statuses, self._lists, self._fields):

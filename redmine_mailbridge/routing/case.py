@@ -96,6 +96,7 @@ class Case:
             marker=self.message.message_id[:255],
             proven=proven(self.message, self.sender, self.mailbox, self.facts),
             claims=self.sender.claimed is not None,
+            unfit=self.steps.unfit,
             **more,
         )
 

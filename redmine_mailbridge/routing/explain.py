@@ -38,6 +38,7 @@ def as_json(file: str, message: Message, plan: Plan) -> dict[str, Any]:
 def as_lines(plan: Plan) -> tuple[str, ...]:
     """Given a plan, return the lines for people: the plan, the steps that led to it, and what hangs on it."""
     lines = [str(plan), *(f"  - {step}" for step in plan.steps)]
+    lines += [f"  ! waits until the settings fit Redmine: {line}" for line in plan.unfit]
     lines += [f"  + {attachment.name} ({attachment.size} bytes)" for attachment in plan.attachments]
     lines += [f"  ! {part.name} left out: {part.why}" for part in plan.left_out]
     return tuple(lines)

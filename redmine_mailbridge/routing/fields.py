@@ -17,6 +17,7 @@ from redmine_mailbridge.settings.rules import Rule
 from redmine_mailbridge.suggest import did_you_mean
 
 ROUND_ROBIN = "round-robin:"
+KEYWORD_LINE = "a keyword line"
 _NAMES = {
     "tracker": "tracker",
     "category": "category",
@@ -103,9 +104,9 @@ def add_keywords(wanted: Wanted, keywords: Mapping[str, str]) -> None:
     """Given the keyword lines of a mail, add what they say; those that name a custom field among them."""
     for name, value in keywords.items():
         if name in {*_NAMES, "start_date", "due_date", "estimated_hours", "done_ratio", "is_private", "parent_issue"}:
-            wanted.want(name, value, "a keyword line")
+            wanted.want(name, value, KEYWORD_LINE)
         elif name != "project":
-            wanted.want_custom(name, value, "a keyword line")
+            wanted.want_custom(name, value, KEYWORD_LINE)
 
 
 class Resolver:
@@ -123,9 +124,9 @@ class Resolver:
         project, get = self.project, wanted.values.get
         return IssueFields(
             subject=subject,
-            tracker_id=self._id("tracker", get("tracker"), project.trackers),
-            status_id=self._id("status", get("status"), self.facts.statuses),
-            priority_id=self._id("priority", get("priority"), self.facts.priorities),
+            tracker_id=self._needed("tracker", wanted, project.trackers),
+            status_id=self._needed("status", wanted, self.facts.statuses),
+            priority_id=self._needed("priority", wanted, self.facts.priorities),
             category_id=self._id("category", get("category"), project.categories),
             assigned_to_id=self._assignee(get("assigned_to"), project),
             fixed_version_id=self._id("version", get("fixed_version"), project.versions),
@@ -154,12 +155,21 @@ class Resolver:
         """Given a name or an id, return the id; None, with a step, when Redmine has none of that name."""
         if name is None:
             return None
-        found = known.get(name.lower())
-        if found is None and name.isdecimal() and int(name) in known.values():
-            return int(name)
+        found = _known_id(name, known)
         if found is None:
             self.steps.add(f'{what} "{name}" does not exist here and is left out{did_you_mean(name, known)}')
         return found
+
+    def _needed(self, what: str, wanted: Wanted, known: Mapping[str, int]) -> int | None:
+        """The same for what says where an issue belongs: where the settings name it, the mail waits until it is there,
+        and is not filed under another.
+        """
+        name = wanted.values.get(what)
+        origin = wanted.origins.get(what, "")
+        if name is None or origin == KEYWORD_LINE or _known_id(name, known) is not None:
+            return self._id(what, name, known)
+        self.steps.add_unfit(f'{what} "{name}" by {origin} does not exist here{did_you_mean(name, known)}')
+        return None
 
     def _assignee(self, name: str | None, project: Project) -> int | None:
         """Given a login, address, name or group, or "round-robin: GROUP", return who gets the issue."""
@@ -192,7 +202,7 @@ class Resolver:
             return None
         cleaned = number.strip().removeprefix("#")
         issue = self.facts.issues.get(int(cleaned)) if cleaned.isdecimal() and len(cleaned) < 11 else None
-        hidden = issue is not None and origin == "a keyword line" and not (issue.visible_to_sender or issue.public)
+        hidden = issue is not None and origin == KEYWORD_LINE and not (issue.visible_to_sender or issue.public)
         if issue is None or hidden:
             self.steps.add(f'parent issue "{number}" does not exist here and is left out')
             return None
@@ -228,6 +238,14 @@ class Resolver:
                 self.steps.add(f'custom field "{name}" takes no value "{value[:100]}" and is left out')
             else:
                 yield found, taken
+
+
+def _known_id(name: str, known: Mapping[str, int]) -> int | None:
+    """Given a name or an id, return the id when Redmine has it."""
+    found = known.get(name.lower())
+    if found is None and name.isdecimal() and int(name) in known.values():
+        return int(name)
+    return found
 
 
 def watchers(message: Message | None, sender: Sender, facts: Facts, named: tuple[str, ...]) -> tuple[int, ...]:

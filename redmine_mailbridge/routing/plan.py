@@ -272,7 +272,8 @@ class Plan:
     `template` names the kind of answer that the mail earns (received, refused …), None for no answer.
     `related_issue` is linked with the new one. `groups` are names of groups that the sender's user joins.
     `machine`: the mail is an automatic reply or a delivery report, and speaks for nobody. `proven`: something proves
-    who wrote it. `claims`: it bears the address of a Redmine user that it may not act as.
+    who wrote it. `claims`: it bears the address of a Redmine user that it may not act as. `unfit`: what the settings
+    name for this mail and Redmine does not have, or does not take, as it is now, one line each.
     """
 
     action: Action
@@ -300,6 +301,7 @@ class Plan:
     proven: bool = False
     claims: bool = False
     told: Told = Told.NOT_ACCEPTED
+    unfit: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """One English line."""

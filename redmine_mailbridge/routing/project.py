@@ -54,15 +54,16 @@ def find_project(found: Iterator[tuple[str, str]], facts: Facts, steps: Steps) -
 
     When the last of them does not exist the mail is held: somebody must mend the settings; but refused when only the
     mail itself named it. When it exists but is closed, or has no issue tracking, the mail is refused, as Redmine does.
+    What the settings name is told as such (`Steps.add_unfit`): the mail waits until it is there.
     """
     place = Place(why="no project: the mailbox has none, and nothing in the mail names one", action=Action.REFUSE)
     for name, origin in found:
         project = facts.projects.get(name.lower())
+        by_mail = origin.startswith((BY_ADDRESS, BY_KEYWORD))
         if project is None and facts.offline:
             return Place(name.lower(), None, f"project {name} by {origin}")
         if project is None:
             why = f"project {name} by {origin} does not exist for us{did_you_mean(name, facts.projects)}"
-            by_mail = origin.startswith((BY_ADDRESS, BY_KEYWORD))
             place = Place(why=why, action=Action.REFUSE if by_mail else Action.HOLD)
         elif not (project.active and project.issue_tracking):
             why = "is closed" if not project.active else "has no issue tracking"
@@ -71,5 +72,8 @@ def find_project(found: Iterator[tuple[str, str]], facts: Facts, steps: Steps) -
             steps.add(f"project {project.identifier} by {origin}")
             why = f"project {project.identifier} by {origin}"
             return Place(project.identifier, project, why, by_address=origin.startswith(BY_ADDRESS))
-        steps.add(place.why)
+        if by_mail:
+            steps.add(place.why)
+        else:
+            steps.add_unfit(place.why)
     return place

@@ -14,11 +14,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import OPEN
-from redmine_mailbridge.store.schema import account, content, folder, left_lying, mail, meta, outbox
+from redmine_mailbridge.store.schema import account, content, folder, left_lying, mail, mailbox_pause, meta, outbox
 
 _ISSUE = sa.table("issue", sa.column("mailbox"))
 LABELLED: tuple[sa.ColumnElement[Any], ...] = (
     mail.c.mailbox, folder.c.mailbox, left_lying.c.mailbox, outbox.c.mailbox, account.c.mailbox, _ISSUE.c.mailbox,
+    mailbox_pause.c.mailbox,
 )  # fmt: skip
 """The columns that hold a mailbox's name and nothing else."""
 NAMED: tuple[tuple[sa.ColumnElement[Any], str], ...] = (

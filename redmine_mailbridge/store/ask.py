@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from redmine_mailbridge.store.applied import applied
-from redmine_mailbridge.store.due import NEVER, mail_due_at
+from redmine_mailbridge.store.due import UNTIL_FIT, mail_due_at
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import COLUMNS, MailRow, Step, as_row
@@ -210,7 +210,7 @@ class Archive:
         query = sa.select(sa.func.min(mail_due_at(now))).where(
             sa.or_(mail.c.mailbox.in_(mailboxes), theirs),
             mail.c.state.in_([State.KEPT, State.WRITING]),
-            mail.c.next_try_at < NEVER,
+            mail.c.next_try_at < UNTIL_FIT,
         )
         with self._database.read() as db:
             value = db.execute(query).scalar()

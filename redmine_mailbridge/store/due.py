@@ -12,6 +12,8 @@ from redmine_mailbridge.store.schema import mail
 
 NEVER: Final = 4_102_444_800.0
 """The time of the next try of a reply that waits for the update task: the year 2100."""
+UNTIL_FIT: Final = NEVER - 86_400.0
+"""The time of the next try of a mail whose mailbox is paused since its settings do not fit: the day before."""
 APART: Final = 60.0
 """Seconds by which the clocks of machines that share a store may differ."""
 LONGEST_PAUSE: Final = 1800.0
@@ -24,7 +26,9 @@ def mail_is_due(now: float) -> sa.ColumnElement[bool]:
 
 
 def mail_due_at(now: float) -> sa.ColumnElement[float]:
-    """Given the time, when an open mail's next try is due; `NEVER` while it waits for the update task."""
+    """Given the time, when an open mail's next try is due; `NEVER` while it waits for the update task, and
+    `UNTIL_FIT` while its mailbox is paused.
+    """
     return sa.case((_noted_later(now), 0.0), else_=mail.c.next_try_at)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.schema import metadata
 
-# one row for the service, for Redmine, and for each mailbox and its sending; times in epoch seconds
+# one row for the service, for Redmine, for sending, and for each mailbox and its settings; times in epoch seconds
 health = sa.Table(
     "health",
     metadata,
@@ -36,6 +36,11 @@ EVERY = 20.0
 def of_mailbox(name: str) -> str:
     """The name under which a mailbox's reading is noted."""
     return f"mailbox:{name}"
+
+
+def of_settings(name: str) -> str:
+    """The name under which is noted whether a mailbox's settings fit Redmine."""
+    return f"settings:{name}"
 
 
 @dataclass(frozen=True, slots=True)

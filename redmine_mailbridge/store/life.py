@@ -19,6 +19,8 @@ mail that was refused or set aside, and may have been written all the same, goes
 
 A mail that the server does not hand out while others come is KEPT without bytes, and fetched anew.
 
+A mail of a mailbox that is paused, since its settings do not fit Redmine, stays KEPT (see pauses.py).
+
 Deferring is no state: KEPT and WRITING rows carry the time of their next try. Filing is no state either: a row
 in DONE, REFUSED or ASIDE is filed once, last of all, and remembers when. DONE goes to the success folder, REFUSED
 and ASIDE to the failure folder, HELD stays where it is until an admin decides.

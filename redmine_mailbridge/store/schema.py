@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0071"
+HEAD = "0081"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -136,6 +136,17 @@ left_lying = Table(
     Column("mailbox", Text, primary_key=True),
     Column("folder", Text, primary_key=True),
     Column("uid", Text, primary_key=True),
+)
+
+# mailboxes that are paused since their settings do not fit Redmine: the mail that found it out, and what does not fit
+mailbox_pause = Table(
+    "mailbox_pause",
+    metadata,
+    Column("mailbox", Text, primary_key=True),
+    Column("mail_id", _Id, ForeignKey("mail.id", ondelete="CASCADE"), nullable=False),
+    Column("since", Double, nullable=False),
+    Column("lines", Text, nullable=False),  # JSON
+    Column("looks", Integer, nullable=False),
 )
 
 # mails that go out; the row of an answer is made in the transaction that ends the mail it answers

@@ -19,6 +19,7 @@ log = structlog.get_logger(__name__)
 TITLES = {
     REDMINE: ("Redmine takes no mail", "Redmine takes mail again"),
     "sending": ("Mail cannot be sent", "Mail is sent again"),
+    "settings": ("Mailbox {name} waits: its settings do not fit Redmine", "The mail of mailbox {name} goes on"),
     "mailbox": ("Mailbox {name} cannot be read", "Mailbox {name} is read again"),
 }
 

@@ -32,6 +32,9 @@ from redmine_mailbridge.tasks.outcome import Outcome
 
 log = structlog.get_logger(__name__)
 
+REFERENCES = ("tracker", "status", "priority", "category", "fixed_version")
+"""The fields of an issue that bear the number of what has a name in Redmine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -112,6 +115,7 @@ class CarryOut:
             plan.machine,
             plan.proven,
             plan.claims,
+            names={f"{name}_id": plan.fields.names[name] for name in REFERENCES if name in plan.fields.names},
         )
         if issue is not None:
             newest = issue.newest_journal
@@ -172,7 +176,28 @@ class CarryOut:
         written = self._once.send(sending)
         return self._finish(sending.row, sending.job, message, written, sending.lines)
 
+    def _renewed(self, job: Job, written: Written) -> Written:
+        """Given what was written, set what is not as asked since the number behind a name of the settings has changed
+        after it was asked for: a tracker that was made anew.
+        """
+        stale = {name: job.names[name] for name in written.dropped if name in job.names and name in job.amendable}
+        if not stale:
+            return written
+        self._directory.forget_aged()
+        project = self._directory.project(str(job.request.project_id))
+        known = self._directory.numbers(project) if project is not None else {}
+        now = {name: known.get(name, {}).get(value.lower()) for name, value in stale.items()}
+        asked = job.request.attributes
+        renewed = {name: number for name, number in now.items() if number not in {None, asked.get(name)}}
+        if not renewed:
+            return written
+        request = replace(job.request, attributes={**asked, **renewed})
+        amended = self._writer.amend(request, replace(written, dropped=tuple(renewed)))
+        line = f"asked anew, as their numbers in Redmine have changed: {', '.join(renewed)}"
+        return replace(amended, drift=(*amended.drift, line))
+
     def _finish(self, row: MailRow, job: Job, message: Message, written: Written, lines: Sequence[str]) -> Outcome:
+        written = self._renewed(job, written)
         allowed = tuple(name for name in written.dropped if name in job.amendable)
         if job.request.as_login is not None and allowed:
             written = self._writer.amend(job.request, replace(written, dropped=allowed))

@@ -13,7 +13,8 @@ from redmine_mailbridge.routing.by_hand import Wish, by_hand
 from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
 from redmine_mailbridge.routing.needs import needs
-from redmine_mailbridge.routing.plan import Facts, KnownMail, Plan
+from redmine_mailbridge.routing.plan import Facts, KnownMail, Plan, Project
+from redmine_mailbridge.routing.settings_alone import settings_alone
 from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.rows import MailRow
@@ -74,6 +75,13 @@ class Decider:
         if row is not None:
             facts = replace(facts, kept_at=dt.datetime.fromtimestamp(row.kept_at, dt.UTC))
         return decide(message, context.route, context.identity, facts), facts
+
+    def settings_alone(self, message: Message, mailbox: str, facts: Facts, project: Project) -> Plan:
+        """Given a message, its mailbox, what is known and the project of its issue, return the plan of an issue that
+        holds nothing of the mail.
+        """
+        context = self.contexts[mailbox]
+        return settings_alone(message, context.route, context.identity, facts, project)
 
     def _gather(
         self,

@@ -2,6 +2,8 @@
 
 Redmine away             → deferred; the gate closes for all; never counts against the mail
 away for this mail only  → deferred with growing pauses; the others go on; set aside after so many tries
+refused, for the first time → names are asked anew, and it is tried once again
+what the settings name is not there → the mailbox is paused, the mail waits; see fitness.py
 no such user any more    → decided anew
 result unclear           → deferred until it has settled, then looked for; counts when others were written meanwhile
 refused by Redmine       → REFUSED with Redmine's words
@@ -13,7 +15,14 @@ from dataclasses import replace
 
 import structlog
 
-from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, StoreError, UnknownLogin
+from redmine_mailbridge.errors import (
+    RedmineRefused,
+    RedmineUnavailable,
+    RedmineUnclear,
+    SettingsUnfit,
+    StoreError,
+    UnknownLogin,
+)
 from redmine_mailbridge.mail.message import AutomaticKind, Message
 from redmine_mailbridge.routing.by_hand import Wish
 from redmine_mailbridge.routing.identity import responsible
@@ -28,6 +37,7 @@ from redmine_mailbridge.tasks.answer import Answers, Earned
 from redmine_mailbridge.tasks.border import fault, where
 from redmine_mailbridge.tasks.carry_out import CarryOut
 from redmine_mailbridge.tasks.decider import Decider
+from redmine_mailbridge.tasks.fitness import Attempt, Fitness
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.replies import ReplyGate
@@ -49,6 +59,7 @@ class Handler:
         decider: Decider,
         carry_out: CarryOut,
         gate: Gate,
+        fitness: Fitness,
         *,
         answers: Answers,
         settle: float,
@@ -61,6 +72,7 @@ class Handler:
         self._decider = decider
         self._carry_out = carry_out
         self._gate = gate
+        self._fitness = fitness
         self._answers = answers
         self._settle = settle
         self._give_up_after = give_up_after
@@ -74,7 +86,7 @@ class Handler:
     def handle(self, row: MailRow, message: Message, copy_of: MailRow | None) -> Outcome:
         """Given a mail, decide and carry out, or go on where an earlier try ended. Raise only StoreError."""
         try:
-            outcome = self._handle(row, message, copy_of)
+            outcome = self._twice(row, message, copy_of)
         except StoreError:
             raise
         except UnknownLogin as error:  # nothing was written, and it is another decision now
@@ -93,9 +105,32 @@ class Handler:
             self._gate.went_well(row.id)
         if not outcome.open:
             self._gate.settled(row.id)
+        self._fitness.settled(outcome)
         return outcome
 
-    def _handle(self, row: MailRow, message: Message, copy_of: MailRow | None) -> Outcome:
+    def _twice(self, row: MailRow, message: Message, copy_of: MailRow | None) -> Outcome:
+        """Handle it; what Redmine refuses is tried once again, with all names asked anew."""
+        attempt = Attempt()
+        try:
+            return self._handle(row, message, copy_of, attempt)
+        except (RedmineRefused, SettingsUnfit, UnknownLogin) as error:
+            self._fitness.ask_anew(error)
+            refused = error
+        try:
+            if isinstance(refused, RedmineRefused) and refused.status == 204:  # it may be there, unseen: not again
+                raise refused
+            attempt = Attempt()
+            (row,) = self._archive.messages(MessageFilter(ids=[row.id]))
+            return self._handle(row, message, copy_of, attempt)
+        except SettingsUnfit as error:
+            lines = error.lines
+        except RedmineRefused as error:
+            lines = self._fitness.blame(message, row.location.mailbox, attempt, error)
+            if not lines:
+                raise
+        return self._fitness.pause(row, self._fitness.responsible_for(message, row.location.mailbox), lines)
+
+    def _handle(self, row: MailRow, message: Message, copy_of: MailRow | None, attempt: Attempt) -> Outcome:
         if row.state is State.WRITING:
             last = row.tries >= self._give_up_after
             outcome = self._last_look(row, message) if last else self._carry_out.resume(row, message)
@@ -109,6 +144,10 @@ class Handler:
         if row.location.mailbox not in self._decider.contexts:
             name = row.location.mailbox
             return self._end(row, State.ASIDE, f'the settings know no mailbox "{name}": put it back, then `retry`')
+        if wish is None:
+            name = self._fitness.responsible_for(message, row.location.mailbox)
+            if (waits := self._fitness.waiting(row, name)) is not None:
+                return waits
         earlier = self._earlier(row, message)
         if earlier is not None:
             return self._wait_for(row, earlier, f"mail {earlier.id} before it in the conversation is not done yet")
@@ -120,6 +159,9 @@ class Handler:
             row=row,
             wish=wish,
         )
+        attempt.plan, attempt.facts = plan, facts
+        if plan.unfit and wish is None:
+            raise SettingsUnfit(*plan.unfit)
         return self._follow(row, message, plan, facts)
 
     def _follow(self, row: MailRow, message: Message, plan: Plan, facts: Facts) -> Outcome:
@@ -129,6 +171,7 @@ class Handler:
         if message.automatic.kind is AutomaticKind.BOUNCE:
             self._bounced(message, noted=plan.action is Action.NOTE)
         if plan.action in {Action.CREATE, Action.NOTE}:
+            self._fitness.look(message, row, plan, facts)
             if plan.action is Action.CREATE:
                 return self._carry_out.begin(row, plan, plan.project or "", message)
             issue = facts.issues[plan.issue or 0]

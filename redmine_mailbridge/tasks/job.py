@@ -1,6 +1,7 @@
 """What is being written for a mail, as the store keeps it from before the request is sent until it is proven."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Self
 
@@ -31,7 +32,8 @@ class Job:
     rights, the bridge's own user sets them. What a sender asked for by keyword lines is not among them.
     `requester` is the name that the mail's sender bears. `related` is the issue that a new one is linked to.
     `machine`: an automatic reply or a delivery report, which is nobody's word. `proven`: something proves who wrote the
-    mail. `claims`: it bears the address of a Redmine user that it may not act as.
+    mail. `claims`: it bears the address of a Redmine user that it may not act as. `names` are the names behind the
+    numbers of attributes.
     """
 
     request: IssueRequest | NoteRequest
@@ -45,6 +47,7 @@ class Job:
     machine: bool = False
     proven: bool = False
     claims: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
     after: int | None = None
     made: str = ""
     earlier: tuple[IssueRequest | NoteRequest, ...] = ()
@@ -134,6 +137,7 @@ class Job:
                 "refused": self.refused,
                 "proven": self.proven,
                 "claims": self.claims,
+                "names": dict(self.names),
             }
         )
 
@@ -159,6 +163,7 @@ class Job:
             refused=found.get("refused", False),
             proven=found.get("proven", False),
             claims=found.get("claims", False),
+            names=found.get("names", {}),
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, of_mailbox
+from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, of_mailbox, of_settings
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.send import Sending
 
@@ -26,17 +26,20 @@ class Watched(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What is looked at: the mailboxes' threads, the way to Redmine, the sending. `after` is done behind each look."""
+    """What is looked at: the mailboxes' threads, the way to Redmine, the sending. `after` is done behind each look;
+    `paused` tells why a mailbox is paused, since its settings do not fit Redmine.
+    """
 
     health: Health
     gate: Gate
     sending: Sending
     after: Callable[[], object] = lambda: None
+    paused: Callable[[str], str | None] = lambda _name: None
 
     def begin(self, threads: Sequence[Watched]) -> None:
         """The service starts: forget what is not there any more."""
-        known = {SERVICE, REDMINE, SENDING, *(of_mailbox(thread.name_of_mailbox) for thread in threads)}
-        self.health.forget(known)
+        names = [thread.name_of_mailbox for thread in threads]
+        self.health.forget({SERVICE, REDMINE, SENDING, *map(of_mailbox, names), *map(of_settings, names)})
         self.once(threads)
 
     def once(self, threads: Sequence[Watched]) -> None:
@@ -48,11 +51,18 @@ class Pulse:
                 self.health.note(name, thread.error, thread.doing, certificate_until=thread.certificate_until)
             elif thread.doing:
                 self.health.busy(name, thread.doing)
+            self._note_settings(thread.name_of_mailbox)
         if self.gate.words is not None or self.gate.asked:
             self.health.note(REDMINE, self.gate.words, "answers" if self.gate.words is None else "away")
         if self.sending.last is not None:
             self.health.note(SENDING, self.sending.last.error, f"{self.sending.last.waiting} waiting")
         self.after()
+
+    def _note_settings(self, mailbox: str) -> None:
+        """Whether the mailbox's settings fit Redmine, from the first time on that they did not."""
+        name, why = of_settings(mailbox), self.paused(mailbox)
+        if why is not None or name in self.health.all():
+            self.health.note(name, why, "paused" if why is not None else "")
 
     def end(self) -> None:
         """The service stops."""

@@ -24,6 +24,7 @@ from redmine_mailbridge.tasks.anew import Anew
 from redmine_mailbridge.tasks.border import fault, where
 from redmine_mailbridge.tasks.conversations import Conversations, identifiers
 from redmine_mailbridge.tasks.filing import Filer
+from redmine_mailbridge.tasks.fitness import Fitness
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.intake import Intake, Reading, StartUndecided
 from redmine_mailbridge.tasks.mail_reader import FindCopies, MailReader, Read
@@ -42,7 +43,8 @@ class PassResult:
 
     `seen` counts what was new in the mailbox; `found` what moved things on: mails that are no copies of others and were
     new or came to their end. `missing` holds a line for each folder that is not there, while others were read;
-    `login_refused` says that the error is the server's no to the login.
+    `login_refused` says that the error is the server's no to the login. `paused`: the line that says why what was read
+    waits, since the mailbox's settings do not fit Redmine.
     """
 
     mailbox: str
@@ -51,12 +53,13 @@ class PassResult:
     error: str | None = None
     missing: dict[str, str] = field(default_factory=dict)
     login_refused: bool = False
+    paused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all receivers share: the store, the pool, the order of conversations, Redmine's gate, the stop sign, and who
-    goes on with whose mails.
+    """What all receivers share: the store, the pool, the order of conversations, Redmine's gate, the stop sign, who
+    goes on with whose mails, and whether their settings fit Redmine.
     """
 
     store: Store
@@ -65,6 +68,7 @@ class Shared:
     gate: Gate
     stop: threading.Event
     succession: Succession
+    fitness: Fitness
 
 
 class Receiver:
@@ -103,6 +107,7 @@ class Receiver:
         self._filer = Filer(mailbox, reading, self._store, on_fault=self._fault)
         self._stations = (
             self._shared.succession.once,
+            self._shared.fitness.begin,
             self._work_on_what_is_due,
             self._prepare,
             self._filer.leftovers,
@@ -136,13 +141,14 @@ class Receiver:
         self._on_outcome = on_outcome
         self._files_now = server
         with structlog.contextvars.bound_contextvars(mailbox=self.mailbox.name):
-            for station in self._stations if server else self._stations[:2]:
+            for station in self._stations if server else self._stations[:3]:
                 if not self._went_well(station):
                     break
             self._went_well(self._drain)
             self._went_well(self._filer.finish)
         if self._result.error is None:
             self._trouble = ""
+        self._result.paused = self._shared.fitness.words_of(self.mailbox.name)
         return self._result
 
     def _went_well(self, station: Callable[[], None]) -> bool:

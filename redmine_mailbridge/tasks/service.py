@@ -89,7 +89,7 @@ def one_pass(
     run = tasks.book.begin("receive", None)
     results = receive_once(receivers, on_outcome)
     _end(tasks.book, run, _waiting(received(results), shared))
-    errors = [f"{result.mailbox}: {result.error}" for result in results if result.error]
+    errors = [f"{result.mailbox}: {line}" for result in results for line in (result.error, result.paused) if line]
     if with_update and shared.gate.closed_for == 0.0:
         run = tasks.book.begin("update", None)
         result = Updater(tasks.stations).once(shared.stop)
@@ -163,8 +163,11 @@ class Service:
         return _waiting(received(results), self._shared)
 
     def _work_by_hand(self, name: str) -> StationResult:
-        """One run that somebody asked for: whether Redmine is away is asked anew, and every mailbox is waited for."""
+        """One run that somebody asked for: whether Redmine is away, or settings do not fit, is asked anew, and every
+        mailbox is waited for.
+        """
         self._shared.gate.ask_anew()
+        self._shared.fitness.look_now()
         return self._run(name, None)
 
     def _in_force(self, plans: Mapping[str, TaskPlan], stopped: bool) -> None:

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.admin.pages.tasks import book
 from redmine_mailbridge.settings.who_mails import who_mails
-from redmine_mailbridge.store.health import REDMINE, SERVICE, alive, of_mailbox
+from redmine_mailbridge.store.health import REDMINE, SERVICE, alive, of_mailbox, of_settings
 
 KINDS = ("done", "ignored", "waiting", "held", "failed")
 
@@ -24,6 +24,7 @@ def show(call: Call) -> Response:
         title=call.words("Overview"),
         boxes=boxes,
         health={name: health.get(of_mailbox(name)) for name in boxes},
+        paused={name: health.get(of_settings(name)) for name in boxes},
         service=alive(health.get(SERVICE), call.now),
         stopped=book(call).stopped,
         redmine=health.get(REDMINE),

@@ -278,8 +278,8 @@ def short(plan: Plan) -> str:
 def detail(plan: Plan, key: str) -> str:  # noqa: PLR0911 - one a kind of detail
     """Given a name in the column "got", return that detail of the plan as text."""
     match key:
-        case "text" | "steps":
-            return plan.text if key == "text" else " / ".join(plan.steps)
+        case "text" | "steps" | "unfit":
+            return plan.text if key == "text" else " / ".join(getattr(plan, key))
         case "user":
             return "" if plan.new_user is None else plan.new_user.login
         case "related" | "private" | "files":

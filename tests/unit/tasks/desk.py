@@ -4,6 +4,7 @@ For what a real Redmine cannot be made to do on demand: to fail on one mail and 
 say that it did not, to lose an upload.
 """
 
+import copy
 import datetime as dt
 import json
 import re
@@ -44,6 +45,9 @@ class Desk:
     the address of what is read. A page of HTML in place of "written" is what is answered.
 
     Its clock is `ahead` of ours by so many seconds, and that of the proxy before it, which writes Date, by `date`.
+    `wrong` says what it finds wrong with the values of a new issue, beside its subject. `pages` are what else can be
+    read, by path: a value, or the status of a refusal.
+
     `keeps` is what it makes of the text of a note. `users` are ids by login, whose addresses are login@example.com;
     requests may be made as any of them.
     """
@@ -65,6 +69,8 @@ class Desk:
     users: dict[str, int] = field(default_factory=dict)
     uploads: int = 0
     lists: int = 0
+    wrong: Callable[[dict[str, Any]], list[str]] = lambda _values: []
+    pages: dict[str, Any] = field(default_factory=dict)
 
     @contextmanager
     def application(self) -> Iterator[app.Application]:
@@ -103,6 +109,8 @@ class Desk:
         author = self._writer(request)
         if author is None:
             return 412, {}, ""
+        if (errors := [*self._about(values["subject"]), *self.wrong(values)]) and not self.down:
+            return self._told(422, {"errors": errors})
         status, what = self._answer(str(request.body))
         spent = [one for one in values.get("uploads", ()) if one["token"] not in self.tokens]
         if spent and status == 201:
@@ -129,6 +137,17 @@ class Desk:
             }
         )
         return self._told(status, {"issue": self.issues[-1]} if status == 201 else None)
+
+    def _about(self, subject: str) -> list[str]:
+        """What Redmine says of a subject that it does not take."""
+        if not subject:
+            return ["Subject cannot be blank"]
+        return ["Subject is too long (maximum is 255 characters)"] if len(subject) > 255 else []
+
+    def page(self, request: PreparedRequest) -> Reply:
+        """GET of what rarely changes."""
+        value = self.pages[urlsplit(request.url or "").path]
+        return self._told(value) if isinstance(value, int) else self._told(200, value)
 
     def put(self, request: PreparedRequest) -> Reply:
         """PUT /issues/N.json."""
@@ -276,6 +295,8 @@ def open_desk(
             "/projects.json": {"projects": [PROJECT], "total_count": 1},
             "/projects/desk/versions.json": {"versions": []},
             "/projects/desk/memberships.json": {"memberships": [], "total_count": 0},
+            "/projects/7/versions.json": {"versions": []},
+            "/projects/7/memberships.json": {"memberships": [], "total_count": 0},
             "/issue_statuses.json": {"issue_statuses": [{"id": 1, "name": "New", "is_closed": False}]},
             "/enumerations/issue_priorities.json": {"issue_priorities": [{"id": 4, "name": "Normal"}]},
             "/custom_fields.json": {"custom_fields": []},
@@ -283,8 +304,10 @@ def open_desk(
             "/roles/1.json": {"role": {"id": 1, "name": "Non member", "permissions": []}},
             "/roles/3.json": {"role": {"id": 3, "name": "Member", "permissions": MAY, "issues_visibility": "all"}},
         }
-        for path, value in values.items():
-            mock.get(URL + path, json=value)
+        desk.pages = copy.deepcopy(values)
+        for path in values:
+            mock.add_callback(responses.GET, URL + path, desk.page)
+        mock.add_callback(responses.GET, re.compile(rf"{URL}/projects/(other|8)\b"), desk.page)
         mock.add_callback(responses.GET, f"{URL}/users/current.json", desk.me)
         mock.add_passthru("http://127.0.0.1")  # a mail server that speaks HTTP
         mock.add_callback(responses.POST, f"{URL}/uploads.json", desk.upload)

@@ -399,19 +399,23 @@ def test_a_note_whose_words_redmine_changes(desk: Desk) -> None:
 
 @pytest.mark.fault("M5")
 def test_a_refusal_with_a_number_in_it(desk: Desk) -> None:
-    """Words of a refusal that hold a number say nothing of files: it is a refusal, and the file went once."""
+    """Words of a refusal that hold a number say nothing of files: it is a refusal, tried once again with all
+    names asked anew, and the file went once with each.
+    """
     desk.always = lambda _body: (422, "")
     desk.refusal = "Level 1 cannot be blank"
     desk.server.append(mail("Refused", files={"a.bin": b"content"}))
     finish(desk)
 
-    assert ([State.REFUSED], 1, 1) == (ended(desk), desk.writes, desk.uploads)
+    assert ([State.REFUSED], 2, 2) == (ended(desk), desk.writes, desk.uploads)
     assert "Level 1 cannot be blank" in (desk.rows()[0].reason or "")
 
 
 @pytest.mark.fault("M5")
 def test_such_a_refusal_after_an_unclear_request(desk: Desk) -> None:
-    """Where the first request was unclear the file is sent once more, and then the refusal is believed."""
+    """Where the first request was unclear the file is sent once more, and once again with all names asked anew; then
+    the refusal is believed.
+    """
     desk.answers = [(504, "")]
     desk.server.append(mail("Refused", files={"a.bin": b"content"}))
     desk.receive()
@@ -419,7 +423,7 @@ def test_such_a_refusal_after_an_unclear_request(desk: Desk) -> None:
     desk.refusal = "Level 1 cannot be blank"
     finish(desk, 4)
 
-    assert ([State.REFUSED], 2) == (ended(desk), desk.uploads)
+    assert ([State.REFUSED], 3) == (ended(desk), desk.uploads)
 
 
 def test_tokens_that_a_late_request_used(desk: Desk) -> None:

@@ -73,7 +73,7 @@ def test_one_request_is_never_taken(desk: Desk, answer: tuple[int, str]) -> None
 @pytest.mark.fault("B7")
 def test_decided_anew(desk: Desk) -> None:
     """A mail whose user Redmine would not act as any more is decided about anew, and not sent as it was for ever."""
-    desk.answers = [(412, "")]
+    desk.answers = [(412, "")] * 2
     desk.server.append(mail("Anew"))
     desk.receive()
     assert State.KEPT is state_of(desk, "Anew")[0]

@@ -1,0 +1,28 @@
+"""What the settings alone ask for of the issue that a mail becomes: without what the mail itself says. Pure."""
+
+from dataclasses import replace
+
+from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.routing.case import Case
+from redmine_mailbridge.routing.fields import Resolver, wanted_of_new
+from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
+from redmine_mailbridge.routing.plan import Action, Facts, Plan, Project
+from redmine_mailbridge.routing.rules import apply_rules
+from redmine_mailbridge.routing.strictest import different
+from redmine_mailbridge.settings.route import Route
+
+
+def settings_alone(message: Message, route: Route, mailbox: MailboxIdentity, facts: Facts, project: Project) -> Plan:
+    """Given a mail, the route and identity of its mailbox, what is known and the project of its issue, return the plan
+    of an issue that holds nothing of the mail: no words, no keyword lines, no custom field that is filled from them.
+    """
+    _, responsible_route = responsible(message, mailbox, route)
+    case = Case.of(message, different((responsible_route, route)), mailbox, facts)
+    matched = apply_rules(message, case.route, case.steps)
+    wanted = wanted_of_new(message, case.sender, case.route, matched, {})
+    filled = [case.route.issue.custom_fields, *(rule.custom_fields for rule in matched.rules)]
+    of_the_mail = {name for fields in filled for name, template in fields.items() if "{" in template}
+    wanted.custom = {name: value for name, value in wanted.custom.items() if name not in of_the_mail}
+    fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, "")
+    plan = case.plan(Action.CREATE, "what the settings alone ask for", project=project.identifier, fields=fields)
+    return replace(plan, text=".", attachments=(), left_out=())
