@@ -34,14 +34,16 @@ class MailFact:
 class Event:
     """One thing that happened to an issue.
 
-    `agent` is who did it, "" where nobody can be named. `ticks` are hours; `elapsed` and `business` are the seconds
+    `agent` is who did it, NOBODY where nobody can be named, and `agent_id` the number of Redmine's user or group, which
+    alone tells two of one name apart. `ticks` are hours; `elapsed` and `business` are the seconds
     from the issue's beginning to its first answer or resolution.
     """
 
     kind: Kind
     issue: IssueRow
     day: dt.date
-    agent: str = ""
+    agent: str = NOBODY
+    agent_id: int | None = None
     activity: str = ""
     ticks: int = 0
     elapsed: float = 0.0
@@ -71,8 +73,8 @@ def events_of(facts: Facts) -> Iterator[Event]:
     for entry in facts.entries:
         worked = facts.lives.get(entry.issue or 0)
         if worked is not None:
-            agent = entry.user or NOBODY
-            yield Event(Kind.HOURS, worked.issue, entry.spent_on, agent, entry.activity, ticks=entry.ticks)
+            who = (entry.user or NOBODY, entry.user_id or None)
+            yield Event(Kind.HOURS, worked.issue, entry.spent_on, *who, entry.activity, ticks=entry.ticks)
     for kind, mails in ((Kind.MAIL_IN, facts.mails_in), (Kind.MAIL_OUT, facts.mails_out)):
         for mail in mails:
             about = facts.lives.get(mail.issue)
@@ -83,11 +85,17 @@ def events_of(facts: Facts) -> Iterator[Event]:
 def _of_life(life: Life, facts: Facts) -> Iterator[Event]:
     issue = life.issue
     begun = issue.created_on
-    yield Event(Kind.OPENED, issue, facts.day(begun), issue.assignee or NOBODY)
+    yield opening(issue, facts)
     for kind, moment in ((Kind.ANSWERED, life.first_answer), (Kind.RESOLVED, life.resolved)):
         if moment is not None:
             at = max(moment.at, begun)
             business = facts.working(issue.project, begun, at)
-            yield Event(kind, issue, facts.day(moment.at), moment.by, elapsed=at - begun, business=business)
+            who = (moment.by, moment.by_id)
+            yield Event(kind, issue, facts.day(moment.at), *who, elapsed=at - begun, business=business)
     for at in life.reopened:
-        yield Event(Kind.REOPENED, issue, facts.day(at), issue.assignee or NOBODY)
+        yield Event(Kind.REOPENED, issue, facts.day(at), issue.assignee or NOBODY, issue.assignee_id)
+
+
+def opening(issue: IssueRow, facts: Facts) -> Event:
+    """Given an issue, return its beginning, which counts for who has it."""
+    return Event(Kind.OPENED, issue, facts.day(issue.created_on), issue.assignee or NOBODY, issue.assignee_id)

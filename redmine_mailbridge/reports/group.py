@@ -1,14 +1,16 @@
 """A report: what happened in a period, summed by one thing, with exact hours. Pure."""
 
 import datetime as dt
+from calendar import monthrange
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from statistics import fmean, median
 from typing import Literal, get_args
 
-from redmine_mailbridge.reports.events import Event, Facts, Kind, events_of
-from redmine_mailbridge.reports.lives import NOBODY, Life
+from redmine_mailbridge.reports.events import Event, Facts, Kind, events_of, opening
+from redmine_mailbridge.reports.lives import NOBODY
 from redmine_mailbridge.store.hours import TICKS
 
 By = Literal["issue", "project", "mailbox", "customer", "requester", "agent", "activity", "month"]
@@ -104,7 +106,7 @@ _LABELS: Mapping[str, Callable[[Event], tuple[str, str]]] = {
         e.issue.requester,
         f"{e.issue.requester_name} <{e.issue.requester}>" if e.issue.requester_name else e.issue.requester or NOBODY,
     ),
-    "agent": lambda e: (e.agent, e.agent or NOBODY),
+    "agent": lambda e: (e.agent if e.agent_id is None else str(e.agent_id), e.agent or NOBODY),
     "activity": lambda e: (e.activity, e.activity or NOBODY),
     "month": lambda e: (month_of(e.day), month_of(e.day)),
 }
@@ -146,10 +148,17 @@ def report_of(facts: Facts, by: By, period: Period, now: float) -> Report:
         for key, (text, _) in backlog.items():
             labels.setdefault(key, text)
             sums.setdefault(key, _Sum())
+    _tell_apart(labels)
     rows = [_row(by, key, labels[key], one, backlog.get(key, ("", 0))[1]) for key, one in sums.items()]
     rows.sort(key=(lambda row: row.key) if by == "month" else (lambda row: (-row.ticks, row.label.lower())))
     still_open = sum(life.open_at(end) for life in facts.lives.values())
     return Report(by, period, now, tuple(rows), _row("all", "", "Total", total, still_open))
+
+
+def _tell_apart(labels: dict[str, str]) -> None:
+    """Given labels by key, add the key to those that several have: two agents of one name, two projects."""
+    seen = Counter(labels.values())
+    labels.update({key: f"{text} [{key}]" for key, text in labels.items() if seen[text] > 1})
 
 
 def _row(by: str, key: str, label: str, one: _Sum, backlog: int) -> Row:
@@ -178,7 +187,7 @@ def _end(period: Period, facts: Facts, now: float) -> float:
 
 
 def _last_moment(day: dt.date, zone: dt.tzinfo) -> float:
-    return dt.datetime.combine(day + dt.timedelta(days=1), dt.time(), zone).timestamp() - 1
+    return dt.datetime.combine(day, dt.time(23, 59, 59), zone).timestamp()
 
 
 def _backlog(facts: Facts, by: By, end: float) -> dict[str, tuple[str, int]]:
@@ -188,24 +197,26 @@ def _backlog(facts: Facts, by: By, end: float) -> dict[str, tuple[str, int]]:
         return found
     for life in facts.lives.values():
         if life.open_at(end):
-            key, label = _LABELS[by](_opening(life, facts))
+            key, label = _LABELS[by](opening(life.issue, facts))
             found[key] = (label, found.get(key, ("", 0))[1] + 1)
     return found
 
 
-def _opening(life: Life, facts: Facts) -> Event:
-    return Event(Kind.OPENED, life.issue, facts.day(life.issue.created_on), life.issue.assignee or NOBODY)
-
-
 def _fill_months(sums: dict[str, _Sum], labels: dict[str, str], facts: Facts, now: float) -> dict[str, tuple[str, int]]:
-    """Add the months between in which nothing happened. Return how many issues were open at the end of each."""
+    """Add the months between in which nothing happened. Return how many issues were open at the end of each.
+
+    Hours may be booked on any day from year 1 to 9999: what lies before the first issue or ahead of today has its own
+    month, and none is added on the way there.
+    """
     backlog: dict[str, tuple[str, int]] = {}
-    for month in _months(sorted(sums)):
+    begun = min((life.issue.created_on for life in facts.lives.values()), default=now)
+    first, last = month_of(facts.day(begun)), month_of(facts.day(now))
+    between = _months([month for month in sorted(sums) if first <= month <= last])
+    for month in sorted({*sums, *between}):
         sums.setdefault(month, _Sum())
         labels[month] = month
-        first = dt.date.fromisoformat(f"{month}-01")
-        last = (first + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1)
-        end = min(now, _last_moment(last, facts.zone))
+        year, number = int(month[:4]), int(month[5:])
+        end = min(now, _last_moment(dt.date(year, number, monthrange(year, number)[1]), facts.zone))
         backlog[month] = (month, sum(life.open_at(end) for life in facts.lives.values()))
     return backlog
 

@@ -1,7 +1,7 @@
 """The life of one issue as its history tells it: first answer, resolution, reopenings, and when it was open. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from redmine_mailbridge.store.issues import IssueRow, JournalRow
 from redmine_mailbridge.store.results import Figure
@@ -13,10 +13,11 @@ NOBODY = "(nobody)"
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Something that happened: when, in epoch seconds, and by whom."""
+    """Something that happened: when, in epoch seconds, and by whom: a name, and the number of Redmine's user."""
 
     at: float
     by: str
+    by_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +53,22 @@ def life_of(issue: IssueRow, journals: Iterable[JournalRow], closing: frozenset[
     """Given an issue, its history in order and the lower-case names of the statuses that close, return its life."""
     answer: Moment | None = None
     changes: list[tuple[float, bool]] = []
-    closer = issue.assignee or NOBODY
+    assignee = Moment(0.0, issue.assignee or NOBODY, issue.assignee_id)
+    closer = assignee
     for one in journals:
         if answer is None and one.side == "agent" and one.has_notes and not one.private:
-            answer = Moment(one.at, one.user_name)
+            answer = Moment(one.at, one.user_name, one.user_id)
         if one.status_to is None:
             continue
         was, now = (one.status_from or "").lower() in closing, one.status_to.lower() in closing
         if was != now:
             changes.append((one.at, now))
         if now and not was:
-            closer = one.user_name if one.side == "agent" else issue.assignee or NOBODY
+            closer = Moment(one.at, one.user_name, one.user_id) if one.side == "agent" else assignee
     if issue.closed != (bool(changes) and changes[-1][1]):  # closed from the start, or a status has changed its kind
         at = issue.closed_on if issue.closed and issue.closed_on is not None else issue.updated_on
         changes.append((at, issue.closed))
-    resolved = Moment(changes[-1][0], closer) if issue.closed and changes else None
+    resolved = replace(closer, at=changes[-1][0]) if issue.closed and changes else None
     return Life(issue, answer, resolved, tuple(changes))
 
 

@@ -1,12 +1,11 @@
 """A report as a table for a terminal, as CSV that no spreadsheet executes, and as JSON. Pure."""
 
-import csv
 import datetime as dt
-import io
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from redmine_mailbridge import spreadsheet
 from redmine_mailbridge.reports.budgets import Balance
 from redmine_mailbridge.reports.group import Report, Row, Spans, hours_of
 
@@ -14,7 +13,6 @@ COLUMNS = (
     "hours", "opened", "answered", "first answer", "in business hours", "resolved", "resolution",
     "in business hours", "reopened", "mails in", "mails out", "backlog",
 )  # fmt: skip
-_STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _SCALES = ((86400 * 2, 86400, "d"), (3600 * 2, 3600, "h"), (0, 60, "min"))
 
 
@@ -60,17 +58,10 @@ def table(report: Report, balances: Sequence[Balance] = (), *, width: int = 40) 
 
 
 def as_csv(report: Report) -> str:
-    """Given a report, return CSV (RFC 4180): hours with two decimals, times in seconds.
-
-    A text that a spreadsheet would take for a formula gets an apostrophe before it (OWASP, CSV injection).
-    """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
+    """Given a report, return CSV: hours with two decimals, times in seconds."""
     names = list(_values(report.total))
-    writer.writerow([report.by, "label", *names])
-    for row in report.rows:
-        writer.writerow([safe(row.key), safe(row.label), *_values(row).values()])
-    return out.getvalue()
+    head = [report.by, "label", *names]
+    return spreadsheet.as_csv([head, *([row.key, row.label, *_values(row).values()] for row in report.rows)])
 
 
 def as_json(report: Report, balances: Sequence[Balance] = ()) -> str:
@@ -86,11 +77,6 @@ def as_json(report: Report, balances: Sequence[Balance] = ()) -> str:
         "budgets": [balance_values(one) for one in balances],
     }
     return json.dumps(value, ensure_ascii=False, indent=2)
-
-
-def safe(text: str) -> str:
-    """Given a text from outside, return it as no spreadsheet executes it."""
-    return f"'{text}" if text.lstrip().startswith(_STARTS_FORMULA) or text.startswith(_STARTS_FORMULA) else text
 
 
 def balance_values(one: Balance) -> dict[str, Any]:

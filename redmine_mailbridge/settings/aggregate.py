@@ -16,7 +16,7 @@ IssueFigure = Literal[
     "mails_in", "mails_out", "reopened",
 ]  # fmt: skip
 ProjectFigure = Literal["hours", "backlog", "budget_hours", "budget_spent", "budget_left"]
-HoursNumber = Annotated[float, Field(gt=0, le=100_000)]
+HoursNumber = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 
 
 class AggregateSettings(Table):
@@ -73,6 +73,8 @@ class BudgetSettings(Table):
             raise ValueError("project: give project or customer")
         if self.carry_over != "none" and self.start is None:
             raise ValueError("start: must be given when hours are carried over")
+        if self.start is not None and not 2000 <= self.start.year < 2200:
+            raise ValueError(f"start: {self.start} must be a day of the years 2000 to 2199")
         return self
 
     @property

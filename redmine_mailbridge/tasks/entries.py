@@ -80,10 +80,15 @@ def entry_of(found: Mapping[str, Any]) -> TimeEntry:
         user=str(user.get("name", "")),
         activity=str(activity.get("name", "")),
         ticks=ticks_of(found["hours"]),
-        spent_on=dt.date.fromisoformat(str(found["spent_on"])),
+        spent_on=_day(str(found["spent_on"])),
         created_on=dt.datetime.fromisoformat(str(found["created_on"])).timestamp(),
         updated_on=dt.datetime.fromisoformat(str(found["updated_on"])).timestamp(),
     )
+
+
+def _day(text: str) -> dt.date:
+    """A day as Redmine has it: of four digits of a year, 0000 too, which is none here."""
+    return dt.date.min if text.startswith("0000-") else dt.date.fromisoformat(text)
 
 
 class EntryReader:

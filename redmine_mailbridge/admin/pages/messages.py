@@ -1,8 +1,6 @@
 """The mails: found, told about, decided about."""
 
-import csv
 import datetime as dt
-import io
 from base64 import b64encode
 from collections.abc import Sequence
 from hashlib import sha256
@@ -14,6 +12,7 @@ from starlette.responses import Response
 from redmine_mailbridge.admin import shown
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.mail.original import original
+from redmine_mailbridge.spreadsheet import Cell, as_csv
 from redmine_mailbridge.store.ask import MessageFilter
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.tasks.decisions import Decision, decide, hurry, possible
@@ -47,16 +46,13 @@ def not_imported(call: Call) -> Response:
 
 def export(call: Call) -> Response:
     """What was not imported, as CSV for a spreadsheet."""
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(["id", "kept", "mailbox", "state", "sender", "subject", "reason"])
+    lines: list[Sequence[Cell]] = [("id", "kept", "mailbox", "state", "sender", "subject", "reason")]
     for row in call.desk.archive.messages(_wanted(call, _left(call), EXPORTED)):
         kept = dt.datetime.fromtimestamp(row.kept_at, call.zone).isoformat(" ", "seconds")
         state = shown.state_of(row.state, row.issue)
-        cells = [str(row.id), kept, row.location.mailbox, state, row.sender or "", row.subject or "", row.reason or ""]
-        table.writerow([f"'{cell}" if cell[:1] in "=+-@\t" and cell[:1] else cell for cell in cells])
+        lines.append((row.id, kept, row.location.mailbox, state, row.sender or "", row.subject or "", row.reason or ""))
     headers = {"Content-Disposition": 'attachment; filename="not-imported.csv"'}
-    return Response(text.getvalue(), headers=headers, media_type="text/csv; charset=utf-8")
+    return Response(as_csv(lines), headers=headers, media_type="text/csv; charset=utf-8")
 
 
 def show(call: Call) -> Response:

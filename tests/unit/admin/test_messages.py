@@ -66,6 +66,16 @@ def test_what_was_not_imported(mails: Site) -> None:
     assert [4] == ids(mails.browser.get("/not-imported?outcome=held").text)
 
 
+@pytest.mark.fault("O24")
+def test_no_spreadsheet_sees_a_formula(mails: Site) -> None:
+    """A subject in full-width letters, or with a semicolon before the formula, is text in the export too."""
+    for number, subject in enumerate(("＝1+1", "x;=cmd|'/c calc'!A0"), 77):
+        row = mails.keep(mail("=1"), sender="x@example.net", subject=subject, uid=str(number))
+        mails.desk.store.end(row.id, State.REFUSED, "no")
+    text = mails.browser.get("/not-imported.csv").text
+    assert (False, False) == ('"＝' in text, ";=" in text)
+
+
 def test_the_export(mails: Site) -> None:
     """The export is a table with a line for each mail; what a spreadsheet would take for a formula is text."""
     row = mails.keep(mail("=1"), sender="x@example.net", subject='=HYPERLINK("http://evil.example")', uid="77")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from decimal import Decimal
 from html.parser import HTMLParser
 
@@ -12,7 +13,7 @@ from redmine_mailbridge.reports.events import MailFact
 from redmine_mailbridge.reports.group import BYS, Period, Report, hours_of, report_of
 from redmine_mailbridge.reports.lives import Counts, Moment, figure_of, life_of
 from redmine_mailbridge.reports.page import page
-from redmine_mailbridge.reports.text import as_csv, as_json, safe, span_text, table
+from redmine_mailbridge.reports.text import as_csv, as_json, span_text, table
 from tests.unit.reports.desk import BERLIN, CLOSING, at, entry, facts, half_time, issue, journal
 
 NOW = at("2026-05-15 12:00")
@@ -29,7 +30,7 @@ def test_the_first_answer_is_an_agents_first_public_note() -> None:
         journal(5, "2026-03-02 12:00", has_notes=True),
         journal(6, "2026-03-02 13:00", has_notes=True, user_name="Bob"),
     ]
-    assert Moment(at("2026-03-02 12:00"), "Anna") == life_of(issue(), history, CLOSING).first_answer
+    assert Moment(at("2026-03-02 12:00"), "Anna", 5) == life_of(issue(), history, CLOSING).first_answer
 
 
 def test_the_resolution_is_the_last_closing_and_reopening_takes_it_back() -> None:
@@ -41,7 +42,7 @@ def test_the_resolution_is_the_last_closing_and_reopening_takes_it_back() -> Non
     ]
     still_open = life_of(issue(), history[:2], CLOSING)
     closed = life_of(issue(closed=True, closed_on=at("2026-03-06 10:00")), history, CLOSING)
-    assert (None, Moment(at("2026-03-06 10:00"), "Anna")) == (still_open.resolved, closed.resolved)
+    assert (None, Moment(at("2026-03-06 10:00"), "Anna", 5)) == (still_open.resolved, closed.resolved)
     assert (at("2026-03-04 10:00"),) == closed.reopened
     moments = ("2026-03-01", "2026-03-02 11:00", "2026-03-03 12:00", "2026-03-05", "2026-03-07")
     assert [False, True, False, True, False] == [closed.open_at(at(moment)) for moment in moments]
@@ -73,12 +74,12 @@ def test_hours_are_rounded_only_when_they_are_shown(ticks: int, hours: str) -> N
 def made(by: str, period: Period = EVER) -> Report:
     issues = [issue(1), issue(2, "2026-04-10 22:30", project="sales", project_name="Sales", domain="other.example",
                               requester="=cmd@other.example", requester_name='=HYPERLINK("x")', assignee="Bob",
-                              closed=True, closed_on=at("2026-04-12 22:30"))]  # fmt: skip
+                              assignee_id=6, closed=True, closed_on=at("2026-04-12 22:30"))]  # fmt: skip
     journals = [
         journal(1, "2026-03-02 12:00", has_notes=True),
-        journal(2, "2026-04-12 22:30", issue=2, status_from="New", status_to="Closed", user_name="Bob"),
+        journal(2, "2026-04-12 22:30", issue=2, status_from="New", status_to="Closed", user_id=6, user_name="Bob"),
     ]
-    entries = [entry(1, 100), entry(2, 100, activity="Design"), entry(3, 100, user="Bob"),
+    entries = [entry(1, 100), entry(2, 100, activity="Design"), entry(3, 100, user_id=6, user="Bob"),
                entry(4, 600, "2026-04-11", issue=2),
                entry(5, 999, issue=77)]  # fmt: skip
     mails = {"mails_in": [MailFact(1, at("2026-03-02 10:00")), MailFact(2, at("2026-04-10 22:30"))], "mails_out": []}
@@ -119,18 +120,58 @@ def at_day(text: str):
 
 def test_agents_and_activities() -> None:
     """Hours belong to who spent them, answers to who wrote them, resolutions to who closed."""
-    agents = {row.key: row for row in made("agent").rows}
+    agents = {row.label: row for row in made("agent").rows}
     assert (800, 1, 0) == (agents["Anna"].ticks, agents["Anna"].answered.count, agents["Anna"].resolved.count)  # type: ignore[union-attr]
     assert 1 == agents["Bob"].resolved.count  # type: ignore[union-attr]
     activities = {row.key: row for row in made("activity").rows}
     assert (100, None) == (activities["Design"].ticks, activities["Design"].opened)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\t=1", " =1", "\r=1", "＝1"])
-def test_no_spreadsheet_takes_a_text_for_a_formula(text: str) -> None:
-    """What begins as a formula gets an apostrophe; other text stays as it is."""
-    assert f"'{text}" == safe(text)
-    assert "a=b" == safe("a=b")
+@pytest.mark.fault("O23")
+def test_two_agents_of_one_name_are_two() -> None:
+    """Hours, answers and issues of two people who bear one name stand in a row for each, told apart in their labels;
+    so do two projects of one name.
+    """
+    issues = [issue(1, assignee="Anna", assignee_id=5), issue(2, assignee="Anna", assignee_id=6)]
+    journals = [
+        journal(1, "2026-03-02 12:00", has_notes=True),
+        journal(2, "2026-03-02 12:00", issue=2, user_id=6, has_notes=True),
+    ]
+    held = facts(issues, journals, [entry(1, 100), entry(2, 700, user_id=6, issue=2), entry(3, 50)])
+    rows = {row.key: row for row in report_of(held, "agent", EVER, NOW).rows}
+    assert {"5": 150, "6": 700} == {key: row.ticks for key, row in rows.items()}
+    assert [1, 1] == [row.answered.count for row in rows.values() if row.answered]
+    assert [1, 1] == [row.backlog for row in rows.values()]
+    assert {"Anna [5]", "Anna [6]"} == {row.label for row in rows.values()}
+
+
+@pytest.mark.fault("O22")
+def test_hours_of_any_year() -> None:
+    """Hours that somebody booked on a day of the year 206, 1 or 9999 stand in their own months and in the total, and no
+    month is added on the way there.
+    """
+    days = ("0001-01-01", "0206-02-28", "9999-12-31")
+    entries = [entry(number, 300, day) for number, day in enumerate(days, 1)]
+    held = facts([issue(1), issue(2, "2026-05-10 10:00")], [], entries)
+    for by in BYS:
+        report = report_of(held, by, EVER, NOW)
+        assert (900, 2) == (report.total.ticks, report.total.backlog)
+    months = [row.key for row in report_of(held, "month", EVER, NOW).rows]
+    assert ["0001-01", "0206-02", "2026-03", "2026-04", "2026-05", "9999-12"] == months
+    assert 300 == report_of(held, "month", Period(at_day("9999-12-01"), at_day("9999-12-31")), NOW).total.ticks
+
+
+@pytest.mark.fault("O24")
+@pytest.mark.parametrize("form", ["=cmd|'/c calc'!A0", "＝1+1", "+1", "－1", "@SUM(1)", " \u200b=1", '"=1'])
+@pytest.mark.parametrize("before", ["", "x;", "x; ", "x\t", "x\r\n", 'x";', "x\u2028"])
+def test_no_spreadsheet_sees_a_formula(form: str, before: str) -> None:
+    """Whatever a customer's name is, and wherever a spreadsheet splits lines, no cell of the report begins as a formula
+    does.
+    """
+    rows = [issue(1, requester_name=f"{before}{form}")]
+    text = as_csv(report_of(facts(rows), "requester", EVER, NOW))
+    cells = [cell for line in text.splitlines() for cell in re.split("[,;\t]", line)]
+    assert [] == [cell for cell in cells if re.match(r'[\s"\u200b]*[=+\-@＝＋－＠]', cell)]
 
 
 def test_csv_is_read_back_with_its_exact_hours_and_no_formula() -> None:
