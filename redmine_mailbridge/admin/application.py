@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from redmine_mailbridge.admin.calls import FORM, Access, Call, Page, view
+from redmine_mailbridge.admin.calls import Call, Page
 from redmine_mailbridge.admin.desk import Desk
 from redmine_mailbridge.admin.guard import LARGEST_BODY, Guard
 from redmine_mailbridge.admin.pages import (
@@ -27,15 +27,16 @@ from redmine_mailbridge.admin.pages import (
     reports,
     tasks,
 )
+from redmine_mailbridge.admin.views import FORM, Access, view
 
 GET: dict[str, Page] = {
     "/": overview.show,
     "/tasks": tasks.show,
     "/messages": messages.search,
-    "/messages/{id:int}": messages.show,
-    "/messages/{id:int}/original": messages.frame,
-    "/messages/{id:int}/raw.eml": messages.raw,
-    "/messages/{id:int}/attachments/{number:int}": messages.attachment,
+    "/messages/{id:number}": messages.show,
+    "/messages/{id:number}/original": messages.frame,
+    "/messages/{id:number}/raw.eml": messages.raw,
+    "/messages/{id:number}/attachments/{number:number}": messages.attachment,
     "/not-imported": messages.not_imported,
     "/not-imported.csv": messages.export,
     "/mailboxes": mailboxes.listing,

@@ -4,12 +4,14 @@ No page holds a script or a style of its own, so that the policy can forbid them
 when the browser says that one of our own pages asked for it (Sec-Fetch-Site, Origin).
 """
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from redmine_mailbridge.admin.addresses import plain
 from redmine_mailbridge.settings.admin import LISTEN, AdminSettings, host_and_port
 
 LARGEST_BODY = 60_000_000
@@ -18,7 +20,9 @@ POLICY = (
     "form-action 'self'; frame-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-OPEN_TO_PROBES = ("/healthz", "/readyz", "/metrics")
+OPEN_TO_PROBES = ("/healthz", "/readyz")
+METRICS = "/metrics"
+YEAR = 365 * 86_400
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -29,6 +33,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
 }
+SECURE = HEADERS | {"Strict-Transport-Security": f"max-age={YEAR}"}
 
 
 class Guard:
@@ -38,6 +43,7 @@ class Guard:
         self._app = app
         self._prefix = settings.prefix
         self._hosts = allowed_hosts(settings)
+        self._tls = (settings.url or "").startswith("https:")
         self._origin = _origin(settings.url) if settings.url else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,14 +59,21 @@ class Guard:
         refusal = self._refusal(scope["method"], path, headers)
         if refusal is not None:
             status, words = refusal
-            await PlainTextResponse(f"{words}\n", status)(scope, receive, _with_headers(send))
+            await PlainTextResponse(f"{words}\n", status)(scope, receive, _with_headers(send, self._headers(scope)))
             return
-        await self._app(scope, receive, _with_headers(send))
+        await self._app(scope, receive, _with_headers(send, self._headers(scope)))
+
+    def _headers(self, scope: Scope) -> Mapping[str, str]:
+        """What every answer says; over TLS also that it is never to be had otherwise (RFC 6797)."""
+        return SECURE if scope["scheme"] == "https" or self._tls else HEADERS
 
     def _refusal(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
         """Why this request gets no answer; None when it does."""
         host = headers.get("host", "").lower()
-        if path not in OPEN_TO_PROBES and _without_port(host) not in self._hosts:
+        name = _without_port(host)
+        # no foreign name can be made to point here when an address was asked for; machines may ask for any of ours
+        known = name in self._hosts or path in OPEN_TO_PROBES or (path == METRICS and plain(name) is not None)
+        if not known:
             return 421, "This address is not known here. Give the one that people type as url in [admin]."
         if int(headers.get("content-length") or 0) > LARGEST_BODY:
             return 413, f"At most {LARGEST_BODY // 1_000_000} MB."
@@ -97,13 +110,13 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, given: Mapping[str, str]) -> Send:
     """Add the headers that every answer has; what a page has set itself stays."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
+            for name, value in given.items():
                 headers.setdefault(name, value)
         await send(message)
 

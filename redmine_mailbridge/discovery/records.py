@@ -82,6 +82,6 @@ def look(records: Records, *, domain: str, address: str) -> Offer:
             servers.append(server(protocol, found.host, found.port, security, address))
     if not any(one.protocol != "smtp" for one in servers):
         raise NothingFound("no SRV records for IMAP or POP3")
-    strange = sorted({one.host for one in servers if not one.host.endswith((f".{domain}", domain))})
+    strange = sorted({one.host for one in servers if not f".{one.host}".lower().endswith(f".{domain}".lower())})
     advice = f"{', '.join(strange)}: not of {domain}; is that your provider?" if strange else ""
     return Offer(tuple(servers), f"SRV records of {domain}", advice=advice)

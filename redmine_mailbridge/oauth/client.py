@@ -153,7 +153,7 @@ class ProviderClient:
         """Return who the service account is, its private key (PEM), and the key's id, from Google's JSON file."""
         file = self.provider.service_account_file
         try:
-            held = json.loads(file.read_text("utf-8")) if file is not None else {}
+            held = json.loads(file.read_text("utf-8-sig")) if file is not None else {}
             return str(held["client_email"]), str(held["private_key"]), str(held.get("private_key_id", ""))
         except (OSError, ValueError, KeyError, TypeError) as error:
             why = getattr(error, "strerror", None) or "is no key file of a service account"

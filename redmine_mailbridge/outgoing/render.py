@@ -4,6 +4,7 @@ An admin copies a kind's folder into the folder named in the settings and edits 
 taken from ours. They run in a sandbox (`outgoing.sandbox`) that refuses a variable that does not exist.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 FILES = ("subject.txt", "body.txt", "body.html")
 
 OURS = Path(__file__).parent / "templates"
+_LANGUAGE = re.compile("[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,3}")
 MAX_TEMPLATE = 64 * 1024
 
 
@@ -89,9 +91,10 @@ class Templates:
 
     def folder(self, kind: str, language: str) -> Path:
         """Given a kind and a language, return the folder that holds its template: the admin's, or ours, or English."""
+        wanted = language if _LANGUAGE.fullmatch(language) else "en"  # it may be from outside, and names a folder
         for root in (self._own, OURS):
-            for name in (language, language.partition("-")[0], "en"):
-                if root is not None and name and (root / kind / name / "body.txt").is_file():
+            for name in (wanted, wanted.partition("-")[0], "en"):
+                if root is not None and (root / kind / name / "body.txt").is_file():
                     return root / kind / name
         raise SettingsError(f"there is no template {kind} in {self._own or OURS}")
 
@@ -110,7 +113,7 @@ class Templates:
 
 def _source(file: Path) -> str:
     try:
-        source = file.read_text("utf-8")
+        source = file.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file}: {error}") from error
     except OSError as error:

@@ -74,6 +74,7 @@ def draft_of(answers: Answers, file: Path, *, whole: bool) -> Draft:
     if whole:
         values |= {
             ("redmine", "url"): answers["redmine_url"],
+            ("redmine", "allow_cleartext"): answers.get("allow_cleartext") or None,
             ("redmine", "api_key_file"): reference("api_key", "redmine-api-key"),
             ("redmine", "text_format"): answers["text_format"],
             ("redmine", "ca_file"): answers.get("redmine_ca_file"),

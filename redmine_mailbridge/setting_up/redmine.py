@@ -15,7 +15,7 @@ from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.formatting import text_format
 from redmine_mailbridge.redmine.transport import WAY, Session, failure
 from redmine_mailbridge.setting_up.form import Form, from_environment
-from redmine_mailbridge.settings.models import RedmineSettings
+from redmine_mailbridge.settings.models import RedmineSettings, is_in_the_clear
 from redmine_mailbridge.suggest import did_you_mean
 
 FORMATS: tuple[str, ...] = get_args(TextFormat)
@@ -66,10 +66,13 @@ def ask_for_redmine(form: Form, offers: Offers) -> None:
 
     def address() -> None:
         form.ask("redmine_url", "Redmine's address (https://…)")
+        if is_in_the_clear(str(form["redmine_url"])):
+            words = "The API key and all mails would cross the network in the clear. Really without TLS?"
+            form.confirm("allow_cleartext", words, default=False)
         if form["redmine_ca_file"] is None and form.answers.get("needs_ca"):
             form.ask("redmine_ca_file", "File with the certificate of your own authority (PEM; empty: none)", "")
 
-    form.until_right(("redmine_url", "redmine_ca_file"), address, lambda: _reached(form))
+    form.until_right(("redmine_url", "allow_cleartext", "redmine_ca_file"), address, lambda: _reached(form))
     form.answers["redmine_ca_file"] = form["redmine_ca_file"] or None
     if form["text_format"] is None and form.tries:
         form.answers["text_format"] = said_format(form["redmine_url"], form["redmine_ca_file"])
@@ -122,7 +125,11 @@ def said_format(url: str, ca_file: str | None = None) -> str | None:
 def _reached(form: Form) -> str:
     """Whether a Redmine answers there. Return what is wrong, or ""."""
     try:
-        settings = RedmineSettings(url=form["redmine_url"], ca_file=form["redmine_ca_file"] or None)
+        settings = RedmineSettings(
+            url=form["redmine_url"],
+            allow_cleartext=bool(form["allow_cleartext"]),
+            ca_file=form["redmine_ca_file"] or None,
+        )
     except ValidationError as error:
         return "\n".join(str(one["msg"]).removeprefix("Value error, ") for one in error.errors())
     session, session_url = Session(), f"{settings.url}/users/current.json"
@@ -145,10 +152,15 @@ def _reached(form: Form) -> str:
 
 def _known(form: Form, offers: Offers) -> str:
     file = form["api_key_file"]
-    key = form["api_key"] or (file.read_text("utf-8").strip() if file else None) or from_environment(KEY_VARIABLE)
+    key = form["api_key"] or (file.read_text("utf-8-sig").strip() if file else None) or from_environment(KEY_VARIABLE)
     try:
         secret = SecretStr(key) if key else None
-        settings = RedmineSettings(url=form["redmine_url"], api_key=secret, ca_file=form["redmine_ca_file"])
+        settings = RedmineSettings(
+            url=form["redmine_url"],
+            allow_cleartext=bool(form["allow_cleartext"]),
+            api_key=secret,
+            ca_file=form["redmine_ca_file"],
+        )
     except ValidationError:  # an address that was kept as it is
         return ""
     return offers.known_by(settings)

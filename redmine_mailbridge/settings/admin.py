@@ -5,7 +5,7 @@ import ipaddress
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, SecretStr, model_validator
 
 from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
@@ -91,8 +91,17 @@ class AdminSettings(Table):
     session_idle: PositiveSpan = key("After how long without a click it ends.", parse_span("1h"))
     language: Name | None = key("The language of the pages: en or de.", None, shown="the browser's")
     metrics_from: tuple[Network, ...] = key(
-        "Who may read /metrics without signing in (Prometheus).", ("127.0.0.0/8", "::1/128")
+        "Who may read /metrics without signing in (Prometheus), where addresses can be believed: not behind a proxy "
+        "that `proxies` does not name.",
+        ("127.0.0.0/8", "::1/128"),
     )
+    metrics_token: SecretStr | None = key(
+        "Whoever brings it (Authorization: Bearer …) may read /metrics from anywhere. Better kept apart: see "
+        "metrics_token_file.",
+        None,
+        shown="none",
+    )
+    metrics_token_file: FilePath | None = key("A file that holds that token, and nothing else.", None, shown="none")
     alert_to: tuple[MailAddress, ...] = key(
         "Who gets a mail when a mailbox, Redmine or the sending of mail keeps failing, and one when it works again.", ()
     )

@@ -147,6 +147,8 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("admin", "listen"): "127.0.0.1:8025",
     ("admin", "url"): "https://desk.example.com/mailbridge",
     ("admin", "proxies"): ["127.0.0.1"],
+    ("admin", "metrics_token"): "a-long-random-word",
+    ("admin", "metrics_token_file"): "secrets/metrics-token",
     ("certificate_file",): "/etc/ssl/private/desk.pem",
     ("certificate_key_file",): "/etc/ssl/private/desk.key",
     ("password_hash_file",): "secrets/admin-password",

@@ -87,9 +87,10 @@ def load_with_origins(path: Path | None = None, environ: Mapping[str, str] | Non
     if not merged.problems:
         merged.problems += _missing_secrets(settings, problems)
     merged.problems += _bad_holidays(settings, problems)
+    merged.problems += _missing_templates(settings, problems)
     if merged.problems:
         raise SettingsError(*dict.fromkeys(merged.problems))
-    merged.warnings += _exposed(file, layers[0].data)
+    merged.warnings += [*_exposed(file, layers[0].data), *_open_to_all(settings)]
     return Loaded(settings, file, merged.origins, tuple(merged.warnings))
 
 
@@ -220,6 +221,18 @@ def _bad_holidays(settings: Settings, problems: Problems) -> list[str]:
     return found
 
 
+def _missing_templates(settings: Settings, problems: Problems) -> list[str]:
+    """Refuse a folder of templates that is not there: customers would get our words in place of one's own."""
+    named: dict[tuple[str, ...], Path | None] = {("outgoing",): settings.outgoing.templates}
+    named |= {("mailboxes", name, "outgoing"): box.outgoing.templates for name, box in settings.mailboxes.items()}
+    words = "there is no folder {folder}; `redmine-mailbridge templates copy {folder}` makes it"
+    return [
+        problems.line((*path, "templates"), words.format(folder=folder))
+        for path, folder in named.items()
+        if folder is not None and not folder.is_dir()
+    ]
+
+
 def _with_sqlite_file(settings: Settings, base: Path) -> Settings:
     """Make the path in a SQLite address absolute: it starts at the settings file's folder."""
     file = settings.store.sqlite_file
@@ -228,6 +241,23 @@ def _with_sqlite_file(settings: Settings, base: Path) -> Settings:
     options = settings.store.url.partition("?")[2]
     url = f"sqlite:///{base / file}" + (f"?{options}" if options else "")
     return settings.model_copy(update={"store": settings.store.model_copy(update={"url": url})})
+
+
+def _open_to_all(settings: Settings) -> list[str]:
+    """Warn of files and folders with mails, sessions or keys that everybody may look into: only new ones are made for
+    the bridge alone.
+    """
+    database, admin = settings.store.sqlite_file, settings.admin
+    logs = [database.with_name(f"{database.name}-{end}") for end in ("wal", "shm")] if database is not None else []
+    files = [database, *logs, admin.password_hash_file, admin.certificate_key_file]
+    files += [one.service_account_file for one in settings.oauth.values()]
+    found = [(file, "read", 0o004, 600) for file in files if file is not None]
+    found.append((settings.store.raw_folder, "look into", 0o005, 700))
+    return [
+        f"{place}: everybody on this machine can {what} this; chmod {mode} {place}"
+        for place, what, bits, mode in found
+        if place.exists() and place.stat().st_mode & bits
+    ]
 
 
 def _exposed(file: Path | None, data: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.settings.admin import AdminSettings
 from redmine_mailbridge.settings.aggregate import AggregateSettings, BudgetSettings, same_names
 from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts
-from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
+from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key, is_loopback
 from redmine_mailbridge.settings.oauth import OAuthSettings, unknown_providers
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.settings.shared import MailboxDefaults
@@ -44,10 +44,18 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def is_in_the_clear(url: str) -> bool:
+    """Given Redmine's address, can what is said to it be read on the way?"""
+    return url.lower().startswith("http:") and not is_loopback(urlsplit(url).hostname or "")
+
+
 class RedmineSettings(Table):
     """The Redmine that mail goes to."""
 
     url: Annotated[str, AfterValidator(_web_address)] = key("Redmine's address, with the path when it has one.")
+    allow_cleartext: bool = key(
+        "Let the key and all mails cross the network in the clear: for a Redmine on another machine without TLS.", False
+    )
     api_key: SecretStr | None = key(
         "The key of the bridge's own Redmine user. Better kept apart: see api_key_file.", None
     )
@@ -85,6 +93,16 @@ class RedmineSettings(Table):
         "How long what is known of users, projects, trackers and the like is believed before it is asked again.",
         parse_span("10m"),
     )
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        """Refuse what would send the key over the network in the clear."""
+        if is_in_the_clear(self.url) and not self.allow_cleartext:
+            raise ValueError(
+                f"url: would send the API key and all mails to {urlsplit(self.url).hostname} in the clear: begin it "
+                "with https://, or say allow_cleartext = true"
+            )
+        return self
 
     @property
     def markup(self) -> TextFormat:

@@ -16,8 +16,10 @@ _SECRET_NAME = re.compile(r"pass|pwd|secret|key|token|credential", re.IGNORECASE
 _USER_INFO = re.compile(r"(https?://)[^/\s]{0,400}@|((?!https?:)[a-z][a-z0-9+.-]{0,40}://)\S{0,400}@")
 """In a web address it ends before the path; in a database's the password itself may hold a slash."""
 _IN_QUERY = re.compile(
-    r"([?&][^=&\s\"]{0,40}(?:pass|pwd|secret|token|key)[^=&\s\"]{0,40})=[^&\s\"]{1,400}", re.IGNORECASE
+    r"([?&])(?!(?:sslmode|timeout|connect_timeout|host|port|user|application_name)=)([^=&\s\"]{1,40}=|)[^&\s\"]{1,400}"
 )
+"""Behind a question mark anything can be a secret, under any name, but for what drivers of databases are told."""
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{0,40}://[^\s\"]{0,2000}")
 _OWN_PATH = re.compile(r"([a-z][A-Za-z0-9_.-]{0,200}): (.*)")
 _LONGEST_VALUE = 60
 
@@ -207,7 +209,7 @@ def shown(value: Any) -> str:
         text = "{" + ", ".join(f"{name} = {shown(item)}" for name, item in value.items()) + "}"
     else:
         text = str(value)
-    text = _IN_QUERY.sub(r"\1=…", _USER_INFO.sub(r"\1\2…@", text))
+    text = _ADDRESS.sub(lambda found: _IN_QUERY.sub(r"\1\2…", found[0]), _USER_INFO.sub(r"\1\2…@", text))
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 

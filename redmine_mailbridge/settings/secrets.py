@@ -23,7 +23,7 @@ def read_secret(file: Path, layer: Layer) -> str | None:
         with file.open("rb") as opened:
             raw = opened.read(_MAX_SECRET + 1)
             mode = stat.S_IMODE(file.stat().st_mode)
-        secret = raw.decode().rstrip("\r\n")
+        secret = raw.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         layer.problems.append(f"{file}: is no UTF-8 text")
         return None

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from redmine_mailbridge.admin import shown
-from redmine_mailbridge.admin.calls import Call
+from redmine_mailbridge.admin.calls import Call, whole
 from redmine_mailbridge.mail.original import original
 from redmine_mailbridge.spreadsheet import Cell, as_csv
 from redmine_mailbridge.store.ask import MessageFilter
@@ -19,6 +19,8 @@ from redmine_mailbridge.tasks.decisions import Decision, decide, hurry, possible
 from redmine_mailbridge.tasks.story import Story, raw_of, story
 
 PAGE = 50
+ISSUES = 2**31 - 1
+"""The largest number that an issue of Redmine can have."""
 EXPORTED = 100_000
 OUTCOMES = ("kept", "writing", "done", "ignored", "held", "refused", "aside")
 WAITING = ("kept", "writing")
@@ -117,7 +119,7 @@ def decision(call: Call) -> Response:
     word, issue = call.typed("decision"), call.typed("issue").lstrip("#")
     if word not in set(Decision) or not ids:
         return call.back(call.words("Nothing was ticked, so nothing was done."), "/messages")
-    if word == Decision.FILE and not (issue.isdecimal() and 0 < int(issue) < 2**31):
+    if word == Decision.FILE and not whole(issue, ISSUES):
         return call.back(call.words("Type the number of the issue that takes it."), "/messages")
     results = list(
         decide(
@@ -125,7 +127,7 @@ def decision(call: Call) -> Response:
             ids,
             Decision(word),
             by=call.who,
-            issue=int(issue) if word == Decision.FILE else None,
+            issue=whole(issue, ISSUES) if word == Decision.FILE else None,
             project=call.typed("project") or None,
             subject=call.typed("subject") or None,
         )
@@ -181,13 +183,12 @@ def _left(call: Call) -> tuple[str, ...]:
 
 
 def _wanted(call: Call, outcomes: Sequence[str], limit: int) -> MessageFilter:
-    issue = call.query("issue").lstrip("#")
     return MessageFilter(
         outcomes=outcomes,
         mailbox=call.query("mailbox") or None,
         sender=call.query("sender") or None,
         subject=call.query("subject") or None,
-        issue=int(issue) if issue.isdecimal() and int(issue) < 2**31 else None,
+        issue=whole(call.query("issue").lstrip("#"), ISSUES),
         since=_day(call, "since"),
         until=_day(call, "until", days=1),
         before=call.number("before"),

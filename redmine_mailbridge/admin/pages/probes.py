@@ -1,14 +1,19 @@
 """For machines: is it alive, does it work, and its numbers for Prometheus (text format 0.0.4)."""
 
-import ipaddress
+import hmac
 from collections.abc import Iterator, Mapping
 
 from starlette.responses import PlainTextResponse, Response
 
+from redmine_mailbridge.admin.addresses import is_within
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.settings.types import reveal
 from redmine_mailbridge.store.figures import Latencies
 from redmine_mailbridge.store.health import SERVICE, alive
+
+FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+"""Headers by which a proxy makes itself known."""
 
 
 def healthz(call: Call) -> Response:
@@ -29,20 +34,25 @@ def readyz(call: Call) -> Response:
 def metrics(call: Call) -> Response:
     """The numbers, for who may read them: one who is signed in, or a machine of `metrics_from`."""
     if call.session is None and not _may_read(call):
-        return PlainTextResponse("not for this address: see metrics_from in [admin]\n", 403)
+        return PlainTextResponse("not for this address: see metrics_from and metrics_token in [admin]\n", 403)
     return PlainTextResponse("".join(_lines(call)), media_type="text/plain; version=0.0.4")
 
 
 def _may_read(call: Call) -> bool:
-    settings = call.desk.settings.admin
-    if "x-forwarded-for" in call.request.headers and not settings.proxies:
-        return False  # behind a proxy that nobody has named, every visitor looks like this machine
-    try:
-        address = ipaddress.ip_address(call.address)
-    except ValueError:
-        return False
-    networks = (ipaddress.ip_network(network, strict=False) for network in settings.metrics_from)
-    return any(address in network for network in networks)
+    """Does the request bring the token, or come from an address that may, as far as addresses can be believed?
+
+    Behind a proxy that nobody has named each visitor looks like this machine, and so does who comes through a named one
+    that does not tell the visitor's address.
+    """
+    admin, headers = call.desk.settings.admin, call.request.headers
+    token = reveal(admin.metrics_token)
+    if token and hmac.compare_digest(headers.get("authorization", "").encode(), f"Bearer {token}".encode()):
+        return True
+    if admin.proxies:
+        unknown = is_within(call.address, admin.proxies)
+    else:
+        unknown = any(name in headers for name in FORWARDED) or (admin.url is not None and not admin.certificate_file)
+    return not unknown and is_within(call.address, admin.metrics_from)
 
 
 def _lines(call: Call) -> Iterator[str]:

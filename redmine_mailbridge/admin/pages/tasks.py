@@ -99,7 +99,7 @@ def _moment(call: Call, text: str) -> dt.datetime:
     """A time as a browser's field has it, in the viewer's zone."""
     try:
         return dt.datetime.fromisoformat(text).replace(tzinfo=call.zone).astimezone(dt.UTC)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # year 1 and year 9999 have no UTC everywhere
         raise SettingsError(call.words("That is no time: {text}", text=text)) from error
 
 

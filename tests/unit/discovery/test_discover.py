@@ -133,6 +133,18 @@ def test_srv_records(world: World) -> None:
     assert "smtp.elsewhere.example: not of firm.example" in steps[-1].offer.advice
 
 
+@pytest.mark.fault("V21")
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [("evilfirm.example", True), ("in.FIRM.example", False), ("firm.example", False), ("example", True)],
+)
+def test_a_name_that_ends_like_the_domain(world: World, host: str, said: bool) -> None:
+    """A server of another domain whose name ends with the same letters is told as one of elsewhere."""
+    ways, _ = world(None, {("_imaps._tcp.firm.example", "SRV"): [f"0 0 993 {host}."]})
+    (advice,) = [step.offer.advice for step in discover(ADDRESS, ways) if step.offer is not None]
+    assert said == ("not of firm.example" in advice)
+
+
 def test_mail_exchangers(world: World) -> None:
     """The preferred mail exchanger names the provider of a domain of one's own."""
     records = {("firm.example", "MX"): ["20 other.example.", "10 firm-example.mail.protection.outlook.com."]}

@@ -127,6 +127,33 @@ def test_a_mark_at_the_beginning_of_the_file(folder: Path) -> None:
     assert load(file, {})
 
 
+@pytest.mark.fault("L5")
+@pytest.mark.parametrize("table", ["outgoing", "mailboxes.my-box.outgoing"])
+def test_a_folder_of_templates_that_is_not_there(folder: Path, table: str) -> None:
+    """It is refused with how to make it: customers would get our words in place of one's own."""
+    (line,) = problems(folder, f'{GOOD}\n[{table}]\ntemplates = "own"\n')
+    assert f"[{table}] templates" in line
+    assert "there is no folder own; `redmine-mailbridge templates copy own` makes it" in line
+    (folder / "own").mkdir()
+    assert load(folder / "settings.toml", {})
+
+
+@pytest.mark.fault("V18")
+@pytest.mark.parametrize("host", ["redmine.example.com", "10.0.0.5", "[2001:db8::1]:3000", "127.0.0.1.example.com"])
+def test_a_redmine_elsewhere_in_the_clear(folder: Path, host: str) -> None:
+    """A Redmine on another machine without TLS is refused, unless the settings say that it is meant."""
+    text = GOOD.replace("https://redmine.example.com/", f"http://{host}/redmine")
+    (line,) = problems(folder, text)
+    assert "in the clear: begin it with https://, or say allow_cleartext = true" in line
+    assert load(write(folder / "settings.toml", text.replace("[redmine]", "[redmine]\nallow_cleartext = true")), {})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:3000", "localhost", "[::1]", "redmine.localhost"])
+def test_a_redmine_on_this_machine_in_the_clear(folder: Path, host: str) -> None:
+    """What stays on this machine needs no TLS."""
+    assert load(write(folder / "settings.toml", GOOD.replace("https://redmine.example.com", f"http://{host}")), {})
+
+
 def test_named_file_must_exist(tmp_path: Path) -> None:
     """A file that was named and is not there is an error, not silence."""
     for path, environ in ((tmp_path / "no.toml", {}), (None, {"MAILBRIDGE_SETTINGS": str(tmp_path / "no.toml")})):

@@ -87,6 +87,13 @@ def test_secret_and_reference_together(folder: Path) -> None:
     )
 
 
+@pytest.mark.fault("L4")
+def test_a_mark_at_the_beginning_of_a_secret(folder: Path) -> None:
+    """Editors of Windows begin a file of UTF-8 with a mark (BOM): it is no part of the secret."""
+    (folder / "secrets" / "key").write_text("\ufeffthe key\r\n", "utf-8")
+    assert "the key" == reveal(load(folder / "settings.toml", {}).redmine.api_key)
+
+
 def test_missing_secret(folder: Path) -> None:
     """A secret that is nowhere is asked for with all ways to give it."""
     (line,) = problems(folder, GOOD.replace('password = "from file"\n', ""))
@@ -114,6 +121,25 @@ def test_secrets_that_everybody_may_read(folder: Path) -> None:
         f"{folder}/secrets/key: everybody on this machine can read this secret; chmod 600 {folder}/secrets/key" == key
     )
     assert file.startswith(f"{folder}/settings.toml: holds a secret")
+
+
+@pytest.mark.fault("V21")
+def test_what_lies_there_already_and_everybody_may_read(folder: Path) -> None:
+    """A database, its log, the mails, the password's hash and a certificate's key that lay there before with rights for
+    everybody make a warning each; such as the bridge makes them they make none.
+    """
+    admin = '[admin]\npassword_hash_file = "hash"\ncertificate_file = "c.pem"\ncertificate_key_file = "key.pem"\n'
+    write(folder / "settings.toml", GOOD + admin)
+    places = [folder / name for name in ("mailbridge.db", "mailbridge.db-wal", "hash", "key.pem")]
+    for place in places:
+        write(place, "x")
+    (folder / "mails").mkdir(mode=0o700)
+    assert () == load_with_origins(folder / "settings.toml", {}).warnings
+    for place in places:
+        place.chmod(0o644)
+    (folder / "mails").chmod(0o755)
+    found = load_with_origins(folder / "settings.toml", {}).warnings
+    assert sorted(str(place) for place in (*places, folder / "mails")) == sorted(one.partition(":")[0] for one in found)
 
 
 def test_secrets_stay_out_of_every_text(folder: Path) -> None:

@@ -45,6 +45,16 @@ def test_values_say_where_they_come_from(tmp_path: Path) -> None:
     assert "geheim" not in str(found)
 
 
+@pytest.mark.fault("V21")
+@pytest.mark.parametrize("query", ["code=hunter2", "a=1&sig=hunter2", "hunter2", "p=x&hunter2", "pw=hunter2&p=x"])
+def test_no_address_shows_what_stands_behind_its_question_mark(query: str) -> None:
+    """Whatever a provider calls the secret in its endpoint's address, it is not shown; options of a database are."""
+    from redmine_mailbridge.settings.problems import shown
+
+    assert "hunter2" not in shown(f"https://id.example/token?{query}")
+    assert "sslmode=require" in shown("postgresql+psycopg://db.example/x?sslmode=require")
+
+
 @pytest.mark.fault("O11")
 @pytest.mark.parametrize(
     ("url", "said"),
