@@ -8,9 +8,11 @@ goes on, as soon as no other holds it.
 """
 
 import enum
+import math
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -69,13 +71,17 @@ class Daemon:
         self._far.setblocking(False)
 
     def run(self, *, wait: float = 0.0) -> None:
-        """Run until SIGTERM or SIGINT. Raise AlreadyRunning when another holds the store."""
+        """Run until SIGTERM or SIGINT. Raise AlreadyRunning when another holds the store, and still does after `wait`
+        seconds.
+        """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, _noted)
         signal.set_wakeup_fd(self._far.fileno(), warn_on_full_buffer=False)
         keeper = app.open_store(self._settings)
         try:
-            lock = keeper.lock("service", wait=wait)
+            lock = self._lock(keeper, within=wait)
+            if lock is None:
+                return
             with kept_in(LogRing(keeper.database)):
                 after = self._under(lock, keeper, self._first(lock))
                 while after is not None:
@@ -99,7 +105,7 @@ class Daemon:
                 end = self._services(lock, first or self._built_at_last())
         finally:
             lock.release()
-        return None if end is _End.TOLD else self._lock_again(keeper)
+        return None if end is _End.TOLD else self._lock(keeper, within=math.inf)
 
     def _services(self, lock: Lock, first: app.Application | _End) -> _End:
         """Run one service after another. Return why the last one ended."""
@@ -167,18 +173,23 @@ class Daemon:
         with suppress(BlockingIOError):  # so many signals wait that the main thread wakes up anyhow
             self._far.send(bytes([LOST]))
 
-    def _lock_again(self, keeper: Store) -> Lock | None:
-        """Take the lock as soon as nobody else has it. Return it, None when it is time to end."""
-        said = ""
+    def _lock(self, keeper: Store, *, within: float) -> Lock | None:
+        """Take the lock as soon as nobody else has it. Return it, None when it is time to end. Raise AlreadyRunning or
+        StoreBusy when it cannot be had within so many seconds.
+        """
+        said, end = "", time.monotonic() + within
         while True:
             try:
                 lock = keeper.lock("service")
             except MailbridgeError as error:
+                if time.monotonic() >= end:
+                    raise
                 if str(error) != said:
                     said = str(error)
                     log.warning("service.waits_for_the_lock", reason=said)
             else:
-                log.info("service.lock_taken_again")
+                if said or within == math.inf:
+                    log.info("service.lock_taken_again" if within == math.inf else "service.lock_taken")
                 return lock
             came = self._came(TRY_AGAIN)
             if came & {signal.SIGTERM, signal.SIGINT}:

@@ -1,6 +1,7 @@
 """A service that is told to stop ends, whatever its mail servers do meanwhile."""
 
 import contextlib
+import signal
 import socket
 import threading
 import time
@@ -13,8 +14,10 @@ import pytest
 
 from redmine_mailbridge.mailboxes.base import Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
+from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks import service as services
-from tests.unit.tasks.desk import open_desk
+from tests.product import Product
+from tests.unit.tasks.desk import URL, open_desk
 from tests.unit.tasks.test_nothing_starves import change, serving, until
 
 IMAP = {
@@ -107,3 +110,25 @@ def test_a_server_that_drips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pr
             server.close()
             stopping.join(20)
         assert (True, []) == (took < 8, left)
+
+
+@pytest.mark.fault("A11-D7")
+def test_a_service_that_waits_for_another_to_end(tmp_path: Path) -> None:
+    """Who is told to stop while it waits for the store's lock (`--wait`) ends at once, and with success."""
+    values = {
+        "redmine": {"url": URL, "api_key": "key", "text_format": "common_mark"},
+        "store": {"url": f"sqlite:///{tmp_path}/bridge.db"},
+        "mailboxes": {
+            "desk": {"address": "desk@example.com", "host": "localhost", "password": "x", "issue": {"project": "desk"}}
+        },
+    }
+    holder = Store.open(f"sqlite:///{tmp_path}/bridge.db", tmp_path / "mails")
+    lock = holder.lock("service")
+    try:
+        with Product(tmp_path, values).service("--wait", "600") as service:
+            service.wait_for("service.waits_for_the_lock")
+            service.signal(signal.SIGTERM)
+            assert 0 == service.wait(20)
+    finally:
+        lock.release()
+        holder.close()
