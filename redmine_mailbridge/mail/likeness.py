@@ -9,6 +9,8 @@ The one that is asked about may be the genuine one, and the other a stub that so
 what it adds must be little beside what both have, or stand behind a list's line. Linear in the length of the mails.
 """
 
+import hashlib
+
 from redmine_mailbridge.mail.message import Message
 
 ADDED = 600
@@ -35,6 +37,24 @@ def difference(this: Message, other: Message) -> str:
         "other files": not _files_within(this, other, listed=_listed(this)),
     }
     return next((words for words, holds in told_apart.items() if holds), "")
+
+
+def adds(this: Message, other: Message) -> bool:
+    """Given two mails with the same header fields and body, does this one, as it is read, say anything that the other
+    does not? The same bytes are read otherwise where a mail says that they are of another kind.
+    """
+    files = {file.sha256 for file in other.attachments}
+    return _plain(this.body.whole) not in _plain(other.body.whole) or any(
+        file.sha256 not in files for file in this.attachments
+    )
+
+
+def as_read(mail: Message) -> str:
+    """Given a mail, return a hash (hex) of what is read in it."""
+    digest = hashlib.sha256(_plain(mail.body.whole).encode("utf-8", "replace"))
+    for file in sorted(file.sha256 for file in mail.attachments):
+        digest.update(f"/{file}".encode())
+    return digest.hexdigest()[:32]
 
 
 def _files_within(this: Message, other: Message, *, listed: bool) -> bool:

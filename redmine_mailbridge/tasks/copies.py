@@ -8,7 +8,7 @@ never a copy of one whose sender is not. The rest stands in store/copies.py.
 from collections.abc import Sequence
 
 from redmine_mailbridge.errors import RawUnreadable
-from redmine_mailbridge.mail.likeness import difference
+from redmine_mailbridge.mail import likeness
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.routing.sender import believed
 from redmine_mailbridge.settings.route import Route
@@ -33,6 +33,10 @@ class CopyFinder:
     def find(self, read: Sequence[tuple[MailRow, Message]]) -> dict[int, MailRow]:
         """Given mails and what they say, note it. Return, for each that is a copy of another, that other."""
         copies = self._store.describe([self._description(row, message) for row, message in read])
+        otherwise = [one for one in read if one[0].id in copies and self._adds(*one, copies[one[0].id])]
+        for row, _ in otherwise:
+            del copies[row.id]
+        copies |= self._store.describe([self._description(*one, as_read=True) for one in otherwise])
         own = {row.id: (row, message) for row, message in read if row.id not in copies and not message.message_id_made}
         for number, others in self._store.namesakes(own, limit=COMPARED).items():
             row, message = own[number]
@@ -42,10 +46,15 @@ class CopyFinder:
                 copies |= {number: speaker} if speaker is not None else {}
         return copies
 
-    def _description(self, row: MailRow, message: Message) -> Description:
-        """What a mail says of itself; where each mailbox makes an issue of its own, copies count within one only."""
+    def _description(self, row: MailRow, message: Message, *, as_read: bool = False) -> Description:
+        """What a mail says of itself; where each mailbox makes an issue of its own, copies count within one only.
+
+        `as_read`: only mails that are read as this one is are its copies.
+        """
         mailbox = row.location.mailbox
         key, proof = message.content_key, None
+        if as_read:
+            key = f"{key}~{likeness.as_read(message)}"
         if message.message_id_made:
             key = f"{'traced' if message.header('received') else 'bare'}:{key}"
         context = self._decider.contexts.get(mailbox)
@@ -53,6 +62,19 @@ class CopyFinder:
             key = f"{mailbox}/{key}" if context.route.issue.several_mailboxes == "each" else key
             proof = _proof(message, context.route)
         return Description(row.id, message.message_id, key, message.sender.key, message.subject, proof)
+
+    def _adds(self, row: MailRow, message: Message, speaker: MailRow) -> bool:
+        """Does a copy say more than the mail with the same body, since it is read otherwise?"""
+        if speaker.raw is None or speaker.raw == row.raw or row.truncated or speaker.truncated:
+            return False
+        try:
+            raw = self._store.raw.read(speaker.raw)
+        except RawUnreadable:
+            return False
+        if not likeness.adds(message, self._decider.read(raw, row.location.mailbox, truncated=False)):
+            return False
+        self._store.say_once(row.id, f"it has the bytes of mail {speaker.id}, but says more as it is read: no copy")
+        return True
 
     def _much_the_same(self, row: MailRow, message: Message, others: Sequence[MailRow]) -> MailRow | None:
         """Given a mail and others of its Message-ID, return the one that it is a copy of. Those that it is no copy of
@@ -87,7 +109,7 @@ class CopyFinder:
             raw = None
         if raw is None:
             return "" if _same_receipt(row, message, other) else "content that is not known any more"
-        return difference(message, self._decider.read(raw, other.location.mailbox, truncated=other.truncated))
+        return likeness.difference(message, self._decider.read(raw, other.location.mailbox, truncated=other.truncated))
 
 
 def _same_receipt(row: MailRow, message: Message, other: MailRow) -> bool:

@@ -426,3 +426,24 @@ def test_an_account_that_moves_after_the_bytes_are_forgotten(boxes: Boxes, forgo
     boxes.change("desk", host="elsewhere", username="elsewhere@example.com")
     boxes.receive()
     assert (2 if forgotten and seconds else 1) == len(boxes.desk.issues)
+
+
+# ---------------------------------------------------------------------- the same bytes, read otherwise
+
+
+@pytest.mark.fault("A11-E3")
+def test_a_look_alike_whose_words_nobody_reads(boxes: Boxes) -> None:
+    """A mail with the genuine one's header fields and body that is read otherwise, since it says that it is of another
+    kind, takes nothing away from the genuine one; that one's own copies are copies."""
+    genuine = said()
+    kind = next(one for one in genuine.split(b"\n") if one.lower().startswith(b"content-type:"))
+    forged = genuine.replace(kind, b"Content-Type: application/x-nothing")
+    assert forged != genuine
+    boxes.add("desk").append(forged, genuine)
+    boxes.receive()
+    assert 2 == len(boxes.desk.issues)
+    assert "second floor" in boxes.desk.issues[1]["description"]
+    boxes.server("desk").append(b"Received: from a by b; Mon, 02 Mar 2026 10:00:00 +0100\n" + genuine, genuine)
+    boxes.receive()
+    boxes.receive()
+    assert 2 == len(boxes.desk.issues)
