@@ -63,6 +63,8 @@ class Directory:
         self._statuses: Cache[str, Statuses] = Cache(life, clock)
         self._lists: Cache[str, Mapping[str, int]] = Cache(life, clock)
         self._fields: Cache[str, tuple[CustomField, ...]] = Cache(life, clock)
+        self._only: Cache[str, frozenset[int]] = Cache(life, clock)
+        self._trackers: Cache[str, Mapping[int, frozenset[str]]] = Cache(life, clock)
 
     @property
     def can_impersonate(self) -> bool:
@@ -84,6 +86,13 @@ class Directory:
     def statuses(self) -> Statuses:
         """Return the issue statuses."""
         return self._statuses.get("all", self._fetch_statuses)
+
+    def takes(self, tracker: int, field: str) -> bool:
+        """Given a tracker's id and one of Redmine's own fields ("description"), do issues of it have that field? Those
+        of an unknown tracker do. A workflow may make it read-only all the same.
+        """
+        known = self._trackers.get("all", self._fetch_trackers).get(tracker)
+        return known is None or field in known
 
     def priorities(self) -> Mapping[str, int]:
         """Return the active priorities, id by lower-case name."""
@@ -131,7 +140,15 @@ class Directory:
         self._asked_at = self._clock()
         self.people.forget()
         self._aliases.clear()
-        for cache in (self._projects, self._names, self._statuses, self._lists, self._fields):
+        for cache in (
+            self._projects,
+            self._names,
+            self._statuses,
+            self._lists,
+            self._fields,
+            self._only,
+            self._trackers,
+        ):
             cache.clear()
 
     def _find_project(self, wanted: str) -> Project | None:
@@ -172,12 +189,17 @@ class Directory:
         return _ids(v for v in found if v.get("status") == "open")
 
     def _project_fields(self, found: Mapping[str, Any]) -> Mapping[str, int]:
-        """The issue custom fields of a project. Before 5.1 Redmine names there only those that are not for all."""
+        """The issue custom fields of a project. Before 5.1 Redmine names there only those that are not for all
+        projects, and nowhere which those are: they are named by no project.
+        """
         named = _ids(found.get("issue_custom_fields", ()))
         if self.can_impersonate:
+            ids = set(named.values())
+            if not self.people.is_5_1():
+                only = self._only.get("all", self._fetch_only)
+                ids |= {field.id for field in self.issue_fields() if field.id not in only}
             trackers = {int(t["id"]) for t in found.get("trackers", ())}
-            everywhere = {f.name.lower(): f.id for f in self.issue_fields() if f.tracker_ids & trackers}
-            return {**everywhere, **named}
+            return {f.name.lower(): f.id for f in self.issue_fields() if f.id in ids and f.tracker_ids & trackers}
         if named:
             return named
         newest = [("project_id", str(found["id"])), ("status_id", "*"), ("limit", "1")]
@@ -222,6 +244,16 @@ class Directory:
         found = self._client.get("/issue_statuses.json").get("issue_statuses", [])
         closed = frozenset(int(s["id"]) for s in found if s.get("is_closed"))
         return Statuses(_ids(found), closed, {int(s["id"]): str(s["name"]) for s in found})
+
+    def _fetch_only(self) -> frozenset[int]:
+        """The issue custom fields that some project names: those that are not for all."""
+        projects = self._client.pages("/projects.json", "projects", [("include", "issue_custom_fields")])
+        return frozenset(int(one["id"]) for project in projects for one in project.get("issue_custom_fields", ()))
+
+    def _fetch_trackers(self) -> Mapping[int, frozenset[str]]:
+        found = self._or_nothing("/trackers.json", "trackers")
+        named = {int(one["id"]): one.get("enabled_standard_fields") for one in found}
+        return {number: frozenset(map(str, fields)) for number, fields in named.items() if fields is not None}
 
     def _list(self, name: str) -> Mapping[str, int]:
         def fetch() -> Mapping[str, int]:

@@ -20,10 +20,13 @@ TEXTS = ("subject", "description")
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One difference: the attribute as the API names it, and the line that tells it."""
+    """One difference: the attribute as the API names it, and the line that tells it; `field` is the id of the custom
+    field that it is about, 0 when it is none.
+    """
 
     attribute: str
     line: str
+    field: int = 0
 
     def __str__(self) -> str:
         return self.line
@@ -68,9 +71,9 @@ def _fields(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Drif
         number = int(field["id"])
         if number not in there:
             why = "not enabled for this project and tracker, or not allowed"
-            yield Drift("custom_fields", f"custom field {number} was dropped: {why}")
+            yield Drift("custom_fields", f"custom field {number} was dropped: {why}", number)
         elif not _same_value(field["value"], there[number]):
-            yield Drift("custom_fields", f"custom field {number} did not take its value")
+            yield Drift("custom_fields", f"custom field {number} did not take its value", number)
 
 
 def _same_value(asked: Any, there: Any) -> bool:

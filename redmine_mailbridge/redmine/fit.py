@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from redmine_mailbridge.errors import RedmineError
@@ -21,35 +21,62 @@ PIECE = 1024 * 1024
 CUT_MARK = "\n\n[…]"
 
 
-def fit(request: R, limit: int) -> tuple[R, tuple[Attachment, ...], tuple[str, ...]]:
-    """Given a request and the most bytes a text may have (0: any), return one that fits, files to upload with it, and
-    notes.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Something that was cut. `file` holds the whole of it; None where everybody would see the file of what is private.
+    `rest` is what the request does not hold of it; of a subject that is all. `said` is one English line for the record.
+    """
 
-    A subject, a description or a note that is too long is cut and goes along whole as a file, whose name none of the
-    request's files has; but not that of a private note, whose files Redmine shows to everybody. Each note is one
-    English line for the mail's record. This is the only place that cuts.
+    field: str
+    file: Attachment | None
+    rest: str
+    said: str
+
+
+def fit(request: R, limit: int, ending: str = "") -> tuple[R, tuple[Cut, ...]]:
+    """Given a request, the most bytes a text may have (0: any) and the end of the text that is to stay, return one that
+    fits, and what was cut.
+
+    A subject, a description or a note that is too long is cut; the whole of it is to go along as a file, whose name
+    none of the request's files has, or what is missing in further notes. This is the only place that cuts.
     """
     attributes = dict(request.attributes)
     field = "description" if isinstance(request, IssueRequest) else "notes"
+    hidden = isinstance(request, NoteRequest) and request.private
     taken = {upload.filename for upload in request.uploads}
-    files: tuple[Attachment, ...] = ()
-    said: tuple[str, ...] = ()
+    cuts: tuple[Cut, ...] = ()
     subject = str(attributes.get("subject", ""))
     if len(subject) > MAX_SUBJECT:
         attributes["subject"] = cut_line(subject)
-        files += (text_file(free_name("mail-subject.txt", taken), subject),)
-        said += (f"the subject has {len(subject)} characters: cut to {MAX_SUBJECT}, whole in a file",)
+        file = None if hidden else text_file(free_name("mail-subject.txt", taken), subject)
+        cuts += (Cut("subject", file, subject, f"the subject has {len(subject)} characters: cut to {MAX_SUBJECT}"),)
     text = str(attributes.get(field, ""))
     size = size_in_redmine(text)
     if limit and size > limit:
-        attributes[field] = cut_text(text, max(0, limit - size_in_redmine(CUT_MARK))) + CUT_MARK
-        if isinstance(request, NoteRequest) and request.private:
-            where = "whole in the mail only, since everybody would see the file of a private note"
-        else:
-            files += (text_file(free_name("mail-text.txt", taken), text),)
-            where = "whole in a file"
-        said += (f"the text has {size} bytes: cut to {limit}, {where}",)
-    return replace(request, attributes=attributes), files, said
+        attributes[field], rest = _cut(text, limit, ending)
+        file = None if hidden else text_file(free_name("mail-text.txt", taken), text)
+        cuts += (Cut(field, file, rest, f"the text has {size} bytes: cut to {limit}"),)
+    return replace(request, attributes=attributes), cuts
+
+
+def _cut(text: str, limit: int, ending: str) -> tuple[str, str]:
+    """Given a text that is too long, return what fits, and the rest; an ending of at most half the limit stays."""
+    end = f"\n\n{ending.strip()}" if ending.strip() else ""
+    if not text.endswith(end) or size_in_redmine(end) > limit // 2:
+        end = ""
+    whole = text.removesuffix(end)
+    kept = cut_text(whole, max(0, limit - size_in_redmine(CUT_MARK) - size_in_redmine(end)))
+    return kept + CUT_MARK + end, whole[len(kept) :].strip("\n")
+
+
+def pieces(text: str, limit: int) -> list[str]:
+    """Given a text and the most bytes that a piece may have (0: any), return the text in pieces, nothing left out."""
+    found = []
+    while limit and size_in_redmine(text) > limit:
+        piece = cut_text(text, max(limit, 4)) or text[:1]
+        found.append(piece)
+        text = text[len(piece) :].removeprefix("\n")
+    return [*found, text] if text.strip() or not found else found
 
 
 def text_file(name: str, text: str) -> Attachment:

@@ -17,6 +17,7 @@ from redmine_mailbridge.redmine.recognise import (
     find_journal,
     had_file,
     has_file,
+    same_but_for_text,
     same_issue,
 )
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
@@ -65,6 +66,7 @@ class Look:
             or _first(requests, rows, lambda form, row: same_issue(form, row, writers))
             or self._edited(requests, rows)
             or _first(requests, rows, lambda form, row: same_issue(form, row, writers, closely=False))
+            or _first(requests, rows, lambda form, row: same_but_for_text(form, row, writers))
         )
 
     def issue(self, number: int) -> Thing:

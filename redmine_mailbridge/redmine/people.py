@@ -17,6 +17,7 @@ from redmine_mailbridge.redmine.cache import Cache
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.languages import EMPTY_NAME, language_of
 from redmine_mailbridge.redmine.rights import Rights, Role
+from redmine_mailbridge.redmine.text import without_wide
 from redmine_mailbridge.routing.plan import NewUser, User
 
 STATUS: Mapping[int, Literal["active", "registered", "locked"]] = {1: "active", 2: "registered", 3: "locked"}
@@ -150,12 +151,8 @@ class People:
         }  # fmt: skip
         if new.language:
             values["language"] = new.language
-        body: dict[str, Any] = {"user": values}
-        if new.send_information:
-            body["send_information"] = True
         try:
-            with effect(Effect.CREATE_USER):
-                answer = self._client.post("/users.json", body)
+            answer = self._post_user(values, inform=new.send_information)
         except RedmineRefused as error:
             self._forget_new(new)
             owner = self.by_address(new.mail) if error.status == 422 else None
@@ -165,6 +162,22 @@ class People:
         finally:  # whatever came of it, "nobody owns this address" is believed no longer
             self._forget_new(new)
         return _person(answer["user"]).user
+
+    def _post_user(self, values: dict[str, Any], *, inform: bool) -> Mapping[str, Any]:
+        """Given a new user's values, make it; in characters of 3 bytes where Redmine fails on others (an old MySQL).
+
+        Should it be there in spite of the failure, the second request is refused, since the address has an owner.
+        """
+        more = {"send_information": True} if inform else {}
+        narrow = {name: without_wide(one) if isinstance(one, str) else one for name, one in values.items()}
+        try:
+            with effect(Effect.CREATE_USER):
+                return self._client.post("/users.json", {"user": values, **more})
+        except RedmineUnclear as error:
+            if error.settle or narrow == values:
+                raise
+        with effect(Effect.CREATE_USER):
+            return self._client.post("/users.json", {"user": narrow, **more})
 
     def _forget_new(self, new: NewUser) -> None:
         self._by_address.forget(new.mail.strip().lower())
@@ -228,7 +241,7 @@ class People:
         found = [entry for entry in found if _plain(str(entry.get("mail", ""))) != _plain(key)]
         if not found or not key.isascii():
             return None
-        filtered = self._has_mail_filter()
+        filtered = self.is_5_1()
         others = self._with_exact_address(key, written, found) if filtered else self._only_one(key, found)
         return self._user(others[0]) if len(others) == 1 else None
 
@@ -245,8 +258,10 @@ class People:
         person = self.by_id(user_id)
         return None if person is None else person.user
 
-    def _has_mail_filter(self) -> bool:
-        """Does this Redmine (5.1 and later) filter users by address? Others ignore it and list everybody."""
+    def is_5_1(self) -> bool:
+        """Is this Redmine 5.1 or later? Those filter users by address; others ignore that and list everybody. For an
+        administrator's key.
+        """
 
         def ask() -> bool:
             answer = self._client.get("/users.json", [*_mail_is("=", NO_SUCH_ADDRESS), ("limit", 1)])

@@ -4,10 +4,11 @@ No time is compared: that something was made after the request was sent is told 
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
-from redmine_mailbridge.redmine.text import alike, same_text, without_wide
+from redmine_mailbridge.redmine.text import alike, clean, same_text, without_wide
 
 Thing = Mapping[str, Any]
 
@@ -45,6 +46,32 @@ def same_issue(request: IssueRequest, issue: Thing, writers: Collection[int], *,
         and same(request.attributes.get("subject"), issue.get("subject"))
         and same(request.attributes.get("description"), issue.get("description"))
     )
+
+
+def same_but_for_text(request: IssueRequest, issue: Thing, writers: Collection[int]) -> bool:
+    """Given a request without files and who may have written it, is the issue the same in project, author and subject,
+    while Redmine took nothing of the text (the tracker has no description, or a workflow makes it read-only)?
+    """
+    words = {**request.attributes, "description": ""}
+    empty = not str(issue.get("description") or "").strip() and not issue.get("attachments")
+    return empty and same_issue(replace(request, attributes=words), issue, writers, closely=False)
+
+
+def missing_text(sent: str, there: str | None) -> str:
+    """Given a text as it was sent and as Redmine shows it, return what is not there: all of it, or the end, which a
+    database has cut off; "" where it is there, or is there in other words, as a plugin may have changed it.
+    """
+    ours, theirs = clean(sent).strip(), clean(there or "").strip()
+    if not theirs:
+        return ours
+    return ours[len(theirs) :].strip("\n") if ours.startswith(theirs) else ""
+
+
+def missing_files(request: IssueRequest | NoteRequest, issue: Thing) -> tuple[str, ...]:
+    """Given a request and the issue with its history, return the names of the files that never were there."""
+    there = {int(file["id"]) for file in issue.get("attachments", ())}
+    there |= {number for journal in issue.get("journals", ()) for number in _files(journal)}
+    return tuple(upload.filename for upload in request.uploads if upload.id not in there)
 
 
 def as_made(issue: Thing) -> Thing:

@@ -16,6 +16,7 @@ from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.drift import TEXTS, Drift, author_drift, issue_drift
 from redmine_mailbridge.redmine.look import Look, newest_of
 from redmine_mailbridge.redmine.people import utc
+from redmine_mailbridge.redmine.recognise import as_made, missing_files, missing_text
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
 from redmine_mailbridge.redmine.text import clean_line, same_text
 
@@ -27,13 +28,17 @@ class Written:
     """What is in Redmine now. `drift`: what Redmine silently did not take, one English line each.
 
     `dropped` names the attributes of the issue that are not as asked, which the bridge's own user may be able to
-    set (`Writer.amend`).
+    set (`Writer.amend`). `unlike` are all that are not as asked, custom fields by their ids; `text` is what is not
+    there of the description or note, `files` the names of those that are not.
     """
 
     issue: int
     journal: int | None = None
     drift: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
+    unlike: frozenset[str | int] = frozenset()
+    text: str = ""
+    files: tuple[str, ...] = ()
 
 
 class Writer:
@@ -98,16 +103,18 @@ class Writer:
         return self._written(request, self.look.issue(number))
 
     def _written(self, request: IssueRequest, found: Mapping[str, Any]) -> Written:
-        missing = len(request.uploads) - len(found.get("attachments", ()))
+        missing = missing_files(request, found)
         author = request.author_id or self._own_id(request.as_login)
         changed = issue_drift(request.attributes, found)
         drift = (
             *map(str, author_drift(author, request.as_login, found.get("author", {}))),
             *map(str, changed),
-            *((f"{missing} of {len(request.uploads)} files are not there",) if missing > 0 else ()),
+            *((f"{len(missing)} of {len(request.uploads)} files are not there",) if missing else ()),
         )  # fmt: skip
         # once people have worked on it, what is not as asked may be their doing, and stays
-        return Written(int(found["id"]), None, drift, () if found.get("journals") else _amendable(changed))
+        dropped = () if found.get("journals") else _amendable(changed)
+        text = missing_text(str(request.attributes.get("description", "")), as_made(found).get("description"))
+        return Written(int(found["id"]), None, drift, dropped, _unlike(changed), text, missing)
 
     def prepare_note(self, request: NoteRequest) -> tuple[NoteRequest, tuple[str, ...]]:
         """Given a note, before its intent is recorded, make sure that a private one will be private.
@@ -149,7 +156,7 @@ class Writer:
             drift = tuple(map(str, changed))
             if request.notes.strip() or request.uploads:
                 drift = (f"Redmine took no note on #{request.issue}: the writer may not add one", *drift)
-            return Written(request.issue, None, drift, _amendable(changed))
+            return Written(request.issue, None, drift, _amendable(changed), _unlike(changed))
         request, journal = found
         number = int(journal["id"])
         changed = issue_drift(_changes(request), issue)
@@ -162,7 +169,10 @@ class Writer:
         if request.private and not journal.get("private_notes"):
             drift = (*self._hide(request, number), *drift)
         # once people have gone on after it, what is not as asked may be their doing, and stays
-        return Written(request.issue, number, drift, _amendable(changed) if newest_of(issue) == number else ())
+        dropped = _amendable(changed) if newest_of(issue) == number else ()
+        text = "" if journal.get("updated_by") else missing_text(request.notes, journal.get("notes"))
+        files = missing_files(request, issue)
+        return Written(request.issue, number, drift, dropped, _unlike(changed), text, files)
 
     def amend(self, request: IssueRequest | NoteRequest, written: Written) -> Written:
         """Given what was written and what of it was dropped, set that as the key's own user. Return what is there now.
@@ -183,7 +193,8 @@ class Writer:
         still = issue_drift(asked, self.look.issue(written.issue))
         done = [name for name in written.dropped if name not in _amendable(still)]
         lines = (f"set by the bridge's own user: {', '.join(done)}",) if done else ()
-        return Written(written.issue, written.journal, (*written.drift, *lines), _amendable(still))
+        unlike = (written.unlike - _names(asked)) | _unlike(still)
+        return replace(written, drift=(*written.drift, *lines), dropped=_amendable(still), unlike=unlike)
 
     def add_watcher(self, issue: int, user_id: int) -> str | None:
         """Given an issue and a user, let it watch. Return why not, or None. Twice is once, so nothing is unclear.
@@ -258,6 +269,14 @@ def _amendable(changed: Iterable[Drift]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(d.attribute for d in changed if d.attribute not in (*TEXTS, "project_id")))
 
 
+def _unlike(changed: Iterable[Drift]) -> frozenset[str | int]:
+    return frozenset(one.field or one.attribute for one in changed)
+
+
+def _names(asked: Mapping[str, Any]) -> frozenset[str | int]:
+    return frozenset(asked) | {int(one["id"]) for one in asked.get("custom_fields", ())}
+
+
 def _changes(request: NoteRequest) -> dict[str, Any]:
     return {name: value for name, value in request.attributes.items() if name not in ("notes", "private_notes")}
 
@@ -266,10 +285,8 @@ def _note_drift(request: NoteRequest, journal: Mapping[str, Any], issue: Mapping
     """What of a note's own words and files is not there."""
     if not same_text(request.notes, journal.get("notes")):
         yield "the note is not as it was sent"
-    there = {int(file["id"]) for file in issue.get("attachments", ())}
-    missing = len(request.upload_ids - there)
-    if missing:
-        yield f"{missing} of {len(request.uploads)} files are not there"
+    if missing := missing_files(request, issue):
+        yield f"{len(missing)} of {len(request.uploads)} files are not there"
 
 
 def short_name(name: str) -> str:

@@ -12,6 +12,7 @@ from redmine_mailbridge.routing.proof import proven
 from redmine_mailbridge.routing.sender import Sender, assess
 from redmine_mailbridge.routing.steps import Steps
 from redmine_mailbridge.routing.strictest import different, strictest
+from redmine_mailbridge.routing.text import compose
 from redmine_mailbridge.settings.route import Route
 
 
@@ -87,6 +88,7 @@ class Case:
         more.setdefault("text", self.message.body.written or self.message.body.whole)
         more.setdefault("quoted", self.message.body.quoted)
         more.setdefault("attachments", self.message.attachments)
+        more.setdefault("ending", compose(self.message, "", "", self.mailbox.text_format))
         return Plan(
             action=action,
             reason=" ".join(reason.split()),

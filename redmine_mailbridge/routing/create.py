@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from redmine_mailbridge.routing.case import Case
-from redmine_mailbridge.routing.fields import Resolver, wanted_of_new, watchers
+from redmine_mailbridge.routing.fields import Resolver, of_no_use, wanted_of_new, watchers
 from redmine_mailbridge.routing.plan import Action, NewUser, Plan, Project, Told
 from redmine_mailbridge.routing.project import Place, candidates, find_project
 from redmine_mailbridge.routing.rules import Matched, apply_rules
@@ -99,6 +99,7 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
     wanted = wanted_of_new(message, case.sender, case.route, matched, keywords.values)
     subject = subject_of(message, facts.default_language)
     fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, subject)
+    keywords = keywords.dropping(*of_no_use(keywords.values, fields, project))
     text = _text(case, keywords.without(message.body.whole or message.body.written), author)
     say_what_is_cut(case.steps, text, case.route.issue.description_limit, subject)
     watching = [name for rule in matched.rules for name in rule.watchers]
@@ -114,6 +115,7 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
         text_limit=case.route.issue.description_limit,
         watchers=watched,
         keywords=keywords.values,
+        keyword_lines=keywords.lines,
         related_issue=_related(case, thread, place, private=bool(fields.is_private)),
         groups=joins(case.sender, author.user, case.route, facts),
         template=case.answer("received"),

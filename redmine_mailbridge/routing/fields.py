@@ -109,6 +109,31 @@ def add_keywords(wanted: Wanted, keywords: Mapping[str, str]) -> None:
             wanted.want_custom(name, value, KEYWORD_LINE)
 
 
+def of_no_use(keywords: Mapping[str, str], fields: IssueFields, project: Project | None) -> tuple[str, ...]:
+    """Given the keyword lines of a mail, the fields that came of them and of all else, and the project, return the keys
+    of those lines that came to nothing; none when that is not known.
+    """
+    if project is None:
+        return ()
+    there = {number for number, _ in fields.custom_fields}
+    return tuple(key for key in keywords if key != "project" and not _counts(key, fields, project, there))
+
+
+def _counts(key: str, fields: IssueFields, project: Project, there: set[int]) -> bool:
+    if (attribute := attribute_of(key)) is not None:
+        return getattr(fields, attribute) is not None
+    return project.custom_fields.get(key.lower()) in there
+
+
+def attribute_of(key: str) -> str | None:
+    """Given the key of a keyword line, return the attribute of an issue that it sets, as the API names it; None where
+    it names a custom field.
+    """
+    if key in {"start_date", "due_date", "estimated_hours", "done_ratio", "is_private"}:
+        return key
+    return f"{key}_id" if key in {*_NAMES, "parent_issue", "project"} else None
+
+
 class Resolver:
     """Turns the wanted names into ids, and says in a step what cannot be had."""
 

@@ -33,11 +33,11 @@ class Keywords:
     values: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, str] = field(default_factory=dict)
 
-    def dropping(self, key: str) -> "Keywords":
-        """Given a key that means nothing here, return the keywords without it; its line stays in the text."""
-        if key not in self.values:
+    def dropping(self, *keys: str) -> "Keywords":
+        """Given keys that mean nothing here, return the keywords without them; their lines stay in the text."""
+        if self.values.keys().isdisjoint(keys):
             return self
-        values, lines = ({k: v for k, v in some.items() if k != key} for some in (self.values, self.lines))
+        values, lines = ({k: v for k, v in some.items() if k not in keys} for some in (self.values, self.lines))
         return Keywords(values, lines)
 
     def without(self, text: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from redmine_mailbridge.mail.message import LeftOut
 from redmine_mailbridge.routing.case import Case
-from redmine_mailbridge.routing.fields import Resolver, Wanted, add_keywords, watchers
+from redmine_mailbridge.routing.fields import Resolver, Wanted, add_keywords, of_no_use, watchers
 from redmine_mailbridge.routing.keywords import Keywords
 from redmine_mailbridge.routing.plan import Action, Facts, Issue, IssueFields, Plan
 from redmine_mailbridge.routing.sender import joins
@@ -46,6 +46,7 @@ def note(case: Case, thread: Thread, *, why: str = "", machine: bool = False) ->
         private_note=thread.private,
         watchers=tuple(number for number in watching if number not in issue.watcher_ids),
         keywords=keywords.values,
+        keyword_lines=keywords.lines,
         groups=() if machine else joins(case.sender, None, case.route, case.facts),
         template=None if machine or thread.private else case.answer("received_reply"),
         machine=machine,
@@ -82,7 +83,8 @@ def _changes(case: Case, thread: Thread, issue: Issue, text: str) -> tuple[Keywo
         wanted.want("status", status, "the mailbox")
     if not (wanted.values or wanted.custom):
         return keywords, IssueFields()
-    return keywords, Resolver(project, facts, case.steps, case.languages).fields(wanted, None)
+    fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, None)
+    return keywords.dropping(*of_no_use(keywords.values, fields, project)), fields
 
 
 def _status(case: Case, thread: Thread, issue: Issue) -> str | None:

@@ -269,6 +269,7 @@ class Plan:
     number that a note goes to. `text` is the description or the note in the configured markup, complete; what
     goes over `text_limit` bytes (0: none) of it is cut on the way, and the whole attached.
     `watchers` are user ids added after the write. `marker` is the value for the marker custom field.
+    `ending` is the end of `text`, which stays when it is cut; `keyword_lines` are the mail's lines behind `keywords`.
     `template` names the kind of answer that the mail earns (received, refused …), None for no answer.
     `related_issue` is linked with the new one. `groups` are names of groups that the sender's user joins.
     `machine`: the mail is an automatic reply or a delivery report, and speaks for nobody. `proven`: something proves
@@ -287,12 +288,14 @@ class Plan:
     fields: IssueFields = IssueFields()
     text: str = ""
     text_limit: int = 0
+    ending: str = ""
     quoted: str = ""
     private_note: bool = False
     attachments: tuple[Attachment, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     watchers: tuple[int, ...] = ()
     keywords: Mapping[str, str] = field(default_factory=dict)
+    keyword_lines: Mapping[str, str] = field(default_factory=dict)
     marker: str | None = None
     template: str | None = None
     related_issue: int | None = None

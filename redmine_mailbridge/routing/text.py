@@ -7,6 +7,8 @@ from redmine_mailbridge.routing.steps import Steps
 from redmine_mailbridge.routing.words import no_subject
 
 MAX_SUBJECT = 255
+PART = 400
+"""Characters of a long line in one line of code."""
 _OFFTAG = re.compile(r"<(?=/?(?:code|pre|kbd|notextile))", re.IGNORECASE)
 """What would end code or start a second one; Redmine's Textile escapes everything else within it by itself."""
 
@@ -20,6 +22,12 @@ def literal(text: str, text_format: TextFormat) -> str:
     if text_format == "textile":
         return f"<code>{_OFFTAG.sub(chr(0x2039), line)}</code>"
     return f"`{line.replace('`', chr(0x2019))}`" if line else "` `"
+
+
+def literal_lines(text: str, text_format: TextFormat) -> str:
+    """Given words of a stranger of any length on one line, return the whole of them as lines of code in the markup."""
+    parts = [text[at : at + PART] for at in range(0, len(text), PART)]
+    return line_break(text_format).join(literal(part, text_format) for part in parts)
 
 
 def person(address: Address, text_format: TextFormat) -> str:

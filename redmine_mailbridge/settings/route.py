@@ -122,7 +122,8 @@ class IssueSettings(Table):
         "What an auto-reply or a bounce that belongs to an issue becomes. It never changes a status.", "ignore"
     )
     description_limit: Size = key(
-        "How many bytes of text an issue or note takes; a longer one is cut and attached whole. MySQL takes 65535. "
+        "How many bytes of text an issue or note takes; a longer one is cut and attached whole, or "
+        "goes on in further notes where Redmine takes no such file. MySQL takes 65535. "
         "0: no limit.",
         65_535,
     )

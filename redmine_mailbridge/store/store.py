@@ -141,6 +141,16 @@ class Store(Copies):
         with effect(Effect.RECORD_INTENT), self.database.write() as db:
             self._change(db, mail_id, (State.WRITING,), {"request": request}, ())
 
+    def wrote(
+        self, mail_id: int, request: str, *, issue: int, created: bool, number_again: bool, journal: int | None,
+        lines: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """What a mail's request has made is there and claimed; `request` is the intent of what is written after it."""
+        made = {"issue": issue, "created_issue": issue if created else None, "journal": journal}
+        with effect(Effect.RECORD_INTENT), self.database.write() as db:
+            self._free(db, made, number_again=number_again)
+            self._change(db, mail_id, (State.WRITING,), {"request": request, **made}, lines)
+
     def withdraw(self, mail_id: int, lines: Sequence[str] = ()) -> None:
         """It is known that nothing was written: the intent is forgotten, and the mail is as if it came now."""
         values = {"state": State.KEPT, "request": None, "first_sent_at": None, "last_sent_at": None}

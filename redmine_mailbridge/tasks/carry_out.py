@@ -1,6 +1,7 @@
 """Carries out a plan: once, whatever crashes.
 
-    upload files → record the intent → send → (unclear? look; not there? record and send again) → watchers → done
+    upload files → record the intent → send → (unclear? look; not there? record and send again) → watchers
+    → what Redmine did not take, in further notes (further.py) → done
 
 The intent is the request itself, with the newest issue (or note) that was there before it. Whoever finds it in the
 store, this process or one after a crash, first looks in Redmine for what it may have made, and sends it again only when
@@ -20,13 +21,15 @@ from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, issue_request, note_request
 from redmine_mailbridge.redmine.write import Writer, Written
-from redmine_mailbridge.routing.plan import Action, Issue, Plan
+from redmine_mailbridge.routing.plan import Action, Issue, Plan, Project
 from redmine_mailbridge.routing.text import named
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
-from redmine_mailbridge.tasks.job import Job, from_keywords
+from redmine_mailbridge.tasks.files import Fitted
+from redmine_mailbridge.tasks.further import Further
+from redmine_mailbridge.tasks.job import Job, Made, Word, from_keywords, words_of
 from redmine_mailbridge.tasks.once import Anew, Once, Sending
 from redmine_mailbridge.tasks.outcome import Outcome
 
@@ -68,8 +71,9 @@ class CarryOut:
         self._groups = groups
         self._rules = rules
         self._answers = answers
-        self._once = Once(store, writer, stop, rules.settle)
+        self._once = Once(store, writer, stop, rules.settle, rules.text_format)
         self._files = self._once.files
+        self._further = Further(store, writer, self._once, rules.text_format)
 
     def begin(
         self, row: MailRow, plan: Plan, project_name: str, message: Message, issue: Issue | None = None
@@ -90,17 +94,23 @@ class CarryOut:
         lines += said
         request: IssueRequest | NoteRequest
         author = self._author(plan, message)
+        may_note = self._directory.may(self._directory.people.me().rights, "add_issue_notes", project)
+        words = words_of(plan, project)
+        if words and not may_note:  # where they set nothing, no note could tell
+            plan, words = _with_lines(plan, words), ()
         if plan.action is Action.CREATE:
             marker = project.custom_fields.get((self._rules.marker_field or "").lower())
             whole = issue_request(plan, project, uploads, author_id=author, marker_field=marker)
-            request, more = self._files.fitted(whole, plan)
+            request, fitted = self._fitted_issue(whole, plan, project, may_note=may_note)
         else:
             note, changed = self._writer.prepare_note(note_request(plan, project, uploads, author_id=author))
             if plan.act_as is not None and note.as_login is None:
                 who = named(plan.requester, (), None, self._rules.text_format)
                 note = replace(note, attributes={**note.attributes, "notes": f"{who}\n\n{note.notes}".strip()})
-            request, more = self._files.fitted(note, plan)
+            request, fitted = self._files.fitted(note, plan)
             lines += changed
+        if fitted.rest and not may_note:
+            raise _no_place("all of its text", project, fitted.refused)
         people = [plan.requester.address, *(person.address for person in message.cc)]
         amendable = tuple(sorted(set(request.attributes) - from_keywords(plan)))
         job = Job(
@@ -116,14 +126,34 @@ class CarryOut:
             plan.proven,
             plan.claims,
             names={f"{name}_id": plan.fields.names[name] for name in REFERENCES if name in plan.fields.names},
+            words=words,
+            rest=fitted.rest,
+            limit=plan.text_limit,
+            in_file=fitted.in_file,
         )
         if issue is not None:
             newest = issue.newest_journal
             job = job.marked(
                 Mark(self._writer.look.newest_journal(issue.id) if newest is None else newest), issue.noted
             )
-        outcome = self._carry(Sending(row, job, (*lines, *more)), message)
+        outcome = self._carry(Sending(row, job, (*lines, *fitted.lines)), message)
         return replace(outcome, plan=plan)
+
+    def _fitted_issue(
+        self, request: IssueRequest, plan: Plan, project: Project, *, may_note: bool
+    ) -> tuple[IssueRequest, Fitted]:
+        """Given a new issue, make it fit. Its text goes along as a file where its tracker takes no description, and no
+        note of ours could hold it. Raise RedmineRefused where that cannot be either.
+        """
+        tracker = request.attributes.get("tracker_id") or next(iter(project.trackers.values()), 0)
+        request, fitted = self._files.fitted(request, plan)
+        if may_note or fitted.in_file or fitted.rest or self._directory.takes(int(tracker), "description"):
+            return request, fitted
+        request, text = self._files.with_text(request, plan)
+        if text.refused:
+            name = next((name for name, number in project.trackers.items() if number == tracker), str(tracker))
+            raise _no_place(f'its text: the tracker "{name}" has no description', project, text.refused)
+        return request, replace(fitted, in_file=True, lines=(*fitted.lines, *text.lines))
 
     def resume(self, row: MailRow, message: Message) -> Outcome | None:
         """Given a mail whose intent is recorded, find out what became of it, and go on. Raise as `begin` does.
@@ -133,7 +163,7 @@ class CarryOut:
         if (wait := self._once.wait(row)) > 0:
             return self._unsettled(row, wait)
         sending = Sending(row, self._once.intended(row), doubtful=True, fresh=False)
-        if sending.job.refused and self._once.look(sending.job) is None:
+        if sending.job.first is None and sending.job.refused and self._once.look(sending.job) is None:
             self._store.withdraw(row.id)
             return None
         try:
@@ -150,7 +180,9 @@ class CarryOut:
             return self._unsettled(row, wait)
         job = self._once.intended(row)
         written = self._once.look(job)
-        if written is None:
+        if job.first is not None:  # the last note is found, or something of the mail is missing
+            return self._end(row, job, message, []) if written is not None and not job.rest else None
+        if written is None or self._further.begin(row, job, written, written.drift) is not None:
             return None
         found = f"found after {row.tries} tries that failed"
         reason = f"{job.reason}; {found}"
@@ -173,6 +205,8 @@ class CarryOut:
         return Outcome(row, State.WRITING, reason, retry_at=at)
 
     def _carry(self, sending: Sending, message: Message) -> Outcome:
+        if sending.job.first is not None:
+            return self._end(sending.row, self._further.write(sending), message, sending.lines)
         written = self._once.send(sending)
         return self._finish(sending.row, sending.job, message, written, sending.lines)
 
@@ -210,19 +244,31 @@ class CarryOut:
             said.append(self._writer.add_relation(written.issue, job.related))
         for line in written.drift:
             log.warning("redmine.drift", issue=written.issue, line=line)
-        line = _made(job, written)  # why stands in the record already, as it was decided
+        said.append(_made(job, written))  # why stands in the record already, as it was decided
+        tail = self._further.begin(row, job, written, tuple(said))
+        if tail is not None:
+            return self._end(row, self._further.write(Sending(row, tail)), message, ())
+        again = job.number_again(written.journal or written.issue)
+        return self._done(row, job, message, Made(written.issue, written.journal, job.creates, again), said)
+
+    def _end(self, row: MailRow, job: Job, message: Message, lines: Sequence[str]) -> Outcome:
+        """The last further note of a mail is there."""
+        assert job.first is not None, "a further note comes after something"  # noqa: S101 - the callers have looked
+        return self._done(row, job, message, job.first, (*lines, f"further notes on #{job.first.issue} made"))
+
+    def _done(self, row: MailRow, job: Job, message: Message, made: Made, lines: Sequence[str]) -> Outcome:
         self._store.done(
             row.id,
             job.reason,
-            issue=written.issue,
-            created=job.creates,
-            number_again=job.number_again(written.journal or written.issue),
-            journal=written.journal,
+            issue=made.issue,
+            created=made.created,
+            number_again=made.again,
+            journal=made.journal,
             participants=job.participants,
-            lines=(*said, line),
-            answers=self._answers.to(row, message, job.earned, issue=written.issue),
+            lines=lines,
+            answers=self._answers.to(row, message, job.earned, issue=made.issue),
         )
-        return Outcome(row, State.DONE, job.reason, issue=written.issue, journal=written.journal)
+        return Outcome(row, State.DONE, job.reason, issue=made.issue, journal=made.journal)
 
     def _with_user(self, plan: Plan) -> tuple[Plan, list[str]]:
         """Given a plan, make its user and let the sender's user join its groups. Return it with the user's login."""
@@ -247,6 +293,21 @@ class CarryOut:
         if user is None:  # what it wrote could not be told from what others write
             raise UnknownLogin(f"nobody is known any more by the login {plan.act_as} to act as")
         return user.id
+
+
+def _with_lines(plan: Plan, words: Sequence[Word]) -> Plan:
+    """Given a plan, return it with the keyword lines in its text."""
+    lines = "\n".join(word.line for word in words)
+    return replace(plan, text=f"{lines}\n\n{plan.text}")
+
+
+def _no_place(what: str, project: Project, refused: str) -> RedmineRefused:
+    """The refusal of a mail that has no place in Redmine, before anything is made."""
+    return RedmineRefused(
+        f"Redmine would not take {what}, in project {project.identifier}. It takes no file in its place ({refused}), "
+        f"and the bridge's own user may add no notes there: give it the permission to, or allow files of type txt",
+        status=403,
+    )
 
 
 def _made(job: Job, written: Written) -> str:

@@ -8,13 +8,35 @@ from typing import Self
 from redmine_mailbridge.redmine.fit import narrowed, softened
 from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
-from redmine_mailbridge.routing.plan import Plan
+from redmine_mailbridge.routing.fields import attribute_of
+from redmine_mailbridge.routing.plan import Plan, Project
 from redmine_mailbridge.tasks.answer import Earned
 
 SPARED = ("assigned_to_id", "fixed_version_id", "category_id", "parent_issue_id", "start_date", "due_date")
 """What the settings may ask for and an issue can do without, where Redmine refuses it."""
 ASKED = (*SPARED, "tracker_id", "status_id", "priority_id", "estimated_hours", "done_ratio", "custom_fields")
 """What keyword lines may ask for, likewise. Not is_private: what is to be private never becomes public."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What the request of a mail has made, before its further notes are written: an issue (`created`), or a note on it.
+    `again`: it bears the number of another that is gone.
+    """
+
+    issue: int
+    journal: int | None
+    created: bool
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A keyword line of the mail, as it was taken out of the text: it sets an attribute, a custom field by its id."""
+
+    attribute: str
+    field: int
+    line: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +56,10 @@ class Job:
     `machine`: an automatic reply or a delivery report, which is nobody's word. `proven`: something proves who wrote the
     mail. `claims`: it bears the address of a Redmine user that it may not act as. `names` are the names behind the
     numbers of attributes.
+    `words` are the keyword lines that the request sets something by. `rest` are the texts of further notes: at first
+    those that are known to be needed, and, once `first` tells what the request has made, those that are to be written
+    after this one; `request` is such a note then (`further.py`). A text that is longer than `limit` bytes (0: any) is
+    more than one note. `in_file`: a file of the request holds the whole of its text.
     """
 
     request: IssueRequest | NoteRequest
@@ -53,6 +79,11 @@ class Job:
     earlier: tuple[IssueRequest | NoteRequest, ...] = ()
     again: int = 0
     refused: bool = False
+    words: tuple[Word, ...] = ()
+    rest: tuple[str, ...] = ()
+    limit: int = 0
+    in_file: bool = False
+    first: Made | None = None
 
     @property
     def creates(self) -> bool:
@@ -112,6 +143,20 @@ class Job:
         """Given what it has made, was that number another one's before, which is gone?"""
         return number <= self.again
 
+    def then(self, made: Made, texts: tuple[str, ...], newest: int) -> Self:
+        """Given what the request has made, the texts that are still to be noted (one at least) and the newest entry of
+        the issue's history, return the job of the first of those notes, which the key's own user writes.
+        """
+        note = {"notes": texts[0]} | ({"private_notes": True} if self._for_the_team else {})
+        request = NoteRequest(made.issue, self.request.project_id, note)
+        return replace(
+            self, request=request, earlier=(), rest=texts[1:], first=made, after=newest, made="", refused=False
+        )
+
+    @property
+    def _for_the_team(self) -> bool:
+        return isinstance(self.request, NoteRequest) and self.request.private
+
     def ended(self) -> Self:
         """The same, refused for good: whoever tries again looks for it, and else decides anew."""
         return replace(self, refused=True)
@@ -138,6 +183,11 @@ class Job:
                 "proven": self.proven,
                 "claims": self.claims,
                 "names": dict(self.names),
+                "words": [asdict(word) for word in self.words],
+                "rest": self.rest,
+                "limit": self.limit,
+                "in_file": self.in_file,
+                "first": None if self.first is None else asdict(self.first),
             }
         )
 
@@ -164,7 +214,19 @@ class Job:
             proven=found.get("proven", False),
             claims=found.get("claims", False),
             names=found.get("names", {}),
+            words=tuple(Word(**word) for word in found.get("words", ())),
+            rest=tuple(found.get("rest", ())),
+            limit=found.get("limit", 0),
+            in_file=found.get("in_file", False),
+            first=Made(**found["first"]) if found.get("first") else None,
         )
+
+
+def words_of(plan: Plan, project: Project) -> tuple[Word, ...]:
+    """Given a plan and its project, return the keyword lines by which the plan sets something."""
+    found = ((attribute_of(key), project.custom_fields.get(key.lower(), 0), line) for key, line in
+             plan.keyword_lines.items())  # fmt: skip
+    return tuple(Word(name or "custom_fields", 0 if name else field, line) for name, field, line in found)
 
 
 def from_keywords(plan: Plan) -> set[str]:

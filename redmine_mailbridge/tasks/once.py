@@ -19,6 +19,7 @@ import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
+from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.redmine.fit import may_be_wide
 from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
@@ -66,13 +67,15 @@ class _Otherwise(RedmineRefused):
 class Once:
     """Sends jobs. `settle` in seconds. Safe to share among threads; a mail is in one thread's hand at a time."""
 
-    def __init__(self, store: Store, writer: Writer, stop: threading.Event, settle: float) -> None:
+    def __init__(
+        self, store: Store, writer: Writer, stop: threading.Event, settle: float, text_format: TextFormat
+    ) -> None:
         self._store = store
         self._archive = Archive(store.database)
         self._writer = writer
         self._stop = stop
         self._settle = settle
-        self.files = Files(writer, self.tries)
+        self.files = Files(writer, self.tries, text_format)
 
     def send(self, sending: Sending) -> Written:
         """Given a job, see to it that it is carried out once. Return what is there.
@@ -139,7 +142,7 @@ class Once:
         if sending.doubtful and (written := self.look(sending.job)) is not None:
             return written
         if sending.spent:
-            self._store.withdraw(sending.row.id)
+            self._withdraw(sending)
             raise Anew("its files are not in Redmine any more")
         if sending.other is not None:
             sending.job, line = sending.other(sending.job)
@@ -150,7 +153,7 @@ class Once:
         try:
             return self._request(sending)
         except UnknownLogin:  # nothing was written, neither by this nor by what was looked for
-            self._store.withdraw(sending.row.id)
+            self._withdraw(sending)
             raise
         except RedmineUnclear as error:
             sending.doubtful = True
@@ -190,6 +193,11 @@ class Once:
         if sending.doubtful:
             self._store.rewrite(sending.row.id, stamped(job.ended().to_json()))
         else:
+            self._withdraw(sending)
+
+    def _withdraw(self, sending: Sending) -> None:
+        """Nothing of the request is there: it is forgotten; but not that of a further note, whose mail is there."""
+        if sending.job.first is None:
             self._store.withdraw(sending.row.id)
 
     def _other(self, job: Job, error: RedmineRefused) -> Form | None:

@@ -48,3 +48,18 @@ def test_an_address_that_only_the_database_takes_for_anothers(
     bridge.receive()
     authors = {issue["subject"]: issue["author"]["name"] for issue in redmine.admin.issues(project)}
     assert {"as written": "Rene Real", "forged": "Redmine Admin"} == authors
+
+
+@pytest.mark.fault("M6")
+@pytest.mark.databases("mariadb-utf8mb3")
+def test_names_in_characters_of_4_bytes(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
+    """A file and a new user whose names hold an emoji are made under ones that the database takes."""
+    bridge.issue(unknown_sender="create")
+    domain = f"{uuid.uuid4().hex[:8]}.example"
+    sender = f'"Zoe \U0001f600 Smile" <zoe@{domain}>'
+    mailbox.append(mail("party", sender=sender, files={"\U0001f600 party.pdf": b"%PDF-1.4"}))
+    bridge.receive()
+    (row,) = redmine.admin.issues(project)
+    assert ["_grinning_face_ party.pdf"] == [file["filename"] for file in redmine.admin.issue(row["id"])["attachments"]]
+    (user,) = redmine.admin.get("/users.json", name=f"zoe@{domain}")["users"]
+    assert ":grinning_face:" in f"{user['firstname']} {user['lastname']}"

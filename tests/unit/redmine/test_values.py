@@ -4,10 +4,12 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
 from redmine_mailbridge.redmine.drift import author_drift, issue_drift
-from redmine_mailbridge.redmine.fit import fit, free_name, may_be_wide, narrowed
+from redmine_mailbridge.redmine.fit import fit, free_name, may_be_wide, narrowed, pieces
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload, issue_request, note_request
 from redmine_mailbridge.redmine.rights import Rights, Role, allowed, sees
 from redmine_mailbridge.redmine.text import clean, clean_line, cut_text, same_text, without_wide
@@ -108,24 +110,49 @@ def test_stored_requests() -> None:
 def test_what_fits_is_left_alone() -> None:
     """A request within the limits stays as it is."""
     request = issue_request(plan(fields=IssueFields(subject="s" * 255)), PROJECT)
-    assert (request, (), ()) == fit(request, 65_535) == fit(request, 0)
+    assert (request, ()) == fit(request, 65_535) == fit(request, 0)
 
 
 def test_long_note() -> None:
-    """A note beyond the limit is cut and goes along whole as a file."""
-    request, files, said = fit(note_request(plan(issue=4, text="ü\n" * 100), PROJECT), limit=100)
+    """A note beyond the limit is cut, and is to go along whole as a file, or with its rest in a further note."""
+    text = "".join(f"ü {number}\n" for number in range(100))
+    request, (cut,) = fit(note_request(plan(issue=4, text=text), PROJECT), limit=100)
     assert size_in_redmine(request.notes) <= 100
     assert request.notes.endswith("\n\n[…]")
-    assert ("mail-text.txt", ("ü\n" * 100).encode(), 1) == (files[0].name, b"".join(files[0].chunks()), len(said))
-    assert len(b"".join(files[0].chunks())) == files[0].size
+    assert cut.file is not None
+    assert ("mail-text.txt", text.encode()) == (cut.file.name, b"".join(cut.file.chunks()))
+    assert len(b"".join(cut.file.chunks())) == cut.file.size
+    assert text.split() == [*request.notes.removesuffix("[…]").split(), *cut.rest.split()]
+
+
+def test_an_ending_that_stays() -> None:
+    """What the bridge adds behind a text stands in the note, however long the text is, if it is not too long itself."""
+    ending = "Not attached:\n\n* `a.exe`"
+    text = "".join(f"line {number}\n" for number in range(1000)) + f"\n\n{ending}"
+    request, (cut,) = fit(note_request(plan(issue=4, text=text), PROJECT), 500, ending)
+    assert request.notes.endswith(f"\n\n[…]\n\n{ending}")
+    assert size_in_redmine(request.notes) <= 500
+    whole = [*request.notes.removesuffix(f"[…]\n\n{ending}").split(), *cut.rest.split(), *ending.split()]
+    assert text.split() == whole
+    request, (cut,) = fit(note_request(plan(issue=4, text="x" * 80 + "\n\n" + "y" * 80), PROJECT), 100, "y" * 80)
+    assert request.notes.startswith("x" * 80)
+    assert 80 == (request.notes + cut.rest).count("y")
+
+
+@given(st.text("a\nü\U0001f600 ", max_size=300), st.integers(0, 60))
+def test_pieces(text: str, limit: int) -> None:
+    """A text in pieces is whole, and none is larger than the limit allows."""
+    found = pieces(text, limit)
+    assert "".join(text.split()) == "".join("".join(found).split())
+    assert all(size_in_redmine(piece) <= max(limit, 4) for piece in found) or not limit
 
 
 def test_long_private_note() -> None:
     """A private note that is too long is cut, and makes no file, which everybody would see."""
-    request, files, (said,) = fit(NoteRequest(7, 12, {"notes": "x" * 300, "private_notes": True}), 200)
-    assert (True, ()) == (request.notes.startswith("xxx"), files)
+    request, (cut,) = fit(NoteRequest(7, 12, {"notes": "x" * 300, "private_notes": True}), 200)
+    assert (True, None) == (request.notes.startswith("xxx"), cut.file)
     assert len(request.notes) <= 200
-    assert "whole in the mail only" in said
+    assert 300 == (request.notes + cut.rest).count("x")
 
 
 def test_the_whole_is_a_file_of_its_own_name() -> None:
@@ -136,8 +163,8 @@ def test_the_whole_is_a_file_of_its_own_name() -> None:
         free_name("b.txt", {"b.txt", "b-2.txt"}),
     ]
     used = Upload("1.x", "mail-text.txt", "text/plain")
-    _request, files, _said = fit(note_request(plan(issue=4, text="x" * 300), PROJECT, (used,)), limit=100)
-    assert ["mail-text-2.txt"] == [file.name for file in files]
+    _request, cuts = fit(note_request(plan(issue=4, text="x" * 300), PROJECT, (used,)), limit=100)
+    assert ["mail-text-2.txt"] == [cut.file.name for cut in cuts if cut.file is not None]
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ class Desk:
     `wrong` says what it finds wrong with the values of a new issue, beside its subject. `pages` are what else can be
     read, by path: a value, or the status of a refusal.
 
-    `keeps` is what it makes of the text of a note. `users` are ids by login, whose addresses are login@example.com;
-    requests may be made as any of them.
+    `keeps` is what it makes of the text of a note, `describes` of a description; `refuses` says why it takes no file of
+    a name. `users` are ids by login, whose addresses are login@example.com; requests may be made as any of them.
     """
 
     settings: Settings
@@ -64,6 +64,8 @@ class Desk:
     writes: int = 0
     refusal: str = "This will not do"
     keeps: Callable[[str], str] = lambda text: text
+    describes: Callable[[str], str | None] = lambda text: text
+    refuses: Callable[[str], str | None] = lambda _name: None
     ahead: float = 0.0
     date: float | None = None
     users: dict[str, int] = field(default_factory=dict)
@@ -128,7 +130,7 @@ class Desk:
                 "status": {"id": 1, "name": "New"},
                 "author": author,
                 "subject": values["subject"],
-                "description": values["description"],
+                "description": self.describes(values["description"]),
                 "is_private": values.get("is_private", False),
                 "attachments": files,
                 "created_on": self._now(),
@@ -225,7 +227,10 @@ class Desk:
             return 412, {}, ""
         self.uploads += 1
         token = f"{100 + self.uploads}.{self.writes}{len(self.tokens)}"
-        self.tokens[token] = parse_qs(urlsplit(request.url or "").query)["filename"][0]
+        name = parse_qs(urlsplit(request.url or "").query)["filename"][0]
+        if (why := self.refuses(name)) is not None:
+            return self._told(422, {"errors": [why]}) if why else (500, {}, "")
+        self.tokens[token] = name
         for _ in request.body or b"":
             pass
         return 201, {}, json.dumps({"upload": {"id": 1, "token": token}})
@@ -300,6 +305,7 @@ def open_desk(
             "/issue_statuses.json": {"issue_statuses": [{"id": 1, "name": "New", "is_closed": False}]},
             "/enumerations/issue_priorities.json": {"issue_priorities": [{"id": 4, "name": "Normal"}]},
             "/custom_fields.json": {"custom_fields": []},
+            "/trackers.json": {"trackers": [{"id": 1, "name": "Bug", "enabled_standard_fields": ["description"]}]},
             "/groups.json": {"groups": []},
             "/roles/1.json": {"role": {"id": 1, "name": "Non member", "permissions": []}},
             "/roles/3.json": {"role": {"id": 3, "name": "Member", "permissions": MAY, "issues_visibility": "all"}},

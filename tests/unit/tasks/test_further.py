@@ -1,0 +1,211 @@
+"""What Redmine does not take of a mail, whatever it answers, stands in a further note, each once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.life import State
+from tests.product import mail, message_id_of
+from tests.unit.tasks.desk import Desk, open_desk
+
+ANNA = "Anna Agent <anna@example.com>"
+LONG = "".join(f"word{number} of a long text\n" for number in range(200))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A desk that believes every From, where anna has a user."""
+    with open_desk(tmp_path, monkeypatch) as made:
+        made.users = {"anna": 5}
+        change(made, trust="any")
+        yield made
+
+
+def change(desk: Desk, **issue: object) -> None:
+    """Given keys of the mailbox's issue table, set them."""
+    values = desk.settings.model_dump(exclude_unset=True)
+    box = values["mailboxes"]["desk"]
+    box["issue"] = box["issue"] | issue
+    desk.settings = Settings.model_validate(values)
+
+
+def finish(desk: Desk) -> list[State]:
+    """Make passes, as if the pauses were over. Return where the mails stand."""
+    for _ in range(4):
+        desk.receive()
+    return [row.state for row in desk.rows()]
+
+
+def notes(desk: Desk, number: int = 1) -> list[str]:
+    """The notes of an issue."""
+    return [journal["notes"] for journal in desk.issues[number - 1]["journals"]]
+
+
+def no_text(_text: str) -> None:
+    """A tracker without the field description: Redmine says 201, and drops it."""
+
+
+def no_txt(name: str) -> str | None:
+    """Administration, Settings, Files: allowed extensions pdf, png."""
+    return f"Attachment extension .txt is not allowed: {name}" if name.endswith(".txt") else None
+
+
+# ---------------------------------------------------------------------- the text
+
+
+@pytest.mark.fault("M1")
+@pytest.mark.parametrize("sender", [ANNA, "zoe@elsewhere.example"])
+@pytest.mark.parametrize("files", [{}, {"a.bin": b"content"}], ids=["plain", "with a file"])
+def test_a_text_that_is_dropped(desk: Desk, sender: str, files: dict[str, bytes]) -> None:
+    """Where the tracker takes no description the mail's text is a note, the file is there, and the issue is one."""
+    desk.describes = no_text
+    desk.server.append(mail("Dropped", "The text of the mail.\n", sender=sender, files=files))
+
+    assert [State.DONE] == finish(desk)
+    (note,) = notes(desk)
+    assert "The text of the mail." in note
+    assert (1, len(files)) == (len(desk.issues), len(desk.issues[0]["attachments"]))
+    assert [1] == [row.created_issue for row in desk.rows()]
+
+
+@pytest.mark.fault("M1")
+@pytest.mark.parametrize("answers", [
+    [(504, "written")], [(500, "written")], [(504, "")],
+    [(201, ""), (504, "written")], [(201, ""), (504, "")], [(504, "written"), (500, "written")],
+])  # fmt: skip
+def test_a_text_that_is_dropped_and_a_lost_answer(desk: Desk, answers: list[tuple[int, str]]) -> None:
+    """One issue and one note, whichever answer is lost, that to the issue or that to the note."""
+    desk.describes, desk.answers = no_text, answers
+    desk.server.append(mail("Dropped", "The text of the mail.\n"))
+
+    assert [State.DONE] == finish(desk)
+    assert (1, 1) == (len(desk.issues), len(notes(desk)))
+    assert "The text of the mail." in notes(desk)[0]
+
+
+def test_twins_whose_texts_are_dropped(desk: Desk) -> None:
+    """Mails of one subject stay as many, each with its own text, whatever answers are lost."""
+    desk.describes = no_text
+    desk.answers = [(504, "written"), (504, ""), (500, "written")]
+    desk.server.append(*(mail("Alike", f"Text {number}.\n") for number in range(3)))
+
+    assert [State.DONE] * 3 == finish(desk)
+    texts = sorted(note.splitlines()[-1] for number in (1, 2, 3) for note in notes(desk, number))
+    assert (3, ["Text 0.", "Text 1.", "Text 2."]) == (len(desk.issues), texts)
+
+
+@pytest.mark.fault("M1")
+def test_a_text_whose_end_is_dropped(desk: Desk) -> None:
+    """A database that cuts a text without a word leaves the rest to a note."""
+    desk.describes = lambda text: text[:200]
+    desk.server.append(mail("Cut", LONG))
+
+    assert [State.DONE] == finish(desk)
+    (note,) = notes(desk)
+    assert LONG.split() == [*(desk.issues[0]["description"] + note.partition("\n\n")[2]).split()][-len(LONG.split()) :]
+
+
+def test_a_text_that_is_changed(desk: Desk) -> None:
+    """What a plugin adds or changes is no loss, and makes no note."""
+    desk.describes = lambda text: f"[Help desk] {text}"
+    desk.server.append(mail("Changed", "The text.\n"))
+
+    assert ([State.DONE], []) == (finish(desk), notes(desk))
+
+
+def test_no_note_either(desk: Desk) -> None:
+    """Where no note can be written the mail is not done, and says what is missing; a retry goes on from there."""
+    desk.describes, desk.drops_notes = no_text, True
+    desk.server.append(mail("Dropped", "The text of the mail.\n"))
+
+    assert [State.REFUSED] == finish(desk)
+    (row,) = desk.rows()
+    assert "issue #1 was made, but Redmine did not take all of the mail" in (row.reason or "")
+    desk.drops_notes = False
+    with desk.application() as made:
+        assert made.store.retry(row.id)
+    assert [State.DONE] == finish(desk)
+    assert (1, 1) == (len(desk.issues), len(notes(desk)))
+
+
+# ---------------------------------------------------------------------- what is too long
+
+
+@pytest.mark.fault("M2")
+def test_a_long_text_where_no_txt_is_taken(desk: Desk) -> None:
+    """The rest of a long text, and a long subject, become further notes where Redmine takes no file of them."""
+    change(desk, description_limit=1000)
+    desk.refuses = no_txt
+    subject = " ".join(f"subject{number}" for number in range(80))
+    desk.server.append(mail(subject, LONG))
+
+    assert [State.DONE] == finish(desk)
+    found = desk.issues[0]["description"] + "\n".join(notes(desk))
+    assert [] == [word for word in (*LONG.split(), *subject.split()) if word not in found]
+    assert max(len(note.encode()) for note in notes(desk)) <= 1000
+    assert 1 == found.count("word150 of")
+    assert not any("whole in a file" in line for line in desk.lines(desk.rows()[0]))
+
+
+@pytest.mark.fault("M2")
+@pytest.mark.parametrize("at", range(6))
+def test_further_notes_whose_answers_are_lost(desk: Desk, at: int) -> None:
+    """Each further note is there once, whichever answer is lost."""
+    change(desk, description_limit=2000)
+    desk.refuses = no_txt
+    start = mail("Start")
+    desk.server.append(start)
+    finish(desk)
+    desk.answers = [*[(201, "")] * at, (504, "written")]
+    desk.server.append(mail("Re: Start", LONG, In_Reply_To=message_id_of(start)))
+
+    assert [State.DONE] * 2 == finish(desk)
+    found = "\n".join(notes(desk))
+    assert [1] * 200 == [found.count(f"word{number} of") for number in range(200)]
+
+
+@pytest.mark.fault("M11")
+def test_what_is_not_attached_is_told_with_a_long_text(desk: Desk) -> None:
+    """The list of what was not attached stands in the issue, however long the text is."""
+    change(desk, description_limit=1000)
+    desk.refuses = lambda name: "Attachment extension is not allowed" if name.endswith(".exe") else None
+    desk.server.append(mail("Long", LONG, files={"tool.exe": b"content"}))
+
+    assert [State.DONE] == finish(desk)
+    assert "`tool.exe`" in desk.issues[0]["description"]
+    assert ["mail-text.txt"] == [file["filename"] for file in desk.issues[0]["attachments"]]
+
+
+@pytest.mark.fault("M6")
+def test_a_file_name_that_the_database_does_not_take(desk: Desk) -> None:
+    """A file whose name Redmine fails on is sent under one without characters of 4 bytes."""
+    desk.refuses = lambda name: "" if "\U0001f600" in name else None
+    desk.server.append(mail("Party", files={"\U0001f600.pdf": b"content"}))
+
+    assert [State.DONE] == finish(desk)
+    assert [":grinning_face:.pdf"] == [file["filename"] for file in desk.issues[0]["attachments"]]
+
+
+# ---------------------------------------------------------------------- fields
+
+
+def test_a_keyword_line_that_redmine_drops(desk: Desk) -> None:
+    """A line that was taken out of the text, and set nothing, stands in a note."""
+    change(desk, allow_override="all", keywords_from="anyone")
+    desk.server.append(mail("Words", "Please.\n\nPriority: Normal\n"))
+
+    assert [State.DONE] == finish(desk)
+    assert ("Please.", 1) == (desk.issues[0]["description"].split()[-1], len(notes(desk)))
+    assert "`Priority: Normal`" in notes(desk)[0]
+
+
+def test_a_keyword_line_that_redmine_refuses(desk: Desk) -> None:
+    """So does one without which the issue was sent again."""
+    change(desk, allow_override="all", keywords_from="anyone")
+    desk.always = lambda body: (422, "") if "priority_id" in body else None
+    desk.server.append(mail("Words", "Please.\n\nPriority: Normal\n"))
+
+    assert [State.DONE] == finish(desk)
+    assert "`Priority: Normal`" in notes(desk)[0]
