@@ -1,9 +1,22 @@
 """Redmine as teams have it (tests/servers/customised.rb): customised projects, plain keys, strict settings."""
 
+import json
+import os
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import pytest
 import requests
 
+from redmine_mailbridge.store.life import State
+from tests.product import Product, box_values, mail, merged, message_id_of, product
+from tests.servers.dovecot import Mail
 from tests.servers.fixtures import Redmine
+from tests.servers.mail import Mailbox
 
 pytestmark = [pytest.mark.real, pytest.mark.customised]
 
@@ -22,3 +35,170 @@ def test_what_the_redmine_of_these_tests_is(redmine: Redmine) -> None:
     for login in customised["keys"]:
         made = redmine.api(login).call("POST", "/issues.json", {"issue": wanted})["issue"]
         assert None is made["description"]
+
+
+# ---------------------------------------------------------------------- everything of a mail is somewhere
+
+WORDS = [f"word{number}" for number in range(60)]
+LINES = {"priority": "Priority: High", "due_date": "Due date: 2027-01-02"}
+PROJECTS = [
+    "plain", "without-description", "without-priority", "without-due-date", "without-any", "readonly-description",
+    "readonly-due-date", "required-description", "required-due-date", "forbidden", "default-status", "default-closed",
+    "falls-back", "limited", "parent", "child", "needs-all", "shut",
+]  # fmt: skip
+KEYS = ["admin", "key-adds", "key-notes", "key-sets", "key-own"]
+NO_NOTES, NO_TEXT = "may add no notes there", "takes no further note of the bridge's own user"
+LEFT = {
+    **{(project, key): "Need attachment cannot be blank" for project in ("needs-all",) for key in KEYS},
+    **{("shut", key): "is closed" for key in KEYS},
+    **{(project, "key-adds"): NO_NOTES for project in ("without-description", "without-any", "falls-back")},
+    ("readonly-description", "key-adds"): NO_TEXT,
+}
+"""Where a mail is left for a person, and the words that its reason holds; everywhere else everything of it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What of a mail is in Redmine."""
+
+    issue: dict[str, Any]
+
+    @property
+    def notes(self) -> str:
+        return "\n".join(str(journal.get("notes") or "") for journal in self.issue["journals"])
+
+    @property
+    def words(self) -> str:
+        return f"{self.issue['subject']}\n{self.issue.get('description') or ''}\n{self.notes}"
+
+    @property
+    def missing(self) -> list[str]:
+        """What of the mails of these tests is not there."""
+        files = {file["filename"] for file in self.issue["attachments"]}
+        lines = [line for name, line in LINES.items() if not self._set(name) and line not in self.words]
+        return [*(word for word in WORDS if word not in self.words), *({"report.pdf"} - files), *lines,
+                *(name for name in ("tool.exe",) if f"`{name}`" not in self.words)]  # fmt: skip
+
+    @property
+    def doubled(self) -> list[str]:
+        return [word for word in WORDS if len(re.findall(rf"\b{word}\b", self.words)) > 1]
+
+    def _set(self, name: str) -> bool:
+        return {"priority": "High", "due_date": "2027-01-02"}[name] in str(self.issue.get(name))
+
+
+def bridge_between(
+    folder: Path, redmine: Redmine, dovecot: Mail, key: str, projects: Sequence[str]
+) -> tuple[Product, dict[str, Mailbox]]:
+    """Given a key and customised projects, return the bridge with that key, and a mailbox for each of them."""
+    boxes = {name: Mailbox(dovecot, f"{name}-{uuid.uuid4().hex[:8]}@{dovecot['domain']}") for name in projects}
+    made = product(folder, redmine, next(iter(boxes.values())), "custom-plain", login=key)
+    issue = {"allow_override": "all", "keywords_from": "anyone"}
+    tables = {name: merged(box_values(box, f"custom-{name}"), {"issue": issue}) for name, box in boxes.items()}
+    tables.get("falls-back", {}).setdefault("issue", {})["tracker"] = "No such tracker"
+    made.values["mailboxes"] = {}
+    made.change({"mailboxes": tables})
+    return made, boxes
+
+
+def question(subject: str, text: str = " ".join(WORDS), **more: str) -> bytes:
+    """A mail with a text, a file that Redmine takes, one that it refuses, and keyword lines."""
+    files = {"report.pdf": b"%PDF-1.4 report", "tool.exe": b"MZ"}
+    return mail(subject, "\n".join([text, "", *LINES.values(), ""]), files=files, **more)
+
+
+@pytest.mark.fault("M1")
+@pytest.mark.parametrize("key", KEYS)
+def test_everything_of_a_mail_is_somewhere(tmp_path: Path, redmine: Redmine, dovecot: Mail, key: str) -> None:
+    """Whatever a project and a key do not take of a mail, it stands in the issue or in a note on it, once; or the mail
+    is left for a person, with a reason that names what is to be changed.
+    """
+    bridge, boxes = bridge_between(tmp_path, redmine, dovecot, key, PROJECTS)
+    subject = f"From {key} {uuid.uuid4().hex[:8]}"
+    for name, box in boxes.items():
+        box.append(question(f"{subject} {name}"))
+    bridge.receive()
+    bridge.receive()
+    rows = {row.location.mailbox: row for row in bridge.rows()}
+    made: dict[str, list[dict[str, Any]]] = {}
+    for row in redmine.admin.issues(subject=f"~{subject}"):
+        made.setdefault(row["subject"].removeprefix(f"{subject} "), []).append(row)
+    found: dict[str, Any] = {}
+    for name in PROJECTS:
+        words = LEFT.get((name, key))
+        here = made.get(name, [])
+        if words is not None:
+            assert (State.REFUSED, True) == (rows[name].state, words in (rows[name].reason or "")), rows[name]
+            assert len(here) == (words == NO_TEXT)
+            outcome(redmine, key, name, "left to a person")
+            continue
+        (one,) = here
+        there = Found(redmine.admin.issue(one["id"]))
+        found[name] = (rows[name].state, there.missing, there.doubled)
+        outcome(redmine, key, name, "with further notes" if there.notes else "whole")
+    assert {name: (State.DONE, [], []) for name in found} == found
+
+
+@pytest.mark.fault("M2")
+@pytest.mark.parametrize("key", ["admin", "key-adds", "key-notes"])
+def test_long_texts_where_no_text_file_is_taken(tmp_path: Path, redmine: Redmine, dovecot: Mail, key: str) -> None:
+    """A text that is longer than a description is whole in further notes, of a reply too; or the mail is left."""
+    projects = ["plain", "without-description"]
+    bridge, boxes = bridge_between(tmp_path, redmine, dovecot, key, projects)
+    bridge.change({"mailboxes": {name: {"issue": {"description_limit": 1000}} for name in projects}})
+    text = "\n".join(f"{word} and more of it, so that it is long" for word in WORDS)
+    firsts = {name: question(f"Long {name} {uuid.uuid4().hex[:8]}", text) for name in projects}
+    for name, first in firsts.items():
+        boxes[name].append(first)
+    bridge.receive()
+    outcomes = {row.location.mailbox: row for row in bridge.rows()}
+    if key == "key-adds":
+        assert [State.REFUSED] * 2 == [row.state for row in outcomes.values()]
+        assert all(NO_NOTES in (row.reason or "") for row in outcomes.values())
+        return
+    for name, first in firsts.items():
+        boxes[name].append(question(f"Re: {name}", text, In_Reply_To=message_id_of(first)))
+    bridge.receive()
+    for name in projects:
+        issue = redmine.admin.issue(outcomes[name].issue or 0)
+        assert [] == Found(issue).missing, name
+        assert [2] * len(WORDS) == [len(re.findall(rf"\b{word} and", Found(issue).words)) for word in WORDS]
+        assert all(len(str(journal.get("notes") or "").encode()) <= 1000 for journal in issue["journals"])
+
+
+@pytest.mark.fault("M4")
+def test_a_field_of_another_project(tmp_path: Path, redmine: Redmine, dovecot: Mail) -> None:
+    """A line of text is no keyword because another project, which shares the tracker, has a field of that name."""
+    bridge, boxes = bridge_between(tmp_path, redmine, dovecot, "admin", ["shared", "shared-other"])
+    subject = f"Rooms {uuid.uuid4().hex[:8]}"
+    for name, box in boxes.items():
+        box.append(mail(f"{subject} {name}", "Room: 12\n"))
+    bridge.receive()
+    issues = {row["subject"].rpartition(" ")[2]: row for row in redmine.admin.issues(subject=f"~{subject}")}
+    assert "Room: 12" in issues["shared"]["description"]
+    assert "Room: 12" not in issues["shared-other"]["description"]
+    assert ["12"] == [field["value"] for field in issues["shared-other"]["custom_fields"]]
+    checks = bridge.quick("check", "--json").output
+    assert "Room" not in checks
+
+
+@pytest.mark.parametrize("key", ["admin", "key-sets"])
+def test_values_that_redmine_refuses(tmp_path: Path, redmine: Redmine, dovecot: Mail, key: str) -> None:
+    """Keyword lines with values that a field's pattern, length or list does not take stand in the issue."""
+    bridge, boxes = bridge_between(tmp_path, redmine, dovecot, key, ["limited"])
+    lines = ["Serial: 12345", "Short: longer than it takes", "Colour: blue", "Count: many", "Day: tomorrow"]
+    subject = f"Values {uuid.uuid4().hex[:8]}"
+    boxes["limited"].append(mail(subject, "\n".join(["Please.", *lines]) + "\n"))
+    bridge.receive()
+    (row,) = redmine.admin.issues(subject=f"~{subject}")
+    words = Found(redmine.admin.issue(row["id"])).words
+    assert [] == [line for line in lines if line not in words]
+
+
+def outcome(redmine: Redmine, key: str, project: str, words: str) -> None:
+    """Note what became of a mail, for `scripts/docs --customised` (docs/redmine-api.md)."""
+    folder = os.environ.get("MAILBRIDGE_TEST_OUTCOMES")
+    if folder:
+        line = {"redmine": redmine.version, "database": redmine.state["database"], "key": key, "project": project}
+        with (Path(folder) / f"{os.getpid()}.jsonl").open("a") as file:
+            file.write(json.dumps(line | {"outcome": words}) + "\n")
