@@ -55,7 +55,8 @@ class Further:
     def write(self, sending: Sending) -> Job:
         """Given the job of a further note on its way, write it and all after it. Return the last one's job.
 
-        Raise as `Once.send` does. What is refused is tried again from there when an admin asks for another try.
+        Raise as `Once.send` does. What is refused is tried again from there when an admin asks for another try; its
+        status is 204, since something of the mail is there.
         """
         while True:
             job = sending.job
@@ -69,7 +70,7 @@ class Further:
                     f"{'issue' if first.created else 'a note on'} #{first.issue} was made, but Redmine did not take "
                     f"all of the mail, and takes no further note of the bridge's own user: {error}. Give that user the "
                     f"permission to add notes there, then try the mail again",
-                    status=error.status,
+                    status=204,
                 ) from error
             if not sending.job.rest:
                 return sending.job

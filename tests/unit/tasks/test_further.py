@@ -115,15 +115,17 @@ def test_a_text_that_is_changed(desk: Desk) -> None:
     assert ([State.DONE], []) == (finish(desk), notes(desk))
 
 
-def test_no_note_either(desk: Desk) -> None:
+@pytest.mark.parametrize("status", [204, 403])
+def test_no_note_either(desk: Desk, status: int) -> None:
     """Where no note can be written the mail is not done, and says what is missing; a retry goes on from there."""
-    desk.describes, desk.drops_notes = no_text, True
+    desk.describes, desk.drops_notes = no_text, status == 204
+    desk.answers = [(201, ""), *[(status, "")] * 9] if status != 204 else []
     desk.server.append(mail("Dropped", "The text of the mail.\n"))
 
     assert [State.REFUSED] == finish(desk)
     (row,) = desk.rows()
     assert "issue #1 was made, but Redmine did not take all of the mail" in (row.reason or "")
-    desk.drops_notes = False
+    desk.drops_notes, desk.answers = False, []
     with desk.application() as made:
         assert made.store.retry(row.id)
     assert [State.DONE] == finish(desk)
