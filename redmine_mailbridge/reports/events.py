@@ -31,6 +31,14 @@ class MailFact:
 
 
 @dataclass(frozen=True, slots=True)
+class IgnoredFact:
+    """A mail of which nothing was made, by decision: in which mailbox it lay, and when it came, in epoch seconds."""
+
+    mailbox: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened to an issue.
 
@@ -60,6 +68,7 @@ class Facts:
     mails_out: Iterable[MailFact]
     working: WorkingTime
     zone: dt.tzinfo
+    ignored: Iterable[IgnoredFact] = ()
 
     def day(self, moment: float) -> dt.date:
         """Given a moment in epoch seconds, return its day."""

@@ -3,8 +3,8 @@
 import datetime as dt
 from calendar import monthrange
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal
 from statistics import fmean, median
 from typing import Literal, get_args
@@ -53,6 +53,7 @@ class Row:
     mails_in: int | None
     mails_out: int | None
     backlog: int | None
+    ignored: int | None = None
 
     @property
     def hours(self) -> Decimal:
@@ -117,6 +118,10 @@ _ONLY: Mapping[str, frozenset[Kind]] = {
 """Which events can be told by whom or by which activity; the others count in the total only."""
 
 
+_TELL_IGNORED: Collection[str] = ("mailbox", "month")
+"""What a mail without an issue belongs to."""
+
+
 def month_of(day: dt.date) -> str:
     """The month of a day: 2026-03."""
     return f"{day.year:04}-{day.month:02}"
@@ -140,6 +145,10 @@ def report_of(facts: Facts, by: By, period: Period, now: float) -> Report:
             key, text = label(event)
             labels[key] = text
             sums.setdefault(key, _Sum()).add(event)
+    ignored = _ignored(facts, by, period)
+    for key in ignored if by in _TELL_IGNORED else ():
+        labels.setdefault(key, key)
+        sums.setdefault(key, _Sum())
     end = _end(period, facts, now)
     if by == "month":
         backlog = _fill_months(sums, labels, facts, now)
@@ -150,9 +159,18 @@ def report_of(facts: Facts, by: By, period: Period, now: float) -> Report:
             sums.setdefault(key, _Sum())
     _tell_apart(labels)
     rows = [_row(by, key, labels[key], one, backlog.get(key, ("", 0))[1]) for key, one in sums.items()]
+    if by in _TELL_IGNORED:
+        rows = [replace(row, ignored=ignored.get(row.key, 0)) for row in rows]
     rows.sort(key=(lambda row: row.key) if by == "month" else (lambda row: (-row.ticks, row.label.lower())))
     still_open = sum(life.open_at(end) for life in facts.lives.values())
-    return Report(by, period, now, tuple(rows), _row("all", "", "Total", total, still_open))
+    whole = replace(_row("all", "", "Total", total, still_open), ignored=sum(ignored.values()))
+    return Report(by, period, now, tuple(rows), whole)
+
+
+def _ignored(facts: Facts, by: str, period: Period) -> Counter[str]:
+    """How many mails were ignored, by month where the report is by month, else by mailbox."""
+    days = ((one, facts.day(one.at)) for one in facts.ignored)
+    return Counter(month_of(day) if by == "month" else one.mailbox for one, day in days if day in period)
 
 
 def _tell_apart(labels: dict[str, str]) -> None:

@@ -48,6 +48,7 @@ def tiles(total: Row) -> list[tuple[str, str]]:
         ("first answer", span_text(answered.median if answered else None) or "none"),
         ("resolution", span_text(resolved.median if resolved else None) or "none"),
         ("mails in", str(total.mails_in)),
+        ("mails ignored", str(total.ignored or 0)),
         ("mails out", str(total.mails_out)),
     ]
 

@@ -11,7 +11,7 @@ from redmine_mailbridge.reports.group import Report, Row, Spans, hours_of
 
 COLUMNS = (
     "hours", "opened", "answered", "first answer", "in business hours", "resolved", "resolution",
-    "in business hours", "reopened", "mails in", "mails out", "backlog",
+    "in business hours", "reopened", "mails in", "ignored", "mails out", "backlog",
 )  # fmt: skip
 _SCALES = ((86400 * 2, 86400, "d"), (3600 * 2, 3600, "h"), (0, 60, "min"))
 
@@ -41,6 +41,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
         span_text(resolved.business_median if resolved else None),
         _count(row.reopened),
         _count(row.mails_in),
+        _count(row.ignored),
         _count(row.mails_out),
         _count(row.backlog),
     )
@@ -103,6 +104,7 @@ def _values(row: Row) -> dict[str, Any]:
         **_span_values("resolution", row.resolved),
         "reopened": row.reopened,
         "mails_in": row.mails_in,
+        "ignored": row.ignored,
         "mails_out": row.mails_out,
         "backlog": row.backlog,
     }

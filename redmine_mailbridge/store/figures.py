@@ -48,6 +48,15 @@ class Pile:
 
 
 @dataclass(frozen=True, slots=True)
+class Ignored:
+    """How many mails of a mailbox were ignored for one reason."""
+
+    mailbox: str
+    reason: str
+    mails: int
+
+
+@dataclass(frozen=True, slots=True)
 class Queue:
     """The sending queue of one mailbox: what waits, failed, and went out within 24 hours; when the oldest came."""
 
@@ -123,6 +132,16 @@ class Figures:
                 else:
                     day.failed += count
         return list(days.values())
+
+    def ignored(self, since: float, most: int = 10) -> list[Ignored]:
+        """Given a moment in epoch seconds, return why mails were ignored that came since: the most frequent first."""
+        count = sa.func.count().label("mails")
+        query = sa.select(mail.c.mailbox, mail.c.reason, count).where(
+            mail.c.state == State.DONE, mail.c.issue.is_(None), mail.c.kept_at >= since
+        )
+        query = query.group_by(mail.c.mailbox, mail.c.reason).order_by(count.desc(), mail.c.mailbox).limit(most)
+        with self._database.read() as db:
+            return [Ignored(row.mailbox, row.reason or "", row.mails) for row in db.execute(query)]
 
     def states(self) -> dict[str, int]:
         """How many mails stand in each state; those that were ignored apart from those that were done."""

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Column, Double, Integer, Table, Text
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.hours import chunks, upsert
+from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.schema import mail, meta, metadata, outbox
 
 # what was computed for each issue when the aggregate task last ran
@@ -120,6 +121,13 @@ class Results:
         made = sa.or_(mail.c.created_issue.is_not(None), mail.c.journal.is_not(None))
         with self._database.read() as db:
             return [(row[0], float(row[1])) for row in db.execute(query.where(mail.c.issue.is_not(None), made))]
+
+    def ignored(self) -> list[tuple[str, float]]:
+        """The mails of which nothing was made, by decision: its mailbox, and when the mail came, in epoch seconds."""
+        query = sa.select(mail.c.mailbox, sa.func.coalesce(mail.c.received_at, mail.c.kept_at))
+        with self._database.read() as db:
+            found = db.execute(query.where(mail.c.state == State.DONE, mail.c.issue.is_(None)))
+            return [(row[0], float(row[1])) for row in found]
 
     def mails_out(self) -> list[tuple[int, float]]:
         """The mails that went out about an issue: it, and when, in epoch seconds."""

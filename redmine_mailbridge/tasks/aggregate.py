@@ -16,7 +16,7 @@ import structlog
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mail.message import Address
 from redmine_mailbridge.reports.budgets import Balance, Budget, balances_of, due_warning
-from redmine_mailbridge.reports.events import Facts, MailFact
+from redmine_mailbridge.reports.events import Facts, IgnoredFact, MailFact
 from redmine_mailbridge.reports.group import hours_of
 from redmine_mailbridge.reports.lives import Counts, Life, WorkingTime, figures_of, lives_of
 from redmine_mailbridge.store.hours import Hours, TimeEntry
@@ -27,6 +27,8 @@ from redmine_mailbridge.tasks.fields import FieldWriter, Wanted
 from redmine_mailbridge.tasks.update import StationResult
 
 log = structlog.get_logger(__name__)
+
+DAY = 86_400.0
 
 Warn = Callable[[str, str, Sequence[Address], Mapping[str, object]], tuple[bool, str]]
 """Given a kind of mail, a key, people and variables, queues it (`Letters.queue_system`)."""
@@ -53,7 +55,12 @@ class Kept:
         entries = list(self.hours.entries())
         mails_in = [MailFact(*one) for one in self.results.mails_in()]
         mails_out = [MailFact(*one) for one in self.results.mails_out()]
-        return Facts(self.lives(), entries, mails_in, mails_out, self.working, self.zone)
+        ignored = [IgnoredFact(*one) for one in self.results.ignored()]
+        return Facts(self.lives(), entries, mails_in, mails_out, self.working, self.zone, ignored)
+
+    def ignored_since(self, moment: float) -> Counter[str]:
+        """How many mails of each mailbox were ignored that came since a moment in epoch seconds."""
+        return Counter(mailbox for mailbox, at in self.results.ignored() if at >= moment)
 
     def today(self) -> dt.date:
         """Today, in the zone of the reports."""
@@ -125,6 +132,8 @@ class Aggregator:
             log.warning("aggregate.interrupted", reason=str(error))
             return StationResult(error=str(error))
         read = self.last_read
+        for mailbox, count in sorted(self._kept.ignored_since(self._kept.clock() - DAY).items()):
+            log.info("aggregate.ignored", mailbox=mailbox, mails=count, within="24 h")
         log.info(
             "aggregate.done", entries=read.held, requests=read.requests, changed=changed, fields=done, mails=warned
         )

@@ -9,6 +9,7 @@ from redmine_mailbridge.admin.pages.tasks import book
 from redmine_mailbridge.settings.who_mails import who_mails
 from redmine_mailbridge.store.health import REDMINE, SERVICE, alive, of_mailbox, of_settings
 
+DAYS = 14
 KINDS = ("done", "ignored", "waiting", "held", "failed")
 
 
@@ -18,7 +19,7 @@ def show(call: Call) -> Response:
     boxes = desk.settings.active_mailboxes
     health = desk.health.all()
     today = dt.datetime.fromtimestamp(call.now, call.zone).date()
-    days = desk.figures.days(boxes, today, call.zone)
+    days = desk.figures.days(boxes, today, call.zone, DAYS)
     return call.render(
         "overview.html",
         title=call.words("Overview"),
@@ -34,6 +35,7 @@ def show(call: Call) -> Response:
         days=days,
         kinds=KINDS,
         bars=[(str(day.day), [(kind, getattr(day, kind)) for kind in KINDS]) for day in days],
+        ignored=desk.figures.ignored(call.now - DAYS * 86_400),
         queues=desk.figures.queues(call.now - 86_400),
         limits=desk.limits,
     )

@@ -183,3 +183,20 @@ def test_the_failed_of_a_mailbox(mails: Site) -> None:
     page = mails.browser.get("/").text
     assert "/not-imported?mailbox=support&amp;outcome=failed" in page
     assert [5, 3] == ids(mails.browser.get("/not-imported?mailbox=support&outcome=failed").text)
+
+
+@pytest.mark.fault("N9")
+def test_what_was_ignored_is_counted(site: Site) -> None:
+    """The overview counts the mails that were ignored today, and names the reasons of the last days, the most frequent
+    first, so that a wrong rule is noticed.
+    """
+    site.sign_in()
+    assert "Ignored in the last 14 days" not in site.browser.get("/").text
+    for number in range(3):
+        row = site.keep(mail(f"No {number}"), uid=str(number + 1))
+        reason = 'rule "all" says so' if number else "an automatic reply"
+        site.desk.store.end(row.id, State.DONE, reason)
+    page = site.browser.get("/").text
+    assert "<b>3</b><span>ignored today</span>" in page
+    rows = re.findall(r"outcome=ignored[^>]*>(\d+)</a></td><td>([a-z]+)</td><td[^>]*>([^<]*)<", page)
+    assert [("2", "support", "rule &#34;all&#34; says so"), ("1", "support", "an automatic reply")] == rows

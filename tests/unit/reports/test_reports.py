@@ -103,6 +103,23 @@ def test_months_are_those_of_the_zone_without_gaps() -> None:
     assert [("2026-03", 300, 1), ("2026-04", 600, 1)] == [(row.key, row.ticks, row.backlog) for row in report.rows]
 
 
+@pytest.mark.fault("N9")
+def test_what_was_ignored_is_counted() -> None:
+    """Mails of which nothing was made count in the period in which they came: in the total, by mailbox and by month."""
+    from redmine_mailbridge.reports.events import IgnoredFact
+
+    days = ("2026-03-02", "2026-03-03", "2026-05-01")
+    ignored = [IgnoredFact(box, at(f"{day} 10:00")) for day in days for box in ("support", "quiet")]
+
+    def counted(by: str, period: Period = EVER) -> tuple[dict[str, int | None], int | None]:
+        report = report_of(facts([issue(1)], [], [], ignored=ignored), by, period, NOW)  # type: ignore[arg-type]
+        return {row.key: row.ignored for row in report.rows}, report.total.ignored
+
+    assert ({"support": 3, "quiet": 3}, 6) == counted("mailbox")
+    assert ({"2026-03": 4, "2026-04": 0, "2026-05": 2}, 6) == counted("month")
+    assert ({"support": None}, 4) == counted("project", Period(at_day("2026-03-01"), at_day("2026-03-31")))
+
+
 def test_a_period_counts_what_happened_within() -> None:
     """Both its days belong to it, in the report's zone; the backlog is that of its last moment."""
     march = made("project", Period(at_day("2026-03-01"), at_day("2026-03-31")))
