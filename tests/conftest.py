@@ -19,6 +19,7 @@ from tests.servers.fixtures import (
     small_mailbox,
 )
 from tests.servers.selection import (
+    pytest_addoption,
     pytest_collection_modifyitems,
     pytest_generate_tests,
     pytest_sessionfinish,
@@ -39,6 +40,7 @@ __all__ = [
     "postgresql",
     "postgresql_url",
     "project",
+    "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_generate_tests",
     "pytest_sessionfinish",

@@ -43,13 +43,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneWorkerAVe
     return OneWorkerAVersion(config, log)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--slow` lets those run too that need a clean Debian and minutes."""
+    parser.addoption("--slow", action="store_true", default=False, help="run the tests marked slow, too")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests marked `newest` run on the last of the versions only, those that need a Redmine and a Dovecot with OAuth on
-    two of one Debian.
+    two of one Debian; those marked `slow` run with --slow only.
     """
     left_out = {item for item in items if item.get_closest_marker("newest") and version_of(item) in VERSIONS[:-1]}
     left_out |= {item for item in items if len(versions_of(item)) > 1}
     left_out |= {item for item in items if not is_wanted(item)}
+    if not config.getoption("slow"):
+        left_out |= {item for item in items if item.get_closest_marker("slow")}
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
 

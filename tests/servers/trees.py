@@ -23,6 +23,9 @@ PACKAGES = (
 ONLY_IN = {"sid": ("ruby-with-advisory-lock",)}
 """What the Redmine of one suite needs besides (6.1 on MariaDB), and the others do not have."""
 
+CLEAN = ("python3", "python3-venv", "systemd")
+"""What the README asks for before the bridge is installed."""
+
 ENTER = """
 set -e
 root=$1; state=$2; user=$3; shift 3
@@ -121,15 +124,31 @@ def ensure_tree(suite: str) -> Path:
     return tree
 
 
-def build_tree(suite: str, packages: Sequence[str], part: Path, log: Path) -> None:
-    """Given a suite, what it is to hold and a directory, make the tree there.
+def ensure_clean_tree(suite: str) -> Path:
+    """Given a Debian suite, return a tree with nothing but what the README asks for, building it if it is not there."""
+    mark = hashlib.sha256(" ".join(CLEAN).encode()).hexdigest()[:8]
+    tree = cache() / "trees" / f"clean-{suite}-{mark}"
+    with locked(tree):
+        if not tree.exists():
+            require_host()
+            ensure_program("mmdebstrap")
+            part = tree.with_name(f"{tree.name}.part{os.getpid()}")
+            say(f"services: building a clean Debian tree ({suite}, half a minute, once)")
+            build_tree(suite, CLEAN, part, tree.with_name(f"{tree.name}.log"), servers=False)
+            part.rename(tree)
+    return tree
+
+
+def build_tree(suite: str, packages: Sequence[str], part: Path, log: Path, *, servers: bool = True) -> None:
+    """Given a suite, what it is to hold and a directory, make the tree there, for the `servers` or for nothing yet.
 
     Raise `Unavailable` with the log's end if it fails.
     """
+    plugins = ["--customize-hook=ln -s /srv/redmine/default/plugins $1/usr/share/redmine/plugins"]  # an instance's own
     command = [
         "mmdebstrap", "--variant=apt", "--mode=root",
         '--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=APT::Install-Recommends "false"',
-        "--customize-hook=ln -s /srv/redmine/default/plugins $1/usr/share/redmine/plugins",  # an instance's own
+        *(plugins if servers else ()),
         "--customize-hook=rm -rf $1/var/lib/apt/lists/* $1/var/cache/apt/*.bin $1/usr/share/doc/* $1/var/lib/mysql/*",
         f"--include={','.join(packages)}", suite, str(part), f"deb [trusted=yes] {mirror()} {suite} main",
     ]  # fmt: skip
