@@ -101,6 +101,18 @@ class Folders:
             self._move_cursor(db, mailbox, name, cursor, self.clock())
             self._leave(db, mailbox, name, left)
 
+    def received_at(self, place: Location) -> float | None:
+        """When the mail that was kept from there was received (epoch seconds); None when nobody knows."""
+        query = sa.select(mail.c.received_at).where(
+            mail.c.mailbox == place.mailbox,
+            mail.c.folder == place.folder,
+            mail.c.validity == place.validity,
+            mail.c.uid == place.uid,
+        )
+        with self.database.read() as db:
+            value = db.execute(query).scalar()
+        return None if value is None else float(value)
+
     def end_validity(self, mailbox: str, name: str) -> None:
         """The UIDs of a folder name other mails from now on, although its UIDVALIDITY is the same: what is known of it
         stands under another one, which no server has.

@@ -109,10 +109,22 @@ class Intake:
         otherwise (RFC 9051 section 2.3.1.1); a next UID that mails lie beyond is merely untrue.
         """
         known = self._mailbox.in_order and cursor.validity == state.validity and cursor.uid is not None
-        if not known or state.uid_next is None or state.uid_next > int(cursor.uid or 0):
+        if not known or state.uid_next is None:
             return False
-        there = self._mailbox.list_new(state.name)
-        return all(int(mail.location.uid) < state.uid_next for mail in there)
+        last, news = int(cursor.uid or 0), state.uid_next - 1
+        if news < last:
+            return all(int(mail.location.uid) <= news for mail in self._mailbox.list_new(state.name))
+        return news > last and self._is_anothers(state.name, last)
+
+    def _is_anothers(self, folder: str, uid: int) -> bool:
+        """Does another mail lie under the UID that was read last? Then new mails have taken the place of those that a
+        backup did not hold, and are more than these by now. It is told by the time of receipt.
+        """
+        at = self._mailbox.list_new(folder, after=str(uid - 1), limit=1)
+        if not at or at[0].location.uid != str(uid) or at[0].received_at is None:
+            return False
+        before = self._store.received_at(at[0].location)
+        return before is not None and abs(at[0].received_at.timestamp() - before) >= 1.0
 
     def _behind(
         self, folder: str, cursor: Cursor, left: Collection[str], there: Sequence[Listed] | None

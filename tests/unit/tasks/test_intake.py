@@ -1,5 +1,6 @@
 """What the intake does when a mail server has a mail and does not hand it out."""
 
+import datetime as dt
 import threading
 from pathlib import Path
 
@@ -29,7 +30,10 @@ def test_mails_behind_one_that_is_not_handed_out_are_read(tmp_path: Path) -> Non
 
 
 @pytest.mark.fault("A11-C2")
-def test_a_folder_that_was_put_back_from_a_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("meanwhile", [1, 3, 5])
+def test_a_folder_that_was_put_back_from_a_backup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: int
+) -> None:
     """A folder that begins anew with UIDs that it has used, under the same UIDVALIDITY, is read: what is new there
     becomes an issue, what was read before is a copy."""
     with open_boxes(tmp_path, monkeypatch) as boxes:
@@ -43,10 +47,11 @@ def test_a_folder_that_was_put_back_from_a_backup(tmp_path: Path, monkeypatch: p
             for kept in inbox.mails.values():
                 kept.flags.clear()
             inbox.uid_next = 4
-            server.append(mail(f"After {round_number}"))
+            server.append(*(mail(f"After {round_number}.{number}") for number in range(meanwhile)))
+            for uid in range(4, 4 + meanwhile):
+                inbox.mails[uid].received_at += dt.timedelta(hours=round_number)
             boxes.receive()
             server.append(mail(f"Later {round_number}"))
             boxes.receive()
-            assert 6 + 2 * round_number == len(boxes.desk.issues)
-        assert {"After 1", "After 2", "Later 1", "Later 2"} <= set(boxes.subjects())
+            assert 6 + (meanwhile + 1) * round_number == len(set(boxes.subjects())) == len(boxes.desk.issues)
         assert {State.DONE} == set(boxes.states())
