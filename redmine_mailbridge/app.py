@@ -76,6 +76,8 @@ def redmine_client(settings: RedmineSettings) -> Client:
         connect_timeout=min(10.0, settings.timeout.total_seconds()),
         read_timeout=settings.timeout.total_seconds(),
         max_parallel=settings.max_parallel,
+        gateway_user=settings.gateway_user or "",
+        gateway_password=reveal(settings.gateway_password) if settings.gateway_user else "",
     )
     return Client(connection)
 

@@ -88,7 +88,8 @@ def error_of(response: requests.Response) -> RedmineError:
     if status == 412 and not is_html(response):
         return UnknownLogin(f"{at}: Redmine knows no active user by the login to act as (412)")
     if status in AWAY:
-        return RedmineUnavailable(f"{at}: {AWAY[status]} ({status})")
+        gateway = asks_for_login(response) if status == 401 else ""
+        return RedmineUnavailable(f"{at}: {gateway or AWAY[status]} ({status})")
     if status in BUSY:
         return RedmineUnavailable(
             f"{at}: {BUSY[status]} ({status})", retry_after=retry_after(response), overloaded=True
@@ -107,6 +108,9 @@ def refusal(response: requests.Response) -> RedmineError:
     status = response.status_code
     if status == 422:
         return refused_values(response)
+    if status == 413 and is_html(response):
+        why = "too large for a gateway in front of Redmine (with nginx: client_max_body_size)"
+        return RedmineRefused(f"{place(response)}: {named(response)}{why} (413)", status=status)
     if is_html(response) and status not in (400, 413):
         return RedmineUnavailable(f"{place(response)}: {not_json(response)} ({status})")
     return RedmineRefused(f"{place(response)}: {REFUSALS.get(status, 'refused')} ({status})", status=status)
@@ -129,6 +133,25 @@ def refused_values(response: requests.Response) -> RedmineError:
     except (ValueError, KeyError, TypeError):
         return RedmineUnavailable(f"{place(response)}: {not_json(response)} (422)")
     return RedmineRefused("Redmine refused: " + "; ".join(messages), status=422, messages=messages)
+
+
+def asks_for_login(response: requests.Response) -> str:
+    """Given a 401, return what to do when a gateway in front of Redmine says it; "" when Redmine does, which of a wrong
+    key says nothing more than that its realm is "Redmine API".
+    """
+    wants = response.headers.get("WWW-Authenticate", "")
+    if "redmine" in wants.lower() or not (is_html(response) or wants):
+        return ""
+    if "Authorization" in response.request.headers:
+        return f"{named(response)}a gateway in front of Redmine does not accept [redmine] gateway_user and its password"
+    how = "set [redmine] gateway_user and gateway_password_file" if wants.lower().startswith("basic") else "let it pass"
+    return f"{named(response)}a gateway in front of Redmine wants a login of its own, {wants[:100]}: {how}"
+
+
+def named(response: requests.Response) -> str:
+    """Given a response, return which program it says that it is of, as "nginx/1.22: "; "" when it does not tell."""
+    server = response.headers.get("Server", "")[:60]
+    return f"{server}: " if server.isprintable() and server else ""
 
 
 def retry_after(response: requests.Response) -> float | None:
@@ -166,7 +189,8 @@ def is_html(response: requests.Response) -> bool:
 def not_json(response: requests.Response) -> str:
     """Given a response that is no JSON, say what probably answered."""
     if is_html(response):
-        return "that is not a Redmine, or a proxy or login page in front of it answers (HTML instead of JSON)"
+        why = "that is not a Redmine, or a proxy or login page in front of it answers (HTML instead of JSON)"
+        return f"{named(response)}{why}"
     return "its answer is no JSON, or was cut"
 
 

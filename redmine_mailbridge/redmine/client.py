@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from redminelib import Redmine
+from requests.auth import HTTPBasicAuth
 
 from redmine_mailbridge import __version__
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
@@ -35,7 +36,9 @@ LOGIN = re.compile(r"[\x21-\x7e]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where Redmine is and how to speak to it. Time-outs in seconds; `ca_file` in PEM; `proxy` an address or ""."""
+    """Where Redmine is and how to speak to it. Time-outs in seconds; `ca_file` in PEM; `proxy` an address or "".
+    `gateway_user` and `gateway_password` are what a gateway in front of Redmine asks for (RFC 7617), "" for nothing.
+    """
 
     url: str
     key: str = field(repr=False)
@@ -45,6 +48,15 @@ class Connection:
     max_parallel: int = 8
     proxy: str = ""
     user_agent: str = f"redmine-mailbridge/{__version__}"
+    gateway_user: str = ""
+    gateway_password: str = field(default="", repr=False)
+
+    @property
+    def login(self) -> HTTPBasicAuth | None:
+        """What goes to the gateway with each request, None for nothing."""
+        if not self.gateway_user:
+            return None
+        return HTTPBasicAuth(self.gateway_user.encode(), self.gateway_password.encode())
 
 
 class Sized:
@@ -245,6 +257,7 @@ class Client:
             "timeouts": (c.connect_timeout, c.read_timeout),
             "verify": c.ca_file or True,
             "proxies": {"http": c.proxy, "https": c.proxy} if c.proxy else {},
+            "auth": c.login,
             "headers": {"User-Agent": c.user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
         }
         redmine = Redmine(c.url, key=c.key, impersonate=as_login, engine=Engine, requests=options)

@@ -22,6 +22,7 @@ def text_format(connection: Connection) -> TextFormat | str | None:
     behind a login page, shows none.
     """
     session = Session()
+    session.auth = connection.login
     session.verify = connection.ca_file or True
     session.timeouts = (connection.connect_timeout, min(connection.read_timeout, 10.0))
     if connection.proxy:

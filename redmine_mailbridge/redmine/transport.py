@@ -110,6 +110,7 @@ class Engine(SyncEngine):  # type: ignore[misc]  # python-redmine ships no types
         session.timeouts = params["timeouts"]
         session.verify = params["verify"]
         session.proxies = dict(params["proxies"])
+        session.auth = params["auth"]
         session.headers.update(params["headers"])
         return session
 

@@ -200,6 +200,8 @@ def _missing_secrets(settings: Settings, problems: Problems) -> list[str]:
         for name, box in settings.active_mailboxes.items()
         if not (box.password or box.oauth)
     ]
+    if settings.redmine.gateway_user is not None and settings.redmine.gateway_password is None:
+        needed.append(("redmine", "gateway_password"))
     ways = "is missing: give {key}_file, the variable {variable}, or {path} in the secrets directory"
     return [
         problems.line(

@@ -60,6 +60,16 @@ class RedmineSettings(Table):
         "The key of the bridge's own Redmine user. Better kept apart: see api_key_file.", None
     )
     api_key_file: FilePath | None = key("A file that holds the API key, and nothing else.", None)
+    gateway_user: Name | None = key(
+        "The user that a gateway in front of Redmine (nginx, Apache) asks for by basic authentication, before Redmine "
+        "sees the API key.",
+        None,
+        shown="none",
+    )
+    gateway_password: SecretStr | None = key(
+        "The password of gateway_user. Better kept apart: see gateway_password_file.", None
+    )
+    gateway_password_file: FilePath | None = key("A file that holds that password, and nothing else.", None)
     text_format: TextFormat | None = key(
         "Redmine's text formatting (Administration, Settings, General). Where it is not set, Redmine is asked: 6.0 and "
         "newer answer. Where it does not tell, receive and run do not begin.",
