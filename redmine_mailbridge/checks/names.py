@@ -15,12 +15,39 @@ from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.route import KEYWORDS
 from redmine_mailbridge.suggest import did_you_mean
 
-NEEDED = (
-    ("view_issues", "read the issues that mails refer to"),
-    ("add_issues", "make issues"),
-    ("add_issue_notes", "write notes"),
-)
-USEFUL = (("edit_issues", "reopen issues, and set fields by keyword lines on replies"),)
+LABELS = {
+    "view_issues": "View issues",
+    "add_issues": "Add issues",
+    "add_issue_notes": "Add notes",
+    "edit_issues": "Edit issues",
+    "add_issue_watchers": "Add watchers",
+    "set_issues_private": "Set issues public or private",
+    "set_notes_private": "Set notes as private",
+    "view_private_notes": "View private notes",
+}
+"""What Redmine's page of a role calls its permissions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """A permission that the bridge's own user needs, and what for; where only a default asks for it, it is `useful`.
+    `instead` is what to change in the settings where it is not to be given.
+    """
+
+    name: str
+    what: str
+    useful: bool = False
+    instead: str = ""
+
+    def lacking(self, project: Project) -> str:
+        """The line that says that it lacks, and what to change."""
+        label = LABELS[self.name]
+        instead = f", or set {self.instead}" if self.instead else ""
+        return (
+            f"the bridge's user lacks the permission {self.name}, without which it cannot {self.what}. Give a role of "
+            f'that user in project {project.identifier} the permission "{label}" (Administration, Roles and '
+            f"permissions){instead}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,35 +137,55 @@ def _project(
         words = "it is private, so that no note of it is mailed: answers.private_projects = true would"
         yield Check(f"{title} {project.identifier}", None, words)
     me = directory.people.me().rights
-    for permission, what in _permissions(box):
-        if not directory.may(me, permission, project):
-            needed = (permission, what) not in USEFUL
-            words = f"the bridge's user lacks the permission {permission}, without which it cannot {what}"
-            yield Check(f"{title} {project.identifier}", False if needed else None, words)
-    yield from _required(title, project, directory, box)
+    for one in _permissions(box):
+        if not directory.may(me, one.name, project):
+            yield Check(f"{title} {project.identifier}", None if one.useful else False, one.lacking(project))
+    yield from _visibility(f"{title} {project.identifier}", project, directory, box)
 
 
-def _permissions(box: MailboxSettings) -> Iterator[tuple[str, str]]:
-    yield from (*NEEDED, *USEFUL)
-    if box.issue.watchers_from_mail or any(rule.watchers for rule in box.rules):
-        yield "add_issue_watchers", "make people watchers"
-    if box.issue.private or any(rule.private for rule in box.rules):
-        yield "set_issues_private", "make issues private: they would be public"
-    if box.issue.automatic_reply == "private_note" or box.answers.notes != "never":
-        yield "set_notes_private", "write private notes: they would be public"
+def _permissions(box: MailboxSettings) -> Iterator[Permission]:
+    """What the bridge's own user must be allowed, as far as the settings need it."""
+    issue = box.issue
+    yield Permission("view_issues", "read the issues that mails refer to")
+    if not issue.reply_only:
+        yield Permission("add_issues", "make issues")
+    yield Permission("add_issue_notes", "write notes")
+    changes = bool(issue.reply_status) or issue.reopen_status is not None or bool(issue.overrides)
+    yield Permission("edit_issues", "reopen issues, and set fields by keyword lines on replies", useful=not changes)
+    named = any(rule.watchers for rule in box.rules)
+    if issue.watchers_from_mail or named:
+        asked_for = named or "watchers_from_mail" in issue.model_fields_set
+        yield Permission(
+            "add_issue_watchers", "make people watchers", not asked_for, "issue.watchers_from_mail = false"
+        )
+    if issue.private or any(rule.private for rule in box.rules):
+        yield Permission("set_issues_private", "make issues private: they would be public", instead="private = false")
+    if issue.automatic_reply == "private_note" or box.answers.notes != "never":
+        yield Permission("set_notes_private", "write private notes: they would be public")
+        yield Permission("view_private_notes", "see whether a private note was written")
 
 
-def _required(title: str, project: Project, directory: Directory, box: MailboxSettings) -> Iterator[Check]:
-    """Custom fields that Redmine wants filled, and that nothing fills: every new issue would be refused."""
-    places = list(_places(box))
-    given = {name.lower() for names in places for name in names.custom_fields}
-    tracker = project.trackers.get((box.issue.tracker or "").lower())
-    for one in directory.issue_fields():
-        there = project.custom_fields.get(one.name.lower()) == one.id
-        counts = tracker is None or tracker in one.tracker_ids
-        if one.required and not one.default and there and counts and one.name.lower() not in given:
-            words = f'custom field "{one.name}" is required and has no default: Redmine refuses new issues without it'
-            yield Check(f"{title} {project.identifier}", False, f"{words}. Set it in issue.custom_fields")
+def _visibility(title: str, project: Project, directory: Directory, box: MailboxSettings) -> Iterator[Check]:
+    """Which issues the bridge's own user sees: a reply to another one is not known to be one."""
+    me = directory.people.me().rights
+    roles = [role for role in directory.roles_of(me, project) if "view_issues" in role.permissions]
+    shown = {role.issues_visibility for role in roles}
+    if not roles or "all" in shown:
+        return
+    names = ", ".join(role.name for role in roles)
+    what = 'set "Issues visibility" to "All issues" (Administration, Roles and permissions)'
+    if "default" in shown:
+        private = box.issue.private or any(rule.private for rule in box.rules)
+        words = (
+            f"the role {names} shows the bridge's user no private issues of others: replies to those become new ones"
+        )
+        yield Check(title, False if private else None, f"{words}; {what}")
+        return
+    words = (
+        f"the role {names} shows the bridge's user only its own issues: replies to agents' issues could not be found, "
+        "and would become new ones"
+    )
+    yield Check(title, False, f"{words}; {what}")
 
 
 def problems(names: Names, project: Project | None, directory: Directory) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import get_args
 
+from redmine_mailbridge.checks.foretell import Foretelling
 from redmine_mailbridge.checks.names import mailbox_names
 from redmine_mailbridge.checks.rules import rule_names
 from redmine_mailbridge.checks.values import Check
@@ -36,6 +37,7 @@ def redmine_checks(settings: Settings, client: Client, directory: Directory) -> 
             yield _marker(settings.redmine.marker_field, settings, directory)
         for name, box in settings.active_mailboxes.items():
             yield from mailbox_names(name, box, directory)
+            yield from Foretelling(name, box, client, directory, marker=settings.redmine.marker_field).checks()
             yield from _own_address(name, box, directory)
         yield from rule_names(settings, directory)
     except RedmineError as error:
@@ -65,7 +67,7 @@ def _marker(name: str, settings: Settings, directory: Directory) -> Check:
     """The field that makes an interrupted write findable: it must be there, hold text, and be a filter everywhere."""
     title = f"redmine: marker_field {name}"
     if not directory.can_impersonate:
-        return Check(title, None, "only an administrator's key can look whether it is a text used as a filter")
+        return _marker_unseen(title, name, settings, directory)
     field = next((f for f in directory.issue_fields() if f.name.lower() == name.lower()), None)
     if field is None:
         return Check(title, False, f'there is no issue custom field "{name}"')
@@ -84,6 +86,20 @@ def _marker(name: str, settings: Settings, directory: Directory) -> Check:
         elif without:
             wrong.append(f"it is not enabled for the trackers {', '.join(without)} of project {project.identifier}")
     return Check(title, not wrong, "; ".join(dict.fromkeys(wrong)) or "text, a filter, enabled where it is needed")
+
+
+def _marker_unseen(title: str, name: str, settings: Settings, directory: Directory) -> Check:
+    """The same with a key that may not list custom fields: it learns of them from a project, or from its issues."""
+    words = "only an administrator's key can look whether it is a text used as a filter"
+    projects = [directory.project(box.issue.project or "") for box in settings.active_mailboxes.values()]
+    without = [one.identifier for one in projects if one is not None and name.lower() not in one.custom_fields]
+    if without:
+        where = ", ".join(dict.fromkeys(without))
+        words += (
+            f"; this key does not see it in project {where}: until it does (with the first issue there, before Redmine "
+            "5.1), mails there bear no marker, and an interrupted write is found by writer, project and words"
+        )
+    return Check(title, None, words)
 
 
 def _own_address(name: str, box: MailboxSettings, directory: Directory) -> Iterator[Check]:

@@ -246,7 +246,7 @@ def test_marker_field(bridge: Product) -> None:
     assert [] == failures(bridge)
 
     bridge.change({"redmine": {"marker_field": "Channel"}})
-    assert "its format is list, not text" in only(failures(bridge))
+    assert "its format is list, not text" in failures(bridge)[0]
 
     bridge.change({"redmine": {"marker_field": "Marker"}})
     assert 'there is no issue custom field "Marker"' in only(failures(bridge))
@@ -283,14 +283,16 @@ def test_slow_server(bridge: Product, imap_proxy: FaultProxy) -> None:
 
 
 def test_names_at_the_start(bridge: Product, mailbox: Mailbox) -> None:
-    """`receive` says an unknown name before the first mail is read, and holds the mail of an unknown project."""
+    """`receive` says an unknown name before the first mail is read, and the mail of an unknown project waits."""
     bridge.issue(project="suport")
     mailbox.append(b"From: a@example.net\nSubject: one\n\ntext\n")
     done = bridge.command("receive", "--once")
 
     assert 'there is no project "suport"' in done.stderr
     assert 1 == mailbox.count()["INBOX"]
-    assert ["held"] == [row.state.value for row in bridge.rows()]
+    assert "paused, since its settings do not fit Redmine" in done.stderr
+    assert ["kept"] == [row.state.value for row in bridge.rows()]
+    assert any("mailbox support: paused: since" in line for line in failures(bridge))
 
 
 class Relay:

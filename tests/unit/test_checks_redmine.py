@@ -1,10 +1,13 @@
 """What `check` says of a Redmine that a real one is hard to be made into: REST off, required fields, odd filters."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 import responses
+from requests import PreparedRequest
 
 from redmine_mailbridge import app
 from redmine_mailbridge.checks.names import unresolved
@@ -31,6 +34,23 @@ FIELD = {
 }  # fmt: skip
 
 
+MAY = ["view_issues", "add_issues", "add_issue_notes", "set_notes_private", "view_private_notes"]
+
+
+def refuses(request: PreparedRequest) -> tuple[int, dict[str, str], str]:
+    """A new issue without a subject: what else is wrong with it is said too."""
+    values = json.loads(request.body or "{}")["issue"]
+    errors = ["Subject cannot be blank"] if not values["subject"] else ["Subject is too long"]
+    given = {one["id"] for one in values.get("custom_fields", ())}
+    fields = requests.get(f"{URL}/custom_fields.json", timeout=5).json()["custom_fields"]
+    tracker = values.get("tracker_id", 1)
+    for one in fields:
+        there = tracker in {each["id"] for each in one["trackers"]}
+        if there and one["is_required"] and not one["default_value"] and one["id"] not in given:
+            errors.append(f"{one['name']} cannot be blank")
+    return 422, {}, json.dumps({"errors": errors})
+
+
 def settings(**issue: Any) -> Settings:
     """Settings of one mailbox."""
     box = {"address": "desk@example.com", "host": "localhost", "issue": {"project": "desk"} | issue}
@@ -52,7 +72,12 @@ def redmine() -> Iterator[responses.RequestsMock]:
             "/enumerations/issue_priorities.json": {"issue_priorities": [{"id": 4, "name": "Normal"}]},
             "/custom_fields.json": {"custom_fields": [FIELD]},
             "/users.json": {"users": [], "total_count": 0},
+            "/trackers.json": {"trackers": [{"id": n, "name": "T", "default_status": {"id": 1}} for n in (1, 2)]},
+            "/issues.json": {"issues": [], "total_count": 0},
+            "/roles/1.json": {"role": {"id": 1, "name": "Non member", "permissions": []}},
+            "/roles/3.json": {"role": {"id": 3, "name": "Agent", "permissions": MAY, "issues_visibility": "all"}},
         }
+        mock.add_callback(responses.POST, f"{URL}/issues.json", refuses)
         for path, value in answers.items():
             mock.get(URL + path, json=value)
         mock.get(f"{URL}/help/wiki_syntax/detailed", status=404)
@@ -98,7 +123,8 @@ def test_required_field(redmine: responses.RequestsMock) -> None:
     redmine.replace(responses.GET, f"{URL}/custom_fields.json", json=required())
     (line,) = failures(settings())
 
-    assert line.startswith('custom field "Customer" is required and has no default')
+    assert "Customer cannot be blank" in line
+    assert "issue.custom_fields" in line
 
 
 @pytest.mark.parametrize(
@@ -196,3 +222,17 @@ def test_overrides(redmine: responses.RequestsMock) -> None:
     assert ['no field of Redmine is called "prioritty", did you mean "priority"?'] == failures(
         settings(allow_override=["prioritty", "status"])
     )
+
+
+@pytest.mark.fault("M15")
+def test_a_marker_that_a_plain_key_does_not_see(redmine: responses.RequestsMock) -> None:
+    """With a plain key a marker field that is not seen in an empty project is said: its first mail bears none."""
+    member = {"project": {"id": 7}, "roles": [{"id": 3, "name": "Agent"}]}
+    plain = ADMIN | {"admin": False, "memberships": [member]}
+    redmine.replace(responses.GET, f"{URL}/users/current.json", json={"user": plain})
+    redmine.replace(responses.GET, f"{URL}/projects/desk.json", json={"project": PROJECT | {"issue_custom_fields": []}})
+    wanted = settings()
+    marked = wanted.model_copy(update={"redmine": wanted.redmine.model_copy(update={"marker_field": "Customer"})})
+    (line,) = [check.words for check in found(marked) if "marker_field" in check.name]
+
+    assert "mails there bear no marker" in line

@@ -1,0 +1,71 @@
+"""A mailbox whose settings stop to fit a real Redmine: its mail waits where it lies, and goes on by itself."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.product import Product, mail, product
+from tests.servers.fixtures import Redmine
+from tests.servers.mail import Mailbox
+
+pytestmark = pytest.mark.real
+
+
+def waiting(bridge: Product, mailbox: Mailbox) -> str:
+    """Make a pass, after which the one mail waits in its folder. Return why."""
+    mailbox.append(mail("Waits"))
+    (outcome,) = bridge.receive()
+    assert ("kept", 1) == (outcome.state.value, len(mailbox.contents()))
+    return outcome.line
+
+
+def membership(redmine: Redmine, project: str, login: str) -> int:
+    """The number of somebody's membership."""
+    found = redmine.admin.get(f"/projects/{project}/memberships.json")["memberships"]
+    return next(int(one["id"]) for one in found if one["user"]["id"] == redmine.seed["users"][login]["id"])
+
+
+@pytest.mark.fault("N14", "M14")
+@pytest.mark.parametrize("login", ["admin", "bridge"])
+def test_an_archived_project(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str, login: str) -> None:
+    """While the project is archived mail waits; when it is not any more, the mail becomes an issue."""
+    bridge = product(tmp_path, redmine, mailbox, project, login=login)
+    redmine.admin.call("PUT", f"/projects/{project}/archive.json")
+    assert project in waiting(bridge, mailbox)
+
+    redmine.admin.call("PUT", f"/projects/{project}/unarchive.json")
+    bridge.receive()
+    assert ["Waits"] == [issue["subject"] for issue in redmine.admin.issues(project)]
+
+
+@pytest.mark.fault("N14", "M14")
+def test_a_membership_that_ends(tmp_path: Path, redmine: Redmine, mailbox: Mailbox) -> None:
+    """While the bridge's user is no member of a private project any more, mail waits; it goes on when it is again."""
+    project = redmine.fresh_project(public=False)
+    bridge = product(tmp_path, redmine, mailbox, project, login="bridge")
+    redmine.admin.call("DELETE", f"/memberships/{membership(redmine, project, 'bridge')}.json")
+    assert "does not exist for us" in waiting(bridge, mailbox)
+
+    user, role = redmine.seed["users"]["bridge"]["id"], redmine.seed["roles"]["Bridge"]
+    redmine.admin.call(
+        "POST", f"/projects/{project}/memberships.json", {"membership": {"user_id": user, "role_ids": [role]}}
+    )
+    bridge.receive()
+    assert ["Waits"] == [issue["subject"] for issue in redmine.admin.issues(project)]
+
+
+@pytest.mark.fault("M7")
+def test_a_tracker_that_the_project_has_no_more(
+    tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str
+) -> None:
+    """A mail is not filed under another tracker when that of the settings is taken out of the project meanwhile."""
+    bridge = product(tmp_path, redmine, mailbox, project)
+    bridge.issue(tracker="Support")
+    trackers = redmine.seed["trackers"]
+    others = [number for name, number in trackers.items() if name != "Support"]
+    redmine.admin.call("PUT", f"/projects/{project}.json", {"project": {"tracker_ids": others}})
+    assert 'tracker "Support" by the mailbox does not exist here' in waiting(bridge, mailbox)
+
+    redmine.admin.call("PUT", f"/projects/{project}.json", {"project": {"tracker_ids": list(trackers.values())}})
+    bridge.receive()
+    assert ["Support"] == [issue["tracker"]["name"] for issue in redmine.admin.issues(project)]
