@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -33,7 +33,7 @@ from redmine_mailbridge.settings.who_mails import silent_mailboxes
 from redmine_mailbridge.store.admin import LogRing
 from redmine_mailbridge.store.lock import Lock
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.border import Enduring, where
+from redmine_mailbridge.tasks.border import Enduring, fault, where
 from redmine_mailbridge.tasks.service import Service
 
 if TYPE_CHECKING:
@@ -122,16 +122,15 @@ class Daemon:
         )
         for name, why in silent_mailboxes(self._settings.active_mailboxes, self._settings.outgoing):
             log.warning("answers.nobody_tells", mailbox=name, reason=why)
-        service: Service = application.service(listen=self._listen)
-        service.start(upkeep=application.upkeep)
-        pages = self._pages()
-        try:
-            return self._wait()
-        finally:
+        with ExitStack() as ending:  # each piece is ended, whatever the others bring up: the lock is given back then
+            ending.callback(application.close)
+            service: Service = application.service(listen=self._listen)
+            ending.callback(service.stop)
+            service.start(upkeep=application.upkeep)
+            pages = self._pages()
             if pages is not None:
-                pages.stop()
-            service.stop()
-            application.close()
+                ending.callback(pages.stop)
+            return self._wait()
 
     def _pages(self) -> "Pages | None":
         """The admin page, if it is wanted; when it cannot be had, mail goes on all the same."""
@@ -143,7 +142,9 @@ class Daemon:
             return Pages(load_with_origins(self._path))
         except MailbridgeError as error:
             log.error("admin.not_listening", reason=str(error))  # noqa: TRY400 - one line that can be acted on
-            return None
+        except Exception as error:  # noqa: BLE001 - the border of the pages: mail goes on without them
+            log.error("admin.not_listening", reason=fault(error), kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
+        return None
 
     # ------------------------------------------------------------------ the lock
 

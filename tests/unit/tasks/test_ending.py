@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from redmine_mailbridge import app, daemon
 from redmine_mailbridge.mailboxes.base import Mailbox, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.store.store import Store
@@ -132,3 +133,39 @@ def test_a_service_that_waits_for_another_to_end(tmp_path: Path) -> None:
     finally:
         lock.release()
         holder.close()
+
+
+@pytest.mark.fault("A11-D8")
+def test_admin_pages_that_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Admin pages that cannot be had, or fail as they end, keep the service neither from working nor from ending: its
+    lock is given back when nothing of it works any more."""
+    from redmine_mailbridge.admin import wiring
+
+    class Pages:
+        def __init__(self, _loaded: object) -> None:
+            pass
+
+        def stop(self) -> None:
+            raise RuntimeError("no loop")
+
+    def none(_loaded: object) -> None:
+        raise RuntimeError("no loop")
+
+    with open_desk(tmp_path, monkeypatch) as desk:
+        admin = desk.settings.admin.model_copy(update={"listen": "127.0.0.1:0"})
+        desk.settings = desk.settings.model_copy(update={"admin": admin})
+        monkeypatch.setattr(daemon, "load_with_origins", lambda _path: None)
+        for made, fails in ((Pages, True), (none, False)):
+            monkeypatch.setattr(wiring, "Pages", made)
+            service = daemon.Daemon(desk.settings, None, listen=False)
+            service._far.send(bytes([signal.SIGTERM]))
+            application = app.build(desk.settings)
+            lock = application.store.lock("service")
+            try:
+                with pytest.raises(RuntimeError, match="no loop") if fails else contextlib.nullcontext():
+                    service._one_service(application, lock)
+            finally:
+                lock.release()
+                for end in (service._near, service._far):
+                    end.close()
+            assert [] == [one.name for one in threading.enumerate() if one.name.startswith("mailbox-")]
