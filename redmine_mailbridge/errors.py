@@ -132,7 +132,8 @@ class RedmineUnavailable(RedmineError):
 
     `retry_after` is in seconds when the server named a pause, else None. `overloaded` says that the answer was
     a sign of too many requests at once (429, 503, a locked database), so that the sender may slow down. `writing`:
-    the request was to change something; that others are answered says nothing of it then.
+    the request was to change something; that others are answered says nothing of it then. `sent`: it left us, so that a
+    proxy's word that nothing was done is no proof.
     """
 
     def __init__(
@@ -142,6 +143,7 @@ class RedmineUnavailable(RedmineError):
         self.retry_after = retry_after
         self.overloaded = overloaded
         self.writing = writing
+        self.sent = False
 
 
 class RedmineUnclear(RedmineError):

@@ -97,7 +97,9 @@ def error_of(response: requests.Response) -> RedmineError:
     if 300 <= status < 400:
         return RedmineUnavailable(f"{at}: {redirected(response)}")
     if status >= 500:
-        ended = status == 500
+        # Rails writes its 500 to the API as JSON or with nothing in it, a program before it (FastCGI after its own
+        # time-out) a page, while the request still goes on
+        ended = status == 500 and not (is_html(response) or is_prose(response))
         why = "internal error (500)" if ended else f"a server on the way failed ({status})"
         return unknown_result(response, why, settle=not ended, overloaded=True)
     return refusal(response)
@@ -111,7 +113,7 @@ def refusal(response: requests.Response) -> RedmineError:
     if status == 413 and is_html(response):
         why = "too large for a gateway in front of Redmine (with nginx: client_max_body_size)"
         return RedmineRefused(f"{place(response)}: {named(response)}{why} (413)", status=status)
-    if is_html(response) and status not in (400, 413):
+    if (is_html(response) or is_prose(response)) and status not in (400, 413):
         return RedmineUnavailable(f"{place(response)}: {not_json(response)} ({status})")
     return RedmineRefused(f"{place(response)}: {REFUSALS.get(status, 'refused')} ({status})", status=status)
 
@@ -184,6 +186,15 @@ def is_html(response: requests.Response) -> bool:
     """Is it a page for people? Redmine's API never sends one, except for a 400."""
     start = response.content[:200].lstrip().lower()
     return "html" in response.headers.get("Content-Type", "").lower() or start.startswith((b"<!doctype", b"<html"))
+
+
+def is_prose(response: requests.Response) -> bool:
+    """Is it a text that is no JSON? A refusal of Redmine's API is JSON, or has no body."""
+    try:
+        json.loads(response.content.strip() or b"0")
+    except ValueError:
+        return True
+    return False
 
 
 def not_json(response: requests.Response) -> str:

@@ -50,19 +50,22 @@ class Look:
         return newest_of(self.issue(issue))
 
     def find_issue(
-        self, requests: Sequence[IssueRequest], after: Mark, claimed: Container[int] = ()
+        self, requests: Sequence[IssueRequest], after: Mark, claimed: Container[int] = (), *, shared: bool = False
     ) -> tuple[IssueRequest, int] | None:
         """Given the forms in which a request was sent, the newest first, and an issue that was there before, return the
         one that it made, with the form in which it was taken.
 
-        By its files (each belongs to one upload), else by the marker field, else by author, project and words, as
-        they are or as they were before somebody changed them. `claimed` issues belong to other mails. None: it was not
-        made. Raise RedmineRefused when the key may not look.
+        By its files (each belongs to one upload), else by the marker field, rather with its words, and only with them
+        where another mail that bears the same Message-ID may have made it (`shared`); else by author, project and
+        words, as they are or as they were before somebody changed them. `claimed` issues belong to other mails. None:
+        it was not made. Raise RedmineRefused when the key may not look.
         """
         rows = [row for row in self._since(after) if int(row["id"]) not in claimed]
         writers = self._writers(requests[0])
         return (
-            _first(requests, rows, lambda form, row: has_file(form, row) or bears(form, row) is True)
+            _first(requests, rows, has_file)
+            or _first(requests, rows, lambda form, row: bears(form, row) is True and same_issue(form, row, writers))
+            or (None if shared else _first(requests, rows, lambda form, row: bears(form, row) is True))
             or _first(requests, rows, lambda form, row: same_issue(form, row, writers))
             or self._edited(requests, rows)
             or _first(requests, rows, lambda form, row: same_issue(form, row, writers, closely=False))
@@ -135,9 +138,11 @@ class Look:
             number = max(int(row["id"]) for row in page)
 
     def _writers(self, request: IssueRequest | NoteRequest) -> frozenset[int]:
-        """Who may have written: the user asked for, and the key's own, as whom Redmine writes when it ignores that."""
-        own = self._people.me().user.id
-        return frozenset({own} if request.author_id is None else {own, request.author_id})
+        """Who may have written: the user asked for, and whose the key was when the request was made, and is now: as
+        whom Redmine writes when it ignores the wish.
+        """
+        writers = {self._people.me().user.id, request.author_id, request.own_id}
+        return frozenset(one for one in writers if one is not None)
 
 
 def _at_least(field: str, value: str) -> tuple[tuple[str, str], ...]:

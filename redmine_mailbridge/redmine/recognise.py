@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
-from redmine_mailbridge.redmine.text import alike, clean, same_text, without_wide
+from redmine_mailbridge.redmine.text import alike, clean, cut_to_nothing, same_text, without_wide
 
 Thing = Mapping[str, Any]
 
@@ -37,7 +37,7 @@ def same_issue(request: IssueRequest, issue: Thing, writers: Collection[int], *,
 
     `closely`: word for word; else as a database or a plugin may have changed them.
     """
-    same = same_text if closely else alike
+    same = same_text if closely else _alike_or_cut
     return (
         not request.uploads
         and issue.get("author", {}).get("id") in writers
@@ -72,6 +72,13 @@ def missing_files(request: IssueRequest | NoteRequest, issue: Thing) -> tuple[st
     there = {int(file["id"]) for file in issue.get("attachments", ())}
     there |= {number for journal in issue.get("journals", ()) for number in _files(journal)}
     return tuple(upload.filename for upload in request.uploads if upload.id not in there)
+
+
+def _alike_or_cut(ours: str | None, theirs: str | None) -> bool:
+    """Are two texts of an issue alike? Of one that begins with a character of 4 bytes nothing may be left; of a note's
+    text not: no word is no word of that note.
+    """
+    return alike(ours, theirs) or cut_to_nothing(ours, theirs)
 
 
 def as_made(issue: Thing) -> Thing:

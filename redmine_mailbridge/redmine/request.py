@@ -38,8 +38,9 @@ class Upload:
 class IssueRequest:
     """A new issue. `attributes` are as the API takes them, all but the uploads.
 
-    `as_login` writes it (None: the key's own user); `author_id` is that user, where known. `marker` is the custom
-    field and the value in it by which the issue is found again, where one is configured.
+    `as_login` writes it (None: the key's own user); `author_id` is that user, where known; `own_id` is the key's own
+    user when it was made, as the key may be another's by the time of a look. `marker` is the custom field and the value
+    in it by which the issue is found again, where one is configured.
     """
 
     project_id: int
@@ -48,6 +49,7 @@ class IssueRequest:
     author_id: int | None = None
     marker: tuple[int, str] | None = None
     uploads: tuple[Upload, ...] = ()
+    own_id: int | None = None
 
     @property
     def upload_ids(self) -> frozenset[int]:
@@ -78,12 +80,15 @@ class IssueRequest:
             author_id=found["author_id"],
             marker=(int(marker[0]), str(marker[1])) if marker else None,
             uploads=tuple(Upload(**u) for u in found["uploads"]),
+            own_id=found.get("own_id"),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class NoteRequest:
-    """A note on an issue, with what it changes there. `attributes` hold `notes` and `private_notes` too."""
+    """A note on an issue, with what it changes there. `attributes` hold `notes` and `private_notes` too; the others are
+    as in an `IssueRequest`.
+    """
 
     issue: int
     project_id: int
@@ -91,6 +96,7 @@ class NoteRequest:
     as_login: str | None = None
     author_id: int | None = None
     uploads: tuple[Upload, ...] = ()
+    own_id: int | None = None
 
     @property
     def notes(self) -> str:
@@ -130,16 +136,18 @@ class NoteRequest:
             as_login=found["as_login"],
             author_id=found["author_id"],
             uploads=tuple(Upload(**u) for u in found["uploads"]),
+            own_id=found.get("own_id"),
         )
 
 
 def issue_request(
     plan: Plan, project: Project, uploads: tuple[Upload, ...] = (), *,
-    author_id: int | None = None, marker_field: int | None = None,
+    author_id: int | None = None, marker_field: int | None = None, own_id: int | None = None,
 ) -> IssueRequest:  # fmt: skip
     """Given a plan that creates, its project and the uploaded files, return the request.
 
-    `author_id`: the user behind `plan.act_as`. `marker_field`: the custom field that takes `plan.marker`.
+    `author_id`: the user behind `plan.act_as`. `marker_field`: the custom field that takes `plan.marker`. `own_id`: the
+    key's own user.
     """
     attributes = {"project_id": project.id, **_attributes(plan.fields)}
     attributes["subject"] = clean_line(plan.fields.subject or "") or NO_SUBJECT
@@ -149,12 +157,13 @@ def issue_request(
         marker = (marker_field, clean_line(plan.marker))
         others = [field for field in attributes.get("custom_fields", []) if field["id"] != marker_field]
         attributes["custom_fields"] = [*others, {"id": marker_field, "value": marker[1]}]
-    return IssueRequest(project.id, attributes, plan.act_as, author_id, marker, uploads)
+    return IssueRequest(project.id, attributes, plan.act_as, author_id, marker, uploads, own_id)
 
 
 def note_request(
-    plan: Plan, project: Project, uploads: tuple[Upload, ...] = (), *, author_id: int | None = None
-) -> NoteRequest:
+    plan: Plan, project: Project, uploads: tuple[Upload, ...] = (), *,
+    author_id: int | None = None, own_id: int | None = None,
+) -> NoteRequest:  # fmt: skip
     """Given a plan that notes, the project of its issue and the uploaded files, return the request."""
     if plan.issue is None:
         raise ValueError("a plan without an issue makes no note")
@@ -163,7 +172,7 @@ def note_request(
         attributes["subject"] = clean_line(plan.fields.subject) or NO_SUBJECT
     if plan.private_note:
         attributes["private_notes"] = True
-    return NoteRequest(plan.issue, project.id, attributes, plan.act_as, author_id, uploads)
+    return NoteRequest(plan.issue, project.id, attributes, plan.act_as, author_id, uploads, own_id)
 
 
 def _uploads(uploads: tuple[Upload, ...]) -> dict[str, Any]:

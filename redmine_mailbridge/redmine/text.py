@@ -40,8 +40,21 @@ def alike(ours: str | None, theirs: str | None) -> bool:
     whole, there = _skeleton(ours or ""), _skeleton(theirs or "")
     if whole == there:
         return bool(there) or bool((ours or "").strip()) == bool((theirs or "").strip())
-    wide = next((at for at, char in enumerate(ours or "") if char > "\uffff"), None)
-    return wide is not None and bool(there) and there == _skeleton((ours or "")[:wide])
+    return bool(there) and there == _skeleton(_cut_at_wide(ours or "") or "")
+
+
+def cut_to_nothing(ours: str | None, theirs: str | None) -> bool:
+    """Given what we sent and what Redmine shows, is theirs empty since ours ends where it begins, as `alike` tells?"""
+    left = _cut_at_wide(ours or "")
+    return left is not None and not left.strip() and not (theirs or "").strip()
+
+
+def _cut_at_wide(text: str) -> str | None:
+    """Given a text, return it as MySQL's utf8mb3 keeps it where it is not strict: up to its first character of 4 bytes;
+    None when it has none.
+    """
+    at = next((at for at, char in enumerate(text) if char > "\uffff"), None)
+    return None if at is None else text[:at]
 
 
 def _skeleton(text: str) -> str:

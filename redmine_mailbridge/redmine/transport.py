@@ -123,6 +123,9 @@ class Engine(SyncEngine):  # type: ignore[misc]  # python-redmine ships no types
             answer: Answer = super().request(method, url, headers=headers, params=params, data=data)
         except WAY as error:
             raise failure(method, url, error, sent=_sent.yes) from None
+        except RedmineUnavailable as error:
+            error.sent = True
+            raise
         return answer
 
     def process_response(self, response: requests.Response) -> Answer:

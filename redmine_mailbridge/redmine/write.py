@@ -104,7 +104,7 @@ class Writer:
 
     def _written(self, request: IssueRequest, found: Mapping[str, Any]) -> Written:
         missing = missing_files(request, found)
-        author = request.author_id or self._own_id(request.as_login)
+        author = request.author_id or self._own_id(request)
         changed = issue_drift(request.attributes, found)
         drift = (
             *map(str, author_drift(author, request.as_login, found.get("author", {}))),
@@ -160,7 +160,7 @@ class Writer:
         request, journal = found
         number = int(journal["id"])
         changed = issue_drift(_changes(request), issue)
-        author = request.author_id or self._own_id(request.as_login)
+        author = request.author_id or self._own_id(request)
         drift = (
             *map(str, author_drift(author, request.as_login, journal["user"])),
             *_note_drift(request, journal, issue),
@@ -260,8 +260,10 @@ class Writer:
         project = self._directory.project(str(request.project_id))
         return project is not None and self._directory.may(person.rights, "set_notes_private", project)
 
-    def _own_id(self, as_login: str | None) -> int | None:
-        return self._directory.people.me().user.id if as_login is None else None
+    def _own_id(self, request: IssueRequest | NoteRequest) -> int | None:
+        if request.as_login is not None:
+            return None
+        return request.own_id or self._directory.people.me().user.id
 
 
 def _amendable(changed: Iterable[Drift]) -> tuple[str, ...]:

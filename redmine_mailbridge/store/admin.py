@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.store.due import within
 from redmine_mailbridge.store.engine import Database, lock_key
 from redmine_mailbridge.store.schema import metadata
 
@@ -190,9 +191,11 @@ class Audit:
         """
         now = self._clock()
         tries = sa.select(audit.c.who, audit.c.address).where(
-            audit.c.action == SIGN_IN_REFUSED, audit.c.at > now - WINDOW
+            audit.c.action == SIGN_IN_REFUSED, within(audit.c.at, now, WINDOW)
         )
-        came = sa.select(audit.c.address).distinct().where(audit.c.action == SIGN_IN, audit.c.at > now - KNOWN_FOR)
+        came = (
+            sa.select(audit.c.address).distinct().where(audit.c.action == SIGN_IN, within(audit.c.at, now, KNOWN_FOR))
+        )
         values = {"at": now, "who": who[:255], "address": address, "action": SIGN_IN_REFUSED, "detail": detail[:2000]}
         with self._database.write() as db:
             if not self._database.is_sqlite:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from redmine_mailbridge.store.applied import applied
-from redmine_mailbridge.store.due import UNTIL_FIT, mail_due_at
+from redmine_mailbridge.store.due import UNTIL_FIT, mail_due_at, within
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import COLUMNS, MailRow, Step, as_row
@@ -81,7 +81,7 @@ class Archive:
         hour at most). `same` names sender, subject and a time: an open mail of both since then counts too. Only
         earlier mails are waited for, so that nothing waits in a circle.
         """
-        has_come = sa.or_(mail.c.raw.is_not(None), mail.c.kept_at > time.time() - FETCHED_WITHIN)
+        has_come = sa.or_(mail.c.raw.is_not(None), within(mail.c.kept_at, time.time(), FETCHED_WITHIN))
         there = sa.and_(mail.c.mailbox == row.location.mailbox, has_come)
         unread = sa.and_(mail.c.message_id.is_(None), mail.c.tries == 0, there)
         meant = [mail.c.message_id.in_(message_ids), unread]
@@ -120,6 +120,11 @@ class Archive:
     def claimed_issue(self, issue: int) -> bool:
         """Was this issue made by a mail that we know of?"""
         return self._exists(mail.c.created_issue == issue)
+
+    def another_writes(self, row: MailRow) -> bool:
+        """Is there another mail with this one's Message-ID of which is not known yet what it has made?"""
+        same = sa.and_(mail.c.message_id == row.message_id, mail.c.id != row.id, mail.c.state == State.WRITING)
+        return row.message_id is not None and self._exists(same)
 
     def newest_claimed(self) -> int:
         """The highest number of an issue that a mail that we know of has made; 0 when there is none."""

@@ -36,6 +36,13 @@ def _noted_later(now: float) -> sa.ColumnElement[bool]:
     return sa.and_(mail.c.changed_at > now + APART, mail.c.next_try_at < NEVER)
 
 
+def within(at: sa.Column[Any], now: float, seconds: float) -> sa.ColumnElement[bool]:
+    """Given the column of a time, the time now, and seconds, the condition that it was within the last so many. What
+    was in the future, before the clock was set back, was in nobody's last minute.
+    """
+    return at.between(now - seconds, now + APART)
+
+
 def pause_is_over(ends_at: sa.Column[Any], now: float, longest: float = LONGEST_PAUSE) -> sa.ColumnElement[bool]:
     """Given the column of a pause's end, the time, and how long such a pause is at most (seconds), the condition that
     it is over: it has ended, or it ends later than any pause that begins now.

@@ -130,7 +130,8 @@ def is_held(database: Database, name: str) -> bool:
 def _file(database: Database, name: str) -> Path | None:
     if database.url.database in {None, "", ":memory:"}:
         return None
-    return Path(f"{database.url.database}.{name.replace('/', '_')}.lock")
+    real = Path(str(database.url.database)).resolve()  # by whatever links it is called, it is one store
+    return real.with_name(f"{real.name}.{name.replace('/', '_')}.lock")
 
 
 class _FileLock:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.store.due import APART, pause_is_over
+from redmine_mailbridge.store.due import pause_is_over, within
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import pause_after
 from redmine_mailbridge.store.schema import outbox, outgoing_content, step
@@ -126,7 +126,7 @@ def _counter(db: sa.Connection, answer: NewAnswer, now: float) -> Count:
 
     def count(by: str, seconds: float) -> int:
         conditions: list[sa.ColumnElement[bool]] = [
-            outbox.c.created_at > now - seconds,
+            within(outbox.c.created_at, now, seconds),
             outbox.c.message_id != answer.message_id,
         ]
         if answer.among is not None:
@@ -269,12 +269,10 @@ class Outbox:
 
     def sent_since(self, mailboxes: Sequence[str], seconds: float, *, but: Collection[str] = ()) -> int:
         """How many mails of these mailboxes, of other kinds than these, were sent within the last so many seconds. A
-        mail to several people counts once for each, as mail providers count. What was sent in the future, before the
-        clock was set back, is nobody's last minute.
+        mail to several people counts once for each, as mail providers count.
         """
-        now = self.clock()
-        within = outbox.c.sent_at.between(now - seconds, now + APART)
-        query = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.mailbox.in_(mailboxes), within)
+        theirs = sa.and_(outbox.c.mailbox.in_(mailboxes), within(outbox.c.sent_at, self.clock(), seconds))
+        query = sa.select(sa.func.count()).select_from(outbox).where(theirs)
         with self._database.read() as db:
             return int(db.execute(query.where(outbox.c.kind.not_in(but))).scalar() or 0)
 

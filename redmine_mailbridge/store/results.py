@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Double, Integer, Table, Text
 
 from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.due import within
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.hours import chunks, upsert
 from redmine_mailbridge.store.life import State
@@ -88,12 +89,12 @@ class Results:
             for several in chunks(figures):
                 upsert(db, figure, [asdict(one) | {"computed_at": now} for one in several])
 
-    def written(self, kind: str, *, refused_since: float) -> dict[tuple[int, str], str]:
+    def written(self, kind: str, now: float, *, refused_within: float) -> dict[tuple[int, str], str]:
         """What was last written to the custom fields of this kind of thing ("issue", "project"), by id and field.
 
-        What was refused before `refused_since` is left out: it is time to try again.
+        What was not refused within the last `refused_within` seconds is left out: it is time to try again.
         """
-        counts = sa.or_(field_written.c.refused.is_(None), field_written.c.at >= refused_since)
+        counts = sa.or_(field_written.c.refused.is_(None), within(field_written.c.at, now, refused_within))
         query = sa.select(field_written).where(field_written.c.kind == kind, counts)
         with self._database.read() as db:
             return {(row.of, row.field): row.value for row in db.execute(query)}

@@ -30,7 +30,7 @@ from redmine_mailbridge.tasks.answer import Answers, Earned
 from redmine_mailbridge.tasks.files import Fitted
 from redmine_mailbridge.tasks.further import Further
 from redmine_mailbridge.tasks.job import Job, Made, Word, from_keywords, words_of
-from redmine_mailbridge.tasks.once import Anew, Once, Sending
+from redmine_mailbridge.tasks.once import Anew, Once, Sending, narrowed
 from redmine_mailbridge.tasks.outcome import Outcome
 
 log = structlog.get_logger(__name__)
@@ -93,17 +93,18 @@ class CarryOut:
         plan, uploads, said = self._files.uploaded(plan)
         lines += said
         request: IssueRequest | NoteRequest
-        author = self._author(plan, message)
+        author, own = self._author(plan, message), self._directory.people.me().user.id
         may_note = self._directory.may(self._directory.people.me().rights, "add_issue_notes", project)
         words = words_of(plan, project)
         if words and not may_note:  # where they set nothing, no note could tell
             plan, words = _with_lines(plan, words), ()
         if plan.action is Action.CREATE:
             marker = project.custom_fields.get((self._rules.marker_field or "").lower())
-            whole = issue_request(plan, project, uploads, author_id=author, marker_field=marker)
+            whole = issue_request(plan, project, uploads, author_id=author, marker_field=marker, own_id=own)
             request, fitted = self._fitted_issue(whole, plan, project, may_note=may_note)
         else:
-            note, changed = self._writer.prepare_note(note_request(plan, project, uploads, author_id=author))
+            whole_note = note_request(plan, project, uploads, author_id=author, own_id=own)
+            note, changed = self._writer.prepare_note(whole_note)
             if plan.act_as is not None and note.as_login is None:
                 who = named(plan.requester, (), None, self._rules.text_format)
                 note = replace(note, attributes={**note.attributes, "notes": f"{who}\n\n{note.notes}".strip()})
@@ -162,8 +163,9 @@ class CarryOut:
         """
         if (wait := self._once.wait(row)) > 0:
             return self._unsettled(row, wait)
-        sending = Sending(row, self._once.intended(row), doubtful=True, fresh=False)
-        if sending.job.first is None and sending.job.refused and self._once.look(sending.job) is None:
+        job = self._once.intended(row)
+        sending = Sending(row, job, doubtful=True, fresh=False, other=narrowed if job.wide else None)
+        if job.first is None and job.refused and self._once.look(row, job) is None:
             self._store.withdraw(row.id)
             return None
         try:
@@ -179,7 +181,7 @@ class CarryOut:
         if (wait := self._once.wait(row)) > 0:
             return self._unsettled(row, wait)
         job = self._once.intended(row)
-        written = self._once.look(job)
+        written = self._once.look(row, job)
         if job.first is not None:  # the last note is found, or something of the mail is missing
             return self._end(row, job, message, []) if written is not None and not job.rest else None
         if written is None or self._further.begin(row, job, written, written.drift) is not None:

@@ -48,8 +48,7 @@ class FieldWriter:
 
         Raise RedmineUnavailable; what was written until then is remembered.
         """
-        since = now - TRY_AGAIN
-        known = {kind: self._results.written(kind, refused_since=since) for kind in ("issue", "project")}
+        known = {kind: self._results.written(kind, now, refused_within=TRY_AGAIN) for kind in ("issue", "project")}
         done = failed = 0
         for one in wanted:
             if stop.is_set() or done + failed >= self._most:

@@ -48,7 +48,8 @@ class Job:
     there before the first of them, so that what they made comes after it, and `made` when that issue was made, as
     Redmine wrote it; None in jobs of the first version. `again`: what mails had made before bears this number at most;
     where one that comes after bears such a number, it is another one's, which is gone. `refused`: the last form was
-    refused, after another that may have been carried out.
+    refused, after another that may have been carried out. `wide`: Redmine, or a proxy before it, failed on it, maybe
+    for its characters of 4 bytes.
     `watchers` are user ids to add afterwards; `participants` are the addresses that take part from now on.
     `amendable` are the attributes that the settings ask for: where Redmine drops them for want of the writer's
     rights, the bridge's own user sets them. What a sender asked for by keyword lines is not among them.
@@ -84,6 +85,7 @@ class Job:
     limit: int = 0
     in_file: bool = False
     first: Made | None = None
+    wide: bool = False
 
     @property
     def creates(self) -> bool:
@@ -107,7 +109,7 @@ class Job:
         return self._sent_as(narrowed(self.request))
 
     def _sent_as(self, request: IssueRequest | NoteRequest) -> Self:
-        return replace(self, request=request, earlier=(self.request, *self.earlier))
+        return replace(self, request=request, earlier=(self.request, *self.earlier), wide=False)
 
     def softer(self) -> tuple[Self, tuple[str, ...]] | None:
         """What is sent when Redmine refuses it: without what the sender's keyword lines ask for, then without what the
@@ -148,10 +150,11 @@ class Job:
         the issue's history, return the job of the first of those notes, which the key's own user writes.
         """
         note = {"notes": texts[0]} | ({"private_notes": True} if self._for_the_team else {})
-        request = NoteRequest(made.issue, self.request.project_id, note)
+        request = NoteRequest(made.issue, self.request.project_id, note, own_id=self.request.own_id)
         return replace(
-            self, request=request, earlier=(), rest=texts[1:], first=made, after=newest, made="", refused=False
-        )
+            self, request=request, earlier=(), rest=texts[1:], first=made, after=newest, made="", refused=False,
+            wide=False,
+        )  # fmt: skip
 
     @property
     def _for_the_team(self) -> bool:
@@ -180,6 +183,7 @@ class Job:
                 "earlier": [request.to_json() for request in self.earlier],
                 "again": self.again,
                 "refused": self.refused,
+                "wide": self.wide,
                 "proven": self.proven,
                 "claims": self.claims,
                 "names": dict(self.names),
@@ -211,6 +215,7 @@ class Job:
             earlier=tuple(kind.from_json(request) for request in found.get("earlier", ())),
             again=found.get("again", 0),
             refused=found.get("refused", False),
+            wide=found.get("wide", False),
             proven=found.get("proven", False),
             claims=found.get("claims", False),
             names=found.get("names", {}),

@@ -12,7 +12,7 @@ them, or a look found nothing.
 import datetime as dt
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -106,10 +106,14 @@ class Once:
         sent = dt.datetime.fromtimestamp(row.first_sent_at or row.kept_at, dt.UTC)
         return job.marked(self._writer.look.newest_issue_before(sent) if job.creates else Mark(), 0)
 
-    def look(self, job: Job) -> Written | None:
-        """Return what is there of a job, and is no other mail's; None when it is not there. Raise RedmineError."""
+    def look(self, row: MailRow, job: Job) -> Written | None:
+        """Given a mail and its job, return what is there of it, and is no other mail's; None when it is not there.
+
+        Raise RedmineError.
+        """
         if job.creates:
-            found = self._writer.look.find_issue(job.issues, job.mark, self._others(job))
+            shared = self._archive.another_writes(row)
+            found = self._writer.look.find_issue(job.issues, job.mark, self._others(job), shared=shared)
             return None if found is None else self._writer.adopt_issue(*found)
         try:
             written = self._writer.confirm_note(job.notes, job.mark.number, self._others(job), taken=False)
@@ -139,7 +143,7 @@ class Once:
 
     def _step(self, sending: Sending) -> Written:
         """Look if need be, then send once."""
-        if sending.doubtful and (written := self.look(sending.job)) is not None:
+        if sending.doubtful and (written := self.look(sending.row, sending.job)) is not None:
             return written
         if sending.spent:
             self._withdraw(sending)
@@ -158,7 +162,10 @@ class Once:
         except RedmineUnclear as error:
             sending.doubtful = True
             if sending.other is None and may_be_wide(sending.job.request, error):
-                sending.other = _narrowed
+                sending.other = narrowed
+                if error.settle:  # another pass looks, and goes on with the other form
+                    sending.job = replace(sending.job, wide=True)
+                    self._store.rewrite(sending.row.id, stamped(sending.job.to_json()))
             raise
         except RedmineRefused as error:
             self._refused(sending, error)
@@ -202,7 +209,7 @@ class Once:
 
     def _other(self, job: Job, error: RedmineRefused) -> Form | None:
         if may_be_wide(job.request, error):
-            return _narrowed
+            return narrowed
         if error.status != 422:
             return None
         softer = job.softer()
@@ -219,7 +226,8 @@ class Once:
         return job.marked(self._writer.look.newest_issue(), claimed)
 
 
-def _narrowed(job: Job) -> tuple[Job, str]:
+def narrowed(job: Job) -> tuple[Job, str]:
+    """Given a job, return it without characters of 4 bytes in UTF-8, and the line that tells it."""
     return job.narrowed(), NARROWED
 
 

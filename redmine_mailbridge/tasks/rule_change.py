@@ -41,7 +41,8 @@ class RuleChange:
             attributes["notes"] = clean(filled(then.note, _values(issue, found), self._text_format))
             if then.private_note:
                 attributes["private_notes"] = True
-        return NoteRequest(issue.id, issue.project_id, attributes) if attributes else None
+        own = self._directory.people.me().user.id
+        return NoteRequest(issue.id, issue.project_id, attributes, own_id=own) if attributes else None
 
     def _project(self, issue: IssueRow) -> Project:
         project = self._directory.project(str(issue.project_id))

@@ -231,8 +231,9 @@ class TimeRules:
         try:
             self._writer.add_note(request)
             written = self._confirmed(row, request)
-        except RedmineUnavailable:
-            self._applications.withdraw(row)
+        except RedmineUnavailable as error:
+            if not error.sent:  # else it is looked for
+                self._applications.withdraw(row)
             raise
         except RedmineRefused as error:
             self._applications.fail(row, issue.mail_id, f'rule "{row.rule}" could not be applied: {error}')

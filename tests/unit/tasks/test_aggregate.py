@@ -76,6 +76,6 @@ def test_a_field_that_refused_is_tried_again_after_a_day(store: Store) -> None:
     results = Results(store.database)
     results.put_written("issue", 1, {"Hours": "1.50", "Gone": "2"}, {"Gone": "there is no such custom field"}, NOW)
     both = {(1, "Hours"): "1.50", (1, "Gone"): "2"}
-    assert both == results.written("issue", refused_since=NOW - 1)
-    assert {(1, "Hours"): "1.50"} == results.written("issue", refused_since=NOW + 1)
+    assert both == results.written("issue", NOW, refused_within=1)
+    assert {(1, "Hours"): "1.50"} == results.written("issue", NOW + 2, refused_within=1)
     assert ["issue 1, Gone: there is no such custom field"] == results.refused()
