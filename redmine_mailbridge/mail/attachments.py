@@ -160,7 +160,7 @@ def attach(file: File, names: Names, options: ReadingOptions) -> Attachment | Le
     if any(pattern.search(name) or pattern.search(file.wanted) for pattern in options.excluded_names):
         return LeftOut(name, "its name is excluded by the settings")
     if options.truncated and file.last:
-        return LeftOut(name, "the mail is larger than the limit, so this file was not loaded whole")
+        return LeftOut(name, "only the beginning of the mail was read, so this file was not loaded whole")
     if options.max_attachment and size > options.max_attachment:
         return LeftOut(name, f"its {size} bytes are more than the {options.max_attachment} that are allowed")
     return Attachment(

@@ -106,7 +106,7 @@ class RawMail:
     """A mail's bytes as the server gave them: in `content`, or, when large, in the file `path`.
 
     Exactly one of the two is set. `truncated` says that only the beginning was fetched because the mail is
-    larger than the limit; `listed.size` is the true size.
+    larger than the limit, or no more came; `listed.size` is what the server names.
     """
 
     listed: Listed

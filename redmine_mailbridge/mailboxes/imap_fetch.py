@@ -7,7 +7,7 @@ from redmine_mailbridge.errors import MailUnreadable, MailVanished
 from redmine_mailbridge.mailboxes.base import Listed, RawMail
 from redmine_mailbridge.mailboxes.imap_parse import NIL, by_uid
 from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
-from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
+from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, seen_whole, to_file
 
 CHUNK_MAILS = 50
 CHUNK_BYTES = 4 << 20
@@ -71,7 +71,7 @@ def small(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[R
         if len(content) > max_size:
             yield RawMail(mail, content=content[:HEAD], truncated=True)
         else:
-            yield RawMail(mail, content=content)
+            yield seen_whole(RawMail(mail, content=content))
 
 
 def together(session: ImapSession, group: list[Listed]) -> dict[str, bytes]:

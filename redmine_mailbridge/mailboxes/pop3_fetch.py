@@ -8,7 +8,7 @@ from pathlib import Path
 from redmine_mailbridge.mailboxes.base import Listed, RawMail
 from redmine_mailbridge.mailboxes.imap_search import message_id_field
 from redmine_mailbridge.mailboxes.pop3_session import Entry, Pop3Session, Refused
-from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
+from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, seen_whole, to_file
 
 HEAD_LINES = HEAD // 64
 """Lines asked for of a mail that is larger than the limit: enough to fill the beginning at the usual width."""
@@ -23,7 +23,7 @@ def fetch_one(session: Pop3Session, number: int, mail: Listed, spool: Path, *, m
     found, usable = _fetched(session, number, mail, spool, max_size)
     if mail.size and found.path is None and not found.content:
         raise Refused("+OK, and not a byte of it")
-    return found, usable
+    return seen_whole(found), usable
 
 
 def _fetched(session: Pop3Session, number: int, mail: Listed, spool: Path, max_size: int) -> tuple[RawMail, bool]:

@@ -1,8 +1,9 @@
 """What the mails of a maildrop are called: by their UIDLs, and by more where these do not tell them apart.
 
 A UIDL should name one mail for as long as it lies there (RFC 1939 section 7). Some servers give one to two mails, or
-use it again for another mail as soon as the first is gone. So a UIDL is believed only where it stands alone, and the
-size is that of the mail that the store knows by it; else the headers decide.
+use it again for another mail as soon as the first is gone; some have none, or give the number in the listing for one.
+So a UIDL is believed only where it stands alone, is not its number in the listing, and the size is that of the mail
+that the store knows by it; else the headers decide, or, where the store has forgotten a header, all the bytes.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ SIGN = " #"
 class RememberedMail:
     """A mail that the store knows by a UIDL: what it is called, its listed size, whether it has gone from the server.
 
-    `head` gives its header, when that is still known.
+    `head` gives its header, when that is still known; `digest` is the SHA-256 of its bytes, None where not all came.
     """
 
     id: int
@@ -31,6 +32,7 @@ class RememberedMail:
     size: int
     gone: bool
     head: Callable[[], bytes | None] = field(repr=False)
+    digest: str | None = None
 
     @property
     def mark(self) -> str | None:
@@ -39,6 +41,11 @@ class RememberedMail:
             return self.uid.rpartition(SIGN)[2].partition("-")[0]
         head = self.head()
         return mark_of(head) if head else None
+
+    @property
+    def unknown(self) -> bool:
+        """Is nothing known of it but its size?"""
+        return self.digest is None and self.mark is None
 
 
 class MaildropMemory(ABC):
@@ -63,6 +70,9 @@ class Heads(Protocol):
     def head(self, number: int) -> bytes:
         """Given a mail's number, return its header. Raise Refused."""
 
+    def digest(self, number: int) -> str:
+        """Given a mail's number, return the SHA-256 of its bytes in hex. Raise Refused."""
+
 
 class Namer:
     """Names the mails of a maildrop, session after session."""
@@ -70,6 +80,8 @@ class Namer:
     def __init__(self, memory: MaildropMemory | None) -> None:
         self._memory = memory
         self._last: frozenset[str] | None = None
+        self._learned: dict[int, str] = {}
+        """The marks, by the mails' ids, that the store has forgotten, and that a comparison of all bytes told again."""
 
     def names(self, entries: Sequence[Entry], heads: Heads) -> dict[str, int]:
         """Given what a session lists, return the numbers by name, in the order of the listing."""
@@ -95,9 +107,18 @@ class Namer:
         return self._told_apart(entries, list(mails), heads)
 
     def _is_the_same(self, entry: Entry, mail: RememberedMail) -> bool:
-        """Is the only entry the only mail of its UIDL? Not where it was away and is back, or has another size."""
+        """Is the only entry the only mail of its UIDL? Not where it was away and is back, has another size, or where
+        its UIDL is its number, which is another mail's as soon as one before it goes.
+        """
         away = self._last is not None and mail.uid not in self._last
-        return not away and mail.size == entry.size
+        return not away and mail.size == entry.size and entry.uidl != str(entry.number)
+
+    def _is_it(self, mail: RememberedMail, entry: Entry, mark: str, heads: Heads) -> bool:
+        """Is an entry, which has this mark, the mail? By its mark, or by all bytes where that is not known any more."""
+        known = mail.mark or self._learned.get(mail.id)
+        if known is None and mail.size == entry.size and same_bytes(mail, entry, heads):
+            known = self._learned[mail.id] = mark
+        return known == mark
 
     def _told_apart(self, entries: Sequence[Entry], mails: list[RememberedMail], heads: Heads) -> dict[int, str]:
         """Compare headers; where a mail's is not known any more, its size, if it fits one entry only."""
@@ -106,14 +127,14 @@ class Namer:
         new: list[tuple[Entry, str]] = []
         for entry in entries:
             mark = _mark(entry, heads)
-            same = next((mail for mail in mails if mail.mark == mark), None)
+            same = next((mail for mail in mails if self._is_it(mail, entry, mark, heads)), None)
             if same is None:
                 new.append((entry, mark))
                 continue
             mails.remove(same)
             found[entry.number] = self._returned(same, taken, mark)
         for entry, mark in new:
-            fitting = [mail for mail in mails if mail.mark is None and not mail.gone and mail.size == entry.size]
+            fitting = [mail for mail in mails if mail.unknown and not mail.gone and mail.size == entry.size]
             if len(fitting) == 1:
                 mails.remove(fitting[0])
                 found[entry.number] = fitting[0].uid
@@ -158,13 +179,26 @@ class Contents:
         self._read.add(uid)
 
     def is_the_same(self, uid: str, heads: Heads) -> bool:
-        """Given the name of a mail that lies there, is it the one that was read under it? Yes, if nothing is known."""
+        """Given the name of a mail that lies there, is it the one that was read under it? Yes, without a memory."""
         if uid in self._read:
             return True
-        mark = self._marks.get(uid)
+        entry, mark = self.there[uid], self._marks.get(uid)
         if mark is None and self._memory is not None:
-            mark = next((mail.mark for mail in self._memory.mails([uidl_of(uid)]) if mail.uid == uid), None)
-        return mark is None or mark == _mark(self.there[uid], heads)
+            known = self._memory.mails([uidl_of(uid)])
+            mail = next((one for one in known if one.uid == uid and not one.gone), None)
+            if mail is None or (mark := mail.mark) is None:
+                return mail is not None and same_bytes(mail, entry, heads)
+        return mark is None or mark == _mark(entry, heads)
+
+
+def same_bytes(mail: RememberedMail, entry: Entry, heads: Heads) -> bool:
+    """Given a mail whose header is not known any more, and an entry, has that all its bytes? No, if those were never
+    known: another mail may have its name.
+    """
+    try:
+        return mail.digest is not None and heads.digest(entry.number) == mail.digest
+    except Refused:
+        return False
 
 
 def _free(uidl: str, mark: str, taken: Collection[str], *, alone: bool) -> str:

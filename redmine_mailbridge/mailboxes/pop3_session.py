@@ -1,6 +1,7 @@
 """One logged-in POP3 connection (RFC 1939): what lies there, its bytes as they come, and what is to be deleted."""
 
 import contextlib
+import hashlib
 import poplib
 import socket
 import ssl
@@ -114,8 +115,9 @@ class Pop3Session:
                 self.capabilities = self._capabilities()
             with translate_errors(f"{self.where}: cannot list"):
                 sizes = {number: _whole_number(size) for number, size in self._pairs(client.list()[1])}
-                uidls = list(self._pairs(client.uidl()[1]))
-                self.entries = [Entry(int(number), uidl, sizes.get(number, 0)) for number, uidl in uidls]
+                uidls = self._uidls()
+                numbers = sorted({*sizes, *uidls}, key=int)
+                self.entries = [Entry(int(n), uidls.get(n, n), sizes.get(n, 0)) for n in numbers]
         except LoginRefused as refused:
             refused.met = described(self, moves="none", pushes=False)
             self.drop()
@@ -136,6 +138,16 @@ class Pop3Session:
             number, _, value = line.decode("ascii", "replace").strip().partition(" ")
             if number.isdecimal() and value:
                 yield number, value.strip()
+
+    def _uidls(self) -> dict[str, str]:
+        """Return the UIDLs by number. A mail that has none (RFC 1939 leaves it to the server) goes by its number."""
+        try:
+            return dict(self._pairs(self.client.uidl()[1]))
+        except poplib.error_proto as error:
+            said = words(error.args[0])
+            if "EOF" in said or about_server(said) or "UIDL" in self.capabilities:
+                raise
+            return {}
 
     def _log_in(self, who: Credentials) -> None:
         """Given credentials, try the chosen mechanisms in order. Raise LoginRefused with the server's words."""
@@ -229,6 +241,13 @@ class Pop3Session:
             inside = inside and bool(line.strip()) and len(head) < HEAD_AT_MOST
             head += line if inside else b""
         return head
+
+    def digest(self, number: int) -> str:
+        """Given a mail's number, read all of it. Return the SHA-256 of its bytes in hex. Raise as `head` does."""
+        found = hashlib.sha256()
+        for line in self.lines(f"RETR {number}"):
+            found.update(line)
+        return found.hexdigest()
 
     def noop(self) -> None:
         """Ask for nothing, so that a connection that has gone is noticed. Raise MailboxUnreachable."""

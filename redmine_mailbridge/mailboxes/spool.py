@@ -3,6 +3,7 @@
 import errno
 import secrets
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from redmine_mailbridge.errors import StoreFull
@@ -13,6 +14,19 @@ PIECE = 1 << 20
 
 HEAD = 256 << 10
 """What is kept of a mail that is larger than the limit."""
+
+MISSING = 64 << 10
+"""Bytes by which the size that a server names may be wrong at least: some count line ends otherwise, some estimate."""
+
+
+def seen_whole(found: RawMail) -> RawMail:
+    """Given a mail as it was fetched, return it; as one whose beginning only came, where that is less than half of what
+    the server named, and much is missing: a server that cuts mails (a scanner before it, a full disk) says no word.
+    """
+    named = found.listed.size
+    came = found.path.stat().st_size if found.path is not None else len(found.content or b"")
+    cut = came < named // 2 and named - came > MISSING
+    return replace(found, truncated=True) if cut and not found.truncated else found
 
 
 def to_file(spool: Path, mail: Listed, pieces: Iterable[bytes], max_size: int) -> RawMail:

@@ -66,7 +66,15 @@ def compose(message: Message, text: str, first: str, text_format: TextFormat) ->
     """Given the person's text and the first lines ("" for none), return the whole text."""
     lines = left_out_lines(message.left_out, text_format)
     if message.truncated:
-        lines = "\n\n".join(filter(None, ("This mail is larger than the limit; only its beginning was read.", lines)))
+        lines = "\n\n".join(
+            filter(
+                None,
+                (
+                    "Only the beginning of this mail was read: it is too large, or the mail server handed out no more.",
+                    lines,
+                ),
+            )
+        )
     return "\n\n".join(part for part in (first, text.strip("\n"), lines) if part)
 
 

@@ -32,7 +32,7 @@ class Maildrop(MaildropMemory):
 
     def mails(self, uidls: Collection[str]) -> Iterator[RememberedMail]:
         """Given UIDLs, yield the mails that are known by them, those that have not gone first, the newest first."""
-        columns = (mail.c.id, mail.c.uid, mail.c.size, mail.c.validity, mail.c.raw)
+        columns = (mail.c.id, mail.c.uid, mail.c.size, mail.c.validity, mail.c.raw, mail.c.digest, mail.c.truncated)
         ours = sa.select(*columns).where(mail.c.mailbox == self._name, mail.c.folder == FOLDER)
         wanted = sorted(uidls)
         rows: list[Any] = []
@@ -47,7 +47,8 @@ class Maildrop(MaildropMemory):
             gone = row.validity != VALIDITY
             seen[row.uid] = seen.get(row.uid, 0) + gone
             if seen[row.uid] <= GONE_AT_MOST:
-                yield RememberedMail(row.id, row.uid, row.size, gone, self._head_of(row.raw))
+                digest = None if row.truncated else row.digest
+                yield RememberedMail(row.id, row.uid, row.size, gone, self._head_of(row.raw), digest)
 
     def _head_of(self, raw: str | None) -> Callable[[], bytes | None]:
         def head() -> bytes | None:

@@ -19,7 +19,9 @@ def lacking(store: Store, mail_id: int, state: State) -> str | None:
     if row.raw is None and row.content_key is None:
         return "its bytes were never fetched"
     if row.truncated:
-        return "only its beginning was fetched, as it is larger than receive.max_mail_size"
+        return (
+            "only its beginning was fetched: it is larger than receive.max_mail_size, or the server handed out no more"
+        )
     if state is not State.DONE and (row.raw is None or not store.raw.path(row.raw).exists()):
         return "its bytes are not in the store any more"
     return None

@@ -103,8 +103,8 @@ def test_too_large(bridge: Product, redmine: Redmine, mailbox: Mailbox, imap_pro
     issue = issue_of(bridge, redmine, mailbox, whole)
 
     assert "The words." in issue["description"]
-    assert "This mail is larger than the limit" in issue["description"]
-    assert "the mail is larger than the limit, so this file was not loaded whole" in issue["description"]
+    assert "Only the beginning of this mail was read" in issue["description"]
+    assert "only the beginning of the mail was read, so this file was not loaded whole" in issue["description"]
     assert "large.bin" in issue["description"]
     assert [] == issue["attachments"]
     assert 600_000 > imap_proxy.bytes_down

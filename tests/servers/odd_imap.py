@@ -27,13 +27,16 @@ class Kept:
 
 
 class OddImap(OddServer):
-    """Holds `folders`: mails by UID. `capabilities` may be changed before a connection is made."""
+    """Holds `folders`: mails by UID. `capabilities` may be changed before a connection is made. `sizes` are what it
+    tells of some UIDs in place of the true ones.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.capabilities = CAPABILITIES
         self.folders: dict[str, dict[int, Kept]] = {"INBOX": {}}
         self.next: dict[str, int] = {}
+        self.sizes: dict[int, int] = {}
 
     def append(self, *mails: bytes, folder: str = "INBOX", received_at: dt.datetime | None = None) -> None:
         """Given mails, put them into a folder."""
@@ -150,7 +153,7 @@ class _Session:
                 continue
             mail, values = self.mails[uid], [f"UID {uid}".encode()]
             if "RFC822.SIZE" in line:
-                values.append(f"RFC822.SIZE {len(mail.raw)}".encode())
+                values.append(f"RFC822.SIZE {self.server.sizes.get(uid, len(mail.raw))}".encode())
             if "INTERNALDATE" in line:
                 values.append(f'INTERNALDATE "{mail.received_at:%d-%b-%Y %H:%M:%S +0000}"'.encode())
             if asked := re.search(r"BODY\.PEEK\[(.*)\](?:<(\d+)\.(\d+)>)?", line):
