@@ -134,17 +134,6 @@ def test_the_issue_goes_before_the_note(desk: Desk, status: int, *, lost: bool) 
     assert [State.DONE, State.DONE] == ended(desk)
 
 
-def test_a_note_that_redmine_refuses(desk: Desk) -> None:
-    """Where Redmine shows the issue, and does not take the note, that is said, once."""
-    first = mail("Start")
-    desk.server.append(first)
-    desk.receive()
-    desk.always = lambda body: (403, "") if '"notes"' in body else None
-    desk.server.append(mail("Re: Start", "The reply.\n", In_Reply_To=message_id_of(first)))
-    desk.receive()
-    assert ([State.DONE, State.REFUSED], 2) == (ended(desk), desk.writes)
-
-
 @pytest.mark.fault("A11-A7")
 def test_a_stranger_bears_the_message_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The issue of a mail that bears another's Message-ID is not taken for that one's, in whatever order they are
