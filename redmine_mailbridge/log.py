@@ -28,7 +28,10 @@ _BODY_NAMES = frozenset(
     ("body", "text", "html", "content", "raw", "raw_mail", "quoted", "written", "whole", "description", "notes")
 )
 _USER_INFO = re.compile(r"//[^/\s@]{1,400}@")
-_CONTROL = dict.fromkeys((*range(32), *range(127, 160), 0x2028, 0x2029), "\N{REPLACEMENT CHARACTER}")
+_LINES = (0x2028, 0x2029)
+_BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_HALVES = range(0xD800, 0xE000)
+_CONTROL = dict.fromkeys((*range(32), *range(127, 160), *_LINES, *_BIDI, *_HALVES), "\N{REPLACEMENT CHARACTER}")
 _CONTROL |= {ord(white): " " for white in "\t\r\n"}
 
 
@@ -85,7 +88,8 @@ def mail_in_hand(*, mailbox: str, uid: str = "", message_id: str = "") -> Iterat
 
 def withhold(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Given a log line's keys, return them without secrets and mail bodies, by the names of keys and the types of
-    values; strings on one line, without control characters (they come from strangers), and of bounded length.
+    values; strings on one line, without control characters, those of direction among them (they come from strangers),
+    and of bounded length.
     """
     for name, value in event.items():
         if name not in ("exc_info", "_record", "_from_structlog"):

@@ -130,6 +130,6 @@ def _failed(desk: Desk, status: int) -> Callable[[Request, Exception], Awaitable
     endpoint = view(desk, page, Access.LOOKS if status == 404 else Access.PUBLIC)
 
     async def answer(request: Request, _error: Exception) -> Response:
-        return await endpoint(request)
+        return await endpoint(Request({**request.scope, "method": "GET"}))  # its form was read, or cannot be
 
     return answer

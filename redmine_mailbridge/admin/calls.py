@@ -47,6 +47,12 @@ def _environment() -> Environment:
 TEMPLATES = _environment()
 
 
+_CONTROLS = dict.fromkeys(
+    (*(code for code in range(32) if chr(code) not in "\t\n\r"), *range(127, 160), *range(0xD800, 0xE000)), "\ufffd"
+)
+"""What HTML may not hold, and strangers' texts do (HTML Living Standard, 13.2.3.5)."""
+
+
 @dataclass(slots=True)
 class Call:
     """A request to one page, with what it needs to answer."""
@@ -128,7 +134,7 @@ class Call:
             clock=lambda at: shown.clock(at, self.zone),
             **values,
         )
-        return HTMLResponse(text, status)
+        return HTMLResponse(text.translate(_CONTROLS), status)
 
     def ago(self, at: Any) -> Markup:
         """A time, relative, with the exact one on hover."""

@@ -4,9 +4,10 @@ SQLite runs with WAL, synchronous=FULL (a committed "issue made" must survive a 
 """
 
 import contextlib
+import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ class Database:
             self.engine = _sqlite_engine(self.url, busy_seconds)
         else:
             self.engine = postgresql_engine(self.url, pool_size=20, max_overflow=10, pool_pre_ping=True)
+        sa.event.listen(self.engine, "before_cursor_execute", _make_storable, retval=True)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -87,6 +89,23 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
+"""PostgreSQL takes no NUL, and neither database half a character."""
+
+
+def _make_storable(_on: object, _cursor: object, statement: str, values: Any, *_more: object) -> tuple[str, Any]:
+    """Given what is about to be executed, replace in all texts, which come from strangers, what no database takes."""
+    return statement, _storable(values)
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() and "\0" not in value else _NOT_STORABLE.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {name: _storable(one) for name, one in value.items()}
+    return type(value)(map(_storable, value)) if isinstance(value, list | tuple) else value
 
 
 def _make_private(file: Path) -> None:
