@@ -35,6 +35,7 @@ from redmine_mailbridge.store.lock import Lock
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.border import Enduring, fault, where
 from redmine_mailbridge.tasks.service import Service
+from redmine_mailbridge.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from redmine_mailbridge.admin.wiring import Pages
@@ -68,6 +69,7 @@ class Daemon:
         """Those of all its services: a new one, for new settings or a new lock, begins with what was counted before."""
         # Signals come as bytes: whichever thread the kernel gives one to, the main thread, which waits here, wakes up.
         self._near, self._far = socket.socketpair()
+        self._watchdog = Watchdog()
         self._far.setblocking(False)
 
     def run(self, *, wait: float = 0.0) -> None:
@@ -128,6 +130,8 @@ class Daemon:
             ending.callback(service.stop)
             service.start(upkeep=application.upkeep)
             pages = self._pages()
+            self._watchdog.ask = service.turns
+            ending.callback(self._watchdog.ask_nothing)
             if pages is not None:
                 ending.callback(pages.stop)
             return self._wait()
@@ -202,11 +206,16 @@ class Daemon:
 
     def _came(self, within: float | None) -> set[int]:
         """What has come: numbers of signals, and LOST. Wait for it so many seconds at most (None: for ever)."""
-        self._near.settimeout(within)
-        try:
-            return set(self._near.recv(64))
-        except TimeoutError:
-            return set()
+        end = None if within is None else time.monotonic() + within
+        while True:
+            self._watchdog.tell()
+            left = None if end is None else max(end - time.monotonic(), 0.001)
+            self._near.settimeout(self._watchdog.within(left))
+            try:
+                return set(self._near.recv(64))
+            except TimeoutError:
+                if end is not None and time.monotonic() >= end:
+                    return set()
 
     def _wait(self) -> app.Application | _End:
         """Wait for a signal that means something. Return what comes then: the application of new settings, or why to

@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 SEND_EVERY = dt.timedelta(seconds=5)
 PULSE_EVERY = dt.timedelta(seconds=5)
+HANGS = 120.0
+"""Seconds without a turn of the schedule, after which it hangs."""
 PATIENCE = 30.0
 """Seconds that a task on time waits for a mailbox's pass at most."""
 CUT_AFTER = 10.0
@@ -124,6 +126,14 @@ class Service:
         )
         self._stopped = False
         self._pulse = pulse
+        self._turned = time.monotonic()
+
+    def turns(self) -> bool:
+        """Does the schedule still begin what is due?"""
+        return time.monotonic() - self._turned < HANGS
+
+    def _turn(self) -> None:
+        self._turned = time.monotonic()
 
     def start(self, *, upkeep: Callable[[], object]) -> None:
         """Start the threads and the schedule: the tasks at once and then as told, upkeep once an hour."""
@@ -133,6 +143,7 @@ class Service:
         self.runner.start()
         self.runner.scheduler.every("upkeep", dt.timedelta(hours=1), lambda: _quietly(upkeep))
         self.runner.scheduler.every("pulse", PULSE_EVERY, lambda: _quietly(lambda: self._pulse.once(self.threads)))
+        self.runner.scheduler.every("turn", PULSE_EVERY, self._turn)
         self.runner.scheduler.every("send", SEND_EVERY, lambda: _quietly(self._send))
         log.info("service.started", mailboxes=[thread.receiver.mailbox.name for thread in self.threads])
 
