@@ -28,7 +28,8 @@ class TaskSettings(Table):
     active: bool = key("Whether the task runs by itself.", True)
     every: PositiveSpan | None = key("The time between two runs.", None)
     cron: Annotated[Name, AfterValidator(_crontab)] | None = key(
-        'The times as in a crontab, instead of `every`: "*/15 7-19 * * mon-fri". Sunday is 0, 7 or sun. Where clocks '
+        'The times as in a crontab, instead of `every`: "*/15 7-19 * * mon-fri". Sunday is 0, 7 or sun; a day '
+        "and a day of the week mean either. Where clocks "
         "change, a time that comes twice counts once, and one that is skipped is made up for.",
         None,
         shown="none",

@@ -1,14 +1,17 @@
 """Crontab lines (crontab(5)): APScheduler's triggers behind a small face, so that their traps stay in one file.
 
-Its day of the week counts from Monday (here 0 and 7 are Sunday, as everywhere else); where clocks change for summer and
-winter, a time of the repeated hour comes twice (here once, unless the hour is `*`: what runs all day goes on doing so).
+Its day of the week counts from Monday (here 0 and 7 are Sunday, as everywhere else); it wants both fields of days to
+fit (here one is enough where neither begins with `*`); where clocks change for summer and winter, a time of the
+repeated hour comes twice (here once, unless the hour is `*`: what runs all day goes on doing so).
 """
 
 import datetime as dt
 import re
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from tzlocal import get_localzone
 
@@ -26,7 +29,7 @@ class Crontab(BaseTrigger):  # type: ignore[misc]  # apscheduler has no types
     they were moved.
     """
 
-    def __init__(self, wall: CronTrigger, zone: ZoneInfo) -> None:
+    def __init__(self, wall: BaseTrigger, zone: ZoneInfo) -> None:
         self._wall = wall  # reckons in UTC, as if clocks were never changed
         self._zone = zone
 
@@ -58,7 +61,11 @@ def crontab(expression: str, zone: ZoneInfo | None = None) -> BaseTrigger:
         days = _weekdays(weekday)
         place = zone or get_localzone()
         reckoned = place if hour.startswith("*") else dt.UTC
-        cron = CronTrigger(minute=minute, hour=hour, day=day, month=month, day_of_week=days, timezone=reckoned)
+        made = partial(CronTrigger, minute=minute, hour=hour, month=month, timezone=reckoned)
+        if day.startswith("*") or weekday.startswith("*"):
+            cron = made(day=day, day_of_week=days)
+        else:  # OrTrigger takes what comes first of the two
+            cron = OrTrigger([made(day=day), made(day_of_week=days)])
     except ValueError as error:
         raise SettingsError(f'cron = "{expression}": {error}') from error
     return cron if hour.startswith("*") else Crontab(cron, place)

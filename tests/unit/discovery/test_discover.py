@@ -133,10 +133,14 @@ def test_srv_records(world: World) -> None:
     assert "smtp.elsewhere.example: not of firm.example" in steps[-1].offer.advice
 
 
-@pytest.mark.fault("V21")
 @pytest.mark.parametrize(
     ("host", "said"),
-    [("evilfirm.example", True), ("in.FIRM.example", False), ("firm.example", False), ("example", True)],
+    [
+        pytest.param("evilfirm.example", True, marks=pytest.mark.fault("V21")),
+        ("in.FIRM.example", False),
+        ("firm.example", False),
+        ("example", True),
+    ],
 )
 def test_a_name_that_ends_like_the_domain(world: World, host: str, said: bool) -> None:
     """A server of another domain whose name ends with the same letters is told as one of elsewhere."""

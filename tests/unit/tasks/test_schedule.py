@@ -39,6 +39,32 @@ def test_days_of_the_week_are_those_of_crontab(field: str, days: set[str]) -> No
     assert days == found
 
 
+@pytest.mark.fault("L1")
+@pytest.mark.parametrize(
+    ("fields", "days"),
+    [
+        (
+            "1,15 * fri",
+            [1, 2, 9, 15, 16, 23, 30],
+        ),  # fields of day, month and day of the week; 2 January 2026 is a Friday
+        ("13 1 5", [2, 9, 13, 16, 23, 30]),
+        ("1-31/10 * 0", [1, 4, 11, 18, 21, 25, 31]),
+    ],
+)
+@pytest.mark.parametrize("hour", ["9", "*/12"])
+def test_two_fields_of_days_mean_either(fields: str, days: list[int], hour: str) -> None:
+    """Where both the day and the day of the week are restricted, a line fires on the days of either."""
+    found = fires(f"0 {hour} {fields}", "Europe/Berlin", "2026-01-01", 31 * 24)
+    assert days == list(dict.fromkeys(int(one[:2]) for one in found))
+
+
+@pytest.mark.parametrize(("fields", "days"), [("*/2 * mon", [5, 19]), ("12 * *", [12]), ("* * mon", [5, 12, 19, 26])])
+def test_a_field_that_begins_with_a_star_restricts_the_other(fields: str, days: list[int]) -> None:
+    """Where one of them begins with a star, both must fit (crontab(5))."""
+    found = fires(f"0 9 {fields}", "Europe/Berlin", "2026-01-01", 31 * 24)
+    assert days == [int(one[:2]) for one in found]
+
+
 @pytest.mark.parametrize("wrong", ["* * * *", "61 * * * *", "* * * * 8", "* * * * someday", ""])
 def test_what_is_no_crontab_is_named(wrong: str) -> None:
     """A wrong expression is refused with the expression in the text."""
