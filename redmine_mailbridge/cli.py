@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from redmine_mailbridge import __version__, commands
+from redmine_mailbridge import __version__, commands, streams
 from redmine_mailbridge.errors import MailbridgeError, SettingsError
 
 if TYPE_CHECKING:
@@ -145,4 +145,6 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line."""
-    cli(prog_name="redmine-mailbridge")
+    streams.put_right()
+    with streams.told_when_unwritable():
+        cli(prog_name="redmine-mailbridge")

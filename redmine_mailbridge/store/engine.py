@@ -149,7 +149,11 @@ def postgresql_engine(url: sa.URL, **options: Any) -> sa.Engine:
     """
     ours = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
     given = {name: value for name, value in ours.items() if name not in url.query}
-    engine = sa.create_engine(url, connect_args=given, **options)
+    try:
+        engine = sa.create_engine(url, connect_args=given, **options)
+    except ImportError as error:
+        words = "PostgreSQL needs the package psycopg: pip install 'redmine-mailbridge[postgresql]'"
+        raise SettingsError(f"[store] url: {words} ({error})") from error
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:

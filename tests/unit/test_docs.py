@@ -24,3 +24,15 @@ def test_architecture_names_what_is_there() -> None:
     places.append(ROOT / "redmine_mailbridge" / "store")
     assert len(named) > 20
     assert [] == sorted(name for name in named if not any((place / name).exists() for place in places))
+
+
+@pytest.mark.fault("V19")
+def test_users_install_what_was_tested() -> None:
+    """The file of constraints has every version of the lock, and whoever installs as the pages say uses it."""
+    pins = {line.rstrip(" \\") for line in (ROOT / "requirements.txt").read_text("utf-8").splitlines() if "==" in line}
+    constraints = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    assert pins == {line for line in constraints if not line.startswith("#")}
+    for page in (ROOT / "README.md", ROOT / "docs" / "operations.md"):
+        lines = [line for line in page.read_text("utf-8").splitlines() if "bin/pip install" in line]
+        assert lines
+        assert all("--constraint constraints.txt" in line for line in lines)

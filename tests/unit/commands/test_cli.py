@@ -110,3 +110,65 @@ def test_misspelt_command() -> None:
 
     assert 2 == result.exit_code
     assert 'There is no command "setings", did you mean "settings"?' in result.stderr
+
+
+PROGRAM = [sys.executable, "-m", "redmine_mailbridge"]
+
+
+def ended(line: str, settings: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of the shell in which $RUN is the program with these settings."""
+    run = " ".join([*PROGRAM, "--settings", str(settings)])
+    given = {"PATH": "/usr/bin:/bin", "HOME": str(settings.parent), "RUN": run, "PYTHONPATH": sys.path[0]} | environment
+    return subprocess.run(["bash", "-c", line], env=given, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.fault("L6")
+@pytest.mark.parametrize("command", ["settings show", "--help", "messages --help"])
+def test_an_output_that_is_full(settings: Path, command: str) -> None:
+    """A disk that is full below the output ends the command with a line, and no traceback."""
+    done = ended(f"$RUN {command} > /dev/full", settings)
+    assert (1, "standard output: No space left on device\n") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&-", "<&- >&- 2>&-"])
+def test_what_is_closed(settings: Path, closed: str) -> None:
+    """A closed input or output is no fault, and no file takes its place: what is said goes into none."""
+    done = ended(f"$RUN messages {closed}", settings)
+    assert (0, "") == (done.returncode, done.stderr)
+    database = settings.parent / "mailbridge.db"
+    assert b"SQLite format 3" == database.read_bytes()[:15]
+
+
+@pytest.mark.fault("L6")
+def test_an_encoding_that_lacks_a_letter(settings: Path) -> None:
+    """In a Latin-1 locale what cannot be written comes as an escape."""
+    text = settings.read_text("utf-8").replace('project = "p"', 'project = "p"\ncategory = "Ошибки"')
+    settings.write_text(text, "utf-8")
+    done = ended("$RUN settings show --changed", settings, PYTHONIOENCODING="latin-1", PYTHONUTF8="0")
+    assert (0, True) == (done.returncode, "\\u041e" in done.stdout), done.stderr
+
+
+@pytest.mark.fault("L6")
+def test_postgresql_without_its_driver(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without psycopg a store on PostgreSQL is refused with what to install."""
+    text = settings.read_text("utf-8") + '[store]\nurl = "postgresql+psycopg://u@127.0.0.1/x"\nraw_dir = "mails"\n'
+    settings.write_text(text, "utf-8")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    done = run("messages", "--settings", settings)
+    assert (2, True) == (done.exit_code, "pip install 'redmine-mailbridge[postgresql]'" in done.output), done.output
+
+
+@pytest.mark.fault("L6")
+@pytest.mark.parametrize("place", ["[outgoing]", "[mailboxes.a.outgoing]"])
+def test_a_name_that_no_host_can_have(settings: Path, place: str) -> None:
+    """A server's name with an empty label is a line of `check`, and no traceback."""
+    text = (
+        settings.read_text("utf-8")
+        .replace('"mail.example.com"', '"imap..x"')
+        .replace("https://redmine.example.com", "http://127.0.0.1:1")
+    )
+    text += f'[mailboxes.a.answers]\nreceived = true\n{place}\nhost = "smtp..x"\n'
+    settings.write_text(text, "utf-8")
+    done = run("check", "--settings", settings)
+    assert (1, SystemExit) == (done.exit_code, type(done.exception))
+    assert "smtp..x:587: " in done.output

@@ -127,6 +127,28 @@ def test_a_mark_at_the_beginning_of_the_file(folder: Path) -> None:
     assert load(file, {})
 
 
+@pytest.mark.fault("L11")
+@pytest.mark.parametrize("key", ["hours", "most_carried"])
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "-nan"])
+def test_hours_that_are_no_number(folder: Path, key: str, number: str) -> None:
+    """A budget of no number of hours is refused."""
+    other = "most_carried" if key == "hours" else "hours"
+    text = f'{GOOD}\n[[budgets]]\nname = "b"\nproject = "support"\n{key} = {number}\n{other} = 5\n'
+    (line,) = problems(folder, text)
+    assert f"{key} = " in line
+
+
+@pytest.mark.fault("O22")
+@pytest.mark.parametrize("year", ["0001", "0206", "9999"])
+def test_a_budget_that_begins_in_another_age(folder: Path, year: str) -> None:
+    """Its periods are counted from its first day on: that is a day of this age."""
+    text = (
+        f'{GOOD}\n[[budgets]]\nname = "b"\nproject = "support"\nhours = 5\ncarry_over = "all"\nstart = {year}-12-01\n'
+    )
+    (line,) = problems(folder, text)
+    assert "must be a day of the years 2000 to 2199" in line
+
+
 @pytest.mark.fault("L5")
 @pytest.mark.parametrize("table", ["outgoing", "mailboxes.my-box.outgoing"])
 def test_a_folder_of_templates_that_is_not_there(folder: Path, table: str) -> None:
