@@ -235,9 +235,7 @@ def test_a_size_far_beyond_the_limit(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("A11-C6")
-@pytest.mark.parametrize(
-    "when", ["01-Jan-0001 00:00:00 +0100", "31-Dec-9999 23:59:59 -0100", "32-Jan-2026 00:00:00 +0"]
-)
+@pytest.mark.parametrize("when", ["01-Jan-0001 00:00:00 +0100", "31-Dec-9999 23:59:59 -0100"])
 def test_a_time_that_no_calendar_holds(when: str) -> None:
     """A time of receipt at the end of the calendar is none: no zone but its own could express it."""
     sizes = f'* 1 FETCH (UID 9 RFC822.SIZE 5 INTERNALDATE "{when}")\n{{tag}} OK done\n'
