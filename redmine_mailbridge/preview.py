@@ -9,7 +9,7 @@ from typing import Any
 from redmine_mailbridge import app, looking, signing_in
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mailboxes.base import Listed, Mailbox
-from redmine_mailbridge.routing.brakes import first_taken
+from redmine_mailbridge.routing.brakes import came_later, first_taken
 from redmine_mailbridge.routing.explain import as_json, as_lines
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.start import StartSettings
@@ -41,7 +41,8 @@ def preview(settings: Settings, only: Sequence[str], show: Show) -> tuple[list[s
                     listed = _listed(mailbox, folder, box if first else None)
                     if first and box.undecided and listed:
                         questions.append(f"{name}: {undecided(name, folder, listed)}")
-                    _folder(mailbox, listed, decider, settings.receive.max_mail_size, show, first_sync=first)
+                    size = settings.receive.max_mail_size
+                    _folder(mailbox, listed, decider, size, show, first=box if first else None)
             except MailbridgeError as error:
                 errors.append(f"{name}: {error}")
             finally:
@@ -60,14 +61,21 @@ def _listed(mailbox: Mailbox, folder: str, start: StartSettings | None) -> Seque
 
 
 def _folder(
-    mailbox: Mailbox, listed: Sequence[Listed], decider: Decider, max_size: int, show: Show, *, first_sync: bool
+    mailbox: Mailbox,
+    listed: Sequence[Listed],
+    decider: Decider,
+    max_size: int,
+    show: Show,
+    *,
+    first: StartSettings | None,
 ) -> None:
     with tempfile.TemporaryDirectory() as spool:
         for at in range(0, len(listed), CHUNK):
             for raw in mailbox.fetch(listed[at : at + CHUNK], Path(spool), max_size=max_size):
                 content = raw.content if raw.content is not None else (raw.path or Path()).read_bytes()
                 message = decider.read(content, mailbox.name, truncated=raw.truncated)
-                plan, _facts = decider.plan(message, mailbox.name, first_sync=first_sync)
+                lay_there = first is not None and not came_later(raw.listed.received_at, first)
+                plan, _facts = decider.plan(message, mailbox.name, first_sync=lay_there)
                 place = raw.listed.location
                 value = as_json(f"{place.folder}/{place.uid}", message, plan)
                 show(mailbox.name, as_lines(plan), value)

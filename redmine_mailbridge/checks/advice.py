@@ -145,11 +145,11 @@ NETWORK: Final[tuple[Row, ...]] = (
     (("handshake failure",), "Server and this machine share no way to encrypt: is the server very old?"),
     (
         ("starttls", "not supported"),
-        'The server offers no STARTTLS on this port: security = "tls", with port 993 (IMAP) or 995 (POP3).',
+        'The server offers no STARTTLS on this port: security = "tls", with port 993 (IMAP), 995 (POP3) or 465 (SMTP).',
     ),
     (
         ("tls not supported",),
-        'The server offers no STARTTLS on this port: security = "tls", with port 993 (IMAP) or 995 (POP3).',
+        'The server offers no STARTTLS on this port: security = "tls", with port 993 (IMAP), 995 (POP3) or 465 (SMTP).',
     ),
     (("plaintext authentication disallowed",), 'The server wants TLS first: security = "starttls" or "tls".'),
     (("privacyrequired",), 'The server wants TLS first: security = "starttls" or "tls".'),

@@ -53,8 +53,18 @@ def start_moment(start: StartSettings, first_seen: dt.datetime) -> dt.datetime |
             return None
         case "now":
             return first_seen
+        case dt.datetime() as moment:
+            return moment
         case day:
             return dt.datetime.combine(day, dt.time(), tzinfo=first_seen.tzinfo)
+
+
+def came_later(received_at: dt.datetime | None, start: StartSettings) -> bool:
+    """Given when a mail was received, is it none of those that lay there, since it came after the moment that the
+    settings name?
+    """
+    moment = start.start_from
+    return isinstance(moment, dt.datetime) and received_at is not None and received_at >= moment
 
 
 def braked(new: int, start: StartSettings, released: int | None = None) -> str | None:

@@ -77,7 +77,7 @@ def draft_of(answers: Answers, file: Path, *, whole: bool) -> Draft:
             ("redmine", "allow_cleartext"): answers.get("allow_cleartext") or None,
             ("redmine", "api_key_file"): reference("api_key", "redmine-api-key"),
             ("redmine", "text_format"): answers["text_format"],
-            ("redmine", "ca_file"): answers.get("redmine_ca_file"),
+            ("redmine", "ca_file"): _path(answers.get("redmine_ca_file")),
             ("store", "url"): answers["store_url"],
             ("admin", "listen"): "127.0.0.1:8025",
         }
@@ -85,6 +85,11 @@ def draft_of(answers: Answers, file: Path, *, whole: bool) -> Draft:
     values |= _provider(answers) | _mailbox(answers, reference("password", name))
     values |= _answers(answers, reference("smtp_password", f"{name}-smtp"))
     return Draft({path: value for path, value in values.items() if value is not None}, secrets)
+
+
+def _path(given: str | Path | None) -> str | None:
+    """Given a file as it was typed, or as a flag names it from here, return it as the settings name it."""
+    return str(given.resolve()) if isinstance(given, Path) else given or None
 
 
 def _mailbox(answers: Answers, password_file: str | None) -> Values:
@@ -100,7 +105,7 @@ def _mailbox(answers: Answers, password_file: str | None) -> Values:
         (*box, "port"): answers["port"],
         (*box, "security"): answers["security"] or (None if answers["preset"] else "tls"),
         (*box, "allow_cleartext"): answers.get("allow_cleartext") or None,
-        (*box, "ca_file"): answers.get("ca_file") or None,
+        (*box, "ca_file"): _path(answers.get("ca_file")),
         (*box, "username"): answers["username"],
         (*box, "oauth"): (signs_in(answers) or None) if answers["client_id"] else None,
         (*box, "password_file"): password_file,
@@ -134,7 +139,7 @@ def _answers(answers: Answers, smtp_password_file: str | None) -> Values:
         (*box, "outgoing", "allow_cleartext"): answers.get("smtp_allow_cleartext") or None,
         (*box, "outgoing", "username"): answers.get("smtp_username"),
         (*box, "outgoing", "password_file"): smtp_password_file,
-        (*box, "outgoing", "ca_file"): answers.get("smtp_ca_file") or None,
+        (*box, "outgoing", "ca_file"): _path(answers.get("smtp_ca_file")),
     }
     offer: Offer | None = answers.get("offer")
     if offer is not None and offer.preset is None and not answers["smtp_host"]:

@@ -14,6 +14,11 @@ KEPT = "Kept as it is: `redmine-mailbridge check` tries it again."
 SECRETS = frozenset({"api_key", "password", "smtp_password"})
 
 
+def choice(words: Sequence[str]) -> click.Choice[str]:
+    """One of some words, in any case."""
+    return click.Choice(words, case_sensitive=False)
+
+
 class Form:
     """The answers so far, by name (None: not given), and how further ones are had. `tries` says whether answers are
     tried when they are given.

@@ -1,6 +1,8 @@
 """`init` and a mailbox: where it lies, the login, what lies there already, and the server for what goes out."""
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -13,19 +15,30 @@ from redmine_mailbridge.discovery.find import discover
 from redmine_mailbridge.discovery.show import nothing, step_lines
 from redmine_mailbridge.discovery.values import Offer
 from redmine_mailbridge.errors import MailbridgeError, SettingsError
+from redmine_mailbridge.mailboxes.base import Listed
 from redmine_mailbridge.setting_up.drafting import by_password, draft_of, name_of, sends, signs_in
-from redmine_mailbridge.setting_up.form import Answers, Form
+from redmine_mailbridge.setting_up.form import Answers, Form, choice
 from redmine_mailbridge.settings.draft import tried
 from redmine_mailbridge.settings.mailbox import PORTS, MailboxSettings, is_loopback
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.outgoing import SMTP_PORTS
 from redmine_mailbridge.settings.types import one_address
 
+CLOCKS_DIFFER = dt.timedelta(hours=1)
+"""How far the mail server's clock may be from ours: mail that comes to an empty mailbox counts."""
 SECURITIES = ("tls", "starttls", "none")
 _PLACEHOLDER = {"project": "project", "redmine_users": "mail"}
 """What a draft needs to be tried before it is asked for."""
 _SERVER = ("host", "security", "port", "allow_cleartext", "ca_file")
 _LOGIN = ("username", "password")
+
+
+@dataclass(frozen=True, slots=True)
+class _Lying:
+    """How many mails lie in a mailbox, and the moment, by its server's clock, from which on mail is newer."""
+
+    count: int
+    after: dt.datetime
 
 
 def ask_for_mailbox(form: Form, file: Path, *, finding: bool, there: Settings | None = None, base: str = "") -> None:
@@ -44,18 +57,18 @@ def ask_for_mailbox(form: Form, file: Path, *, finding: bool, there: Settings | 
     if like is None:
         form.answers |= found_out(form.answers, finding=finding)
     if form["preset"] is None:
-        form.ask("protocol", "How its mail is read", "imap", type=click.Choice(["imap", "pop3"]))
+        form.ask("protocol", "How its mail is read", "imap", type=choice(["imap", "pop3"]))
     if signs_in(form.answers) and not by_password(form.answers):
         words = "Id of your application there (docs/mailboxes.md says how to make one; empty: log in by password)"
         form.ask("client_id", words, "", show_default=False)
-    given: list[int] = []
+    found: list[_Lying] = []
     form.until_right(
         (*(() if form["preset"] else _SERVER), *_LOGIN),
         lambda: _server_and_login(form),
-        lambda: _logged_in(form, file, base, given.append),
+        lambda: _logged_in(form, file, base, found.append),
     )
-    if given and given[-1]:
-        _what_lies_there(form, given[-1])
+    if found:
+        _what_lies_there(form, found[-1])
 
 
 def _like(form: Form, there: Settings | None) -> MailboxSettings | None:
@@ -87,7 +100,7 @@ def ask_for_smtp(form: Form, file: Path, base: str = "") -> None:
         if sends(form.answers) and form["smtp_host"] is None:
             return
         form.ask("smtp_host", "SMTP server", _near(form["host"], form["address"], "smtp"))
-        form.ask("smtp_security", "Protection of the connection", "starttls", type=click.Choice(SECURITIES))
+        form.ask("smtp_security", "Protection of the connection", "starttls", type=choice(SECURITIES))
         form.ask("smtp_port", "Port", SMTP_PORTS[form["smtp_security"]], type=click.IntRange(1, 65535))
         _cleartext(form, "smtp_host", "smtp_security", "smtp_allow_cleartext")
         if form.answers.get("smtp_needs_ca"):
@@ -138,7 +151,7 @@ def _server_and_login(form: Form) -> None:
     if form["preset"] is None:
         protocol = form["protocol"]
         form.ask("host", "Mail server", f"{protocol.rstrip('3')}.{form['address'].rpartition('@')[2]}")
-        form.ask("security", "Protection of the connection", "tls", type=click.Choice(SECURITIES))
+        form.ask("security", "Protection of the connection", "tls", type=choice(SECURITIES))
         form.ask("port", "Port", PORTS[protocol, form["security"]], type=click.IntRange(1, 65535))
         _cleartext(form, "host", "security", "allow_cleartext")
         if form.answers.get("needs_ca_file"):
@@ -154,15 +167,23 @@ def _cleartext(form: Form, host: str, security: str, allowed: str) -> None:
         form.confirm(allowed, f"Passwords and mail go to {form[host]} in the clear then. Allow that?", default=False)
 
 
-def _what_lies_there(form: Form, count: int) -> None:
-    """Ask what becomes of the mail that lies in the mailbox already."""
-    mails = "1 mail lies" if count == 1 else f"{count} mails lie"
+def _what_lies_there(form: Form, lying: _Lying) -> None:
+    """Ask what becomes of the mail that lies in the mailbox already; whatever comes after it counts, also before the
+    first pass.
+    """
+    if form["start_from"] is not None:
+        return
+    if not lying.count:
+        form.answers["start_from"] = "all" if form["protocol"] == "pop3" else lying.after
+        return
+    mails = "1 mail lies" if lying.count == 1 else f"{lying.count} mails lie"
     if form["protocol"] == "pop3":
         form.confirm("all", f"{mails} there, and POP3 does not tell when one came: make issues of all?", default=False)
         form.answers["start_from"] = "all" if form.answers.pop("all") else None
         return
     question = f"{mails} in the inbox: make issues of all, or only of what comes from now on"
-    form.ask("start_from", question, "now", type=click.Choice(["all", "now"]))
+    wanted = click.prompt(question, default="now", type=choice(["all", "now"]))
+    form.answers["start_from"] = lying.after if wanted == "now" else wanted
 
 
 def _near(host: str | None, address: str, kind: str) -> str:
@@ -184,8 +205,8 @@ def _address(form: Form) -> str:
     return ""
 
 
-def _logged_in(form: Form, file: Path, base: str, count: Callable[[int], object]) -> str:
-    """Log in, and look at the folders. Return what is wrong, or ""; `count` is told how many mails lie there."""
+def _logged_in(form: Form, file: Path, base: str, tell: Callable[[_Lying], object]) -> str:
+    """Log in, and look at the folders. Return what is wrong, or ""; `tell` is told what lies there."""
     if form["client_id"]:
         return ""  # `oauth login` comes first
     try:
@@ -197,21 +218,28 @@ def _logged_in(form: Form, file: Path, base: str, count: Callable[[int], object]
     wrong = _wrong(mailbox_checks(name, box, app.mailbox(name, box)))
     form.answers["needs_ca_file"] = "certificate" in wrong.lower()
     if not wrong:
-        count(_count(settings, name))
+        tell(_lying(settings, name))
         click.secho(f"Logged in at {box.host} as {box.username}.", dim=True)
     return wrong
 
 
-def _count(settings: Settings, name: str) -> int:
+def _lying(settings: Settings, name: str) -> _Lying:
+    """Look at what lies in the folders of a mailbox."""
     box = settings.mailboxes[name]
     mailbox = app.mailbox(name, box)
+    there: list[Listed] = []
     try:
         mailbox.connected()
-        return sum(mailbox.state(folder).messages for folder in box.folders)
-    except MailbridgeError:
-        return 0
+        for folder in box.folders:
+            mailbox.state(folder)
+            there += mailbox.list_new(folder)
+    except MailbridgeError as error:
+        click.secho(f"What lies there could not be listed: {error}", fg="yellow")
     finally:
         mailbox.close()
+    newest = max((one.received_at for one in there if one.received_at is not None), default=None)
+    after = newest + dt.timedelta(seconds=1) if newest is not None else dt.datetime.now(dt.UTC) - CLOCKS_DIFFER
+    return _Lying(len(there), after.astimezone(dt.UTC).replace(microsecond=0))
 
 
 def _sending(form: Form, file: Path, base: str) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from redmine_mailbridge.setting_up.form import Form
+from redmine_mailbridge.setting_up.form import Form, choice
 from redmine_mailbridge.setting_up.mailbox import ask_for_mailbox, ask_for_smtp
 from redmine_mailbridge.setting_up.redmine import Offers, ask_for_project, ask_for_redmine
 from redmine_mailbridge.settings.models import Settings
@@ -40,7 +40,7 @@ def ask_for_one(
     ask_for_project(form, offers)
     if form["unknown_sender"] is None:
         click.echo(_STRANGERS)
-    form.ask("unknown_sender", "What to do with them", "accept", type=click.Choice(UNKNOWN))
+    form.ask("unknown_sender", "What to do with them", "accept", type=choice(UNKNOWN))
     _ask_who_mails_whom(form)
     if form["answers"] != "never" or form["received"]:
         ask_for_smtp(form, file, base)
@@ -50,7 +50,7 @@ def _ask_who_mails_whom(form: Form) -> None:
     """Nothing is taken for granted of who tells customers what agents answer."""
     if form["answers"] is None:
         click.echo(_NOTES)
-    form.ask("answers", "Which notes of agents go to customers by mail", "public_notes", type=click.Choice(NOTES))
+    form.ask("answers", "Which notes of agents go to customers by mail", "public_notes", type=choice(NOTES))
     while form["redmine_users"] is None:
         question = "Does Redmine itself send mails to customers who have an account there?"
         if click.confirm(question, default=False):
@@ -60,7 +60,5 @@ def _ask_who_mails_whom(form: Form) -> None:
         else:
             click.secho("Then nobody would tell any customer what agents answer.", fg="red")
             form.answers["answers"] = None
-            form.ask(
-                "answers", "Which notes of agents go to customers by mail", "public_notes", type=click.Choice(NOTES)
-            )
+            form.ask("answers", "Which notes of agents go to customers by mail", "public_notes", type=choice(NOTES))
     form.confirm("received", "Shall who writes get a mail that says that the issue was made?", default=False)

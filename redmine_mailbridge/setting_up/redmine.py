@@ -1,9 +1,10 @@
 """`init` and Redmine: its address, the key, the text format, and what it offers: projects and trackers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import get_args
 
 import click
+import requests
 from pydantic import SecretStr, ValidationError
 
 from redmine_mailbridge import app
@@ -14,12 +15,13 @@ from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.formatting import text_format
 from redmine_mailbridge.redmine.transport import WAY, Session, failure
-from redmine_mailbridge.setting_up.form import Form, from_environment
+from redmine_mailbridge.setting_up.form import Form, choice, from_environment
 from redmine_mailbridge.settings.models import RedmineSettings, is_in_the_clear
 from redmine_mailbridge.suggest import did_you_mean
 
 FORMATS: tuple[str, ...] = get_args(TextFormat)
 KEY_VARIABLE = "MAILBRIDGE_REDMINE__API_KEY"
+WHO = "/users/current.json"
 OFFERED = 20
 """How many projects are named."""
 
@@ -83,7 +85,7 @@ def ask_for_redmine(form: Form, offers: Offers) -> None:
 
     form.until_right(("api_key",), key, lambda: _known(form, offers))
     hint = "Redmine's text formatting (Administration, Settings, General; before 6.0 it comes with textile)"
-    form.ask("text_format", hint, type=click.Choice(FORMATS))
+    form.ask("text_format", hint, type=choice(FORMATS))
 
 
 def ask_for_project(form: Form, offers: Offers) -> None:
@@ -98,7 +100,7 @@ def ask_for_project(form: Form, offers: Offers) -> None:
     form.until_right(
         ("project",),
         lambda: form.ask("project", "Project for new issues (its identifier)"),
-        lambda: _not_among("project", form["project"], known),
+        lambda: _not_among(form, "project", known),
     )
     try:
         trackers = offers.trackers(form["project"])
@@ -109,7 +111,7 @@ def ask_for_project(form: Form, offers: Offers) -> None:
     form.until_right(
         ("tracker",),
         lambda: form.ask("tracker", "Tracker of new issues (empty: the project's first)", "", show_default=False),
-        lambda: _not_among("tracker", form["tracker"], trackers),
+        lambda: _not_among(form, "tracker", trackers),
     )
 
 
@@ -132,22 +134,37 @@ def _reached(form: Form) -> str:
         )
     except ValidationError as error:
         return "\n".join(str(one["msg"]).removeprefix("Value error, ") for one in error.errors())
-    session, session_url = Session(), f"{settings.url}/users/current.json"
+    session = Session()
     session.verify = str(settings.ca_file) if settings.ca_file else True
     session.timeouts = (5.0, 15.0)
     try:
-        answer = session.get(session_url)
+        answer = session.get(settings.url + WHO)
+        if _is_redmine(answer):
+            return ""
+        above = next((url for url in _above(settings.url) if _is_redmine(session.get(url + WHO))), None)
     except WAY as error:
         if "certificate" in str(error).lower():
             form.answers["needs_ca"] = True
-        return with_advice(str(failure("get", session_url, error, sent=False)))
+        return with_advice(str(failure("get", settings.url + WHO, error, sent=False)))
     finally:
         session.close()
-    if answer.status_code in {401, 403} or "json" in answer.headers.get("Content-Type", ""):
-        return ""
+    if above is not None:
+        return f"{settings.url} is one of Redmine's pages: its address is {above}"
     if answer.is_redirect:
         return f"{settings.url} sends us on to {answer.headers['Location'][:200]}: give the address that people use"
     return f"{settings.url} answers {answer.status_code}, not as Redmine does: is a path missing (/redmine)?"
+
+
+def _is_redmine(answer: requests.Response) -> bool:
+    """Does it answer as a Redmine does to somebody without a key?"""
+    return answer.status_code in {401, 403} or "json" in answer.headers.get("Content-Type", "")
+
+
+def _above(url: str) -> Iterator[str]:
+    """The addresses above one, the nearest first: people paste the address of a page."""
+    while url.count("/") > 2:
+        url = url.rpartition("/")[0]
+        yield url
 
 
 def _known(form: Form, offers: Offers) -> str:
@@ -166,9 +183,13 @@ def _known(form: Form, offers: Offers) -> str:
     return offers.known_by(settings)
 
 
-def _not_among(what: str, name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    if not names or not name or name.lower() in {one.lower() for one in names}:
+def _not_among(form: Form, what: str, names: Sequence[str]) -> str:
+    """Whether Redmine has what was answered; it is written as Redmine writes it then."""
+    name = form[what] or ""
+    same = [one for one in names if one.lower() == name.lower()]
+    if same:
+        form.answers[what] = same[0]
+    if same or not names or not name:
         return ""
     return f'There is no {what} "{name}", or the key does not see it{did_you_mean(name, names)}'
 

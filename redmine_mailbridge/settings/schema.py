@@ -128,6 +128,7 @@ _KINDS = {
     int: "a whole number",
     float: "a number",
     str: "text",
+    dt.datetime: "a moment such as 2026-01-31T08:00:00Z",
     dt.date: "a date such as 2026-01-31",
     dt.timedelta: "a span of time",
     Path: "a file",

@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from redmine_mailbridge.settings.table import Table, key
 
@@ -11,9 +11,10 @@ from redmine_mailbridge.settings.table import Table, key
 class StartSettings(Table):
     """How a mailbox begins, and when it stops and asks."""
 
-    start_from: Literal["now", "all"] | dt.date | None = key(
+    start_from: Literal["now", "all"] | AwareDatetime | dt.date | None = key(
         'Which mail counts when the mailbox is read for the first time: "all" that lies there, only what comes from '
-        '"now" on, or what came on a day (2026-01-31) or later. Earlier mail stays where it is. Where neither this nor '
+        '"now" on (the first look), or what came on a day (2026-01-31) or later, or from a moment on '
+        "(2026-01-31T08:00:00Z, as `init` writes it). Earlier mail stays where it is. Where neither this nor "
         "first_sync_limit is set and mail lies there, the first pass asks, and takes none before it is answered.",
         None,
     )

@@ -15,7 +15,7 @@ import structlog
 from redmine_mailbridge.errors import MailboxError
 from redmine_mailbridge.mail.headers import message_ids
 from redmine_mailbridge.mailboxes.base import FolderState, Listed, Mailbox
-from redmine_mailbridge.routing.brakes import braked, first_taken, start_moment, taken_again, taken_since
+from redmine_mailbridge.routing.brakes import braked, came_later, first_taken, start_moment, taken_again, taken_since
 from redmine_mailbridge.settings.start import StartSettings
 from redmine_mailbridge.store.rows import Cursor, MailRow
 from redmine_mailbridge.store.store import Store
@@ -160,9 +160,10 @@ class Intake:
         taken = first_taken(there, lambda mail: mail.received_at, start, now)
         log.info("receive.first_time", folder=folder, there=len(there), taken=len(taken))
         cursor, left = self._before(there, taken, validity)
-        until = there[-1].location.uid if there else None
+        old = [mail for mail in there if not came_later(mail.received_at, start)]
+        until = old[-1].location.uid if old else None
         if not self._mailbox.in_order:
-            times = [mail.received_at.timestamp() for mail in there if mail.received_at is not None]
+            times = [mail.received_at.timestamp() for mail in old if mail.received_at is not None]
             until = f"@{max(times)}" if times else None
         since = now - CLOCKS_DIFFER if start.first_sync_limit else start_moment(start, now - CLOCKS_DIFFER)
         taken_from = since.timestamp() if since is not None else 0.0

@@ -1,5 +1,6 @@
 """`init` on real servers: each answer is tried when it is given, and from nothing to three mailboxes that work."""
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,18 +43,19 @@ def test_wrong_answers_are_asked_again(
     tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str, server: Relay
 ) -> None:
     """What is wrong is told when it is answered, in the server's own words, and asked again with what was typed; what
-    comes of it at the end works, a further mailbox on the same servers with it, and `check` has nothing to add.
+    comes of it at the end works: `check` has nothing to add, and the first mail that comes then, before the first pass,
+    makes an issue and is acknowledged, while those that lay there stay.
     """
     mailbox.append(mail("Old", "x\n"), mail("Older", "x\n"))
     file = tmp_path / "settings.toml"
     key, port = redmine.admin.key, str(mailbox.server["imap_port"])
-    answers = ["http://127.0.0.1:1", redmine.url, "a wrong key", key]
+    answers = ["http://127.0.0.1:1", f"{redmine.url}/projects/{project}", redmine.url, "a wrong key", key]
     answers += ["no address", mailbox.address]
     answers += ["", "127.0.0.1", "none", "1", "", "no password"]  # protocol, host, protection, port, name, password
     answers += ["", "", port, "", ""]
     answers += ["", "", "", "", mailbox.password]
     answers += ["now"]
-    answers += [f"{project}x", project, "Bgu", "Bug", "hold"]
+    answers += [f"{project}x", project.upper(), "Bgu", "bug", "accept"]
     answers += ["never", "n", "public_notes", "n", "y"]
     answers += ["127.0.0.1", "none", "1", "", "", str(server.port), "-"]
     result = init(file, [*answers, "n"], "--no-discover")
@@ -62,6 +64,7 @@ def test_wrong_answers_are_asked_again(
     said = result.output
     for words in (
         "GET http://127.0.0.1:1/users/current.json: ",
+        f"/projects/{project} is one of Redmine's pages: its address is {redmine.url}",
         "the key is admin's, an administrator's",
         "no address: ",
         "2 mails lie in the inbox",
@@ -74,9 +77,17 @@ def test_wrong_answers_are_asked_again(
     assert ("AUTHENTICATIONFAILED" in said, said.count("Connection refused") > 1) == (True, True)
     assert mailbox.password not in said
     box = load(file, {}).mailboxes[mailbox.address.partition("@")[0]]
-    assert ("now", "hold", mailbox.password) == (box.start_from, box.issue.unknown_sender, reveal(box.password))
+    assert (project, "Bug") == (box.issue.project, box.issue.tracker)
+    assert isinstance(box.start_from, dt.datetime)
+    assert ("accept", mailbox.password) == (box.issue.unknown_sender, reveal(box.password))
     assert ("mail", True, "public_notes") == (box.answers.redmine_users, box.answers.received, box.answers.notes)
     assert [] == failures(file)
+
+    mailbox.deliver(mail("The first", "x\n", sender=f"Kim <kim-{project}@firm.example>", to=mailbox.address))
+    done = CliRunner().invoke(cli, ["receive", "--once", "--settings", str(file)])
+    assert 0 == done.exit_code, done.output
+    assert ["The first"] == [one["subject"] for one in redmine.admin.issues(project)]
+    assert [f"kim-{project}@firm.example"] == [recipient for _, recipient, _ in server.taken]
 
 
 def test_a_second_and_a_third_mailbox(
@@ -86,9 +97,10 @@ def test_a_second_and_a_third_mailbox(
     login; what stands in the file stays as it is.
     """
     file = tmp_path / "settings.toml"
-    port = str(mailbox.server["imap_port"])
+    port = str(mailbox.server["imaps_port"])
     sales, office = (f"{name}-{mailbox.address}" for name in ("sales", "office"))
-    answers = [redmine.url, redmine.admin.key, mailbox.address, "", "127.0.0.1", "none", port, "", mailbox.password]
+    answers = [redmine.url, redmine.admin.key, mailbox.address, "IMAP", "localhost", "", port, "", mailbox.password]
+    answers += ["", "", "", mailbox.server["ca_file"], "", ""]  # the certificate is of an authority of the house's own
     answers += [project, "", "", "", "n", "", "127.0.0.1", "none", str(server.port), "", "", "", "-"]
     second = ["y", sales, "", mailbox.password, project, "", "", "", "n", ""]
     result = init(file, [*answers, *second, "n"], "--no-discover")
@@ -106,4 +118,5 @@ def test_a_second_and_a_third_mailbox(
     *answering, silent = boxes.values()
     assert [server.port] * 2 == [one.outgoing.port for one in answering]
     assert ("leave_to_redmine", "create") == (silent.answers.redmine_users, silent.issue.unknown_sender)
+    assert {("localhost", mailbox.server["ca_file"])} == {(one.host, str(one.ca_file)) for one in boxes.values()}
     assert [] == failures(file)

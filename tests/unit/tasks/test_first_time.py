@@ -66,6 +66,21 @@ def test_all(server: MemoryServer, begin: Begin) -> None:
     assert [False] == [row.first_sync for row in taken(begin())]
 
 
+@pytest.mark.fault("N9")
+def test_from_a_moment_on(server: MemoryServer, begin: Begin) -> None:
+    """Where the settings name a moment, what came before it stays, and what came after it, before the first pass, is a
+    new mail like any other.
+    """
+    server.append(*letters(1, 2, 3))
+    moment = dt.datetime(2026, 1, 31, 8, 0, tzinfo=dt.UTC)
+    for uid, kept in server.folders["INBOX"].mails.items():
+        kept.received_at = moment + dt.timedelta(hours=uid - 2)
+    rows = taken(begin(start_from=moment))
+    assert [("2", False), ("3", False)] == [(row.location.uid, row.first_sync) for row in rows]
+    server.append(*letters(4))
+    assert ["4"] == uids(begin(start_from=moment))
+
+
 @pytest.mark.fault("N3")
 def test_mail_that_lies_there_is_a_question(server: MemoryServer, begin: Begin) -> None:
     """Where nothing says whether mail that lies there counts, none is taken, and the error says what to write."""
