@@ -30,6 +30,7 @@ _WORDS = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_parsing": "must be a number",
+    "finite_number": "must be a number",
     "float_type": "must be a number",
     "string_type": 'must be text in quotes, such as "…"',
     "string_too_short": "must not be empty",

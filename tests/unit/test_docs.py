@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
@@ -36,3 +36,20 @@ def test_users_install_what_was_tested() -> None:
         lines = [line for line in page.read_text("utf-8").splitlines() if "bin/pip install" in line]
         assert lines
         assert all("--constraint constraints.txt" in line for line in lines)
+
+
+def test_each_defence_has_its_test_and_its_settings() -> None:
+    """Each row of the page on security names a test that is there, and no setting that is not."""
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in (ROOT / "docs" / "security.md").read_text("utf-8").splitlines()
+        if line.startswith("|") and not line.startswith(("| attack", "|---"))
+    ]
+    reference = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    assert len(rows) > 25
+    for attack, _holds, settings, shown in rows:
+        (named,) = re.findall("`(tests/[^`]+)`", shown)
+        file, _, function = named.partition("::")
+        assert f"def {function}(" in (ROOT / file).read_text("utf-8"), attack
+        for key in re.findall(r"`([a-z_]+\.[a-z_.]+)`", settings):
+            assert f"| `{key.rpartition('.')[2]}` |" in reference, (attack, key)
