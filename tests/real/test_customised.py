@@ -4,7 +4,7 @@ import json
 import os
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.life import OPEN, State
 from tests.product import Product, box_values, mail, merged, message_id_of, product
 from tests.servers.dovecot import Mail
 from tests.servers.fixtures import Redmine
@@ -77,7 +77,7 @@ class Found:
         files = {file["filename"] for file in self.issue["attachments"]}
         lines = [line for name, line in LINES.items() if not self._set(name) and line not in self.words]
         return [*(word for word in WORDS if word not in self.words), *({"report.pdf"} - files), *lines,
-                *(name for name in ("tool.exe",) if f"`{name}`" not in self.words)]  # fmt: skip
+                *(name for name in ("tool.exe",) if name not in self.words)]  # fmt: skip
 
     @property
     def doubled(self) -> list[str]:
@@ -96,8 +96,21 @@ def bridge_between(
     issue = {"allow_override": "all", "keywords_from": "anyone"}
     tables = {name: merged(box_values(box, f"custom-{name}"), {"issue": issue}) for name, box in boxes.items()}
     made.values["mailboxes"] = {}
-    made.change({"mailboxes": tables})
+    made.change({"mailboxes": tables, "receive": {"workers": 2}})
     return made, boxes
+
+
+def finish(bridge: Product, waiting: Collection[str] = ()) -> None:
+    """Make passes until every mail is done or left, but for those of these mailboxes: a busy SQLite takes time."""
+    for _ in range(8):
+        bridge.receive()
+        left = [row for row in bridge.rows() if row.state in OPEN and row.location.mailbox not in waiting]
+        if not left:
+            return
+        with bridge.application() as made:  # as if the pauses were over
+            for row in left:
+                made.store.retry(row.id)
+    raise AssertionError([(row.location.mailbox, row.reason) for row in left])
 
 
 def question(subject: str, text: str = " ".join(WORDS), **more: str) -> bytes:
@@ -116,7 +129,8 @@ def test_everything_of_a_mail_is_somewhere(tmp_path: Path, redmine: Redmine, dov
     subject = f"From {key} {uuid.uuid4().hex[:8]}"
     for name, box in boxes.items():
         box.append(question(f"{subject} {name}"))
-    bridge.receive()
+    waiting = [name for name in PROJECTS if LEFT.get((name, key)) not in {None, NO_NOTES, NO_TEXT}]
+    finish(bridge, waiting)
     bridge.receive()
     rows = {row.location.mailbox: row for row in bridge.rows()}
     made: dict[str, list[dict[str, Any]]] = {}
@@ -150,7 +164,7 @@ def test_long_texts_where_no_text_file_is_taken(tmp_path: Path, redmine: Redmine
     firsts = {name: question(f"Long {name} {uuid.uuid4().hex[:8]}", text) for name in projects}
     for name, first in firsts.items():
         boxes[name].append(first)
-    bridge.receive()
+    finish(bridge)
     outcomes = {row.location.mailbox: row for row in bridge.rows()}
     if key == "key-adds":
         assert [State.REFUSED] * 2 == [row.state for row in outcomes.values()]
@@ -158,7 +172,7 @@ def test_long_texts_where_no_text_file_is_taken(tmp_path: Path, redmine: Redmine
         return
     for name, first in firsts.items():
         boxes[name].append(question(f"Re: {name}", text, In_Reply_To=message_id_of(first)))
-    bridge.receive()
+    finish(bridge)
     for name in projects:
         issue = redmine.admin.issue(outcomes[name].issue or 0)
         assert [] == Found(issue).missing, name
@@ -173,7 +187,7 @@ def test_a_field_of_another_project(tmp_path: Path, redmine: Redmine, dovecot: M
     subject = f"Rooms {uuid.uuid4().hex[:8]}"
     for name, box in boxes.items():
         box.append(mail(f"{subject} {name}", "Room: 12\n"))
-    bridge.receive()
+    finish(bridge)
     issues = {row["subject"].rpartition(" ")[2]: row for row in redmine.admin.issues(subject=f"~{subject}")}
     assert "Room: 12" in issues["shared"]["description"]
     assert "Room: 12" not in issues["shared-other"]["description"]
@@ -189,7 +203,7 @@ def test_values_that_redmine_refuses(tmp_path: Path, redmine: Redmine, dovecot: 
     lines = ["Serial: 12345", "Short: longer than it takes", "Colour: blue", "Count: many", "Day: tomorrow"]
     subject = f"Values {uuid.uuid4().hex[:8]}"
     boxes["limited"].append(mail(subject, "\n".join(["Please.", *lines]) + "\n"))
-    bridge.receive()
+    finish(bridge)
     (row,) = redmine.admin.issues(subject=f"~{subject}")
     words = Found(redmine.admin.issue(row["id"])).words
     assert [] == [line for line in lines if line not in words]
