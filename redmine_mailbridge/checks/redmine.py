@@ -1,7 +1,7 @@
 """What `check` asks Redmine: whether it answers, whom the key belongs to, and what that user may not do."""
 
-from collections.abc import Iterator
-from typing import get_args
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
 
 from redmine_mailbridge.checks.foretell import Foretelling
 from redmine_mailbridge.checks.names import mailbox_names
@@ -32,6 +32,7 @@ def redmine_checks(settings: Settings, client: Client, directory: Directory) -> 
     yield Check("redmine", True, f"{settings.redmine.url} answers; the key is {me.login or me.name}'s")
     try:
         yield Check("redmine: rights", True, "administrator") if me.admin else Check("redmine: rights", None, NO_ADMIN)
+        yield from _own_user(settings, client)
         yield _formatting(settings, client)
         if settings.redmine.marker_field:
             yield _marker(settings.redmine.marker_field, settings, directory)
@@ -42,6 +43,28 @@ def redmine_checks(settings: Settings, client: Client, directory: Directory) -> 
         yield from rule_names(settings, directory)
     except RedmineError as error:
         yield Check("redmine", False, str(error))
+
+
+def somebodys(user: Mapping[str, Any]) -> str:
+    """Given the key's own user as Redmine shows it, return what is wrong when a person works with that account; ""
+    where nobody has ever logged in with it, or Redmine does not tell.
+    """
+    when, login = str(user.get("last_login_on") or "")[:10], user.get("login") or "the key's user"
+    if not when:
+        return ""
+    return (
+        f"somebody logs in as {login} (last on {when}): what {login} writes in Redmine counts as the bridge's own and "
+        "is mailed to nobody; make the bridge a user that nobody else uses, and take that one's key"
+    )
+
+
+def _own_user(settings: Settings, client: Client) -> Iterator[Check]:
+    """A person's own key, where agents' notes are mailed: those of that person would go to nobody."""
+    if all(box.answers.notes == "never" for box in settings.active_mailboxes.values()):
+        return
+    wrong = somebodys(client.whoami())
+    if wrong:
+        yield Check("redmine: the bridge's user", None, wrong)
 
 
 def _formatting(settings: Settings, client: Client) -> Check:

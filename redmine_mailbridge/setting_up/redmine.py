@@ -9,6 +9,7 @@ from pydantic import SecretStr, ValidationError
 
 from redmine_mailbridge import app
 from redmine_mailbridge.checks.advice import with_advice
+from redmine_mailbridge.checks.redmine import somebodys
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.redmine.client import Client, Connection
@@ -39,13 +40,15 @@ class Offers:
         directory = Directory(client, life=settings.directory_life.total_seconds())
         try:
             me = directory.people.me().user
-            projects = directory.project_names()
+            projects, own = directory.project_names(), somebodys(client.whoami())
         except RedmineError as error:
             client.close()
             return with_advice(str(error))
         self.directory, self._client = directory, client
         what = "an administrator's" if me.admin else "no administrator's"
         click.secho(f"Redmine answers: the key is {me.login or me.name}'s, {what}.", dim=True)
+        if own:
+            click.secho(f"But {own}.", fg="yellow")
         if not projects:
             click.secho("It sees no project: make it a member of one.", fg="yellow")
         return ""

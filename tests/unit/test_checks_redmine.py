@@ -17,6 +17,7 @@ from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.settings.models import Settings
 
 URL = "https://redmine.example.com"
+SEEN = "2026-11-20T08:00:00Z"
 ADMIN = {"id": 1, "login": "admin", "firstname": "A", "lastname": "B", "admin": True, "mail": "a@example.com"}
 PROJECT = {
     "id": 7,
@@ -102,6 +103,23 @@ def test_rest_switched_off(redmine: responses.RequestsMock) -> None:
 
     assert "REST API is switched off (Administration, Settings, API)" in line
     assert 1 == len(redmine.calls)
+
+
+@pytest.mark.fault("N1")
+@pytest.mark.parametrize(
+    ("notes", "last", "told"),
+    [("public_notes", SEEN, True), ("public_notes", None, False), ("never", SEEN, False)],
+)  # fmt: skip
+def test_the_key_of_a_person(redmine: responses.RequestsMock, notes: str, last: str | None, told: bool) -> None:
+    """Where notes are mailed and somebody works with the account whose key the bridge has, that is said: what this
+    person answers counts as the bridge's own, and would go to nobody.
+    """
+    me = {"user": ADMIN | {"last_login_on": last, "memberships": []}}
+    redmine.replace(responses.GET, f"{URL}/users/current.json", json=me)
+    box = {"address": "d@example.com", "host": "localhost", "issue": {"project": "desk"}, "answers": {"notes": notes}}
+    values = {"redmine": {"url": URL, "api_key": "k", "text_format": "common_mark"}, "mailboxes": {"desk": box}}
+    lines = [one.words for one in found(Settings.model_validate(values)) if "somebody logs in as admin" in one.words]
+    assert told == bool(lines)
 
 
 def test_login_page(redmine: responses.RequestsMock) -> None:
