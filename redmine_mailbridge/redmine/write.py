@@ -114,7 +114,9 @@ class Writer:
         # once people have worked on it, what is not as asked may be their doing, and stays
         dropped = () if found.get("journals") else _amendable(changed)
         text = missing_text(str(request.attributes.get("description", "")), as_made(found).get("description"))
-        return Written(int(found["id"]), None, drift, dropped, _unlike(changed), text, missing)
+        return Written(
+            int(found["id"]), None, drift, dropped, _unlike(changed) - _changed_since(found, 0), text, missing
+        )
 
     def prepare_note(self, request: NoteRequest) -> tuple[NoteRequest, tuple[str, ...]]:
         """Given a note, before its intent is recorded, make sure that a private one will be private.
@@ -172,7 +174,9 @@ class Writer:
         dropped = _amendable(changed) if newest_of(issue) == number else ()
         text = "" if journal.get("updated_by") else missing_text(request.notes, journal.get("notes"))
         files = missing_files(request, issue)
-        return Written(request.issue, number, drift, dropped, _unlike(changed), text, files)
+        return Written(
+            request.issue, number, drift, dropped, _unlike(changed) - _changed_since(issue, number), text, files
+        )
 
     def amend(self, request: IssueRequest | NoteRequest, written: Written) -> Written:
         """Given what was written and what of it was dropped, set that as the key's own user. Return what is there now.
@@ -269,6 +273,13 @@ class Writer:
 def _amendable(changed: Iterable[Drift]) -> tuple[str, ...]:
     """The attributes that another user may set afterwards; a text that people may have edited is left alone."""
     return tuple(dict.fromkeys(d.attribute for d in changed if d.attribute not in (*TEXTS, "project_id")))
+
+
+def _changed_since(issue: Mapping[str, Any], after: int) -> frozenset[str | int]:
+    """The attributes, and custom fields by their ids, that somebody has changed since an entry of its history."""
+    later = [one for entry in issue.get("journals", ()) if int(entry["id"]) > after for one in entry.get("details", ())]
+    fields = {int(one["name"]) for one in later if one.get("property") == "cf"}
+    return frozenset({str(one.get("name")) for one in later if one.get("property") == "attr"} | fields)
 
 
 def _unlike(changed: Iterable[Drift]) -> frozenset[str | int]:
