@@ -105,11 +105,14 @@ def test_rest_switched_off(redmine: responses.RequestsMock) -> None:
     assert 1 == len(redmine.calls)
 
 
-@pytest.mark.fault("N1")
 @pytest.mark.parametrize(
     ("notes", "last", "told"),
-    [("public_notes", SEEN, True), ("public_notes", None, False), ("never", SEEN, False)],
-)  # fmt: skip
+    [
+        pytest.param("public_notes", SEEN, True, marks=pytest.mark.fault("N1")),
+        ("public_notes", None, False),
+        ("never", SEEN, False),
+    ],
+)
 def test_the_key_of_a_person(redmine: responses.RequestsMock, notes: str, last: str | None, told: bool) -> None:
     """Where notes are mailed and somebody works with the account whose key the bridge has, that is said: what this
     person answers counts as the bridge's own, and would go to nobody.
