@@ -10,9 +10,10 @@ from redmine_mailbridge.mail.domains import organisation
 LONGEST = 4_000  # characters of a field that are read
 _PIECE = re.compile(r"[^\s();]+|[();]")
 _CLAUSES = frozenset({"from", "by", "via", "with", "id", "for"})
-_ADDRESS = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f:.]{2,45})\]", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?<!\S)\[(?:IPv6:)?([0-9A-Fa-f:.]{2,45})\]", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _HELO = re.compile(r"[^\s\"(),;<>=\\@]{0,255}")
+_SAYS_HELO = frozenset({"helo", "ehlo"})
 _PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10")))
 _GOOGLE = "mx.google.com"
 _MICROSOFT = (".outlook.com", ".office365.com", ".exchangelabs.com")
@@ -22,7 +23,8 @@ _MICROSOFTS_DOOR = ".protection.outlook.com"
 @dataclass(frozen=True, slots=True)
 class Hop:
     """One Received: `by` is the host that wrote it; `named` how the one before called himself; `verified` the name
-    that the writer found for that one's IP address, `address`; `protocol` in capitals. "" for what it does not say.
+    that the writer found for that one's IP address, `address`, and that leads back to it; `protocol` in capitals. ""
+    for what it does not say.
     `odd`: the client called himself something that a server would have to quote, so that what is written around it,
     here and in other fields, may be the client's own words.
     """
@@ -68,13 +70,16 @@ def read(value: str) -> Hop:
             waiting = ""
         elif piece.lower() in _CLAUSES:
             clause = waiting = piece.lower()
-    address = _ip(" ".join(remarks))
-    verified = remarks[0] if remarks and address and _NAME.fullmatch(remarks[0]) and remarks[0] != address else ""
+    found = list(_found_out(remarks))
+    address = _ip(" ".join(found))
+    verified = found[0] if found and address and _NAME.fullmatch(found[0]) and found[0] != address else ""
+    if "forged" in found:  # Sendmail's "(may be forged)": the name does not lead back to the address
+        verified = ""
     return Hop(
         by=_host(said["by"]),
         named=_host(said["from"]),
         verified=_host(verified),
-        address=address or _ip(said["from"]),
+        address=address or (_ip(said["from"]) if remarks else ""),  # alone, it is what the client called himself
         protocol=said["with"].upper(),
         odd=begins and not (said["by"] and _HELO.fullmatch(said["from"])),
     )
@@ -91,6 +96,18 @@ def _pieces(text: str) -> Iterator[tuple[str, int]]:
             yield found[0], depth
     if depth:
         yield "", -1
+
+
+def _found_out(remarks: list[str]) -> Iterator[str]:
+    """Given the words of the comments on the client, yield those that the server found out by itself: not what the
+    client called himself ("helo=[127.0.0.1]" as Exim has it, "HELO [127.0.0.1]" as qmail), nor what he said of his
+    user ("ident=…").
+    """
+    his = False
+    for word in remarks:
+        if not his and "=" not in word and word.lower() not in _SAYS_HELO:
+            yield word
+        his = word.lower() in _SAYS_HELO
 
 
 def _host(name: str) -> str:

@@ -367,3 +367,34 @@ def _keys() -> tuple[bytes, bytes]:
     rsa = _der(0x30, bytes.fromhex("06092a864886f70d0101010500"))
     public = _der(0x30, rsa + _der(3, b"\0" + integers(whole[1:3])))
     return pem, b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
+
+
+CALLED_HIMSELF_OURS = [
+    "from [198.51.100.6] (helo=[127.0.0.1]) by mx.example.com with esmtp (Exim 4.98) id x; x",
+    "from [198.51.100.6] (port=2525 helo=[10.0.0.7]) by inner.example.com with esmtp (Exim 4.98) id x; x",
+    "from [198.51.100.6] (helo=x ident=[127.0.0.1]) by mx.example.com with esmtp (Exim 4.98) id x; x",
+    "from unknown (HELO [127.0.0.1]) (198.51.100.6) by mx.example.com with SMTP; x",
+    "from unknown (EHLO [10.0.0.7]) ([198.51.100.6]) by inner.example.com with SMTP; x",
+    "from [127.0.0.1] by mx.example.com with SMTP; x",
+]
+
+
+@pytest.mark.fault("A13-I1")
+@pytest.mark.parametrize("door", CALLED_HIMSELF_OURS)
+def test_what_a_client_calls_himself_in_a_comment_is_not_where_he_is(door: str) -> None:
+    """An address in brackets is a HELO that servers take: where Exim or qmail write it into a comment, the hop is the
+    door all the same, and the results that the mail brought along below it count for nothing.
+    """
+    forged = "Authentication-Results: mx.example.com; dmarc=pass header.from=example.org\r\n"
+    assert "unknown" == verdict(f"Received: {door}\r\n{forged}").verdict
+
+
+@pytest.mark.fault("A13-I2")
+def test_a_name_that_may_be_forged_is_nobodys() -> None:
+    """Who owns an IP address names it as he likes; Sendmail says "(may be forged)" where the name does not lead back,
+    and such a name makes no host of ours of it.
+    """
+    forged = "Authentication-Results: mx.example.com; dmarc=pass header.from=example.org\r\n"
+    client = "from mx.example.com (mx.example.com [198.51.100.6]{}) by inner.example.com (8.18.1/8.18.1) with ESMTP; x"
+    assert "passed" == verdict(f"Received: {client.format('')}\r\n{forged}").verdict
+    assert "unknown" == verdict(f"Received: {client.format(' (may be forged)')}\r\n{forged}").verdict
