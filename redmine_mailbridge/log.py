@@ -19,6 +19,8 @@ from redmine_mailbridge.settings.models import LogSettings
 
 WITHHELD = "(withheld)"
 QUIET = ("alembic", "apscheduler", "asyncio", "chardet", "python_multipart", "tzlocal", "urllib3", "uvicorn")
+STRANGERS = ("python_multipart", "uvicorn")
+"""Libraries that warn of what strangers send: so many lines as they like, that would push all others out."""
 LONGEST_VALUE = 2000
 _DEEPEST = 3
 _SECRET_NAME = re.compile(
@@ -64,7 +66,7 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler, *(other for other in root.handlers if getattr(other, "lasting", False))]
     root.setLevel(settings.level.upper())
     for name in QUIET:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+        logging.getLogger(name).setLevel(max(logging.ERROR if name in STRANGERS else logging.WARNING, root.level))
 
 
 def _rendered(people: bool, stream: TextIO) -> list[structlog.typing.Processor]:

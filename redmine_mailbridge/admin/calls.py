@@ -164,6 +164,12 @@ class Call:
             login=self.typed("login"),
         )
 
+    def hold(self, *, changes: bool) -> None:
+        """Return when who is signed in may still go on, or nobody is. Raise SignInRefused or CannotBeAsked."""
+        if self.session is not None:
+            token = self.request.cookies.get(COOKIE, "")
+            self.desk.rights.hold(self.session, token, self.desk.store.clock(), changes=changes)
+
     def audit(self, action: str, detail: str = "") -> None:
         """Write down what the person changes."""
         self.desk.audit.add(self.who, action, detail, address=self.address)

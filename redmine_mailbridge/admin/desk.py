@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from anyio import CapacityLimiter
 
 from redmine_mailbridge.admin.jobs import Jobs
+from redmine_mailbridge.admin.seen import Seen
 from redmine_mailbridge.admin.signin import Door, Rights
 from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.settings.load import Loaded
@@ -18,8 +19,10 @@ from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.report import Overview
 
-SIGN_INS = 4
-"""Sign-ins that are looked at at once, in threads of their own: a hash costs 32 MB, and Redmine may be slow."""
+SIGN_INS, LOCAL_SIGN_INS = 4, 2
+"""Sign-ins that are looked at at once, in threads of their own: Redmine may be slow, which is when the local password
+is needed; its hash costs 32 MB.
+"""
 MENU = (
     ("/", "Overview", "home"),
     ("/messages", "Messages", "mail"),
@@ -39,7 +42,8 @@ MENU = (
 @dataclass(frozen=True, slots=True)
 class Desk:
     """Everything that a page may ask or have done. `limits` are the mails a day that each mailbox may send;
-    `reports` those of the last minute; `sign_ins` the threads that strangers may take."""
+    `reports` those of the last minute; `sign_ins`
+    and `local_sign_ins` are the threads that strangers may take."""
 
     loaded: Loaded
     store: Store
@@ -47,6 +51,7 @@ class Desk:
     figures: Figures
     health: Health
     decider: Decider
+    seen: Seen
     sessions: Sessions
     audit: Audit
     ring: LogRing
@@ -56,6 +61,7 @@ class Desk:
     signs: SignIns
     limits: Mapping[str, int]
     sign_ins: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(SIGN_INS))
+    local_sign_ins: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LOCAL_SIGN_INS))
     reports: dict[Hashable, tuple[float, Overview]] = field(default_factory=dict)
 
     @property

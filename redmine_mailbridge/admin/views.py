@@ -52,7 +52,8 @@ def view(desk: Desk, page: Page, access: Access = Access.LOOKS, *, largest: int 
         sent = Request(request.scope, bounded(request.receive, largest))
         files = 0 if access is Access.PUBLIC else _FILES
         async with sent.form(max_fields=_FIELDS, max_files=files) as call.form:
-            limiter = desk.sign_ins if access is Access.PUBLIC else None
+            local = call.typed("way") == "password"
+            limiter = None if access is not Access.PUBLIC else desk.local_sign_ins if local else desk.sign_ins
             return await anyio.to_thread.run_sync(_answer, call, page, access, limiter=limiter)
 
     return endpoint
@@ -86,9 +87,10 @@ def _admit(call: Call, access: Access) -> Response | None:
 
 def _answer(call: Call, page: Page, access: Access) -> Response:
     try:
-        if call.session is not None and access in (Access.LOOKS, Access.CHANGES):
-            token = call.request.cookies.get(COOKIE, "")
-            call.desk.rights.hold(call.session, token, call.desk.store.clock(), changes=access is Access.CHANGES)
+        if access is Access.PUBLIC:
+            _drop_who_is_none(call)
+        elif access is not Access.LEAVES:
+            call.hold(changes=access is Access.CHANGES)
         return page(call)
     except CannotBeAsked as error:
         words = call.words("Whether you still are an administrator cannot be asked just now, so nothing was done.")
@@ -97,6 +99,14 @@ def _answer(call: Call, page: Page, access: Access) -> Response:
         return _put_out(call, error)
     except MailbridgeError as error:
         return _failed(call, error)
+
+
+def _drop_who_is_none(call: Call) -> None:
+    """Who may not go on, or cannot be asked about, is a stranger where strangers may come."""
+    try:
+        call.hold(changes=False)
+    except SignInRefused:
+        call.session = None
 
 
 def _failed(call: Call, error: MailbridgeError, words: str | None = None) -> Response:

@@ -6,6 +6,7 @@ from redmine_mailbridge import app, speaking
 from redmine_mailbridge.admin.application import make
 from redmine_mailbridge.admin.desk import Desk
 from redmine_mailbridge.admin.jobs import Jobs
+from redmine_mailbridge.admin.seen import Seen
 from redmine_mailbridge.admin.server import AdminServer
 from redmine_mailbridge.admin.signin import Door, Rights
 from redmine_mailbridge.errors import SettingsError
@@ -43,11 +44,13 @@ def desk(loaded: Loaded) -> Desk:
         idle=admin.session_idle.total_seconds(),
     )
     door = Door(settings.redmine, admin.password_hash_file, audit, key=store.secret("sign-in-key").encode())
+    decider = Decider(app.contexts(settings, store.secret), archive, facts)
     return Desk(
         loaded=loaded,
         store=store,
         archive=archive,
-        decider=Decider(app.contexts(settings, store.secret), archive, facts),
+        decider=decider,
+        seen=Seen(decider.read),
         figures=Figures(store.database),
         health=Health(store.database, store.clock),
         sessions=sessions,

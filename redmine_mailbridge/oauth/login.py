@@ -41,8 +41,18 @@ def by_paste(signs: SignIns, name: str, say: Say, ask: Callable[[str], str]) -> 
     return signs.finish_code_flow(ask("The address"), state=flow.state)
 
 
-def by_device(signs: SignIns, name: str, say: Say, *, pause: Callable[[float], object] = time.sleep) -> Standing:
-    """Given a connection, have a person type a code on any device, and wait for it."""
+def by_device(
+    signs: SignIns,
+    name: str,
+    say: Say,
+    *,
+    pause: Callable[[float], object] = time.sleep,
+    may: Callable[[], object] = lambda: None,
+) -> Standing:
+    """Given a connection, have a person type a code on any device, and wait for it.
+
+    `may` is asked before anything can be kept, and raises when who has begun this may not go on.
+    """
     connection = signs.connection(name)
     flow = signs.begin_device(name)
     say(f"Sign in as {connection.account} at {connection.provider.title}: on any device, open")
@@ -50,6 +60,7 @@ def by_device(signs: SignIns, name: str, say: Say, *, pause: Callable[[float], o
     wait = flow.interval
     while True:
         pause(wait)
+        may()
         try:
             polled = signs.poll_device(flow)
         except ProviderAway as error:  # RFC 8628 section 3.5: wait longer

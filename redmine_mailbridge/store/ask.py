@@ -195,6 +195,10 @@ class Archive:
         with self._database.read() as db:
             return {State(state): number for state, number in db.execute(query)}
 
+    def answers(self) -> bool:
+        """Is there a mail? Costs nothing, however many there are. Raise StoreError when the store does not answer."""
+        return self._exists(mail.c.id > 0)
+
     def wrote_since(self, moment: float, now: float) -> bool:
         """Has Redmine taken a mail since then, as the newest issue or the newest note? Times in seconds since the
         epoch; one that lies in the future is from before the clock was set back, and does not count.

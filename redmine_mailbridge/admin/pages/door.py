@@ -24,6 +24,7 @@ def sign_in(call: Call) -> Response:
         person = call.desk.door.enter(call.typed("login")[:255], password[:1000], local=local, address=call.address)
     except SignInRefused as error:
         return call.door(call.words(str(error)), 403, call.typed("next"))
+    call.desk.sessions.end(call.request.cookies.get(COOKIE, ""))
     token = call.desk.sessions.begin(person.login, person.name, person.way, person.proof)
     answer = call.to("/")
     answer.headers["location"] = call.desk.settings.admin.prefix + local_path(call.typed("next"))

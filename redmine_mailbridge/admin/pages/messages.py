@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from redmine_mailbridge.admin import shown
 from redmine_mailbridge.admin.calls import Call, whole
-from redmine_mailbridge.mail.original import original
 from redmine_mailbridge.spreadsheet import Cell, as_csv
 from redmine_mailbridge.store.ask import MessageFilter
 from redmine_mailbridge.store.rows import MailRow
@@ -64,7 +63,7 @@ def show(call: Call) -> Response:
         return missing(call)
     raw = raw_of(call.desk.store, told.row)
     files = told.message.attachments if told.message else ()
-    blocked = original(raw, files).blocked if raw is not None and told.message else 0
+    blocked = call.desk.seen.original(raw, files).blocked if raw is not None and told.message else 0
     return call.render(
         "message.html",
         title=told.row.subject or call.words("(no subject)"),
@@ -83,7 +82,7 @@ def frame(call: Call) -> Response:
     raw = raw_of(call.desk.store, told.row) if told else None
     if told is None or raw is None:
         return missing(call)
-    return framed(call, original(raw, told.message.attachments if told.message else ()).html)
+    return framed(call, call.desk.seen.original(raw, told.message.attachments if told.message else ()).html)
 
 
 def framed(call: Call, html: str) -> Response:
@@ -159,7 +158,7 @@ def missing(call: Call) -> Response:
 
 def _story(call: Call) -> Story | None:
     desk = call.desk
-    return story(desk.store, desk.archive, desk.decider.read, int(call.request.path_params["id"]))
+    return story(desk.store, desk.archive, desk.seen.read, int(call.request.path_params["id"]))
 
 
 def _list(call: Call, template: str, title: str, rows: Sequence[MailRow], *, choices: Sequence[str]) -> Response:

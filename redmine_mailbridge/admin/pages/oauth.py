@@ -1,6 +1,7 @@
 """Signing in at mail providers: by browser and back to this page, or by a code on any device."""
 
 import hmac
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
@@ -83,7 +84,8 @@ def _by_device(call: Call, name: str) -> Response:
     signs.connection(name)
 
     def work(say: Say) -> None:
-        standing = by_device(signs, name, lambda line: say(Check(name, None, line)))
+        may = partial(call.hold, changes=True)
+        standing = by_device(signs, name, lambda line: say(Check(name, None, line)), may=may)
         say(Check(name, True, f"signed in as {standing.signed_in_as or standing.account}"))
 
     call.audit("oauth", f"{name}: begun by code")

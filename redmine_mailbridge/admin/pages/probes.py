@@ -25,7 +25,7 @@ def healthz(call: Call) -> Response:
 def readyz(call: Call) -> Response:
     """The store answers too."""
     try:
-        call.desk.archive.counts()
+        call.desk.archive.answers()
     except MailbridgeError:
         return PlainTextResponse("the store does not answer\n", 503)
     return PlainTextResponse("ok\n")

@@ -1,0 +1,54 @@
+"""What was read of the mails that are looked at: each is parsed once, however many pages, frames and files show it."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from hashlib import sha256
+from typing import Any
+
+from redmine_mailbridge.mail.message import Attachment, Message
+from redmine_mailbridge.mail.original import Original, original
+from redmine_mailbridge.tasks.story import Read
+
+MOST_BYTES = 64_000_000
+"""Of mails that are remembered; the newest one is, whatever its size."""
+Key = tuple[object, ...]
+
+
+class Seen:
+    """Given how a mailbox reads, reads each mail once while it is looked at. Safe to share among threads."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._known: OrderedDict[Key, tuple[int, Future[Any]]] = OrderedDict()
+
+    def read(self, content: bytes, mailbox: str, *, truncated: bool = False) -> Message:
+        """Given a mail's bytes, return it as this mailbox reads it."""
+        key = (sha256(content).digest(), mailbox, truncated)
+        found: Message = self._once(key, len(content), lambda: self._read(content, mailbox, truncated=truncated))
+        return found
+
+    def original(self, content: bytes, attachments: tuple[Attachment, ...]) -> Original:
+        """Given a mail's bytes and its attachments, return what may be shown of it."""
+        key = (sha256(content).digest(), len(attachments))
+        found: Original = self._once(key, len(content), lambda: original(content, attachments))
+        return found
+
+    def _once(self, key: Key, size: int, make: Callable[[], object]) -> Any:
+        with self._lock:
+            known = self._known.get(key)
+            future = known[1] if known is not None else Future[Any]()
+            self._known[key] = (size, future)
+            self._known.move_to_end(key)
+            while len(self._known) > 1 and sum(one for one, _ in self._known.values()) > MOST_BYTES:
+                self._known.popitem(last=False)
+        if known is None:
+            try:
+                future.set_result(make())
+            except BaseException as error:  # noqa: BLE001 - whoever waits for it is told
+                with self._lock:
+                    self._known.pop(key, None)
+                future.set_exception(error)
+        return future.result()
