@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.lazy import Lazy
 from redmine_mailbridge.routing.fields import ROUND_ROBIN
 from redmine_mailbridge.routing.plan import Project
 from redmine_mailbridge.settings.mailbox import MailboxSettings
@@ -191,8 +192,8 @@ def _visibility(title: str, project: Project, directory: Directory, box: Mailbox
 def problems(names: Names, project: Project | None, directory: Directory) -> Iterator[str]:
     """Given the names of one place, yield a line for each that Redmine does not know (there)."""
     everywhere: dict[str, Mapping[str, int]] = {
-        "priority": directory.priorities(),
-        "status": directory.statuses().ids,
+        "priority": Lazy(directory.priorities),
+        "status": Lazy(lambda: directory.statuses().ids),
     }
     of_project: dict[str, Mapping[str, int]] = {}
     if project is not None:
@@ -219,7 +220,7 @@ def problems(names: Names, project: Project | None, directory: Directory) -> Ite
 
 def _unknown_overrides(box: MailboxSettings, project: Project | None) -> Iterator[str]:
     """The names of allow_override that no keyword line can have, with what was probably meant."""
-    if project is None:
+    if project is None or not box.issue.overrides:
         return
     known = {*KEYWORDS, "all", *("_".join(name.split()) for name in project.custom_fields)}
     for name in sorted(box.issue.overrides - known):

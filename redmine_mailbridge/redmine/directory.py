@@ -11,13 +11,14 @@ from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.redmine.cache import Cache
-from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.client import PAGE, Client
+from redmine_mailbridge.redmine.lazy import Assignable, Lazy
 from redmine_mailbridge.redmine.people import People
 from redmine_mailbridge.redmine.rights import Rights, Role, allowed
 from redmine_mailbridge.routing.plan import FieldKind, Project
 
 MOST_MEMBERS = 100
-"""Of how many members of a project the logins are learnt; those of further members are not known, their names are."""
+"""In projects of how many members at most a key that cannot look for users learns their logins and addresses."""
 YOUNG = 5.0
 """Seconds for which what was asked anew is not asked once more for a mere difference."""
 INCLUDE = "trackers,issue_categories,enabled_modules,issue_custom_fields"
@@ -61,6 +62,7 @@ class Directory:
         self._aliases: dict[str, str] = {}
         self._names: Cache[str, dict[str, str]] = Cache(life, clock)
         self._statuses: Cache[str, Statuses] = Cache(life, clock)
+        self._learnt: Cache[int, bool] = Cache(life, clock)
         self._lists: Cache[str, Mapping[str, int]] = Cache(life, clock)
         self._fields: Cache[str, tuple[CustomField, ...]] = Cache(life, clock)
         self._only: Cache[str, frozenset[int]] = Cache(life, clock)
@@ -144,6 +146,7 @@ class Directory:
             self._projects,
             self._names,
             self._statuses,
+            self._learnt,
             self._lists,
             self._fields,
             self._only,
@@ -177,10 +180,10 @@ class Directory:
             issue_tracking=tracking,
             trackers=_ids(found.get("trackers", ())),
             categories=_ids(found.get("issue_categories", ())),
-            versions=self._versions(identifier) if tracking else {},
-            custom_fields=self._project_fields(found),
-            members=self._members(identifier),
-            kinds={f.id: f.kind for f in self.issue_fields()},
+            versions=Lazy(lambda: self._versions(identifier)) if tracking else {},
+            custom_fields=Lazy(lambda: self._project_fields(found)),
+            members=Assignable(int(found["id"]), self.people, lambda: self._members(identifier)),
+            kinds=Lazy(lambda: {f.id: f.kind for f in self.issue_fields()}),
         )
 
     def _versions(self, identifier: str) -> Mapping[str, int]:
@@ -206,8 +209,31 @@ class Directory:
         issues = self._or_nothing("/issues.json", "issues", newest)
         return _ids(issues[0].get("custom_fields", ())) if issues else {}
 
+    def learn_members(self, project: Project) -> None:
+        """Given a project, learn the addresses of its members, for a key that cannot look for users; none in a project
+        of more than MOST_MEMBERS, where that would cost a request for each.
+        """
+        if not self.can_impersonate:
+            self._learnt.get(project.id, lambda: self._learn(project.identifier))
+
+    def _learn(self, identifier: str) -> bool:
+        path = f"/projects/{identifier}/memberships.json"
+        try:
+            answer = self._client.get(path, [("limit", PAGE)])
+        except RedmineRefused as error:
+            if error.status in (403, 404):
+                return False
+            raise
+        found = answer.get("memberships", ())
+        if int(answer.get("total_count", len(found))) > MOST_MEMBERS:
+            return False
+        self.people.remember_members(int(one["user"]["id"]) for one in found if "user" in one)
+        return True
+
     def _members(self, identifier: str) -> Mapping[str, int]:
-        """Whom issues can be assigned to: users and groups with a role that is assignable."""
+        """Whom issues can be assigned to: users and groups with a role that is assignable, by the names that Redmine
+        shows; with a key that cannot look for users by login and address too, in a project of MOST_MEMBERS at most.
+        """
         try:
             found = list(self._client.pages(f"/projects/{identifier}/memberships.json", "memberships"))
         except RedmineRefused as error:
@@ -224,8 +250,7 @@ class Directory:
                 who = int(membership[kind]["id"])
                 members.setdefault(str(membership[kind]["name"]).lower(), who)
                 users += [who] if kind == "user" else []
-        self.people.remember_members(users[:MOST_MEMBERS])
-        for user_id in users[:MOST_MEMBERS]:
+        for user_id in users if not self.can_impersonate and len(users) <= MOST_MEMBERS else ():
             person = self.people.by_id(user_id)
             if person is not None:
                 members |= {word.lower(): user_id for word in (person.user.login, person.user.mail) if word}

@@ -10,6 +10,7 @@ from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.journals import Notes
+from redmine_mailbridge.redmine.lazy import Lazy
 from redmine_mailbridge.redmine.look import newest_of
 from redmine_mailbridge.redmine.people import Person, utc
 from redmine_mailbridge.redmine.rights import NON_MEMBER, sees
@@ -50,12 +51,13 @@ class FactFinder:
         if same_subject_issue is not None:
             numbers.add(same_subject_issue)
         numbers |= {issue for number, _ in needs.journals if (issue := (journal_issues or {}).get(number))}
+        projects = {found.identifier: found for name in needs.projects if (found := directory.project(name))}
+        by_any_name = {name: found for name in needs.projects if (found := directory.project(name))}
+        for project in projects.values():
+            directory.learn_members(project)
         users = self._users(needs)
         owner = users.get(needs.sender.strip().lower())
         sender = directory.people.by_id(owner.id) if owner is not None else None
-        projects = {found.identifier: found for name in needs.projects if (found := directory.project(name))}
-        by_any_name = {name: found for name in needs.projects if (found := directory.project(name))}
-        statuses = directory.statuses()
         seen = self._see(numbers, needs.journals)
         issues = {number: self._issue(found, sender, participants or {}) for number, found in seen.issues.items()}
         theirs = {p.identifier: p for issue in issues.values() if (p := directory.project(issue.project))}
@@ -72,14 +74,14 @@ class FactFinder:
             journals=seen.journals(number for number, _ in needs.journals),
             may_add_issues=self._permitted(sender, "add_issues", projects.values()),
             may_add_watchers=self._permitted(sender, "add_issue_watchers", {**theirs, **projects}.values()),
-            anyone_may_add=self._open_to_all(projects.values()) if sender is None else NOBODY,
+            anyone_may_add=self._open_to_all(projects.values()) if sender is None and needs.anyone else NOBODY,
             logins={login: user for login in needs.logins if (user := directory.people.by_login(login)) is not None},
             groups=groups,
             open_issues={user: directory.people.open_issues(user) for user in sorted(takers)},
             default_language=self._language,
-            statuses=statuses.ids,
-            closed_statuses=statuses.closed,
-            priorities=directory.priorities(),
+            statuses=Lazy(lambda: directory.statuses().ids),
+            closed_statuses=directory.statuses().closed if issues else frozenset(),
+            priorities=Lazy(directory.priorities),
             same_subject_issue=same_subject_issue if same_subject_issue in issues else None,
             first_sync=first_sync,
         )  # fmt: skip

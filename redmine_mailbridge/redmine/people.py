@@ -208,8 +208,8 @@ class People:
         found = self._client.pages("/users.json", "users", [
             ("name", wanted), ("status", ""), ("f[]", "name"), ("op[name]", "~"), ("v[name][]", wanted),
         ])  # fmt: skip
-        exact = [int(entry["id"]) for entry in found if str(entry.get("login", "")).lower() == wanted]
-        return self._user(exact[0]) if exact else None
+        exact = next((int(entry["id"]) for entry in found if str(entry.get("login", "")).lower() == wanted), None)
+        return self._user(exact) if exact is not None else None
 
     def _fetch_members(self, group: int) -> tuple[int, ...]:
         found = self._client.get(f"/groups/{group}.json", [("include", "users")])["group"].get("users", ())

@@ -7,7 +7,7 @@ from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.routing.keywords import Keywords, find_keywords
 from redmine_mailbridge.routing.loops import earns_answer
-from redmine_mailbridge.routing.plan import Action, Facts, Issue, Plan
+from redmine_mailbridge.routing.plan import Action, Facts, Issue, Plan, Project
 from redmine_mailbridge.routing.proof import proven
 from redmine_mailbridge.routing.sender import Sender, assess
 from redmine_mailbridge.routing.steps import Steps
@@ -61,6 +61,12 @@ class Case:
         if not (self.sender.user or settings.keywords_from == "anyone" or self.facts.offline):
             return Keywords()
         return find_keywords(text, allowed, self.languages, fields) if allowed else Keywords()
+
+    def fields_of(self, project: Project | None, tracker: str | None) -> tuple[str, ...]:
+        """Given the project of an issue and its tracker, return the names of custom fields that keyword lines may have;
+        none where no keyword line counts, so that nobody asks for them.
+        """
+        return project.fields_of(tracker) if project is not None and self.route.issue.overrides else ()
 
     def watching_mail(self, project: str | None) -> Message | None:
         """Given the issue's project, return the mail whose To and Cc name watchers; None when they are not to.

@@ -93,7 +93,7 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
     tracker = wanted_of_new(message, case.sender, case.route, matched, case.keywords(written).values).values.get(
         "tracker"
     )
-    keywords = case.keywords(written, project.fields_of(_known_tracker(project, tracker)) if project else ())
+    keywords = case.keywords(written, case.fields_of(project, _known_tracker(project, tracker) if project else None))
     if place.by_address:
         keywords = keywords.dropping("project")
     wanted = wanted_of_new(message, case.sender, case.route, matched, keywords.values)

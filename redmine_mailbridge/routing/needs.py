@@ -41,6 +41,7 @@ def needs(message: Message, route: Route, mailbox: MailboxIdentity) -> Needs:
         logins=_logins(message, route),
         groups=_groups(message, route, matched),
         same_subject=settings.bundle_window.total_seconds() > 0,
+        anyone=settings.unknown_sender == "create",
     )
 
 

@@ -75,7 +75,7 @@ def _changes(case: Case, thread: Thread, issue: Issue, text: str) -> tuple[Keywo
     impersonated = thread.as_user and facts.can_impersonate
     keywords = Keywords()
     if facts.offline or impersonated or issue.editable_by_sender or not settings.check_permissions:
-        keywords = case.keywords(text, project.fields_of(issue.tracker or None) if project else ())
+        keywords = case.keywords(text, case.fields_of(project, issue.tracker or None))
         keywords = keywords.dropping("project")
     wanted = Wanted()
     add_keywords(wanted, keywords.values)

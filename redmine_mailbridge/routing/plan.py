@@ -165,6 +165,7 @@ class Needs:
     none of these issues' are looked for. `language`: that of the sender, for keyword lines. `projects` are
     identifiers; `issue_projects` says that the projects of the issues are wanted too (keyword lines on a reply).
     `addresses` and `logins` may be users. `groups` are wanted with their members and how many open issues each has.
+    `anyone`: where anybody may make issues.
     """
 
     sender: str
@@ -178,6 +179,7 @@ class Needs:
     logins: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     same_subject: bool = False
+    anyone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,8 @@ class Facts:
     nobody does). `may_add_issues` holds project identifiers in which the sender's own user may add issues.
     `may_add_watchers` holds those in which that user may name watchers, the issues' projects among them.
     `anyone_may_add` holds those in which every user may, a new one too (role Non member).
-    `statuses` go from lower-case name to id in Redmine's order, `closed_statuses` hold the ids that close an issue.
+    `statuses` go from lower-case name to id in Redmine's order, `closed_statuses` hold the ids that close an issue
+    (none where there is no issue).
     `same_subject_issue` is the issue of the newest mail of the same sender and subject within bundle_window.
     `logins` go from lower-case login to user; `groups` from lower-case name to the ids of active members;
     `open_issues` from user id to how many open issues the user has in hand. `default_language` is Redmine's.

@@ -99,7 +99,8 @@ class CarryOut:
         if words and not may_note:  # where they set nothing, no note could tell
             plan, words = _with_lines(plan, words), ()
         if plan.action is Action.CREATE:
-            marker = project.custom_fields.get((self._rules.marker_field or "").lower())
+            field = self._rules.marker_field
+            marker = project.custom_fields.get(field.lower()) if field else None
             whole = issue_request(plan, project, uploads, author_id=author, marker_field=marker, own_id=own)
             request, fitted = self._fitted_issue(whole, plan, project, may_note=may_note)
         else:

@@ -188,7 +188,7 @@ class Fitness:
     def _alone(self, message: Message, mailbox: str, facts: Facts, project: Project) -> Mapping[str, Any]:
         """The attributes of an issue that holds nothing of the mail."""
         plan = self._decider.settings_alone(message, mailbox, facts, project)
-        marker = project.custom_fields.get((self._marker_field or "").lower())
+        marker = project.custom_fields.get(self._marker_field.lower()) if self._marker_field else None
         return issue_request(plan, project, marker_field=marker).attributes
 
     def _told(self, said: Refusal, project: Project) -> tuple[str, ...]:
