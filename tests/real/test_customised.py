@@ -137,20 +137,18 @@ def test_everything_of_a_mail_is_somewhere(tmp_path: Path, redmine: Redmine, dov
     for row in redmine.admin.issues(subject=f"~{subject}"):
         made.setdefault(row["subject"].removeprefix(f"{subject} "), []).append(row)
     found: dict[str, Any] = {}
-    for name in PROJECTS:
-        words = LEFT.get((name, key))
-        here = made.get(name, [])
-        if words is not None:
-            state = State.REFUSED if words in {NO_NOTES, NO_TEXT} else State.KEPT
-            assert (state, True) == (rows[name].state, words in (rows[name].reason or "")), rows[name]
-            assert len(here) == (words == NO_TEXT)
-            outcome(redmine, key, name, "left to a person")
-            continue
-        (one,) = here
+    for name in (name for name in PROJECTS if (name, key) not in LEFT):
+        (one,) = made.get(name, [])
         there = Found(redmine.admin.issue(one["id"]))
         found[name] = (rows[name].state, there.missing, there.doubled)
         outcome(redmine, key, name, "with further notes" if there.notes else "whole")
     assert {name: (State.DONE, [], []) for name in found} == found
+    for name in (name for name in PROJECTS if (name, key) in LEFT):
+        words = LEFT[name, key]
+        state = State.REFUSED if words in {NO_NOTES, NO_TEXT} else State.KEPT
+        assert (state, True) == (rows[name].state, words in (rows[name].reason or "")), rows[name]
+        assert len(made.get(name, [])) == (words == NO_TEXT)
+        outcome(redmine, key, name, "left to a person")
 
 
 @pytest.mark.fault("M2")
@@ -209,8 +207,28 @@ def test_values_that_redmine_refuses(tmp_path: Path, redmine: Redmine, dovecot: 
     assert [] == [line for line in lines if line not in words]
 
 
+@pytest.mark.parametrize(
+    ("login", "priority", "due"),
+    [("dieter", "Priorität", "Abgabedatum"), ("jun", "優先度", "期日"), ("rita", "Приоритет", "Срок завершения"),
+     ("kiri", "Priority", "Due date"), ("sam", "Priority", "Due date")],
+)  # fmt: skip
+def test_people_of_other_languages_and_times(  # noqa: PLR0917 - one fixture or column each
+    tmp_path: Path, redmine: Redmine, dovecot: Mail, login: str, priority: str, due: str
+) -> None:
+    """Keyword lines in a user's language set what they say, on the day that they name, wherever the user is."""
+    bridge, boxes = bridge_between(tmp_path, redmine, dovecot, "admin", ["plain"])
+    user = redmine.seed["users"][login]
+    subject = f"Day {uuid.uuid4().hex[:8]}"
+    text = f"Please.\n\n{priority}: High\n{due}: 2027-01-02\n"
+    boxes["plain"].append(mail(subject, text, sender=f"{login} <{user['mail']}>"))
+    finish(bridge)
+    (row,) = redmine.admin.issues(subject=f"~{subject}")
+    assert (user["id"], "High", "2027-01-02") == (row["author"]["id"], row["priority"]["name"], row["due_date"])
+    assert [] == redmine.admin.notes(row["id"])
+
+
 def outcome(redmine: Redmine, key: str, project: str, words: str) -> None:
-    """Note what became of a mail, for `scripts/docs --customised` (docs/redmine-api.md)."""
+    """Note what became of a mail, for `scripts/customised` (docs/redmine-api.md)."""
     folder = os.environ.get("MAILBRIDGE_TEST_OUTCOMES")
     if folder:
         line = {"redmine": redmine.version, "database": redmine.state["database"], "key": key, "project": project}
