@@ -270,9 +270,7 @@ def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits |
     gate, replies = Gate(ask=client.whoami, forget_pause=client.pace.forget_pause), ReplyGate()
     client.on_heard(gate.heard)
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
-    fitness = Fitness(
-        MailboxPauses(store), archive, decider, directory, Trial(client), marker_field=settings.redmine.marker_field
-    )
+    fitness = Fitness(MailboxPauses(store), archive, decider, directory, Trial(client))
     shared = Shared(store, pool, Conversations(), gate, stop, succession_of(settings, store), fitness)
     settle = settings.redmine.settle.total_seconds()
     rules = Rules(settle, settings.redmine.marker_field, settings.redmine.markup)

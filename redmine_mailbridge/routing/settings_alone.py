@@ -14,14 +14,16 @@ from redmine_mailbridge.settings.route import Route
 
 def settings_alone(message: Message, route: Route, mailbox: MailboxIdentity, facts: Facts, project: Project) -> Plan:
     """Given a mail, the route and identity of its mailbox, what is known and the project of its issue, return the plan
-    of an issue that holds nothing of the mail: no words, no keyword lines, no custom field that is filled from them.
+    of an issue that holds nothing of the mail: no words, no keyword lines, no custom field that is filled from them, no
+    address, no date but today's. What a stranger can make Redmine refuse is not the settings' fault.
     """
     _, responsible_route = responsible(message, mailbox, route)
     case = Case.of(message, different((responsible_route, route)), mailbox, facts)
     matched = apply_rules(message, case.route, case.steps)
-    wanted = wanted_of_new(message, case.sender, case.route, matched, {})
+    wanted = wanted_of_new(replace(message, date=None), case.sender, case.route, matched, {})
     filled = [case.route.issue.custom_fields, *(rule.custom_fields for rule in matched.rules)]
     of_the_mail = {name for fields in filled for name, template in fields.items() if "{" in template}
+    of_the_mail |= {case.route.issue.requester_field or ""}
     wanted.custom = {name: value for name, value in wanted.custom.items() if name not in of_the_mail}
     fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, "")
     plan = case.plan(Action.CREATE, "what the settings alone ask for", project=project.identifier, fields=fields)

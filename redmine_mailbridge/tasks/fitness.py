@@ -50,15 +50,12 @@ class Fitness:
         decider: Decider,
         directory: Directory,
         trial: Trial,
-        *,
-        marker_field: str | None = None,
     ) -> None:
         self._pauses = pauses
         self._archive = archive
         self._decider = decider
         self._directory = directory
         self._trial = trial
-        self._marker_field = marker_field
         self._lock = threading.RLock()
         self._begun = False
         self._paused: dict[str, MailboxPause] = {}
@@ -187,9 +184,7 @@ class Fitness:
 
     def _alone(self, message: Message, mailbox: str, facts: Facts, project: Project) -> Mapping[str, Any]:
         """The attributes of an issue that holds nothing of the mail."""
-        plan = self._decider.settings_alone(message, mailbox, facts, project)
-        marker = project.custom_fields.get(self._marker_field.lower()) if self._marker_field else None
-        return issue_request(plan, project, marker_field=marker).attributes
+        return issue_request(self._decider.settings_alone(message, mailbox, facts, project), project).attributes
 
     def _told(self, said: Refusal, project: Project) -> tuple[str, ...]:
         """A refusal, with what to change where that can be told."""

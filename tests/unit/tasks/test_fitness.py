@@ -124,6 +124,27 @@ def test_a_mail_of_its_own_fault(desk: Desk) -> None:
     assert ["Taken"] == subjects(desk)
 
 
+def test_a_stranger_pauses_nothing(desk: Desk) -> None:
+    """What Redmine refuses of a sender's address, where the settings put it into a field, refuses that mail alone."""
+    field = {
+        "id": 3,
+        "name": "Requester",
+        "customized_type": "issue",
+        "field_format": "string",
+        "trackers": [{"id": 1}],
+    }
+    project(desk, issue_custom_fields=[{"id": 3, "name": "Requester"}])
+    desk.pages["/custom_fields.json"] = {"custom_fields": [field]}
+    change(desk, requester_field="Requester")
+    desk.wrong = lambda values: ["Requester is too long"] if "very-long" in str(values.get("custom_fields")) else []
+    desk.server.append(mail("Refused", sender="very-long@elsewhere.example"))
+    desk.server.append(mail("Taken"))
+    desk.receive()
+
+    assert ["Taken"] == subjects(desk)
+    assert "waits" not in " ".join(row.reason or "" for row in desk.rows())
+
+
 @pytest.mark.fault("M7")
 def test_a_priority_made_anew(desk: Desk) -> None:
     """A name of the settings whose number in Redmine has changed under a running service is asked anew at the first
