@@ -54,7 +54,7 @@ def stopped(site: Site) -> bool:
 @pytest.mark.parametrize(
     ("status", "body"),
     [(200, user(admin=False)), (401, {}), (403, {}), (200, user(login="somebody-else"))],
-    ids=["demoted", "locked", "must change the password", "another login"],
+    ids=["demoted", "locked", "forbidden", "another login"],
 )
 def test_no_change_by_who_is_none_any_more(
     jo: Site, redmine: responses.RequestsMock, status: int, body: dict[str, Any]
