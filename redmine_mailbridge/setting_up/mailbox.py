@@ -26,6 +26,10 @@ from redmine_mailbridge.settings.types import one_address
 
 CLOCKS_DIFFER = dt.timedelta(hours=1)
 """How far the mail server's clock may be from ours: mail that comes to an empty mailbox counts."""
+POP3_WAITS = (
+    'Then nothing is taken before the settings say start_from = "all": clear the mailbox before, or read it over IMAP, '
+    "which tells what is new."
+)
 SECURITIES = ("tls", "starttls", "none")
 _PLACEHOLDER = {"project": "project", "redmine_users": "mail"}
 """What a draft needs to be tried before it is asked for."""
@@ -180,6 +184,8 @@ def _what_lies_there(form: Form, lying: _Lying) -> None:
     if form["protocol"] == "pop3":
         form.confirm("all", f"{mails} there, and POP3 does not tell when one came: make issues of all?", default=False)
         form.answers["start_from"] = "all" if form.answers.pop("all") else None
+        if form.answers["start_from"] is None:
+            click.secho(POP3_WAITS, fg="yellow")
         return
     question = f"{mails} in the inbox: make issues of all, or only of what comes from now on"
     wanted = click.prompt(question, default="now", type=choice(["all", "now"]))

@@ -120,3 +120,20 @@ def test_a_second_and_a_third_mailbox(
     assert ("leave_to_redmine", "create") == (silent.answers.redmine_users, silent.issue.unknown_sender)
     assert {("localhost", mailbox.server["ca_file"])} == {(one.host, str(one.ca_file)) for one in boxes.values()}
     assert [] == failures(file)
+
+
+def test_a_pop3_mailbox_with_old_mail(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
+    """Over POP3, which does not tell when a mail came, what lies there is all or nothing, and what nothing means is
+    said; an empty one begins with all that comes.
+    """
+    mailbox.append(mail("Old", "x\n"))
+    empty = Mailbox(mailbox.server, f"empty-{mailbox.address}")
+    answers = ["127.0.0.1", "none", str(mailbox.server["pop3_port"]), "", mailbox.password]
+    rest = [project, "", "", "never", "y", "n", "n"]
+    for box, lying, expected in ((mailbox, ["n"], None), (mailbox, ["y"], "all"), (empty, [], "all")):
+        file = tmp_path / f"{box.address}-{expected}" / "settings.toml"
+        given = [redmine.url, redmine.admin.key, box.address, "pop3", *answers, *lying, *rest]
+        result = init(file, given, "--no-discover")
+        assert 0 == result.exit_code, result.output
+        assert (expected is None) == ("clear the mailbox before" in result.output)
+        assert [expected] == [one.start_from for one in load(file, {}).mailboxes.values()]
