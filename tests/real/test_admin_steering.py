@@ -56,7 +56,7 @@ def test_a_failed_mail(desk: Desk, mailbox: Mailbox, project: str) -> None:
 
         page.get_by_role("link", name="Paper jam").click()
         steps = page.get_by_role("region", name="What happened")
-        for words in ("taken from INBOX", "connection to 127.0.0.1:", "login by", "no Redmine user", "refused: "):
+        for words in ("taken from INBOX", "connection to 127.0.0.1:", "login by", "no Redmine user", "refuse: "):
             expect(steps).to_contain_text(words)
         assert b"Subject: Paper jam" in saved(page, page.get_by_role("link", name="Download"))
         assert b"x" == saved(page, page.get_by_role("link", name="a.txt"))
