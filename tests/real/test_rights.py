@@ -1,12 +1,17 @@
 """Whoever Redmine does not take for an administrator any more does nothing more on the pages."""
 
+import contextlib
+import time
 import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomlkit
 
+from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.tasks import TaskBook
 from tests.servers.fixtures import Redmine
 from tests.unit.admin.site import Site, values
@@ -56,3 +61,29 @@ def test_who_is_none_any_more(
         assert (403, True) == (answer.status_code, book.stopped)
         assert words in answer.text
         assert 303 == site.browser.get("/").status_code
+
+
+@pytest.mark.newest
+def test_attempts_at_once_on_postgresql(postgresql_url: str) -> None:
+    """Of forty sign-ins at the same moment, by two processes on one PostgreSQL, no more than five are checked."""
+    from redmine_mailbridge.store.admin import SIGN_IN_REFUSED, Audit
+
+    def refused(tries: Sequence[tuple[str, str]], _known: frozenset[str]) -> None:
+        if len(tries) >= 5:
+            raise PermissionError
+
+    databases = [Database(postgresql_url) for _ in range(2)]
+    databases[0].migrate()
+
+    def attempt(number: int) -> None:
+        with contextlib.suppress(PermissionError):
+            Audit(databases[number % 2], time.time).attempt("somebody", "", "192.0.2.1", refused)
+
+    try:
+        with ThreadPoolExecutor(40) as threads:
+            list(threads.map(attempt, range(40)))
+        lines = Audit(databases[0], time.time).lines()
+        assert [SIGN_IN_REFUSED] * 5 == [line.action for line in lines]
+    finally:
+        for one in databases:
+            one.close()
