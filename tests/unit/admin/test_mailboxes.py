@@ -44,6 +44,18 @@ def test_what_does_not_run_is_said_first(site: Site) -> None:
 
 
 @pytest.mark.fault("N1")
+@pytest.mark.fault("N14")
+def test_a_mailbox_that_is_paused(site: Site) -> None:
+    """The overview says why the mail of a mailbox waits, beside that its reading goes well."""
+    site.sign_in()
+    site.desk.health.note("settings:support", "paused: project desk is closed", "paused")
+    page = site.browser.get("/").text
+    assert "Its mail waits." in page
+    assert "project desk is closed" in page
+    site.desk.health.note("settings:support", None)
+    assert "Its mail waits." not in site.browser.get("/").text
+
+
 def test_who_mails_whom(tmp_path: Path) -> None:
     """The overview says for each mailbox who acknowledges and who tells customers of notes, loudly when nobody does."""
     said = values()

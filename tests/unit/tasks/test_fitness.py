@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.life import State
 from tests.product import mail
 from tests.unit.tasks.desk import PROJECT, Desk, open_desk
@@ -79,7 +80,6 @@ def test_the_project_takes_no_issues(desk: Desk, how: str) -> None:
     assert [State.DONE] * 3 == states(desk)
 
 
-@pytest.mark.fault("N14")
 def test_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mailbox that is paused keeps no other mailbox from its work."""
     with open_desk(tmp_path, monkeypatch, boxes=("desk", "other")) as desk:
@@ -238,23 +238,22 @@ def test_it_is_told(desk: Desk) -> None:
     """Health, which alerts and the overview are made of, says once what to change, and for how long; a restart does not
     forget it, and the end of the pause is told.
     """
-    from redmine_mailbridge.store.health import Health, of_settings
-
     project(desk, status=5)
     desk.server.append(mail("Waits"))
     desk.receive(hurry=False)
     with desk.application() as made:
-        made.shared.fitness.begin()
+        made.receivers[0].once()
         health = Health(made.store.database, made.store.clock)
         pulse = made.service(listen=False)._pulse
         pulse.begin([_Thread()])
-        condition = health.all()[of_settings("desk")]
+        condition = health.all()["settings:desk"]
         assert "project desk by the mailbox is closed" in (condition.error or "")
         assert "goes on by itself" in (condition.error or "")
         project(desk)
+        made.shared.fitness.look_now()
         made.receivers[0].once()
         pulse.once([_Thread()])
-        assert health.all()[of_settings("desk")].error is None
+        assert health.all()["settings:desk"].error is None
 
 
 class _Thread:
