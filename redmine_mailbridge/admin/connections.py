@@ -26,7 +26,8 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How many connections, from one address and from all, and how many seconds the steps may take: TLS's handshake, a
-    request's head, and how long nothing of an answer is taken; `pace` is the bytes a second of a body, at least.
+    request's head, and how long nothing of an answer is taken; `pace` is the bytes a second of a body that is sent, and
+    of an answer that is taken, at least.
     """
 
     from_one: int = 64
@@ -43,6 +44,7 @@ class Visit(H11Protocol):
 
     _since = 0.0
     _received = 0
+    _untaken = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a request's head from now on."""
@@ -66,7 +68,7 @@ class Visit(H11Protocol):
 
     def pause_writing(self) -> None:
         """Wait for the client to take what it was sent."""
-        self._since = time.monotonic()
+        self._since, self._untaken = time.monotonic(), self.transport.get_write_buffer_size()
         super().pause_writing()
 
     @property
@@ -78,10 +80,20 @@ class Visit(H11Protocol):
         """Has it been the client's turn for too long?"""
         waited = now - self._since
         if self.flow.write_paused:
-            return waited > limits.untaken
+            left = self.transport.get_write_buffer_size()
+            return waited > limits.untaken and self._is_still(now, self._untaken - left, limits, left=left)
         if self._in_body:
-            return waited > limits.head and self._received < waited * limits.pace
+            return waited > limits.head and self._is_still(now, self._received, limits)
         return self._between and waited > limits.head
+
+    def _is_still(self, now: float, went: int, limits: Limits, *, left: int = 0) -> bool:
+        """Given the bytes that went either way while it was waited for, are they too few? Else it is waited for anew:
+        what went quickly at first is no leave to stop later.
+        """
+        if went < (now - self._since) * limits.pace:
+            return True
+        self._since, self._received, self._untaken = now, 0, left
+        return False
 
     @property
     def _between(self) -> bool:

@@ -1,5 +1,6 @@
 """Asks Redmine who somebody is, and whether an administrator: at the sign-in, and again while it lasts."""
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,11 @@ from redmine_mailbridge.settings.models import RedmineSettings
 
 CONNECT, READ = 5.0, 10.0
 """Seconds: a person waits before the page."""
+_LOGIN = re.compile(r"[A-Za-z0-9_.@-]+")
+"""What a login of Redmine, or an API key, consists of (its model User). Anything else is none, but some databases take
+"ádmin" for "admin", and Basic ends a login at its first ":" (RFC 7617), so that one login had many names to try.
+"""
+REFUSED = "Redmine does not accept that. With two-factor sign-in, type your API key as the login."
 
 
 class SignInRefused(MailbridgeError):
@@ -35,6 +41,8 @@ def by_password(redmine: RedmineSettings, login: str, password: str) -> Administ
     """Given a Redmine login (or API key) and password, return who that is. Raise SignInRefused if no administrator,
     CannotBeAsked when Redmine does not tell.
     """
+    if not _LOGIN.fullmatch(login):
+        raise SignInRefused(REFUSED)
     proof = b64encode(f"{login}:{password}".encode()).decode()
     return _administrator(redmine, {"Authorization": f"Basic {proof}"})
 
@@ -70,7 +78,7 @@ def _current(redmine: RedmineSettings, proof: Mapping[str, str]) -> tuple[int, d
         except WAY as error:
             raise CannotBeAsked(f"Redmine cannot be asked: {cause(error)}.") from None
     if answer.status_code == 401:
-        raise SignInRefused("Redmine does not accept that. With two-factor sign-in, type your API key as the login.")
+        raise SignInRefused(REFUSED)
     if answer.status_code == 403:
         raise SignInRefused(
             "Redmine answers 403: is its REST API switched on, and your password not to be changed first?"

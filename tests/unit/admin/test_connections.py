@@ -5,6 +5,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.unit.admin.site import values
 SILENT, BEGUN = b"", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 POST = b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 60000\r\n"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n\r\nway="
+SIZE = 12_000_000
+"""Bytes of a large answer: more than the kernel takes off at once."""
 
 
 def settings(folder: Path, **admin: Any) -> Path:
@@ -129,3 +132,38 @@ def test_who_is_being_served_is_not_let_go(pages: str) -> None:
         assert 200 == browser.get(f"{pages}/login", timeout=20).status_code
         with many(pages, 300, BEGUN, source="127.0.0.3"):
             assert 200 == browser.get(f"{pages}/login", timeout=20).status_code
+
+
+@pytest.mark.fault("A13-P1")
+@pytest.mark.parametrize("stops_after", [SIZE, SIZE // 2], ids=["takes all of it", "stops in the middle"])
+def test_a_slow_line(tmp_path: Path, stops_after: int) -> None:
+    """Who takes a large answer slowly but steadily gets all of it, for as long as that takes; who stops taking does not
+    keep the connection for what went before.
+    """
+    from redmine_mailbridge.admin.connections import Limits
+    from redmine_mailbridge.admin.server import AdminServer
+    from redmine_mailbridge.settings.admin import AdminSettings
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % SIZE)]})
+        await send({"type": "http.response.body", "body": b"x" * SIZE})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+
+    gone = threading.Event()
+    server = AdminServer(application, AdminSettings(), "127.0.0.1:0", Limits(untaken=0.5, look_every=0.05)).start()
+    place, got = urlsplit(server.address), 0
+    try:
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+            one.settimeout(20)
+            one.connect((place.hostname, place.port))
+            one.sendall(BEGUN + b"1\r\n\r\n")
+            while got < stops_after and (part := one.recv(65_536)):
+                got += len(part)
+                time.sleep(0.01)  # this is how slow the line is
+            assert stops_after <= got
+            assert stops_after == SIZE or gone.wait(20)
+    finally:
+        server.stop()

@@ -221,3 +221,16 @@ def test_a_sign_in_takes_no_file(site: Site) -> None:
     form = {"way": "password", "password": PASSWORD}
     assert 400 == site.browser.post("/login", data=form, files={"mail": ("a", b"x" * 10)}).status_code
     assert 413 == site.browser.post("/login", data=form | {"login": "x" * 100_000}).status_code
+
+
+@pytest.mark.fault("A13-P2")
+@pytest.mark.parametrize("login", ["jo:{}", "jo:", "jó{}", "jo\u200b{}"])
+def test_other_spellings_of_one_login(site: Site, redmine: responses.RequestsMock, login: str) -> None:
+    """A login that Redmine cannot have is not asked about: some databases take it for another one, and its tries would
+    be counted apart.
+    """
+    redmine.add("GET", f"{REDMINE}/users/current.json", status=401)
+    for number in range(4):
+        answer = site.sign_in(way="redmine", login=login.format("x" * number), password="a guess")
+        assert (403, "Redmine does not accept that" in answer.text) == (answer.status_code, True)
+    assert 0 == len(redmine.calls)
