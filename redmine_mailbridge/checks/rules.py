@@ -10,6 +10,11 @@ from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.suggest import did_you_mean
 
+REMINDS_ANYBODY = (
+    "reminds customers although nothing that an agent wrote may have reached them, or it is not their turn: "
+    'when.waiting_for = "customer" asks for both'
+)
+
 
 def unknown_of_rules(settings: Settings, directory: Directory) -> list[str]:
     """At the start: one line for each name of a rule of time that does not fit. Raise RedmineError."""
@@ -33,6 +38,8 @@ def rule_names(settings: Settings, directory: Directory) -> Iterator[Check]:
 
 def _rule(rule: TimeRule, settings: Settings, directory: Directory) -> Iterator[tuple[bool | None, str]]:
     when, then = rule.when, rule.then
+    if then.mail == "reminder" and "requester" in then.mail_to and when.waiting_for != "customer":
+        yield None, REMINDS_ANYBODY
     yield from ((False, line) for line in _unknown(when.projects, directory))
     everywhere = [("status", name) for name in (*when.statuses, then.status)]
     everywhere += [("priority", name) for name in (*when.priorities, then.priority)]

@@ -125,6 +125,21 @@ def test_the_key_of_a_person(redmine: responses.RequestsMock, notes: str, last: 
     assert told == bool(lines)
 
 
+@pytest.mark.fault("N1")
+def test_a_reminder_for_anybody(redmine: responses.RequestsMock) -> None:
+    """A rule that reminds customers, whether or not anything reached them, is pointed out."""
+    del redmine  # answers
+    rules = [
+        {"name": "anybody", "when": {"silent": "3d"}, "then": {"mail": "reminder"}},
+        {"name": "whose turn", "when": {"silent": "3d", "waiting_for": "customer"}, "then": {"mail": "reminder"}},
+        {"name": "the team", "when": {"silent": "3d"}, "then": {"mail": "reminder", "mail_to": ["assignee"]}},
+    ]
+    box = {"address": "d@example.com", "host": "localhost", "issue": {"project": "desk"}}
+    values = {"redmine": {"url": URL, "api_key": "k", "text_format": "common_mark"}, "mailboxes": {"desk": box}}
+    lines = found(Settings.model_validate(values | {"rules": rules}))
+    assert ['rule "anybody"'] == [one.name for one in lines if "reminds customers" in one.words]
+
+
 def test_login_page(redmine: responses.RequestsMock) -> None:
     """A login page in front of Redmine is told as one."""
     redmine.replace(
