@@ -78,12 +78,8 @@ def _formatting(settings: Settings, client: Client) -> Check:
         return Check("redmine: text format", True, words)
     if found == wanted:
         return Check("redmine: text format", True, str(wanted))
-    close = ", which is near to common_mark" if found == "markdown" else ""
-    return Check(
-        "redmine: text format",
-        None if close and wanted == "common_mark" else False,
-        f'Redmine has {found}{close}, the settings say {wanted}: set [redmine] text_format = "{found}"',
-    )
+    words = f'Redmine has {found}, the settings say {wanted}: set [redmine] text_format = "{found}"'
+    return Check("redmine: text format", False, words)
 
 
 def _marker(name: str, settings: Settings, directory: Directory) -> Check:

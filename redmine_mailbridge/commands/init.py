@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from redmine_mailbridge.setting_up.redmine import Offers
     from redmine_mailbridge.settings.models import Settings
 
-FORMATS = ("common_mark", "textile")
+FORMATS = ("common_mark", "textile", "markdown")
 ANSWERS = ("never", "public_notes", "marked")
 REDMINE_USERS = ("mail", "leave_to_redmine")
 SECURITIES = ("tls", "starttls", "none")

@@ -1,21 +1,17 @@
-"""How CommonMark and Textile write what a mail's HTML says: one table each, and what must be escaped."""
+"""How CommonMark, Redcarpet's Markdown and Textile write what a mail's HTML says: one table each."""
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import quote
 
-from redmine_mailbridge.mail.inert import JOINER, inert_line, textile_marks
+from redmine_mailbridge.mail.code import number
+from redmine_mailbridge.mail.links import shows_address, speaks_of_another
 from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.mail.pieces import inert_line
+from redmine_mailbridge.mail.signs import BAR
 
-MARK = "\ufdd0"
-_STAR = re.compile(r"(?<![\s\\])\*|\*(?!\s|$)")
-_UNDER = re.compile(r"(?<![\w\\])_(?=\S)|(?<=\S)_(?!\w)")
-_TILDE = re.compile(r"~(?=~)")
-_SLASH = re.compile(r"\\(?=[!-/:-@\[-`{-~])")
-_BULLET = re.compile(r"(?=[-+*](?:\s|$))")
-_NUMBERED = re.compile(r"(\d{1,9})(?=[.)](?:\s|$))")
-_PERHAPS = re.compile(r"[!-+\--@\[-`{-~\ufdd0]")  # what markup may be made of: signs but the comma, and digits
-_TEXTILE_LIST = re.compile(r"(?=[*#]{1,6} )")
+_PERHAPS = re.compile(r"[!-+\--@\[-`{-~\ufdd0]|\br")  # what markup may be made of: signs but the comma, digits, r12
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,41 +25,37 @@ class Dialect:
 
     def picture(self, name: str) -> str:
         """The markup that shows the attachment `name` in its place."""
+        source = "".join(quote(sign) if sign.isascii() else sign for sign in name).replace("~", "%7E")
+        return f"!{source}!" if self.name == "textile" else f"![]({source})"
+
+    def cell(self, text: str) -> str:
+        """The text of a cell, whose bars would end it."""
+        return text.replace(BAR, number("|"))
+
+    def line_in_cell(self) -> str:
+        """What stands between two lines of a cell."""
+        return "<br>" if self.name == "common_mark" else " "
+
+    def link(self, text: str, url: str, *, open_end: bool) -> tuple[str, str]:
+        """What stands before and behind the text of a link. Where that is an address, too, it must not be one.
+
+        `open_end`: something stands right behind it.
+        """
+        shown = inert_line(url if self.name == "textile" else f"<{url}>", self.name, whole=False)
+        apart = "", f" ({shown}){' ' * open_end}"
+        if speaks_of_another(text, url) or shows_address(text):
+            return apart
         if self.name == "textile":
-            return f"!{name.replace(' ', '%20').replace('(', '%28').replace(')', '%29').replace('!', '%21')}!"
-        return f"![]({name.replace(' ', '%20').replace('(', '%28').replace(')', '%29')})"
-
-    def link(self, text: str, url: str) -> tuple[str, str]:
-        """What stands before and behind the text of a link."""
-        if self.name == "textile":
-            return ('"', f'":{url}') if '"' not in text else ("", f" ({url})")
-        return "[", f"]({url})"
+            plain = not open_end and '"' not in text and text[:1] not in "({[" and text[-1:] != ")"
+            return ('"', f'":{url}') if plain else apart
+        return "[", f"]({url.replace('&', '&amp;') if self.name == 'common_mark' else url})"
 
 
-def _escape_markdown(text: str, whole: bool) -> str:
-    if not _PERHAPS.search(text):
-        return text
-    text = _SLASH.sub(r"\\\\", text) if "\\" in text else text
-    text = text.replace("`", "\\`")
-    text = _STAR.sub(r"\\*", text) if "*" in text else text
-    text = _UNDER.sub(r"\\_", text) if "_" in text else text
-    text = _TILDE.sub(r"\\~", text) if "~~" in text else text
-    text = text.replace("](", "\\](")
-    if whole:
-        if text.startswith(">"):
-            text = "\\" + text
-        text = _NUMBERED.sub(r"\1\\", text, count=1) if _NUMBERED.match(text) else text
-        text = "\\" + text if _BULLET.match(text) or re.match(r"[-=]+\s*$", text) else text
-    return inert_line(text, "common_mark", whole=whole)
+def _escape(text_format: TextFormat) -> Callable[[str, bool], str]:
+    def escape(text: str, whole: bool) -> str:
+        return inert_line(text, text_format, whole=whole) if _PERHAPS.search(text) else text
 
-
-def _escape_textile(text: str, whole: bool) -> str:
-    if not _PERHAPS.search(text):
-        return text
-    if whole and _TEXTILE_LIST.match(text):
-        text = JOINER + text
-    text = textile_marks(text)
-    return inert_line(text, "textile", whole=whole)
+    return escape
 
 
 _MARKDOWN = Dialect(
@@ -73,10 +65,9 @@ _MARKDOWN = Dialect(
         **dict.fromkeys(("i", "em", "cite"), ("*", "*")),
         **dict.fromkeys(("s", "strike", "del"), ("~~", "~~")),
         **{tag: (f"<{tag}>", f"</{tag}>") for tag in ("u", "sub", "sup")},
-        **dict.fromkeys(("code", "tt", "kbd", "samp"), ("`", "`")),
     },
     tuple("#" * level + " " for level in range(1, 7)),
-    _escape_markdown,
+    _escape("common_mark"),
 )
 _TEXTILE = Dialect(
     "textile",
@@ -87,9 +78,14 @@ _TEXTILE = Dialect(
         **dict.fromkeys(("u", "ins"), ("+", "+")),
         "sub": ("~", "~"),
         "sup": ("^", "^"),
-        **dict.fromkeys(("code", "tt", "kbd", "samp"), ("@", "@")),
     },
     tuple(f"h{level}. " for level in range(1, 7)),
-    _escape_textile,
+    _escape("textile"),
 )
-DIALECTS: dict[TextFormat, Dialect] = {"common_mark": _MARKDOWN, "textile": _TEXTILE}
+_REDCARPET = replace(
+    _MARKDOWN,
+    name="markdown",
+    emphasis={tag: marks for tag, marks in _MARKDOWN.emphasis.items() if not marks[0].startswith("<")},
+    escape=_escape("markdown"),
+)
+DIALECTS: dict[TextFormat, Dialect] = {"common_mark": _MARKDOWN, "markdown": _REDCARPET, "textile": _TEXTILE}

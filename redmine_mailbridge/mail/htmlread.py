@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from redmine_mailbridge.mail.dialect import DIALECTS
 from redmine_mailbridge.mail.htmlquotes import find_marks
 from redmine_mailbridge.mail.htmltree import parse_html
-from redmine_mailbridge.mail.markup import Converter, Row
+from redmine_mailbridge.mail.markup import Converter
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.quotes import judge
+from redmine_mailbridge.mail.rows import Row, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ def read_html(
     kept = [row for row, keep in zip(rows, verdict.keep, strict=True) if keep]
     cut = [row for row, keep in zip(rows, verdict.keep, strict=True) if not keep]
     return HtmlReading(
-        written=_join(kept),
-        quoted=_join(cut),
-        whole=_join(rows[: verdict.ends]),
+        written=text_of(kept, text_format),
+        quoted=text_of(cut, text_format),
+        whole=text_of(rows[: verdict.ends], text_format),
         rule=verdict.rule,
         delimited=verdict.delimiter is not None,
         placed=_names(kept),
@@ -54,15 +55,3 @@ def read_html(
 
 def _names(rows: Sequence[Row]) -> frozenset[str]:
     return frozenset(name for row in rows for name in row.pictures)
-
-
-def _join(rows: Sequence[Row]) -> str:
-    """The rows as text: one blank line at most between two, none around."""
-    lines: list[str] = []
-    for row in rows:
-        line = row.marked.rstrip()
-        if line.strip("> ") or (lines and lines[-1].strip("> ")):
-            lines.append(line)
-    while lines and not lines[-1].strip("> "):
-        lines.pop()
-    return "\n".join(lines)

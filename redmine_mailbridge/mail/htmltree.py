@@ -141,3 +141,18 @@ def _ruled(table: _Element) -> bool:
     return first is not None and bool(
         re.search(r"border(?:-\w+)?: ?(?:solid|[1-9]\S{0,8} solid)", (first.get("style") or "")[:1000])
     )
+
+
+def detached(cell: _Element) -> _Element:
+    """Given a cell, return a div with its content, without what follows it in the row."""
+    div = cell.makeelement("div")
+    div.text = cell.text
+    for child in list(cell):
+        div.append(child)
+    return div
+
+
+def is_pixel(element: _Element) -> bool:
+    """Is this picture so small that nobody sees it?"""
+    sizes = [(element.get(side) or "").strip().removesuffix("px") for side in ("width", "height")]
+    return any(size in {"0", "1"} for size in sizes)

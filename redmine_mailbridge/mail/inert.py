@@ -1,71 +1,32 @@
 """Make what Redmine would act on in a stranger's text inert, so that it reads as it was written.
 
-Two ways, as measured on Redmine 5.0 (Textile) and 6.1 (CommonMark). Redmine takes a leading "!" away from what it
-would have linked: that is used in CommonMark where it is certain to be taken away (in Textile two of them would make
-a picture). Everywhere else, and where a code span may be around it, a WORD JOINER (U+2060, no width, no break) before
-the syntax keeps it from being seen. Code fences are inert by themselves except for macros. The expressions follow
-LINKS_RE, MACROS_RE and parse_wiki_links of Redmine's app/helpers/application_helper.rb, and IMAGE_RE and BLOCK_RE of
-its redcloth3.rb.
+Whatever of a stranger's goes into an issue passes through here (a whole text), through `pieces` (words of one line) or
+through `code`, in one of three formats: Textile, CommonMark, and the Markdown of Redmine up to 5.1 (Redcarpet).
+
+A text is read block by block: what it quotes, its code, its lists, its words. The blocks are found by rules of our
+own and written so that the format finds the same: code at the left edge, whatever it stood in, and what goes on below
+set apart. So nothing depends on where a list, a quote or a fence of the sender's ends by the rules of one format or
+another.
 """
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from redmine_mailbridge.mail import textile
+from redmine_mailbridge.mail.code import code_block
 from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.mail.pieces import LONGEST_LINE, inert_in_bulk, inert_line
+from redmine_mailbridge.mail.signs import JOINER
 
-JOINER = "\u2060"
+__all__ = ["JOINER", "LONGEST_LINE", "MOST_LINES", "inert_in_bulk", "inert_line", "make_inert"]
+
 MOST_LINES = 10_000
-LONGEST_LINE = 10_000
-_LONG = 1_000
-_MACRO = re.compile(r"\{\{(?=\w)")
-_MACROS = re.compile(
-    r"(?P<certain>\{\{(?:hello_world|macro_list|child_pages|include|collapse|thumbnail|issue|recent_pages)"
-    r"(?:\([^\n(){}]{0,300}\))?\}\})|\{(?=\{\w)"
-)
-_WIKIS = re.compile(r"(?P<certain>\[\[[^\[\]\n|\\]{1,200}(?:\|[^\[\]\n|\\]{1,200})?\]\](?![(\[]))|\[(?=\\?\[)")
-_LINK = re.compile(
-    r"(?P<lead>[\s(,\-\[]|^|[>*_~+^%?@!\"'|\\`\ufdd0-\ufdef])"
-    r"(?P<token>(?:[a-z0-9_-]{1,100}:)?"
-    r"(?:(?:attachment|document|version|forum|news|message|project|commit|source|export|user)?"
-    r"(?:\#\#?(?:\d|note)|@[A-Za-z0-9_])"
-    r"|(?:[a-z0-9_-]{1,100}\|)?r\d"
-    r"|(?:attachment|document|version|forum|news|message|project|commit|source|export|user):[^\s<>]))"
-)
-_NUMBER_ENDS = re.compile(r"(?:\#?\d{1,20}|note)?(?:(?:\#note)?-\d{1,20})?(?=[\s,\]]|$|[.;:)?](?:[\s)\]]|$))")
-_LOGIN_ENDS = re.compile(r"[A-Za-z0-9_\-]{0,80}(?=[\s,\]]|$|[.;:)?](?:[\s)\]]|$))")
-_MAIL_TAIL = re.compile(r"[A-Za-z0-9_\-.]{1,200}\.[A-Za-z]{2}")
-_TEXTILE_IMAGE = re.compile(r"(?:^|(?<=[\s>\ufdd0-\ufdef]))!(?=[^\s!][^!\n]*!)")
-_MARKDOWN_IMAGE = re.compile(r"!(?=\[(?!\[))")
-_RAW_HTML = re.compile(
-    r"<(?=[A-Za-z/!?])(?!(?:https?://|mailto:|ftp://)[^\s<>]{1,2000}>)(?![^\s<>@]{1,200}@[^\s<>@]{1,200}>)"
-)
-_ENTITY = re.compile(r"&(?=#[xX]?[0-9A-Fa-f]{1,8};|[A-Za-z][A-Za-z0-9]{1,31};)")
-_TEXTILE_MARK = re.compile(r"(^|[\s(>\ufdd0])(?=([*_+^~%-]|\?\?)\S)")
-_TEXTILE_MARK_BUT_STARS = re.compile(r"(^|[\s(>\ufdd0])(?=([_+^~%-]|\?\?)\S)")
-_CODE_BEGINS = re.compile(r"(?<![A-Za-z0-9_])@")
-_CODE_ENDS = re.compile(r"@(?![A-Za-z0-9_])")
-_TEXTILE_NOTE = re.compile(r"(?<=\w)\[(?=\d{1,3}\])")
-_TEXTILE_NUMBERS = re.compile(r" {0,80}(?=#{1,6} )")
-_TEXTILE_TAG = re.compile(r"<(?=/?(?:pre|code|notextile|kbd|redpre)\b|!--)", re.IGNORECASE)
-_TEXTILE_BLOCK = re.compile(r"(p|bq|h[1-6]|fn\d{1,3}|notextile|table|pre|bc)(?=[^\s.]{0,60}\.(?::\S{0,200})? )")
-_TEXTILE_REF = re.compile(r" {0,80}\[[^\[\]\n]{1,200}\](?=https?:)")
-# For what is too long for niceties: a joiner before, behind or around whatever might be live, by plain replacement.
-_IN_BULK = {
-    **{sign: JOINER + sign for sign in "#@"},
-    **{sign: sign + JOINER for sign in "<&`~"},
-    **{sign: JOINER + sign + JOINER for sign in "[!{"},
-    "](": f"]{JOINER}(",
-}
-_BULK_WORD = re.compile(
-    r"\b(?=r\d|(?:attachment|document|version|forum|news|message|project|commit|source|export|user):)"
-    r"|^[ \t>]{0,80}(?=[^\s>A-Za-z]|(?:p|bq|h[1-6]|fn\d{1,3}|notextile|table|pre|bc)[^\s.]{0,60}\.)",
-    re.MULTILINE,
-)
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_UNDERLINE = re.compile(r" {0,3}(?:-+|=+)[ \t]*$")
-_HEADING = re.compile(r"( {0,3})(?=#{1,6}(?:[ \t]|$))")
-_REFERENCE = re.compile(r"( {0,3})(?=\[[^\]\n]{1,300}\]:)")
-_PRODUCT = re.compile(r"(?<=\w)\*(?=\w)")
-_DUNDER = re.compile(r"(?<![\w\\])__(?=\w)")
+_MOST_LEVELS = 8
+_QUOTES = re.compile(r" {0,3}>(?: {0,3}>){0,11} ?")
+_FENCE = re.compile(r"[ \t]{0,16}(`{3,}|~{3,})[ \t]*([\w+#.-]{0,30})[ \t]*$")
+_ITEM = re.compile(r"([ \t]{0,80})([-+*]|(\d{1,9})[.)])([ \t]{1,4})(?=\S)")
+_RULE = re.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:_[ \t]*){3,}|(?:\*[ \t]*){3,})$")
 
 
 def make_inert(text: str, text_format: TextFormat) -> str:
@@ -75,178 +36,230 @@ def make_inert(text: str, text_format: TextFormat) -> str:
     Changes as little as it can; text without any of these comes back as it is, white space apart.
     """
     lines = text.split("\n")
-    head = lines[:MOST_LINES]
-    done = _markdown(head) if text_format == "common_mark" else _textile(head)
+    done = _Writer(lines[:MOST_LINES], text_format).run()
     if len(lines) > MOST_LINES:
         done.append(inert_in_bulk("\n".join(lines[MOST_LINES:])))
     return "\n".join(done)
 
 
-def inert_in_bulk(text: str) -> str:
-    """Given text too long for niceties (more than MOST_LINES lines, a line over LONGEST_LINE characters), return it
-    with joiners at all that might be live or a mark in either format. It reads the same."""
-    text = _BULK_WORD.sub(rf"\g<0>{JOINER}", text)
-    for sign, inert in _IN_BULK.items():
-        text = text.replace(sign, inert)
-    return text
+@dataclass(slots=True)
+class _Level:
+    """An open list: where its items stood, where they are written, how wide their marks are, and the last number."""
+
+    source: int
+    written: int
+    width: int
+    number: int | None
 
 
-def _markdown(lines: list[str]) -> list[str]:
-    out: list[str] = []
-    fence = ""
-    above = ""
-    for line in lines:
-        mark = _FENCE.match(line)
-        if fence:
-            out.append(_MACRO.sub("{" + JOINER + "{", line))
-            if mark and line.strip().startswith(fence) and not line.strip().strip(fence[0]):
-                fence = ""
-            above = ""
-            continue
-        if mark and not (mark.group(1)[0] == "`" and "`" in line[mark.end() :]):
-            fence = mark.group(1)
-            out.append(line)
-            continue
-        bare = line.lstrip("> \t")
-        if _UNDERLINE.match(bare) and above:
-            out.append(line[: len(line) - len(bare)].rstrip())
-        out.append(inert_line(line, "common_mark", whole=True))
-        above = bare.strip()
-    return out
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line without its quote marks, and how many it has; `closes` is the line that ends the fence it begins."""
+
+    depth: int
+    text: str
+    closes: int = 0
+    closing: str = ""
+
+    @property
+    def blank(self) -> bool:
+        return not self.text.strip()
+
+    @property
+    def indent(self) -> int:
+        """Blanks before its first word."""
+        expanded = self.text[:200].expandtabs(4)
+        return len(expanded) - len(expanded.lstrip(" "))
 
 
-def _textile(lines: list[str]) -> list[str]:
-    """A writer's *stars*, as emphasis or a list, are let be; what else would vanish into markup is kept to be read."""
-    out: list[str] = []
-    for line in lines:
-        number = _TEXTILE_NUMBERS.match(line)
-        marked = line[: number.end()] + JOINER + line[number.end() :] if number else line
-        out.append(inert_line(textile_marks(marked, stars=False), "textile", whole=True))
-    return out
+@dataclass(slots=True)
+class _Writer:
+    """Reads lines from the top; `out` is what has been written, `levels` the lists that are open."""
 
+    source: Sequence[str]
+    text_format: TextFormat
+    out: list[str] = field(default_factory=list)
+    levels: list[_Level] = field(default_factory=list)
+    prefix: str = ""
+    apart: bool = False
 
-def textile_marks(text: str, *, stars: bool = True) -> str:
-    """Given one line, return it so that Textile takes none of its pairs of inline marks for markup."""
-    if text.count("@") > 1:
-        ends = max((match.start() for match in _CODE_ENDS.finditer(text)), default=0)
-        # A joiner would not do: @code@ may begin and end beside anything but an ASCII letter, digit or _ (CODE_RE).
-        text = _CODE_BEGINS.sub(lambda m: "&#64;" if m.start() < ends else "@", text)
-    pattern = _TEXTILE_MARK if stars else _TEXTILE_MARK_BUT_STARS
-    if len(text) > _LONG:
-        return pattern.sub(rf"\1{JOINER}", text)
-    return pattern.sub(lambda m: m[1] + JOINER if _closes(text, m) else m[1], text)
+    def run(self) -> list[str]:
+        """Write all lines; return what was written."""
+        lines = _look(self.source, self.text_format)
+        at = depth = 0
+        while at < len(lines):
+            line = lines[at]
+            if line.depth != depth:
+                self._move(depth, line)
+                depth = line.depth
+            if line.closes:
+                language = _FENCE.match(line.text)
+                self._code(
+                    [one.text for one in lines[at + 1 : line.closes]], line.indent, language[2] if language else ""
+                )
+                at = line.closes
+            elif (ends := self._indented(lines, at)) > at:
+                self._code([one.text.expandtabs(4) for one in lines[at:ends]], self._code_from)
+                at = ends - 1
+            else:
+                self._line(line)
+            at += 1
+        return self.out
 
+    @property
+    def _code_from(self) -> int:
+        """How far code is indented here that no fence marks."""
+        return 4 + (self.levels[-1].source + self.levels[-1].width if self.levels else 0)
 
-def _closes(text: str, match: re.Match[str]) -> bool:
-    """Does the mark that opens here also close in this line, so that Textile would take both away?"""
-    mark = match[2]
-    if text.startswith("--", match.end()):
-        return False
-    place = text.find(mark, match.end() + len(mark))
-    for _ in range(20):
-        if place < 0:
-            return False
-        after = text[place + len(mark) : place + len(mark) + 1]
-        if not text[place - 1].isspace() and not after.isalnum():
-            return True
-        place = text.find(mark, place + 1)
-    return True
+    def _indented(self, lines: Sequence[_Line], at: int) -> int:
+        """Given where lines of code may begin that stand apart and are indented, return where they end."""
+        line, above = lines[at], lines[at - 1] if at else None
+        if line.blank or line.indent < self._code_from:
+            return at
+        if above is not None and above.depth == line.depth and not above.blank and not self.apart:
+            return at
+        ends = at
+        for place in range(at, len(lines)):
+            if lines[place].depth != line.depth or (not lines[place].blank and lines[place].indent < self._code_from):
+                break
+            ends = ends if lines[place].blank else place + 1
+        return ends
 
+    def _move(self, depth: int, line: _Line) -> None:
+        """Go to another depth of quotes. What is quoted less may not be taken for what was quoted more."""
+        outer = ("> " * min(depth, line.depth)).rstrip()
+        above = self.out[-1] if self.out else outer
+        if self.text_format == "markdown":
+            apart = above != outer and not (line.blank and line.depth < depth)
+        else:
+            apart = self.text_format == "common_mark" and line.depth < depth and not line.blank
+            apart = apart and bool(above.strip("> "))
+        self.out += [outer] if apart else []
+        self.prefix = "> " * line.depth
+        self.levels.clear()
 
-def inert_line(line: str, text_format: TextFormat, *, whole: bool) -> str:
-    """Given one line outside of code, return it inert. `whole`: it is all of its line, so that block marks count.
+    def _blank(self) -> None:
+        """Write a blank line, unless one stands there."""
+        if self.out and self.out[-1] != self.prefix.rstrip():
+            self.out.append(self.prefix.rstrip())
 
-    Noncharacters U+FDD0 to U+FDEF in it stand for markup that is put in later.
-    """
-    if not line.strip():
-        return line
-    if len(line) > LONGEST_LINE:
-        return inert_in_bulk(line)
-    markdown = text_format == "common_mark"
-    code_about = markdown and ("`" in line or line.startswith(("    ", "\t")))
-    if markdown:
-        if whole:
-            line = _markdown_line(line, certain=not code_about)
-        if "![" in line:
-            line = _MARKDOWN_IMAGE.sub("!" + JOINER if code_about else "!\\\\", line)
-    else:
-        line = _textile_line(line, whole=whole)
-    bang = markdown and not code_about
-    if "{{" in line:
-        line = _MACROS.sub(lambda m: "!" + m["certain"] if bang and m["certain"] else _joined(m), line)
-    if "[[" in line or "[\\[" in line:
-        last = line.rfind("]")
-        line = _WIKIS.sub(lambda m: _wiki(m, bang=bang, last=last), line)
-    if any(sign in line for sign in "#@:r"):
-        line = _LINK.sub(lambda m: _split_link(line, m, bang=bang), line)
-    return line
-
-
-def _joined(match: re.Match[str]) -> str:
-    """Put the joiner behind the first bracket, and into what a certain match has after it as well."""
-    text = match.group()
-    return text[0] + JOINER + text[1:].replace("{{", "{" + JOINER + "{").replace("[[", f"[{JOINER}[")
-
-
-def _wiki(match: re.Match[str], *, bang: bool, last: int) -> str:
-    """A wiki link needs a ] behind it."""
-    if bang and match["certain"]:
-        return "!" + match["certain"]
-    return _joined(match) if match.start() < last else match.group()
-
-
-def _split_link(line: str, match: re.Match[str], *, bang: bool) -> str:
-    lead, token = match["lead"], match["token"]
-    if token[-2:-1] == "@":
-        if _MAIL_TAIL.match(line, match.end() - 1) and len(token) > 2:
-            return match.group()
-        ends = _LOGIN_ENDS.match(line, match.end())
-    elif token[-2:-1] == ":" and ":" in token[:-1] and not token[-1].isdigit():
-        ends = (
-            None
-            if token.startswith(("http", "mailto"))
-            else re.compile(r"[\w./-]{0,200}(?=\s|$)").match(line, match.end())
+    def _code(self, lines: Sequence[str], indent: int, language: str = "") -> None:
+        """Write a block of code, at the left edge: it ends whatever list it stood in."""
+        shown = [line[min(indent, len(line) - len(line.lstrip(" "))) :] for line in lines]
+        self._blank()
+        made = code_block(
+            shown, self.text_format, language=language, quoted=bool(self.prefix), in_list=bool(self.levels)
         )
-    else:
-        ends = _NUMBER_ENDS.match(line, match.end())
-    certain = bang and ends is not None and lead in {"", " ", "\t", "(", ","}
-    return f"{lead}!{token}" if certain else f"{lead}{JOINER}{token}"
+        self.out += [(self.prefix + line).rstrip() for line in made]
+        self.levels.clear()
+        self.apart = True
+
+    def _line(self, line: _Line) -> None:
+        if line.blank:
+            self.out.append(self.prefix.rstrip())
+            self.apart = False
+            return
+        if self.apart:
+            self._blank()
+            self.apart = False
+        if self.text_format == "textile":
+            text = line.text if line.indent < 4 and not self._begins() else line.text.lstrip()
+            self._write(text, "", line.closing)
+        elif _RULE.match(line.text):
+            self._blank()
+            self.levels.clear()
+            self.out.append(self.prefix + line.text.strip())
+            self.apart = True
+        elif (item := _ITEM.match(line.text)) and (level := self._level(item)) is not None:
+            self._write(line.text[item.end() :], " " * level.written + item[2] + " ", "")
+        else:
+            self._write(line.text.lstrip(), " " * self._hangs(line), "")
+
+    def _begins(self) -> bool:
+        """Does a paragraph begin here?"""
+        return not self.out or not self.out[-1].strip("> ")
+
+    def _write(self, text: str, before: str, closing: str) -> None:
+        made = inert_line(text, self.text_format, whole=True, typed=True, closing=closing)
+        self.out.append(self.prefix + before + made)
+
+    def _hangs(self, line: _Line) -> int:
+        """Where words that are no item of a list are written: in the item that they go on, else where they stood."""
+        if not self.levels or not self._begins():
+            return min(line.indent, 3)
+        while self.levels and line.indent <= self.levels[-1].source:
+            self.levels.pop()
+        return self.levels[-1].written + self.levels[-1].width if self.levels else min(line.indent, 3)
+
+    def _level(self, item: re.Match[str]) -> _Level | None:
+        """Given the mark of an item, return its list, a new one or one that is open; None when it is no item here."""
+        source, number = len(item[1].expandtabs(4)), int(item[3]) if item[3] else None
+        while len(self.levels) > 1 and source < self.levels[-1].source:
+            self.levels.pop()
+        above = self.levels[-1] if self.levels else None
+        if above is not None and source > above.source + 1 and len(self.levels) < _MOST_LEVELS:
+            return self._open(_Level(source, above.written + above.width, len(item[2]) + 1, number))
+        if above is None:
+            return self._open(_Level(source, min(source, 3), len(item[2]) + 1, number))
+        if number is not None and above.number is not None and number != above.number + 1:
+            return None
+        if self.text_format == "markdown" and (number is None) != (above.number is None):
+            return None
+        above.number, above.width, above.source = number, len(item[2]) + 1, min(source, above.source)
+        return above
+
+    def _open(self, level: _Level) -> _Level | None:
+        """Begin a list, unless the format would not: a number other than 1 does not break into a paragraph."""
+        if level.number not in {None, 1} and (self.text_format == "markdown" or not self._begins()):
+            return None
+        self.levels.append(level)
+        return level
 
 
-def _markdown_line(line: str, *, certain: bool) -> str:
-    """HTML, entities and what would be swallowed or become a heading, in CommonMark."""
-    guard = "\\" if certain else ""
-    if "<" in line:
-        line = _RAW_HTML.sub("\\\\<" if certain else "<" + JOINER, line)
-    if "&" in line:
-        line = _ENTITY.sub("\\\\&" if certain else "&" + JOINER, line)
-    if not guard:
-        return line
-    bare = line.lstrip("> ")
-    marks = line[: len(line) - len(bare)]
-    if bare.startswith("#"):
-        bare = _HEADING.sub(r"\1\\", bare, count=1)
-    elif bare.startswith("["):
-        bare = _REFERENCE.sub(r"\1\\", bare, count=1)
-    line = marks + bare
-    if "*" in line:
-        line = _PRODUCT.sub(r"\\*", line)
-    return _DUNDER.sub(r"\\_\\_", line) if "__" in line else line
+def _look(source: Sequence[str], text_format: TextFormat) -> list[_Line]:
+    """Given lines, return them without their quote marks, each with what the lines below say of it."""
+    plain = []
+    for line in source:
+        quotes = _QUOTES.match(line)
+        plain.append((quotes[0].count(">"), line[quotes.end() :]) if quotes else (0, line))
+    closes = _closes(plain)
+    closing = _closing(plain) if text_format == "textile" else [""] * len(plain)
+    return [_Line(depth, text, end, mark) for (depth, text), end, mark in zip(plain, closes, closing, strict=True)]
 
 
-def _textile_line(line: str, *, whole: bool) -> str:
-    """Images, blocks of code and what would be swallowed, in Textile."""
-    if "!" in line:
-        line = _TEXTILE_IMAGE.sub(JOINER + "!", line)
-    if "[" in line:
-        line = _TEXTILE_NOTE.sub("[" + JOINER, line)
-    if "<" in line:
-        line = _TEXTILE_TAG.sub("<" + JOINER, line)
-    if whole:
-        block = _TEXTILE_BLOCK.match(line)
-        if block:
-            line = line[:1] + JOINER + line[1:]
-        reference = _TEXTILE_REF.match(line)
-        if reference:
-            line = line[: reference.end()] + " " + line[reference.end() :]
-    return line
+def _closes(lines: Sequence[tuple[int, str]]) -> list[int]:
+    """For each line that begins a fence, the line that ends it, within the same quotes; 0 for the others.
+
+    From below, each line that may end a fence is kept as long as no nearer one is as long.
+    """
+    found = [0] * len(lines)
+    waiting: dict[str, list[tuple[int, int]]] = {"`": [], "~": []}
+    for place in range(len(lines) - 1, -1, -1):
+        depth, text = lines[place]
+        if place + 1 < len(lines) and lines[place + 1][0] != depth:
+            waiting = {"`": [], "~": []}
+        fence = _FENCE.match(text[:1000])
+        if fence is None:
+            continue
+        ends = waiting[fence[1][0]]
+        nearer = [one for one in ends[-1:] if one[1] < len(fence[1])]
+        while nearer and not fence[2].strip():
+            ends.pop()
+            nearer = [one for one in ends[-1:] if one[1] < len(fence[1])]
+        found[place] = next((end for end, size in reversed(ends) if size >= len(fence[1])), 0)
+        if not fence[2].strip():
+            ends.append((place, len(fence[1])))
+    return found
+
+
+def _closing(lines: Sequence[tuple[int, str]]) -> list[str]:
+    """For each line, the marks of Textile that close something in its paragraph."""
+    found: list[str] = []
+    begins = 0
+    for place in range(len(lines) + 1):
+        if place == len(lines) or not lines[place][1].strip():
+            paragraph = "\n".join(text[:LONGEST_LINE].lstrip() for _, text in lines[begins:place])
+            found += [textile.closing_marks(paragraph)] * (place - begins)
+            found += [""] if place < len(lines) else []
+            begins = place + 1
+    return found

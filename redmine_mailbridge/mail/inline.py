@@ -1,17 +1,26 @@
 """One line of converted HTML while it is made: text that must be escaped, and markup that must not."""
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 
-from redmine_mailbridge.mail.dialect import MARK, Dialect
+from redmine_mailbridge.mail.code import code_span
+from redmine_mailbridge.mail.dialect import Dialect
+from redmine_mailbridge.mail.signs import JOINER, MARK
+
+_PERHAPS_ADDRESS = re.compile(r"://|@|www\.")
+CODE = frozenset({"code", "tt", "kbd", "samp"})
 
 
 @dataclass(slots=True)
 class Mark:
-    """Markup within a line. `kind`: "open" and "close" of `tag`, or "raw" for what stands as it is."""
+    """Markup within a line. `kind`: "open" and "close" of `tag`, or "raw" for what stands as it is; `said` is the
+    text of code.
+    """
 
     kind: str
     tag: str = ""
     value: str = ""
+    said: str = ""
 
 
 @dataclass(slots=True)
@@ -77,20 +86,30 @@ def render(pieces: list[str | Mark], dialect: Dialect, *, whole: bool = True) ->
     lead = len(skeleton) - len(skeleton.lstrip())
     escaped = dialect.escape(skeleton[lead:].rstrip(), whole)
     parts = escaped.split(MARK)
-    marked = parts[0] + "".join(mark + part for mark, part in zip(marks, parts[1:], strict=False))
+    marked = _joined(parts, marks)
+    if "~~~" in marked:  # Redmine would take it for a fence as it looks for mentions
+        marked = _joined(parts, ["" if mark.strip() == "~~" else mark for mark in marks])
     return plain.strip(), marked
+
+
+def _joined(parts: list[str], marks: list[str]) -> str:
+    """What stands between marks, and the marks."""
+    return parts[0] + "".join(mark + part for mark, part in zip(marks, parts[1:], strict=False))
 
 
 def _resolve(pieces: list[str | Mark], dialect: Dialect) -> list[str | Mark]:
     """Turn matching open and close marks into raw ones where the markup can stand; drop them elsewhere."""
     out: list[str | Mark] = list(pieces)
+    if dialect.name == "markdown" and any(isinstance(piece, Mark) and piece.tag in CODE for piece in out):
+        out = [piece for piece in out if isinstance(piece, str) or piece.tag not in dialect.emphasis]
     stack: list[int] = []
     within: set[int] = set()  # opened inside of the same
     for index, piece in enumerate(out):
         if isinstance(piece, str) or piece.kind == "raw":
             continue
         if piece.kind == "open":
-            if any(_tag(out, other) == piece.tag for other in stack[-50:]):
+            mark = dialect.emphasis.get(piece.tag, piece.tag)
+            if any(dialect.emphasis.get(tag, tag) == mark for tag in (_tag(out, other) for other in stack[-50:])):
                 within.add(index)
             stack.append(index)
             continue
@@ -119,11 +138,20 @@ def _pair(out: list[str | Mark], start: int, end: int, dialect: Dialect) -> None
     text = inner.strip()
     if not text or not isinstance(opened, Mark):
         return
+    if opened.tag in CODE:
+        _code(out, start, end, dialect)
+        return
     if opened.tag == "a":
-        before, behind = _link(text, opened.value, dialect)
+        before, behind = _link(text, opened.value, dialect, open_end=_goes_on(out, end))
     else:
         before, behind = dialect.emphasis.get(opened.tag, ("", ""))
-        if not (_clean(out, start, -1) or inner[:1] == " ") or not (_clean(out, end, 1) or inner[-1:] == " "):
+        if dialect.name == "markdown" and before == "~~" and _PERHAPS_ADDRESS.search(inner):
+            return  # Redcarpet would lose the words between
+        if dialect.name == "textile" and text[0] in "([{":
+            before += JOINER  # a style would begin there
+        apart = _apart_in_textile if dialect.name == "textile" else _apart
+        before_it, behind_it = _beside(out, start, -1), _beside(out, end, 1)
+        if not (apart(before_it, "(*") or inner[:1] == " ") or not (apart(behind_it, ".,;:)?'\"") or inner[-1:] == " "):
             return
     if inner[:1] == " ":
         before = " " + before
@@ -135,42 +163,77 @@ def _pair(out: list[str | Mark], start: int, end: int, dialect: Dialect) -> None
     out[end] = Mark("raw", "", behind)
 
 
-def _link(text: str, url: str, dialect: Dialect) -> tuple[str, str]:
+def _code(out: list[str | Mark], start: int, end: int, dialect: Dialect) -> None:
+    """What stands within code is neither escaped nor markup; of what else is there, pictures are kept, behind it."""
+    inner = out[start + 1 : end]
+    said = "".join(piece if isinstance(piece, str) else piece.said for piece in inner)
+    pictures = "".join(piece.value for piece in inner if isinstance(piece, Mark) and piece.tag == "picture")
+    out[start : end + 1] = [""] * (end + 1 - start)
+    out[start] = " " * (said[:1] == " ")
+    out[start + 1] = Mark("raw", "code", code_span(said.strip(), dialect.name) + pictures, said)
+    out[end] = " " * (said[-1:] == " ")
+
+
+def _link(text: str, url: str, dialect: Dialect, *, open_end: bool) -> tuple[str, str]:
     if not url:
         return "", ""
     bare = url.removeprefix("mailto:").removeprefix("tel:").split("?")[0] if not url.startswith("http") else url
     same = {bare, bare.rstrip("/"), bare.split("://", 1)[-1], bare.split("://", 1)[-1].rstrip("/")}
     if text in same or text.strip("<>") in same:
         return "", ""
-    return dialect.link(text, url)
+    return dialect.link(text, url, open_end=open_end)
 
 
-def _clean(out: list[str | Mark], index: int, step: int) -> bool:
-    """Is what stands beside a mark no letter or digit?"""
+def _goes_on(out: list[str | Mark], index: int) -> bool:
+    """Does something stand right behind a mark, without a blank?"""
+    behind = next((piece for piece in out[index + 1 :] if piece != ""), " ")
+    return isinstance(behind, Mark) or not behind[0].isspace()
+
+
+def _beside(out: list[str | Mark], index: int, step: int) -> str:
+    """The sign that stands beside a mark, other marks aside; "" at the end of the line."""
     place = index + step
     for _ in range(20):
         if not 0 <= place < len(out):
-            return True
+            return ""
         piece = out[place]
         if isinstance(piece, str) and piece:
-            return not (piece[-1] if step < 0 else piece[0]).isalnum()
+            return piece[-1] if step < 0 else piece[0]
         place += step
-    return True
+    return ""
+
+
+def _apart(sign: str, _allowed: str) -> bool:
+    """Is it no letter or digit?"""
+    return not sign.isalnum()
+
+
+def _apart_in_textile(sign: str, allowed: str) -> bool:
+    """Is it one of the few signs beside which Textile sees a mark, and which nothing is put before?"""
+    return not sign or sign in " \t" or sign in allowed
 
 
 def _strip_first(out: list[str | Mark], start: int, end: int) -> None:
     for place in range(start + 1, end):
         piece = out[place]
         if isinstance(piece, str):
-            out[place] = piece.lstrip(" ")
-            if out[place]:
-                return
+            out[place] = left = piece.lstrip(" ")
+        elif piece.kind == "raw":
+            out[place] = replace(piece, value=(left := piece.value.lstrip(" ")))
+        else:
+            continue
+        if left:
+            return
 
 
 def _strip_last(out: list[str | Mark], start: int, end: int) -> None:
     for place in range(end - 1, start, -1):
         piece = out[place]
         if isinstance(piece, str):
-            out[place] = piece.rstrip(" ")
-            if out[place]:
-                return
+            out[place] = left = piece.rstrip(" ")
+        elif piece.kind == "raw":
+            out[place] = replace(piece, value=(left := piece.value.rstrip(" ")))
+        else:
+            continue
+        if left:
+            return

@@ -2,19 +2,23 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from lxml.etree import _Element
 
+from redmine_mailbridge.mail.code import code_span
 from redmine_mailbridge.mail.dialect import Dialect
+from redmine_mailbridge.mail.htmllists import Lists
 from redmine_mailbridge.mail.htmlquotes import Marks
-from redmine_mailbridge.mail.htmltree import is_data_table, is_hidden
-from redmine_mailbridge.mail.inert import JOINER, inert_in_bulk
-from redmine_mailbridge.mail.inline import Inline, Mark, render
+from redmine_mailbridge.mail.htmltree import detached, is_data_table, is_hidden, is_pixel
+from redmine_mailbridge.mail.inline import CODE, Inline, Mark, render
 from redmine_mailbridge.mail.links import safe_address
+from redmine_mailbridge.mail.pieces import inert_in_bulk
+from redmine_mailbridge.mail.rows import CodeBlock, Row
+from redmine_mailbridge.mail.signs import BAR, JOINER
 
 _SPACES = re.compile("[ \t\r\n\f\xa0\u202f]+")
 _LINES = re.compile(r" ?(?:\n ?)+")
+_OURS = re.compile("[\ufdd0-\ufdef]+")  # signs.py, body.py
 _INVISIBLE = re.compile("[\u200b\u200c\u00ad\u034f\u2007]+")
 _BLOCKS = frozenset(
     """p div body html table tr ul ol li dl dt dd h1 h2 h3 h4 h5 h6 blockquote pre hr section article header
@@ -25,32 +29,23 @@ _MOST_LEVELS = 12
 MOST_ELEMENTS = 24_000  # counted when entered and when left
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of converted text: as plain text, in the markup, and what the sender's program said of it."""
-
-    plain: str
-    marked: str
-    quoted: bool = False
-    attribution: bool = False
-    pictures: tuple[str, ...] = ()
-
-
 class Converter:
     """Walks one tree. `rows` is the result."""
 
-    def __init__(self, dialect: Dialect, pictures: Mapping[str, str], marks: Marks) -> None:
+    def __init__(self, dialect: Dialect, pictures: Mapping[str, str], marks: Marks, *, in_cell: bool = False) -> None:
         self.dialect = dialect
+        self.in_cell = in_cell
         self.pictures = pictures
         self.marks = marks
         self.rows: list[Row] = []
         self._line = Inline()
         self._names: list[str] = []
-        self._levels: list[tuple[str, int]] = []
+        self._lists = Lists(dialect.name)
         self._item = ""
         self._heading = ""
         self._quoted = self._attribution = self._pre = self._blockquotes = 0
         self._cut = False
+        self._code: list[str] = []
 
     def run(self, root: _Element) -> list[Row]:
         """Walk the tree without recursion. Return the rows."""
@@ -76,8 +71,9 @@ class Converter:
 
     def _rest(self, stack: list[tuple[_Element, bool]]) -> None:
         """What stands beyond MOST_ELEMENTS: its lines, whole and inert, without markup."""
-        for _ in range(self._pre):
-            self._row("", "</pre>" if self.dialect.name == "textile" else "```")
+        if self._pre:
+            self._pre = 0
+            self._write_code()
         said: list[str] = []
         while stack:
             element, leaving = stack.pop()
@@ -102,6 +98,9 @@ class Converter:
     def _text(self, text: str | None) -> None:
         if not text:
             return
+        text = _OURS.sub("", text)  # which an entity may have written
+        if self.in_cell and "|" in text:
+            text = text.replace("|", BAR)
         if self._pre:
             first, *others = text.split("\n")
             self._line.pieces.append(first)
@@ -125,71 +124,66 @@ class Converter:
             self._break(keep_blank=True)
         elif tag == "img":
             self._picture(element)
+        elif tag == "hr" and self._pre:
+            self._break()
         elif tag == "hr":
             self._row("---", "---")
             self._gap()
+            self._lists.interrupt()
         elif tag == "a":
             self._line.start("a", safe_address(element.get("href")))
-        elif tag in self.dialect.emphasis and not self._pre and not self._heading:
+        elif (tag in self.dialect.emphasis or tag in CODE) and not self._pre and not self._heading:
             self._line.start(tag)
         elif tag in {"td", "th"}:
             self._line.text(" ")
-        elif tag == "table" and is_data_table(element):
+        elif tag == "table" and not self._pre and is_data_table(element):
             self._table(element)
             return False
         else:
-            self._enter_block(tag)
+            self._enter_block(tag, element)
         return tag not in {"br", "img", "hr"}
 
-    def _enter_block(self, tag: str) -> None:
+    def _enter_block(self, tag: str, element: _Element) -> None:
         if tag in {"ul", "ol"}:
-            self._levels.append((tag, 0))
+            self._lists.enter(element)
         elif tag == "li":
-            self._begin_item()
+            self._item = self._lists.begin_item()
         elif tag == "blockquote":
             self._blockquotes += 1
+            self._lists.interrupt()
         elif tag == "pre":
             self._pre += 1
-            self._row("", "<pre>" if self.dialect.name == "textile" else "```")
         elif len(tag) == 2 and tag[0] == "h" and tag[1] in "123456":
             self._heading = self.dialect.heading[int(tag[1]) - 1]
 
     def _leave(self, element: _Element) -> None:
         tag = str(element.tag)
-        if tag == "a" or tag in self.dialect.emphasis:
+        if tag == "a" or tag in CODE or tag in self.dialect.emphasis:
             self._line.end(tag)
         if tag in _BLOCKS:
             self._break()
-        if tag in {"ul", "ol"} and self._levels:
-            self._levels.pop()
+        if tag in {"ul", "ol"}:
+            self._lists.leave()
+        elif tag == "li":
+            self._lists.leave_item()
         elif tag == "blockquote":
             self._blockquotes -= 1
+            self._lists.interrupt()
         elif tag == "pre":
-            self._pre -= 1
-            self._row("", "</pre>" if self.dialect.name == "textile" else "```")
+            self._pre = max(self._pre - 1, 0)
+            if not self._pre:
+                self._write_code()
         elif tag in {"h1", "h2", "h3", "h4", "h5", "h6"}:
             self._heading = ""
-        if tag in _SPACED and not (tag in {"p", "ul", "ol"} and self._levels):
+        if tag in _SPACED and not (tag in {"p", "ul", "ol"} and self._lists):
             self._gap()
         self._quoted -= element in self.marks.quoted
         self._attribution -= element in self.marks.attributions
 
     def _block(self, tag: str) -> None:
         self._break()
-        if tag in _SPACED and not (tag in {"p", "ul", "ol"} and self._levels):
+        if tag in _SPACED and not (tag in {"p", "ul", "ol"} and self._lists):
             self._gap()
-
-    def _begin_item(self) -> None:
-        if not self._levels:
-            self._levels.append(("ul", 0))
-        kind, count = self._levels[-1]
-        self._levels[-1] = (kind, count + 1)
-        levels = self._levels[-_MOST_LEVELS:]
-        if self.dialect.name == "textile":
-            self._item = "".join("*" if each == "ul" else "#" for each, _ in levels) + " "
-        else:
-            indent = "".join("  " if each == "ul" else "   " for each, _ in levels[:-1])
-            self._item = indent + ("- " if kind == "ul" else f"{count + 1}. ")
 
     def _break(self, *, keep_blank: bool = False) -> None:
         """End the line."""
@@ -200,38 +194,63 @@ class Converter:
         pieces = self._line.take()
         names, self._names = tuple(self._names), []
         if self._pre:
-            code = "".join(piece if isinstance(piece, str) else "" for piece in pieces)
-            if code or keep_blank:
-                self._row(code, code.replace("{{", "{" + JOINER + "{").replace("```", "`" + JOINER + "``"))
+            self._code.append("".join(piece if isinstance(piece, str) else "" for piece in pieces))
             return
-        plain, marked = render(pieces, self.dialect, whole=not (self._item or self._heading))
+        plain, marked = render(pieces, self.dialect, whole=not self._heading)
+        if self._heading.startswith("#") and marked.endswith("#"):
+            marked += " #"  # or its own would be taken for what ends a heading
         if not marked.strip():
             if keep_blank:
                 self._gap()
             return
-        before = self._item or self._heading
-        if not before and self._levels and self.dialect.name != "textile":
-            before = "".join("  " if each == "ul" else "   " for each, _ in self._levels[-_MOST_LEVELS:])
+        before = self._item or self._heading or self._lists.hang()
+        if before == self._heading and self._lists and self.dialect.name != "common_mark":
+            self._gap()
+        if self._item:
+            self._lists.written()
         self._item = ""
         self._row(before.lstrip(" ") + plain if before.strip() else plain, before + marked, names)
+        if before and before == self._heading:
+            self._lists.interrupt()
+            if self.dialect.name == "textile":
+                self._gap()
 
-    def _row(self, plain: str, marked: str, names: tuple[str, ...] = ()) -> None:
+    def _flush_item(self) -> None:
+        """Write the mark of an item that begins with something else than words."""
+        item, self._item = self._item, ""
+        if item:
+            self._lists.written()
+            self._row(item.strip(), item.rstrip() if self.dialect.name != "textile" else item + JOINER)
+
+    def _write_code(self) -> None:
+        """Write the code that was read, set apart from what stands before and behind; it ends the lists around it."""
+        lines, self._code = self._code, []
+        while lines and not lines[-1].strip():
+            lines.pop()
+        while lines and not lines[0].strip():
+            lines.pop(0)
+        if not lines:
+            return
+        self._flush_item()
+        self._gap()
+        block = CodeBlock("> " * min(self._blockquotes, _MOST_LEVELS))
+        for line in lines:
+            self._row(line, line, code=block)
+        self._gap()
+        self._lists.interrupt()
+
+    def _row(self, plain: str, marked: str, names: tuple[str, ...] = (), code: CodeBlock | None = None) -> None:
         prefix = "> " * min(self._blockquotes, _MOST_LEVELS)
-        self.rows.append(
-            Row(
-                prefix + plain,
-                prefix + marked,
-                bool(self._quoted) or self._cut,
-                bool(self._attribution) and not self._quoted,
-                names,
-            )
-        )
+        quoted = bool(self._quoted) or self._cut
+        attribution = bool(self._attribution) and not self._quoted
+        shown = marked if code is not None else prefix + marked
+        self.rows.append(Row(prefix + plain, shown, quoted, attribution, names, code))
 
     def _gap(self) -> None:
         prefix = ("> " * min(self._blockquotes, _MOST_LEVELS)).rstrip()
-        if self.rows and not self.rows[-1].marked.strip("> ") and len(self.rows[-1].marked) > len(prefix):
+        if self.rows and self.rows[-1].blank and len(self.rows[-1].marked) > len(prefix):
             self.rows.pop()
-        if self.rows and self.rows[-1].marked.strip("> "):
+        if self.rows and not self.rows[-1].blank:
             self.rows.append(
                 Row(prefix, prefix, bool(self._quoted) or self._cut, bool(self._attribution) and not self._quoted)
             )
@@ -243,15 +262,17 @@ class Converter:
             name = self.pictures.get(source[4:].strip("<>").replace("%40", "@"))
         if name is not None:
             self._names.append(name)
-            self._line.pieces.append(Mark("raw", "", self.dialect.picture(name)))
-        elif not _is_pixel(element):
+            self._line.pieces.append(Mark("raw", "picture", self.dialect.picture(name)))
+        elif not is_pixel(element):
             alt = _SPACES.sub(" ", element.get("alt") or "").strip()[:200]
             if alt and source[:4].lower() != "cid:":
-                self._line.text(alt)
+                self._text(alt)
 
     def _table(self, table: _Element) -> None:
         """A table that is a table. Its cells are one line each, so this goes one level down and no deeper."""
+        self._flush_item()
         self._gap()
+        self._lists.interrupt()
         header = True
         for line in table.iter("tr"):
             cells = [cell for cell in line if cell.tag in {"td", "th"}]
@@ -269,29 +290,10 @@ class Converter:
         self._gap()
 
     def _cell(self, cell: _Element) -> tuple[str, str]:
-        inner = Converter(self.dialect, self.pictures, Marks())
-        rows = inner.run(_Detached.copy(cell))
+        inner = Converter(self.dialect, self.pictures, Marks(), in_cell=True)
+        rows = inner.run(detached(cell))
         self._names.extend(name for row in rows for name in row.pictures)
         plain = " ".join(row.plain for row in rows if row.plain)
-        joiner = " " if self.dialect.name == "textile" else "<br>"
-        marked = joiner.join(row.marked for row in rows if row.marked.strip())
-        bar = "&#124;" if self.dialect.name == "textile" else "\\|"
-        return plain, marked.replace("|", bar)
-
-
-class _Detached:
-    """A cell on its own, without what follows it in the row."""
-
-    @staticmethod
-    def copy(cell: _Element) -> _Element:
-        """Return a div with the cell's content."""
-        div = cell.makeelement("div")
-        div.text = cell.text
-        for child in list(cell):
-            div.append(child)
-        return div
-
-
-def _is_pixel(element: _Element) -> bool:
-    sizes = [(element.get(side) or "").strip().removesuffix("px") for side in ("width", "height")]
-    return any(size in {"0", "1"} for size in sizes)
+        lines = [code_span(row.marked, self.dialect.name) if row.code else row.marked for row in rows]
+        marked = self.dialect.line_in_cell().join(line for line in lines if line.strip())
+        return plain, self.dialect.cell(marked)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-TextFormat = Literal["common_mark", "textile"]
+TextFormat = Literal["common_mark", "textile", "markdown"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ def unescaped(text: str) -> str:
 
 def as_text(note: str, text_format: TextFormat) -> str:
     """Given a note, return it as plain text."""
-    render = commonmark.as_text if text_format == "common_mark" else textile.as_text
+    render = textile.as_text if text_format == "textile" else commonmark.as_text
     return render(note[:LONGEST])
 
 
 def as_html(note: str, text_format: TextFormat) -> str:
     """Given a note, return it as HTML without scripts, styles of its own, pictures or links to other schemes."""
-    render = commonmark.as_html if text_format == "common_mark" else textile.as_html
+    render = textile.as_html if text_format == "textile" else commonmark.as_html
     return render(note[:LONGEST])

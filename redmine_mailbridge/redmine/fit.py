@@ -9,8 +9,8 @@ from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.mail.message import Attachment
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
 from redmine_mailbridge.redmine.text import (
+    cut_in_two,
     cut_line,
-    cut_text,
     has_wide,
     without_wide,
 )
@@ -65,17 +65,19 @@ def _cut(text: str, limit: int, ending: str) -> tuple[str, str]:
     if not text.endswith(end) or size_in_redmine(end) > limit // 2:
         end = ""
     whole = text.removesuffix(end)
-    kept = cut_text(whole, max(0, limit - size_in_redmine(CUT_MARK) - size_in_redmine(end)))
-    return kept + CUT_MARK + end, whole[len(kept) :].strip("\n")
+    kept, rest = cut_in_two(whole, max(0, limit - size_in_redmine(CUT_MARK) - size_in_redmine(end)))
+    return kept + CUT_MARK + end, rest.strip("\n")
 
 
 def pieces(text: str, limit: int) -> list[str]:
     """Given a text and the most bytes that a piece may have (0: any), return the text in pieces, nothing left out."""
     found = []
     while limit and size_in_redmine(text) > limit:
-        piece = cut_text(text, max(limit, 4)) or text[:1]
+        piece, rest = cut_in_two(text, max(limit, 4))
+        if not piece or len(rest) >= len(text):
+            piece, rest = text[:1], text[1:]
         found.append(piece)
-        text = text[len(piece) :].removeprefix("\n")
+        text = rest
     return [*found, text] if text.strip() or not found else found
 
 

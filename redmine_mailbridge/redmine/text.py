@@ -5,6 +5,7 @@ Pure and linear in time.
 
 import unicodedata
 
+from redmine_mailbridge.mail.cutting import MOST_CLOSED, divided
 from redmine_mailbridge.routing.text import MAX_SUBJECT, size_in_redmine
 
 _GONE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
@@ -69,13 +70,24 @@ def cut_line(text: str, most: int = MAX_SUBJECT) -> str:
 
 
 def cut_text(text: str, most: int) -> str:
-    """Given a description and a limit in bytes, return as many whole lines (or characters) as fit."""
+    """Given a description and a limit in bytes, return as many whole lines (or words) as fit; code in which it is cut
+    is closed.
+    """
+    return cut_in_two(text, most)[0]
+
+
+def cut_in_two(text: str, most: int) -> tuple[str, str]:
+    """Given a description and a limit in bytes, return as much of it as fits, and the rest, each of them inert."""
     if size_in_redmine(text) <= most:
-        return text
-    part = text.replace("\n", "\r\n").encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
-    part = part.removesuffix("\r").replace("\r\n", "\n")
-    newline = part.rfind("\n")
-    return part[:newline] if newline > len(part) // 2 else part
+        return text, ""
+    sent = text.replace("\n", "\r\n").encode("utf-8", "replace")
+    kept, rest = "", text
+    for room in (most, max(most - size_in_redmine(MOST_CLOSED), 0)):
+        part = sent[:room].decode("utf-8", "ignore").removesuffix("\r").replace("\r\n", "\n")
+        kept, rest = divided(text, len(part))
+        if size_in_redmine(kept) <= most:
+            return kept, rest
+    return "", text
 
 
 def has_wide(text: str) -> bool:

@@ -1,7 +1,6 @@
 """The text of an issue or note: what the person wrote, and the few lines that the bridge adds and why."""
 
-import re
-
+from redmine_mailbridge.mail.code import code_span
 from redmine_mailbridge.mail.message import Address, LeftOut, Message, TextFormat
 from redmine_mailbridge.routing.steps import Steps
 from redmine_mailbridge.routing.words import no_subject
@@ -9,19 +8,15 @@ from redmine_mailbridge.routing.words import no_subject
 MAX_SUBJECT = 255
 PART = 400
 """Characters of a long line in one line of code."""
-_OFFTAG = re.compile(r"<(?=/?(?:code|pre|kbd|notextile))", re.IGNORECASE)
-"""What would end code or start a second one; Redmine's Textile escapes everything else within it by itself."""
 
 
 def literal(text: str, text_format: TextFormat) -> str:
     """Given words of a stranger, return them as code in the markup, where Redmine brings nothing to life.
 
-    One line, at most 500 characters, without control characters, and without what would end the code.
+    One line, at most 500 characters, without control characters.
     """
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:500].replace("{{", "{ {")
-    if text_format == "textile":
-        return f"<code>{_OFFTAG.sub(chr(0x2039), line)}</code>"
-    return f"`{line.replace('`', chr(0x2019))}`" if line else "` `"
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:500]
+    return code_span(line or " ", text_format)
 
 
 def literal_lines(text: str, text_format: TextFormat) -> str:

@@ -71,8 +71,9 @@ class RedmineSettings(Table):
     )
     gateway_password_file: FilePath | None = key("A file that holds that password, and nothing else.", None)
     text_format: TextFormat | None = key(
-        "Redmine's text formatting (Administration, Settings, General). Where it is not set, Redmine is asked: 6.0 and "
-        "newer answer. Where it does not tell, receive and run do not begin.",
+        "Redmine's text formatting (Administration, Settings, General); markdown is the one that is called Markdown, "
+        "without CommonMark, in Redmine up to 5.1. Where it is not set, Redmine is asked: 6.0 and newer answer. Where "
+        "it does not tell, receive and run do not begin.",
         None,
     )
     language: Name = key(

@@ -2,11 +2,11 @@
 
 import lxml.html
 import pytest
-import requests
 
 from redmine_mailbridge.mail.inert import JOINER, inert_in_bulk, make_inert
 from redmine_mailbridge.routing.text import literal
 from tests.servers.fixtures import Redmine
+from tests.servers.rendering import fetched
 
 pytestmark = pytest.mark.real
 
@@ -43,21 +43,7 @@ READ_IN_TEXTILE = ("_save_ @self@ -x- +y+ ^z^ ~q~ ??w?? %v%", "## y", "see @x@, 
 
 def _page(redmine: Redmine, text: str) -> lxml.html.HtmlElement:
     """Make an issue with this description and return the part of its page that shows it."""
-    project = redmine.fresh_project()
-    payload = {"issue": {"project_id": project, "subject": "inert", "description": text}}
-    number = redmine.admin.call("POST", "/issues.json", payload)["issue"]["id"]
-    browser = requests.Session()
-    form = lxml.html.fromstring(browser.get(f"{redmine.url}/login", timeout=60).content)
-    token = form.xpath('//input[@name="authenticity_token"]/@value')[0]
-    who = redmine.seed["admin"]
-    browser.post(
-        f"{redmine.url}/login",
-        data={"authenticity_token": token, "username": who["login"], "password": who["password"]},
-        timeout=60,
-    )
-    page = lxml.html.fromstring(browser.get(f"{redmine.url}/issues/{number}", timeout=60).content)
-    found: lxml.html.HtmlElement = page.xpath('//div[@class="description"]//div[contains(@class,"wiki")]')[0]
-    return found
+    return lxml.html.fragment_fromstring(next(iter(fetched(redmine.state, [text]))))
 
 
 @pytest.mark.parametrize("bulk", [False, True], ids=["with care", "in bulk"])

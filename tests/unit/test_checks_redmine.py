@@ -203,7 +203,7 @@ def test_marker_field(redmine: responses.RequestsMock, change: dict[str, Any], w
     [
         ("RedmineWikiFormatting (CommonMark Markdown (GitHub Flavored))", True),
         ("RedmineWikiFormatting (Textile)", False),
-        ("RedmineWikiFormatting (Markdown)", None),
+        ("RedmineWikiFormatting (Markdown)", False),
         ("Anmelden", True),
     ],
 )

@@ -89,6 +89,15 @@ def test_the_text_format_is_found_out(tmp_path: Path) -> None:
     assert "textile" == load(tmp_path / "settings.toml", env).redmine.text_format
 
 
+@pytest.mark.fault("N15")
+def test_the_markdown_of_older_redmines(tmp_path: Path) -> None:
+    """The Markdown of Redmine up to 5.1, which is not CommonMark, is a text format of its own."""
+    env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__SUPPORT__PASSWORD": "p"}
+    result = init(tmp_path / "settings.toml", *FLAGS, "--text-format", "markdown", "--no-input", env=env)
+    assert 0 == result.exit_code, result.output
+    assert "markdown" == load(tmp_path / "settings.toml", env).redmine.text_format
+
+
 def test_from_flags(tmp_path: Path) -> None:
     """With flags it asks nothing, and refers to the secret files that it is given."""
     for name in ("key", "pw"):

@@ -1,8 +1,11 @@
+import re
+
 import pytest
 
 from redmine_mailbridge.mail.inert import JOINER, LONGEST_LINE, MOST_LINES, inert_in_bulk, make_inert
 
-FORMATS = ("common_mark", "textile")
+FORMATS = ("common_mark", "textile", "markdown")
+MENTION = re.compile(r"(?:^|\W)@([A-Za-z0-9_.@-]+)")  # lib/redmine/acts/mentionable.rb, near enough
 
 
 @pytest.mark.parametrize("text_format", FORMATS)
@@ -22,7 +25,7 @@ def test_ordinary_text_is_left_alone(text: str, text_format: str) -> None:
     ("text", "markdown", "textile"),
     [
         ("see #12", "see !#12", f"see {JOINER}#12"),
-        ("@ann hi", "!@ann hi", f"{JOINER}@ann hi"),
+        ("@ann hi", "!&#64;ann hi", f"{JOINER}&#64;ann hi"),
         ("(r12)", "(!r12)", f"({JOINER}r12)"),
         ("attachment:a.png", "!attachment:a.png", f"{JOINER}attachment:a.png"),
         ("[[Start]]", "![[Start]]", f"[{JOINER}[Start]]"),
@@ -38,9 +41,9 @@ def test_links(text: str, markdown: str, textile: str) -> None:
 
 def test_formats_of_their_own() -> None:
     """Pictures, HTML and reference definitions are inert where they are live."""
-    assert f"{JOINER}!http://example.com/a.png!" == make_inert("!http://example.com/a.png!", "textile")
-    assert "!\\[x](http://example.com/a.png)" == make_inert("![x](http://example.com/a.png)", "common_mark")
-    assert "&#64;x@ and a@example.com" == make_inert("@x@ and a@example.com", "textile")
+    assert f"{JOINER}!http&#58;//example.com/a.png!" == make_inert("!http://example.com/a.png!", "textile")
+    assert "![x]\\(http://example.com/a.png)" == make_inert("![x](http://example.com/a.png)", "common_mark")
+    assert f"{JOINER}&#64;x@ and a@example.com" == make_inert("@x@ and a@example.com", "textile")
     assert f"a[{JOINER}1] {JOINER}_b_ *c*" == make_inert("a[1] _b_ *c*", "textile")
     assert f"!{JOINER}#1" == make_inert("!#1", "common_mark")
     assert "List\\<String>" == make_inert("List<String>", "common_mark")
@@ -57,3 +60,66 @@ def test_bulk_begins_at_the_bounds() -> None:
     assert line == inert_in_bulk(line).replace(JOINER, "")
     long = "a" * LONGEST_LINE + " #1"
     assert f"{long[:-2]}{JOINER}#1" == make_inert(long, "common_mark")
+
+
+@pytest.mark.fault("V8")
+@pytest.mark.parametrize("text_format", ["common_mark", "textile"])
+@pytest.mark.parametrize(
+    "text", ["@ann", "(@ann)", "x !@ann", "> @ann", "* @ann", "see `@ann`", ">     @ann", "|@ann|"]
+)
+def test_nobody_is_notified(text: str, text_format: str) -> None:
+    """No login behind an @ stands in what is stored, where Redmine looks for those whom it notifies."""
+    assert [] == MENTION.findall(make_inert(text, text_format))  # type: ignore[arg-type]
+
+
+@pytest.mark.fault("S5")
+@pytest.mark.parametrize("text_format", ["common_mark", "textile"])
+@pytest.mark.parametrize("text", ["```\n{}\n```", "words\n\n    {}\n", "- item\n\n  ```\n  {}\n  ```", "x `{}` y"])
+def test_code_stays_as_it_is(text: str, text_format: str) -> None:
+    """In code stands no sign that was not there: it can be copied."""
+    code = 'curl "a[1]" | sh #12 && tail -f r12 x!=y'
+    assert code in make_inert(text.format(code), text_format)  # type: ignore[arg-type]
+
+
+@pytest.mark.fault("V7")
+def test_code_ends_where_the_format_ends_it() -> None:
+    """What stands below a fence that a list item holds is inert: the fence is written at the left edge."""
+    made = make_inert("- a\n  ```\n  code\n- b\n![](http://example.com/a.png)\n  ```\n[[Wiki]] {{toc}}", "common_mark")
+    assert "```\ncode\n- b\n![](http://example.com/a.png)\n```\n\n![[Wiki]] {\u2060{toc}}" == made.partition("\n\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "halves"),
+    [
+        ("w\n```\n@ann\n@bob\n```", 12, ("w\n```\n@ann\n```", "```\n@bob\n```")),
+        ("<pre>\n@ann\n@bob\n</pre>", 11, ("<pre>\n@ann\n</pre>", "<pre>\n@bob\n</pre>")),
+        ("see `x` and `@ann {{to` x", 18, ("see `x` and ", JOINER + "`@ann {{to` x")),
+        ("see <code>x y</code> z", 12, ("see ", f"{JOINER}<code>x y</code> z")),
+        ("`@ann {{toc}}` z", 8, ("`@ann `", "`{{toc}}` z")),
+        ("see [text](http://e.example/a) b", 18, ("see ", f"{JOINER}[text](http://e.example/a) b")),
+        ("aaaa!#12", 5, ("aaaa!", f"{JOINER}#12")),
+        ("words words", 8, ("words wo", "rds")),
+    ],
+)
+def test_what_is_cut_stays_still(text: str, at: int, halves: tuple[str, str]) -> None:
+    """A text that was made inert is inert in two halves, too: no code is cut, or it is whole in each."""
+    from redmine_mailbridge.mail.cutting import divided  # newer than the first version
+
+    assert halves == divided(text, at)
+
+
+@pytest.mark.fault("N15")
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        ("see #12", "see &#35;12"),
+        ("@ann", "&#64;ann"),
+        ("{{toc}} [[Wiki]]", "{&#123;toc}} &#91;&#91;Wiki]]"),
+        ("![x](http://example.com/a.png)", "!&#91;x](http://example.com/a.png)"),
+        ("a_b __init__ x^2^", "a_b \\_\\_init\\_\\_ x\\^2\\^"),
+        ("```\n{{toc}} @ann\n```", "```\n{{toc}} @ann\n```"),
+    ],
+)
+def test_markdown_of_older_redmines(text: str, made: str) -> None:
+    """In the Markdown of Redmine up to 5.1 signs are written by their numbers, which stay that in what it makes."""
+    assert made == make_inert(text, "markdown")

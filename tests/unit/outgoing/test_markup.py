@@ -58,7 +58,7 @@ def test_html(note: str, form: str) -> None:
         assert expected in page
 
 
-@pytest.mark.parametrize(("note", "form"), [(MARKDOWN, "common_mark"), (TEXTILE, "textile")])
+@pytest.mark.parametrize(("note", "form"), [(MARKDOWN, "common_mark"), (MARKDOWN, "markdown"), (TEXTILE, "textile")])
 def test_text(note: str, form: str) -> None:
     """The plain text reads like a mail that somebody typed."""
     text = as_text(note, form)  # type: ignore[arg-type]  # one of the two

@@ -122,9 +122,10 @@ def test_names_of_new_users(name: str, expected: tuple[str, str]) -> None:
 
 
 def test_strangers_words_are_code() -> None:
-    """What a stranger calls himself cannot leave its code, nor start a line or a macro."""
-    assert "`a b\u2019c { {x}} @admin #1`" == literal("a\nb`c {{x}} @admin #1", "common_mark")
-    assert "<code>\u2039/code> { {x}}</code>" == literal("</code> {{x}}", "textile")
+    """What a stranger calls himself cannot leave its code, nor start a line or a mention; it reads the same."""
+    assert "<code>a b&#96;c {&#123;x}} &#64;admin &#35;1</code>" == literal("a\nb`c {{x}} @admin #1", "common_mark")
+    assert "`a b`&#96;`c {`&#123;`x}}` &#64;`admin #1`" == literal("a\nb`c {{x}} @admin #1", "markdown")
+    assert "&#60;<code>/code> {</code>&#123;<code>x}}</code>" == literal("</code> {{x}}", "textile")
     assert "<code>Kim <kim@client.example></code>" == literal("Kim <kim@client.example>", "textile")
     assert len(literal("x" * 10_000, "common_mark")) < 600
 

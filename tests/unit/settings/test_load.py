@@ -45,11 +45,11 @@ def test_unknown_key_names_its_place_and_the_right_key(folder: Path) -> None:
 
 def test_all_problems_at_once(folder: Path) -> None:
     """Every wrong key is named in one go, in the order of the file."""
-    text = GOOD.replace("[redmine]", '[redmine]\ntext_format = "markdown"\ntimeout = 30')
+    text = GOOD.replace("[redmine]", '[redmine]\ntext_format = "rst"\ntimeout = 30')
     text = text.replace("[mailboxes.my-box]", '[mailboxes.my-box]\nport = "many"\nfolders = "INBOX"')
 
     assert [
-        'settings.toml:2: [redmine] text_format = "markdown": must be "common_mark" or "textile"',
+        'settings.toml:2: [redmine] text_format = "rst": must be "common_mark", "textile" or "markdown"',
         'settings.toml:3: [redmine] timeout = 30: must be a span of time such as "90s", "5m", "12h", "14d" or "1d 12h"',
         'settings.toml:8: [mailboxes.my-box] port = "many": must be a whole number',
         'settings.toml:9: [mailboxes.my-box] folders = "INBOX": must be a list in brackets, such as ["…", "…"]',

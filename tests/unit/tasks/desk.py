@@ -70,6 +70,7 @@ class Desk:
     date: float | None = None
     users: dict[str, int] = field(default_factory=dict)
     uploads: int = 0
+    no_files: str = ""  # why it takes no file
     lists: int = 0
     wrong: Callable[[dict[str, Any]], list[str]] = lambda _values: []
     pages: dict[str, Any] = field(default_factory=dict)
@@ -226,6 +227,8 @@ class Desk:
         if self._writer(request) is None:
             return 412, {}, ""
         self.uploads += 1
+        if self.no_files:
+            return 422, {}, json.dumps({"errors": [self.no_files]})
         token = f"{100 + self.uploads}.{self.writes}{len(self.tokens)}"
         name = parse_qs(urlsplit(request.url or "").query)["filename"][0]
         if (why := self.refuses(name)) is not None:

@@ -411,6 +411,20 @@ def test_a_refusal_with_a_number_in_it(desk: Desk) -> None:
     assert "Level 1 cannot be blank" in (desk.rows()[0].reason or "")
 
 
+@pytest.mark.fault("S1")
+def test_a_file_that_redmine_does_not_take(desk: Desk) -> None:
+    """Its name is told in the issue as code: it makes no link, no mention and no macro there."""
+    desk.server.append(mail("Named", files={"#62 @admin {{child_pages}}.bin": b"x"}))
+    desk.no_files = "This file cannot be uploaded"
+    finish(desk)
+
+    assert "Not attached:" in (told := desk.issues[0]["description"])
+    assert (
+        "* <code>&#35;62 &#64;admin {&#123;child&#95;pages}}.bin</code>: `This file cannot be uploaded`"
+        == told.splitlines()[-1]
+    )
+
+
 @pytest.mark.fault("M5")
 def test_such_a_refusal_after_an_unclear_request(desk: Desk) -> None:
     """Where the first request was unclear the file is sent once more, and once again with all names asked anew; then
