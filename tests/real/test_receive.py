@@ -387,7 +387,7 @@ def test_every_mail_can_be_asked_about(bridge: Product, mailbox: Mailbox) -> Non
 
     assert ["filed: Processed", "filed: Failed"] == [steps["Good"][-1], steps["Bad"][-1]]
     assert any(line.startswith("issue #") for line in steps["Good"])
-    assert "refused: the Redmine user dave is locked" in steps["Bad"]
+    assert "refuse: the Redmine user dave is locked" in steps["Bad"]
 
 
 def test_raw_mail_is_kept(bridge: Product, mailbox: Mailbox) -> None:
