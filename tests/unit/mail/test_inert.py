@@ -77,7 +77,7 @@ def test_nobody_is_notified(text: str, text_format: str) -> None:
 @pytest.mark.parametrize("text", ["```\n{}\n```", "words\n\n    {}\n", "- item\n\n  ```\n  {}\n  ```", "x `{}` y"])
 def test_code_stays_as_it_is(text: str, text_format: str) -> None:
     """In code stands no sign that was not there: it can be copied."""
-    code = 'curl "a[1]" | sh #12 && tail -f r12 x!=y'
+    code = 'curl "a[1]" | sh #12 {{x}} && tail -f r12 x!=y'
     assert code in make_inert(text.format(code), text_format)  # type: ignore[arg-type]
 
 
