@@ -43,7 +43,7 @@ READ_IN_TEXTILE = ("_save_ @self@ -x- +y+ ^z^ ~q~ ??w?? %v%", "## y", "see @x@, 
 
 def _page(redmine: Redmine, text: str) -> lxml.html.HtmlElement:
     """Make an issue with this description and return the part of its page that shows it."""
-    return lxml.html.fragment_fromstring(next(iter(fetched(redmine.state, [text]))))
+    return lxml.html.fragment_fromstring(next(iter(fetched(redmine.state, [text]))), create_parent="div")
 
 
 @pytest.mark.parametrize("bulk", [False, True], ids=["with care", "in bulk"])
