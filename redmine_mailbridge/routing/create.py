@@ -97,6 +97,8 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
     if place.by_address:
         keywords = keywords.dropping("project")
     wanted = wanted_of_new(message, case.sender, case.route, matched, keywords.values)
+    if thread.private:
+        wanted.want("is_private", "1", "the private note that it answers")
     subject = subject_of(message, facts.default_language)
     fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, subject)
     keywords = keywords.dropping(*of_no_use(keywords.values, fields, project))

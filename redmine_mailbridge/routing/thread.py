@@ -6,7 +6,7 @@ A sign is only a hint at an issue. Whether the mail may reach it is asked of the
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from redmine_mailbridge.mail.message import Message
@@ -48,7 +48,8 @@ class Thread:
     """Where a mail belongs: `issue` is what it may reach, else None; `related` what it speaks of but may not reach.
 
     `as_user` says that Redmine lets the sender's own user write there. `denied` is the reason when the sender may
-    see the issue and yet must not write, so that the mail is refused. `private`: it answers a private note.
+    see the issue and yet must not write, so that the mail is refused. `private`: it answers a private note, so that it
+    is private whatever it becomes.
     """
 
     issue: Issue | None = None
@@ -97,8 +98,22 @@ def subject_tags(subject: str) -> tuple[tuple[int, str], ...]:
 
 
 def signs(message: Message, mailbox: MailboxIdentity, facts: Facts, *, proven: bool) -> Iterator[Sign]:
-    """Given a mail, and whether its sender is proven, yield its signs in the order in which they count."""
+    """Given a mail, and whether its sender is proven, yield its signs in the order in which they count.
+
+    What answers a private note stays private whatever else stands in it: Redmine's mail about the note brings the
+    issue's text along, with a marker of ours perhaps, and its answer quotes that.
+    """
     ids = referenced(message)
+    own = tuple(_redmine_signs(ids, facts, proven=proven))
+    private = any(sign.private for sign in own)
+    for sign in _our_signs(message, ids, own, mailbox, facts):
+        yield replace(sign, private=private)
+
+
+def _our_signs(
+    message: Message, ids: tuple[str, ...], own: tuple[Sign, ...], mailbox: MailboxIdentity, facts: Facts
+) -> Iterator[Sign]:
+    """Given a mail, the ids that it answers and what Redmine's own among them hint at, yield all signs in order."""
     if mailbox.signer is not None:
         for signed in filter(None, map(mailbox.signer.read, ids)):
             yield Sign(signed.issue, "the Message-ID of our own mail", Worth.SIGNED)
@@ -106,11 +121,11 @@ def signs(message: Message, mailbox: MailboxIdentity, facts: Facts, *, proven: b
         if known.issue is not None:
             whose = "a mail that we sent" if known.direction == "out" else "an earlier mail"
             yield Sign(known.issue, f"the Message-ID of {whose}", Worth.SECRET)
+    yield from own
     if mailbox.signer is not None:
         text = f"{message.body.written}\n{message.body.quoted}\n{message.body.whole}"
         for issue in dict.fromkeys(mailbox.signer.markers_in(text)):
             yield Sign(issue, "our marker in the quoted text", Worth.SIGNED)
-    yield from _redmine_signs(ids, facts, proven=proven)
     for issue, words in subject_tags(message.subject):
         yield Sign(issue, "the tag in the subject", Worth.GUESSABLE, words)
     if facts.same_subject_issue is not None:
@@ -156,11 +171,12 @@ def find_thread(case: Case) -> Thread:
     """Given a mail and its sender, return the issue that it may reach, by the first sign that lets it."""
     facts, steps = case.facts, case.steps
     related: Issue | None = None
-    denied, tried = "", set[Sign]()
+    denied, private, tried = "", False, set[Sign]()
     for sign in signs(case.message, case.mailbox, facts, proven=case.sender.proven):
         if sign in tried or len(tried) > MAX_IDS:
             continue
         tried.add(sign)
+        private = private or sign.private
         issue = facts.issues.get(sign.issue)
         if facts.offline:
             steps.add(f"#{sign.issue} by {sign.how}, taken at its word offline")
@@ -176,7 +192,7 @@ def find_thread(case: Case) -> Thread:
         if answer.admitted:
             return Thread(issue, sign.how, as_user=answer.as_user, private=sign.private)
         related, denied = related or issue, denied or (answer.why if answer.denied else "")
-    return Thread(related=related, denied=denied)
+    return Thread(related=related, private=private, denied=denied)
 
 
 @dataclass(frozen=True, slots=True)
