@@ -8,6 +8,7 @@ no other result in it contradicts.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from redmine_mailbridge.mail import authres, hops
 from redmine_mailbridge.mail.authres import Result
@@ -20,6 +21,7 @@ from redmine_mailbridge.mail.words import unfold
 Dns = Callable[..., bytes | None]
 
 MAX_VERIFIED = 32 * 1024 * 1024  # bytes of a mail that is verified by ourselves
+MAX_FIELDS = 50
 _TAGS = 20_000  # characters of a DKIM-Signature that are read
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _AUTHORS = frozenset({"received", "from", "to", "subject", "date", "message-id", "mime-version", "content-type"})
@@ -68,6 +70,7 @@ def trusted(headers: Headers, options: ReadingOptions) -> Trusted:
     Of each name only the topmost field, and only above the first Received that its server wrote, or that a stranger's
     did: what stands below may have come in with the mail. A server that writes its field below its own Received, and
     takes away what mail brings along under its name, is one of `options.results_below_received` (Google's always is).
+    The first MAX_FIELDS are read: a server's own stand at the top, and a mail may bring along thousands.
     """
     identities = frozenset(one.strip().lower() for one in options.trusted_authserv_ids if one.strip())
     if not identities:
@@ -76,7 +79,7 @@ def trusted(headers: Headers, options: ReadingOptions) -> Trusted:
         return Trusted(why="its envelope or its HELO is one that servers have to quote, so no result is believed")
     spoken: dict[str, tuple[Result, ...]] = {}
     whys: list[str] = []
-    for raw, places in _fields(headers, identities, below=options.results_below_received):
+    for raw, places in islice(_fields(headers, identities, below=options.results_below_received), MAX_FIELDS):
         names, results, fault = _read(raw, headers.fallback, identities)
         for name in names - spoken.keys():
             if name in places:

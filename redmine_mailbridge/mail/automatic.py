@@ -46,11 +46,14 @@ _AUTOREPLY_HEADERS = (
 )  # fmt: skip
 # Headers that answering machines write, and seldom anybody else: they count beside a vacation subject.
 _STRONG_HINTS = (
-    "x-ms-exchange-generated-message-source", "x-ms-exchange-inbox-rules-loop", "x-lotus-outofoffice",
-    "x-tm-as-autoreply",
+    "x-ms-exchange-generated-message-source", "x-lotus-outofoffice", "x-tm-as-autoreply",
 )  # fmt: skip
 # Headers that the mail of people carries too: they count beside the words in front of a subject that machines write.
-_WEAK_HINTS = ("x-auto-response-suppress", "x-notes-item", "x-lotus-fromdomain", "x-mimetrack", "x-loop")
+# Exchange's rules put theirs into what they redirect: whoever wrote it stays the sender.
+_WEAK_HINTS = (
+    "x-auto-response-suppress", "x-notes-item", "x-lotus-fromdomain", "x-mimetrack", "x-loop",
+    "x-ms-exchange-inbox-rules-loop",
+)  # fmt: skip
 _LIST_HEADERS = ("list-id", "list-post", "x-beenthere", "x-mailing-list", "mailing-list", "x-mailman-version")
 _TOOL_HEADERS = (
     "x-jenkins-job", "x-cron-env", "x-nagios-notification-type", "x-icinga-notification", "x-prtg-sensor",

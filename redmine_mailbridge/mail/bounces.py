@@ -29,6 +29,7 @@ _SUBJECT = re.compile(
     r"olevererbar|kan ikke leveres|toimittam|teslim edilemed|未送達|配信不能|退信|无法投递|반송",
     re.IGNORECASE,
 )
+_ANSWERS = re.compile(r"\s{0,9}(?:re|aw|antw|sv|vs|rv|res|odp)(?:\[\d{1,3}\]|\(\d{1,3}\))?\s{0,3}:", re.IGNORECASE)
 _LATE = re.compile(
     r"delay|warning:|still (?:being )?(?:trying|retried)|not yet been delivered|verz(?:ö|oe)ger|retard|retras|"
     r"ritardo|vertraagd|opóźni|задерж|försena|forsinke|viiväst",
@@ -78,6 +79,12 @@ def null_path(headers: Headers) -> bool:
     return any("".join(line.split()) == "<>" for line in headers.raw_lines("return-path")[:1])
 
 
+def _has_path(headers: Headers) -> bool:
+    """Is there a Return-Path with a person's address?"""
+    path = next(iter(headers.raw_lines("return-path")), "").strip("<> ")
+    return "@" in path and not path.lower().startswith(("mailer-daemon", "mailer_daemon", "bounce"))
+
+
 def read_report(headers: Headers, root: Part, text: str) -> Report | None:
     """Given a mail and the start of its text, return what it reports when it is a delivery report, else None."""
     parts = leaves(root)[:200]
@@ -103,7 +110,13 @@ def read_report(headers: Headers, root: Part, text: str) -> Report | None:
 
 
 def _by_words(headers: Headers, text: str) -> str:
-    """Given a mail from a mail system, return the rule when its subject or text is a report's, else ""."""
+    """Given a mail from a mail system, return the rule when its subject or text is a report's, else "".
+
+    Postmasters are people too: what has an envelope's sender other than the null path that reports have (RFC 5321
+    section 4.5.5), or answers a mail under "Re:" without one, is theirs.
+    """
+    if not null_path(headers) and (_has_path(headers) or _ANSWERS.match(headers.text("subject")[:500])):
+        return ""
     if _SUBJECT.search(headers.text("subject")[:500]):
         return f"{'From a mail system' if from_daemon(headers) else 'Return-Path: <>'} with a report's subject"
     start = " ".join(text[:3000].lower().split())

@@ -398,3 +398,14 @@ def test_a_name_that_may_be_forged_is_nobodys() -> None:
     client = "from mx.example.com (mx.example.com [198.51.100.6]{}) by inner.example.com (8.18.1/8.18.1) with ESMTP; x"
     assert "passed" == verdict(f"Received: {client.format('')}\r\n{forged}").verdict
     assert "unknown" == verdict(f"Received: {client.format(' (may be forged)')}\r\n{forged}").verdict
+
+
+@pytest.mark.fault("A13-I7")
+def test_a_mail_that_brings_thousands_of_results_along_is_read_in_time() -> None:
+    """Of a mail's Authentication-Results the first fifty are read, however many there are."""
+    from redmine_mailbridge.mail.authenticity import MAX_FIELDS
+
+    other = "Authentication-Results: mx.other.example; none\r\n"
+    ours = "Authentication-Results: mx.example.com; dmarc=pass header.from=example.org\r\n"
+    assert "passed" == verdict(other * (MAX_FIELDS - 1) + ours + OURS).verdict
+    assert "unknown" == verdict(other * MAX_FIELDS + ours + OURS).verdict

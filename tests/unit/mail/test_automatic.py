@@ -83,3 +83,39 @@ def test_a_report_within_a_mixed_mail() -> None:
     )
     verdict = judged("Content-Type: multipart/mixed; boundary=b", "Subject: mail", body=body, sender="<>")
     assert AutomaticKind.BOUNCE is verdict.kind
+
+
+@pytest.mark.fault("A13-I3")
+def test_what_an_inbox_rule_redirects_is_its_writers() -> None:
+    """Exchange puts X-MS-Exchange-Inbox-Rules-Loop into what a rule redirects: a person's mail about a leave is still
+    a person's; an answer that machines put their words in front of is still a machine's.
+    """
+    redirected = (
+        "From: kim@client.example\r\nX-MS-Exchange-Inbox-Rules-Loop: old@corp.example\r\nSubject: {}\r\n\r\nHi\r\n"
+    )
+    for subject, expected in (
+        ("Urlaub im August: das VPN geht nicht", None),
+        ("The vacation calendar does not load", None),
+        ("Automatic reply: Printer", AutomaticKind.AUTO_REPLY),
+    ):
+        assert expected == read(redirected.format(subject).encode(), ReadingOptions()).automatic.kind
+
+
+@pytest.mark.fault("A13-I4")
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("Subject: Re: our mail is rejected by you\r\nIn-Reply-To: <1@example.com>", None),
+        ("Subject: AW: Zustellbarkeit\r\nReferences: <1@example.com>", None),
+        ("Return-Path: <postmaster@client.example>\r\nSubject: Your server rejected our mail", None),
+        ("Return-Path: <>\r\nSubject: Re: Undeliverable: Printer", AutomaticKind.BOUNCE),
+        ("Return-Path: <MAILER-DAEMON@client.example>\r\nSubject: failure notice", AutomaticKind.BOUNCE),
+        ("Subject: Undeliverable: Re: Printer", AutomaticKind.BOUNCE),
+    ],
+)
+def test_a_postmaster_who_writes_himself(head: str, expected: AutomaticKind | None) -> None:
+    """A postmaster's own words about mail that was rejected are no delivery report: they come from an address, or
+    answer a mail; reports come from the null path.
+    """
+    raw = f"From: postmaster@client.example\r\n{head}\r\n\r\nPlease look.\r\n".encode()
+    assert expected == read(raw, ReadingOptions()).automatic.kind
