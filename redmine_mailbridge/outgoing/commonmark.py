@@ -18,19 +18,30 @@ _PARSER = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["tab
 _QUOTE = '<blockquote style="border-left:2px solid #ccc;padding-left:1ex">'
 MOST = 40_000
 """Characters of a note that is parsed; a longer one (a log that somebody pasted) is shown as it stands."""
+MOST_CELLS = 10_000
+"""Of its tables, likewise: a short row is filled up to the width of its table, so that few characters make many."""
 _SIMPLE = {"strong": "b", "em": "i", "s": "s"}
 
 
 def as_html(note: str) -> str:
     """Given a note, return it as HTML."""
-    if len(note) > MOST:
+    if _too_much(note):
         return f"<pre>{escaped(note)}</pre>"
     return "\n".join(_blocks_of_html(_tree(note)))
 
 
+def _too_much(note: str) -> bool:
+    """Is it longer than what is parsed, or might its tables hold too many cells?"""
+    if len(note) > MOST:
+        return True
+    lines = note.splitlines()
+    columns = max((line.count("|") + 1 for line in lines if "|" in line and not line.strip(" \t>|:-")), default=0)
+    return columns * len(lines) > MOST_CELLS
+
+
 def as_text(note: str) -> str:
     """Given a note, return it as plain text."""
-    if len(note) > MOST:
+    if _too_much(note):
         return plain(note)
     return "\n\n".join(_blocks_of_text(_tree(note)))
 

@@ -164,3 +164,15 @@ def test_no_word_is_lost(form: str, note: str) -> None:
     page = lxml.html.fromstring(f"<div>{as_html(note, form)}</div>").text_content()  # type: ignore[arg-type]  # likewise
     words = [word.strip("*>|-") for word in wanted.split() if word.strip("*>|-").isalpha()]
     assert [] == [word for word in words if word not in page]
+
+
+@pytest.mark.fault("A13-O2")
+def test_a_wide_table_of_short_rows_is_shown_as_it_stands() -> None:
+    """A short row is filled up to its table's width: a note of 40,000 characters would be five million cells. Such a
+    note is shown as it stands, a table that people write is a table.
+    """
+    wide = "|a" * 300 + "|\n" + "|-" * 300 + "|\n" + "x\n" * 18_000
+    assert len(wide) > len(as_html(wide, "common_mark")) - 20
+    assert as_html(wide, "common_mark").startswith("<pre>")
+    usual = "|a|b|\n|-|-|\n" + "|1|2|\n" * 200
+    assert as_html(usual, "common_mark").startswith("<table border>")
