@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 import traceback
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import structlog
@@ -128,8 +128,9 @@ class Answers:
         if to is None or (why := self._why_not(to)):
             why = "it is no address" if to is None else why
             return _none(desk, kind, cause.answer_id(kind, desk), cause, wanted, f"no answer: {why}")
+        proven = proven and wanted.key == message.sender.key  # who wants it sent elsewhere proves nothing of elsewhere
         to = to if proven else Address(plain_name(to.name), to.address)
-        variables = _variables(desk, cause, earned, self._now().timestamp())
+        variables = _variables(desk, cause, replace(earned, proven=proven), self._now().timestamp())
         texts = desk.finished(desk.templates.safely(kind, desk.language, variables), issue)
         own_id = cause.answer_id(kind, desk)
         letter = Letter(
@@ -170,8 +171,8 @@ def _answer_address(message: Message, *, anybody: bool) -> Address:
 
 
 def _variables(desk: Desk, cause: Cause, earned: Earned, now: float) -> dict[str, object]:
-    """What the templates may speak of. Where nothing proves who wrote the mail, that is nothing of its text: we would
-    carry it to whomever it names as its writer.
+    """What the templates may speak of. Where nothing proves that who gets the answer wrote the mail, that is nothing of
+    its text: we would carry it to whomever it names.
     """
     message, issue, proven = cause.message, cause.issue, earned.proven
     url = desk.redmine_url.rstrip("/")

@@ -209,3 +209,19 @@ def test_certificates_that_are_not_there_are_an_outage(desk: HelpDesk) -> None:
         done.exception if not isinstance(done.exception, SystemExit) else None,
         "/no/such/file.pem" in done.output,
     )
+
+
+@pytest.mark.fault("A13-O3")
+def test_whom_a_proven_stranger_has_us_write_to_reads_nothing_of_his(desk: HelpDesk) -> None:
+    """A stranger who is proven by a domain of his own names somebody else in Reply-To: that one gets an acknowledgement
+    with nothing of the stranger's text; the sender himself has his subject in it.
+    """
+    spam = "Pay at evil.example"
+    raw = writes(
+        "Pay at evil.example now <a@evil.example>", spam, spam, Reply_To='"Pay at evil.example" <kim@v.example>'
+    )
+    ((to, mail),) = answered(desk, raw)
+    assert "kim@v.example" == to
+    assert "evil.example" not in mail.as_string().replace(str(mail["In-Reply-To"]), "")
+    ((to, mail),) = answered(desk, writes("a@evil.example", spam, spam, Reply_To="Me <A@evil.example>"))
+    assert ("a@evil.example", True) == (to.lower(), spam in str(mail["Subject"]))
