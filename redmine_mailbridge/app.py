@@ -34,7 +34,7 @@ from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.types import reveal
 from redmine_mailbridge.signing_in import TokenGiver, sign_ins, token_of
-from redmine_mailbridge.speaking import agent_answers, desks, letters, ours, sending
+from redmine_mailbridge.speaking import agent_answers, asking, desks, letters, ours, sending
 from redmine_mailbridge.store.accounts import Accounts
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.health import Health
@@ -334,7 +334,7 @@ def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits |
         decider=decider,
         shared=shared,
         receivers=receivers,
-        sending=sending(settings, store, stop, signs),
+        sending=sending(settings, store, stop, signs, asking(store, post, client.whoami)),
         tasks=scheduled(settings, store, (agents, timed), replies, aggregate=hours.once),
         mirror=mirror,
         letters=post,

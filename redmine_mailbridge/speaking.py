@@ -35,7 +35,8 @@ from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.notes import Mailing
-from redmine_mailbridge.tasks.send import Line, Sending
+from redmine_mailbridge.tasks.readable import Readable
+from redmine_mailbridge.tasks.send import Ask, Line, Sending
 from redmine_mailbridge.tasks.threads import Threads
 from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.tasks.undelivered import Undelivered
@@ -155,8 +156,29 @@ def agent_answers(
     )
 
 
-def sending(settings: Settings, store: Store, stop: threading.Event, signs: SignIns | None = None) -> Sending:
-    """What empties the outbox; `signs` gives the tokens where servers are logged in to by OAuth."""
+def asking(store: Store, told: Letters, is_there: Callable[[], object]) -> Callable[[], Ask]:
+    """What asks Redmine of a mail right before it leaves, as `told` asks when mail is composed; `is_there` asks for a
+    sign of life.
+    """
+    issues = Issues(store.database, store.clock)
+
+    def requester(number: int) -> str:
+        row = issues.get(number)
+        return row.requester if row is not None else ""
+
+    return lambda: Readable(told.desks, told.look, requester, is_there).why_not
+
+
+def sending(
+    settings: Settings,
+    store: Store,
+    stop: threading.Event,
+    signs: SignIns | None = None,
+    ask: Callable[[], Ask] | None = None,
+) -> Sending:
+    """What empties the outbox; `signs` gives the tokens where servers are logged in to by OAuth, `ask` whom to ask of
+    each mail.
+    """
     lines: dict[str, Line] = {}
     sent = {name: sent_by(settings, box) for name, box in settings.active_mailboxes.items()}
     answering = {name for name, box in settings.active_mailboxes.items() if box.answers.notes != "never"}
@@ -175,7 +197,12 @@ def sending(settings: Settings, store: Store, stop: threading.Event, signs: Sign
                 reserved=out.most_a_day // 2 if any(other in answering for other in account) else 0,
             )
     book = TaskBook(store.database, store.clock)
-    return Sending(Outbox(store.database, store.clock), lines, stop, lambda: book.stopped)
+    return Sending(Outbox(store.database, store.clock), lines, stop, lambda: book.stopped, ask or _nobody)
+
+
+def _nobody() -> Ask:
+    """Where nothing is asked, all may leave."""
+    return lambda _mail: ""
 
 
 def _account(out: OutgoingSettings) -> tuple[str | None, ...]:

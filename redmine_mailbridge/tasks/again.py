@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 
+from redmine_mailbridge.outgoing.addresses import comparable
 from redmine_mailbridge.store.outbox import FAILED, Outbox, QueuedMail
 from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.letters import PRIVATE
@@ -24,10 +25,12 @@ def send_again(
 
 
 def why_not(  # noqa: PLR0911 - a list of reasons
-    mail: QueuedMail, desks: Mapping[str, Desk], look: Look
+    mail: QueuedMail, desks: Mapping[str, Desk], look: Look, requester: str = ""
 ) -> str:
-    """Given a mail that failed, return why it must not be sent again; "" when it may."""
-    desk = desks.get(mail.mailbox)
+    """Given a mail, return why it must not be sent; "" when it may be read by whom it goes to. `requester`: the address
+    of its issue's.
+    """
+    desk, requester = desks.get(mail.mailbox), comparable(requester)
     if desk is None:
         return f"mailbox {mail.mailbox} has nowhere to send by"
     if not mail.content:
@@ -37,7 +40,8 @@ def why_not(  # noqa: PLR0911 - a list of reasons
     visible = look(mail.issue)
     if visible is None:
         return "Redmine does not show the issue any more"
-    if not visible.public and not desk.private_projects and mail.kind != "escalation":
+    to_team = mail.kind == "escalation" and comparable(mail.recipient) != requester
+    if not visible.public and not desk.private_projects and not to_team:
         return PRIVATE
     signed = desk.signer.read(mail.message_id)
     note = _OF_NOTE.fullmatch(signed.serial) if signed is not None else None

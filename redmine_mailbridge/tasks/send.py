@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import MailMalformed, SendingDeferred, SendingRefused
+from redmine_mailbridge.errors import MailbridgeError, MailMalformed, SendingDeferred, SendingRefused
 from redmine_mailbridge.outgoing.letter import BY_PEOPLE, FIELDS
 from redmine_mailbridge.outgoing.mime import inspect_again
 from redmine_mailbridge.outgoing.smtp import Transport
@@ -21,6 +21,8 @@ from redmine_mailbridge.store.outbox import Outbox, QueuedMail
 
 log = structlog.get_logger(__name__)
 
+Ask = Callable[[QueuedMail], str]
+"""Given a mail, why it must not be sent; "" when it may. Raises MailbridgeError when nobody can tell."""
 BATCH = 50
 DAY, MINUTE = 86_400.0, 60.0
 GIVE_UP, GIVE_UP_AUTOMATIC = 5 * DAY, 2 * DAY
@@ -58,7 +60,7 @@ class SendResult:
 
 class Sending:
     """Sends for all mailboxes. `once` is called by one thread at a time. While `stopped` says so, nothing leaves,
-    whoever calls it.
+    whoever calls it. `asking` gives, for a batch, whom to ask about each mail right before it leaves.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class Sending:
         lines: Mapping[str, Line],
         stop: threading.Event,
         stopped: Callable[[], bool] = lambda: False,
+        asking: Callable[[], Ask] = lambda: lambda _mail: "",
     ) -> None:
         self._outbox = outbox
         self._lines = lines
         self._stop = stop
         self._stopped = stopped
+        self._asking = asking
         self.last: SendResult | None = None
         """What the last pass did."""
 
@@ -111,11 +115,11 @@ class Sending:
         return people, min(people, rest)
 
     def _batch(self, line: Line, mails: list[QueuedMail], result: SendResult) -> None:
-        waiting, broken = list(mails), list[str]()
+        waiting, broken, ask = list(mails), list[str](), self._asking()
         try:
             with line.open() as transport:
                 while waiting and len(broken) < BREAKS and not self._stop.is_set():
-                    words = self._one(transport, waiting[0], result)
+                    words = self._one(transport, waiting[0], result) if self._may_leave(waiting[0], ask, result) else ""
                     waiting.pop(0)
                     broken = [*broken, words] if words else []
         except SendingDeferred as error:
@@ -128,6 +132,20 @@ class Sending:
             result.error = result.error or broken[-1]
         for mail in waiting:
             self._outbox.later(mail, mail.reason, counts=False, after=SOON)
+
+    def _may_leave(self, mail: QueuedMail, ask: Ask, result: SendResult) -> bool:
+        """May it still be read by whom it goes to? What may not has failed; what nobody can tell of waits."""
+        try:
+            why = ask(mail)
+        except MailbridgeError as error:
+            log.warning("sending.not_asked", kind=mail.kind, issue=mail.issue, reason=str(error))
+            self._outbox.later(mail, f"Redmine does not say whether it may be read: {error}")
+            return False
+        if why:
+            self._outbox.failed(mail, why)
+            result.failed += 1
+            log.warning("sending.withheld", kind=mail.kind, issue=mail.issue, reason=why)
+        return not why
 
     def _one(self, transport: Transport, mail: QueuedMail, result: SendResult) -> str:
         """Offer one mail. Return "" when the server has said what becomes of it; its words when it ended the connection

@@ -3,6 +3,7 @@
 import email
 import email.policy
 import email.utils
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from redmine_mailbridge.tasks.service import receive_once
+from redmine_mailbridge.tasks.update import Updater
 from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, Post, help_desk, iso, post, writes
 
 KIM, BOSS, SUPPLIER = "kim@client.example", "boss@client.example", "sue@parts.example"
@@ -302,3 +305,119 @@ def test_an_acknowledgement_that_cannot_be_composed_leaves_its_mail_done(desk: H
 
         (row,) = made.archive.messages(MessageFilter())
     assert (1, "done", "Processed") == (len(desk.redmine.issues), row.state.value, row.filed_to)
+
+
+def composed(desk: HelpDesk, made: Any) -> None:
+    """What agents wrote stands in the outbox; nothing has left yet."""
+    receive_once(made.receivers)
+    Updater(made.tasks.stations).once(threading.Event())
+    assert not mails(desk)
+
+
+@pytest.mark.fault("A13-O1")
+@pytest.mark.parametrize("what", ["note", "removed", "issue", "project"])
+def test_what_became_private_while_its_mail_waited_does_not_leave(desk: HelpDesk, what: str) -> None:
+    """A mail waits in the outbox (a server that is away, a limit), and its note, its issue or its project is made
+    private, or the note is removed: the mail does not leave, neither to the customer nor to those in Cc, and the
+    record says why.
+    """
+    asked(desk, Cc=BOSS)
+    with desk.application() as made:
+        number = desk.redmine.writes(1, BOB, SECRET)
+        composed(desk, made)
+        match what:
+            case "note":
+                desk.redmine.journal(number)["private_notes"] = True
+            case "removed":
+                desk.redmine.issues[1]["journals"].clear()
+            case "issue":
+                desk.redmine.issues[1]["is_private"] = True
+            case _:
+                desk.redmine.public = False
+        made.sending.once()
+        assert [] == mails(desk)
+        why = "its note is private now, or gone" if what in {"note", "removed"} else "answers.private_projects"
+        assert why in desk.story()
+        assert 0 == made.sending.once().waiting
+
+
+@pytest.mark.fault("A13-O1")
+def test_a_mail_waits_while_redmine_does_not_say_who_may_read_it(desk: HelpDesk) -> None:
+    """Redmine fails on an issue whose mail waits: that mail waits on, another issue's leaves; an acknowledgement, which
+    tells a sender of his own mail, asks nobody.
+    """
+    desk.change({"mailboxes": {"desk": {"answers": {"received": True}}}})
+    for name in ("p1", "p2"):
+        desk.mail(writes(f"{name}@client.example"))
+    desk.turn()
+    assert 2 == len(mails(desk))
+    desk.post.taken.clear()
+    with desk.application() as made:
+        for number in (1, 2):
+            desk.redmine.writes(number, BOB, "We look at it.")
+        desk.mail(writes("p3@client.example"))
+        composed(desk, made)
+        desk.redmine.fails = {1, 3}
+        made.sending.once()
+        fails = next(n for n in (1, 2) if "p1@" in desk.redmine.issues[n]["description"])
+        left = "p2@client.example" if fails == 1 else "p1@client.example"
+        assert {left, "p3@client.example"} == {to for to, _ in mails(desk)}
+        assert 1 == made.sending.once().waiting
+
+
+def answers_private_note(desk: HelpDesk, about: int, *, proven: bool, sender: str = "anna@example.com") -> None:
+    """An agent answers Redmine's mail about a private note; that mail brings the issue's text along, and in it a marker
+    of ours that stands for issue 1.
+    """
+    with desk.application() as made:
+        marker = made.letters.desks["desk"].signer.marker(1)
+    note = desk.redmine.journal(desk.redmine.writes(about, BOB, "Does he pay?", private=True))
+    answered = f"<redmine.journal-{note['id']}.{stamp(note['created_on'])}.2@redmine.example.com>"
+    words = f"{SECRET}\n\nOn Monday, Bob wrote:\n> Does he pay?\n> It burns. {marker}\n"
+    tag = f"Re: [Desk - Bug #{about}] Debts"
+    desk.mail(writes(f"Anna <{sender}>", tag, words, proven=proven, In_Reply_To=answered))
+    desk.turn()
+
+
+def said(desk: HelpDesk) -> list[tuple[int, bool]]:
+    """Where the private words stand: the issue, and whether they are private there."""
+    notes = [(number, one) for number, issue in desk.redmine.issues.items() for one in issue["journals"]]
+    found = [(number, one["private_notes"]) for number, one in notes if SECRET in one["notes"]]
+    issues = desk.redmine.issues.items()
+    return found + [(number, one["is_private"]) for number, one in issues if SECRET in one["description"]]
+
+
+@pytest.mark.fault("A13-I5")
+@pytest.mark.parametrize("proven", [True, False])
+@pytest.mark.parametrize("about", [1, 2])
+def test_an_answer_to_a_private_note_stays_private_whatever_it_quotes(desk: HelpDesk, proven: bool, about: int) -> None:
+    """What an agent answers to Redmine's mail about a private note is a private note on that note's issue, though what
+    he quotes holds our marker, of this issue or of another one.
+    """
+    asked(desk)
+    desk.mail(writes("lee@client.example"))
+    desk.turn()
+    desk.redmine.issues[2]["assigned_to"] = {"id": ANNA, "name": "Anna Agent"}
+    answers_private_note(desk, about, proven=proven)
+    assert [(about, True)] == said(desk)
+
+
+@pytest.mark.fault("A13-I6")
+def test_an_answer_to_a_private_note_that_reaches_nothing_is_a_private_issue(desk: HelpDesk) -> None:
+    """Nothing proves an agent who takes no part in the issue: his answer to a private note there is a new issue, which
+    is private.
+    """
+    asked(desk)
+    desk.redmine.issues[1]["is_private"] = True
+    answers_private_note(desk, 1, proven=False, sender="bob@example.com")
+    assert [(2, True)] == said(desk)
+
+
+@pytest.mark.fault("A13-I6")
+def test_an_answer_to_a_private_note_that_starts_a_new_issue_is_private(desk: HelpDesk) -> None:
+    """Where a reply to a closed issue is a new one, that to a private note there is a private issue."""
+    desk.change({"mailboxes": {"desk": {"issue": {"closed_reply": "new"}}}})
+    asked(desk)
+    desk.redmine.issues[1]["status"] = {"id": 5, "name": "Closed", "is_closed": True}
+    answers_private_note(desk, 1, proven=True)
+    assert [(2, True)] == said(desk)
