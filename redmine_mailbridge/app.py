@@ -155,7 +155,9 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Cont
         for address in (box.address, *box.aliases)
         for one in spellings(address)
     }
-    routes = {name: box.route for name, box in boxes.items()}
+    routes = {
+        name: box.route for name, box in settings.mailboxes.items()
+    }  # one that rests still has a say in its issues
     instance = secret("instance")
     signer = Signer(secret("signing-key").encode(), instance)
     return {

@@ -13,8 +13,8 @@ class MailboxIdentity:
     """The mailbox that a mail was read from, and its neighbours.
 
     `addresses` go from every address and alias of our active mailboxes (lower case, this one's among them) to the
-    mailbox's name; `routes` from that name to its route. `redmine_addresses` are those that Redmine itself sends
-    from (lower case). `signer` knows our own ids; without it none is recognised.
+    mailbox's name; `routes` from the name of each, active or not, to its route. `redmine_addresses` are those that
+    Redmine itself sends from (lower case). `signer` knows our own ids; without it none is recognised.
     """
 
     name: str

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpdesk import BOB, BRIDGE, HelpDesk, Post, help_desk, post, writes
+from tests.helpdesk import BOB, BRIDGE, CAROL, HelpDesk, Post, help_desk, post, writes
 
 KIM = "kim@client.example"
 
@@ -225,3 +225,24 @@ def test_whom_a_proven_stranger_has_us_write_to_reads_nothing_of_his(desk: HelpD
     assert "evil.example" not in mail.as_string().replace(str(mail["In-Reply-To"]), "")
     ((to, mail),) = answered(desk, writes("a@evil.example", spam, spam, Reply_To="Me <A@evil.example>"))
     assert ("a@evil.example", True) == (to.lower(), spam in str(mail["Subject"]))
+
+
+@pytest.mark.fault("A13-I8")
+def test_a_mailbox_that_rests_still_has_a_say_in_its_issues(desk: HelpDesk) -> None:
+    """A mailbox that believes nobody without proof made the issue and was switched off; another one believes anybody.
+    Through it nobody acts as a user on that issue whose address he bears.
+    """
+    forged = writes("carol@client.example", "Re: [Desk - Bug #{}] x", "Close it.", proven=False, to="lab@example.com")
+    desk.mail(writes("carol@client.example"))
+    desk.turn()
+    lab = {"address": "lab@example.com", "issue": {"project": "desk", "trust": "any"}}
+    desk.change({"mailboxes": {"lab": {**desk.values["mailboxes"]["desk"], **lab}}})
+    desk.values["mailboxes"]["desk"]["active"] = False
+    desk.mail(writes("carol@client.example", "Other", proven=False, to="lab@example.com"))
+    desk.turn()
+    assert {CAROL} == {one["author"]["id"] for one in desk.redmine.issues.values()}
+    for number in (1, 2):
+        desk.mail(forged.replace(b"#{}", f"#{number}".encode()).replace(b".test@", f".{number}.test@".encode()))
+    desk.turn()
+    wrote = {number: [note["user"]["id"] for note in one["journals"]] for number, one in desk.redmine.issues.items()}
+    assert {1: [BRIDGE], 2: [CAROL]} == wrote
