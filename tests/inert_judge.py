@@ -77,6 +77,16 @@ def of_name(given: Text, page: str, mentioned: tuple[str, ...]) -> list[str]:
     return of_words(given, page, mentioned) + wrong
 
 
+def of_pictures(given: Text, page: str, mentioned: tuple[str, ...]) -> list[str]:
+    """Of a page with pictures of the mail: each is shown, by its name and nothing else; nothing else is alive."""
+    root, wanted = _tree(page), given.text.count("cid:")
+    pictures = root.xpath(".//img")
+    found = [one for one in of_words(given, page, mentioned) if one != "has <img>"]
+    found += [f"shows {len(pictures)} pictures, not {wanted}"] if len(pictures) != wanted else []
+    known = [one.get("src", "").rpartition("/")[2] for one in pictures]
+    return found + [f"shows {one}" for one in known if unquote(one) not in PICTURES]
+
+
 def of_page(given: Text, page: str, mentioned: tuple[str, ...]) -> list[str]:
     """Of the HTML of a mail: nothing is alive but its own links, which lead where they say, and no word is lost."""
     source = _tree(given.text)
@@ -171,14 +181,49 @@ def _cut(given: Text, text_format: TextFormat) -> str:
     return f"{kept}{CUT_MARK}\n\n{rest}"
 
 
+PICTURES = ("a.png", "image@2x.png", "a(b)!{{toc}} #1 ~x~ _y_.png", "[[x]]`@admin`&#64;.png")
+
+
+def pictures(_seed: int, count: int) -> Iterator[Text]:
+    """The HTML of mails with pictures of theirs at each place where one can stand."""
+    around = (
+        "x {} y",
+        "x{}y",
+        "wow!{}!",
+        "<b>{} x</b><i>{}</i>",
+        "<ul><li>{}{}</ul>",
+        "<code>x {}</code>:http://e.example",
+    )
+    more = (
+        "<a href='http://e.example/x'>{}</a>",
+        "({}) [{}](http://e.example)",
+        '"{}":http://e.example',
+        "{}:/logout {}:x",
+    )
+    pages = (
+        "<table><tr><th>a<td>{} | {}</table>",
+        "<blockquote>{}</blockquote>{{{{toc}}}}{}",
+        "<h1>{}</h1>{{color:red}}{}%",
+    )
+    for number in range(count):
+        place = (*around, *more, *pages)[number % 13]
+        picture = f'<img src="cid:{number // 13 % len(PICTURES)}">'
+        yield Text(f"<p>{place.format(picture, picture)}</p>", ())
+
+
 KINDS = {
     "texts": Kind(hostile_texts.texts, lambda given, form: make_inert(given.text, form), of_text),
     "pages": Kind(hostile_texts.pages, lambda given, form: read_html(given.text, {}, form, ()).whole, of_page),
     "replies": Kind(hostile_texts.replies, lambda given, form: read_html(given.text, {}, form, ()).written, of_words),
     "quoted": Kind(hostile_texts.replies, lambda given, form: read_html(given.text, {}, form, ()).quoted, of_words),
+    "pictures": Kind(
+        pictures,
+        lambda given, form: read_html(given.text, {str(n): name for n, name in enumerate(PICTURES)}, form, ()).whole,
+        of_pictures,
+    ),
     "names": Kind(hostile_texts.names, lambda given, form: f"From: {literal(given.text, form)}.", of_name),
     "cut": Kind(hostile_texts.texts, _cut, of_words),
     "long": Kind(hostile_texts.texts, lambda given, _form: inert_in_bulk(given.text), of_long),
 }
 """What is written: texts as they were typed; the HTML of mails, whole, what is left of a reply, what was taken from it;
-names; texts in two halves, and those that are too long for niceties."""
+pages with pictures of the mail's own; names; texts in two halves, and those that are too long for niceties."""

@@ -36,14 +36,14 @@ class Dialect:
         """What stands between two lines of a cell."""
         return "<br>" if self.name == "common_mark" else " "
 
-    def link(self, text: str, url: str, *, open_end: bool) -> tuple[str, str]:
+    def link(self, text: str, url: str, *, open_end: bool, pictured: bool = False) -> tuple[str, str]:
         """What stands before and behind the text of a link. Where that is an address, too, it must not be one.
 
-        `open_end`: something stands right behind it.
+        `open_end`: something stands right behind it. `pictured`: a picture is in it, which Textile would not see there.
         """
         shown = inert_line(url if self.name == "textile" else f"<{url}>", self.name, whole=False)
         apart = "", f" ({shown}){' ' * open_end}"
-        if speaks_of_another(text, url) or shows_address(text):
+        if speaks_of_another(text, url) or shows_address(text) or (pictured and self.name == "textile"):
             return apart
         if self.name == "textile":
             plain = not open_end and '"' not in text and text[:1] not in "({[" and text[-1:] != ")"

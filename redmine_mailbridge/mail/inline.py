@@ -78,6 +78,8 @@ def render(pieces: list[str | Mark], dialect: Dialect, *, whole: bool = True) ->
         text = pieces[0].strip()
         return text, dialect.escape(text, whole)
     resolved = _resolve(pieces, dialect)
+    if dialect.name == "textile":
+        _set_pictures_apart(resolved)
     skeleton = "".join(MARK if isinstance(piece, Mark) else piece for piece in resolved)
     plain = "".join(
         (piece.value if piece.kind == "raw" else "") if isinstance(piece, Mark) else piece for piece in resolved
@@ -142,11 +144,14 @@ def _pair(out: list[str | Mark], start: int, end: int, dialect: Dialect) -> None
         _code(out, start, end, dialect)
         return
     if opened.tag == "a":
-        before, behind = _link(text, opened.value, dialect, open_end=_goes_on(out, end))
+        pictured = any(isinstance(piece, Mark) and piece.tag == "picture" for piece in out[start + 1 : end])
+        before, behind = _link(text, opened.value, dialect, open_end=_goes_on(out, end), pictured=pictured)
     else:
         before, behind = dialect.emphasis.get(opened.tag, ("", ""))
         if dialect.name == "markdown" and before == "~~" and _PERHAPS_ADDRESS.search(inner):
             return  # Redcarpet would lose the words between
+        if dialect.name == "textile" and _begins_with_a_picture(out[start + 1 : end]):
+            return  # which Textile would not see behind a mark
         if dialect.name == "textile" and text[0] in "([{":
             before += JOINER  # a style would begin there
         apart = _apart_in_textile if dialect.name == "textile" else _apart
@@ -167,21 +172,43 @@ def _code(out: list[str | Mark], start: int, end: int, dialect: Dialect) -> None
     """What stands within code is neither escaped nor markup; of what else is there, pictures are kept, behind it."""
     inner = out[start + 1 : end]
     said = "".join(piece if isinstance(piece, str) else piece.said for piece in inner)
-    pictures = "".join(piece.value for piece in inner if isinstance(piece, Mark) and piece.tag == "picture")
+    pictures = [piece for piece in inner if isinstance(piece, Mark) and piece.tag == "picture"]
+    code = [Mark("raw", "code", code_span(said.strip(), dialect.name), said)] if said.strip() else []
     out[start : end + 1] = [""] * (end + 1 - start)
     out[start] = " " * (said[:1] == " ")
-    out[start + 1] = Mark("raw", "code", code_span(said.strip(), dialect.name) + pictures, said)
+    out[start + 1 : start + 1 + len(code) + len(pictures)] = [*code, *pictures]
     out[end] = " " * (said[-1:] == " ")
 
 
-def _link(text: str, url: str, dialect: Dialect, *, open_end: bool) -> tuple[str, str]:
+def _begins_with_a_picture(pieces: list[str | Mark]) -> bool:
+    said = (
+        piece for piece in pieces if (piece.strip() if isinstance(piece, str) else piece.kind == "raw" and piece.value)
+    )
+    first = next(said, "")
+    return isinstance(first, Mark) and first.tag == "picture"
+
+
+def _set_pictures_apart(pieces: list[str | Mark]) -> None:
+    """Textile sees a picture only behind a blank, or where a line begins; ":" behind it would make a link of it."""
+    before = ""
+    for index, piece in enumerate(pieces):
+        said = piece.value if isinstance(piece, Mark) else piece
+        if isinstance(piece, Mark) and piece.tag == "picture":
+            behind = pieces[index + 1] if index + 1 < len(pieces) else ""
+            linked = isinstance(behind, str) and behind.startswith(":")
+            said = f"{' ' * bool(before and not before[-1].isspace())}{said}{JOINER * linked}"
+            pieces[index] = replace(piece, value=said)
+        before = said or before
+
+
+def _link(text: str, url: str, dialect: Dialect, *, open_end: bool, pictured: bool) -> tuple[str, str]:
     if not url:
         return "", ""
     bare = url.removeprefix("mailto:").removeprefix("tel:").split("?")[0] if not url.startswith("http") else url
     same = {bare, bare.rstrip("/"), bare.split("://", 1)[-1], bare.split("://", 1)[-1].rstrip("/")}
     if text in same or text.strip("<>") in same:
         return "", ""
-    return dialect.link(text, url, open_end=open_end)
+    return dialect.link(text, url, open_end=open_end, pictured=pictured)
 
 
 def _goes_on(out: list[str | Mark], index: int) -> bool:

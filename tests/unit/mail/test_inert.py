@@ -123,3 +123,24 @@ def test_what_is_cut_stays_still(text: str, at: int, halves: tuple[str, str]) ->
 def test_markdown_of_older_redmines(text: str, made: str) -> None:
     """In the Markdown of Redmine up to 5.1 signs are written by their numbers, which stay that in what it makes."""
     assert made == make_inert(text, "markdown")
+
+
+@pytest.mark.fault("A13-R1", "A13-R2")
+@pytest.mark.parametrize(
+    ("html", "written"),
+    [
+        ("x{0}y", "x !a.png!y"),
+        ("wow!{0}{0}", "wow! !a.png! !a.png!"),
+        ("<b>{0} x</b> <b>x {0}</b>", "!a.png! x *x !a.png!*"),
+        ('<a href="http://e.example/x">{0}</a>', "!a.png! (http://e.example/x)"),
+        ("{0}:http://e.example", f"!a.png!{JOINER}:http&#58;//e.example"),
+        ("{0}:/logout", f"!a.png!{JOINER}:/logout"),
+        ("<code>x{0}{0}</code>:/logout", f"<code>x</code> !a.png! !a.png!{JOINER}:/logout"),
+    ],
+)
+def test_pictures_in_textile(html: str, written: str) -> None:
+    """A mail's picture is shown wherever it stands among words, and what stands behind it makes no link of it."""
+    from redmine_mailbridge.mail.htmlread import read_html
+
+    page = html.format('<img src="cid:1">')
+    assert written == read_html(f"<p>{page}</p>", {"1": "a.png"}, "textile", ()).whole
