@@ -192,7 +192,7 @@ def pictures(_seed: int, count: int) -> Iterator[Text]:
         "wow!{}!",
         "<b>{} x</b><i>{}</i>",
         "<ul><li>{}{}</ul>",
-        "<code>x {}</code>:http://e.example",
+        "<code>x{}</code>:http://e.example",
     )
     more = (
         "<a href='http://e.example/x'>{}</a>",

@@ -190,15 +190,18 @@ def _begins_with_a_picture(pieces: list[str | Mark]) -> bool:
 
 def _set_pictures_apart(pieces: list[str | Mark]) -> None:
     """Textile sees a picture only behind a blank, or where a line begins; ":" behind it would make a link of it."""
-    before = ""
+    before, last = "", None
     for index, piece in enumerate(pieces):
         said = piece.value if isinstance(piece, Mark) else piece
+        if not said:
+            continue
+        if last is not None and said[0] == ":":
+            pieces[last] = Mark("raw", "picture", f"{before}{JOINER}")
+        last = None
         if isinstance(piece, Mark) and piece.tag == "picture":
-            behind = pieces[index + 1] if index + 1 < len(pieces) else ""
-            linked = isinstance(behind, str) and behind.startswith(":")
-            said = f"{' ' * bool(before and not before[-1].isspace())}{said}{JOINER * linked}"
+            last, said = index, f"{' ' * bool(before and not before[-1].isspace())}{said}"
             pieces[index] = replace(piece, value=said)
-        before = said or before
+        before = said
 
 
 def _link(text: str, url: str, dialect: Dialect, *, open_end: bool, pictured: bool) -> tuple[str, str]:
