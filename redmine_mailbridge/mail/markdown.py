@@ -17,7 +17,7 @@ _SLASH = {
     "common_mark": re.compile(r"\\(?=[!-/:-@\[-`{-~\ufdd0-\ufdef]|$)"),
     "markdown": re.compile(r"\\(?=[\\`*_{}\[\]()#+\-.!:|&<>^~=\"$\ufdd0-\ufdef]|$)"),
 }
-_TASK = re.compile(r"^([^A-Za-z\[!]{0,200})\[(?=[ xX]\])")
+_TASK = re.compile(r"(?<!!)\[(?=[ xX]\])")
 _EMPHASIS = re.compile(r"(?<![\w*\\])(\*{1,2})(?![\s*])[^*\n]{1,400}(?<![\s\\])\1(?![\w*])")
 _STAR = re.compile(r"\*(?!\s)|(?<!\s)\*")
 _UNDER = re.compile(r"_{2,400}|(?<![A-Za-z0-9\s])_|_(?![A-Za-z0-9\s])|(?<=\s)_(?=\S)|(?<=\S)_(?=\s)")
@@ -59,8 +59,8 @@ def inert(text: str, text_format: TextFormat, *, start: bool, typed: bool) -> st
         line = _ENTITY.sub(r"\\&", line)
     if "!" + MARK in line:
         line = line.replace("!" + MARK, "\\!" + MARK)  # before a link it would make a picture
-    if start and text_format == "common_mark":
-        line = _TASK.sub(rf"\1[{JOINER}", line)  # Redmine 5.0 looks for it behind other marks of lists, too
+    if text_format == "common_mark":
+        line = _TASK.sub(f"[{JOINER}", line)  # Redmine 5.0 looks for it in the page, behind marks of any kind
     line = _brackets(line, text_format, typed=typed)
     if start and (first := _FIRST.match(line) or (_DELIMITERS.match(line) if text_format == "markdown" else None)):
         line = line[: first.end()] + "\\" + line[first.end() :]
