@@ -19,6 +19,7 @@ LONGEST_WORD = 75
 LONGEST_LINE = 998
 """Characters of any line, without its end (RFC 5322 section 2.1.1)."""
 LONGEST_ID = 900
+LONGEST_QUOTED = 60
 _JOINERS = "\u200c\u200d"
 """They look like nothing and are part of Persian words and of emoji."""
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
@@ -143,14 +144,19 @@ def _plain(word: str) -> bool:
 
 
 def _phrase(text: str) -> list[str]:
-    """Given a display name on one line, return its words: atoms, a quoted string, or encoded words."""
+    """Given a display name on one line, return its words: atoms, a quoted string, or encoded words.
+
+    A quoted string is never folded: some readers take the line's end for its own, and what follows for addresses.
+    """
     words = text.split(" ")
     if not all(map(_plain, words)):
         return encoded_words(text, LONGEST_WORD - len("Reply-To: "))
     if all(map(_ATOM.fullmatch, words)):
         return words
     quoted = re.sub(r'(["\\])', r"\\\1", text)
-    return f'"{quoted}"'.split(" ")
+    if len(quoted) > LONGEST_QUOTED:
+        return encoded_words(text, LONGEST_WORD - len("Reply-To: "))
+    return [f'"{quoted}"']
 
 
 def _parameter(key: str, text: str) -> list[str]:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.outgoing import header_encoding
 from redmine_mailbridge.outgoing.letter import File, Letter, Sender
 
 NOW = dt.datetime(2026, 5, 20, 10, 0, tzinfo=dt.UTC)
@@ -166,3 +167,20 @@ def test_a_mail_that_is_not_the_one_that_was_meant_does_not_leave() -> None:
             inspect_again(more + good, FIELDS)
     with pytest.raises(MailMalformed):
         composed(message_id="own\r\nBcc: x")
+
+
+@pytest.mark.fault("A13-O4")
+@pytest.mark.parametrize("blanks", range(40, 75, 2))
+def test_a_quoted_name_is_never_folded(blanks: int) -> None:
+    """Wherever a line is full, a display name between quotes stands on one line, or is encoded: who reads a line's end
+    as the end of the quotes finds no address in it.
+    """
+    name = f"x <b>{'y' * (blanks - 39)} thief@evil.example, {'z ' * 30}".strip()
+    people = [Address(name[:blanks], "kim@client.example"), Address(name, "lee@client.example")]
+    field = header_encoding.addresses("Cc", people)
+    assert all(0 == line.replace(b'\\"', b"").count(b'"') % 2 for line in field.split(b"\r\n"))
+    read = email.message_from_bytes(field + b"\r\n")["Cc"]
+    assert ["kim@client.example", "lee@client.example"] == [one for _, one in email.utils.getaddresses([str(read)])]
+    shown = email.message_from_bytes(field + b"\r\n", policy=email.policy.default)["Cc"].addresses
+    said = ["".join(one.display_name.split()) for one in shown]  # Python has blanks of its own between encoded words
+    assert ["".join(one.split()) for one in (name[:blanks], name)] == said
