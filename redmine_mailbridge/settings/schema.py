@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, PlainSerializer, SecretStr
+from pydantic import AwareDatetime, BaseModel, PlainSerializer, SecretStr
 from pydantic.fields import FieldInfo
 
 from redmine_mailbridge.settings.types import format_size, format_span
@@ -128,7 +128,7 @@ _KINDS = {
     int: "a whole number",
     float: "a number",
     str: "text",
-    dt.datetime: "a moment such as 2026-01-31T08:00:00Z",
+    AwareDatetime: "a moment such as 2026-01-31T08:00:00Z",
     dt.date: "a date such as 2026-01-31",
     dt.timedelta: "a span of time",
     Path: "a file",

@@ -109,7 +109,7 @@ def test_a_server_that_drips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pr
             stopping.join(8)
             took, left = time.monotonic() - began, [one.name for one in service.threads if one.is_alive()]
             server.close()
-            stopping.join(20)
+            stopping.join(60)
         assert (True, []) == (took < 8, left)
 
 
@@ -129,7 +129,7 @@ def test_a_service_that_waits_for_another_to_end(tmp_path: Path) -> None:
         with Product(tmp_path, values).service("--wait", "600") as service:
             service.wait_for("service.waits_for_the_lock")
             service.signal(signal.SIGTERM)
-            assert 0 == service.wait(20)
+            assert 0 == service.wait(60)
     finally:
         lock.release()
         holder.close()
