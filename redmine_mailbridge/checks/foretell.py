@@ -23,6 +23,7 @@ from redmine_mailbridge.routing.fields import ROUND_ROBIN, Resolver, Wanted, wan
 from redmine_mailbridge.routing.plan import Action, Needs, Plan, Project
 from redmine_mailbridge.routing.rules import Matched
 from redmine_mailbridge.routing.sender import Sender
+from redmine_mailbridge.routing.settings_alone import ORDINARY
 from redmine_mailbridge.routing.steps import Steps
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.rules import Rule
@@ -120,7 +121,9 @@ class Foretelling:
         )
         facts = self._facts.gather(needs)
         fields = Resolver(project, facts, Steps(), ("en",)).fields(wanted, "")
-        plan = Plan(Action.CREATE, "", project=project.identifier, fields=fields, text=".", marker=message.message_id)
+        plan = Plan(
+            Action.CREATE, "", project=project.identifier, fields=fields, text=ORDINARY, marker=message.message_id
+        )
         marker = project.custom_fields.get((self._marker or "").lower())
         return issue_request(plan, project, marker_field=marker).attributes
 

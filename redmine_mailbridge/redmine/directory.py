@@ -19,6 +19,8 @@ from redmine_mailbridge.routing.plan import FieldKind, Project
 
 MOST_MEMBERS = 100
 """In projects of how many members at most a key that cannot look for users learns their logins and addresses."""
+DENIED_FOR = 120.0
+"""Seconds for which a user is taken not to be allowed what Redmine refused it although its roles permit it."""
 YOUNG = 5.0
 """Seconds for which what was asked anew is not asked once more for a mere difference."""
 INCLUDE = "trackers,issue_categories,enabled_modules,issue_custom_fields"
@@ -57,6 +59,7 @@ class Directory:
         self._client = client
         self._clock = clock
         self._asked_at = float("-inf")
+        self._denied: dict[tuple[int, str, int], float] = {}
         self.people = people or People(client, life, clock)
         self._projects: Cache[str, Project | None] = Cache(life, clock)
         self._aliases: dict[str, str] = {}
@@ -114,7 +117,15 @@ class Directory:
 
     def may(self, rights: Rights, permission: str, project: Project) -> bool:
         """Given a user's rights, may it do this (a permission's name, such as "add_issues") in this project?"""
+        if self._clock() - self._denied.get((rights.user_id, permission, project.id), float("-inf")) < DENIED_FOR:
+            return False
         return allowed(rights, permission, project, self.roles_of(rights, project))
+
+    def deny(self, user_id: int, permission: str, project: Project) -> None:
+        """Redmine has refused this to a user whose roles permit it: they may do so for some trackers only, which the
+        API tells of no role. It is believed for a while, whatever is asked anew.
+        """
+        self._denied[user_id, permission, project.id] = self._clock()
 
     def roles_of(self, rights: Rights, project: Project) -> tuple[Role, ...]:
         """Given a user's rights, return the roles that count for it in this project."""

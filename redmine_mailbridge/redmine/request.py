@@ -13,6 +13,7 @@ from redmine_mailbridge.redmine.text import clean, clean_line
 from redmine_mailbridge.routing.plan import IssueFields, Plan, Project
 
 NO_SUBJECT = "(no subject)"
+NO_TEXT = "(no text)"
 
 
 @dataclass(frozen=True, slots=True)

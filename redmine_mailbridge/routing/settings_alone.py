@@ -11,6 +11,9 @@ from redmine_mailbridge.routing.rules import apply_rules
 from redmine_mailbridge.routing.strictest import different
 from redmine_mailbridge.settings.route import Route
 
+ORDINARY = "A text of a usual length, as people write it, which no rule about texts finds too short or too long. " * 3
+"""What stands for a mail's words where only the settings count."""
+
 
 def settings_alone(message: Message, route: Route, mailbox: MailboxIdentity, facts: Facts, project: Project) -> Plan:
     """Given a mail, the route and identity of its mailbox, what is known and the project of its issue, return the plan
@@ -27,4 +30,4 @@ def settings_alone(message: Message, route: Route, mailbox: MailboxIdentity, fac
     wanted.custom = {name: value for name, value in wanted.custom.items() if name not in of_the_mail}
     fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, "")
     plan = case.plan(Action.CREATE, "what the settings alone ask for", project=project.identifier, fields=fields)
-    return replace(plan, text=".", attachments=(), left_out=())
+    return replace(plan, text=ORDINARY, attachments=(), left_out=())

@@ -37,7 +37,7 @@ class Form:
         if self.answers.get(name) is not None:
             return
         secret = name in SECRETS
-        if name in self._typed:
+        if name in self._typed and default != "":  # where nothing is an answer too, Enter stays that
             default, how = self._typed[name], how | ({"show_default": False} if secret else {"show_default": True})
             question += " (Enter: as typed before)" if secret else ""
         self.answers[name] = click.prompt(question, default=default, hide_input=secret, **how)

@@ -32,6 +32,7 @@ from redmine_mailbridge.tasks.further import Further
 from redmine_mailbridge.tasks.job import Job, Made, Word, from_keywords, words_of
 from redmine_mailbridge.tasks.once import Anew, Once, Sending, narrowed
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.private_issue import kept_private
 
 log = structlog.get_logger(__name__)
 
@@ -89,11 +90,13 @@ class CarryOut:
             raise RedmineRefused(f'there is no project "{project_name}", or the bridge may not see it', status=404)
         plan, lines = self._with_user(plan)
         lines = [*plan.steps, *lines]
+        author, own = self._author(plan, message), self._directory.people.me().user.id
+        plan, author, changed = kept_private(plan, project, self._directory, author, self._rules.text_format)
+        lines += changed
         plan = replace(plan, marker=plan.marker or message.message_id)
         plan, uploads, said = self._files.uploaded(plan)
         lines += said
         request: IssueRequest | NoteRequest
-        author, own = self._author(plan, message), self._directory.people.me().user.id
         may_note = self._directory.may(self._directory.people.me().rights, "add_issue_notes", project)
         words = words_of(plan, project)
         if words and not may_note:  # where they set nothing, no note could tell

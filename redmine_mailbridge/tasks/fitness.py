@@ -31,6 +31,9 @@ from redmine_mailbridge.tasks.outcome import Outcome
 
 log = structlog.get_logger(__name__)
 
+NOT_ALLOWED = frozenset({204, 403})
+"""How a user's write ends that Redmine does not let write: a note is dropped, which the key's own user would see."""
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -141,6 +144,22 @@ class Fitness:
         """Redmine refuses something: believe nothing any more that is kept of it."""
         log.info("redmine.names_asked_anew", reason=str(why))
         self._directory.forget()
+
+    def learn(self, attempt: Attempt, error: Exception) -> bool:
+        """Given what was decided and how that failed: where Redmine does not let the user write as whom it was to be
+        written, remember that. Return whether it was so.
+        """
+        plan = attempt.plan
+        if plan is None or plan.act_as is None or not isinstance(error, RedmineRefused):
+            return False
+        permission = {Action.CREATE: "add_issues", Action.NOTE: "add_issue_notes"}.get(plan.action)
+        if permission is None or error.status not in NOT_ALLOWED or plan.private_note:
+            return False
+        user, project = self._directory.people.by_login(plan.act_as), self._directory.project(plan.project or "")
+        if user is None or project is None:
+            return False
+        self._directory.deny(user.id, permission, project)
+        return True
 
     def look(self, message: Message, row: MailRow, plan: Plan, facts: Facts) -> None:
         """Given a mail that is about to be written: where a mailbox is paused for it, see first whether that is over.

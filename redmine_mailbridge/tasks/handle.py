@@ -116,8 +116,9 @@ class Handler:
         except (RedmineRefused, SettingsUnfit, UnknownLogin) as error:
             self._fitness.ask_anew(error)
             refused = error
+        learnt = self._fitness.learn(attempt, refused)
         try:
-            if isinstance(refused, RedmineRefused) and refused.status == 204:  # it may be there, unseen: not again
+            if isinstance(refused, RedmineRefused) and refused.status == 204 and not learnt:  # maybe there, unseen
                 raise refused
             attempt = Attempt()
             (row,) = self._archive.messages(MessageFilter(ids=[row.id]))
@@ -127,7 +128,7 @@ class Handler:
         except RedmineRefused as error:
             lines = self._fitness.blame(message, row.location.mailbox, attempt, error)
             if not lines:
-                raise
+                raise _placed(error, attempt.plan) from None
         return self._fitness.pause(row, self._fitness.responsible_for(message, row.location.mailbox), lines)
 
     def _handle(self, row: MailRow, message: Message, copy_of: MailRow | None, attempt: Attempt) -> Outcome:
@@ -286,6 +287,13 @@ class Handler:
         lines = plan.steps if plan else (f"{state.value}: {reason}",)  # a plan's last step is its reason
         self._store.end(row.id, state, reason, lines, answers)
         return Outcome(row, state, reason, plan=plan)
+
+
+def _placed(error: RedmineRefused, plan: Plan | None) -> RedmineRefused:
+    """A refusal, with the project that it is about."""
+    if plan is None or not plan.project or plan.project in str(error):
+        return error
+    return RedmineRefused(f"{error} (project {plan.project})", status=error.status, messages=error.messages)
 
 
 def _ignored(outcome: Outcome) -> bool:

@@ -7,7 +7,7 @@ from typing import Self
 
 from redmine_mailbridge.redmine.fit import narrowed, softened
 from redmine_mailbridge.redmine.newest import Mark
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
+from redmine_mailbridge.redmine.request import NO_TEXT, IssueRequest, NoteRequest
 from redmine_mailbridge.routing.fields import attribute_of
 from redmine_mailbridge.routing.plan import Plan, Project
 from redmine_mailbridge.tasks.answer import Earned
@@ -112,9 +112,13 @@ class Job:
         return replace(self, request=request, earlier=(self.request, *self.earlier), wide=False)
 
     def softer(self) -> tuple[Self, tuple[str, ...]] | None:
-        """What is sent when Redmine refuses it: without what the sender's keyword lines ask for, then without what the
-        settings ask for and an issue can do without. Return it with the attributes left out; None when there are none.
+        """What is sent when Redmine refuses it: with words in place of no text, which a workflow may demand; without
+        what the sender's keyword lines ask for, then without what the settings ask for and an issue can do without.
+        Return it with the attributes left out; None when there are none.
         """
+        if isinstance(self.request, IssueRequest) and not str(self.request.attributes.get("description", ".")).strip():
+            filled = replace(self.request, attributes={**self.request.attributes, "description": NO_TEXT})
+            return self._sent_as(filled), ("an empty text",)
         there = [name for name in ASKED if name in self.request.attributes]
         asked = [name for name in there if name not in self.amendable and not self._only_marker(name)]
         left_out = tuple(asked or (name for name in there if name in SPARED))

@@ -259,3 +259,18 @@ def test_redmines_own_mails_are_asked_for(tmp_path: Path) -> None:
         assert 0 == result.exit_code, result.output
         box = load(file, {}).mailboxes["desk"]
         assert (wanted, "public_notes") == (box.answers.redmine_users, box.answers.notes)
+
+
+@pytest.mark.fault("A14-1")
+def test_what_may_be_left_empty_may_be_so_again() -> None:
+    """A tracker that was typed wrong is no default, where Enter means none: the question says so."""
+    from redmine_mailbridge.setting_up.form import Form
+
+    form = Form({"tracker": None})
+
+    def ask() -> None:
+        form.ask("tracker", "Tracker (empty: the first)", "", show_default=False)
+
+    with CliRunner().isolation(input="Bgu\n\n"):
+        form.until_right(("tracker",), ask, lambda: "unknown" if form["tracker"] else "")
+    assert "" == form["tracker"]
