@@ -201,8 +201,10 @@ def test_keys_of_several_kinds(tmp_path: Path) -> None:
     text = refused(tmp_path, {"a": BOX | {"start_from": "tomorrow", "issue": {"project": "p", "allow_override": 5.5}}})
 
     assert [
-        '[mailboxes.a] start_from = "tomorrow": must be "now", "all", a moment such as 2026-01-31T08:00:00Z or '
-        "a date such as 2026-01-31",
+        (
+            '[mailboxes.a] start_from = "tomorrow": must be "now", "all", a moment such as 2026-01-31T08:00:00Z or '
+            "a date such as 2026-01-31"
+        ),
         "[mailboxes.a.issue] allow_override = 5.5: must be a list or text",
     ] == [line.partition(": ")[2] for line in text.splitlines()]
     assert "now" == loaded(tmp_path, {"a": BOX | {"start_from": "now"}}).mailboxes["a"].start_from
