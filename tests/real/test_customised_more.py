@@ -159,11 +159,11 @@ def test_what_gets_through(tmp_path: Path, redmine: Redmine, dovecot: Mail, key:
     desk.mail("multiple", f"{LINES}\n\n{TEXT}", files={"report.pdf": b"%PDF-1.4"})
     desk.mail("categories", f"Category: Printers\n\n{TEXT}")
     first = desk.mail("stays-closed")
-    rows = desk.receive()
+    rows = desk.receive(2)
     closed = redmine.seed["statuses"]["Closed"]
     redmine.admin.call("PUT", f"/issues/{rows['stays-closed'].issue}.json", {"issue": {"status_id": closed}})
     desk.mail("stays-closed", "Once more", subject=f"Re: {desk.subject}", In_Reply_To=message_id_of(first))
-    desk.receive(1)
+    desk.receive(2)
     assert {State.DONE} == {row.state for row in desk.bridge.rows()}
     issues = {one["subject"].rpartition(" ")[2]: Found(one) for one in desk.issues()}
     assert HELD.keys() == issues.keys()
