@@ -21,8 +21,12 @@ _OPEN_MACRO = r"(?<=\{)\{(?=\w)(?!\w{1,100}(?:\([^\n]{0,1000}?\))?\}\})"
 _ALIVE = rf"{_OPEN_MACRO}|(?<![A-Za-z0-9_])@(?=[A-Za-z0-9_.@-])|{BAR}"
 _NOT_IN_MARKDOWN = re.compile(rf"`+|(?<=~~)~|{_ALIVE}")
 _NOT_IN_TEXTILE = re.compile(rf"{_OFFTAG}|(?<=x)%(?=x%)|(?<=redsh)#|{_ALIVE}", re.IGNORECASE)
-_NOT_IN_HTML = re.compile(rf"[&<>`~*_\[\]\\@|!#$^{BAR}]|(?<=www)\.|:(?=//)|(?<=\{{)\{{(?=\w)")
-_NOT_IN_HTML_BLOCK = re.compile(r"[&<>`~@]|(?<=\{)\{(?=\w)")
+_BRACE = r"(?<=\{)\{(?=\w)(?!macro\([0-9]{1,9}\)\}\})"
+"""`{{macro(0)}}` is how Redmine itself marks where it has taken a macro out: it stays whole, to be taken out and put
+back; written otherwise it would be the place of another one.
+"""
+_NOT_IN_HTML = re.compile(rf"[&<>`~*_\[\]\\@|!#$^{BAR}]|(?<=www)\.|:(?=//)|{_BRACE}")
+_NOT_IN_HTML_BLOCK = re.compile(rf"[&<>`~@]|{_BRACE}")
 _UNFINISHED = re.compile(_OPEN_MACRO)
 _MACRO = re.compile(r"(?<=\{)\{(?=\w)")
 _EATS = re.compile(r"^(?:> )*>$", re.MULTILINE)

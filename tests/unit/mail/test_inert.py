@@ -82,6 +82,12 @@ def test_code_stays_as_it_is(text: str, text_format: str) -> None:
     assert code in make_inert(text.format(code), text_format)  # type: ignore[arg-type]
 
 
+def test_code_that_looks_like_redmines_own_marks() -> None:
+    """Code that holds what Redmine writes where it has taken a macro out is not the place of another macro."""
+    made = make_inert("> ```\n> a <b> {{macro(0)}} {{toc}}\n>\n> @x\n> ```", "common_mark")
+    assert "a &#60;b&#62; {{macro(0)}} {&#123;toc}}" in made
+
+
 @pytest.mark.fault("V7")
 def test_code_ends_where_the_format_ends_it() -> None:
     """What stands below a fence that a list item holds is inert: the fence is written at the left edge."""
