@@ -47,7 +47,7 @@ class Desk:
     def minutes(self, by: By) -> dict[str, int]:
         with self.bridge.application() as made:
             report = overview(aggregating.kept(made.settings, made.store), by, Period()).report
-        return {row.key: row.ticks // 5 for row in report.rows if row.ticks}
+        return {row.label if by == "agent" else row.key: row.ticks // 5 for row in report.rows if row.ticks}
 
     def copied(self) -> list[object]:
         """What is held of the issues and their histories, but for when it was looked at."""

@@ -32,6 +32,11 @@ def init(file: Path, answers: list[str], *flags: str) -> Result:
     return CliRunner().invoke(cli, ["init", "--settings", str(file), *flags], input="\n".join([*answers, ""]))
 
 
+def formatting(redmine: Redmine) -> list[str]:
+    """What is answered about the text formatting, which Redmine does not tell before 6.0."""
+    return [redmine.text_format] if redmine.version.startswith("5") else []
+
+
 def failures(file: Path) -> list[str]:
     """What `check` finds wrong with settings."""
     loaded = load_with_origins(file, {})
@@ -50,6 +55,7 @@ def test_wrong_answers_are_asked_again(
     file = tmp_path / "settings.toml"
     key, port = redmine.admin.key, str(mailbox.server["imap_port"])
     answers = ["http://127.0.0.1:1", f"{redmine.url}/projects/{project}", redmine.url, "a wrong key", key]
+    answers += formatting(redmine)
     answers += ["no address", mailbox.address]
     answers += ["", "127.0.0.1", "none", "1", "", "no password"]  # protocol, host, protection, port, name, password
     answers += ["", "", port, "", ""]
@@ -99,7 +105,8 @@ def test_a_second_and_a_third_mailbox(
     file = tmp_path / "settings.toml"
     port = str(mailbox.server["imaps_port"])
     sales, office = (f"{name}-{mailbox.address}" for name in ("sales", "office"))
-    answers = [redmine.url, redmine.admin.key, mailbox.address, "IMAP", "localhost", "", port, "", mailbox.password]
+    answers = [redmine.url, redmine.admin.key, *formatting(redmine)]
+    answers += [mailbox.address, "IMAP", "localhost", "", port, "", mailbox.password]
     answers += ["", "", "", mailbox.server["ca_file"], "", ""]  # the certificate is of an authority of the house's own
     answers += [project, "", "", "", "n", "", "127.0.0.1", "none", str(server.port), "", "", "", "-"]
     second = ["y", sales, "", mailbox.password, project, "", "", "", "n", ""]
@@ -132,7 +139,7 @@ def test_a_pop3_mailbox_with_old_mail(tmp_path: Path, redmine: Redmine, mailbox:
     rest = [project, "", "", "never", "y", "n", "n"]
     for box, lying, expected in ((mailbox, ["n"], None), (mailbox, ["y"], "all"), (empty, [], "all")):
         file = tmp_path / f"{box.address}-{expected}" / "settings.toml"
-        given = [redmine.url, redmine.admin.key, box.address, "pop3", *answers, *lying, *rest]
+        given = [redmine.url, redmine.admin.key, *formatting(redmine), box.address, "pop3", *answers, *lying, *rest]
         result = init(file, given, "--no-discover")
         assert 0 == result.exit_code, result.output
         assert (expected is None) == ("clear the mailbox before" in result.output)
