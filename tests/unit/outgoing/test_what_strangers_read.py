@@ -237,7 +237,7 @@ def test_a_mailbox_that_rests_still_has_a_say_in_its_issues(desk: HelpDesk) -> N
     desk.turn()
     lab = {"address": "lab@example.com", "issue": {"project": "desk", "trust": "any"}}
     desk.change({"mailboxes": {"lab": {**desk.values["mailboxes"]["desk"], **lab}}})
-    desk.values["mailboxes"]["desk"]["active"] = False
+    desk.change({"mailboxes": {"desk": {"active": False}}})
     desk.mail(writes("carol@client.example", "Other", proven=False, to="lab@example.com"))
     desk.turn()
     assert {CAROL} == {one["author"]["id"] for one in desk.redmine.issues.values()}
