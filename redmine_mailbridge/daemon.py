@@ -76,8 +76,10 @@ class Daemon:
         """Run until SIGTERM or SIGINT. Raise AlreadyRunning when another holds the store, and still does after `wait`
         seconds.
         """
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        for number in numbers:
             signal.signal(number, _noted)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)  # who started this may have blocked them
         signal.set_wakeup_fd(self._far.fileno(), warn_on_full_buffer=False)
         keeper = app.open_store(self._settings)
         try:

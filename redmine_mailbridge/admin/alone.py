@@ -13,10 +13,13 @@ def serve(loaded: Loaded, listen: str | None, ready: Callable[[str], None]) -> N
     `ready` is called with the address. Raise SettingsError when the listener may not be, or cannot be had.
     """
     signals = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before the first thread: they all wait for this one
-    pages = Pages(loaded, listen)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # before the first thread: they all wait for this one
     try:
-        ready(pages.server.address)
-        signal.sigwait(signals)
+        pages = Pages(loaded, listen)
+        try:
+            ready(pages.server.address)
+            signal.sigwait(signals)
+        finally:
+            pages.stop()
     finally:
-        pages.stop()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -125,12 +125,14 @@ def test_a_service_that_waits_for_another_to_end(tmp_path: Path) -> None:
     }
     holder = Store.open(f"sqlite:///{tmp_path}/bridge.db", tmp_path / "mails")
     lock = holder.lock("service")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # as some that start programs leave it
     try:
         with Product(tmp_path, values).service("--wait", "600") as service:
             service.wait_for("service.waits_for_the_lock")
             service.signal(signal.SIGTERM)
             assert 0 == service.wait(60)
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         lock.release()
         holder.close()
 
