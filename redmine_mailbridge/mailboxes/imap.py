@@ -9,15 +9,16 @@ from typing import Literal
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnreachable, MailbridgeError
 from redmine_mailbridge.mailboxes import imap_filing
+from redmine_mailbridge.mailboxes.alarm import Alarm, shut
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_copies import copied
 from redmine_mailbridge.mailboxes.imap_fetch import fetch_raw
 from redmine_mailbridge.mailboxes.imap_folders import ImapFolders
-from redmine_mailbridge.mailboxes.imap_idle import Alarm, idle
+from redmine_mailbridge.mailboxes.imap_idle import idle
 from redmine_mailbridge.mailboxes.imap_search import found_alike, found_by_id, highest_uid, message_ids, new_uids, sized
 from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
-from redmine_mailbridge.mailboxes.translate import Spoiled, refuse_if_cut, shut
+from redmine_mailbridge.mailboxes.translate import Spoiled
 
 STALE = 20.0
 """Seconds without a command after which a connection is tried with NOOP before it is used."""
@@ -36,7 +37,6 @@ class ImapMailbox:
         self._used = 0.0
         self._known_next: dict[str, int] = {}
         self._alarm = Alarm()
-        self._cut = False
 
     def connect(self) -> None:
         """Connect and log in, if not connected; a connection that was idle for long is tried first."""
@@ -46,7 +46,7 @@ class ImapMailbox:
             except Spoiled:
                 self._forget()
         if self._session is None:
-            refuse_if_cut(self._cut, self.name)
+            self._alarm.refuse_if_cut(self.name)
             self._session = ImapSession(self.config)
             self._folders = ImapFolders(self._session)
         self._used = time.monotonic()
@@ -200,10 +200,8 @@ class ImapMailbox:
 
     def cut(self) -> None:
         """Shut the socket, which whoever reads from it notices at once."""
-        self._cut = True
-        self._alarm.ring()
-        session = self._session
-        if session is not None:
+        self._alarm.cut()
+        if (session := self._session) is not None:
             shut(session.client)
 
     def _has_more(self, folder: str) -> bool:

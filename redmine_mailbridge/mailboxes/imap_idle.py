@@ -1,10 +1,9 @@
 """Waits for new mail by IDLE (RFC 2177), as a hint only, and lets another thread end the wait."""
 
-import select
-import socket
 import ssl
 import time
 
+from redmine_mailbridge.mailboxes.alarm import Alarm
 from redmine_mailbridge.mailboxes.imap_session import ImapSession
 from redmine_mailbridge.mailboxes.translate import Spoiled, translate_errors, words
 
@@ -16,45 +15,6 @@ SHORTEST = 60.0
 
 END_WITHIN = 10.0
 """Seconds that a server has to answer DONE."""
-
-
-class Alarm:
-    """A socket pair: `ring` from any thread ends a `wait` of another, or the next one that begins."""
-
-    def __init__(self) -> None:
-        self._near, self._far = socket.socketpair()
-        self._near.setblocking(False)
-        self._far.setblocking(False)
-
-    def ring(self) -> None:
-        """End the present wait, or the next."""
-        try:
-            self._far.send(b"!")
-        except BlockingIOError:
-            return  # it has been rung thousands of times and nobody has waited yet
-
-    def wait(self, seconds: float, other: socket.socket | None = None) -> tuple[bool, bool]:
-        """Given a time and a socket, wait for the first of: the alarm, something to read there, the time's end.
-
-        Return whether the alarm rang, and whether there is something to read.
-        """
-        sockets = [self._near, other] if other is not None else [self._near]
-        poll = select.poll()
-        for sock in sockets:
-            poll.register(sock, select.POLLIN)
-        ready = {descriptor for descriptor, _ in poll.poll(max(0.0, seconds) * 1000)}
-        rang = self._near.fileno() in ready
-        if rang:
-            self._near.recv(4096)
-        return rang, other is not None and other.fileno() in ready
-
-    def close(self) -> None:
-        """Give the sockets back."""
-        self._near.close()
-        self._far.close()
-
-    def __del__(self) -> None:
-        self.close()
 
 
 def idle(session: ImapSession, alarm: Alarm, seconds: float) -> tuple[bool, bool]:

@@ -12,16 +12,15 @@ from pathlib import Path
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.mailboxes.alarm import Alarm, shut
 from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.described import described
-from redmine_mailbridge.mailboxes.imap_idle import Alarm
 from redmine_mailbridge.mailboxes.imap_search import header_values, one_line
 from redmine_mailbridge.mailboxes.pop3_fetch import beginning_of, fetch_one, message_id_fields
 from redmine_mailbridge.mailboxes.pop3_names import Contents, MaildropMemory
 from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
 from redmine_mailbridge.mailboxes.refusals import about_server
-from redmine_mailbridge.mailboxes.translate import refuse_if_cut, shut
 
 VALIDITY = "pop3"
 FOLDER = "INBOX"
@@ -50,7 +49,6 @@ class Pop3Mailbox:
         self._shown: set[str] = set()
         self._used = 0.0
         self._alarm = Alarm()
-        self._cut = False
 
     def connect(self) -> None:
         """Connect and log in, if not connected; a connection that was idle for long is tried first."""
@@ -60,7 +58,7 @@ class Pop3Mailbox:
             except MailboxUnreachable:
                 self._forget()
         if self._session is None:
-            refuse_if_cut(self._cut, self.name)
+            self._alarm.refuse_if_cut(self.name)
             session = Pop3Session(self.config)
             try:
                 self._begin(session)
@@ -268,10 +266,8 @@ class Pop3Mailbox:
 
     def cut(self) -> None:
         """Shut the socket, which whoever reads from it notices at once. What was deleted is asked for again."""
-        self._cut = True
-        self._alarm.ring()
-        session = self._session
-        if session is not None:
+        self._alarm.cut()
+        if (session := self._session) is not None:
             shut(session.client)
 
     def _has_more(self) -> bool:

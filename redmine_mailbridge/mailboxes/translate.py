@@ -3,11 +3,10 @@
 import binascii
 import imaplib
 import poplib
-import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from imap_tools.errors import ImapToolsError
 
@@ -39,23 +38,6 @@ def scrub(text: str, secrets: Iterable[str]) -> str:
         for form in (secret, b64encode(secret.encode()).decode(), secret.replace("\\", "\\\\").replace('"', '\\"')):
             text = text.replace(form, "***")
     return text
-
-
-def refuse_if_cut(cut: bool, mailbox: str) -> None:
-    """Given whether a mailbox's connection was cut for good, and its name, raise MailboxUnreachable if it was."""
-    if cut:
-        raise MailboxUnreachable(f"mailbox {mailbox}: the service ends, and waits no longer for the server")
-
-
-def shut(client: object) -> None:
-    """Given a client of imaplib or poplib that another thread may read from, shut its socket; never raises.
-
-    Its files stay open: closing them would wait for that thread.
-    """
-    sock = getattr(client, "sock", None)
-    if isinstance(sock, socket.socket):
-        with suppress(OSError):
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 @contextmanager
