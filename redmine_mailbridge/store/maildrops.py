@@ -9,9 +9,10 @@ from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.pop3 import FOLDER, VALIDITY
 from redmine_mailbridge.mailboxes.pop3_names import SIGN, MaildropMemory, RememberedMail
+from redmine_mailbridge.store.filed import GONE
 from redmine_mailbridge.store.folders import AT_ONCE
 from redmine_mailbridge.store.schema import mail, step
-from redmine_mailbridge.store.store import GONE, Store
+from redmine_mailbridge.store.store import Store
 
 HEAD = 256 * 1024
 """Bytes of a kept mail that are looked at for its header."""

@@ -3,9 +3,8 @@
 Every method is one transaction; every change of state is a conditional update that must change exactly one row.
 """
 
-import datetime as dt
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,18 +13,18 @@ import sqlalchemy as sa
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
-from redmine_mailbridge.store.copies import Copies
-from redmine_mailbridge.store.due import NEVER, mail_is_due, pause_is_over
+from redmine_mailbridge.store.due import NEVER, mail_is_due
 from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.filed import SET, STEP, Filed, write_steps
 from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after
 from redmine_mailbridge.store.lock import Lock, is_held, take_lock
 from redmine_mailbridge.store.outbox import NewAnswer, queue
 from redmine_mailbridge.store.raw import RawStore, discard
 from redmine_mailbridge.store.rows import COLUMNS, Cursor, MailRow, as_row
-from redmine_mailbridge.store.schema import mail, outbox, participant, step
+from redmine_mailbridge.store.schema import mail, outbox, participant
 
 
-class Store(Copies):
+class Store(Filed):
     """Keeps mails: their bytes on disk, their rows in the database. Safe for many threads.
 
     Every method raises StoreBusy, StoreFull or StoreError when the database or the disk will not.
@@ -85,7 +84,7 @@ class Store(Copies):
                 self._move_cursor(db, first.mailbox, first.folder, cursor, now)
             rows = _at(db, [raw.listed.location for raw in raws])
             if way and (new := [row.id for row in rows if row.kept_at == now]):
-                db.execute(_STEP, [{"mail_id": mail_id, "at": now, "line": way} for mail_id in new])
+                db.execute(STEP, [{"mail_id": mail_id, "at": now, "line": way} for mail_id in new])
             return rows
 
     def keep_unfetched(
@@ -109,7 +108,7 @@ class Store(Copies):
             db.execute(self._insert(mail).on_conflict_do_nothing(index_elements=_LOCATION), values)
             self._move_cursor(db, place.mailbox, place.folder, cursor, now)
             (row,) = _at(db, [place])
-            _write_steps(db, row.id, (f"not fetched: {reason}",), now)
+            write_steps(db, row.id, (f"not fetched: {reason}",), now)
         return row
 
     # ------------------------------------------------------------------ work
@@ -212,7 +211,7 @@ class Store(Copies):
     def _queue(self, db: sa.Connection, mail_id: int, answers: Sequence[NewAnswer]) -> None:
         now = self.clock()
         lines = [queue(db, self._insert(outbox), mail_id, answer, now)[1] for answer in answers]
-        _write_steps(db, mail_id, lines, now)
+        write_steps(db, mail_id, lines, now)
 
     def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:
         """Try again later: after so many seconds, or after a pause that grows with the tries.
@@ -283,61 +282,7 @@ class Store(Copies):
     def note(self, mail_id: int, *lines: str) -> None:
         """Add human lines to a mail's record."""
         with effect(Effect.RECORD_STEP), self.database.write() as db:
-            _write_steps(db, mail_id, lines, self.clock())
-
-    # ------------------------------------------------------------------ file
-
-    def unfiled(self, mailbox: str, *, limit: int = 200) -> list[MailRow]:
-        """The closed mails of a mailbox that still lie where they were found, oldest first."""
-        query = sa.select(*COLUMNS).where(
-            mail.c.mailbox == mailbox,
-            mail.c.filed_at.is_(None),
-            mail.c.state.in_([State.DONE, State.REFUSED, State.ASIDE]),
-            mail.c.next_file_at <= self.clock(),
-        )
-        with self.database.read() as db:
-            return [as_row(row) for row in db.execute(query.order_by(mail.c.id).limit(limit))]
-
-    def filed(self, places: Sequence[tuple[int, str]], *, vacated: Collection[int] = ()) -> None:
-        """Given mails and where each was filed to, in one human phrase, note it.
-
-        Those in `vacated` have gone, and the server may give their place to another mail: they lie nowhere now.
-        """
-        if not places:
-            return
-        now = self.clock()
-        with effect(Effect.RECORD_FILED), self.database.write() as db:
-            db.execute(_SET, [{"of": mail_id, "filed_at": now, "filed_to": place} for mail_id, place in places])
-            db.execute(_STEP, [{"mail_id": mail_id, "at": now, "line": f"filed: {place}"} for mail_id, place in places])
-            if vacated:
-                db.execute(_SET, [{"of": mail_id, "validity": f"{GONE}{mail_id}"} for mail_id in vacated])
-
-    def defer_filing(self, mail_id: int, reason: str, *, spare_first: bool = False) -> None:
-        """The server would not move it: try again later, with a growing pause; none for the first time, if asked so."""
-        now = self.clock()
-        with effect(Effect.DEFER), self.database.write() as db:
-            tries = int(db.execute(sa.select(mail.c.file_tries).where(mail.c.id == mail_id)).scalar() or 0) + 1
-            pause = 0.0 if spare_first and tries == 1 else pause_after(tries - spare_first)
-            values = {"file_tries": tries, "next_file_at": now + pause}
-            db.execute(sa.update(mail).where(mail.c.id == mail_id).values(values))
-            _write_steps(db, mail_id, (f"not filed yet: {reason}",), now)
-
-    def hurry_filing(self) -> None:
-        """Have the mails filed soon whose next try lies further off than any pause: the clock was set back."""
-        waiting = sa.and_(mail.c.filed_at.is_(None), mail.c.file_tries > 0)
-        over = sa.and_(waiting, mail.c.next_file_at > 0.0, pause_is_over(mail.c.next_file_at, self.clock()))
-        with self.database.read() as db:
-            if db.execute(sa.select(mail.c.id).where(over).limit(1)).first() is None:
-                return
-        with effect(Effect.DEFER), self.database.write() as db:
-            db.execute(sa.update(mail).where(over).values(next_file_at=0.0))
-
-    def postpone_filing(self, mail_id: int, until: float) -> None:
-        """The mail stays on the server until then (seconds since the epoch), and is filed after that."""
-        day = dt.datetime.fromtimestamp(until, dt.UTC)
-        with effect(Effect.DEFER), self.database.write() as db:
-            db.execute(sa.update(mail).where(mail.c.id == mail_id).values(next_file_at=until, file_tries=0))
-            _write_steps(db, mail_id, (f"left on the server until {day:%Y-%m-%d %H:%M} UTC",), self.clock())
+            write_steps(db, mail_id, lines, self.clock())
 
     # ------------------------------------------------------------------ helpers
 
@@ -356,7 +301,7 @@ class Store(Copies):
         known = {"of": mail_id, "before": list(before), "changed_at": now}
         if db.execute(_CHANGE if change is None else change, known | values).rowcount != 1:
             raise StoreError(f"mail {mail_id} is not in state {' or '.join(before)} any more: another process has it")
-        _write_steps(db, mail_id, lines, now)
+        write_steps(db, mail_id, lines, now)
 
     def _join(self, db: sa.Connection, issue: int, addresses: Iterable[str]) -> None:
         rows = [{"issue": issue, "address": address.lower()} for address in sorted(set(addresses)) if address]
@@ -364,14 +309,10 @@ class Store(Copies):
             db.execute(self._insert_new(participant), rows)
 
 
-GONE = "gone-"
-"""How the validity begins under which a mail lies that has gone, and whose place may be another's."""
 _LOCATION = ["mailbox", "folder", "validity", "uid"]
 
 # Statements of every mail, made once: making one anew costs more than running it.
-_STEP = sa.insert(step)
-_SET = sa.update(mail).where(mail.c.id == sa.bindparam("of"))
-_CHANGE = _SET.where(mail.c.state.in_(sa.bindparam("before", expanding=True)))
+_CHANGE = SET.where(mail.c.state.in_(sa.bindparam("before", expanding=True)))
 _INTEND = _CHANGE.values(first_sent_at=sa.func.coalesce(mail.c.first_sent_at, sa.bindparam("now", type_=sa.Double)))
 _REOPEN = _CHANGE.values(state=sa.case((mail.c.last_sent_at.is_not(None), State.WRITING.value), else_=State.KEPT.value))
 
@@ -413,8 +354,3 @@ def _at(db: sa.Connection, places: Sequence[Location]) -> list[MailRow]:
     )
     rows = {row.uid: as_row(row) for row in db.execute(query)}
     return [rows[place.uid] for place in places]
-
-
-def _write_steps(db: sa.Connection, mail_id: int, lines: Sequence[str], now: float) -> None:
-    if lines:
-        db.execute(_STEP, [{"mail_id": mail_id, "at": now, "line": line} for line in lines])

@@ -146,7 +146,7 @@ def test_nothing_is_changed_outside_an_effect() -> None:
 def test_the_walk_sees_what_it_should() -> None:
     """The walk finds the changes that are known to be there, so that an empty list of faults means something."""
     seen = {where for where, _line, inside in changes() if inside}
-    known = {"store/store.py:intend", "store/store.py:filed", "redmine/write.py:create_issue", "store/raw.py:remove"}
+    known = {"store/store.py:intend", "store/filed.py:filed", "redmine/write.py:create_issue", "store/raw.py:remove"}
     assert set() == known - seen
 
 
