@@ -69,7 +69,7 @@ def ask_for_mailbox(form: Form, file: Path, *, finding: bool, there: Settings | 
     form.until_right(
         (*(() if form["preset"] else _SERVER), *_LOGIN),
         lambda: _server_and_login(form),
-        lambda: _logged_in(form, file, base, found.append),
+        lambda: _try_settings(form, file, base, lambda settings, name: _logged_in(form, settings, name, found.append)),
     )
     if found:
         _what_lies_there(form, found[-1])
@@ -116,7 +116,11 @@ def ask_for_smtp(form: Form, file: Path, base: str = "") -> None:
                 form.ask("smtp_password", f"Password of {form['smtp_username']} there")
 
     names = ("smtp_host", "smtp_security", "smtp_port", "smtp_allow_cleartext", "smtp_ca_file", "smtp_username")
-    form.until_right((*names, "smtp_password"), server, lambda: _sending(form, file, base))
+    form.until_right(
+        (*names, "smtp_password"),
+        server,
+        lambda: _try_settings(form, file, base, lambda settings, name: _sending(form, settings, name)),
+    )
 
 
 def found_out(answers: Answers, *, finding: bool) -> Answers:
@@ -211,15 +215,19 @@ def _address(form: Form) -> str:
     return ""
 
 
-def _logged_in(form: Form, file: Path, base: str, tell: Callable[[_Lying], object]) -> str:
-    """Log in, and look at the folders. Return what is wrong, or ""; `tell` is told what lies there."""
+def _try_settings(form: Form, file: Path, base: str, trial: Callable[[Settings, str], str]) -> str:
+    """Given what to try with the settings as they would be and the mailbox's name, return what is wrong, or ""."""
     if form["client_id"]:
         return ""  # `oauth login` comes first
     try:
         settings = _settings(form, file, base)
     except SettingsError as error:
         return str(error)
-    name = name_of(form.answers)
+    return trial(settings, name_of(form.answers))
+
+
+def _logged_in(form: Form, settings: Settings, name: str, tell: Callable[[_Lying], object]) -> str:
+    """Log in, and look at the folders. Return what is wrong, or ""; `tell` is told what lies there."""
     box = settings.mailboxes[name]
     wrong = _wrong(mailbox_checks(name, box, app.mailbox(name, box)))
     form.answers["needs_ca_file"] = "certificate" in wrong.lower()
@@ -248,14 +256,8 @@ def _lying(settings: Settings, name: str) -> _Lying:
     return _Lying(len(there), after.astimezone(dt.UTC).replace(microsecond=0))
 
 
-def _sending(form: Form, file: Path, base: str) -> str:
-    if form["client_id"]:
-        return ""
-    try:
-        settings = _settings(form, file, base)
-    except SettingsError as error:
-        return str(error)
-    name = name_of(form.answers)
+def _sending(form: Form, settings: Settings, name: str) -> str:
+    """Ask the SMTP server. Return what is wrong, or ""."""
     box = settings.mailboxes[name]
     wrong = _wrong(outgoing_checks(name, settings, box))
     form.answers["smtp_needs_ca"] = "certificate" in wrong.lower()
