@@ -67,10 +67,6 @@ class Inline:
         self.pieces = [Mark("open", tag, value) for tag, value in self.open[-50:]]
         return taken
 
-    def has_text(self) -> bool:
-        """Is there anything to show?"""
-        return any(piece.strip() if isinstance(piece, str) else piece.kind == "raw" for piece in self.pieces)
-
 
 def render(pieces: list[str | Mark], dialect: Dialect, *, whole: bool = True) -> tuple[str, str]:
     """Given a line's pieces, return it as plain text and in the dialect, escaped and inert."""

@@ -29,7 +29,6 @@ _OTHER_FORMS = frozenset({"text/x-amp-html", "text/watch-html", "text/vnd.google
 """Parts of a multipart/alternative for single programs, which say what the text beside them says."""
 _OPAQUE = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 MAX_NAMED = 20 * 1024  # bytes of a text with a file name that can be the text of a mail without any other
-_SIGNATURES = frozenset({"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"})
 _MIME_PART = re.compile(
     rb"(?:[A-Za-z-]{1,60}:[^\n]{0,1000}\r?\n(?:[ \t][^\n]{0,1000}\n){0,20}){0,20}content-", re.IGNORECASE
 )

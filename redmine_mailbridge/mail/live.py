@@ -16,7 +16,6 @@ BANG = "\ufde1"
 AT = "\ufde2"
 """An @ that would notify somebody, wherever it stands in the stored text."""
 
-_MACRO = re.compile(r"\{\{(?=\w)")
 _WORKING = re.compile(
     r"(?P<certain>\{\{(?:hello_world|macro_list|child_pages|include|collapse|thumbnail|issue|recent_pages)"
     r"(?:\([^\n(){}]{0,300}\))?\}\})|\{(?=\{\w)"
@@ -41,11 +40,6 @@ _MENTION = re.compile(r"(?<![A-Za-z0-9_])@(?=[A-Za-z0-9_.@-])")
 def mentions(text: str) -> bool:
     """Would Redmine notify somebody of this text as it is stored?"""
     return "@" in text and _MENTION.search(text) is not None
-
-
-def begins_macro(text: str) -> bool:
-    """Does a macro begin in this text, as Redmine sees it where it is stored?"""
-    return "{{" in text and _MACRO.search(text) is not None
 
 
 def marked(text: str, *, certain: bool, start: bool = False) -> str:

@@ -18,7 +18,6 @@ LINE = 76
 LONGEST_WORD = 75
 LONGEST_LINE = 998
 """Characters of any line, without its end (RFC 5322 section 2.1.1)."""
-LONGEST_ID = 900
 LONGEST_QUOTED = 60
 _JOINERS = "\u200c\u200d"
 """They look like nothing and are part of Persian words and of emoji."""
