@@ -2,9 +2,10 @@
 
 import html
 import re
+from typing import Protocol
 
 from redmine_mailbridge.mail.message import TextFormat
-from redmine_mailbridge.outgoing import commonmark, textile
+from redmine_mailbridge.outgoing import textile
 
 LONGEST = 200_000
 """Characters of a note that are rendered."""
@@ -19,11 +20,25 @@ def unescaped(text: str) -> str:
 
 def as_text(note: str, text_format: TextFormat) -> str:
     """Given a note, return it as plain text."""
-    render = textile.as_text if text_format == "textile" else commonmark.as_text
-    return render(note[:LONGEST])
+    return _renderer(text_format).as_text(note[:LONGEST])
 
 
 def as_html(note: str, text_format: TextFormat) -> str:
     """Given a note, return it as HTML without scripts, styles of its own, pictures or links to other schemes."""
-    render = textile.as_html if text_format == "textile" else commonmark.as_html
-    return render(note[:LONGEST])
+    return _renderer(text_format).as_html(note[:LONGEST])
+
+
+class _Renderer(Protocol):
+    """A module that renders notes of one format."""
+
+    def as_text(self, note: str) -> str: ...
+
+    def as_html(self, note: str) -> str: ...
+
+
+def _renderer(text_format: TextFormat) -> _Renderer:
+    if text_format == "textile":
+        return textile
+    from redmine_mailbridge.outgoing import commonmark  # noqa: PLC0415 - markdown-it is slow to load
+
+    return commonmark
