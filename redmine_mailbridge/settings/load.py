@@ -91,7 +91,7 @@ def load_with_origins(path: Path | None = None, environ: Mapping[str, str] | Non
     if merged.problems:
         raise SettingsError(*dict.fromkeys(merged.problems))
     merged.warnings += [*_exposed(file, layers[0].data), *_open_to_all(settings)]
-    return Loaded(settings, file, merged.origins, tuple(merged.warnings))
+    return Loaded(settings, file, merged.origins, tuple(dict.fromkeys(merged.warnings)))
 
 
 def reload(old: Settings, path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

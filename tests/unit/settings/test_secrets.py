@@ -123,6 +123,16 @@ def test_secrets_that_everybody_may_read(folder: Path) -> None:
     assert file.startswith(f"{folder}/settings.toml: holds a secret")
 
 
+def test_a_secret_that_is_read_twice_is_told_of_once(folder: Path) -> None:
+    """A password's file that two mailboxes log in with, and send with, makes one warning."""
+    (folder / "password").write_text("x", "utf-8")
+    (folder / "password").chmod(0o644)
+    box = 'address = "{0}@example.com"\nhost = "h"\npassword_file = "password"\nissue.project = "p"\n'
+    text = GOOD + "".join(f"\n[mailboxes.{name}]\n" + box.format(name) for name in ("one", "two"))
+    told = load_with_origins(write(folder / "settings.toml", text), {}).warnings
+    assert 1 == len([line for line in told if "/password:" in line])
+
+
 @pytest.mark.fault("V21")
 def test_what_lies_there_already_and_everybody_may_read(folder: Path) -> None:
     """A database, its log, the mails, the password's hash and a certificate's key that lay there before with rights for
