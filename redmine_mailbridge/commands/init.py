@@ -1,5 +1,6 @@
 """`init`: asks, or takes flags, and writes a settings file that works."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,13 +78,27 @@ def command(
     mail lies, it finds out from the address. Secrets that are typed go to files of their own in secrets/; secrets in
     the environment (MAILBRIDGE_REDMINE__API_KEY, MAILBRIDGE_MAILBOXES__NAME__PASSWORD) stay there.
     """
+    try:
+        _init(invocation, given, service=service, add=add, no_input=no_input, force=force, finding=finding, tries=tries)
+    except click.Abort:
+        if sys.stdin.isatty():  # somebody has pressed Ctrl-C
+            raise
+        raise click.UsageError(
+            "init asks, and nobody answers here: give its answers as flags, with --no-input (see init --help)"
+        ) from None
+
+
+def _init(
+    invocation: Invocation, given: dict[str, Any], *, service: bool, add: bool, no_input: bool, force: bool,
+    finding: bool, tries: bool,
+) -> None:  # fmt: skip
     from redmine_mailbridge import installing
     from redmine_mailbridge.setting_up.form import Form
     from redmine_mailbridge.setting_up.questions import ask_for_all
 
     if service:
         installing.require_root()
-    form = Form(dict(given), tries=tries)
+    form = Form(given, tries=tries)
     if add:
         _add(form, invocation, no_input=no_input, finding=finding)
         return

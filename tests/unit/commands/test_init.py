@@ -210,6 +210,15 @@ def test_missing_flags(tmp_path: Path) -> None:
     assert "--redmine-url, --address, --project" in result.stderr
 
 
+def test_nobody_who_answers(tmp_path: Path) -> None:
+    """Where nobody answers its questions, it says so and names the way without them, and writes nothing."""
+    result = init(tmp_path / "settings.toml")
+
+    assert 2 == result.exit_code
+    assert "give its answers as flags, with --no-input" in result.stderr
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     """A file that is there stays, unless --force is given."""
     file = tmp_path / "settings.toml"
