@@ -1,7 +1,6 @@
 """How CommonMark, Redcarpet's Markdown and Textile write what a mail's HTML says: one table each."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
@@ -21,7 +20,10 @@ class Dialect:
     name: TextFormat
     emphasis: dict[str, tuple[str, str]]
     heading: tuple[str, ...]
-    escape: Callable[[str, bool], str]
+
+    def escape(self, text: str, whole: bool) -> str:
+        """The text of a line, inert. `whole`: it begins its line."""
+        return inert_line(text, self.name, whole=whole) if _PERHAPS.search(text) else text
 
     def picture(self, name: str) -> str:
         """The markup that shows the attachment `name` in its place."""
@@ -51,13 +53,6 @@ class Dialect:
         return "[", f"]({url.replace('&', '&amp;') if self.name == 'common_mark' else url})"
 
 
-def _escape(text_format: TextFormat) -> Callable[[str, bool], str]:
-    def escape(text: str, whole: bool) -> str:
-        return inert_line(text, text_format, whole=whole) if _PERHAPS.search(text) else text
-
-    return escape
-
-
 _MARKDOWN = Dialect(
     "common_mark",
     {
@@ -67,7 +62,6 @@ _MARKDOWN = Dialect(
         **{tag: (f"<{tag}>", f"</{tag}>") for tag in ("u", "sub", "sup")},
     },
     tuple("#" * level + " " for level in range(1, 7)),
-    _escape("common_mark"),
 )
 _TEXTILE = Dialect(
     "textile",
@@ -80,12 +74,10 @@ _TEXTILE = Dialect(
         "sup": ("^", "^"),
     },
     tuple(f"h{level}. " for level in range(1, 7)),
-    _escape("textile"),
 )
 _REDCARPET = replace(
     _MARKDOWN,
     name="markdown",
     emphasis={tag: marks for tag, marks in _MARKDOWN.emphasis.items() if not marks[0].startswith("<")},
-    escape=_escape("markdown"),
 )
 DIALECTS: dict[TextFormat, Dialect] = {"common_mark": _MARKDOWN, "markdown": _REDCARPET, "textile": _TEXTILE}
