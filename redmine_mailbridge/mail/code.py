@@ -10,7 +10,7 @@ number; in the other formats, where no HTML or no number counts within code, by 
 import re
 from collections.abc import Callable, Sequence
 
-from redmine_mailbridge.mail.live import mentions
+from redmine_mailbridge.mail.live import MENTION, mentions
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.signs import BAR, JOINER
 
@@ -18,7 +18,7 @@ _FENCE = re.compile(r"```|~~~")
 _OFFTAG = r"<(?=/?(?:code|pre|kbd|notextile))"
 _TEXTILES_OWN = re.compile(rf"{_OFFTAG}|x%x%|redsh#", re.IGNORECASE)
 _OPEN_MACRO = r"(?<=\{)\{(?=\w)(?!\w{1,100}(?:\([^\n]{0,1000}?\))?\}\})"
-_ALIVE = rf"{_OPEN_MACRO}|(?<![A-Za-z0-9_])@(?=[A-Za-z0-9_.@-])|{BAR}"
+_ALIVE = rf"{_OPEN_MACRO}|{MENTION}|{BAR}"
 _NOT_IN_MARKDOWN = re.compile(rf"`+|(?<=~~)~|{_ALIVE}")
 _NOT_IN_TEXTILE = re.compile(rf"{_OFFTAG}|(?<=x)%(?=x%)|(?<=redsh)#|{_ALIVE}", re.IGNORECASE)
 _BRACE = r"(?<=\{)\{(?=\w)(?!macro\([0-9]{1,9}\)\}\})"

@@ -16,6 +16,10 @@ BANG = "\ufde1"
 AT = "\ufde2"
 """An @ that would notify somebody, wherever it stands in the stored text."""
 
+LINKED = "attachment|document|version|forum|news|message|project|commit|source|export|user"
+"""What Redmine makes a link of behind such a word and a colon."""
+MENTION = r"(?<![A-Za-z0-9_])@(?=[A-Za-z0-9_.@-])"
+
 _WORKING = re.compile(
     r"(?P<certain>\{\{(?:hello_world|macro_list|child_pages|include|collapse|thumbnail|issue|recent_pages)"
     r"(?:\([^\n(){}]{0,300}\))?\}\})|\{(?=\{\w)"
@@ -24,17 +28,17 @@ _WIKI = re.compile(r"(?P<certain>\[\[[^\[\]\n|\\]{1,200}(?:\|[^\[\]\n|\\]{1,200}
 _LINK = re.compile(
     r"(?P<lead>[\s(,\-\[]|^|[>*_~+^%?@!\"'|\\`&\]#=:;{}$\ufdd0-\ufdef])"
     r"(?P<token>(?P<project>[a-z0-9_-]{1,100}:)?"
-    r"(?:(?:attachment|document|version|forum|news|message|project|commit|source|export|user)?"
+    rf"(?:(?:{LINKED})?"
     r"(?:\#\#?(?:\d|note)|@[A-Za-z0-9_.-])"
     r"|(?P<repository>[a-z0-9_-]{1,100}\|)?r\d"
-    r"|(?:attachment|document|version|forum|news|message|project|commit|source|export|user):[^\s<>]))"
+    rf"|(?:{LINKED}):[^\s<>]))"
 )
 _NUMBER_ENDS = re.compile(r"(?:\#?\d{1,20}|note)?(?:(?:\#note)?-\d{1,20})?(?=[\s,\]]|$|[.;:)?](?:[\s)\]]|$))", re.ASCII)
 _LOGIN_ENDS = re.compile(r"[A-Za-z0-9_\-]{0,80}(?=[\s,\]]|$|[.;:)?](?:[\s)\]]|$))", re.ASCII)
 _MAIL_TAIL = re.compile(r"[A-Za-z0-9_\-.]{1,200}\.[A-Za-z]{2}")
 _NAME_ENDS = re.compile(r"[\w./-]{0,200}(?=\s|$)", re.ASCII)
 _EATEN = re.compile(r"!(?=(?:[a-z0-9_-]{1,100}:)?:[^\s<>])")  # it is taken away although nothing follows
-_MENTION = re.compile(r"(?<![A-Za-z0-9_])@(?=[A-Za-z0-9_.@-])")
+_MENTION = re.compile(MENTION)
 
 
 def mentions(text: str) -> bool:

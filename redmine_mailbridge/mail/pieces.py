@@ -12,6 +12,7 @@ from typing import Literal
 
 from redmine_mailbridge.mail import markdown, textile
 from redmine_mailbridge.mail.code import code_span
+from redmine_mailbridge.mail.live import LINKED
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.signs import JOINER, MARK
 
@@ -41,7 +42,7 @@ _BULK_AT = re.compile(r"(?<![A-Za-z0-9])@|(?<=user)@")
 _BULK_MEANING = re.compile(r"(?<=[A-Z0-9])\(")
 _BULK_MARK = re.compile(r"(?<=[\s(>])(?=[*_+^~%?-]{1,4}\S)")
 _BULK_WORD = re.compile(
-    r"(?<![A-Za-z0-9])(?=r\d|(?:attachment|document|version|forum|news|message|project|commit|source|export|user):)"
+    rf"(?<![A-Za-z0-9])(?=r\d|(?:{LINKED}):)"
     r"|^[ \t>]{0,80}(?=[^\s>A-Za-z]|(?:p|bq|h[1-6]|fn\d{0,3}|notextile|table|pre|bc)[^\sA-Za-z])",
     re.MULTILINE,
 )
