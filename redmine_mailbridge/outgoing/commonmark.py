@@ -11,11 +11,9 @@ from functools import lru_cache
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
-from redmine_mailbridge.outgoing.textile import MACRO_BEGINS
-from redmine_mailbridge.outgoing.words import escaped, link, linked, plain
+from redmine_mailbridge.outgoing.words import QUOTE, escaped, is_brace, lines_of, link, linked, plain
 
 _PARSER = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
-_QUOTE = '<blockquote style="border-left:2px solid #ccc;padding-left:1ex">'
 MOST = 40_000
 """Characters of a note that is parsed; a longer one (a log that somebody pasted) is shown as it stands."""
 MOST_CELLS = 10_000
@@ -50,8 +48,8 @@ def as_text(note: str) -> str:
 def _tree(note: str) -> SyntaxTreeNode:
     """The note as a tree. The lines of a macro's braces become empty, what stands between them stays."""
     tokens = _PARSER.parse(note)
-    lines = note.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    macros = {number for number, line in enumerate(lines) if MACRO_BEGINS.fullmatch(line) or line.strip() == "}}"}
+    lines = lines_of(note)
+    macros = {number for number, line in enumerate(lines) if is_brace(line)}
     for token in tokens if macros else ():
         if token.type in {"fence", "code_block"} and token.map:
             macros -= set(range(*token.map))
@@ -77,7 +75,7 @@ def _block_html(node: SyntaxTreeNode) -> str:  # noqa: PLR0911 - a list of block
         case "fence" | "code_block":
             return f"<pre>{html.escape(node.content.rstrip(chr(10)))}</pre>"
         case "blockquote":
-            return f"{_QUOTE}{_tight(node)}</blockquote>"
+            return f"{QUOTE}{_tight(node)}</blockquote>"
         case "bullet_list":
             return f"<ul>{''.join(map(_item_html, node.children))}</ul>"
         case "ordered_list":

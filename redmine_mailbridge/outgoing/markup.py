@@ -5,16 +5,16 @@ import re
 from typing import Protocol
 
 from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.mail.signs import JOINER
 from redmine_mailbridge.outgoing import textile
 
 LONGEST = 200_000
 """Characters of a note that are rendered."""
-_JOINER = "\u2060"
 
 
 def unescaped(text: str) -> str:
     """Given a stranger's text that was made inert for Redmine, return it as it was written, near enough to quote."""
-    text = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text.replace(_JOINER, ""))
+    text = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text.replace(JOINER, ""))
     return html.unescape(text)
 
 

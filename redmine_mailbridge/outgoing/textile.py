@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from redmine_mailbridge.outgoing.words import URL, escaped, link, target, without_tags
+from redmine_mailbridge.outgoing.words import QUOTE, URL, escaped, is_brace, lines_of, link, target, without_tags
 
 Kind = Literal["text", "heading", "quote", "bullet", "number", "code", "rule"]
 DEPTH = 3
@@ -19,7 +19,6 @@ DEPTH = 3
 _PRE = re.compile(r"\s{0,20}<pre>", re.IGNORECASE)
 _PRE_END = re.compile(r"</pre>", re.IGNORECASE)
 _RULE = re.compile(r"\s{0,3}(?:-{3,80}|\*{3,80}|_{3,80})\s{0,80}")
-MACRO_BEGINS = re.compile(r"\s{0,20}\{\{[a-z_]{1,40}(?:\([^()\n]{0,300}\))?\s{0,20}")
 _QUOTE = re.compile(r"\s{0,3}>\s?")
 _ATTRIBUTES = r"(?:\([^()\s.]{1,40}\)|\{[^{}\n]{1,100}\}|\[[A-Za-z-]{1,10}\]|[<>=()]{1,10}){0,6}"
 """Of a block: class and id, style, language, alignment. "printer." begins none."""
@@ -81,7 +80,7 @@ def as_html(note: str) -> str:
             case "code":
                 parts.append("<pre>" + "\n".join(lines) + "</pre>")
             case "quote":
-                parts.append(f'<blockquote style="border-left:2px solid #ccc;padding-left:1ex">{broken}</blockquote>')
+                parts.append(f"{QUOTE}{broken}</blockquote>")
             case "bullet" | "number":
                 tag = "ul" if block.kind == "bullet" else "ol"
                 parts.append(f"<{tag}>" + "".join(f"<li>{line}</li>" for line in lines) + f"</{tag}>")
@@ -115,7 +114,7 @@ def blocks(note: str) -> Iterator[Block]:
 def _lines(note: str) -> Iterator[tuple[Kind, str]]:
     """Each line with its kind, without its mark. A macro's braces go, what stands between them stays."""
     code = False
-    for line in note.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+    for line in lines_of(note):
         if code:
             code = _PRE_END.search(line) is None
             rest = line if code else without_tags(line)
@@ -125,7 +124,7 @@ def _lines(note: str) -> Iterator[tuple[Kind, str]]:
             yield "text", ""
             if rest := without_tags(line):
                 yield "code", rest
-        elif MACRO_BEGINS.fullmatch(line) or line.strip() == "}}":
+        elif is_brace(line):
             yield "text", ""
         else:
             yield _one(line)

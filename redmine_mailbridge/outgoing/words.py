@@ -3,12 +3,25 @@
 import html
 import re
 
-_JOINER = "\u2060"
+from redmine_mailbridge.mail.signs import JOINER
+
 _TAGS = re.compile(r"</?(?:code|pre)(?:\s[^<>\n]{0,100})?>", re.IGNORECASE)
 URL = r"(?:https?://|mailto:)[^\s<>\"']{1,2000}"
 _URL = re.compile(URL)
 _URL_TAIL = ".,;:!?)]}"
+_MACRO_BEGINS = re.compile(r"\s{0,20}\{\{[a-z_]{1,40}(?:\([^()\n]{0,300}\))?\s{0,20}")
+QUOTE = '<blockquote style="border-left:2px solid #ccc;padding-left:1ex">'
 _WIKI = re.compile(r"\[\[([^\[\]\n]{1,300})\]\]")
+
+
+def lines_of(note: str) -> list[str]:
+    """Given a note, return its lines."""
+    return note.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def is_brace(line: str) -> bool:
+    """Does nothing stand on this line but where a macro with a text in it begins, or ends?"""
+    return _MACRO_BEGINS.fullmatch(line) is not None or line.strip() == "}}"
 
 
 def escaped(text: str) -> str:
@@ -20,7 +33,7 @@ def without_tags(text: str) -> str:
     """Given words, return them without tags of code, and without the signs that keep strangers' words from coming to
     life in Redmine.
     """
-    return _TAGS.sub("", text).replace(_JOINER, "")
+    return _TAGS.sub("", text).replace(JOINER, "")
 
 
 def target(url: str) -> tuple[str, str]:
