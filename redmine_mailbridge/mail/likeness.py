@@ -10,6 +10,7 @@ what it adds must be little beside what both have, or stand behind a list's line
 """
 
 import hashlib
+from collections.abc import Iterator
 
 from redmine_mailbridge.mail.message import Message
 
@@ -28,15 +29,23 @@ def difference(this: Message, other: Message) -> str:
     """Given two mails with the same Message-ID, return what tells them apart so that they are two mails, in a word or
     two; "" when this one adds nothing that a person wrote to the other.
     """
-    told_apart = {
-        "known in part only": this.truncated or other.truncated,
-        "another author": not _authors(this) & _authors(other),
-        "another date": not this.header("date") or this.date is None or this.date != other.date,
-        "another subject": not _grew(this.subject, other.subject),
-        "another text": not (_only_more(other, this) or (_only_more(this, other) and _no_persons_words(this, other))),
-        "other files": not _files_within(this, other, listed=_listed(this)),
-    }
-    return next((words for words, holds in told_apart.items() if holds), "")
+    return next(_told_apart(this, other), "")
+
+
+def _told_apart(this: Message, other: Message) -> Iterator[str]:
+    """What tells two mails apart; the whole texts are compared only where the header says nothing of the kind."""
+    if this.truncated or other.truncated:
+        yield "known in part only"
+    if not _authors(this) & _authors(other):
+        yield "another author"
+    if not this.header("date") or this.date is None or this.date != other.date:
+        yield "another date"
+    if not _grew(this.subject, other.subject):
+        yield "another subject"
+    if not _much_the_same_text(this, other):
+        yield "another text"
+    if not _files_within(this, other, listed=_listed(this)):
+        yield "other files"
 
 
 def adds(this: Message, other: Message) -> bool:
@@ -82,19 +91,24 @@ def _grew(this: str, other: str) -> bool:
     return long.endswith(short) and len(long) - len(short) <= ADDED and (bool(others) or not mine)
 
 
-def _only_more(this: Message, other: Message) -> bool:
-    """Does the text of a mail hold that of another, and add no more than lists (where it came by one) and gateways?"""
-    long, short = _plain(this.body.whole), _plain(other.body.whole)
-    added = len(long) - len(short)
-    return 0 <= added <= (ADDED_BY_LIST if _listed(this) else ADDED) and short in long
+def _much_the_same_text(this: Message, other: Message) -> bool:
+    """Is all that a person wrote in this one in the other, too?"""
+    mine, others = _plain(this.body.whole), _plain(other.body.whole)
+    if _only_more(others, mine, listed=_listed(other)):
+        return True
+    return _only_more(mine, others, listed=_listed(this)) and _no_persons_words(this, len(mine), len(others))
 
 
-def _no_persons_words(this: Message, other: Message) -> bool:
-    """Given a mail that holds the text of another, is what it adds a banner or a footer, as far as one can tell? It is
-    no more than both have, or it stands behind a list's line.
+def _only_more(long: str, short: str, *, listed: bool) -> bool:
+    """Does a text hold another, and add no more than lists (where it came by one) and gateways?"""
+    return 0 <= len(long) - len(short) <= (ADDED_BY_LIST if listed else ADDED) and short in long
+
+
+def _no_persons_words(this: Message, whole: int, length: int) -> bool:
+    """Given a mail that holds the text of another, and the letters and digits of both, is what it adds a banner or a
+    footer, as far as one can tell? It is no more than both have, or it stands behind a list's line.
     """
-    length = len(_plain(other.body.whole))
-    if len(_plain(this.body.whole)) <= 2 * length:
+    if whole <= 2 * length:
         return True
     before = 0
     for line in this.body.whole.splitlines() if _listed(this) and length else ():
