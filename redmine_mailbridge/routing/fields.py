@@ -103,10 +103,10 @@ def _day(message: Message, span: dt.timedelta) -> str:
 def add_keywords(wanted: Wanted, keywords: Mapping[str, str]) -> None:
     """Given the keyword lines of a mail, add what they say; those that name a custom field among them."""
     for name, value in keywords.items():
-        if name in {*_NAMES, "start_date", "due_date", "estimated_hours", "done_ratio", "is_private", "parent_issue"}:
-            wanted.want(name, value, KEYWORD_LINE)
-        elif name != "project":
+        if attribute_of(name) is None:
             wanted.want_custom(name, value, KEYWORD_LINE)
+        elif name != "project":
+            wanted.want(name, value, KEYWORD_LINE)
 
 
 def of_no_use(keywords: Mapping[str, str], fields: IssueFields, project: Project | None) -> tuple[str, ...]:

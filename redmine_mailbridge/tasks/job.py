@@ -240,8 +240,4 @@ def words_of(plan: Plan, project: Project) -> tuple[Word, ...]:
 
 def from_keywords(plan: Plan) -> set[str]:
     """The attributes that the sender's own keyword lines set: never set with more rights than the sender's."""
-    plain = {"project", "start_date", "due_date", "estimated_hours", "done_ratio", "is_private"}
-    named = {"tracker", "status", "priority", "category", "assigned_to", "fixed_version", "parent_issue"}
-    found = set(plan.keywords)
-    fields = {"custom_fields"} if found - plain - named else set()
-    return (found & plain) | {f"{name}_id" for name in found & (named | {"project"})} | fields
+    return {attribute_of(key) or "custom_fields" for key in plan.keywords}
