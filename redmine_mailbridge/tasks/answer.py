@@ -2,7 +2,6 @@
 
 import datetime as dt
 import hashlib
-import traceback
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -20,6 +19,7 @@ from redmine_mailbridge.outgoing.variables import Named
 from redmine_mailbridge.routing.plan import Action, Plan
 from redmine_mailbridge.store.outbox import NewAnswer
 from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.tasks.border import fault, where
 from redmine_mailbridge.tasks.desk import Desk
 
 log = structlog.get_logger(__name__)
@@ -108,10 +108,9 @@ class Answers:
             log.warning("answer.left_out", id=cause.row.id, kind=kind, reason=str(error))
             why = str(error)
         except Exception as error:  # noqa: BLE001 - the mail that is answered has come to its end, whatever this brings up
-            where = "".join(traceback.format_tb(error.__traceback__))
             name = type(error).__name__
-            log.error("answer.fault", id=cause.row.id, kind=kind, fault=name, where=where)  # noqa: TRY400 - may quote it
-            why = f"a fault of the bridge ({name}), told in the log: please report it"
+            log.error("answer.fault", id=cause.row.id, kind=kind, fault=name, where=where(error))  # noqa: TRY400 - may quote it
+            why = fault(error)
         own_id = f"{kind}.{cause.row.id}.none@{desk.sender.host}"
         return _none(desk, kind, own_id, cause, cause.message.sender, f"no answer: {why}")
 

@@ -7,7 +7,6 @@ the intent is taken back, so that what is due by then is asked anew.
 """
 
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +20,7 @@ from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.store.applied import Applications, Applied, Stage, Tally
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.issues import IssueRow, Issues, JournalRow
+from redmine_mailbridge.tasks.border import where
 from redmine_mailbridge.tasks.claimed import Claimed
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.rule_change import RuleChange
@@ -119,9 +119,8 @@ class TimeRules:
             calendar = self._policy.calendars.of(row.project)
             return due(rule, row, history, now, calendar, told=told)
         except Exception as error:  # noqa: BLE001 - the border of one issue
-            where = "".join(traceback.format_tb(error.__traceback__))
             kind = type(error).__name__
-            log.error("rules.fault", issue=row.id, rule=rule.name, kind=kind, where=where)  # noqa: TRY400 - as in Turns
+            log.error("rules.fault", issue=row.id, rule=rule.name, kind=kind, where=where(error))  # noqa: TRY400 - as in Turns
             self._issues.record(row.id, f'rule "{rule.name}": a fault of the bridge ({kind}), told in the log')
             return None
 

@@ -8,7 +8,6 @@ that many of them cannot hold up the others either.
 
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, RedmineUnavailable, StoreError, UnknownLogin
 from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.tasks.border import fault, where
 
 log = structlog.get_logger(__name__)
 
@@ -54,11 +54,9 @@ class Turns:
         except MailbridgeError as error:
             why = str(error)
         except Exception as error:  # noqa: BLE001 - the border of one issue: whatever it brings up stops only its turn
-            # without the error's own words, which may hold words of a mail
-            where = "".join(traceback.format_tb(error.__traceback__))
             kind = type(error).__name__
-            log.error("issue.fault", what=self.what, issue=issue, kind=kind, where=where)  # noqa: TRY400 - may quote it
-            why = f"a fault of the bridge ({kind}), told in the log: please report it"
+            log.error("issue.fault", what=self.what, issue=issue, kind=kind, where=where(error))  # noqa: TRY400 - may quote it
+            why = fault(error)
         else:
             with self._lock:
                 self._failed.pop(issue, None)
