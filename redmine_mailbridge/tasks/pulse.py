@@ -1,6 +1,6 @@
 """Feels the pulse of the running service every few seconds, and notes it in the store for whoever wants to know."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,23 +45,24 @@ class Pulse:
     def once(self, threads: Sequence[Watched]) -> None:
         """Look at everything once."""
         self.health.note(SERVICE, None, "running")
+        noted = self.health.all()
         for thread in threads:
             name = of_mailbox(thread.name_of_mailbox)
             if thread.doing and (thread.tried or thread.error is not None):
                 self.health.note(name, thread.error, thread.doing, certificate_until=thread.certificate_until)
             elif thread.doing:
                 self.health.busy(name, thread.doing)
-            self._note_settings(thread.name_of_mailbox)
+            self._note_settings(thread.name_of_mailbox, noted)
         if self.gate.words is not None or self.gate.asked:
             self.health.note(REDMINE, self.gate.words, "answers" if self.gate.words is None else "away")
         if self.sending.last is not None:
             self.health.note(SENDING, self.sending.last.error, f"{self.sending.last.waiting} waiting")
         self.after()
 
-    def _note_settings(self, mailbox: str) -> None:
+    def _note_settings(self, mailbox: str, noted: Container[str]) -> None:
         """Whether the mailbox's settings fit Redmine, from the first time on that they did not."""
         name, why = of_settings(mailbox), self.paused(mailbox)
-        if why is not None or name in self.health.all():
+        if why is not None or name in noted:
             self.health.note(name, why, "paused" if why is not None else "")
 
     def end(self) -> None:
