@@ -191,19 +191,9 @@ class CarryOut:
         if written is None or self._further.begin(row, job, written, written.drift) is not None:
             return None
         found = f"found after {row.tries} tries that failed"
-        reason = f"{job.reason}; {found}"
-        self._store.done(
-            row.id,
-            reason,
-            issue=written.issue,
-            created=job.creates,
-            number_again=job.number_again(written.journal or written.issue),
-            journal=written.journal,
-            participants=job.participants,
-            answers=self._answers.to(row, message, job.earned, issue=written.issue),
-            lines=(*written.drift, f"{_made(job, written)}, {found}"),
-        )
-        return Outcome(row, State.DONE, reason, issue=written.issue, journal=written.journal)
+        lines = (*written.drift, f"{_made(job, written)}, {found}")
+        adopted = replace(job, reason=f"{job.reason}; {found}")
+        return self._done(row, adopted, message, job.has_made(written.issue, written.journal), lines)
 
     def _unsettled(self, row: MailRow, wait: float) -> Outcome:
         reason = "the last request's result is unknown: looking when it has settled"
@@ -254,8 +244,7 @@ class CarryOut:
         tail = self._further.begin(row, job, written, tuple(said))
         if tail is not None:
             return self._end(row, self._further.write(Sending(row, tail)), message, ())
-        again = job.number_again(written.journal or written.issue)
-        return self._done(row, job, message, Made(written.issue, written.journal, job.creates, again), said)
+        return self._done(row, job, message, job.has_made(written.issue, written.journal), said)
 
     def _end(self, row: MailRow, job: Job, message: Message, lines: Sequence[str]) -> Outcome:
         """The last further note of a mail is there."""

@@ -19,7 +19,7 @@ from redmine_mailbridge.redmine.write import Writer, Written
 from redmine_mailbridge.routing.text import left_out_lines, literal_lines
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.job import Job, Made
+from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.once import Once, Sending
 from redmine_mailbridge.tasks.settle import stamped
 
@@ -43,7 +43,7 @@ class Further:
         texts = self._texts(row, job, written)
         if not texts:
             return None
-        made = Made(written.issue, written.journal, job.creates, job.number_again(written.journal or written.issue))
+        made = job.has_made(written.issue, written.journal)
         tail = job.then(made, texts, self._writer.look.newest_journal(made.issue))
         said = f"Redmine did not take all of it: the rest is noted on #{made.issue} (further notes: {len(texts)})"
         self._store.wrote(

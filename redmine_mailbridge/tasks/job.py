@@ -149,6 +149,10 @@ class Job:
         """Given what it has made, was that number another one's before, which is gone?"""
         return number <= self.again
 
+    def has_made(self, issue: int, journal: int | None) -> Made:
+        """Given the issue and the entry of its history that are there, return that as what this has made."""
+        return Made(issue, journal, self.creates, self.number_again(journal or issue))
+
     def then(self, made: Made, texts: tuple[str, ...], newest: int) -> Self:
         """Given what the request has made, the texts that are still to be noted (one at least) and the newest entry of
         the issue's history, return the job of the first of those notes, which the key's own user writes.
