@@ -36,7 +36,7 @@ from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.notes import Mailing
 from redmine_mailbridge.tasks.readable import Readable
-from redmine_mailbridge.tasks.send import Ask, Line, Sending
+from redmine_mailbridge.tasks.send import Ask, Line, Sending, nobody_asked
 from redmine_mailbridge.tasks.threads import Threads
 from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.tasks.undelivered import Undelivered
@@ -174,7 +174,7 @@ def sending(
     store: Store,
     stop: threading.Event,
     signs: SignIns | None = None,
-    ask: Callable[[], Ask] | None = None,
+    ask: Callable[[], Ask] = nobody_asked,
 ) -> Sending:
     """What empties the outbox; `signs` gives the tokens where servers are logged in to by OAuth, `ask` whom to ask of
     each mail.
@@ -197,12 +197,7 @@ def sending(
                 reserved=out.most_a_day // 2 if any(other in answering for other in account) else 0,
             )
     book = TaskBook(store.database, store.clock)
-    return Sending(Outbox(store.database, store.clock), lines, stop, lambda: book.stopped, ask or _nobody)
-
-
-def _nobody() -> Ask:
-    """Where nothing is asked, all may leave."""
-    return lambda _mail: ""
+    return Sending(Outbox(store.database, store.clock), lines, stop, lambda: book.stopped, ask)
 
 
 def _account(out: OutgoingSettings) -> tuple[str | None, ...]:

@@ -58,6 +58,11 @@ class SendResult:
     error: str | None = None
 
 
+def nobody_asked() -> Ask:
+    """Where nothing is asked, all may leave."""
+    return lambda _mail: ""
+
+
 class Sending:
     """Sends for all mailboxes. `once` is called by one thread at a time. While `stopped` says so, nothing leaves,
     whoever calls it. `asking` gives, for a batch, whom to ask about each mail right before it leaves.
@@ -69,7 +74,7 @@ class Sending:
         lines: Mapping[str, Line],
         stop: threading.Event,
         stopped: Callable[[], bool] = lambda: False,
-        asking: Callable[[], Ask] = lambda: lambda _mail: "",
+        asking: Callable[[], Ask] = nobody_asked,
     ) -> None:
         self._outbox = outbox
         self._lines = lines
