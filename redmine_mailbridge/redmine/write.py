@@ -109,7 +109,7 @@ class Writer:
         drift = (
             *map(str, author_drift(author, request.as_login, found.get("author", {}))),
             *map(str, changed),
-            *((f"{len(missing)} of {len(request.uploads)} files are not there",) if missing else ()),
+            *_files_drift(request, missing),
         )  # fmt: skip
         # once people have worked on it, what is not as asked may be their doing, and stays
         dropped = () if found.get("journals") else _amendable(changed)
@@ -162,10 +162,11 @@ class Writer:
         request, journal = found
         number = int(journal["id"])
         changed = issue_drift(_changes(request), issue)
-        author = request.author_id or self._own_id(request)
+        author, files = request.author_id or self._own_id(request), missing_files(request, issue)
         drift = (
             *map(str, author_drift(author, request.as_login, journal["user"])),
-            *_note_drift(request, journal, issue),
+            *(() if same_text(request.notes, journal.get("notes")) else ("the note is not as it was sent",)),
+            *_files_drift(request, files),
             *map(str, changed),
         )
         if request.private and not journal.get("private_notes"):
@@ -173,7 +174,6 @@ class Writer:
         # once people have gone on after it, what is not as asked may be their doing, and stays
         dropped = _amendable(changed) if newest_of(issue) == number else ()
         text = "" if journal.get("updated_by") else missing_text(request.notes, journal.get("notes"))
-        files = missing_files(request, issue)
         return Written(
             request.issue, number, drift, dropped, _unlike(changed) - _changed_since(issue, number), text, files
         )
@@ -294,12 +294,8 @@ def _changes(request: NoteRequest) -> dict[str, Any]:
     return {name: value for name, value in request.attributes.items() if name not in ("notes", "private_notes")}
 
 
-def _note_drift(request: NoteRequest, journal: Mapping[str, Any], issue: Mapping[str, Any]) -> Iterable[str]:
-    """What of a note's own words and files is not there."""
-    if not same_text(request.notes, journal.get("notes")):
-        yield "the note is not as it was sent"
-    if missing := missing_files(request, issue):
-        yield f"{len(missing)} of {len(request.uploads)} files are not there"
+def _files_drift(request: IssueRequest | NoteRequest, missing: tuple[str, ...]) -> tuple[str, ...]:
+    return (f"{len(missing)} of {len(request.uploads)} files are not there",) if missing else ()
 
 
 def short_name(name: str) -> str:
