@@ -51,8 +51,8 @@ class FactFinder:
         if same_subject_issue is not None:
             numbers.add(same_subject_issue)
         numbers |= {issue for number, _ in needs.journals if (issue := (journal_issues or {}).get(number))}
-        projects = {found.identifier: found for name in needs.projects if (found := directory.project(name))}
         by_any_name = {name: found for name in needs.projects if (found := directory.project(name))}
+        projects = {found.identifier: found for found in by_any_name.values()}
         for project in projects.values():
             directory.learn_members(project)
         users = self._users(needs)
