@@ -8,6 +8,7 @@ each role that may add issues, as whom an administrator's key writes.
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from redmine_mailbridge.checks.values import Check
@@ -19,7 +20,7 @@ from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.request import issue_request
 from redmine_mailbridge.redmine.trial import Refusal, Trial
-from redmine_mailbridge.routing.fields import ROUND_ROBIN, Resolver, Wanted, wanted_of_new
+from redmine_mailbridge.routing.fields import ROUND_ROBIN, Resolver, Wanted, filled_from_mail, wanted_of_new
 from redmine_mailbridge.routing.plan import Action, Needs, Plan, Project
 from redmine_mailbridge.routing.rules import Matched
 from redmine_mailbridge.routing.sender import Sender
@@ -97,7 +98,7 @@ class Foretelling:
         wanted = wanted_of_new(message, Sender(message.sender), self._box.route, matched, {})
         whole = self._attributes(wanted, message, project)
         yield from self._dropped(title, whole, project)
-        of_mail = self._of_the_mail(place.rule) & wanted.custom.keys()
+        of_mail = filled_from_mail((self._box.issue, *matched.rules)) & wanted.custom.keys()
         wanted.custom = {name: value for name, value in wanted.custom.items() if name not in of_mail}
         sure = self._attributes(wanted, message, project) if of_mail else whole
         for who, login in self._writers(project):
@@ -131,16 +132,10 @@ class Foretelling:
         now = dt.datetime.now(dt.UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")
         return parse(SAMPLE.format(place.domain, self._box.address, place.domain, now).encode())
 
-    def _of_the_mail(self, rule: Rule | None) -> set[str]:
-        """The custom fields that are filled from the words of a mail, which nobody knows beforehand."""
-        filled = [self._box.issue.custom_fields, rule.custom_fields if rule is not None else {}]
-        return {name for fields in filled for name, template in fields.items() if "{" in template}
-
     def _dropped(self, title: str, attributes: Mapping[str, Any], project: Project) -> Iterator[Check]:
         """What a tracker does not have is dropped in silence, and a status that the workflow does not begin with."""
-        trackers = {int(one["id"]): one for one in self._client.get("/trackers.json").get("trackers", ())}
         number = attributes.get("tracker_id") or next(iter(project.trackers.values()), None)
-        tracker = trackers.get(number) if isinstance(number, int) else None
+        tracker = self._trackers.get(number) if isinstance(number, int) else None
         if tracker is None:
             yield Check(title, False, f"project {project.identifier} has no tracker: give it one (Settings, Issues)")
             return
@@ -155,6 +150,10 @@ class Foretelling:
             yield Check(
                 title, None, f"{words} mail: where not, Redmine takes the default status, and the record says so"
             )
+
+    @cached_property
+    def _trackers(self) -> Mapping[int, Any]:
+        return {int(one["id"]): one for one in self._client.get("/trackers.json").get("trackers", ())}
 
     def _writers(self, project: Project) -> Iterator[tuple[str, str | None]]:
         """As whom issues are written: in words, and the login (None: the bridge's own user)."""

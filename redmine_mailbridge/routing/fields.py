@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.mail.message import Message
@@ -90,6 +90,11 @@ def _from_settings(
             wanted.want(name, _day(message, span), origin)
     for name, template in settings.custom_fields.items():
         wanted.want_custom(name, fill(template, message, groups), origin)
+
+
+def filled_from_mail(sources: Iterable[IssueSettings | Rule]) -> set[str]:
+    """Given the mailbox's settings and rules, return the custom fields that they fill from the words of a mail."""
+    return {name for one in sources for name, template in one.custom_fields.items() if "{" in template}
 
 
 def _day(message: Message, span: dt.timedelta) -> str:

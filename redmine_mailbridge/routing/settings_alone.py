@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.routing.case import Case
-from redmine_mailbridge.routing.fields import Resolver, wanted_of_new
+from redmine_mailbridge.routing.fields import Resolver, filled_from_mail, wanted_of_new
 from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
 from redmine_mailbridge.routing.plan import Action, Facts, Plan, Project
 from redmine_mailbridge.routing.rules import apply_rules
@@ -24,9 +24,7 @@ def settings_alone(message: Message, route: Route, mailbox: MailboxIdentity, fac
     case = Case.of(message, different((responsible_route, route)), mailbox, facts)
     matched = apply_rules(message, case.route, case.steps)
     wanted = wanted_of_new(replace(message, date=None), case.sender, case.route, matched, {})
-    filled = [case.route.issue.custom_fields, *(rule.custom_fields for rule in matched.rules)]
-    of_the_mail = {name for fields in filled for name, template in fields.items() if "{" in template}
-    of_the_mail |= {case.route.issue.requester_field or ""}
+    of_the_mail = filled_from_mail((case.route.issue, *matched.rules)) | {case.route.issue.requester_field or ""}
     wanted.custom = {name: value for name, value in wanted.custom.items() if name not in of_the_mail}
     fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, "")
     plan = case.plan(Action.CREATE, "what the settings alone ask for", project=project.identifier, fields=fields)
