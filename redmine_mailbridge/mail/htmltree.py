@@ -5,7 +5,8 @@ import re
 from lxml import etree
 from lxml.etree import _Element
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufeff\ufffe\uffff\ud800-\udfff]")
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufdd0-\ufdef\ufeff\ufffe\uffff\ud800-\udfff]")
+"""What no text of an issue holds: taken out before it is read, since who takes it out later joins what is beside it."""
 _DECLARATION = re.compile(r"<\?xml[^>]{0,200}>|<!doctype[^>]{0,400}>", re.IGNORECASE)
 _CONDITIONAL = re.compile(r"<!\[(?:if|endif)[^>]{0,200}\]>", re.IGNORECASE)
 _SHELLS = re.compile(
@@ -35,7 +36,7 @@ GONE = frozenset(
 
 def parse_html(html: str) -> _Element | None:
     """Given HTML of any quality, return its tree; None when there is nothing in it. Never raises."""
-    text = _CONDITIONAL.sub("", _DECLARATION.sub("", _CONTROL.sub("", html)))
+    text = _CONDITIONAL.sub("", _DECLARATION.sub("", CONTROL.sub("", html)))
     text = _flatten(_with_few_attributes(text))
     parser = etree.HTMLParser(recover=True, huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8")
     try:

@@ -14,7 +14,7 @@ _MENTION = re.compile(r"(?<![A-Za-z0-9_])@|~(?=~)|(?<=~)~")
 
 def safe_address(href: str | None) -> str:
     """The address of a link, "" when it must not be one."""
-    url = re.sub(r"[\x00-\x20\u2060\ufdd0-\ufdef]+", "", (href or "")[:4000])
+    url = re.sub(r"[\x00-\x20\x7f-\x9f\u2060\ufdd0-\ufdef\ufeff]+", "", (href or "")[:4000])
     shown = "".join(_BAD_IN_URL.get(sign, sign) for sign in url) if _SAFE.match(url) else ""
     return _MENTION.sub(lambda found: f"%{ord(found[0]):X}", shown)
 

@@ -9,7 +9,7 @@ from redmine_mailbridge.mail.code import code_span
 from redmine_mailbridge.mail.dialect import Dialect
 from redmine_mailbridge.mail.htmllists import Lists
 from redmine_mailbridge.mail.htmlquotes import Marks
-from redmine_mailbridge.mail.htmltree import detached, is_data_table, is_hidden, is_pixel
+from redmine_mailbridge.mail.htmltree import CONTROL, detached, is_data_table, is_hidden, is_pixel
 from redmine_mailbridge.mail.inline import CODE, Inline, Mark, render
 from redmine_mailbridge.mail.links import safe_address
 from redmine_mailbridge.mail.pieces import inert_in_bulk
@@ -18,7 +18,6 @@ from redmine_mailbridge.mail.signs import BAR, JOINER
 
 _SPACES = re.compile("[ \t\r\n\f\xa0\u202f]+")
 _LINES = re.compile(r" ?(?:\n ?)+")
-_OURS = re.compile("[\ufdd0-\ufdef]+")  # signs.py, body.py
 _INVISIBLE = re.compile("[\u200b\u200c\u00ad\u034f\u2007]+")
 _BLOCKS = frozenset(
     """p div body html table tr ul ol li dl dt dd h1 h2 h3 h4 h5 h6 blockquote pre hr section article header
@@ -90,7 +89,7 @@ class Converter:
                 if tag in _BLOCKS:
                     said.append("\n")
             said.append(_SPACES.sub(" ", element.tail or ""))
-        text = _LINES.sub("\n", _INVISIBLE.sub("", "".join(said)))
+        text = _LINES.sub("\n", _INVISIBLE.sub("", CONTROL.sub("", "".join(said))))
         quoted = bool(self._quoted) or self._cut
         for plain, marked in zip(text.split("\n"), inert_in_bulk(text).split("\n"), strict=True):
             self.rows.append(Row(plain, marked, quoted))
@@ -98,7 +97,7 @@ class Converter:
     def _text(self, text: str | None) -> None:
         if not text:
             return
-        text = _OURS.sub("", text)  # which an entity may have written
+        text = CONTROL.sub("", text)  # which an entity may have written
         if self.in_cell and "|" in text:
             text = text.replace("|", BAR)
         if self._pre:

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from redmine_mailbridge.mail.inert import JOINER, LONGEST_LINE, MOST_LINES, inert_in_bulk, make_inert
+from redmine_mailbridge.mail.message import TextFormat
 
 FORMATS = ("common_mark", "textile", "markdown")
 MENTION = re.compile(r"(?:^|\W)@([A-Za-z0-9_.@-]+)")  # lib/redmine/acts/mentionable.rb, near enough
@@ -151,3 +152,18 @@ def test_pictures_in_textile(html: str, written: str) -> None:
 
     page = html.format('<img src="cid:1">')
     assert written == read_html(f"<p>{page}</p>", {"1": "a.png"}, "textile", ()).whole
+
+
+@pytest.mark.parametrize("text_format", FORMATS)
+@pytest.mark.parametrize("number", [1, 127, 0xFEFF])
+@pytest.mark.parametrize("beyond", [False, True])
+def test_what_an_entity_writes_keeps_nothing_apart(number: int, text_format: TextFormat, beyond: bool) -> None:
+    """A sign that no issue holds, written as an entity of HTML, does not hide a macro or a mention from who makes them
+    inert: they would come to life when it is taken out. Nor does it beyond the elements that are read as markup."""
+    from redmine_mailbridge.mail.htmlread import read_html
+
+    live = "{~{hello_world}} @~ann #~12 [~[Wiki]] r~12 attach~ment:a.png"
+    page = f"{'<i></i>' * 12_000 * beyond}<p>{live} <code>{live}</code></p><pre>{live}</pre><a href='http://a.example/@~b'>c</a>"
+    plain, hidden = (read_html(page.replace("~", sign), {}, text_format, ()) for sign in ("", f"&#{number};"))
+
+    assert plain.whole == hidden.whole
