@@ -4,8 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -13,40 +12,12 @@ from redmine_mailbridge.errors import SendingDeferred
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.send import Line, Sending
+from tests.clocks import Clock
 from tests.helpdesk import BOB, HelpDesk, Post, help_desk, post, writes
+from tests.wire import Wire
 
 DAY = 86_400
 MAIL = b"From: support@example.com\r\nTo: x@client.example\r\nSubject: x\r\n\r\nx\r\n"
-
-
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Wire:
-    """A transport that does what it is told, and keeps what it took."""
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[str, bytes]] = []
-        self.fault: Exception | None = None
-        self.fault_for = ""
-
-    def __enter__(self) -> Self:
-        if isinstance(self.fault, ConnectionError):
-            raise SendingDeferred(str(self.fault))
-        return self
-
-    def __exit__(self, _k: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None) -> None:
-        pass
-
-    def send(self, sender: str, recipient: str, content: bytes) -> str:
-        if self.fault is not None and recipient.startswith(self.fault_for):
-            raise self.fault
-        self.taken.append((recipient, content))
-        return "250 queued"
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +38,6 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Post) -> Itera
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw", clock=clock)
-    yield store
-    store.close()
 
 
 def queued(store: Store, *people: str, kind: str = "answer", issue: int = 1, key: str = "") -> None:

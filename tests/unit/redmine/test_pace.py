@@ -5,14 +5,7 @@ import pytest
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear
 from redmine_mailbridge.redmine.pace import Pace
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 def round_of(pace: Pace, error: Exception | None = None) -> int:
@@ -32,7 +25,7 @@ def busy(retry_after: float | None = None) -> RedmineUnavailable:
 
 def test_grows() -> None:
     """While all goes well the limit grows up to the most that the settings allow, and no further."""
-    pace = Pace(8, Clock())
+    pace = Pace(8, Clock(0.0))
     limits = [round_of(pace) for _ in range(40)]
     assert (2, 8) == (limits[0], max(limits))
     assert 8 == pace.state.limit
@@ -40,7 +33,7 @@ def test_grows() -> None:
 
 def test_does_not_grow_idle() -> None:
     """One request after another does not raise the limit: it says nothing about many at once."""
-    pace = Pace(8, Clock())
+    pace = Pace(8, Clock(0.0))
     for _ in range(100):
         with pace.slot():
             pass
@@ -50,7 +43,7 @@ def test_does_not_grow_idle() -> None:
 @pytest.mark.parametrize("error", [busy(), RedmineUnclear("timed out", overloaded=True)])
 def test_halves_once_for_a_burst(error: Exception) -> None:
     """Eight requests that fail of one overload halve the limit once, not eight times."""
-    pace = Pace(8, Clock())
+    pace = Pace(8, Clock(0.0))
     while pace.state.limit < 8:
         round_of(pace)
     round_of(pace, error)
@@ -59,7 +52,7 @@ def test_halves_once_for_a_burst(error: Exception) -> None:
 
 def test_never_below_one() -> None:
     """However often Redmine is overloaded, one request at a time is still made."""
-    pace = Pace(8, Clock())
+    pace = Pace(8, Clock(0.0))
     for _ in range(10):
         round_of(pace, busy())
     assert 1 == pace.state.limit
@@ -67,7 +60,7 @@ def test_never_below_one() -> None:
 
 def test_careful_after_an_overload() -> None:
     """After an overload the limit that was found is kept for many rounds before one more is tried."""
-    pace = Pace(8, Clock())
+    pace = Pace(8, Clock(0.0))
     while pace.state.limit < 8:
         round_of(pace)
     round_of(pace, busy())
@@ -81,7 +74,7 @@ def test_careful_after_an_overload() -> None:
 @pytest.mark.parametrize("error", [RedmineRefused("422"), RedmineUnavailable("refused"), ValueError()])
 def test_other_errors_change_nothing(error: Exception) -> None:
     """A refusal, a dead connection or a bug of ours is no sign of overload, and gives the slot back."""
-    pace = Pace(1, Clock())
+    pace = Pace(1, Clock(0.0))
     for _ in range(3):
         with pytest.raises(type(error)), pace.slot():
             raise error
@@ -90,7 +83,7 @@ def test_other_errors_change_nothing(error: Exception) -> None:
 
 def test_retry_after() -> None:
     """During the pause that Redmine asked for nothing is sent, and what is left of it is told to the caller."""
-    clock = Clock()
+    clock = Clock(0.0)
     pace = Pace(8, clock)
     with pytest.raises(RedmineUnavailable), pace.slot():
         raise busy(retry_after=30)
@@ -105,7 +98,7 @@ def test_retry_after() -> None:
 
 def test_waits_for_a_slot() -> None:
     """With the limit reached a request waits until another ends, and then goes."""
-    pace = Pace(1, Clock())
+    pace = Pace(1, Clock(0.0))
     order: list[str] = []
     started = threading.Event()
 
@@ -125,7 +118,7 @@ def test_waits_for_a_slot() -> None:
 
 def test_never_more_than_the_limit() -> None:
     """Many threads together never have more requests under way than the limit."""
-    pace = Pace(3, Clock())
+    pace = Pace(3, Clock(0.0))
     lock = threading.Lock()
     now, most = 0, 0
 

@@ -1,20 +1,11 @@
 """Whose mails the store holds, when names change, on SQLite; tests/real does the same on PostgreSQL."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from redmine_mailbridge.store.store import Store
 from tests.accounts_case import check_exchange, check_rename_and_move
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store."""
-    made = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw")
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("check", [check_exchange, check_rename_and_move])

@@ -1,8 +1,6 @@
 """What rules of time have done: once for each rule, issue and anchor, and told once."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,15 +10,14 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.timing.due import Application
+from tests.clocks import Clock
 
 FOUND = Application("remind", 7, 3, 900.0, "no word for 3 days")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw", clock=lambda: 1000.0)
-    yield store
-    store.close()
+def clock() -> Clock:
+    return Clock(1000.0)
 
 
 @pytest.fixture

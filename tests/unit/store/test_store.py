@@ -18,26 +18,12 @@ from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.rows import Cursor, Description, MailRow
 from redmine_mailbridge.store.schema import HEAD, metadata
 from redmine_mailbridge.store.store import Store
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock):
-    store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw", clock=clock)
-    yield store
-    store.close()
 
 
 def raw(uid: int, content: bytes = b"Subject: x\r\n\r\nhello", *, validity: str = "1") -> RawMail:

@@ -2,11 +2,7 @@
 
 import datetime as dt
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import pytest
 
@@ -26,51 +22,16 @@ from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers, Earned
 from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.send import Line, Sending
+from tests.clocks import Clock
+from tests.wire import Wire
 
 SIGNER = Signer(b"a key for the tests only", "test")
 EARNED = Earned(("received",), "Printer", "support", proven=True)
 
 
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Wire:
-    """A transport that does what it is told, and keeps what it took."""
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[str, bytes]] = []
-        self.fault: Exception | None = None
-        self.fault_for = ""
-
-    def __enter__(self) -> Self:
-        if isinstance(self.fault, ConnectionError):
-            raise SendingDeferred(str(self.fault))
-        return self
-
-    def __exit__(self, _k: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None) -> None:
-        pass
-
-    def send(self, sender: str, recipient: str, content: bytes) -> str:
-        if self.fault is not None and recipient.startswith(self.fault_for):
-            raise self.fault
-        self.taken.append((recipient, content))
-        return "250 queued"
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw", clock=clock)
-    yield store
-    store.close()
 
 
 def mail(number: int, sender: str = "kim@client.example") -> bytes:

@@ -1,7 +1,6 @@
 """What is in force for a task: the settings file, and what was changed while running above it."""
 
 import datetime as dt
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,14 +40,6 @@ def settings(tmp_path: Path) -> Settings:
     path = tmp_path / "settings.toml"
     path.write_text(TEXT)
     return load(path, {})
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """A fresh store."""
-    made = Store.open(f"sqlite:///{tmp_path / 'db'}", tmp_path / "raw")
-    yield made
-    made.close()
 
 
 @pytest.fixture

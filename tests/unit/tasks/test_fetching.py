@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -65,14 +64,6 @@ class Reader:
     def kept(self) -> list[bytes]:
         """The first lines of what the store has the bytes of, in the order in which it was kept."""
         return [bytes(self.store.raw.read(row.raw)).split(b"\r\n")[0] for row in self.rows() if row.raw]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store."""
-    made = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw")
-    yield made
-    made.close()
 
 
 @contextmanager

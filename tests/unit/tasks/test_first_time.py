@@ -2,8 +2,7 @@
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -15,14 +14,6 @@ from redmine_mailbridge.tasks.intake import Braked, Intake, Reading
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 
 Begin = Callable[..., Intake]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An empty store."""
-    made = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -2,21 +2,12 @@
 
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.tasks.gate import Gate
-
-
-class Clock:
-    """Seconds that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 def test_closed_for_a_growing_pause() -> None:
     """Each failure in a row closes it for longer, up to five minutes; a success opens it."""
-    clock = Clock()
+    clock = Clock(1000.0)
     gate = Gate(clock)
     pauses = []
     for _ in range(12):
@@ -33,14 +24,14 @@ def test_closed_for_a_growing_pause() -> None:
 
 def test_many_at_once_are_one_failure() -> None:
     """Mails that fail together, while it is closed already, do not make the pause grow."""
-    gate = Gate(Clock())
+    gate = Gate(Clock(1000.0))
 
     assert {5.0} == {gate.away() for _ in range(20)}
 
 
 def test_a_pause_that_redmine_names() -> None:
     """The pause that Redmine asks for is kept, when it is the longer one."""
-    clock = Clock()
+    clock = Clock(1000.0)
     gate = Gate(clock)
 
     assert 120.0 == gate.away(120.0)
@@ -51,7 +42,7 @@ def test_a_pause_that_redmine_names() -> None:
 
 def test_what_one_mail_meets_closes_for_nobody() -> None:
     """Before the gate closes Redmine is asked for what concerns no mail; while it answers, only the mail waits."""
-    clock, gate, asked = Clock(), Gate(), []
+    clock, gate, asked = Clock(1000.0), Gate(), []
     gate = Gate(clock, ask=lambda: asked.append(clock.now))
 
     assert 0.0 == gate.failed(1, RedmineUnavailable("412"))
@@ -70,7 +61,7 @@ def test_what_one_mail_meets_closes_for_nobody() -> None:
 
 def test_asked_anew_by_hand() -> None:
     """Somebody who asks by hand has Redmine asked whatever the pause: the gate opens when it answers, else it stays."""
-    clock, paused, down = Clock(), [True], [True]
+    clock, paused, down = Clock(1000.0), [True], [True]
 
     def ask() -> None:
         if down[0] or paused[0]:
@@ -88,7 +79,7 @@ def test_asked_anew_by_hand() -> None:
 
 def test_what_any_request_hears() -> None:
     """How Redmine is, is known from any request, also when no mail comes; what a write found out stands above it."""
-    gate = Gate(Clock())
+    gate = Gate(Clock(1000.0))
     assert (None, False) == (gate.words, gate.asked)
     gate.heard("no answer")
     assert ("no answer", 0.0) == (gate.words, gate.closed_for)

@@ -2,7 +2,6 @@
 
 import email
 import email.policy
-from collections.abc import Iterator
 from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
@@ -28,6 +27,7 @@ from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.threads import Threads, without_re
 from redmine_mailbridge.tasks.visible import Visible
+from tests.clocks import Clock
 
 SIGNER = Signer(b"a key for the tests only", "test")
 KIM, BOSS = Address("Kim Client", "kim@client.example"), Address("The Boss", "boss@client.example")
@@ -55,18 +55,9 @@ Still does.
 """
 
 
-class Clock:
-    now = 1_779_271_200.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw", clock=Clock())
-    yield store
-    store.close()
+def clock() -> Clock:
+    return Clock(1_779_271_200.0)
 
 
 def came(

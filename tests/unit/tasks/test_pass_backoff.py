@@ -3,20 +3,12 @@
 import pytest
 
 from redmine_mailbridge.tasks.pass_backoff import CALM, Cause, PassBackoff
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clocks import Clock
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

@@ -43,14 +43,6 @@ class Work:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """A fresh store."""
-    made = Store.open(f"sqlite:///{tmp_path / 'db'}", tmp_path / "raw")
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def book(store: Store) -> TaskBook:
     """The tasks' part of a fresh store."""
     return TaskBook(store.database, store.clock)

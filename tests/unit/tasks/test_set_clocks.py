@@ -1,7 +1,6 @@
 """A clock that is set back by a day has nothing wait for a day: no answer, no reply, no sign-in, no custom field."""
 
 import datetime as dt
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.store.results import Results
 from redmine_mailbridge.store.rows import Cursor
 from redmine_mailbridge.store.store import Store
+from tests.clocks import Clock
 from tests.product import mail
 from tests.unit.tasks.desk import open_desk
 
@@ -23,25 +23,9 @@ DAY = 86_400.0
 NOW = 2_000_000_000.0
 
 
-class Clock:
-    """A clock that is set."""
-
-    now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    made = Store.open(f"sqlite:///{tmp_path}/db", tmp_path / "raw", clock=clock)
-    yield made
-    made.close()
+    return Clock(NOW)
 
 
 @pytest.mark.fault("A11-F1")
