@@ -231,7 +231,7 @@ def _missing_templates(settings: Settings, problems: Problems) -> list[str]:
     return [
         problems.line((*path, "templates"), words.format(folder=folder))
         for path, folder in named.items()
-        if folder is not None and not folder.is_dir()
+        if folder is not None and not os.path.isdir(folder)  # noqa: PTH112 - False also where nobody may look
     ]
 
 
@@ -258,8 +258,16 @@ def _open_to_all(settings: Settings) -> list[str]:
     return [
         f"{place}: everybody on this machine can {what} this; chmod {mode} {place}"
         for place, what, bits, mode in found
-        if place.exists() and place.stat().st_mode & bits
+        if _mode(place) & bits
     ]
+
+
+def _mode(place: Path) -> int:
+    """The rights of a file; none when it is not there, or whoever loads the settings may not look at it."""
+    try:
+        return place.stat().st_mode
+    except OSError:
+        return 0
 
 
 def _exposed(file: Path | None, data: Mapping[str, Any]) -> list[str]:

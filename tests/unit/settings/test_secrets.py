@@ -26,6 +26,17 @@ def test_secret_of_a_wrong_type_is_not_shown(folder: Path) -> None:
     )
 
 
+def test_what_cannot_be_looked_at(folder: Path) -> None:
+    """What is private to the service, so that others may not look at it, keeps nobody from loading the settings."""
+    (folder / "private").mkdir(mode=0)  # which keeps all but root out; a name that is too long, root too
+    more = f'[store]\nraw_dir = "{"x" * 300}"\n[admin]\npassword_hash_file = "private/password"\n'
+
+    assert () == load_with_origins(write(folder / "settings.toml", GOOD + more), {}).warnings
+    templates = "y" * 300
+    (problem,) = problems(folder, f'{GOOD}[outgoing]\ntemplates = "{templates}"\n')
+    assert f"there is no folder {templates}" in problem
+
+
 def test_environment_replaces_a_reference(folder: Path) -> None:
     """A secret in the environment replaces the file's reference, and a reference there the file's secret."""
     write(folder / "other", "by reference")
