@@ -147,10 +147,15 @@ def _taken(form: "Form", *, finding: bool, of_redmine: bool = True) -> None:
 
 
 def _write(form: "Form", file: Path, *, force: bool = False, base: str = "") -> None:
+    """Write the file, or add to `base`, what it says: then its owner and rights stay."""
+    from redmine_mailbridge import installing
     from redmine_mailbridge.setting_up.drafting import draft_of
     from redmine_mailbridge.settings.draft import write
 
+    service = bool(base) and installing.is_handed_over(file)
     write(draft_of(form.answers, file, whole=not base), file, force=force, base=base)
+    if service:
+        installing.hand_over(file)
     click.secho(f"Wrote {file}.", fg="green")
 
 
@@ -162,7 +167,6 @@ def _more(form: "Form", offers: "Offers", file: Path, *, finding: bool) -> None:
 
 def _one_more(form: "Form", offers: "Offers", file: Path, *, finding: bool) -> None:
     """Ask for one more mailbox, and add it to the file, whose owner and rights stay."""
-    from redmine_mailbridge import installing
     from redmine_mailbridge.setting_up.form import Form
     from redmine_mailbridge.setting_up.questions import ask_for_one
     from redmine_mailbridge.settings.load import load
@@ -170,10 +174,7 @@ def _one_more(form: "Form", offers: "Offers", file: Path, *, finding: bool) -> N
     there, base = load(file), file.read_text("utf-8-sig")
     mailbox = Form(_empty(there), tries=form.tries)
     ask_for_one(mailbox, offers, file, finding=finding, there=there, base=base)
-    service = installing.is_handed_over(file)
     _write(mailbox, file, base=base)
-    if service:
-        installing.hand_over(file)
     if mailbox["client_id"]:
         form.answers.setdefault("sign_ins", []).append(mailbox)
 
@@ -211,11 +212,8 @@ def _add(form: "Form", invocation: Invocation, *, no_input: bool, finding: bool)
         if form.tries and (wrong := offers.known_by(there.redmine)):
             click.secho(wrong, fg="yellow")
         ask_for_one(form, offers, file, finding=finding, there=there, base=base)
-    service = installing.is_handed_over(file)
     _write(form, file, base=base)
-    if service:
-        installing.hand_over(file)
-    _say_next(form, file, ["systemctl reload redmine-mailbridge"] if service else [])
+    _say_next(form, file, ["systemctl reload redmine-mailbridge"] if installing.is_handed_over(file) else [])
 
 
 def _say_next(form: "Form", file: Path, last: list[str]) -> None:
