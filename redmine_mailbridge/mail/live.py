@@ -33,7 +33,7 @@ _LINK = re.compile(
     r"|(?P<repository>[a-z0-9_-]{1,100}\|)?r\d"
     rf"|(?:{LINKED}):[^\s<>]))"
 )
-_NUMBER_ENDS = re.compile(r"(?:\#?\d{1,20}|note)?(?:(?:\#note)?-\d{1,20})?(?=[\s,\]]|$|[.;:)?](?:[\s)\]]|$))", re.ASCII)
+_NUMBER_ENDS = re.compile(r"(?:\d{1,20}|note)?(?:(?:\#note)?-\d{1,20})?(?=[\s,\]]|$|[.;:)?](?:[\s)\]]|$))", re.ASCII)
 _LOGIN_ENDS = re.compile(r"[A-Za-z0-9_\-]{0,80}(?=[\s,\]]|$|[.;:)?](?:[\s)\]]|$))", re.ASCII)
 _MAIL_TAIL = re.compile(r"[A-Za-z0-9_\-.]{1,200}\.[A-Za-z]{2}")
 _NAME_ENDS = re.compile(r"[\w./-]{0,200}(?=\s|$)", re.ASCII)

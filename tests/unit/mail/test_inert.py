@@ -43,6 +43,7 @@ def test_links(text: str, markdown: str, textile: str) -> None:
 def test_formats_of_their_own() -> None:
     """Pictures, HTML and reference definitions are inert where they are live."""
     assert f"{JOINER}!http&#58;//example.com/a.png!" == make_inert("!http://example.com/a.png!", "textile")
+    assert f"a,{JOINER}#1#1:" == make_inert("a,#1#1:", "common_mark")  # Redmine sees no issue there
     assert f"- *[{JOINER}x] done*" == make_inert("- *[x] done*", "common_mark")
     assert "![x]\\(http://example.com/a.png)" == make_inert("![x](http://example.com/a.png)", "common_mark")
     assert f"{JOINER}&#64;x@ and a@example.com" == make_inert("@x@ and a@example.com", "textile")
