@@ -78,6 +78,7 @@ def redmine_client(settings: RedmineSettings) -> Client:
         max_parallel=settings.max_parallel,
         gateway_user=settings.gateway_user or "",
         gateway_password=reveal(settings.gateway_password) if settings.gateway_user else "",
+        key_at=settings.key_at,
     )
     return Client(connection)
 

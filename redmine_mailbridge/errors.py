@@ -15,6 +15,7 @@
     │   └── FilingRefused          the move was refused (quota, read-only folder)
     ├── RedmineError           permanent: bool
     │   ├── RedmineUnavailable     nothing was written; try later (retry_after seconds, if it said so)
+    │   │   ├── AccessDenied           it answers and does not let the bridge in: a person must mend that
     │   │   └── UnknownLogin           the user to act as is gone or locked: decide anew
     │   ├── RedmineUnclear         the request may or may not have been carried out: look before writing again
     │   ├── RedmineRefused         refused for good, with Redmine's words
@@ -144,6 +145,27 @@ class RedmineUnavailable(RedmineError):
         self.overloaded = overloaded
         self.writing = writing
         self.sent = False
+
+    @property
+    def why_all_waits(self) -> str:
+        """Why nothing can be written for now, in one line for an admin."""
+        return f"Redmine is away: {self}"
+
+
+class AccessDenied(RedmineUnavailable):
+    """Redmine answers, and does not take the API key (401), or is used by no API (403); or a gateway in front of it
+    does not let the bridge pass. Nothing was written; the text says what to change. `key`: it is the key that is not
+    taken, and only who made the connection knows where that stands.
+    """
+
+    def __init__(self, message: str, *, key: bool = False) -> None:
+        super().__init__(message)
+        self.key = key
+
+    @property
+    def why_all_waits(self) -> str:
+        """Why nothing can be written for now: it is there, and is not said to be away."""
+        return str(self)
 
 
 class RedmineUnclear(RedmineError):

@@ -14,7 +14,14 @@ from urllib.parse import urlsplit
 
 import requests
 
-from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
+from redmine_mailbridge.errors import (
+    AccessDenied,
+    RedmineError,
+    RedmineRefused,
+    RedmineUnavailable,
+    RedmineUnclear,
+    UnknownLogin,
+)
 
 LONGEST_PAUSE = 3600.0
 """Seconds. A Retry-After beyond it is a mistake, or a maintenance that may end sooner: we ask again."""
@@ -72,11 +79,10 @@ def unknown_result(
     return RedmineUnavailable(text, overloaded=overloaded)
 
 
-AWAY = {
-    401: "Redmine does not accept the API key",
-    409: "somebody else changed it at the same moment",
-}
-"""Nothing was written, and waiting may help: a key is mended, a directory is read again."""
+NO_KEY = "Redmine does not accept the API key"
+NO_API = (
+    "Redmine lets no program in (403): switch the REST API on (Administration, Settings, API: Enable REST web service)"
+)
 BUSY = {408: "the request did not arrive in time", 429: "too many requests", 503: "too busy, or in maintenance"}
 """Nothing was written, and less at once helps."""
 
@@ -87,15 +93,16 @@ def error_of(response: requests.Response) -> RedmineError:
     at = place(response)
     if status == 412 and not is_html(response):
         return UnknownLogin(f"{at}: Redmine knows no active user by the login to act as (412)")
-    if status in AWAY:
-        gateway = asks_for_login(response) if status == 401 else ""
-        return RedmineUnavailable(f"{at}: {gateway or AWAY[status]} ({status})")
+    if status == 401:
+        gateway = asks_for_login(response)
+        return AccessDenied(f"{at}: {gateway or NO_KEY} (401)", key=not gateway)
     if status in BUSY:
         return RedmineUnavailable(
             f"{at}: {BUSY[status]} ({status})", retry_after=retry_after(response), overloaded=True
         )
-    if 300 <= status < 400:
-        return RedmineUnavailable(f"{at}: {redirected(response)}")
+    if status == 409 or 300 <= status < 400:
+        why = "somebody else changed it at the same moment (409)" if status == 409 else redirected(response)
+        return RedmineUnavailable(f"{at}: {why}")
     if status >= 500:
         # Rails writes its 500 to the API as JSON or with nothing in it, a program before it (FastCGI after its own
         # time-out) a page, while the request still goes on

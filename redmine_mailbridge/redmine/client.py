@@ -18,8 +18,8 @@ from redminelib import Redmine
 from requests.auth import HTTPBasicAuth
 
 from redmine_mailbridge import __version__
-from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
-from redmine_mailbridge.redmine.answers import Answer
+from redmine_mailbridge.errors import AccessDenied, RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
+from redmine_mailbridge.redmine.answers import NO_API, Answer
 from redmine_mailbridge.redmine.pace import Pace
 from redmine_mailbridge.redmine.transport import Adapter, Engine, download
 
@@ -38,6 +38,7 @@ LOGIN = re.compile(r"[\x21-\x7e]{1,255}")
 class Connection:
     """Where Redmine is and how to speak to it. Time-outs in seconds; `ca_file` in PEM; `proxy` an address or "".
     `gateway_user` and `gateway_password` are what a gateway in front of Redmine asks for (RFC 7617), "" for nothing.
+    `key_at` says where the key stands, as an admin knows it.
     """
 
     url: str
@@ -50,6 +51,7 @@ class Connection:
     user_agent: str = f"redmine-mailbridge/{__version__}"
     gateway_user: str = ""
     gateway_password: str = field(default="", repr=False)
+    key_at: str = "[redmine] api_key"
 
     @property
     def login(self) -> HTTPBasicAuth | None:
@@ -168,6 +170,8 @@ class Client:
         try:
             answer = self._once(_Asked("get", "/users/current.json", params))
         except RedmineRefused as error:
+            if error.status == 403:
+                raise AccessDenied(f"GET {self._base}/users/current.json: {NO_API}") from None
             raise RedmineUnavailable(str(error)) from None
         user = answer.get("user")
         if not isinstance(user, dict) or "id" not in user:
@@ -224,6 +228,11 @@ class Client:
                 for callback in self._on_unknown_login:
                     callback(asked.as_login or "")
                 raise
+            except AccessDenied as error:
+                denied = self._with_place(error)
+                denied.writing, denied.sent = asked.method != "get", True
+                self._heard(str(denied))
+                raise denied from None
             except (RedmineUnavailable, RedmineUnclear) as error:
                 if isinstance(error, RedmineUnavailable):
                     error.writing = asked.method != "get"
@@ -233,6 +242,13 @@ class Client:
         for listener in self._on_answer:
             listener(asked.method, asked.path, answer)
         return answer
+
+    def _with_place(self, error: AccessDenied) -> AccessDenied:
+        """Given that we are not let in, return it with the place of the key, where it is the key that is not taken."""
+        if not error.key:
+            return error
+        where = "put the key that Redmine shows the bridge's user (My account, API access key) into "
+        return AccessDenied(f"{error}: {where}{self.connection.key_at}", key=True)
 
     def _heard(self, words: str | None) -> None:
         for callback in self._on_heard:

@@ -116,6 +116,11 @@ class RedmineSettings(Table):
         return self
 
     @property
+    def key_at(self) -> str:
+        """Where the API key stands, as an admin knows it."""
+        return f"the file {self.api_key_file} ([redmine] api_key_file)" if self.api_key_file else "[redmine] api_key"
+
+    @property
     def markup(self) -> TextFormat:
         """The markup that issues and notes are written in; CommonMark where only a look is made and none is set."""
         return self.text_format or "common_mark"

@@ -41,6 +41,8 @@ class Gate:
         self._troubled: Counter[int] = Counter()
         self.words: str | None = None
         """What Redmine, or the way to it, said when it was last away; None when it is not."""
+        self.why = ""
+        """Why it is closed, in one line for an admin."""
         self.asked = False
         """Has it taken or refused anything yet?"""
 
@@ -49,10 +51,11 @@ class Gate:
         """For how many seconds nothing should be asked; 0 when open."""
         return max(self._closed_until - self._clock(), 0.0)
 
-    def away(self, retry_after: float | None = None, words: str = "") -> float:
-        """Redmine did not answer: close. Return the pause in seconds."""
+    def away(self, retry_after: float | None = None, words: str = "", why: str = "") -> float:
+        """Redmine did not answer, or does not let us in (`why`): close. Return the pause in seconds."""
         with self._lock:
             self.words = words or "Redmine does not answer"
+            self.why = why or f"Redmine is away: {self.words}"
             if self.closed_for == 0.0:
                 self._failures += 1
             pause = max(retry_after or 0.0, min(pause_after(max(self._failures, 1)) / 3.0, LONGEST_PAUSE))
@@ -66,7 +69,7 @@ class Gate:
         began = self._clock()
         with self._asking:  # whoever failed at the same moment takes the answer of the one who asked
             if self.closed_for > 0.0 or self._ask is None:
-                return self.away(error.retry_after, str(error))
+                return self.away(error.retry_after, str(error), error.why_all_waits)
             pause = 0.0 if self._answered_at >= began else self._asked(error)
         if pause == 0.0:
             self.in_trouble(mail_id)
@@ -87,7 +90,9 @@ class Gate:
                 self._ask()
         except MailbridgeError as said:
             first = error or said
-            return self.away(getattr(first, "retry_after", None), str(first))
+            if isinstance(first, RedmineUnavailable):
+                return self.away(first.retry_after, str(first), first.why_all_waits)
+            return self.away(words=str(first))
         with self._lock:
             self._answered_at = asked_at
             self._open()

@@ -238,7 +238,7 @@ class Handler:
         """Nothing was written. Redmine is away, or answers, only not to what this mail needs."""
         pause = self._gate.failed(row.id, error)
         if pause > 0:  # it is due as soon as the gate opens, which somebody may ask for
-            deferred = self._defer(row, f"Redmine is away: {error}", after=0.0, counts=False)
+            deferred = self._defer(row, error.why_all_waits, after=0.0, counts=False)
             return replace(deferred, retry_at=self._store.clock() + pause)
         if self._is_to_blame(row) or (not error.writing and self._gate.is_alone(row.id)):
             return self._failed(row, f"Redmine answers, but not to what this mail needs: {error}")

@@ -54,7 +54,7 @@ class Pulse:
                 self.health.busy(name, thread.doing)
             self._note_settings(thread.name_of_mailbox, noted)
         if self.gate.words is not None or self.gate.asked:
-            self.health.note(REDMINE, self.gate.words, "answers" if self.gate.words is None else "away")
+            self.health.note(REDMINE, self.gate.words, "answers" if self.gate.words is None else "takes nothing")
         if self.sending.last is not None:
             self.health.note(SENDING, self.sending.last.error, f"{self.sending.last.waiting} waiting")
         self.after()

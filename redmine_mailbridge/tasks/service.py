@@ -241,7 +241,7 @@ def received(results: Sequence[PassResult]) -> StationResult:
 
 def _away(shared: Shared) -> str | None:
     """Is Redmine away, so that mails wait? One line, or None."""
-    return f"Redmine is away: {shared.gate.words}" if shared.gate.closed_for > 0.0 else None
+    return shared.gate.why if shared.gate.closed_for > 0.0 else None
 
 
 def _waiting(result: StationResult, shared: Shared) -> StationResult:

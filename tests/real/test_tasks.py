@@ -100,15 +100,16 @@ def test_paused_update_keeps_replies(bridge: Product, redmine: Redmine, mailbox:
     assert 1 == len(redmine.admin.issue(issue["id"])["journals"])
 
 
-def test_redmine_away_is_an_exit_code(bridge: Product, mailbox: Mailbox) -> None:
+def test_a_wrong_key_is_an_exit_code(bridge: Product, mailbox: Mailbox) -> None:
     """`receive --once` ends with 1 and Redmine's words when it does not accept the key; the mail stays, and `tasks
     list` tells of the run."""
     mailbox.deliver(mail("Kept", sender=ANNA))
     bridge.change({"redmine": {"api_key": "0" * 40}})
     done = bridge.quick("receive", "--once")
     assert 1 == done.exit_code
-    assert "Redmine is away" in done.stderr
-    assert "401" in done.stderr
+    assert "Redmine does not accept the API key (401)" in done.stderr
+    assert "[redmine] api_key" in done.stderr
+    assert "is away" not in done.stderr
     assert 1 == mailbox.count()["INBOX"]
     receive, _, _ = bridge.quick_json("tasks", "list")
     assert "401" in receive["last_error"]

@@ -101,7 +101,7 @@ def test_rest_switched_off(redmine: responses.RequestsMock) -> None:
     redmine.replace(responses.GET, f"{URL}/users/current.json", status=403, body="")
     (line,) = failures(settings())
 
-    assert "REST API is switched off (Administration, Settings, API)" in line
+    assert "switch the REST API on (Administration, Settings, API" in line
     assert 1 == len(redmine.calls)
 
 

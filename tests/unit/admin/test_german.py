@@ -46,7 +46,11 @@ def busy(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     book.skip("receive", store.clock(), "the run before it was still going")
     book.override("receive", lambda old: dataclasses.replace(old, every=900.0, active=False, next_run=9e9))
     book.override("update", lambda old: dataclasses.replace(old, cron="* * * * *"))
-    for name, error, doing in ((SERVICE, None, "running"), (REDMINE, "no", "away"), ("sending", "no", "1 waiting")):
+    for name, error, doing in (
+        (SERVICE, None, "running"),
+        (REDMINE, "no", "takes nothing"),
+        ("sending", "no", "1 waiting"),
+    ):
         site.desk.health.note(name, error, doing)
     site.desk.health.note(of_mailbox("support"), None, "listening")
     site.desk.health.note(of_mailbox("sales"), "refused", "waiting to try again")

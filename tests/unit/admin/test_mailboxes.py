@@ -35,7 +35,7 @@ def test_what_does_not_run_is_said_first(site: Site) -> None:
     site.sign_in()
     assert "The service is not running." in site.browser.get("/").text
     site.desk.health.note(SERVICE, None, "running")
-    site.desk.health.note(REDMINE, "GET /users/current.json: no answer", "away")
+    site.desk.health.note(REDMINE, "GET /users/current.json: no answer", "takes nothing")
     page = site.browser.get("/").text
     assert "not running" not in page
     assert "GET /users/current.json: no answer" in page

@@ -51,7 +51,6 @@ CASES: list[tuple[str, bytes | None, type[RedmineError], type[RedmineError], str
     ("500", answer("", "500 Internal Server Error"), RedmineUnavailable, RedmineUnclear, "(500)"),
     ("502", answer(HTML, "502 Bad Gateway"), RedmineUnavailable, RedmineUnclear, "(502)"),
     ("504", answer(HTML, "504 Gateway Timeout"), RedmineUnavailable, RedmineUnclear, "(504)"),
-    ("401", answer("", "401 Unauthorized"), RedmineUnavailable, RedmineUnavailable, "key"),
     ("403", answer("", "403 Forbidden"), RedmineRefused, RedmineRefused, "(403)"),
     ("404", answer("", "404 Not Found"), RedmineRefused, RedmineRefused, "(404)"),
     ("404 html", page("404 Not Found"), RedmineUnavailable, RedmineUnavailable, "proxy"),
@@ -85,6 +84,19 @@ def test_errors(said: bytes | None, reading: type, writing: type, text: str) -> 
         assert text in str(error)
         if writing is not RedmineError:
             assert writing is type(failing(client_of(tiny), "post"))
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_key_that_is_not_accepted(method: str) -> None:
+    """A 401 of Redmine is an outage that a person ends: the error says which key of the settings to mend."""
+    from redmine_mailbridge.errors import AccessDenied  # there is none in the first version
+
+    with serve(saying(answer("", "401 Unauthorized"))) as tiny:
+        error = failing(client_of(tiny, key_at="the file /etc/key"), method)
+    assert AccessDenied is type(error)
+    assert "does not accept the API key (401)" in str(error)
+    assert str(error).endswith("into the file /etc/key")
+    assert KEY not in str(error)
 
 
 def test_empty_success_of_a_write() -> None:
@@ -133,7 +145,7 @@ def test_nothing_was_sent(method: str) -> None:
 def test_refusal_needs_a_redmine() -> None:
     """A 404 for one issue is believed only while Redmine knows the key: else it is an outage."""
     with serve(lambda _: answer("", "403 Forbidden")) as tiny:
-        assert RedmineUnavailable is type(failing(client_of(tiny), "post"))
+        assert isinstance(failing(client_of(tiny), "post"), RedmineUnavailable)
     with serve(lambda _: answer("", "404 Not Found")) as tiny:
         assert RedmineUnavailable is type(failing(client_of(tiny), "get"))
 

@@ -8,6 +8,7 @@ import pytest
 from redmine_mailbridge.printing import decided
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.tasks.runner import TaskRunner
+from redmine_mailbridge.tasks.service import _away
 from tests.product import mail, message_id_of
 from tests.unit.tasks.desk import Desk, open_desk
 from tests.unit.tasks.test_nothing_starves import ended, serving, until
@@ -174,3 +175,49 @@ def test_the_reason_is_told(desk: Desk, pause: float) -> None:
     (outcome,) = desk.receive()
     words = "Redmine is away" if pause else "Redmine does not take it now"
     assert words in outcome.line
+
+
+REALM = {"WWW-Authenticate": 'Basic realm="Redmine API"'}
+
+
+@pytest.mark.fault("A12-5")
+@pytest.mark.parametrize("at", ["the file {}/redmine.key ([redmine] api_key_file)", "[redmine] api_key"])
+@pytest.mark.parametrize("first", [True, False], ids=["from the start", "later"])
+def test_a_key_that_is_not_accepted(desk: Desk, tmp_path: Path, at: str, first: bool) -> None:
+    """A key that Redmine does not accept is told as that, with where it stands and what to put there; nobody is told
+    that Redmine is away, and the mail goes on when the key is mended.
+    """
+    file = tmp_path / "redmine.key" if "file" in at else None
+    redmine = desk.settings.redmine.model_copy(update={"api_key_file": file})
+    desk.settings = desk.settings.model_copy(update={"redmine": redmine})
+    desk.who = (401, REALM, "") if first else None
+    desk.server.append(mail("Waits"))
+    if not first:
+        desk.receive()
+        desk.who = (401, REALM, "")
+        desk.server.append(mail("Waits too"))
+    (outcome,) = desk.receive()
+    with desk.application() as made:
+        made.shared.gate.away(60.0)
+        made.shared.gate.ask_anew()
+        stands = _away(made.shared) or ""
+    for said in (outcome.line, stands):
+        assert "Redmine does not accept the API key (401)" in said
+        assert "Redmine is away" not in said
+        assert f"(My account, API access key) into {at.format(tmp_path)}" in said
+    desk.who = None
+    assert all(one.state is State.DONE for one in desk.receive())
+
+
+@pytest.mark.fault("A12-5")
+def test_no_api(desk: Desk) -> None:
+    """A Redmine whose REST API is switched off is told as that, with where to switch it on, and not as one that is
+    away.
+    """
+    desk.who = (403, {}, "")
+    desk.server.append(mail("Waits"))
+    (outcome,) = desk.receive()
+    assert "Redmine is away" not in outcome.line
+    assert "(Administration, Settings, API: Enable REST web service)" in outcome.line
+    desk.who = None
+    assert all(one.state is State.DONE for one in desk.receive())
