@@ -10,6 +10,7 @@ number; in the other formats, where no HTML or no number counts within code, by 
 import re
 from collections.abc import Callable, Sequence
 
+from redmine_mailbridge.mail.controls import line_without_controls, without_controls
 from redmine_mailbridge.mail.live import MENTION, mentions
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.signs import BAR, JOINER
@@ -46,6 +47,7 @@ def _numbered(found: re.Match[str]) -> str:
 
 def code_span(text: str, text_format: TextFormat) -> str:
     """Given one line of text, return it as code within a line; "" for none."""
+    text = line_without_controls(text)
     if text_format == "textile":
         return _apart(text, _NOT_IN_TEXTILE, lambda piece: f"<code>{piece}</code>")
     if text_format == "markdown":
@@ -84,7 +86,7 @@ def code_block(
     `quoted`: each line of it will stand behind quote marks; lines that must not are one string with line ends.
     `in_list`: a list item stands before it.
     """
-    lines = [line.rstrip() for line in lines] or [""]
+    lines = [line.rstrip() for line in without_controls("\n".join(lines)).split("\n")]
     text = "\n".join(lines)
     odd = bool(_UNFINISHED.search(text)) or (mentions(text) and (quoted or _EATS.search(text) is not None))
     if text_format == "textile":

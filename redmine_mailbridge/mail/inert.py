@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from redmine_mailbridge.mail import textile
 from redmine_mailbridge.mail.code import code_block
+from redmine_mailbridge.mail.controls import without_controls
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.pieces import LONGEST_LINE, inert_in_bulk, inert_line
 from redmine_mailbridge.mail.signs import JOINER
@@ -35,7 +36,7 @@ def make_inert(text: str, text_format: TextFormat) -> str:
 
     Changes as little as it can; text without any of these comes back as it is, white space apart.
     """
-    lines = text.split("\n")
+    lines = without_controls(text).split("\n")
     done = _Writer(lines[:MOST_LINES], text_format).run()
     if len(lines) > MOST_LINES:
         done.append(inert_in_bulk("\n".join(lines[MOST_LINES:])))

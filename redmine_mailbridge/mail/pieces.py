@@ -12,6 +12,7 @@ from typing import Literal
 
 from redmine_mailbridge.mail import markdown, textile
 from redmine_mailbridge.mail.code import code_span
+from redmine_mailbridge.mail.controls import line_without_controls, without_controls
 from redmine_mailbridge.mail.live import LINKED
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.signs import JOINER, MARK
@@ -51,7 +52,7 @@ _BULK_WORD = re.compile(
 def inert_in_bulk(text: str) -> str:
     """Given text too long for niceties (very many lines, a line over LONGEST_LINE characters), return it with joiners
     at all that might be live or a mark in any format. It reads the same."""
-    text = _BULK_MARK.sub(JOINER, _BULK_WORD.sub(rf"\g<0>{JOINER}", text))
+    text = _BULK_MARK.sub(JOINER, _BULK_WORD.sub(rf"\g<0>{JOINER}", without_controls(text)))
     for sign, inert in _IN_BULK.items():
         text = text.replace(sign, inert)
     return _BULK_AT.sub(f"{JOINER}&#64;{JOINER}", _BULK_MEANING.sub(JOINER + "(", text))
@@ -77,6 +78,7 @@ def inert_line(line: str, text_format: TextFormat, *, whole: bool, typed: bool =
     its paragraph, where more than this line is known. Noncharacters U+FDD0 to U+FDDF in it stand for markup that is
     put in later.
     """
+    line = line_without_controls(line)
     if not line.strip():
         return line
     if len(line) > LONGEST_LINE:

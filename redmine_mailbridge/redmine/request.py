@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from redmine_mailbridge.redmine.text import clean, clean_line
+from redmine_mailbridge.redmine.text import clean, clean_line, clean_markup
 from redmine_mailbridge.routing.plan import IssueFields, Plan, Project
 
 NO_SUBJECT = "(no subject)"
@@ -152,7 +152,7 @@ def issue_request(
     """
     attributes = {"project_id": project.id, **_attributes(plan.fields)}
     attributes["subject"] = clean_line(plan.fields.subject or "") or NO_SUBJECT
-    attributes["description"] = clean(plan.text)
+    attributes["description"] = clean_markup(plan.text)
     marker = None
     if marker_field is not None and plan.marker:
         marker = (marker_field, clean_line(plan.marker))
@@ -168,7 +168,7 @@ def note_request(
     """Given a plan that notes, the project of its issue and the uploaded files, return the request."""
     if plan.issue is None:
         raise ValueError("a plan without an issue makes no note")
-    attributes = {**_attributes(plan.fields), "notes": clean(plan.text)}
+    attributes = {**_attributes(plan.fields), "notes": clean_markup(plan.text)}
     if plan.fields.subject is not None:
         attributes["subject"] = clean_line(plan.fields.subject) or NO_SUBJECT
     if plan.private_note:

@@ -5,17 +5,25 @@ Pure and linear in time.
 
 import unicodedata
 
+from redmine_mailbridge.mail.controls import markup_without_controls, without_controls
 from redmine_mailbridge.mail.cutting import MOST_CLOSED, divided
 from redmine_mailbridge.routing.text import MAX_SUBJECT, size_in_redmine
 
-_GONE = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
-_GONE |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 _ENDS = str.maketrans({"\x85": " ", "\u2028": " ", "\u2029": " "})
 
 
 def clean(text: str) -> str:
-    """Given a text, return it without control characters (PostgreSQL refuses NUL) and lone surrogates, with LF."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_GONE)
+    """Given a text, return it without control characters (PostgreSQL refuses NUL) and lone surrogates, with LF. Not
+    for what was made inert: see `clean_markup`.
+    """
+    return without_controls(text)
+
+
+def clean_markup(text: str) -> str:
+    """Given markup in which a stranger's words are inert, return it cleaned, with a sign left for each that goes: there
+    is none to take out, unless somebody forgot to, and what it kept apart stays apart.
+    """
+    return markup_without_controls(text)
 
 
 def clean_line(text: str) -> str:

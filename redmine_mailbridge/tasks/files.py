@@ -10,7 +10,7 @@ from redmine_mailbridge.errors import RedmineUnclear
 from redmine_mailbridge.mail.message import Attachment, LeftOut, TextFormat
 from redmine_mailbridge.redmine.fit import Cut, fit, free_name, text_file
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
-from redmine_mailbridge.redmine.text import clean, has_wide, without_wide
+from redmine_mailbridge.redmine.text import clean_markup, has_wide, without_wide
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.plan import Plan
 from redmine_mailbridge.routing.text import left_out_lines, literal_lines
@@ -52,7 +52,7 @@ class Files:
 
     def fitted(self, request: R, plan: Plan) -> tuple[R, Fitted]:
         """Given a request and its plan, make it fit; what does not goes along as files, or is to be noted further."""
-        request, cuts = fit(request, plan.text_limit, clean(plan.ending))
+        request, cuts = fit(request, plan.text_limit, clean_markup(plan.ending))
         result = Fitted()
         for cut in cuts:
             request, result = self._carried(request, cut, plan, result)

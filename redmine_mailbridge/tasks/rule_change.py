@@ -7,7 +7,7 @@ from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.request import NoteRequest
-from redmine_mailbridge.redmine.text import clean
+from redmine_mailbridge.redmine.text import clean_markup
 from redmine_mailbridge.routing.plan import Project
 from redmine_mailbridge.settings.time_rules import RuleThen
 from redmine_mailbridge.store.issues import IssueRow
@@ -38,7 +38,7 @@ class RuleChange:
             if who != issue.assignee_id:
                 attributes["assigned_to_id"] = who
         if then.note is not None:
-            attributes["notes"] = clean(filled(then.note, _values(issue, found), self._text_format))
+            attributes["notes"] = clean_markup(filled(then.note, _values(issue, found), self._text_format))
             if then.private_note:
                 attributes["private_notes"] = True
         own = self._directory.people.me().user.id
