@@ -144,8 +144,8 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class KnownMail:
-    """A mail that the store remembers by its Message-ID: seen by us (in) or sent by us (out), then with the addresses
-    (lower case) that we sent it to.
+    """A mail that the store remembers by its Message-ID: seen by us (in) or sent by us (out), then with all addresses
+    (lower case) that it, or another mail of that conversation, was sent to: who may know it from us.
     """
 
     message_id: str

@@ -11,7 +11,7 @@ MOST_IDS = 200
 def proven(message: Message, sender: Sender, mailbox: MailboxIdentity, facts: Facts) -> bool:
     """Given a mail and its sender, return whether anything proves that it comes from that address: the mail server as
     far as the route trusts it, or that it answers a mail of ours, by its signed Message-ID, that we sent to that very
-    address and that nobody else can know of but those who got it.
+    address and to nobody else. Whoever is in Cc of a conversation knows its ids too, and so proves nothing by them.
     """
     if sender.forged or not sender.address.domain or len(message.from_all) > 1:
         return False
@@ -23,6 +23,6 @@ def _answers_ours(message: Message, address: str, mailbox: MailboxIdentity, fact
         return False
     for one in (*message.in_reply_to, *reversed(message.references))[:MOST_IDS]:
         known = facts.known.get(one)
-        if known is not None and address in known.recipients and mailbox.signer.read(one) is not None:
+        if known is not None and known.recipients == {address} and mailbox.signer.read(one) is not None:
             return True
     return False

@@ -58,7 +58,9 @@ class Archive:
         return {row.message_id: row for row in rows if row.message_id}
 
     def sent_by_us(self, message_ids: Iterable[str]) -> dict[str, tuple[int, frozenset[str]]]:
-        """Given Message-IDs, return issue and recipients (lower case) of those of mails that we sent about an issue."""
+        """Given Message-IDs, return of those of mails that we sent about an issue that issue, and who may know the id:
+        all (lower case) whom it was sent to, and whom any other mail of that conversation, which refers to it, was.
+        """
         wanted = list(message_ids)
         if not wanted:
             return {}
@@ -69,6 +71,16 @@ class Archive:
             for row in db.execute(query.order_by(outbox.c.id)):
                 issue, known = found.get(row.message_id, (row.issue, frozenset()))
                 found[row.message_id] = issue, known | {row.recipient}
+            others = self._sent_to(db, {issue for issue, _ in found.values()})
+        return {key: (issue, known | others[issue]) for key, (issue, known) in found.items()}
+
+    @staticmethod
+    def _sent_to(db: sa.Connection, issues: Collection[int]) -> dict[int, set[str]]:
+        """Given issues, return whom mails of their conversations were sent to; an escalation is the team's."""
+        found: dict[int, set[str]] = {issue: set() for issue in issues}
+        query = sa.select(outbox.c.issue, outbox.c.recipient).where(outbox.c.issue.in_(issues))
+        for row in db.execute(query.where(outbox.c.kind != "escalation").distinct()):
+            found[row.issue].add(row.recipient)
         return found
 
     def open_before(

@@ -189,6 +189,35 @@ def test_a_cc_is_proven_by_the_answer_to_a_mail_of_ours(desk: HelpDesk) -> None:
     assert [KIM, KIM, KIM, BOSS] == [to for to, _ in mails(desk)]
 
 
+@pytest.mark.fault("V5")
+@pytest.mark.parametrize("forger", [BOSS, KIM])
+def test_whoever_shares_a_conversation_proves_nothing_by_its_ids(desk: HelpDesk, forger: str) -> None:
+    """What we have mailed to two people proves neither of them: each could write in the other's name. Nor does an older
+    mail that only one of them got, since the later one refers to it. The Cc of before stays, and the agents are told.
+    """
+    desk.mail(writes(KIM, proven=False))
+    desk.turn()
+    desk.redmine.writes(1, BOB, "We look at it.")
+    desk.turn()
+    ((_, first),) = mails(desk)
+    desk.mail(writes(KIM, "Re: x", "And?", proven=False, In_Reply_To=str(first["Message-ID"]), Cc=BOSS))
+    desk.turn()
+    desk.redmine.writes(1, BOB, "Still looking.")
+    desk.turn()
+    shared = mails(desk)[-1][1]
+    assert [KIM, KIM, BOSS] == [to for to, _ in mails(desk)]
+    assert str(first["Message-ID"]) in str(shared["References"])
+    desk.post.taken.clear()
+    refers = {"In_Reply_To": str(shared["Message-ID"]), "References": f"{first['Message-ID']} {shared['Message-ID']}"}
+    desk.mail(writes(forger, "Re: x", "Tell him too.", proven=False, Cc="mallory@evil.example", **refers))
+    desk.turn()
+    desk.redmine.writes(1, BOB, "Done.")
+    for _ in range(2):
+        desk.turn()
+    assert {KIM, BOSS} == {to for to, _ in mails(desk)}
+    assert 1 == private_notes(desk).count("mallory@evil.example")
+
+
 @pytest.mark.fault("O21")
 def test_a_project_that_was_made_private_just_now(desk: HelpDesk) -> None:
     """What is written once the project is private is not mailed, however short ago it was public."""
