@@ -33,7 +33,9 @@ Count = Callable[[str, float], int]
 class NewAnswer:
     """A mail to send. `why_not`, given what counts mails like it, says why it must not be queued; None: queue it.
 
-    `among` are the kinds of mail that count for that, all when it is None.
+    `among` are the kinds of mail that count for that, all when it is None. `person` is the address (lower case) that it
+    counts for: the recipient's without what stands behind "+" (RFC 5233), of which there are as many as anybody likes;
+    "": the recipient as it is.
     """
 
     mailbox: str
@@ -45,6 +47,7 @@ class NewAnswer:
     why_not: Callable[[Count], str | None]
     issue: int | None = None
     among: frozenset[str] | None = None
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +139,25 @@ def _counter(db: sa.Connection, answer: NewAnswer, now: float) -> Count:
                 return 0
             conditions.append(outbox.c.issue == answer.issue)
         else:
-            conditions.append(outbox.c.recipient == answer.recipient.lower())
+            conditions.append(_of_person(answer))
         if by == "refusal":
             conditions.append(outbox.c.kind == answer.kind)
         many = sa.select(sa.func.count(outbox.c.message_id.distinct())).where(*conditions)
         return int(db.execute(many).scalar() or 0)
 
     return count
+
+
+def _of_person(answer: NewAnswer) -> sa.ColumnElement[bool]:
+    """The mails to the person whom a mail is for, under whichever of the person's subaddresses."""
+    address = answer.person or answer.recipient.lower()
+    local, at, domain = address.rpartition("@")
+    if not (answer.person and at):
+        return outbox.c.recipient == address
+    tagged = outbox.c.recipient.startswith(f"{local}+", autoescape=True)
+    return sa.or_(
+        outbox.c.recipient == address, sa.and_(tagged, outbox.c.recipient.endswith(f"@{domain}", autoescape=True))
+    )
 
 
 class Outbox:

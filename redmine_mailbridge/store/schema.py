@@ -19,7 +19,7 @@ from sqlalchemy import (
     false,
 )
 
-HEAD = "0081"
+HEAD = "0082"
 
 metadata = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -174,6 +174,7 @@ outbox = Table(
     Index("ix_outbox_due", "state", "next_try_at"),
     Index("ix_outbox_recipient", "recipient", "created_at"),
     Index("ix_outbox_issue", "issue", "created_at"),
+    Index("ix_outbox_created", "created_at"),
     Index("ix_outbox_content", "content_hash"),
 )
 

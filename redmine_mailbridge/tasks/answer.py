@@ -153,6 +153,7 @@ class Answers:
             content=letter.as_bytes(self._now()),
             why_not=lambda count: held_back(count, refusal=kind in REFUSALS),
             issue=issue,
+            person=without_tag(to.key),
         )
 
 

@@ -252,6 +252,7 @@ class Letters:
                 why_not=lambda count: held_back(count, refusal=False),
                 issue=issue,
                 among=BY_PEOPLE if letter.kind in BY_PEOPLE else None,
+                person="" if letter.kind in BY_PEOPLE else without_tag(one.key),
             )
             for one in people
         )

@@ -97,6 +97,25 @@ def test_where_nothing_proves_the_sender_the_answer_carries_no_text_of_the_mail(
 
 
 @pytest.mark.fault("V13")
+def test_subaddresses_are_one_person_in_the_limits(desk: HelpDesk) -> None:
+    """Who writes as kim+1@, kim+2@ … has us write to kim: ten acknowledgements in ten minutes, whatever stands
+    behind the plus. Others, whose names only begin alike, and what agents write, are not held back for it.
+    """
+    for number in range(14):
+        desk.mail(writes(f"kim+{number}@client.example", f"Printer {number}", proven=False))
+    desk.turn()
+    assert 10 == len(desk.post.taken)
+    assert "no answer: the limit of 10 to one address in 10 minutes is reached" in desk.story()
+    for other in ("kimberley@client.example", "kim+1@other.example", "ki_@client.example"):
+        assert [other] == [to for to, _ in answered(desk, writes(other, f"From {other}", proven=False))]
+    assert [] == answered(desk, writes(KIM, "Me", proven=False))
+    desk.post.taken.clear()
+    desk.redmine.writes(1, BOB, "We look at it.")
+    desk.turn()
+    assert ["kim+0@client.example"] == [to for to, _ in desk.post.taken]
+
+
+@pytest.mark.fault("V13")
 def test_a_mail_that_failed_authentication_gets_no_answer(desk: HelpDesk) -> None:
     """Where the mail server says that From is false, it is somebody else's address: nobody there hears of it."""
     desk.change({"mailboxes": {"desk": {"senders": {"failed_authentication": "stranger"}}}})
