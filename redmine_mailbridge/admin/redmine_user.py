@@ -5,9 +5,13 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from requests.auth import HTTPBasicAuth
+
 from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.redmine.answers import asks_for_login
 from redmine_mailbridge.redmine.transport import WAY, Session, cause
 from redmine_mailbridge.settings.models import RedmineSettings
+from redmine_mailbridge.settings.types import reveal
 
 CONNECT, READ = 5.0, 10.0
 """Seconds: a person waits before the page."""
@@ -15,6 +19,10 @@ _LOGIN = re.compile(r"[A-Za-z0-9_.@-]+")
 """What a login of Redmine, or an API key, consists of (its model User). Anything else is none, but some databases take
 "ádmin" for "admin", and Basic ends a login at its first ":" (RFC 7617), so that one login had many names to try.
 """
+BEHIND_A_GATEWAY = (
+    "Redmine does not accept that. A gateway with a login of its own stands before it, which takes the place of your "
+    "password: type your API key (My account) as the login."
+)
 REFUSED = "Redmine does not accept that. With two-factor sign-in, type your API key as the login."
 
 
@@ -40,9 +48,13 @@ class Administrator:
 def by_password(redmine: RedmineSettings, login: str, password: str) -> Administrator:
     """Given a Redmine login (or API key) and password, return who that is. Raise SignInRefused if no administrator,
     CannotBeAsked when Redmine does not tell.
+
+    Basic authentication is the gateway's where one wants it (`gateway_user`), so that only a key gets through.
     """
     if not _LOGIN.fullmatch(login):
-        raise SignInRefused(REFUSED)
+        raise SignInRefused(BEHIND_A_GATEWAY if redmine.gateway_user else REFUSED)
+    if redmine.gateway_user:
+        return by_key(redmine, login)
     proof = b64encode(f"{login}:{password}".encode()).decode()
     return _administrator(redmine, {"Authorization": f"Basic {proof}"})
 
@@ -72,13 +84,19 @@ def _current(redmine: RedmineSettings, proof: Mapping[str, str]) -> tuple[int, d
     with Session() as connection:
         connection.verify = str(redmine.ca_file) if redmine.ca_file else True
         connection.timeouts = (min(CONNECT, longest), min(READ, longest))
+        if redmine.gateway_user:
+            password = reveal(redmine.gateway_password)
+            connection.auth = HTTPBasicAuth(redmine.gateway_user.encode(), password.encode())
         headers = {"Accept": "application/json", **proof}
         try:
             answer = connection.get(f"{redmine.url}/users/current.json", headers=headers)
         except WAY as error:
             raise CannotBeAsked(f"Redmine cannot be asked: {cause(error)}.") from None
     if answer.status_code == 401:
-        raise SignInRefused(REFUSED)
+        if wants := asks_for_login(answer):
+            own = "a gateway in front of it wants a login of its own: set [redmine] gateway_user"
+            raise CannotBeAsked(f"Redmine cannot be asked: {wants if redmine.gateway_user else own}.")
+        raise SignInRefused(BEHIND_A_GATEWAY if redmine.gateway_user else REFUSED)
     if answer.status_code == 403:
         raise SignInRefused(
             "Redmine answers 403: is its REST API switched on, and your password not to be changed first?"
