@@ -6,11 +6,13 @@ each role that may add issues, as whom an administrator's key writes.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from redmine_mailbridge.checks.changes import Tracker, changes_of, forbidden, notes_unknown
+from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.mail.message import Message
@@ -36,7 +38,11 @@ CHANGE = (
     "change in Redmine what the field, or the workflow of the tracker, demands"
 )
 STANDARD = ("assigned_to_id", "category_id", "fixed_version_id", "parent_issue_id", "start_date", "due_date")
-"""What the settings may ask for and a tracker may not have."""
+"""What the settings may ask for and a tracker may not have; from Redmine 5.1 on a priority too."""
+ASSIGNABLE = (
+    "A group gets issues only where Redmine allows that (Administration, Settings, Issue tracking: Allow issue "
+    'assignment to groups), a user by a role there that issues can be assigned to. Change that, or "assignee"'
+)
 SAMPLE = "From: Sample Sender <sample@{}>\nTo: {}\nSubject: A sample\nMessage-ID: <sample@{}>\nDate: {}\n\nA sample.\n"
 
 
@@ -63,11 +69,12 @@ class Foretelling:
         self._marker = marker
         self._trial = Trial(client)
         self._facts = FactFinder(client, directory)
+        self._samples = Samples(client)
 
     def checks(self) -> Iterator[Check]:
-        """Yield a line for each place that makes issues. Raise RedmineError when Redmine cannot be asked."""
-        if self._box.issue.reply_only:
-            return
+        """Yield a line for each place that makes issues, and for what replies change there. Raise RedmineError when
+        Redmine cannot be asked.
+        """
         told: set[tuple[str, str]] = set()
         for place in self._places():
             project = self._directory.project(place.project) if place.project else None
@@ -75,7 +82,8 @@ class Foretelling:
                 continue  # which is said already
             title = f"{self._here}: {place.where}new issues in {project.identifier}"
             found = list(self._place(title, place, project))
-            if not place.where and not any(check.ok is False for check in found):
+            makes = not (place.where or self._box.issue.reply_only)
+            if makes and not any(check.ok is False for check in found):
                 found.append(Check(title, True, "Redmine takes them, as far as it tells beforehand"))
             for check in found:
                 if (project.identifier, check.words) not in told:
@@ -97,7 +105,15 @@ class Foretelling:
         matched = Matched((place.rule,) if place.rule is not None else ())
         wanted = wanted_of_new(message, Sender(message.sender), self._box.route, matched, {})
         whole = self._attributes(wanted, message, project)
-        yield from self._dropped(title, whole, project)
+        tracker = self._tracker(whole, project)
+        if tracker is None:
+            yield Check(title, False, f"project {project.identifier} has no tracker: give it one (Settings, Issues)")
+            return
+        yield from self._replies(place, project, Tracker(int(tracker["id"]), str(tracker["name"])))
+        if self._box.issue.reply_only:
+            return
+        yield from self._dropped(title, whole, tracker, project)
+        yield from self._unseen(title, wanted.custom, tracker, project)
         of_mail = filled_from_mail((self._box.issue, *matched.rules)) & wanted.custom.keys()
         wanted.custom = {name: value for name, value in wanted.custom.items() if name not in of_mail}
         sure = self._attributes(wanted, message, project) if of_mail else whole
@@ -105,10 +121,52 @@ class Foretelling:
             try:
                 refusal = self._trial.refusal(whole, login)
                 without = self._trial.refusal(sure, login) if refusal is not None and of_mail else refusal
+                assigned = self._unassignable(refusal, whole, login)
             except RedmineUnavailable as error:
                 yield Check(title, None, f"{who}: cannot be foretold: {error}")
                 continue
-            yield from _told(title, who, refusal, without)
+            if assigned:
+                name = wanted.values.get("assigned_to", "")
+                words = f'{who}, Redmine does not assign new issues to "{name}": {"; ".join(assigned)}'
+                yield Check(title, False, f"{words}. They are made without. {ASSIGNABLE}")
+            yield from _told(title, who, refusal, without, assigned)
+
+    def _replies(self, place: Place, project: Project, tracker: Tracker) -> Iterator[Check]:
+        """What replies to issues of this tracker cannot do."""
+        title = f"{self._here}: {place.where}replies in {project.identifier}"
+        changes = changes_of(self._box.issue, self._directory.statuses())
+        yield from forbidden(title, project, tracker, changes, samples=self._samples, directory=self._directory)
+        yield from notes_unknown(title, project, tracker, self._samples, self._directory)
+
+    def _unassignable(self, refusal: Refusal | None, whole: Mapping[str, Any], login: str | None) -> tuple[str, ...]:
+        """What Redmine refuses of new issues for whom they are assigned to alone."""
+        if refusal is None or refusal.status != 422 or "assigned_to_id" not in whole:
+            return ()
+        free = {name: value for name, value in whole.items() if name != "assigned_to_id"}
+        other = self._trial.refusal(free, login)
+        return tuple(one for one in refusal.messages if other is None or one not in other.messages)
+
+    def _unseen(
+        self, title: str, names: Iterable[str], tracker: Mapping[str, Any], project: Project
+    ) -> Iterator[Check]:
+        """A custom field that the bridge's own user does not see, or that is off for the tracker, is dropped in
+        silence. An administrator sees each, and lists them with their trackers (names.py); for another key issues tell.
+        """
+        asked = {number: name for name in names if (number := project.custom_fields.get(name.lower())) is not None}
+        if not asked or self._directory.can_impersonate:
+            return
+        shown = self._samples.fields(project, int(tracker["id"]))
+        for number, name in asked.items():
+            field = f'the custom field "{name}" for issues of the tracker {tracker["name"]}'
+            if shown is None:
+                words = f"whether the bridge's user may see and set {field} is known with the first one: check again"
+                yield Check(title, None, f"{words} then. Where not, Redmine drops it in silence")
+            elif number not in shown:
+                words = f"the bridge's user does not see {field}: Redmine drops it in silence"
+                yield Check(
+                    title, False, f"{words}. Enable it for that tracker and make it visible to a role of that user "
+                    "(Administration, Custom fields), or take it out of the settings (requester_field, custom_fields)"
+                )  # fmt: skip
 
     def _attributes(self, wanted: Wanted, message: Message, project: Project) -> Mapping[str, Any]:
         """What is sent for a mail."""
@@ -132,24 +190,42 @@ class Foretelling:
         now = dt.datetime.now(dt.UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")
         return parse(SAMPLE.format(place.domain, self._box.address, place.domain, now).encode())
 
-    def _dropped(self, title: str, attributes: Mapping[str, Any], project: Project) -> Iterator[Check]:
-        """What a tracker does not have is dropped in silence, and a status that the workflow does not begin with."""
+    def _tracker(self, attributes: Mapping[str, Any], project: Project) -> Mapping[str, Any] | None:
+        """The tracker that new issues with these attributes have, as Redmine lists it."""
         number = attributes.get("tracker_id") or next(iter(project.trackers.values()), None)
-        tracker = self._trackers.get(number) if isinstance(number, int) else None
-        if tracker is None:
-            yield Check(title, False, f"project {project.identifier} has no tracker: give it one (Settings, Issues)")
-            return
-        enabled = tracker.get("enabled_standard_fields")
-        for name in STANDARD if enabled is not None else ():
-            if name in attributes and name not in enabled:
+        return self._trackers.get(number) if isinstance(number, int) else None
+
+    def _dropped(
+        self, title: str, attributes: Mapping[str, Any], tracker: Mapping[str, Any], project: Project
+    ) -> Iterator[Check]:
+        """What a tracker does not have is dropped in silence, and a status that the workflow does not begin with."""
+        enabled: Any = tracker.get("enabled_standard_fields")
+        asked = {*attributes, *(("priority_id",) if self._box.issue.priority_by_importance else ())}
+        for name in self._standard if enabled is not None else ():
+            if name in asked and name not in enabled:
                 words = f"the tracker {tracker['name']} has no field {name.removesuffix('_id')}: Redmine drops it"
                 yield Check(title, False, f"{words}. Take it out of the settings, or enable the field of the tracker")
+        if enabled is not None and "description" not in enabled:
+            me = self._directory.people.me().rights
+            may = self._directory.may(me, "add_issue_notes", project)
+            where = (
+                "stands in a note on its issue" if may else "goes along as a file where Redmine takes .txt, or waits"
+            )
+            words = f"the tracker {tracker['name']} has no field description: the text of a mail {where}"
+            how = "Enable Description of that tracker (Administration, Trackers), or name another one (issue.tracker)"
+            yield Check(title, None, f"{words}. {how}")
         status = attributes.get("status_id")
         if status is not None and status != tracker.get("default_status", {}).get("id"):
             words = "whether the workflow lets a new issue begin with the status of the settings is seen with the first"
             yield Check(
                 title, None, f"{words} mail: where not, Redmine takes the default status, and the record says so"
             )
+
+    @cached_property
+    def _standard(self) -> tuple[str, ...]:
+        """The fields that a tracker of this Redmine may not have, of those that the settings ask for."""
+        named = {name for one in self._trackers.values() for name in one.get("enabled_standard_fields") or ()}
+        return (*STANDARD, *(("priority_id",) if "priority_id" in named else ()))
 
     @cached_property
     def _trackers(self) -> Mapping[int, Any]:
@@ -182,10 +258,13 @@ class Foretelling:
                 return
 
 
-def _told(title: str, who: str, refusal: Refusal | None, sure: Refusal | None) -> Iterator[Check]:
-    """What was refused, `sure` without the fields that a mail's words fill."""
+def _told(
+    title: str, who: str, refusal: Refusal | None, sure: Refusal | None, told: tuple[str, ...] = ()
+) -> Iterator[Check]:
+    """What was refused, `sure` without the fields that a mail's words fill; without what is `told` already."""
     if refusal is None:
         return
+    refusal = replace(refusal, messages=tuple(one for one in refusal.messages if one not in told))
     certain = refusal.shared(sure.messages) if sure is not None else ()
     if certain:
         change = CHANGE if refusal.status == 422 else "Give that user a role there that may add issues"

@@ -151,7 +151,8 @@ def _permissions(box: MailboxSettings) -> Iterator[Permission]:
     if not issue.reply_only:
         yield Permission("add_issues", "make issues")
     yield Permission("add_issue_notes", "write notes")
-    changes = bool(issue.reply_status) or issue.reopen_status is not None or bool(issue.overrides)
+    reopens = issue.closed_reply == "reopen" or issue.reopen_status is not None
+    changes = bool(issue.reply_status) or reopens or bool(issue.overrides)
     yield Permission("edit_issues", "reopen issues, and set fields by keyword lines on replies", useful=not changes)
     named = any(rule.watchers for rule in box.rules)
     if issue.watchers_from_mail or named:

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from redmine_mailbridge.checks.foretell import Foretelling
 from redmine_mailbridge.checks.names import mailbox_names
-from redmine_mailbridge.checks.rules import rule_names
+from redmine_mailbridge.checks.rules import rule_changes, rule_names
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.mail.message import TextFormat
@@ -41,6 +41,7 @@ def redmine_checks(settings: Settings, client: Client, directory: Directory) -> 
             yield from Foretelling(name, box, client, directory, marker=settings.redmine.marker_field).checks()
             yield from _own_address(name, box, directory)
         yield from rule_names(settings, directory)
+        yield from rule_changes(settings, client, directory)
     except RedmineError as error:
         yield Check("redmine", False, str(error))
 

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 
+from redmine_mailbridge.checks.changes import Tracker, changes_by, forbidden
 from redmine_mailbridge.checks.names import Names, problems
+from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.routing.plan import Project
 from redmine_mailbridge.settings.models import Settings
@@ -34,6 +37,30 @@ def rule_names(settings: Settings, directory: Directory) -> Iterator[Check]:
             yield Check(f'rule "{rule.name}"', ok, words)
         if not any(ok is False for ok, _ in found):
             yield Check(f'rule "{rule.name}"', True, "every name is known" if rule.active else "is not active")
+
+
+def rule_changes(settings: Settings, client: Client, directory: Directory) -> Iterator[Check]:
+    """Given settings, yield a line for each status that the workflow does not let a rule of time set, as issues tell.
+
+    Raise RedmineError when Redmine cannot be asked.
+    """
+    samples = Samples(client)
+    for rule in settings.rules:
+        if not (rule.active and rule.then.status):
+            continue
+        for project in _projects(rule, settings, directory):
+            for tracker in _trackers(rule, project):
+                changes = changes_by(rule, directory.statuses())
+                title = f'rule "{rule.name}": issues of {project.identifier}'
+                yield from forbidden(title, project, tracker, changes, samples=samples, directory=directory)
+
+
+def _trackers(rule: TimeRule, project: Project) -> Iterator[Tracker]:
+    """The trackers that a rule is for in a project: its own, else each."""
+    named = {name.lower() for name in rule.when.trackers}
+    for name, number in project.trackers.items():
+        if not named or name in named or str(number) in named:
+            yield Tracker(number, name)
 
 
 def _rule(rule: TimeRule, settings: Settings, directory: Directory) -> Iterator[tuple[bool | None, str]]:

@@ -17,10 +17,11 @@ pytestmark = [pytest.mark.real, pytest.mark.customised]
 def found(redmine: Redmine, project: str, login: str = "admin", *, marker: str = "", **issue: Any) -> list[Check]:
     """What `check` finds of Redmine, for one mailbox of this project (of the customised ones) and this key."""
     more = {"rules": issue.pop("rules", []), "senders": issue.pop("senders", {})}
+    timed = issue.pop("timed", [])
     box = {"address": "desk@example.com", "host": "localhost", "issue": {"project": f"custom-{project}"} | issue} | more
     values = {"url": redmine.url, "api_key": redmine.seed["users"][login]["api_key"], "text_format": "common_mark"}
     values |= {"marker_field": marker} if marker else {}
-    settings = Settings.model_validate({"redmine": values, "mailboxes": {"desk": box}})
+    settings = Settings.model_validate({"redmine": values, "mailboxes": {"desk": box}, "rules": timed})
     client = app.redmine_client(settings.redmine)
     try:
         return [one for one in redmine_checks(settings, client, Directory(client)) if "text format" not in one.name]
@@ -133,3 +134,151 @@ def test_the_marker_of_the_first_mail(redmine: Redmine) -> None:
     checks = found(redmine, "forbidden", "key-sets", marker="Mail ID")
     (line,) = [one.words for one in checks if "marker_field" in one.name]
     assert redmine.version.startswith("5.0") is ("mails there bear no marker" in line)
+
+
+# ---------------------------------------------------------------------- what a tracker and its workflow do not let be
+
+
+def made(redmine: Redmine, project: str, login: str = "admin", **values: Any) -> int:
+    """Make an issue as this user; then change it, as the administrator, to these values. Return its number."""
+    first = {"project_id": f"custom-{project}", "subject": "Sample", "description": "An ordinary text of an issue."}
+    number = int(redmine.api(login).call("POST", "/issues.json", {"issue": first})["issue"]["id"])
+    if values:
+        redmine.admin.call("PUT", f"/issues/{number}.json", {"issue": values})
+    return number
+
+
+@pytest.mark.fault("A12-6")
+@pytest.mark.parametrize("login", ["admin", "key-sets", "key-adds"])
+def test_a_tracker_without_a_text(redmine: Redmine, login: str) -> None:
+    """A tracker without a description is said, by name, with where a mail's text goes and what to change; it fails
+    nothing, and nothing is said of one that has it.
+    """
+    checks = found(redmine, "without-description", login)
+    (words,) = [one.words for one in checks if "no field description" in one.words]
+    assert "the tracker Without description has" in words
+    assert ("a file" if login == "key-adds" else "in a note") in words
+    assert "Enable Description of that tracker" in words
+    assert "field description" not in failures(checks)
+    assert not [one for one in found(redmine, "plain", login) if "field description" in one.words]
+
+
+@pytest.mark.fault("A12-6")
+def test_a_priority_that_a_tracker_does_not_have(redmine: Redmine) -> None:
+    """From 5.1 on a tracker may have no priority: one of the settings is dropped, and fails; 5.0 sets it."""
+    fails = not redmine.version.startswith("5.0")
+    for more in ({"priority": "High"}, {"priority_by_importance": {"high": "High"}}):
+        assert fails is ("has no field priority" in failures(found(redmine, "without-priority", "key-sets", **more)))
+
+
+@pytest.mark.fault("A12-6")
+@pytest.mark.parametrize("login", ["admin", "key-sets"])
+def test_reopening_that_a_workflow_forbids(redmine: Redmine, login: str) -> None:
+    """A reply that is to reopen what the workflow keeps closed fails, by tracker and statuses, with where to allow it;
+    nothing is written for that, and a workflow that lets it passes.
+    """
+    for project in ("plain", "stays-closed"):
+        made(redmine, project, login, status_id=redmine.seed["statuses"]["Closed"])
+    before = issues(redmine)
+    words = failures(found(redmine, "stays-closed", login, closed_reply="reopen"))
+    assert "the tracker Stays closed does not let the bridge's user take an issue from Closed to New" in words
+    assert 'closed_reply = "reopen"' in words
+    assert "Administration, Workflow" in words
+    assert "workflow" not in failures(found(redmine, "plain", login, closed_reply="reopen"))
+    assert "workflow" not in failures(found(redmine, "stays-closed", login))
+    assert before == issues(redmine)
+
+
+@pytest.mark.fault("A12-6")
+def test_a_status_that_no_issue_has(redmine: Redmine) -> None:
+    """What a workflow lets be done with a status that no issue has yet is said not to be known, until one has it."""
+    asked: dict[str, Any] = {"reply_status": {"Feedback": "In Progress"}}
+    checks = found(redmine, "stays-closed", "key-sets", **asked)
+    assert any("from Feedback to In Progress (issue.reply_status) is known when" in one.words for one in checks)
+    assert "workflow" not in failures(checks)
+    number = made(redmine, "stays-closed", status_id=redmine.seed["statuses"]["Feedback"])
+    try:
+        checks = found(redmine, "stays-closed", "key-sets", **asked)
+        assert not [one for one in checks if "Feedback" in one.words]
+    finally:
+        redmine.admin.call("DELETE", f"/issues/{number}.json")
+
+
+@pytest.mark.fault("A12-6")
+def test_a_rule_of_time_that_a_workflow_forbids(redmine: Redmine) -> None:
+    """A rule of time whose status the workflow forbids fails under its name."""
+    made(redmine, "stays-closed", status_id=redmine.seed["statuses"]["Closed"])
+    rule = {
+        "name": "revive",
+        "when": {"statuses": ["Closed"], "projects": ["custom-stays-closed"], "closed": True, "silent": "3d"},
+        "then": {"status": "In Progress"},
+    }
+    words = failures(found(redmine, "stays-closed", timed=[rule]))
+    assert 'rule "revive": issues of custom-stays-closed' in words
+    assert "from Closed to In Progress (then.status)" in words
+
+
+@pytest.mark.fault("A12-6")
+def test_who_may_reopen(redmine: Redmine) -> None:
+    """A key that may not edit issues fails where replies are to reopen, to the first open status too."""
+    assert 'the permission "Edit issues"' in failures(found(redmine, "plain", "key-notes", closed_reply="reopen"))
+    assert "Edit issues" not in failures(found(redmine, "plain", "key-notes"))
+
+
+@pytest.mark.fault("A12-6")
+def test_a_field_that_the_key_does_not_see(redmine: Redmine) -> None:
+    """A requester_field that only another role sees fails for a plain key, by name, project and tracker; for an
+    administrator's it passes.
+    """
+    made(redmine, "role-field")
+    words = failures(found(redmine, "role-field", "key-sets", requester_field="Requester mail"))
+    assert 'the bridge\'s user does not see the custom field "Requester mail"' in words
+    assert "custom-role-field" in words
+    assert "the tracker Narrow" in words
+    assert "Requester mail" not in failures(found(redmine, "role-field", requester_field="Requester mail"))
+
+
+@pytest.mark.fault("A12-6")
+def test_a_field_of_no_issue_yet(redmine: Redmine) -> None:
+    """Whether a plain key sees a field is said not to be known where no issue tells."""
+    checks = found(redmine, "needs-string", "key-sets", custom_fields={"Need string": "this"})
+    (words,) = [one.words for one in checks if "may see and set the custom field" in one.words]
+    assert '"Need string" for issues of the tracker Needs string' in words
+    assert "Need string" not in failures(checks)
+
+
+@pytest.mark.fault("A12-6")
+def test_notes_for_some_trackers(redmine: Redmine) -> None:
+    """A role that may add notes to some trackers only is told by no list of Redmine: that is said, with the role and
+    the tracker, until the bridge's own user has written a note there.
+    """
+    number = made(redmine, "by-tracker", "nora")
+    redmine.api("nora").call("PUT", f"/issues/{number}.json", {"issue": {"notes": "Redmine drops it"}})
+    assert [] == redmine.admin.notes(number)
+    (words,) = [one.words for one in found(redmine, "by-tracker", "nora") if "may add notes" in one.words]
+    assert "issues of the tracker By tracker" in words
+    assert "the role Key elsewhere-add_issue_notes has" in words
+
+    number = made(redmine, "plain", "key-sets")
+    redmine.api("key-sets").call("PUT", f"/issues/{number}.json", {"issue": {"notes": "It takes it"}})
+    assert not [one for one in found(redmine, "plain", "key-sets") if "may add notes" in one.words]
+
+
+@pytest.mark.fault("A12-6")
+@pytest.mark.parametrize("login", ["admin", "key-sets"])
+def test_a_group_that_is_assigned_nothing(redmine: Redmine, login: str) -> None:
+    """A group as assignee, where Redmine assigns issues to users only, fails, with its name and the setting."""
+    group = redmine.admin.call("POST", "/groups.json", {"group": {"name": f"Desk of {login}"}})["group"]
+    role = redmine.seed["roles"]["Key sets"]
+    member = {"membership": {"user_id": group["id"], "role_ids": [role]}}
+    redmine.admin.call("POST", "/projects/custom-plain/memberships.json", member)
+    before = redmine.admin.settings(issue_group_assignment="0")
+    try:
+        words = failures(found(redmine, "plain", login, assignee=group["name"]))
+        assert f'Redmine does not assign new issues to "{group["name"]}"' in words
+        assert "Allow issue assignment to groups" in words
+        redmine.admin.settings(issue_group_assignment="1")
+        assert "assign" not in failures(found(redmine, "plain", login, assignee=group["name"]))
+    finally:
+        redmine.admin.settings(**before)
+        redmine.admin.call("DELETE", f"/groups/{group['id']}.json")

@@ -1,0 +1,124 @@
+"""Foretells which changes of an issue Redmine will not let the bridge's own user make: statuses, notes.
+
+Whoever writes a reply, where Redmine drops the status for want of rights the bridge's own user sets it: what that one
+may do is what counts.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from redmine_mailbridge.checks.samples import Samples
+from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.redmine.directory import Directory, Statuses
+from redmine_mailbridge.routing.plan import Project
+from redmine_mailbridge.settings.route import IssueSettings
+from redmine_mailbridge.settings.time_rules import TimeRule
+
+WORKFLOW = "Administration, Workflow, Status transitions"
+REOPENS = 'issue.closed_reply = "reopen"'
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of status that the settings ask for, by the ids of both; `by` is the key that asks for it. `sure`: the
+    settings name the status before, so that it is worth a word that nothing is known.
+    """
+
+    before: int
+    after: int
+    by: str
+    sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Tracker:
+    """A tracker of a project."""
+
+    id: int
+    name: str
+
+
+def changes_of(issue: IssueSettings, statuses: Statuses) -> Iterator[Change]:
+    """Given a mailbox's settings, yield what a reply changes. Names that Redmine does not know are told elsewhere."""
+    reopens = issue.closed_reply == "reopen"
+    for name, then in issue.reply_status.items():
+        before, after = _id(name, statuses), _id(then, statuses)
+        if before is not None and after is not None and (reopens or before not in statuses.closed):
+            yield Change(before, after, "issue.reply_status")
+    first_open = next((number for number in statuses.ids.values() if number not in statuses.closed), None)
+    target = _id(issue.reopen_status, statuses) if issue.reopen_status else None
+    target = first_open if target is None else target
+    if reopens and target is not None:
+        yield from (Change(before, target, REOPENS) for before in sorted(statuses.closed))
+
+
+def changes_by(rule: TimeRule, statuses: Statuses) -> Iterator[Change]:
+    """Given a rule of time, yield what it changes: from each open (or closed) status where it names none."""
+    after = _id(rule.then.status, statuses) if rule.then.status else None
+    if after is None:
+        return
+    named = [number for name in rule.when.statuses if (number := _id(name, statuses)) is not None]
+    sure = bool(rule.when.statuses)
+    others = statuses.closed if rule.when.closed else set(statuses.ids.values()) - statuses.closed
+    for before in named if sure else sorted(others):
+        yield Change(before, after, "then.status", sure)
+
+
+def forbidden(
+    title: str,
+    project: Project,
+    tracker: Tracker,
+    changes: Iterator[Change],
+    *,
+    samples: Samples,
+    directory: Directory,
+) -> Iterator[Check]:
+    """Given changes of status, yield a line for each that the workflow does not let the bridge's own user make, and for
+    each of which nothing is known yet. Raise RedmineError.
+    """
+    names = directory.statuses().names
+    whose = "a role" if directory.can_impersonate else "a role of the bridge's user"
+    for change in changes:
+        if change.before == change.after:
+            continue
+        known = samples.statuses_after(project, tracker.id, change.before)
+        step = f"from {names[change.before]} to {names[change.after]} ({change.by})"
+        if known is None and change.sure:
+            words = f"whether the workflow of the tracker {tracker.name} lets the bridge's user take an issue {step}"
+            yield Check(
+                title, None, f"{words} is known when an issue has that status: check again then. Where it does not, "
+                "Redmine keeps the status, and the mail's record says so"
+            )  # fmt: skip
+        elif known is not None and change.after not in known:
+            words = f"the workflow of the tracker {tracker.name} does not let the bridge's user take an issue {step}"
+            yield Check(
+                title, False if change.sure else None, f"{words}: it keeps its status. Allow that for {whose} "
+                f"({WORKFLOW}), or change the setting"
+            )  # fmt: skip
+
+
+def notes_unknown(
+    title: str, project: Project, tracker: Tracker, samples: Samples, directory: Directory
+) -> Iterator[Check]:
+    """Say that a role may add notes to some trackers only, which Redmine tells of no role, unless the bridge's own user
+    has written one to this tracker. Raise RedmineError.
+    """
+    me = directory.people.me()
+    if me.user.admin or not directory.may(me.rights, "add_issue_notes", project):
+        return
+    if samples.noted(project, tracker.id, me.user.id):
+        return
+    roles = ", ".join(role.name for role in directory.roles_of(me.rights, project))
+    words = f"whether the bridge's user may add notes to issues of the tracker {tracker.name} is known with the first"
+    yield Check(
+        title, None, f'{words}: if the role {roles} has "Add notes" for some trackers only (Administration, Roles and '
+        "permissions), that one must be among them"
+    )  # fmt: skip
+
+
+def _id(name: str, statuses: Statuses) -> int | None:
+    """Given a status by name or id, return its id where Redmine has it."""
+    found = statuses.ids.get(name.lower())
+    if found is None and name.isdecimal() and int(name) in statuses.names:
+        return int(name)
+    return found
