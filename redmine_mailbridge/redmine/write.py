@@ -19,6 +19,7 @@ from redmine_mailbridge.redmine.people import utc
 from redmine_mailbridge.redmine.recognise import as_made, missing_files, missing_text
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
 from redmine_mailbridge.redmine.text import clean_line, same_text
+from redmine_mailbridge.redmine.trial import Trial
 
 FILENAME_LENGTH = 255
 
@@ -48,6 +49,7 @@ class Writer:
         self._client = client
         self._directory = directory
         self.look = Look(client, directory.people)
+        self.trial = Trial(client)
 
     def upload(self, attachment: Attachment, as_login: str | None = None) -> Upload | LeftOut:
         """Given an attachment, send it in pieces. Return its token, or why Redmine does not take it.

@@ -26,6 +26,7 @@ from redmine_mailbridge.routing.text import named
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.tasks.afterwards import renewed, with_category
 from redmine_mailbridge.tasks.answer import Answers, Earned
 from redmine_mailbridge.tasks.files import Fitted
 from redmine_mailbridge.tasks.further import Further
@@ -192,7 +193,7 @@ class CarryOut:
             return None
         found = f"found after {row.tries} tries that failed"
         lines = (*written.drift, f"{_made(job, written)}, {found}")
-        adopted = replace(job, reason=f"{job.reason}; {found}")
+        adopted = replace(job, reason=f"{job.told}; {found}")
         return self._done(row, adopted, message, job.has_made(written.issue, written.journal), lines)
 
     def _unsettled(self, row: MailRow, wait: float) -> Outcome:
@@ -206,31 +207,13 @@ class CarryOut:
         written = self._once.send(sending)
         return self._finish(sending.row, sending.job, message, written, sending.lines)
 
-    def _renewed(self, job: Job, written: Written) -> Written:
-        """Given what was written, set what is not as asked since the number behind a name of the settings has changed
-        after it was asked for: a tracker that was made anew.
-        """
-        stale = {name: job.names[name] for name in written.dropped if name in job.names and name in job.amendable}
-        if not stale:
-            return written
-        self._directory.forget_aged()
-        project = self._directory.project(str(job.request.project_id))
-        known = self._directory.numbers(project) if project is not None else {}
-        now = {name: known.get(name, {}).get(value.lower()) for name, value in stale.items()}
-        asked = job.request.attributes
-        renewed = {name: number for name, number in now.items() if number not in {None, asked.get(name)}}
-        if not renewed:
-            return written
-        request = replace(job.request, attributes={**asked, **renewed})
-        amended = self._writer.amend(request, replace(written, dropped=tuple(renewed)))
-        line = f"asked anew, as their numbers in Redmine have changed: {', '.join(renewed)}"
-        return replace(amended, drift=(*amended.drift, line))
-
     def _finish(self, row: MailRow, job: Job, message: Message, written: Written, lines: Sequence[str]) -> Outcome:
-        written = self._renewed(job, written)
+        written = renewed(job, written, self._writer, self._directory)
         allowed = tuple(name for name in written.dropped if name in job.amendable)
         if job.request.as_login is not None and allowed:
             written = self._writer.amend(job.request, replace(written, dropped=allowed))
+        job, written = with_category(job, written, self._writer)
+        job = replace(job, reason=job.told)
         said = [*lines, *written.drift]
         for user_id in job.watchers:
             why_not = self._writer.add_watcher(written.issue, user_id)

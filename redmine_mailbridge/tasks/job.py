@@ -129,6 +129,18 @@ class Job:
             return replace(self._sent_as(softened(self.request, left_out)), amendable=amendable), left_out
         return replace(self._sent_as(softened(self.request, left_out)), amendable=amendable), left_out
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The attributes that it asked for at first and asks for no more, as Redmine refused it with them."""
+        first = (self.request, *self.earlier)[-1]
+        return tuple(name for name in ASKED if _asks(first, name) - _asks(self.request, name))
+
+    @property
+    def told(self) -> str:
+        """Why it was done, and what of that Redmine refused."""
+        without = ", ".join(name.removesuffix("_id").replace("_", " ") for name in self.left_out)
+        return f"{self.reason}; without {without}, which Redmine refused" if without else self.reason
+
     def _only_marker(self, name: str) -> bool:
         marker = self.request.marker if isinstance(self.request, IssueRequest) else None
         fields = self.request.attributes.get("custom_fields", ())
@@ -233,6 +245,13 @@ class Job:
             in_file=found.get("in_file", False),
             first=Made(**found["first"]) if found.get("first") else None,
         )
+
+
+def _asks(request: IssueRequest | NoteRequest, name: str) -> frozenset[str]:
+    """Given an attribute, return what a request asks of it: each custom field by its id."""
+    if name == "custom_fields":
+        return frozenset(str(one["id"]) for one in request.attributes.get(name, ()))
+    return frozenset({name} & request.attributes.keys())
 
 
 def words_of(plan: Plan, project: Project) -> tuple[Word, ...]:

@@ -211,3 +211,22 @@ def test_a_keyword_line_that_redmine_refuses(desk: Desk) -> None:
 
     assert [State.DONE] == finish(desk)
     assert "`Priority: Normal`" in notes(desk)[0]
+
+
+# ---------------------------------------------------------------------- who is assigned
+
+
+@pytest.mark.fault("A12-7")
+def test_an_assignee_that_redmine_refuses(desk: Desk) -> None:
+    """A group that Redmine assigns nothing to is left out of a new issue, and the mail's row says so."""
+    member = {"id": 1, "project": {"id": 7}, "group": {"id": 9, "name": "Team"}, "roles": [{"id": 3, "name": "Member"}]}
+    for project in ("desk", "7"):
+        path = f"/projects/{project}/memberships.json"
+        desk.pages[path] = {"memberships": [member], "total_count": 1}
+    desk.wrong = lambda values: ["Assignee is invalid"] if "assigned_to_id" in values else []
+    change(desk, assignee="Team")
+    desk.server.append(mail("Help", sender=ANNA))
+    assert [State.DONE] == finish(desk)
+    (row,) = desk.rows()
+    assert "without assigned to, which Redmine refused" in (row.reason or "")
+    assert any("Assignee is invalid: sent again without assigned_to_id" in line for line in desk.lines(row))

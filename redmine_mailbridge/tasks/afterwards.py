@@ -1,0 +1,50 @@
+"""What is set of an issue after it was made, since the request that made it could not.
+
+Each is a change that may be made twice: a crash in between does no harm.
+"""
+
+from dataclasses import replace
+
+from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.request import IssueRequest
+from redmine_mailbridge.redmine.write import Writer, Written
+from redmine_mailbridge.tasks.job import Job
+
+
+def renewed(job: Job, written: Written, writer: Writer, directory: Directory) -> Written:
+    """Given what was written, set what is not as asked since the number behind a name of the settings has changed
+    after it was asked for: a tracker that was made anew.
+    """
+    stale = {name: job.names[name] for name in written.dropped if name in job.names and name in job.amendable}
+    if not stale:
+        return written
+    directory.forget_aged()
+    project = directory.project(str(job.request.project_id))
+    known = directory.numbers(project) if project is not None else {}
+    now = {name: known.get(name, {}).get(value.lower()) for name, value in stale.items()}
+    asked = job.request.attributes
+    renewed = {name: number for name, number in now.items() if number not in {None, asked.get(name)}}
+    if not renewed:
+        return written
+    request = replace(job.request, attributes={**asked, **renewed})
+    amended = writer.amend(request, replace(written, dropped=tuple(renewed)))
+    line = f"asked anew, as their numbers in Redmine have changed: {', '.join(renewed)}"
+    return replace(amended, drift=(*amended.drift, line))
+
+
+def with_category(job: Job, written: Written, writer: Writer) -> tuple[Job, Written]:
+    """Given a new issue, set the category that Redmine refused to make it with. Return the job as if it had.
+
+    Redmine 5.0 assigns a new issue to its category's own assignee, whether or not that one can be assigned issues any
+    more, and refuses what it has made of it; it does so with new issues only. Whoever may make the issue may give it
+    that category, so that the bridge's own user sets it afterwards, where it was that: where the issue as it is would
+    be refused with the category, which is not dropped then. Twice is once.
+    """
+    numbers = [one.attributes["category_id"] for one in job.issues if "category_id" in one.attributes]
+    if not isinstance(job.request, IssueRequest) or "category_id" not in job.left_out:
+        return job, written
+    asked = replace(job.request, attributes={**job.request.attributes, "category_id": numbers[0]})
+    if writer.trial.refusal(asked.attributes, job.request.as_login) is None:
+        return job, written
+    amended = writer.amend(asked, replace(written, dropped=("category_id",)))
+    return (job if amended.dropped else replace(job, request=asked)), amended
