@@ -24,6 +24,7 @@ from redmine_mailbridge.settings.types import reveal
 from redmine_mailbridge.signing_in import TokenGiver, outgoing_connection, token_of
 from redmine_mailbridge.store.answered import Answered
 from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.note_intents import NoteIntents
 from redmine_mailbridge.store.notices import Notices
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.store import Store
@@ -149,6 +150,8 @@ def agent_answers(
             Notices(store.database, store.clock),
             Writer(client, directory),
             settings.redmine.markup,
+            intents=NoteIntents(store.database),
+            settle=settings.redmine.settle.total_seconds(),
             turns=Turns("private notes", client.whoami, issues.record),
         ),
         mailings=mailings,

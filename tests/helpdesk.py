@@ -55,7 +55,11 @@ def iso(moment: float | None = None) -> str:
 
 @dataclass
 class SmallRedmine:
-    """Projects, issues and journals as the API shows them. `fails`: issues that answer 500 to whoever reads them."""
+    """Projects, issues and journals as the API shows them. `fails`: issues that answer 500 to whoever reads them.
+
+    To so many notes as it `loses` a gateway answers in its place (504), and they wait to be written until it `lands`
+    them.
+    """
 
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
     public: bool = True
@@ -65,6 +69,8 @@ class SmallRedmine:
     may: list[str] = field(default_factory=MAY.copy)
     files: dict[int, bytes] = field(default_factory=dict)
     users: dict[int, tuple[str, str, str, bool]] = field(default_factory=PEOPLE.copy)
+    loses: int = 0
+    late: list[tuple[int, dict[str, Any], int]] = field(default_factory=list)
 
     # ------------------------------------------------------------------ what people do
 
@@ -210,9 +216,19 @@ class SmallRedmine:
     def _noted(self, number: int, values: dict[str, Any], user: int) -> Any:
         if number not in self.issues:
             return 404
+        if self.loses:
+            self.loses -= 1
+            self.late.append((number, values, user))
+            return 504
         private = bool(values.get("private_notes"))
         self.writes(number, user, values.get("notes", ""), private=private, status=values.get("status_id"))
         return 204
+
+    def lands(self) -> None:
+        """Write what waits."""
+        late, self.late = self.late, []
+        for one in late:
+            self._noted(*one)
 
     def _user(self, number: int) -> dict[str, Any]:
         login, name, mail, admin = self.users[number]

@@ -3,37 +3,51 @@ not get what is mailed there.
 
 That is a mail that the server refused for good, one that a delivery report says will never arrive (a delay is not
 told), and the notices that were noted when mail was composed. A note about a mail bears the mail's own Message-ID, and
-each notice is another text, so that it is looked for before it is written: a crash in between makes no second one.
+each notice is another text, so that it is looked for before it is written. What a request makes whose answer was lost
+may come later than such a look: that it is on its way is noted before, and nothing is sent until it has settled. So
+neither a crash nor a lost answer makes a second one.
 """
 
 from functools import partial
 
 import structlog
 
-from redmine_mailbridge.errors import RedmineRefused
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.redmine.look import newest_of
 from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.redmine.text import same_text
 from redmine_mailbridge.redmine.write import Writer
 from redmine_mailbridge.routing.text import literal
+from redmine_mailbridge.store.note_intents import NoteIntents
 from redmine_mailbridge.store.notices import Notice, Notices
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
+from redmine_mailbridge.tasks.settle import seconds_since, stamped
 from redmine_mailbridge.tasks.turns import Turns
 
 log = structlog.get_logger(__name__)
 
 
 class Undelivered:
-    """Tells on issues what did not arrive, and what is noted."""
+    """Tells on issues what did not arrive, and what is noted. `settle` in seconds."""
 
     def __init__(
-        self, outbox: Outbox, notices: Notices, writer: Writer, text_format: TextFormat, *, turns: Turns
+        self,
+        outbox: Outbox,
+        notices: Notices,
+        writer: Writer,
+        text_format: TextFormat,
+        *,
+        intents: NoteIntents,
+        settle: float,
+        turns: Turns,
     ) -> None:
         self._outbox = outbox
         self._notices = notices
         self._writer = writer
         self._text_format = text_format
+        self._intents = intents
+        self._settle = settle
         self._turns = turns
 
     def once(self) -> tuple[int, int]:
@@ -57,6 +71,8 @@ class Undelivered:
             log.warning("undelivered.untold", issue=mail.issue, reason=str(error))
             self._outbox.told(mail, f"no private note about it: {error}")
             return 0
+        if new is None:
+            return 0
         self._outbox.told(mail, f"a private note on #{mail.issue} tells that it did not arrive" if new else None)
         return new
 
@@ -67,19 +83,46 @@ class Undelivered:
             log.warning("notice.untold", issue=notice.issue, reason=str(error))
             self._notices.told(notice, f"no private note, which would say {notice.text}: {error}")
             return 0
+        if new is None:
+            return 0
         self._notices.told(notice)
         return new
 
-    def _tell(self, issue: int, text: str) -> int:
-        """Write a private note, if it is not there. Return how many were written."""
+    def _tell(self, issue: int, text: str) -> int | None:
+        """Write a private note, if it is not there. Return how many were written; None while one may be on its way."""
+        sent = self._intents.sent(issue, text)
+        if sent is not None and not self._settled(issue, text, sent):
+            return None
         found = self._writer.look.issue(issue)
         if any(same_text(text, one.get("notes")) for one in found.get("journals", ())):
+            self._intents.forget(issue, text)
             return 0
         note = NoteRequest(issue, int(found["project"]["id"]), {"notes": text, "private_notes": True})
         note, _ = self._writer.prepare_note(note)
-        self._writer.add_note(note)
+        self._intents.keep(issue, text, stamped("{}"))
+        self._send(note, text)
         self._writer.confirm_note([note], newest_of(found))
+        self._intents.forget(issue, text)
         return 1
+
+    def _send(self, note: NoteRequest, text: str) -> None:
+        """Send it. What surely changed nothing is not on its way."""
+        try:
+            self._writer.add_note(note)
+        except RedmineRefused:
+            self._intents.forget(note.issue, text)
+            raise
+        except RedmineUnavailable as error:
+            if not error.sent:
+                self._intents.forget(note.issue, text)
+            raise
+
+    def _settled(self, issue: int, text: str, sent: str) -> bool:
+        """Is so much time over that the request is not under way any more?"""
+        passed = seconds_since(sent)
+        if passed is None and self._settle:  # sent before this machine was started, or by another: from now on
+            self._intents.keep(issue, text, stamped(sent))
+        return (passed or 0.0) >= self._settle
 
     def _text(self, mail: QueuedMail) -> str:
         who, why = literal(mail.recipient, self._text_format), literal(mail.reason or "", self._text_format)
