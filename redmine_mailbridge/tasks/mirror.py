@@ -6,6 +6,9 @@ them that came by mail. What `updated_on` cannot tell is made up for:
 - it has whole seconds: an issue read within the second in which it changed is read once more in the next run;
 - it is set when a change begins, and seen when it ends: the list reaches back behind the newest by OVERLAP, until a
   run was made that long after the newest was seen;
+- Redmine's clock may be set back, so that what changes now lies before the newest: by what Redmine writes into a new
+  issue its clock is known, and the list reaches back behind that too; and a stocktaking reads what has changed, at
+  whatever time;
 - the list moves while it is read page by page: the next page begins at the last time of the page before, not at an
   offset;
 - deleted issues are on no list: who asks for one learns that it is gone, and says so (`Issues.gone`). Whoever counts
@@ -113,7 +116,9 @@ class Mirror:
         return result
 
     def take_stock(self, stop: threading.Event | None = None, *, anew: bool = False) -> MirrorResult:
-        """As `refresh`, then find out which issues Redmine does not show any more. Raise RedmineUnavailable."""
+        """As `refresh`, then find out which issues Redmine does not show any more, or shows with another time of change
+        than is known. Raise RedmineUnavailable.
+        """
         run = _Run(self.refresh(stop, anew=anew), stop or threading.Event())
         numbers = self._to_look_for()
         unlisted: list[int] = []
@@ -123,7 +128,9 @@ class Mirror:
             some = numbers[start : start + PAGE]
             asked: list[tuple[str, str | int]] = [("f[]", "issue_id"), ("op[issue_id]", "="), ("limit", PAGE)]
             asked.append(("v[issue_id][]", ",".join(map(str, some))))
-            unlisted += sorted(set(some) - {int(one["id"]) for one in self._list(asked)})
+            listed = {int(one["id"]): str(one["updated_on"]) for one in self._list(asked)}
+            unlisted += sorted(set(some) - listed.keys())
+            self._read_changed(listed, run)
         for origin in self._issues.origins(unlisted[:ALONE_AT_ONCE]).values():
             self._read(origin, run)
         return run.result
@@ -162,19 +169,31 @@ class Mirror:
         return progress
 
     def _follow(self, progress: Progress, began: float, run: _Run) -> None:
-        for page in self._pages(progress.since):
+        for page in self._pages(self._since(progress, began)):
             run.result.listed += len(page)
-            ids = {int(one["id"]): str(one["updated_on"]) for one in page}
-            known = {row.id: row for row in self._issues.issues(ids, gone=None)}
-            for number, origin in sorted(self._issues.origins(ids).items()):
-                row = known.get(number)
-                if row is None or row.gone or row.updated_on != seconds(ids[number]):
-                    self._read(origin, run)
+            self._read_changed({int(one["id"]): str(one["updated_on"]) for one in page}, run)
             if run.stop.is_set():
                 return
             if page:
                 progress = progress.after(str(page[-1]["updated_on"]), began)
         self._issues.keep_state(STATE, json.dumps(asdict(progress.after("", began))))
+
+    def _since(self, progress: Progress, now: float) -> str:
+        """From when on to ask: never later than what Redmine writes now, by its clock as it was last seen."""
+        skew = self._client.skew
+        if skew is None:
+            return progress.since
+        return min(progress.since, _text(now + skew.total_seconds() - OVERLAP))
+
+    def _read_changed(self, listed: Mapping[int, str], run: _Run) -> None:
+        """Given issues by number with when they were changed last, as Redmine lists them, read those of ours of which
+        we do not know that.
+        """
+        known = {row.id: row for row in self._issues.issues(listed, gone=None)}
+        for number, origin in sorted(self._issues.origins(listed).items()):
+            row = known.get(number)
+            if row is None or row.gone or row.updated_on != seconds(listed[number]):
+                self._read(origin, run)
 
     def _pages(self, since: str) -> Iterator[list[Mapping[str, Any]]]:
         """What changed since then, oldest first, each page asked for anew from where the last one ended."""

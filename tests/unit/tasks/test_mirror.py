@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -33,7 +33,7 @@ def iso(seconds: float) -> str:
 
 @dataclass
 class World:
-    """A Redmine of issues and journals, a store, and a clock for both."""
+    """A Redmine of issues and journals, a store, and a clock for both, Redmine's `behind` by so many seconds."""
 
     store: Store
     now: float = START
@@ -41,6 +41,12 @@ class World:
     broken: set[int] = field(default_factory=set)
     down: bool = False
     asked: list[str] = field(default_factory=list)
+    behind: float = 0.0
+
+    @property
+    def there(self) -> str:
+        """The time by Redmine's clock."""
+        return iso(self.now - self.behind)
 
     def change(self, number: int, user: dict[str, Any] = ANNA, notes: str = "", **values: Any) -> int:
         """Somebody changes an issue. Return the journal's id."""
@@ -52,9 +58,9 @@ class World:
             status = next(one for one in STATUSES if one["name"] == wanted)
             old, issue["status"] = issue["status"]["id"], status
             details = [{"property": "attr", "name": "status_id", "old_value": str(old), "new_value": str(status["id"])}]
-        issue |= values | {"updated_on": iso(self.now)}
+        issue |= values | {"updated_on": self.there}
         issue["journals"].insert(
-            0, {"id": journal, "user": user, "notes": notes, "created_on": iso(self.now), "details": details}
+            0, {"id": journal, "user": user, "notes": notes, "created_on": self.there, "details": details}
         )
         return journal
 
@@ -118,7 +124,9 @@ class World:
         if "v[updated_on][]" in query:
             assert [">="] == query["op[updated_on]"]
             rows = [one for one in rows if one["updated_on"] >= query["v[updated_on][]"][0]]
-        if query["sort"] == ["updated_on:desc"]:
+        if "v[issue_id][]" in query:
+            rows = [one for one in rows if str(one["id"]) in query["v[issue_id][]"][0].split(",")]
+        if query.get("sort") == ["updated_on:desc"]:
             rows.reverse()
         offset, limit = int(query.get("offset", ["0"])[0]), int(query["limit"][0])
         shown = [{name: value for name, value in one.items() if name != "journals"} for one in rows]
@@ -358,3 +366,30 @@ def test_notes_that_mails_made(world: World, mirror: Mirror, issues: Issues) -> 
     found = {one.id: (one.side, one.mail_id is not None) for one in issues.journals([1])}
     machines = dict.fromkeys(away, ("bridge", True))
     assert {customer: ("customer", True), agent: ("agent", True), own: ("bridge", False)} | machines == found
+
+
+@pytest.mark.fault("A12-8")
+@pytest.mark.parametrize("known", [True, False], ids=["an issue was made", "nothing was made"])
+def test_redmines_clock_is_set_back(world: World, mirror: Mirror, issues: Issues, *, known: bool) -> None:
+    """What somebody writes after Redmine's clock was set back is read by the next refresh where an issue was made
+    since, as whose time of making tells of it, else by the next stocktaking; nothing is read twice for that.
+    """
+    for number in (1, 2):
+        world.by_mail(number)
+    world.now += 3600
+    world.change(2, notes="Before")
+    mirror.refresh()
+    world.now += OVERLAP + 1
+    mirror.refresh()
+    world.behind = 7200.0
+    world.now += 60
+    world.change(1, notes="After it was set back")
+    if known:
+        mirror._client.skew = timedelta(seconds=-world.behind)
+        mirror.refresh()
+    else:
+        mirror.take_stock()
+    assert ["agent"] == [one.side for one in issues.journals([1])]
+    world.now += 86_400
+    mirror.refresh()  # once more, as it was changed in the second in which it was read
+    assert [] == mirror.take_stock().read
