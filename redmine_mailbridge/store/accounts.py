@@ -10,25 +10,38 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import OPEN
-from redmine_mailbridge.store.schema import account, content, folder, left_lying, mail, mailbox_pause, meta, outbox
+from redmine_mailbridge.store.schema import (
+    account,
+    content,
+    folder,
+    issue,
+    left_lying,
+    mail,
+    mailbox_pause,
+    meta,
+    oauth_token,
+    outbox,
+    task_next,
+    task_override,
+    task_run,
+    task_wish,
+)
 
-_ISSUE = sa.table("issue", sa.column("mailbox"))
 LABELLED: tuple[sa.ColumnElement[Any], ...] = (
-    mail.c.mailbox, folder.c.mailbox, left_lying.c.mailbox, outbox.c.mailbox, account.c.mailbox, _ISSUE.c.mailbox,
-    mailbox_pause.c.mailbox,
+    mail.c.mailbox, mail.c.paused_by, folder.c.mailbox, left_lying.c.mailbox, outbox.c.mailbox, account.c.mailbox,
+    issue.c.mailbox, mailbox_pause.c.mailbox,
 )  # fmt: skip
 """The columns that hold a mailbox's name and nothing else."""
 NAMED: tuple[tuple[sa.ColumnElement[Any], str], ...] = (
     (meta.c.key, "released:{}"),
     (meta.c.key, "braked:{}"),
-    *((sa.table(name, sa.column("name")).c.name, "receive:{}") for name in ("task_override", "task_wish", "task_next")),
-    (sa.table("task_run", sa.column("name")).c.name, "receive:{}"),
-    (sa.table("oauth_token", sa.column("connection")).c.connection, "{}"),
-    (sa.table("oauth_token", sa.column("connection")).c.connection, "{}/outgoing"),
+    *((table.c.name, "receive:{}") for table in (task_override, task_wish, task_next, task_run)),
+    (oauth_token.c.connection, "{}"),
+    (oauth_token.c.connection, "{}/outgoing"),
 )
 """The columns that hold it within a longer name."""
 TAG = "@"
@@ -127,8 +140,6 @@ class Accounts:
             ended = table.c.validity.concat(f"{TAG}{number}")
             db.execute(sa.update(table).where(untagged).values(validity=ended))
 
-    def _remember(self, db: sa.Connection, name: str, whose: str, address: str) -> None:
-        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
-        values = {"account": whose, "address": address}
-        row = insert(account).values(mailbox=name, moves=0, **values)
-        db.execute(row.on_conflict_do_update(index_elements=["mailbox"], set_=values))
+    @staticmethod
+    def _remember(db: sa.Connection, name: str, whose: str, address: str) -> None:
+        upsert(db, account, {"mailbox": name, "account": whose, "address": address})

@@ -10,51 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.store.dialects import one_at_a_time
 from redmine_mailbridge.store.due import within
-from redmine_mailbridge.store.engine import Database, lock_key
-from redmine_mailbridge.store.schema import metadata
-
-_Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-
-# who is signed in to the admin page; `key` is the SHA-256 of the token
-admin_session = sa.Table(
-    "admin_session",
-    metadata,
-    sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("login", sa.Text, nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("way", sa.Text, nullable=False),
-    sa.Column("created_at", sa.Double, nullable=False),
-    sa.Column("seen_at", sa.Double, nullable=False),
-    sa.Column("notice", sa.Text),
-    sa.Column("proof", sa.LargeBinary, nullable=False),
-    sa.Column("asked_at", sa.Double, nullable=False),
-)
-
-# who changed what by hand
-audit = sa.Table(
-    "audit",
-    metadata,
-    sa.Column("id", _Id, primary_key=True, autoincrement=True),
-    sa.Column("at", sa.Double, nullable=False),
-    sa.Column("who", sa.Text, nullable=False),
-    sa.Column("address", sa.Text, nullable=False),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("detail", sa.Text, nullable=False),
-    sa.Index("ix_audit_action", "action", "at"),
-)
-
-# the last lines of the log
-log_entry = sa.Table(
-    "log_entry",
-    metadata,
-    sa.Column("id", _Id, primary_key=True, autoincrement=True),
-    sa.Column("at", sa.Double, nullable=False),
-    sa.Column("level", sa.Text, nullable=False),
-    sa.Column("event", sa.Text, nullable=False),
-    sa.Column("mailbox", sa.Text, nullable=False),
-    sa.Column("line", sa.Text, nullable=False),
-)
+from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.schema import admin_session, audit, log_entry
 
 KEPT_ENTRIES = 8000
 SIGN_IN, SIGN_IN_REFUSED = "signed in", "sign-in refused"
@@ -198,8 +157,7 @@ class Audit:
         )
         values = {"at": now, "who": who[:255], "address": address, "action": SIGN_IN_REFUSED, "detail": detail[:2000]}
         with self._database.write() as db:
-            if not self._database.is_sqlite:
-                db.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("sign-in")})
+            one_at_a_time(db, "sign-in")
             refused([(row.who, row.address) for row in db.execute(tries)], frozenset(db.execute(came).scalars()))
             return int(db.execute(sa.insert(audit).values(values).returning(audit.c.id)).scalar_one())
 

@@ -5,26 +5,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.dialects import insert_if_missing
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.issues import CHUNK, issue, journal
+from redmine_mailbridge.store.issues import CHUNK
 from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.notices import NewNotice, notify
 from redmine_mailbridge.store.outbox import NewAnswer, queue
-from redmine_mailbridge.store.schema import mail, meta, metadata, notice, outbox, step
-
-answer = sa.Table(
-    "answer",
-    metadata,
-    sa.Column("journal", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("issue", sa.Integer, nullable=False),
-    sa.Column("at", sa.Double, nullable=False),
-    sa.Column("line", sa.Text, nullable=False),
-    sa.Column("told", sa.Text),
-    sa.Index("ix_answer_issue", "issue"),
-)
+from redmine_mailbridge.store.schema import answer, issue, journal, mail
+from redmine_mailbridge.store.steps import write_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +42,6 @@ class Answered:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
-        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
 
     def begin(self, what: str) -> int:
         """Given what is mailed from now on, return the id of the journal behind which it begins.
@@ -59,24 +49,22 @@ class Answered:
         That is the newest known one when it was first asked: history is not mailed.
         """
         key = f"answers:{what}"
-        query = sa.select(meta.c.value).where(meta.c.key == key)
         with self._database.read() as db:
-            found = db.execute(query).scalar()
+            found = Meta(db).get(key)
         if found is None:
-            newest = sa.select(sa.cast(sa.func.coalesce(sa.func.max(journal.c.id), 0), sa.Text)).scalar_subquery()
             with effect(Effect.QUEUE_MAIL), self._database.write() as db:
-                db.execute(self._insert(meta).values(key=key, value=newest).on_conflict_do_nothing())
-                found = db.execute(query).scalar_one()
+                newest = db.execute(sa.select(sa.func.max(journal.c.id))).scalar() or 0
+                found = Meta(db).add(key, str(newest))
         return int(found)
 
     def end(self, what: str) -> None:
         """It is switched off; when it is switched on again, what was written meanwhile is history."""
         key = f"answers:{what}"
         with self._database.read() as db:
-            if db.execute(sa.select(meta.c.key).where(meta.c.key == key)).first() is None:
+            if Meta(db).get(key) is None:
                 return
         with effect(Effect.QUEUE_MAIL), self._database.write() as db:
-            db.execute(sa.delete(meta).where(meta.c.key == key))
+            Meta(db).remove(key)
 
     def undecided(self, mailbox: str, *, notes: int | None, closed: int | None) -> list[tuple[int, int]]:
         """The public entries of a mailbox's issues that are not decided: issue and journal, by issue, oldest first.
@@ -130,18 +118,17 @@ class Answered:
         now = self._clock()
         row = {"journal": one.journal, "issue": one.issue, "at": now, "line": one.line, "told": one.told}
         with effect(Effect.QUEUE_MAIL), self._database.write() as db:
-            new = self._insert(answer).values(row).on_conflict_do_nothing().returning(answer.c.journal)
-            if db.execute(new).first() is None:  # PostgreSQL's driver gives no count of rows here
+            if not insert_if_missing(db, answer, row):
                 return []
             lines = [one.line]
             for each in mails:
-                queued, line = queue(db, self._insert(outbox), mail_id, each, now)
+                queued, line = queue(db, mail_id, each, now)
                 if not queued:
                     raise HeldBack(line)
                 lines.append(line)
-            notify(db, self._insert(notice), one.issue, mail_id, notices, now)
-            if mail_id is not None and on_record:
-                db.execute(sa.insert(step), [{"mail_id": mail_id, "at": now, "line": line} for line in lines])
+            notify(db, one.issue, mail_id, notices, now)
+            if on_record:
+                write_steps(db, mail_id, lines, now)
         return lines
 
     def told(self, issues: Collection[int]) -> frozenset[int]:

@@ -13,31 +13,17 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.brakes import Brake
+from redmine_mailbridge.store.dialects import insert_if_missing
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import meta, metadata, step
+from redmine_mailbridge.store.schema import applied, step
+from redmine_mailbridge.store.steps import write_steps
 from redmine_mailbridge.timing.due import Application
 
-applied = sa.Table(
-    "applied",
-    metadata,
-    sa.Column("rule", sa.Text, primary_key=True),
-    sa.Column("issue", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("anchor", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("due_at", sa.Double, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("request", sa.Text),
-    sa.Column("after_journal", sa.Integer, nullable=False),
-    sa.Column("sent_at", sa.Double, nullable=False),
-    sa.Column("changed_at", sa.Double, nullable=False),
-    sa.Column("journal", sa.Integer),
-    sa.Column("outcome", sa.Text),
-    sa.Index("ix_applied_state", "state"),
-    sa.Index("ix_applied_issue", "issue"),
-)
+ALL_DUE = 10**9
+"""As many issues as a rule may be due for: what a release lets pass."""
 
 
 class Stage(StrEnum):
@@ -89,7 +75,7 @@ class Applications:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self.clock = clock
         self._database = database
-        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
+        self._brake = Brake(database, "rule-")
 
     # ------------------------------------------------------------------ read
 
@@ -122,11 +108,7 @@ class Applications:
 
     def released(self, rule: str) -> bool:
         """Has an admin let a rule go on that stopped at its `at_most`?"""
-        return self._stands(f"rule-released:{rule}")
-
-    def _stands(self, key: str) -> bool:
-        with self._database.read() as db:
-            return db.execute(sa.select(meta.c.key).where(meta.c.key == key)).first() is not None
+        return self._brake.released(rule) is not None
 
     def _rows(self, query: sa.Select[tuple[object, ...]]) -> list[Applied]:
         with self._database.read() as db:
@@ -146,7 +128,7 @@ class Applications:
         row = self._row(found, Stage.FAILED, None, 0, line)
         with effect(Effect.RECORD_RULE), self._database.write() as db:
             if self._is_new(db, row):
-                db.execute(sa.insert(step), [{"mail_id": mail_id, "at": row.changed_at, "line": line}])
+                write_steps(db, mail_id, (line,), row.changed_at)
 
     def _row(
         self, found: Application, state: Stage, request: str | None, after_journal: int, outcome: str | None = None
@@ -159,7 +141,7 @@ class Applications:
 
     def _is_new(self, db: sa.Connection, row: Applied) -> bool:
         values = {column.name: getattr(row, column.name) for column in applied.c}
-        return db.execute(self._insert(applied).values(values).on_conflict_do_nothing()).rowcount == 1
+        return insert_if_missing(db, applied, values)
 
     def withdraw(self, row: Applied) -> None:
         """It was not written, and will not be: whether the rule is due is asked anew."""
@@ -205,9 +187,8 @@ class Applications:
             values["journal"] = journal
         with effect(Effect.RECORD_RULE), self._database.write() as db:
             moved = db.execute(sa.update(applied).where(*_is(row), applied.c.state == before).values(values)).rowcount
-            new = [{"mail_id": mail_id, "at": now, "line": line} for line in lines if line not in known]
-            if moved == 1 and new:
-                db.execute(sa.insert(step), new)
+            if moved == 1:
+                write_steps(db, mail_id, [line for line in lines if line not in known], now)
 
     def forget_failed(self, rule: str) -> int:
         """An admin has mended what Redmine refused: the rule may try again. Return on how many issues."""
@@ -215,30 +196,19 @@ class Applications:
             gone = sa.delete(applied).where(applied.c.rule == rule, applied.c.state == Stage.FAILED)
             return db.execute(gone).rowcount
 
-    def stop(self, rule: str) -> None:
-        """A rule has stopped at its `at_most`, and asks."""
-        if not self._stands(f"rule-stopped:{rule}"):
-            self._put(f"rule-stopped:{rule}")
+    def stop(self, rule: str, number: int = 1) -> None:
+        """A rule has stopped at its `at_most`, and asks: it is due for so many issues."""
+        self._brake.stop(rule, number)
 
     def release(self, rule: str) -> bool:
         """An admin lets a rule go on that stopped at its `at_most`. Return False, and nothing is released, when it has
-        not stopped: a release is an answer, and none to the next question.
+        not stopped.
         """
-        stopped = self._stands(f"rule-stopped:{rule}")
-        if stopped:
-            self._put(f"rule-released:{rule}")
-        return stopped
+        return self._brake.release(rule, ALL_DUE) is not None
 
     def end_stop(self, rule: str) -> None:
         """It went on: the next time that very much is due, it stops again."""
-        keys = [f"rule-stopped:{rule}", f"rule-released:{rule}"]
-        if any(map(self._stands, keys)):
-            with effect(Effect.RECORD_RULE), self._database.write() as db:
-                db.execute(sa.delete(meta).where(meta.c.key.in_(keys)))
-
-    def _put(self, key: str) -> None:
-        with effect(Effect.RECORD_RULE), self._database.write() as db:
-            db.execute(self._insert(meta).values(key=key, value="yes").on_conflict_do_nothing())
+        self._brake.end(rule)
 
 
 def _is(row: Applied) -> tuple[sa.ColumnElement[bool], ...]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.store.applied import applied
 from redmine_mailbridge.store.due import UNTIL_FIT, mail_due_at, within
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import COLUMNS, MailRow, Step, as_row
-from redmine_mailbridge.store.schema import mail, outbox, participant, step
+from redmine_mailbridge.store.schema import applied, mail, outbox, participant, step
 
 FETCHED_WITHIN = 3600.0
 """Seconds for which others wait for a mail that the server does not hand out."""

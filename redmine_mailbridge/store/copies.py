@@ -12,11 +12,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.dialects import insert_if_missing, one_at_a_time
 from redmine_mailbridge.store.folders import Folders
 from redmine_mailbridge.store.life import OPEN, State
 from redmine_mailbridge.store.raw import RawStore
 from redmine_mailbridge.store.rows import COLUMNS, Description, MailRow, as_row
-from redmine_mailbridge.store.schema import content, mail, step
+from redmine_mailbridge.store.schema import content, mail
+from redmine_mailbridge.store.steps import write_step_once
+from redmine_mailbridge.store.transitions import move_mail
 
 SAME_MINUTES = 120.0
 """Seconds within which mails without a Message-ID and with the same content are one mail."""
@@ -105,7 +108,7 @@ class Copies(Folders):
         if not values:
             return copies
         with effect(Effect.RECORD_STEP), self.database.write() as db:
-            self._one_at_a_time(db)
+            one_at_a_time(db, _DESCRIBING)
             db.execute(_SET, values)
             for one in sorted(descriptions, key=lambda each: each.mail_id):
                 speaker = self._speaker(db, one.mail_id)
@@ -116,7 +119,7 @@ class Copies(Folders):
     def speaker(self, mail_id: int) -> MailRow | None:
         """Given a mail that was a copy, return the mail that speaks for it now, None when it is to be handled."""
         with effect(Effect.RECORD_STEP), self.database.write() as db:
-            self._one_at_a_time(db)
+            one_at_a_time(db, _DESCRIBING)
             return self._speaker(db, mail_id)
 
     def namesakes(self, mail_ids: Iterable[int], *, limit: int) -> dict[int, list[MailRow]]:
@@ -147,7 +150,7 @@ class Copies(Folders):
         Return False, and change nothing, when one of them has become a copy meanwhile.
         """
         with effect(Effect.RECORD_STEP), self.database.write() as db:
-            self._one_at_a_time(db)
+            one_at_a_time(db, _DESCRIBING)
             own = sa.select(sa.func.count()).select_from(mail).join(content, content.c.key == mail.c.content_key)
             own = own.where(content.c.mail_id == mail.c.id, mail.c.id.in_([mail_id, other_id]))
             if db.execute(own).scalar() != 2:
@@ -159,26 +162,14 @@ class Copies(Folders):
     def say_once(self, mail_id: int, line: str) -> None:
         """Add a human line to a mail's record, unless it stands there."""
         with effect(Effect.RECORD_STEP), self.database.write() as db:
-            self._say_once(db, mail_id, line)
-
-    def _say_once(self, db: sa.Connection, mail_id: int, line: str) -> None:
-        there = sa.select(step.c.id).where(step.c.mail_id == mail_id, step.c.line == line).limit(1)
-        if db.execute(there).first() is None:
-            db.execute(sa.insert(step).values(mail_id=mail_id, at=self.clock(), line=line))
-
-    def _one_at_a_time(self, db: sa.Connection) -> None:
-        """SQLite has one writer. On PostgreSQL, two mailboxes that describe copies of one mail at once would not see
-        each other's.
-        """
-        if not self.database.is_sqlite:
-            db.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            write_step_once(db, mail_id, line, self.clock())
 
     def _speaker(self, db: sa.Connection, mail_id: int) -> MailRow | None:
         """Given a mail, return the one that it is a copy of, None when it speaks for itself, or does from now on."""
         this = self._standing(db, mail.c.id == mail_id)
         if this is None:
             return None
-        if db.execute(self._insert_new(content), {"key": this.key, "mail_id": mail_id}).rowcount == 1:
+        if insert_if_missing(db, content, {"key": this.key, "mail_id": mail_id}):
             return None
         held = sa.select(content.c.mail_id).where(content.c.key == this.key).scalar_subquery()
         speaker = self._standing(db, mail.c.id == held)
@@ -192,17 +183,16 @@ class Copies(Folders):
             return speaker.row
         db.execute(sa.update(content).where(content.c.key == this.key).values(mail_id=mail_id))
         if why:
-            self._say_once(db, mail_id, why)
+            write_step_once(db, mail_id, why, self.clock())
         return None
 
     def _try_again(self, db: sa.Connection, row: MailRow, copy: MailRow) -> None:
         """Have a mail that may have been written be looked for: with the bytes of its copy, where its own are gone."""
-        again: dict[str, Any] = {"state": State.WRITING, "tries": 0, "next_try_at": 0.0, "changed_at": self.clock()}
+        again: dict[str, Any] = {"tries": 0, "next_try_at": 0.0}
         if row.raw is None or not self.raw.path(row.raw).exists():
             again |= {"raw": copy.raw, "truncated": copy.truncated}
-        db.execute(sa.update(mail).where(mail.c.id == row.id).values(again))
-        line = "tried again: the mail was put back"
-        db.execute(sa.insert(step).values(mail_id=row.id, at=self.clock(), line=line))
+        lines = ("tried again: the mail was put back",)
+        move_mail(db, row.id, State.WRITING, self.clock(), lines, among=(row.state,), **again)
 
     def _standing(self, db: sa.Connection, which: sa.ColumnElement[bool]) -> Standing | None:
         query = sa.select(*COLUMNS, mail.c.content_key, mail.c.proof, mail.c.digest).where(which)
@@ -214,5 +204,6 @@ class Copies(Folders):
         return Standing(as_row(values), key, proof, digest)
 
 
-_LOCK = 0x6D62_0000_C097
+_DESCRIBING = "copies"
+"""Two mailboxes that describe copies of one mail at once would not see each other's."""
 _SET = sa.update(mail).where(mail.c.id == sa.bindparam("of"))

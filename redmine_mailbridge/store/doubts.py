@@ -6,11 +6,9 @@ Noted, so that a process that is started for each pass (`receive --once`) gets p
 import json
 from dataclasses import asdict, dataclass
 
-import sqlalchemy as sa
-
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.mailboxes.base import Location
-from redmine_mailbridge.store.schema import meta
+from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.store import Store
 
 
@@ -59,15 +57,16 @@ class Doubts:
         if text == self._text(key):
             return
         with effect(Effect.KEEP_ROW), self._store.database.write() as db:
-            db.execute(sa.delete(meta).where(meta.c.key == key))
             if text:
-                db.execute(sa.insert(meta).values(key=key, value=text))
+                Meta(db).put(key, text)
+            else:
+                Meta(db).remove(key)
         self._noted[key] = text
 
     def _text(self, key: str) -> str:
         if key not in self._noted:
             with self._store.database.read() as db:
-                self._noted[key] = str(db.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar() or "")
+                self._noted[key] = Meta(db).get(key) or ""
         return self._noted[key]
 
 

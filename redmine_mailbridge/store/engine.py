@@ -1,9 +1,9 @@
-"""The database connection: SQLite by default, PostgreSQL when several machines share the work.
+"""The database: SQLite by default, PostgreSQL when several machines share the work.
 
-SQLite runs with WAL, synchronous=FULL (a committed "issue made" must survive a power cut) and BEGIN IMMEDIATE.
+SQLite runs with WAL, synchronous=FULL (a committed "issue made" must survive a power cut) and BEGIN IMMEDIATE; see
+dialects.py.
 """
 
-import contextlib
 import re
 import shutil
 import threading
@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from redmine_mailbridge.errors import SettingsError, StoreBusy, StoreError, StoreFull
-from redmine_mailbridge.store.schema import HEAD
+from redmine_mailbridge.store.dialects import engine_for, file_of, is_sqlite, one_at_a_time
+from redmine_mailbridge.store.schema import HEAD, metadata
 
 BUSY_SECONDS = 30.0
 SCARCE = 256 * 1024
@@ -33,16 +33,13 @@ class Database:
             self.url = sa.make_url(url)
         except sa.exc.ArgumentError as error:
             raise SettingsError(f"[store] url: {error}; an example: sqlite:///mailbridge.db") from error
-        self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        memory = self.url.database in {None, "", ":memory:"}
-        self._folder = Path(str(self.url.database)).parent if self.is_sqlite and not memory else None
+        self.is_sqlite = is_sqlite(self.url)
+        file = file_of(self.url)
+        self._folder = file.parent if file is not None else None
         self._writing = threading.Lock()
         self.fence: Callable[[sa.Connection], None] | None = None
         """Asked in each transaction that writes, before it does: raises LockLost when another may be at work."""
-        if self.is_sqlite:
-            self.engine = _sqlite_engine(self.url, busy_seconds)
-        else:
-            self.engine = postgresql_engine(self.url, pool_size=20, max_overflow=10, pool_pre_ping=True)
+        self.engine = engine_for(self.url, busy_seconds=busy_seconds)
         sa.event.listen(self.engine, "before_cursor_execute", _make_storable, retval=True)
 
     @contextmanager
@@ -71,20 +68,42 @@ class Database:
             yield connection
 
     def migrate(self) -> None:
-        """Bring the tables to HEAD. Raise StoreError when they are of a newer version than this program.
+        """Bring the tables to HEAD. Raise StoreError when they are of a newer version than this program, or of one
+        before the first release, which nothing upgrades.
 
         Tables that are there already need no write, so that a store that is locked can be opened.
         """
         with self.read() as connection:
-            if _version(connection) == HEAD:
+            if self._present(connection) == HEAD:
                 return
         with self.write() as connection:
-            if not self.is_sqlite:
-                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key("migrate")})
-            present = _version(connection)
-            if present == HEAD:
-                return
-            _upgrade(connection, present)
+            one_at_a_time(connection, "migrate")
+            present = self._present(connection)
+            if present != HEAD:
+                _upgrade(connection, present)
+
+    def _present(self, connection: sa.Connection) -> str | None:
+        """The version of the tables that are there; None when none are. Raise StoreError when nothing upgrades them."""
+        tables = set(sa.inspect(connection).get_table_names())
+        present = None
+        if "alembic_version" in tables:
+            present = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+        if present is None and (unversioned := sorted(tables & metadata.tables.keys())):
+            raise StoreError(self._unreleased(f"no version, but tables: {', '.join(unversioned)}"))
+        if present is not None and _UNRELEASED.fullmatch(present):
+            raise StoreError(self._unreleased(f"version {present}"))
+        return present
+
+    def _unreleased(self, what: str) -> str:
+        """What to do with a store that a version before the first release has made, in one line."""
+        file = file_of(self.url)
+        where = self.url.render_as_string(hide_password=True)
+        aside = f"move the file {file} aside" if file is not None else "name an empty database in [store] url"
+        return (
+            f"the store {where} is from before the first release ({what}), which nothing upgrades: {aside}, and start "
+            f"with an empty one. End its open mails with the version that made it first: what still lies in the "
+            f"mailboxes is fetched again, and a mail whose issue was just being made becomes another one"
+        )
 
     def close(self) -> None:
         """Give all connections back."""
@@ -106,65 +125,6 @@ def _storable(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _storable(one) for name, one in value.items()}
     return type(value)(map(_storable, value)) if isinstance(value, list | tuple) else value
-
-
-def _make_private(file: Path) -> None:
-    """Given where a database is or will be, make it readable by its owner only if it is new; its log follows it."""
-    with contextlib.suppress(OSError):  # what cannot be made is named when it is opened
-        file.touch(mode=0o600)
-
-
-def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
-    memory = url.database in {None, "", ":memory:"}
-    if not memory:
-        file = Path(str(url.database)).expanduser()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        _make_private(file)
-    engine = sa.create_engine(
-        url,
-        connect_args={
-            "timeout": float(str(url.query.get("timeout", busy_seconds))),
-            "check_same_thread": False,
-            "isolation_level": None,
-        },
-        **({"poolclass": sa.StaticPool} if memory else {"pool_size": 20, "max_overflow": 20}),
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: object) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-256"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        reading = connection.get_execution_options().get("reading")
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-    return engine
-
-
-def postgresql_engine(url: sa.URL, **options: Any) -> sa.Engine:
-    """Given PostgreSQL's address, return an engine on whose connections either side notices a minute later that the
-    other machine is gone: what the dead one has locked comes free then.
-    """
-    ours = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-    given = {name: value for name, value in ours.items() if name not in url.query}
-    try:
-        engine = sa.create_engine(url, connect_args=given, **options)
-    except ImportError as error:
-        words = "PostgreSQL needs the package psycopg: pip install 'redmine-mailbridge[postgresql]'"
-        raise SettingsError(f"[store] url: {words} ({error})") from error
-
-    @sa.event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: object) -> None:
-        with contextlib.suppress(Exception), connection.cursor() as cursor:  # some poolers do not let them be set
-            cursor.execute(_SERVERS_KEEPALIVES)
-        connection.commit()
-
-    return engine
-
-
-_SERVERS_KEEPALIVES = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
 
 
 @contextmanager
@@ -195,10 +155,8 @@ def _full(folder: Path | None) -> bool:
     return folder is not None and shutil.disk_usage(folder).free < SCARCE
 
 
-def _version(connection: sa.Connection) -> str | None:
-    if not sa.inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+_UNRELEASED = re.compile(r"00\d\d")
+"""The versions of tables before the first release; later ones have a name behind their number."""
 
 
 def _upgrade(connection: sa.Connection, present: str | None) -> None:
@@ -214,8 +172,3 @@ def _upgrade(connection: sa.Connection, present: str | None) -> None:
         raise StoreError(f"the store has tables of version {present}, newer than this program's {HEAD}: update it")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-def lock_key(name: str) -> int:
-    """Given a lock's name, return its number among PostgreSQL's advisory locks (64 bits, the upper half ours)."""
-    return 0x6D62 << 32 | crc32(name.encode())

@@ -10,20 +10,14 @@ from redmine_mailbridge.store.copies import Copies
 from redmine_mailbridge.store.due import pause_is_over
 from redmine_mailbridge.store.life import State, pause_after
 from redmine_mailbridge.store.rows import COLUMNS, MailRow, as_row
-from redmine_mailbridge.store.schema import mail, step
+from redmine_mailbridge.store.schema import mail
+from redmine_mailbridge.store.steps import write_step_each, write_steps
 
 GONE = "gone-"
 """How the validity begins under which a mail lies that has gone, and whose place may be another's."""
 
-# Statements of every mail, made once: making one anew costs more than running it.
-STEP = sa.insert(step)
-SET = sa.update(mail).where(mail.c.id == sa.bindparam("of"))
-
-
-def write_steps(db: sa.Connection, mail_id: int, lines: Sequence[str], now: float) -> None:
-    """Given a mail and human lines, add them to its record, within a transaction that writes."""
-    if lines:
-        db.execute(STEP, [{"mail_id": mail_id, "at": now, "line": line} for line in lines])
+# made once: making a statement anew costs more than running it
+_SET = sa.update(mail).where(mail.c.id == sa.bindparam("of"))
 
 
 class Filed(Copies):
@@ -49,10 +43,10 @@ class Filed(Copies):
             return
         now = self.clock()
         with effect(Effect.RECORD_FILED), self.database.write() as db:
-            db.execute(SET, [{"of": mail_id, "filed_at": now, "filed_to": place} for mail_id, place in places])
-            db.execute(STEP, [{"mail_id": mail_id, "at": now, "line": f"filed: {place}"} for mail_id, place in places])
+            db.execute(_SET, [{"of": mail_id, "filed_at": now, "filed_to": place} for mail_id, place in places])
+            write_step_each(db, [(mail_id, f"filed: {place}") for mail_id, place in places], now)
             if vacated:
-                db.execute(SET, [{"of": mail_id, "validity": f"{GONE}{mail_id}"} for mail_id in vacated])
+                db.execute(_SET, [{"of": mail_id, "validity": f"{GONE}{mail_id}"} for mail_id in vacated])
 
     def defer_filing(self, mail_id: int, reason: str, *, spare_first: bool = False) -> None:
         """The server would not move it: try again later, with a growing pause; none for the first time, if asked so."""

@@ -3,16 +3,17 @@
 import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.mailboxes.base import Location
+from redmine_mailbridge.store.brakes import Brake
+from redmine_mailbridge.store.dialects import insert_if_missing, upsert
 from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.rows import Cursor
-from redmine_mailbridge.store.schema import folder, left_lying, mail, meta
+from redmine_mailbridge.store.schema import folder, left_lying, mail
 
 ALL_NEW = 10**9
 """As many new mails as there may be: what a release without a number lets pass."""
@@ -28,19 +29,16 @@ class Folders:
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self.database = database
         self.clock = clock
-        self._inserts: dict[str, Any] = {}
+        self._brake = Brake(database)
 
     def secret(self, name: str) -> str:
         """A random value that is made once for this store and stays (the instance id, the key of our ids)."""
-        query = sa.select(meta.c.value).where(meta.c.key == name)
         with self.database.read() as db:
-            value = db.execute(query).scalar()
+            value = Meta(db).get(name)
         if value is not None:
-            return str(value)
+            return value
         with self.database.write() as db:
-            row = self._insert(meta).values(key=name, value=secrets.token_hex(16))
-            db.execute(row.on_conflict_do_nothing())
-            return str(db.execute(query).scalar_one())
+            return Meta(db).add(name, secrets.token_hex(16))
 
     def cursor(self, mailbox: str, name: str) -> Cursor | None:
         """How far this folder has been read; None when never."""
@@ -75,7 +73,7 @@ class Folders:
         row = {"mailbox": mailbox, "folder": name, "validity": cursor.validity, "uid": cursor.uid}
         values = row | {"first_until": until, "since": self.clock(), "taken_from": taken_from}
         with effect(Effect.KEEP_ROW), self.database.write() as db:
-            if db.execute(self._insert(folder).values(values).on_conflict_do_nothing()).rowcount == 1:
+            if insert_if_missing(db, folder, values):
                 self._leave(db, mailbox, name, left)
 
     def taken_from(self, mailbox: str, name: str) -> float | None:
@@ -117,11 +115,8 @@ class Folders:
         """The UIDs of a folder name other mails from now on, although its UIDVALIDITY is the same: what is known of it
         stands under another one, which no server has.
         """
-        key = "uids_gone_back"
         with effect(Effect.KEEP_ROW), self.database.write() as db:
-            number = int(db.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar() or 0) + 1
-            put = self._insert(meta).values(key=key, value=str(number))
-            db.execute(put.on_conflict_do_update(index_elements=["key"], set_={"value": str(number)}))
+            number = Meta(db).count("uids_gone_back")
             for table in (mail, folder):
                 untagged = sa.and_(table.c.mailbox == mailbox, table.c.folder == name, table.c.validity.not_like("%@%"))
                 ended = table.c.validity.concat(f"@back{number}")
@@ -142,7 +137,7 @@ class Folders:
     def _leave(self, db: sa.Connection, mailbox: str, name: str, left: Collection[str]) -> None:
         db.execute(sa.delete(left_lying).where(left_lying.c.mailbox == mailbox, left_lying.c.folder == name))
         rows = [{"mailbox": mailbox, "folder": name, "uid": uid} for uid in {NOTED, *left}]
-        db.execute(self._insert(left_lying), rows)
+        db.execute(sa.insert(left_lying), rows)
 
     def _lay_there(self, db: sa.Connection, place: Location) -> Callable[[str, float | None], bool]:
         """Given a mail of a folder, return what says of a UID and a time of receipt whether that mail lay in the
@@ -181,42 +176,25 @@ class Folders:
 
     def brake(self, mailbox: str, number: int) -> None:
         """A mailbox has stopped and asks, since so many mails are suddenly new."""
-        if self.braked(mailbox) != number:
-            self._put(f"braked:{mailbox}", number)
+        self._brake.stop(mailbox, number)
 
     def braked(self, mailbox: str) -> int | None:
         """With how many new mails a mailbox has stopped; None: it has not."""
-        return self._number(f"braked:{mailbox}")
+        return self._brake.stopped(mailbox)
 
     def released(self, mailbox: str) -> int | None:
         """How many new mails at once an admin has released for a braked mailbox; None: none."""
-        return self._number(f"released:{mailbox}")
+        return self._brake.released(mailbox)
 
     def release(self, mailbox: str, number: int) -> int | None:
         """An admin lets a braked mailbox go on with up to so many new mails. Return with how many it has stopped; None,
-        and nothing is released, when it has not: a release is an answer, and none to the next question.
+        and nothing is released, when it has not.
         """
-        stopped = self.braked(mailbox)
-        if stopped is not None:
-            self._put(f"released:{mailbox}", number)
-        return stopped
+        return self._brake.release(mailbox, number)
 
     def end_brake(self, mailbox: str) -> None:
         """It went on: the next time that very much is new, the mailbox stops again."""
-        if self.braked(mailbox) is None and self.released(mailbox) is None:
-            return
-        with self.database.write() as db:
-            db.execute(sa.delete(meta).where(meta.c.key.in_([f"braked:{mailbox}", f"released:{mailbox}"])))
-
-    def _number(self, key: str) -> int | None:
-        with self.database.read() as db:
-            value = db.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar()
-        return None if value is None else int(value)
-
-    def _put(self, key: str, number: int) -> None:
-        row = self._insert(meta).values(key=key, value=str(number))
-        with self.database.write() as db:
-            db.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": str(number)}))
+        self._brake.end(mailbox)
 
     def move_cursor(self, mailbox: str, name: str, cursor: Cursor) -> None:
         """Remember how far a folder has been read, without a mail (a new folder, a changed validity)."""
@@ -224,18 +202,7 @@ class Folders:
             self._move_cursor(db, mailbox, name, cursor, self.clock())
 
     def _move_cursor(self, db: sa.Connection, mailbox: str, name: str, cursor: Cursor, now: float) -> None:
-        new: dict[str, Any] = {"validity": cursor.validity, "uid": cursor.uid}
-        row = self._insert(folder).values(mailbox=mailbox, folder=name, since=now, **new)
+        row = {"mailbox": mailbox, "folder": name, "since": now, "validity": cursor.validity, "uid": cursor.uid}
         same = folder.c.validity == cursor.validity
-        new["first_until"] = sa.case((same, folder.c.first_until), else_=None)
-        db.execute(row.on_conflict_do_update(index_elements=["mailbox", "folder"], set_=new))
-
-    def _insert(self, table: sa.Table) -> Any:
-        return sqlite.insert(table) if self.database.is_sqlite else postgresql.insert(table)
-
-    def _insert_new(self, table: sa.Table) -> Any:
-        """The statement that inserts what is not there yet; made once a table."""
-        statement = self._inserts.get(table.name)
-        if statement is None:
-            statement = self._inserts[table.name] = self._insert(table).on_conflict_do_nothing()
-        return statement
+        until = sa.case((same, folder.c.first_until), else_=None)
+        upsert(db, folder, row, since=folder.c.since, first_until=until)

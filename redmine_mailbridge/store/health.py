@@ -4,27 +4,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import metadata
-
-# one row for the service, for Redmine, for sending, and for each mailbox and its settings; times in epoch seconds
-health = sa.Table(
-    "health",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("at", sa.Double, nullable=False),
-    sa.Column("ok_at", sa.Double),
-    sa.Column("failing_since", sa.Double),
-    sa.Column("error", sa.Text),
-    sa.Column("doing", sa.Text, nullable=False),
-    sa.Column("certificate_until", sa.Double),
-    sa.Column("alerted_at", sa.Double),
-)
+from redmine_mailbridge.store.schema import health
 
 SERVICE, REDMINE = "service", "redmine"
 SILENT = 60.0
@@ -84,23 +69,18 @@ class Health:
             if before is not None and before[1:] == (error, doing) and counted - before[0] < EVERY:
                 return
             self._noted[name] = (counted, error, doing)
-        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
-        well: dict[str, Any] = {"ok_at": now, "failing_since": None, "error": None}
-        ill: dict[str, Any] = {"error": error, "failing_since": now}
-        values = {"name": name, "at": now, "doing": doing, "certificate_until": certificate_until}
-        row = insert(health).values(values | (well if error is None else ill))
-        since = sa.func.coalesce(health.c.failing_since, now)
-        changed = values | (well if error is None else ill | {"failing_since": since})
+        values = {"name": name, "at": now, "doing": doing, "certificate_until": certificate_until, "error": error}
         with self._database.write() as db:
-            db.execute(row.on_conflict_do_update(index_elements=["name"], set_=changed))
+            if error is None:
+                upsert(db, health, values | {"ok_at": now, "failing_since": None})
+            else:
+                since = sa.func.coalesce(health.c.failing_since, now)
+                upsert(db, health, values | {"failing_since": now}, failing_since=since)
 
     def busy(self, name: str, doing: str) -> None:
         """Given a thing that has begun and not come to a verdict yet, note what it does: a failure stays one."""
-        insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
-        values = {"at": self._clock(), "doing": doing}
         with self._database.write() as db:
-            row = insert(health).values(name=name, **values)
-            db.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
+            upsert(db, health, {"name": name, "at": self._clock(), "doing": doing})
 
     def all(self) -> dict[str, Condition]:
         """How everything is, by name."""

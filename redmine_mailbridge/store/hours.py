@@ -6,38 +6,21 @@ Redmine's users write them, are both whole numbers of ticks, so that no sum is e
 
 import datetime as dt
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, Table, Text
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import meta, metadata
+from redmine_mailbridge.store.meta import Meta
+from redmine_mailbridge.store.schema import time_entry
 
 TICKS = 300
 """To the hour."""
 _CHUNK = 500
-
-time_entry = Table(
-    "time_entry",
-    metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
-    Column("issue", Integer),
-    Column("project_id", Integer, nullable=False),
-    Column("user_id", Integer, nullable=False),
-    Column("user", Text, nullable=False),
-    Column("activity", Text, nullable=False),
-    Column("ticks", BigInteger, nullable=False),
-    Column("spent_on", Text, nullable=False),
-    Column("created_on", Double, nullable=False),
-    Column("updated_on", Double, nullable=False),
-    Index("ix_time_entry_issue", "issue"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +78,7 @@ class Hours:
     def reading(self) -> Reading:
         """How far they have been read."""
         with self._database.read() as db:
-            text = db.execute(sa.select(meta.c.value).where(meta.c.key == _READING)).scalar()
+            text = Meta(db).get(_READING)
         return Reading.from_json(text) if text else Reading()
 
     def count(self) -> int:
@@ -186,14 +169,5 @@ def _entry(row: Any) -> TimeEntry:
     return TimeEntry(**(dict(row._mapping) | {"spent_on": dt.date.fromisoformat(row.spent_on)}))
 
 
-def upsert(db: sa.Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Given rows, insert them, or take over their values where the primary key is there."""
-    insert = sqlite_insert if db.dialect.name == "sqlite" else postgresql_insert
-    statement = insert(table)
-    keys = [column.name for column in table.primary_key]
-    new = {c.name: statement.excluded[c.name] for c in table.c if c.name not in keys}
-    db.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
-
-
 def _set_reading(db: sa.Connection, reading: Reading) -> None:
-    upsert(db, meta, [{"key": _READING, "value": reading.to_json()}])
+    Meta(db).put(_READING, reading.to_json())

@@ -10,64 +10,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.routing.sides import Side
+from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import mail, meta, metadata, step
+from redmine_mailbridge.store.meta import Meta
+from redmine_mailbridge.store.schema import issue, journal, mail
+from redmine_mailbridge.store.steps import write_step_once
 
 CHUNK = 500
 """How many ids one statement names at most."""
-
-issue = sa.Table(
-    "issue",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("mailbox", sa.Text, nullable=False),
-    sa.Column("mail_id", sa.BigInteger, nullable=False),
-    sa.Column("requester", sa.Text, nullable=False),
-    sa.Column("requester_name", sa.Text, nullable=False),
-    sa.Column("domain", sa.Text, nullable=False),
-    sa.Column("project_id", sa.Integer, nullable=False),
-    sa.Column("project", sa.Text, nullable=False),
-    sa.Column("project_name", sa.Text, nullable=False),
-    sa.Column("project_public", sa.Boolean, nullable=False),
-    sa.Column("tracker", sa.Text, nullable=False),
-    sa.Column("status", sa.Text, nullable=False),
-    sa.Column("closed", sa.Boolean, nullable=False),
-    sa.Column("priority", sa.Text, nullable=False),
-    sa.Column("assignee_id", sa.Integer),
-    sa.Column("assignee", sa.Text),
-    sa.Column("author_id", sa.Integer),
-    sa.Column("subject", sa.Text, nullable=False),
-    sa.Column("private", sa.Boolean, nullable=False),
-    sa.Column("created_on", sa.Double, nullable=False),
-    sa.Column("updated_on", sa.Double, nullable=False),
-    sa.Column("closed_on", sa.Double),
-    sa.Column("seen_at", sa.Double, nullable=False),
-    sa.Column("settled", sa.Boolean, nullable=False),
-    sa.Column("gone", sa.Boolean, nullable=False),
-    sa.Index("ix_issue_updated", "updated_on"),
-    sa.Index("ix_issue_open", "closed", "gone"),
-)
-
-journal = sa.Table(
-    "journal",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("issue", sa.Integer, nullable=False),
-    sa.Column("at", sa.Double, nullable=False),
-    sa.Column("user_id", sa.Integer, nullable=False),
-    sa.Column("user_name", sa.Text, nullable=False),
-    sa.Column("side", sa.Text, nullable=False),
-    sa.Column("has_notes", sa.Boolean, nullable=False),
-    sa.Column("private", sa.Boolean, nullable=False),
-    sa.Column("status_from", sa.Text),
-    sa.Column("status_to", sa.Text),
-    sa.Column("mail_id", sa.BigInteger),
-    sa.Index("ix_journal_issue", "issue", "id"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +113,6 @@ class Issues:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self.clock = clock
         self._database = database
-        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
 
     # ------------------------------------------------------------------ read
 
@@ -234,17 +186,14 @@ class Issues:
     def state(self, key: str) -> str | None:
         """A value that a task keeps between its runs (how far it has read); None when never."""
         with self._database.read() as db:
-            found = db.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar()
-        return None if found is None else str(found)
+            return Meta(db).get(key)
 
     # ------------------------------------------------------------------ write
 
     def save(self, row: IssueRow, journals: Sequence[JournalRow]) -> None:
         """Given an issue with its whole history, put both in the place of what was known of it."""
-        values = asdict(row)
         with effect(Effect.MIRROR), self._database.write() as db:
-            statement = self._insert(issue).values(values)
-            db.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+            upsert(db, issue, asdict(row))
             self._save_journals(db, row.id, journals)
 
     def save_journals(self, number: int, journals: Sequence[JournalRow]) -> None:
@@ -275,15 +224,12 @@ class Issues:
         """Put a line on the record of the mail that made this issue, unless it stands there already."""
         with effect(Effect.RECORD_STEP), self._database.write() as db:
             mail_id = db.execute(sa.select(mail.c.id).where(mail.c.created_issue == number)).scalar()
-            there = sa.select(step.c.id).where(step.c.mail_id == mail_id, step.c.line == line).limit(1)
-            if mail_id is not None and db.execute(there).first() is None:
-                db.execute(sa.insert(step).values(mail_id=mail_id, at=self.clock(), line=line))
+            write_step_once(db, mail_id, line, self.clock())
 
     def keep_state(self, key: str, value: str) -> None:
         """Keep a task's own value."""
         with effect(Effect.MIRROR), self._database.write() as db:
-            row = self._insert(meta).values(key=key, value=value)
-            db.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": value}))
+            Meta(db).put(key, value)
 
 
 _ORIGIN = sa.select(

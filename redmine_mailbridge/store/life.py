@@ -1,4 +1,4 @@
-"""The life of a mail: its states, and which may follow which.
+"""The life of a mail: its states, and which may follow which. Each change looks that up here; see transitions.py.
 
     (on the server)
          │ keep: raw bytes fsynced, then the row
@@ -42,13 +42,15 @@ class State(StrEnum):
 
 FOLLOWS: dict[State, frozenset[State]] = {
     State.KEPT: frozenset({State.WRITING, State.DONE, State.REFUSED, State.HELD, State.ASIDE}),
-    State.WRITING: frozenset({State.KEPT, State.DONE, State.REFUSED, State.ASIDE}),
+    State.WRITING: frozenset({State.WRITING, State.KEPT, State.DONE, State.REFUSED, State.ASIDE}),
     State.DONE: frozenset({State.KEPT}),
     State.REFUSED: frozenset({State.KEPT, State.WRITING}),
     State.HELD: frozenset({State.KEPT, State.REFUSED}),
     State.ASIDE: frozenset({State.KEPT, State.WRITING}),
 }
 
+BEGINS = (State.KEPT, State.ASIDE)
+"""Where a mail's life begins: one that the server does not hand out may be set aside at once."""
 OPEN = (State.KEPT, State.WRITING)
 CLOSED = (State.DONE, State.REFUSED, State.ASIDE)
 

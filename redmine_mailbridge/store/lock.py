@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from redmine_mailbridge.errors import AlreadyRunning, LockLost, StoreBusy
-from redmine_mailbridge.store.engine import Database, lock_key, postgresql_engine, translated
+from redmine_mailbridge.store.dialects import file_of, lock_key, postgresql_engine
+from redmine_mailbridge.store.engine import Database, translated
+from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.schema import meta
 
 GRACE: Final = 0.5
@@ -128,9 +129,10 @@ def is_held(database: Database, name: str) -> bool:
 
 
 def _file(database: Database, name: str) -> Path | None:
-    if database.url.database in {None, "", ":memory:"}:
+    file = file_of(database.url)
+    if file is None:
         return None
-    real = Path(str(database.url.database)).resolve()  # by whatever links it is called, it is one store
+    real = file.resolve()  # by whatever links it is called, it is one store
     return real.with_name(f"{real.name}.{name.replace('/', '_')}.lock")
 
 
@@ -235,8 +237,7 @@ class _AdvisoryLock:
 
     def _sign(self) -> None:
         """Put our mark where the last holder's was; its transactions that have not ended yet are waited for."""
-        row = postgresql.insert(meta).values(key=self._key, value=self._mark)
-        self._connection.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": self._mark}))
+        Meta(self._connection).put(self._key, self._mark)
         self._connection.commit()
 
     def check(self) -> str | None:

@@ -11,7 +11,8 @@ from redmine_mailbridge.mailboxes.pop3 import FOLDER, VALIDITY
 from redmine_mailbridge.mailboxes.pop3_names import SIGN, MaildropMemory, RememberedMail
 from redmine_mailbridge.store.filed import GONE
 from redmine_mailbridge.store.folders import AT_ONCE
-from redmine_mailbridge.store.schema import mail, step
+from redmine_mailbridge.store.schema import mail
+from redmine_mailbridge.store.steps import write_steps
 from redmine_mailbridge.store.store import Store
 
 HEAD = 256 * 1024
@@ -67,4 +68,4 @@ class Maildrop(MaildropMemory):
             where = {"validity": VALIDITY, "uid": uid, "filed_to": f"left in {FOLDER}: {words}"}
             same = (mail.c.id == known.id, mail.c.validity.startswith(GONE))
             if db.execute(sa.update(mail).where(*same).values(where)).rowcount == 1:
-                db.execute(sa.insert(step).values(mail_id=known.id, at=now, line=words))
+                write_steps(db, known.id, (words,), now)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
 from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import notice, step
+from redmine_mailbridge.store.schema import notice
+from redmine_mailbridge.store.steps import write_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +31,12 @@ class Notice:
     created_at: float
 
 
-def notify(  # noqa: PLR0917 - as `outbox.queue`
-    db: sa.Connection, insert: Any, issue: int, mail_id: int | None, notices: Sequence[NewNotice], now: float
-) -> None:
+def notify(db: sa.Connection, issue: int, mail_id: int | None, notices: Sequence[NewNotice], now: float) -> None:
     """Given an open transaction, an issue and what is to be told there, note it; what was noted before stays so."""
     rows = [
         {"issue": issue, "key": one.key, "mail_id": mail_id, "text": one.text, "created_at": now} for one in notices
     ]
-    if rows:
-        db.execute(insert.on_conflict_do_nothing(), rows)
+    insert_missing(db, notice, rows)
 
 
 class Notices:
@@ -60,5 +58,5 @@ class Notices:
         now = self._clock()
         with effect(Effect.RECORD_SENT), self._database.write() as db:
             db.execute(sa.update(notice).where(notice.c.id == one.id).values(told_at=now))
-            if line is not None and one.mail_id is not None:
-                db.execute(sa.insert(step).values(mail_id=one.mail_id, at=now, line=line))
+            if line is not None:
+                write_steps(db, one.mail_id, (line,), now)

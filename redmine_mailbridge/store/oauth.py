@@ -9,36 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from redmine_mailbridge.store.dialects import insert_missing, upsert
 from redmine_mailbridge.store.due import pause_is_over
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import metadata
-
-oauth_token = sa.Table(
-    "oauth_token",
-    metadata,
-    sa.Column("connection", sa.Text, primary_key=True),
-    sa.Column("sealed", sa.LargeBinary),
-    sa.Column("refused", sa.Text),
-    sa.Column("signed_in_as", sa.Text, nullable=False),
-    sa.Column("signed_in_at", sa.Double),
-    sa.Column("renewed_at", sa.Double),
-    sa.Column("renew_at", sa.Double, nullable=False),
-    sa.Column("expires_at", sa.Double, nullable=False),
-    sa.Column("version", sa.Integer, nullable=False),
-    sa.Column("lease_until", sa.Double, nullable=False),
-)
-
-# sign-ins that have begun; `key` is the SHA-256 of what the provider brings back
-oauth_flow = sa.Table(
-    "oauth_flow",
-    metadata,
-    sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("connection", sa.Text, nullable=False),
-    sa.Column("sealed", sa.LargeBinary, nullable=False),
-    sa.Column("ends_at", sa.Double, nullable=False),
-)
+from redmine_mailbridge.store.schema import oauth_flow, oauth_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +50,6 @@ class TokenRows:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self.clock = clock
-        self._insert: Any = sqlite.insert if database.is_sqlite else postgresql.insert
 
     def find(self, connection: str) -> TokenRow | None:
         """What is kept for a connection; None when nothing is."""
@@ -93,7 +67,7 @@ class TokenRows:
             if version == 0:
                 first = {"connection": connection, "signed_in_as": "", "renew_at": 0.0, "expires_at": 0.0}
                 first |= {"version": 0, "lease_until": 0.0}
-                db.execute(self._insert(oauth_token).values(first).on_conflict_do_nothing())
+                insert_missing(db, oauth_token, first)
             where = self._of(connection, version)
             taken = sa.update(oauth_token).where(*where, pause_is_over(oauth_token.c.lease_until, now, seconds))
             return db.execute(taken.values(lease_until=now + seconds)).rowcount == 1
@@ -124,9 +98,8 @@ class TokenRows:
         values = {"sealed": sealed, "signed_in_as": signed_in_as, "renew_at": renew_at, "expires_at": expires_at}
         values |= {"refused": None, "signed_in_at": now, "renewed_at": now, "lease_until": 0.0}
         with self._database.write() as db:
-            first = self._insert(oauth_token).values(connection=connection, version=1, **values)
-            again = values | {"version": oauth_token.c.version + 1}
-            db.execute(first.on_conflict_do_update(index_elements=["connection"], set_=again))
+            first = {"connection": connection, "version": 1} | values
+            upsert(db, oauth_token, first, version=oauth_token.c.version + 1)
 
     def forget(self, connection: str) -> bool:
         """Remove what is kept for a connection. Return whether there was anything."""

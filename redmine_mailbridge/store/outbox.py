@@ -16,13 +16,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.due import pause_is_over, within
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.life import pause_after
-from redmine_mailbridge.store.schema import outbox, outgoing_content, step
+from redmine_mailbridge.store.schema import outbox, outgoing_content
+from redmine_mailbridge.store.steps import write_steps
 
 QUEUED, SENT, FAILED, BOUNCED = "queued", "sent", "failed", "bounced"
 CLAIM_SECONDS = 300.0
@@ -89,7 +90,7 @@ _COLUMNS = (
 _ROWS = sa.select(*_COLUMNS).outerjoin(outgoing_content, outgoing_content.c.hash == outbox.c.content_hash)
 
 
-def queue(db: sa.Connection, insert: Any, mail_id: int | None, answer: NewAnswer, now: float) -> tuple[bool, str]:
+def queue(db: sa.Connection, mail_id: int | None, answer: NewAnswer, now: float) -> tuple[bool, str]:
     """Given an open transaction and a mail, queue it, unless it is too much. Return whether it stands in the outbox
     now, and the line for the record. A mail that stands there already stays as it is.
     """
@@ -117,10 +118,8 @@ def queue(db: sa.Connection, insert: Any, mail_id: int | None, answer: NewAnswer
         "created_at": now,
     }
     body = {"hash": values["content_hash"], "content": answer.content}
-    there = sa.select(outgoing_content.c.hash).where(outgoing_content.c.hash == body["hash"])
-    if db.execute(there).first() is None:
-        db.execute(sa.insert(outgoing_content), body)
-    db.execute(insert.values(values).on_conflict_do_nothing())
+    insert_missing(db, outgoing_content, body)
+    insert_missing(db, outbox, values)
     return True, f"queued: {line}"
 
 
@@ -166,7 +165,6 @@ class Outbox:
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self.clock = clock
-        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
 
     def claim(self, mailbox: str, *, limit: int, first: Collection[str] = ()) -> list[QueuedMail]:
         """Claim mails of a mailbox whose time has come: nobody else gets them for five minutes.
@@ -196,9 +194,8 @@ class Outbox:
         """
         now = self.clock()
         with effect(Effect.QUEUE_MAIL), self._database.write() as db:
-            said = [queue(db, self._insert(outbox), mail_id, one, now) for one in mails]
-            if mail_id is not None:
-                _tell(db, mail_id, [line for _, line in said if not line.startswith("queued before")], now)
+            said = [queue(db, mail_id, one, now) for one in mails]
+            write_steps(db, mail_id, [line for _, line in said if not line.startswith("queued before")], now)
         return said
 
     def sent(self, mail: QueuedMail, words: str) -> None:
@@ -236,8 +233,7 @@ class Outbox:
             rows = [QueuedMail(**row._mapping) for row in db.execute(_ROWS.where(wanted).order_by(outbox.c.id))]
             db.execute(sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows])).values(again))
             for row in rows:
-                if row.mail_id is not None:
-                    _tell(db, row.mail_id, [f"sent again on request of {by}: {row.kind} to {row.recipient}"], now)
+                write_steps(db, row.mail_id, [f"sent again on request of {by}: {row.kind} to {row.recipient}"], now)
         return rows
 
     def bounced(self, mail: QueuedMail, words: str, *, told: bool = False) -> None:
@@ -261,8 +257,8 @@ class Outbox:
         now = self.clock()
         with effect(Effect.RECORD_SENT), self._database.write() as db:
             db.execute(sa.update(outbox).where(outbox.c.id == mail.id).values(values))
-            if line is not None and mail.mail_id is not None:
-                _tell(db, mail.mail_id, [line], now)
+            if line is not None:
+                write_steps(db, mail.mail_id, [line], now)
 
     def copies(self, message_ids: Collection[str]) -> list[QueuedMail]:
         """Given Message-IDs, return the rows of the mails that bear them."""
@@ -302,8 +298,3 @@ class Outbox:
         with self._database.read() as db:
             query = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.state == QUEUED)
             return int(db.execute(query).scalar() or 0)
-
-
-def _tell(db: sa.Connection, mail_id: int, lines: Sequence[str], now: float) -> None:
-    if lines:
-        db.execute(sa.insert(step), [{"mail_id": mail_id, "at": now, "line": line} for line in lines])

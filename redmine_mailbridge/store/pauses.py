@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.due import UNTIL_FIT
 from redmine_mailbridge.store.life import OPEN, pause_after
-from redmine_mailbridge.store.schema import mail, mailbox_pause, step
+from redmine_mailbridge.store.schema import mail, mailbox_pause
+from redmine_mailbridge.store.steps import write_steps
 from redmine_mailbridge.store.store import Store
 
 LONGEST = 300.0
@@ -67,12 +69,11 @@ class MailboxPauses:
         values = {"mail_id": mail_id, "since": since, "lines": json.dumps(list(lines)), "looks": looks}
         reason = f"waits for the settings: {'; '.join(lines)}"
         with effect(Effect.DEFER), self._store.database.write() as db:
-            db.execute(sa.delete(mailbox_pause).where(mailbox_pause.c.mailbox == mailbox))
-            db.execute(sa.insert(mailbox_pause).values(mailbox=mailbox, **values))
+            upsert(db, mailbox_pause, {"mailbox": mailbox, **values})
             one = sa.and_(mail.c.id == mail_id, mail.c.state.in_(OPEN))
             db.execute(sa.update(mail).where(one).values(next_try_at=at, reason=reason, changed_at=now))
             if before is None or before.lines != tuple(lines):
-                db.execute(sa.insert(step).values(mail_id=mail_id, at=now, line=reason))
+                write_steps(db, mail_id, (reason,), now)
         return at
 
     def wait(self, mail_id: int, pause: MailboxPause) -> str:
@@ -81,15 +82,21 @@ class MailboxPauses:
         reason = f"waits, as mailbox {pause.mailbox} is paused for mail {pause.mail_id}: {'; '.join(pause.lines)}"
         with effect(Effect.DEFER), self._store.database.write() as db:
             one = sa.and_(mail.c.id == mail_id, mail.c.state.in_(OPEN))
-            db.execute(sa.update(mail).where(one).values(next_try_at=UNTIL_FIT, reason=reason, changed_at=now))
-            db.execute(sa.insert(step).values(mail_id=mail_id, at=now, line=reason))
+            waits = {"next_try_at": UNTIL_FIT, "paused_by": pause.mailbox, "reason": reason, "changed_at": now}
+            db.execute(sa.update(mail).where(one).values(waits))
+            write_steps(db, mail_id, (reason,), now)
         return reason
 
     def end(self, mailboxes: Collection[str]) -> int:
-        """Given mailboxes whose pause is over, have all that waits be due. Return how many mails that are."""
+        """Given mailboxes whose pause is over, have the mails be due that wait for it, wherever they were read. Return
+        how many that are.
+        """
         with effect(Effect.DEFER), self._store.database.write() as db:
             db.execute(sa.delete(mailbox_pause).where(mailbox_pause.c.mailbox.in_(mailboxes)))
-            waiting = sa.and_(mail.c.state.in_(OPEN), mail.c.next_try_at == UNTIL_FIT)
+            still = sa.func.coalesce(mail.c.paused_by, "").in_(
+                sa.select(mailbox_pause.c.mailbox)
+            )  # another mailbox's pause goes on
+            waiting = sa.and_(mail.c.state.in_(OPEN), mail.c.next_try_at == UNTIL_FIT, sa.not_(still))
             return db.execute(sa.update(mail).where(waiting).values(next_try_at=0.0)).rowcount
 
     def look_now(self) -> None:

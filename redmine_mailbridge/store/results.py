@@ -5,53 +5,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Double, Integer, Table, Text
 
 from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.due import within
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.hours import chunks, upsert
+from redmine_mailbridge.store.hours import chunks
 from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.schema import mail, meta, metadata, outbox
-
-# what was computed for each issue when the aggregate task last ran
-figure = Table(
-    "figure",
-    metadata,
-    Column("issue", Integer, primary_key=True, autoincrement=False),
-    Column("ticks", BigInteger, nullable=False),
-    Column("first_answer", Double),
-    Column("first_answer_business", Double),
-    Column("resolution", Double),
-    Column("resolution_business", Double),
-    Column("mails_in", Integer, nullable=False),
-    Column("mails_out", Integer, nullable=False),
-    Column("reopened", Integer, nullable=False),
-    Column("computed_at", Double, nullable=False),
-)
-
-# what was last written to a custom field, so that it is written again only when it changes
-field_written = Table(
-    "field_written",
-    metadata,
-    Column("kind", Text, primary_key=True),
-    Column("of", Integer, primary_key=True, autoincrement=False),
-    Column("field", Text, primary_key=True),
-    Column("value", Text, nullable=False),
-    Column("at", Double, nullable=False),
-    Column("refused", Text),
-)
-
-# which budget's thresholds were told of, each once
-budget_warning = Table(
-    "budget_warning",
-    metadata,
-    Column("budget", Text, primary_key=True),
-    Column("period", Text, primary_key=True),
-    Column("threshold", Integer, primary_key=True, autoincrement=False),
-    Column("at", Double, nullable=False),
-    Column("line", Text, nullable=False),
-)
+from redmine_mailbridge.store.meta import Meta
+from redmine_mailbridge.store.schema import budget_warning, field_written, figure, mail, outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +102,13 @@ class Results:
     def closing(self) -> frozenset[str]:
         """The lower-case names of the statuses that close an issue, as they were last known."""
         with self._database.read() as db:
-            text = db.execute(sa.select(meta.c.value).where(meta.c.key == _CLOSING)).scalar()
+            text = Meta(db).get(_CLOSING)
         return frozenset(json.loads(text)) if text else frozenset()
 
     def put_closing(self, names: Collection[str]) -> None:
         """Remember them."""
         with effect(Effect.RECORD_HOURS), self._database.write() as db:
-            upsert(db, meta, [{"key": _CLOSING, "value": json.dumps(sorted(names))}])
+            Meta(db).put(_CLOSING, json.dumps(sorted(names)))
 
     def warned(self) -> frozenset[tuple[str, str, int]]:
         """Of which thresholds was told already: budget, period, percent."""

@@ -11,20 +11,21 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from redmine_mailbridge.effects import Effect, effect
-from redmine_mailbridge.errors import StoreError
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.due import NEVER, mail_is_due
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.filed import SET, STEP, Filed, write_steps
-from redmine_mailbridge.store.life import FOLLOWS, OPEN, State, pause_after
+from redmine_mailbridge.store.kept import Kept
+from redmine_mailbridge.store.life import OPEN, State, pause_after
 from redmine_mailbridge.store.lock import Lock, is_held, take_lock
 from redmine_mailbridge.store.outbox import NewAnswer, queue
-from redmine_mailbridge.store.raw import RawStore, discard
-from redmine_mailbridge.store.rows import COLUMNS, Cursor, MailRow, as_row
-from redmine_mailbridge.store.schema import mail, outbox, participant
+from redmine_mailbridge.store.raw import RawStore
+from redmine_mailbridge.store.rows import COLUMNS, MailRow, as_row
+from redmine_mailbridge.store.schema import mail, participant
+from redmine_mailbridge.store.steps import write_steps
+from redmine_mailbridge.store.transitions import change_mail, move_mail
 
 
-class Store(Filed):
+class Store(Kept):
     """Keeps mails: their bytes on disk, their rows in the database. Safe for many threads.
 
     Every method raises StoreBusy, StoreFull or StoreError when the database or the disk will not.
@@ -53,64 +54,6 @@ class Store(Filed):
         """Does any process hold the lock of this name?"""
         return is_held(self.database, name)
 
-    # ------------------------------------------------------------------ keep
-
-    def keep(self, raws: Sequence[RawMail], *, cursor: Cursor | None = None, way: str = "") -> list[MailRow]:
-        """Given mails of one folder, put bytes and rows durably down, and move the folder's cursor with them.
-
-        A location that is already known keeps its row: keeping is idempotent. `way` is how they were taken, the first
-        step of each new one. Return the rows in order.
-        """
-        if not raws:
-            return []
-        try:
-            with self.raw.in_use:
-                return self._keep(raws, cursor, way)
-        finally:
-            for raw in raws:  # those behind one that could not be kept
-                discard(raw)
-
-    def _keep(self, raws: Sequence[RawMail], cursor: Cursor | None, way: str) -> list[MailRow]:
-        digests = [self.raw.keep(raw) for raw in raws]
-        now = self.clock()
-        values = [_new_row(raw, digest, now) for raw, digest in zip(raws, digests, strict=True)]
-        first = raws[0].listed.location
-        with effect(Effect.KEEP_ROW), self.database.write() as db:
-            lay_there = self._lay_there(db, first)
-            for value in values:
-                value["first_sync"] = lay_there(value["uid"], value["received_at"])
-            db.execute(self._insert(mail).on_conflict_do_nothing(index_elements=_LOCATION), values)
-            if cursor is not None:
-                self._move_cursor(db, first.mailbox, first.folder, cursor, now)
-            rows = _at(db, [raw.listed.location for raw in raws])
-            if way and (new := [row.id for row in rows if row.kept_at == now]):
-                db.execute(STEP, [{"mail_id": mail_id, "at": now, "line": way} for mail_id in new])
-            return rows
-
-    def keep_unfetched(
-        self,
-        listed: Listed,
-        reason: str,
-        *,
-        cursor: Cursor,
-        state: State = State.ASIDE,
-        next_try_at: float = 0.0,
-    ) -> MailRow:
-        """Given a mail that the server does not hand out, note it without its bytes, and go on behind it.
-
-        It is set aside; or KEPT, and fetched anew from that time on (seconds since the epoch). Return its row.
-        """
-        now = self.clock()
-        values = _new_row(RawMail(listed), None, now) | {"state": state, "reason": reason, "next_try_at": next_try_at}
-        place = listed.location
-        with effect(Effect.KEEP_ROW), self.database.write() as db:
-            values["first_sync"] = self._lay_there(db, place)(place.uid, values["received_at"])
-            db.execute(self._insert(mail).on_conflict_do_nothing(index_elements=_LOCATION), values)
-            self._move_cursor(db, place.mailbox, place.folder, cursor, now)
-            (row,) = _at(db, [place])
-            write_steps(db, row.id, (f"not fetched: {reason}",), now)
-        return row
-
     # ------------------------------------------------------------------ work
 
     def due(self, mailbox: str, *, limit: int = 200) -> list[MailRow]:
@@ -130,15 +73,15 @@ class Store(Filed):
         The first time is kept beside the last: the look goes back to the first.
         """
         now = self.clock()
-        values = {"state": State.WRITING, "request": request, "last_sent_at": now, "now": now}
+        sent = {"request": request, "last_sent_at": now, "sent": now}
         with effect(Effect.RECORD_INTENT), self.database.write() as db:
-            self._change(db, mail_id, (State.KEPT, State.WRITING), values, lines, change=_INTEND)
+            move_mail(db, mail_id, State.WRITING, now, lines, among=OPEN, **sent)
         return now
 
     def rewrite(self, mail_id: int, request: str) -> None:
         """Put another text of the intent in the place of the one that is noted: what was sent is the same."""
         with effect(Effect.RECORD_INTENT), self.database.write() as db:
-            self._change(db, mail_id, (State.WRITING,), {"request": request}, ())
+            change_mail(db, mail_id, (State.WRITING,), self.clock(), request=request)
 
     def wrote(
         self, mail_id: int, request: str, *, issue: int, created: bool, number_again: bool, journal: int | None,
@@ -148,13 +91,13 @@ class Store(Filed):
         made = {"issue": issue, "created_issue": issue if created else None, "journal": journal}
         with effect(Effect.RECORD_INTENT), self.database.write() as db:
             self._free(db, made, number_again=number_again)
-            self._change(db, mail_id, (State.WRITING,), {"request": request, **made}, lines)
+            change_mail(db, mail_id, (State.WRITING,), self.clock(), lines, request=request, **made)
 
     def withdraw(self, mail_id: int, lines: Sequence[str] = ()) -> None:
         """It is known that nothing was written: the intent is forgotten, and the mail is as if it came now."""
-        values = {"state": State.KEPT, "request": None, "first_sent_at": None, "last_sent_at": None}
+        forgotten = {"request": None, "first_sent_at": None, "last_sent_at": None}
         with effect(Effect.RECORD_INTENT), self.database.write() as db:
-            self._change(db, mail_id, (State.WRITING,), values, lines)
+            move_mail(db, mail_id, State.KEPT, self.clock(), lines, among=(State.WRITING,), **forgotten)
 
     def done(
         self,
@@ -173,11 +116,10 @@ class Store(Filed):
 
         `number_again`: what was made bears the number of another that is gone, whose mail claims it no more.
         """
-        made = {"issue": issue, "created_issue": issue if created else None, "journal": journal}
-        values = {"state": State.DONE, "reason": reason, **made}
+        made: dict[str, Any] = {"issue": issue, "created_issue": issue if created else None, "journal": journal}
         with effect(Effect.RECORD_DONE), self.database.write() as db:
             self._free(db, made, number_again=number_again)
-            self._change(db, mail_id, (State.KEPT, State.WRITING), values, lines)
+            move_mail(db, mail_id, State.DONE, self.clock(), lines, reason=reason, **made)
             if issue is not None:
                 self._join(db, issue, participants)
             self._queue(db, mail_id, answers)
@@ -204,14 +146,12 @@ class Store(Filed):
     ) -> None:
         """Refuse, hold or set aside. Raise StoreError when the mail's state does not allow it."""
         with effect(Effect.RECORD_DONE), self.database.write() as db:
-            before = tuple(old for old, allowed in FOLLOWS.items() if state in allowed)
-            self._change(db, mail_id, before, {"state": state, "reason": reason}, lines)
+            move_mail(db, mail_id, state, self.clock(), lines, reason=reason)
             self._queue(db, mail_id, answers)
 
     def _queue(self, db: sa.Connection, mail_id: int, answers: Sequence[NewAnswer]) -> None:
         now = self.clock()
-        lines = [queue(db, self._insert(outbox), mail_id, answer, now)[1] for answer in answers]
-        write_steps(db, mail_id, lines, now)
+        write_steps(db, mail_id, [queue(db, mail_id, answer, now)[1] for answer in answers], now)
 
     def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:
         """Try again later: after so many seconds, or after a pause that grows with the tries.
@@ -223,14 +163,13 @@ class Store(Filed):
         with effect(Effect.DEFER), self.database.write() as db:
             tries = int(db.execute(sa.select(mail.c.tries).where(mail.c.id == mail_id)).scalar() or 0) + counts
             at = now + (pause_after(tries) if after is None else after)
-            values = {"tries": tries, "next_try_at": at, "reason": reason}
-            self._change(db, mail_id, (State.KEPT, State.WRITING), values, (f"deferred: {reason}",))
+            change_mail(db, mail_id, OPEN, now, (f"deferred: {reason}",), tries=tries, next_try_at=at, reason=reason)
         return at
 
     def hold_reply(self, mail_id: int, reason: str) -> float:
         """A reply waits for the update task, which lets it through. Return the time that stands for that: NEVER."""
         with effect(Effect.DEFER), self.database.write() as db:
-            self._change(db, mail_id, (State.KEPT,), {"next_try_at": NEVER, "reason": reason}, (reason,))
+            change_mail(db, mail_id, (State.KEPT,), self.clock(), (reason,), next_try_at=NEVER, reason=reason)
         return NEVER
 
     def let_replies_through(self) -> dict[str, int]:
@@ -254,7 +193,8 @@ class Store(Filed):
         line = f"accepted by {by}" if accept else f"tried again on request of {by}"
         line = line if wish is None else f"wanted in Redmine by {by}"
         with effect(Effect.RECORD_STEP), self.database.write() as db:
-            row = db.execute(sa.select(mail.c.state, mail.c.raw, mail.c.issue).where(mail.c.id == mail_id)).first()
+            columns = (mail.c.state, mail.c.raw, mail.c.issue, mail.c.last_sent_at)
+            row = db.execute(sa.select(*columns).where(mail.c.id == mail_id)).first()
             if row is None:
                 return False
             if row.state == State.DONE and (wish is None or row.issue is not None):
@@ -266,17 +206,18 @@ class Store(Filed):
             if row.raw is not None and not self.raw.path(row.raw).exists():
                 db.execute(sa.update(mail).where(mail.c.id == mail_id).values(raw=None))  # it is fetched anew
             # a request that may have been sent is looked for again, never forgotten
-            self._change(db, mail_id, (State(row.state),), values, (line,), change=_REOPEN)
+            to = State.KEPT if row.last_sent_at is None else State.WRITING
+            move_mail(db, mail_id, to, self.clock(), (line,), among=(State(row.state),), **values)
             return True
 
     def reject(self, mail_id: int, *, by: str = "an admin") -> bool:
         """An admin refuses a held mail. Return whether it was one."""
-        values = {"state": State.REFUSED, "reason": f"refused by {by}"}
+        reason = f"refused by {by}"
         with effect(Effect.RECORD_STEP), self.database.write() as db:
             state = db.execute(sa.select(mail.c.state).where(mail.c.id == mail_id)).scalar()
             if state != State.HELD:
                 return False
-            self._change(db, mail_id, (State.HELD,), values, (f"refused by {by}",))
+            move_mail(db, mail_id, State.REFUSED, self.clock(), (reason,), among=(State.HELD,), reason=reason)
             return True
 
     def note(self, mail_id: int, *lines: str) -> None:
@@ -286,71 +227,6 @@ class Store(Filed):
 
     # ------------------------------------------------------------------ helpers
 
-    def _change(
-        self,
-        db: sa.Connection,
-        mail_id: int,
-        before: Sequence[State],
-        values: dict[str, Any],
-        lines: Sequence[str],
-        *,
-        change: sa.Update | None = None,
-    ) -> None:
-        """One conditional update that must change exactly one row."""
-        now = self.clock()
-        known = {"of": mail_id, "before": list(before), "changed_at": now}
-        if db.execute(_CHANGE if change is None else change, known | values).rowcount != 1:
-            raise StoreError(f"mail {mail_id} is not in state {' or '.join(before)} any more: another process has it")
-        write_steps(db, mail_id, lines, now)
-
     def _join(self, db: sa.Connection, issue: int, addresses: Iterable[str]) -> None:
         rows = [{"issue": issue, "address": address.lower()} for address in sorted(set(addresses)) if address]
-        if rows:
-            db.execute(self._insert_new(participant), rows)
-
-
-_LOCATION = ["mailbox", "folder", "validity", "uid"]
-
-# Statements of every mail, made once: making one anew costs more than running it.
-_CHANGE = SET.where(mail.c.state.in_(sa.bindparam("before", expanding=True)))
-_INTEND = _CHANGE.values(first_sent_at=sa.func.coalesce(mail.c.first_sent_at, sa.bindparam("now", type_=sa.Double)))
-_REOPEN = _CHANGE.values(state=sa.case((mail.c.last_sent_at.is_not(None), State.WRITING.value), else_=State.KEPT.value))
-
-
-def _new_row(raw: RawMail, digest: str | None, now: float) -> dict[str, Any]:
-    listed = raw.listed
-    place = listed.location
-    return {
-        "mailbox": place.mailbox,
-        "folder": place.folder,
-        "validity": place.validity,
-        "uid": place.uid,
-        "size": listed.size,
-        "raw": digest,
-        "digest": digest,
-        "truncated": raw.truncated,
-        "first_sync": False,
-        "received_at": listed.received_at.timestamp() if listed.received_at else None,
-        "kept_at": now,
-        "changed_at": now,
-        "state": State.KEPT,
-        "accepted": False,
-        "let_through": False,
-        "tries": 0,
-        "next_try_at": 0.0,
-        "file_tries": 0,
-        "next_file_at": 0.0,
-    }
-
-
-def _at(db: sa.Connection, places: Sequence[Location]) -> list[MailRow]:
-    """The rows at these locations, all of one folder and validity, in the same order."""
-    first = places[0]
-    query = sa.select(*COLUMNS).where(
-        mail.c.mailbox == first.mailbox,
-        mail.c.folder == first.folder,
-        mail.c.validity == first.validity,
-        mail.c.uid.in_([place.uid for place in places]),
-    )
-    rows = {row.uid: as_row(row) for row in db.execute(query)}
-    return [rows[place.uid] for place in places]
+        insert_missing(db, participant, rows)

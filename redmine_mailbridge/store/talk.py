@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.issues import by_machine, journal
+from redmine_mailbridge.store.issues import by_machine
 from redmine_mailbridge.store.outbox import FAILED
-from redmine_mailbridge.store.schema import mail, outbox
+from redmine_mailbridge.store.schema import journal, mail, outbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,56 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.store.dialects import insert_missing, upsert
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import meta, metadata
-
-_Id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-
-# what an admin changed while running: it stands above the settings file until it is reset
-task_override = sa.Table(
-    "task_override",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("active", sa.Boolean),
-    sa.Column("every", sa.Double),
-    sa.Column("cron", sa.Text),
-    sa.Column("next_run", sa.Double),
-    sa.Column("changed_at", sa.Double, nullable=False),
-)
-
-# runs that were asked for by hand
-task_wish = sa.Table(
-    "task_wish",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("at", sa.Double, nullable=False),
-)
-
-# when the service will run each task next, as it said last
-task_next = sa.Table(
-    "task_next",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("at", sa.Double),
-)
-
-task_run = sa.Table(
-    "task_run",
-    metadata,
-    sa.Column("id", _Id, primary_key=True, autoincrement=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("planned_at", sa.Double),
-    sa.Column("began_at", sa.Double, nullable=False),
-    sa.Column("ended_at", sa.Double),
-    sa.Column("done", sa.Integer, nullable=False, default=0),
-    sa.Column("failed", sa.Integer, nullable=False, default=0),
-    sa.Column("skipped", sa.Boolean, nullable=False, default=False),
-    sa.Column("error", sa.Text),
-    sa.Index("ix_task_run_name", "name", "id"),
-)
+from redmine_mailbridge.store.meta import Meta
+from redmine_mailbridge.store.schema import task_next, task_override, task_run, task_wish
 
 REVISION, STOPPED = "tasks-revision", "synchronisation-stopped"
 KEPT_RUNS = 1000
@@ -106,30 +62,29 @@ class TaskBook:
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
-        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
         self.clock = clock
 
     # ------------------------------------------------------------------ changes while running
 
     def revision(self) -> int:
         """A number that grows with each change, wish, stop and start."""
-        return int(self._meta(REVISION) or 0)
+        return int(self._value(REVISION) or 0)
 
     @property
     def stopped(self) -> bool:
         """Has an admin stopped the whole synchronisation?"""
-        return self._meta(STOPPED) is not None
+        return self._value(STOPPED) is not None
 
     def stop(self) -> None:
         """Stop the whole synchronisation, until `start`; a restart of the service changes nothing."""
         with effect(Effect.STEER), self._database.write() as db:
-            db.execute(self._insert(meta).values(key=STOPPED, value=str(self.clock())).on_conflict_do_nothing())
+            Meta(db).add(STOPPED, str(self.clock()))
             self._changed(db)
 
     def start(self) -> None:
         """Let it go on."""
         with effect(Effect.STEER), self._database.write() as db:
-            db.execute(sa.delete(meta).where(meta.c.key == STOPPED))
+            Meta(db).remove(STOPPED)
             self._changed(db)
 
     def overrides(self) -> dict[str, Override]:
@@ -158,7 +113,7 @@ class TaskBook:
     def wish(self, name: str) -> None:
         """Ask the service for a run now."""
         with effect(Effect.STEER), self._database.write() as db:
-            db.execute(self._insert(task_wish).values(name=name, at=self.clock()).on_conflict_do_nothing())
+            insert_missing(db, task_wish, {"name": name, "at": self.clock()})
             self._changed(db)
 
     def take_wishes(self) -> list[str]:
@@ -167,15 +122,12 @@ class TaskBook:
             names = [row.name for row in db.execute(sa.select(task_wish).order_by(task_wish.c.at))]
             return [n for n in names if db.execute(sa.delete(task_wish).where(task_wish.c.name == n)).rowcount == 1]
 
-    def _meta(self, key: str) -> str | None:
+    def _value(self, key: str) -> str | None:
         with self._database.read() as db:
-            found: str | None = db.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar()
-        return found
+            return Meta(db).get(key)
 
     def _changed(self, db: sa.Connection) -> None:
-        db.execute(self._insert(meta).values(key=REVISION, value="0").on_conflict_do_nothing())
-        number = sa.cast(sa.cast(meta.c.value, sa.BigInteger) + 1, sa.Text)
-        db.execute(sa.update(meta).where(meta.c.key == REVISION).values(value=number))
+        Meta(db).count(REVISION)
 
     # ------------------------------------------------------------------ runs
 
@@ -213,8 +165,7 @@ class TaskBook:
     def plan_next(self, name: str, at: float | None) -> None:
         """The service says when a task runs next; None when it does not."""
         with effect(Effect.RECORD_STEP), self._database.write() as db:
-            new = self._insert(task_next).values(name=name, at=at)
-            db.execute(new.on_conflict_do_update(index_elements=["name"], set_={"at": at}))
+            upsert(db, task_next, {"name": name, "at": at})
 
     def next_runs(self) -> dict[str, float | None]:
         """When the service said each task would run next."""

@@ -7,7 +7,8 @@ from redmine_mailbridge.mailboxes.base import Location, RawMail
 from redmine_mailbridge.store.due import mail_is_due
 from redmine_mailbridge.store.life import OPEN
 from redmine_mailbridge.store.rows import COLUMNS, MailRow, as_row
-from redmine_mailbridge.store.schema import mail, step
+from redmine_mailbridge.store.schema import mail
+from redmine_mailbridge.store.steps import write_steps
 from redmine_mailbridge.store.store import Store
 
 
@@ -39,7 +40,7 @@ def fetched(store: Store, row: MailRow, raw: RawMail) -> MailRow | None:
             if place != row.location and _is_anothers(db, row, place, digest):
                 return None
             db.execute(sa.update(mail).where(*same).values(values | where))
-            db.execute(sa.insert(step).values(mail_id=row.id, at=store.clock(), line=f"fetched after all{lies}"))
+            write_steps(db, row.id, (f"fetched after all{lies}",), store.clock())
             return as_row(db.execute(sa.select(*COLUMNS).where(mail.c.id == row.id)).one())
 
 

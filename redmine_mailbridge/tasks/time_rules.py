@@ -168,7 +168,7 @@ class TimeRules:
                 f'rule "{rule.name}" is due for {len(found)} issues, more than its at_most of {rule.at_most}: '
                 f'nothing was done; see `rules preview`, then `rules release "{rule.name}"`'
             )
-            self._applications.stop(rule.name)
+            self._applications.stop(rule.name, len(found))
             log.warning("rules.stopped", rule=rule.name, due=len(found), at_most=rule.at_most)
             return
         for one in found:

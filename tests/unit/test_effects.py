@@ -26,7 +26,7 @@ CHANGES_OF = {
 IMAP_CHANGES = {"MOVE", "COPY", "STORE", "EXPUNGE", "CREATE", "SUBSCRIBE", "APPEND", "DELETE", "RENAME"}
 
 EXCEPTIONS = {
-    "store/engine.py:_make_private": "an empty file, before there is anything to lose",
+    "store/dialects.py:_make_private": "an empty file, before there is anything to lose",
     "mailboxes/imap_filing.py:move": "called by ImapMailbox.file within MOVE",
     "mailboxes/imap_filing.py:remove": "called by ImapMailbox.file and .delete within MOVE",
     "mailboxes/imap_filing.py:mark": "called by ImapMailbox.mark within MOVE",
@@ -46,10 +46,10 @@ EXCEPTIONS = {
     "store/raw.py:discard": "removes a file of the spool that belongs to nobody any more; twice is once",
     "store/accounts.py:settle": "one transaction before there is any work; a half of it is none of it",
     "store/folders.py:secret": "one transaction that makes a value once; no mail takes part in it",
-    "store/folders.py:_put": "one transaction for a stop, or for an admin's wish; no mail takes part in it",
-    "store/folders.py:end_brake": "one transaction behind the last mail; a release that a crash leaves counts again",
+    "store/brakes.py:_put": "one transaction for a stop, or for an admin's answer; no mail takes part in it",
+    "store/brakes.py:end": "one transaction behind the last mail; a release that a crash leaves counts again",
     "store/engine.py:migrate": "one transaction before there is any work; a half of it is none of it",
-    "store/engine.py:_sqlite_engine": "makes the database's folder once; twice is once",
+    "store/dialects.py:_sqlite_engine": "makes the database's folder once; twice is once",
     "redmine/trial.py:_refused": "a request for an issue that can never be made: it has no subject that Redmine takes",
     "redmine/people.py:_complaints": "a request for a user that can never be made: it is always refused",
     "redmine/people.py:_ask_language": "a request for an empty name, which is always refused, in the user's language",

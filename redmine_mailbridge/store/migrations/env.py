@@ -2,13 +2,6 @@
 
 from alembic import context
 
-import redmine_mailbridge.store.admin
-import redmine_mailbridge.store.answered
-import redmine_mailbridge.store.applied
-import redmine_mailbridge.store.health
-import redmine_mailbridge.store.oauth
-import redmine_mailbridge.store.results
-import redmine_mailbridge.store.tasks  # noqa: F401 - their tables, and those that they import
 from redmine_mailbridge.store.schema import metadata
 
 context.configure(

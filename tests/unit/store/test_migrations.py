@@ -1,50 +1,74 @@
-"""What older versions have stored means the same after an upgrade."""
+"""The tables, and stores that this version did not make."""
 
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
+from click.testing import CliRunner
 
-from redmine_mailbridge.store import migrations
+from redmine_mailbridge.cli import cli
+from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import content, mail
 from redmine_mailbridge.store.store import Store
+from tests.old_stores import BEFORE, differences, make_old
+
+SETTINGS = """
+[redmine]
+text_format = "common_mark"
+url = "https://redmine.example.com"
+api_key = "k"
+[store]
+url = "sqlite:///{file}"
+[mailboxes.support]
+address = "support@example.com"
+host = "mail.example.com"
+password = "p"
+issue.project = "support"
+"""
 
 
-def old_store(folder: Path, revision: str, *inserts: sa.Insert) -> Path:
-    """Given a folder, make a store as of a revision there, and put rows into it. Return its file."""
-    file = folder / "old.db"
-    database = Database(f"sqlite:///{file}")
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    config.set_main_option("path_separator", "os")
-    with database.write() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-        for insert in inserts:
-            connection.execute(insert)
+def test_the_tables_are_those_of_the_migration(store: Store) -> None:
+    """Migrating an empty database gives exactly the tables that the code speaks of, and once is enough."""
+    assert [] == differences(store.database)
+    store.database.migrate()
+    assert [] == differences(store.database)
+
+
+@pytest.mark.parametrize("version", BEFORE)
+def test_a_store_of_before_the_first_release(tmp_path: Path, version: str | None) -> None:
+    """A store that no released version has made is refused in one line, which says what it is, where, and what to do;
+    it stays as it was.
+    """
+    database = Database(f"sqlite:///{tmp_path}/old.db")
+    make_old(database, version)
+    with pytest.raises(StoreError) as caught:
+        database.migrate()
+    words = str(caught.value)
+    assert 1 == len(words.splitlines())
+    told = ["before the first release", version or "no version", f"{tmp_path}/old.db aside", "fetched again"]
+    assert [] == [each for each in told if each not in words]
+    assert {"mail", "alembic_version"} >= set(sa.inspect(database.engine).get_table_names())
     database.close()
-    return file
 
 
-def old_mail(number: int, **values: object) -> sa.Insert:
-    """Given a number and further columns, return the row of a mail that an older version has done with."""
-    place = {"mailbox": "desk", "folder": "INBOX", "validity": "1", "uid": str(number)}
-    return sa.insert(mail).values(
-        id=number, **place, size=5, raw=f"d{number}", kept_at=1.0, changed_at=1.0, state="done", **values
-    )
+@pytest.mark.parametrize("words", ["messages", "queue", "report", "aggregate", "tasks list", "stop"])
+def test_commands_on_a_store_of_before(tmp_path: Path, words: str) -> None:
+    """Every command says that in a line, and ends."""
+    database = Database(f"sqlite:///{tmp_path}/old.db")
+    make_old(database, "0005")
+    database.close()
+    settings = tmp_path / "settings.toml"
+    settings.write_text(SETTINGS.format(file=tmp_path / "old.db"))
+    settings.chmod(0o600)
+    result = CliRunner().invoke(cli, ["--settings", str(settings), *words.split()])
+    told = [line for line in result.output.splitlines() if "before the first release" in line]
+    assert (1, True) == (len(told), result.exit_code > 0), result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
 
 
-def test_keys_of_mails_without_a_message_id(tmp_path: Path) -> None:
-    """A mail without Message-ID that was read before is known by the key that it would get today; others by theirs."""
-    made = "made.00ff@mailbridge.invalid"
-    rows = [(1, made, "aa"), (2, made, "desk/bb"), (3, "x@example.com", "cc")]
-    mails = [old_mail(number, message_id=message_id, content_key=key) for number, message_id, key in rows]
-    keys = [sa.insert(content).values(key=key, mail_id=number) for number, _, key in rows]
-    store = Store.open(f"sqlite:///{old_store(tmp_path, '0051', *mails, *keys)}", tmp_path / "raw")
-    with store.database.read() as db:
-        found = db.execute(sa.select(mail.c.content_key, mail.c.digest, content.c.key).join(content)).all()
-    store.close()
-    expected = {("traced:aa", "d1", "traced:aa"), ("desk/traced:bb", "d2", "desk/traced:bb"), ("cc", "d3", "cc")}
-    assert expected == {tuple(row) for row in found}
+def test_tables_of_a_newer_program(store: Store) -> None:
+    """A store whose tables a newer program has made is refused, with what to do."""
+    with store.database.engine.begin() as db:
+        db.execute(sa.text("UPDATE alembic_version SET version_num = '0002_from_tomorrow'"))
+    with pytest.raises(StoreError, match="newer than this program's 0001_first: update it"):
+        store.database.migrate()

@@ -6,17 +6,13 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 
-import redmine_mailbridge.store
 from redmine_mailbridge.errors import AlreadyRunning, StoreError
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.store.ask import Archive, MessageFilter
-from redmine_mailbridge.store.life import FOLLOWS, State
+from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.rows import Cursor, Description, MailRow
-from redmine_mailbridge.store.schema import HEAD, metadata
 from redmine_mailbridge.store.store import Store
 from tests.clocks import Clock
 
@@ -40,23 +36,6 @@ def test_only_the_owner_may_read(store: Store, tmp_path: Path) -> None:
 
 def describe(mail_id: int, key: str = "k", message_id: str = "m@example.com") -> Description:
     return Description(mail_id, message_id, key, "anna@example.com", "A subject")
-
-
-def test_the_tables_are_those_of_the_migrations(store: Store) -> None:
-    """Migrating an empty database gives exactly the tables that the code speaks of."""
-    with store.database.engine.connect() as db:
-        differences = compare_metadata(MigrationContext.configure(db), metadata)
-        version = db.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-    assert [] == differences
-    assert version == HEAD
-
-
-def test_tables_of_a_newer_program(store: Store) -> None:
-    """A store whose tables a newer program has made is refused, with what to do."""
-    with store.database.engine.begin() as db:
-        db.execute(sa.text("UPDATE alembic_version SET version_num = 'from-tomorrow'"))
-    with pytest.raises(StoreError, match="newer than this program's"):
-        store.database.migrate()
 
 
 def test_keeping_twice_keeps_one_row(store: Store) -> None:
@@ -90,17 +69,6 @@ def test_a_copy_of_a_refused_mail_takes_over(store: Store) -> None:
     store.end(one.id, State.REFUSED, "project closed")
     (two,) = store.keep([raw(2, b"1")])
     assert {} == store.describe([describe(two.id)])
-
-
-@pytest.mark.parametrize("state", list(State))
-def test_only_the_states_of_the_picture_follow(store: Store, state: State) -> None:
-    """Only an ignored mail leaves DONE, and a change that the picture does not show is an error."""
-    (row,) = store.keep([raw(1)])
-    store.done(row.id, "issue made", issue=1, created=True)
-    if state in {State.REFUSED, State.HELD, State.ASIDE}:
-        with pytest.raises(StoreError, match="not in state"):
-            store.end(row.id, state, "late")
-    assert {State.KEPT} == FOLLOWS[State.DONE]
 
 
 def test_two_mails_cannot_claim_one_issue(store: Store) -> None:
@@ -342,33 +310,3 @@ def test_very_many_uids_are_known(store: Store) -> None:
     """A question for more UIDs than a database takes values in one statement is asked in pieces."""
     store.keep([raw(1), raw(99_999)])
     assert {"1", "99999"} == store.known("support", "INBOX", [str(uid) for uid in range(100_000)])
-
-
-def test_mails_that_waited_before_the_bytes_had_a_table_of_their_own(tmp_path: Path) -> None:
-    """A store of the version before: what waited is sent as it was composed, what was tried counts as offered."""
-    from alembic import command
-    from alembic.config import Config
-
-    from redmine_mailbridge.store.engine import Database
-    from redmine_mailbridge.store.outbox import Outbox
-
-    database = Database(f"sqlite:///{tmp_path}/old.db")
-    config = Config()
-    config.set_main_option("script_location", str(Path(redmine_mailbridge.store.__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
-    with database.write() as db:
-        config.attributes["connection"] = db
-        command.upgrade(config, "0053")
-        for number, content, tries in ((1, b"one", 0), (2, b"", 3), (3, b"three", 2)):
-            db.execute(
-                sa.text(
-                    "INSERT INTO outbox (id, mailbox, kind, sender, recipient, message_id, content, state, tries,"
-                    " next_try_at, created_at) VALUES (:n, 'support', 'answer', 's@x', :to, :id, :content, 'queued',"
-                    " :tries, 0, 5)"
-                ),
-                {"n": number, "to": f"p{number}@x", "id": f"{number}@x", "content": content, "tries": tries},
-            )
-    database.migrate()
-    rows = Outbox(database, lambda: 10.0).listed()
-    assert [(b"one", None), (b"", 5.0), (b"three", 5.0)] == [(row.content, row.offered_at) for row in rows]
-    database.close()

@@ -1,0 +1,42 @@
+"""Single values that the store keeps by name: how far something was read, secrets, who has stopped.
+
+The names: `instance` and `sign-in-key` (`Folders.secret`), `braked:` and `released:` (brakes.py), `doubt:`
+(doubts.py), `answers:` (answered.py), `holder:` (lock.py), and those that their modules name.
+"""
+
+import sqlalchemy as sa
+
+from redmine_mailbridge.store.dialects import insert_missing, upsert
+from redmine_mailbridge.store.schema import meta
+
+
+class Meta:
+    """The values, within an open transaction of whoever asks."""
+
+    def __init__(self, db: sa.Connection) -> None:
+        self._db = db
+
+    def get(self, key: str) -> str | None:
+        """The value of this name; None when there is none."""
+        value = self._db.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar()
+        return None if value is None else str(value)
+
+    def put(self, key: str, value: str) -> None:
+        """Keep a value, in place of the one of this name."""
+        upsert(self._db, meta, {"key": key, "value": value})
+
+    def add(self, key: str, value: str) -> str:
+        """Keep a value, unless there is one of this name. Return the one that is kept."""
+        insert_missing(self._db, meta, {"key": key, "value": value})
+        return self.get(key) or value
+
+    def remove(self, *keys: str) -> None:
+        """Forget the values of these names."""
+        self._db.execute(sa.delete(meta).where(meta.c.key.in_(keys)))
+
+    def count(self, key: str) -> int:
+        """Add one to a number, which is 0 at first. Return it."""
+        self.add(key, "0")
+        number = sa.cast(sa.cast(meta.c.value, sa.BigInteger) + 1, sa.Text)
+        self._db.execute(sa.update(meta).where(meta.c.key == key).values(value=number))
+        return int(self.get(key) or 0)

@@ -1,0 +1,237 @@
+"""The tables of the first release, as they stand in schema.py.
+
+Until that release a new column or table goes in here, as nobody has a store with data to keep; afterwards each change
+is a migration of its own behind this one.
+"""
+
+from typing import Any
+
+from alembic import op
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    false,
+)
+from sqlalchemy.types import TypeEngine
+
+revision = "0001_first"
+down_revision = None
+
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _id() -> Column[Any]:
+    return Column("id", _Id, primary_key=True, autoincrement=True)
+
+
+def _key(kind: type[TypeEngine[Any]], *names: str) -> list[Column[Any]]:
+    return [Column(name, kind, primary_key=True, autoincrement=False) for name in names]
+
+
+def _required(kind: type[TypeEngine[Any]], *names: str) -> list[Column[Any]]:
+    return [Column(name, kind, nullable=False) for name in names]
+
+
+def _optional(kind: type[TypeEngine[Any]], *names: str) -> list[Column[Any]]:
+    return [Column(name, kind) for name in names]
+
+
+def _of_mail(*, nullable: bool = False, ondelete: str = "CASCADE") -> Column[Any]:
+    return Column("mail_id", _Id, ForeignKey("mail.id", ondelete=ondelete), nullable=nullable)
+
+
+def upgrade() -> None:
+    """Make the tables."""
+    _mails()
+    _mailboxes()
+    _outgoing()
+    _redmine()
+    _service()
+
+
+# fmt: off
+def _mails() -> None:
+    op.create_table(
+        "mail", _id(),
+        *_required(Text, "mailbox", "folder", "validity", "uid"),
+        *_required(BigInteger, "size"), *_optional(Text, "raw", "digest"),
+        Column("truncated", Boolean, nullable=False),
+        Column("first_sync", Boolean, nullable=False), *_optional(Double, "received_at"),
+        *_required(Double, "kept_at"),
+        *_optional(Text, "message_id", "content_key"), *_optional(Integer, "proof"),
+        *_optional(Text, "sender", "subject"),
+        *_required(Text, "state"), Column("tries", Integer, nullable=False),
+        Column("next_try_at", Double, nullable=False),
+        Column("accepted", Boolean, nullable=False),
+        Column("let_through", Boolean, nullable=False, server_default=false()),
+        *_optional(Text, "wish", "reason", "paused_by"), *_required(Double, "changed_at"),
+        *_optional(Text, "request"), *_optional(Double, "first_sent_at", "last_sent_at"),
+        *_optional(Integer, "issue"), Column("created_issue", Integer, unique=True),
+        Column("journal", Integer, unique=True),
+        *_optional(Double, "filed_at"), *_optional(Text, "filed_to"),
+        Column("file_tries", Integer, nullable=False),
+        Column("next_file_at", Double, nullable=False),
+        UniqueConstraint("mailbox", "folder", "validity", "uid", name="uq_mail_location"),
+        Index("ix_mail_message_id", "message_id"),
+        Index("ix_mail_open", "mailbox", "state", "next_try_at"),
+        Index("ix_mail_unfiled", "mailbox", "filed_at", "next_file_at", "state"),
+        Index("ix_mail_issue", "issue"),
+        Index("ix_mail_raw", "raw"),
+        Index("ix_mail_state", "state", "issue", "mailbox"),
+        Index("ix_mail_kept", "mailbox", "kept_at", "state", "issue"),
+    )
+    op.create_table(
+        "step", _id(), _of_mail(), *_required(Double, "at"), *_required(Text, "line"),
+        Index("ix_step_mail", "mail_id"),
+    )
+    op.create_table("content", *_key(Text, "key"), _of_mail())
+    op.create_table("participant", *_key(Integer, "issue"), *_key(Text, "address"))
+
+
+def _mailboxes() -> None:
+    op.create_table(
+        "folder", *_key(Text, "mailbox", "folder"), *_required(Text, "validity"),
+        *_optional(Text, "uid", "first_until"), *_required(Double, "since"), *_optional(Double, "taken_from"),
+    )
+    op.create_table(
+        "account", *_key(Text, "mailbox"), *_required(Text, "account", "address"),
+        Column("moves", Integer, nullable=False),
+    )
+    op.create_table("left_lying", *_key(Text, "mailbox", "folder", "uid"))
+    op.create_table(
+        "mailbox_pause", *_key(Text, "mailbox"), _of_mail(), *_required(Double, "since"),
+        *_required(Text, "lines"), *_required(Integer, "looks"),
+    )
+
+
+def _outgoing() -> None:
+    op.create_table(
+        "outbox", _id(), _of_mail(nullable=True),
+        *_required(Text, "mailbox", "kind", "sender", "recipient"), *_optional(Integer, "issue"),
+        *_required(Text, "message_id"), *_optional(Text, "content_hash"), *_required(Text, "state"),
+        Column("tries", Integer, nullable=False),
+        Column("next_try_at", Double, nullable=False), *_required(Double, "created_at"),
+        *_optional(Double, "offered_at", "sent_at"), *_optional(Text, "reason"),
+        Column("told", Boolean, nullable=False, server_default=false()),
+        UniqueConstraint("message_id", "recipient", name="uq_outbox_mail"),
+        Index("ix_outbox_due", "state", "next_try_at"),
+        Index("ix_outbox_recipient", "recipient", "created_at"),
+        Index("ix_outbox_issue", "issue", "created_at"),
+        Index("ix_outbox_created", "created_at"),
+        Index("ix_outbox_content", "content_hash"),
+    )
+    op.create_table("outgoing_content", *_key(Text, "hash"), *_required(LargeBinary, "content"))
+    op.create_table(
+        "notice", _id(), *_required(Integer, "issue"), *_required(Text, "key"),
+        _of_mail(nullable=True, ondelete="SET NULL"), *_required(Text, "text"), *_required(Double, "created_at"),
+        *_optional(Double, "told_at"),
+        UniqueConstraint("issue", "key", name="uq_notice_once"),
+        Index("ix_notice_told", "told_at"),
+    )
+    op.create_table(
+        "answer", *_key(Integer, "journal"), *_required(Integer, "issue"), *_required(Double, "at"),
+        *_required(Text, "line"), *_optional(Text, "told"),
+        Index("ix_answer_issue", "issue"),
+    )
+
+
+def _redmine() -> None:
+    op.create_table(
+        "issue", *_key(Integer, "id"), *_required(Text, "mailbox"), *_required(BigInteger, "mail_id"),
+        *_required(Text, "requester", "requester_name", "domain"), *_required(Integer, "project_id"),
+        *_required(Text, "project", "project_name"), *_required(Boolean, "project_public"),
+        *_required(Text, "tracker", "status"), *_required(Boolean, "closed"), *_required(Text, "priority"),
+        *_optional(Integer, "assignee_id"), *_optional(Text, "assignee"), *_optional(Integer, "author_id"),
+        *_required(Text, "subject"), *_required(Boolean, "private"), *_required(Double, "created_on", "updated_on"),
+        *_optional(Double, "closed_on"), *_required(Double, "seen_at"), *_required(Boolean, "settled", "gone"),
+        Index("ix_issue_updated", "updated_on"),
+        Index("ix_issue_open", "closed", "gone"),
+    )
+    op.create_table(
+        "journal", *_key(Integer, "id"), *_required(Integer, "issue"), *_required(Double, "at"),
+        *_required(Integer, "user_id"), *_required(Text, "user_name", "side"),
+        *_required(Boolean, "has_notes", "private"), *_optional(Text, "status_from", "status_to"),
+        *_optional(BigInteger, "mail_id"),
+        Index("ix_journal_issue", "issue", "id"),
+    )
+    op.create_table(
+        "applied", *_key(Text, "rule"), *_key(Integer, "issue", "anchor"), *_required(Text, "state"),
+        *_required(Double, "due_at"), *_required(Text, "reason"), *_optional(Text, "request"),
+        *_required(Integer, "after_journal"), *_required(Double, "sent_at", "changed_at"),
+        *_optional(Integer, "journal"), *_optional(Text, "outcome"),
+        Index("ix_applied_state", "state"),
+        Index("ix_applied_issue", "issue"),
+    )
+    op.create_table(
+        "time_entry", *_key(BigInteger, "id"), *_optional(Integer, "issue"),
+        *_required(Integer, "project_id", "user_id"), *_required(Text, "user", "activity"),
+        *_required(BigInteger, "ticks"), *_required(Text, "spent_on"),
+        *_required(Double, "created_on", "updated_on"),
+        Index("ix_time_entry_issue", "issue"),
+    )
+    op.create_table(
+        "figure", *_key(Integer, "issue"), *_required(BigInteger, "ticks"),
+        *_optional(Double, "first_answer", "first_answer_business", "resolution", "resolution_business"),
+        *_required(Integer, "mails_in", "mails_out", "reopened"), *_required(Double, "computed_at"),
+    )
+    op.create_table(
+        "field_written", *_key(Text, "kind"), *_key(Integer, "of"), *_key(Text, "field"),
+        *_required(Text, "value"), *_required(Double, "at"), *_optional(Text, "refused"),
+    )
+    op.create_table(
+        "budget_warning", *_key(Text, "budget", "period"), *_key(Integer, "threshold"),
+        *_required(Double, "at"), *_required(Text, "line"),
+    )
+
+
+def _service() -> None:
+    op.create_table(
+        "task_override", *_key(Text, "name"), *_optional(Boolean, "active"), *_optional(Double, "every"),
+        *_optional(Text, "cron"), *_optional(Double, "next_run"), *_required(Double, "changed_at"),
+    )
+    op.create_table("task_wish", *_key(Text, "name"), *_required(Double, "at"))
+    op.create_table("task_next", *_key(Text, "name"), *_optional(Double, "at"))
+    op.create_table(
+        "task_run", _id(), *_required(Text, "name"), *_optional(Double, "planned_at"),
+        *_required(Double, "began_at"), *_optional(Double, "ended_at"),
+        Column("done", Integer, nullable=False), Column("failed", Integer, nullable=False),
+        Column("skipped", Boolean, nullable=False), *_optional(Text, "error"),
+        Index("ix_task_run_name", "name", "id"),
+    )
+    op.create_table(
+        "health", *_key(Text, "name"), *_required(Double, "at"),
+        *_optional(Double, "ok_at", "failing_since"), *_optional(Text, "error"), *_required(Text, "doing"),
+        *_optional(Double, "certificate_until", "alerted_at"),
+    )
+    op.create_table(
+        "admin_session", *_key(Text, "key"), *_required(Text, "login", "name", "way"),
+        *_required(Double, "created_at", "seen_at"), *_optional(Text, "notice"), *_required(LargeBinary, "proof"),
+        *_required(Double, "asked_at"),
+    )
+    op.create_table(
+        "audit", _id(), *_required(Double, "at"), *_required(Text, "who", "address", "action", "detail"),
+        Index("ix_audit_action", "action", "at"),
+    )
+    op.create_table(
+        "log_entry", _id(), *_required(Double, "at"),
+        *_required(Text, "level", "event", "mailbox", "line"),
+    )
+    op.create_table(
+        "oauth_token", *_key(Text, "connection"), *_optional(LargeBinary, "sealed"),
+        *_optional(Text, "refused"), *_required(Text, "signed_in_as"),
+        *_optional(Double, "signed_in_at", "renewed_at"), *_required(Double, "renew_at", "expires_at"),
+        *_required(Integer, "version"), *_required(Double, "lease_until"),
+    )
+    op.create_table(
+        "oauth_flow", *_key(Text, "key"), *_required(Text, "connection"),
+        *_required(LargeBinary, "sealed"), *_required(Double, "ends_at"),
+    )
+    op.create_table("meta", *_key(Text, "key"), *_required(Text, "value"))

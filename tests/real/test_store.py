@@ -1,0 +1,72 @@
+"""The tables and the life of a mail on PostgreSQL, where two processes write at the same moment."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from redmine_mailbridge.errors import StoreError
+from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.life import State
+from redmine_mailbridge.store.store import Store
+from tests.old_stores import BEFORE, differences, make_old
+
+pytestmark = [pytest.mark.real, pytest.mark.newest]
+
+
+@pytest.fixture
+def stores(postgresql_url: str, tmp_path: Path) -> Iterator[tuple[Store, Store]]:
+    """One store, as two processes have it open."""
+    made = Store.open(postgresql_url, tmp_path / "raw"), Store.open(postgresql_url, tmp_path / "raw")
+    yield made
+    for store in made:
+        store.close()
+
+
+def test_the_tables_are_those_of_the_migration(stores: tuple[Store, Store]) -> None:
+    """Migrating an empty database gives exactly the tables that the code speaks of, and once is enough."""
+    assert [] == differences(stores[0].database)
+
+
+@pytest.mark.parametrize("version", BEFORE)
+def test_a_store_of_before_the_first_release(postgresql_url: str, version: str | None) -> None:
+    """A store that no released version has made is refused in one line: what it is, where, and what to do."""
+    database = Database(postgresql_url)
+    make_old(database, version)
+    with pytest.raises(StoreError) as caught:
+        database.migrate()
+    words = str(caught.value)
+    assert 1 == len(words.splitlines())
+    told = ["before the first release", version or "no version", postgresql_url, "name an empty database"]
+    assert [] == [each for each in told if each not in words]
+    database.close()
+
+
+def test_two_processes_move_one_mail(stores: tuple[Store, Store]) -> None:
+    """Of two that end one mail at the same moment, each in its way, one does; the other learns where the mail stands,
+    and has left nothing on its record.
+    """
+    archive = Archive(stores[0].database)
+    ready = Barrier(2)
+
+    def end(store: Store, number: int, state: State) -> str | None:
+        ready.wait()
+        try:
+            store.end(number, state, state.value, (f"ended as {state}",))
+        except StoreError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(2) as pool:
+        for uid in range(20):
+            listed = Listed(Location("support", "INBOX", "1", str(uid)), 5)
+            (row,) = stores[0].keep([RawMail(listed, b"mail %d" % uid)])
+            said = list(pool.map(end, stores, [row.id] * 2, [State.REFUSED, State.ASIDE]))
+            won = (State.REFUSED, State.ASIDE)[said.index(None)]
+            lost = State.ASIDE if won is State.REFUSED else State.REFUSED
+            assert f"mail {row.id} cannot go to {lost}: it is {won}" in str(said)
+            assert (won, [f"ended as {won}"]) == (archive.state(row.id), [one.line for one in archive.steps(row.id)])
