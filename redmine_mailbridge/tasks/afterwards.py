@@ -1,4 +1,5 @@
-"""What is set of an issue after it was made, since the request that made it could not.
+"""What follows a request that Redmine did not take as it was: what is set of an issue after it was made, and what is
+learnt.
 
 Each is a change that may be made twice: a crash in between does no harm.
 """
@@ -48,3 +49,15 @@ def with_category(job: Job, written: Written, writer: Writer) -> tuple[Job, Writ
         return job, written
     amended = writer.amend(asked, replace(written, dropped=("category_id",)))
     return (job if amended.dropped else replace(job, request=asked)), amended
+
+
+def learn_dropped(job: Job, directory: Directory) -> None:
+    """Given a job of which nothing is there: where a note was dropped of who may add notes to other trackers only,
+    whoever decides anew is to know it, be it another process than the one that saw it.
+    """
+    request = job.request
+    if not job.dropped or job.creates or request.as_login is None or request.author_id is None:
+        return
+    project = directory.project(str(request.project_id))
+    if project is not None:
+        directory.deny(request.author_id, "add_issue_notes", project)

@@ -26,7 +26,7 @@ from redmine_mailbridge.routing.text import named
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.afterwards import renewed, with_category
+from redmine_mailbridge.tasks.afterwards import learn_dropped, renewed, with_category
 from redmine_mailbridge.tasks.answer import Answers, Earned
 from redmine_mailbridge.tasks.files import Fitted
 from redmine_mailbridge.tasks.further import Further
@@ -172,6 +172,7 @@ class CarryOut:
         sending = Sending(row, job, doubtful=True, fresh=False, other=narrowed if job.wide else None)
         if job.first is None and job.refused and self._once.look(row, job) is None:
             self._store.withdraw(row.id)
+            learn_dropped(job, self._directory)
             return None
         try:
             return self._carry(sending, message)

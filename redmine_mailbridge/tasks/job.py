@@ -48,8 +48,8 @@ class Job:
     there before the first of them, so that what they made comes after it, and `made` when that issue was made, as
     Redmine wrote it; None in jobs of the first version. `again`: what mails had made before bears this number at most;
     where one that comes after bears such a number, it is another one's, which is gone. `refused`: the last form was
-    refused, after another that may have been carried out. `wide`: Redmine, or a proxy before it, failed on it, maybe
-    for its characters of 4 bytes.
+    refused, after another that may have been carried out; `dropped`: with a success, as of who may not write there.
+    `wide`: Redmine, or a proxy before it, failed on it, maybe for its characters of 4 bytes.
     `watchers` are user ids to add afterwards; `participants` are the addresses that take part from now on.
     `amendable` are the attributes that the settings ask for: where Redmine drops them for want of the writer's
     rights, the bridge's own user sets them. What a sender asked for by keyword lines is not among them.
@@ -80,6 +80,7 @@ class Job:
     earlier: tuple[IssueRequest | NoteRequest, ...] = ()
     again: int = 0
     refused: bool = False
+    dropped: bool = False
     words: tuple[Word, ...] = ()
     rest: tuple[str, ...] = ()
     limit: int = 0
@@ -173,16 +174,18 @@ class Job:
         request = NoteRequest(made.issue, self.request.project_id, note, own_id=self.request.own_id)
         return replace(
             self, request=request, earlier=(), rest=texts[1:], first=made, after=newest, made="", refused=False,
-            wide=False,
+            dropped=False, wide=False,
         )  # fmt: skip
 
     @property
     def _for_the_team(self) -> bool:
         return isinstance(self.request, NoteRequest) and self.request.private
 
-    def ended(self) -> Self:
-        """The same, refused for good: whoever tries again looks for it, and else decides anew."""
-        return replace(self, refused=True)
+    def ended(self, *, dropped: bool = False) -> Self:
+        """The same, refused for good, or `dropped` with a success: whoever tries again looks for it, and else decides
+        anew.
+        """
+        return replace(self, refused=True, dropped=dropped)
 
     def to_json(self) -> str:
         """One line for the store."""
@@ -203,6 +206,7 @@ class Job:
                 "earlier": [request.to_json() for request in self.earlier],
                 "again": self.again,
                 "refused": self.refused,
+                "dropped": self.dropped,
                 "wide": self.wide,
                 "proven": self.proven,
                 "claims": self.claims,
@@ -235,6 +239,7 @@ class Job:
             earlier=tuple(kind.from_json(request) for request in found.get("earlier", ())),
             again=found.get("again", 0),
             refused=found.get("refused", False),
+            dropped=found.get("dropped", False),
             wide=found.get("wide", False),
             proven=found.get("proven", False),
             claims=found.get("claims", False),

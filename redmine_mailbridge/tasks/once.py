@@ -198,7 +198,7 @@ class Once:
         if sending.spent or sending.other is not None:
             raise _Otherwise(str(error), status=error.status) from error
         if sending.doubtful:
-            self._store.rewrite(sending.row.id, stamped(job.ended().to_json()))
+            self._store.rewrite(sending.row.id, stamped(job.ended(dropped=error.status == 204).to_json()))
         else:
             self._withdraw(sending)
 

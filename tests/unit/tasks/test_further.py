@@ -1,6 +1,7 @@
 """What Redmine does not take of a mail, whatever it answers, stands in a further note, each once."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -230,3 +231,37 @@ def test_an_assignee_that_redmine_refuses(desk: Desk) -> None:
     (row,) = desk.rows()
     assert "without assigned to, which Redmine refused" in (row.reason or "")
     assert any("Assignee is invalid: sent again without assigned_to_id" in line for line in desk.lines(row))
+
+
+# ---------------------------------------------------------------------- who may add notes to some trackers only
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_note_that_is_dropped_ends_with_each_process(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, checked: bool
+) -> None:
+    """Redmine drops the note of a user whose role permits notes: what became of it is known when it has settled, by a
+    process of its own (`receive --once`), which does not begin anew with what the first one has learnt already.
+    """
+    from redmine_mailbridge.tasks import settle  # there is none in the first version
+
+    settled = settle.now()
+    monkeypatch.setattr(settle, "now", lambda: settled)
+    desk.settings = desk.settings.model_copy(
+        update={"redmine": desk.settings.redmine.model_copy(update={"settle": timedelta(seconds=30)})}
+    )
+    change(desk, check_permissions=checked)
+    first = mail("Start", sender=ANNA)
+    desk.server.append(first)
+    desk.receive()
+    desk.unheard = frozenset({"anna"})
+    desk.server.append(mail("Re: Start", "More words", sender=ANNA, In_Reply_To=message_id_of(first)))
+    desk.receive()
+    settled = (settled[0], settled[1] + 31.0)
+    desk.receive()
+    row = desk.rows()[-1]
+    if checked:
+        assert (State.REFUSED, []) == (row.state, notes(desk))
+    else:
+        assert State.DONE is row.state
+        assert [True] == ["More words" in note for note in notes(desk)]

@@ -197,14 +197,16 @@ def test_a_key_that_is_not_accepted(desk: Desk, tmp_path: Path, at: str, first: 
         desk.who = (401, REALM, "")
         desk.server.append(mail("Waits too"))
     (outcome,) = desk.receive()
+    said = [outcome.line]
     with desk.application() as made:
-        made.shared.gate.away(60.0)
-        made.shared.gate.ask_anew()
-        stands = _away(made.shared) or ""
-    for said in (outcome.line, stands):
-        assert "Redmine does not accept the API key (401)" in said
-        assert "Redmine is away" not in said
-        assert f"(My account, API access key) into {at.format(tmp_path)}" in said
+        if "is away" not in outcome.line:
+            made.shared.gate.away(60.0)
+            made.shared.gate.ask_anew()
+            said.append(_away(made.shared) or "")
+    for words in said:
+        assert "Redmine does not accept the API key (401)" in words
+        assert "Redmine is away" not in words
+        assert f"(My account, API access key) into {at.format(tmp_path)}" in words
     desk.who = None
     assert all(one.state is State.DONE for one in desk.receive())
 
