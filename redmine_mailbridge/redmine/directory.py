@@ -13,6 +13,7 @@ from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.redmine.cache import Cache
 from redmine_mailbridge.redmine.client import PAGE, Client
 from redmine_mailbridge.redmine.lazy import Assignable, Lazy
+from redmine_mailbridge.redmine.non_members import NonMembers
 from redmine_mailbridge.redmine.people import People
 from redmine_mailbridge.redmine.rights import Rights, Role, allowed
 from redmine_mailbridge.routing.plan import FieldKind, Project
@@ -61,6 +62,7 @@ class Directory:
         self._asked_at = float("-inf")
         self._denied: dict[tuple[int, str, int], float] = {}
         self.people = people or People(client, life, clock)
+        self._non_members = NonMembers(client, self.people, life, clock)
         self._projects: Cache[str, Project | None] = Cache(life, clock)
         self._aliases: dict[str, str] = {}
         self._names: Cache[str, dict[str, str]] = Cache(life, clock)
@@ -121,6 +123,10 @@ class Directory:
             return False
         return allowed(rights, permission, project, self.roles_of(rights, project))
 
+    def anyone_may(self, permission: str, project: Project) -> bool:
+        """May every user of this Redmine do this in this project, a new one too?"""
+        return self.may(Rights(0), permission, project)
+
     def deny(self, user_id: int, permission: str, project: Project) -> None:
         """Redmine has refused this to a user whose roles permit it: they may do so for some trackers only, which the
         API tells of no role. It is believed for a while, whatever is asked anew.
@@ -131,7 +137,7 @@ class Directory:
         """Given a user's rights, return the roles that count for it in this project."""
         if rights.admin:
             return ()
-        return self.people.roles(rights.roles_in(project.id, public=project.public))
+        return self.people.roles(rights.roles_in(project.id, lambda: self._non_members.roles(project)))
 
     def numbers(self, project: Project) -> Mapping[str, Mapping[str, int]]:
         """Given a project, return the ids by lower-case name of what an issue's attributes may refer to."""
@@ -152,6 +158,7 @@ class Directory:
         """Ask anew about everything, e.g. after Redmine has refused something."""
         self._asked_at = self._clock()
         self.people.forget()
+        self._non_members.forget()
         self._aliases.clear()
         for cache in (
             self._projects,

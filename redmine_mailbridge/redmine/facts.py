@@ -13,7 +13,7 @@ from redmine_mailbridge.redmine.journals import Notes
 from redmine_mailbridge.redmine.lazy import Lazy
 from redmine_mailbridge.redmine.look import newest_of
 from redmine_mailbridge.redmine.people import Person, utc
-from redmine_mailbridge.redmine.rights import NON_MEMBER, sees
+from redmine_mailbridge.redmine.rights import sees
 from redmine_mailbridge.routing.plan import Facts, Issue, Journal, KnownMail, Needs, Project, User
 
 NOBODY: frozenset[str] = frozenset()
@@ -94,12 +94,7 @@ class FactFinder:
 
     def _open_to_all(self, projects: Iterable[Project]) -> frozenset[str]:
         """The projects in which any user of this Redmine may make issues, a new one too."""
-        role = self._directory.people.role(NON_MEMBER)
-        return frozenset(
-            p.identifier
-            for p in projects
-            if p.public and p.active and p.issue_tracking and "add_issues" in role.permissions
-        )
+        return frozenset(p.identifier for p in projects if self._directory.anyone_may("add_issues", p))
 
     def _users(self, needs: Needs) -> dict[str, User]:
         people = self._directory.people

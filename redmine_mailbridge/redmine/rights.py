@@ -5,7 +5,7 @@ cannot ask as another user. What is computed here is checked again by Redmine it
 the user; where it cannot, unsure means no.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -39,12 +39,13 @@ class Rights:
     groups: frozenset[int] = frozenset()
     roles: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
-    def roles_in(self, project_id: int, *, public: bool) -> frozenset[int]:
-        """Given a project, return the ids of the roles that count there; none in a private one of others."""
+    def roles_in(self, project_id: int, others: Callable[[], frozenset[int]]) -> frozenset[int]:
+        """Given a project, and what tells the roles that those have there who are no members, return the ids of the
+        roles that count for this user.
+        """
         if not self.active:
             return frozenset()
-        mine = self.roles.get(project_id, frozenset())
-        return mine or (frozenset({NON_MEMBER}) if public else frozenset())
+        return self.roles.get(project_id) or others()
 
 
 def allowed(rights: Rights, permission: str, project: Project, roles: Iterable[Role]) -> bool:

@@ -277,9 +277,9 @@ def test_allowed(project: Project, permission: str, expected: bool) -> None:
 
 
 def test_roles_in() -> None:
-    """Who is no member has the Non member role in public projects, and nothing in private ones."""
-    rights = Rights(9, roles={7: frozenset({3, 4})})
-    assert frozenset({3, 4}) == rights.roles_in(7, public=False)
-    assert frozenset({1}) == rights.roles_in(8, public=True)
-    assert frozenset() == rights.roles_in(8, public=False)
-    assert frozenset() == Rights(9, active=False, roles={7: frozenset({3})}).roles_in(7, public=True)
+    """A member has its own roles, others those that the project gives to others; who is not active has none."""
+    rights, others = Rights(9, roles={7: frozenset({3, 4})}), frozenset({1})
+    assert frozenset({3, 4}) == rights.roles_in(7, lambda: others)
+    assert others == rights.roles_in(8, lambda: others)
+    assert frozenset() == Rights(9, active=False, roles={7: frozenset({3})}).roles_in(7, lambda: others)
+    assert frozenset() == Rights(9, active=False).roles_in(8, lambda: others)

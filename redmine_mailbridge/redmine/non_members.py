@@ -1,0 +1,68 @@
+"""What users may do in a public project whose members they are not: by the role "Non member", or by the roles that the
+project gives to the group "Non member users", which stand in place of that one.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from redmine_mailbridge.errors import RedmineRefused
+from redmine_mailbridge.redmine.cache import Cache
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.people import People
+from redmine_mailbridge.redmine.rights import NON_MEMBER
+from redmine_mailbridge.routing.plan import Project
+
+GROUP = "non_member"
+"""What Redmine's API calls the built-in group; its member entry in a project bears this behind "group_"."""
+NOTHING: frozenset[int] = frozenset()
+
+
+class NonMembers:
+    """The roles of non-members, by project. Safe to share among threads."""
+
+    def __init__(
+        self, client: Client, people: People, life: float = 600.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client = client
+        self._people = people
+        self._given: Cache[str, Mapping[int, frozenset[int]]] = Cache(life, clock)
+
+    def roles(self, project: Project) -> frozenset[int]:
+        """Given a project, return the ids of the roles that count for users that are no members; none in a private one.
+
+        With an administrator's key two requests tell it of all projects, with another the project's members.
+        """
+        if not project.public:
+            return NOTHING
+        if self._people.can_find_users:
+            given = self._given.get("", self._of_group)
+        else:
+            given = self._given.get(project.identifier, lambda: self._of_project(project))
+        return given.get(project.id, NOTHING) or frozenset({NON_MEMBER})
+
+    def forget(self) -> None:
+        """Ask anew."""
+        self._given.clear()
+
+    def _of_group(self) -> Mapping[int, frozenset[int]]:
+        groups = self._client.get("/groups.json", [("builtin", "1")]).get("groups", ())
+        number = next((int(one["id"]) for one in groups if one.get("builtin") == GROUP), None)
+        if number is None:
+            return {}
+        found = self._client.get(f"/groups/{number}.json", [("include", "memberships")])["group"]
+        return {int(one["project"]["id"]): _roles(one) for one in found.get("memberships", ())}
+
+    def _of_project(self, project: Project) -> Mapping[int, frozenset[int]]:
+        pages = self._client.pages(f"/projects/{project.identifier}/memberships.json", "memberships")
+        try:
+            found = next((one for one in pages if f"group_{GROUP}" in one), None)
+        except RedmineRefused as error:
+            if error.status in (403, 404):
+                return {}
+            raise
+        return {} if found is None else {project.id: _roles(found)}
+
+
+def _roles(membership: Mapping[str, Any]) -> frozenset[int]:
+    return frozenset(int(role["id"]) for role in membership.get("roles", ()))
