@@ -23,7 +23,7 @@ from redmine_mailbridge.owner import become_owner
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
-from redmine_mailbridge.redmine.formatting import NO_FORMAT, text_format
+from redmine_mailbridge.redmine.formatting import NO_FORMAT, FormatWatch, text_format
 from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.trial import Trial
 from redmine_mailbridge.redmine.write import Writer
@@ -265,7 +265,8 @@ def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits |
     store = open_store(settings)
     archive = Archive(store.database)
     client = redmine_client(settings.redmine)
-    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
+    life = settings.redmine.directory_life.total_seconds()
+    directory = Directory(client, life=life)
     decider = Decider(
         contexts(settings, store.secret), archive, FactFinder(client, directory, language=settings.redmine.language)
     )
@@ -273,7 +274,8 @@ def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits |
     gate, replies = Gate(ask=client.whoami, forget_pause=client.pace.forget_pause), ReplyGate()
     client.on_heard(gate.heard)
     pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
-    fitness = Fitness(MailboxPauses(store), archive, decider, directory, Trial(client))
+    watch = FormatWatch(client.connection, settings.redmine.markup, life)
+    fitness = Fitness(MailboxPauses(store), archive, decider, directory, Trial(client), formatting=watch)
     shared = Shared(store, pool, Conversations(), gate, stop, succession_of(settings, store), fitness)
     settle = settings.redmine.settle.total_seconds()
     rules = Rules(settle, settings.redmine.marker_field, settings.redmine.markup)
@@ -322,9 +324,7 @@ def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits |
         if not only or name in only
     )
     post = letters(settings, store, decider, spoken, client, directory)
-    mirror = Mirror(
-        Issues(store.database, store.clock), client, directory, life=settings.redmine.directory_life.total_seconds()
-    )
+    mirror = Mirror(Issues(store.database, store.clock), client, directory, life=life)
     agents = agent_answers(settings, store, client, directory, mirror=mirror, letters=post)
     timed = time_rules(settings, store, client, directory, mirror=mirror, letters=post)
     hours = aggregator(settings, store, client, directory, mirror=mirror, letters=post)

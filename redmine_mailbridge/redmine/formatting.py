@@ -1,6 +1,9 @@
 """Which text formatting is in force: the API does not tell, but newer Redmines' help page does."""
 
 import re
+import threading
+import time
+from collections.abc import Callable
 from typing import get_args
 
 from redmine_mailbridge.mail.message import TextFormat
@@ -37,4 +40,40 @@ def text_format(connection: Connection) -> TextFormat | str | None:
     title = found[1].decode("utf-8", "replace").lower() if found else ""
     if "commonmark" in title:
         return "common_mark"
-    return next((name for name in ("textile", "markdown") if name in title), None)
+    named = next((name for name in ("textile", "markdown") if name in title), None)
+    body = answer.content.lower() if title and named is None else b""  # few pages of Textile have it in the title
+    return "textile" if b"wiki_syntax" in body and b"textile" in body else named
+
+
+class FormatWatch:
+    """Looks whether Redmine still formats texts as they are `written`. Safe to share among threads.
+
+    What held when this was made is believed for `life` seconds, and so is each answer that fits; where Redmine does not
+    tell, all fits. A text that is made inert for one format may come to life in another.
+    """
+
+    def __init__(
+        self, connection: Connection, written: TextFormat, life: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._connection = connection
+        self._written = written
+        self._life = life
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._believed_until = clock() + life
+
+    def unfit(self, *, now: bool = False) -> str:
+        """Return what does not fit, in one line that says what to change; "" when all does. One request at most;
+        `now`: whatever is believed.
+        """
+        with self._lock:
+            if not now and self._clock() < self._believed_until:
+                return ""
+            found = text_format(self._connection)
+            if found not in {None, self._written}:
+                return (
+                    f"Redmine formats texts as {found} now, and the bridge writes {self._written}: set [redmine] "
+                    f'text_format = "{found}", or take it out, and reload the service'
+                )
+            self._believed_until = self._clock() + self._life
+            return ""

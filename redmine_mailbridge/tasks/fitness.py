@@ -18,6 +18,7 @@ import structlog
 from redmine_mailbridge.errors import RedmineRefused, SettingsUnfit
 from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.formatting import FormatWatch
 from redmine_mailbridge.redmine.request import issue_request
 from redmine_mailbridge.redmine.trial import Refusal, Trial
 from redmine_mailbridge.routing.identity import responsible
@@ -53,12 +54,15 @@ class Fitness:
         decider: Decider,
         directory: Directory,
         trial: Trial,
+        *,
+        formatting: FormatWatch,
     ) -> None:
         self._pauses = pauses
         self._archive = archive
         self._decider = decider
         self._directory = directory
         self._trial = trial
+        self._formatting = formatting
         self._lock = threading.RLock()
         self._begun = False
         self._paused: dict[str, MailboxPause] = {}
@@ -162,11 +166,13 @@ class Fitness:
         return True
 
     def look(self, message: Message, row: MailRow, plan: Plan, facts: Facts) -> None:
-        """Given a mail that is about to be written: where a mailbox is paused for it, see first whether that is over.
-        Raise SettingsUnfit when it is not.
+        """Given a mail that is about to be written: see first whether Redmine formats texts as ours are written, and,
+        where a mailbox is paused for this mail, whether that is over. Raise SettingsUnfit when it is not so.
         """
         with self._lock:
             pause = next((one for one in self._paused.values() if one.mail_id == row.id), None)
+        if unfit := self._formatting.unfit(now=pause is not None):
+            raise SettingsUnfit(unfit)
         if pause is None:
             return
         lines: tuple[str, ...] = ()

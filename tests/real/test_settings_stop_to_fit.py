@@ -1,9 +1,11 @@
 """A mailbox whose settings stop to fit a real Redmine: its mail waits where it lies, and goes on by itself."""
 
+import threading
 from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge.tasks.service import receive_once
 from tests.product import Product, mail, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
@@ -69,3 +71,26 @@ def test_a_tracker_that_the_project_has_no_more(
     redmine.admin.call("PUT", f"/projects/{project}.json", {"project": {"tracker_ids": list(trackers.values())}})
     bridge.receive()
     assert ["Support"] == [issue["tracker"]["name"] for issue in redmine.admin.issues(project)]
+
+
+@pytest.mark.newest
+@pytest.mark.fault("A12-7")
+def test_another_text_format(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
+    """While Redmine formats texts otherwise than the running bridge writes them, no mail is written: what is inert in
+    one format may come to life in the other. Where it is changed back, or the settings are, the mail goes on.
+    """
+    other = "textile" if redmine.text_format == "common_mark" else "common_mark"
+    bridge = product(tmp_path, redmine, mailbox, project)
+    bridge.change({"redmine": {"directory_life": "1s"}})
+    mailbox.append(mail("Waits"))
+    with redmine.setting(text_formatting=other):
+        with bridge.application() as made:
+            threading.Event().wait(1.01)  # what was believed when it began has aged
+            receive_once(made.receivers)
+        (row,) = bridge.rows()
+        assert ("kept", True) == (row.state.value, f"Redmine formats texts as {other} now" in (row.reason or ""))
+        bridge.receive()  # another process, which believes at first what its settings say, but for what is paused
+        assert [] == redmine.admin.issues(project)
+        bridge.change({"redmine": {"text_format": other}})
+        bridge.receive()
+    assert ["Waits"] == [issue["subject"] for issue in redmine.admin.issues(project)]
