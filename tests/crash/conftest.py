@@ -19,6 +19,7 @@ EVERYWHERE = (
     "note-made",
     "look-cut",
     "reply_waits",
+    "further_notes",
 )
 """Words in the names of the tests that run on every version asked for (`MAILBRIDGE_TEST_REDMINE`)."""
 

@@ -42,6 +42,7 @@ class World:
     redmine_extra: str = ""
     extra: str = ""
     box_extra: str = ""
+    issue_extra: str = ""
     unknown: str = "create"
     senders_extra: str = ""
     settle: str = "1s"
@@ -111,6 +112,7 @@ unknown_sender = "{self.unknown}"
 check_permissions = false
 allow_override = "status"
 closed_reply = "new"
+{self.issue_extra}
 [mailboxes.{name}.senders]
 block = ["blocked.example"]
 {self.senders_extra}
