@@ -38,7 +38,7 @@ CHANGE = (
     "change in Redmine what the field, or the workflow of the tracker, demands"
 )
 STANDARD = ("assigned_to_id", "category_id", "fixed_version_id", "parent_issue_id", "start_date", "due_date")
-"""What the settings may ask for and a tracker may not have; from Redmine 5.1 on a priority too."""
+"""What the settings may ask for and a tracker may not have; in later Redmines than 5.0 a priority too."""
 ASSIGNABLE = (
     "A group gets issues only where Redmine allows that (Administration, Settings, Issue tracking: Allow issue "
     'assignment to groups), a user by a role there that issues can be assigned to. Change that, or "assignee"'

@@ -24,6 +24,8 @@ DENIED_FOR = 120.0
 """Seconds for which a user is taken not to be allowed what Redmine refused it although its roles permit it."""
 YOUNG = 5.0
 """Seconds for which what was asked anew is not asked once more for a mere difference."""
+SAMPLES = 25
+"""How many of a project's newest issues tell a key that may not list custom fields which there are."""
 INCLUDE = "trackers,issue_categories,enabled_modules,issue_custom_fields"
 
 
@@ -211,7 +213,7 @@ class Directory:
 
     def _project_fields(self, found: Mapping[str, Any]) -> Mapping[str, int]:
         """The issue custom fields of a project. Before 5.1 Redmine names there only those that are not for all
-        projects, and nowhere which those are: they are named by no project.
+        projects, and nowhere which those are: they are named by no project, and issues tell them to a plain key.
         """
         named = _ids(found.get("issue_custom_fields", ()))
         if self.can_impersonate:
@@ -221,11 +223,18 @@ class Directory:
                 ids |= {field.id for field in self.issue_fields() if field.id not in only}
             trackers = {int(t["id"]) for t in found.get("trackers", ())}
             return {f.name.lower(): f.id for f in self.issue_fields() if f.id in ids and f.tracker_ids & trackers}
-        if named:
+        if named and self._is_newer_than_5_0():
             return named
-        newest = [("project_id", str(found["id"])), ("status_id", "*"), ("limit", "1")]
+        newest = [("project_id", str(found["id"])), ("status_id", "*"), ("limit", str(SAMPLES))]
         issues = self._or_nothing("/issues.json", "issues", newest)
-        return _ids(issues[0].get("custom_fields", ())) if issues else {}
+        return {**_ids(field for issue in issues for field in issue.get("custom_fields", ())), **named}
+
+    def _is_newer_than_5_0(self) -> bool:
+        """Does every key learn it? A tracker that has a priority says so in later versions alone, in which that may be
+        switched off.
+        """
+        known = self._trackers.get("all", self._fetch_trackers)
+        return any("priority_id" in fields for fields in known.values())
 
     def learn_members(self, project: Project) -> None:
         """Given a project, learn the addresses of its members, for a key that cannot look for users; none in a project

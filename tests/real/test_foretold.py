@@ -165,7 +165,7 @@ def test_a_tracker_without_a_text(redmine: Redmine, login: str) -> None:
 
 @pytest.mark.fault("A12-6")
 def test_a_priority_that_a_tracker_does_not_have(redmine: Redmine) -> None:
-    """From 5.1 on a tracker may have no priority: one of the settings is dropped, and fails; 5.0 sets it."""
+    """In Redmines after 5.0 a tracker may have no priority: one of the settings is dropped, and fails; 5.0 sets it."""
     fails = not redmine.version.startswith("5.0")
     for more in ({"priority": "High"}, {"priority_by_importance": {"high": "High"}}):
         assert fails is ("has no field priority" in failures(found(redmine, "without-priority", "key-sets", **more)))

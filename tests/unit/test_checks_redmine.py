@@ -13,6 +13,7 @@ from redmine_mailbridge import app
 from redmine_mailbridge.checks.names import unresolved
 from redmine_mailbridge.checks.redmine import redmine_checks
 from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.settings.models import Settings
 
@@ -272,3 +273,22 @@ def test_a_marker_that_a_plain_key_does_not_see(redmine: responses.RequestsMock)
     (line,) = [check.words for check in found(marked) if "marker_field" in check.name]
 
     assert "mails there bear no marker" in line
+
+
+@pytest.mark.fault("A12-10")
+@pytest.mark.parametrize("old", [True, False], ids=["5.0", "later"])
+def test_fields_for_all_projects_with_a_plain_key(redmine: responses.RequestsMock, *, old: bool) -> None:
+    """Redmine 5.0 names with a project only the fields that are not for all: a plain key learns those from issues, also
+    where the project names others. Later ones name each, and no issue is asked.
+    """
+    redmine.replace(responses.GET, f"{URL}/users/current.json", json={"user": ADMIN | {"admin": False}})
+    fields = ["description", *([] if old else ["priority_id"])]
+    trackers = [{"id": 1, "name": "Support", "enabled_standard_fields": fields}]
+    redmine.upsert(responses.GET, f"{URL}/trackers.json", json={"trackers": trackers})
+    shown = [{"id": 5, "name": "Customer", "value": ""}, {"id": 9, "name": "Everywhere", "value": ""}]
+    issues = {"issues": [{"id": 1}, {"id": 2, "custom_fields": shown}], "total_count": 2}
+    asked = redmine.upsert(responses.GET, f"{URL}/issues.json", json=issues)
+    project = Directory(Client(Connection(URL, "k"))).project("desk")
+    assert project is not None
+    assert ({"customer": 5} | ({"everywhere": 9} if old else {})) == dict(project.custom_fields)
+    assert old is bool(asked.call_count)
