@@ -1,5 +1,6 @@
 """What became of each note of an agent: mailed, or not and why. Decided once, together with the mails that follow."""
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,9 +14,12 @@ from redmine_mailbridge.store.issues import CHUNK
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.notices import NewNotice, notify
-from redmine_mailbridge.store.outbox import NewAnswer, queue
-from redmine_mailbridge.store.schema import answer, issue, journal, mail
+from redmine_mailbridge.store.outbox import BOUNCED, FAILED, NewAnswer, queue
+from redmine_mailbridge.store.schema import answer, issue, journal, mail, outbox
 from redmine_mailbridge.store.steps import write_steps
+
+_OF_NOTE = re.compile(r"\.j([0-9]{1,18})\.[0-9a-v]{26}@")
+"""The note that a mail tells, in its Message-ID (mail/ids.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +136,23 @@ class Answered:
         return lines
 
     def told(self, issues: Collection[int]) -> frozenset[int]:
-        """Given issues, return those of their notes that reached the requester by mail, ours or Redmine's."""
+        """Given issues, return those of their notes that the requester hears of by mail, ours or Redmine's: not those
+        whose mail to the requester was refused, given up, withheld or returned.
+        """
         found: set[int] = set()
         numbers = sorted(issues)
         with self._database.read() as db:
             for at in range(0, len(numbers), CHUNK):
-                some = answer.c.issue.in_(numbers[at : at + CHUNK])
-                found |= set(db.execute(sa.select(answer.c.journal).where(some, answer.c.told.is_not(None))).scalars())
+                some = numbers[at : at + CHUNK]
+                told = sa.select(answer.c.journal).where(answer.c.issue.in_(some), answer.c.told.is_not(None))
+                found |= set(db.execute(told).scalars())
+                lost = (
+                    sa.select(outbox.c.message_id)
+                    .join(issue, sa.and_(issue.c.id == outbox.c.issue, issue.c.requester == outbox.c.recipient))
+                    .where(outbox.c.issue.in_(some), outbox.c.state.in_([FAILED, BOUNCED]))
+                )
+                ids = filter(None, map(_OF_NOTE.search, db.execute(lost).scalars()))
+                found -= {int(one[1]) for one in ids}
         return frozenset(found)
 
     def of_issue(self, number: int) -> list[Decided]:

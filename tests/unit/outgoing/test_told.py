@@ -1,0 +1,80 @@
+"""Which notes of agents a customer hears of: not those whose mail never arrived."""
+
+from collections.abc import Iterator
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+from redmine_mailbridge.store.answered import Answered
+from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, Post, help_desk, post, writes
+
+KIM, BOSS = "kim@client.example", "boss@client.example"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Post]:
+    with post() as made:
+        yield made
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Post) -> Iterator[HelpDesk]:
+    """Kim has written, with her boss in Cc, and Anna has it in hand; nothing is said but by agents."""
+    server.taken.clear()
+    server.answers.clear()
+    quiet = {"received": False, "received_reply": False, "closed": False}
+    with help_desk(tmp_path / "desk", monkeypatch, server, {"mailboxes": {"desk": {"answers": quiet}}}) as made:
+        made.turn()
+        made.mail(writes(KIM, Cc=BOSS))
+        made.turn()
+        made.redmine.issues[1]["assigned_to"] = {"id": ANNA, "name": "Anna Agent"}
+        yield made
+
+
+def told(desk: HelpDesk) -> frozenset[int]:
+    """The notes that count as told to the customer."""
+    with desk.application() as made:
+        return Answered(made.store.database, made.store.clock).told([1])
+
+
+def returned(raw: bytes, recipient: str) -> bytes:
+    """The report that a mail did not arrive, for good (RFC 3464)."""
+    own_id = message_from_bytes(raw)["Message-ID"]
+    return (
+        "From: MAILER-DAEMON@relay.example\r\nTo: desk@example.com\r\nSubject: Undelivered Mail Returned to Sender\r\n"
+        f"Message-ID: <report-{recipient}>\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
+        "--b\r\n\r\nIt could not be delivered.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+        "Reporting-MTA: dns; relay.example\r\n\r\n"
+        f"Final-Recipient: rfc822; {recipient}\r\nAction: failed\r\nStatus: 5.1.1\r\n"
+        f"Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
+        f"Message-ID: {own_id}\r\nSubject: x\r\n\r\nx\r\n--b--\r\n"
+    ).encode()
+
+
+@pytest.mark.fault("O6")
+@pytest.mark.parametrize("how", ["refused", "returned"])
+def test_a_note_whose_mail_never_arrived_is_not_told(desk: HelpDesk, how: str) -> None:
+    """A note whose mail to the customer the server refused, or a report says never arrived, does not count as told: no
+    rule waits for the customer's answer to it. A private note tells the agents, in the server's words, and so does the
+    record. One that did not reach somebody in Cc counts.
+    """
+    first = desk.redmine.writes(1, BOB, "We look at it.")
+    if how == "refused":
+        desk.post.answers["kim"] = "550 5.1.1 no such user"
+    desk.turn()
+    if how == "returned":
+        assert {first} == told(desk)
+        desk.mail(returned(desk.post.taken[0][1], KIM))
+    for _ in range(2):
+        desk.turn()
+    assert frozenset() == told(desk)
+    notes = [one["notes"] for one in desk.redmine.issues[1]["journals"] if one["user"]["id"] == BRIDGE]
+    assert any("5.1.1" in one for one in notes)
+    assert ("not sent: answer to kim" if how == "refused" else "bounced: answer to kim") in desk.story()
+
+    desk.post.answers = {"boss": "550 5.1.1 no such user"}
+    second = desk.redmine.writes(1, BOB, "Still looking.")
+    desk.turn()
+    assert {second} == told(desk)
