@@ -67,9 +67,9 @@ from redmine_mailbridge.tasks.succession import NamedMailbox, Succession
 from redmine_mailbridge.tasks.time_rules import TimeRules
 
 
-def redmine_client(settings: RedmineSettings) -> Client:
-    """The way to Redmine."""
-    connection = Connection(
+def redmine_connection(settings: RedmineSettings) -> Connection:
+    """Where Redmine is, and what is said to whoever stands before it."""
+    return Connection(
         url=settings.url,
         key=reveal(settings.api_key),
         ca_file=str(settings.ca_file) if settings.ca_file else None,
@@ -80,7 +80,11 @@ def redmine_client(settings: RedmineSettings) -> Client:
         gateway_password=reveal(settings.gateway_password) if settings.gateway_user else "",
         key_at=settings.key_at,
     )
-    return Client(connection)
+
+
+def redmine_client(settings: RedmineSettings) -> Client:
+    """The way to Redmine."""
+    return Client(redmine_connection(settings))
 
 
 def with_text_format(settings: Settings) -> Settings:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from redmine_mailbridge.checks import port as ports
 from redmine_mailbridge.checks.advice import advice, login_advice, with_advice
-from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.values import Check, is_unproven, line_of
+from redmine_mailbridge.checks.vouching import vouched
 from redmine_mailbridge.errors import (
     FolderMissing,
     LoginRefused,
@@ -21,6 +22,8 @@ from redmine_mailbridge.settings.presets import presets
 SOON = 21
 """Days of a certificate's rest below which somebody should know."""
 
+MOST_LOOKED_THROUGH = 2000
+"""In a folder of more mails nobody looks for who vouches for senders: the list alone would take long."""
 MOVES = {
     "move": (True, "MOVE: in one step, atomic"),
     "copy": (True, "not atomic, without MOVE: copied, then this one mail is expunged (UIDPLUS)"),
@@ -56,6 +59,8 @@ def mailbox_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Iterato
         yield from _connection(here, box, connected)
         yield Check(f"{here}: login", True, f"{box.username} by {connected.mechanism}")
         yield from _folders(here, box, mailbox)
+        if is_unproven(box):
+            yield from _vouching(here, name, box, mailbox)
         if box.after_success == "move" or box.after_failure == "move":
             ok, words = MOVES[connected.moves]
             yield Check(f"{here}: filing", ok, words)
@@ -155,6 +160,17 @@ def _readable(title: str, state: FolderState, box: MailboxSettings) -> Check:
     if lacking or (not removes and not state.keywords):
         return Check(title, None, f"{words}, writable, but keeps no keywords: what is done is remembered here only")
     return Check(title, True, f"{words}, writable")
+
+
+def _vouching(here: str, name: str, box: MailboxSettings, mailbox: Mailbox) -> Iterator[Check]:
+    """Whose word could prove senders, where nobody's does: as far as the mails tell that lie there."""
+    state = mailbox.state(box.folders[0])
+    if not 0 < state.messages <= MOST_LOOKED_THROUGH:
+        return
+    found = vouched(mailbox, list(mailbox.list_new(box.folders[0])))
+    if found.name:
+        words = f"{found.said}. If that is your own server, add {line_of(name, found.name)}"
+        yield Check(f"{here}: senders", None, words)
 
 
 def _target(title: str, folder: str, mailbox: Mailbox) -> Check:

@@ -7,9 +7,17 @@ from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import SendingError
 from redmine_mailbridge.outgoing.render import Templates, check_templates
-from redmine_mailbridge.outgoing.smtp import SmtpTransport
+from redmine_mailbridge.outgoing.smtp import SmtpConfig, SmtpTransport
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
+
+
+def asks_for_login(config: SmtpConfig) -> bool:
+    """Given where to send by, without a login, connect and return whether the server offers one (RFC 4954: AUTH among
+    what it answers to EHLO, under TLS where the settings want that). Raise SendingError when it cannot be reached.
+    """
+    with SmtpTransport(config) as server:
+        return server.offers("auth")
 
 
 def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iterator[Check]:

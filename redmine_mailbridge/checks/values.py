@@ -11,6 +11,12 @@ from redmine_mailbridge.settings.who_mails import WhoMails, who_mails
 
 if TYPE_CHECKING:
     from redmine_mailbridge.settings.load import Loaded
+    from redmine_mailbridge.settings.mailbox import MailboxSettings
+
+NOBODY = (
+    "nothing proves who wrote a mail: no mail acts for a Redmine user, each issue is written by the bridge's own user "
+    "and names its sender in the text"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,18 @@ def show(check: Check, *, as_json: bool = False) -> None:
         click.echo(f"     {line}")
 
 
+def is_unproven(box: "MailboxSettings") -> bool:
+    """Is there nothing by which a sender could be proven, though the settings want it?"""
+    return box.issue.trust == "authenticated" and not (box.reading.trusted_authserv_ids or box.reading.verify_dkim)
+
+
+def line_of(mailbox: str, name: str = "") -> str:
+    """Given a mailbox's name and that of its mail server, return the line that has it believed, and where it stands."""
+    named = name or "mx.example.com"
+    where = "" if name else " (the name at the beginning of your server's topmost Authentication-Results header)"
+    return f'[mailboxes.{mailbox}] reading.trusted_authserv_ids = ["{named}"]{where}'
+
+
 def settings_checks(loaded: "Loaded") -> list[Check]:
     """Given loaded settings, return what can be said of them without asking any server."""
     settings = loaded.settings
@@ -60,11 +78,8 @@ def settings_checks(loaded: "Loaded") -> list[Check]:
             checks.append(Check(f"mailbox {name}", None, f"the password goes to {box.host} in the clear"))
         if box.issue.trust == "any":
             checks.append(Check(f"mailbox {name}", None, 'trust = "any": whoever writes a From line acts as that user'))
-        if box.issue.trust == "authenticated" and not (box.reading.trusted_authserv_ids or box.reading.verify_dkim):
-            words = (
-                'trust = "authenticated", but nothing can vouch for a sender: give reading.trusted_authserv_ids or '
-                "reading.verify_dkim, or issues are written by the bridge's own user"
-            )
+        if is_unproven(box):
+            words = f'trust = "authenticated", but {NOBODY}. Add {line_of(name)}, or reading.verify_dkim = true'
             checks.append(Check(f"mailbox {name}", None, words))
     return checks
 

@@ -18,13 +18,15 @@ FORMATS = ("common_mark", "textile", "markdown")
 ANSWERS = ("never", "public_notes", "marked")
 REDMINE_USERS = ("mail", "leave_to_redmine")
 SECURITIES = ("tls", "starttls", "none")
-_OF_REDMINE = ("redmine_url", "api_key_file", "text_format")
+_OF_REDMINE = ("redmine_url", "api_key_file", "gateway_user", "gateway_password_file", "text_format")
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
 @click.command()
 @click.option("--redmine-url", metavar="URL", help="Redmine's address.")
 @click.option("--api-key-file", type=_FILE, help="A file with the API key of the bridge's Redmine user.")
+@click.option("--gateway-user", metavar="NAME", help="The user of a gateway's basic authentication before Redmine.")
+@click.option("--gateway-password-file", type=_FILE, help="A file with that user's password.")
 @click.option("--text-format", type=click.Choice(FORMATS), help="Redmine's text formatting.")
 @click.option("--mailbox", metavar="NAME", help="Your name for the mailbox [default: from its address].")
 @click.option("--address", metavar="ADDRESS", help="The mailbox's mail address.")
@@ -41,6 +43,11 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
     "--client-id", metavar="ID", help="The application's id, at a provider that takes no passwords (Microsoft)."
 )
 @click.option("--start-from", metavar="WHEN", help="What counts of the mail that lies there: all, now, or a date.")
+@click.option(
+    "--trusted-authserv-ids",
+    metavar="NAME",
+    help="The name with which your mail server begins its Authentication-Results headers: whose word proves senders.",
+)
 @click.option("--project", metavar="IDENTIFIER", help="The project that new issues go to.")
 @click.option("--tracker", metavar="NAME", help="The tracker of new issues.")
 @click.option(
@@ -77,12 +84,22 @@ def command(
     Asks for what is not given, and tries it: servers, logins, what Redmine has. What is wrong is asked again. Where the
     mail lies, it finds out from the address. Secrets that are typed go to files of their own in secrets/; secrets in
     the environment (MAILBRIDGE_REDMINE__API_KEY, MAILBRIDGE_MAILBOXES__NAME__PASSWORD) stay there.
+
+    What was answered before it is broken off (Ctrl-C) is kept beside the settings, without secrets, and offered by the
+    next init.
     """
+    kept: list[Path] = []
     try:
-        _init(invocation, given, service=service, add=add, no_input=no_input, force=force, finding=finding, tries=tries)
-    except click.Abort:
+        _init(invocation, given, service=service, add=add, no_input=no_input, force=force, finding=finding, tries=tries,
+              kept=kept)  # fmt: skip
+    except (click.Abort, KeyboardInterrupt):
+        there = [str(file) for file in kept if file.exists()]
+        if there:
+            again = "init --add" if there[-1].endswith("-add") else "init"
+            words = f"What was answered is kept in {there[-1]}, without secrets: the next `{again}` offers it."
+            click.secho(f"\n{words}", fg="yellow", err=True)
         if sys.stdin.isatty():  # somebody has pressed Ctrl-C
-            raise
+            raise click.Abort from None
         raise click.UsageError(
             "init asks, and nobody answers here: give its answers as flags, with --no-input (see init --help)"
         ) from None
@@ -90,9 +107,10 @@ def command(
 
 def _init(
     invocation: Invocation, given: dict[str, Any], *, service: bool, add: bool, no_input: bool, force: bool,
-    finding: bool, tries: bool,
+    finding: bool, tries: bool, kept: list[Path],
 ) -> None:  # fmt: skip
     from redmine_mailbridge import installing
+    from redmine_mailbridge.setting_up import resume
     from redmine_mailbridge.setting_up.form import Form
     from redmine_mailbridge.setting_up.questions import ask_for_all
 
@@ -100,7 +118,7 @@ def _init(
         installing.require_root()
     form = Form(given, tries=tries)
     if add:
-        _add(form, invocation, no_input=no_input, finding=finding)
+        _add(form, invocation, no_input=no_input, finding=finding, kept=kept)
         return
     file = invocation.settings_file or (installing.SETTINGS if service else Path("settings.toml"))
     if file.exists() and not force:
@@ -110,10 +128,13 @@ def _init(
     if no_input:
         _taken(form, finding=finding)
     else:
+        kept.append(resume.place(file, adding=False))
+        _go_on(form, kept[-1])
         offers = ask_for_all(form, file, finding=finding)
     if service:
         installing.prepare(file)
     _write(form, file, force=force)
+    resume.forget(resume.place(file, adding=False))
     if service:
         installing.hand_over(file)
         installing.install_unit(file)
@@ -122,8 +143,19 @@ def _init(
 
         click.secho(NO_FORMAT, fg="yellow")
     if offers is not None:
-        _more(form, offers, file, finding=finding)
+        _more(form, offers, file, finding=finding, kept=kept)
     _say_next(form, file, ["systemctl enable --now redmine-mailbridge"] if service else [])
+
+
+def _go_on(form: "Form", place: Path) -> None:
+    """Offer what an init before was told; from now on keep there what this one is told."""
+    from functools import partial
+
+    from redmine_mailbridge.setting_up import resume
+
+    if (before := resume.offered(place)) is not None:
+        form.go_on(before.answers, before.typed)
+    form.keep_by(partial(resume.keep, place))
 
 
 def _taken(form: "Form", *, finding: bool, of_redmine: bool = True) -> None:
@@ -135,7 +167,7 @@ def _taken(form: "Form", *, finding: bool, of_redmine: bool = True) -> None:
     answers = form.answers
     answers |= found_out(answers, finding=finding)
     if of_redmine and answers["text_format"] is None and answers["redmine_url"]:
-        answers["text_format"] = said_format(answers["redmine_url"])
+        answers["text_format"] = said_format(form)
     missing = [name for name in (*(["redmine_url"] if of_redmine else []), "address", "project") if not answers[name]]
     missing += [] if answers["host"] or answers["preset"] or not answers["address"] else ["host"]
     missing += ["client_id"] if answers["address"] and signs_in(answers) and not by_password(answers) else []
@@ -159,22 +191,26 @@ def _write(form: "Form", file: Path, *, force: bool = False, base: str = "") -> 
     click.secho(f"Wrote {file}.", fg="green")
 
 
-def _more(form: "Form", offers: "Offers", file: Path, *, finding: bool) -> None:
+def _more(form: "Form", offers: "Offers", file: Path, *, finding: bool, kept: list[Path]) -> None:
     """Further mailboxes, as long as there are some."""
     while click.confirm("Add another mailbox?", default=False):
-        _one_more(form, offers, file, finding=finding)
+        _one_more(form, offers, file, finding=finding, kept=kept)
 
 
-def _one_more(form: "Form", offers: "Offers", file: Path, *, finding: bool) -> None:
+def _one_more(form: "Form", offers: "Offers", file: Path, *, finding: bool, kept: list[Path]) -> None:
     """Ask for one more mailbox, and add it to the file, whose owner and rights stay."""
+    from redmine_mailbridge.setting_up import resume
     from redmine_mailbridge.setting_up.form import Form
     from redmine_mailbridge.setting_up.questions import ask_for_one
     from redmine_mailbridge.settings.load import load
 
     there, base = load(file), file.read_text("utf-8-sig")
     mailbox = Form(_empty(there), tries=form.tries)
+    kept.append(resume.place(file, adding=True))
+    _go_on(mailbox, kept[-1])
     ask_for_one(mailbox, offers, file, finding=finding, there=there, base=base)
     _write(mailbox, file, base=base)
+    resume.forget(kept[-1])
     if mailbox["client_id"]:
         form.answers.setdefault("sign_ins", []).append(mailbox)
 
@@ -188,11 +224,12 @@ def _empty(there: "Settings") -> dict[str, Any]:
     }
 
 
-def _add(form: "Form", invocation: Invocation, *, no_input: bool, finding: bool) -> None:
+def _add(form: "Form", invocation: Invocation, *, no_input: bool, finding: bool, kept: list[Path]) -> None:
     """Add a mailbox to the settings that are there."""
     import os
 
     from redmine_mailbridge import installing
+    from redmine_mailbridge.setting_up import resume
     from redmine_mailbridge.setting_up.questions import ask_for_one
     from redmine_mailbridge.setting_up.redmine import Offers
     from redmine_mailbridge.settings.load import find, load
@@ -208,11 +245,14 @@ def _add(form: "Form", invocation: Invocation, *, no_input: bool, finding: bool)
     if no_input:
         _taken(form, finding=finding, of_redmine=False)
     else:
+        kept.append(resume.place(file, adding=True))
+        _go_on(form, kept[-1])
         offers = Offers()
         if form.tries and (wrong := offers.known_by(there.redmine)):
             click.secho(wrong, fg="yellow")
         ask_for_one(form, offers, file, finding=finding, there=there, base=base)
     _write(form, file, base=base)
+    resume.forget(resume.place(file, adding=True))
     _say_next(form, file, ["systemctl reload redmine-mailbridge"] if installing.is_handed_over(file) else [])
 
 

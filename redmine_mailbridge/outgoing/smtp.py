@@ -120,6 +120,17 @@ class SmtpTransport:
     ) -> None:
         self._quit()
 
+    def offers(self, extension: str) -> bool:
+        """Given the name of an extension of SMTP (lower case), return whether the server names it. Raise
+        SendingDeferred when the connection breaks.
+        """
+        try:
+            server = self._server or self._connect()
+            server.ehlo_or_helo_if_needed()
+            return server.has_extn(extension)
+        except (OSError, smtplib.SMTPException) as error:
+            raise SendingDeferred(f"the connection broke: {error}") from error
+
     def send(self, sender: str, recipient: str, content: bytes) -> str:
         """As Transport says; delivery reports are asked for where the server has DSN (RFC 3461), with the headers of
         what they report on. Addresses and headers beyond ASCII go only to a server with SMTPUTF8 (RFC 6531).

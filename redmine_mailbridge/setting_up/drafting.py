@@ -76,6 +76,8 @@ def draft_of(answers: Answers, file: Path, *, whole: bool) -> Draft:
             ("redmine", "url"): answers["redmine_url"],
             ("redmine", "allow_cleartext"): answers.get("allow_cleartext") or None,
             ("redmine", "api_key_file"): reference("api_key", "redmine-api-key"),
+            ("redmine", "gateway_user"): answers.get("gateway_user"),
+            ("redmine", "gateway_password_file"): reference("gateway_password", "redmine-gateway"),
             ("redmine", "text_format"): answers["text_format"],
             ("redmine", "ca_file"): _path(answers.get("redmine_ca_file")),
             ("store", "url"): answers["store_url"],
@@ -117,7 +119,7 @@ def _mailbox(answers: Answers, password_file: str | None) -> Values:
             (*box, "success_folder"): "Processed",
             (*box, "failure_folder"): "Failed",
         }
-    ids = answers.get("trusted_authserv_ids")
+    ids = answers.get("trusted_authserv_ids") or None
     return values | {
         (*box, "reading", "trusted_authserv_ids"): [ids] if ids else None,
         (*box, "issue", "project"): answers["project"],

@@ -1,7 +1,7 @@
 """The questions of `init`: what is given is not asked, what was wrong is asked again, with what was typed."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
@@ -11,7 +11,7 @@ Trial = Callable[[], str]
 """Tries answers. Returns what is wrong with them, in lines, or ""."""
 
 KEPT = "Kept as it is: `redmine-mailbridge check` tries it again."
-SECRETS = frozenset({"api_key", "password", "smtp_password"})
+SECRETS = frozenset({"api_key", "gateway_password", "password", "smtp_password"})
 
 
 def choice(words: Sequence[str]) -> click.Choice[str]:
@@ -21,13 +21,34 @@ def choice(words: Sequence[str]) -> click.Choice[str]:
 
 class Form:
     """The answers so far, by name (None: not given), and how further ones are had. `tries` says whether answers are
-    tried when they are given.
+    tried when they are given; `given` are the flags' and what was found out, which need not be kept.
     """
 
     def __init__(self, answers: Answers, *, tries: bool = True) -> None:
         self.answers = answers
         self.tries = tries
+        self.given = {name for name, value in answers.items() if value is not None}
         self._typed: Answers = {}
+        self._keep: Callable[[Answers, Answers], object] = lambda _answers, _typed: None
+
+    def keep_by(self, keep: Callable[[Answers, Answers], object]) -> None:
+        """From now on have `keep` keep, after each answer, the answers that count and what was typed besides."""
+        self._keep = keep
+
+    def go_on(self, answers: Answers, typed: Answers) -> None:
+        """Take answers of before, where no flag says otherwise; what was `typed` is the default of its question."""
+        self.answers |= {name: value for name, value in answers.items() if name not in self.given}
+        self._typed |= typed
+
+    def answered(self) -> None:
+        """Keep what was answered so far."""
+        told = {name: value for name, value in self.answers.items() if value is not None and name not in self.given}
+        self._keep(told, {name: value for name, value in self._typed.items() if name not in told})
+
+    def found_out(self, answers: Answers) -> None:
+        """Take answers that nobody typed: they are found out anew when `init` is broken off."""
+        self.answers |= answers
+        self.given |= {name for name, value in answers.items() if value is not None}
 
     def __getitem__(self, name: str) -> Any:
         return self.answers.get(name)
@@ -41,11 +62,20 @@ class Form:
             default, how = self._typed[name], how | ({"show_default": False} if secret else {"show_default": True})
             question += " (Enter: as typed before)" if secret else ""
         self.answers[name] = click.prompt(question, default=default, hide_input=secret, **how)
+        self.answered()
 
     def confirm(self, name: str, question: str, *, default: bool) -> None:
         """As `ask`, for a yes or no."""
         if self.answers.get(name) is None:
             self.answers[name] = click.confirm(question, default=self._typed.get(name, default))
+            self.answered()
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Have these asked again, with what was answered as the default."""
+        self._typed |= {name: self.answers[name] for name in names if self.answers.get(name) is not None}
+        self.answers |= dict.fromkeys(names)
+        self.given -= set(names)
+        self.answered()
 
     def until_right(self, names: Sequence[str], ask: Callable[[], None], trial: Trial) -> None:
         """Ask, and try what was answered. What is wrong is told, and those `names` are asked again, each with what was
@@ -63,8 +93,7 @@ class Form:
                 click.secho(KEPT, fg="yellow")
                 return
             before = now
-            self._typed |= {name: value for name, value in now.items() if value is not None}
-            self.answers |= dict.fromkeys(names)
+            self.forget(names)
 
 
 def from_environment(variable: str) -> str | None:

@@ -1,4 +1,4 @@
-"""`init` and a mailbox: where it lies, the login, what lies there already, and the server for what goes out."""
+"""`init` and a mailbox: where it lies, the login, what lies there already, and who vouches for senders there."""
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
@@ -9,19 +9,19 @@ import click
 
 from redmine_mailbridge import app
 from redmine_mailbridge.checks.mailbox import mailbox_checks
-from redmine_mailbridge.checks.outgoing import outgoing_checks
 from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.vouching import Vouched, vouched
 from redmine_mailbridge.discovery.find import discover
 from redmine_mailbridge.discovery.show import nothing, step_lines
 from redmine_mailbridge.discovery.values import Offer
 from redmine_mailbridge.errors import MailbridgeError, SettingsError
 from redmine_mailbridge.mailboxes.base import Listed
-from redmine_mailbridge.setting_up.drafting import by_password, draft_of, name_of, sends, signs_in
+from redmine_mailbridge.setting_up.drafting import by_password, draft_of, name_of, signs_in
 from redmine_mailbridge.setting_up.form import Answers, Form, choice
+from redmine_mailbridge.setting_up.vouching import ask_who_vouches
 from redmine_mailbridge.settings.draft import tried
 from redmine_mailbridge.settings.mailbox import PORTS, MailboxSettings, is_loopback
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.settings.outgoing import SMTP_PORTS
 from redmine_mailbridge.settings.types import one_address
 
 CLOCKS_DIFFER = dt.timedelta(hours=1)
@@ -39,10 +39,13 @@ _LOGIN = ("username", "password")
 
 @dataclass(frozen=True, slots=True)
 class _Lying:
-    """How many mails lie in a mailbox, and the moment, by its server's clock, from which on mail is newer."""
+    """How many mails lie in a mailbox, the moment, by its server's clock, from which on mail is newer, and who vouches
+    for senders in them.
+    """
 
     count: int
     after: dt.datetime
+    vouched: Vouched
 
 
 def ask_for_mailbox(form: Form, file: Path, *, finding: bool, there: Settings | None = None, base: str = "") -> None:
@@ -57,9 +60,9 @@ def ask_for_mailbox(form: Form, file: Path, *, finding: bool, there: Settings | 
         form.answers["mailbox"] = None
         form.ask("mailbox", f'There is a mailbox "{name_of(form.answers)}" already. Your name for this one')
     like = _like(form, there)
-    form.answers |= _as_there(form, like, there) if like is not None and there is not None else {"offer": None}
+    form.found_out(_as_there(form, like, there) if like is not None and there is not None else {"offer": None})
     if like is None:
-        form.answers |= found_out(form.answers, finding=finding)
+        form.found_out(found_out(form.answers, finding=finding))
     if form["preset"] is None:
         form.ask("protocol", "How its mail is read", "imap", type=choice(["imap", "pop3"]))
     if signs_in(form.answers) and not by_password(form.answers):
@@ -69,10 +72,11 @@ def ask_for_mailbox(form: Form, file: Path, *, finding: bool, there: Settings | 
     form.until_right(
         (*(() if form["preset"] else _SERVER), *_LOGIN),
         lambda: _server_and_login(form),
-        lambda: _try_settings(form, file, base, lambda settings, name: _logged_in(form, settings, name, found.append)),
+        lambda: try_settings(form, file, base, lambda settings, name: _logged_in(form, settings, name, found.append)),
     )
     if found:
         _what_lies_there(form, found[-1])
+    ask_who_vouches(form, found[-1].vouched if found else None)
 
 
 def _like(form: Form, there: Settings | None) -> MailboxSettings | None:
@@ -95,32 +99,6 @@ def _as_there(form: Form, like: MailboxSettings, there: Settings) -> Answers:
         found |= {"smtp_allow_cleartext": out.allow_cleartext, "smtp_username": "" if out.username == "" else None}
     click.secho(f"On the same servers as {like.address}: {like.host}:{like.port}.", dim=True)
     return {name: value for name, value in found.items() if form[name] is None}
-
-
-def ask_for_smtp(form: Form, file: Path, base: str = "") -> None:
-    """Ask for the server by which answers go out, unless one is known, and try it."""
-
-    def server() -> None:
-        if sends(form.answers) and form["smtp_host"] is None:
-            return
-        form.ask("smtp_host", "SMTP server", _near(form["host"], form["address"], "smtp"))
-        form.ask("smtp_security", "Protection of the connection", "starttls", type=choice(SECURITIES))
-        form.ask("smtp_port", "Port", SMTP_PORTS[form["smtp_security"]], type=click.IntRange(1, 65535))
-        _cleartext(form, "smtp_host", "smtp_security", "smtp_allow_cleartext")
-        if form.answers.get("smtp_needs_ca"):
-            form.ask("smtp_ca_file", "File with the certificate of your own authority (PEM; empty: none)", "")
-        if form.answers.get("smtp_refused"):
-            form.ask("smtp_username", "Name to log in with there (-: none)", form["username"] or form["address"])
-            form.answers["smtp_username"] = form["smtp_username"].removeprefix("-")
-            if form["smtp_username"]:
-                form.ask("smtp_password", f"Password of {form['smtp_username']} there")
-
-    names = ("smtp_host", "smtp_security", "smtp_port", "smtp_allow_cleartext", "smtp_ca_file", "smtp_username")
-    form.until_right(
-        (*names, "smtp_password"),
-        server,
-        lambda: _try_settings(form, file, base, lambda settings, name: _sending(form, settings, name)),
-    )
 
 
 def found_out(answers: Answers, *, finding: bool) -> Answers:
@@ -161,7 +139,7 @@ def _server_and_login(form: Form) -> None:
         form.ask("host", "Mail server", f"{protocol.rstrip('3')}.{form['address'].rpartition('@')[2]}")
         form.ask("security", "Protection of the connection", "tls", type=choice(SECURITIES))
         form.ask("port", "Port", PORTS[protocol, form["security"]], type=click.IntRange(1, 65535))
-        _cleartext(form, "host", "security", "allow_cleartext")
+        confirm_cleartext(form, "host", "security", "allow_cleartext")
         if form.answers.get("needs_ca_file"):
             form.ask("ca_file", "File with the certificate of your own authority (PEM; empty: none)", "")
         form.ask("username", "Name to log in with", form["address"])
@@ -169,7 +147,7 @@ def _server_and_login(form: Form) -> None:
         form.ask("password", f"Password of {form['username'] or form['address']}")
 
 
-def _cleartext(form: Form, host: str, security: str, allowed: str) -> None:
+def confirm_cleartext(form: Form, host: str, security: str, allowed: str) -> None:
     """Without TLS to another machine is a decision of its own."""
     if form[security] == "none" and not is_loopback(form[host]):
         form.confirm(allowed, f"Passwords and mail go to {form[host]} in the clear then. Allow that?", default=False)
@@ -194,14 +172,7 @@ def _what_lies_there(form: Form, lying: _Lying) -> None:
     question = f"{mails} in the inbox: make issues of all, or only of what comes from now on"
     wanted = click.prompt(question, default="now", type=choice(["all", "now"]))
     form.answers["start_from"] = lying.after if wanted == "now" else wanted
-
-
-def _near(host: str | None, address: str, kind: str) -> str:
-    """A likely name of the SMTP server: beside the server of incoming mail, else in the address's domain."""
-    first, _, rest = (host or "").partition(".")
-    if host and first not in {"imap", "pop", "pop3"}:
-        return host
-    return f"{kind}.{rest or address.rpartition('@')[2]}"
+    form.answered()
 
 
 # ---------------------------------------------------------------------- what is tried
@@ -215,7 +186,7 @@ def _address(form: Form) -> str:
     return ""
 
 
-def _try_settings(form: Form, file: Path, base: str, trial: Callable[[Settings, str], str]) -> str:
+def try_settings(form: Form, file: Path, base: str, trial: Callable[[Settings, str], str]) -> str:
     """Given what to try with the settings as they would be and the mailbox's name, return what is wrong, or ""."""
     if form["client_id"]:
         return ""  # `oauth login` comes first
@@ -229,7 +200,7 @@ def _try_settings(form: Form, file: Path, base: str, trial: Callable[[Settings, 
 def _logged_in(form: Form, settings: Settings, name: str, tell: Callable[[_Lying], object]) -> str:
     """Log in, and look at the folders. Return what is wrong, or ""; `tell` is told what lies there."""
     box = settings.mailboxes[name]
-    wrong = _wrong(mailbox_checks(name, box, app.mailbox(name, box)))
+    wrong = failures(mailbox_checks(name, box, app.mailbox(name, box)))
     form.answers["needs_ca_file"] = "certificate" in wrong.lower()
     if not wrong:
         tell(_lying(settings, name))
@@ -242,29 +213,21 @@ def _lying(settings: Settings, name: str) -> _Lying:
     box = settings.mailboxes[name]
     mailbox = app.mailbox(name, box)
     there: list[Listed] = []
+    found = Vouched()
     try:
         mailbox.connected()
         for folder in box.folders:
             mailbox.state(folder)
-            there += mailbox.list_new(folder)
+            here = mailbox.list_new(folder)
+            there += here
+            found = found if found.name else vouched(mailbox, list(here))
     except MailbridgeError as error:
         click.secho(f"What lies there could not be listed: {error}", fg="yellow")
     finally:
         mailbox.close()
     newest = max((one.received_at for one in there if one.received_at is not None), default=None)
     after = newest + dt.timedelta(seconds=1) if newest is not None else dt.datetime.now(dt.UTC) - CLOCKS_DIFFER
-    return _Lying(len(there), after.astimezone(dt.UTC).replace(microsecond=0))
-
-
-def _sending(form: Form, settings: Settings, name: str) -> str:
-    """Ask the SMTP server. Return what is wrong, or ""."""
-    box = settings.mailboxes[name]
-    wrong = _wrong(outgoing_checks(name, settings, box))
-    form.answers["smtp_needs_ca"] = "certificate" in wrong.lower()
-    form.answers["smtp_refused"] = bool(wrong)
-    if not wrong:
-        click.secho("The SMTP server takes our mail.", dim=True)
-    return wrong
+    return _Lying(len(there), after.astimezone(dt.UTC).replace(microsecond=0), found)
 
 
 def _settings(form: Form, file: Path, base: str) -> Settings:
@@ -274,7 +237,7 @@ def _settings(form: Form, file: Path, base: str) -> Settings:
     return tried(draft_of(whole, file, whole=not base), file, base=base)
 
 
-def _wrong(checks: Iterable[Check]) -> str:
+def failures(checks: Iterable[Check]) -> str:
     """The failed ones of what was found, in lines."""
     failed: Sequence[Check] = [one for one in checks if one.ok is False]
     return "\n".join(f"{one.name}: {one.words}" for one in failed)

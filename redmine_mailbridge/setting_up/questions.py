@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from redmine_mailbridge.setting_up.form import Form, choice
-from redmine_mailbridge.setting_up.mailbox import ask_for_mailbox, ask_for_smtp
+from redmine_mailbridge.setting_up.mailbox import ask_for_mailbox
 from redmine_mailbridge.setting_up.redmine import Offers, ask_for_project, ask_for_redmine
+from redmine_mailbridge.setting_up.sending import ask_for_smtp
 from redmine_mailbridge.settings.models import Settings
 
 UNKNOWN = ("accept", "create", "hold", "ignore", "refuse")

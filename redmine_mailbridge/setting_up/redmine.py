@@ -1,6 +1,6 @@
 """`init` and Redmine: its address, the key, the text format, and what it offers: projects and trackers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import get_args
 
 import click
@@ -12,19 +12,20 @@ from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.redmine import somebodys
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.redmine.answers import asks_for_login
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.formatting import text_format
 from redmine_mailbridge.redmine.transport import WAY, Session, failure
+from redmine_mailbridge.setting_up.choosing import Choice
 from redmine_mailbridge.setting_up.form import Form, choice, from_environment
 from redmine_mailbridge.settings.models import RedmineSettings, is_in_the_clear
-from redmine_mailbridge.suggest import did_you_mean
 
 FORMATS: tuple[str, ...] = get_args(TextFormat)
 KEY_VARIABLE = "MAILBRIDGE_REDMINE__API_KEY"
+GATEWAY_VARIABLE = "MAILBRIDGE_REDMINE__GATEWAY_PASSWORD"
 WHO = "/users/current.json"
-OFFERED = 20
-"""How many projects are named."""
+_IDENTIFIER = "Project for new issues (its identifier)"
 
 
 class Offers:
@@ -53,9 +54,11 @@ class Offers:
             click.secho("It sees no project: make it a member of one.", fg="yellow")
         return ""
 
-    def projects(self) -> list[str]:
-        """The identifiers of the projects that the key sees."""
-        return sorted(set(self.directory.project_names().values())) if self.directory is not None else []
+    def projects(self) -> dict[str, str]:
+        """The identifiers of the projects that the key sees, each with its name in lower case."""
+        names = self.directory.project_names() if self.directory is not None else {}
+        called = {identifier: name for name, identifier in names.items() if name != identifier}
+        return {identifier: called.get(identifier, "") for identifier in sorted(set(names.values()))}
 
     def trackers(self, project: str) -> list[str]:
         """The names of the trackers of a project, as Redmine's pages show them."""
@@ -76,11 +79,16 @@ def ask_for_redmine(form: Form, offers: Offers) -> None:
             form.confirm("allow_cleartext", words, default=False)
         if form["redmine_ca_file"] is None and form.answers.get("needs_ca"):
             form.ask("redmine_ca_file", "File with the certificate of your own authority (PEM; empty: none)", "")
+        if form.answers.get("needs_gateway") or form["gateway_user"]:
+            form.ask("gateway_user", "User of the gateway's login (basic authentication)")
+            if form["gateway_password_file"] is None and from_environment(GATEWAY_VARIABLE) is None:
+                form.ask("gateway_password", "Its password")
 
-    form.until_right(("redmine_url", "allow_cleartext", "redmine_ca_file"), address, lambda: _reached(form))
+    names = ("redmine_url", "allow_cleartext", "redmine_ca_file", "gateway_user", "gateway_password")
+    form.until_right(names, address, lambda: _reached(form))
     form.answers["redmine_ca_file"] = form["redmine_ca_file"] or None
     if form["text_format"] is None and form.tries:
-        form.answers["text_format"] = said_format(form["redmine_url"], form["redmine_ca_file"])
+        form.found_out({"text_format": said_format(form)})
 
     def key() -> None:
         if form["api_key_file"] is None and from_environment(KEY_VARIABLE) is None:
@@ -97,51 +105,80 @@ def ask_for_project(form: Form, offers: Offers) -> None:
         known = offers.projects()
     except RedmineError as error:
         click.secho(with_advice(str(error)), fg="yellow")
-        known = []
-    if known and form["project"] is None:
-        click.echo(f"Projects: {_some(known)}")
-    form.until_right(
-        ("project",),
-        lambda: form.ask("project", "Project for new issues (its identifier)"),
-        lambda: _not_among(form, "project", known),
-    )
+        known = {}
+    words = "Project for new issues (its identifier, its name, or a part of one)" if known else _IDENTIFIER
+    _choose(form, Choice(form, "project", known), "project", lambda: form.ask("project", words))
     try:
         trackers = offers.trackers(form["project"])
     except RedmineError:
         trackers = []
-    if trackers and form["tracker"] is None:
-        click.echo(f"Trackers: {_some(trackers)}")
-    form.until_right(
-        ("tracker",),
-        lambda: form.ask("tracker", "Tracker of new issues (empty: the project's first)", "", show_default=False),
-        lambda: _not_among(form, "tracker", trackers),
+    words = "Tracker of new issues (empty: the project's first)"
+    _choose(
+        form,
+        Choice(form, "tracker", dict.fromkeys(trackers, "")),
+        "tracker",
+        lambda: form.ask("tracker", words, "", show_default=False),
     )
 
 
-def said_format(url: str, ca_file: str | None = None) -> str | None:
-    """Given Redmine's address, return its text format, where it tells one that we know. Say so."""
-    found = text_format(Connection(url, "", ca_file=ca_file, connect_timeout=5.0))
+def _choose(form: Form, among: Choice, what: str, ask: Callable[[], None]) -> None:
+    """Show what there is, and ask until it is one of these."""
+    if form[what] is None and (there := among.begin()):
+        click.echo(there)
+    form.until_right((what,), ask, among.settle)
+
+
+def said_format(form: Form) -> str | None:
+    """Given where Redmine is, return its text format, where it tells one that we know. Say so."""
+    connection = Connection(
+        form["redmine_url"],
+        "",
+        ca_file=str(form["redmine_ca_file"]) if form["redmine_ca_file"] else None,
+        connect_timeout=5.0,
+        gateway_user=form["gateway_user"] or "",
+        gateway_password=_gateway_password(form),
+    )
+    found = text_format(connection)
     if found not in FORMATS:
         return None
     click.secho(f"Redmine says that its text formatting is {found}.", dim=True)
     return found
 
 
+def _gateway_password(form: Form) -> str:
+    file = form["gateway_password_file"]
+    from_file = file.read_text("utf-8-sig").strip() if file else None
+    return str(form["gateway_password"] or from_file or from_environment(GATEWAY_VARIABLE) or "")
+
+
+def _settings(form: Form, key: str | None = None) -> RedmineSettings:
+    """Redmine's settings, of what was answered. Raise ValidationError."""
+    user = form["gateway_user"] or None
+    return RedmineSettings(
+        url=form["redmine_url"],
+        allow_cleartext=bool(form["allow_cleartext"]),
+        ca_file=form["redmine_ca_file"] or None,
+        api_key=SecretStr(key) if key else None,
+        gateway_user=user,
+        gateway_password=SecretStr(_gateway_password(form)) if user else None,
+    )
+
+
 def _reached(form: Form) -> str:
     """Whether a Redmine answers there. Return what is wrong, or ""."""
     try:
-        settings = RedmineSettings(
-            url=form["redmine_url"],
-            allow_cleartext=bool(form["allow_cleartext"]),
-            ca_file=form["redmine_ca_file"] or None,
-        )
+        settings = _settings(form)
     except ValidationError as error:
         return "\n".join(str(one["msg"]).removeprefix("Value error, ") for one in error.errors())
     session = Session()
     session.verify = str(settings.ca_file) if settings.ca_file else True
     session.timeouts = (5.0, 15.0)
+    session.auth = app.redmine_connection(settings).login
     try:
         answer = session.get(settings.url + WHO)
+        if answer.status_code == 401 and (wants := asks_for_login(answer)):
+            form.answers["needs_gateway"] = True
+            return f"{settings.url}: {wants}"
         if _is_redmine(answer):
             return ""
         above = next((url for url in _above(settings.url) if _is_redmine(session.get(url + WHO))), None)
@@ -151,8 +188,11 @@ def _reached(form: Form) -> str:
         return with_advice(str(failure("get", settings.url + WHO, error, sent=False)))
     finally:
         session.close()
-    if above is not None:
-        return f"{settings.url} is one of Redmine's pages: its address is {above}"
+    return f"{settings.url} is one of Redmine's pages: its address is {above}" if above else _other(settings, answer)
+
+
+def _other(settings: RedmineSettings, answer: requests.Response) -> str:
+    """What it may be that answers, which is no Redmine."""
     if answer.is_redirect:
         return f"{settings.url} sends us on to {answer.headers['Location'][:200]}: give the address that people use"
     return f"{settings.url} answers {answer.status_code}, not as Redmine does: is a path missing (/redmine)?"
@@ -174,29 +214,7 @@ def _known(form: Form, offers: Offers) -> str:
     file = form["api_key_file"]
     key = form["api_key"] or (file.read_text("utf-8-sig").strip() if file else None) or from_environment(KEY_VARIABLE)
     try:
-        secret = SecretStr(key) if key else None
-        settings = RedmineSettings(
-            url=form["redmine_url"],
-            allow_cleartext=bool(form["allow_cleartext"]),
-            api_key=secret,
-            ca_file=form["redmine_ca_file"],
-        )
+        settings = _settings(form, key)
     except ValidationError:  # an address that was kept as it is
         return ""
     return offers.known_by(settings)
-
-
-def _not_among(form: Form, what: str, names: Sequence[str]) -> str:
-    """Whether Redmine has what was answered; it is written as Redmine writes it then."""
-    name = form[what] or ""
-    same = [one for one in names if one.lower() == name.lower()]
-    if same:
-        form.answers[what] = same[0]
-    if same or not names or not name:
-        return ""
-    return f'There is no {what} "{name}", or the key does not see it{did_you_mean(name, names)}'
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - OFFERED} more" if len(names) > OFFERED else ""
-    return ", ".join(names[:OFFERED]) + more

@@ -71,8 +71,8 @@ def write(
         if draft.secrets:
             folder.mkdir(mode=0o700, exist_ok=True)
         for name, secret in draft.secrets.items():
-            _write_private(folder / name, secret + "\n")
-        _write_private(file, _text(draft.values, base))
+            write_private(folder / name, secret + "\n")
+        write_private(file, _text(draft.values, base))
     except OSError as error:
         raise SettingsError(f"{error.filename or file}: {error.strerror or type(error).__name__}") from error
 
@@ -90,11 +90,11 @@ def tried(draft: Draft, file: Path, *, base: str = "", environ: Mapping[str, str
     with TemporaryDirectory(dir=beside, prefix=".init-") as folder:
         trial = Path(folder).resolve()
         for name, secret in draft.secrets.items():
-            _write_private(trial / name, secret + "\n")
+            write_private(trial / name, secret + "\n")
         values = {path: _from(file.parent, path, value, draft, trial) for path, value in draft.values.items()}
         here = (file.parent if base else trial) / f".{trial.name}-{file.name}"
         try:
-            _write_private(here, _text(values, base))
+            write_private(here, _text(values, base))
             return load(here, environ)
         except SettingsError as error:
             named = [line.replace(str(here), str(file)) for line in error.problems]
@@ -113,7 +113,7 @@ def _from(folder: Path, path: KeyPath, value: Any, draft: Draft, trial: Path) ->
     return str(folder.resolve() / Path(value).expanduser())
 
 
-def _write_private(file: Path, text: str) -> None:
+def write_private(file: Path, text: str) -> None:
     """Write a file that only its owner may read, whole or not at all."""
     new = file.with_name(f".{file.name}.new")
     new.unlink(missing_ok=True)

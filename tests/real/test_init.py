@@ -63,7 +63,7 @@ def test_wrong_answers_are_asked_again(
     answers += ["now"]
     answers += [f"{project}x", project.upper(), "Bgu", "bug", "accept"]
     answers += ["never", "n", "public_notes", "n", "y"]
-    answers += ["127.0.0.1", "none", "1", "", "", str(server.port), "-"]
+    answers += ["127.0.0.1", "none", "1", "", "", str(server.port)]
     result = init(file, [*answers, "n"], "--no-discover")
     assert 0 == result.exit_code, result.output
 
@@ -77,7 +77,9 @@ def test_wrong_answers_are_asked_again(
         f'There is no project "{project}x"',
         'There is no tracker "Bgu", or the key does not see it, did you mean "',
         "Then nobody would tell any customer what agents answer.",
+        "The SMTP server asks for no login.",
         "The SMTP server takes our mail.",
+        "Then nothing proves who wrote a mail",
     ):
         assert words in said, words
     assert ("AUTHENTICATIONFAILED" in said, said.count("Connection refused") > 1) == (True, True)
@@ -108,15 +110,15 @@ def test_a_second_and_a_third_mailbox(
     answers = [redmine.url, redmine.admin.key, *formatting(redmine)]
     answers += [mailbox.address, "IMAP", "localhost", "", port, "", mailbox.password]
     answers += ["", "", "", mailbox.server["ca_file"], "", ""]  # the certificate is of an authority of the house's own
-    answers += [project, "", "", "", "n", "", "127.0.0.1", "none", str(server.port), "", "", "", "-"]
-    second = ["y", sales, "", mailbox.password, project, "", "", "", "n", ""]
+    answers += ["", project, "", "", "", "n", "", "127.0.0.1", "none", str(server.port)]
+    second = ["y", sales, "", mailbox.password, "mx.firm.example", project, "", "", "", "n", ""]
     result = init(file, [*answers, *second, "n"], "--no-discover")
     assert 0 == result.exit_code, result.output
     assert f"On the same servers as {mailbox.address}" in result.output
     text = file.read_text("utf-8") + "# a word of the admin's\n"
     file.write_text(text, "utf-8")
 
-    third = [office, "", mailbox.password, project, "", "create", "never", "y", "n"]
+    third = [office, "", mailbox.password, "", project, "", "create", "never", "y", "n"]
     result = init(file, third, "--add")
     assert 0 == result.exit_code, result.output
     assert file.read_text("utf-8").startswith(text.rstrip())
@@ -126,6 +128,7 @@ def test_a_second_and_a_third_mailbox(
     assert [server.port] * 2 == [one.outgoing.port for one in answering]
     assert ("leave_to_redmine", "create") == (silent.answers.redmine_users, silent.issue.unknown_sender)
     assert {("localhost", mailbox.server["ca_file"])} == {(one.host, str(one.ca_file)) for one in boxes.values()}
+    assert [(), ("mx.firm.example",), ()] == [one.reading.trusted_authserv_ids for one in boxes.values()]
     assert [] == failures(file)
 
 
@@ -139,8 +142,32 @@ def test_a_pop3_mailbox_with_old_mail(tmp_path: Path, redmine: Redmine, mailbox:
     rest = [project, "", "", "never", "y", "n", "n"]
     for box, lying, expected in ((mailbox, ["n"], None), (mailbox, ["y"], "all"), (empty, [], "all")):
         file = tmp_path / f"{box.address}-{expected}" / "settings.toml"
-        given = [redmine.url, redmine.admin.key, *formatting(redmine), box.address, "pop3", *answers, *lying, *rest]
+        nobody_vouches = [] if lying else [""]
+        given = [redmine.url, redmine.admin.key, *formatting(redmine), box.address, "pop3", *answers, *lying]
+        given += [*nobody_vouches, *rest]
         result = init(file, given, "--no-discover")
         assert 0 == result.exit_code, result.output
         assert (expected is None) == ("clear the mailbox before" in result.output)
         assert [expected] == [one.start_from for one in load(file, {}).mailboxes.values()]
+
+
+def test_who_vouches_is_found_in_the_mails_that_lie_there(
+    tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str
+) -> None:
+    """The name by which the mail server says what it found out about senders is read from its mails, and confirmed by
+    Enter; without it `check` names it, and the line to add.
+    """
+    vouches = b"Authentication-Results: mx.firm.example; dkim=pass header.d=client.example\r\n"
+    mailbox.append(*(vouches + mail(f"Old {number}", "x\n") for number in range(3)))
+    start = [redmine.url, redmine.admin.key, *formatting(redmine), mailbox.address, "", "127.0.0.1", "none"]
+    start += [str(mailbox.server["imap_port"]), "", mailbox.password, "now"]
+    rest = [project, "", "", "never", "y", "n", "n"]
+    for said, expected in (([""], ("mx.firm.example",)), (["n", ""], ())):
+        file = tmp_path / f"{len(said)}" / "settings.toml"
+        result = init(file, [*start, *said, *rest], "--no-discover")
+        assert 0 == result.exit_code, result.output
+        assert 'In 3 of the 3 newest mails there, a mail server says as "mx.firm.example"' in result.output
+        (box,) = load(file, {}).mailboxes.values()
+        assert expected == box.reading.trusted_authserv_ids
+    found = "\n".join(one.words for one in server_checks(load(file, {})))
+    assert 'reading.trusted_authserv_ids = ["mx.firm.example"]' in found
