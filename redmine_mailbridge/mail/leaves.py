@@ -12,6 +12,7 @@ from redmine_mailbridge.mail.calendars import summary
 from redmine_mailbridge.mail.charset_labels import codec_name
 from redmine_mailbridge.mail.enriched import plain_of_enriched
 from redmine_mailbridge.mail.message import LeftOut
+from redmine_mailbridge.mail.rtf import read_rtf
 from redmine_mailbridge.mail.smime import enclosed as smime_enclosed
 from redmine_mailbridge.mail.structure import MAX_DEPTH, Part, leaves, scan
 from redmine_mailbridge.mail.tnef import Opened, open_tnef
@@ -69,14 +70,20 @@ class Sorter:
         self._lines = MAX_LINES
         self._within_smime = False
         self._named: list[tuple[Part, File]] = []
+        self._rtf: list[bytes] = []
 
     def sort(self, root: Part) -> Leaves:
         """Given a tree, return its leaves, each of them text, file or named as left out."""
         self.leaves.elements = self._walk(root)
         if not any(_says(element) for element in self.leaves.elements):
-            self.leaves.elements += self._calendar(root) or self._named_text()
+            self.leaves.elements += self._calendar(root) or self._text_of_rtf() or self._named_text()
         self.leaves.files = attachments.without_copies(self.leaves.files)
         return self.leaves
+
+    def _text_of_rtf(self) -> list[Element]:
+        """Given a mail without text, return what its winmail.dat says as RTF only; that stays a file, for its looks."""
+        said = next(filter(None, map(read_rtf, self._rtf[:3])), None)
+        return [TextPart(said.text[:MAX_TEXT], is_html=said.is_html)] if said is not None else []
 
     def _named_text(self) -> list[Element]:
         """Given a mail without text, return its first short text with a file name, as gateways of phones send it."""
@@ -180,8 +187,10 @@ class Sorter:
         self.leaves.files += [one for one in inner if one is not None]
         texts = self._text_of_tnef(opened)
         lost = None in inner or len(inner) < len(opened.files)
-        unread = opened.rtf and not texts and part.parent is None
-        if lost or unread or (not inner and (opened.rtf or not texts)):
+        if opened.rtf and not texts:
+            self._rtf.append(opened.rtf)
+        unread = bool(opened.rtf) and not texts and part.parent is None
+        if lost or unread or (not inner and (bool(opened.rtf) or not texts)):
             self.leaves.files.append(file)  # not all of it came out, or its text is of a kind that is not read here
         else:
             self.leaves.left_out.append(LeftOut(file.wanted or "winmail.dat", "it was opened; its files are attached"))

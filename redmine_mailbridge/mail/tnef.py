@@ -52,7 +52,7 @@ class Opened:
     """What a winmail.dat holds: files, and its text when it says one ("" else). `whole` is False when it is broken.
 
     `told` is what its properties say of the message: class, subject, sender, address, smtp, to, cc; `sent` is when, in
-    seconds since the epoch.
+    seconds since the epoch. `rtf` is its text as compressed RTF.
     """
 
     files: list[Enclosed]
@@ -60,7 +60,7 @@ class Opened:
     sent: float | None = None
     text: str = ""
     html: bytes = b""
-    rtf: bool = False
+    rtf: bytes = b""
     whole: bool = True
 
 
@@ -170,7 +170,7 @@ def _tell(opened: Opened, key: int, kind: int, value: bytes, codec: str) -> None
     if key == _HTML:
         opened.html = value
     elif key == _RTF:
-        opened.rtf = True
+        opened.rtf = value
     elif key == _PLAIN and not opened.text:
         opened.text = _typed(kind, value, codec)
     elif key in _TOLD:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from email.utils import format_datetime
 from functools import partial
 
+from redmine_mailbridge.mail.rtf import read_rtf
 from redmine_mailbridge.mail.tnef import Chunks, Enclosed, Opened, open_tnef, slice_of
 
 MAX_DEPTH = 5  # messages within messages
@@ -18,9 +19,11 @@ def message_of(chunks: Chunks, depth: int = 1) -> Chunks | None:
     """Given the bytes of an enclosed item, return the function that yields it as a mail.
 
     None when not all of it can be said in a mail: another kind of item (a contact, an appointment), a text in RTF
-    only, a broken or too deeply nested one. Its winmail.dat is to be kept then.
+    only that holds pictures or cannot be read, a broken or too deeply nested one. Its winmail.dat is to be kept then.
     """
     opened = open_tnef(chunks)
+    if opened is not None:
+        _read_rtf(opened)
     if opened is None or not opened.whole or depth > MAX_DEPTH or not _is_mail(opened):
         return None
     inner: list[tuple[Enclosed, Chunks]] = []
@@ -31,6 +34,17 @@ def message_of(chunks: Chunks, depth: int = 1) -> Chunks | None:
             return None
         inner.append((one, nested))
     return partial(_mail, opened, inner, depth)
+
+
+def _read_rtf(opened: Opened) -> None:
+    """Where RTF alone says the text, put that in its place: as the HTML that it was made of, or as plain text."""
+    if opened.text.strip() or opened.html.strip() or not opened.rtf:
+        return
+    said = read_rtf(opened.rtf)
+    if said is not None and said.is_html:
+        opened.html = b'<meta charset="utf-8">' + said.text.encode("utf-8", "replace")
+    elif said is not None and not said.pictured:
+        opened.text = said.text
 
 
 def _is_mail(opened: Opened) -> bool:
