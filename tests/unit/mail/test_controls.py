@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.mail.code import code_block, code_span
-from redmine_mailbridge.mail.inert import LONGEST_LINE, MOST_LINES, inert_in_bulk, inert_line, make_inert
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.redmine.text import clean
 from redmine_mailbridge.routing.text import literal
@@ -24,26 +22,44 @@ def with_signs(text: str, seed: int) -> str:
     return "".join(sign + (chance.choice(SIGNS) if chance.random() < 0.6 else "") for sign in text)
 
 
-WRITERS: dict[str, Callable[[str, TextFormat], str]] = {
-    "text": make_inert,
-    "long text": lambda text, of: make_inert("\n" * MOST_LINES + text, of),
-    "long line": lambda text, of: make_inert("x" * LONGEST_LINE + text.replace("\n", " "), of),
-    "bulk": lambda text, _of: inert_in_bulk(text),
-    "line": lambda text, of: inert_line(text, of, whole=True),
-    "line that somebody typed": lambda text, of: inert_line(text, of, whole=True, typed=True),
-    "code": code_span,
-    "block of code": lambda text, of: "\n".join(code_block(text.split("\n"), of)),
-    "quoted code": lambda text, of: "\n".join(code_block(text.split("\n"), of, quoted=True)),
-}
+def writers() -> dict[str, Callable[[str, TextFormat], str]]:
+    """Whatever makes a stranger's words inert, by a name."""
+    from redmine_mailbridge.mail.code import code_block, code_span
+    from redmine_mailbridge.mail.inert import LONGEST_LINE, MOST_LINES, inert_in_bulk, inert_line, make_inert
+
+    return {
+        "text": make_inert,
+        "long text": lambda text, of: make_inert("\n" * MOST_LINES + text, of),
+        "long line": lambda text, of: make_inert("x" * LONGEST_LINE + text.replace("\n", " "), of),
+        "bulk": lambda text, _of: inert_in_bulk(text),
+        "line": lambda text, of: inert_line(text, of, whole=True),
+        "line that somebody typed": lambda text, of: inert_line(text, of, whole=True, typed=True),
+        "code": code_span,
+        "block of code": lambda text, of: "\n".join(code_block(text.split("\n"), of)),
+        "quoted code": lambda text, of: "\n".join(code_block(text.split("\n"), of, quoted=True)),
+    }
+
+
+NAMES = [
+    "text",
+    "long text",
+    "long line",
+    "bulk",
+    "line",
+    "line that somebody typed",
+    "code",
+    "block of code",
+    "quoted code",
+]
 
 
 @pytest.mark.fault("V7")
 @pytest.mark.parametrize("text_format", FORMATS)
-@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("writer", NAMES)
 def test_what_goes_to_redmine_was_inert_without_its_control_characters(writer: str, text_format: TextFormat) -> None:
     """Whatever makes a stranger's words inert takes the signs that no issue holds out first, so that what goes to
     Redmine is what is made of the same words without them."""
-    make = WRITERS[writer]
+    make = writers()[writer]
     some = ["\n".join(HOSTILE)] if writer.startswith("long") else HOSTILE
     for seed, plain in enumerate(some):
         made = make(with_signs(plain, seed), text_format)
@@ -55,6 +71,9 @@ def test_what_goes_to_redmine_was_inert_without_its_control_characters(writer: s
 def test_a_carriage_return_ends_no_code_and_no_quote(text_format: TextFormat) -> None:
     """A carriage return alone is a line end by the time that Redmine has the text; so it is when the text is made
     inert, and within one line it is a blank."""
+    from redmine_mailbridge.mail.code import code_block
+    from redmine_mailbridge.mail.inert import inert_line, make_inert
+
     lines = ["safe", "{{include(Secret)}} @admin", "```", "</pre>", "![x](http://e.example/a.png)"]
     for quoted in (False, True):
         together = code_block(["\r".join(lines)], text_format, quoted=quoted)

@@ -53,7 +53,7 @@ def returned(raw: bytes, recipient: str) -> bytes:
     ).encode()
 
 
-@pytest.mark.fault("O6")
+@pytest.mark.fault("N1")
 @pytest.mark.parametrize("how", ["refused", "returned"])
 def test_a_note_whose_mail_never_arrived_is_not_told(desk: HelpDesk, how: str) -> None:
     """A note whose mail to the customer the server refused, or a report says never arrived, does not count as told: no
