@@ -101,7 +101,7 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
         wanted.want("is_private", "1", "the private note that it answers")
     subject = subject_of(message, facts.default_language)
     fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, subject)
-    keywords = keywords.dropping(*of_no_use(keywords.values, fields, project))
+    keywords = keywords.dropping(*of_no_use(keywords.values, fields, project, case.languages))
     text = _text(case, keywords.without(message.body.whole or message.body.written), author)
     say_what_is_cut(case.steps, text, case.route.issue.description_limit, subject)
     watching = [name for rule in matched.rules for name in rule.watchers]

@@ -114,20 +114,25 @@ def add_keywords(wanted: Wanted, keywords: Mapping[str, str]) -> None:
             wanted.want(name, value, KEYWORD_LINE)
 
 
-def of_no_use(keywords: Mapping[str, str], fields: IssueFields, project: Project | None) -> tuple[str, ...]:
-    """Given the keyword lines of a mail, the fields that came of them and of all else, and the project, return the keys
-    of those lines that came to nothing; none when that is not known.
+def of_no_use(
+    keywords: Mapping[str, str], fields: IssueFields, project: Project | None, languages: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Given the keyword lines of a mail, the fields that came of them and of all else, the project, and the lines'
+    languages, return the keys of those that came to nothing; none when that is not known.
     """
     if project is None:
         return ()
-    there = {number for number, _ in fields.custom_fields}
-    return tuple(key for key in keywords if key != "project" and not _counts(key, fields, project, there))
+    there = dict(fields.custom_fields)
 
+    def counts(key: str, value: str) -> bool:
+        if (attribute := attribute_of(key)) is not None:
+            return getattr(fields, attribute) is not None
+        number = project.custom_fields.get(key.lower())
+        if number is None or number not in there:
+            return False
+        return there[number] == field_value(project.kinds.get(number), value, project, languages)
 
-def _counts(key: str, fields: IssueFields, project: Project, there: set[int]) -> bool:
-    if (attribute := attribute_of(key)) is not None:
-        return getattr(fields, attribute) is not None
-    return project.custom_fields.get(key.lower()) in there
+    return tuple(key for key, value in keywords.items() if key != "project" and not counts(key, value))
 
 
 def attribute_of(key: str) -> str | None:
@@ -257,8 +262,13 @@ class Resolver:
             self.steps.add(f'estimated hours "{value[:100]}" is no time and is left out')
         return found
 
-    def _custom(self, wanted: Mapping[str, str], project: Project) -> Iterator[tuple[int, str | tuple[str, ...]]]:
-        """Given custom fields by name, yield id and value of those that this project has."""
+    def _custom(
+        self, wanted: Mapping[str, str], project: Project
+    ) -> Iterator[tuple[int, str | tuple[str, ...]]]:  # fmt: skip
+        """Given custom fields by name, yield id and value of those that this project has; of several values for one,
+        the last that it takes.
+        """
+        values: dict[int, str | tuple[str, ...]] = {}
         for name, value in wanted.items():
             found = self._id("custom field", name, project.custom_fields)
             if found is None:
@@ -267,7 +277,8 @@ class Resolver:
             if taken is None:
                 self.steps.add(f'custom field "{name}" takes no value "{value[:100]}" and is left out')
             else:
-                yield found, taken
+                values[found] = taken
+        yield from values.items()
 
 
 def _known_id(name: str, known: Mapping[str, int]) -> int | None:

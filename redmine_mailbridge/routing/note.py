@@ -84,7 +84,7 @@ def _changes(case: Case, thread: Thread, issue: Issue, text: str) -> tuple[Keywo
     if not (wanted.values or wanted.custom):
         return keywords, IssueFields()
     fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, None)
-    return keywords.dropping(*of_no_use(keywords.values, fields, project)), fields
+    return keywords.dropping(*of_no_use(keywords.values, fields, project, case.languages)), fields
 
 
 def _status(case: Case, thread: Thread, issue: Issue) -> str | None:
