@@ -27,9 +27,7 @@ def test_the_tables_hold_each_project_and_key() -> None:
     without = {f"without-{name.removesuffix('_id').replace('_', '-')}" for name in fields}
     assert set() == without - everywhere[0]
     for projects in seen.values():
-        assert {True} == {
-            found.keys() in (outcomes.KEYS.keys(), {"admin", "key-sets"}) for found in projects.values()
-        }
+        assert {True} == {found.keys() in (outcomes.KEYS.keys(), {"admin", "key-sets"}) for found in projects.values()}
         assert {outcomes.WHOLE, outcomes.NOTED, outcomes.LEFT} == {
             words for found in projects.values() for words in found.values()
         }
