@@ -98,7 +98,7 @@ def test_values_that_redmine_refuses(tmp_path: Path, redmine: Redmine, dovecot: 
     assert [] == [line for line in lines if line not in words]
 
 
-@pytest.mark.fault("A12-8")
+@pytest.mark.fault("A12-23")
 def test_lines_over_values_of_the_settings(tmp_path: Path, redmine: Redmine, dovecot: Mail) -> None:
     """A keyword line about a custom field that the settings fill: the field has the line's value where it takes it, and
     then no note says otherwise; else it has the settings', and the line stands in the issue.

@@ -42,7 +42,7 @@ def outcomes(made: Any) -> list[tuple[State, str]]:
     return [(row.state, row.reason or "") for row in made.rows()]
 
 
-@pytest.mark.fault("A12-6")
+@pytest.mark.fault("A12-21")
 def test_a_project_that_is_open_to_all(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
     """A user who is no member, and a stranger who is made one, write their issues and notes in their own names."""
     bridge = product(tmp_path, redmine, mailbox, project)
@@ -62,7 +62,7 @@ def test_a_project_that_is_open_to_all(tmp_path: Path, redmine: Redmine, mailbox
     assert "Carol Customer" == note["user"]["name"]
 
 
-@pytest.mark.fault("A12-6")
+@pytest.mark.fault("A12-21")
 def test_a_plain_key_that_is_no_member(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
     """A key whose user is no member of the open project has what it needs there, and `check` says so."""
     bridge = product(tmp_path, redmine, mailbox, project, login="carol")

@@ -74,7 +74,7 @@ def test_a_tracker_that_the_project_has_no_more(
 
 
 @pytest.mark.newest
-@pytest.mark.fault("A12-7")
+@pytest.mark.fault("A12-22")
 def test_another_text_format(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
     """While Redmine formats texts otherwise than the running bridge writes them, no mail is written: what is inert in
     one format may come to life in the other. Where it is changed back, or the settings are, the mail goes on.
