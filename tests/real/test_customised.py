@@ -204,7 +204,6 @@ def test_everything_of_a_mail_is_somewhere(tmp_path: Path, redmine: Redmine, dov
 
 
 @pytest.mark.newest
-@pytest.mark.fault("M8")
 @pytest.mark.parametrize("key", ["admin", "key-sets"])
 def test_check_passes_what_gets_through(tmp_path: Path, redmine: Redmine, dovecot: Mail, key: str) -> None:
     """A mailbox whose mails are left for a person is one that `check` fails, and most it passes."""
