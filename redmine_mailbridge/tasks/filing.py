@@ -13,7 +13,8 @@ import structlog
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable
 from redmine_mailbridge.mailboxes.backoff import throttled
-from redmine_mailbridge.mailboxes.base import Filing, Location, Mailbox
+from redmine_mailbridge.mailboxes.base import Filing, Location
+from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import DELETED, MailRow
 from redmine_mailbridge.store.store import Store
@@ -66,7 +67,8 @@ class Filer:
     def finish(self) -> None:
         """The pass is over: have deletions take effect where they wait for it, and remember them.
 
-        Where the server did not confirm them they are not remembered, and the next pass asks for them again.
+        Where the server did not confirm them they are not remembered, and the next pass asks for them again. Raise
+        MailboxUnreachable then: it is an outage, after which there is a pause.
         """
         self._away, self._in_a_row = None, 0
         if not self._at_the_end:
@@ -77,6 +79,7 @@ class Filer:
             self._store.filed(places, vacated=vacated)
         else:
             log.warning("receive.not_confirmed", mails=len(places))
+            raise MailboxUnreachable(f"mailbox {self._mailbox.name}: the server did not confirm its deletions")
 
     def _remember(self, places: list[tuple[int, str]]) -> None:
         if self._reading.files_at_the_end:

@@ -6,6 +6,7 @@ or a minute without trouble. A pass that merely went through shows nothing: one 
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -14,6 +15,11 @@ from typing import Final
 from redmine_mailbridge.errors import LoginRefused, MailbridgeError, SignInNeeded
 from redmine_mailbridge.mailboxes.backoff import hint, jittered
 from redmine_mailbridge.store.life import pause_after
+
+MOST_FOR_NOTHING: Final = 30
+"""Commands within a minute of passes that found nothing, after which the next one waits until they are fewer: with the
+last of these passes, and what listening takes, a minute of work for nothing costs less than 60.
+"""
 
 CALM: Final = 60.0
 """Seconds without trouble after which the next trouble is a new one, and no longer one in a row."""
@@ -68,6 +74,8 @@ class PassBackoff:
         self._left_alone_until = 0.0
         self._hints = Series()
         self._dues = Series()
+        self._spent: deque[tuple[float, int]] = deque()
+        """When so many commands were sent for nothing, within the last minute."""
 
     @property
     def failing(self) -> bool:
@@ -77,7 +85,24 @@ class PassBackoff:
     @property
     def pause(self) -> float:
         """For how many seconds neither a pass of its own accord nor listening begins; 0 when at once."""
-        return self._left(max(self._failed_until if self.failing else 0.0, self._hints.until))
+        return self._left(max(self._failed_until if self.failing else 0.0, self._hints.until, self._paid_at))
+
+    @property
+    def _paid_at(self) -> float:
+        """When less than `MOST_FOR_NOTHING` commands will lie within the minute before."""
+        left = sum(commands for _, commands in self._spent)
+        for at, commands in self._spent:
+            if left < MOST_FOR_NOTHING:
+                return 0.0
+            left, until = left - commands, at + CALM
+            if left < MOST_FOR_NOTHING:
+                return until
+        return 0.0
+
+    def _spend(self, now: float, commands: int) -> None:
+        self._spent.append((now, commands))
+        while self._spent[0][0] + CALM <= now:
+            self._spent.popleft()
 
     @property
     def left_alone(self) -> float:
@@ -87,15 +112,16 @@ class PassBackoff:
     @property
     def due_pause(self) -> float:
         """For how many seconds no deferred mail is a reason for a pass."""
-        return self._left(self._dues.until)
+        return self._left(max(self._dues.until, self._paid_at))
 
-    def failed(self, words: str, *, found: bool = False, login_refused: bool = False) -> None:
+    def failed(self, words: str, *, found: bool = False, login_refused: bool = False, commands: int = 0) -> None:
         """Given what was said when a pass or listening failed, pause, and not less than the server asks for.
 
-        `found`: it had found something before. A login that was refused begins with a longer pause: servers lock
-        accounts after a few of those, and nobody mends a password in 15 seconds.
+        `found`: it had found something before; `commands` is how many it sent. A login that was refused begins with a
+        longer pause: servers lock accounts after a few of those, and nobody mends a password in 15 seconds.
         """
         now, asked = self._clock(), hint(words) or 0.0
+        self._spend(now, 0 if found else commands)
         calm = self._well_since is not None and now - self._well_since >= CALM
         self._failures = 1 if calm or found else self._failures + 1
         self._well_since = None
@@ -103,9 +129,12 @@ class PassBackoff:
         pause = pause_after(self._failures + (LATER if login_refused else 0))
         self._failed_until = now + max(jittered(pause), asked)
 
-    def passed(self, cause: Cause, *, found: bool) -> None:
-        """A pass over the mailbox went through: why it was made, and whether it found anything to do."""
+    def passed(self, cause: Cause, *, found: bool, commands: int = 0) -> None:
+        """A pass over the mailbox went through: why it was made, whether it found anything to do, and how many commands
+        it sent.
+        """
         now = self._clock()
+        self._spend(now, 0 if found else commands)
         self._well_since = now if self._well_since is None else self._well_since
         if found:
             self._failures = 0

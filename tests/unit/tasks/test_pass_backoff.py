@@ -120,3 +120,18 @@ def test_mails_that_are_due_and_get_nowhere_slow_down(backoff: PassBackoff, cloc
     assert [1, 5, 15, 60] == pauses
     backoff.passed(Cause.DUE, found=False)
     assert (True, 0.0) == (backoff.due_pause > 0, backoff.pause)
+
+
+def test_a_minute_for_nothing_costs_few_commands(clock: Clock) -> None:
+    """A server that has us at work for nothing is left alone until a minute holds less than thirty commands for it;
+    passes that found something count for nothing, however many commands they took.
+    """
+    backoff = PassBackoff(clock)
+    backoff.passed(Cause.HINT, found=True, commands=500)
+    assert 0.0 == backoff.pause
+    for _ in range(3):
+        clock.now += 1
+        backoff.passed(Cause.ASKED, found=False, commands=15)
+    assert 59 == backoff.pause == backoff.due_pause
+    clock.now += 59
+    assert 0.0 == backoff.pause
