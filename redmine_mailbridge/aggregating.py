@@ -6,6 +6,7 @@ from redmine_mailbridge.mail.message import Address
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.reports.budgets import Budget, ticks_of_hours
+from redmine_mailbridge.reports.held import Kept
 from redmine_mailbridge.settings.aggregate import BudgetSettings
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.settings.models import Settings
@@ -13,7 +14,7 @@ from redmine_mailbridge.store.hours import Hours
 from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.results import Results
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.aggregate import Aggregator, Kept, Targets
+from redmine_mailbridge.tasks.aggregate import Aggregator, Targets
 from redmine_mailbridge.tasks.entries import EntryReader
 from redmine_mailbridge.tasks.fields import FieldWriter
 from redmine_mailbridge.tasks.letters import Letters

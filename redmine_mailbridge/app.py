@@ -16,7 +16,8 @@ from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.address_syntax import spellings
 from redmine_mailbridge.mail.ids import Signer
 from redmine_mailbridge.mail.message import TextFormat
-from redmine_mailbridge.mailboxes.base import LoginChoice, Mailbox, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.mailboxes.base import LoginChoice, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.login_limit import MOST, LoginLimiter, LoginLimits
 from redmine_mailbridge.owner import become_owner
@@ -129,7 +130,7 @@ def mailbox(
         token_refused=tokens.refused if tokens is not None else None,
         ca_file=settings.ca_file,
         timeout=settings.timeout.total_seconds(),
-        logins=logins,
+        take_login=logins.take if logins is not None else None,
         login=LoginChoice(settings.login),
         allow_cleartext=settings.allow_cleartext,
         prevent_cleartext_login=settings.prevent_cleartext_login,

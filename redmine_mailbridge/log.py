@@ -3,38 +3,20 @@
 Every module asks `structlog.get_logger(__name__)` and names its event "station.what_happened" with plain keys.
 """
 
-import datetime as dt
-import functools
 import logging
-import re
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePath
-from typing import Any, TextIO
+from typing import TextIO
 
 import structlog
 
 from redmine_mailbridge.settings.models import LogSettings
+from redmine_mailbridge.withholding import withhold
 
-WITHHELD = "(withheld)"
 QUIET = ("alembic", "apscheduler", "asyncio", "chardet", "python_multipart", "tzlocal", "urllib3", "uvicorn")
 STRANGERS = ("python_multipart", "uvicorn")
 """Libraries that warn of what strangers send: so many lines as they like, that would push all others out."""
-LONGEST_VALUE = 2000
-_DEEPEST = 3
-_SECRET_NAME = re.compile(
-    r"pass(word|wd|phrase)?$|secret|api_?key|token|authori[sz]ation|cookie|credential", re.IGNORECASE
-)
-_BODY_NAMES = frozenset(
-    ("body", "text", "html", "content", "raw", "raw_mail", "quoted", "written", "whole", "description", "notes")
-)
-_USER_INFO = re.compile(r"//[^/\s@]{1,400}@")
-_LINES = (0x2028, 0x2029)
-_BIDI = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
-_HALVES = range(0xD800, 0xE000)
-_CONTROL = dict.fromkeys((*range(32), *range(127, 160), *_LINES, *_BIDI, *_HALVES), "\N{REPLACEMENT CHARACTER}")
-_CONTROL |= {ord(white): " " for white in "\t\r\n"}
 
 
 def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
@@ -86,40 +68,3 @@ def mail_in_hand(*, mailbox: str, uid: str = "", message_id: str = "") -> Iterat
     known = {"mailbox": mailbox, "uid": uid, "message_id": message_id}
     with structlog.contextvars.bound_contextvars(**{name: value for name, value in known.items() if value}):
         yield
-
-
-def withhold(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Given a log line's keys, return them without secrets and mail bodies, by the names of keys and the types of
-    values; strings on one line, without control characters, those of direction among them (they come from strangers),
-    and of bounded length.
-    """
-    for name, value in event.items():
-        if name not in ("exc_info", "_record", "_from_structlog"):
-            event[name] = _plain(name, value)
-    return event
-
-
-@functools.lru_cache(maxsize=1000)
-def _is_withheld(name: str) -> bool:
-    """Given the name of a key, may its value never be shown?"""
-    return _SECRET_NAME.search(name) is not None or name.lower() in _BODY_NAMES
-
-
-def _plain(name: str, value: Any, depth: int = 0) -> Any:
-    number = isinstance(value, bool | int | float | None)
-    if not number and _is_withheld(name):
-        return WITHHELD
-    if isinstance(value, Mapping) and depth < _DEEPEST:
-        return {str(key): _plain(str(key), below, depth + 1) for key, below in value.items()}
-    if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
-        return [_plain(name, item, depth + 1) for item in value]
-    return value if number else _words(value)
-
-
-def _words(value: Any) -> str:
-    """Given one value, return it as text when it is plain; else only its type, since it may hold a mail."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        return f"({len(value)} bytes)"
-    if isinstance(value, str | BaseException | PurePath | dt.date | dt.timedelta):
-        return _USER_INFO.sub("//…@", str(value)[:LONGEST_VALUE]).translate(_CONTROL)
-    return f"({type(value).__name__})"

@@ -8,8 +8,9 @@ from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.control import plans
 from redmine_mailbridge.tasks.replies import ReplyGate
+from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.service import Tasks
-from redmine_mailbridge.tasks.update import Station, StationResult
+from redmine_mailbridge.tasks.update import Station
 
 
 def scheduled(

@@ -13,7 +13,8 @@ from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.outgoing.addresses import mailable
 from redmine_mailbridge.outgoing.letter import Sender
 from redmine_mailbridge.outgoing.render import Templates
-from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
+from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpTransport
+from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.write import Writer

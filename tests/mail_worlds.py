@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from redmine_mailbridge.mailboxes.base import Mailbox, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.mailboxes.base import MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.graph import GraphMailbox
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
 from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox

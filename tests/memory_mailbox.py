@@ -87,6 +87,7 @@ class MemoryMailbox:
     """One connection to a `MemoryServer`."""
 
     in_order = True
+    commands = 0
 
     def __init__(self, server: MemoryServer, name: str = "memory") -> None:
         self.server = server

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from redmine_mailbridge.mail import authres, hops
 from redmine_mailbridge.mail.authres import Result
@@ -17,6 +18,12 @@ from redmine_mailbridge.mail.headers import Headers
 from redmine_mailbridge.mail.heads import Buffer
 from redmine_mailbridge.mail.message import Address, Authenticity, ReadingOptions
 from redmine_mailbridge.mail.words import unfold
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    import dkim
+else:
+    dkim = lazy_import("dkim")
 
 Dns = Callable[..., bytes | None]
 
@@ -219,14 +226,14 @@ def _verify(headers: Headers, buffer: Buffer, domain: str, dns: Dns | None) -> A
     if not signatures:
         return None
     try:
-        import dkim  # noqa: PLC0415  an extra, and only when asked for
-    except ImportError:
+        verifier_of = dkim.DKIM
+    except ImportError:  # an extra
         return None
     for index, signature in enumerate(signatures):
         if signature.partial or not aligned(signature.domain, domain):
             continue
         try:
-            verifier = dkim.DKIM(bytes(buffer))
+            verifier = verifier_of(bytes(buffer))
             good = verifier.verify(idx=index, dnsfunc=dns) if dns else verifier.verify(idx=index)
         except Exception as error:  # noqa: BLE001  the border to dkimpy and its resolver, which raise anything
             return Authenticity("unknown", "dkim", f"could not be verified ({type(error).__name__})")

@@ -2,9 +2,16 @@
 
 import re
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from redmine_mailbridge.mail import japanese
 from redmine_mailbridge.mail.charset_labels import WRITTEN_IN, codec_name
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    import chardet
+else:
+    chardet = lazy_import("chardet")
 
 _EXTENDED = {
     "cp932": ("shift_jis", "cp932", "shift_jis_2004"),
@@ -62,8 +69,6 @@ def guess(data: bytes) -> str:
     """Given bytes in an unknown charset, return the codec they most likely are in; windows-1252 when unsure."""
     if _few_accents(data[:_SAMPLE]):
         return "windows-1252"
-    import chardet  # noqa: PLC0415  slow to import and seldom needed
-
     try:
         found = chardet.detect(data[:_SAMPLE], include_encodings=WRITTEN_IN, no_match_encoding="cp1252")["encoding"]
     except (ValueError, LookupError, ArithmeticError):

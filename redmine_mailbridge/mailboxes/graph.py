@@ -8,6 +8,7 @@ the time of arrival and Graph's id, which changes when a mail moves to another f
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,17 @@ class GraphMailbox:
 
     def __init__(self, config: MailboxConfig, known: Known | None = None, *, poll: float = POLL) -> None:
         self.name = config.name
-        self.config = config
+        self.commands = 0
+        self.config = replace(config, on_command=self._count)
         self._known = known
         self._poll = poll
         self._client: GraphClient | None = None
         self._folders: GraphFolders | None = None
         self._seen: dict[str, Seen] = {}
         self._alarm = Alarm()
+
+    def _count(self) -> None:
+        self.commands += 1
 
     def connect(self) -> None:
         """Ask for the inbox, if nothing was asked yet."""

@@ -113,6 +113,7 @@ class GraphClient:
         assert self.config.token is not None  # noqa: S101 - __init__ refuses without
         token = self.config.token()
         headers = {"Authorization": f"Bearer {token}", **(options.pop("headers", None) or {})}
+        self.config.on_command()
         limits = (min(CONNECT_TIME, self.config.timeout), self.config.timeout)
         try:
             answer = self._session.request(

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -31,12 +32,16 @@ class ImapMailbox:
 
     def __init__(self, config: MailboxConfig) -> None:
         self.name = config.name
-        self.config = config
+        self.commands = 0
+        self.config = replace(config, on_command=self._count)
         self._session: ImapSession | None = None
         self._folders: ImapFolders | None = None
         self._used = 0.0
         self._known_next: dict[str, int] = {}
         self._alarm = Alarm()
+
+    def _count(self) -> None:
+        self.commands += 1
 
     def connect(self) -> None:
         """Connect and log in, if not connected; a connection that was idle for long is tried first."""

@@ -98,8 +98,8 @@ class ImapSession:
         tls = context(config) if config.security is not Security.NONE else None
         who = credentials(config)
         self._secrets = who.secrets
-        if config.logins is not None:
-            config.logins.take(self.where)
+        if config.take_login is not None:
+            config.take_login(self.where)
         with translate_errors(f"{self.where}: cannot connect"):
             box: BaseMailBox
             if config.security is Security.TLS:
@@ -187,6 +187,7 @@ class ImapSession:
         client.is_readonly = True  # imaplib would raise in the middle of another command
         with translate_errors(f"{self.where}: {name}", secrets=self._secrets):
             tag = client._command(name, *args)
+            self.config.on_command()
             left = MOST_LINES
             while client.tagged_commands[tag] is None:
                 self._check_bye()

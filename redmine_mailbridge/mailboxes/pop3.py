@@ -8,6 +8,7 @@ compared before it is deleted.
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from redmine_mailbridge.effects import Effect, effect
@@ -37,7 +38,8 @@ class Pop3Mailbox:
 
     def __init__(self, config: MailboxConfig, known: Known | None = None) -> None:
         self.name = config.name
-        self.config = config
+        self.commands = 0
+        self.config = replace(config, on_command=self._count)
         self._known = known
         self._contents = Contents(known if isinstance(known, MaildropMemory) else None)
         self._session: Pop3Session | None = None
@@ -49,6 +51,9 @@ class Pop3Mailbox:
         self._shown: set[str] = set()
         self._used = 0.0
         self._alarm = Alarm()
+
+    def _count(self) -> None:
+        self.commands += 1
 
     def connect(self) -> None:
         """Connect and log in, if not connected; a connection that was idle for long is tried first."""

@@ -6,7 +6,7 @@ import poplib
 import socket
 import ssl
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,15 +96,17 @@ class Pop3Session:
         tls = context(config) if config.security is not Security.NONE else None
         who = credentials(config)
         self._secrets = who.secrets
-        if config.logins is not None:
-            config.logins.take(self.where)
+        if config.take_login is not None:
+            config.take_login(self.where)
         with translate_errors(f"{self.where}: cannot connect"):
             client: poplib.POP3
             if config.security is Security.TLS:
                 client = Tls(config.host, config.port, config.timeout, tls)
             else:
                 client = Plain(config.host, config.port, config.timeout)
-        self.client: Any = client  # its inner methods have no types
+        made: Any = client  # its inner methods have no types
+        made._putline = self._counted(made._putline)
+        self.client = made
         self.greeting = words(client.welcome)
         try:
             with translate_errors(f"{self.where}: cannot log in", secrets=self._secrets):
@@ -125,6 +127,15 @@ class Pop3Session:
         except BaseException:
             self.drop()
             raise
+
+    def _counted(self, send: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        """Given what sends a line, return the same with the line counted."""
+
+        def sending(line: bytes) -> None:
+            self.config.on_command()
+            send(line)
+
+        return sending
 
     def _capabilities(self) -> dict[str, list[str]]:
         """Return what the server can (RFC 2449), by upper-case name; nothing when it does not say."""

@@ -1,11 +1,11 @@
 """TLS with certificates checked, and what counts as a connection that nobody listens to."""
 
 import datetime as dt
-import ipaddress
 import socket
 import ssl
 
 from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.loopback import is_loopback
 from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
 
 
@@ -47,13 +47,3 @@ def valid_until(sock: socket.socket) -> dt.datetime | None:
 def private(config: MailboxConfig) -> bool:
     """Given a mailbox's configuration, say whether a password may cross its connection."""
     return config.security is not Security.NONE or config.allow_cleartext or is_loopback(config.host)
-
-
-def is_loopback(host: str) -> bool:
-    """Given a host's name or address, say whether it is this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

@@ -6,12 +6,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import requests
 
 from redmine_mailbridge.errors import LoginRefused, ProviderAway
 from redmine_mailbridge.oauth.values import Connection, Endpoints, Grant, Provider, Tokens
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    from authlib.common import errors as authlib_errors
+    from authlib.integrations import requests_client
+    from joserfc import errors as jose_errors
+    from joserfc import jwk
+else:
+    authlib_errors = lazy_import("authlib.common.errors")
+    requests_client = lazy_import("authlib.integrations.requests_client")
+    jose_errors = lazy_import("joserfc.errors")
+    jwk = lazy_import("joserfc.jwk")
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 LATER = frozenset({"temporarily_unavailable", "server_error"})
@@ -126,17 +138,13 @@ class ProviderClient:
 
     def _by_service_account(self, account: str) -> Tokens:
         """A JWT signed with the service account's key, for the tokens of somebody of its domain (RFC 7523)."""
-        from authlib.integrations.requests_client import AssertionSession  # noqa: PLC0415 - slow to load
-        from joserfc.errors import JoseError  # noqa: PLC0415 - slow to load
-        from joserfc.jwk import RSAKey  # noqa: PLC0415 - slow to load
-
         issuer, pem, key_id = self._service_account()
         try:
-            key = RSAKey.import_key(pem)
-        except (ValueError, TypeError, JoseError):
+            key = jwk.RSAKey.import_key(pem)
+        except (ValueError, TypeError, jose_errors.JoseError):
             file = self.provider.service_account_file
             raise LoginRefused(f"{self._title}: service_account_file {file}: its private key cannot be used") from None
-        session = AssertionSession(
+        session = requests_client.AssertionSession(
             self.endpoints.token,
             issuer=issuer,
             subject=account,
@@ -190,12 +198,10 @@ class ProviderClient:
 
     @contextmanager
     def _session(self, client_auth: str | None = "known", **options: Any) -> Iterator[Any]:
-        from authlib.integrations.requests_client import OAuth2Session  # noqa: PLC0415 - slow to load
-
         provider = self.provider
         way = f"client_secret_{self.endpoints.client_auth}" if client_auth is not None else ""
         auth = way if provider.client_secret and way else "none"
-        session = OAuth2Session(
+        session = requests_client.OAuth2Session(
             provider.client_id,
             provider.client_secret or None,
             token_endpoint_auth_method=auth,
@@ -225,12 +231,10 @@ class ProviderClient:
     @contextmanager
     def _asking(self, *secrets: str) -> Iterator[None]:
         """Turn what the libraries raise into errors of ours, with the provider's words and no secret."""
-        from authlib.common.errors import AuthlibBaseError  # noqa: PLC0415 - slow to load
-
         hidden = (*secrets, self.provider.client_secret)
         try:
             yield
-        except AuthlibBaseError as error:
+        except authlib_errors.AuthlibBaseError as error:
             said = {"error": str(error.error or ""), "error_description": str(error.description or "")}
             raise _denied(self._title, said, hidden) from None
         except requests.RequestException as error:

@@ -8,9 +8,15 @@ import json
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    from cryptography import fernet
+else:
+    fernet = lazy_import("cryptography.fernet")
 
 
 class Unsealable(Exception):
@@ -34,23 +40,19 @@ class Seal:
 
     def open(self, sealed: bytes) -> dict[str, Any]:
         """Given what was sealed, return the values. Raise Unsealable when the key is another one."""
-        from cryptography.fernet import InvalidToken  # noqa: PLC0415 - only who signs in by OAuth needs it
-
         try:
             values = json.loads(self._key().decrypt(sealed))
-        except (InvalidToken, ValueError):
+        except (fernet.InvalidToken, ValueError):
             raise Unsealable(f"was sealed under another key than that of {self._file}") from None
         if not isinstance(values, dict):
             raise Unsealable("is not what it should be")
         return values
 
     def _key(self) -> Any:
-        from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 - as above
-
         if self._fernet is None:
             try:
                 lines = [line.strip() for line in _read_or_make(self._file).splitlines() if line.strip()]
-                self._fernet = MultiFernet([Fernet(line) for line in lines])
+                self._fernet = fernet.MultiFernet([fernet.Fernet(line) for line in lines])
             except OSError as error:
                 words = error.strerror or type(error).__name__
                 raise SettingsError(f"[store] token_key_file {self._file}: {words}") from None
@@ -62,15 +64,13 @@ class Seal:
 
 def _read_or_make(file: Path) -> str:
     """Return the file's text; when there is none, make one that appears whole, whoever else makes one meanwhile."""
-    from cryptography.fernet import Fernet  # noqa: PLC0415 - as above
-
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as opened:
-                opened.write(Fernet.generate_key() + b"\n")
+                opened.write(fernet.Fernet.generate_key() + b"\n")
                 opened.flush()
                 os.fsync(opened.fileno())
             with contextlib.suppress(FileExistsError):

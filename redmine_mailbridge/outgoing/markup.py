@@ -2,11 +2,17 @@
 
 import html
 import re
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.signs import JOINER
 from redmine_mailbridge.outgoing import textile
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.outgoing import commonmark
+else:
+    commonmark = lazy_import("redmine_mailbridge.outgoing.commonmark")
 
 LONGEST = 200_000
 """Characters of a note that are rendered."""
@@ -39,6 +45,4 @@ class _Renderer(Protocol):
 def _renderer(text_format: TextFormat) -> _Renderer:
     if text_format == "textile":
         return textile
-    from redmine_mailbridge.outgoing import commonmark  # noqa: PLC0415 - markdown-it is slow to load
-
     return commonmark

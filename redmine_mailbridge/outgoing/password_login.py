@@ -3,19 +3,16 @@
 import smtplib
 from base64 import b64decode, b64encode
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from redmine_mailbridge.errors import LoginRefused
 from redmine_mailbridge.mailboxes.login.base import Credentials, Mechanism
 from redmine_mailbridge.mailboxes.login.choose import BY_TOKEN, MAKERS, MOST_TRIES, RANK, SENDS_SECRET
-
-if TYPE_CHECKING:
-    from redmine_mailbridge.outgoing.smtp import SmtpConfig
+from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
 
 MOST_CHALLENGES = 10
 
 
-def log_in_by_password(server: smtplib.SMTP, config: "SmtpConfig") -> None:
+def log_in_by_password(server: smtplib.SMTP, config: SmtpConfig) -> None:
     """Given a connected server, log in by the strongest mechanisms that it offers and the settings allow, in order.
 
     Raise smtplib.SMTPAuthenticationError with the server's words and never the password, and LoginRefused when no
@@ -35,7 +32,7 @@ def log_in_by_password(server: smtplib.SMTP, config: "SmtpConfig") -> None:
     raise smtplib.SMTPAuthenticationError(code, "; ".join(refusals).encode())
 
 
-def _chosen(config: "SmtpConfig", offered: Collection[str]) -> tuple[str, ...]:
+def _chosen(config: SmtpConfig, offered: Collection[str]) -> tuple[str, ...]:
     """Given what the server offers, return what is tried. Raise LoginRefused when that is nothing.
 
     A server that locks accounts must not do so because of us: there is an end to the tries, and the last one sends the

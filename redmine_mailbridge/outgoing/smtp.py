@@ -4,16 +4,14 @@ import re
 import smtplib
 import ssl
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from email import message_from_bytes
-from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self, TextIO
+from typing import Protocol, Self, TextIO
 
 from redmine_mailbridge.errors import MailboxError, SendingDeferred, SendingError, SendingRefused
-from redmine_mailbridge.oauth import sasl
 from redmine_mailbridge.outgoing.password_login import log_in_by_password
+from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
 from redmine_mailbridge.outgoing.token_login import log_in_by_token
 
 OUR_QUOTA = (" 5.4.5 ", " 5.7.60 ", " 5.2.252 ")
@@ -27,31 +25,6 @@ _SETUP = re.compile(
     re.IGNORECASE,
 )
 """Words of a refusal that is about how we send, whatever mail it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class SmtpConfig:
-    """Where and how to send. `timeout` in seconds; without a username no login is tried.
-
-    `login` is the way of a login by password, "auto" the strongest that the server offers; `prevent_cleartext_login`
-    and `prevent_ntlm` are the mailbox's.
-    `token` gives an OAuth access token, which is then logged in with by one of `mechanisms` in place of the password;
-    `token_refused` is told one that the server did not take. It raises MailboxError when there is none now.
-    """
-
-    host: str
-    port: int
-    security: Literal["tls", "starttls", "none"]
-    username: str | None = None
-    password: str = field(default="", repr=False)
-    ca_file: Path | None = None
-    timeout: float = 60.0
-    token: Callable[[], str] | None = field(default=None, repr=False)
-    token_refused: Callable[[str], None] | None = field(default=None, repr=False)
-    mechanisms: tuple[str, ...] = sasl.BY_TOKEN
-    login: str = "auto"
-    prevent_cleartext_login: bool = False
-    prevent_ntlm: bool = False
 
 
 class Transport(Protocol):

@@ -2,15 +2,12 @@
 
 import smtplib
 from base64 import b64decode, b64encode
-from typing import TYPE_CHECKING
 
 from redmine_mailbridge.oauth import sasl
-
-if TYPE_CHECKING:
-    from redmine_mailbridge.outgoing.smtp import SmtpConfig
+from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
 
 
-def log_in_by_token(server: smtplib.SMTP, config: "SmtpConfig") -> None:
+def log_in_by_token(server: smtplib.SMTP, config: SmtpConfig) -> None:
     """Given a connected server, log in by the first mechanism that it offers.
 
     Raise smtplib.SMTPAuthenticationError with the server's words and never the token, and whatever `config.token`

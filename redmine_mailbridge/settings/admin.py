@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, model_validator
 
+from redmine_mailbridge.loopback import is_loopback
 from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
 
@@ -21,16 +22,6 @@ def host_and_port(listen: str) -> tuple[str, int]:
     if not colon or not host or not port.isdecimal() or not int(port) < 65536:
         raise ValueError(f'must be an address and a port, such as "{LISTEN}"')
     return host, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Given the host of a listener, can only this machine reach it?"""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _listen(value: str) -> str:

@@ -1,11 +1,11 @@
 """An account that is read: `[mailboxes.NAME]`."""
 
-import ipaddress
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from redmine_mailbridge.loopback import is_loopback
 from redmine_mailbridge.settings.account import account_of
 from redmine_mailbridge.settings.outgoing import AnswerSettings, OutgoingSettings
 from redmine_mailbridge.settings.presets import presets
@@ -29,14 +29,6 @@ BY_TOKEN = ("oauthbearer", "xoauth2")
 PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("imap", "none"): 143}
 PORTS |= {("pop3", "tls"): 995, ("pop3", "starttls"): 110, ("pop3", "none"): 110}
 PORTS |= {("graph", "tls"): 443, ("graph", "none"): 80}
-
-
-def is_loopback(host: str) -> bool:
-    """Given a host name or address, return whether it can only be this machine."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host.lower() == "localhost" or host.lower().endswith(".localhost")
 
 
 def _port(given: dict[str, Any]) -> int:

@@ -8,12 +8,13 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from redmine_mailbridge.loopback import is_loopback
 from redmine_mailbridge.mail.address_syntax import spellings
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.settings.admin import AdminSettings
 from redmine_mailbridge.settings.aggregate import AggregateSettings, BudgetSettings, same_names
 from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts
-from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key, is_loopback
+from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
 from redmine_mailbridge.settings.oauth import OAuthSettings, unknown_providers
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.settings.shared import MailboxDefaults

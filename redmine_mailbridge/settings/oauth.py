@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, StringConstraints, model_validator
 
-from redmine_mailbridge.settings.mailbox import is_loopback
+from redmine_mailbridge.loopback import is_loopback
 from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.types import FilePath, Name, Span, parse_span
 from redmine_mailbridge.suggest import did_you_mean

@@ -1,7 +1,7 @@
 """When the scheduled tasks run."""
 
 import datetime as dt
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, model_validator
 
@@ -9,14 +9,18 @@ from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.calendars import ZoneName
 from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.types import Name, PositiveSpan, parse_span
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.tasks import crontab
+else:
+    crontab = lazy_import("redmine_mailbridge.tasks.crontab")
 
 
 def _crontab(value: str) -> str:
     """Given a crontab line, return it. Raise ValueError when the scheduler could not follow it."""
-    from redmine_mailbridge.tasks.crontab import crontab  # noqa: PLC0415 - only who writes one pays for it
-
     try:
-        crontab(value)
+        crontab.crontab(value)
     except SettingsError as error:
         raise ValueError(str(error).removeprefix(f'cron = "{value}": ')) from error
     return value

@@ -1,12 +1,10 @@
 """The values that the store hands out and takes in."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from redmine_mailbridge.mailboxes.base import Location
 from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.schema import mail
 
 DELETED = "deleted from the server"
 """Where a mail was filed to that is no more."""
@@ -56,19 +54,6 @@ class MailRow:
         place = self.location
         where = {"mailbox": place.mailbox, "folder": place.folder, "validity": place.validity, "uid": place.uid}
         return values | {"state": self.state.value} | where
-
-
-_NAMES = {field.name for field in fields(MailRow)} | {field.name for field in fields(Location)}
-COLUMNS = tuple(column for column in mail.c if column.name in _NAMES)
-"""The columns that `as_row` takes."""
-
-
-def as_row(row: Any) -> MailRow:
-    """Given a database row with COLUMNS, or its values by name, return the value."""
-    values = dict(row if isinstance(row, Mapping) else row._mapping)
-    place = Location(values.pop("mailbox"), values.pop("folder"), values.pop("validity"), values.pop("uid"))
-    values["state"] = State(values["state"])
-    return MailRow(location=place, **values)
 
 
 @dataclass(frozen=True, slots=True)

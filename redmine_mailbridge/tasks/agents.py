@@ -37,10 +37,10 @@ from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.notes import Mailing, Note, closes, note_to_mail
+from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.threads import Thread
 from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.tasks.undelivered import Undelivered
-from redmine_mailbridge.tasks.update import StationResult
 from redmine_mailbridge.tasks.visible import Visible, look
 
 log = structlog.get_logger(__name__)

@@ -4,7 +4,6 @@ mirror ──▶ time entries ──▶ lives ──▶ figures ──▶ store 
                                └────▶ balances ──▶ warnings by mail
 """
 
-import datetime as dt
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,16 +14,15 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mail.message import Address
-from redmine_mailbridge.reports.budgets import Balance, Budget, balances_of, due_warning
-from redmine_mailbridge.reports.events import Facts, IgnoredFact, MailFact
+from redmine_mailbridge.reports.budgets import Balance, balances_of, due_warning
 from redmine_mailbridge.reports.group import hours_of
-from redmine_mailbridge.reports.lives import Counts, Life, WorkingTime, figures_of, lives_of
-from redmine_mailbridge.store.hours import Hours, TimeEntry
-from redmine_mailbridge.store.issues import Issues
-from redmine_mailbridge.store.results import Figure, Results
+from redmine_mailbridge.reports.held import Kept
+from redmine_mailbridge.reports.lives import Counts, Life, figures_of
+from redmine_mailbridge.store.hours import TimeEntry
+from redmine_mailbridge.store.results import Figure
 from redmine_mailbridge.tasks.entries import EntryReader, Read
 from redmine_mailbridge.tasks.fields import FieldWriter, Wanted
-from redmine_mailbridge.tasks.update import StationResult
+from redmine_mailbridge.tasks.result import StationResult
 
 log = structlog.get_logger(__name__)
 
@@ -32,43 +30,6 @@ DAY = 86_400.0
 
 Warn = Callable[[str, str, Sequence[Address], Mapping[str, object]], tuple[bool, str]]
 """Given a kind of mail, a key, people and variables, queues it (`Letters.queue_system`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What the store holds for reports, and how time is told: needs no Redmine."""
-
-    issues: Issues
-    hours: Hours
-    results: Results
-    working: WorkingTime
-    zone: dt.tzinfo
-    clock: Callable[[], float]
-    budgets: Sequence[Budget] = ()
-
-    def lives(self) -> dict[int, Life]:
-        """The life of every issue that came by mail and is still shown to us."""
-        return lives_of(self.issues.issues(), self.issues.journals(), self.results.closing())
-
-    def facts(self) -> Facts:
-        """All that reports are made from."""
-        entries = list(self.hours.entries())
-        mails_in = [MailFact(*one) for one in self.results.mails_in()]
-        mails_out = [MailFact(*one) for one in self.results.mails_out()]
-        ignored = [IgnoredFact(*one) for one in self.results.ignored()]
-        return Facts(self.lives(), entries, mails_in, mails_out, self.working, self.zone, ignored)
-
-    def ignored_since(self, moment: float) -> Counter[str]:
-        """How many mails of each mailbox were ignored that came since a moment in epoch seconds."""
-        return Counter(mailbox for mailbox, at in self.results.ignored() if at >= moment)
-
-    def today(self) -> dt.date:
-        """Today, in the zone of the reports."""
-        return dt.datetime.fromtimestamp(self.clock(), self.zone).date()
-
-    def balances(self) -> list[Balance]:
-        """How each budget stands."""
-        return balances_of(self.budgets, self.lives(), list(self.hours.entries()), self.today())
 
 
 @dataclass(frozen=True, slots=True)

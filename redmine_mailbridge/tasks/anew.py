@@ -12,7 +12,8 @@ import structlog
 
 from redmine_mailbridge.errors import MailboxError, MailboxUnreachable
 from redmine_mailbridge.mailboxes.backoff import throttled
-from redmine_mailbridge.mailboxes.base import Listed, Location, Mailbox
+from redmine_mailbridge.mailboxes.base import Listed, Location
+from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.raw import discard
 from redmine_mailbridge.store.rows import MailRow

@@ -3,8 +3,7 @@
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -16,50 +15,15 @@ from redmine_mailbridge.outgoing.letter import Letter
 from redmine_mailbridge.outgoing.limits import held_back
 from redmine_mailbridge.outgoing.reasons import reason
 from redmine_mailbridge.outgoing.variables import Named
-from redmine_mailbridge.routing.plan import Action, Plan
 from redmine_mailbridge.store.outbox import NewAnswer
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.tasks.border import fault, where
 from redmine_mailbridge.tasks.desk import Desk
+from redmine_mailbridge.tasks.pending import Earned
 
 log = structlog.get_logger(__name__)
 
 REFUSALS = frozenset({"refused"})
-
-
-@dataclass(frozen=True, slots=True)
-class Earned:
-    """The answers that a mail earns, with what their templates tell; kept with the intent: a crash loses none.
-
-    `told` stands for why a mail is refused, as its writer is told (`outgoing.reasons`). `proven`: something proves who
-    wrote the mail; else its answer carries no text of it.
-    """
-
-    kinds: tuple[str, ...] = ()
-    subject: str = ""
-    project: str = ""
-    login: str = ""
-    told: str = ""
-    proven: bool = False
-
-    @classmethod
-    def by(cls, plan: Plan) -> Self:
-        """What a plan earns."""
-        notice = plan.new_user is not None and plan.new_user.own_notice and plan.template is not None
-        return cls(
-            kinds=tuple(kind for kind in (plan.template, "registration" if notice else None) if kind),
-            subject=plan.fields.subject or "",
-            project=plan.project or "",
-            login=plan.new_user.login if plan.new_user else "",
-            told=plan.told if plan.action is Action.REFUSE else "",
-            proven=plan.proven,
-        )
-
-    @classmethod
-    def of(cls, kept: Mapping[str, Any]) -> Self:
-        """Given what the store kept of one, return it; what an earlier version knew more of it goes."""
-        known = {one.name: kept[one.name] for one in fields(cls) if one.name in kept}
-        return cls(**known | {"kinds": tuple(known.get("kinds", ()))})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.control import is_running
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.replies import Replies
+from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.send import Sending
 from redmine_mailbridge.tasks.service import Tasks, receive_once, received
-from redmine_mailbridge.tasks.update import StationResult, Updater
+from redmine_mailbridge.tasks.update import Updater
 
 LOOK = 0.3
 """Seconds between two looks for the service's result."""

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 
 from redmine_mailbridge.errors import MailboxUnreachable, MailUnreadable, TooManyLogins
 from redmine_mailbridge.mailboxes.backoff import throttled
-from redmine_mailbridge.mailboxes.base import Listed, Mailbox, RawMail
+from redmine_mailbridge.mailboxes.base import Listed, RawMail
+from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.spool import PIECE
 from redmine_mailbridge.store.doubts import Doubt, Doubts
 from redmine_mailbridge.store.life import State

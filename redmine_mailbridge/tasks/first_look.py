@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.mailboxes.base import Mailbox
+from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.store.store import Store
 

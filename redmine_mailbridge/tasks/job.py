@@ -10,7 +10,7 @@ from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.request import NO_TEXT, IssueRequest, NoteRequest
 from redmine_mailbridge.routing.fields import attribute_of
 from redmine_mailbridge.routing.plan import Plan, Project
-from redmine_mailbridge.tasks.answer import Earned
+from redmine_mailbridge.tasks.pending import Earned
 
 SPARED = ("assigned_to_id", "fixed_version_id", "category_id", "parent_issue_id", "start_date", "due_date")
 """What the settings may ask for and an issue can do without, where Redmine refuses it."""

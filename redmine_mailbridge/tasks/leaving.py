@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from redmine_mailbridge.mailboxes.base import Filing, Mailbox
+from redmine_mailbridge.mailboxes.base import Filing
+from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import structlog
 
 from redmine_mailbridge.errors import FolderMissing, MailbridgeError
-from redmine_mailbridge.mailboxes.base import Mailbox
+from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.tasks.border import Enduring
 from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff, refused
 

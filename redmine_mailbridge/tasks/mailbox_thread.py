@@ -128,12 +128,14 @@ class MailboxThread(Enduring):
         why = "by the task receive" if asked else "because the server spoke up, or a mail was due"
         cause = Cause.ASKED if asked else self._cause
         self._cause, self._owed = Cause.HINT, False  # who wakes it from now on knows of news
+        before = self.receiver.mailbox.commands
         result = self.receiver.once(why=why)
+        commands = self.receiver.mailbox.commands - before
         self.tried = True
         if result.error:
-            self._failed(result.error, found=result.found > 0, login_refused=result.login_refused)
+            self._failed(result.error, found=result.found > 0, login_refused=result.login_refused, commands=commands)
         else:
-            self.backoff.passed(cause, found=result.found > 0)
+            self.backoff.passed(cause, found=result.found > 0, commands=commands)
             self._went_well(next(iter(result.missing.values()), None))
         return result
 
@@ -162,11 +164,11 @@ class MailboxThread(Enduring):
             self._look_at_certificate()
         self.doing = "listening" if self._listen else "waiting"
 
-    def _failed(self, said: str, *, found: bool = False, login_refused: bool = False) -> None:
+    def _failed(self, said: str, *, found: bool = False, login_refused: bool = False, commands: int = 0) -> None:
         """The connection is of no use: begin anew after a pause, and not before the server's own hint is over."""
         self.error, self.doing = said, "waiting to try again"
         self.receiver.mailbox.close()
-        self.backoff.failed(said, found=found, login_refused=login_refused)
+        self.backoff.failed(said, found=found, login_refused=login_refused, commands=commands)
         if self.backoff.left_alone:
             log.info("listen.asked_to_wait", mailbox=self.receiver.mailbox.name, seconds=round(self.backoff.left_alone))
 

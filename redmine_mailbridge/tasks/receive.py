@@ -16,7 +16,8 @@ import structlog
 
 from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError, TooManyLogins
 from redmine_mailbridge.mail.message import Message
-from redmine_mailbridge.mailboxes.base import Connected, Mailbox
+from redmine_mailbridge.mailboxes.base import Connected
+from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.store.life import OPEN
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.receive import PassResult
-from redmine_mailbridge.tasks.update import StationResult
+from redmine_mailbridge.tasks.result import StationResult
 
 
 @dataclass(slots=True)

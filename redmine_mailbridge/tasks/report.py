@@ -6,9 +6,9 @@ from typing import Literal
 
 from redmine_mailbridge.reports.budgets import Balance
 from redmine_mailbridge.reports.group import By, Period, Report, report_of
+from redmine_mailbridge.reports.held import Kept
 from redmine_mailbridge.reports.page import page
 from redmine_mailbridge.reports.text import as_csv, as_json, table
-from redmine_mailbridge.tasks.aggregate import Kept
 
 Format = Literal["table", "csv", "json", "html"]
 

@@ -24,9 +24,10 @@ from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 from redmine_mailbridge.tasks.replies import Replies, ReplyGate
+from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.runner import Plans, TaskRunner
 from redmine_mailbridge.tasks.send import Sending
-from redmine_mailbridge.tasks.update import Station, StationResult, Updater
+from redmine_mailbridge.tasks.update import Station, Updater
 
 log = structlog.get_logger(__name__)
 

@@ -23,13 +23,13 @@ from redmine_mailbridge.store.issues import IssueRow, Issues, JournalRow
 from redmine_mailbridge.tasks.border import where
 from redmine_mailbridge.tasks.claimed import Claimed
 from redmine_mailbridge.tasks.mirror import Mirror
+from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.rule_change import RuleChange
 from redmine_mailbridge.tasks.rule_mail import RuleMail
 from redmine_mailbridge.tasks.rule_values import Due, RuleState
 from redmine_mailbridge.tasks.settle import seconds_since, stamped
 from redmine_mailbridge.tasks.told import Asks, Told
 from redmine_mailbridge.tasks.turns import Turns
-from redmine_mailbridge.tasks.update import StationResult
 from redmine_mailbridge.timing.calendar import Calendars
 from redmine_mailbridge.timing.due import Application, due, fits
 from redmine_mailbridge.timing.words import actions, told

@@ -7,29 +7,15 @@ rules      what has been quiet for too long is reminded of, closed, escalated
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.tasks.border import fault, where
+from redmine_mailbridge.tasks.result import StationResult
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class StationResult:
-    """What one station (or a whole task) did: counts, and the line of what ended it early."""
-
-    done: int = 0
-    failed: int = 0
-    error: str | None = None
-
-    def and_also(self, other: "StationResult", name: str) -> "StationResult":
-        """This with what another station did; the first error counts, with the station's name."""
-        error = self.error or (f"{name}: {other.error}" if other.error else None)
-        return StationResult(self.done + other.done, self.failed + other.failed, error)
 
 
 class Station(Protocol):

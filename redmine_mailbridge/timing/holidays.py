@@ -8,8 +8,17 @@ an event is marked as "free" does not matter, since public lists of holidays are
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
+
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    import icalendar
+    import recurring_ical_events
+else:
+    icalendar = lazy_import("icalendar")
+    recurring_ical_events = lazy_import("recurring_ical_events")
 
 MAX_BYTES = 1_000_000
 MAX_EVENTS = 5_000
@@ -73,10 +82,6 @@ def read(data: bytes, *, years: range = range(0)) -> Holidays:
 
     Raise HolidayError when it is none, or above the limits.
     """
-    # loaded here, since few have a file of holidays and nobody should wait for it
-    import icalendar  # noqa: PLC0415
-    import recurring_ical_events  # noqa: PLC0415
-
     if len(data) > MAX_BYTES:
         raise HolidayError(f"is larger than {MAX_BYTES} bytes")
     try:

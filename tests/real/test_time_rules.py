@@ -12,8 +12,8 @@ from redmine_mailbridge import app, ruling, speaking
 from redmine_mailbridge.routing.text import literal
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.store.schema import outbox
+from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.time_rules import TimeRules
-from redmine_mailbridge.tasks.update import StationResult
 from tests.product import CAROL, STRANGER, Product, mail, message_id_of, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

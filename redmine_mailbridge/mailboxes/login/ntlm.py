@@ -1,9 +1,17 @@
 """NTLM (MS-NLMP), by pyspnego, for old Exchange servers: only when the settings ask for it by name."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redmine_mailbridge.errors import LoginRefused
 from redmine_mailbridge.mailboxes.login.base import Credentials
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    import spnego
+    import spnego.exceptions as spnego_exceptions
+else:
+    spnego = lazy_import("spnego")
+    spnego_exceptions = lazy_import("spnego.exceptions")
 
 MISSING = "NTLM needs the package pyspnego, which is not installed: pip install 'redmine-mailbridge[ntlm]'"
 
@@ -16,13 +24,12 @@ class Ntlm:
 
     def __init__(self, who: Credentials) -> None:
         try:
-            import spnego  # noqa: PLC0415 - an extra, and slow to load
-            import spnego.exceptions  # noqa: PLC0415 - as above
-        except ImportError:
+            client = spnego.client
+            self._fault: type[Exception] = spnego_exceptions.SpnegoError
+        except ImportError:  # an extra
             raise LoginRefused(MISSING) from None
-        self._fault: type[Exception] = spnego.exceptions.SpnegoError
         options = spnego.NegotiateOptions.use_ntlm
-        self.client: Any = spnego.client(who.user, who.password, protocol="ntlm", options=options)
+        self.client: Any = client(who.user, who.password, protocol="ntlm", options=options)
 
     def answer(self, challenge: bytes) -> bytes | None:
         """Given the server's message (empty at first), return ours; None when it makes no sense."""

@@ -61,7 +61,7 @@ def test_the_server_does_not_see_the_login_that_is_refused(protocol: MailProtoco
             name="a", host="127.0.0.1", port=server.port, username="me", password="p", protocol=protocol,
             security=Security.NONE, timeout=5.0,
         )  # fmt: skip
-        box = open_mailbox(dataclasses.replace(config, logins=LoginLimiter(4)))
+        box = open_mailbox(dataclasses.replace(config, take_login=LoginLimiter(4).take))
         for _ in range(20):
             with pytest.raises(MailboxUnreachable):
                 box.state("INBOX")
@@ -81,10 +81,10 @@ def allowed(desk: Desk, monkeypatch: pytest.MonkeyPatch, builds: int = 1, **more
     for _ in range(builds):
         app.build(desk.settings, **more).close()
         for config in configs:
-            assert config.logins is not None
+            assert config.take_login is not None
             with contextlib.suppress(TooManyLogins):
                 for _ in range(30):
-                    config.logins.take("x")
+                    config.take_login("x")
                     taken += 1
     return taken
 

@@ -270,7 +270,8 @@ def test_an_address_beyond_ascii_needs_a_server_that_takes_it(tmp_path: Path) ->
     from aiosmtpd.controller import Controller
 
     from redmine_mailbridge.errors import SendingRefused
-    from redmine_mailbridge.outgoing.smtp import SmtpConfig, SmtpTransport
+    from redmine_mailbridge.outgoing.smtp import SmtpTransport
+    from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
     from tests.servers.processes import free_port
 
     for able in (True, False):

@@ -16,7 +16,8 @@ from redmine_mailbridge.mail.message import Address
 from redmine_mailbridge.outgoing.letter import Letter, Sender
 from redmine_mailbridge.outgoing.limits import LIMITS, held_back
 from redmine_mailbridge.outgoing.render import Templates, check_templates
-from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpConfig, SmtpTransport
+from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpTransport
+from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
 from redmine_mailbridge.outgoing.variables import EXAMPLES
 from tests.servers.processes import free_port
 

@@ -12,7 +12,8 @@ from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Se
 from scramp import ScramMechanism
 
 from redmine_mailbridge.errors import SendingDeferred
-from redmine_mailbridge.outgoing.smtp import SmtpConfig, SmtpTransport
+from redmine_mailbridge.outgoing.smtp import SmtpTransport
+from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
 from tests.servers.processes import free_port
 
 SECRET = "grüße"

@@ -10,11 +10,12 @@ import pytest
 from redmine_mailbridge.mail.message import Address
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.reports.budgets import Budget
+from redmine_mailbridge.reports.held import Kept
 from redmine_mailbridge.store.hours import Hours
 from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.results import Results
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.aggregate import Aggregator, Kept, Targets
+from redmine_mailbridge.tasks.aggregate import Aggregator, Targets
 from redmine_mailbridge.tasks.entries import EntryReader
 from redmine_mailbridge.tasks.fields import FieldWriter
 from tests.unit.reports.desk import half_time, issue

@@ -19,8 +19,9 @@ from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.answer import Answers, Earned
+from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.desk import Desk
+from redmine_mailbridge.tasks.pending import Earned
 from redmine_mailbridge.tasks.send import Line, Sending
 from tests.clocks import Clock
 from tests.wire import Wire

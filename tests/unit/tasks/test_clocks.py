@@ -20,9 +20,9 @@ from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.control import plans
 from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
+from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.runner import TaskRunner
 from redmine_mailbridge.tasks.schedule import Scheduler
-from redmine_mailbridge.tasks.update import StationResult
 from tests.product import mail
 from tests.unit.tasks.desk import Desk, open_desk
 from tests.unit.tasks.test_runner import TEXT

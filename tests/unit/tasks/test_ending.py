@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge import app, daemon
-from redmine_mailbridge.mailboxes.base import Mailbox, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.mailboxes.base import MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks import service as services

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge import app
-from redmine_mailbridge.mailboxes.base import Mailbox, MailboxConfig, Security
+from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
+from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
@@ -172,7 +173,7 @@ def on(
     with contextlib.suppress(ImportError):  # the first version had none
         from redmine_mailbridge.mailboxes.login_limit import LoginLimiter
 
-        limits["logins"] = LoginLimiter(clock=minute)
+        limits["take_login"] = LoginLimiter(clock=minute).take
 
     def opened(config: MailboxConfig, **_known: object) -> Mailbox:
         where = {"host": "127.0.0.1", "port": server.port, "security": Security.NONE, "password": "p", "timeout": 5.0}

@@ -1,0 +1,50 @@
+"""All that reports are made from, as the store holds it."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from redmine_mailbridge.reports.budgets import Balance, Budget, balances_of
+from redmine_mailbridge.reports.events import Facts, IgnoredFact, MailFact
+from redmine_mailbridge.reports.lives import Life, WorkingTime, lives_of
+from redmine_mailbridge.store.hours import Hours
+from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.results import Results
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the store holds for reports, and how time is told: needs no Redmine."""
+
+    issues: Issues
+    hours: Hours
+    results: Results
+    working: WorkingTime
+    zone: dt.tzinfo
+    clock: Callable[[], float]
+    budgets: Sequence[Budget] = ()
+
+    def lives(self) -> dict[int, Life]:
+        """The life of every issue that came by mail and is still shown to us."""
+        return lives_of(self.issues.issues(), self.issues.journals(), self.results.closing())
+
+    def facts(self) -> Facts:
+        """All that reports are made from."""
+        entries = list(self.hours.entries())
+        mails_in = [MailFact(*one) for one in self.results.mails_in()]
+        mails_out = [MailFact(*one) for one in self.results.mails_out()]
+        ignored = [IgnoredFact(*one) for one in self.results.ignored()]
+        return Facts(self.lives(), entries, mails_in, mails_out, self.working, self.zone, ignored)
+
+    def ignored_since(self, moment: float) -> Counter[str]:
+        """How many mails of each mailbox were ignored that came since a moment in epoch seconds."""
+        return Counter(mailbox for mailbox, at in self.results.ignored() if at >= moment)
+
+    def today(self) -> dt.date:
+        """Today, in the zone of the reports."""
+        return dt.datetime.fromtimestamp(self.clock(), self.zone).date()
+
+    def balances(self) -> list[Balance]:
+        """How each budget stands."""
+        return balances_of(self.budgets, self.lives(), list(self.hours.entries()), self.today())
