@@ -3,15 +3,12 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
 import click
 
+from redmine_mailbridge.settings.load import Loaded
+from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.who_mails import WhoMails, who_mails
-
-if TYPE_CHECKING:
-    from redmine_mailbridge.settings.load import Loaded
-    from redmine_mailbridge.settings.mailbox import MailboxSettings
 
 NOBODY = (
     "nothing proves who wrote a mail: no mail acts for a Redmine user, each issue is written by the bridge's own user "
@@ -47,7 +44,7 @@ def show(check: Check, *, as_json: bool = False) -> None:
         click.echo(f"     {line}")
 
 
-def is_unproven(box: "MailboxSettings") -> bool:
+def is_unproven(box: MailboxSettings) -> bool:
     """Is there nothing by which a sender could be proven, though the settings want it?"""
     return box.issue.trust == "authenticated" and not (box.reading.trusted_authserv_ids or box.reading.verify_dkim)
 
@@ -59,7 +56,7 @@ def line_of(mailbox: str, name: str = "") -> str:
     return f'[mailboxes.{mailbox}] reading.trusted_authserv_ids = ["{named}"]{where}'
 
 
-def settings_checks(loaded: "Loaded") -> list[Check]:
+def settings_checks(loaded: Loaded) -> list[Check]:
     """Given loaded settings, return what can be said of them without asking any server."""
     settings = loaded.settings
     active = settings.active_mailboxes

@@ -7,7 +7,8 @@ from tempfile import TemporaryDirectory
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mail.vouching import NAMELESS, voucher
-from redmine_mailbridge.mailboxes.base import Listed, Mailbox
+from redmine_mailbridge.mailboxes.base import Listed
+from redmine_mailbridge.mailboxes.contract import Mailbox
 
 LOOKED_AT = 20
 """How many of the newest mails are looked at."""

@@ -6,7 +6,7 @@ import click
 
 from redmine_mailbridge.checks.outgoing import asks_for_login, outgoing_checks
 from redmine_mailbridge.errors import SendingError
-from redmine_mailbridge.outgoing.smtp import SmtpConfig
+from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
 from redmine_mailbridge.setting_up.drafting import sends
 from redmine_mailbridge.setting_up.form import Form, choice
 from redmine_mailbridge.setting_up.mailbox import SECURITIES, confirm_cleartext, failures, try_settings

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -14,6 +14,12 @@ from redmine_mailbridge.store.dialects import one_at_a_time
 from redmine_mailbridge.store.due import within
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.schema import admin_session, audit, log_entry
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    from cryptography import fernet
+else:
+    fernet = lazy_import("cryptography.fernet")
 
 KEPT_ENTRIES = 8000
 SIGN_IN, SIGN_IN_REFUSED = "signed in", "sign-in refused"
@@ -81,11 +87,9 @@ class Sessions:
 
     def proof(self, session: Session, token: str) -> str:
         """Given a session and its token, return what the person's rights are asked with anew, "" when it is spoiled."""
-        from cryptography.fernet import InvalidToken  # noqa: PLC0415 - the command line asks for no session
-
         try:
             return str(_seal(token).decrypt(session.proof), "utf-8")
-        except InvalidToken:
+        except fernet.InvalidToken:
             return ""
 
     def confirmed(self, session: Session) -> None:
@@ -112,9 +116,7 @@ def _key(token: str) -> str:
 
 def _seal(token: str) -> Any:
     """What seals under a token; only who has it, a browser's cookie, can open that again."""
-    from cryptography.fernet import Fernet  # noqa: PLC0415 - as above
-
-    return Fernet(base64.urlsafe_b64encode(hashlib.sha256(f"proof:{token}".encode()).digest()))
+    return fernet.Fernet(base64.urlsafe_b64encode(hashlib.sha256(f"proof:{token}".encode()).digest()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
@@ -19,6 +19,15 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from redmine_mailbridge.errors import SettingsError, StoreBusy, StoreError, StoreFull
 from redmine_mailbridge.store.dialects import engine_for, file_of, is_sqlite, one_at_a_time
 from redmine_mailbridge.store.schema import HEAD, metadata
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    from alembic import command, script
+    from alembic import config as alembic_config
+else:
+    command = lazy_import("alembic.command")
+    alembic_config = lazy_import("alembic.config")
+    script = lazy_import("alembic.script")
 
 BUSY_SECONDS = 30.0
 SCARCE = 256 * 1024
@@ -160,14 +169,10 @@ _UNRELEASED = re.compile(r"00\d\d")
 
 
 def _upgrade(connection: sa.Connection, present: str | None) -> None:
-    from alembic import command  # noqa: PLC0415 - only needed when there is something to migrate
-    from alembic.config import Config  # noqa: PLC0415 - likewise
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - likewise
-
-    config = Config()
+    config = alembic_config.Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
-    known = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
+    known = {one.revision for one in script.ScriptDirectory.from_config(config).walk_revisions()}
     if present is not None and present not in known:
         raise StoreError(f"the store has tables of version {present}, newer than this program's {HEAD}: update it")
     config.attributes["connection"] = connection

@@ -9,7 +9,8 @@ from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.store.copies import Copies
 from redmine_mailbridge.store.due import pause_is_over
 from redmine_mailbridge.store.life import State, pause_after
-from redmine_mailbridge.store.rows import COLUMNS, MailRow, as_row
+from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
+from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.schema import mail
 from redmine_mailbridge.store.steps import write_step_each, write_steps
 

@@ -11,8 +11,9 @@ from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.filed import Filed
 from redmine_mailbridge.store.life import BEGINS, State
+from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
 from redmine_mailbridge.store.raw import discard
-from redmine_mailbridge.store.rows import COLUMNS, Cursor, MailRow, as_row
+from redmine_mailbridge.store.rows import Cursor, MailRow
 from redmine_mailbridge.store.schema import mail
 from redmine_mailbridge.store.steps import write_step_each, write_steps
 

@@ -17,9 +17,10 @@ from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.kept import Kept
 from redmine_mailbridge.store.life import OPEN, State, pause_after
 from redmine_mailbridge.store.lock import Lock, is_held, take_lock
+from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
 from redmine_mailbridge.store.outbox import NewAnswer, queue
 from redmine_mailbridge.store.raw import RawStore
-from redmine_mailbridge.store.rows import COLUMNS, MailRow, as_row
+from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.schema import mail, participant
 from redmine_mailbridge.store.steps import write_steps
 from redmine_mailbridge.store.transitions import change_mail, move_mail

@@ -6,7 +6,8 @@ from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.mailboxes.base import Location, RawMail
 from redmine_mailbridge.store.due import mail_is_due
 from redmine_mailbridge.store.life import OPEN
-from redmine_mailbridge.store.rows import COLUMNS, MailRow, as_row
+from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
+from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.schema import mail
 from redmine_mailbridge.store.steps import write_steps
 from redmine_mailbridge.store.store import Store

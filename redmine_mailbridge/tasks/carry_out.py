@@ -27,12 +27,13 @@ from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.afterwards import learn_dropped, renewed, with_category
-from redmine_mailbridge.tasks.answer import Answers, Earned
+from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.files import Fitted
 from redmine_mailbridge.tasks.further import Further
 from redmine_mailbridge.tasks.job import Job, Made, Word, from_keywords, words_of
 from redmine_mailbridge.tasks.once import Anew, Once, Sending, narrowed
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.pending import Earned
 from redmine_mailbridge.tasks.private_issue import kept_private
 
 log = structlog.get_logger(__name__)

@@ -72,7 +72,7 @@ class _Nobody:
 def test_whether_an_smtp_server_wants_a_login_is_asked_of_the_server() -> None:
     """The server's EHLO tells whether there is a login at all: nobody is refused first to find that out."""
     from redmine_mailbridge.checks.outgoing import asks_for_login
-    from redmine_mailbridge.outgoing.smtp import SmtpConfig
+    from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
 
     with post() as open_to_all:
         assert not asks_for_login(SmtpConfig("127.0.0.1", open_to_all.port, "none"))
