@@ -8,12 +8,9 @@ written twice, by this process or the next.
 import hashlib
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-
 from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import meta
+from redmine_mailbridge.store.meta import Meta
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,20 +22,17 @@ class NoteIntents:
     def sent(self, issue: int, text: str) -> str | None:
         """When this note was sent, as `tasks/settle.py` stamps it; None when it is not on its way."""
         with self.database.read() as db:
-            found = db.execute(sa.select(meta.c.value).where(meta.c.key == _key(issue, text))).scalar()
-        return None if found is None else str(found)
+            return Meta(db).get(_key(issue, text))
 
     def keep(self, issue: int, text: str, stamp: str) -> None:
         """It is about to be sent; or it was, at a moment that nothing here can tell, and counts from now on."""
-        insert = sqlite.insert if self.database.is_sqlite else postgresql.insert
-        row = insert(meta).values(key=_key(issue, text), value=stamp)
         with effect(Effect.RECORD_INTENT), self.database.write() as db:
-            db.execute(row.on_conflict_do_update(index_elements=["key"], set_={"value": stamp}))
+            Meta(db).put(_key(issue, text), stamp)
 
     def forget(self, issue: int, text: str) -> None:
         """It is there, or will never be."""
         with effect(Effect.RECORD_SENT), self.database.write() as db:
-            db.execute(sa.delete(meta).where(meta.c.key == _key(issue, text)))
+            Meta(db).remove(_key(issue, text))
 
 
 def _key(issue: int, text: str) -> str:
