@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from pathlib import Path
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, RawMail
+from redmine_mailbridge.side_effects import Effect, effect
 
 HEAD = 256 << 10
 LARGE = 1 << 20

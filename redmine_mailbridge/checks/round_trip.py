@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.values import Check
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FolderMissing, MailboxError, SendingError
 from redmine_mailbridge.mail.message import Address
 from redmine_mailbridge.mailboxes.base import Filing, Location
@@ -17,6 +16,7 @@ from redmine_mailbridge.outgoing.letter import Letter, Sender
 from redmine_mailbridge.outgoing.smtp import Transport
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.presets import presets
+from redmine_mailbridge.side_effects import Effect, effect
 
 PATIENCE = 60.0
 PAUSE = 2.0

@@ -13,7 +13,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FilingRefused, LoginRefused, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.alarm import Alarm
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
@@ -22,6 +21,7 @@ from redmine_mailbridge.mailboxes.graph_folders import GraphFolders, spelled
 from redmine_mailbridge.mailboxes.graph_items import DONE, SIZE, Item, Seen, id_of, item_of, time_of, uid_of
 from redmine_mailbridge.mailboxes.pop3 import Known
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
+from redmine_mailbridge.side_effects import Effect, effect
 
 VALIDITY = "graph"
 POLL = 15.0

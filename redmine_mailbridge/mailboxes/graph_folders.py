@@ -4,9 +4,9 @@ import difflib
 import time
 from collections.abc import Iterator
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FolderMissing, MailboxUnreachable
 from redmine_mailbridge.mailboxes.graph_client import GraphClient, Refused
+from redmine_mailbridge.side_effects import Effect, effect
 
 INBOX = "INBOX"
 DEEPEST = 20

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnreachable, MailbridgeError
 from redmine_mailbridge.mailboxes import imap_filing
 from redmine_mailbridge.mailboxes.alarm import Alarm, shut
@@ -20,6 +19,7 @@ from redmine_mailbridge.mailboxes.imap_idle import idle
 from redmine_mailbridge.mailboxes.imap_search import found_alike, found_by_id, highest_uid, message_ids, new_uids, sized
 from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
 from redmine_mailbridge.mailboxes.translate import Spoiled
+from redmine_mailbridge.side_effects import Effect, effect
 
 STALE = 20.0
 """Seconds without a command after which a connection is tried with NOOP before it is used."""

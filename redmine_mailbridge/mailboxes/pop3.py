@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.alarm import Alarm, shut
 from redmine_mailbridge.mailboxes.backoff import throttled
@@ -22,6 +21,7 @@ from redmine_mailbridge.mailboxes.pop3_fetch import beginning_of, fetch_one, mes
 from redmine_mailbridge.mailboxes.pop3_names import Contents, MaildropMemory
 from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
 from redmine_mailbridge.mailboxes.refusals import about_server
+from redmine_mailbridge.side_effects import Effect, effect
 
 VALIDITY = "pop3"
 FOLDER = "INBOX"

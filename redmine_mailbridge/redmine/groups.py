@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.side_effects import Effect, effect
 
 
 class Groups:

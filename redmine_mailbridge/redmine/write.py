@@ -8,7 +8,6 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear
 from redmine_mailbridge.mail.message import Attachment, LeftOut
 from redmine_mailbridge.redmine.client import Client, Sized
@@ -20,6 +19,7 @@ from redmine_mailbridge.redmine.recognise import as_made, missing_files, missing
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
 from redmine_mailbridge.redmine.text import clean_line, same_text
 from redmine_mailbridge.redmine.trial import Trial
+from redmine_mailbridge.side_effects import Effect, effect
 
 FILENAME_LENGTH = 255
 

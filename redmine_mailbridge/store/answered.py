@@ -7,7 +7,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import insert_if_missing
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.issues import CHUNK

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.brakes import Brake
 from redmine_mailbridge.store.dialects import insert_if_missing
 from redmine_mailbridge.store.engine import Database

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import insert_if_missing, one_at_a_time
 from redmine_mailbridge.store.folders import Folders
 from redmine_mailbridge.store.life import OPEN, State

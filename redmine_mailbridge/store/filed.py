@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.copies import Copies
 from redmine_mailbridge.store.due import pause_is_over
 from redmine_mailbridge.store.life import State, pause_after

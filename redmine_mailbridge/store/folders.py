@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.mailboxes.base import Location
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.brakes import Brake
 from redmine_mailbridge.store.dialects import insert_if_missing, upsert
 from redmine_mailbridge.store.engine import Database

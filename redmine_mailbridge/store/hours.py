@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.meta import Meta

@@ -5,9 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.filed import Filed
 from redmine_mailbridge.store.life import BEGINS, State

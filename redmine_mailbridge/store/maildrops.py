@@ -5,10 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.pop3 import FOLDER, VALIDITY
 from redmine_mailbridge.mailboxes.pop3_names import SIGN, MaildropMemory, RememberedMail
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.filed import GONE
 from redmine_mailbridge.store.folders import AT_ONCE
 from redmine_mailbridge.store.schema import mail

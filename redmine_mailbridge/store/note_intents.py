@@ -8,7 +8,7 @@ written twice, by this process or the next.
 import hashlib
 from dataclasses import dataclass
 
-from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.meta import Meta
 

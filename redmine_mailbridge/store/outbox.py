@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.due import pause_is_over, within
 from redmine_mailbridge.store.engine import Database

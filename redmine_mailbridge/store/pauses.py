@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.due import UNTIL_FIT
 from redmine_mailbridge.store.life import OPEN, pause_after

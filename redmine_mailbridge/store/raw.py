@@ -13,9 +13,9 @@ import threading
 import time
 from pathlib import Path
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import RawMissing, RawUnreadable, StoreError, StoreFull
 from redmine_mailbridge.mailboxes.base import RawMail
+from redmine_mailbridge.side_effects import Effect, effect
 
 _MAPPED_FROM = 256 * 1024
 ORPHANED_AFTER = 3600.0

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.effects import Effect, effect
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.due import within
 from redmine_mailbridge.store.engine import Database

@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.mailboxes.base import Location, RawMail
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.due import mail_is_due
 from redmine_mailbridge.store.life import OPEN
 from redmine_mailbridge.store.mail_rows import COLUMNS, as_row

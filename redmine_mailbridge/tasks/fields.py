@@ -10,11 +10,11 @@ from typing import Any
 
 import structlog
 
-from redmine_mailbridge.effects import Effect, effect
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.drift import issue_drift
+from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.results import Results
 
 log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge import effects
+from redmine_mailbridge import side_effects
 from redmine_mailbridge.errors import FolderMissing
 from redmine_mailbridge.mailboxes.base import Filing, Listed
 from redmine_mailbridge.mailboxes.contract import Mailbox
@@ -343,12 +343,12 @@ class FolderContract(MailboxContract):
         self, world: World, box: Mailbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Making a folder and filing a mail are announced before and after, so that the crash suite finds them."""
-        seen: list[tuple[effects.Effect, effects.Moment]] = []
-        monkeypatch.setattr(effects, "_watchers", [lambda which, moment: seen.append((which, moment))])
+        seen: list[tuple[side_effects.Effect, side_effects.Moment]] = []
+        monkeypatch.setattr(side_effects, "_watchers", [lambda which, moment: seen.append((which, moment))])
         world.server.append(letter(1))
         box.ensure_folder("Processed")
         box.file(box.list_new("INBOX")[0].location, "Processed")
-        made, moved = effects.Effect.MAKE_FOLDER, effects.Effect.MOVE
+        made, moved = side_effects.Effect.MAKE_FOLDER, side_effects.Effect.MOVE
         assert [(made, "before"), (made, "after"), (moved, "before"), (moved, "after")] == seen
 
 

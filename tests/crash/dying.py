@@ -3,8 +3,8 @@
 import contextlib
 from collections.abc import Iterator
 
-from redmine_mailbridge import effects
-from redmine_mailbridge.effects import Effect, Moment, watch
+from redmine_mailbridge import side_effects
+from redmine_mailbridge.side_effects import Effect, Moment, watch
 
 
 class Died(BaseException):
@@ -26,4 +26,4 @@ def dying(effect: Effect, moment: Moment, number: int) -> Iterator[None]:
     try:
         yield
     finally:
-        effects._watchers.remove(stand)
+        side_effects._watchers.remove(stand)

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from redmine_mailbridge.effects import Effect
+from redmine_mailbridge.side_effects import Effect
 from tests.crash.judge import Verdict
 from tests.crash.letters import Letter, batch
 from tests.crash.variants import Variant

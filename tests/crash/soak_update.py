@@ -28,7 +28,7 @@ from pathlib import Path
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from redmine_mailbridge.effects import Effect
+from redmine_mailbridge.side_effects import Effect
 from tests.crash.letters import Letter, letter
 from tests.crash.soak import say
 from tests.crash.world import World

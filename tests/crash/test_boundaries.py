@@ -12,7 +12,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from redmine_mailbridge import app
-from redmine_mailbridge.effects import Effect, Moment
+from redmine_mailbridge.side_effects import Effect, Moment
 from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.tasks import TaskBook

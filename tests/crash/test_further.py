@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge import app
-from redmine_mailbridge.effects import Effect, Moment
+from redmine_mailbridge.side_effects import Effect, Moment
 from tests.crash.dying import Died, dying
 from tests.crash.letters import Letter, letter
 from tests.crash.world import World

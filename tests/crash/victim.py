@@ -2,7 +2,7 @@
 
 `MAILBRIDGE_TEST_DIE=create_issue:after:2` has it die (SIGKILL) when it stands the second time behind the effect
 `create_issue`; `MAILBRIDGE_TEST_DIED` names the file in which it leaves, as its last words, where it died.
-The product itself knows nothing of this: it only says at which boundary it stands (`redmine_mailbridge.effects`).
+The product itself knows nothing of this: it only says at which boundary it stands (`redmine_mailbridge.side_effects`).
 """
 
 import errno
@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from redmine_mailbridge.cli import main
-from redmine_mailbridge.effects import Effect, Moment, watch
+from redmine_mailbridge.side_effects import Effect, Moment, watch
 
 
 def die_at(told: str, last_words: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge import effects
+from redmine_mailbridge import side_effects
 from redmine_mailbridge.errors import FolderMissing, MailboxUnreachable
 from redmine_mailbridge.mailboxes.base import Filing, MailboxConfig, MailProtocol
 from redmine_mailbridge.mailboxes.factory import open_mailbox
@@ -45,11 +45,11 @@ def test_nothing_is_deleted_before_the_end(box: Pop3Mailbox, account: DovecotAcc
     location = box.list_new("INBOX")[0].location
     assert Filing.DELETED is box.delete(location)
     assert 2 == len(account.mails())
-    seen: list[tuple[effects.Effect, effects.Moment]] = []
+    seen: list[tuple[side_effects.Effect, side_effects.Moment]] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(effects, "_watchers", [lambda which, moment: seen.append((which, moment))])
+        patch.setattr(side_effects, "_watchers", [lambda which, moment: seen.append((which, moment))])
         box.close()
-    assert [(effects.Effect.MOVE, "before"), (effects.Effect.MOVE, "after")] == seen
+    assert [(side_effects.Effect.MOVE, "before"), (side_effects.Effect.MOVE, "after")] == seen
     assert [letter(2)] == account.mails()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.effects import Effect
+from redmine_mailbridge.side_effects import Effect
 from tests.crash.test_boundaries import ELSEWHERE, MAILS
 
 PACKAGE = Path(__file__).resolve().parents[2] / "redmine_mailbridge"

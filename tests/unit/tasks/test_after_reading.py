@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import time_machine
 
-from redmine_mailbridge import effects
-from redmine_mailbridge.effects import Effect
+from redmine_mailbridge import side_effects
 from redmine_mailbridge.errors import MailboxUnreachable
+from redmine_mailbridge.side_effects import Effect
 from redmine_mailbridge.store.life import State
 from tests.product import mail
 from tests.unit.tasks.desk import Desk, open_desk
@@ -64,7 +64,7 @@ def test_after_reading(  # noqa: PLR0917 - one fixture or column each
 
     if cut is not None:
         with monkeypatch.context() as patch:
-            patch.setattr(effects, "_watchers", [once])
+            patch.setattr(side_effects, "_watchers", [once])
             with desk.application() as made:
                 assert made.receivers[0].once().error in {None, "mailbox desk: cut off"}
     for _ in range(2):
