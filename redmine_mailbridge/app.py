@@ -20,7 +20,6 @@ from redmine_mailbridge.mailboxes.base import LoginChoice, MailboxConfig, MailPr
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.login_limit import MOST, LoginLimiter, LoginLimits
-from redmine_mailbridge.owner import become_owner
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
@@ -66,6 +65,7 @@ from redmine_mailbridge.tasks.send import Sending
 from redmine_mailbridge.tasks.service import Service, Tasks
 from redmine_mailbridge.tasks.succession import NamedMailbox, Succession
 from redmine_mailbridge.tasks.time_rules import TimeRules
+from redmine_mailbridge.util.process_owner import become_owner
 
 
 def redmine_connection(settings: RedmineSettings) -> Connection:

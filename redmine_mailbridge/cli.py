@@ -96,7 +96,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click's, and say which command was probably meant."""
-        from redmine_mailbridge.suggest import did_you_mean
+        from redmine_mailbridge.util.suggest import did_you_mean
 
         known = self.list_commands()
         if args and not args[0].startswith("-") and args[0] not in known:

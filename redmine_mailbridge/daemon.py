@@ -33,8 +33,8 @@ from redmine_mailbridge.settings.who_mails import silent_mailboxes
 from redmine_mailbridge.store.admin import LogRing
 from redmine_mailbridge.store.lock import Lock
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.border import Enduring, fault, where
 from redmine_mailbridge.tasks.service import Service
+from redmine_mailbridge.util.error_boundary import Enduring, fault, where
 from redmine_mailbridge.watchdog import Watchdog
 
 if TYPE_CHECKING:

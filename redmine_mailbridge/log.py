@@ -12,7 +12,7 @@ from typing import TextIO
 import structlog
 
 from redmine_mailbridge.settings.models import LogSettings
-from redmine_mailbridge.withholding import withhold
+from redmine_mailbridge.util.redaction import withhold
 
 QUIET = ("alembic", "apscheduler", "asyncio", "chardet", "python_multipart", "tzlocal", "urllib3", "uvicorn")
 STRANGERS = ("python_multipart", "uvicorn")

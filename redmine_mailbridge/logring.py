@@ -9,8 +9,8 @@ from typing import Any
 
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.store.admin import KEPT_ENTRIES, LogRing
-from redmine_mailbridge.tasks.border import Enduring
-from redmine_mailbridge.withholding import withhold
+from redmine_mailbridge.util.error_boundary import Enduring
+from redmine_mailbridge.util.redaction import withhold
 
 EVERY = 1.0
 """Seconds between two batches."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.suggest import did_you_mean
+from redmine_mailbridge.util.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -15,7 +15,6 @@ from redmine_mailbridge.store.applied import Applications
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.suggest import did_you_mean
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.rule_change import RuleChange
@@ -23,6 +22,7 @@ from redmine_mailbridge.tasks.rule_mail import RuleMail
 from redmine_mailbridge.tasks.time_rules import Policy, TimeRules
 from redmine_mailbridge.tasks.told import Told
 from redmine_mailbridge.tasks.turns import Turns
+from redmine_mailbridge.util.suggest import did_you_mean
 
 
 def time_rules(

@@ -10,7 +10,7 @@ import structlog
 
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.tasks.border import fault, where
+from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)
 

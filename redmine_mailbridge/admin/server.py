@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from redmine_mailbridge.admin.connections import Limits, Server, Visit
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.admin import AdminSettings, host_and_port
-from redmine_mailbridge.tasks.border import Enduring
+from redmine_mailbridge.util.error_boundary import Enduring
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from redmine_mailbridge.routing.plan import Project
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.route import KEYWORDS
-from redmine_mailbridge.suggest import did_you_mean
+from redmine_mailbridge.util.suggest import did_you_mean
 
 LABELS = {
     "view_issues": "View issues",

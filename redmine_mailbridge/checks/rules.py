@@ -11,7 +11,7 @@ from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.routing.plan import Project
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.time_rules import TimeRule
-from redmine_mailbridge.suggest import did_you_mean
+from redmine_mailbridge.util.suggest import did_you_mean
 
 REMINDS_ANYBODY = (
     "reminds customers although nothing that an agent wrote may have reached them, or it is not their turn: "

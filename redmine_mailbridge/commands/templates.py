@@ -33,7 +33,7 @@ def copy(folder: Path, kinds: tuple[str, ...]) -> None:
     from redmine_mailbridge.errors import SettingsError
     from redmine_mailbridge.outgoing.render import OURS
     from redmine_mailbridge.outgoing.variables import KINDS
-    from redmine_mailbridge.suggest import did_you_mean
+    from redmine_mailbridge.util.suggest import did_you_mean
 
     for kind in kinds:
         if kind not in KINDS:
@@ -59,7 +59,7 @@ def preview(kind: str, language: str, folder: Path | None, *, as_html: bool) -> 
     from redmine_mailbridge.errors import SettingsError
     from redmine_mailbridge.outgoing.render import Templates
     from redmine_mailbridge.outgoing.variables import EXAMPLES, KINDS
-    from redmine_mailbridge.suggest import did_you_mean
+    from redmine_mailbridge.util.suggest import did_you_mean
 
     if kind not in KINDS:
         raise SettingsError(f'there is no template "{kind}"{did_you_mean(kind, KINDS)}')

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.alarm import Alarm, shut
-from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_search import header_values, one_line
@@ -22,6 +21,7 @@ from redmine_mailbridge.mailboxes.pop3_names import Contents, MaildropMemory
 from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
 from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.util.backoff import throttled
 
 VALIDITY = "pop3"
 FOLDER = "INBOX"

@@ -12,7 +12,7 @@ Exchange Online, Dovecot, Courier and Cyrus were seen to say where they give no 
 import re
 from typing import Final
 
-from redmine_mailbridge.mailboxes.backoff import throttled
+from redmine_mailbridge.util.backoff import throttled
 
 READ: Final = 2000
 """Characters of a server's words that are looked at."""

@@ -5,8 +5,8 @@ import socket
 import ssl
 
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.loopback import is_loopback
 from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
+from redmine_mailbridge.util.loopback import is_loopback
 
 
 def context(config: MailboxConfig) -> ssl.SSLContext:

@@ -17,7 +17,7 @@ from redmine_mailbridge.oauth.seal import Seal
 from redmine_mailbridge.oauth.values import CodeFlow, Connection, DeviceFlow, Grant, Polled, Standing, Tokens
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.oauth import TokenRows
-from redmine_mailbridge.suggest import did_you_mean
+from redmine_mailbridge.util.suggest import did_you_mean
 
 log = structlog.get_logger(__name__)
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
-from redmine_mailbridge.redmine.cache import Cache
 from redmine_mailbridge.redmine.client import PAGE, Client
 from redmine_mailbridge.redmine.lazy import Assignable, Lazy
 from redmine_mailbridge.redmine.non_members import NonMembers
 from redmine_mailbridge.redmine.people import People
 from redmine_mailbridge.redmine.rights import Rights, Role, allowed
 from redmine_mailbridge.routing.plan import FieldKind, Project
+from redmine_mailbridge.util.cache import Cache
 
 MOST_MEMBERS = 100
 """In projects of how many members at most a key that cannot look for users learns their logins and addresses."""

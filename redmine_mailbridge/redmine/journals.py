@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
-from redmine_mailbridge.redmine.cache import Cache
 from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.util.cache import Cache
 
 MOST_ISSUES = 20
 """So many issues are looked at for one number. Who answers a note that is older gets a new issue instead."""

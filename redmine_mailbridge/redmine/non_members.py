@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
-from redmine_mailbridge.redmine.cache import Cache
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.people import People
 from redmine_mailbridge.redmine.rights import NON_MEMBER
 from redmine_mailbridge.routing.plan import Project
+from redmine_mailbridge.util.cache import Cache
 
 GROUP = "non_member"
 """What Redmine's API calls the built-in group; its member entry in a project bears this behind "group_"."""

@@ -5,9 +5,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from redmine_mailbridge import spreadsheet
 from redmine_mailbridge.reports.budgets import Balance
 from redmine_mailbridge.reports.group import Report, Row, Spans, hours_of
+from redmine_mailbridge.util import spreadsheet
 
 COLUMNS = (
     "hours", "opened", "answered", "first answer", "in business hours", "resolved", "resolution",

@@ -14,7 +14,7 @@ from redmine_mailbridge.routing.values import field_value
 from redmine_mailbridge.routing.words import means_yes
 from redmine_mailbridge.settings.route import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
-from redmine_mailbridge.suggest import did_you_mean
+from redmine_mailbridge.util.suggest import did_you_mean
 
 ROUND_ROBIN = "round-robin:"
 KEYWORD_LINE = "a keyword line"

@@ -10,7 +10,7 @@ from redmine_mailbridge.routing.plan import Action, Facts, Issue, IssueFields, P
 from redmine_mailbridge.routing.sender import joins
 from redmine_mailbridge.routing.text import compose, named, say_what_is_cut
 from redmine_mailbridge.routing.thread import Thread
-from redmine_mailbridge.suggest import did_you_mean
+from redmine_mailbridge.util.suggest import did_you_mean
 
 SHOWN_TO_ALL = "Redmine shows the files of a private note to everybody who sees the issue; it stays in the mail"
 

@@ -10,7 +10,7 @@ from redmine_mailbridge.routing.plan import Action, Facts, Project
 from redmine_mailbridge.routing.rules import Matched
 from redmine_mailbridge.routing.sender import domain_rule
 from redmine_mailbridge.routing.steps import Steps
-from redmine_mailbridge.suggest import did_you_mean
+from redmine_mailbridge.util.suggest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

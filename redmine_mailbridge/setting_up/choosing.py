@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from redmine_mailbridge.setting_up.form import Form
-from redmine_mailbridge.suggest import did_you_mean
+from redmine_mailbridge.util.suggest import did_you_mean
 
 SHOWN = 20
 """How many names are shown at once."""

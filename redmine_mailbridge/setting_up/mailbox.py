@@ -15,7 +15,6 @@ from redmine_mailbridge.discovery.find import discover
 from redmine_mailbridge.discovery.show import nothing, step_lines
 from redmine_mailbridge.discovery.values import Offer
 from redmine_mailbridge.errors import MailbridgeError, SettingsError
-from redmine_mailbridge.loopback import is_loopback
 from redmine_mailbridge.mailboxes.base import Listed
 from redmine_mailbridge.setting_up.drafting import by_password, draft_of, name_of, signs_in
 from redmine_mailbridge.setting_up.form import Answers, Form, choice
@@ -24,6 +23,7 @@ from redmine_mailbridge.settings.draft import tried
 from redmine_mailbridge.settings.mailbox import PORTS, MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.types import one_address
+from redmine_mailbridge.util.loopback import is_loopback
 
 CLOCKS_DIFFER = dt.timedelta(hours=1)
 """How far the mail server's clock may be from ours: mail that comes to an empty mailbox counts."""

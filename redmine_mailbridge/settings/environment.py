@@ -9,7 +9,7 @@ from redmine_mailbridge.settings import schema
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.origins import Layer, Origin
 from redmine_mailbridge.settings.secrets import read_secret
-from redmine_mailbridge.suggest import closest, did_you_mean
+from redmine_mailbridge.util.suggest import closest, did_you_mean
 
 PREFIX = "MAILBRIDGE_"
 SETTINGS_VARIABLE = "MAILBRIDGE_SETTINGS"

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from redmine_mailbridge.loopback import is_loopback
 from redmine_mailbridge.settings.account import account_of
 from redmine_mailbridge.settings.outgoing import AnswerSettings, OutgoingSettings
 from redmine_mailbridge.settings.presets import presets
@@ -16,7 +15,8 @@ from redmine_mailbridge.settings.senders import SenderSettings
 from redmine_mailbridge.settings.start import StartSettings
 from redmine_mailbridge.settings.table import key
 from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, PositiveSpan, Span, parse_span
-from redmine_mailbridge.suggest import did_you_mean
+from redmine_mailbridge.util.loopback import is_loopback
+from redmine_mailbridge.util.suggest import did_you_mean
 
 Protocol = Literal["imap", "pop3", "graph"]
 Security = Literal["tls", "starttls", "none"]

@@ -8,7 +8,6 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from redmine_mailbridge.loopback import is_loopback
 from redmine_mailbridge.mail.address_syntax import spellings
 from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.settings.admin import AdminSettings
@@ -32,6 +31,7 @@ from redmine_mailbridge.settings.types import (
     parse_span,
     senders_address,
 )
+from redmine_mailbridge.util.loopback import is_loopback
 
 MailboxName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 

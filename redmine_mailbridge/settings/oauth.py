@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, StringConstraints, model_validator
 
-from redmine_mailbridge.loopback import is_loopback
 from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.types import FilePath, Name, Span, parse_span
-from redmine_mailbridge.suggest import did_you_mean
+from redmine_mailbridge.util.loopback import is_loopback
+from redmine_mailbridge.util.suggest import did_you_mean
 
 
 def _endpoint(value: str) -> str:

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from redmine_mailbridge.settings import schema
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.origins import Origin, Where
-from redmine_mailbridge.suggest import closest, did_you_mean
+from redmine_mailbridge.util.suggest import closest, did_you_mean
 
 _SECRET_NAME = re.compile(r"pass|pwd|secret|key|token|credential", re.IGNORECASE)
 _USER_INFO = re.compile(r"(https?://)[^/\s]{0,400}@|((?!https?:)[a-z][a-z0-9+.-]{0,40}://)\S{0,400}@")

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.types import Name, one_address, parse_span
-from redmine_mailbridge.suggest import did_you_mean
+from redmine_mailbridge.util.suggest import did_you_mean
 
 MailKind = Literal["reminder", "closed", "escalation"]
 _BUSINESS = re.compile(r"([0-9]{1,4}) ?business ?(hours?|minutes?)")

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 import structlog
 
 from redmine_mailbridge.errors import MailboxError, MailboxUnreachable
-from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import Listed, Location
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.store.life import State
@@ -21,6 +20,7 @@ from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.unfetched import fetched, wanted
 from redmine_mailbridge.tasks.fetching import AGAIN_AFTER, IN_A_ROW, Fetcher
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.util.backoff import throttled
 
 log = structlog.get_logger(__name__)
 

@@ -17,9 +17,9 @@ from redmine_mailbridge.outgoing.reasons import reason
 from redmine_mailbridge.outgoing.variables import Named
 from redmine_mailbridge.store.outbox import NewAnswer
 from redmine_mailbridge.store.rows import MailRow
-from redmine_mailbridge.tasks.border import fault, where
 from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.pending import Earned
+from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)
 

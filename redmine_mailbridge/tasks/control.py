@@ -14,8 +14,8 @@ from redmine_mailbridge.settings.tasks import TaskSettings
 from redmine_mailbridge.settings.types import format_span, parse_span
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.tasks import Override, TaskBook, TaskRun
-from redmine_mailbridge.suggest import did_you_mean
 from redmine_mailbridge.tasks.crontab import crontab
+from redmine_mailbridge.util.suggest import did_you_mean
 
 TASKS = ("receive", "update", "aggregate")
 LATE = 10.0

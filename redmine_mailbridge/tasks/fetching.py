@@ -17,7 +17,6 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.errors import MailboxUnreachable, MailUnreadable, TooManyLogins
-from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import Listed, RawMail
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.spool import PIECE
@@ -26,6 +25,7 @@ from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.raw import discard
 from redmine_mailbridge.store.rows import Cursor, MailRow
 from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.util.backoff import throttled
 
 CHUNK = 50
 BATCH_BYTES = 4 * 1024 * 1024

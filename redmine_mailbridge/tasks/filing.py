@@ -12,7 +12,6 @@ from dataclasses import replace
 import structlog
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable
-from redmine_mailbridge.mailboxes.backoff import throttled
 from redmine_mailbridge.mailboxes.base import Filing, Location
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.store.life import State
@@ -23,6 +22,7 @@ from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.leaving import Left
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.refiling import lies_now
+from redmine_mailbridge.util.backoff import throttled
 
 log = structlog.get_logger(__name__)
 

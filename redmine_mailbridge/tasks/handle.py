@@ -34,7 +34,6 @@ from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers
-from redmine_mailbridge.tasks.border import fault, where
 from redmine_mailbridge.tasks.carry_out import CarryOut
 from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.fitness import Attempt, Fitness
@@ -42,6 +41,7 @@ from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.pending import Earned
 from redmine_mailbridge.tasks.replies import ReplyGate
+from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ import structlog
 
 from redmine_mailbridge.errors import FolderMissing, MailbridgeError
 from redmine_mailbridge.mailboxes.contract import Mailbox
-from redmine_mailbridge.tasks.border import Enduring
 from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff, refused
+from redmine_mailbridge.util.error_boundary import Enduring
 
 log = structlog.get_logger(__name__)
 

@@ -9,9 +9,9 @@ from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.border import fault, where
 from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)
 

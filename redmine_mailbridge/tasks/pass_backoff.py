@@ -13,8 +13,8 @@ from enum import Enum, auto
 from typing import Final
 
 from redmine_mailbridge.errors import LoginRefused, MailbridgeError, SignInNeeded
-from redmine_mailbridge.mailboxes.backoff import hint, jittered
 from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.util.backoff import hint, jittered
 
 MOST_FOR_NOTHING: Final = 30
 """Commands within a minute of passes that found nothing, after which the next one waits until they are fewer: with the

@@ -22,7 +22,6 @@ from redmine_mailbridge.store.life import OPEN
 from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.anew import Anew
-from redmine_mailbridge.tasks.border import fault, where
 from redmine_mailbridge.tasks.conversations import Conversations, identifiers
 from redmine_mailbridge.tasks.filing import Filer
 from redmine_mailbridge.tasks.fitness import Fitness
@@ -32,6 +31,7 @@ from redmine_mailbridge.tasks.mail_reader import FindCopies, MailReader, Read
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.pass_backoff import refused
 from redmine_mailbridge.tasks.succession import Succession
+from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)
 

@@ -11,9 +11,9 @@ from redmine_mailbridge.redmine.text import clean_markup
 from redmine_mailbridge.routing.plan import Project
 from redmine_mailbridge.settings.time_rules import RuleThen
 from redmine_mailbridge.store.issues import IssueRow
-from redmine_mailbridge.suggest import did_you_mean
 from redmine_mailbridge.timing.due import Application
 from redmine_mailbridge.timing.words import filled
+from redmine_mailbridge.util.suggest import did_you_mean
 
 
 class RuleChange:

@@ -13,10 +13,10 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, StoreError
 from redmine_mailbridge.store.tasks import TaskBook
-from redmine_mailbridge.tasks.border import fault, where
 from redmine_mailbridge.tasks.control import TaskPlan
 from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.schedule import Scheduler
+from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)
 

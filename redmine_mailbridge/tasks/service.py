@@ -16,7 +16,6 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.store.tasks import TaskBook
-from redmine_mailbridge.tasks.border import fault
 from redmine_mailbridge.tasks.control import TaskPlan
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import Gone, MailboxThread
@@ -28,6 +27,7 @@ from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.runner import Plans, TaskRunner
 from redmine_mailbridge.tasks.send import Sending
 from redmine_mailbridge.tasks.update import Station, Updater
+from redmine_mailbridge.util.error_boundary import fault
 
 log = structlog.get_logger(__name__)
 

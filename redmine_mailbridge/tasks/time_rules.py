@@ -20,7 +20,6 @@ from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.store.applied import Applications, Applied, Stage, Tally
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.issues import IssueRow, Issues, JournalRow
-from redmine_mailbridge.tasks.border import where
 from redmine_mailbridge.tasks.claimed import Claimed
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.result import StationResult
@@ -33,6 +32,7 @@ from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.timing.calendar import Calendars
 from redmine_mailbridge.timing.due import Application, due, fits
 from redmine_mailbridge.timing.words import actions, told
+from redmine_mailbridge.util.error_boundary import where
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, RedmineUnavailable, StoreError, UnknownLogin
 from redmine_mailbridge.store.life import pause_after
-from redmine_mailbridge.tasks.border import fault, where
+from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)
 

@@ -12,8 +12,8 @@ from typing import Protocol
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.tasks.border import fault, where
 from redmine_mailbridge.tasks.result import StationResult
+from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)
 

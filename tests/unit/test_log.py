@@ -10,9 +10,10 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from redmine_mailbridge import log, withholding
+from redmine_mailbridge import log
 from redmine_mailbridge.mail.message import Body
 from redmine_mailbridge.settings.models import LogSettings
+from redmine_mailbridge.util import redaction
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +82,7 @@ def test_secrets_and_bodies_are_withheld(form: Literal["console", "json"], key: 
     logger.info("e", answer={"inner": {key: "hunter2"}}, many=[{key: ["hunter2"]}])
 
     assert "hunter2" not in stream.getvalue()
-    assert withholding.WITHHELD in stream.getvalue()
+    assert redaction.WITHHELD in stream.getvalue()
 
 
 def test_values_that_may_hold_a_mail_are_named_only() -> None:
@@ -141,7 +142,7 @@ def test_libraries_are_routed_and_quieted() -> None:
     first, second = lines(stream)
 
     assert ("pool is full for redmine.example.com", "warning") == (first["event"], first["level"])
-    assert ("hello", withholding.WITHHELD) == (second["event"], second["password"])
+    assert ("hello", redaction.WITHHELD) == (second["event"], second["password"])
 
 
 def test_level() -> None:

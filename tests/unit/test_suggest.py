@@ -2,7 +2,7 @@
 
 import pytest
 
-from redmine_mailbridge.suggest import closest, did_you_mean
+from redmine_mailbridge.util.suggest import closest, did_you_mean
 
 KNOWN = ("address", "aliases", "protocol", "port", "password", "password_file", "host")
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.errors import MailboxUnreachable
-from redmine_mailbridge.mailboxes.backoff import LONGEST, hint, jittered, throttled
 from redmine_mailbridge.mailboxes.base import MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
 from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
 from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.util.backoff import LONGEST, hint, jittered, throttled
 from tests.scripted_server import scripted
 
 EXCHANGE = "Request is throttled. Suggested Backoff Time: 92415 milliseconds"

@@ -10,10 +10,10 @@ import pytest
 
 from redmine_mailbridge import app
 from redmine_mailbridge.errors import MailboxUnreachable, TooManyLogins
-from redmine_mailbridge.mailboxes.backoff import hint
 from redmine_mailbridge.mailboxes.base import MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.login_limit import WITHIN, LoginLimiter
+from redmine_mailbridge.util.backoff import hint
 from tests.memory_mailbox import MemoryMailbox
 from tests.scripted_server import scripted
 from tests.unit.tasks.desk import Desk, open_desk

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from redmine_mailbridge.redmine.cache import Cache
+from redmine_mailbridge.util.cache import Cache
 
 
 def test_cache() -> None:

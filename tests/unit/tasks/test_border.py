@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from redmine_mailbridge.tasks import border
-from redmine_mailbridge.tasks.border import Enduring
+from redmine_mailbridge.util import error_boundary
+from redmine_mailbridge.util.error_boundary import Enduring
 
 
 class NoWaiting(threading.Event):
@@ -38,7 +38,7 @@ def endured(falls: int) -> list[float]:
 @pytest.mark.fault("A11-D4")
 def test_more_falls_in_a_row_than_a_power_can_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that falls for days (2.0 ** 1024 is no number) is begun anew all the same, after the longest pause."""
-    monkeypatch.setattr(border.log, "error", lambda *_words, **_more: None, raising=False)
+    monkeypatch.setattr(error_boundary.log, "error", lambda *_words, **_more: None, raising=False)
     pauses = endured(1100)
     assert ([0.5, 1.0, 2.0], 60.0) == (pauses[:3], pauses[-1])
 
@@ -53,5 +53,5 @@ def test_a_fall_that_cannot_be_said(monkeypatch: pytest.MonkeyPatch) -> None:
     class Log:
         error = staticmethod(full)
 
-    monkeypatch.setattr(border, "log", Log())
+    monkeypatch.setattr(error_boundary, "log", Log())
     assert [0.5, 1.0] == endured(2)
