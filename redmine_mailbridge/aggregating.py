@@ -2,7 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
-from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.reports.budgets import Budget, ticks_of_hours

@@ -15,11 +15,11 @@ from redmine_mailbridge.aggregating import aggregator
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.address_syntax import spellings
 from redmine_mailbridge.mail.ids import Signer
-from redmine_mailbridge.mail.message import TextFormat
-from redmine_mailbridge.mailboxes.base import LoginChoice, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.login_limit import MOST, LoginLimiter, LoginLimits
+from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder

@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import partial
 
 from redmine_mailbridge.mail.ids import Signer
-from redmine_mailbridge.mail.message import Address, Message
 from redmine_mailbridge.mailboxes.username import parse_username
+from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.oauth.sasl import BY_TOKEN
 from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.outgoing.addresses import mailable

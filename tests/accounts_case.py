@@ -2,9 +2,9 @@
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.model.stored_mail import Cursor, Description
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from redmine_mailbridge.store.rows import Cursor, Description
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.tasks import Override, TaskBook
 

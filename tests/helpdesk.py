@@ -26,9 +26,9 @@ from requests import PreparedRequest
 
 from redmine_mailbridge import app
 from redmine_mailbridge.cli import cli
+from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.ask import MessageFilter
-from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.service import receive_once
 from redmine_mailbridge.tasks.update import Updater
 from tests.memory_mailbox import MemoryMailbox, MemoryServer

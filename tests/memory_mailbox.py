@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, RawMail
+from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, RawMail
 from redmine_mailbridge.side_effects import Effect, effect
 
 HEAD = 256 << 10

@@ -23,10 +23,10 @@ from click.testing import CliRunner, Result
 
 from redmine_mailbridge import app
 from redmine_mailbridge.cli import cli
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.ask import MessageFilter
-from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.receive import PassResult
 from redmine_mailbridge.tasks.service import receive_once

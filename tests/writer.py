@@ -4,14 +4,14 @@ import datetime as dt
 from collections.abc import Container
 from dataclasses import dataclass, replace
 
-from redmine_mailbridge.mail.message import Attachment, LeftOut
+from redmine_mailbridge.model.mail import Attachment, LeftOut
+from redmine_mailbridge.model.plan import Action, IssueFields, Plan, Project
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.fit import text_file
 from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload, issue_request, note_request
 from redmine_mailbridge.redmine.write import Writer
-from redmine_mailbridge.routing.plan import Action, IssueFields, Plan, Project
 from tests.servers.fixtures import Redmine
 
 NO_FIELDS = IssueFields()

@@ -15,8 +15,8 @@ from redmine_mailbridge.errors import (
     SettingsError,
     SignInNeeded,
 )
-from redmine_mailbridge.mailboxes.base import Connected, FolderState
 from redmine_mailbridge.mailboxes.contract import Mailbox
+from redmine_mailbridge.model.mailbox import Connected, FolderState
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.presets import presets
 

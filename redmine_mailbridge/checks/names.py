@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.lazy import Lazy
 from redmine_mailbridge.routing.fields import ROUND_ROBIN
-from redmine_mailbridge.routing.plan import Project
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.route import KEYWORDS

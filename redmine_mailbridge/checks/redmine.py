@@ -8,7 +8,7 @@ from redmine_mailbridge.checks.names import mailbox_names
 from redmine_mailbridge.checks.rules import rule_changes, rule_names
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import RedmineError
-from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.formatting import NO_FORMAT, text_format

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import FolderMissing, MailboxError, SendingError
-from redmine_mailbridge.mail.message import Address
-from redmine_mailbridge.mailboxes.base import Filing, Location
 from redmine_mailbridge.mailboxes.contract import Mailbox
+from redmine_mailbridge.model.mail import Address
+from redmine_mailbridge.model.mailbox import Filing, Location
 from redmine_mailbridge.outgoing.letter import Letter, Sender
 from redmine_mailbridge.outgoing.smtp import Transport
 from redmine_mailbridge.settings.mailbox import MailboxSettings

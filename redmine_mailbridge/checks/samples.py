@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from redmine_mailbridge.errors import RedmineRefused
+from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.routing.plan import Project
 
 LISTED = 25
 """How many issues are looked at for a sample."""

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mail.vouching import NAMELESS, voucher
-from redmine_mailbridge.mailboxes.base import Listed
 from redmine_mailbridge.mailboxes.contract import Mailbox
+from redmine_mailbridge.model.mailbox import Listed
 
 LOOKED_AT = 20
 """How many of the newest mails are looked at."""
@@ -60,6 +60,6 @@ def vouched(mailbox: Mailbox, listed: list[Listed]) -> Vouched:
 def _head(content: bytes | None, path: Path | None) -> bytes:
     if content is not None:
         return content[:_HEAD]
-    assert path is not None, "a mail is bytes or a file"  # noqa: S101 - mailboxes/base.py says so
+    assert path is not None, "a mail is bytes or a file"  # noqa: S101 - model/mailbox.py says so
     with path.open("rb") as file:
         return file.read(_HEAD)

@@ -34,9 +34,9 @@ def command(
     import json
 
     from redmine_mailbridge import app
+    from redmine_mailbridge.model.mail_state import State
     from redmine_mailbridge.printing import COLOURS, shown
     from redmine_mailbridge.store.ask import Archive, MessageFilter
-    from redmine_mailbridge.store.life import State
 
     def when(seconds: float) -> str:
         return dt.datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")

@@ -2,8 +2,8 @@
 
 import re
 
-from redmine_mailbridge.mail.message import Address
 from redmine_mailbridge.mail.words import decode_words, one_line
+from redmine_mailbridge.model.mail import Address
 
 MAX_ADDRESSES = 5000
 _QUOTE_OR_SLASH = re.compile(r'["\\]')

@@ -10,11 +10,11 @@ from redmine_mailbridge.mail import params, transfer
 from redmine_mailbridge.mail.filenames import Names, extension, sniff
 from redmine_mailbridge.mail.headers import Headers
 from redmine_mailbridge.mail.heads import read_fields
-from redmine_mailbridge.mail.message import Attachment, LeftOut, ReadingOptions
 from redmine_mailbridge.mail.structure import Part
 from redmine_mailbridge.mail.tnef import Enclosed, slice_of
 from redmine_mailbridge.mail.tnef_message import message_of
 from redmine_mailbridge.mail.words import decode_words, unfold
+from redmine_mailbridge.model.mail import Attachment, LeftOut, ReadingOptions
 
 _HEAD = 64 * 1024
 MAX_CALENDAR = 1024 * 1024

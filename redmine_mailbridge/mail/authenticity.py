@@ -16,8 +16,8 @@ from redmine_mailbridge.mail.authres import Result
 from redmine_mailbridge.mail.domains import aligned, ascii_domain, organisation, same
 from redmine_mailbridge.mail.headers import Headers
 from redmine_mailbridge.mail.heads import Buffer
-from redmine_mailbridge.mail.message import Address, Authenticity, ReadingOptions
 from redmine_mailbridge.mail.words import unfold
+from redmine_mailbridge.model.mail import Address, Authenticity, ReadingOptions
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from redmine_mailbridge.mail.dialect import DIALECTS
 from redmine_mailbridge.mail.flowed import unflow
 from redmine_mailbridge.mail.htmlread import read_html
 from redmine_mailbridge.mail.inert import make_inert
-from redmine_mailbridge.mail.message import Body, ReadingOptions
 from redmine_mailbridge.mail.quotes import split_reply
 from redmine_mailbridge.mail.stubs import is_stub
+from redmine_mailbridge.model.mail import Body, ReadingOptions
 
 _JUNK = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufdd0-\ufdef\ufeff]")
 _BLANKS = re.compile("\n{4,}")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from redmine_mailbridge.mail import attachments, charset, transfer
 from redmine_mailbridge.mail.headers import Headers, message_ids
 from redmine_mailbridge.mail.heads import read_fields
-from redmine_mailbridge.mail.message import Bounced
 from redmine_mailbridge.mail.structure import Part, leaves
 from redmine_mailbridge.mail.words import decode_words, unfold
+from redmine_mailbridge.model.mail import Bounced
 
 _READ = 64 * 1024
 _MAX_RECIPIENTS = 200

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 
 from redmine_mailbridge.mail.controls import line_without_controls, without_controls
 from redmine_mailbridge.mail.live import MENTION, mentions
-from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.signs import BAR, JOINER
+from redmine_mailbridge.model.mail import TextFormat
 
 _FENCE = re.compile(r"```|~~~")
 _OFFTAG = r"<(?=/?(?:code|pre|kbd|notextile))"

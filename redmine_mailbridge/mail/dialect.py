@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 from redmine_mailbridge.mail.code import number
 from redmine_mailbridge.mail.links import shows_address, speaks_of_another
-from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.pieces import inert_line
 from redmine_mailbridge.mail.signs import BAR
+from redmine_mailbridge.model.mail import TextFormat
 
 _PERHAPS = re.compile(r"[!-+\--@\[-`{-~\ufdd0]|\br")  # what markup may be made of: signs but the comma, digits, r12
 

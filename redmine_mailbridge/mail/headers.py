@@ -6,8 +6,8 @@ from email.utils import parsedate_to_datetime
 from typing import Literal
 
 from redmine_mailbridge.mail import addresses, charset
-from redmine_mailbridge.mail.message import Address
 from redmine_mailbridge.mail.words import decode_words, unfold
+from redmine_mailbridge.model.mail import Address
 
 Field = tuple[str, bytes]
 _IDS = re.compile(r"<([^<>]{1,2000})>")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from lxml.etree import _Element
 
-from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.model.mail import TextFormat
 
 _MOST_LEVELS = 12
 

@@ -8,9 +8,9 @@ from redmine_mailbridge.mail.dialect import DIALECTS
 from redmine_mailbridge.mail.htmlquotes import find_marks
 from redmine_mailbridge.mail.htmltree import parse_html
 from redmine_mailbridge.mail.markup import Converter
-from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.quotes import judge
 from redmine_mailbridge.mail.rows import Row, text_of
+from redmine_mailbridge.model.mail import TextFormat
 
 
 @dataclass(frozen=True, slots=True)

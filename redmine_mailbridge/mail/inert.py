@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from redmine_mailbridge.mail import textile
 from redmine_mailbridge.mail.code import code_block
 from redmine_mailbridge.mail.controls import without_controls
-from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.pieces import LONGEST_LINE, inert_in_bulk, inert_line
 from redmine_mailbridge.mail.signs import JOINER
+from redmine_mailbridge.model.mail import TextFormat
 
 __all__ = ["JOINER", "LONGEST_LINE", "MOST_LINES", "inert_in_bulk", "inert_line", "make_inert"]
 

@@ -11,12 +11,12 @@ from redmine_mailbridge.mail.body import Alternative, TextPart
 from redmine_mailbridge.mail.calendars import summary
 from redmine_mailbridge.mail.charset_labels import codec_name
 from redmine_mailbridge.mail.enriched import plain_of_enriched
-from redmine_mailbridge.mail.message import LeftOut
 from redmine_mailbridge.mail.rtf import read_rtf
 from redmine_mailbridge.mail.smime import enclosed as smime_enclosed
 from redmine_mailbridge.mail.structure import MAX_DEPTH, Part, leaves, scan
 from redmine_mailbridge.mail.tnef import Opened, open_tnef
 from redmine_mailbridge.mail.transfer import plain_tail, read
+from redmine_mailbridge.model.mail import LeftOut
 
 MAX_TEXT = 1024 * 1024  # bytes of one text part, and of all of them; a longer one is attached whole
 MAX_LINES = 50_000  # likewise

@@ -12,7 +12,7 @@ what it adds must be little beside what both have, or stand behind a list's line
 import hashlib
 from collections.abc import Iterator
 
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
 
 ADDED = 600
 """Letters and digits that a gateway may add: a banner about mail from outside, a scanner's footer."""

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from redmine_mailbridge.mail.code import number
 from redmine_mailbridge.mail.live import AT, BANG, STILL, marked, mentions
-from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.signs import JOINER, MARK
+from redmine_mailbridge.model.mail import TextFormat
 
 _SLASH = {
     "common_mark": re.compile(r"\\(?=[!-/:-@\[-`{-~\ufdd0-\ufdef]|$)"),

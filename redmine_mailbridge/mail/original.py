@@ -14,8 +14,8 @@ from redmine_mailbridge.mail.body import TextPart
 from redmine_mailbridge.mail.heads import Buffer
 from redmine_mailbridge.mail.htmltree import parse_html
 from redmine_mailbridge.mail.leaves import Element, Sorter
-from redmine_mailbridge.mail.message import Attachment
 from redmine_mailbridge.mail.structure import scan
+from redmine_mailbridge.model.mail import Attachment
 
 MOST_PICTURES = 3_000_000
 """Bytes of all pictures that are shown within the text."""

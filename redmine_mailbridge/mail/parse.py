@@ -10,7 +10,7 @@ from redmine_mailbridge.mail.body import read_body
 from redmine_mailbridge.mail.filenames import Names
 from redmine_mailbridge.mail.headers import Headers
 from redmine_mailbridge.mail.leaves import Sorter
-from redmine_mailbridge.mail.message import Address, Attachment, Body, LeftOut, Message, ReadingOptions
+from redmine_mailbridge.model.mail import Address, Attachment, Body, LeftOut, Message, ReadingOptions
 
 MAX_LOGO = 16 * 1024  # bytes; inline pictures up to this size count as logos when the settings leave them out
 

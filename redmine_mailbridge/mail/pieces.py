@@ -14,8 +14,8 @@ from redmine_mailbridge.mail import markdown, textile
 from redmine_mailbridge.mail.code import code_span
 from redmine_mailbridge.mail.controls import line_without_controls, without_controls
 from redmine_mailbridge.mail.live import LINKED
-from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.signs import JOINER, MARK
+from redmine_mailbridge.model.mail import TextFormat
 
 LONGEST_LINE = 10_000
 _BACKTICKS = re.compile(r"`+")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from redmine_mailbridge.mail.code import code_block
-from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.model.mail import TextFormat
 
 _ITEM = re.compile(r"[> ]*(?:[-+*]|\d{1,9}[.)])(?: |$)")
 

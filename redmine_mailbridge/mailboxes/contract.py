@@ -1,10 +1,10 @@
-"""What every kind of mailbox can do, in the words of `base.py`."""
+"""What every kind of mailbox can do, in the words of `model/mailbox.py`."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, RawMail
+from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, RawMail
 
 
 class Mailbox(Protocol):

@@ -4,8 +4,8 @@ import socket
 from collections.abc import Collection
 from typing import Literal, Protocol
 
-from redmine_mailbridge.mailboxes.base import Connected
 from redmine_mailbridge.mailboxes.tls import peer, valid_until, version
+from redmine_mailbridge.model.mailbox import Connected
 
 
 class Session(Protocol):

@@ -1,10 +1,10 @@
 """Opens a mailbox of whatever kind its configuration names."""
 
-from redmine_mailbridge.mailboxes.base import MailboxConfig, MailProtocol
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.graph import GraphMailbox
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
 from redmine_mailbridge.mailboxes.pop3 import Known, Pop3Mailbox
+from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol
 
 
 def open_mailbox(config: MailboxConfig, known: Known | None = None) -> Mailbox:

@@ -15,12 +15,12 @@ from typing import Any
 
 from redmine_mailbridge.errors import FilingRefused, LoginRefused, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.alarm import Alarm
-from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.graph_client import PAGE, GraphClient, Refused
 from redmine_mailbridge.mailboxes.graph_folders import GraphFolders, spelled
 from redmine_mailbridge.mailboxes.graph_items import DONE, SIZE, Item, Seen, id_of, item_of, time_of, uid_of
 from redmine_mailbridge.mailboxes.pop3 import Known
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
+from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.side_effects import Effect, effect
 
 VALIDITY = "graph"

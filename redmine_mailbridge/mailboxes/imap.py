@@ -10,7 +10,6 @@ from typing import Literal
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnreachable, MailbridgeError
 from redmine_mailbridge.mailboxes import imap_filing
 from redmine_mailbridge.mailboxes.alarm import Alarm, shut
-from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_copies import copied
 from redmine_mailbridge.mailboxes.imap_fetch import fetch_raw
@@ -19,6 +18,7 @@ from redmine_mailbridge.mailboxes.imap_idle import idle
 from redmine_mailbridge.mailboxes.imap_search import found_alike, found_by_id, highest_uid, message_ids, new_uids, sized
 from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
 from redmine_mailbridge.mailboxes.translate import Spoiled
+from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.side_effects import Effect, effect
 
 STALE = 20.0

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from redmine_mailbridge.errors import MailUnreadable, MailVanished
-from redmine_mailbridge.mailboxes.base import Listed, RawMail
 from redmine_mailbridge.mailboxes.imap_parse import NIL, by_uid
 from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, seen_whole, to_file
+from redmine_mailbridge.model.mailbox import Listed, RawMail
 
 CHUNK_MAILS = 50
 CHUNK_BYTES = 4 << 20

@@ -1,8 +1,8 @@
 """Moves, deletes and marks exactly one mail over IMAP. A plain EXPUNGE is never sent."""
 
 from redmine_mailbridge.errors import FilingRefused, MailboxUnreachable
-from redmine_mailbridge.mailboxes.base import Filing
 from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
+from redmine_mailbridge.model.mailbox import Filing
 
 DONE = "$MailbridgeDone"
 """The keyword of a mail that is done with and stays where it is."""

@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
-from redmine_mailbridge.mailboxes.base import Listed, Location
 from redmine_mailbridge.mailboxes.imap_filing import DONE, expunges_one
 from redmine_mailbridge.mailboxes.imap_parse import (
     by_uid,
@@ -15,6 +14,7 @@ from redmine_mailbridge.mailboxes.imap_parse import (
 )
 from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
 from redmine_mailbridge.mailboxes.translate import Spoiled
+from redmine_mailbridge.model.mailbox import Listed, Location
 
 WINDOW = 1000
 """UIDs looked through by the first search when only some mails are wanted; each further one takes twice as many."""

@@ -11,7 +11,6 @@ from typing import Any
 from imap_tools import BaseMailBox, MailBox, MailBoxUnencrypted
 
 from redmine_mailbridge.errors import LoginRefused, MailboxUnreachable
-from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
 from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_parse import Part, quote
 from redmine_mailbridge.mailboxes.login.base import Credentials, credentials, told_refused
@@ -20,6 +19,7 @@ from redmine_mailbridge.mailboxes.login.oauth import told
 from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.mailboxes.tls import context, private
 from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, translate_errors, words
+from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.util.backoff import throttled
 
 MOST_LINES = 200_000

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.alarm import Alarm, shut
-from redmine_mailbridge.mailboxes.base import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.mailboxes.described import described
 from redmine_mailbridge.mailboxes.imap_search import header_values, one_line
 from redmine_mailbridge.mailboxes.pop3_fetch import beginning_of, fetch_one, message_id_fields
 from redmine_mailbridge.mailboxes.pop3_names import Contents, MaildropMemory
 from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
 from redmine_mailbridge.mailboxes.refusals import about_server
+from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.util.backoff import throttled
 

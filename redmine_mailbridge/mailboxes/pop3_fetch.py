@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from redmine_mailbridge.mailboxes.base import Listed, RawMail
 from redmine_mailbridge.mailboxes.imap_search import message_id_field
 from redmine_mailbridge.mailboxes.pop3_session import Entry, Pop3Session, Refused
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, seen_whole, to_file
+from redmine_mailbridge.model.mailbox import Listed, RawMail
 
 HEAD_LINES = HEAD // 64
 """Lines asked for of a mail that is larger than the limit: enough to fill the beginning at the usual width."""

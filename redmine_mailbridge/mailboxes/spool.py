@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from redmine_mailbridge.errors import StoreFull
-from redmine_mailbridge.mailboxes.base import Listed, RawMail
+from redmine_mailbridge.model.mailbox import Listed, RawMail
 
 PIECE = 1 << 20
 """A mail up to here is held in memory; a larger one goes to a file, about as many bytes at a time."""

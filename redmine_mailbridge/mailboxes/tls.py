@@ -5,7 +5,7 @@ import socket
 import ssl
 
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
+from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.util.loopback import is_loopback
 
 

@@ -3,7 +3,7 @@
 import unicodedata
 
 from redmine_mailbridge.mail.address_syntax import ascii_host, is_local_part
-from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.model.mail import Address
 
 LONGEST = 320
 _SYSTEMS = frozenset({"mailer-daemon", "postmaster"})

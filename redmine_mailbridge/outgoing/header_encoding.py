@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
-from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.model.mail import Address
 
 LINE = 76
 """Characters of a line that holds an encoded word (RFC 2047 section 2)."""

@@ -4,8 +4,8 @@ import html
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from redmine_mailbridge.mail.message import TextFormat
 from redmine_mailbridge.mail.signs import JOINER
+from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.outgoing import textile
 from redmine_mailbridge.util.lazy import lazy_import
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
+from redmine_mailbridge.model.plan import Facts, Issue, Journal, KnownMail, Needs, Project, User
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.journals import Notes
@@ -14,7 +15,6 @@ from redmine_mailbridge.redmine.lazy import Lazy
 from redmine_mailbridge.redmine.look import newest_of
 from redmine_mailbridge.redmine.people import Person, utc
 from redmine_mailbridge.redmine.rights import sees
-from redmine_mailbridge.routing.plan import Facts, Issue, Journal, KnownMail, Needs, Project, User
 
 NOBODY: frozenset[str] = frozenset()
 

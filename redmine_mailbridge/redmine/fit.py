@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from redmine_mailbridge.errors import RedmineError
-from redmine_mailbridge.mail.message import Attachment
+from redmine_mailbridge.model.mail import Attachment
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
 from redmine_mailbridge.redmine.text import (
     cut_in_two,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import get_args
 
-from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.redmine.client import Connection
 from redmine_mailbridge.redmine.transport import Session
 

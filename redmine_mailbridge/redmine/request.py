@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from redmine_mailbridge.model.plan import IssueFields, Plan, Project
 from redmine_mailbridge.redmine.text import clean, clean_line, clean_markup
-from redmine_mailbridge.routing.plan import IssueFields, Plan, Project
 
 NO_SUBJECT = "(no subject)"
 NO_TEXT = "(no text)"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from redmine_mailbridge.routing.plan import Issue, Project
+from redmine_mailbridge.model.plan import Issue, Project
 
 NON_MEMBER = 1
 """The id of the built-in role of users who are no members; every Redmine makes it first, and lists it nowhere."""

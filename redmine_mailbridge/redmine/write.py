@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear
-from redmine_mailbridge.mail.message import Attachment, LeftOut
+from redmine_mailbridge.model.mail import Attachment, LeftOut
 from redmine_mailbridge.redmine.client import Client, Sized
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.drift import TEXTS, Drift, author_drift, issue_drift

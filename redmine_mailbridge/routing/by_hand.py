@@ -4,12 +4,12 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Self
 
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.plan import Action, Facts, Needs, Plan
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.create import create
 from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
 from redmine_mailbridge.routing.note import note
-from redmine_mailbridge.routing.plan import Action, Facts, Needs, Plan
 from redmine_mailbridge.routing.strictest import different
 from redmine_mailbridge.routing.thread import Thread, find_thread
 from redmine_mailbridge.settings.route import Route

@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.plan import Action, Facts, Issue, Plan, Project
+from redmine_mailbridge.model.trace import Steps
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.routing.keywords import Keywords, find_keywords
 from redmine_mailbridge.routing.loops import earns_answer
-from redmine_mailbridge.routing.plan import Action, Facts, Issue, Plan, Project
 from redmine_mailbridge.routing.proof import proven
 from redmine_mailbridge.routing.sender import Sender, assess
-from redmine_mailbridge.routing.steps import Steps
 from redmine_mailbridge.routing.strictest import different, strictest
 from redmine_mailbridge.routing.text import compose
 from redmine_mailbridge.settings.route import Route

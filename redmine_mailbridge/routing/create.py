@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from redmine_mailbridge.model.plan import Action, NewUser, Plan, Project, Told
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.fields import Resolver, of_no_use, wanted_of_new, watchers
-from redmine_mailbridge.routing.plan import Action, NewUser, Plan, Project, Told
 from redmine_mailbridge.routing.project import Place, candidates, find_project
 from redmine_mailbridge.routing.rules import Matched, apply_rules
 from redmine_mailbridge.routing.sender import joins, new_user

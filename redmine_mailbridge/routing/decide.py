@@ -5,13 +5,13 @@ Pure. The order of `decide` is the policy; each station is a module of this pack
 
 import datetime as dt
 
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.plan import Action, Facts, Issue, Plan, Told
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.create import create
 from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
 from redmine_mailbridge.routing.loops import REPLYING_MACHINES, own_mail, said, unwanted_machine
 from redmine_mailbridge.routing.note import note
-from redmine_mailbridge.routing.plan import Action, Facts, Issue, Plan, Told
 from redmine_mailbridge.routing.sender import believed, let_in, turned_away, unknown_verdict
 from redmine_mailbridge.routing.strictest import different
 from redmine_mailbridge.routing.thread import Thread, Worth, answered_other, find_thread, signs

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from redmine_mailbridge.mail.message import Message
-from redmine_mailbridge.routing.plan import Plan
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.plan import Plan
 
 
 def as_json(file: str, message: Message, plan: Plan) -> dict[str, Any]:

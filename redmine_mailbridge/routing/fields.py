@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from redmine_mailbridge.mail.message import Message
-from redmine_mailbridge.routing.plan import Facts, IssueFields, Project, User
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.plan import Facts, IssueFields, Project, User
+from redmine_mailbridge.model.trace import Steps
 from redmine_mailbridge.routing.rules import Matched, fill
 from redmine_mailbridge.routing.sender import Sender, domain_rule
-from redmine_mailbridge.routing.steps import Steps
 from redmine_mailbridge.routing.values import field_value
 from redmine_mailbridge.routing.words import means_yes
 from redmine_mailbridge.settings.route import IssueSettings, Route

@@ -1,6 +1,6 @@
 """Mail that no person wrote: our own, Redmine's, and the answers of machines."""
 
-from redmine_mailbridge.mail.message import AutomaticKind, Message
+from redmine_mailbridge.model.mail import AutomaticKind, Message
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.settings.route import Route
 

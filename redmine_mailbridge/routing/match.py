@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.settings.patterns import Pattern
 
 NO_GROUPS: Mapping[str, str] = {}

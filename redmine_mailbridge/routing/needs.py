@@ -2,15 +2,15 @@
 but that sender and the project, both of which the directory has at hand.
 """
 
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.plan import Needs
+from redmine_mailbridge.model.trace import Steps
 from redmine_mailbridge.routing.fields import ROUND_ROBIN
 from redmine_mailbridge.routing.identity import MailboxIdentity, responsible, subaddress
 from redmine_mailbridge.routing.keywords import find_keywords
 from redmine_mailbridge.routing.loops import own_mail
-from redmine_mailbridge.routing.plan import Needs
 from redmine_mailbridge.routing.rules import apply_rules
 from redmine_mailbridge.routing.sender import login_for
-from redmine_mailbridge.routing.steps import Steps
 from redmine_mailbridge.routing.thread import redmine_id, redmines_own, referenced, subject_tags
 from redmine_mailbridge.routing.words import LANGUAGES
 from redmine_mailbridge.settings.route import KEYWORDS, Route

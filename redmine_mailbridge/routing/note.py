@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from redmine_mailbridge.mail.message import LeftOut
+from redmine_mailbridge.model.mail import LeftOut
+from redmine_mailbridge.model.plan import Action, Facts, Issue, IssueFields, Plan
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.fields import Resolver, Wanted, add_keywords, of_no_use, watchers
 from redmine_mailbridge.routing.keywords import Keywords
-from redmine_mailbridge.routing.plan import Action, Facts, Issue, IssueFields, Plan
 from redmine_mailbridge.routing.sender import joins
 from redmine_mailbridge.routing.text import compose, named, say_what_is_cut
 from redmine_mailbridge.routing.thread import Thread

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from redmine_mailbridge.model.plan import Action, Facts, Project
+from redmine_mailbridge.model.trace import Steps
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.identity import subaddress
 from redmine_mailbridge.routing.keywords import Keywords
-from redmine_mailbridge.routing.plan import Action, Facts, Project
 from redmine_mailbridge.routing.rules import Matched
 from redmine_mailbridge.routing.sender import domain_rule
-from redmine_mailbridge.routing.steps import Steps
 from redmine_mailbridge.util.suggest import did_you_mean
 
 

@@ -1,8 +1,8 @@
 """Is it proven who wrote a mail? Pure."""
 
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.plan import Facts
 from redmine_mailbridge.routing.identity import MailboxIdentity
-from redmine_mailbridge.routing.plan import Facts
 from redmine_mailbridge.routing.sender import Sender
 
 MOST_IDS = 200

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.trace import Steps
 from redmine_mailbridge.routing.match import address_fits, header_fits, sender_fits
-from redmine_mailbridge.routing.steps import Steps
 from redmine_mailbridge.settings.patterns import Pattern
 from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.settings.rules import Rule

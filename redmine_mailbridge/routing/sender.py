@@ -4,9 +4,9 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 
-from redmine_mailbridge.mail.message import Address, Message
+from redmine_mailbridge.model.mail import Address, Message
+from redmine_mailbridge.model.plan import Action, Facts, NewUser, User
 from redmine_mailbridge.routing.match import address_fits, sender_fits
-from redmine_mailbridge.routing.plan import Action, Facts, NewUser, User
 from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.settings.senders import DomainRule
 

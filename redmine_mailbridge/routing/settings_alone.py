@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.plan import Action, Facts, Plan, Project
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.fields import Resolver, filled_from_mail, wanted_of_new
 from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
-from redmine_mailbridge.routing.plan import Action, Facts, Plan, Project
 from redmine_mailbridge.routing.rules import apply_rules
 from redmine_mailbridge.routing.strictest import different
 from redmine_mailbridge.settings.route import Route

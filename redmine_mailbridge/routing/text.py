@@ -1,8 +1,8 @@
 """The text of an issue or note: what the person wrote, and the few lines that the bridge adds and why."""
 
 from redmine_mailbridge.mail.code import code_span
-from redmine_mailbridge.mail.message import Address, LeftOut, Message, TextFormat
-from redmine_mailbridge.routing.steps import Steps
+from redmine_mailbridge.model.mail import Address, LeftOut, Message, TextFormat
+from redmine_mailbridge.model.trace import Steps
 from redmine_mailbridge.routing.words import no_subject
 
 MAX_SUBJECT = 255

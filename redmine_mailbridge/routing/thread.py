@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.plan import Facts, Issue
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.identity import MailboxIdentity
-from redmine_mailbridge.routing.plan import Facts, Issue
 from redmine_mailbridge.routing.sender import Sender, turned_away
 from redmine_mailbridge.settings.route import Route
 

@@ -15,7 +15,7 @@ from redmine_mailbridge.discovery.find import discover
 from redmine_mailbridge.discovery.show import nothing, step_lines
 from redmine_mailbridge.discovery.values import Offer
 from redmine_mailbridge.errors import MailbridgeError, SettingsError
-from redmine_mailbridge.mailboxes.base import Listed
+from redmine_mailbridge.model.mailbox import Listed
 from redmine_mailbridge.setting_up.drafting import by_password, draft_of, name_of, signs_in
 from redmine_mailbridge.setting_up.form import Answers, Form, choice
 from redmine_mailbridge.setting_up.vouching import ask_who_vouches

@@ -11,7 +11,7 @@ from redmine_mailbridge import app
 from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.redmine import somebodys
 from redmine_mailbridge.errors import RedmineError
-from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.redmine.answers import asks_for_login
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory

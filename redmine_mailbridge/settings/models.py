@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from redmine_mailbridge.mail.address_syntax import spellings
-from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.settings.admin import AdminSettings
 from redmine_mailbridge.settings.aggregate import AggregateSettings, BudgetSettings, same_names
 from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator
 
-from redmine_mailbridge.mail.message import ReadingOptions, TextFormat
+from redmine_mailbridge.model.mail import ReadingOptions, TextFormat
 from redmine_mailbridge.settings.patterns import compile_linear
 from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.types import Name, Size

@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.model.mail_state import OPEN
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.life import OPEN
 from redmine_mailbridge.store.schema import (
     account,
     content,

@@ -7,11 +7,11 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import insert_if_missing
 from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.issues import CHUNK
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.notices import NewNotice, notify
 from redmine_mailbridge.store.outbox import BOUNCED, FAILED, NewAnswer, queue

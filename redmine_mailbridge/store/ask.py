@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.stored_mail import MailRow, Step
 from redmine_mailbridge.store.due import UNTIL_FIT, mail_due_at, within
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
-from redmine_mailbridge.store.rows import MailRow, Step
 from redmine_mailbridge.store.schema import applied, mail, outbox, participant, step
 
 FETCHED_WITHIN = 3600.0

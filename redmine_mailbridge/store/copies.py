@@ -11,13 +11,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.model.mail_state import OPEN, State
+from redmine_mailbridge.model.stored_mail import Description, MailRow
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import insert_if_missing, one_at_a_time
 from redmine_mailbridge.store.folders import Folders
-from redmine_mailbridge.store.life import OPEN, State
 from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
 from redmine_mailbridge.store.raw import RawStore
-from redmine_mailbridge.store.rows import Description, MailRow
 from redmine_mailbridge.store.schema import content, mail
 from redmine_mailbridge.store.steps import write_step_once
 from redmine_mailbridge.store.transitions import move_mail

@@ -6,7 +6,7 @@ Noted, so that a process that is started for each pass (`receive --once`) gets p
 import json
 from dataclasses import asdict, dataclass
 
-from redmine_mailbridge.mailboxes.base import Location
+from redmine_mailbridge.model.mailbox import Location
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.store import Store

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.outbox import QUEUED, SENT
 from redmine_mailbridge.store.schema import mail, outbox
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.routing.sides import Side
+from redmine_mailbridge.model.authorship import Side
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.engine import Database

@@ -6,14 +6,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from redmine_mailbridge.errors import StoreError
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.model.mail_state import BEGINS, State
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.model.stored_mail import Cursor, MailRow
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.filed import Filed
-from redmine_mailbridge.store.life import BEGINS, State
 from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
 from redmine_mailbridge.store.raw import discard
-from redmine_mailbridge.store.rows import Cursor, MailRow
 from redmine_mailbridge.store.schema import mail
 from redmine_mailbridge.store.steps import write_step_each, write_steps
 

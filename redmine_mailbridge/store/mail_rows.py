@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from redmine_mailbridge.mailboxes.base import Location
-from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import Location
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.store.schema import mail
 
 _NAMES = {field.name for field in fields(MailRow)} | {field.name for field in fields(Location)}

@@ -17,11 +17,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.model.mail_state import pause_after
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.due import pause_is_over, within
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.life import pause_after
 from redmine_mailbridge.store.schema import outbox, outgoing_content
 from redmine_mailbridge.store.steps import write_steps
 

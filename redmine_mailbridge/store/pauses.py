@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.model.mail_state import OPEN, pause_after
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.due import UNTIL_FIT
-from redmine_mailbridge.store.life import OPEN, pause_after
 from redmine_mailbridge.store.schema import mail, mailbox_pause
 from redmine_mailbridge.store.steps import write_steps
 from redmine_mailbridge.store.store import Store

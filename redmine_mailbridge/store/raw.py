@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from redmine_mailbridge.errors import RawMissing, RawUnreadable, StoreError, StoreFull
-from redmine_mailbridge.mailboxes.base import RawMail
+from redmine_mailbridge.model.mailbox import RawMail
 from redmine_mailbridge.side_effects import Effect, effect
 
 _MAPPED_FROM = 256 * 1024

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 import structlog
 
 from redmine_mailbridge.errors import StoreError
+from redmine_mailbridge.model.mail_state import CLOSED
 from redmine_mailbridge.side_effects import Effect, effect
-from redmine_mailbridge.store.life import CLOSED
 from redmine_mailbridge.store.outbox import QUEUED
 from redmine_mailbridge.store.schema import mail, outbox, outgoing_content
 from redmine_mailbridge.store.store import Store

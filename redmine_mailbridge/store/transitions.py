@@ -1,4 +1,4 @@
-"""The one place where a mail's state changes, and only as the table in life.py says.
+"""The one place where a mail's state changes, and only as the table in model/mail_state.py says.
 
 The database itself looks whether the mail stands where the change may begin, in the statement that makes it: of two
 processes that want to move one mail, one does, and the other learns where it stands.
@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from redmine_mailbridge.errors import StoreError
-from redmine_mailbridge.store.life import FOLLOWS, State
+from redmine_mailbridge.model.mail_state import FOLLOWS, State
 from redmine_mailbridge.store.schema import mail
 from redmine_mailbridge.store.steps import write_steps
 

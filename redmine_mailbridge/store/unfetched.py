@@ -2,12 +2,12 @@
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.mailboxes.base import Location, RawMail
+from redmine_mailbridge.model.mail_state import OPEN
+from redmine_mailbridge.model.mailbox import Location, RawMail
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.due import mail_is_due
-from redmine_mailbridge.store.life import OPEN
 from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
-from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.schema import mail
 from redmine_mailbridge.store.steps import write_steps
 from redmine_mailbridge.store.store import Store

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.store.life import State
+from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.store.schema import mail
 from redmine_mailbridge.store.store import Store
 

@@ -15,7 +15,8 @@ from typing import Any, Literal
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, RedmineRefused, RedmineUnavailable
-from redmine_mailbridge.mail.message import Address, TextFormat
+from redmine_mailbridge.model.mail import Address, TextFormat
+from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.outgoing.addresses import comparable, mailable
 from redmine_mailbridge.outgoing.letter import File
 from redmine_mailbridge.outgoing.markup import as_html, as_text
@@ -37,7 +38,6 @@ from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.notes import Mailing, Note, closes, note_to_mail
-from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.threads import Thread
 from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.tasks.undelivered import Undelivered

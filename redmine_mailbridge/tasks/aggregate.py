@@ -13,7 +13,8 @@ from typing import Protocol
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.model.mail import Address
+from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.reports.budgets import Balance, balances_of, due_warning
 from redmine_mailbridge.reports.group import hours_of
 from redmine_mailbridge.reports.held import Kept
@@ -22,7 +23,6 @@ from redmine_mailbridge.store.hours import TimeEntry
 from redmine_mailbridge.store.results import Figure
 from redmine_mailbridge.tasks.entries import EntryReader, Read
 from redmine_mailbridge.tasks.fields import FieldWriter, Wanted
-from redmine_mailbridge.tasks.result import StationResult
 
 log = structlog.get_logger(__name__)
 

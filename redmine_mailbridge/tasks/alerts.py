@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Condition, Health
 from redmine_mailbridge.tasks.desk import when
 from redmine_mailbridge.tasks.letters import Letters

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 import structlog
 
 from redmine_mailbridge.errors import MailboxError, MailboxUnreachable
-from redmine_mailbridge.mailboxes.base import Listed, Location
 from redmine_mailbridge.mailboxes.contract import Mailbox
-from redmine_mailbridge.store.life import State
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import Listed, Location
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.store.raw import discard
-from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.unfetched import fetched, wanted
 from redmine_mailbridge.tasks.fetching import AGAIN_AFTER, IN_A_ROW, Fetcher

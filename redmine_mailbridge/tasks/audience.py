@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.model.mail import Address
 
 
 @dataclass(frozen=True, slots=True)

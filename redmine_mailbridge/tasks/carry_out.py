@@ -15,16 +15,17 @@ from dataclasses import dataclass, replace
 import structlog
 
 from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
-from redmine_mailbridge.mail.message import Message, TextFormat
+from redmine_mailbridge.model.mail import Message, TextFormat
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.pending_replies import Earned
+from redmine_mailbridge.model.plan import Action, Issue, Plan, Project
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, issue_request, note_request
 from redmine_mailbridge.redmine.write import Writer, Written
-from redmine_mailbridge.routing.plan import Action, Issue, Plan, Project
 from redmine_mailbridge.routing.text import named
-from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.afterwards import learn_dropped, renewed, with_category
 from redmine_mailbridge.tasks.answer import Answers
@@ -33,7 +34,6 @@ from redmine_mailbridge.tasks.further import Further
 from redmine_mailbridge.tasks.job import Job, Made, Word, from_keywords, words_of
 from redmine_mailbridge.tasks.once import Anew, Once, Sending, narrowed
 from redmine_mailbridge.tasks.outcome import Outcome
-from redmine_mailbridge.tasks.pending import Earned
 from redmine_mailbridge.tasks.private_issue import kept_private
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Executor, Future
 from typing import Generic, TypeVar
 
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
 
 T = TypeVar("T")
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.mail import likeness
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.stored_mail import Description, MailRow
 from redmine_mailbridge.routing.sender import believed
 from redmine_mailbridge.settings.route import Route
-from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.rows import Description, MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.decider import Decider
 

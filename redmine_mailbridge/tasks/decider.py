@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from redmine_mailbridge.mail.message import Message, ReadingOptions
 from redmine_mailbridge.mail.parse import parse
+from redmine_mailbridge.model.mail import Message, ReadingOptions
+from redmine_mailbridge.model.plan import Facts, KnownMail, Plan, Project
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.routing.by_hand import Wish, by_hand
 from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
 from redmine_mailbridge.routing.needs import needs
-from redmine_mailbridge.routing.plan import Facts, KnownMail, Plan, Project
 from redmine_mailbridge.routing.settings_alone import settings_alone
 from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.store.ask import Archive
-from redmine_mailbridge.store.rows import MailRow
 
 
 @dataclass(frozen=True, slots=True)

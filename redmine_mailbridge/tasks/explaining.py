@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.plan import Plan
 from redmine_mailbridge.routing.explain import as_lines
-from redmine_mailbridge.routing.plan import Plan
 from redmine_mailbridge.tasks.decider import Decider
 
 

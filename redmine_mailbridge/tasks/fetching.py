@@ -17,13 +17,13 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.errors import MailboxUnreachable, MailUnreadable, TooManyLogins
-from redmine_mailbridge.mailboxes.base import Listed, RawMail
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.spool import PIECE
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import Listed, RawMail
+from redmine_mailbridge.model.stored_mail import Cursor, MailRow
 from redmine_mailbridge.store.doubts import Doubt, Doubts
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.raw import discard
-from redmine_mailbridge.store.rows import Cursor, MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.util.backoff import throttled
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 import structlog
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable
-from redmine_mailbridge.mailboxes.base import Filing, Location
 from redmine_mailbridge.mailboxes.contract import Mailbox
-from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.rows import DELETED, MailRow
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import Filing, Location
+from redmine_mailbridge.model.stored_mail import DELETED, MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks import leaving
 from redmine_mailbridge.tasks.intake import Reading

@@ -16,17 +16,17 @@ from typing import Any
 import structlog
 
 from redmine_mailbridge.errors import RedmineRefused, SettingsUnfit
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.mail_state import OPEN
+from redmine_mailbridge.model.plan import Action, Facts, Plan, Project
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.formatting import FormatWatch
 from redmine_mailbridge.redmine.request import issue_request
 from redmine_mailbridge.redmine.trial import Refusal, Trial
 from redmine_mailbridge.routing.identity import responsible
-from redmine_mailbridge.routing.plan import Action, Facts, Plan, Project
 from redmine_mailbridge.store.ask import Archive, MessageFilter
-from redmine_mailbridge.store.life import OPEN
 from redmine_mailbridge.store.pauses import MailboxPause, MailboxPauses
-from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.outcome import Outcome
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from redmine_mailbridge.errors import MailbridgeError, RedmineUnavailable
-from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.model.mail_state import pause_after
 
 LONGEST_PAUSE = 300.0
 """Seconds after which Redmine is asked again, unless it named a longer pause."""

@@ -23,15 +23,16 @@ from redmine_mailbridge.errors import (
     StoreError,
     UnknownLogin,
 )
-from redmine_mailbridge.mail.message import AutomaticKind, Message
+from redmine_mailbridge.model.mail import AutomaticKind, Message
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.pending_replies import Earned
+from redmine_mailbridge.model.plan import Action, Facts, Plan
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.routing.by_hand import Wish
 from redmine_mailbridge.routing.identity import responsible
-from redmine_mailbridge.routing.plan import Action, Facts, Plan
 from redmine_mailbridge.routing.thread import referenced
 from redmine_mailbridge.store.ask import Archive, MessageFilter
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
-from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.carry_out import CarryOut
@@ -39,7 +40,6 @@ from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.fitness import Attempt, Fitness
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.outcome import Outcome
-from redmine_mailbridge.tasks.pending import Earned
 from redmine_mailbridge.tasks.replies import ReplyGate
 from redmine_mailbridge.util.error_boundary import fault, where
 

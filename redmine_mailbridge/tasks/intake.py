@@ -14,11 +14,11 @@ import structlog
 
 from redmine_mailbridge.errors import MailboxError
 from redmine_mailbridge.mail.headers import message_ids
-from redmine_mailbridge.mailboxes.base import FolderState, Listed
 from redmine_mailbridge.mailboxes.contract import Mailbox
+from redmine_mailbridge.model.mailbox import FolderState, Listed
+from redmine_mailbridge.model.stored_mail import Cursor, MailRow
 from redmine_mailbridge.routing.brakes import braked, came_later, first_taken, start_moment, taken_again, taken_since
 from redmine_mailbridge.settings.start import StartSettings
-from redmine_mailbridge.store.rows import Cursor, MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.fetching import CHUNK, Fetcher
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from redmine_mailbridge.mailboxes.base import Filing
 from redmine_mailbridge.mailboxes.contract import Mailbox
-from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import Filing
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.whole import lacking
 

@@ -18,7 +18,7 @@ import structlog
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.automatic import takes_no_reply
-from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.addresses import comparable, mailable, without_tag
 from redmine_mailbridge.outgoing.letter import BY_PEOPLE, File, Letter
 from redmine_mailbridge.outgoing.limits import held_back

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from redmine_mailbridge.errors import LockLost, RawUnreadable, StoreBusy, StoreError, StoreFull
-from redmine_mailbridge.mail.message import Message
-from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.outcome import Outcome

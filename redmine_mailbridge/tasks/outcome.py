@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from redmine_mailbridge.routing.plan import Plan
-from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.plan import Plan
+from redmine_mailbridge.model.stored_mail import MailRow
 
 
 @dataclass(frozen=True, slots=True)

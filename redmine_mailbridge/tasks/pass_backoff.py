@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import Final
 
 from redmine_mailbridge.errors import LoginRefused, MailbridgeError, SignInNeeded
-from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.model.mail_state import pause_after
 from redmine_mailbridge.util.backoff import hint, jittered
 
 MOST_FOR_NOTHING: Final = 30

@@ -7,10 +7,10 @@ is too late.
 from dataclasses import replace
 
 from redmine_mailbridge.errors import RedmineRefused, SettingsUnfit
-from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.model.plan import Action, Plan, Project
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.rights import Rights
-from redmine_mailbridge.routing.plan import Action, Plan, Project
 from redmine_mailbridge.routing.text import named
 
 PERMISSIONS = ("set_issues_private", "set_own_issues_private")

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from redmine_mailbridge.errors import FolderMissing, MailboxError, MailbridgeError, TooManyLogins
-from redmine_mailbridge.mail.message import Message
-from redmine_mailbridge.mailboxes.base import Connected
 from redmine_mailbridge.mailboxes.contract import Mailbox
-from redmine_mailbridge.store.life import OPEN
-from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.mail_state import OPEN
+from redmine_mailbridge.model.mailbox import Connected
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.anew import Anew
 from redmine_mailbridge.tasks.conversations import Conversations, identifiers

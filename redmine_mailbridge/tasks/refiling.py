@@ -4,10 +4,10 @@ import datetime as dt
 import hashlib
 
 from redmine_mailbridge.mail.headers import message_ids
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
 from redmine_mailbridge.mailboxes.contract import Mailbox
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.store.raw import discard
-from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 
 COMPARED = 20

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.receive import PassResult
-from redmine_mailbridge.tasks.result import StationResult
 
 
 @dataclass(slots=True)

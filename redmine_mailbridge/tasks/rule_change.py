@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
-from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.redmine.text import clean_markup
-from redmine_mailbridge.routing.plan import Project
 from redmine_mailbridge.settings.time_rules import RuleThen
 from redmine_mailbridge.store.issues import IssueRow
 from redmine_mailbridge.timing.due import Application

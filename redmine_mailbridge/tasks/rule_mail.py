@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from redmine_mailbridge.mail.message import Address, TextFormat
+from redmine_mailbridge.model.mail import Address, TextFormat
 from redmine_mailbridge.outgoing.markup import as_html, as_text
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.request import NoteRequest

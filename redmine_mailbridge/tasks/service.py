@@ -15,6 +15,7 @@ from functools import partial
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.control import TaskPlan
 from redmine_mailbridge.tasks.listen import FolderListener
@@ -23,7 +24,6 @@ from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 from redmine_mailbridge.tasks.replies import Replies, ReplyGate
-from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.runner import Plans, TaskRunner
 from redmine_mailbridge.tasks.send import Sending
 from redmine_mailbridge.tasks.update import Station, Updater

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from redmine_mailbridge.errors import RawUnreadable
-from redmine_mailbridge.mail.message import Message
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.stored_mail import MailRow, Step
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
-from redmine_mailbridge.store.rows import MailRow, Step
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.job import Job
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from redmine_mailbridge.errors import RawUnreadable
-from redmine_mailbridge.mail.message import Address, Message
+from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.outgoing.markup import unescaped
 from redmine_mailbridge.store.issues import IssueRow
 from redmine_mailbridge.store.talk import Talk, TalkMail

@@ -14,6 +14,7 @@ from functools import partial
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, RedmineRefused, RedmineUnavailable, RedmineUnclear
+from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.redmine.write import Writer, Written
 from redmine_mailbridge.settings.time_rules import TimeRule
@@ -22,7 +23,6 @@ from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.issues import IssueRow, Issues, JournalRow
 from redmine_mailbridge.tasks.claimed import Claimed
 from redmine_mailbridge.tasks.mirror import Mirror
-from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.rule_change import RuleChange
 from redmine_mailbridge.tasks.rule_mail import RuleMail
 from redmine_mailbridge.tasks.rule_values import Due, RuleState

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, RedmineUnavailable, StoreError, UnknownLogin
-from redmine_mailbridge.store.life import pause_after
+from redmine_mailbridge.model.mail_state import pause_after
 from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)

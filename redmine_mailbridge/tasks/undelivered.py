@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable
-from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.redmine.look import newest_of
 from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.redmine.text import same_text

@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.tasks.result import StationResult
+from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.routing.text import literal
 from redmine_mailbridge.settings.time_rules import RuleThen, RuleWhen, TimeRule
 from redmine_mailbridge.timing.due import SAID, said

@@ -16,8 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from redmine_mailbridge.mail.message import ReadingOptions  # noqa: E402
 from redmine_mailbridge.mail.parse import read  # noqa: E402
+from redmine_mailbridge.model.mail import ReadingOptions  # noqa: E402
 from tests.mutants import lost_parts, mails_in, mutant  # noqa: E402
 
 OPTIONS = (ReadingOptions(), ReadingOptions(text_format="textile", prefer="html"))

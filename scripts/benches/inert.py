@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from redmine_mailbridge.mail.message import TextFormat  # noqa: E402
+from redmine_mailbridge.model.mail import TextFormat  # noqa: E402
 from tests.hostile_texts import Text  # noqa: E402
 from tests.inert_judge import KINDS, codes_kept  # noqa: E402
 from tests.servers import rendering, services  # noqa: E402

@@ -23,8 +23,8 @@ class Seen:
 
 
 def bridge(raw: bytes, prefer: str = "text") -> Seen:
-    from redmine_mailbridge.mail.message import ReadingOptions
     from redmine_mailbridge.mail.parse import read
+    from redmine_mailbridge.model.mail import ReadingOptions
 
     message = read(raw, ReadingOptions(prefer=prefer))  # type: ignore[arg-type]
     return Seen(

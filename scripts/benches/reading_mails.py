@@ -182,8 +182,8 @@ def plain(corpus: Path) -> None:
 
 
 def automatic(corpus: Path) -> None:
-    from redmine_mailbridge.mail.message import AutomaticKind, ReadingOptions
     from redmine_mailbridge.mail.parse import read
+    from redmine_mailbridge.model.mail import AutomaticKind, ReadingOptions
 
     options = ReadingOptions()
     known = {(corpus / "automatic" / one["file"]).read_bytes() for one in lines(corpus / "automatic" / "signals.jsonl")}

@@ -24,8 +24,8 @@ TEXT = (
 
 
 def main(arguments: list[str]) -> None:
-    from redmine_mailbridge.mail.message import ReadingOptions
     from redmine_mailbridge.mail.parse import read
+    from redmine_mailbridge.model.mail import ReadingOptions
 
     size = int(arguments[0]) if arguments else 1_000_000
     found: list[tuple[float, str]] = []

@@ -11,8 +11,8 @@ import pytest
 
 from redmine_mailbridge import side_effects
 from redmine_mailbridge.errors import FolderMissing
-from redmine_mailbridge.mailboxes.base import Filing, Listed
 from redmine_mailbridge.mailboxes.contract import Mailbox
+from redmine_mailbridge.model.mailbox import Filing, Listed
 from tests.mail_worlds import LIMIT, World, graph_world, imap_world, letter, memory_world, pop3_world
 from tests.servers.dovecot import Mail
 from tests.servers.graph import graph_server

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
-from redmine_mailbridge.store.rows import Description
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.model.stored_mail import Description
 from redmine_mailbridge.store.store import Store
 
 pytestmark = [pytest.mark.real, pytest.mark.newest]

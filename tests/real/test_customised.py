@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from redmine_mailbridge.store.life import OPEN, State
+from redmine_mailbridge.model.mail_state import OPEN, State
 from tests import outcomes
 from tests.product import Product, box_values, mail, merged, message_id_of, product
 from tests.servers.dovecot import Mail

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.store.life import State
+from redmine_mailbridge.model.mail_state import State
 from tests import outcomes
 from tests.product import mail
 from tests.real.test_customised import Found, bridge_between, failing, finish, furnished, outcome, question

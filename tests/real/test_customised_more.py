@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.store.life import OPEN, State
-from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.model.mail_state import OPEN, State
+from redmine_mailbridge.model.stored_mail import MailRow
 from tests.product import Product, box_values, mail, merged, message_id_of, product
 from tests.real.test_customised import Found
 from tests.servers.dovecot import Mail

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge import aggregating
+from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.reports.group import By, Period
 from redmine_mailbridge.store.issues import Issues
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.tasks.report import overview
-from redmine_mailbridge.tasks.result import StationResult
 from tests.product import Product, mail, product
 from tests.servers import hours
 from tests.servers.fixtures import Redmine

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.store.life import State
+from redmine_mailbridge.model.mail_state import State
 from tests.product import CAROL, mail, message_id_of, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

@@ -11,8 +11,8 @@ import requests
 
 from redmine_mailbridge import app, signing_in
 from redmine_mailbridge.errors import LoginRefused, SendingDeferred
-from redmine_mailbridge.mailboxes.base import LoginChoice, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
+from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.oauth.keeper import TokenSource
 from redmine_mailbridge.oauth.values import Tokens
 from redmine_mailbridge.outgoing.smtp import SmtpTransport

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.store.ask import MessageFilter
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.tasks.service import receive_once
 from tests.product import STRANGER, Product, mail, product
 from tests.servers.fixtures import Redmine

@@ -11,8 +11,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from redmine_mailbridge.routing.plan import User
-from redmine_mailbridge.store.life import State
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.plan import User
 from redmine_mailbridge.tasks.outcome import Outcome
 from tests.product import ANNA, CAROL, DAVE, STRANGER, Product, mail, product
 from tests.servers.fixtures import Redmine

@@ -17,8 +17,8 @@ import pytest
 import responses
 from requests import PreparedRequest
 
-from redmine_mailbridge.store.life import OPEN, State
-from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.model.mail_state import OPEN, State
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.tasks.receive import PassResult
 from redmine_mailbridge.tasks.service import receive_once
 from tests.product import ANNA, STRANGER, Product, box_values, mail, product

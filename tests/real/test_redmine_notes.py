@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import RedmineRefused
+from redmine_mailbridge.model.plan import IssueFields
 from redmine_mailbridge.redmine.request import NoteRequest
-from redmine_mailbridge.routing.plan import IssueFields
 from tests.servers.fixtures import Redmine
 from tests.writer import Bridge, bridge_at
 

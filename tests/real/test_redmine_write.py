@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
-from redmine_mailbridge.mail.message import Attachment
+from redmine_mailbridge.model.mail import Attachment
+from redmine_mailbridge.model.plan import IssueFields
 from redmine_mailbridge.redmine.fit import fit, text_file
 from redmine_mailbridge.redmine.request import Upload
-from redmine_mailbridge.routing.plan import IssueFields
 from tests.servers.fixtures import Redmine
 from tests.writer import Bridge, bridge_at
 

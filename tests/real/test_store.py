@@ -8,10 +8,10 @@ from threading import Barrier
 import pytest
 
 from redmine_mailbridge.errors import StoreError
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.store import Store
 from tests.old_stores import BEFORE, differences, make_old
 

@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from redmine_mailbridge import app, ruling, speaking
+from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.routing.text import literal
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.store.schema import outbox
-from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.time_rules import TimeRules
 from tests.product import CAROL, STRANGER, Product, mail, message_id_of, product
 from tests.servers.fixtures import Redmine

@@ -12,7 +12,7 @@ from typing import Any
 import lxml.html
 import requests
 
-from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.model.mail import TextFormat
 from tests.servers.api import Api, fresh_project
 from tests.servers.redmine import rails
 from tests.servers.services import State

@@ -11,7 +11,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from redmine_mailbridge import log
-from redmine_mailbridge.mail.message import Body
+from redmine_mailbridge.model.mail import Body
 from redmine_mailbridge.settings.models import LogSettings
 from redmine_mailbridge.util import redaction
 

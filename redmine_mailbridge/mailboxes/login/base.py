@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from redmine_mailbridge.mailboxes.base import MailboxConfig
 from redmine_mailbridge.mailboxes.username import parse_username
+from redmine_mailbridge.model.mailbox import MailboxConfig
 from redmine_mailbridge.oauth import sasl
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from redmine_mailbridge.errors import LoginRefused
-from redmine_mailbridge.mailboxes.base import LoginChoice, MailboxConfig
 from redmine_mailbridge.mailboxes.login.base import Credentials, Mechanism
 from redmine_mailbridge.mailboxes.login.cram_md5 import CramMd5
 from redmine_mailbridge.mailboxes.login.login import Login
@@ -11,6 +10,7 @@ from redmine_mailbridge.mailboxes.login.ntlm import Ntlm
 from redmine_mailbridge.mailboxes.login.oauth import OauthBearer, Xoauth2
 from redmine_mailbridge.mailboxes.login.plain import Plain
 from redmine_mailbridge.mailboxes.login.scram import Scram
+from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig
 
 MAKERS: Mapping[str, Callable[[Credentials], Mechanism]] = {
     "SCRAM-SHA-256": lambda who: Scram(who, "SCRAM-SHA-256"),

@@ -10,7 +10,7 @@ from handler.bridge import Result
 from handler.cases import Case
 from handler.texts import Difference, composed, decoded, folded, text
 from handler.world import World
-from redmine_mailbridge.store.life import State
+from redmine_mailbridge.model.mail_state import State
 
 ODD_LOGIN = re.compile(r"user[0-9a-f]{12}")
 """What Redmine calls a user whose address is no login."""

@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 from redmine_mailbridge.admin import wiring
 from redmine_mailbridge.admin.application import make
 from redmine_mailbridge.admin.desk import Desk
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.model.stored_mail import Description, MailRow
 from redmine_mailbridge.settings.load import load_with_origins
-from redmine_mailbridge.store.rows import Description, MailRow
 
 URL = "http://127.0.0.1:8025"
 REDMINE = "https://redmine.example.com"

@@ -8,10 +8,10 @@ import pytest
 from redmine_mailbridge.admin import calls, words
 from redmine_mailbridge.admin.application import GET
 from redmine_mailbridge.admin.pages.letters import ABOUT
+from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.outgoing.variables import KINDS
 from redmine_mailbridge.reports.group import BYS
 from redmine_mailbridge.store.health import REDMINE, SERVICE, of_mailbox
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.tasks import TaskBook
 from tests.product import mail
 from tests.unit.admin.site import Site

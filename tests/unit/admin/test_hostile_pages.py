@@ -20,9 +20,9 @@ from starlette.testclient import TestClient
 
 from redmine_mailbridge import log
 from redmine_mailbridge.admin.application import make
+from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.settings.models import LogSettings
 from redmine_mailbridge.store.health import REDMINE, of_mailbox
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from tests.product import mail
 from tests.unit.admin.site import OURS, URL, Site

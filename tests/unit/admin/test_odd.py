@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from redmine_mailbridge.store.life import State
+from redmine_mailbridge.model.mail_state import State
 from tests.product import mail
 from tests.unit.admin.site import Site
 

@@ -91,7 +91,7 @@ def test_run_now(site: Site, book: TaskBook, name: str) -> None:
 
 def test_a_decision_hurries_its_mailbox(site: Site, book: TaskBook) -> None:
     """What was decided about a mail happens at once in its mailbox, unless all is stopped."""
-    from redmine_mailbridge.store.life import State
+    from redmine_mailbridge.model.mail_state import State
 
     row = site.keep(b"Subject: x\n\nx", mailbox="sales")
     site.desk.store.end(row.id, State.HELD, "unknown")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from redmine_mailbridge.mail.message import Authenticity, ReadingOptions
 from redmine_mailbridge.mail.parse import read
+from redmine_mailbridge.model.mail import Authenticity, ReadingOptions
 from tests import results
 
 OPTIONS = ReadingOptions(trusted_authserv_ids=("mx.example.com", "*"))

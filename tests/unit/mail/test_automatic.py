@@ -2,8 +2,8 @@
 
 import pytest
 
-from redmine_mailbridge.mail.message import Automatic, AutomaticKind, ReadingOptions
 from redmine_mailbridge.mail.parse import read
+from redmine_mailbridge.model.mail import Automatic, AutomaticKind, ReadingOptions
 
 OURS = ReadingOptions(own_addresses=frozenset({"help@firm.example"}))
 

@@ -7,7 +7,7 @@ import pytest
 
 from redmine_mailbridge.mail.body import Alternative, TextPart, read_body
 from redmine_mailbridge.mail.flowed import unflow
-from redmine_mailbridge.mail.message import ReadingOptions, TextFormat
+from redmine_mailbridge.model.mail import ReadingOptions, TextFormat
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 REPLIES = [json.loads(line) for line in (FIXTURES / "replies_html.jsonl").read_text("utf-8").splitlines()]

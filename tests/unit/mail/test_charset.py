@@ -5,8 +5,8 @@ import base64
 import pytest
 
 from redmine_mailbridge.mail import charset
-from redmine_mailbridge.mail.message import ReadingOptions
 from redmine_mailbridge.mail.parse import read
+from redmine_mailbridge.model.mail import ReadingOptions
 
 KANA = "ﾌﾟﾘﾝﾀ"
 GREETING = "平素より大変お世話になっております。"

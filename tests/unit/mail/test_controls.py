@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.redmine.text import clean
 from redmine_mailbridge.routing.text import literal
 from tests.hostile_texts import LINKS, LIVE, MARKUP, PICTURES
@@ -87,8 +87,8 @@ def test_a_carriage_return_ends_no_code_and_no_quote(text_format: TextFormat) ->
 def test_what_was_overlooked_joins_nothing() -> None:
     """Should a control character stand in markup all the same, a sign of no meaning stands in its place in Redmine:
     what it kept apart stays apart, in descriptions and notes alike."""
+    from redmine_mailbridge.model.plan import Action, IssueFields, Plan, Project
     from redmine_mailbridge.redmine.request import issue_request, note_request
-    from redmine_mailbridge.routing.plan import Action, IssueFields, Plan, Project
 
     project = Project(7, "desk", "Desk")
     odd: dict[str, Any] = {"text": "{\x7f{include(Secret)}} @\x01admin", "reason": "", "steps": ()}

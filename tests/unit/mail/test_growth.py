@@ -2,8 +2,8 @@
 
 import pytest
 
-from redmine_mailbridge.mail.message import ReadingOptions
 from redmine_mailbridge.mail.parse import read
+from redmine_mailbridge.model.mail import ReadingOptions
 from tests.growth import MAILS, growth
 
 OPTIONS = ReadingOptions(trusted_authserv_ids=("mx.evil.example",))

@@ -6,9 +6,9 @@ from redmine_mailbridge.mail import addresses, params
 from redmine_mailbridge.mail.charset import decode
 from redmine_mailbridge.mail.filenames import Names, safe
 from redmine_mailbridge.mail.headers import Headers, date, message_ids
-from redmine_mailbridge.mail.message import ReadingOptions
 from redmine_mailbridge.mail.parse import read
 from redmine_mailbridge.mail.words import decode_words, unfold
+from redmine_mailbridge.model.mail import ReadingOptions
 
 
 @pytest.mark.parametrize(

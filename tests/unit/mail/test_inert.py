@@ -3,7 +3,7 @@ import re
 import pytest
 
 from redmine_mailbridge.mail.inert import JOINER, LONGEST_LINE, MOST_LINES, inert_in_bulk, make_inert
-from redmine_mailbridge.mail.message import TextFormat
+from redmine_mailbridge.model.mail import TextFormat
 
 FORMATS = ("common_mark", "textile", "markdown")
 MENTION = re.compile(r"(?:^|\W)@([A-Za-z0-9_.@-]+)")  # lib/redmine/acts/mentionable.rb, near enough

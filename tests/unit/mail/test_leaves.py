@@ -5,8 +5,8 @@ import binascii
 
 import pytest
 
-from redmine_mailbridge.mail.message import Message, ReadingOptions
 from redmine_mailbridge.mail.parse import read
+from redmine_mailbridge.model.mail import Message, ReadingOptions
 
 
 def mail(content_type: str, body: str, *fields: str) -> Message:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from redmine_mailbridge.mail.message import ReadingOptions
 from redmine_mailbridge.mail.parse import read
+from redmine_mailbridge.model.mail import ReadingOptions
 
 LONG = [1_990, 2_000, 2_001, 5_000, 70_000, 1_000_000]
 

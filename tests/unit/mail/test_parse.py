@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.mail.leaves import LONGER
-from redmine_mailbridge.mail.message import Message, ReadingOptions
 from redmine_mailbridge.mail.parse import parse, read
+from redmine_mailbridge.model.mail import Message, ReadingOptions
 from redmine_mailbridge.settings.reading import compile_file_name
 
 MAILS = Path(__file__).parents[2] / "fixtures/mails"

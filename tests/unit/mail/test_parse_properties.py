@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redmine_mailbridge.mail.message import ReadingOptions
 from redmine_mailbridge.mail.parse import read
+from redmine_mailbridge.model.mail import ReadingOptions
 from tests.mutants import lost_parts, mails_in, mutant
 
 MAILS = Path(__file__).parents[2] / "fixtures/mails"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from redmine_mailbridge.mail.message import ReadingOptions
 from redmine_mailbridge.mail.parse import read
 from redmine_mailbridge.mail.quotes import split_reply
+from redmine_mailbridge.model.mail import ReadingOptions
 
 QUOTED = "Support <help@firm.example>"
 

@@ -5,8 +5,8 @@ import zlib
 
 import pytest
 
-from redmine_mailbridge.mail.message import Message, ReadingOptions
 from redmine_mailbridge.mail.parse import read
+from redmine_mailbridge.model.mail import Message, ReadingOptions
 from tests.unit.mail.test_tnef import MESSAGE, attribute, enclosing, item, mail, properties, text, tnef
 
 EXAMPLES = {

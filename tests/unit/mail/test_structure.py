@@ -3,8 +3,8 @@ import time
 import pytest
 
 from redmine_mailbridge.mail import structure
-from redmine_mailbridge.mail.message import ReadingOptions
 from redmine_mailbridge.mail.parse import read
+from redmine_mailbridge.model.mail import ReadingOptions
 
 
 def bodies(raw: bytes) -> list[bytes]:

@@ -10,9 +10,9 @@ import pytest
 import responses
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.mailboxes.base import Filing, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.graph import GraphMailbox
 from redmine_mailbridge.mailboxes.graph_client import GraphClient
+from redmine_mailbridge.model.mailbox import Filing, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.util.backoff import hint
 from tests.mail_worlds import LIMIT, graph_config, letter
 from tests.servers.graph import GraphServer, graph_server

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.errors import MailUnreadable
-from redmine_mailbridge.mailboxes.base import Filing, Location
+from redmine_mailbridge.model.mailbox import Filing, Location
 from tests.scripted_server import Reply, scripted
 from tests.unit.mailboxes.test_imap_words import ANSWERS, SELECTED, _closed, capable, listed, mailbox
 

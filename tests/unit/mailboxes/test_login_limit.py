@@ -10,9 +10,9 @@ import pytest
 
 from redmine_mailbridge import app
 from redmine_mailbridge.errors import MailboxUnreachable, TooManyLogins
-from redmine_mailbridge.mailboxes.base import MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.login_limit import WITHIN, LoginLimiter
+from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.util.backoff import hint
 from tests.memory_mailbox import MemoryMailbox
 from tests.scripted_server import scripted

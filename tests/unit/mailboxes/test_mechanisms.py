@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import LoginRefused
-from redmine_mailbridge.mailboxes.base import LoginChoice, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
 from redmine_mailbridge.mailboxes.login.base import Credentials
 from redmine_mailbridge.mailboxes.login.choose import choose
@@ -21,6 +20,7 @@ from redmine_mailbridge.mailboxes.login.oauth import OauthBearer, Xoauth2
 from redmine_mailbridge.mailboxes.login.plain import Plain
 from redmine_mailbridge.mailboxes.login.scram import Scram
 from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
+from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig, MailProtocol, Security
 from tests.scripted_server import scripted
 
 CONFIG = MailboxConfig(name="s", host="mail.example.com", port=993, username="user@example.com")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.errors import LoginRefused, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.mailboxes.base import Listed, Location, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
+from redmine_mailbridge.model.mailbox import Listed, Location, MailboxConfig, MailProtocol, Security
 from tests.scripted_server import Reply, scripted
 
 OF_ITSELF = [

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing import header_encoding
 from redmine_mailbridge.outgoing.letter import File, Letter, Sender
 

@@ -12,7 +12,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from redmine_mailbridge.errors import SendingDeferred, SendingRefused
-from redmine_mailbridge.mail.message import Address
+from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.letter import Letter, Sender
 from redmine_mailbridge.outgoing.limits import LIMITS, held_back
 from redmine_mailbridge.outgoing.render import Templates, check_templates

@@ -5,10 +5,10 @@ from contextlib import AbstractContextManager
 
 import pytest
 
+from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.rights import Rights
-from redmine_mailbridge.routing.plan import Project
 from tests.unit.redmine.tiny import Seen, Tiny, answer, serve
 
 OPEN, OTHER, PRIVATE = (

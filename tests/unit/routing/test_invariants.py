@@ -3,9 +3,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from redmine_mailbridge.model.plan import Action
 from redmine_mailbridge.routing.explain import as_json, as_lines
 from redmine_mailbridge.routing.needs import needs
-from redmine_mailbridge.routing.plan import Action
 from tests.unit.routing.world import ISSUES, USERS, identity, message, plan_of, route_of
 
 WHO = ["anna", "carl", "lena", "rita", "admin", "kim", "cora", "stranger", "mallory", "lookalike", "support", "nobody"]

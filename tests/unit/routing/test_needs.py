@@ -2,8 +2,8 @@
 
 import pytest
 
+from redmine_mailbridge.model.plan import Needs
 from redmine_mailbridge.routing.needs import needs
-from redmine_mailbridge.routing.plan import Needs
 from tests.unit.routing.world import SIGNER, identity, message, route_of
 
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from redmine_mailbridge.mail.message import Address, Automatic, LeftOut
+from redmine_mailbridge.model.mail import Address, Automatic, LeftOut
+from redmine_mailbridge.model.plan import Facts, User
 from redmine_mailbridge.routing.brakes import braked, first_taken
 from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.explain import as_json, as_lines
 from redmine_mailbridge.routing.match import address_fits
-from redmine_mailbridge.routing.plan import Facts, User
 from redmine_mailbridge.routing.sender import Sender, joins, person_name
 from redmine_mailbridge.routing.text import left_out_lines, literal
 from redmine_mailbridge.routing.thread import subject_tags

@@ -2,7 +2,7 @@
 
 import pytest
 
-from redmine_mailbridge.routing.sides import Entry, Sides
+from redmine_mailbridge.model.authorship import Entry, Sides
 
 BRIDGE, CUSTOMER, AGENT = 3, 7, 9
 STRANGERS = Sides("kim@client.example", BRIDGE, BRIDGE)

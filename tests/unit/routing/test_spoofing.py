@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from redmine_mailbridge.mail.message import Authenticity, ReadingOptions
 from redmine_mailbridge.mail.parse import parse
+from redmine_mailbridge.model.mail import Authenticity, ReadingOptions
+from redmine_mailbridge.model.plan import Action, IssueFields
 from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.identity import MailboxIdentity
-from redmine_mailbridge.routing.plan import Action, IssueFields
 from redmine_mailbridge.settings.route import Route
 from tests.hostile import Target, hostile_mails
 from tests.unit.routing.world import ISSUES, SIGNER, STAMP, USERS, facts, identity

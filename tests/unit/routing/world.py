@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from redmine_mailbridge.mail.ids import Signer
-from redmine_mailbridge.mail.message import (
+from redmine_mailbridge.model.mail import (
     Address,
     Attachment,
     Authenticity,
@@ -22,9 +22,9 @@ from redmine_mailbridge.mail.message import (
     LeftOut,
     Message,
 )
+from redmine_mailbridge.model.plan import Facts, FieldKind, Issue, Journal, KnownMail, Plan, Project, User
 from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.identity import MailboxIdentity
-from redmine_mailbridge.routing.plan import Facts, FieldKind, Issue, Journal, KnownMail, Plan, Project, User
 from redmine_mailbridge.settings.route import Route
 
 NOW = dt.datetime(2026, 5, 20, 12, 0, tzinfo=dt.UTC)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.store.applied import Applications, Stage, Tally
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox

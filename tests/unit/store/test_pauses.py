@@ -1,6 +1,6 @@
 """Mailboxes that are paused: what waits for one is woken by its end alone."""
 
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.store.accounts import Accounts, Relabelling
 from redmine_mailbridge.store.pauses import MailboxPauses
 from redmine_mailbridge.store.store import Store

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.errors import RawMissing, StoreError
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.store.raw import RawStore
 
 PLACE = Location("desk", "INBOX", "1", "1")

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from redmine_mailbridge.errors import StoreError
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.model.mail_state import BEGINS, FOLLOWS, OPEN, State
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.model.stored_mail import Cursor
 from redmine_mailbridge.store.ask import Archive, MessageFilter
-from redmine_mailbridge.store.life import BEGINS, FOLLOWS, OPEN, State
-from redmine_mailbridge.store.rows import Cursor
 from redmine_mailbridge.store.store import Store
 
 WAYS: dict[State, list[list[Callable[[Store, int], object]]]] = {

@@ -22,9 +22,9 @@ import responses
 from requests import PreparedRequest
 
 from redmine_mailbridge import app
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.ask import MessageFilter
-from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.tasks.outcome import Outcome
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 

@@ -9,8 +9,8 @@ import pytest
 
 from redmine_mailbridge import app
 from redmine_mailbridge.mailboxes import factory
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.rows import MailRow
 from tests.product import mail
 from tests.servers.odd import OddServer
 from tests.servers.odd_pop3 import OddPop3

@@ -10,8 +10,8 @@ import time_machine
 
 from redmine_mailbridge import side_effects
 from redmine_mailbridge.errors import MailboxUnreachable
+from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.side_effects import Effect
-from redmine_mailbridge.store.life import State
 from tests.product import mail
 from tests.unit.tasks.desk import Desk, open_desk
 

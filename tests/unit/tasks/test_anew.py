@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.tasks.decisions import Decision, decide, possible
 from tests.product import message_id_of
 from tests.servers.odd import HANG_UP

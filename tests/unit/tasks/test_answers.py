@@ -8,20 +8,20 @@ import pytest
 
 from redmine_mailbridge.errors import SendingDeferred, SendingRefused
 from redmine_mailbridge.mail.ids import Signer
-from redmine_mailbridge.mail.message import Message
 from redmine_mailbridge.mail.parse import parse
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.model.pending_replies import Earned
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.outgoing.letter import Sender
 from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.store.ask import Archive
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.retention import forget_raw
-from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.desk import Desk
-from redmine_mailbridge.tasks.pending import Earned
 from redmine_mailbridge.tasks.send import Line, Sending
 from tests.clocks import Clock
 from tests.wire import Wire

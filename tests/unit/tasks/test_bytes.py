@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.errors import StoreFull
-from redmine_mailbridge.mailboxes.base import Listed, RawMail
-from redmine_mailbridge.store.life import State
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import Listed, RawMail
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.intake import Intake, Reading
 from tests.memory_mailbox import MemoryMailbox, MemoryServer

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.routing.by_hand import Wish
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.tasks.decisions import Decision, decide, possible
 from tests.product import mail
 from tests.unit.tasks.desk import Desk, open_desk

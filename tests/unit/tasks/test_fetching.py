@@ -7,12 +7,12 @@ from contextlib import contextmanager
 import pytest
 
 from redmine_mailbridge.errors import MailboxUnreachable, TooManyLogins
-from redmine_mailbridge.mailboxes.base import MailboxConfig, MailProtocol, RawMail, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, RawMail, Security
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.store.ask import Archive, MessageFilter
-from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.rows import MailRow
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.intake import Intake, Reading
 from tests.servers.odd import HANG_UP, OddServer

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.store.health import Health
-from redmine_mailbridge.store.life import State
 from tests.product import mail
 from tests.unit.tasks.desk import PROJECT, Desk, open_desk
 from tests.unit.tasks.test_nothing_starves import serving, until

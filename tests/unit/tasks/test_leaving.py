@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 import redmine_mailbridge
-from redmine_mailbridge.store.life import State
+from redmine_mailbridge.model.mail_state import State
 from tests.servers.odd_imap import OddImap, odd_imap
 from tests.servers.odd_pop3 import OddPop3, odd_pop3
 from tests.unit.tasks.odd_desk import letter, odd_desk, one_pass, row_of, subjects

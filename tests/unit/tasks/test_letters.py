@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.mail.ids import Signer
-from redmine_mailbridge.mail.message import Address, Message
 from redmine_mailbridge.mail.parse import parse
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.model.mail import Address, Message
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.model.stored_mail import Description
 from redmine_mailbridge.outgoing.letter import File, Sender, chain, child_index
 from redmine_mailbridge.outgoing.markup import LONGEST
 from redmine_mailbridge.outgoing.render import Templates
@@ -19,7 +20,6 @@ from redmine_mailbridge.outgoing.variables import EXAMPLES
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
 from redmine_mailbridge.store.issues import IssueRow, Issues
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
-from redmine_mailbridge.store.rows import Description
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.talk import Talk
 from redmine_mailbridge.tasks.desk import Desk

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge import app
-from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
+from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.store.health import Health, of_mailbox
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import MailboxThread

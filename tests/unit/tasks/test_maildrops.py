@@ -9,8 +9,8 @@ import pytest
 import time_machine
 
 from redmine_mailbridge.mailboxes import pop3
-from redmine_mailbridge.mailboxes.base import MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.mailboxes.factory import open_mailbox
+from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, Security
 from tests.servers.odd import DO_AND_HANG_UP, HANG_UP
 from tests.servers.odd_pop3 import OddPop3, odd_pop3
 from tests.unit.tasks.desk import Desk

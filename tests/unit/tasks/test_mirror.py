@@ -11,12 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from redmine_mailbridge.errors import RedmineUnavailable
-from redmine_mailbridge.mailboxes.base import Listed, Location, RawMail
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.model.stored_mail import Description
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.store.issues import IssueRow, Issues, JournalRow
-from redmine_mailbridge.store.rows import Description
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.mirror import OVERLAP, Mirror

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge import app
-from redmine_mailbridge.mailboxes.base import MailboxConfig, Security
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
-from redmine_mailbridge.store.life import State
-from redmine_mailbridge.store.rows import MailRow
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import MailboxConfig, Security
+from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
 from tests.scripted_server import Reply, ScriptedServer, scripted

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge import app
-from redmine_mailbridge.mailboxes.base import MailboxConfig
+from redmine_mailbridge.model.mailbox import MailboxConfig
 from redmine_mailbridge.store.tasks import TaskRun
 from redmine_mailbridge.tasks import service as services
 from redmine_mailbridge.tasks.listen import FolderListener

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.printing import decided
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.tasks.runner import TaskRunner
 from redmine_mailbridge.tasks.service import _away
 from tests.product import mail, message_id_of

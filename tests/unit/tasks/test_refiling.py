@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge import app
-from redmine_mailbridge.mailboxes.base import MailboxConfig
 from redmine_mailbridge.mailboxes.graph import GraphMailbox
 from redmine_mailbridge.mailboxes.pop3 import Known
-from redmine_mailbridge.store.life import State
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import MailboxConfig
 from tests.mail_worlds import graph_config
 from tests.product import mail
 from tests.servers.graph import graph_server

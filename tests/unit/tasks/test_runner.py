@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.tasks import TaskBook
 from redmine_mailbridge.tasks.control import plans
-from redmine_mailbridge.tasks.result import StationResult
 from redmine_mailbridge.tasks.runner import TaskRunner
 
 TEXT = """

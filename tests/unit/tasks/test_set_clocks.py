@@ -7,13 +7,13 @@ import pytest
 import time_machine
 
 from redmine_mailbridge.errors import AlreadyRunning
-from redmine_mailbridge.mailboxes.base import Listed, Location
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import Listed, Location
+from redmine_mailbridge.model.stored_mail import Cursor
 from redmine_mailbridge.outgoing.limits import held_back
 from redmine_mailbridge.store.admin import Audit
-from redmine_mailbridge.store.life import State
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.store.results import Results
-from redmine_mailbridge.store.rows import Cursor
 from redmine_mailbridge.store.store import Store
 from tests.clocks import Clock
 from tests.product import mail

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from redmine_mailbridge.errors import RedmineUnavailable
-from redmine_mailbridge.tasks.result import StationResult
+from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.tasks.update import Updater
 
 

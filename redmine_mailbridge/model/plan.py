@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from redmine_mailbridge.mail.message import Address, Attachment, LeftOut
+from redmine_mailbridge.model.mail import Address, Attachment, LeftOut
 
 
 class Action(StrEnum):

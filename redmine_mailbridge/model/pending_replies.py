@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from redmine_mailbridge.routing.plan import Action, Plan
+from redmine_mailbridge.model.plan import Action, Plan
 
 
 @dataclass(frozen=True, slots=True)

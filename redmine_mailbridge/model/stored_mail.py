@@ -3,8 +3,8 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-from redmine_mailbridge.mailboxes.base import Location
-from redmine_mailbridge.store.life import State
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import Location
 
 DELETED = "deleted from the server"
 """Where a mail was filed to that is no more."""
