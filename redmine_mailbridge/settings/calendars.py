@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator
 
+from redmine_mailbridge.business_time.business_hours import ALWAYS, Calendar, Calendars, Hours
+from redmine_mailbridge.business_time.holidays import MAX_BYTES, NO_HOLIDAYS, HolidayError, Holidays, read
 from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.types import FilePath, Name
-from redmine_mailbridge.timing.calendar import ALWAYS, Calendar, Calendars, Hours
-from redmine_mailbridge.timing.holidays import MAX_BYTES, NO_HOLIDAYS, HolidayError, Holidays, read
 from redmine_mailbridge.util.suggest import did_you_mean
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

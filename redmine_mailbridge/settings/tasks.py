@@ -12,9 +12,9 @@ from redmine_mailbridge.settings.types import Name, PositiveSpan, parse_span
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:
-    from redmine_mailbridge.tasks import crontab
+    from redmine_mailbridge.business_time import crontab
 else:
-    crontab = lazy_import("redmine_mailbridge.tasks.crontab")
+    crontab = lazy_import("redmine_mailbridge.business_time.crontab")
 
 
 def _crontab(value: str) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from redmine_mailbridge.business_time.due import Application
+from redmine_mailbridge.business_time.words import filled
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.model.plan import Project
@@ -11,8 +13,6 @@ from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.redmine.text import clean_markup
 from redmine_mailbridge.settings.time_rules import RuleThen
 from redmine_mailbridge.store.issues import IssueRow
-from redmine_mailbridge.timing.due import Application
-from redmine_mailbridge.timing.words import filled
 from redmine_mailbridge.util.suggest import did_you_mean
 
 

@@ -3,10 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from redmine_mailbridge.business_time.due import Application
 from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.store.applied import Tally
 from redmine_mailbridge.store.issues import IssueRow
-from redmine_mailbridge.timing.due import Application
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from apscheduler.triggers.base import BaseTrigger
 
-from redmine_mailbridge.tasks.crontab import CHANGE_AT_MOST, crontab
+from redmine_mailbridge.business_time.crontab import CHANGE_AT_MOST, crontab
 from redmine_mailbridge.util.error_boundary import Enduring, where
 
 log = structlog.get_logger(__name__)

@@ -13,6 +13,9 @@ from functools import partial
 
 import structlog
 
+from redmine_mailbridge.business_time.business_hours import Calendars
+from redmine_mailbridge.business_time.due import Application, due, fits
+from redmine_mailbridge.business_time.words import actions, told
 from redmine_mailbridge.errors import MailbridgeError, RedmineRefused, RedmineUnavailable, RedmineUnclear
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.redmine.request import NoteRequest
@@ -29,9 +32,6 @@ from redmine_mailbridge.tasks.rule_values import Due, RuleState
 from redmine_mailbridge.tasks.settle import seconds_since, stamped
 from redmine_mailbridge.tasks.told import Asks, Told
 from redmine_mailbridge.tasks.turns import Turns
-from redmine_mailbridge.timing.calendar import Calendars
-from redmine_mailbridge.timing.due import Application, due, fits
-from redmine_mailbridge.timing.words import actions, told
 from redmine_mailbridge.util.error_boundary import where
 
 log = structlog.get_logger(__name__)

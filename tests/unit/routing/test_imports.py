@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-PURE = ("redmine_mailbridge.mail", "redmine_mailbridge.routing", "redmine_mailbridge.timing")
+PURE = ("redmine_mailbridge.mail", "redmine_mailbridge.routing", "redmine_mailbridge.business_time")
 ROOMS = ("mailboxes", "store", "redmine", "outgoing", "tasks", "admin", "app", "cli")
 FORBIDDEN = {f"redmine_mailbridge.{room}" for room in ROOMS} | {
     "socket", "ssl", "http", "urllib.request", "imaplib", "poplib", "smtplib", "ftplib", "asyncio", "subprocess",

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge.business_time.business_hours import ALWAYS
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.settings.load import load
-from redmine_mailbridge.timing.calendar import ALWAYS
+from tests.unit.business_time.test_calendar import file
 from tests.unit.settings.given import GOOD as WITH_FILE
 from tests.unit.settings.given import problems, write
-from tests.unit.timing.test_calendar import file
 
 GOOD = WITH_FILE.replace('api_key_file = "secrets/key"', 'api_key = "k"')
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from redmine_mailbridge.business_time.due import Application
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.store.applied import Applications, Stage, Tally
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.timing.due import Application
 from tests.clocks import Clock
 
 FOUND = Application("remind", 7, 3, 900.0, "no word for 3 days")

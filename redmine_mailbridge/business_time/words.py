@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from redmine_mailbridge.business_time.due import SAID, said
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.routing.text import literal
 from redmine_mailbridge.settings.time_rules import RuleThen, RuleWhen, TimeRule
-from redmine_mailbridge.timing.due import SAID, said
 
 _PLACE = re.compile(r"\{([a-z_.]{1,40})\}")
 _STRANGERS = frozenset({"requester.name", "requester.address", "issue.subject"})

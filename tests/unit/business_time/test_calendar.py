@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redmine_mailbridge.business_time.business_hours import ALWAYS, DAY, NEVER, Calendar, Calendars
+from redmine_mailbridge.business_time.holidays import NO_HOLIDAYS, Holidays, read
 from redmine_mailbridge.settings.calendars import parse_hours
-from redmine_mailbridge.timing.calendar import ALWAYS, DAY, NEVER, Calendar, Calendars
-from redmine_mailbridge.timing.holidays import NO_HOLIDAYS, Holidays, read
 
 BERLIN = ZoneInfo("Europe/Berlin")
 OFFICE = ("09:00-17:00",) * 5 + ("", "")

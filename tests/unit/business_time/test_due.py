@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from redmine_mailbridge.business_time import due as timing
+from redmine_mailbridge.business_time.business_hours import ALWAYS, Calendar
+from redmine_mailbridge.business_time.due import Application
 from redmine_mailbridge.settings.time_rules import TimeRule
-from redmine_mailbridge.timing import due as timing
-from redmine_mailbridge.timing.calendar import ALWAYS, Calendar
-from redmine_mailbridge.timing.due import Application
-from tests.unit.timing.test_calendar import HOLIDAYS, HOUR, OFFICE, at, calendar
+from tests.unit.business_time.test_calendar import HOLIDAYS, HOUR, OFFICE, at, calendar
 
 MADE = at("2026-11-16 09:00")
 OFFICE_HOURS = calendar(*OFFICE, holidays=HOLIDAYS)

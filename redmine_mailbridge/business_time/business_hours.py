@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
-from redmine_mailbridge.timing.holidays import NO_HOLIDAYS, Holidays
+from redmine_mailbridge.business_time.holidays import NO_HOLIDAYS, Holidays
 
 DAY = 86400
 MONDAY_AT_EPOCH = 3  # 1970-01-01 was a Thursday

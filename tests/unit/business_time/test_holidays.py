@@ -4,8 +4,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from redmine_mailbridge.timing.holidays import MAX_BYTES, HolidayError, read
-from tests.unit.timing.test_calendar import file
+from redmine_mailbridge.business_time.holidays import MAX_BYTES, HolidayError, read
+from tests.unit.business_time.test_calendar import file
 
 UTC = ZoneInfo("UTC")
 
