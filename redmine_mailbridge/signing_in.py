@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from redmine_mailbridge.mailboxes.username import parse_username
 from redmine_mailbridge.oauth import presets
 from redmine_mailbridge.oauth.seal import Seal
 from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.oauth.values import Connection, Endpoints, Grant, Provider
+from redmine_mailbridge.sasl.username import parse_username
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.oauth import OAuthSettings

@@ -6,9 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from redmine_mailbridge.mail.ids import Signer
-from redmine_mailbridge.mailboxes.username import parse_username
 from redmine_mailbridge.model.mail import Address, Message
-from redmine_mailbridge.oauth.sasl import BY_TOKEN
 from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.outgoing.addresses import mailable
 from redmine_mailbridge.outgoing.letter import Sender
@@ -18,6 +16,8 @@ from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.write import Writer
+from redmine_mailbridge.sasl.bearer_messages import BY_TOKEN
+from redmine_mailbridge.sasl.username import parse_username
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings

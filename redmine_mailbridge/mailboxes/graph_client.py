@@ -11,10 +11,10 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from redmine_mailbridge.errors import LoginRefused, MailboxError, MailboxUnreachable
-from redmine_mailbridge.mailboxes.login.base import credentials
 from redmine_mailbridge.mailboxes.tls import private, version
 from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, words
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
+from redmine_mailbridge.sasl.mechanism import credentials
 
 VERSION = "v1.0"
 BUSY = frozenset({408, 429, 500, 502, 503, 504, 509})

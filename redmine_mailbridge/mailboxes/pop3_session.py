@@ -12,13 +12,13 @@ from typing import Any
 
 from redmine_mailbridge.errors import LoginRefused, MailboxError
 from redmine_mailbridge.mailboxes.described import described
-from redmine_mailbridge.mailboxes.login.base import Credentials, credentials, told_refused
-from redmine_mailbridge.mailboxes.login.choose import MAKERS, choose
-from redmine_mailbridge.mailboxes.login.oauth import told
 from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.mailboxes.tls import context, private
 from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, translate_errors, words
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
+from redmine_mailbridge.sasl.bearer import told
+from redmine_mailbridge.sasl.mechanism import Credentials, credentials, told_refused
+from redmine_mailbridge.sasl.selection import MAKERS, choose
 
 PIECE = 1 << 16
 HEAD_AT_MOST = 1 << 20

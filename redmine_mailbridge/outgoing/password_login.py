@@ -5,9 +5,9 @@ from base64 import b64decode, b64encode
 from collections.abc import Collection
 
 from redmine_mailbridge.errors import LoginRefused
-from redmine_mailbridge.mailboxes.login.base import Credentials, Mechanism
-from redmine_mailbridge.mailboxes.login.choose import BY_TOKEN, MAKERS, MOST_TRIES, RANK, SENDS_SECRET
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
+from redmine_mailbridge.sasl.mechanism import Credentials, Mechanism
+from redmine_mailbridge.sasl.selection import BY_TOKEN, MAKERS, MOST_TRIES, RANK, SENDS_SECRET
 
 MOST_CHALLENGES = 10
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from redmine_mailbridge.oauth import sasl
+from redmine_mailbridge.sasl import bearer_messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class SmtpConfig:
     timeout: float = 60.0
     token: Callable[[], str] | None = field(default=None, repr=False)
     token_refused: Callable[[str], None] | None = field(default=None, repr=False)
-    mechanisms: tuple[str, ...] = sasl.BY_TOKEN
+    mechanisms: tuple[str, ...] = bearer_messages.BY_TOKEN
     login: str = "auto"
     prevent_cleartext_login: bool = False
     prevent_ntlm: bool = False

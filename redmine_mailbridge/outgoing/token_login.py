@@ -3,8 +3,8 @@
 import smtplib
 from base64 import b64decode, b64encode
 
-from redmine_mailbridge.oauth import sasl
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
+from redmine_mailbridge.sasl import bearer_messages
 
 
 def log_in_by_token(server: smtplib.SMTP, config: SmtpConfig) -> None:
@@ -22,7 +22,11 @@ def log_in_by_token(server: smtplib.SMTP, config: SmtpConfig) -> None:
         wanted = " or ".join(config.mechanisms)
         raise smtplib.SMTPNotSupportedError(f"the server takes no token: it offers {' '.join(offered)}, not {wanted}")
     token, user = config.token(), config.username or ""
-    whole = sasl.xoauth2(user, token) if name == "XOAUTH2" else sasl.oauthbearer(user, token, config.host, config.port)
+    whole = (
+        bearer_messages.xoauth2(user, token)
+        if name == "XOAUTH2"
+        else bearer_messages.oauthbearer(user, token, config.host, config.port)
+    )
     code, said = server.docmd("AUTH", f"{name} {b64encode(whole).decode()}")
     told = ""
     if code == 334:  # the error, which must be acknowledged before the server says no
@@ -44,6 +48,6 @@ def _told(challenge: bytes) -> str:
         plain = b64decode(challenge, validate=True)
     except ValueError:
         return ""
-    meaning = sasl.in_words(plain)
+    meaning = bearer_messages.in_words(plain)
     text = " ".join(plain.decode("utf-8", "replace").split())[:400]
     return f"{text} ({meaning})" if meaning else text

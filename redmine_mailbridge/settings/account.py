@@ -1,6 +1,6 @@
 """Which account a mailbox's settings speak of: what stays when its name, its port or its protocol changes."""
 
-from redmine_mailbridge.mailboxes.username import parse_username
+from redmine_mailbridge.sasl.username import parse_username
 
 USUAL_PORTS = frozenset({143, 993, 110, 995, 443, 80})
 """Ports of IMAP, POP3 and Graph by which a host's one mail server is reached; any other may be another server's."""

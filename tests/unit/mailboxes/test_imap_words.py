@@ -9,10 +9,10 @@ import pytest
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
-from redmine_mailbridge.mailboxes.login.base import Credentials
-from redmine_mailbridge.mailboxes.login.choose import choose
 from redmine_mailbridge.mailboxes.tls import private
 from redmine_mailbridge.model.mailbox import Filing, Listed, Location, MailboxConfig, Security
+from redmine_mailbridge.sasl.mechanism import Credentials
+from redmine_mailbridge.sasl.selection import choose
 from tests.scripted_server import Reply, scripted
 
 SELECTED = """* FLAGS (\\Seen \\Deleted)

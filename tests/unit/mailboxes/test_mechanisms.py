@@ -12,15 +12,15 @@ import pytest
 
 from redmine_mailbridge.errors import LoginRefused
 from redmine_mailbridge.mailboxes.imap import ImapMailbox
-from redmine_mailbridge.mailboxes.login.base import Credentials
-from redmine_mailbridge.mailboxes.login.choose import choose
-from redmine_mailbridge.mailboxes.login.cram_md5 import CramMd5
-from redmine_mailbridge.mailboxes.login.ntlm import Ntlm
-from redmine_mailbridge.mailboxes.login.oauth import OauthBearer, Xoauth2
-from redmine_mailbridge.mailboxes.login.plain import Plain
-from redmine_mailbridge.mailboxes.login.scram import Scram
 from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
 from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.sasl.bearer import OauthBearer, Xoauth2
+from redmine_mailbridge.sasl.cram_md5 import CramMd5
+from redmine_mailbridge.sasl.mechanism import Credentials
+from redmine_mailbridge.sasl.ntlm import Ntlm
+from redmine_mailbridge.sasl.plain import Plain
+from redmine_mailbridge.sasl.scram import Scram
+from redmine_mailbridge.sasl.selection import choose
 from tests.scripted_server import scripted
 
 CONFIG = MailboxConfig(name="s", host="mail.example.com", port=993, username="user@example.com")

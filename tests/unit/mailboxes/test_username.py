@@ -2,9 +2,9 @@
 
 import pytest
 
-from redmine_mailbridge.mailboxes.login.base import credentials
-from redmine_mailbridge.mailboxes.username import Username, parse_username
 from redmine_mailbridge.model.mailbox import MailboxConfig
+from redmine_mailbridge.sasl.mechanism import credentials
+from redmine_mailbridge.sasl.username import Username, parse_username
 
 
 @pytest.mark.parametrize(

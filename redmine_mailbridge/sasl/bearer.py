@@ -1,12 +1,12 @@
 """OAUTHBEARER (RFC 7628) and XOAUTH2 (Google's and Microsoft's own): an access token instead of a password."""
 
-from redmine_mailbridge.mailboxes.login.base import Credentials
-from redmine_mailbridge.oauth import sasl
+from redmine_mailbridge.sasl import bearer_messages
+from redmine_mailbridge.sasl.mechanism import Credentials
 
 
 def told(challenge: bytes) -> str:
     """Given a server's error (JSON), return in brackets what it means, or nothing."""
-    words = sasl.in_words(challenge)
+    words = bearer_messages.in_words(challenge)
     return f"({words})" if words else ""
 
 
@@ -22,7 +22,7 @@ class OauthBearer:
         if self.sent:
             return b"\x01"
         self.sent = True
-        return sasl.oauthbearer(self.who.mailbox, self.who.token)
+        return bearer_messages.oauthbearer(self.who.mailbox, self.who.token)
 
 
 class Xoauth2:
@@ -37,4 +37,4 @@ class Xoauth2:
         if self.sent:
             return b""
         self.sent = True
-        return sasl.xoauth2(self.who.mailbox, self.who.token)
+        return bearer_messages.xoauth2(self.who.mailbox, self.who.token)

@@ -1,6 +1,6 @@
 """PLAIN (RFC 4616): the password itself, in UTF-8, with the authorization identity of a shared mailbox."""
 
-from redmine_mailbridge.mailboxes.login.base import Credentials
+from redmine_mailbridge.sasl.mechanism import Credentials
 
 
 class Plain:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from redmine_mailbridge.errors import LoginRefused
-from redmine_mailbridge.mailboxes.login.base import Credentials
+from redmine_mailbridge.sasl.mechanism import Credentials
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from redmine_mailbridge.errors import LoginRefused
-from redmine_mailbridge.mailboxes.login.base import Credentials, Mechanism
-from redmine_mailbridge.mailboxes.login.cram_md5 import CramMd5
-from redmine_mailbridge.mailboxes.login.login import Login
-from redmine_mailbridge.mailboxes.login.ntlm import Ntlm
-from redmine_mailbridge.mailboxes.login.oauth import OauthBearer, Xoauth2
-from redmine_mailbridge.mailboxes.login.plain import Plain
-from redmine_mailbridge.mailboxes.login.scram import Scram
 from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig
+from redmine_mailbridge.sasl.bearer import OauthBearer, Xoauth2
+from redmine_mailbridge.sasl.cram_md5 import CramMd5
+from redmine_mailbridge.sasl.login import Login
+from redmine_mailbridge.sasl.mechanism import Credentials, Mechanism
+from redmine_mailbridge.sasl.ntlm import Ntlm
+from redmine_mailbridge.sasl.plain import Plain
+from redmine_mailbridge.sasl.scram import Scram
 
 MAKERS: Mapping[str, Callable[[Credentials], Mechanism]] = {
     "SCRAM-SHA-256": lambda who: Scram(who, "SCRAM-SHA-256"),

@@ -6,7 +6,7 @@ Names and passwords are prepared by SASLprep (RFC 4013), so that a password is t
 from scramp import ScramClient, ScramException
 from scramp.core import Gs2Header
 
-from redmine_mailbridge.mailboxes.login.base import Credentials
+from redmine_mailbridge.sasl.mechanism import Credentials
 
 
 class OnBehalf(Gs2Header):  # type: ignore[misc]  # scramp has no types

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from redmine_mailbridge.mailboxes.username import parse_username
 from redmine_mailbridge.model.mailbox import MailboxConfig
-from redmine_mailbridge.oauth import sasl
+from redmine_mailbridge.sasl import bearer_messages
+from redmine_mailbridge.sasl.username import parse_username
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,10 @@ class Credentials:
         """What must never be written anywhere."""
         wholes: tuple[bytes, ...] = ()
         if self.token:  # a server may repeat the whole message, in base64
-            wholes = (sasl.oauthbearer(self.mailbox, self.token), sasl.xoauth2(self.mailbox, self.token))
+            wholes = (
+                bearer_messages.oauthbearer(self.mailbox, self.token),
+                bearer_messages.xoauth2(self.mailbox, self.token),
+            )
         return tuple(filter(None, (self.password, self.token, *(whole.decode() for whole in wholes))))
 
 

@@ -1,6 +1,6 @@
 """LOGIN (draft-murchison-sasl-login): the password itself, after two prompts. For servers that know nothing better."""
 
-from redmine_mailbridge.mailboxes.login.base import Credentials
+from redmine_mailbridge.sasl.mechanism import Credentials
 
 
 class Login:

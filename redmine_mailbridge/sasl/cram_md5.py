@@ -2,7 +2,7 @@
 
 import hmac
 
-from redmine_mailbridge.mailboxes.login.base import Credentials
+from redmine_mailbridge.sasl.mechanism import Credentials
 
 
 class CramMd5:
