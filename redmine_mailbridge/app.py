@@ -13,8 +13,8 @@ from typing import get_args
 
 from redmine_mailbridge.aggregating import aggregator
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.mail.address_syntax import spellings
-from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mail.message_ids import Signer
+from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.login_limit import MOST, LoginLimiter, LoginLimits

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mail.message_ids import Signer
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.outgoing.addresses import mailable

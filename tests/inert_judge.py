@@ -7,8 +7,8 @@ from urllib.parse import unquote
 
 import lxml.html
 
-from redmine_mailbridge.mail.htmlread import read_html
-from redmine_mailbridge.mail.inert import inert_in_bulk, make_inert
+from redmine_mailbridge.mail.html.read import read_html
+from redmine_mailbridge.mail.text.escaping import inert_in_bulk, make_inert
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.redmine.fit import CUT_MARK
 from redmine_mailbridge.redmine.text import cut_in_two

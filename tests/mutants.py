@@ -5,7 +5,7 @@ import random
 import re
 from pathlib import Path
 
-from redmine_mailbridge.mail import structure
+from redmine_mailbridge.mail.mime import structure
 
 _BREAKERS = (
     b"\r", b"\n", b"\r\n\r\n", b"\0", b"--", b"=?utf-8?B?", b"?=", b'"', b";", b"\xff\xfe", b"=\r\n", b"<", b"(", b":",

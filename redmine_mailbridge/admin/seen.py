@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from hashlib import sha256
 from typing import Any
 
-from redmine_mailbridge.mail.original import Original, original
+from redmine_mailbridge.mail.sanitized_html import Original, original
 from redmine_mailbridge.model.mail import Attachment, Message
 from redmine_mailbridge.tasks.story import Read
 

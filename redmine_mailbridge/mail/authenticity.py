@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from redmine_mailbridge.mail import authres, hops
+from redmine_mailbridge.mail import authres
 from redmine_mailbridge.mail.authres import Result
 from redmine_mailbridge.mail.domains import aligned, ascii_domain, organisation, same
-from redmine_mailbridge.mail.headers import Headers
-from redmine_mailbridge.mail.heads import Buffer
-from redmine_mailbridge.mail.words import unfold
+from redmine_mailbridge.mail.mime import received
+from redmine_mailbridge.mail.mime.encoded_words import unfold
+from redmine_mailbridge.mail.mime.header_block import Buffer
+from redmine_mailbridge.mail.mime.headers import Headers
 from redmine_mailbridge.model.mail import Address, Authenticity, ReadingOptions
 from redmine_mailbridge.util.lazy import lazy_import
 
@@ -102,8 +103,8 @@ def _plain_client(headers: Headers, identities: frozenset[str]) -> bool:
     if not all(map(authres.plain_sender, (line for name in _RETURN for line in headers.raw_lines(name)))):
         return False
     for line in headers.raw_lines("received"):
-        hop = hops.read(line)
-        if hop.odd or not hops.is_inner(hop, identities):
+        hop = received.read(line)
+        if hop.odd or not received.is_inner(hop, identities):
             return not hop.odd
     return True
 
@@ -119,13 +120,13 @@ def _fields(headers: Headers, identities: frozenset[str], *, below: bool) -> Ite
         if key == "authentication-results":
             yield raw, places
         elif key == "received":
-            hop = hops.read(unfold(raw, headers.fallback))
+            hop = received.read(unfold(raw, headers.fallback))
             if not inside:
                 return
-            if not hops.is_inner(hop, identities):
+            if not received.is_inner(hop, identities):
                 inside = False
                 places = frozenset(
-                    one for one in identities if (below or one in _WRITES_BELOW) and hops.wrote(hop, one)
+                    one for one in identities if (below or one in _WRITES_BELOW) and received.wrote(hop, one)
                 )
         elif key in _AUTHORS and not inside:
             return

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from redmine_mailbridge.mail import bounces
-from redmine_mailbridge.mail.headers import Headers
-from redmine_mailbridge.mail.structure import Part
+from redmine_mailbridge.mail.mime.headers import Headers
+from redmine_mailbridge.mail.mime.structure import Part
 from redmine_mailbridge.model.mail import Address, Automatic, AutomaticKind, ReadingOptions
 
 LOOP_HEADER = "X-Mailbridge-Loop"

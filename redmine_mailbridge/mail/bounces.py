@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 
-from redmine_mailbridge.mail import attachments, charset, transfer
-from redmine_mailbridge.mail.headers import Headers, message_ids
-from redmine_mailbridge.mail.heads import read_fields
-from redmine_mailbridge.mail.structure import Part, leaves
-from redmine_mailbridge.mail.words import decode_words, unfold
+from redmine_mailbridge.mail.mime import attachments, charset, transfer_encoding
+from redmine_mailbridge.mail.mime.encoded_words import decode_words, unfold
+from redmine_mailbridge.mail.mime.header_block import read_fields
+from redmine_mailbridge.mail.mime.headers import Headers, message_ids
+from redmine_mailbridge.mail.mime.structure import Part, leaves
 from redmine_mailbridge.model.mail import Bounced
 
 _READ = 64 * 1024
@@ -126,7 +126,7 @@ def _by_words(headers: Headers, text: str) -> str:
 
 
 def _content(part: Part) -> str:
-    data, _ = transfer.read(part.buffer, part.body, part.end, attachments.encoding_of(part), _READ)
+    data, _ = transfer_encoding.read(part.buffer, part.body, part.end, attachments.encoding_of(part), _READ)
     return charset.decode(data)
 
 
@@ -139,7 +139,7 @@ def _returned_ids(parts: list[Part]) -> list[str]:
     found: list[str] = []
     for part in parts:
         if part.kind in {"message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers"}:
-            data, _ = transfer.read(part.buffer, part.body, part.end, attachments.encoding_of(part), _READ)
+            data, _ = transfer_encoding.read(part.buffer, part.body, part.end, attachments.encoding_of(part), _READ)
             data = data.lstrip(b"\r\n")
             found += Headers(read_fields(data, 0, len(data))[0], "utf-8").ids("message-id")
     return found

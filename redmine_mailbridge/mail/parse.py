@@ -4,12 +4,13 @@ import hashlib
 import mmap
 from functools import partial
 
-from redmine_mailbridge.mail import authenticity, automatic, heads, identity, structure, transfer
-from redmine_mailbridge.mail.attachments import File, attach
-from redmine_mailbridge.mail.body import read_body
-from redmine_mailbridge.mail.filenames import Names
-from redmine_mailbridge.mail.headers import Headers
-from redmine_mailbridge.mail.leaves import Sorter
+from redmine_mailbridge.mail import authenticity, automatic, fingerprint
+from redmine_mailbridge.mail.mime import header_block, structure, transfer_encoding
+from redmine_mailbridge.mail.mime.attachments import File, attach
+from redmine_mailbridge.mail.mime.filenames import Names
+from redmine_mailbridge.mail.mime.headers import Headers
+from redmine_mailbridge.mail.mime.parts import Sorter
+from redmine_mailbridge.mail.text.body import read_body
 from redmine_mailbridge.model.mail import Address, Attachment, Body, LeftOut, Message, ReadingOptions
 
 MAX_LOGO = 16 * 1024  # bytes; inline pictures up to this size count as logos when the settings leave them out
@@ -31,9 +32,9 @@ def parse(
         return _unread(raw, options, type(error).__name__)
 
 
-def _unread(raw: heads.Buffer, options: ReadingOptions, fault: str) -> Message:
+def _unread(raw: header_block.Buffer, options: ReadingOptions, fault: str) -> Message:
     """Given a mail that the reader failed on, return it whole, as its only attachment, and the fault's name."""
-    whole = File("message.eml", "message/rfc822", partial(transfer.chunks, raw, 0, len(raw), ""))
+    whole = File("message.eml", "message/rfc822", partial(transfer_encoding.chunks, raw, 0, len(raw), ""))
     made = attach(whole, Names(), ReadingOptions())
     digest = hashlib.sha256(raw).hexdigest()
     note = f"This mail could not be read ({fault}). It is attached as it came."
@@ -50,7 +51,7 @@ def _unread(raw: heads.Buffer, options: ReadingOptions, fault: str) -> Message:
     )
 
 
-def read(raw: heads.Buffer, options: ReadingOptions, dns: authenticity.Dns | None = None) -> Message:
+def read(raw: header_block.Buffer, options: ReadingOptions, dns: authenticity.Dns | None = None) -> Message:
     """Given the bytes of a mail, return what it says, as `parse`, without its net."""
     root = structure.scan(raw)
     headers = Headers(root.fields)
@@ -61,7 +62,7 @@ def read(raw: heads.Buffer, options: ReadingOptions, dns: authenticity.Dns | Non
     reading = read_body(sorted_.elements, _pictures(files), options)
     if options.skip_signature_logos and reply:
         files = _without_logos(files, reading.placed, left_out)
-    message_id, made = identity.message_id(headers, raw)
+    message_id, made = fingerprint.message_id(headers, raw)
     from_all = headers.addresses("from")
     sender = from_all[0] if from_all else Address("", "")
     text = sorted_.first_text()
@@ -72,7 +73,7 @@ def read(raw: heads.Buffer, options: ReadingOptions, dns: authenticity.Dns | Non
         message_id_made=made,
         subject=headers.best("subject"),
         sender=sender,
-        content_key=identity.content_key(headers, raw, root.body),
+        content_key=fingerprint.content_key(headers, raw, root.body),
         size=len(raw),
         from_all=from_all,
         reply_to=headers.addresses("reply-to"),

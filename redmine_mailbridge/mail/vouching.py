@@ -1,8 +1,8 @@
 """By which name the mail server of a mailbox says what it found out about senders: read from mails that lie there."""
 
 from redmine_mailbridge.mail import authres
-from redmine_mailbridge.mail.heads import read_fields
-from redmine_mailbridge.mail.words import unfold
+from redmine_mailbridge.mail.mime.encoded_words import unfold
+from redmine_mailbridge.mail.mime.header_block import read_fields
 
 NAMELESS = "*"
 """Stands for a field that names nobody, as Microsoft 365 writes it."""

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from redmine_mailbridge.mail.address_syntax import ascii_host, is_local_part
+from redmine_mailbridge.mail.mime.address_syntax import ascii_host, is_local_part
 from redmine_mailbridge.model.mail import Address
 
 LONGEST = 320

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import format_datetime
 
-from redmine_mailbridge.mail.address_syntax import ascii_host
+from redmine_mailbridge.mail.mime.address_syntax import ascii_host
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing import header_encoding as encode
 from redmine_mailbridge.outgoing.mime import Part, file_part, inspect, multipart, text_part

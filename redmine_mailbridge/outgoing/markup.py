@@ -4,7 +4,7 @@ import html
 import re
 from typing import TYPE_CHECKING, Protocol
 
-from redmine_mailbridge.mail.signs import JOINER
+from redmine_mailbridge.mail.text.characters import JOINER
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.outgoing import textile
 from redmine_mailbridge.util.lazy import lazy_import

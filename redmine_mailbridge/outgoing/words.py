@@ -3,7 +3,7 @@
 import html
 import re
 
-from redmine_mailbridge.mail.signs import JOINER
+from redmine_mailbridge.mail.text.characters import JOINER
 
 _TAGS = re.compile(r"</?(?:code|pre)(?:\s[^<>\n]{0,100})?>", re.IGNORECASE)
 URL = r"(?:https?://|mailto:)[^\s<>\"']{1,2000}"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mail.message_ids import Signer
 from redmine_mailbridge.model.mail import Message, TextFormat
 from redmine_mailbridge.settings.route import Route
 

@@ -1,6 +1,6 @@
 """The text of an issue or note: what the person wrote, and the few lines that the bridge adds and why."""
 
-from redmine_mailbridge.mail.code import code_span
+from redmine_mailbridge.mail.text.code import code_span
 from redmine_mailbridge.model.mail import Address, LeftOut, Message, TextFormat
 from redmine_mailbridge.model.trace import Steps
 from redmine_mailbridge.routing.words import no_subject

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from redmine_mailbridge.mail.address_syntax import spellings
+from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.settings.admin import AdminSettings
 from redmine_mailbridge.settings.aggregate import AggregateSettings, BudgetSettings, same_names

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, SecretStr, StringConstraints
 
-from redmine_mailbridge.mail.address_syntax import ascii_host, is_local_part
+from redmine_mailbridge.mail.mime.address_syntax import ascii_host, is_local_part
 
 _SPAN_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPAN_PART = re.compile(r"\s{0,9}(\d{1,9})\s{0,9}([smhdw])")

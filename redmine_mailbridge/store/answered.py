@@ -19,7 +19,7 @@ from redmine_mailbridge.store.schema import answer, issue, journal, mail, outbox
 from redmine_mailbridge.store.steps import write_steps
 
 _OF_NOTE = re.compile(r"\.j([0-9]{1,18})\.[0-9a-v]{26}@")
-"""The note that a mail tells, in its Message-ID (mail/ids.py)."""
+"""The note that a mail tells, in its Message-ID (mail/message_ids.py)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
 """Tells copies: what mails say of themselves goes into the store, and what has only been changed on the way is found.
 
 A copy has the same Message-ID and the same content (`content_key`: what stays the same on the way), or much the same
-(mail/likeness.py). Without a Message-ID, the same content within the same minutes. A mail whose sender is proven is
+(mail/similarity.py). Without a Message-ID, the same content within the same minutes. A mail whose sender is proven is
 never a copy of one whose sender is not. The rest stands in store/copies.py.
 """
 
 from collections.abc import Sequence
 
 from redmine_mailbridge.errors import RawUnreadable
-from redmine_mailbridge.mail import likeness
+from redmine_mailbridge.mail import similarity
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import Description, MailRow
@@ -54,7 +54,7 @@ class CopyFinder:
         mailbox = row.location.mailbox
         key, proof = message.content_key, None
         if as_read:
-            key = f"{key}~{likeness.as_read(message)}"
+            key = f"{key}~{similarity.as_read(message)}"
         if message.message_id_made:
             key = f"{'traced' if message.header('received') else 'bare'}:{key}"
         context = self._decider.contexts.get(mailbox)
@@ -71,7 +71,7 @@ class CopyFinder:
             raw = self._store.raw.read(speaker.raw)
         except RawUnreadable:
             return False
-        if not likeness.adds(message, self._decider.read(raw, row.location.mailbox, truncated=False)):
+        if not similarity.adds(message, self._decider.read(raw, row.location.mailbox, truncated=False)):
             return False
         self._store.say_once(row.id, f"it has the bytes of mail {speaker.id}, but says more as it is read: no copy")
         return True
@@ -109,7 +109,9 @@ class CopyFinder:
             raw = None
         if raw is None:
             return "" if _same_receipt(row, message, other) else "content that is not known any more"
-        return likeness.difference(message, self._decider.read(raw, other.location.mailbox, truncated=other.truncated))
+        return similarity.difference(
+            message, self._decider.read(raw, other.location.mailbox, truncated=other.truncated)
+        )
 
 
 def _same_receipt(row: MailRow, message: Message, other: MailRow) -> bool:

@@ -5,7 +5,7 @@ import html
 from dataclasses import dataclass
 from typing import Any
 
-from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mail.message_ids import Signer
 from redmine_mailbridge.outgoing.letter import Sender
 from redmine_mailbridge.outgoing.render import Rendered, Templates
 from redmine_mailbridge.outgoing.variables import Named

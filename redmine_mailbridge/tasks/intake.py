@@ -13,7 +13,7 @@ from typing import Literal
 import structlog
 
 from redmine_mailbridge.errors import MailboxError
-from redmine_mailbridge.mail.headers import message_ids
+from redmine_mailbridge.mail.mime.headers import message_ids
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mailbox import FolderState, Listed
 from redmine_mailbridge.model.stored_mail import Cursor, MailRow

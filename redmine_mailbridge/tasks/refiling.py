@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 
-from redmine_mailbridge.mail.headers import message_ids
+from redmine_mailbridge.mail.mime.headers import message_ids
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import MailRow

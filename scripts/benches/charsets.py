@@ -21,7 +21,7 @@ from pathlib import Path
 import chardet
 import charset_normalizer
 
-from redmine_mailbridge.mail import charset, charset_labels
+from redmine_mailbridge.mail.mime import charset, charset_labels
 
 LANGUAGES = {
     "ar": ["windows-1256", "iso-8859-6"], "be": ["windows-1251"], "bg": ["windows-1251", "koi8-r"],

@@ -78,7 +78,7 @@ def same_sender(expected: str, seen: Seen) -> bool:
 
 
 def safe(name: str) -> str:
-    from redmine_mailbridge.mail.filenames import safe as made
+    from redmine_mailbridge.mail.mime.filenames import safe as made
 
     return " ".join(made(name).split())
 
@@ -133,10 +133,10 @@ def redmine(folder: Path) -> None:
 
 
 def stalwart(folder: Path) -> None:
-    from redmine_mailbridge.mail import structure
-    from redmine_mailbridge.mail.body import TextPart
-    from redmine_mailbridge.mail.headers import Headers
-    from redmine_mailbridge.mail.leaves import Sorter
+    from redmine_mailbridge.mail.mime import structure
+    from redmine_mailbridge.mail.mime.headers import Headers
+    from redmine_mailbridge.mail.mime.parts import Sorter
+    from redmine_mailbridge.mail.text.body import TextPart
 
     good = dict.fromkeys(("text parts", "HTML parts", "files"), 0)
     of = dict.fromkeys(good, 0)

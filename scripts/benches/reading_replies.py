@@ -17,7 +17,7 @@ SECONDS = 5
 
 
 def bridge(text: str) -> str:
-    from redmine_mailbridge.mail.quotes import split_reply
+    from redmine_mailbridge.mail.text.quotes import split_reply
 
     return split_reply(text).written
 
@@ -51,7 +51,7 @@ def unquotemail(text: str) -> str:
 
 
 def bridge_html(text: str) -> str:
-    from redmine_mailbridge.mail.htmlread import read_html
+    from redmine_mailbridge.mail.html.read import read_html
 
     return read_html(text, {}, "common_mark", ()).written
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.admin.pages.messages import framed
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.mail.original import sanitised
+from redmine_mailbridge.mail.sanitized_html import sanitised
 from redmine_mailbridge.outgoing.render import FILES, OURS, Templates
 from redmine_mailbridge.outgoing.variables import EXAMPLES, KINDS
 

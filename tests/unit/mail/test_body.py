@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.mail.body import Alternative, TextPart, read_body
-from redmine_mailbridge.mail.flowed import unflow
+from redmine_mailbridge.mail.text.body import Alternative, TextPart, read_body
+from redmine_mailbridge.mail.text.flowed import unflow
 from redmine_mailbridge.model.mail import ReadingOptions, TextFormat
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from redmine_mailbridge.mail import charset
+from redmine_mailbridge.mail.mime import charset
 from redmine_mailbridge.mail.parse import read
 from redmine_mailbridge.model.mail import ReadingOptions
 

@@ -24,8 +24,8 @@ def with_signs(text: str, seed: int) -> str:
 
 def writers() -> dict[str, Callable[[str, TextFormat], str]]:
     """Whatever makes a stranger's words inert, by a name."""
-    from redmine_mailbridge.mail.code import code_block, code_span
-    from redmine_mailbridge.mail.inert import LONGEST_LINE, MOST_LINES, inert_in_bulk, inert_line, make_inert
+    from redmine_mailbridge.mail.text.code import code_block, code_span
+    from redmine_mailbridge.mail.text.escaping import LONGEST_LINE, MOST_LINES, inert_in_bulk, inert_line, make_inert
 
     return {
         "text": make_inert,
@@ -71,8 +71,8 @@ def test_what_goes_to_redmine_was_inert_without_its_control_characters(writer: s
 def test_a_carriage_return_ends_no_code_and_no_quote(text_format: TextFormat) -> None:
     """A carriage return alone is a line end by the time that Redmine has the text; so it is when the text is made
     inert, and within one line it is a blank."""
-    from redmine_mailbridge.mail.code import code_block
-    from redmine_mailbridge.mail.inert import inert_line, make_inert
+    from redmine_mailbridge.mail.text.code import code_block
+    from redmine_mailbridge.mail.text.escaping import inert_line, make_inert
 
     lines = ["safe", "{{include(Secret)}} @admin", "```", "</pre>", "![x](http://e.example/a.png)"]
     for quoted in (False, True):

@@ -2,12 +2,12 @@ import datetime as dt
 
 import pytest
 
-from redmine_mailbridge.mail import addresses, params
-from redmine_mailbridge.mail.charset import decode
-from redmine_mailbridge.mail.filenames import Names, safe
-from redmine_mailbridge.mail.headers import Headers, date, message_ids
+from redmine_mailbridge.mail.mime import addresses, params
+from redmine_mailbridge.mail.mime.charset import decode
+from redmine_mailbridge.mail.mime.encoded_words import decode_words, unfold
+from redmine_mailbridge.mail.mime.filenames import Names, safe
+from redmine_mailbridge.mail.mime.headers import Headers, date, message_ids
 from redmine_mailbridge.mail.parse import read
-from redmine_mailbridge.mail.words import decode_words, unfold
 from redmine_mailbridge.model.mail import ReadingOptions
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redmine_mailbridge.mail.ids import SignedId, Signer
+from redmine_mailbridge.mail.message_ids import SignedId, Signer
 
 OURS = Signer(b"sixteen bytes or more", "https://redmine.example.com")
 

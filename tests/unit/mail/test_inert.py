@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from redmine_mailbridge.mail.inert import JOINER, LONGEST_LINE, MOST_LINES, inert_in_bulk, make_inert
+from redmine_mailbridge.mail.text.escaping import JOINER, LONGEST_LINE, MOST_LINES, inert_in_bulk, make_inert
 from redmine_mailbridge.model.mail import TextFormat
 
 FORMATS = ("common_mark", "textile", "markdown")
@@ -112,7 +112,7 @@ def test_code_ends_where_the_format_ends_it() -> None:
 )
 def test_what_is_cut_stays_still(text: str, at: int, halves: tuple[str, str]) -> None:
     """A text that was made inert is inert in two halves, too: no code is cut, or it is whole in each."""
-    from redmine_mailbridge.mail.cutting import divided  # newer than the first version
+    from redmine_mailbridge.mail.text.splitting import divided  # newer than the first version
 
     assert halves == divided(text, at)
 
@@ -149,7 +149,7 @@ def test_markdown_of_older_redmines(text: str, made: str) -> None:
 )
 def test_pictures_in_textile(html: str, written: str) -> None:
     """A mail's picture is shown wherever it stands among words, and what stands behind it makes no link of it."""
-    from redmine_mailbridge.mail.htmlread import read_html
+    from redmine_mailbridge.mail.html.read import read_html
 
     page = html.format('<img src="cid:1">')
     assert written == read_html(f"<p>{page}</p>", {"1": "a.png"}, "textile", ()).whole
@@ -161,7 +161,7 @@ def test_pictures_in_textile(html: str, written: str) -> None:
 def test_what_an_entity_writes_keeps_nothing_apart(number: int, text_format: TextFormat, beyond: bool) -> None:
     """A sign that no issue holds, written as an entity of HTML, does not hide a macro or a mention from who makes them
     inert: they would come to life when it is taken out. Nor does it beyond the elements that are read as markup."""
-    from redmine_mailbridge.mail.htmlread import read_html
+    from redmine_mailbridge.mail.html.read import read_html
 
     live = "{~{hello_world}} @~ann #~12 [~[Wiki]] r~12 attach~ment:a.png"
     page = f"{'<i></i>' * 12_000 * beyond}<p>{live} <code>{live}</code></p><pre>{live}</pre><a href='http://a.example/@~b'>c</a>"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redmine_mailbridge.mail.original import original
 from redmine_mailbridge.mail.parse import parse
+from redmine_mailbridge.mail.sanitized_html import original
 from redmine_mailbridge.model.mail import ReadingOptions
 
 DOT = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489")

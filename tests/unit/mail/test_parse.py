@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.mail.leaves import LONGER
+from redmine_mailbridge.mail.mime.parts import LONGER
 from redmine_mailbridge.mail.parse import parse, read
 from redmine_mailbridge.model.mail import Message, ReadingOptions
 from redmine_mailbridge.settings.reading import compile_file_name
@@ -209,7 +209,7 @@ def test_an_encrypted_mail_says_so() -> None:
 
 def test_a_fault_of_the_reader_does_not_lose_the_mail(monkeypatch: pytest.MonkeyPatch) -> None:
     """When reading fails after all, the mail comes whole as an attachment and the text says so."""
-    from redmine_mailbridge.mail import structure
+    from redmine_mailbridge.mail.mime import structure
 
     def fault(_: bytes) -> None:
         raise ZeroDivisionError

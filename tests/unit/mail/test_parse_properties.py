@@ -54,9 +54,9 @@ def test_no_leaf_is_lost(node: tuple[object, ...]) -> None:
     """
     tokens: list[str] = []
     raw = b"From: a@example.org\r\nMIME-Version: 1.0\r\n" + render(node, "b", tokens).encode()
-    from redmine_mailbridge.mail import structure
-    from redmine_mailbridge.mail.body import TextPart
-    from redmine_mailbridge.mail.leaves import Sorter
+    from redmine_mailbridge.mail.mime import structure
+    from redmine_mailbridge.mail.mime.parts import Sorter
+    from redmine_mailbridge.mail.text.body import TextPart
 
     message = read(raw, ReadingOptions())
     sorted_ = Sorter().sort(structure.scan(raw))

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.mail.attribution import Attributions
-from redmine_mailbridge.mail.lines import look
-from redmine_mailbridge.mail.quotes import split_reply
+from redmine_mailbridge.mail.text.attribution import Attributions
+from redmine_mailbridge.mail.text.lines import look
+from redmine_mailbridge.mail.text.quotes import split_reply
 
 CASES = [
     json.loads(line) for line in (Path(__file__).parents[2] / "fixtures/replies.jsonl").read_text("utf-8").splitlines()

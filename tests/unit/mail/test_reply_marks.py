@@ -3,7 +3,7 @@
 import pytest
 
 from redmine_mailbridge.mail.parse import read
-from redmine_mailbridge.mail.quotes import split_reply
+from redmine_mailbridge.mail.text.quotes import split_reply
 from redmine_mailbridge.model.mail import ReadingOptions
 
 QUOTED = "Support <help@firm.example>"

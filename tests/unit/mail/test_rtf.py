@@ -53,7 +53,7 @@ def alone(winmail: bytes) -> Message:
 @pytest.mark.parametrize("rtf", EXAMPLES)
 def test_the_examples_of_the_specification(rtf: bytes) -> None:
     """What the specification packs is unpacked as it says; one that is broken, cut or promises too much is none."""
-    from redmine_mailbridge.mail.rtf import MOST, unpacked
+    from redmine_mailbridge.mail.mime.rtf import MOST, unpacked
 
     given = bytes.fromhex(EXAMPLES[rtf])
     assert rtf == unpacked(given)
@@ -97,7 +97,7 @@ def test_an_enclosed_message_in_rtf_only() -> None:
 )
 def test_hostile_rtf_costs_what_its_length_does(piece: bytes) -> None:
     """Whatever is repeated in it, RTF twice as long takes about twice the time."""
-    from redmine_mailbridge.mail.rtf import read_rtf
+    from redmine_mailbridge.mail.mime.rtf import read_rtf
     from tests.growth import growth
 
     assert growth(read_rtf, lambda size: packed(b"{\\rtf1 x" + piece * (size // len(piece)))) < 3

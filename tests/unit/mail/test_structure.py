@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from redmine_mailbridge.mail import structure
+from redmine_mailbridge.mail.mime import structure
 from redmine_mailbridge.mail.parse import read
 from redmine_mailbridge.model.mail import ReadingOptions
 

@@ -5,8 +5,8 @@ import struct
 
 import pytest
 
+from redmine_mailbridge.mail.mime.tnef import SIGNATURE
 from redmine_mailbridge.mail.parse import read
-from redmine_mailbridge.mail.tnef import SIGNATURE
 from redmine_mailbridge.model.mail import Message, ReadingOptions
 
 RENDER, DATA, PROPERTIES, MESSAGE = 0x9002, 0x800F, 0x9005, 0x9003

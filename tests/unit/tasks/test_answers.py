@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from redmine_mailbridge.errors import SendingDeferred, SendingRefused
-from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mail.message_ids import Signer
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.mail_state import State

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.mail.ids import Signer
+from redmine_mailbridge.mail.message_ids import Signer
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail

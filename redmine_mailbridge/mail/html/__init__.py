@@ -1,0 +1,1 @@
+"""An HTML part: read, quoted text found, written as markup."""

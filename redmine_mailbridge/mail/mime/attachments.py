@@ -1,0 +1,190 @@
+"""From a part to a file of the issue: its name, its size and hash, and its bytes when they are wanted."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from redmine_mailbridge.mail.mime import params, transfer_encoding
+from redmine_mailbridge.mail.mime.encoded_words import decode_words, unfold
+from redmine_mailbridge.mail.mime.filenames import Names, extension, sniff
+from redmine_mailbridge.mail.mime.header_block import read_fields
+from redmine_mailbridge.mail.mime.headers import Headers
+from redmine_mailbridge.mail.mime.structure import Part
+from redmine_mailbridge.mail.mime.tnef import Enclosed, slice_of
+from redmine_mailbridge.mail.mime.tnef_message import message_of
+from redmine_mailbridge.model.mail import Attachment, LeftOut, ReadingOptions
+
+_HEAD = 64 * 1024
+MAX_CALENDAR = 1024 * 1024
+_CALENDARS = frozenset({"text/calendar", "application/ics"})
+_MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
+
+
+@dataclass(slots=True)
+class File:
+    """A part that becomes a file, before it has its final name. `chunks` yields its decoded bytes. `last` says that it
+    reaches to the end of the mail: where only the beginning was loaded, it is cut.
+    """
+
+    wanted: str
+    content_type: str
+    chunks: Callable[[], Iterator[bytes]] = field(repr=False)
+    content_id: str = ""
+    location: str = ""
+    inline: bool = False
+    last: bool = False
+
+
+def disposition(part: Part, fallback: str = "") -> tuple[str, dict[str, str]]:
+    """Given a part, return its Content-Disposition, lower case ("" for none), and its parameters."""
+    raw = part.raw("content-disposition")
+    return params.parse(unfold(raw, fallback)) if raw else ("", {})
+
+
+def sent_name(part: Part, fallback: str = "") -> str:
+    """Given a part, return the file name that it was sent with, decoded, "" for none."""
+    _, found = disposition(part, fallback)
+    name = found.get("filename") or found.get("name")
+    if not name:
+        raw = part.raw("content-type")
+        name = (
+            params.parse(unfold(raw, fallback))[1].get("name", "")
+            if raw and not raw.isascii()
+            else part.params.get("name", "")
+        )
+    return decode_words(name or "").strip()
+
+
+def encoding_of(part: Part) -> str:
+    """Given a part, return the transfer encoding to undo, "" for none."""
+    declared = part.raw("content-transfer-encoding").decode("ascii", "replace")
+    return transfer_encoding.encoding_of(part.buffer, part.body, part.end, declared)
+
+
+def reader(part: Part) -> Callable[[], Iterator[bytes]]:
+    """Given a leaf, return the function that yields its decoded bytes."""
+    return partial(transfer_encoding.chunks, part.buffer, part.body, part.end, encoding_of(part))
+
+
+def whole(part: Part) -> Callable[[], Iterator[bytes]]:
+    """Given a part, return the function that yields it as it stands in the mail, its header block included."""
+    return partial(transfer_encoding.chunks, part.buffer, part.start, part.end, "")
+
+
+def start_of(chunks: Callable[[], Iterator[bytes]], size: int) -> bytes:
+    """Given the function that yields a file's bytes, return at most the first `size` of them."""
+    found = b""
+    for piece in chunks():
+        found += piece[: size - len(found)]
+        if len(found) >= size:
+            break
+    return found
+
+
+def file_of(part: Part, fallback: str = "") -> File:
+    """Given a leaf that is not text of the mail, return it as a file."""
+    kind = part.kind
+    head, _ = disposition(part, fallback)
+    chunks = reader(part)
+    wanted = sent_name(part, fallback)
+    if kind.startswith("multipart/"):
+        kind, chunks = "message/rfc822", whole(part)
+    elif kind in _MESSAGES:
+        wanted = _message_name(wanted, chunks)
+    elif kind == "application/applefile" and wanted:
+        wanted = f"._{wanted}"
+    elif part.rest:
+        wanted = "rest-of-mail.txt"
+    kind = sniff(kind, start_of(chunks, 16)) if kind.startswith("application/") else kind
+    identity = unfold(part.raw("content-id"), fallback).strip("<> ")
+    location = unfold(part.raw("content-location"), fallback).strip('<>" ')
+    if not wanted and kind.startswith("image/") and location and ":" not in location and len(location) < 200:
+        wanted = location
+    if not wanted and kind.partition("/")[0] in {"message", "image", "audio", "video"}:
+        wanted = _described(part, kind, fallback)
+    return File(
+        wanted, kind, chunks, identity, location, head == "inline" or bool(identity), part.end >= len(part.buffer)
+    )
+
+
+def _described(part: Part, kind: str, fallback: str) -> str:
+    """Given a part without a name, return one made of its Content-Description, "" when it has none that fits."""
+    words = decode_words(unfold(part.raw("content-description"), fallback))
+    if not words or len(words) > 100:
+        return ""
+    return words if words.lower().endswith(extension(kind)) else words + extension(kind)
+
+
+def file_of_tnef(enclosed: Enclosed, chunks: Callable[[], Iterator[bytes]]) -> File | None:
+    """Given a file within a winmail.dat and the winmail.dat's own bytes, return it as a file.
+
+    None when it is an item of Outlook's own that no file can say.
+    """
+    own = partial(slice_of, chunks, enclosed.start, enclosed.size)
+    if enclosed.embedded:
+        message = message_of(own)
+        return None if message is None else File(_message_name(enclosed.name, message), "message/rfc822", message)
+    kind = enclosed.content_type or "application/octet-stream"
+    return File(enclosed.name, sniff(kind, start_of(own, 16)), own, enclosed.content_id, "", bool(enclosed.content_id))
+
+
+def file_of_bytes(name: str, data: bytes) -> File:
+    """Given a file that stood within a text, and its bytes, return it as a file."""
+    return File(name, sniff("application/octet-stream", data[:16]), lambda: iter((data,)))
+
+
+def _message_name(wanted: str, chunks: Callable[[], Iterator[bytes]]) -> str:
+    """Given an enclosed mail and the name it was sent with, return the name of its file: by its own subject."""
+    if not wanted:
+        head = start_of(chunks, _HEAD).lstrip(b"\r\n")
+        wanted = Headers(read_fields(head, 0, len(head))[0]).best("subject")[:150]
+    wanted = re.sub(r"[/\\]+", "_", wanted)
+    return wanted + ".eml" if wanted and not wanted.lower().endswith((".eml", ".msg", ".mht")) else wanted
+
+
+def attach(file: File, names: Names, options: ReadingOptions) -> Attachment | LeftOut:
+    """Given a file, return it as an attachment under its final name, or why it is left out.
+
+    Its bytes are read once, in pieces, for the size and the hash.
+    """
+    digest = hashlib.sha256()
+    size = 0
+    for piece in file.chunks():
+        digest.update(piece)
+        size += len(piece)
+    name = names.take(file.wanted, file.content_type)
+    if not size:
+        return LeftOut(name, "it is empty")
+    if any(pattern.search(name) or pattern.search(file.wanted) for pattern in options.excluded_names):
+        return LeftOut(name, "its name is excluded by the settings")
+    if options.truncated and file.last:
+        return LeftOut(name, "only the beginning of the mail was read, so this file was not loaded whole")
+    if options.max_attachment and size > options.max_attachment:
+        return LeftOut(name, f"its {size} bytes are more than the {options.max_attachment} that are allowed")
+    return Attachment(
+        name, file.content_type, size, digest.hexdigest(), file.inline, file.chunks, file.content_id or None
+    )
+
+
+def without_copies(files: list[File]) -> list[File]:
+    """Given the files of a mail, return them without an invitation that stands in it a second time.
+
+    Calendars send it as an alternative of the text and as a file; the one with a name is kept.
+    """
+    kept: dict[bytes, File] = {}
+    found: list[File] = []
+    for file in files:
+        if file.content_type not in _CALENDARS:
+            found.append(file)
+            continue
+        content = b"".join(start_of(file.chunks, MAX_CALENDAR).split())
+        first = kept.get(content)
+        if first is None:
+            kept[content] = file
+            found.append(file)
+        elif not first.wanted and file.wanted:
+            found[found.index(first)] = file
+            kept[content] = file
+    return found

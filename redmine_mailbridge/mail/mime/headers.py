@@ -1,0 +1,130 @@
+"""The header fields of a mail as values: decoded lines, addresses, Message-IDs, date, importance."""
+
+import datetime as dt
+import re
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+from redmine_mailbridge.mail.mime import addresses, charset
+from redmine_mailbridge.mail.mime.encoded_words import decode_words, unfold
+from redmine_mailbridge.model.mail import Address
+
+Field = tuple[str, bytes]
+_IDS = re.compile(r"<([^<>]{1,2000})>")
+_BARE_ID = re.compile(r"[^\s<>,;\"]{1,500}@[^\s<>,;\"]{1,500}")
+_RECORD = ("delivered-to", "x-delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-rcpt-to",
+           "x-forwarded-to", "x-real-to", "x-apparently-to", "x-resolved-to")  # fmt: skip
+_DATE_WORD = re.compile(r"[A-Za-z0-9:+,./-]{1,40}")
+
+
+class Headers:
+    """All fields of one header block, raw and decoded; unreadable 8-bit bytes are guessed once for all of them."""
+
+    def __init__(self, fields: list[Field], fallback: str = "") -> None:
+        if not fallback:
+            odd = b" ".join(raw for _, raw in fields if not raw.isascii() and not _is_utf8(raw))[:4096]
+            fallback = charset.guess(odd) if odd else ""
+        self.fallback = fallback
+        self.fields = fields
+
+    def raw_line(self, name: str) -> str:
+        """The first value of a field on one line, encoded words untouched; "" when there is none."""
+        return next((unfold(raw, self.fallback) for key, raw in self.fields if key.lower() == name), "")
+
+    def raw_lines(self, name: str) -> list[str]:
+        """All values of a field, as `raw_line`."""
+        return [unfold(raw, self.fallback) for key, raw in self.fields if key.lower() == name]
+
+    def text(self, name: str) -> str:
+        """The first value of a field, decoded."""
+        return decode_words(self.raw_line(name))
+
+    def best(self, name: str) -> str:
+        """The first value of a field that is not empty, decoded: some mails carry a field twice, once empty."""
+        return next((text for line in self.raw_lines(name) if (text := decode_words(line))), "")
+
+    def all(self) -> tuple[tuple[str, str], ...]:
+        """All fields in order, decoded."""
+        return tuple((name, decode_words(unfold(raw, self.fallback))) for name, raw in self.fields)
+
+    def addresses(self, name: str) -> tuple[Address, ...]:
+        """The addresses of all fields of this name, in order."""
+        found: list[Address] = []
+        for line in self.raw_lines(name):
+            found += addresses.parse(line)
+            if len(found) >= addresses.MAX_ADDRESSES:
+                break
+        return tuple(found)
+
+    def recipients_of_record(self) -> tuple[str, ...]:
+        """The addresses that mail servers recorded as the ones it was delivered for, each once, in order."""
+        found = [address.address for name in _RECORD for address in self.addresses(name)]
+        return tuple(dict.fromkeys(found))
+
+    def ids(self, name: str) -> tuple[str, ...]:
+        """The Message-IDs of a field, without <> and white space, each once, in order."""
+        found: list[str] = []
+        for line in self.raw_lines(name):
+            found += message_ids(line)
+        return tuple(dict.fromkeys(found))[:1000]
+
+    def date(self) -> dt.datetime | None:
+        """The Date with its zone (UTC when it names none), else the time of the newest Received, else None."""
+        for line in self.raw_lines("date"):
+            if found := date(line):
+                return found
+        for line in self.raw_lines("received")[:1]:
+            if found := date(line.rpartition(";")[2]):
+                return found
+        return None
+
+    def importance(self) -> Literal["high", "normal", "low"]:
+        """What the sender claims, from Importance, X-Priority, Priority and X-MSMail-Priority; the first that says."""
+        for name in ("importance", "x-priority", "x-msmail-priority", "priority"):
+            if found := _importance(self.raw_line(name).lower()):
+                return found
+        return "normal"
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _importance(value: str) -> Literal["high", "low"] | None:
+    """Given a value such as "1 (Highest)", "urgent", "non-urgent", "5", return what it says beyond the normal."""
+    word = value.strip().partition(" ")[0].strip("()")
+    if word in {"1", "2", "high", "highest", "urgent"}:
+        return "high"
+    return "low" if word in {"4", "5", "low", "lowest", "non-urgent"} else None
+
+
+def message_ids(line: str) -> list[str]:
+    """Given the value of Message-ID, In-Reply-To or References, return the ids in it, without <> and blanks."""
+    line = line[:200_000]
+    found = ["".join(inner.split()) for inner in _IDS.findall(line)]
+    found = [inner for inner in found if inner]
+    if not found:
+        found = [inner.strip("<>") for inner in _BARE_ID.findall(line)[:100]]
+    if not found and (word := line.strip().strip("<>").strip()) and " " not in word:
+        found = [word[:500]]
+    return found
+
+
+def date(value: str) -> dt.datetime | None:
+    """Given a date as mails write it, return it with its zone, or None when it cannot be read."""
+    text = " ".join(_DATE_WORD.findall(value[:300].partition("(")[0]))
+    for candidate in (text, text.partition(",")[2].strip()):
+        try:
+            found = parsedate_to_datetime(candidate)
+        except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
+            continue
+        return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    try:
+        found = dt.datetime.fromisoformat(value.strip()[:40])
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)

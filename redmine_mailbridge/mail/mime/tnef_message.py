@@ -1,0 +1,102 @@
+"""A message that Outlook enclosed in a winmail.dat, as the mail that it is (RFC 5322): everybody can open that."""
+
+import base64
+import contextlib
+import datetime as dt
+from collections.abc import Iterator
+from email.utils import format_datetime
+from functools import partial
+
+from redmine_mailbridge.mail.mime.rtf import read_rtf
+from redmine_mailbridge.mail.mime.tnef import Chunks, Enclosed, Opened, open_tnef, slice_of
+
+MAX_DEPTH = 5  # messages within messages
+_BOUNDARY = "=_winmail_{depth}"
+_LINE = 57 * 900  # bytes that base64 writes in whole lines
+
+
+def message_of(chunks: Chunks, depth: int = 1) -> Chunks | None:
+    """Given the bytes of an enclosed item, return the function that yields it as a mail.
+
+    None when not all of it can be said in a mail: another kind of item (a contact, an appointment), a text in RTF
+    only that holds pictures or cannot be read, a broken or too deeply nested one. Its winmail.dat is to be kept then.
+    """
+    opened = open_tnef(chunks)
+    if opened is not None:
+        _read_rtf(opened)
+    if opened is None or not opened.whole or depth > MAX_DEPTH or not _is_mail(opened):
+        return None
+    inner: list[tuple[Enclosed, Chunks]] = []
+    for one in opened.files:
+        own = partial(slice_of, chunks, one.start, one.size)
+        nested = message_of(own, depth + 1) if one.embedded else own
+        if nested is None:
+            return None
+        inner.append((one, nested))
+    return partial(_mail, opened, inner, depth)
+
+
+def _read_rtf(opened: Opened) -> None:
+    """Where RTF alone says the text, put that in its place: as the HTML that it was made of, or as plain text."""
+    if opened.text.strip() or opened.html.strip() or not opened.rtf:
+        return
+    said = read_rtf(opened.rtf)
+    if said is not None and said.is_html:
+        opened.html = b'<meta charset="utf-8">' + said.text.encode("utf-8", "replace")
+    elif said is not None and not said.pictured:
+        opened.text = said.text
+
+
+def _is_mail(opened: Opened) -> bool:
+    kind = opened.told.get("class", "IPM.Note").upper()
+    return kind.startswith(("IPM.NOTE", "REPORT.")) and bool(opened.text.strip() or opened.html.strip())
+
+
+def _mail(opened: Opened, inner: list[tuple[Enclosed, Chunks]], depth: int) -> Iterator[bytes]:
+    boundary = _BOUNDARY.format(depth=depth)
+    yield _head(opened)
+    yield f'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="{boundary}"\r\n\r\n'.encode()
+    if opened.html.strip():
+        yield from _part(boundary, "text/html", lambda: iter((opened.html,)))
+    else:
+        yield from _part(boundary, "text/plain; charset=utf-8", lambda: iter((opened.text.encode(errors="replace"),)))
+    for one, chunks in inner:
+        kind = "message/rfc822" if one.embedded else "application/octet-stream"
+        name = f"{one.name or 'message'}.eml" if one.embedded else one.name or "file"
+        yield from _part(boundary, kind, chunks, name)
+    yield f"\r\n--{boundary}--\r\n".encode()
+
+
+def _head(opened: Opened) -> bytes:
+    told = opened.told
+    address = told.get("smtp") or told.get("address", "")
+    address = address if "@" in address and address.isascii() and not set(address) & set("<> \r\n") else ""
+    lines = [f"From: {_word(told.get('sender', ''))} <{address}>"]
+    lines += [f"{name}: {_word(told[key])}" for name, key in (("To", "to"), ("Cc", "cc")) if told.get(key)]
+    lines.append(f"Subject: {_word(told.get('subject', ''))}")
+    if opened.sent is not None:
+        with contextlib.suppress(OverflowError, ValueError, OSError):
+            lines.append(f"Date: {format_datetime(dt.datetime.fromtimestamp(opened.sent, dt.UTC))}")
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii", "replace")
+
+
+def _word(text: str) -> str:
+    """Given a text, return it as encoded words (RFC 2047), whatever stands in it."""
+    text = " ".join(text.split())[:500]
+    pieces = [text[at : at + 12] for at in range(0, len(text), 12)]
+    return "\r\n ".join(
+        f"=?utf-8?b?{base64.b64encode(piece.encode('utf-8', 'replace')).decode()}?=" for piece in pieces
+    )
+
+
+def _part(boundary: str, kind: str, chunks: Chunks, name: str = "") -> Iterator[bytes]:
+    shown = f'Content-Disposition: attachment; filename="{_word(name)}"\r\n' if name else ""
+    yield f"\r\n--{boundary}\r\nContent-Type: {kind}\r\n{shown}".encode()
+    yield b"Content-Transfer-Encoding: base64\r\n\r\n"
+    held = b""
+    for piece in chunks():
+        held += piece
+        while len(held) >= _LINE:
+            yield base64.encodebytes(held[:_LINE])
+            held = held[_LINE:]
+    yield base64.encodebytes(held)

@@ -1,0 +1,148 @@
+"""Content-Transfer-Encodings undone in pieces: base64, quoted-printable, uuencode; anything else as it stands."""
+
+import binascii
+import itertools
+import re
+from collections.abc import Iterator
+
+from redmine_mailbridge.mail.mime.header_block import Buffer
+
+PIECE = 256 * 1024  # bytes of the mail that are read at a time
+MOST_BLANK_LINES = 500  # of a body in base64, which has none: behind more of them no footer is looked for
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_NO_BASE64 = bytes(byte for byte in range(256) if byte not in _ALPHABET)
+_ODD = re.compile(rb"[^A-Za-z0-9+/=\s]|[ \t](?=[^\s])")
+_SOFT = re.compile(rb"=[ \t]{1,1000}(?=\r?\n)")
+_BLANK_LINE = re.compile(rb"\n[ \t]{0,100}\r?\n")
+_OUTSIDE = re.compile(rb"[^A-Za-z0-9+/=]")
+_LINE_END = re.compile(rb"[\r\n]")
+
+
+def plain_tail(buffer: Buffer, start: int, end: int) -> int:
+    """Given a body in base64, return where plain text begins that something on the way added below it; `end` if none.
+
+    That is behind a blank line, at a line which holds what base64 does not (a mailing list's or a scanner's footer).
+    """
+    for found in itertools.islice(_BLANK_LINE.finditer(buffer, start, end), MOST_BLANK_LINES):
+        line = bytes(buffer[found.end() : min(found.end() + 1000, end)]).split(b"\n", 1)[0].strip()
+        if line and _OUTSIDE.search(line):
+            return found.end()
+    return end
+
+
+def encoding_of(buffer: Buffer, start: int, end: int, declared: str) -> str:
+    """Given a body and its declared encoding, return the one to undo: "base64", "quoted-printable", "uuencode", "".
+
+    A body that claims base64 and is plainly something else stays as it is.
+    """
+    name = declared.strip().strip("\"'").lower().partition(";")[0].strip()
+    if name in {"base64", "base-64", "b64"}:
+        sample = bytes(buffer[start : min(plain_tail(buffer, start, end), start + 4096)]).strip()
+        return "base64" if len(_ODD.findall(sample)) * 20 <= len(sample) else ""
+    if name in {"quoted-printable", "quoted-printeable", "qp", "quotedprintable"}:
+        return "quoted-printable"
+    if name in {"x-uuencode", "uuencode", "x-uue", "uue"}:
+        return "uuencode"
+    return ""
+
+
+def chunks(buffer: Buffer, start: int, end: int, encoding: str) -> Iterator[bytes]:
+    """Given a body's place and its encoding, yield the decoded bytes in pieces of at most 1 MiB. Never raises."""
+    if encoding == "base64":
+        return _base64(buffer, start, end)
+    if encoding == "quoted-printable":
+        return _quoted_printable(buffer, start, end)
+    if encoding == "uuencode":
+        return _uuencode(buffer, start, end)
+    return _identity(buffer, start, end)
+
+
+def read(buffer: Buffer, start: int, end: int, encoding: str, limit: int) -> tuple[bytes, bool]:
+    """Given a body's place, return at most `limit` decoded bytes of it and whether that is all."""
+    found: list[bytes] = []
+    left = limit
+    for piece in chunks(buffer, start, end, encoding):
+        if len(piece) > left:
+            found.append(piece[:left])
+            return b"".join(found), False
+        found.append(piece)
+        left -= len(piece)
+    return b"".join(found), True
+
+
+def _identity(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
+    for at in range(start, end, PIECE):
+        yield bytes(buffer[at : min(at + PIECE, end)])
+
+
+def _base64(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
+    """Undo base64; a padding in the middle ends one stretch and begins the next (files glued together)."""
+    left = b""
+    for at in range(start, end, PIECE):
+        letters = left + bytes(buffer[at : min(at + PIECE, end)]).translate(None, _NO_BASE64)
+        stretches = re.split(b"=+", letters)
+        left = stretches.pop()
+        whole = len(left) - len(left) % 4
+        done = b"".join(_stretch(stretch) for stretch in stretches) + _stretch(left[:whole])
+        left = left[whole:]
+        if done:
+            yield done
+    if last := _stretch(left):
+        yield last
+
+
+def _stretch(letters: bytes) -> bytes:
+    """Given letters of base64 without padding, return their bytes; a single letter too many is passed over."""
+    if len(letters) % 4 == 1:
+        letters = letters[:-1]
+    return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4)) if letters else b""
+
+
+def _quoted_printable(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
+    left = b""
+    for at in range(start, end, PIECE):
+        piece = left + bytes(buffer[at : min(at + PIECE, end)])
+        left = b""
+        if at + PIECE < end:
+            cut = piece.rfind(b"\n") + 1
+            if not cut:  # one line of more than a piece: cut it where no =XX stands
+                cut = len(piece) - 3 + max(piece[-3:].rfind(b"="), 0) if b"=" in piece[-3:] else len(piece)
+            piece, left = piece[:cut], piece[cut:]
+        if piece:
+            yield binascii.a2b_qp(_SOFT.sub(b"=", piece))
+    if left:
+        yield binascii.a2b_qp(_SOFT.sub(b"=", left))
+
+
+def _uuencode(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
+    """Undo uuencode between "begin" and "end"; lines that are broken give what can be read of them."""
+    left = b""
+    begun = False
+    for at in range(start, end, PIECE):
+        lines = (left + bytes(buffer[at : min(at + PIECE, end)])).split(b"\n")
+        left = lines.pop() if at + PIECE < end else b""
+        if len(left) > PIECE:
+            left = b""
+        done: list[bytes] = []
+        for line in lines:
+            if not begun:
+                begun = line.startswith(b"begin ")
+                continue
+            if line.strip() == b"end":
+                break
+            done.append(_uu_line(line.rstrip(b"\r")))
+        if piece := b"".join(done):
+            yield piece
+
+
+def _uu_line(line: bytes) -> bytes:
+    if not line or not 32 <= line[0] <= 96:
+        return b""
+    try:
+        return binascii.a2b_uu(line)
+    except binascii.Error:  # trailing rubbish, as some encoders write
+        count = (line[0] - 32) & 63
+        try:
+            return binascii.a2b_uu(line[: 1 + (count * 4 + 2) // 3])
+        except binascii.Error:
+            return b""
