@@ -32,7 +32,7 @@ from redmine_mailbridge.ruling import time_rules
 from redmine_mailbridge.scheduling import scheduled
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
-from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.settings.value_types import reveal
 from redmine_mailbridge.signing_in import TokenGiver, sign_ins, token_of
 from redmine_mailbridge.speaking import agent_answers, asking, desks, letters, ours, sending
 from redmine_mailbridge.store.accounts import Accounts

@@ -12,8 +12,8 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mailbox import Listed
 from redmine_mailbridge.routing.brakes import came_later, first_taken
 from redmine_mailbridge.routing.explain import as_json, as_lines
+from redmine_mailbridge.settings.first_sync import StartSettings
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.settings.start import StartSettings
 from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.intake import undecided
 

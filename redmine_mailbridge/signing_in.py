@@ -13,7 +13,7 @@ from redmine_mailbridge.sasl.username import parse_username
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.oauth import OAuthSettings
-from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.settings.value_types import reveal
 from redmine_mailbridge.store.engine import Database
 
 FREE_SCOPES = ("openid", "email", "offline_access")

@@ -21,7 +21,7 @@ from redmine_mailbridge.sasl.username import parse_username
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
-from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.settings.value_types import reveal
 from redmine_mailbridge.signing_in import TokenGiver, outgoing_connection, token_of
 from redmine_mailbridge.store.answered import Answered
 from redmine_mailbridge.store.issues import Issues

@@ -11,7 +11,7 @@ from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.redmine.answers import asks_for_login
 from redmine_mailbridge.redmine.transport import WAY, Session, cause
 from redmine_mailbridge.settings.models import RedmineSettings
-from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.settings.value_types import reveal
 
 CONNECT, READ = 5.0, 10.0
 """Seconds: a person waits before the page."""

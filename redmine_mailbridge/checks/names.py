@@ -11,9 +11,9 @@ from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.lazy import Lazy
 from redmine_mailbridge.routing.fields import ROUND_ROBIN
+from redmine_mailbridge.settings.issue import KEYWORDS
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.settings.route import KEYWORDS
 from redmine_mailbridge.util.suggest import did_you_mean
 
 LABELS = {

@@ -182,7 +182,7 @@ def _write(form: "Form", file: Path, *, force: bool = False, base: str = "") -> 
     """Write the file, or add to `base`, what it says: then its owner and rights stay."""
     from redmine_mailbridge import installing
     from redmine_mailbridge.setting_up.drafting import draft_of
-    from redmine_mailbridge.settings.draft import write
+    from redmine_mailbridge.settings.init_file import write
 
     service = bool(base) and installing.is_handed_over(file)
     write(draft_of(form.answers, file, whole=not base), file, force=force, base=base)

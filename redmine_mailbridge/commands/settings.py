@@ -18,7 +18,7 @@ def show(invocation: Invocation, *, as_json: bool, changed: bool) -> None:
     """Print every value in force and where it comes from. Secrets are shown as set or not set."""
     import json
 
-    from redmine_mailbridge.settings.where import values
+    from redmine_mailbridge.settings.effective import values
 
     loaded = invocation.loaded()
     table = None

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from redmine_mailbridge.settings.start import StartSettings
+from redmine_mailbridge.settings.first_sync import StartSettings
 
 Mail = TypeVar("Mail")
 

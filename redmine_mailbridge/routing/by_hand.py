@@ -12,7 +12,7 @@ from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
 from redmine_mailbridge.routing.note import note
 from redmine_mailbridge.routing.strictest import different
 from redmine_mailbridge.routing.thread import Thread, find_thread
-from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.settings.issue import Route
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from redmine_mailbridge.routing.proof import proven
 from redmine_mailbridge.routing.sender import Sender, assess
 from redmine_mailbridge.routing.strictest import different, strictest
 from redmine_mailbridge.routing.text import compose
-from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.settings.issue import Route
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from redmine_mailbridge.routing.note import note
 from redmine_mailbridge.routing.sender import believed, let_in, turned_away, unknown_verdict
 from redmine_mailbridge.routing.strictest import different
 from redmine_mailbridge.routing.thread import Thread, Worth, answered_other, find_thread, signs
-from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.settings.issue import Route
 
 
 def decide(message: Message, route: Route, mailbox: MailboxIdentity, facts: Facts) -> Plan:  # noqa: PLR0911 - the policy

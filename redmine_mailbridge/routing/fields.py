@@ -12,7 +12,7 @@ from redmine_mailbridge.routing.rules import Matched, fill
 from redmine_mailbridge.routing.sender import Sender, domain_rule
 from redmine_mailbridge.routing.values import field_value
 from redmine_mailbridge.routing.words import means_yes
-from redmine_mailbridge.settings.route import IssueSettings, Route
+from redmine_mailbridge.settings.issue import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
 from redmine_mailbridge.util.suggest import did_you_mean
 

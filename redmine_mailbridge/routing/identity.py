@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from redmine_mailbridge.mail.message_ids import Signer
 from redmine_mailbridge.model.mail import Message, TextFormat
-from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.settings.issue import Route
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from redmine_mailbridge.model.mail import AutomaticKind, Message
 from redmine_mailbridge.routing.identity import MailboxIdentity
-from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.settings.issue import Route
 
 REPLYING_MACHINES = frozenset({AutomaticKind.AUTO_REPLY, AutomaticKind.BOUNCE})
 

@@ -13,7 +13,7 @@ from redmine_mailbridge.routing.rules import apply_rules
 from redmine_mailbridge.routing.sender import login_for
 from redmine_mailbridge.routing.thread import redmine_id, redmines_own, referenced, subject_tags
 from redmine_mailbridge.routing.words import LANGUAGES
-from redmine_mailbridge.settings.route import KEYWORDS, Route
+from redmine_mailbridge.settings.issue import KEYWORDS, Route
 from redmine_mailbridge.settings.rules import Rule
 
 MAX_ISSUES = 50

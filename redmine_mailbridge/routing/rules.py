@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.trace import Steps
 from redmine_mailbridge.routing.match import address_fits, header_fits, sender_fits
+from redmine_mailbridge.settings.issue import Route
 from redmine_mailbridge.settings.patterns import Pattern
-from redmine_mailbridge.settings.route import Route
 from redmine_mailbridge.settings.rules import Rule
 
 _PLACE = re.compile(r"\{([a-z_]{1,20})(?:\.([A-Za-z0-9_-]{1,80}))?\}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.model.plan import Action, Facts, NewUser, User
 from redmine_mailbridge.routing.match import address_fits, sender_fits
-from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.settings.issue import Route
 from redmine_mailbridge.settings.senders import DomainRule
 
 CLOCKS_DIFFER = dt.timedelta(minutes=1)

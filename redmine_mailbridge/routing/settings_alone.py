@@ -9,7 +9,7 @@ from redmine_mailbridge.routing.fields import Resolver, filled_from_mail, wanted
 from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
 from redmine_mailbridge.routing.rules import apply_rules
 from redmine_mailbridge.routing.strictest import different
-from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.settings.issue import Route
 
 ORDINARY = "A text of a usual length, as people write it, which no rule about texts finds too short or too long. " * 3
 """What stands for a mail's words where only the settings count."""

@@ -6,7 +6,7 @@ believed, who is let in, and what he may do may not: that is asked of each mailb
 
 from collections.abc import Iterable
 
-from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.settings.issue import Route
 
 _UNKNOWN = ("create", "accept", "hold", "ignore", "refuse")
 _TRUST = ("any", "internal", "authenticated")

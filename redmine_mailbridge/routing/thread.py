@@ -14,7 +14,7 @@ from redmine_mailbridge.model.plan import Facts, Issue
 from redmine_mailbridge.routing.case import Case
 from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.routing.sender import Sender, turned_away
-from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.settings.issue import Route
 
 _REDMINE_ID = re.compile(r"<?redmine\.([a-z0-9_]{1,40})-([0-9]{1,10})\.([0-9]{1,20})(?:\.[a-f0-9]{1,64})?@")
 _HASH_NUMBER = re.compile(r"#([0-9]{1,10})\]")

@@ -4,7 +4,7 @@ yes and no, and for a mail without a subject. Names only: what a user reads on R
 
 from collections.abc import Mapping
 
-from redmine_mailbridge.settings.route import KEYWORDS
+from redmine_mailbridge.settings.issue import KEYWORDS
 
 # Redmine's handler makes English names of its own attribute names, beside those on its pages.
 ENGLISH: Mapping[str, str | tuple[str, ...]] = {

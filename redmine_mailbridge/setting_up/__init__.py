@@ -1,4 +1,4 @@
 """What `init` does: asks, tries each answer when it is given, and makes a draft of the settings.
 
-Knows settings, checks and the ways to every server; `settings/draft.py` alone writes.
+Knows settings, checks and the ways to every server; `settings/init_file.py` alone writes.
 """

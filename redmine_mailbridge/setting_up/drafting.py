@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redmine_mailbridge.setting_up.form import Answers, from_environment
-from redmine_mailbridge.settings.draft import Draft
-from redmine_mailbridge.settings.environment import variable_of
+from redmine_mailbridge.settings.init_file import Draft
+from redmine_mailbridge.settings.loading.environment import variable_of
 from redmine_mailbridge.settings.presets import Preset, presets
 
 if TYPE_CHECKING:

@@ -19,10 +19,10 @@ from redmine_mailbridge.model.mailbox import Listed
 from redmine_mailbridge.setting_up.drafting import by_password, draft_of, name_of, signs_in
 from redmine_mailbridge.setting_up.form import Answers, Form, choice
 from redmine_mailbridge.setting_up.vouching import ask_who_vouches
-from redmine_mailbridge.settings.draft import tried
+from redmine_mailbridge.settings.init_file import tried
 from redmine_mailbridge.settings.mailbox import PORTS, MailboxSettings
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.settings.types import one_address
+from redmine_mailbridge.settings.value_types import one_address
 from redmine_mailbridge.util.loopback import is_loopback
 
 CLOCKS_DIFFER = dt.timedelta(hours=1)

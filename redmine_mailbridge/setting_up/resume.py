@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from redmine_mailbridge.setting_up.form import SECRETS, Answers
-from redmine_mailbridge.settings.draft import write_private
+from redmine_mailbridge.settings.init_file import write_private
 
 _KEPT = {
     "redmine_url", "allow_cleartext", "redmine_ca_file", "gateway_user", "text_format", "address", "mailbox",

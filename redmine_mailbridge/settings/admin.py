@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, model_validator
 
-from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, Span, parse_span
+from redmine_mailbridge.settings.base import Table, key
+from redmine_mailbridge.settings.value_types import FilePath, MailAddress, Name, Span, parse_span
 from redmine_mailbridge.util.loopback import is_loopback
 
 LISTEN = "127.0.0.1:8025"

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from redmine_mailbridge.settings.base import Table, key
 from redmine_mailbridge.settings.calendars import ZoneName
-from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import MailAddress, Name
+from redmine_mailbridge.settings.value_types import MailAddress, Name
 
 IssueFigure = Literal[
     "hours", "first_answer", "first_answer_business", "resolution", "resolution_business",

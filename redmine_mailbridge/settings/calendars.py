@@ -13,8 +13,8 @@ from pydantic import AfterValidator
 
 from redmine_mailbridge.business_time.business_hours import ALWAYS, Calendar, Calendars, Hours
 from redmine_mailbridge.business_time.holidays import MAX_BYTES, NO_HOLIDAYS, HolidayError, Holidays, read
-from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import FilePath, Name
+from redmine_mailbridge.settings.base import Table, key
+from redmine_mailbridge.settings.value_types import FilePath, Name
 from redmine_mailbridge.util.suggest import did_you_mean
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]

@@ -13,13 +13,18 @@ from pydantic import ValidationError
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings import schema
 from redmine_mailbridge.settings.calendars import read_file
-from redmine_mailbridge.settings.environment import SETTINGS_VARIABLE, environment_layer, secrets_layer, variable_of
-from redmine_mailbridge.settings.lines import line_numbers
+from redmine_mailbridge.settings.loading.environment import (
+    SETTINGS_VARIABLE,
+    environment_layer,
+    secrets_layer,
+    variable_of,
+)
+from redmine_mailbridge.settings.loading.origins import Layer, Origin, Where, leaves
+from redmine_mailbridge.settings.loading.problems import Problems
+from redmine_mailbridge.settings.loading.secrets import drop_overridden, resolve, secret_keys
+from redmine_mailbridge.settings.loading.toml_lines import line_numbers
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.settings.origins import Layer, Origin, Where, leaves
 from redmine_mailbridge.settings.presets import fill_in
-from redmine_mailbridge.settings.problems import Problems
-from redmine_mailbridge.settings.secrets import drop_overridden, resolve, secret_keys
 from redmine_mailbridge.settings.shared import share
 
 _BEGINNING = re.compile(r"\s*(?:\[{1,2}[A-Za-z0-9_. -]{1,200}\]{0,2}|[A-Za-z0-9_.-]{1,100})")

@@ -6,15 +6,15 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from redmine_mailbridge.settings.account import account_of
+from redmine_mailbridge.settings.base import key
+from redmine_mailbridge.settings.first_sync import StartSettings
+from redmine_mailbridge.settings.issue import IssueSettings, Route
 from redmine_mailbridge.settings.outgoing import AnswerSettings, OutgoingSettings
 from redmine_mailbridge.settings.presets import presets
 from redmine_mailbridge.settings.reading import ReadingSettings
-from redmine_mailbridge.settings.route import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
 from redmine_mailbridge.settings.senders import SenderSettings
-from redmine_mailbridge.settings.start import StartSettings
-from redmine_mailbridge.settings.table import key
-from redmine_mailbridge.settings.types import FilePath, MailAddress, Name, PositiveSpan, Span, parse_span
+from redmine_mailbridge.settings.value_types import FilePath, MailAddress, Name, PositiveSpan, Span, parse_span
 from redmine_mailbridge.util.loopback import is_loopback
 from redmine_mailbridge.util.suggest import did_you_mean
 

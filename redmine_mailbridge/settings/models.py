@@ -12,15 +12,15 @@ from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.settings.admin import AdminSettings
 from redmine_mailbridge.settings.aggregate import AggregateSettings, BudgetSettings, same_names
+from redmine_mailbridge.settings.base import Table, key
 from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
 from redmine_mailbridge.settings.oauth import OAuthSettings, unknown_providers
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.settings.shared import MailboxDefaults
-from redmine_mailbridge.settings.table import Table, key
 from redmine_mailbridge.settings.tasks import TasksSettings
 from redmine_mailbridge.settings.time_rules import TimeRule, wrong_rules
-from redmine_mailbridge.settings.types import (
+from redmine_mailbridge.settings.value_types import (
     FilePath,
     MailAddress,
     Name,

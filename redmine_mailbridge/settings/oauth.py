@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, StringConstraints, model_validator
 
-from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import FilePath, Name, Span, parse_span
+from redmine_mailbridge.settings.base import Table, key
+from redmine_mailbridge.settings.value_types import FilePath, Name, Span, parse_span
 from redmine_mailbridge.util.loopback import is_loopback
 from redmine_mailbridge.util.suggest import did_you_mean
 

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import FilePath, Name, SendersAddress, Size, Span, parse_span
+from redmine_mailbridge.settings.base import Table, key
+from redmine_mailbridge.settings.value_types import FilePath, Name, SendersAddress, Size, Span, parse_span
 
 SMTP_PORTS = {"tls": 465, "starttls": 587, "none": 25}
 

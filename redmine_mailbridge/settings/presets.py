@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from redmine_mailbridge.settings.origins import Layer, Origin
+from redmine_mailbridge.settings.loading.origins import Layer, Origin
 
 Login = Literal["address", "local"]
 

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator
 
 from redmine_mailbridge.model.mail import ReadingOptions, TextFormat
+from redmine_mailbridge.settings.base import Table, key
 from redmine_mailbridge.settings.patterns import compile_linear
-from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import Name, Size
+from redmine_mailbridge.settings.value_types import Name, Size
 
 
 def _expression(value: str) -> str | None:

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from redmine_mailbridge.settings import schema
-from redmine_mailbridge.settings.examples import EXAMPLES, LIVE, PLACEHOLDERS, SHARED
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.settings.sample_values import EXAMPLES, LIVE, PLACEHOLDERS, SHARED
 from redmine_mailbridge.settings.schema import KeyPath
 from redmine_mailbridge.settings.shared import TABLE, MailboxDefaults
 
@@ -132,7 +132,7 @@ def _example(path: KeyPath, field: FieldInfo) -> str:
             return _toml(EXAMPLES[known])
     value = field.get_default(call_default_factory=True, validated_data={"protocol": "imap", "security": "tls"})
     if value is None or field.is_required():
-        raise LookupError(f"settings/examples.py: an example is needed for {schema.dotted(path)}")
+        raise LookupError(f"settings/sample_values.py: an example is needed for {schema.dotted(path)}")
     return _toml(schema.written(field, value))
 
 

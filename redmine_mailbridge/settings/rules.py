@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from redmine_mailbridge.settings.base import Table, key
 from redmine_mailbridge.settings.patterns import PatternText, SenderPattern
-from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import Name, Size, Span
+from redmine_mailbridge.settings.value_types import Name, Size, Span
 
 
 class Rule(Table):

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import AwareDatetime, BaseModel, PlainSerializer, SecretStr
 from pydantic.fields import FieldInfo
 
-from redmine_mailbridge.settings.types import format_size, format_span
+from redmine_mailbridge.settings.value_types import format_size, format_span
 
 KeyPath = tuple[str, ...]
 NAME = "NAME"

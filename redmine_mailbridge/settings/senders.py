@@ -2,9 +2,9 @@
 
 from typing import Literal
 
+from redmine_mailbridge.settings.base import Table, key
 from redmine_mailbridge.settings.patterns import SenderPattern
-from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import Name
+from redmine_mailbridge.settings.value_types import Name
 
 UnknownSender = Literal["accept", "create", "hold", "ignore", "refuse"]
 

@@ -4,8 +4,8 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from redmine_mailbridge.settings.loading.origins import Layer, Where
 from redmine_mailbridge.settings.mailbox import MailboxSettings
-from redmine_mailbridge.settings.origins import Layer, Where
 
 TABLE: Final = "mailbox_defaults"
 OWN: Final = ("address", "aliases")

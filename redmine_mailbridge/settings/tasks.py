@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import AfterValidator, model_validator
 
 from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.settings.base import Table, key
 from redmine_mailbridge.settings.calendars import ZoneName
-from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import Name, PositiveSpan, parse_span
+from redmine_mailbridge.settings.value_types import Name, PositiveSpan, parse_span
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import Name, one_address, parse_span
+from redmine_mailbridge.settings.base import Table, key
+from redmine_mailbridge.settings.value_types import Name, one_address, parse_span
 from redmine_mailbridge.util.suggest import did_you_mean
 
 MailKind = Literal["reminder", "closed", "escalation"]

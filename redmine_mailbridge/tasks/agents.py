@@ -28,7 +28,7 @@ from redmine_mailbridge.redmine.people import utc
 from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.redmine.rights import sees
 from redmine_mailbridge.routing.text import literal
-from redmine_mailbridge.settings.types import format_size
+from redmine_mailbridge.settings.value_types import format_size
 from redmine_mailbridge.store.answered import Answered, Decided, HeldBack
 from redmine_mailbridge.store.issues import IssueRow, Issues
 from redmine_mailbridge.store.notices import NewNotice

@@ -16,7 +16,7 @@ from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
 from redmine_mailbridge.routing.needs import needs
 from redmine_mailbridge.routing.settings_alone import settings_alone
-from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.settings.issue import Route
 from redmine_mailbridge.store.ask import Archive
 
 

@@ -11,7 +11,7 @@ from redmine_mailbridge.checks.servers import server_checks
 from redmine_mailbridge.checks.values import settings_checks
 from redmine_mailbridge.cli import cli
 from redmine_mailbridge.settings.load import load, load_with_origins
-from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.settings.value_types import reveal
 from tests.product import mail
 from tests.servers.dovecot import Mail
 from tests.servers.fixtures import Redmine

@@ -54,7 +54,7 @@ EXCEPTIONS = {
     "redmine/people.py:_complaints": "a request for a user that can never be made: it is always refused",
     "redmine/people.py:_ask_language": "a request for an empty name, which is always refused, in the user's language",
     "installing.py:*": "`init --service` installs the service for an admin who looks on; it handles no mail",
-    "settings/draft.py:*": "`init` writes settings for an admin who looks on; it handles no mail",
+    "settings/init_file.py:*": "`init` writes settings for an admin who looks on; it handles no mail",
     "setting_up/resume.py:*": "`init` keeps answers for an admin who looks on; it handles no mail",
     "commands/templates.py:*": "copies templates for an admin who looks on; it handles no mail",
     "outgoing/smtp.py:*": "connects, and is called by Sending._one within SEND_MAIL",

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from redmine_mailbridge.admin.addresses import is_within
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.settings.value_types import reveal
 from redmine_mailbridge.store.figures import Latencies
 from redmine_mailbridge.store.health import SERVICE, alive
 

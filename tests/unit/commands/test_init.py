@@ -12,7 +12,7 @@ from redmine_mailbridge.discovery.find import Ways
 from redmine_mailbridge.discovery.records import Records
 from redmine_mailbridge.discovery.web import Web
 from redmine_mailbridge.settings.load import load
-from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.settings.value_types import reveal
 from tests.servers.web import Answer, name_server, web_server
 
 FLAGS = [

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.settings.load import load
-from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.settings.value_types import reveal
 
 pytestmark = pytest.mark.fault("N9")
 URL = "http://127.0.0.1:1"

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from redmine_mailbridge.routing.explain import as_lines
-from redmine_mailbridge.settings.route import IssueSettings, Route
+from redmine_mailbridge.settings.issue import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
 from redmine_mailbridge.settings.senders import CreateUser, DomainRule, SenderSettings
 from tests.unit.routing.world import plan_of

@@ -4,7 +4,7 @@ import pytest
 
 from redmine_mailbridge.routing.keywords import Keywords, find_keywords
 from redmine_mailbridge.routing.words import LANGUAGES, means_yes, no_subject, words_for
-from redmine_mailbridge.settings.route import KEYWORDS
+from redmine_mailbridge.settings.issue import KEYWORDS
 from tests.growth import growth
 
 ALL = frozenset({"all"})

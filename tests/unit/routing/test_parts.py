@@ -19,11 +19,11 @@ from redmine_mailbridge.routing.match import address_fits
 from redmine_mailbridge.routing.sender import Sender, joins, person_name
 from redmine_mailbridge.routing.text import left_out_lines, literal
 from redmine_mailbridge.routing.thread import subject_tags
+from redmine_mailbridge.settings.first_sync import StartSettings
+from redmine_mailbridge.settings.issue import IssueSettings, Route
 from redmine_mailbridge.settings.patterns import Pattern
-from redmine_mailbridge.settings.route import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
 from redmine_mailbridge.settings.senders import CreateUser, SenderSettings
-from redmine_mailbridge.settings.start import StartSettings
 from tests.unit.routing.world import facts, identity, message, plan_of, route_of
 
 REDMINES_TAG = re.compile(r"\[(?:[^\]]*\s+)?#(\d+)\]", re.ASCII)

@@ -9,7 +9,7 @@ from redmine_mailbridge.model.mail import Authenticity, ReadingOptions
 from redmine_mailbridge.model.plan import Action, IssueFields
 from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.identity import MailboxIdentity
-from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.settings.issue import Route
 from tests.hostile import Target, hostile_mails
 from tests.unit.routing.world import ISSUES, SIGNER, STAMP, USERS, facts, identity
 

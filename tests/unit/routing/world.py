@@ -25,7 +25,7 @@ from redmine_mailbridge.model.mail import (
 from redmine_mailbridge.model.plan import Facts, FieldKind, Issue, Journal, KnownMail, Plan, Project, User
 from redmine_mailbridge.routing.decide import decide
 from redmine_mailbridge.routing.identity import MailboxIdentity
-from redmine_mailbridge.settings.route import Route
+from redmine_mailbridge.settings.issue import Route
 
 NOW = dt.datetime(2026, 5, 20, 12, 0, tzinfo=dt.UTC)
 MADE = dt.datetime(2026, 5, 1, 8, 30, 15, tzinfo=dt.UTC)

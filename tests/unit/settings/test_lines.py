@@ -1,6 +1,6 @@
 """Line numbers of keys."""
 
-from redmine_mailbridge.settings.lines import line_numbers
+from redmine_mailbridge.settings.loading.toml_lines import line_numbers
 
 TEXT = '''\
 # a comment

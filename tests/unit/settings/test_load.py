@@ -7,7 +7,7 @@ import pytest
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import load, reload
-from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.settings.value_types import reveal
 from tests.unit.settings.given import GOOD, problems, write
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.settings.load import load, load_with_origins
-from redmine_mailbridge.settings.types import reveal
+from redmine_mailbridge.settings.value_types import reveal
 from tests.unit.settings.given import GOOD, problems, write
 
 

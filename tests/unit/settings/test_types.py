@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redmine_mailbridge.settings.types import format_size, format_span, parse_size, parse_span
+from redmine_mailbridge.settings.value_types import format_size, format_span, parse_size, parse_span
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge.settings.effective import values
 from redmine_mailbridge.settings.load import load_with_origins
-from redmine_mailbridge.settings.where import values
 
 TEXT = """\
 [redmine]
@@ -49,7 +49,7 @@ def test_values_say_where_they_come_from(tmp_path: Path) -> None:
 @pytest.mark.parametrize("query", ["code=hunter2", "a=1&sig=hunter2", "hunter2", "p=x&hunter2", "pw=hunter2&p=x"])
 def test_no_address_shows_what_stands_behind_its_question_mark(query: str) -> None:
     """Whatever a provider calls the secret in its endpoint's address, it is not shown; options of a database are."""
-    from redmine_mailbridge.settings.problems import shown
+    from redmine_mailbridge.settings.loading.problems import shown
 
     assert "hunter2" not in shown(f"https://id.example/token?{query}")
     assert "sslmode=require" in shown("postgresql+psycopg://db.example/x?sslmode=require")
@@ -66,6 +66,6 @@ def test_no_address_shows_what_stands_behind_its_question_mark(query: str) -> No
 )
 def test_no_address_shows_its_password(url: str, said: str) -> None:
     """A password within an address is not shown, whatever it holds and wherever in the address it stands."""
-    from redmine_mailbridge.settings.problems import shown
+    from redmine_mailbridge.settings.loading.problems import shown
 
     assert ("hunter2" in shown(url), "ter2" in shown(url), said in shown(url)) == (False, False, True)

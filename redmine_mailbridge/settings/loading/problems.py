@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from redmine_mailbridge.settings import schema
+from redmine_mailbridge.settings.loading.origins import Origin, Where
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.settings.origins import Origin, Where
 from redmine_mailbridge.util.suggest import closest, did_you_mean
 
 _SECRET_NAME = re.compile(r"pass|pwd|secret|key|token|credential", re.IGNORECASE)

@@ -9,8 +9,8 @@ from pydantic.fields import FieldInfo
 
 from redmine_mailbridge.settings import schema
 from redmine_mailbridge.settings.load import Loaded
-from redmine_mailbridge.settings.origins import DEFAULT, Origin, Where
-from redmine_mailbridge.settings.problems import shown
+from redmine_mailbridge.settings.loading.origins import DEFAULT, Origin, Where
+from redmine_mailbridge.settings.loading.problems import shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from redmine_mailbridge.settings.table import Table, key
+from redmine_mailbridge.settings.base import Table, key
 
 
 class StartSettings(Table):

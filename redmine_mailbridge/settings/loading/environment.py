@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from redmine_mailbridge.settings import schema
+from redmine_mailbridge.settings.loading.origins import Layer, Origin
+from redmine_mailbridge.settings.loading.secrets import read_secret
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.settings.origins import Layer, Origin
-from redmine_mailbridge.settings.secrets import read_secret
 from redmine_mailbridge.util.suggest import closest, did_you_mean
 
 PREFIX = "MAILBRIDGE_"

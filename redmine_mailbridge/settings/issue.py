@@ -4,10 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
+from redmine_mailbridge.settings.base import Table, key
 from redmine_mailbridge.settings.rules import Rule
 from redmine_mailbridge.settings.senders import SenderSettings, UnknownSender
-from redmine_mailbridge.settings.table import Table, key
-from redmine_mailbridge.settings.types import Name, Size, Span, parse_span
+from redmine_mailbridge.settings.value_types import Name, Size, Span, parse_span
 
 Trust = Literal["authenticated", "internal", "any"]
 KEYWORDS = (

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, SecretStr
 
 from redmine_mailbridge.settings import schema
-from redmine_mailbridge.settings.origins import Layer
+from redmine_mailbridge.settings.loading.origins import Layer
 
 _MAX_SECRET = 65536
 Table = TypeVar("Table", bound=BaseModel)
