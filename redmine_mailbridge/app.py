@@ -20,6 +20,7 @@ from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.login_limit import MOST, LoginLimiter, LoginLimits
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
@@ -27,7 +28,6 @@ from redmine_mailbridge.redmine.formatting import NO_FORMAT, FormatWatch, text_f
 from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.trial import Trial
 from redmine_mailbridge.redmine.write import Writer
-from redmine_mailbridge.routing.identity import MailboxIdentity
 from redmine_mailbridge.ruling import time_rules
 from redmine_mailbridge.scheduling import scheduled
 from redmine_mailbridge.settings.mailbox import MailboxSettings

@@ -10,8 +10,8 @@ from redmine_mailbridge import app, looking, signing_in
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mailbox import Listed
-from redmine_mailbridge.routing.brakes import came_later, first_taken
-from redmine_mailbridge.routing.explain import as_json, as_lines
+from redmine_mailbridge.policy.explanation import as_json, as_lines
+from redmine_mailbridge.policy.intake_limits import came_later, first_taken
 from redmine_mailbridge.settings.first_sync import StartSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.tasks.decider import Decider

@@ -19,15 +19,15 @@ from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Action, Needs, Plan, Project
 from redmine_mailbridge.model.trace import Steps
+from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN, Resolver, Wanted, filled_from_mail, wanted_of_new
+from redmine_mailbridge.policy.rules import Matched
+from redmine_mailbridge.policy.sender import Sender
+from redmine_mailbridge.policy.settings_alone import ORDINARY
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.request import issue_request
 from redmine_mailbridge.redmine.trial import Refusal, Trial
-from redmine_mailbridge.routing.fields import ROUND_ROBIN, Resolver, Wanted, filled_from_mail, wanted_of_new
-from redmine_mailbridge.routing.rules import Matched
-from redmine_mailbridge.routing.sender import Sender
-from redmine_mailbridge.routing.settings_alone import ORDINARY
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.rules import Rule
 

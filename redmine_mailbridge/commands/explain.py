@@ -21,8 +21,8 @@ def command(
 
     from redmine_mailbridge import looking
     from redmine_mailbridge.errors import SettingsError
+    from redmine_mailbridge.policy.explanation import as_json as as_value
     from redmine_mailbridge.printing import known_mailboxes, shown
-    from redmine_mailbridge.routing.explain import as_json as as_value
     from redmine_mailbridge.tasks.explaining import explain
 
     settings = invocation.settings()

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.model.mail import Attachment
+from redmine_mailbridge.policy.issue_text import MAX_SUBJECT, size_in_redmine
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
 from redmine_mailbridge.redmine.text import (
     cut_in_two,
@@ -14,7 +15,6 @@ from redmine_mailbridge.redmine.text import (
     has_wide,
     without_wide,
 )
-from redmine_mailbridge.routing.text import MAX_SUBJECT, size_in_redmine
 
 R = TypeVar("R", IssueRequest, NoteRequest)
 PIECE = 1024 * 1024

@@ -7,7 +7,7 @@ import unicodedata
 
 from redmine_mailbridge.mail.text.control_characters import markup_without_controls, without_controls
 from redmine_mailbridge.mail.text.splitting import MOST_CLOSED, divided
-from redmine_mailbridge.routing.text import MAX_SUBJECT, size_in_redmine
+from redmine_mailbridge.policy.issue_text import MAX_SUBJECT, size_in_redmine
 
 _ENDS = str.maketrans({"\x85": " ", "\u2028": " ", "\u2029": " "})
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.business_time.due import Application
+from redmine_mailbridge.policy.time_rules.due import Application
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.brakes import Brake
 from redmine_mailbridge.store.dialects import insert_if_missing

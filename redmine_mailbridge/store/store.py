@@ -186,7 +186,7 @@ class Store(Kept):
         """An admin asks for another try of a refused, held or set-aside mail; with `accept` it is not held again.
 
         One whose bytes are not in the store is fetched anew first, from wherever it lies.
-        With a `wish` (see routing/by_hand.py) it is decided as that says; so may a mail be that was ignored.
+        With a `wish` (see policy/manual.py) it is decided as that says; so may a mail be that was ignored.
         Return whether there was one to try.
         """
         values: dict[str, Any] = {"tries": 0, "next_try_at": 0.0, "filed_at": None, "accepted": accept, "wish": wish}

@@ -21,13 +21,13 @@ from redmine_mailbridge.outgoing.addresses import comparable, mailable
 from redmine_mailbridge.outgoing.letter import File
 from redmine_mailbridge.outgoing.markup import as_html, as_text
 from redmine_mailbridge.outgoing.variables import Fields
+from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import read_issue
 from redmine_mailbridge.redmine.people import utc
 from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.redmine.rights import sees
-from redmine_mailbridge.routing.text import literal
 from redmine_mailbridge.settings.value_types import format_size
 from redmine_mailbridge.store.answered import Answered, Decided, HeldBack
 from redmine_mailbridge.store.issues import IssueRow, Issues

@@ -20,12 +20,12 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.pending_replies import Earned
 from redmine_mailbridge.model.plan import Action, Issue, Plan, Project
 from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.policy.issue_text import named
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, issue_request, note_request
 from redmine_mailbridge.redmine.write import Writer, Written
-from redmine_mailbridge.routing.text import named
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.afterwards import learn_dropped, renewed, with_category
 from redmine_mailbridge.tasks.answer import Answers

@@ -12,7 +12,7 @@ from redmine_mailbridge.mail import similarity
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import Description, MailRow
-from redmine_mailbridge.routing.sender import believed
+from redmine_mailbridge.policy.sender import believed
 from redmine_mailbridge.settings.issue import Route
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.decider import Decider

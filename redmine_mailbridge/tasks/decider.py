@@ -10,12 +10,12 @@ from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.model.mail import Message, ReadingOptions
 from redmine_mailbridge.model.plan import Facts, KnownMail, Plan, Project
 from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.policy.decide import decide
+from redmine_mailbridge.policy.fact_request import needs
+from redmine_mailbridge.policy.manual import Wish, by_hand
+from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
+from redmine_mailbridge.policy.settings_alone import settings_alone
 from redmine_mailbridge.redmine.facts import FactFinder
-from redmine_mailbridge.routing.by_hand import Wish, by_hand
-from redmine_mailbridge.routing.decide import decide
-from redmine_mailbridge.routing.identity import MailboxIdentity, responsible
-from redmine_mailbridge.routing.needs import needs
-from redmine_mailbridge.routing.settings_alone import settings_alone
 from redmine_mailbridge.settings.issue import Route
 from redmine_mailbridge.store.ask import Archive
 

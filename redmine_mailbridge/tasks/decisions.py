@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import DELETED, MailRow
-from redmine_mailbridge.routing.by_hand import Wish
+from redmine_mailbridge.policy.manual import Wish
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.tasks import TaskBook

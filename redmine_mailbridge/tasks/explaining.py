@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Plan
-from redmine_mailbridge.routing.explain import as_lines
+from redmine_mailbridge.policy.explanation import as_lines
 from redmine_mailbridge.tasks.decider import Decider
 
 

@@ -9,11 +9,11 @@ from tenacity import Retrying
 from redmine_mailbridge.errors import RedmineUnclear
 from redmine_mailbridge.model.mail import Attachment, LeftOut, TextFormat
 from redmine_mailbridge.model.plan import Plan
+from redmine_mailbridge.policy.issue_text import left_out_lines, literal_lines
 from redmine_mailbridge.redmine.fit import Cut, fit, free_name, text_file
 from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
 from redmine_mailbridge.redmine.text import clean_markup, has_wide, without_wide
 from redmine_mailbridge.redmine.write import Writer
-from redmine_mailbridge.routing.text import left_out_lines, literal_lines
 
 R = TypeVar("R", IssueRequest, NoteRequest)
 

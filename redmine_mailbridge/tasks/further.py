@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.mail import LeftOut, TextFormat
 from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.policy.issue_text import left_out_lines, literal_lines
 from redmine_mailbridge.redmine.fit import pieces
 from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.redmine.write import Writer, Written
-from redmine_mailbridge.routing.text import left_out_lines, literal_lines
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.once import Once, Sending

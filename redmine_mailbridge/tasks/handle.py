@@ -28,9 +28,9 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.pending_replies import Earned
 from redmine_mailbridge.model.plan import Action, Facts, Plan
 from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.routing.by_hand import Wish
-from redmine_mailbridge.routing.identity import responsible
-from redmine_mailbridge.routing.thread import referenced
+from redmine_mailbridge.policy.issue_match import referenced
+from redmine_mailbridge.policy.manual import Wish
+from redmine_mailbridge.policy.own_addresses import responsible
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
 from redmine_mailbridge.store.store import Store

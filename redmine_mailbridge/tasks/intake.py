@@ -17,7 +17,14 @@ from redmine_mailbridge.mail.mime.headers import message_ids
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mailbox import FolderState, Listed
 from redmine_mailbridge.model.stored_mail import Cursor, MailRow
-from redmine_mailbridge.routing.brakes import braked, came_later, first_taken, start_moment, taken_again, taken_since
+from redmine_mailbridge.policy.intake_limits import (
+    braked,
+    came_later,
+    first_taken,
+    start_moment,
+    taken_again,
+    taken_since,
+)
 from redmine_mailbridge.settings.first_sync import StartSettings
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.fetching import CHUNK, Fetcher

@@ -9,9 +9,9 @@ from dataclasses import replace
 from redmine_mailbridge.errors import RedmineRefused, SettingsUnfit
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.model.plan import Action, Plan, Project
+from redmine_mailbridge.policy.issue_text import named
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.rights import Rights
-from redmine_mailbridge.routing.text import named
 
 PERMISSIONS = ("set_issues_private", "set_own_issues_private")
 """One of these makes an issue private that its author makes."""

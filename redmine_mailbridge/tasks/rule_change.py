@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from redmine_mailbridge.business_time.due import Application
-from redmine_mailbridge.business_time.words import filled
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.model.plan import Project
+from redmine_mailbridge.policy.time_rules.due import Application
+from redmine_mailbridge.policy.time_rules.wording import filled
 from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.redmine.text import clean_markup

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from redmine_mailbridge.business_time.due import Application
+from redmine_mailbridge.policy.time_rules.due import Application
 from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.store.applied import Tally
 from redmine_mailbridge.store.issues import IssueRow

@@ -14,10 +14,10 @@ from functools import partial
 import structlog
 
 from redmine_mailbridge.business_time.business_hours import Calendars
-from redmine_mailbridge.business_time.due import Application, due, fits
-from redmine_mailbridge.business_time.words import actions, told
 from redmine_mailbridge.errors import MailbridgeError, RedmineRefused, RedmineUnavailable, RedmineUnclear
 from redmine_mailbridge.model.task_result import StationResult
+from redmine_mailbridge.policy.time_rules.due import Application, due, fits
+from redmine_mailbridge.policy.time_rules.wording import actions, told
 from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.redmine.write import Writer, Written
 from redmine_mailbridge.settings.time_rules import TimeRule

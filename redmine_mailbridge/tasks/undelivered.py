@@ -14,11 +14,11 @@ import structlog
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable
 from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.redmine.look import newest_of
 from redmine_mailbridge.redmine.request import NoteRequest
 from redmine_mailbridge.redmine.text import same_text
 from redmine_mailbridge.redmine.write import Writer
-from redmine_mailbridge.routing.text import literal
 from redmine_mailbridge.store.note_intents import NoteIntents
 from redmine_mailbridge.store.notices import Notice, Notices
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail

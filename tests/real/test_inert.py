@@ -4,7 +4,7 @@ import lxml.html
 import pytest
 
 from redmine_mailbridge.mail.text.escaping import JOINER, inert_in_bulk, make_inert
-from redmine_mailbridge.routing.text import literal
+from redmine_mailbridge.policy.issue_text import literal
 from tests.servers.fixtures import Redmine
 from tests.servers.rendering import fetched
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge.policy.field_names import means_no, means_yes, no_subject, words_for
 from redmine_mailbridge.redmine.languages import language_of
-from redmine_mailbridge.routing.words import means_no, means_yes, no_subject, words_for
 from redmine_mailbridge.settings.issue import KEYWORDS
 from tests.servers import services
 

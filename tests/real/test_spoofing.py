@@ -117,7 +117,7 @@ def test_nobody_is_impersonated_and_nothing_is_reached(
     envelopes, others = [], []
     for name, raw in hostile_mails(world.target):
         (envelopes if name.startswith("an envelope") else others).append(raw)
-    mails = others + envelopes[::5]  # all of them against the policy alone, in tests/unit/routing/test_spoofing.py
+    mails = others + envelopes[::5]  # all of them against the policy alone, in tests/unit/policy/test_spoofing.py
     mailbox.append(*mails)
     outcomes = bridge.receive()
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from redmine_mailbridge import app, ruling, speaking
 from redmine_mailbridge.model.task_result import StationResult
-from redmine_mailbridge.routing.text import literal
+from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.store.schema import outbox
 from redmine_mailbridge.tasks.time_rules import TimeRules

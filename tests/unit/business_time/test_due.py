@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redmine_mailbridge.business_time import due as timing
 from redmine_mailbridge.business_time.business_hours import ALWAYS, Calendar
-from redmine_mailbridge.business_time.due import Application
+from redmine_mailbridge.policy.time_rules import due as timing
+from redmine_mailbridge.policy.time_rules.due import Application
 from redmine_mailbridge.settings.time_rules import TimeRule
 from tests.unit.business_time.test_calendar import HOLIDAYS, HOUR, OFFICE, at, calendar
 

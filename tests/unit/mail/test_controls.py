@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.redmine.text import clean
-from redmine_mailbridge.routing.text import literal
 from tests.hostile_texts import LINKS, LIVE, MARKUP, PICTURES
 
 FORMATS: tuple[TextFormat, ...] = ("common_mark", "textile", "markdown")

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from redmine_mailbridge.business_time.due import Application
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.policy.time_rules.due import Application
 from redmine_mailbridge.store.applied import Applications, Stage, Tally
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox

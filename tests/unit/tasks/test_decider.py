@@ -3,7 +3,7 @@
 import pytest
 
 from redmine_mailbridge.model.mail import ReadingOptions
-from redmine_mailbridge.routing.identity import MailboxIdentity
+from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.settings.issue import Route
 from redmine_mailbridge.tasks.decider import Context, Decider
 from tests.product import mail

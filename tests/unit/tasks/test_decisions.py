@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.routing.by_hand import Wish
+from redmine_mailbridge.policy.manual import Wish
 from redmine_mailbridge.tasks.decisions import Decision, decide, possible
 from tests.product import mail
 from tests.unit.tasks.desk import Desk, open_desk

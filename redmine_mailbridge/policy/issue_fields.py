@@ -1,0 +1,319 @@
+"""The fields of a new issue, or those that a reply's keyword lines change: gathered, then resolved to ids."""
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.plan import Facts, IssueFields, Project, User
+from redmine_mailbridge.model.trace import Steps
+from redmine_mailbridge.policy.field_names import means_yes
+from redmine_mailbridge.policy.field_values import field_value
+from redmine_mailbridge.policy.rules import Matched, fill
+from redmine_mailbridge.policy.sender import Sender, domain_rule
+from redmine_mailbridge.settings.issue import IssueSettings, Route
+from redmine_mailbridge.settings.rules import Rule
+from redmine_mailbridge.util.suggest import did_you_mean
+
+ROUND_ROBIN = "round-robin:"
+KEYWORD_LINE = "a keyword line"
+_NAMES = {
+    "tracker": "tracker",
+    "category": "category",
+    "priority": "priority",
+    "status": "status",
+    "assigned_to": "assignee",
+    "fixed_version": "version",
+}
+_HOURS = re.compile(r"(?:([0-9]{1,6})\s{0,3}(?:h|hours?))?\s{0,3}(?:([0-9]{1,6})\s{0,3}(?:m|min)?)?", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What is wanted of an issue's fields, by name, the last word of each winning; `custom` are custom fields."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    custom: dict[str, str] = field(default_factory=dict)
+
+    def want_custom(self, name: str, value: str, origin: str) -> None:
+        """Note that a custom field is to have a value."""
+        self.custom[name] = value
+        self.origins[f"custom field {name}"] = origin
+
+    def want(self, name: str, value: str | int | None, origin: str) -> None:
+        """Note that a field is to have a value; None and "" are nothing."""
+        if value is not None and str(value).strip():
+            self.values[name] = str(value).strip()
+            self.origins[name] = origin
+
+
+def wanted_of_new(
+    message: Message, sender: Sender, route: Route, matched: Matched, keywords: Mapping[str, str]
+) -> Wanted:
+    """Given a mail that makes an issue, return what is wanted: by the mailbox, then the mail's importance, the
+    sender's domain, the rules (an earlier one outweighs a later one), and last the mail's keyword lines.
+    """
+    wanted, settings = Wanted(), route.issue
+    _from_settings(wanted, settings, "the mailbox", message, matched.groups)
+    wanted.want("priority", settings.priority_by_importance.get(message.importance), "the mail's importance")
+    if settings.requester_field:
+        wanted.want_custom(settings.requester_field, sender.address.address, "requester_field")
+    if (found := domain_rule(sender, route)) is not None:
+        domain, rule = found
+        for name in ("tracker", "category", "priority"):
+            wanted.want(name, getattr(rule, name), f"the domain {domain}")
+        wanted.want("assigned_to", rule.assignee, f"the domain {domain}")
+        if route.senders.customer_field:
+            wanted.want_custom(route.senders.customer_field, rule.customer or domain, f"the domain {domain}")
+    for one in reversed(matched.rules):
+        _from_settings(wanted, one, f'rule "{one.name}"', message, matched.groups)
+    private = wanted.origins.get("is_private", "") if wanted.values.get("is_private") == "1" else ""
+    add_keywords(wanted, keywords)
+    if private:
+        wanted.want("is_private", "1", private)  # what is private by the settings, no line makes public
+    return wanted
+
+
+def _from_settings(
+    wanted: Wanted, settings: IssueSettings | Rule, origin: str, message: Message, groups: Mapping[str, str]
+) -> None:
+    """Given the mailbox's settings or a rule, add what it says."""
+    for name, key in _NAMES.items():
+        wanted.want(name, getattr(settings, key), origin)
+    wanted.want("parent_issue", settings.parent, origin)
+    if settings.private is not None:
+        wanted.want("is_private", "1" if settings.private else "0", origin)
+    for name, span in (("start_date", settings.start_in), ("due_date", settings.due_in)):
+        if span is not None:
+            wanted.want(name, _day(message, span), origin)
+    for name, template in settings.custom_fields.items():
+        wanted.want_custom(name, fill(template, message, groups), origin)
+
+
+def filled_from_mail(sources: Iterable[IssueSettings | Rule]) -> set[str]:
+    """Given the mailbox's settings and rules, return the custom fields that they fill from the words of a mail."""
+    return {name for one in sources for name, template in one.custom_fields.items() if "{" in template}
+
+
+def _day(message: Message, span: dt.timedelta) -> str:
+    """Given a span, return the day it ends, counted from the mail's; from today (+N) when the mail has no date."""
+    try:
+        return (message.date.date() + span).isoformat() if message.date else f"+{span.days}"
+    except OverflowError:
+        return f"+{span.days}"
+
+
+def add_keywords(wanted: Wanted, keywords: Mapping[str, str]) -> None:
+    """Given the keyword lines of a mail, add what they say; those that name a custom field among them."""
+    for name, value in keywords.items():
+        if attribute_of(name) is None:
+            wanted.want_custom(name, value, KEYWORD_LINE)
+        elif name != "project":
+            wanted.want(name, value, KEYWORD_LINE)
+
+
+def of_no_use(
+    keywords: Mapping[str, str], fields: IssueFields, project: Project | None, languages: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Given the keyword lines of a mail, the fields that came of them and of all else, the project, and the lines'
+    languages, return the keys of those that came to nothing; none when that is not known.
+    """
+    if project is None:
+        return ()
+    there = dict(fields.custom_fields)
+
+    def counts(key: str, value: str) -> bool:
+        if (attribute := attribute_of(key)) is not None:
+            return getattr(fields, attribute) is not None
+        number = project.custom_fields.get(key.lower())
+        if number is None or number not in there:
+            return False
+        return there[number] == field_value(project.kinds.get(number), value, project, languages)
+
+    return tuple(key for key, value in keywords.items() if key != "project" and not counts(key, value))
+
+
+def attribute_of(key: str) -> str | None:
+    """Given the key of a keyword line, return the attribute of an issue that it sets, as the API names it; None where
+    it names a custom field.
+    """
+    if key in {"start_date", "due_date", "estimated_hours", "done_ratio", "is_private"}:
+        return key
+    return f"{key}_id" if key in {*_NAMES, "parent_issue", "project"} else None
+
+
+class Resolver:
+    """Turns the wanted names into ids, and says in a step what cannot be had."""
+
+    def __init__(self, project: Project | None, facts: Facts, steps: Steps, languages: tuple[str, ...]) -> None:
+        self.project, self.facts, self.steps, self.languages = project, facts, steps, languages
+
+    def fields(self, wanted: Wanted, subject: str | None) -> IssueFields:
+        """Given what is wanted, return the fields with ids; offline, or without a project, with the names."""
+        names = dict(wanted.values) | {f"custom field {name}": value for name, value in wanted.custom.items()}
+        self._say(names, wanted.origins)
+        if self.project is None:
+            return IssueFields(subject=subject, names=names)
+        project, get = self.project, wanted.values.get
+        return IssueFields(
+            subject=subject,
+            tracker_id=self._needed("tracker", wanted, project.trackers),
+            status_id=self._needed("status", wanted, self.facts.statuses),
+            priority_id=self._needed("priority", wanted, self.facts.priorities),
+            category_id=self._id("category", get("category"), project.categories),
+            assigned_to_id=self._assignee(get("assigned_to"), project),
+            fixed_version_id=self._id("version", get("fixed_version"), project.versions),
+            parent_issue_id=self._parent(get("parent_issue"), wanted.origins.get("parent_issue", "")),
+            is_private=means_yes(get("is_private", ""), self.languages) if get("is_private") else None,
+            start_date=self._date("start date", get("start_date")),
+            due_date=self._date("due date", get("due_date")),
+            estimated_hours=self._hours(get("estimated_hours")),
+            done_ratio=_ratio(get("done_ratio", "")),
+            custom_fields=tuple(self._custom(wanted.custom, project)),
+            names=names,
+        )
+
+    def _say(self, names: Mapping[str, str], origins: Mapping[str, str]) -> None:
+        """Note which fields are wanted, to hold what, and by what."""
+        plain = {"is_private": ("0", "the mailbox")}  # no field of which anybody spoke
+        shown = (
+            f'{name.replace("_", " ")} "{value[:100]}" by {origins[name]}'
+            for name, value in names.items()
+            if (value, origins[name]) != plain.get(name)
+        )
+        if line := ", ".join(shown):
+            self.steps.add(f"fields: {line}")
+
+    def _id(self, what: str, name: str | None, known: Mapping[str, int]) -> int | None:
+        """Given a name or an id, return the id; None, with a step, when Redmine has none of that name."""
+        if name is None:
+            return None
+        found = _known_id(name, known)
+        if found is None:
+            self.steps.add(f'{what} "{name}" does not exist here and is left out{did_you_mean(name, known)}')
+        return found
+
+    def _needed(self, what: str, wanted: Wanted, known: Mapping[str, int]) -> int | None:
+        """The same for what says where an issue belongs: where the settings name it, the mail waits until it is there,
+        and is not filed under another.
+        """
+        name = wanted.values.get(what)
+        origin = wanted.origins.get(what, "")
+        if name is None or origin == KEYWORD_LINE or _known_id(name, known) is not None:
+            return self._id(what, name, known)
+        self.steps.add_unfit(f'{what} "{name}" by {origin} does not exist here{did_you_mean(name, known)}')
+        return None
+
+    def _assignee(self, name: str | None, project: Project) -> int | None:
+        """Given a login, address, name or group, or "round-robin: GROUP", return who gets the issue."""
+        if name is None:
+            return None
+        if name.lower().startswith(ROUND_ROBIN):
+            return self._next_of(name[len(ROUND_ROBIN) :].strip(), project)
+        owner = self.facts.users.get(name.lower())
+        if owner is not None and owner.id in project.members.values():
+            return owner.id
+        return self._id("assignee", name, project.members)
+
+    def _next_of(self, group: str, project: Project) -> int | None:
+        """Given a group, return its assignable member with the fewest open issues, the lowest id among equals."""
+        members = self.facts.groups.get(group.lower())
+        if members is None:
+            self.steps.add(f'group "{group}" does not exist for us{did_you_mean(group, self.facts.groups)}')
+            return None
+        able = [member for member in members if member in project.members.values()]
+        if not able:
+            self.steps.add(f'nobody of the group "{group}" can be assigned an issue in {project.identifier}')
+            return None
+        chosen = min(able, key=lambda member: (self.facts.open_issues.get(member, 0), member))
+        self.steps.add(f'user {chosen} of the group "{group}" has the fewest open issues')
+        return chosen
+
+    def _parent(self, number: str | None, origin: str) -> int | None:
+        """Given an issue number, return it when that issue can be a parent: known, and visible to who asks."""
+        if number is None:
+            return None
+        cleaned = number.strip().removeprefix("#")
+        issue = self.facts.issues.get(int(cleaned)) if cleaned.isdecimal() and len(cleaned) < 11 else None
+        hidden = issue is not None and origin == KEYWORD_LINE and not (issue.visible_to_sender or issue.public)
+        if issue is None or hidden:
+            self.steps.add(f'parent issue "{number}" does not exist here and is left out')
+            return None
+        return issue.id
+
+    def _date(self, what: str, value: str | None) -> dt.date | None:
+        """Given YYYY-MM-DD, or +N days from now, return the day."""
+        if value is None:
+            return None
+        try:
+            if value.startswith("+"):
+                return self.facts.now.date() + dt.timedelta(days=int(value))
+            return dt.date.fromisoformat(value)
+        except (ValueError, OverflowError):
+            self.steps.add(f'{what} "{value}" is no day and is left out')
+            return None
+
+    def _hours(self, value: str | None) -> float | None:
+        """Given a span of time as Redmine takes it, return hours."""
+        found = hours(value or "")
+        if value is not None and found is None:
+            self.steps.add(f'estimated hours "{value[:100]}" is no time and is left out')
+        return found
+
+    def _custom(
+        self, wanted: Mapping[str, str], project: Project
+    ) -> Iterator[tuple[int, str | tuple[str, ...]]]:  # fmt: skip
+        """Given custom fields by name, yield id and value of those that this project has; of several values for one,
+        the last that it takes.
+        """
+        values: dict[int, str | tuple[str, ...]] = {}
+        for name, value in wanted.items():
+            found = self._id("custom field", name, project.custom_fields)
+            if found is None:
+                continue
+            taken = field_value(project.kinds.get(found), value, project, self.languages)
+            if taken is None:
+                self.steps.add(f'custom field "{name}" takes no value "{value[:100]}" and is left out')
+            else:
+                values[found] = taken
+        yield from values.items()
+
+
+def _known_id(name: str, known: Mapping[str, int]) -> int | None:
+    """Given a name or an id, return the id when Redmine has it."""
+    found = known.get(name.lower())
+    if found is None and name.isdecimal() and int(name) in known.values():
+        return int(name)
+    return found
+
+
+def watchers(message: Message | None, sender: Sender, facts: Facts, named: tuple[str, ...]) -> tuple[int, ...]:
+    """Given a mail, return the ids of the active users in To and Cc, and of those named by rules.
+
+    Without a mail only the named ones. Never the user whose address an unproven mail bears.
+    """
+    addresses = message.to + message.cc if message is not None else ()
+    users: list[User | None] = [facts.users.get(address.key) for address in addresses]
+    users += [facts.logins.get(name.lower()) or facts.users.get(name.lower()) for name in named]
+    ids = dict.fromkeys(user.id for user in users if user is not None and user.status == "active")
+    unproven = () if sender.user else sender.ids
+    return tuple(number for number in ids if number not in unproven)
+
+
+def hours(value: str) -> float | None:
+    """Given "2.5", "2,5", "2h", "2h30", "2:30" or "90 min", as Redmine takes it, return hours; None for others."""
+    value = value.strip()
+    plain = value.replace(",", ".").removesuffix("h").strip()
+    if re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,6})?", plain):
+        return float(plain)
+    clock = re.fullmatch(r"([0-9]{1,6}):([0-5][0-9])", value)
+    found = clock or _HOURS.fullmatch(value)
+    if not value or found is None:
+        return None
+    return int(found[1] or 0) + int(found[2] or 0) / 60
+
+
+def _ratio(value: str) -> int | None:
+    return int(value) if value.isdecimal() and len(value) < 4 and int(value) <= 100 else None

@@ -1,0 +1,44 @@
+"""Mail that no person wrote: our own, Redmine's, and the answers of machines."""
+
+from redmine_mailbridge.model.mail import AutomaticKind, Message
+from redmine_mailbridge.policy.own_addresses import MailboxIdentity
+from redmine_mailbridge.settings.issue import Route
+
+REPLYING_MACHINES = frozenset({AutomaticKind.AUTO_REPLY, AutomaticKind.BOUNCE})
+
+
+def own_mail(message: Message, mailbox: MailboxIdentity) -> str | None:
+    """Given a mail, return why it is ours or Redmine's own, so that it must make nothing; None if it is not."""
+    if message.automatic.kind is AutomaticKind.OWN:
+        return f"this is our own mail ({message.automatic.rule or 'known by its headers'})"
+    if message.sender.key in mailbox.redmine_addresses and not _on_behalf(message, mailbox):
+        return "the sender is the address that Redmine itself sends from"
+    return None
+
+
+def _on_behalf(message: Message, mailbox: MailboxIdentity) -> bool:
+    """Does Reply-To name somebody else, as the mail of a form or of a group does that is sent from our address?"""
+    others = [one for one in message.reply_to if one.key not in mailbox.redmine_addresses]
+    return any(one.domain and not mailbox.ours(one.address) for one in others)
+
+
+def unwanted_machine(message: Message, route: Route) -> str | None:
+    """Given a mail that belongs to no issue, return why a machine's mail makes none; None when it may make one."""
+    kind = message.automatic.kind
+    if kind is None or kind is AutomaticKind.LIST or kind is AutomaticKind.NOTIFICATION or route.accept_automatic:
+        return None
+    return f"{said(message)}, and accept_automatic is off"
+
+
+def said(message: Message) -> str:
+    """Given an automatic mail, return what kind it is and what told it, as words."""
+    kind, rule = message.automatic.kind, message.automatic.rule
+    names = {AutomaticKind.AUTO_REPLY: "an automatic reply", AutomaticKind.BOUNCE: "a delivery report"}
+    name = names.get(kind, f"a {kind.value}") if kind else "a person's mail"
+    return f"it is {name} ({rule})" if rule else f"it is {name}"
+
+
+def earns_answer(message: Message, mailbox: MailboxIdentity) -> bool:
+    """May an automatic answer go out? Only to people, never to a list, a machine, nobody (RFC 3834 section 2) or us."""
+    person = message.automatic.kind is None and message.automatic.answerable and bool(message.sender.domain)
+    return person and not mailbox.ours(message.sender.address)

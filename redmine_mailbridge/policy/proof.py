@@ -1,0 +1,28 @@
+"""Is it proven who wrote a mail? Pure."""
+
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.plan import Facts
+from redmine_mailbridge.policy.own_addresses import MailboxIdentity
+from redmine_mailbridge.policy.sender import Sender
+
+MOST_IDS = 200
+
+
+def proven(message: Message, sender: Sender, mailbox: MailboxIdentity, facts: Facts) -> bool:
+    """Given a mail and its sender, return whether anything proves that it comes from that address: the mail server as
+    far as the route trusts it, or that it answers a mail of ours, by its signed Message-ID, that we sent to that very
+    address and to nobody else. Whoever is in Cc of a conversation knows its ids too, and so proves nothing by them.
+    """
+    if sender.forged or not sender.address.domain or len(message.from_all) > 1:
+        return False
+    return sender.proven or _answers_ours(message, sender.address.key, mailbox, facts)
+
+
+def _answers_ours(message: Message, address: str, mailbox: MailboxIdentity, facts: Facts) -> bool:
+    if mailbox.signer is None:
+        return False
+    for one in (*message.in_reply_to, *reversed(message.references))[:MOST_IDS]:
+        known = facts.known.get(one)
+        if known is not None and known.recipients == {address} and mailbox.signer.read(one) is not None:
+            return True
+    return False

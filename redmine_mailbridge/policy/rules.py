@@ -1,0 +1,108 @@
+"""Which rules match a mail, and what they say together."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from redmine_mailbridge.model.mail import Message
+from redmine_mailbridge.model.trace import Steps
+from redmine_mailbridge.policy.patterns import address_fits, header_fits, sender_fits
+from redmine_mailbridge.settings.issue import Route
+from redmine_mailbridge.settings.patterns import Pattern
+from redmine_mailbridge.settings.rules import Rule
+
+_PLACE = re.compile(r"\{([a-z_]{1,20})(?:\.([A-Za-z0-9_-]{1,80}))?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The rules that matched, in order, and the named groups that their patterns found."""
+
+    rules: tuple[Rule, ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def named(self) -> str:
+        """The rules' names for a step line."""
+        return ", ".join(f'"{rule.name}"' for rule in self.rules)
+
+
+def apply_rules(message: Message, route: Route, steps: Steps) -> Matched:
+    """Given a mail, return the first rule that matches, or all of them when the route says so."""
+    rules, groups = [], dict[str, str]()
+    for rule in route.rules:
+        found = rule_fits(rule, message)
+        if found is None:
+            continue
+        rules.append(rule)
+        groups |= found
+        steps.add(f'rule "{rule.name}" matches')
+        if route.issue.rules == "first":
+            break
+    return Matched(tuple(rules), groups)
+
+
+def rule_fits(rule: Rule, message: Message) -> dict[str, str] | None:
+    """Given a rule, return the named groups it found when every condition holds; None when one does not."""
+    groups = dict[str, str]()
+    for found in _conditions(rule, message):
+        if found is None:
+            return None
+        groups |= found
+    return groups
+
+
+def _conditions(rule: Rule, message: Message) -> Iterator[Mapping[str, str] | None]:
+    """Yield for each condition of the rule what its groups found, None when it does not hold."""
+    if rule.sender is not None:
+        yield _told(sender_fits(rule.sender, message))
+    if rule.recipient is not None:
+        pattern = rule.recipient
+        named = [address.address for address in message.recipients] + list(message.recipients_of_record)
+        if pattern.startswith("/"):
+            yield next((found for a in named if (found := Pattern(pattern).search(a)) is not None), None)
+        else:
+            yield _told(any(address_fits(pattern, address) for address in named))
+    for name, pattern in rule.header.items():
+        yield header_fits(message, name, pattern)
+    if rule.larger_than is not None:
+        yield _told(message.size > rule.larger_than)
+    if rule.smaller_than is not None:
+        yield _told(message.size < rule.smaller_than)
+    if rule.has_attachment is not None:
+        yield _told(bool(message.attachments) is rule.has_attachment)
+    if rule.subject is not None:
+        yield Pattern(rule.subject).search(message.subject)
+    if rule.text is not None:
+        yield Pattern(rule.text).search(message.body.whole or message.body.written)
+
+
+def _told(holds: bool) -> Mapping[str, str] | None:
+    return {} if holds else None
+
+
+def fill(template: str, message: Message, groups: Mapping[str, str]) -> str:
+    """Given a template of the settings, return it with the mail's words in their places, on one line, at most 2,000
+    characters each. A place that names nothing known stays as it is written; one that the mail leaves empty is "".
+    """
+
+    def place(found: re.Match[str]) -> str:
+        name, part = found[1], found[2] or ""
+        match name, part:
+            case "sender", "name" | "address" | "domain":
+                value = str(getattr(message.sender, part))
+            case "subject", "":
+                value = message.subject
+            case "message_id", "":
+                value = message.message_id
+            case "date", "":
+                value = message.date.date().isoformat() if message.date else ""
+            case "header", _ if part:
+                value = message.header(part)
+            case "match", _ if part:
+                value = groups.get(part, "")
+            case _:
+                return found[0]
+        return " ".join(value.split())[:2000]
+
+    return _PLACE.sub(place, template)

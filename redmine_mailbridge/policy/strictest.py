@@ -1,0 +1,49 @@
+"""What several mailboxes have to say about one mail: the strictest of them holds where it is about trust.
+
+Which mailbox a mail names in its To line is the sender's choice. Project, tracker and the like may follow it. Who is
+believed, who is let in, and what he may do may not: that is asked of each mailbox that the mail has to do with.
+"""
+
+from collections.abc import Iterable
+
+from redmine_mailbridge.settings.issue import Route
+
+_UNKNOWN = ("create", "accept", "hold", "ignore", "refuse")
+_TRUST = ("any", "internal", "authenticated")
+_REFERENCES = ("anyone", "public", "participants")
+_KEYWORDS = ("anyone", "users")
+
+
+def different(routes: Iterable[Route | None]) -> tuple[Route, ...]:
+    """Given routes, return each once, in order; None is none."""
+    found: list[Route] = []
+    for route in routes:
+        if route is not None and route not in found:
+            found.append(route)
+    return tuple(found)
+
+
+def strictest(routes: tuple[Route, ...]) -> Route:
+    """Given the routes of the mailboxes that a mail has to do with, return the first with the strictest of all in what
+    may be done on whose word. Whom they believe and let in is more than a value and asked of each (policy/sender.py).
+    """
+    first = routes[0]
+    if len(routes) == 1:
+        return first
+    issues = [route.issue for route in routes]
+    overrides = frozenset.intersection(*(issue.overrides for issue in issues))
+    if all("all" in issue.overrides for issue in issues):
+        overrides = frozenset({"all"})
+    elif any("all" in issue.overrides for issue in issues):
+        overrides = frozenset.intersection(*(issue.overrides for issue in issues if "all" not in issue.overrides))
+    made = first.issue.model_copy(
+        update={
+            "trust": max((issue.trust for issue in issues), key=_TRUST.index),
+            "unknown_sender": max((issue.unknown_sender for issue in issues), key=_UNKNOWN.index),
+            "check_permissions": any(issue.check_permissions for issue in issues),
+            "signed_references": max((issue.signed_references for issue in issues), key=_REFERENCES.index),
+            "keywords_from": max((issue.keywords_from for issue in issues), key=_KEYWORDS.index),
+            "allow_override": tuple(sorted(overrides)),
+        }
+    )
+    return first.model_copy(update={"issue": made})

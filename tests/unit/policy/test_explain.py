@@ -1,0 +1,200 @@
+"""What `explain` prints shows each setting at work: every key of the route's tables has a mail that shows it."""
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import BaseModel
+
+from redmine_mailbridge.policy.explanation import as_lines
+from redmine_mailbridge.settings.issue import IssueSettings, Route
+from redmine_mailbridge.settings.rules import Rule
+from redmine_mailbridge.settings.senders import CreateUser, DomainRule, SenderSettings
+from tests.unit.policy.world import plan_of
+
+USER = "from = anna | auth = passed"
+INTERNAL = "from = anna | trust = internal"
+OUR_DOMAINS = 'senders.internal_domains = ["corp.example"]'
+RULE = '{ name = "the one", '
+ORDER = "subject = '/Order (?P<n>[0-9]+)/'"
+"""Cells as in the policy tables, "NAME = VALUE" with | between; "set" is the settings' TOML."""
+
+SHOWN: dict[str, tuple[str, str]] = {
+    "issue.project": ("project = sales", "project sales by the mailbox"),
+    "issue.tracker": ('set = tracker = "Bug"', 'tracker "Bug" by the mailbox'),
+    "issue.category": ('set = category = "Printing"', 'category "Printing" by the mailbox'),
+    "issue.priority": ('set = priority = "High"', 'priority "High" by the mailbox'),
+    "issue.status": ('set = status = "New"', 'status "New" by the mailbox'),
+    "issue.assignee": ('set = assignee = "ben"', 'assigned to "ben" by the mailbox'),
+    "issue.version": ('set = version = "Alpha"', 'fixed version "Alpha" by the mailbox'),
+    "issue.parent": ("set = parent = 10", 'parent issue "10" by the mailbox'),
+    "issue.private": ("set = private = true", 'is private "1" by the mailbox'),
+    "issue.start_in": ('set = start_in = "0s"', 'start date "2026-05-20" by the mailbox'),
+    "issue.due_in": ('set = due_in = "2d"', 'due date "2026-05-22" by the mailbox'),
+    "issue.custom_fields": ('set = custom_fields.Order = "{subject}"', 'custom field Order "Printer is on fire"'),
+    "issue.requester_field": (
+        'set = requester_field = "Requester"',
+        'custom field Requester "kim@client.example" by requester_field',
+    ),
+    "issue.priority_by_importance": (
+        'importance = high | set = priority_by_importance.high = "Urgent"',
+        'priority "Urgent" by the mail\'s importance',
+    ),
+    "issue.watchers_from_mail": ("cc = anna", "watchers: 5"),
+    "issue.unknown_sender": ("unknown = ignore", "the sender is unknown, and unknown_sender is ignore"),
+    "issue.trust": ("from = anna | trust = any", 'trust any: believed by trust "any"'),
+    "issue.check_permissions": (f"{USER} | may = sales | set = check_permissions = false", "check_permissions is off"),
+    "issue.signed_references": (
+        'from = stranger | ref = signed:10 | set = signed_references = "anyone"',
+        "the sender answers our own signed mail",
+    ),
+    "issue.allow_override": (
+        f'{USER} | text = Priority: High | set = allow_override = "priority"',
+        'priority "High" by a keyword line',
+    ),
+    "issue.keywords_from": (
+        'text = Priority: High | set = allow_override = "priority"; keywords_from = "anyone"',
+        'priority "High" by a keyword line',
+    ),
+    "issue.project_from_subaddress": (
+        "to = support+sales@corp.example | set = project_from_subaddress = true",
+        "project sales by the subaddress support+sales@corp.example",
+    ),
+    "issue.rules": (
+        f'set = issue.rules = "all"; rules = [{RULE}priority = "High" }}, {{ name = "two", project = "sales" }}]',
+        'rule "two" matches',
+    ),
+    "issue.reply_only": ("set = reply_only = true", "this mailbox takes replies only"),
+    "issue.several_mailboxes": ("to = sales support", "the first of our mailboxes that it is addressed to is sales"),
+    "issue.bundle_window": ("ref = bundle:10", "the same sender and subject within bundle_window"),
+    "issue.closed_reply": ('ref = known:30 | set = closed_reply = "new"', "#30 is closed"),
+    "issue.reopen_status": (
+        'ref = known:30 | set = closed_reply = "reopen"; reopen_status = "In progress"',
+        "#30 is closed and reopened as In progress",
+    ),
+    "issue.reopen_within": (
+        'ref = known:30 | set = closed_reply = "reopen"; reopen_within = "2d"',
+        "#30 is closed for longer than reopen_within",
+    ),
+    "issue.reply_status": (
+        'ref = known:10 | set = reply_status.New = "In progress"',
+        "#10 goes from New to In progress by reply_status",
+    ),
+    "issue.automatic_reply": (
+        'ref = signed:10 | kind = auto-reply | set = automatic_reply = "private_note"',
+        "note on #10: it is an automatic reply",
+    ),
+    "issue.description_limit": ("text = longer | set = description_limit = 3", "longer than description_limit"),
+    "issue.answer_refused": ("set = reply_only = true; answer_refused = true", "it earns the answer refused"),
+    "accept_automatic": ("kind = auto-reply | set = accept_automatic = true", "accept_automatic is on"),
+    "senders.ticket_user": ('set = senders.ticket_user = "desk"', "the ticket_user desk writes"),
+    "senders.locked": ('from = lena | set = senders.locked = "ignore"', "ignore: the Redmine user lena is locked"),
+    "senders.failed_authentication": (
+        'from = anna | auth = failed | set = senders.failed_authentication = "hold"',
+        "the From address is forged, says dmarc",
+    ),
+    "senders.internal_domains": (f"{INTERNAL} | set = {OUR_DOMAINS}", "believed by internal_domains"),
+    "senders.internal_mark": (
+        f'{INTERNAL} | headers = X-Ours: yes | set = {OUR_DOMAINS}; senders.internal_mark = "X-Ours: yes"',
+        "believed by internal_domains and internal_mark",
+    ),
+    "senders.block": ('set = senders.block = ["client.example"]', "the sender is blocked by client.example"),
+    "senders.allow": (
+        'set = senders.block = ["*"]; senders.allow = ["client.example"]',
+        "the sender is blocked by *, but allowed by client.example",
+    ),
+    "senders.blocked": ('set = senders.block = ["*"]; senders.blocked = "ignore"', "ignore: the sender is blocked"),
+    "senders.customer_field": (
+        'set = senders.customer_field = "Customer"; senders.domains."client.example".tracker = "Bug"',
+        'custom field Customer "client.example" by the domain client.example',
+    ),
+    "senders.create.login": ('unknown = create | set = senders.create.login = "local"', "a user kim is made"),
+    "senders.create.status": ('unknown = create | set = senders.create.status = "registered"', "is made (registered"),
+    "senders.create.language": ('unknown = create | set = senders.create.language = "de"', "language de"),
+    "senders.create.groups": ('unknown = create | set = senders.create.groups = ["Guests"]', "groups: Guests"),
+    "senders.create.notice": ('unknown = create | set = senders.create.notice = "own"', "told by our own mail"),
+    "senders.domains.project": (
+        'set = senders.domains."client.example".project = "sales"',
+        "project sales by the rule for the domain client.example",
+    ),
+    "senders.domains.tracker": (
+        'set = senders.domains."client.example".tracker = "Bug"',
+        'tracker "Bug" by the domain client.example',
+    ),
+    "senders.domains.category": (
+        'set = senders.domains."client.example".category = "Network"',
+        'category "Network" by the domain client.example',
+    ),
+    "senders.domains.priority": (
+        'set = senders.domains."client.example".priority = "Low"',
+        'priority "Low" by the domain client.example',
+    ),
+    "senders.domains.assignee": (
+        'set = senders.domains."client.example".assignee = "round-robin: Helpers"',
+        'user 11 of the group "Helpers" has the fewest open issues',
+    ),
+    "senders.domains.group": (
+        'unknown = create | set = senders.domains."client.example".group = "Clients"',
+        "groups: Clients",
+    ),
+    "senders.domains.customer": (
+        'set = senders.customer_field = "Customer"; senders.domains."client.example".customer = "Client Ltd"',
+        'custom field Customer "Client Ltd"',
+    ),
+    "rules.name": (f"set = rules = [{RULE}private = true }}]", 'is private "1" by rule "the one"'),
+    "rules.sender": (f'set = rules = [{RULE}sender = "client.example" }}]', 'rule "the one" matches'),
+    "rules.recipient": (f'set = rules = [{RULE}recipient = "corp.example" }}]', 'rule "the one" matches'),
+    "rules.header": (f'headers = X-A: b | set = rules = [{RULE}header.X-A = "b" }}]', 'rule "the one" matches'),
+    "rules.subject": (f'set = rules = [{RULE}subject = "fire" }}]', 'rule "the one" matches'),
+    "rules.text": (f'set = rules = [{RULE}text = "hello" }}]', 'rule "the one" matches'),
+    "rules.larger_than": (f"set = rules = [{RULE}larger_than = 1 }}]", 'rule "the one" matches'),
+    "rules.smaller_than": (f'set = rules = [{RULE}smaller_than = "1MB" }}]', 'rule "the one" matches'),
+    "rules.has_attachment": (f"files = yes | set = rules = [{RULE}has_attachment = true }}]", 'rule "the one" matches'),
+    "rules.action": (f'set = rules = [{RULE}action = "hold" }}]', 'hold: rule "the one" says so'),
+    "rules.project": (f'set = rules = [{RULE}project = "sales" }}]', 'project sales by rule "the one"'),
+    "rules.tracker": (f'set = rules = [{RULE}tracker = "Bug" }}]', 'tracker "Bug" by rule "the one"'),
+    "rules.category": (f'set = rules = [{RULE}category = "Network" }}]', 'category "Network" by rule "the one"'),
+    "rules.priority": (f'set = rules = [{RULE}priority = "Low" }}]', 'priority "Low" by rule "the one"'),
+    "rules.status": (f'set = rules = [{RULE}status = "New" }}]', 'status "New" by rule "the one"'),
+    "rules.assignee": (f'set = rules = [{RULE}assignee = "ben" }}]', 'assigned to "ben" by rule "the one"'),
+    "rules.version": (f'set = rules = [{RULE}version = "1.0" }}]', 'fixed version "1.0" by rule "the one"'),
+    "rules.parent": (f"set = rules = [{RULE}parent = 10 }}]", 'parent issue "10" by rule "the one"'),
+    "rules.private": (f"set = rules = [{RULE}private = true }}]", 'is private "1" by rule "the one"'),
+    "rules.start_in": (f'set = rules = [{RULE}start_in = "1d" }}]', 'start date "2026-05-21" by rule "the one"'),
+    "rules.due_in": (f'set = rules = [{RULE}due_in = "1d" }}]', 'due date "2026-05-21" by rule "the one"'),
+    "rules.custom_fields": (
+        f"subject = Order 77 | set = rules = [{RULE}{ORDER}, custom_fields.Order = '{{match.n}}' }}]",
+        'custom field Order "77" by rule "the one"',
+    ),
+    "rules.watchers": (f'set = rules = [{RULE}watchers = ["ben"] }}]', "watchers: 11"),
+}
+
+
+def keys() -> Iterator[str]:
+    """Every setting of the route's tables."""
+    tables: dict[str, type[BaseModel]] = {
+        "": Route,
+        "issue.": IssueSettings,
+        "senders.": SenderSettings,
+        "senders.create.": CreateUser,
+        "senders.domains.": DomainRule,
+        "rules.": Rule,
+    }
+    for prefix, table in tables.items():
+        yield from (f"{prefix}{name}" for name in table.model_fields if f"{prefix}{name}." not in tables)
+
+
+def test_every_setting_is_here() -> None:
+    """No setting that decides about mail is missing below."""
+    assert sorted(set(keys())) == sorted(SHOWN)
+
+
+@pytest.mark.parametrize("setting", SHOWN)
+def test_shown(setting: str) -> None:
+    """Where the setting is at work, `explain` says so; without it, it does not."""
+    cells, phrase = SHOWN[setting]
+    row = {name.strip(): cell.strip() for name, _, cell in (part.partition("=") for part in cells.split(" | "))}
+    assert phrase in "\n".join(as_lines(plan_of(row)))
+    bare = {name: "" for name in ("set", "unknown", "trust", "project", "ref") if name in row}
+    if setting not in {"issue.watchers_from_mail", "issue.several_mailboxes"}:  # these are on by themselves
+        without = {name: cell for name, cell in row.items() if name not in bare}
+        assert phrase not in "\n".join(as_lines(plan_of(without)))

@@ -1,0 +1,40 @@
+"""The whole policy in tables: `policy/*.txt`, one row a case, read by `world.rows`.
+
+Columns: `is` the plan (see `world.short`), `because` a part of its reason, `got` details of it (`~` is "contains"),
+the others what the case is made of. An empty cell means: as usual (see `world`).
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.policy.world import detail, plan_of, rows, short
+
+CASES = list(rows(Path(__file__).parent / "policy"))
+
+
+@pytest.mark.parametrize("row", [row for _, row in CASES], ids=[name for name, _ in CASES])
+def test_policy(row: dict[str, str]) -> None:
+    """Each row of the tables is what becomes of that mail."""
+    plan = plan_of(row)
+    steps = "\n".join(plan.steps)
+    assert row["is"] == short(plan), steps
+    assert row.get("because", "") in plan.reason, steps
+    for wish in row.get("got", "").split(";"):
+        if "~" in wish:
+            key, _, part = wish.partition("~")
+            negated = key.strip().endswith("!")
+            assert negated is (part.strip() not in detail(plan, key.strip(" !"))), (
+                f"{wish}: {detail(plan, key.strip(' !'))}"
+            )
+        elif wish.strip():
+            key, _, value = wish.partition("=")
+            assert value.strip().replace("\\n", "\n") == detail(plan, key.strip()).strip(" "), f"{wish}\n{steps}"
+
+
+def test_at_least_300_different_rows() -> None:
+    """The tables hold at least 300 cases, no two of them made of the same cells."""
+    made = [tuple(sorted((k, v) for k, v in row.items() if k not in {"is", "because", "got"})) for _, row in CASES]
+    repeated = [name for (name, _), cells in zip(CASES, made, strict=True) if made.count(cells) > 1]
+    assert [] == repeated
+    assert len(CASES) >= 300
