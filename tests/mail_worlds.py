@@ -10,9 +10,9 @@ from typing import Any, Protocol
 import pytest
 
 from redmine_mailbridge.mailboxes.contract import Mailbox
-from redmine_mailbridge.mailboxes.graph import GraphMailbox
-from redmine_mailbridge.mailboxes.imap import ImapMailbox
-from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
+from redmine_mailbridge.mailboxes.graph.mailbox import GraphMailbox
+from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
+from redmine_mailbridge.mailboxes.pop3.mailbox import Pop3Mailbox
 from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, Security
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.servers.dovecot import Mail

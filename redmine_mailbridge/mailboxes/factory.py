@@ -1,9 +1,9 @@
 """Opens a mailbox of whatever kind its configuration names."""
 
 from redmine_mailbridge.mailboxes.contract import Mailbox
-from redmine_mailbridge.mailboxes.graph import GraphMailbox
-from redmine_mailbridge.mailboxes.imap import ImapMailbox
-from redmine_mailbridge.mailboxes.pop3 import Known, Pop3Mailbox
+from redmine_mailbridge.mailboxes.graph.mailbox import GraphMailbox
+from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
+from redmine_mailbridge.mailboxes.pop3.mailbox import Known, Pop3Mailbox
 from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol
 
 

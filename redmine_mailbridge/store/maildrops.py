@@ -6,8 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from redmine_mailbridge.errors import StoreError
-from redmine_mailbridge.mailboxes.pop3 import FOLDER, VALIDITY
-from redmine_mailbridge.mailboxes.pop3_names import SIGN, MaildropMemory, RememberedMail
+from redmine_mailbridge.mailboxes.pop3.mailbox import FOLDER, VALIDITY
+from redmine_mailbridge.mailboxes.pop3.unique_ids import SIGN, MaildropMemory, RememberedMail
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.filed import GONE
 from redmine_mailbridge.store.folders import AT_ONCE

@@ -17,8 +17,8 @@ from speed.mails import append, many
 from speed.table import Goal, print_goals
 from speed.world import World, keep_in_mdbox, world
 
-from redmine_mailbridge.mailboxes.imap import ImapMailbox
-from redmine_mailbridge.mailboxes.imap_filing import DONE
+from redmine_mailbridge.mailboxes.imap.filing import DONE
+from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.store.schema import mail

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxError, MailboxUnreachable
-from redmine_mailbridge.mailboxes.imap import ImapMailbox
+from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mailbox import Filing, Security
 from tests.mail_worlds import LIMIT, DovecotAccount, config, dovecot_account, letter
 from tests.servers.dovecot import Mail

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.errors import LoginRefused
-from redmine_mailbridge.mailboxes.imap import ImapMailbox
-from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
+from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
+from redmine_mailbridge.mailboxes.pop3.mailbox import Pop3Mailbox
 from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig, MailProtocol, Security
 from tests.mail_worlds import DovecotAccount, config, dovecot_account
 from tests.servers.dovecot import Mail

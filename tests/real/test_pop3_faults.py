@@ -9,7 +9,7 @@ import pytest
 from redmine_mailbridge import side_effects
 from redmine_mailbridge.errors import FolderMissing, MailboxUnreachable
 from redmine_mailbridge.mailboxes.factory import open_mailbox
-from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
+from redmine_mailbridge.mailboxes.pop3.mailbox import Pop3Mailbox
 from redmine_mailbridge.model.mailbox import Filing, MailboxConfig, MailProtocol
 from tests.mail_worlds import LIMIT, DovecotAccount, config, letter
 from tests.servers.dovecot import Mail

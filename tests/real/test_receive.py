@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.mailboxes.imap_parse import encode_folder
+from redmine_mailbridge.mailboxes.imap.parse import encode_folder
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.service import receive_once

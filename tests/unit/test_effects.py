@@ -27,12 +27,12 @@ IMAP_CHANGES = {"MOVE", "COPY", "STORE", "EXPUNGE", "CREATE", "SUBSCRIBE", "APPE
 
 EXCEPTIONS = {
     "store/dialects.py:_make_private": "an empty file, before there is anything to lose",
-    "mailboxes/imap_filing.py:move": "called by ImapMailbox.file within MOVE",
-    "mailboxes/imap_filing.py:remove": "called by ImapMailbox.file and .delete within MOVE",
-    "mailboxes/imap_filing.py:mark": "called by ImapMailbox.mark within MOVE",
-    "mailboxes/imap_folders.py:_create": "called by ImapFolders.ensure within MAKE_FOLDER",
-    "mailboxes/pop3_session.py:delete": "DELE only marks: the QUIT that deletes stands within MOVE",
-    "mailboxes/pop3_session.py:quit": "called by Pop3Mailbox._end, within MOVE where something is deleted",
+    "mailboxes/imap/filing.py:move": "called by ImapMailbox.file within MOVE",
+    "mailboxes/imap/filing.py:remove": "called by ImapMailbox.file and .delete within MOVE",
+    "mailboxes/imap/filing.py:mark": "called by ImapMailbox.mark within MOVE",
+    "mailboxes/imap/folders.py:_create": "called by ImapFolders.ensure within MAKE_FOLDER",
+    "mailboxes/pop3/session.py:delete": "DELE only marks: the QUIT that deletes stands within MOVE",
+    "mailboxes/pop3/session.py:quit": "called by Pop3Mailbox._end, within MOVE where something is deleted",
     "streams.py:put_right": "opens nothing but /dev/null in place of a closed output",
     "streams.py:_leave": "likewise",
     "mailboxes/spool.py:*": "files of the spool belong to nobody until they are kept; the next start empties it",

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.errors import MailboxUnreachable
-from redmine_mailbridge.mailboxes.imap import ImapMailbox
-from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
+from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
+from redmine_mailbridge.mailboxes.pop3.mailbox import Pop3Mailbox
 from redmine_mailbridge.model.mail_state import pause_after
 from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.util.backoff import LONGEST, hint, jittered, throttled

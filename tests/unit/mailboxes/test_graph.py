@@ -10,8 +10,8 @@ import pytest
 import responses
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.mailboxes.graph import GraphMailbox
-from redmine_mailbridge.mailboxes.graph_client import GraphClient
+from redmine_mailbridge.mailboxes.graph.client import GraphClient
+from redmine_mailbridge.mailboxes.graph.mailbox import GraphMailbox
 from redmine_mailbridge.model.mailbox import Filing, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.util.backoff import hint
 from tests.mail_worlds import LIMIT, graph_config, letter
@@ -187,7 +187,7 @@ def test_the_folder_to_file_to_lies_in_the_bin(
     server: GraphServer, box: GraphMailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder that was deleted in Outlook, and takes mail among the deleted items, counts as missing."""
-    monkeypatch.setattr("redmine_mailbridge.mailboxes.graph_folders.FRESH", 0.0, raising=False)
+    monkeypatch.setattr("redmine_mailbridge.mailboxes.graph.folders.FRESH", 0.0, raising=False)
     server.append(letter(1))
     box.ensure_folder("Processed")
     (mail,) = box.list_new("INBOX")
@@ -322,7 +322,7 @@ def test_what_the_server_empties(server: GraphServer, box: GraphMailbox) -> None
 @pytest.mark.parametrize(("step", "most"), [(0, 3), (1, 7)], ids=["back to the first", "on and on"])
 def test_pages_that_have_no_end(server: GraphServer, monkeypatch: pytest.MonkeyPatch, step: int, most: int) -> None:
     """An answer whose pages lead back to one of them, or on and on, ends in an error and not in requests for ever."""
-    monkeypatch.setattr("redmine_mailbridge.mailboxes.graph_client.MOST_PAGES", 5)
+    monkeypatch.setattr("redmine_mailbridge.mailboxes.graph.client.MOST_PAGES", 5)
     client = GraphClient(graph_config(server))
     asked = []
 

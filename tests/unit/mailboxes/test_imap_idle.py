@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from redmine_mailbridge.errors import MailboxUnreachable
-from redmine_mailbridge.mailboxes import imap_idle, imap_session
+from redmine_mailbridge.mailboxes.imap import idle
+from redmine_mailbridge.mailboxes.imap import session as imap_session
 from tests.scripted_server import scripted
 from tests.unit.mailboxes.test_imap_words import ANSWERS, OPENED, capable, mailbox
 
@@ -63,7 +64,7 @@ def test_an_idle_that_the_server_ends_is_an_error(ends: str) -> None:
 
 def test_a_server_that_never_ends_an_idle_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that does not answer DONE is waited for a short while, not for the time-out of a large mail."""
-    monkeypatch.setattr(imap_idle, "END_WITHIN", 0.2)
+    monkeypatch.setattr(idle, "END_WITHIN", 0.2)
     answers = capable("IDLE") | {"IDLE": "+ idling\n", "DONE": ""}
     started = time.monotonic()
     with scripted(answers) as server, pytest.raises(MailboxUnreachable, match="no answer in time"):
@@ -98,7 +99,7 @@ def test_mail_is_found_where_the_server_counts_nothing() -> None:
 
 def test_idle_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wait is made of several IDLEs, each shorter than the time after which servers and routers hang up."""
-    monkeypatch.setattr(imap_idle, "RENEW", 0.05)
+    monkeypatch.setattr(idle, "RENEW", 0.05)
     answers = capable("IDLE") | {"IDLE": "+ idling\n", "DONE": "{idle} OK done\n"}
     with scripted(answers) as server:
         assert not mailbox(server.port).wait("INBOX", 0.4)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.mailboxes.imap import ImapMailbox
+from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.mailboxes.tls import private
 from redmine_mailbridge.model.mailbox import Filing, Listed, Location, MailboxConfig, Security
 from redmine_mailbridge.sasl.mechanism import Credentials

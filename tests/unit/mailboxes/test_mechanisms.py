@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import LoginRefused
-from redmine_mailbridge.mailboxes.imap import ImapMailbox
-from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
+from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
+from redmine_mailbridge.mailboxes.pop3.mailbox import Pop3Mailbox
 from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.sasl.bearer import OauthBearer, Xoauth2
 from redmine_mailbridge.sasl.cram_md5 import CramMd5

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import FilingRefused, LoginRefused, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.mailboxes.pop3 import Pop3Mailbox
+from redmine_mailbridge.mailboxes.pop3.mailbox import Pop3Mailbox
 from redmine_mailbridge.model.mailbox import Filing, LoginChoice, MailboxConfig, MailProtocol, Security
 from tests.scripted_server import Reply, scripted
 

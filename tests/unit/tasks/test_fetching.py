@@ -8,7 +8,7 @@ import pytest
 
 from redmine_mailbridge.errors import MailboxUnreachable, TooManyLogins
 from redmine_mailbridge.mailboxes.factory import open_mailbox
-from redmine_mailbridge.mailboxes.imap import ImapMailbox
+from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, RawMail, Security
 from redmine_mailbridge.model.stored_mail import MailRow

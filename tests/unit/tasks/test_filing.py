@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import time_machine
 
-from redmine_mailbridge.mailboxes.imap import ImapMailbox
+from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Filing, Location, MailboxConfig, Security
 from tests.servers.odd import DO_AND_HANG_UP, HANG_UP

@@ -12,7 +12,7 @@ import pytest
 
 from redmine_mailbridge import app
 from redmine_mailbridge.mailboxes.contract import Mailbox
-from redmine_mailbridge.mailboxes.imap import ImapMailbox
+from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.store.health import Health, of_mailbox
 from redmine_mailbridge.tasks.listen import FolderListener

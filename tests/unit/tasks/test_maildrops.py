@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import time_machine
 
-from redmine_mailbridge.mailboxes import pop3
 from redmine_mailbridge.mailboxes.factory import open_mailbox
+from redmine_mailbridge.mailboxes.pop3 import mailbox as pop3
 from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, Security
 from tests.servers.odd import DO_AND_HANG_UP, HANG_UP
 from tests.servers.odd_pop3 import OddPop3, odd_pop3

@@ -16,7 +16,7 @@ import pytest
 
 from redmine_mailbridge import app
 from redmine_mailbridge.mailboxes.contract import Mailbox
-from redmine_mailbridge.mailboxes.imap import ImapMailbox
+from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.model.stored_mail import MailRow

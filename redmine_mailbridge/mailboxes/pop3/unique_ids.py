@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from redmine_mailbridge.mailboxes.pop3_session import Entry, Refused
+from redmine_mailbridge.mailboxes.pop3.session import Entry, Refused
 
 TELLING = frozenset({b"message-id", b"date", b"from", b"subject", b"received"})
 """The fields that tell mails apart; others (Status, X-UIDL) are written by some servers as they go."""

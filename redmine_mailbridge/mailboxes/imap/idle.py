@@ -3,9 +3,9 @@
 import ssl
 import time
 
-from redmine_mailbridge.mailboxes.alarm import Alarm
-from redmine_mailbridge.mailboxes.imap_session import ImapSession
-from redmine_mailbridge.mailboxes.translate import Spoiled, translate_errors, words
+from redmine_mailbridge.mailboxes.errors import Spoiled, translate_errors, words
+from redmine_mailbridge.mailboxes.imap.session import ImapSession
+from redmine_mailbridge.mailboxes.wakeup import Alarm
 
 RENEW = 9 * 60.0
 """Seconds after which IDLE is begun anew: sooner than the shortest time-outs of servers and address translators."""

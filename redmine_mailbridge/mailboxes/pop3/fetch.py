@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from redmine_mailbridge.mailboxes.imap_search import message_id_field
-from redmine_mailbridge.mailboxes.pop3_session import Entry, Pop3Session, Refused
+from redmine_mailbridge.mailboxes.imap.search import message_id_field
+from redmine_mailbridge.mailboxes.pop3.session import Entry, Pop3Session, Refused
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, seen_whole, to_file
 from redmine_mailbridge.model.mailbox import Listed, RawMail
 

@@ -1,7 +1,7 @@
 """A mailbox over POP3: one folder, UIDLs as UIDs, deletions that take effect when the connection ends.
 
 POP3 shows what lay there when the connection began. A listing that has nothing new therefore connects anew. A UIDL may
-name another mail the next time (see pop3_names.py): outside the session in which a mail was read, its header is
+name another mail the next time (see unique_ids.py): outside the session in which a mail was read, its header is
 compared before it is deleted.
 """
 
@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.mailboxes.alarm import Alarm, shut
-from redmine_mailbridge.mailboxes.described import described
-from redmine_mailbridge.mailboxes.imap_search import header_values, one_line
-from redmine_mailbridge.mailboxes.pop3_fetch import beginning_of, fetch_one, message_id_fields
-from redmine_mailbridge.mailboxes.pop3_names import Contents, MaildropMemory
-from redmine_mailbridge.mailboxes.pop3_session import Pop3Session, Refused
+from redmine_mailbridge.mailboxes.connection_info import described
+from redmine_mailbridge.mailboxes.imap.search import header_values, one_line
+from redmine_mailbridge.mailboxes.pop3.fetch import beginning_of, fetch_one, message_id_fields
+from redmine_mailbridge.mailboxes.pop3.session import Pop3Session, Refused
+from redmine_mailbridge.mailboxes.pop3.unique_ids import Contents, MaildropMemory
 from redmine_mailbridge.mailboxes.refusals import about_server
+from redmine_mailbridge.mailboxes.wakeup import Alarm, shut
 from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.util.backoff import throttled

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from redmine_mailbridge.errors import LoginRefused, MailboxError
-from redmine_mailbridge.mailboxes.described import described
+from redmine_mailbridge.mailboxes.connection_info import described
+from redmine_mailbridge.mailboxes.errors import Spoiled, scrub, translate_errors, words
 from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.mailboxes.tls import context, private
-from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, translate_errors, words
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.sasl.bearer import told
 from redmine_mailbridge.sasl.mechanism import Credentials, credentials, told_refused

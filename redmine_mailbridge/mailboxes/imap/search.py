@@ -3,17 +3,10 @@
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
-from redmine_mailbridge.mailboxes.imap_filing import DONE, expunges_one
-from redmine_mailbridge.mailboxes.imap_parse import (
-    by_uid,
-    fetched,
-    imap_date,
-    internal_date,
-    quote,
-    uid_set,
-)
-from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
-from redmine_mailbridge.mailboxes.translate import Spoiled
+from redmine_mailbridge.mailboxes.errors import Spoiled
+from redmine_mailbridge.mailboxes.imap.filing import DONE, expunges_one
+from redmine_mailbridge.mailboxes.imap.parse import by_uid, fetched, imap_date, internal_date, quote, uid_set
+from redmine_mailbridge.mailboxes.imap.session import ImapSession, Selected
 from redmine_mailbridge.model.mailbox import Listed, Location
 
 WINDOW = 1000

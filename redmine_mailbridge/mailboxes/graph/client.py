@@ -11,8 +11,8 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from redmine_mailbridge.errors import LoginRefused, MailboxError, MailboxUnreachable
+from redmine_mailbridge.mailboxes.errors import Spoiled, scrub, words
 from redmine_mailbridge.mailboxes.tls import private, version
-from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, words
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.sasl.mechanism import credentials
 

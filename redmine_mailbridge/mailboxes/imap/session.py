@@ -11,11 +11,11 @@ from typing import Any
 from imap_tools import BaseMailBox, MailBox, MailBoxUnencrypted
 
 from redmine_mailbridge.errors import LoginRefused, MailboxUnreachable
-from redmine_mailbridge.mailboxes.described import described
-from redmine_mailbridge.mailboxes.imap_parse import Part, quote
+from redmine_mailbridge.mailboxes.connection_info import described
+from redmine_mailbridge.mailboxes.errors import Spoiled, scrub, translate_errors, words
+from redmine_mailbridge.mailboxes.imap.parse import Part, quote
 from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.mailboxes.tls import context, private
-from redmine_mailbridge.mailboxes.translate import Spoiled, scrub, translate_errors, words
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.sasl.bearer import told
 from redmine_mailbridge.sasl.mechanism import Credentials, credentials, told_refused

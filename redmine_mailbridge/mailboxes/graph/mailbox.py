@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from redmine_mailbridge.errors import FilingRefused, LoginRefused, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.mailboxes.alarm import Alarm
-from redmine_mailbridge.mailboxes.graph_client import PAGE, GraphClient, Refused
-from redmine_mailbridge.mailboxes.graph_folders import GraphFolders, spelled
-from redmine_mailbridge.mailboxes.graph_items import DONE, SIZE, Item, Seen, id_of, item_of, time_of, uid_of
-from redmine_mailbridge.mailboxes.pop3 import Known
+from redmine_mailbridge.mailboxes.graph.client import PAGE, GraphClient, Refused
+from redmine_mailbridge.mailboxes.graph.folders import GraphFolders, spelled
+from redmine_mailbridge.mailboxes.graph.items import DONE, SIZE, Item, Seen, id_of, item_of, time_of, uid_of
+from redmine_mailbridge.mailboxes.pop3.mailbox import Known
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
+from redmine_mailbridge.mailboxes.wakeup import Alarm
 from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.side_effects import Effect, effect
 

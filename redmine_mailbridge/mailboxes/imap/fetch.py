@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from redmine_mailbridge.errors import MailUnreadable, MailVanished
-from redmine_mailbridge.mailboxes.imap_parse import NIL, by_uid
-from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
+from redmine_mailbridge.mailboxes.imap.parse import NIL, by_uid
+from redmine_mailbridge.mailboxes.imap.session import Answer, ImapSession
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, seen_whole, to_file
 from redmine_mailbridge.model.mailbox import Listed, RawMail
 

@@ -1,7 +1,7 @@
 """Moves, deletes and marks exactly one mail over IMAP. A plain EXPUNGE is never sent."""
 
 from redmine_mailbridge.errors import FilingRefused, MailboxUnreachable
-from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
+from redmine_mailbridge.mailboxes.imap.session import Answer, ImapSession
 from redmine_mailbridge.model.mailbox import Filing
 
 DONE = "$MailbridgeDone"

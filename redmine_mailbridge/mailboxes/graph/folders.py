@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 from redmine_mailbridge.errors import FolderMissing, MailboxUnreachable
-from redmine_mailbridge.mailboxes.graph_client import GraphClient, Refused
+from redmine_mailbridge.mailboxes.graph.client import GraphClient, Refused
 from redmine_mailbridge.side_effects import Effect, effect
 
 INBOX = "INBOX"

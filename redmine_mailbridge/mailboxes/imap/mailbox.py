@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Literal
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnreachable, MailbridgeError
-from redmine_mailbridge.mailboxes import imap_filing
-from redmine_mailbridge.mailboxes.alarm import Alarm, shut
-from redmine_mailbridge.mailboxes.described import described
-from redmine_mailbridge.mailboxes.imap_copies import copied
-from redmine_mailbridge.mailboxes.imap_fetch import fetch_raw
-from redmine_mailbridge.mailboxes.imap_folders import ImapFolders
-from redmine_mailbridge.mailboxes.imap_idle import idle
-from redmine_mailbridge.mailboxes.imap_search import found_alike, found_by_id, highest_uid, message_ids, new_uids, sized
-from redmine_mailbridge.mailboxes.imap_session import ImapSession, Selected
-from redmine_mailbridge.mailboxes.translate import Spoiled
+from redmine_mailbridge.mailboxes.connection_info import described
+from redmine_mailbridge.mailboxes.errors import Spoiled
+from redmine_mailbridge.mailboxes.imap import filing
+from redmine_mailbridge.mailboxes.imap.copies import copied
+from redmine_mailbridge.mailboxes.imap.fetch import fetch_raw
+from redmine_mailbridge.mailboxes.imap.folders import ImapFolders
+from redmine_mailbridge.mailboxes.imap.idle import idle
+from redmine_mailbridge.mailboxes.imap.search import found_alike, found_by_id, highest_uid, message_ids, new_uids, sized
+from redmine_mailbridge.mailboxes.imap.session import ImapSession, Selected
+from redmine_mailbridge.mailboxes.wakeup import Alarm, shut
 from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.side_effects import Effect, effect
 
@@ -74,9 +74,9 @@ class ImapMailbox:
     def connected(self) -> Connected:
         """Connect; return what the server is and can."""
         with self._using() as (session, _):
-            moves: Literal["move", "copy", "mark"] = "copy" if imap_filing.expunges_one(session) else "mark"
+            moves: Literal["move", "copy", "mark"] = "copy" if filing.expunges_one(session) else "mark"
             return described(
-                session, moves="move" if imap_filing.moves_at_once(session) else moves, pushes=session.has("IDLE")
+                session, moves="move" if filing.moves_at_once(session) else moves, pushes=session.has("IDLE")
             )
 
     def folders(self) -> tuple[str, ...]:
@@ -98,9 +98,9 @@ class ImapMailbox:
                 validity=opened.validity,
                 messages=opened.answer.number("EXISTS") or 0,
                 uid_next=opened.answer.number("UIDNEXT"),
-                keywords=imap_filing.keeps_keywords(session),
+                keywords=filing.keeps_keywords(session),
                 read_only=opened.read_only,
-                rights=imap_filing.rights(session),
+                rights=filing.rights(session),
             )
 
     def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
@@ -136,8 +136,8 @@ class ImapMailbox:
             there_already = not first and copied(session, location.uid, target, folders.wire(target))
             try:
                 with effect(Effect.MOVE):
-                    return imap_filing.move(session, location.uid, folders.wire(target), copied=there_already)
-            except imap_filing.TargetMissing as missing:
+                    return filing.move(session, location.uid, folders.wire(target), copied=there_already)
+            except filing.TargetMissing as missing:
                 raise folders.missing(folder, missing.answer) from None
 
     def empties(self, folder: str) -> bool:
@@ -151,7 +151,7 @@ class ImapMailbox:
             if self._open_writable(location) is None:
                 return Filing.GONE
             with effect(Effect.MOVE):
-                return imap_filing.delete(session, location.uid)
+                return filing.delete(session, location.uid)
 
     def mark(self, location: Location) -> Filing:
         """Set the keyword `$MailbridgeDone` on one mail."""
@@ -162,7 +162,7 @@ class ImapMailbox:
             if opened.read_only:
                 return Filing.KEPT
             with effect(Effect.MOVE):
-                return imap_filing.mark(session, location.uid)
+                return filing.mark(session, location.uid)
 
     def message_ids(self, listed: Sequence[Listed]) -> dict[str, str]:
         """Ask for that one field of their headers."""

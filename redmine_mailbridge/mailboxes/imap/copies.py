@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from redmine_mailbridge.mailboxes.imap_filing import moves_at_once, there
-from redmine_mailbridge.mailboxes.imap_parse import NIL, by_uid
-from redmine_mailbridge.mailboxes.imap_search import SIZES_AT_ONCE, found_by_id, header_values, message_id_field
-from redmine_mailbridge.mailboxes.imap_session import ImapSession
-from redmine_mailbridge.mailboxes.translate import Spoiled
+from redmine_mailbridge.mailboxes.errors import Spoiled
+from redmine_mailbridge.mailboxes.imap.filing import moves_at_once, there
+from redmine_mailbridge.mailboxes.imap.parse import NIL, by_uid
+from redmine_mailbridge.mailboxes.imap.search import SIZES_AT_ONCE, found_by_id, header_values, message_id_field
+from redmine_mailbridge.mailboxes.imap.session import ImapSession
 
 
 def copied(session: ImapSession, uid: str, target: str, wire: bytes) -> bool:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from redmine_mailbridge.errors import FolderMissing
-from redmine_mailbridge.mailboxes.imap_parse import ListedFolder, encode_folder, listed_folders, quote, tokens
-from redmine_mailbridge.mailboxes.imap_session import Answer, ImapSession
+from redmine_mailbridge.mailboxes.imap.parse import ListedFolder, encode_folder, listed_folders, quote, tokens
+from redmine_mailbridge.mailboxes.imap.session import Answer, ImapSession
 from redmine_mailbridge.side_effects import Effect, effect
 
 EMPTIED = frozenset({"\\trash", "\\junk"})

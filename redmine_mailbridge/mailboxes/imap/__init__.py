@@ -1,0 +1,1 @@
+"""A mailbox over IMAP (RFC 9051, RFC 3501)."""

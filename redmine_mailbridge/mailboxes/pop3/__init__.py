@@ -1,0 +1,1 @@
+"""A mailbox over POP3 (RFC 1939)."""
