@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.reports.budgets import Budget, ticks_of_hours
 from redmine_mailbridge.reports.held import Kept
 from redmine_mailbridge.settings.aggregate import BudgetSettings

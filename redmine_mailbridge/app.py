@@ -22,12 +22,12 @@ from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.formatting import NO_FORMAT, FormatWatch, text_format
 from redmine_mailbridge.redmine.groups import Groups
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.trial import Trial
-from redmine_mailbridge.redmine.write import Writer
+from redmine_mailbridge.redmine.writer import Writer
 from redmine_mailbridge.ruling import time_rules
 from redmine_mailbridge.scheduling import scheduled
 from redmine_mailbridge.settings.mailbox import MailboxSettings

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.write import Writer
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.writer import Writer
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings

@@ -14,8 +14,9 @@ from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpTransport
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.write import Writer
+from redmine_mailbridge.redmine.issue_visibility import look
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.writer import Writer
 from redmine_mailbridge.sasl.bearer_messages import BY_TOKEN
 from redmine_mailbridge.sasl.username import parse_username
 from redmine_mailbridge.settings.mailbox import MailboxSettings
@@ -42,7 +43,6 @@ from redmine_mailbridge.tasks.send import Ask, Line, Sending, nobody_asked
 from redmine_mailbridge.tasks.threads import Threads
 from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.tasks.undelivered import Undelivered
-from redmine_mailbridge.tasks.visible import look
 
 SWITCHED = ("received", "received_reply", "reminder", "escalation")
 """The kinds of mail that `[mailboxes.NAME.answers]` switches for whoever sends them."""

@@ -11,8 +11,8 @@ from redmine_mailbridge.mail.html.read import read_html
 from redmine_mailbridge.mail.text.escaping import inert_in_bulk, make_inert
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.policy.issue_text import literal
-from redmine_mailbridge.redmine.fit import CUT_MARK
-from redmine_mailbridge.redmine.text import cut_in_two
+from redmine_mailbridge.redmine.size_limits import CUT_MARK
+from redmine_mailbridge.redmine.text_cleaning import cut_in_two
 from tests import hostile_texts
 from tests.hostile_texts import Text
 

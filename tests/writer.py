@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from redmine_mailbridge.model.mail import Attachment, LeftOut
 from redmine_mailbridge.model.plan import Action, IssueFields, Plan, Project
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.fit import text_file
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.newest import Mark
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload, issue_request, note_request
-from redmine_mailbridge.redmine.write import Writer
+from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload, issue_request, note_request
+from redmine_mailbridge.redmine.size_limits import text_file
+from redmine_mailbridge.redmine.writer import Writer
 from tests.servers.fixtures import Redmine
 
 NO_FIELDS = IssueFields()

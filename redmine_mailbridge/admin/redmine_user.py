@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from requests.auth import HTTPBasicAuth
 
 from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.redmine.answers import asks_for_login
+from redmine_mailbridge.redmine.responses import asks_for_login
 from redmine_mailbridge.redmine.transport import WAY, Session, cause
 from redmine_mailbridge.settings.models import RedmineSettings
 from redmine_mailbridge.settings.value_types import reveal

@@ -10,8 +10,8 @@ from redmine_mailbridge.admin.seen import Seen
 from redmine_mailbridge.admin.server import AdminServer
 from redmine_mailbridge.admin.signin import Door, Rights
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.admin import LISTEN, AdminSettings
 from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.signing_in import sign_ins

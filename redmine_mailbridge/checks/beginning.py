@@ -8,7 +8,7 @@ import structlog
 from redmine_mailbridge.checks.names import unresolved
 from redmine_mailbridge.checks.rules import unknown_of_rules
 from redmine_mailbridge.errors import RedmineError
-from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.models import Settings
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.model.plan import Project
-from redmine_mailbridge.redmine.directory import Directory, Statuses
+from redmine_mailbridge.redmine.metadata import Directory, Statuses
 from redmine_mailbridge.settings.issue import IssueSettings
 from redmine_mailbridge.settings.time_rules import TimeRule
 

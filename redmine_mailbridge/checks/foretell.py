@@ -24,9 +24,9 @@ from redmine_mailbridge.policy.rules import Matched
 from redmine_mailbridge.policy.sender import Sender
 from redmine_mailbridge.policy.settings_alone import ORDINARY
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
-from redmine_mailbridge.redmine.request import issue_request
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.requests import issue_request
 from redmine_mailbridge.redmine.trial import Refusal, Trial
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.rules import Rule

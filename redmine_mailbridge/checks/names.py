@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN
-from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.lazy import Lazy
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.issue import KEYWORDS
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings

@@ -10,8 +10,8 @@ from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.formatting import NO_FORMAT, text_format
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 

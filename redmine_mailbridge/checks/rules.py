@@ -8,7 +8,7 @@ from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.util.suggest import did_you_mean

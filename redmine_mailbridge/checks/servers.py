@@ -12,7 +12,7 @@ from redmine_mailbridge.checks.sign_in import sign_in_checks
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.outgoing.smtp import SmtpTransport
-from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.pauses import MailboxPauses

@@ -85,7 +85,7 @@ def size_in_redmine(text: str) -> int:
 
 def say_what_is_cut(steps: Steps, text: str, limit: int, subject: str = "") -> None:
     """Given a text, its limit in bytes (0: none) and a subject, note what will be cut, and attached whole, on its way
-    to Redmine (redmine/fit.py).
+    to Redmine (redmine/size_limits.py).
     """
     if limit and size_in_redmine(text) > limit:
         steps.add("the text is longer than description_limit; the whole of it is attached")

@@ -19,8 +19,8 @@ from requests.auth import HTTPBasicAuth
 
 from redmine_mailbridge import __version__
 from redmine_mailbridge.errors import AccessDenied, RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
-from redmine_mailbridge.redmine.answers import NO_API, Answer
-from redmine_mailbridge.redmine.pace import Pace
+from redmine_mailbridge.redmine.concurrency import Pace
+from redmine_mailbridge.redmine.responses import NO_API, Answer
 from redmine_mailbridge.redmine.transport import Adapter, Engine, download
 
 Params = Sequence[tuple[str, str | int]]

@@ -9,12 +9,12 @@ from typing import Any
 from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
 from redmine_mailbridge.model.plan import Facts, Issue, Journal, KnownMail, Needs, Project, User
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.journals import Notes
 from redmine_mailbridge.redmine.lazy import Lazy
-from redmine_mailbridge.redmine.look import newest_of
-from redmine_mailbridge.redmine.people import Person, utc
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.note_lookup import Notes
+from redmine_mailbridge.redmine.recovery import newest_of
 from redmine_mailbridge.redmine.rights import sees
+from redmine_mailbridge.redmine.users import Person, utc
 
 NOBODY: frozenset[str] = frozenset()
 

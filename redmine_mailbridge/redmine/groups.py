@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.side_effects import Effect, effect
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, ValuesView
 from typing import TypeVar
 
-from redmine_mailbridge.redmine.people import People, Person
+from redmine_mailbridge.redmine.users import People, Person
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from redmine_mailbridge.errors import RedmineRefused
-from redmine_mailbridge.redmine.answers import Answer
 from redmine_mailbridge.redmine.client import Client, Params
+from redmine_mailbridge.redmine.responses import Answer
 
 LIFE = 600.0
 """Seconds for which one is used. One that is older is right too, but a look that begins there lists more."""

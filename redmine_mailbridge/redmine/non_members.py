@@ -9,8 +9,8 @@ from typing import Any
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.people import People
 from redmine_mailbridge.redmine.rights import NON_MEMBER
+from redmine_mailbridge.redmine.users import People
 from redmine_mailbridge.util.cache import Cache
 
 GROUP = "non_member"

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
-from redmine_mailbridge.redmine.text import alike, clean, cut_to_nothing, same_text, without_wide
+from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
+from redmine_mailbridge.redmine.text_cleaning import alike, clean, cut_to_nothing, same_text, without_wide
 
 Thing = Mapping[str, Any]
 

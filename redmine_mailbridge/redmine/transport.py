@@ -19,7 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnavailable, RedmineUnclear
-from redmine_mailbridge.redmine.answers import Answer, error_of, read_answer
+from redmine_mailbridge.redmine.responses import Answer, error_of, read_answer
 
 WAY = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
 """Whatever fails on the way to Redmine: the connection, TLS, the file of its certificates. The errors of requests are

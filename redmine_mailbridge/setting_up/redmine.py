@@ -12,10 +12,10 @@ from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.redmine import somebodys
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.model.mail import TextFormat
-from redmine_mailbridge.redmine.answers import asks_for_login
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.formatting import text_format
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.responses import asks_for_login
 from redmine_mailbridge.redmine.transport import WAY, Session, failure
 from redmine_mailbridge.setting_up.choosing import Choice
 from redmine_mailbridge.setting_up.form import Form, choice, from_environment

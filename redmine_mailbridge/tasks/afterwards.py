@@ -6,10 +6,10 @@ Each is a change that may be made twice: a crash in between does no harm.
 
 from dataclasses import replace
 
-from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.request import IssueRequest
-from redmine_mailbridge.redmine.write import Writer, Written
-from redmine_mailbridge.tasks.job import Job
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.requests import IssueRequest
+from redmine_mailbridge.redmine.write_intent import Job
+from redmine_mailbridge.redmine.writer import Writer, Written
 
 
 def renewed(job: Job, written: Written, writer: Writer, directory: Directory) -> Written:

@@ -23,25 +23,25 @@ from redmine_mailbridge.outgoing.markup import as_html, as_text
 from redmine_mailbridge.outgoing.variables import Fields
 from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import read_issue
-from redmine_mailbridge.redmine.people import utc
-from redmine_mailbridge.redmine.request import NoteRequest
+from redmine_mailbridge.redmine.issue_visibility import Visible, look
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.redmine.rights import sees
+from redmine_mailbridge.redmine.users import utc
+from redmine_mailbridge.redmine.write_intent import Job
 from redmine_mailbridge.settings.value_types import format_size
 from redmine_mailbridge.store.answered import Answered, Decided, HeldBack
 from redmine_mailbridge.store.issues import IssueRow, Issues
 from redmine_mailbridge.store.notices import NewNotice
 from redmine_mailbridge.tasks.audience import People
 from redmine_mailbridge.tasks.desk import when
-from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.notes import Mailing, Note, closes, note_to_mail
 from redmine_mailbridge.tasks.threads import Thread
 from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.tasks.undelivered import Undelivered
-from redmine_mailbridge.tasks.visible import Visible, look
 
 log = structlog.get_logger(__name__)
 

@@ -21,17 +21,17 @@ from redmine_mailbridge.model.pending_replies import Earned
 from redmine_mailbridge.model.plan import Action, Issue, Plan, Project
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.policy.issue_text import named
-from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.groups import Groups
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.newest import Mark
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, issue_request, note_request
-from redmine_mailbridge.redmine.write import Writer, Written
+from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, issue_request, note_request
+from redmine_mailbridge.redmine.write_intent import Job, Made, Word, from_keywords, words_of
+from redmine_mailbridge.redmine.writer import Writer, Written
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.afterwards import learn_dropped, renewed, with_category
 from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.files import Fitted
 from redmine_mailbridge.tasks.further import Further
-from redmine_mailbridge.tasks.job import Job, Made, Word, from_keywords, words_of
 from redmine_mailbridge.tasks.once import Anew, Once, Sending, narrowed
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.private_issue import kept_private

@@ -12,8 +12,8 @@ import structlog
 
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.drift import issue_drift
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.verification import issue_drift
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.results import Results
 

@@ -10,10 +10,10 @@ from redmine_mailbridge.errors import RedmineUnclear
 from redmine_mailbridge.model.mail import Attachment, LeftOut, TextFormat
 from redmine_mailbridge.model.plan import Plan
 from redmine_mailbridge.policy.issue_text import left_out_lines, literal_lines
-from redmine_mailbridge.redmine.fit import Cut, fit, free_name, text_file
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
-from redmine_mailbridge.redmine.text import clean_markup, has_wide, without_wide
-from redmine_mailbridge.redmine.write import Writer
+from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload
+from redmine_mailbridge.redmine.size_limits import Cut, fit, free_name, text_file
+from redmine_mailbridge.redmine.text_cleaning import clean_markup, has_wide, without_wide
+from redmine_mailbridge.redmine.writer import Writer
 
 R = TypeVar("R", IssueRequest, NoteRequest)
 

@@ -21,9 +21,9 @@ from redmine_mailbridge.model.mail_state import OPEN
 from redmine_mailbridge.model.plan import Action, Facts, Plan, Project
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.policy.own_addresses import responsible
-from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.formatting import FormatWatch
-from redmine_mailbridge.redmine.request import issue_request
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.requests import issue_request
 from redmine_mailbridge.redmine.trial import Refusal, Trial
 from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.pauses import MailboxPause, MailboxPauses

@@ -15,11 +15,11 @@ from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.mail import LeftOut, TextFormat
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.policy.issue_text import left_out_lines, literal_lines
-from redmine_mailbridge.redmine.fit import pieces
-from redmine_mailbridge.redmine.request import NoteRequest
-from redmine_mailbridge.redmine.write import Writer, Written
+from redmine_mailbridge.redmine.requests import NoteRequest
+from redmine_mailbridge.redmine.size_limits import pieces
+from redmine_mailbridge.redmine.write_intent import Job
+from redmine_mailbridge.redmine.writer import Writer, Written
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.once import Once, Sending
 from redmine_mailbridge.tasks.settle import stamped
 

@@ -21,15 +21,15 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.redmine.fit import may_be_wide
 from redmine_mailbridge.redmine.newest import Mark
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
-from redmine_mailbridge.redmine.write import Writer, Written
+from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
+from redmine_mailbridge.redmine.size_limits import may_be_wide
+from redmine_mailbridge.redmine.write_intent import Job
+from redmine_mailbridge.redmine.writer import Writer, Written
 from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.claimed import Claimed
 from redmine_mailbridge.tasks.files import Files
-from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.settle import seconds_since, stamped
 
 log = structlog.get_logger(__name__)

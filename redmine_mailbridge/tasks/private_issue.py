@@ -10,7 +10,7 @@ from redmine_mailbridge.errors import RedmineRefused, SettingsUnfit
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.model.plan import Action, Plan, Project
 from redmine_mailbridge.policy.issue_text import named
-from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.rights import Rights
 
 PERMISSIONS = ("set_issues_private", "set_own_issues_private")

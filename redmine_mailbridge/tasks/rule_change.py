@@ -8,9 +8,9 @@ from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.policy.time_rules.due import Application
 from redmine_mailbridge.policy.time_rules.wording import filled
-from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.request import NoteRequest
-from redmine_mailbridge.redmine.text import clean_markup
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.requests import NoteRequest
+from redmine_mailbridge.redmine.text_cleaning import clean_markup
 from redmine_mailbridge.settings.time_rules import RuleThen
 from redmine_mailbridge.store.issues import IssueRow
 from redmine_mailbridge.util.suggest import did_you_mean

@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 from redmine_mailbridge.model.mail import Address, TextFormat
 from redmine_mailbridge.outgoing.markup import as_html, as_text
-from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.request import NoteRequest
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.settings.time_rules import RuleThen
 from redmine_mailbridge.store.applied import Applied
 from redmine_mailbridge.store.issues import IssueRow

@@ -6,10 +6,10 @@ from typing import Any
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.authorship import Entry, Sides
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.people import utc
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.users import utc
+from redmine_mailbridge.redmine.write_intent import Job
 from redmine_mailbridge.store.issues import IssueRow, JournalMail, JournalRow, Origin
-from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.util.cache import Cache
 
 SAME_SECOND = 2.0

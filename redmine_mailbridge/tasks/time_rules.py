@@ -18,8 +18,8 @@ from redmine_mailbridge.errors import MailbridgeError, RedmineRefused, RedmineUn
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.policy.time_rules.due import Application, due, fits
 from redmine_mailbridge.policy.time_rules.wording import actions, told
-from redmine_mailbridge.redmine.request import NoteRequest
-from redmine_mailbridge.redmine.write import Writer, Written
+from redmine_mailbridge.redmine.requests import NoteRequest
+from redmine_mailbridge.redmine.writer import Writer, Written
 from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.store.applied import Applications, Applied, Stage, Tally
 from redmine_mailbridge.store.ask import Archive

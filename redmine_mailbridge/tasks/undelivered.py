@@ -15,10 +15,10 @@ import structlog
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.policy.issue_text import literal
-from redmine_mailbridge.redmine.look import newest_of
-from redmine_mailbridge.redmine.request import NoteRequest
-from redmine_mailbridge.redmine.text import same_text
-from redmine_mailbridge.redmine.write import Writer
+from redmine_mailbridge.redmine.recovery import newest_of
+from redmine_mailbridge.redmine.requests import NoteRequest
+from redmine_mailbridge.redmine.text_cleaning import same_text
+from redmine_mailbridge.redmine.writer import Writer
 from redmine_mailbridge.store.note_intents import NoteIntents
 from redmine_mailbridge.store.notices import Notice, Notices
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail

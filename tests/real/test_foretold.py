@@ -7,7 +7,7 @@ import pytest
 from redmine_mailbridge import app
 from redmine_mailbridge.checks.redmine import redmine_checks
 from redmine_mailbridge.checks.values import Check
-from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.models import Settings
 from tests.servers.fixtures import Redmine
 

@@ -7,7 +7,7 @@ import pytest
 
 from redmine_mailbridge.errors import RedmineUnavailable, RedmineUnclear
 from redmine_mailbridge.redmine.newest import Mark
-from redmine_mailbridge.redmine.request import IssueRequest
+from redmine_mailbridge.redmine.requests import IssueRequest
 from tests.servers.fixtures import Redmine
 from tests.servers.processes import wait_until
 from tests.servers.proxy import Fault, FaultProxy

@@ -7,7 +7,7 @@ import pytest
 
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.plan import IssueFields
-from redmine_mailbridge.redmine.request import NoteRequest
+from redmine_mailbridge.redmine.requests import NoteRequest
 from tests.servers.fixtures import Redmine
 from tests.writer import Bridge, bridge_at
 

@@ -14,9 +14,9 @@ import pytest
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable
 from redmine_mailbridge.model.plan import Facts, Needs, NewUser
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.directory import Directory
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.groups import Groups
+from redmine_mailbridge.redmine.metadata import Directory
 from tests.servers.fixtures import Redmine
 
 pytestmark = pytest.mark.real

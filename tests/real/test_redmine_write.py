@@ -9,8 +9,8 @@ import pytest
 from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
 from redmine_mailbridge.model.mail import Attachment
 from redmine_mailbridge.model.plan import IssueFields
-from redmine_mailbridge.redmine.fit import fit, text_file
-from redmine_mailbridge.redmine.request import Upload
+from redmine_mailbridge.redmine.requests import Upload
+from redmine_mailbridge.redmine.size_limits import fit, text_file
 from tests.servers.fixtures import Redmine
 from tests.writer import Bridge, bridge_at
 

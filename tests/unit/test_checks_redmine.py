@@ -14,7 +14,7 @@ from redmine_mailbridge.checks.names import unresolved
 from redmine_mailbridge.checks.redmine import redmine_checks
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.models import Settings
 
 URL = "https://redmine.example.com"

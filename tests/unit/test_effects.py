@@ -51,8 +51,8 @@ EXCEPTIONS = {
     "store/engine.py:migrate": "one transaction before there is any work; a half of it is none of it",
     "store/dialects.py:_sqlite_engine": "makes the database's folder once; twice is once",
     "redmine/trial.py:_refused": "a request for an issue that can never be made: it has no subject that Redmine takes",
-    "redmine/people.py:_complaints": "a request for a user that can never be made: it is always refused",
-    "redmine/people.py:_ask_language": "a request for an empty name, which is always refused, in the user's language",
+    "redmine/users.py:_complaints": "a request for a user that can never be made: it is always refused",
+    "redmine/users.py:_ask_language": "a request for an empty name, which is always refused, in the user's language",
     "installing.py:*": "`init --service` installs the service for an admin who looks on; it handles no mail",
     "settings/init_file.py:*": "`init` writes settings for an admin who looks on; it handles no mail",
     "setting_up/resume.py:*": "`init` keeps answers for an admin who looks on; it handles no mail",
@@ -147,7 +147,7 @@ def test_nothing_is_changed_outside_an_effect() -> None:
 def test_the_walk_sees_what_it_should() -> None:
     """The walk finds the changes that are known to be there, so that an empty list of faults means something."""
     seen = {where for where, _line, inside in changes() if inside}
-    known = {"store/store.py:intend", "store/filed.py:filed", "redmine/write.py:create_issue", "store/raw.py:remove"}
+    known = {"store/store.py:intend", "store/filed.py:filed", "redmine/writer.py:create_issue", "store/raw.py:remove"}
     assert set() == known - seen
 
 

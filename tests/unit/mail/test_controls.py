@@ -8,7 +8,7 @@ import pytest
 
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.policy.issue_text import literal
-from redmine_mailbridge.redmine.text import clean
+from redmine_mailbridge.redmine.text_cleaning import clean
 from tests.hostile_texts import LINKS, LIVE, MARKUP, PICTURES
 
 FORMATS: tuple[TextFormat, ...] = ("common_mark", "textile", "markdown")
@@ -88,7 +88,7 @@ def test_what_was_overlooked_joins_nothing() -> None:
     """Should a control character stand in markup all the same, a sign of no meaning stands in its place in Redmine:
     what it kept apart stays apart, in descriptions and notes alike."""
     from redmine_mailbridge.model.plan import Action, IssueFields, Plan, Project
-    from redmine_mailbridge.redmine.request import issue_request, note_request
+    from redmine_mailbridge.redmine.requests import issue_request, note_request
 
     project = Project(7, "desk", "Desk")
     odd: dict[str, Any] = {"text": "{\x7f{include(Secret)}} @\x01admin", "reason": "", "steps": ()}

@@ -6,9 +6,9 @@ import pytest
 
 from redmine_mailbridge.model.plan import User
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.journals import MOST_ISSUES, Notes
 from redmine_mailbridge.redmine.languages import language_of
-from redmine_mailbridge.redmine.people import People
+from redmine_mailbridge.redmine.note_lookup import MOST_ISSUES, Notes
+from redmine_mailbridge.redmine.users import People
 from tests.unit.redmine.tiny import Seen, answer, serve
 
 

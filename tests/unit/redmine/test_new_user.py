@@ -8,7 +8,7 @@ import pytest
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
 from redmine_mailbridge.model.plan import NewUser
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.people import People
+from redmine_mailbridge.redmine.users import People
 from tests.unit.redmine.tiny import Seen, answer, serve
 
 NEW = NewUser("nora@elsewhere.example", "Nora", "Neu", "nora@elsewhere.example")

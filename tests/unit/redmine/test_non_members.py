@@ -7,7 +7,7 @@ import pytest
 
 from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.rights import Rights
 from tests.unit.redmine.tiny import Seen, Tiny, answer, serve
 

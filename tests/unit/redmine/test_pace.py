@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear
-from redmine_mailbridge.redmine.pace import Pace
+from redmine_mailbridge.redmine.concurrency import Pace
 from tests.clocks import Clock
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
+from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload
 
 OWN, ANNA, BOB = 1, 5, 6
 WRITERS = frozenset({OWN, ANNA})
@@ -39,7 +39,7 @@ def request(subject: str = "Hello", text: str = "a\nb", *uploads: Upload, marker
 )
 def test_alike(ours: str, theirs: str | None, same: bool) -> None:
     """Blanks, accents' form, and what a database makes of 4-byte characters are no difference; every letter is."""
-    from redmine_mailbridge.redmine.text import alike
+    from redmine_mailbridge.redmine.text_cleaning import alike
 
     assert same == alike(ours, theirs)
 

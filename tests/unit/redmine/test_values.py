@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
 from redmine_mailbridge.model.plan import Action, Issue, IssueFields, Plan, Project
 from redmine_mailbridge.policy.issue_text import size_in_redmine
-from redmine_mailbridge.redmine.drift import author_drift, issue_drift
-from redmine_mailbridge.redmine.fit import fit, free_name, may_be_wide, narrowed, pieces
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload, issue_request, note_request
+from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload, issue_request, note_request
 from redmine_mailbridge.redmine.rights import Rights, Role, allowed, sees
-from redmine_mailbridge.redmine.text import clean, clean_line, cut_text, same_text, without_wide
-from redmine_mailbridge.redmine.write import short_name
+from redmine_mailbridge.redmine.size_limits import fit, free_name, may_be_wide, narrowed, pieces
+from redmine_mailbridge.redmine.text_cleaning import clean, clean_line, cut_text, same_text, without_wide
+from redmine_mailbridge.redmine.verification import author_drift, issue_drift
+from redmine_mailbridge.redmine.writer import short_name
 
 PROJECT = Project(7, "support", "Support")
 UPLOAD = Upload("12.abc", "a.txt", "text/plain")

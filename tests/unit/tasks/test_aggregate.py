@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.redmine.directory import Directory
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.reports.budgets import Budget
 from redmine_mailbridge.reports.held import Kept
 from redmine_mailbridge.store.hours import Hours

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redmine_mailbridge.redmine.newest import Mark
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
-from redmine_mailbridge.tasks.job import Job
+from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload
+from redmine_mailbridge.redmine.write_intent import Job
 from redmine_mailbridge.tasks.settle import stamped
 
 WORDS = st.text(max_size=30)

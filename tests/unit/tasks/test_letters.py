@@ -17,16 +17,16 @@ from redmine_mailbridge.outgoing.letter import File, Sender, chain, child_index
 from redmine_mailbridge.outgoing.markup import LONGEST
 from redmine_mailbridge.outgoing.render import Templates
 from redmine_mailbridge.outgoing.variables import EXAMPLES
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
+from redmine_mailbridge.redmine.issue_visibility import Visible
+from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
+from redmine_mailbridge.redmine.write_intent import Job
 from redmine_mailbridge.store.issues import IssueRow, Issues
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
 from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.store.talk import Talk
 from redmine_mailbridge.tasks.desk import Desk
-from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.threads import Threads, without_re
-from redmine_mailbridge.tasks.visible import Visible
 from tests.clocks import Clock
 
 SIGNER = Signer(b"a key for the tests only", "test")

@@ -14,11 +14,11 @@ from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Description
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.request import NoteRequest
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.requests import NoteRequest
+from redmine_mailbridge.redmine.write_intent import Job
 from redmine_mailbridge.store.issues import IssueRow, Issues, JournalRow
 from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.tasks.job import Job
 from redmine_mailbridge.tasks.mirror import OVERLAP, Mirror
 from tests.unit.redmine.tiny import Seen, Tiny, answer, serve
 

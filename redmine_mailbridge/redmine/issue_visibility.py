@@ -10,7 +10,7 @@ from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.text import same_text
+from redmine_mailbridge.redmine.text_cleaning import same_text
 
 INCLUDE = (("include", "journals,attachments,watchers"),)
 

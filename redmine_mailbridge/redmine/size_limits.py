@@ -8,13 +8,8 @@ from typing import Any, TypeVar
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.model.mail import Attachment
 from redmine_mailbridge.policy.issue_text import MAX_SUBJECT, size_in_redmine
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
-from redmine_mailbridge.redmine.text import (
-    cut_in_two,
-    cut_line,
-    has_wide,
-    without_wide,
-)
+from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
+from redmine_mailbridge.redmine.text_cleaning import cut_in_two, cut_line, has_wide, without_wide
 
 R = TypeVar("R", IssueRequest, NoteRequest)
 PIECE = 1024 * 1024

@@ -11,14 +11,14 @@ from typing import Any
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear
 from redmine_mailbridge.model.mail import Attachment, LeftOut
 from redmine_mailbridge.redmine.client import Client, Sized
-from redmine_mailbridge.redmine.directory import Directory
-from redmine_mailbridge.redmine.drift import TEXTS, Drift, author_drift, issue_drift
-from redmine_mailbridge.redmine.look import Look, newest_of
-from redmine_mailbridge.redmine.people import utc
+from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.recognise import as_made, missing_files, missing_text
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest, Upload
-from redmine_mailbridge.redmine.text import clean_line, same_text
+from redmine_mailbridge.redmine.recovery import Look, newest_of
+from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload
+from redmine_mailbridge.redmine.text_cleaning import clean_line, same_text
 from redmine_mailbridge.redmine.trial import Trial
+from redmine_mailbridge.redmine.users import utc
+from redmine_mailbridge.redmine.verification import TEXTS, Drift, author_drift, issue_drift
 from redmine_mailbridge.side_effects import Effect, effect
 
 FILENAME_LENGTH = 255

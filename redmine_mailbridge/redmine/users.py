@@ -16,7 +16,7 @@ from redmine_mailbridge.model.plan import NewUser, User
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.languages import EMPTY_NAME, language_of
 from redmine_mailbridge.redmine.rights import Rights, Role
-from redmine_mailbridge.redmine.text import without_wide
+from redmine_mailbridge.redmine.text_cleaning import without_wide
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.util.cache import Cache
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redmine_mailbridge.redmine.text import same_text
+from redmine_mailbridge.redmine.text_cleaning import same_text
 
 REFERENCES = {
     "project_id": "project", "tracker_id": "tracker", "status_id": "status", "priority_id": "priority",

@@ -14,8 +14,8 @@ from redmine_mailbridge.model.plan import FieldKind, Project
 from redmine_mailbridge.redmine.client import PAGE, Client
 from redmine_mailbridge.redmine.lazy import Assignable, Lazy
 from redmine_mailbridge.redmine.non_members import NonMembers
-from redmine_mailbridge.redmine.people import People
 from redmine_mailbridge.redmine.rights import Rights, Role, allowed
+from redmine_mailbridge.redmine.users import People
 from redmine_mailbridge.util.cache import Cache
 
 MOST_MEMBERS = 100

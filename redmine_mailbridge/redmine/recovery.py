@@ -10,7 +10,6 @@ from typing import Any
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.redmine.client import PAGE, Client
 from redmine_mailbridge.redmine.newest import NEWEST, Mark, NewestIssue, mark_of
-from redmine_mailbridge.redmine.people import People
 from redmine_mailbridge.redmine.recognise import (
     as_made,
     bears,
@@ -20,7 +19,8 @@ from redmine_mailbridge.redmine.recognise import (
     same_but_for_text,
     same_issue,
 )
-from redmine_mailbridge.redmine.request import IssueRequest, NoteRequest
+from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
+from redmine_mailbridge.redmine.users import People
 
 Thing = Mapping[str, Any]
 CLOCKS_APART = dt.timedelta(days=2)

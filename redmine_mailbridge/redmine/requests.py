@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from redmine_mailbridge.model.plan import IssueFields, Plan, Project
-from redmine_mailbridge.redmine.text import clean, clean_line, clean_markup
+from redmine_mailbridge.redmine.text_cleaning import clean, clean_line, clean_markup
 
 NO_SUBJECT = "(no subject)"
 NO_TEXT = "(no text)"

@@ -8,9 +8,9 @@ from typing import Self
 from redmine_mailbridge.model.pending_replies import Earned
 from redmine_mailbridge.model.plan import Plan, Project
 from redmine_mailbridge.policy.issue_fields import attribute_of
-from redmine_mailbridge.redmine.fit import narrowed, softened
 from redmine_mailbridge.redmine.newest import Mark
-from redmine_mailbridge.redmine.request import NO_TEXT, IssueRequest, NoteRequest
+from redmine_mailbridge.redmine.requests import NO_TEXT, IssueRequest, NoteRequest
+from redmine_mailbridge.redmine.size_limits import narrowed, softened
 
 SPARED = ("assigned_to_id", "fixed_version_id", "category_id", "parent_issue_id", "start_date", "due_date")
 """What the settings may ask for and an issue can do without, where Redmine refuses it."""
