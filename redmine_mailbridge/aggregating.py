@@ -10,10 +10,10 @@ from redmine_mailbridge.reports.held import Kept
 from redmine_mailbridge.settings.aggregate import BudgetSettings
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.hours import Hours
-from redmine_mailbridge.store.issues import Issues
-from redmine_mailbridge.store.results import Results
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.aggregate_results import Results
+from redmine_mailbridge.store.issue_copy import Issues
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.time_entries import Hours
 from redmine_mailbridge.tasks.aggregate import Aggregator, Targets
 from redmine_mailbridge.tasks.entries import EntryReader
 from redmine_mailbridge.tasks.fields import FieldWriter

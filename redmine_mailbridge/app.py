@@ -36,13 +36,13 @@ from redmine_mailbridge.settings.value_types import reveal
 from redmine_mailbridge.signing_in import TokenGiver, sign_ins, token_of
 from redmine_mailbridge.speaking import agent_answers, asking, desks, letters, ours, sending
 from redmine_mailbridge.store.accounts import Accounts
-from redmine_mailbridge.store.ask import Archive
 from redmine_mailbridge.store.health import Health
-from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.issue_copy import Issues
 from redmine_mailbridge.store.maildrops import Maildrop
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.pauses import MailboxPauses
+from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.retention import forget_raw
-from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.aggregate import Aggregator
 from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.answer import Answers

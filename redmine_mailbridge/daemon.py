@@ -30,9 +30,9 @@ from redmine_mailbridge.mailboxes.login_limit import LoginLimits
 from redmine_mailbridge.settings.load import load_with_origins, reload
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.who_mails import silent_mailboxes
-from redmine_mailbridge.store.admin import LogRing
+from redmine_mailbridge.store.admin_sessions import LogRing
 from redmine_mailbridge.store.lock import Lock
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.service import Service
 from redmine_mailbridge.util.error_boundary import Enduring, fault, where
 from redmine_mailbridge.watchdog import Watchdog

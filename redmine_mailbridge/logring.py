@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from redmine_mailbridge.errors import StoreError
-from redmine_mailbridge.store.admin import KEPT_ENTRIES, LogRing
+from redmine_mailbridge.store.admin_sessions import KEPT_ENTRIES, LogRing
 from redmine_mailbridge.util.error_boundary import Enduring
 from redmine_mailbridge.util.redaction import withhold
 

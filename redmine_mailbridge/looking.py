@@ -7,8 +7,8 @@ from redmine_mailbridge import app
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.ask import Archive
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.tasks.decider import Decider
 
 

@@ -10,11 +10,11 @@ from redmine_mailbridge.redmine.writer import Writer
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.answered import Answered
-from redmine_mailbridge.store.applied import Applications
-from redmine_mailbridge.store.ask import Archive
-from redmine_mailbridge.store.issues import Issues
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.issue_copy import Issues
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.note_decisions import Answered
+from redmine_mailbridge.store.queries.messages import Archive
+from redmine_mailbridge.store.rule_runs import Applications
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.rule_change import RuleChange

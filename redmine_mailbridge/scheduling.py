@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.control import plans
 from redmine_mailbridge.tasks.replies import ReplyGate
 from redmine_mailbridge.tasks.service import Tasks

@@ -14,7 +14,7 @@ from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.oauth import OAuthSettings
 from redmine_mailbridge.settings.value_types import reveal
-from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.database import Database
 
 FREE_SCOPES = ("openid", "email", "offline_access")
 

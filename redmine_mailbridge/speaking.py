@@ -24,14 +24,14 @@ from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
 from redmine_mailbridge.settings.value_types import reveal
 from redmine_mailbridge.signing_in import TokenGiver, outgoing_connection, token_of
-from redmine_mailbridge.store.answered import Answered
-from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.issue_copy import Issues
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.note_decisions import Answered
 from redmine_mailbridge.store.note_intents import NoteIntents
 from redmine_mailbridge.store.notices import Notices
 from redmine_mailbridge.store.outbox import Outbox
-from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.talk import Talk
-from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.store.queries.conversations import Talk
+from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.agents import AgentAnswers
 from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.desk import Desk

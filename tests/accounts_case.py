@@ -4,9 +4,9 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Cursor, Description
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.tasks import Override, TaskBook
+from redmine_mailbridge.store.task_state import Override, TaskBook
 
 ISSUE = {
     "mail_id": 1, "requester": "a@x.example", "requester_name": "", "domain": "x.example", "project_id": 1,

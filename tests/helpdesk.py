@@ -28,7 +28,7 @@ from redmine_mailbridge import app
 from redmine_mailbridge.cli import cli
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.ask import MessageFilter
+from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.tasks.service import receive_once
 from redmine_mailbridge.tasks.update import Updater
 from tests.memory_mailbox import MemoryMailbox, MemoryServer

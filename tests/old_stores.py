@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import metadata
+from redmine_mailbridge.store.database import Database
+from redmine_mailbridge.store.tables import metadata
 
 BEFORE = ["0005", "0081", None]
 """The versions of tables that acd4ff7 and cfba0be had; None: tables without one."""

@@ -26,7 +26,7 @@ from redmine_mailbridge.cli import cli
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.ask import MessageFilter
+from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.receive import PassResult
 from redmine_mailbridge.tasks.service import receive_once

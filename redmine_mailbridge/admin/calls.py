@@ -21,7 +21,7 @@ from redmine_mailbridge import __version__
 from redmine_mailbridge.admin import charts, shown
 from redmine_mailbridge.admin.desk import Desk
 from redmine_mailbridge.admin.words import Words, best
-from redmine_mailbridge.store.admin import Session
+from redmine_mailbridge.store.admin_sessions import Session
 
 COOKIE = "mailbridge_session"
 ZONE = "mailbridge_zone"

@@ -11,11 +11,11 @@ from redmine_mailbridge.admin.signin import Door, Rights
 from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.admin import Audit, LogRing, Sessions
-from redmine_mailbridge.store.ask import Archive
-from redmine_mailbridge.store.figures import Figures
+from redmine_mailbridge.store.admin_sessions import Audit, LogRing, Sessions
 from redmine_mailbridge.store.health import Health
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.queries.messages import Archive
+from redmine_mailbridge.store.queries.statistics import Figures
 from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.report import Overview
 

@@ -13,7 +13,7 @@ from redmine_mailbridge.admin.addresses import network
 from redmine_mailbridge.admin.passwords import matches
 from redmine_mailbridge.admin.redmine_user import CannotBeAsked, SignInRefused, by_key, by_password
 from redmine_mailbridge.settings.models import RedmineSettings
-from redmine_mailbridge.store.admin import SIGN_IN, Audit, Session, Sessions
+from redmine_mailbridge.store.admin_sessions import SIGN_IN, Audit, Session, Sessions
 
 PER_LOGIN, PER_ADDRESS = 5, 20
 """Refused sign-ins within a quarter of an hour from one address: with one login, and with any."""

@@ -15,10 +15,10 @@ from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.admin import LISTEN, AdminSettings
 from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.signing_in import sign_ins
-from redmine_mailbridge.store.admin import Audit, LogRing, Sessions
-from redmine_mailbridge.store.ask import Archive
-from redmine_mailbridge.store.figures import Figures
+from redmine_mailbridge.store.admin_sessions import Audit, LogRing, Sessions
 from redmine_mailbridge.store.health import Health
+from redmine_mailbridge.store.queries.messages import Archive
+from redmine_mailbridge.store.queries.statistics import Figures
 from redmine_mailbridge.tasks.decider import Decider
 
 

@@ -36,7 +36,7 @@ def command(
     from redmine_mailbridge import app
     from redmine_mailbridge.model.mail_state import State
     from redmine_mailbridge.printing import COLOURS, shown
-    from redmine_mailbridge.store.ask import Archive, MessageFilter
+    from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
 
     def when(seconds: float) -> str:
         return dt.datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")

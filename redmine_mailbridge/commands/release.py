@@ -13,7 +13,7 @@ def command(invocation: Invocation, *, mailbox: str, up_to: int | None) -> None:
     """Let a mailbox go on that stopped since more mails were suddenly new than its brake_at."""
     from redmine_mailbridge import app
     from redmine_mailbridge.printing import known_mailboxes
-    from redmine_mailbridge.store.folders import ALL_NEW
+    from redmine_mailbridge.store.folder_cursors import ALL_NEW
     from redmine_mailbridge.tasks.decisions import hurry_mailboxes
 
     settings = invocation.settings()

@@ -10,7 +10,7 @@ from redmine_mailbridge.cli import Invocation, pass_invocation
 def command(invocation: Invocation) -> None:
     """Let the synchronisation go on after `stop`; the service itself is started by `run`."""
     from redmine_mailbridge import app
-    from redmine_mailbridge.store.tasks import TaskBook
+    from redmine_mailbridge.store.task_state import TaskBook
     from redmine_mailbridge.tasks.control import is_running
 
     store = app.open_store(invocation.settings())

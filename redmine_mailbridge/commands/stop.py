@@ -10,7 +10,7 @@ from redmine_mailbridge.cli import Invocation, pass_invocation
 def command(invocation: Invocation) -> None:
     """Stop reading, writing and sending until `start`, also over restarts; the service goes on waiting."""
     from redmine_mailbridge import app
-    from redmine_mailbridge.store.tasks import TaskBook
+    from redmine_mailbridge.store.task_state import TaskBook
 
     store = app.open_store(invocation.settings())
     try:

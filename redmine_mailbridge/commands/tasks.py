@@ -11,8 +11,8 @@ from redmine_mailbridge.cli import Invocation, pass_invocation
 
 if TYPE_CHECKING:
     from redmine_mailbridge.settings.models import Settings
-    from redmine_mailbridge.store.store import Store
-    from redmine_mailbridge.store.tasks import TaskBook
+    from redmine_mailbridge.store.messages import Store
+    from redmine_mailbridge.store.task_state import TaskBook
 
 
 @click.group()
@@ -117,7 +117,7 @@ def reset(invocation: Invocation, *, name: str) -> None:
 @contextmanager
 def _opened(settings: "Settings") -> "Iterator[tuple[Store, TaskBook]]":
     from redmine_mailbridge import app
-    from redmine_mailbridge.store.tasks import TaskBook
+    from redmine_mailbridge.store.task_state import TaskBook
 
     store = app.open_store(settings)
     try:

@@ -15,8 +15,8 @@ from redmine_mailbridge.oauth.client import Denied, ProviderClient
 from redmine_mailbridge.oauth.keeper import Keeper, TokenSource
 from redmine_mailbridge.oauth.seal import Seal
 from redmine_mailbridge.oauth.values import CodeFlow, Connection, DeviceFlow, Grant, Polled, Standing, Tokens
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.oauth import TokenRows
+from redmine_mailbridge.store.database import Database
+from redmine_mailbridge.store.tokens import TokenRows
 from redmine_mailbridge.util.suggest import did_you_mean
 
 log = structlog.get_logger(__name__)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from redmine_mailbridge.reports.group import hours_of
 from redmine_mailbridge.reports.lives import Life
-from redmine_mailbridge.store.hours import TICKS, TimeEntry
+from redmine_mailbridge.store.time_entries import TICKS, TimeEntry
 
 CarryOver = Literal["none", "unused", "all"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from redmine_mailbridge.reports.lives import NOBODY, Life, WorkingTime
-from redmine_mailbridge.store.hours import TimeEntry
-from redmine_mailbridge.store.issues import IssueRow
+from redmine_mailbridge.store.issue_copy import IssueRow
+from redmine_mailbridge.store.time_entries import TimeEntry
 
 
 class Kind(StrEnum):

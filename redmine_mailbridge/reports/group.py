@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from redmine_mailbridge.reports.events import Event, Facts, Kind, events_of, opening
 from redmine_mailbridge.reports.lives import NOBODY
-from redmine_mailbridge.store.hours import TICKS
+from redmine_mailbridge.store.time_entries import TICKS
 
 By = Literal["issue", "project", "mailbox", "customer", "requester", "agent", "activity", "month"]
 BYS: tuple[By, ...] = get_args(By)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from redmine_mailbridge.store.issues import IssueRow, JournalRow
-from redmine_mailbridge.store.results import Figure
+from redmine_mailbridge.store.aggregate_results import Figure
+from redmine_mailbridge.store.issue_copy import IssueRow, JournalRow
 
 WorkingTime = Callable[[str, float, float], float]
 """Given a project's identifier and two moments in epoch seconds, the working seconds between them."""

@@ -12,9 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import OPEN
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import upsert
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import (
+from redmine_mailbridge.store.tables import (
     account,
     content,
     folder,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.store.schema import mail
+from redmine_mailbridge.store.tables import mail
 
 NEVER: Final = 4_102_444_800.0
 """The time of the next try of a reply that waits for the update task: the year 2100."""

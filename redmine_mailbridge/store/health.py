@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import upsert
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import health
+from redmine_mailbridge.store.tables import health
 
 SERVICE, REDMINE = "service", "redmine"
 SILENT = 60.0

@@ -20,10 +20,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from redmine_mailbridge.errors import AlreadyRunning, LockLost, StoreBusy
+from redmine_mailbridge.store.database import Database, translated
 from redmine_mailbridge.store.dialects import file_of, lock_key, postgresql_engine
-from redmine_mailbridge.store.engine import Database, translated
 from redmine_mailbridge.store.meta import Meta
-from redmine_mailbridge.store.schema import meta
+from redmine_mailbridge.store.tables import meta
 
 GRACE: Final = 0.5
 """Seconds for which a lock is tried at least: somebody may only be looking whether it is held."""

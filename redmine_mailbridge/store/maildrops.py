@@ -9,11 +9,11 @@ from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.pop3.mailbox import FOLDER, VALIDITY
 from redmine_mailbridge.mailboxes.pop3.unique_ids import SIGN, MaildropMemory, RememberedMail
 from redmine_mailbridge.side_effects import Effect, effect
-from redmine_mailbridge.store.filed import GONE
-from redmine_mailbridge.store.folders import AT_ONCE
-from redmine_mailbridge.store.schema import mail
-from redmine_mailbridge.store.steps import write_steps
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.folder_cursors import AT_ONCE
+from redmine_mailbridge.store.mails.filing import GONE
+from redmine_mailbridge.store.mails.steps import write_steps
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.tables import mail
 
 HEAD = 256 * 1024
 """Bytes of a kept mail that are looked at for its header."""

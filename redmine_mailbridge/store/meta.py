@@ -1,13 +1,13 @@
 """Single values that the store keeps by name: how far something was read, secrets, who has stopped.
 
-The names: `instance` and `sign-in-key` (`Folders.secret`), `braked:` and `released:` (brakes.py), `doubt:`
-(doubts.py), `answers:` (answered.py), `holder:` (lock.py), and those that their modules name.
+The names: `instance` and `sign-in-key` (`Folders.secret`), `braked:` and `released:` (intake_limits.py), `doubt:`
+(store/mails/doubts.py), `answers:` (note_decisions.py), `holder:` (lock.py), and those that their modules name.
 """
 
 import sqlalchemy as sa
 
 from redmine_mailbridge.store.dialects import insert_missing, upsert
-from redmine_mailbridge.store.schema import meta
+from redmine_mailbridge.store.tables import meta
 
 
 class Meta:

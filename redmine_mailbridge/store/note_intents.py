@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 
 from redmine_mailbridge.side_effects import Effect, effect
-from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.meta import Meta
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_missing
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import notice
-from redmine_mailbridge.store.steps import write_steps
+from redmine_mailbridge.store.mails.steps import write_steps
+from redmine_mailbridge.store.tables import notice
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,11 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import pause_after
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.due import pause_is_over, within
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import outbox, outgoing_content
-from redmine_mailbridge.store.steps import write_steps
+from redmine_mailbridge.store.mails.steps import write_steps
+from redmine_mailbridge.store.tables import outbox, outgoing_content
 
 QUEUED, SENT, FAILED, BOUNCED = "queued", "sent", "failed", "bounced"
 CLAIM_SECONDS = 300.0

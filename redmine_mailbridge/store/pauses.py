@@ -14,9 +14,9 @@ from redmine_mailbridge.model.mail_state import OPEN, pause_after
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.due import UNTIL_FIT
-from redmine_mailbridge.store.schema import mail, mailbox_pause
-from redmine_mailbridge.store.steps import write_steps
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.mails.steps import write_steps
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.tables import mail, mailbox_pause
 
 LONGEST = 300.0
 """Seconds between two looks at a paused mailbox at most."""

@@ -6,9 +6,9 @@ import structlog
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.model.mail_state import CLOSED
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import QUEUED
-from redmine_mailbridge.store.schema import mail, outbox, outgoing_content
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.tables import mail, outbox, outgoing_content
 
 log = structlog.get_logger(__name__)
 

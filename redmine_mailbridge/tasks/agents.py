@@ -1,6 +1,6 @@
 """Agents' answers: what an agent writes in Redmine on an issue that came by mail goes to the requester by mail, once.
 
-Each journal is decided once (store/answered.py), in the transaction that queues its mails; their Message-IDs are made
+Each journal is decided once (store/note_decisions.py), in the transaction that queues its mails; their Message-IDs are made
 of the journal's number, so that not even a lost database sends one under two names. What is held back by a limit is
 decided later. A note that is made private, changed or removed before it is decided goes out as it is then, or not.
 """
@@ -31,8 +31,8 @@ from redmine_mailbridge.redmine.rights import sees
 from redmine_mailbridge.redmine.users import utc
 from redmine_mailbridge.redmine.write_intent import Job
 from redmine_mailbridge.settings.value_types import format_size
-from redmine_mailbridge.store.answered import Answered, Decided, HeldBack
-from redmine_mailbridge.store.issues import IssueRow, Issues
+from redmine_mailbridge.store.issue_copy import IssueRow, Issues
+from redmine_mailbridge.store.note_decisions import Answered, Decided, HeldBack
 from redmine_mailbridge.store.notices import NewNotice
 from redmine_mailbridge.tasks.audience import People
 from redmine_mailbridge.tasks.desk import when

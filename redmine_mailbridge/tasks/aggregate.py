@@ -19,8 +19,8 @@ from redmine_mailbridge.reports.budgets import Balance, balances_of, due_warning
 from redmine_mailbridge.reports.group import hours_of
 from redmine_mailbridge.reports.held import Kept
 from redmine_mailbridge.reports.lives import Counts, Life, figures_of
-from redmine_mailbridge.store.hours import TimeEntry
-from redmine_mailbridge.store.results import Figure
+from redmine_mailbridge.store.aggregate_results import Figure
+from redmine_mailbridge.store.time_entries import TimeEntry
 from redmine_mailbridge.tasks.entries import EntryReader, Read
 from redmine_mailbridge.tasks.fields import FieldWriter, Wanted
 

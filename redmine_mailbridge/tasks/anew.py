@@ -15,9 +15,9 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location
 from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.store.raw import discard
-from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.unfetched import fetched, wanted
+from redmine_mailbridge.store.mails.unfetched import fetched, wanted
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.raw_files import discard
 from redmine_mailbridge.tasks.fetching import AGAIN_AFTER, IN_A_ROW, Fetcher
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.util.backoff import throttled

@@ -27,7 +27,7 @@ from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, issue_request, note_request
 from redmine_mailbridge.redmine.write_intent import Job, Made, Word, from_keywords, words_of
 from redmine_mailbridge.redmine.writer import Writer, Written
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.afterwards import learn_dropped, renewed, with_category
 from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.files import Fitted

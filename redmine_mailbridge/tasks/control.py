@@ -13,8 +13,8 @@ from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.tasks import TaskSettings
 from redmine_mailbridge.settings.value_types import format_span, parse_span
-from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.tasks import Override, TaskBook, TaskRun
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.task_state import Override, TaskBook, TaskRun
 from redmine_mailbridge.util.suggest import did_you_mean
 
 TASKS = ("receive", "update", "aggregate")

@@ -2,7 +2,7 @@
 
 A copy has the same Message-ID and the same content (`content_key`: what stays the same on the way), or much the same
 (mail/similarity.py). Without a Message-ID, the same content within the same minutes. A mail whose sender is proven is
-never a copy of one whose sender is not. The rest stands in store/copies.py.
+never a copy of one whose sender is not. The rest stands in store/mails/copies.py.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import Description, MailRow
 from redmine_mailbridge.policy.sender import believed
 from redmine_mailbridge.settings.issue import Route
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.decider import Decider
 
 SAME_RECEIPT = 1.5

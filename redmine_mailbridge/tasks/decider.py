@@ -17,7 +17,7 @@ from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
 from redmine_mailbridge.policy.settings_alone import settings_alone
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.settings.issue import Route
-from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.queries.messages import Archive
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from enum import StrEnum
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import DELETED, MailRow
 from redmine_mailbridge.policy.manual import Wish
-from redmine_mailbridge.store.ask import Archive, MessageFilter
-from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
+from redmine_mailbridge.store.task_state import TaskBook
 
 
 class Decision(StrEnum):

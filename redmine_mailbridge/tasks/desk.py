@@ -9,7 +9,7 @@ from redmine_mailbridge.mail.message_ids import Signer
 from redmine_mailbridge.outgoing.letter import Sender
 from redmine_mailbridge.outgoing.render import Rendered, Templates
 from redmine_mailbridge.outgoing.variables import Named
-from redmine_mailbridge.store.issues import IssueRow
+from redmine_mailbridge.store.issue_copy import IssueRow
 
 
 @dataclass(frozen=True, slots=True)

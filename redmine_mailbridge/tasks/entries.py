@@ -22,7 +22,7 @@ import structlog
 
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.redmine.client import PAGE, Client
-from redmine_mailbridge.store.hours import TICKS, Hours, Reading, TimeEntry
+from redmine_mailbridge.store.time_entries import TICKS, Hours, Reading, TimeEntry
 
 log = structlog.get_logger(__name__)
 

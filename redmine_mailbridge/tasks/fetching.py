@@ -22,9 +22,9 @@ from redmine_mailbridge.mailboxes.spool import PIECE
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, RawMail
 from redmine_mailbridge.model.stored_mail import Cursor, MailRow
-from redmine_mailbridge.store.doubts import Doubt, Doubts
-from redmine_mailbridge.store.raw import discard
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.mails.doubts import Doubt, Doubts
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.raw_files import discard
 from redmine_mailbridge.util.backoff import throttled
 
 CHUNK = 50

@@ -15,7 +15,7 @@ from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.verification import issue_drift
 from redmine_mailbridge.side_effects import Effect, effect
-from redmine_mailbridge.store.results import Results
+from redmine_mailbridge.store.aggregate_results import Results
 
 log = structlog.get_logger(__name__)
 

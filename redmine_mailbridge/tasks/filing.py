@@ -16,7 +16,7 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Filing, Location
 from redmine_mailbridge.model.stored_mail import DELETED, MailRow
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks import leaving
 from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.leaving import Left

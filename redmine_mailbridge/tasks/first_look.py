@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.settings.mailbox import MailboxSettings
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ from redmine_mailbridge.redmine.formatting import FormatWatch
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.requests import issue_request
 from redmine_mailbridge.redmine.trial import Refusal, Trial
-from redmine_mailbridge.store.ask import Archive, MessageFilter
 from redmine_mailbridge.store.pauses import MailboxPause, MailboxPauses
+from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
 from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.outcome import Outcome
 

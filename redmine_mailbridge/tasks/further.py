@@ -19,7 +19,7 @@ from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.redmine.size_limits import pieces
 from redmine_mailbridge.redmine.write_intent import Job
 from redmine_mailbridge.redmine.writer import Writer, Written
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.once import Once, Sending
 from redmine_mailbridge.tasks.settle import stamped
 

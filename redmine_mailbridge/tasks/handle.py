@@ -31,9 +31,9 @@ from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.policy.issue_match import referenced
 from redmine_mailbridge.policy.manual import Wish
 from redmine_mailbridge.policy.own_addresses import responsible
-from redmine_mailbridge.store.ask import Archive, MessageFilter
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
 from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.carry_out import CarryOut
 from redmine_mailbridge.tasks.decider import Decider

@@ -26,7 +26,7 @@ from redmine_mailbridge.policy.intake_limits import (
     taken_since,
 )
 from redmine_mailbridge.settings.first_sync import StartSettings
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.fetching import CHUNK, Fetcher
 
 log = structlog.get_logger(__name__)

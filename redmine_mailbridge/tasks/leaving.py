@@ -12,8 +12,8 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Filing
 from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.whole import lacking
+from redmine_mailbridge.store.mails.whole import lacking
+from redmine_mailbridge.store.messages import Store
 
 log = structlog.get_logger(__name__)
 

@@ -24,7 +24,7 @@ from redmine_mailbridge.outgoing.letter import BY_PEOPLE, File, Letter
 from redmine_mailbridge.outgoing.limits import held_back
 from redmine_mailbridge.outgoing.variables import Fields
 from redmine_mailbridge.redmine.issue_visibility import Look, Visible
-from redmine_mailbridge.store.issues import IssueRow
+from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.threads import Thread, Threads

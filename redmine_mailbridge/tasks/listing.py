@@ -4,7 +4,7 @@ import datetime as dt
 import json
 
 from redmine_mailbridge.settings.value_types import format_span
-from redmine_mailbridge.store.tasks import TaskRun
+from redmine_mailbridge.store.task_state import TaskRun
 from redmine_mailbridge.tasks.control import TaskView
 
 

@@ -8,7 +8,7 @@ from redmine_mailbridge.errors import LockLost, RawUnreadable, StoreBusy, StoreE
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.util.error_boundary import fault, where

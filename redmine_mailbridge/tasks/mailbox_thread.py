@@ -16,7 +16,7 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, StoreError
 from redmine_mailbridge.model.mail_state import pause_after
-from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff, refused
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 from redmine_mailbridge.util.error_boundary import Enduring, fault

@@ -26,8 +26,8 @@ from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
 from redmine_mailbridge.redmine.size_limits import may_be_wide
 from redmine_mailbridge.redmine.write_intent import Job
 from redmine_mailbridge.redmine.writer import Writer, Written
-from redmine_mailbridge.store.ask import Archive
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.tasks.claimed import Claimed
 from redmine_mailbridge.tasks.files import Files
 from redmine_mailbridge.tasks.settle import seconds_since, stamped

@@ -20,7 +20,7 @@ from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.mail_state import OPEN
 from redmine_mailbridge.model.mailbox import Connected
 from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.anew import Anew
 from redmine_mailbridge.tasks.conversations import Conversations, identifiers
 from redmine_mailbridge.tasks.filing import Filer

@@ -7,8 +7,8 @@ from redmine_mailbridge.mail.mime.headers import message_ids
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.store.raw import discard
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.raw_files import discard
 
 COMPARED = 20
 """So many mails that may be it are fetched and compared."""

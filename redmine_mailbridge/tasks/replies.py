@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from redmine_mailbridge.model.task_result import StationResult
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.receive import PassResult
 
 

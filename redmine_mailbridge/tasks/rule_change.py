@@ -12,7 +12,7 @@ from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.redmine.text_cleaning import clean_markup
 from redmine_mailbridge.settings.time_rules import RuleThen
-from redmine_mailbridge.store.issues import IssueRow
+from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.util.suggest import did_you_mean
 
 

@@ -8,8 +8,8 @@ from redmine_mailbridge.outgoing.markup import as_html, as_text
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.settings.time_rules import RuleThen
-from redmine_mailbridge.store.applied import Applied
-from redmine_mailbridge.store.issues import IssueRow
+from redmine_mailbridge.store.issue_copy import IssueRow
+from redmine_mailbridge.store.rule_runs import Applied
 from redmine_mailbridge.tasks.desk import when
 
 

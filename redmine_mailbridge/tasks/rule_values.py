@@ -5,8 +5,8 @@ from typing import Any
 
 from redmine_mailbridge.policy.time_rules.due import Application
 from redmine_mailbridge.settings.time_rules import TimeRule
-from redmine_mailbridge.store.applied import Tally
-from redmine_mailbridge.store.issues import IssueRow
+from redmine_mailbridge.store.issue_copy import IssueRow
+from redmine_mailbridge.store.rule_runs import Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.model.task_result import StationResult
-from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.control import TaskPlan
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import Gone, MailboxThread

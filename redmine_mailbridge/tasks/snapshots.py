@@ -9,7 +9,7 @@ from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.users import utc
 from redmine_mailbridge.redmine.write_intent import Job
-from redmine_mailbridge.store.issues import IssueRow, JournalMail, JournalRow, Origin
+from redmine_mailbridge.store.issue_copy import IssueRow, JournalMail, JournalRow, Origin
 from redmine_mailbridge.util.cache import Cache
 
 SAME_SECOND = 2.0

@@ -7,9 +7,9 @@ from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.stored_mail import MailRow, Step
 from redmine_mailbridge.redmine.write_intent import Job
-from redmine_mailbridge.store.ask import Archive, MessageFilter
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
 
 Read = Callable[..., Message]
 

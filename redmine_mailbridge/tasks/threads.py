@@ -18,8 +18,8 @@ from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.outgoing.markup import unescaped
 from redmine_mailbridge.redmine.issue_visibility import Visible
 from redmine_mailbridge.redmine.write_intent import Job
-from redmine_mailbridge.store.issues import IssueRow
-from redmine_mailbridge.store.talk import Talk, TalkMail
+from redmine_mailbridge.store.issue_copy import IssueRow
+from redmine_mailbridge.store.queries.conversations import Talk, TalkMail
 
 Read = Callable[[str, bool, str], Message]
 """Given where a mail's bytes are, whether they are cut, and its mailbox, return it. Raise RawMissing."""

@@ -21,9 +21,9 @@ from redmine_mailbridge.policy.time_rules.wording import actions, told
 from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.redmine.writer import Writer, Written
 from redmine_mailbridge.settings.time_rules import TimeRule
-from redmine_mailbridge.store.applied import Applications, Applied, Stage, Tally
-from redmine_mailbridge.store.ask import Archive
-from redmine_mailbridge.store.issues import IssueRow, Issues, JournalRow
+from redmine_mailbridge.store.issue_copy import IssueRow, Issues, JournalRow
+from redmine_mailbridge.store.queries.messages import Archive
+from redmine_mailbridge.store.rule_runs import Applications, Applied, Stage, Tally
 from redmine_mailbridge.tasks.claimed import Claimed
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.rule_change import RuleChange

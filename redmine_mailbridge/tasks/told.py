@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from redmine_mailbridge.store.issues import IssueRow
+from redmine_mailbridge.store.issue_copy import IssueRow
 
 Asks = Callable[[int], bool]
 """Given a note's number, whether the customer got it by mail."""

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from redmine_mailbridge.admin import wiring
 from redmine_mailbridge.admin.application import make
 from redmine_mailbridge.settings.load import load_with_origins
-from redmine_mailbridge.store.schema import mail, step
+from redmine_mailbridge.store.tables import mail, step
 
 LARGEST, LONGEST = 100.0, 100.0
 PAGES = (

@@ -21,8 +21,8 @@ from redmine_mailbridge.mailboxes.imap.filing import DONE
 from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
-from redmine_mailbridge.store.schema import mail
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.tables import mail
 from tests.servers.mail import Mailbox
 from tests.servers.proxy import FaultProxy
 

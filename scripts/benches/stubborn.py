@@ -30,7 +30,7 @@ from speed.running import Service
 from redmine_mailbridge import app
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.settings.load import load
-from redmine_mailbridge.store.ask import Archive, MessageFilter
+from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
 from tests.product import mail
 from tests.servers import dovecot, processes, services
 from tests.servers.dovecot import Mail

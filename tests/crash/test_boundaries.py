@@ -13,9 +13,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from redmine_mailbridge import app
 from redmine_mailbridge.side_effects import Effect, Moment
-from redmine_mailbridge.store.issues import Issues
-from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.store.issue_copy import Issues
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.mirror import Mirror
 from tests.crash.dying import Died, dying
 from tests.crash.letters import batch, letter

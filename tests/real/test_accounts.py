@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from tests.accounts_case import check_exchange, check_rename_and_move
 
 pytestmark = [pytest.mark.real, pytest.mark.newest]

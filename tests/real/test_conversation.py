@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.store.answered import Answered
+from redmine_mailbridge.store.note_decisions import Answered
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.tasks.service import receive_once
 from tests.product import Product, mail, message_id_of, product

@@ -10,7 +10,7 @@ import pytest
 
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Description
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 
 pytestmark = [pytest.mark.real, pytest.mark.newest]
 

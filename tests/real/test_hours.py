@@ -10,7 +10,7 @@ import pytest
 from redmine_mailbridge import aggregating
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.reports.group import By, Period
-from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.issue_copy import Issues
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.tasks.report import overview
 from tests.product import Product, mail, product

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge import errors
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from tests.product import ANNA, Product, mail, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge import app
-from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.issue_copy import Issues
 from redmine_mailbridge.tasks.mirror import OVERLAP, Mirror
 from tests.product import CAROL, STRANGER, Product, mail, message_id_of, product
 from tests.servers.fixtures import Redmine

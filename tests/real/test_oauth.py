@@ -22,7 +22,7 @@ from redmine_mailbridge.oauth.loopback import Loopback
 from redmine_mailbridge.oauth.seal import Seal
 from redmine_mailbridge.oauth.signing import SignIns
 from redmine_mailbridge.oauth.values import Connection, Endpoints, Grant, Provider
-from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.database import Database
 from tests.servers.openid import OpenId
 from tests.servers.processes import wait_until
 
@@ -383,7 +383,7 @@ def test_forgetting_what_the_settings_no_longer_have(
 RENEW = """
 import sys
 from tests.real.test_oauth import DESK, person, signs_of
-from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.database import Database
 from pathlib import Path
 from types import SimpleNamespace
 issuer, folder, url = sys.argv[1], Path(sys.argv[2]), sys.argv[3]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.store.ask import MessageFilter
+from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.tasks.service import receive_once
 from tests.product import STRANGER, Product, mail, product
 from tests.servers.fixtures import Redmine

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import tomlkit
 
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.store.database import Database
+from redmine_mailbridge.store.task_state import TaskBook
 from tests.servers.fixtures import Redmine
 from tests.unit.admin.site import Site, values
 
@@ -66,7 +66,7 @@ def test_who_is_none_any_more(
 @pytest.mark.newest
 def test_attempts_at_once_on_postgresql(postgresql_url: str) -> None:
     """Of forty sign-ins at the same moment, by two processes on one PostgreSQL, no more than five are checked."""
-    from redmine_mailbridge.store.admin import SIGN_IN_REFUSED, Audit
+    from redmine_mailbridge.store.admin_sessions import SIGN_IN_REFUSED, Audit
 
     def refused(tries: Sequence[tuple[str, str]], _known: frozenset[str]) -> None:
         if len(tries) >= 5:

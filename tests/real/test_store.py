@@ -10,9 +10,9 @@ import pytest
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
-from redmine_mailbridge.store.ask import Archive
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.database import Database
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.queries.messages import Archive
 from tests.old_stores import BEFORE, differences, make_old
 
 pytestmark = [pytest.mark.real, pytest.mark.newest]

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from playwright.sync_api import sync_playwright
 
-from redmine_mailbridge.store.schema import mail as mail_table
+from redmine_mailbridge.store.tables import mail as mail_table
 from tests.product import Product, Service, mail, product
 from tests.servers import services
 from tests.servers.fixtures import Redmine

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from redmine_mailbridge import speaking
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 
 FILE = """
 [redmine]

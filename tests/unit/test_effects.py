@@ -36,19 +36,19 @@ EXCEPTIONS = {
     "streams.py:put_right": "opens nothing but /dev/null in place of a closed output",
     "streams.py:_leave": "likewise",
     "mailboxes/spool.py:*": "files of the spool belong to nobody until they are kept; the next start empties it",
-    "store/raw.py:__init__": "makes the folders once, before there is any mail; twice is once",
-    "store/raw.py:clear_spool": "removes what a crash left half-written, under the service's lock; twice is once",
-    "store/raw.py:_keep": "called by RawStore.keep within KEEP_RAW",
-    "store/raw.py:_put": "called by RawStore.keep within KEEP_RAW",
-    "store/raw.py:_fsync": "called by RawStore._put within KEEP_RAW",
-    "store/raw.py:_try_out": "writes a file without a name, to see whether the disk is well",
-    "store/raw.py:sweep_spool": "removes what belongs to nobody, as the next start would; twice is once",
-    "store/raw.py:discard": "removes a file of the spool that belongs to nobody any more; twice is once",
+    "store/raw_files.py:__init__": "makes the folders once, before there is any mail; twice is once",
+    "store/raw_files.py:clear_spool": "removes what a crash left half-written, under the service's lock; twice is once",
+    "store/raw_files.py:_keep": "called by RawStore.keep within KEEP_RAW",
+    "store/raw_files.py:_put": "called by RawStore.keep within KEEP_RAW",
+    "store/raw_files.py:_fsync": "called by RawStore._put within KEEP_RAW",
+    "store/raw_files.py:_try_out": "writes a file without a name, to see whether the disk is well",
+    "store/raw_files.py:sweep_spool": "removes what belongs to nobody, as the next start would; twice is once",
+    "store/raw_files.py:discard": "removes a file of the spool that belongs to nobody any more; twice is once",
     "store/accounts.py:settle": "one transaction before there is any work; a half of it is none of it",
-    "store/folders.py:secret": "one transaction that makes a value once; no mail takes part in it",
-    "store/brakes.py:_put": "one transaction for a stop, or for an admin's answer; no mail takes part in it",
-    "store/brakes.py:end": "one transaction behind the last mail; a release that a crash leaves counts again",
-    "store/engine.py:migrate": "one transaction before there is any work; a half of it is none of it",
+    "store/folder_cursors.py:secret": "one transaction that makes a value once; no mail takes part in it",
+    "store/intake_limits.py:_put": "one transaction for a stop, or for an admin's answer; no mail takes part in it",
+    "store/intake_limits.py:end": "one transaction behind the last mail; a release that a crash leaves counts again",
+    "store/database.py:migrate": "one transaction before there is any work; a half of it is none of it",
     "store/dialects.py:_sqlite_engine": "makes the database's folder once; twice is once",
     "redmine/trial.py:_refused": "a request for an issue that can never be made: it has no subject that Redmine takes",
     "redmine/users.py:_complaints": "a request for a user that can never be made: it is always refused",
@@ -59,10 +59,10 @@ EXCEPTIONS = {
     "commands/templates.py:*": "copies templates for an admin who looks on; it handles no mail",
     "outgoing/smtp.py:*": "connects, and is called by Sending._one within SEND_MAIL",
     "store/lock.py:take": "makes the file of a lock once; the lock ends with the process",
-    "store/admin.py:*": "sessions, the record of changes and the log's lines: one transaction each, no mail takes part",
+    "store/admin_sessions.py:*": "sessions, the record of changes and the log's lines: one transaction each, no mail takes part",
     "admin/passwords.py:keep": "writes the admin's password hash for an admin who looks on; it handles no mail",
     "store/health.py:*": "notes of how things are: one transaction each, no mail takes part",
-    "store/oauth.py:*": "tokens and sign-ins: one conditional transaction each, no mail takes part",
+    "store/tokens.py:*": "tokens and sign-ins: one conditional transaction each, no mail takes part",
     "oauth/seal.py:_read_or_make": "makes the key's file, whole or not at all, before anything is sealed with it",
     "preview.py:*": "a dry run removes the copy that it fetched for itself",
 }
@@ -147,7 +147,12 @@ def test_nothing_is_changed_outside_an_effect() -> None:
 def test_the_walk_sees_what_it_should() -> None:
     """The walk finds the changes that are known to be there, so that an empty list of faults means something."""
     seen = {where for where, _line, inside in changes() if inside}
-    known = {"store/store.py:intend", "store/filed.py:filed", "redmine/writer.py:create_issue", "store/raw.py:remove"}
+    known = {
+        "store/messages.py:intend",
+        "store/mails/filing.py:filed",
+        "redmine/writer.py:create_issue",
+        "store/raw_files.py:remove",
+    }
     assert set() == known - seen
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response, StreamingResponse
 
 from redmine_mailbridge.admin.calls import Call
-from redmine_mailbridge.store.admin import KEPT_ENTRIES, LEVELS, LogEntry
+from redmine_mailbridge.store.admin_sessions import KEPT_ENTRIES, LEVELS, LogEntry
 
 SHOWN = 500
 

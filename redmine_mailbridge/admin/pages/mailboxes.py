@@ -8,7 +8,7 @@ from redmine_mailbridge.admin.jobs import Work
 from redmine_mailbridge.checks.folders import folder_checks
 from redmine_mailbridge.checks.servers import server_checks
 from redmine_mailbridge.settings.effective import Value, values
-from redmine_mailbridge.store.folders import ALL_NEW
+from redmine_mailbridge.store.folder_cursors import ALL_NEW
 from redmine_mailbridge.store.health import of_mailbox
 from redmine_mailbridge.tasks.decisions import hurry_mailboxes
 

@@ -9,8 +9,8 @@ from redmine_mailbridge.admin.addresses import is_within
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.settings.value_types import reveal
-from redmine_mailbridge.store.figures import Latencies
 from redmine_mailbridge.store.health import SERVICE, alive
+from redmine_mailbridge.store.queries.statistics import Latencies
 
 FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 """Headers by which a proxy makes itself known."""

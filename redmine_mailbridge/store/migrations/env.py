@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from redmine_mailbridge.store.schema import metadata
+from redmine_mailbridge.store.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

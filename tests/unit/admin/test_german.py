@@ -12,7 +12,7 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.outgoing.variables import KINDS
 from redmine_mailbridge.reports.group import BYS
 from redmine_mailbridge.store.health import REDMINE, SERVICE, of_mailbox
-from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.store.task_state import TaskBook
 from tests.product import mail
 from tests.unit.admin.site import Site
 

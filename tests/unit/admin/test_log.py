@@ -8,7 +8,7 @@ import structlog
 from redmine_mailbridge import log
 from redmine_mailbridge.logring import kept_in
 from redmine_mailbridge.settings.models import LogSettings
-from redmine_mailbridge.store import admin
+from redmine_mailbridge.store import admin_sessions
 from tests.unit.admin.site import Site
 
 
@@ -45,11 +45,11 @@ def test_what_is_new(site: Site) -> None:
 def test_the_download(site: Site, monkeypatch: object) -> None:
     """The download holds the lines that are kept, oldest first, one JSON object each; older ones are gone."""
     site.sign_in()
-    site.desk.ring.add([line(n) for n in range(admin.KEPT_ENTRIES)])
+    site.desk.ring.add([line(n) for n in range(admin_sessions.KEPT_ENTRIES)])
     site.desk.ring.add([line(9000)])
     values = [json.loads(text) for text in site.browser.get("/log/download").text.splitlines()]
 
-    assert admin.KEPT_ENTRIES == len(values)
+    assert admin_sessions.KEPT_ENTRIES == len(values)
     assert ("event-1", "event-9000") == (values[0]["event"], values[-1]["event"])
     assert 1 == values[0]["number"]
 

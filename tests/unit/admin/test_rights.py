@@ -19,7 +19,7 @@ import tomlkit
 from redmine_mailbridge.admin import passwords
 from redmine_mailbridge.admin.wiring import Pages
 from redmine_mailbridge.settings.load import load_with_origins
-from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.store.task_state import TaskBook
 from tests.servers.web import Answer, web_server
 from tests.unit.admin.site import PASSWORD, REDMINE, Site, values
 

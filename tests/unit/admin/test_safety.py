@@ -15,8 +15,8 @@ from redmine_mailbridge.admin.application import GET, POST, make
 from redmine_mailbridge.admin.calls import local_path
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import load
-from redmine_mailbridge.store.figures import Figures
-from redmine_mailbridge.store.schema import outbox
+from redmine_mailbridge.store.queries.statistics import Figures
+from redmine_mailbridge.store.tables import outbox
 from tests.unit.admin.site import PASSWORD, REDMINE, URL, Site, values
 
 ME = f"{REDMINE}/users/current.json"

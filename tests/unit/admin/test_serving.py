@@ -21,7 +21,7 @@ from redmine_mailbridge.admin.wiring import Pages
 from redmine_mailbridge.cli import cli
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import load_with_origins
-from redmine_mailbridge.store.admin import SIGN_IN_REFUSED
+from redmine_mailbridge.store.admin_sessions import SIGN_IN_REFUSED
 from tests.product import mail, merged
 from tests.unit.admin.site import PASSWORD, Site, values
 

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from redmine_mailbridge.store.tasks import Override, TaskBook
+from redmine_mailbridge.store.task_state import Override, TaskBook
 from tests.unit.admin.site import Site
 
 

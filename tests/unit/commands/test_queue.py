@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from redmine_mailbridge.cli import cli
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from redmine_mailbridge.store.store import Store
 
 FILE = """
 [redmine]

@@ -16,7 +16,7 @@ import pytest
 
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.variables import EXAMPLES
-from redmine_mailbridge.store.issues import Issues
+from redmine_mailbridge.store.issue_copy import Issues
 from tests.helpdesk import ANNA, Post, help_desk, post, writes
 
 FIELDS = {

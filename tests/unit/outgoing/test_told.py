@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.store.answered import Answered
+from redmine_mailbridge.store.note_decisions import Answered
 from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, Post, help_desk, post, writes
 
 KIM, BOSS = "kim@client.example", "boss@client.example"

@@ -219,7 +219,7 @@ def test_certificates_that_are_not_there_are_an_outage(desk: HelpDesk) -> None:
         desk.turn()
         done = desk.command("check")
     with desk.application() as made:
-        from redmine_mailbridge.store.ask import MessageFilter
+        from redmine_mailbridge.store.queries.messages import MessageFilter
 
         (row,) = made.archive.messages(MessageFilter())
     assert ("kept", None) == (row.state.value, row.filed_to)

@@ -330,7 +330,7 @@ def test_an_acknowledgement_that_cannot_be_composed_leaves_its_mail_done(desk: H
     desk.mail(writes(KIM, Message_ID=f"<{evil}>"))
     desk.turn()
     with desk.application() as made:
-        from redmine_mailbridge.store.ask import MessageFilter
+        from redmine_mailbridge.store.queries.messages import MessageFilter
 
         (row,) = made.archive.messages(MessageFilter())
     assert (1, "done", "Processed") == (len(desk.redmine.issues), row.state.value, row.filed_to)

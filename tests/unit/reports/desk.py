@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from redmine_mailbridge.reports.events import Facts, MailFact
 from redmine_mailbridge.reports.lives import lives_of
-from redmine_mailbridge.store.hours import TimeEntry
-from redmine_mailbridge.store.issues import IssueRow, JournalRow
+from redmine_mailbridge.store.issue_copy import IssueRow, JournalRow
+from redmine_mailbridge.store.time_entries import TimeEntry
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CLOSING = frozenset({"closed", "rejected"})

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from tests.accounts_case import check_exchange, check_rename_and_move
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.policy.time_rules.due import Application
-from redmine_mailbridge.store.applied import Applications, Stage, Tally
-from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.queries.messages import Archive
+from redmine_mailbridge.store.rule_runs import Applications, Stage, Tally
 from tests.clocks import Clock
 
 FOUND = Application("remind", 7, 3, 900.0, "no word for 3 days")

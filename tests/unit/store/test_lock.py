@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge import errors
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 
 
 def opened(folder: Path) -> Store:

@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 from redmine_mailbridge.cli import cli
 from redmine_mailbridge.errors import StoreError
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.database import Database
+from redmine_mailbridge.store.messages import Store
 from tests.old_stores import BEFORE, differences, make_old
 
 SETTINGS = """

@@ -2,8 +2,8 @@
 
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.store.accounts import Accounts, Relabelling
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.pauses import MailboxPauses
-from redmine_mailbridge.store.store import Store
 
 
 def kept(store: Store, mailbox: str, uid: int) -> int:

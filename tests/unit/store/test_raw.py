@@ -9,7 +9,7 @@ import pytest
 
 from redmine_mailbridge.errors import RawMissing, StoreError
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
-from redmine_mailbridge.store.raw import RawStore
+from redmine_mailbridge.store.raw_files import RawStore
 
 PLACE = Location("desk", "INBOX", "1", "1")
 

@@ -11,9 +11,9 @@ from redmine_mailbridge.errors import AlreadyRunning, StoreError
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Cursor, Description, MailRow
-from redmine_mailbridge.store.ask import Archive, MessageFilter
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
 from redmine_mailbridge.store.retention import forget_raw
-from redmine_mailbridge.store.store import Store
 from tests.clocks import Clock
 
 

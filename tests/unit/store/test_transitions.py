@@ -9,8 +9,8 @@ from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.model.mail_state import BEGINS, FOLLOWS, OPEN, State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Cursor
-from redmine_mailbridge.store.ask import Archive, MessageFilter
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
 
 WAYS: dict[State, list[list[Callable[[Store, int], object]]]] = {
     State.KEPT: [[]],

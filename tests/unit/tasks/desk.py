@@ -24,7 +24,7 @@ from requests import PreparedRequest
 from redmine_mailbridge import app
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.ask import MessageFilter
+from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.tasks.outcome import Outcome
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 

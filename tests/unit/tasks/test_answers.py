@@ -16,10 +16,10 @@ from redmine_mailbridge.model.pending_replies import Earned
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.outgoing.letter import Sender
 from redmine_mailbridge.outgoing.render import Templates
-from redmine_mailbridge.store.ask import Archive
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.retention import forget_raw
-from redmine_mailbridge.store.store import Store
 from redmine_mailbridge.tasks.answer import Answers
 from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.send import Line, Sending

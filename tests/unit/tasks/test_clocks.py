@@ -13,11 +13,11 @@ import time_machine
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.settings.load import load
-from redmine_mailbridge.store.ask import MessageFilter
 from redmine_mailbridge.store.health import SERVICE, Health, alive
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.store.queries.messages import MessageFilter
+from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.control import plans
 from redmine_mailbridge.tasks.mailbox_thread import MailboxThread

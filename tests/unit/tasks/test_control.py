@@ -8,8 +8,8 @@ import pytest
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.tasks import Override, TaskBook
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.task_state import Override, TaskBook
 from redmine_mailbridge.tasks.control import Change, change, known_task, overview, parse_time, plans, reset
 from redmine_mailbridge.tasks.listing import lines
 

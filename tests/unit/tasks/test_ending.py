@@ -16,7 +16,7 @@ from redmine_mailbridge import app, daemon
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, Security
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks import service as services
 from tests.product import Product
 from tests.unit.tasks.desk import URL, open_desk

@@ -9,8 +9,8 @@ from random import Random
 import pytest
 
 from redmine_mailbridge.errors import RedmineUnavailable
-from redmine_mailbridge.store.hours import Hours
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.time_entries import Hours
 from redmine_mailbridge.tasks.entries import SEARCH, EntryReader, Read, entry_of, ticks_of
 from tests.unit.tasks.entries_twin import Twin, twin
 

@@ -12,8 +12,8 @@ from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, RawMail, Security
 from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.store.ask import Archive, MessageFilter
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
 from redmine_mailbridge.tasks.intake import Intake, Reading
 from tests.servers.odd import HANG_UP, OddServer
 from tests.servers.odd_imap import OddImap, odd_imap

@@ -9,7 +9,7 @@ import pytest
 from redmine_mailbridge.errors import MailboxError
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.first_sync import StartSettings
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.intake import Braked, Intake, Reading
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 

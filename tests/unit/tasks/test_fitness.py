@@ -228,7 +228,7 @@ def test_a_service_goes_on_by_itself(desk: Desk, monkeypatch: pytest.MonkeyPatch
 
 
 def _all() -> Any:
-    from redmine_mailbridge.store.ask import MessageFilter
+    from redmine_mailbridge.store.queries.messages import MessageFilter
 
     return MessageFilter()
 

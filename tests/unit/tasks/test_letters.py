@@ -20,10 +20,10 @@ from redmine_mailbridge.outgoing.variables import EXAMPLES
 from redmine_mailbridge.redmine.issue_visibility import Visible
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
 from redmine_mailbridge.redmine.write_intent import Job
-from redmine_mailbridge.store.issues import IssueRow, Issues
+from redmine_mailbridge.store.issue_copy import IssueRow, Issues
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
-from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.talk import Talk
+from redmine_mailbridge.store.queries.conversations import Talk
 from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.threads import Threads, without_re

@@ -17,8 +17,8 @@ from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.redmine.write_intent import Job
-from redmine_mailbridge.store.issues import IssueRow, Issues, JournalRow
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.issue_copy import IssueRow, Issues, JournalRow
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.mirror import OVERLAP, Mirror
 from tests.unit.redmine.tiny import Seen, Tiny, answer, serve
 

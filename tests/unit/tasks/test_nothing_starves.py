@@ -10,7 +10,7 @@ import pytest
 
 from redmine_mailbridge import app
 from redmine_mailbridge.model.mailbox import MailboxConfig
-from redmine_mailbridge.store.tasks import TaskRun
+from redmine_mailbridge.store.task_state import TaskRun
 from redmine_mailbridge.tasks import service as services
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import MailboxThread

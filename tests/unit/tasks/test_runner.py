@@ -9,8 +9,8 @@ import pytest
 
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.settings.load import load
-from redmine_mailbridge.store.store import Store
-from redmine_mailbridge.store.tasks import TaskBook
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.control import plans
 from redmine_mailbridge.tasks.runner import TaskRunner
 

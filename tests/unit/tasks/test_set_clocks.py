@@ -11,10 +11,10 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location
 from redmine_mailbridge.model.stored_mail import Cursor
 from redmine_mailbridge.outgoing.limits import held_back
-from redmine_mailbridge.store.admin import Audit
+from redmine_mailbridge.store.admin_sessions import Audit
+from redmine_mailbridge.store.aggregate_results import Results
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from redmine_mailbridge.store.results import Results
-from redmine_mailbridge.store.store import Store
 from tests.clocks import Clock
 from tests.product import mail
 from tests.unit.tasks.desk import open_desk

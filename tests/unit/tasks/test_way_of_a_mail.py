@@ -8,7 +8,7 @@ import pytest
 import time_machine
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.store.ask import MessageFilter
+from redmine_mailbridge.store.queries.messages import MessageFilter
 from tests.product import mail, message_id_of
 from tests.unit.tasks.desk import Desk, open_desk
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.store.schema import step
+from redmine_mailbridge.store.tables import step
 
 _INSERT = sa.insert(step)
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import one_at_a_time
 from redmine_mailbridge.store.due import within
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import admin_session, audit, log_entry
+from redmine_mailbridge.store.tables import admin_session, audit, log_entry
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """A stop where very much is to be done at once: it asks, an admin answers, and the answer holds until it went on."""
 
-from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.meta import Meta
 
 

@@ -64,7 +64,7 @@ mail = Table(
     Column("truncated", Boolean, nullable=False, default=False),
     Column("first_sync", Boolean, nullable=False, default=False), *_optional(Double, "received_at"),
     *_required(Double, "kept_at"),
-    # what it says of itself; `proof` is how far its sender is proven, see copies.py
+    # what it says of itself; `proof` is how far its sender is proven, see store/mails/copies.py
     *_optional(Text, "message_id", "content_key"), *_optional(Integer, "proof"),
     *_optional(Text, "sender", "subject"),
     # where it stands; `paused_by` is the mailbox for whose pause it waits or has waited, see pauses.py

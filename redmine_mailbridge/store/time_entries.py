@@ -13,10 +13,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import upsert
-from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.meta import Meta
-from redmine_mailbridge.store.schema import time_entry
+from redmine_mailbridge.store.tables import time_entry
 
 TICKS = 300
 """To the hour."""

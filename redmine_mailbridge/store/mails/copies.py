@@ -15,12 +15,12 @@ from redmine_mailbridge.model.mail_state import OPEN, State
 from redmine_mailbridge.model.stored_mail import Description, MailRow
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import insert_if_missing, one_at_a_time
-from redmine_mailbridge.store.folders import Folders
-from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
-from redmine_mailbridge.store.raw import RawStore
-from redmine_mailbridge.store.schema import content, mail
-from redmine_mailbridge.store.steps import write_step_once
-from redmine_mailbridge.store.transitions import move_mail
+from redmine_mailbridge.store.folder_cursors import Folders
+from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
+from redmine_mailbridge.store.mails.steps import write_step_once
+from redmine_mailbridge.store.mails.transitions import move_mail
+from redmine_mailbridge.store.raw_files import RawStore
+from redmine_mailbridge.store.tables import content, mail
 
 SAME_MINUTES = 120.0
 """Seconds within which mails without a Message-ID and with the same content are one mail."""

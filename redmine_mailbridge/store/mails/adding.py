@@ -11,11 +11,11 @@ from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Cursor, MailRow
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.dialects import insert_missing
-from redmine_mailbridge.store.filed import Filed
-from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
-from redmine_mailbridge.store.raw import discard
-from redmine_mailbridge.store.schema import mail
-from redmine_mailbridge.store.steps import write_step_each, write_steps
+from redmine_mailbridge.store.mails.filing import Filed
+from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
+from redmine_mailbridge.store.mails.steps import write_step_each, write_steps
+from redmine_mailbridge.store.raw_files import discard
+from redmine_mailbridge.store.tables import mail
 
 
 class Kept(Filed):

@@ -13,17 +13,17 @@ import sqlalchemy as sa
 from redmine_mailbridge.model.mail_state import OPEN, State, pause_after
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.due import NEVER, mail_is_due
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.kept import Kept
 from redmine_mailbridge.store.lock import Lock, is_held, take_lock
-from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
+from redmine_mailbridge.store.mails.adding import Kept
+from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
+from redmine_mailbridge.store.mails.steps import write_steps
+from redmine_mailbridge.store.mails.transitions import change_mail, move_mail
 from redmine_mailbridge.store.outbox import NewAnswer, queue
-from redmine_mailbridge.store.raw import RawStore
-from redmine_mailbridge.store.schema import mail, participant
-from redmine_mailbridge.store.steps import write_steps
-from redmine_mailbridge.store.transitions import change_mail, move_mail
+from redmine_mailbridge.store.raw_files import RawStore
+from redmine_mailbridge.store.tables import mail, participant
 
 
 class Store(Kept):

@@ -10,10 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_missing, upsert
 from redmine_mailbridge.store.due import pause_is_over
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import oauth_flow, oauth_token
+from redmine_mailbridge.store.tables import oauth_flow, oauth_token
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.issues import by_machine
+from redmine_mailbridge.store.database import Database
+from redmine_mailbridge.store.issue_copy import by_machine
 from redmine_mailbridge.store.outbox import FAILED
-from redmine_mailbridge.store.schema import journal, mail, outbox
+from redmine_mailbridge.store.tables import journal, mail, outbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.store.schema import mail
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.tables import mail
 
 
 def lacking(store: Store, mail_id: int, state: State) -> str | None:

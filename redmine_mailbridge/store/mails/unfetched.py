@@ -7,10 +7,10 @@ from redmine_mailbridge.model.mailbox import Location, RawMail
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.due import mail_is_due
-from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
-from redmine_mailbridge.store.schema import mail
-from redmine_mailbridge.store.steps import write_steps
-from redmine_mailbridge.store.store import Store
+from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
+from redmine_mailbridge.store.mails.steps import write_steps
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.tables import mail
 
 
 def wanted(store: Store, mailbox: str, *, limit: int = 50) -> list[MailRow]:

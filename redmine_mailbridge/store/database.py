@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from redmine_mailbridge.errors import SettingsError, StoreBusy, StoreError, StoreFull
 from redmine_mailbridge.store.dialects import engine_for, file_of, is_sqlite, one_at_a_time
-from redmine_mailbridge.store.schema import HEAD, metadata
+from redmine_mailbridge.store.tables import HEAD, metadata
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from redmine_mailbridge.model.mail_state import State, pause_after
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.side_effects import Effect, effect
-from redmine_mailbridge.store.copies import Copies
 from redmine_mailbridge.store.due import pause_is_over
-from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
-from redmine_mailbridge.store.schema import mail
-from redmine_mailbridge.store.steps import write_step_each, write_steps
+from redmine_mailbridge.store.mails.copies import Copies
+from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
+from redmine_mailbridge.store.mails.steps import write_step_each, write_steps
+from redmine_mailbridge.store.tables import mail
 
 GONE = "gone-"
 """How the validity begins under which a mail lies that has gone, and whose place may be another's."""

@@ -9,14 +9,14 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_if_missing
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.issues import CHUNK
+from redmine_mailbridge.store.issue_copy import CHUNK
+from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.notices import NewNotice, notify
 from redmine_mailbridge.store.outbox import BOUNCED, FAILED, NewAnswer, queue
-from redmine_mailbridge.store.schema import answer, issue, journal, mail, outbox
-from redmine_mailbridge.store.steps import write_steps
+from redmine_mailbridge.store.tables import answer, issue, journal, mail, outbox
 
 _OF_NOTE = re.compile(r"\.j([0-9]{1,18})\.[0-9a-v]{26}@")
 """The note that a mail tells, in its Message-ID (mail/message_ids.py)."""

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.model.mail_state import FOLLOWS, State
-from redmine_mailbridge.store.schema import mail
-from redmine_mailbridge.store.steps import write_steps
+from redmine_mailbridge.store.mails.steps import write_steps
+from redmine_mailbridge.store.tables import mail
 
 # Statements of every mail, made once: making one anew costs more than running it.
 _SET = sa.update(mail).where(mail.c.id == sa.bindparam("of"), mail.c.state.in_(sa.bindparam("before", expanding=True)))

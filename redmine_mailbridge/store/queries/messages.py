@@ -8,10 +8,10 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import MailRow, Step
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.due import UNTIL_FIT, mail_due_at, within
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.mail_rows import COLUMNS, as_row
-from redmine_mailbridge.store.schema import applied, mail, outbox, participant, step
+from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
+from redmine_mailbridge.store.tables import applied, mail, outbox, participant, step
 
 FETCHED_WITHIN = 3600.0
 """Seconds for which others wait for a mail that the server does not hand out."""

@@ -7,7 +7,7 @@ from typing import Any
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Location
 from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.store.schema import mail
+from redmine_mailbridge.store.tables import mail
 
 _NAMES = {field.name for field in fields(MailRow)} | {field.name for field in fields(Location)}
 COLUMNS = tuple(column for column in mail.c if column.name in _NAMES)

@@ -16,11 +16,11 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.policy.time_rules.due import Application
 from redmine_mailbridge.side_effects import Effect, effect
-from redmine_mailbridge.store.brakes import Brake
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_if_missing
-from redmine_mailbridge.store.engine import Database
-from redmine_mailbridge.store.schema import applied, step
-from redmine_mailbridge.store.steps import write_steps
+from redmine_mailbridge.store.intake_limits import Brake
+from redmine_mailbridge.store.mails.steps import write_steps
+from redmine_mailbridge.store.tables import applied, step
 
 ALL_DUE = 10**9
 """As many issues as a rule may be due for: what a release lets pass."""

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from redmine_mailbridge.model.mailbox import Location
 from redmine_mailbridge.model.stored_mail import Cursor
 from redmine_mailbridge.side_effects import Effect, effect
-from redmine_mailbridge.store.brakes import Brake
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_if_missing, upsert
-from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.intake_limits import Brake
 from redmine_mailbridge.store.meta import Meta
-from redmine_mailbridge.store.schema import folder, left_lying, mail
+from redmine_mailbridge.store.tables import folder, left_lying, mail
 
 ALL_NEW = 10**9
 """As many new mails as there may be: what a release without a number lets pass."""

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.model.authorship import Side
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import upsert
-from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.mails.steps import write_step_once
 from redmine_mailbridge.store.meta import Meta
-from redmine_mailbridge.store.schema import issue, journal, mail
-from redmine_mailbridge.store.steps import write_step_once
+from redmine_mailbridge.store.tables import issue, journal, mail
 
 CHUNK = 500
 """How many ids one statement names at most."""

@@ -10,10 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_missing, upsert
-from redmine_mailbridge.store.engine import Database
 from redmine_mailbridge.store.meta import Meta
-from redmine_mailbridge.store.schema import task_next, task_override, task_run, task_wish
+from redmine_mailbridge.store.tables import task_next, task_override, task_run, task_wish
 
 REVISION, STOPPED = "tasks-revision", "synchronisation-stopped"
 KEPT_RUNS = 1000

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 
 from redmine_mailbridge.model.mailbox import Location
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.meta import Meta
-from redmine_mailbridge.store.store import Store
 
 
 @dataclass(slots=True)

@@ -9,9 +9,9 @@ from typing import ClassVar
 import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.store.engine import Database
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.outbox import QUEUED, SENT
-from redmine_mailbridge.store.schema import mail, outbox
+from redmine_mailbridge.store.tables import mail, outbox
 
 FRESH = 30.0
 """Seconds for which the histogram of latencies is good."""

@@ -1,0 +1,1 @@
+"""The rows of mails: added, changed by the table of transitions, filed, compared."""

@@ -1,0 +1,1 @@
+"""Questions to the store that change nothing: messages, conversations, statistics."""
