@@ -15,7 +15,7 @@ def command(address: str | None, *, as_list: bool, everything: bool, as_json: bo
     Microsoft's autodiscover. Nobody is sent a password. Ends with exit code 1 when nothing was found.
     """
     from redmine_mailbridge.discovery.find import discover
-    from redmine_mailbridge.discovery.show import lines, nothing, provider_lines, step_lines
+    from redmine_mailbridge.discovery.output import lines, nothing, provider_lines, step_lines
 
     if as_list:
         for line in provider_lines(as_json=as_json):

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from lxml import etree
 
 from redmine_mailbridge.discovery import xml
-from redmine_mailbridge.discovery.values import FoundServer, NothingFound, Offer, Protocol, Security, server
-from redmine_mailbridge.discovery.web import Web
+from redmine_mailbridge.discovery.http import Web
+from redmine_mailbridge.discovery.model import FoundServer, NothingFound, Offer, Protocol, Security, server
 
 ISPDB = "https://autoconfig.thunderbird.net/v1.1/{domain}"
 OWN = (

@@ -11,9 +11,9 @@ from xml.sax.saxutils import escape
 from lxml import etree
 
 from redmine_mailbridge.discovery import xml
-from redmine_mailbridge.discovery.records import Records
-from redmine_mailbridge.discovery.values import FoundServer, NothingFound, Offer, Protocol, server
-from redmine_mailbridge.discovery.web import Web
+from redmine_mailbridge.discovery.dns_records import Records
+from redmine_mailbridge.discovery.http import Web
+from redmine_mailbridge.discovery.model import FoundServer, NothingFound, Offer, Protocol, server
 
 SCHEMA = "http://schemas.microsoft.com/exchange/autodiscover/outlook/"
 PATH = "/autodiscover/autodiscover.xml"

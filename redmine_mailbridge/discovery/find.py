@@ -9,9 +9,11 @@ import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from redmine_mailbridge.discovery import autoconfig, autodiscover, records
-from redmine_mailbridge.discovery.records import Records
-from redmine_mailbridge.discovery.values import (
+from redmine_mailbridge.discovery import autoconfig, autodiscover
+from redmine_mailbridge.discovery import dns_records as records
+from redmine_mailbridge.discovery.dns_records import Records
+from redmine_mailbridge.discovery.http import Web
+from redmine_mailbridge.discovery.model import (
     FoundServer,
     NobodyAnswers,
     NothingFound,
@@ -22,7 +24,6 @@ from redmine_mailbridge.discovery.values import (
     server,
     usable_host,
 )
-from redmine_mailbridge.discovery.web import Web
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.presets import Preset, Server, by_domain, by_mx, presets
 

@@ -4,7 +4,7 @@ from itertools import islice
 
 from lxml import etree
 
-from redmine_mailbridge.discovery.values import NothingFound
+from redmine_mailbridge.discovery.model import NothingFound
 
 MOST_ELEMENTS = 5000
 

@@ -10,7 +10,7 @@ from redmine_mailbridge.settings.loading.environment import variable_of
 from redmine_mailbridge.settings.presets import Preset, presets
 
 if TYPE_CHECKING:
-    from redmine_mailbridge.discovery.values import Offer
+    from redmine_mailbridge.discovery.model import Offer
 
 NOBODY = (
     "Nobody would tell customers what agents answer: give --answers public_notes (or marked) with --smtp-host; or "

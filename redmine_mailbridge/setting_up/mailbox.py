@@ -12,8 +12,8 @@ from redmine_mailbridge.checks.mailbox import mailbox_checks
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.checks.vouching import Vouched, vouched
 from redmine_mailbridge.discovery.find import discover
-from redmine_mailbridge.discovery.show import nothing, step_lines
-from redmine_mailbridge.discovery.values import Offer
+from redmine_mailbridge.discovery.model import Offer
+from redmine_mailbridge.discovery.output import nothing, step_lines
 from redmine_mailbridge.errors import MailbridgeError, SettingsError
 from redmine_mailbridge.model.mailbox import Listed
 from redmine_mailbridge.setting_up.drafting import by_password, draft_of, name_of, signs_in

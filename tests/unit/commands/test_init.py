@@ -8,9 +8,9 @@ from click.testing import CliRunner, Result
 
 from redmine_mailbridge.cli import cli
 from redmine_mailbridge.discovery import find
+from redmine_mailbridge.discovery.dns_records import Records
 from redmine_mailbridge.discovery.find import Ways
-from redmine_mailbridge.discovery.records import Records
-from redmine_mailbridge.discovery.web import Web
+from redmine_mailbridge.discovery.http import Web
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.value_types import reveal
 from tests.servers.web import Answer, name_server, web_server

@@ -8,11 +8,11 @@ import dns.resolver
 import pytest
 import requests
 
+from redmine_mailbridge.discovery.dns_records import Records
 from redmine_mailbridge.discovery.find import Probe, Ways, discover
-from redmine_mailbridge.discovery.records import Records
-from redmine_mailbridge.discovery.show import nothing
-from redmine_mailbridge.discovery.values import Step
-from redmine_mailbridge.discovery.web import SIZE, Web
+from redmine_mailbridge.discovery.http import SIZE, Web
+from redmine_mailbridge.discovery.model import Step
+from redmine_mailbridge.discovery.output import nothing
 from redmine_mailbridge.errors import SettingsError
 from tests.servers.web import Answer, WebServer, name_server, web_server
 

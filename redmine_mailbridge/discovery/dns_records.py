@@ -7,7 +7,7 @@ import dns.exception
 import dns.name
 import dns.resolver
 
-from redmine_mailbridge.discovery.values import (
+from redmine_mailbridge.discovery.model import (
     FoundServer,
     NobodyAnswers,
     NothingFound,

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import tomlkit
 
-from redmine_mailbridge.discovery.values import Offer, Step
+from redmine_mailbridge.discovery.model import Offer, Step
 from redmine_mailbridge.settings.presets import presets
 from redmine_mailbridge.settings.schema import dotted
 

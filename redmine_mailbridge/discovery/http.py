@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from redmine_mailbridge.discovery.values import NobodyAnswers, NothingFound, usable_host
+from redmine_mailbridge.discovery.model import NobodyAnswers, NothingFound, usable_host
 
 TIME = 6.0
 SIZE = 256 * 1024
