@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from redmine_mailbridge.oauth import presets
-from redmine_mailbridge.oauth.seal import Seal
-from redmine_mailbridge.oauth.signing import SignIns
-from redmine_mailbridge.oauth.values import Connection, Endpoints, Grant, Provider
+from redmine_mailbridge.oauth.encryption import Seal
+from redmine_mailbridge.oauth.model import Connection, Endpoints, Grant, Provider
+from redmine_mailbridge.oauth.sign_in_service import SignIns
 from redmine_mailbridge.sasl.username import parse_username
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings

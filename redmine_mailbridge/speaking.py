@@ -7,7 +7,7 @@ from functools import partial
 
 from redmine_mailbridge.mail.message_ids import Signer
 from redmine_mailbridge.model.mail import Address, Message
-from redmine_mailbridge.oauth.signing import SignIns
+from redmine_mailbridge.oauth.sign_in_service import SignIns
 from redmine_mailbridge.outgoing.addresses import mailable
 from redmine_mailbridge.outgoing.letter import Sender
 from redmine_mailbridge.outgoing.render import Templates

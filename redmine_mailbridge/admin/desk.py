@@ -8,7 +8,7 @@ from anyio import CapacityLimiter
 from redmine_mailbridge.admin.jobs import Jobs
 from redmine_mailbridge.admin.seen import Seen
 from redmine_mailbridge.admin.signin import Door, Rights
-from redmine_mailbridge.oauth.signing import SignIns
+from redmine_mailbridge.oauth.sign_in_service import SignIns
 from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.admin_sessions import Audit, LogRing, Sessions

@@ -19,7 +19,7 @@ def command() -> None:
 def login(invocation: Invocation, mailbox: str, how: str | None) -> None:
     """Sign in once for MAILBOX (or MAILBOX/outgoing, or outgoing). What was kept before is replaced."""
     from redmine_mailbridge.checks.advice import advising
-    from redmine_mailbridge.oauth.login import by_browser, by_device, by_paste
+    from redmine_mailbridge.oauth.terminal_login import by_browser, by_device, by_paste
     from redmine_mailbridge.signing_in import opened
 
     with opened(invocation.settings()) as signs, advising():

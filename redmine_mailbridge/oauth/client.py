@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from redmine_mailbridge.errors import LoginRefused, ProviderAway
-from redmine_mailbridge.oauth.values import Connection, Endpoints, Grant, Provider, Tokens
+from redmine_mailbridge.oauth.model import Connection, Endpoints, Grant, Provider, Tokens
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """What is known of Google and Microsoft: addresses, scopes and peculiarities, each with the page that says so."""
 
-from redmine_mailbridge.oauth.values import Endpoints
+from redmine_mailbridge.oauth.model import Endpoints
 
 # https://developers.google.com/identity/protocols/oauth2/native-app and .../service-account
 GOOGLE = Endpoints(

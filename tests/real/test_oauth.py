@@ -16,12 +16,12 @@ import requests
 from joserfc import jwk
 
 from redmine_mailbridge.errors import LoginRefused, ProviderAway, SettingsError, SignInNeeded
-from redmine_mailbridge.oauth import keeper as keeping
-from redmine_mailbridge.oauth.login import by_browser, by_device, by_paste
+from redmine_mailbridge.oauth import token_manager as keeping
+from redmine_mailbridge.oauth.encryption import Seal
 from redmine_mailbridge.oauth.loopback import Loopback
-from redmine_mailbridge.oauth.seal import Seal
-from redmine_mailbridge.oauth.signing import SignIns
-from redmine_mailbridge.oauth.values import Connection, Endpoints, Grant, Provider
+from redmine_mailbridge.oauth.model import Connection, Endpoints, Grant, Provider
+from redmine_mailbridge.oauth.sign_in_service import SignIns
+from redmine_mailbridge.oauth.terminal_login import by_browser, by_device, by_paste
 from redmine_mailbridge.store.database import Database
 from tests.servers.openid import OpenId
 from tests.servers.processes import wait_until

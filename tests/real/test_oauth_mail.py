@@ -13,8 +13,8 @@ from redmine_mailbridge import app, signing_in
 from redmine_mailbridge.errors import LoginRefused, SendingDeferred
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig, MailProtocol, Security
-from redmine_mailbridge.oauth.keeper import TokenSource
-from redmine_mailbridge.oauth.values import Tokens
+from redmine_mailbridge.oauth.model import Tokens
+from redmine_mailbridge.oauth.token_manager import TokenSource
 from redmine_mailbridge.outgoing.smtp import SmtpTransport
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.speaking import smtp_config

@@ -63,7 +63,7 @@ EXCEPTIONS = {
     "admin/passwords.py:keep": "writes the admin's password hash for an admin who looks on; it handles no mail",
     "store/health.py:*": "notes of how things are: one transaction each, no mail takes part",
     "store/tokens.py:*": "tokens and sign-ins: one conditional transaction each, no mail takes part",
-    "oauth/seal.py:_read_or_make": "makes the key's file, whole or not at all, before anything is sealed with it",
+    "oauth/encryption.py:_read_or_make": "makes the key's file, whole or not at all, before anything is sealed with it",
     "preview.py:*": "a dry run removes the copy that it fetched for itself",
 }
 """Where a change stands outside an effect, and why it may. FILE:FUNCTION, or FILE:* for a whole file."""

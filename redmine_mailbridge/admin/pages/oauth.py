@@ -11,8 +11,8 @@ from redmine_mailbridge.admin.jobs import Say
 from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import LoginRefused, ProviderAway, SettingsError
-from redmine_mailbridge.oauth.login import by_device
-from redmine_mailbridge.oauth.values import Standing
+from redmine_mailbridge.oauth.model import Standing
+from redmine_mailbridge.oauth.terminal_login import by_device
 
 STATE = "mailbridge_sign_in"
 """The cookie that binds a sign-in under way to the browser that began it."""

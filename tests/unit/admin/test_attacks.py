@@ -79,7 +79,7 @@ def test_the_door_is_open_while_redmine_is_away(site: Site, redmine: responses.R
 @pytest.mark.fault("A13-3")
 def test_nobody_ends_a_sign_in_by_code_who_is_none_any_more() -> None:
     """A sign-in at a mail provider that somebody has begun keeps nothing once the person may not go on."""
-    from redmine_mailbridge.oauth.login import by_device
+    from redmine_mailbridge.oauth.terminal_login import by_device
 
     class Signs:
         """A provider at which somebody has typed the code."""

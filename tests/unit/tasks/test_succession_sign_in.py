@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from redmine_mailbridge.oauth.keeper import Keeper
-from redmine_mailbridge.oauth.seal import Seal, Unsealable
-from redmine_mailbridge.oauth.values import Connection, Provider, Tokens
+from redmine_mailbridge.oauth.encryption import Seal, Unsealable
+from redmine_mailbridge.oauth.model import Connection, Provider, Tokens
+from redmine_mailbridge.oauth.token_manager import Keeper
 
 PROVIDER = Provider(name="ms", title="Microsoft", client_id="app")
 TOKENS = Tokens("access", "refresh", 2.0, 1.0, "desk@example.com")

@@ -21,8 +21,8 @@ import structlog
 
 from redmine_mailbridge.errors import ProviderAway, SignInNeeded, StoreError
 from redmine_mailbridge.oauth.client import Denied, ProviderClient
-from redmine_mailbridge.oauth.seal import Seal, Unsealable
-from redmine_mailbridge.oauth.values import Connection, Grant, Standing, Tokens
+from redmine_mailbridge.oauth.encryption import Seal, Unsealable
+from redmine_mailbridge.oauth.model import Connection, Grant, Standing, Tokens
 from redmine_mailbridge.store.tokens import TokenRow, TokenRows
 
 log = structlog.get_logger(__name__)

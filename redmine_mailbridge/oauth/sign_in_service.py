@@ -12,9 +12,9 @@ import structlog
 
 from redmine_mailbridge.errors import LoginRefused, SettingsError
 from redmine_mailbridge.oauth.client import Denied, ProviderClient
-from redmine_mailbridge.oauth.keeper import Keeper, TokenSource
-from redmine_mailbridge.oauth.seal import Seal
-from redmine_mailbridge.oauth.values import CodeFlow, Connection, DeviceFlow, Grant, Polled, Standing, Tokens
+from redmine_mailbridge.oauth.encryption import Seal
+from redmine_mailbridge.oauth.model import CodeFlow, Connection, DeviceFlow, Grant, Polled, Standing, Tokens
+from redmine_mailbridge.oauth.token_manager import Keeper, TokenSource
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.tokens import TokenRows
 from redmine_mailbridge.util.suggest import did_you_mean

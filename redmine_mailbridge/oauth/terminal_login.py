@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from redmine_mailbridge.errors import LoginRefused, ProviderAway
 from redmine_mailbridge.oauth.loopback import Loopback
-from redmine_mailbridge.oauth.signing import CODE_LIFE, SignIns
-from redmine_mailbridge.oauth.values import Standing
+from redmine_mailbridge.oauth.model import Standing
+from redmine_mailbridge.oauth.sign_in_service import CODE_LIFE, SignIns
 
 Say = Callable[[str], None]
 
