@@ -3,6 +3,7 @@
 from zoneinfo import ZoneInfo
 
 from redmine_mailbridge.model.mail import Address
+from redmine_mailbridge.outgoing.issue_mailer import Letters
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.reports.budgets import Budget, ticks_of_hours
@@ -17,7 +18,6 @@ from redmine_mailbridge.store.time_entries import Hours
 from redmine_mailbridge.tasks.aggregate import Aggregator, Targets
 from redmine_mailbridge.tasks.entries import EntryReader
 from redmine_mailbridge.tasks.fields import FieldWriter
-from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 
 

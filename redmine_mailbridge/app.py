@@ -20,6 +20,8 @@ from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.login_limit import MOST, LoginLimiter, LoginLimits
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.outgoing.issue_mailer import Letters
+from redmine_mailbridge.outgoing.outbox_sender import Sending
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.facts import FactFinder
@@ -54,14 +56,12 @@ from redmine_mailbridge.tasks.fitness import Fitness
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.handle import Handler
 from redmine_mailbridge.tasks.intake import Reading
-from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.replies import ReplyGate
-from redmine_mailbridge.tasks.send import Sending
 from redmine_mailbridge.tasks.service import Service, Tasks
 from redmine_mailbridge.tasks.succession import NamedMailbox, Succession
 from redmine_mailbridge.tasks.time_rules import TimeRules

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.outgoing.issue_mailer import Letters
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.writer import Writer
@@ -15,7 +16,6 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.note_decisions import Answered
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.rule_runs import Applications
-from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.rule_change import RuleChange
 from redmine_mailbridge.tasks.rule_mail import RuleMail

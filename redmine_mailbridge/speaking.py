@@ -9,10 +9,15 @@ from redmine_mailbridge.mail.message_ids import Signer
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.oauth.sign_in_service import SignIns
 from redmine_mailbridge.outgoing.addresses import mailable
-from redmine_mailbridge.outgoing.letter import Sender
-from redmine_mailbridge.outgoing.render import Templates
+from redmine_mailbridge.outgoing.conversation import Threads
+from redmine_mailbridge.outgoing.issue_mailer import Letters
+from redmine_mailbridge.outgoing.message import Sender
+from redmine_mailbridge.outgoing.outbox_sender import Ask, Line, Sending, nobody_asked
+from redmine_mailbridge.outgoing.sender_profile import Desk
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpTransport
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
+from redmine_mailbridge.outgoing.still_readable import Readable
+from redmine_mailbridge.outgoing.templates import Templates
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.issue_visibility import look
 from redmine_mailbridge.redmine.metadata import Directory
@@ -34,13 +39,8 @@ from redmine_mailbridge.store.queries.conversations import Talk
 from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.agents import AgentAnswers
 from redmine_mailbridge.tasks.decider import Decider
-from redmine_mailbridge.tasks.desk import Desk
-from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.notes import Mailing
-from redmine_mailbridge.tasks.readable import Readable
-from redmine_mailbridge.tasks.send import Ask, Line, Sending, nobody_asked
-from redmine_mailbridge.tasks.threads import Threads
 from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.tasks.undelivered import Undelivered
 

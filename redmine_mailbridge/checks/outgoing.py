@@ -6,9 +6,9 @@ from redmine_mailbridge import signing_in, speaking
 from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import SendingError
-from redmine_mailbridge.outgoing.render import Templates, check_templates
 from redmine_mailbridge.outgoing.smtp import SmtpTransport
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
+from redmine_mailbridge.outgoing.templates import Templates, check_templates
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 

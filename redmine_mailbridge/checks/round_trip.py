@@ -12,7 +12,7 @@ from redmine_mailbridge.errors import FolderMissing, MailboxError, SendingError
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.model.mailbox import Filing, Location
-from redmine_mailbridge.outgoing.letter import Letter, Sender
+from redmine_mailbridge.outgoing.message import Letter, Sender
 from redmine_mailbridge.outgoing.smtp import Transport
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.presets import presets

@@ -21,9 +21,9 @@ def listed(invocation: Invocation, *, undelivered: bool, limit: int, as_json: bo
     import json
 
     from redmine_mailbridge import app
+    from redmine_mailbridge.outgoing.sender_profile import when
     from redmine_mailbridge.printing import shown
     from redmine_mailbridge.store.outbox import BOUNCED, FAILED, QUEUED, Outbox
-    from redmine_mailbridge.tasks.desk import when
 
     store = app.open_store(invocation.settings())
     try:
@@ -56,9 +56,9 @@ def retry(invocation: Invocation, *, ids: tuple[int, ...], everything: bool) -> 
     Redmine is asked first: what has become private since is not sent.
     """
     from redmine_mailbridge import app
+    from redmine_mailbridge.outgoing.resend import send_again
     from redmine_mailbridge.printing import shown
     from redmine_mailbridge.store.outbox import Outbox
-    from redmine_mailbridge.tasks.again import send_again
 
     if bool(ids) == everything:
         raise click.UsageError("name the mails by their numbers, or say --all")

@@ -18,7 +18,7 @@ def list_(invocation: Invocation, *, as_json: bool) -> None:
     import json
 
     from redmine_mailbridge import ruling
-    from redmine_mailbridge.tasks.desk import when
+    from redmine_mailbridge.outgoing.sender_profile import when
 
     with ruling.opened(invocation.settings()) as rules:
         states = rules.states()

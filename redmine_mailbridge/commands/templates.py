@@ -15,8 +15,8 @@ def command() -> None:
 @command.command("list")
 def list_() -> None:
     """List the kinds of mail and the languages that there are."""
-    from redmine_mailbridge.outgoing.render import OURS
-    from redmine_mailbridge.outgoing.variables import KINDS
+    from redmine_mailbridge.outgoing.template_variables import KINDS
+    from redmine_mailbridge.outgoing.templates import OURS
 
     for kind in KINDS:
         languages = sorted(folder.name for folder in (OURS / kind).iterdir() if folder.is_dir())
@@ -31,8 +31,8 @@ def copy(folder: Path, kinds: tuple[str, ...]) -> None:
     import shutil
 
     from redmine_mailbridge.errors import SettingsError
-    from redmine_mailbridge.outgoing.render import OURS
-    from redmine_mailbridge.outgoing.variables import KINDS
+    from redmine_mailbridge.outgoing.template_variables import KINDS
+    from redmine_mailbridge.outgoing.templates import OURS
     from redmine_mailbridge.util.suggest import did_you_mean
 
     for kind in kinds:
@@ -57,8 +57,8 @@ def copy(folder: Path, kinds: tuple[str, ...]) -> None:
 def preview(kind: str, language: str, folder: Path | None, *, as_html: bool) -> None:
     """Show a mail of KIND with made-up values."""
     from redmine_mailbridge.errors import SettingsError
-    from redmine_mailbridge.outgoing.render import Templates
-    from redmine_mailbridge.outgoing.variables import EXAMPLES, KINDS
+    from redmine_mailbridge.outgoing.template_variables import EXAMPLES, KINDS
+    from redmine_mailbridge.outgoing.templates import Templates
     from redmine_mailbridge.util.suggest import did_you_mean
 
     if kind not in KINDS:

@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Protocol, Self, TextIO
 
 from redmine_mailbridge.errors import MailboxError, SendingDeferred, SendingError, SendingRefused
-from redmine_mailbridge.outgoing.password_login import log_in_by_password
+from redmine_mailbridge.outgoing.smtp_auth import log_in_by_password
+from redmine_mailbridge.outgoing.smtp_auth_token import log_in_by_token
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
-from redmine_mailbridge.outgoing.token_login import log_in_by_token
 
 OUR_QUOTA = (" 5.4.5 ", " 5.7.60 ", " 5.2.252 ")
 """Permanent by their code, and yet over with the day: the sending limits of Gmail and Microsoft 365."""

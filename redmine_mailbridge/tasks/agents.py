@@ -18,9 +18,13 @@ from redmine_mailbridge.errors import MailbridgeError, RedmineRefused, RedmineUn
 from redmine_mailbridge.model.mail import Address, TextFormat
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.outgoing.addresses import comparable, mailable
-from redmine_mailbridge.outgoing.letter import File
-from redmine_mailbridge.outgoing.markup import as_html, as_text
-from redmine_mailbridge.outgoing.variables import Fields
+from redmine_mailbridge.outgoing.conversation import Thread
+from redmine_mailbridge.outgoing.from_redmine import as_html, as_text
+from redmine_mailbridge.outgoing.issue_mailer import Letters
+from redmine_mailbridge.outgoing.message import File
+from redmine_mailbridge.outgoing.recipients import People
+from redmine_mailbridge.outgoing.sender_profile import when
+from redmine_mailbridge.outgoing.template_variables import Fields
 from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.facts import read_issue
@@ -34,12 +38,8 @@ from redmine_mailbridge.settings.value_types import format_size
 from redmine_mailbridge.store.issue_copy import IssueRow, Issues
 from redmine_mailbridge.store.note_decisions import Answered, Decided, HeldBack
 from redmine_mailbridge.store.notices import NewNotice
-from redmine_mailbridge.tasks.audience import People
-from redmine_mailbridge.tasks.desk import when
-from redmine_mailbridge.tasks.letters import Letters
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.notes import Mailing, Note, closes, note_to_mail
-from redmine_mailbridge.tasks.threads import Thread
 from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.tasks.undelivered import Undelivered
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from redmine_mailbridge.model.mail import Address
+from redmine_mailbridge.outgoing.issue_mailer import Letters
+from redmine_mailbridge.outgoing.sender_profile import when
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Condition, Health
-from redmine_mailbridge.tasks.desk import when
-from redmine_mailbridge.tasks.letters import Letters
 
 log = structlog.get_logger(__name__)
 

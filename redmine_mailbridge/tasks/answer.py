@@ -13,12 +13,12 @@ from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.model.pending_replies import Earned
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.outgoing.addresses import comparable, is_mail_system, mailable, plain_name, without_tag
-from redmine_mailbridge.outgoing.letter import Letter
-from redmine_mailbridge.outgoing.limits import held_back
+from redmine_mailbridge.outgoing.message import Letter
+from redmine_mailbridge.outgoing.rate_limits import held_back
 from redmine_mailbridge.outgoing.reasons import reason
-from redmine_mailbridge.outgoing.variables import Named
+from redmine_mailbridge.outgoing.sender_profile import Desk
+from redmine_mailbridge.outgoing.template_variables import Named
 from redmine_mailbridge.store.outbox import NewAnswer
-from redmine_mailbridge.tasks.desk import Desk
 from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)

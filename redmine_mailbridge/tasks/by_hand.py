@@ -6,12 +6,12 @@ from typing import Protocol
 
 from redmine_mailbridge.errors import AlreadyRunning, MailbridgeError
 from redmine_mailbridge.model.task_result import StationResult
+from redmine_mailbridge.outgoing.outbox_sender import Sending
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.control import is_running
 from redmine_mailbridge.tasks.receive import Receiver, Shared
 from redmine_mailbridge.tasks.replies import Replies
-from redmine_mailbridge.tasks.send import Sending
 from redmine_mailbridge.tasks.service import Tasks, receive_once, received
 from redmine_mailbridge.tasks.update import Updater
 

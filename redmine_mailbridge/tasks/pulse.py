@@ -4,9 +4,9 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from redmine_mailbridge.outgoing.outbox_sender import Sending
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, of_mailbox, of_settings
 from redmine_mailbridge.tasks.gate import Gate
-from redmine_mailbridge.tasks.send import Sending
 
 SENDING = "sending"
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from redmine_mailbridge.model.mail import Address, TextFormat
-from redmine_mailbridge.outgoing.markup import as_html, as_text
+from redmine_mailbridge.outgoing.from_redmine import as_html, as_text
+from redmine_mailbridge.outgoing.sender_profile import when
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.settings.time_rules import RuleThen
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.rule_runs import Applied
-from redmine_mailbridge.tasks.desk import when
 
 
 class Post(Protocol):

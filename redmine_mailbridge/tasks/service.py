@@ -16,6 +16,7 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.model.task_result import StationResult
+from redmine_mailbridge.outgoing.outbox_sender import Sending
 from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.control import TaskPlan
 from redmine_mailbridge.tasks.listen import FolderListener
@@ -25,7 +26,6 @@ from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
 from redmine_mailbridge.tasks.replies import Replies, ReplyGate
 from redmine_mailbridge.tasks.runner import Plans, TaskRunner
-from redmine_mailbridge.tasks.send import Sending
 from redmine_mailbridge.tasks.update import Station, Updater
 from redmine_mailbridge.util.error_boundary import fault
 

@@ -9,8 +9,8 @@ from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.admin.pages.messages import framed
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.sanitized_html import sanitised
-from redmine_mailbridge.outgoing.render import FILES, OURS, Templates
-from redmine_mailbridge.outgoing.variables import EXAMPLES, KINDS
+from redmine_mailbridge.outgoing.template_variables import EXAMPLES, KINDS
+from redmine_mailbridge.outgoing.templates import FILES, OURS, Templates
 
 ABOUT = {
     "received": "thanks for a mail that became an issue",

@@ -10,7 +10,7 @@ from redmine_mailbridge.admin import passwords
 from redmine_mailbridge.admin.jobs import AT_ONCE, Jobs
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import MailboxUnreachable
-from redmine_mailbridge.outgoing.variables import KINDS
+from redmine_mailbridge.outgoing.template_variables import KINDS
 from redmine_mailbridge.store.health import REDMINE, SERVICE, of_mailbox
 from tests.product import mail
 from tests.unit.admin.site import PASSWORD, Site, values

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing import header_encoding
-from redmine_mailbridge.outgoing.letter import File, Letter, Sender
+from redmine_mailbridge.outgoing.message import File, Letter, Sender
 
 NOW = dt.datetime(2026, 5, 20, 10, 0, tzinfo=dt.UTC)
 ANYTHING = st.text(st.characters(codec=None), max_size=300)
@@ -150,7 +150,7 @@ def test_an_id_that_cannot_stand_in_a_field_is_left_out(evil: str) -> None:
 def test_a_mail_that_is_not_the_one_that_was_meant_does_not_leave() -> None:
     """Should a value of ours ever break out of its field, nothing is built; nor is what a store holds sent."""
     from redmine_mailbridge.errors import MailMalformed
-    from redmine_mailbridge.outgoing.letter import FIELDS
+    from redmine_mailbridge.outgoing.message import FIELDS
     from redmine_mailbridge.outgoing.mime import inspect, inspect_again
 
     with pytest.raises(MailMalformed, match="not what was set"):

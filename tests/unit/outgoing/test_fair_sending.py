@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import SendingDeferred
+from redmine_mailbridge.outgoing.outbox_sender import Line, Sending
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from redmine_mailbridge.tasks.send import Line, Sending
 from tests.clocks import Clock
 from tests.helpdesk import BOB, HelpDesk, Post, help_desk, post, writes
 from tests.wire import Wire

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.variables import EXAMPLES
+from redmine_mailbridge.outgoing.template_variables import EXAMPLES
 from redmine_mailbridge.store.issue_copy import Issues
 from tests.helpdesk import ANNA, Post, help_desk, post, writes
 

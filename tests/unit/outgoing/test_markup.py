@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from redmine_mailbridge.outgoing.markup import as_html, as_text, unescaped
+from redmine_mailbridge.outgoing.from_redmine import as_html, as_text, unescaped
 
 MARKDOWN = """Hello Kim,
 

@@ -13,12 +13,12 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from redmine_mailbridge.errors import SendingDeferred, SendingRefused
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.letter import Letter, Sender
-from redmine_mailbridge.outgoing.limits import LIMITS, held_back
-from redmine_mailbridge.outgoing.render import Templates, check_templates
+from redmine_mailbridge.outgoing.message import Letter, Sender
+from redmine_mailbridge.outgoing.rate_limits import LIMITS, held_back
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpTransport
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
-from redmine_mailbridge.outgoing.variables import EXAMPLES
+from redmine_mailbridge.outgoing.template_variables import EXAMPLES
+from redmine_mailbridge.outgoing.templates import Templates, check_templates
 from tests.servers.processes import free_port
 
 NOW = dt.datetime(2026, 5, 20, 10, 0, tzinfo=dt.UTC)

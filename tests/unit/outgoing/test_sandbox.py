@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.outgoing.render import Templates
-from redmine_mailbridge.outgoing.variables import EXAMPLES
+from redmine_mailbridge.outgoing.template_variables import EXAMPLES
+from redmine_mailbridge.outgoing.templates import Templates
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ import pytest
 import tomlkit
 
 from redmine_mailbridge import app, speaking
+from redmine_mailbridge.outgoing.outbox_sender import SendResult
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, alive, of_mailbox
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.pulse import Pulse
-from redmine_mailbridge.tasks.send import SendResult
 
 
 class World:

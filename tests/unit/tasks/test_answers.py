@@ -14,15 +14,15 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.pending_replies import Earned
 from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.outgoing.letter import Sender
-from redmine_mailbridge.outgoing.render import Templates
+from redmine_mailbridge.outgoing.message import Sender
+from redmine_mailbridge.outgoing.outbox_sender import Line, Sending
+from redmine_mailbridge.outgoing.sender_profile import Desk
+from redmine_mailbridge.outgoing.templates import Templates
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.tasks.answer import Answers
-from redmine_mailbridge.tasks.desk import Desk
-from redmine_mailbridge.tasks.send import Line, Sending
 from tests.clocks import Clock
 from tests.wire import Wire
 

@@ -13,10 +13,13 @@ from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Description
-from redmine_mailbridge.outgoing.letter import File, Sender, chain, child_index
-from redmine_mailbridge.outgoing.markup import LONGEST
-from redmine_mailbridge.outgoing.render import Templates
-from redmine_mailbridge.outgoing.variables import EXAMPLES
+from redmine_mailbridge.outgoing.conversation import Threads, without_re
+from redmine_mailbridge.outgoing.from_redmine import LONGEST
+from redmine_mailbridge.outgoing.issue_mailer import Letters
+from redmine_mailbridge.outgoing.message import File, Sender, chain, child_index
+from redmine_mailbridge.outgoing.sender_profile import Desk
+from redmine_mailbridge.outgoing.template_variables import EXAMPLES
+from redmine_mailbridge.outgoing.templates import Templates
 from redmine_mailbridge.redmine.issue_visibility import Visible
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
 from redmine_mailbridge.redmine.write_intent import Job
@@ -24,9 +27,6 @@ from redmine_mailbridge.store.issue_copy import IssueRow, Issues
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
 from redmine_mailbridge.store.queries.conversations import Talk
-from redmine_mailbridge.tasks.desk import Desk
-from redmine_mailbridge.tasks.letters import Letters
-from redmine_mailbridge.tasks.threads import Threads, without_re
 from tests.clocks import Clock
 
 SIGNER = Signer(b"a key for the tests only", "test")

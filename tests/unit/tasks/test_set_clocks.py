@@ -10,7 +10,7 @@ from redmine_mailbridge.errors import AlreadyRunning
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location
 from redmine_mailbridge.model.stored_mail import Cursor
-from redmine_mailbridge.outgoing.limits import held_back
+from redmine_mailbridge.outgoing.rate_limits import held_back
 from redmine_mailbridge.store.admin_sessions import Audit
 from redmine_mailbridge.store.aggregate_results import Results
 from redmine_mailbridge.store.messages import Store

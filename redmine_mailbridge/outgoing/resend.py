@@ -4,10 +4,10 @@ import re
 from collections.abc import Collection, Mapping
 
 from redmine_mailbridge.outgoing.addresses import comparable
+from redmine_mailbridge.outgoing.issue_mailer import PRIVATE
+from redmine_mailbridge.outgoing.sender_profile import Desk
 from redmine_mailbridge.redmine.issue_visibility import Look
 from redmine_mailbridge.store.outbox import FAILED, Outbox, QueuedMail
-from redmine_mailbridge.tasks.desk import Desk
-from redmine_mailbridge.tasks.letters import PRIVATE
 
 _OF_NOTE = re.compile(r"j([0-9]{1,18})")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, MailMalformed, SendingDeferred, SendingRefused
-from redmine_mailbridge.outgoing.letter import BY_PEOPLE, FIELDS
+from redmine_mailbridge.outgoing.message import BY_PEOPLE, FIELDS
 from redmine_mailbridge.outgoing.mime import inspect_again
 from redmine_mailbridge.outgoing.smtp import Transport
 from redmine_mailbridge.side_effects import Effect, effect

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.model.mail import Address, Message
-from redmine_mailbridge.outgoing.markup import unescaped
+from redmine_mailbridge.outgoing.from_redmine import unescaped
 from redmine_mailbridge.redmine.issue_visibility import Visible
 from redmine_mailbridge.redmine.write_intent import Job
 from redmine_mailbridge.store.issue_copy import IssueRow

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from redmine_mailbridge.mail.message_ids import Signer
-from redmine_mailbridge.outgoing.letter import Sender
-from redmine_mailbridge.outgoing.render import Rendered, Templates
-from redmine_mailbridge.outgoing.variables import Named
+from redmine_mailbridge.outgoing.message import Sender
+from redmine_mailbridge.outgoing.template_variables import Named
+from redmine_mailbridge.outgoing.templates import Rendered, Templates
 from redmine_mailbridge.store.issue_copy import IssueRow
 
 

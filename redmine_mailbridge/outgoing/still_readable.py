@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.errors import RedmineUnavailable
+from redmine_mailbridge.outgoing.resend import why_not
+from redmine_mailbridge.outgoing.sender_profile import Desk
 from redmine_mailbridge.redmine.issue_visibility import Look
 from redmine_mailbridge.store.outbox import QueuedMail
-from redmine_mailbridge.tasks.again import why_not
-from redmine_mailbridge.tasks.desk import Desk
 
 TELLS = frozenset({"answer", "closed", "reminder", "escalation"})
 """The kinds that tell what stands in Redmine; the others tell a sender of his own mail."""

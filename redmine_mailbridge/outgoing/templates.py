@@ -16,7 +16,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.outgoing.sandbox import SAME_ITEMS, Sandbox, steps
-from redmine_mailbridge.outgoing.variables import EXAMPLES, KINDS, Fields
+from redmine_mailbridge.outgoing.template_variables import EXAMPLES, KINDS, Fields
 from redmine_mailbridge.util.suggest import did_you_mean
 
 log = structlog.get_logger(__name__)

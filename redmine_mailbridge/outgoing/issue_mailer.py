@@ -20,14 +20,14 @@ from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.automatic import takes_no_reply
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.addresses import comparable, mailable, without_tag
-from redmine_mailbridge.outgoing.letter import BY_PEOPLE, File, Letter
-from redmine_mailbridge.outgoing.limits import held_back
-from redmine_mailbridge.outgoing.variables import Fields
+from redmine_mailbridge.outgoing.conversation import Thread, Threads
+from redmine_mailbridge.outgoing.message import BY_PEOPLE, File, Letter
+from redmine_mailbridge.outgoing.rate_limits import held_back
+from redmine_mailbridge.outgoing.sender_profile import Desk
+from redmine_mailbridge.outgoing.template_variables import Fields
 from redmine_mailbridge.redmine.issue_visibility import Look, Visible
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from redmine_mailbridge.tasks.desk import Desk
-from redmine_mailbridge.tasks.threads import Thread, Threads
 
 log = structlog.get_logger(__name__)
 
