@@ -7,7 +7,7 @@ from redmine_mailbridge.outgoing.issue_mailer import Letters
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.reports.budgets import Budget, ticks_of_hours
-from redmine_mailbridge.reports.held import Kept
+from redmine_mailbridge.reports.report_data import Kept
 from redmine_mailbridge.settings.aggregate import BudgetSettings
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.settings.models import Settings

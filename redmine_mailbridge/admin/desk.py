@@ -9,6 +9,7 @@ from redmine_mailbridge.admin.jobs import Jobs
 from redmine_mailbridge.admin.seen import Seen
 from redmine_mailbridge.admin.signin import Door, Rights
 from redmine_mailbridge.oauth.sign_in_service import SignIns
+from redmine_mailbridge.reports.overview import Overview
 from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.admin_sessions import Audit, LogRing, Sessions
@@ -17,7 +18,6 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.queries.statistics import Figures
 from redmine_mailbridge.tasks.decider import Decider
-from redmine_mailbridge.tasks.report import Overview
 
 SIGN_INS, LOCAL_SIGN_INS = 4, 2
 """Sign-ins that are looked at at once, in threads of their own: Redmine may be slow, which is when the local password

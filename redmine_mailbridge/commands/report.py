@@ -36,8 +36,8 @@ def command(
     from typing import cast
 
     from redmine_mailbridge import aggregating, app
-    from redmine_mailbridge.reports.group import By, Period
-    from redmine_mailbridge.tasks.report import Format, overview
+    from redmine_mailbridge.reports.overview import Format, overview
+    from redmine_mailbridge.reports.report import By, Period
 
     if first is not None and last is not None and last < first:
         raise click.UsageError("--to must not be before --from")

@@ -7,8 +7,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from redmine_mailbridge.reports.group import hours_of
-from redmine_mailbridge.reports.lives import Life
+from redmine_mailbridge.reports.issue_timeline import Life
+from redmine_mailbridge.reports.report import hours_of
 from redmine_mailbridge.store.time_entries import TICKS, TimeEntry
 
 CarryOver = Literal["none", "unused", "all"]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from redmine_mailbridge.reports.lives import NOBODY, Life, WorkingTime
+from redmine_mailbridge.reports.issue_timeline import NOBODY, Life, WorkingTime
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.time_entries import TimeEntry
 

@@ -16,9 +16,9 @@ from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.reports.budgets import Balance, balances_of, due_warning
-from redmine_mailbridge.reports.group import hours_of
-from redmine_mailbridge.reports.held import Kept
-from redmine_mailbridge.reports.lives import Counts, Life, figures_of
+from redmine_mailbridge.reports.issue_timeline import Counts, Life, figures_of
+from redmine_mailbridge.reports.report import hours_of
+from redmine_mailbridge.reports.report_data import Kept
 from redmine_mailbridge.store.aggregate_results import Figure
 from redmine_mailbridge.store.time_entries import TimeEntry
 from redmine_mailbridge.tasks.entries import EntryReader, Read

@@ -20,9 +20,9 @@ import structlog
 from redmine_mailbridge import aggregating, app
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Description
-from redmine_mailbridge.reports.group import Period
+from redmine_mailbridge.reports.overview import overview
+from redmine_mailbridge.reports.report import Period
 from redmine_mailbridge.settings.load import load
-from redmine_mailbridge.tasks.report import overview
 from tests.servers import hours, services
 from tests.servers.api import Api
 

@@ -9,10 +9,10 @@ import pytest
 
 from redmine_mailbridge import aggregating
 from redmine_mailbridge.model.task_result import StationResult
-from redmine_mailbridge.reports.group import By, Period
+from redmine_mailbridge.reports.overview import overview
+from redmine_mailbridge.reports.report import By, Period
 from redmine_mailbridge.store.issue_copy import Issues
 from redmine_mailbridge.store.outbox import Outbox
-from redmine_mailbridge.tasks.report import overview
 from tests.product import Product, mail, product
 from tests.servers import hours
 from tests.servers.fixtures import Redmine

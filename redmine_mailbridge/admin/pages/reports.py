@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from redmine_mailbridge import aggregating
 from redmine_mailbridge.admin.calls import Call
-from redmine_mailbridge.reports.group import BYS, By, Period
-from redmine_mailbridge.reports.page import charts, tiles
-from redmine_mailbridge.reports.text import COLUMNS, balance_values, cells_of
-from redmine_mailbridge.tasks.report import Format, Overview, overview
+from redmine_mailbridge.reports.html_page import charts, tiles
+from redmine_mailbridge.reports.overview import Format, Overview, overview
+from redmine_mailbridge.reports.report import BYS, By, Period
+from redmine_mailbridge.reports.table import COLUMNS, balance_values, cells_of
 
 FRESH, REMEMBERED = 60.0, 20
 """For how many seconds a report is shown again without computing it anew, and how many are kept."""

@@ -10,7 +10,7 @@ from redmine_mailbridge.admin.application import GET
 from redmine_mailbridge.admin.pages.letters import ABOUT
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.outgoing.template_variables import KINDS
-from redmine_mailbridge.reports.group import BYS
+from redmine_mailbridge.reports.report import BYS
 from redmine_mailbridge.store.health import REDMINE, SERVICE, of_mailbox
 from redmine_mailbridge.store.task_state import TaskBook
 from tests.product import mail

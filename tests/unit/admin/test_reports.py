@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from redmine_mailbridge.reports.group import BYS
+from redmine_mailbridge.reports.report import BYS
 from redmine_mailbridge.store.issue_copy import IssueRow, Issues
 from tests.unit.admin.site import Site
 

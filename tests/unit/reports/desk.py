@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from redmine_mailbridge.reports.events import Facts, MailFact
-from redmine_mailbridge.reports.lives import lives_of
+from redmine_mailbridge.reports.issue_timeline import lives_of
 from redmine_mailbridge.store.issue_copy import IssueRow, JournalRow
 from redmine_mailbridge.store.time_entries import TimeEntry
 

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from redmine_mailbridge.reports.budgets import Balance, Budget, balance_of, due_warning, spent_by_day
-from redmine_mailbridge.reports.lives import lives_of
+from redmine_mailbridge.reports.issue_timeline import lives_of
 from tests.unit.reports.desk import CLOSING, entry, issue
 
 HOUR = 300

@@ -10,10 +10,10 @@ from html.parser import HTMLParser
 import pytest
 
 from redmine_mailbridge.reports.events import MailFact
-from redmine_mailbridge.reports.group import BYS, Period, Report, hours_of, report_of
-from redmine_mailbridge.reports.lives import Counts, Moment, figure_of, life_of
-from redmine_mailbridge.reports.page import page
-from redmine_mailbridge.reports.text import as_csv, as_json, span_text, table
+from redmine_mailbridge.reports.html_page import page
+from redmine_mailbridge.reports.issue_timeline import Counts, Moment, figure_of, life_of
+from redmine_mailbridge.reports.report import BYS, Period, Report, hours_of, report_of
+from redmine_mailbridge.reports.table import as_csv, as_json, span_text, table
 from tests.unit.reports.desk import BERLIN, CLOSING, at, entry, facts, half_time, issue, journal
 
 NOW = at("2026-05-15 12:00")

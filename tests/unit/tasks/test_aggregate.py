@@ -10,7 +10,7 @@ import pytest
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.reports.budgets import Budget
-from redmine_mailbridge.reports.held import Kept
+from redmine_mailbridge.reports.report_data import Kept
 from redmine_mailbridge.store.aggregate_results import Results
 from redmine_mailbridge.store.issue_copy import Issues
 from redmine_mailbridge.store.messages import Store

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from redmine_mailbridge.reports.budgets import Balance
-from redmine_mailbridge.reports.group import Report, Row, Spans, hours_of
+from redmine_mailbridge.reports.report import Report, Row, Spans, hours_of
 from redmine_mailbridge.util import spreadsheet
 
 COLUMNS = (

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from redmine_mailbridge.reports.budgets import Balance
-from redmine_mailbridge.reports.group import By, Period, Report, report_of
-from redmine_mailbridge.reports.held import Kept
-from redmine_mailbridge.reports.page import page
-from redmine_mailbridge.reports.text import as_csv, as_json, table
+from redmine_mailbridge.reports.html_page import page
+from redmine_mailbridge.reports.report import By, Period, Report, report_of
+from redmine_mailbridge.reports.report_data import Kept
+from redmine_mailbridge.reports.table import as_csv, as_json, table
 
 Format = Literal["table", "csv", "json", "html"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.reports.budgets import Balance, Budget, balances_of
 from redmine_mailbridge.reports.events import Facts, IgnoredFact, MailFact
-from redmine_mailbridge.reports.lives import Life, WorkingTime, lives_of
+from redmine_mailbridge.reports.issue_timeline import Life, WorkingTime, lives_of
 from redmine_mailbridge.store.aggregate_results import Results
 from redmine_mailbridge.store.issue_copy import Issues
 from redmine_mailbridge.store.time_entries import Hours

@@ -10,7 +10,7 @@ from statistics import fmean, median
 from typing import Literal, get_args
 
 from redmine_mailbridge.reports.events import Event, Facts, Kind, events_of, opening
-from redmine_mailbridge.reports.lives import NOBODY
+from redmine_mailbridge.reports.issue_timeline import NOBODY
 from redmine_mailbridge.store.time_entries import TICKS
 
 By = Literal["issue", "project", "mailbox", "customer", "requester", "agent", "activity", "month"]

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from redmine_mailbridge.reports import svg
 from redmine_mailbridge.reports.budgets import Balance
-from redmine_mailbridge.reports.group import Report, Row
-from redmine_mailbridge.reports.text import COLUMNS, balance_values, cells_of, span_text
+from redmine_mailbridge.reports.report import Report, Row
+from redmine_mailbridge.reports.table import COLUMNS, balance_values, cells_of, span_text
 
 MOST_BARS = 12
 MOST_MONTHS = 36
