@@ -47,23 +47,23 @@ from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.tasks.aggregate import Aggregator
 from redmine_mailbridge.tasks.alerts import Alerts
-from redmine_mailbridge.tasks.answer import Answers
-from redmine_mailbridge.tasks.carry_out import CarryOut, Rules
-from redmine_mailbridge.tasks.conversations import Conversations
-from redmine_mailbridge.tasks.copies import CopyFinder
-from redmine_mailbridge.tasks.decider import Context, Decider
-from redmine_mailbridge.tasks.fitness import Fitness
-from redmine_mailbridge.tasks.gate import Gate
-from redmine_mailbridge.tasks.handle import Handler
-from redmine_mailbridge.tasks.intake import Reading
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.pulse import Pulse
-from redmine_mailbridge.tasks.receive import Receiver, Shared
-from redmine_mailbridge.tasks.replies import ReplyGate
+from redmine_mailbridge.tasks.receive.acknowledgements import Answers
+from redmine_mailbridge.tasks.receive.circuit_breaker import Gate
+from redmine_mailbridge.tasks.receive.copies import CopyFinder
+from redmine_mailbridge.tasks.receive.executor import CarryOut, Rules
+from redmine_mailbridge.tasks.receive.fetch.fetcher import Reading
+from redmine_mailbridge.tasks.receive.fetch.succession import NamedMailbox, Succession
+from redmine_mailbridge.tasks.receive.held_replies import ReplyGate
+from redmine_mailbridge.tasks.receive.ordering import Conversations
+from redmine_mailbridge.tasks.receive.planner import Context, Decider
+from redmine_mailbridge.tasks.receive.processor import Handler
+from redmine_mailbridge.tasks.receive.receiver import Receiver, Shared
+from redmine_mailbridge.tasks.receive.settings_fitness import Fitness
 from redmine_mailbridge.tasks.service import Service, Tasks
-from redmine_mailbridge.tasks.succession import NamedMailbox, Succession
 from redmine_mailbridge.tasks.time_rules import TimeRules
 from redmine_mailbridge.util.process_owner import become_owner
 

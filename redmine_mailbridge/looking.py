@@ -9,7 +9,7 @@ from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import Archive
-from redmine_mailbridge.tasks.decider import Decider
+from redmine_mailbridge.tasks.receive.planner import Decider
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from redmine_mailbridge.policy.explanation import as_json, as_lines
 from redmine_mailbridge.policy.intake_limits import came_later, first_taken
 from redmine_mailbridge.settings.first_sync import StartSettings
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.tasks.decider import Decider
-from redmine_mailbridge.tasks.intake import undecided
+from redmine_mailbridge.tasks.receive.fetch.fetcher import undecided
+from redmine_mailbridge.tasks.receive.planner import Decider
 
 Show = Callable[[str, Sequence[str], dict[str, Any]], None]
 CHUNK = 50

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from redmine_mailbridge.settings.models import Settings
-    from redmine_mailbridge.tasks.outcome import Outcome
+    from redmine_mailbridge.tasks.receive.result import Outcome
 
 PLANNED = {
     "create": "would become an issue", "note": "would become a note", "ignore": "would be ignored",
@@ -44,7 +44,7 @@ def decided(
 ) -> None:
     """Given mails and what was decided about them, do it and say so. End with exit code 1 when one could not be."""
     from redmine_mailbridge import app  # noqa: PLC0415 - the database is slow to load
-    from redmine_mailbridge.tasks.decisions import Decision, decide, hurry  # noqa: PLC0415 - likewise
+    from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide, hurry  # noqa: PLC0415 - likewise
 
     store, missed, taken = app.open_store(settings), False, []
     try:

@@ -38,9 +38,9 @@ from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.queries.conversations import Talk
 from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.agents import AgentAnswers
-from redmine_mailbridge.tasks.decider import Decider
 from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.notes import Mailing
+from redmine_mailbridge.tasks.receive.planner import Decider
 from redmine_mailbridge.tasks.turns import Turns
 from redmine_mailbridge.tasks.undelivered import Undelivered
 

@@ -27,8 +27,8 @@ from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.queries.messages import MessageFilter
-from redmine_mailbridge.tasks.outcome import Outcome
-from redmine_mailbridge.tasks.receive import PassResult
+from redmine_mailbridge.tasks.receive.receiver import PassResult
+from redmine_mailbridge.tasks.receive.result import Outcome
 from redmine_mailbridge.tasks.service import receive_once
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

@@ -17,7 +17,7 @@ from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.queries.statistics import Figures
-from redmine_mailbridge.tasks.decider import Decider
+from redmine_mailbridge.tasks.receive.planner import Decider
 
 SIGN_INS, LOCAL_SIGN_INS = 4, 2
 """Sign-ins that are looked at at once, in threads of their own: Redmine may be slow, which is when the local password

@@ -9,7 +9,7 @@ from typing import Any
 
 from redmine_mailbridge.mail.sanitized_html import Original, original
 from redmine_mailbridge.model.mail import Attachment, Message
-from redmine_mailbridge.tasks.story import Read
+from redmine_mailbridge.tasks.receive.history import Read
 
 MOST_BYTES = 64_000_000
 """Of mails that are remembered; the newest one is, whatever its size."""

@@ -19,7 +19,7 @@ from redmine_mailbridge.store.admin_sessions import Audit, LogRing, Sessions
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.queries.statistics import Figures
-from redmine_mailbridge.tasks.decider import Decider
+from redmine_mailbridge.tasks.receive.planner import Decider
 
 
 def desk(loaded: Loaded) -> Desk:

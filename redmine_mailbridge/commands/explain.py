@@ -23,7 +23,7 @@ def command(
     from redmine_mailbridge.errors import SettingsError
     from redmine_mailbridge.policy.explanation import as_json as as_value
     from redmine_mailbridge.printing import known_mailboxes, shown
-    from redmine_mailbridge.tasks.explaining import explain
+    from redmine_mailbridge.tasks.receive.explain import explain
 
     settings = invocation.settings()
     name = mailbox or next(iter(settings.active_mailboxes), None)

@@ -81,7 +81,7 @@ def _decided(settings: "Settings", only: tuple[str, ...]) -> "Settings":
     An answer counts once: after it the folder has been read, and nothing is asked any more.
     """
     from redmine_mailbridge import app, looking, signing_in
-    from redmine_mailbridge.tasks.first_look import lying
+    from redmine_mailbridge.tasks.receive.fetch.first_look import lying
 
     boxes = {name: box for name, box in settings.active_mailboxes.items() if not only or name in only}
     if not any(box.undecided for box in boxes.values()):

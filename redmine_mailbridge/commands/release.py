@@ -14,7 +14,7 @@ def command(invocation: Invocation, *, mailbox: str, up_to: int | None) -> None:
     from redmine_mailbridge import app
     from redmine_mailbridge.printing import known_mailboxes
     from redmine_mailbridge.store.folder_cursors import ALL_NEW
-    from redmine_mailbridge.tasks.decisions import hurry_mailboxes
+    from redmine_mailbridge.tasks.receive.admin_decisions import hurry_mailboxes
 
     settings = invocation.settings()
     known_mailboxes([mailbox], settings)

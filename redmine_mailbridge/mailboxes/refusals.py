@@ -3,7 +3,7 @@
 A server that speaks of itself (busy, throttling, a fault of its own) is an outage: whatever was asked for is asked for
 again later, and no mail is blamed for it. Words prove little, though: Gmail says "System Error" and Yahoo "Server
 error" to one and the same mail for ever while all others come. So this is the first half of the verdict only; the
-second is what becomes of the other mails (see tasks/fetching.py).
+second is what becomes of the other mails (see tasks/receive/fetch/fetch_each.py).
 
 Sources: RFC 5530 (IMAP response codes), RFC 2449 section 8 and RFC 3206 (POP3 response codes), and what Gmail, Yahoo,
 Exchange Online, Dovecot, Courier and Cyrus were seen to say where they give no code.

@@ -20,7 +20,7 @@ class NoteIntents:
     database: Database
 
     def sent(self, issue: int, text: str) -> str | None:
-        """When this note was sent, as `tasks/settle.py` stamps it; None when it is not on its way."""
+        """When this note was sent, as `tasks/receive/settle.py` stamps it; None when it is not on its way."""
         with self.database.read() as db:
             return Meta(db).get(_key(issue, text))
 

@@ -10,8 +10,8 @@ from redmine_mailbridge.outgoing.outbox_sender import Sending
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.control import is_running
-from redmine_mailbridge.tasks.receive import Receiver, Shared
-from redmine_mailbridge.tasks.replies import Replies
+from redmine_mailbridge.tasks.receive.held_replies import Replies
+from redmine_mailbridge.tasks.receive.receiver import Receiver, Shared
 from redmine_mailbridge.tasks.service import Tasks, receive_once, received
 from redmine_mailbridge.tasks.update import Updater
 

@@ -11,7 +11,7 @@ import structlog
 
 from redmine_mailbridge.errors import FolderMissing, MailbridgeError
 from redmine_mailbridge.mailboxes.contract import Mailbox
-from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff, refused
+from redmine_mailbridge.tasks.receive.fetch.pass_backoff import Cause, PassBackoff, refused
 from redmine_mailbridge.util.error_boundary import Enduring
 
 log = structlog.get_logger(__name__)

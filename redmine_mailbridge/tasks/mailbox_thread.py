@@ -1,7 +1,7 @@
 """The thread of one mailbox: receives, then listens until there is something to do.
 
 Something to do is: somebody asks for a pass, the server hints at new mail (IDLE), or a deferred mail is due. What the
-server does, and what it does not, makes the thread slower and never faster: see `pass_backoff.py`.
+server does, and what it does not, makes the thread slower and never faster: see `tasks/receive/fetch/pass_backoff.py`.
 """
 
 import contextlib
@@ -17,8 +17,8 @@ import structlog
 from redmine_mailbridge.errors import MailbridgeError, StoreError
 from redmine_mailbridge.model.mail_state import pause_after
 from redmine_mailbridge.store.queries.messages import Archive
-from redmine_mailbridge.tasks.pass_backoff import Cause, PassBackoff, refused
-from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
+from redmine_mailbridge.tasks.receive.fetch.pass_backoff import Cause, PassBackoff, refused
+from redmine_mailbridge.tasks.receive.receiver import PassResult, Receiver, Shared
 from redmine_mailbridge.util.error_boundary import Enduring, fault
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from redmine_mailbridge.outgoing.outbox_sender import Sending
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, of_mailbox, of_settings
-from redmine_mailbridge.tasks.gate import Gate
+from redmine_mailbridge.tasks.receive.circuit_breaker import Gate
 
 SENDING = "sending"
 

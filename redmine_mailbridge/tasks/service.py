@@ -21,10 +21,10 @@ from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.control import TaskPlan
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import Gone, MailboxThread
-from redmine_mailbridge.tasks.outcome import Outcome
 from redmine_mailbridge.tasks.pulse import Pulse
-from redmine_mailbridge.tasks.receive import PassResult, Receiver, Shared
-from redmine_mailbridge.tasks.replies import Replies, ReplyGate
+from redmine_mailbridge.tasks.receive.held_replies import Replies, ReplyGate
+from redmine_mailbridge.tasks.receive.receiver import PassResult, Receiver, Shared
+from redmine_mailbridge.tasks.receive.result import Outcome
 from redmine_mailbridge.tasks.runner import Plans, TaskRunner
 from redmine_mailbridge.tasks.update import Station, Updater
 from redmine_mailbridge.util.error_boundary import fault

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.receive.result import Outcome
 from tests.product import ANNA, BOB, CAROL, STRANGER, Product, box_values, mail, message_id_of, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

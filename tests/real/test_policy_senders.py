@@ -13,7 +13,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.plan import User
-from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.receive.result import Outcome
 from tests.product import ANNA, CAROL, DAVE, STRANGER, Product, mail, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

@@ -45,14 +45,14 @@ def lines(stream: io.StringIO) -> list[dict[str, object]]:
 def test_mail_in_hand_is_bound() -> None:
     """Within the block each line names the mail; after it none does."""
     stream = configured()
-    logger = structlog.get_logger("redmine_mailbridge.tasks.receive")
+    logger = structlog.get_logger("redmine_mailbridge.tasks.receive.receiver")
     with log.mail_in_hand(mailbox="support", uid="17", message_id="a@example.com"):
         logger.info("receive.done", issue=4)
     logger.info("receive.idle")
     first, second = lines(stream)
 
     assert ("support", "17", "a@example.com", 4) == tuple(first[k] for k in ("mailbox", "uid", "message_id", "issue"))
-    assert ("info", "redmine_mailbridge.tasks.receive") == (first["level"], first["logger"])
+    assert ("info", "redmine_mailbridge.tasks.receive.receiver") == (first["level"], first["logger"])
     assert str(first["timestamp"]).endswith("Z")
     assert "mailbox" not in second
 

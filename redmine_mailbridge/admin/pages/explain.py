@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.errors import RedmineError
-from redmine_mailbridge.tasks.explaining import Explained, explain
+from redmine_mailbridge.tasks.receive.explain import Explained, explain
 
 LARGEST = 50_000_000
 

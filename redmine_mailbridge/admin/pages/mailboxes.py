@@ -10,7 +10,7 @@ from redmine_mailbridge.checks.servers import server_checks
 from redmine_mailbridge.settings.effective import Value, values
 from redmine_mailbridge.store.folder_cursors import ALL_NEW
 from redmine_mailbridge.store.health import of_mailbox
-from redmine_mailbridge.tasks.decisions import hurry_mailboxes
+from redmine_mailbridge.tasks.receive.admin_decisions import hurry_mailboxes
 
 
 def listing(call: Call) -> Response:

@@ -13,8 +13,8 @@ from redmine_mailbridge.admin import shown
 from redmine_mailbridge.admin.calls import Call, whole
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.store.queries.messages import MessageFilter
-from redmine_mailbridge.tasks.decisions import Decision, decide, hurry, possible
-from redmine_mailbridge.tasks.story import Story, raw_of, story
+from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide, hurry, possible
+from redmine_mailbridge.tasks.receive.history import Story, raw_of, story
 from redmine_mailbridge.util.spreadsheet import Cell, as_csv
 
 PAGE = 50

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from handler.world import World
-from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.receive.result import Outcome
 from tests.product import Product, merged
 from tests.servers.mail import Mailbox
 

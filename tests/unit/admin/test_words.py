@@ -8,7 +8,7 @@ import pytest
 from redmine_mailbridge.admin import application, shown, words
 from redmine_mailbridge.admin.desk import MENU
 from redmine_mailbridge.admin.pages.tasks import FUNCTIONS
-from redmine_mailbridge.tasks.decisions import DONE
+from redmine_mailbridge.tasks.receive.admin_decisions import DONE
 from tests.unit.admin.site import Site
 
 ADMIN = Path(application.__file__).parent

@@ -50,7 +50,7 @@ def test_a_lost_answer(desk: HelpDesk, monkeypatch: pytest.MonkeyPatch, *, lande
         desk.redmine.lands()
     assert int(landed) == len(notes(desk))
 
-    from redmine_mailbridge.tasks import settle  # there is none in the first version
+    from redmine_mailbridge.tasks.receive import settle  # there is none in the first version
 
     boot, now = settle.now()
     monkeypatch.setattr(settle, "now", lambda: (boot, now + 31.0))

@@ -25,7 +25,7 @@ from redmine_mailbridge import app
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.queries.messages import MessageFilter
-from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.receive.result import Outcome
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 
 URL = "https://redmine.example.com"

@@ -12,8 +12,8 @@ from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, alive, of_mailbox
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.tasks.alerts import Alerts
-from redmine_mailbridge.tasks.gate import Gate
 from redmine_mailbridge.tasks.pulse import Pulse
+from redmine_mailbridge.tasks.receive.circuit_breaker import Gate
 
 
 class World:

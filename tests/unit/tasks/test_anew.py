@@ -9,7 +9,7 @@ import time_machine
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.tasks.decisions import Decision, decide, possible
+from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide, possible
 from tests.product import message_id_of
 from tests.servers.odd import HANG_UP
 from tests.servers.odd_imap import OddImap, odd_imap

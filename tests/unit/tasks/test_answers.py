@@ -22,7 +22,7 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.retention import forget_raw
-from redmine_mailbridge.tasks.answer import Answers
+from redmine_mailbridge.tasks.receive.acknowledgements import Answers
 from tests.clocks import Clock
 from tests.wire import Wire
 

@@ -12,7 +12,7 @@ from redmine_mailbridge.errors import StoreFull
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, RawMail
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.intake import Intake, Reading
+from redmine_mailbridge.tasks.receive.fetch.fetcher import Intake, Reading
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.product import mail, message_id_of
 from tests.unit.tasks.desk import Desk, open_desk

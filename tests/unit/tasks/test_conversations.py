@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.mail.parse import parse
-from redmine_mailbridge.tasks.conversations import Conversations, identifiers
+from redmine_mailbridge.tasks.receive.ordering import Conversations, identifiers
 from tests.product import mail, message_id_of
 
 

@@ -5,7 +5,7 @@ import pytest
 from redmine_mailbridge.model.mail import ReadingOptions
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.settings.issue import Route
-from redmine_mailbridge.tasks.decider import Context, Decider
+from redmine_mailbridge.tasks.receive.planner import Context, Decider
 from tests.product import mail
 
 HOLD = Route.model_validate({"issue": {"project": "desk"}, "rules": [{"name": "all", "action": "hold"}]})

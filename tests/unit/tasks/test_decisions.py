@@ -7,7 +7,7 @@ import pytest
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.policy.manual import Wish
-from redmine_mailbridge.tasks.decisions import Decision, decide, possible
+from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide, possible
 from tests.product import mail
 from tests.unit.tasks.desk import Desk, open_desk
 

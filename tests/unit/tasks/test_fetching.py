@@ -14,7 +14,7 @@ from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, RawMai
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
-from redmine_mailbridge.tasks.intake import Intake, Reading
+from redmine_mailbridge.tasks.receive.fetch.fetcher import Intake, Reading
 from tests.servers.odd import HANG_UP, OddServer
 from tests.servers.odd_imap import OddImap, odd_imap
 from tests.servers.odd_pop3 import OddPop3, odd_pop3

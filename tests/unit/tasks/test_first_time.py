@@ -10,7 +10,7 @@ from redmine_mailbridge.errors import MailboxError
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.first_sync import StartSettings
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.intake import Braked, Intake, Reading
+from redmine_mailbridge.tasks.receive.fetch.fetcher import Braked, Intake, Reading
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 
 Begin = Callable[..., Intake]

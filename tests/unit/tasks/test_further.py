@@ -243,7 +243,7 @@ def test_a_note_that_is_dropped_ends_with_each_process(
     """Redmine drops the note of a user whose role permits notes: what became of it is known when it has settled, by a
     process of its own (`receive --once`), which does not begin anew with what the first one has learnt already.
     """
-    from redmine_mailbridge.tasks import settle  # there is none in the first version
+    from redmine_mailbridge.tasks.receive import settle  # there is none in the first version
 
     settled = settle.now()
     monkeypatch.setattr(settle, "now", lambda: settled)

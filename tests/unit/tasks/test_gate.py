@@ -1,7 +1,7 @@
 """The gate closes while Redmine is away, and tells whose fault a failure is."""
 
 from redmine_mailbridge.errors import RedmineUnavailable
-from redmine_mailbridge.tasks.gate import Gate
+from redmine_mailbridge.tasks.receive.circuit_breaker import Gate
 from tests.clocks import Clock
 
 

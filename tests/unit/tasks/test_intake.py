@@ -8,7 +8,7 @@ import pytest
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.intake import Intake, Reading
+from redmine_mailbridge.tasks.receive.fetch.fetcher import Intake, Reading
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.product import mail
 from tests.unit.tasks.boxes import open_boxes

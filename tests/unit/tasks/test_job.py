@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from redmine_mailbridge.redmine.newest import Mark
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload
 from redmine_mailbridge.redmine.write_intent import Job
-from redmine_mailbridge.tasks.settle import stamped
+from redmine_mailbridge.tasks.receive.settle import stamped
 
 WORDS = st.text(max_size=30)
 UPLOADS = st.lists(st.builds(Upload, WORDS, WORDS, WORDS), max_size=3).map(tuple)

@@ -136,7 +136,7 @@ def test_a_refused_mail_is_deleted_once_it_is_in_the_store(
         assert [LARGE < len(raw) for raw in pop3.contents()] == [True]
 
 
-MAY_DELETE = {"tasks/leaving.py:delete": 1, "checks/round_trip.py:round_trip": 1}
+MAY_DELETE = {"tasks/receive/removal.py:delete": 1, "checks/round_trip.py:round_trip": 1}
 """Who may delete a mail on a server: what asks the store first, and the check that removes the mail it sent itself."""
 
 

@@ -194,7 +194,7 @@ def minute_with(row: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cost
         thread = MailboxThread(made.receivers[0], shared, made.archive, listen=True)
         thread._wake = SimulatedEvent(minute)
         with contextlib.suppress(ImportError):
-            from redmine_mailbridge.tasks.pass_backoff import PassBackoff
+            from redmine_mailbridge.tasks.receive.fetch.pass_backoff import PassBackoff
 
             thread.backoff = PassBackoff(minute)
         minute.at_the_end += [shared.stop.set, made.shared.stop.set]
@@ -232,7 +232,7 @@ def test_a_further_folder_is_listened_to_at_the_pace_of_its_mailbox(row: str) ->
             timeout=5.0,
         )  # fmt: skip
         box = SimulatedMailbox(config, minute, server)
-        from redmine_mailbridge.tasks.pass_backoff import PassBackoff
+        from redmine_mailbridge.tasks.receive.fetch.pass_backoff import PassBackoff
 
         listener = FolderListener(box, "INBOX", lambda: woken.append(1), stop, quiet=lambda: 15.0)
         listener._backoff = PassBackoff(minute)

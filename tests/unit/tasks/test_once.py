@@ -287,7 +287,7 @@ def test_a_clock_that_is_set_forward_shortens_no_wait(desk: Desk) -> None:
 
 def test_after_a_restart_of_the_machine_the_wait_begins_anew(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that was started since cannot know how long ago it was sent: it waits, then looks."""
-    from redmine_mailbridge.tasks import settle
+    from redmine_mailbridge.tasks.receive import settle
 
     change(desk, settle="10m")
     desk.answers = [(504, "written")]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from redmine_mailbridge.tasks.pass_backoff import CALM, Cause, PassBackoff
+from redmine_mailbridge.tasks.receive.fetch.pass_backoff import CALM, Cause, PassBackoff
 from tests.clocks import Clock
 
 
@@ -14,7 +14,7 @@ def clock() -> Clock:
 @pytest.fixture
 def backoff(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> PassBackoff:
     """One without the chance in its pauses."""
-    monkeypatch.setattr("redmine_mailbridge.tasks.pass_backoff.jittered", lambda seconds: seconds)
+    monkeypatch.setattr("redmine_mailbridge.tasks.receive.fetch.pass_backoff.jittered", lambda seconds: seconds)
     return PassBackoff(clock)
 
 

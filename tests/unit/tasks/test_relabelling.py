@@ -61,7 +61,7 @@ def test_relabelling(
 ) -> None:
     """Who goes on with whose mails. `x m@e INBOX off` is account x, address m@e, the folder INBOX, not active."""
     from redmine_mailbridge.store.accounts import KnownMailbox
-    from redmine_mailbridge.tasks.succession import NamedMailbox, relabelling
+    from redmine_mailbridge.tasks.receive.fetch.succession import NamedMailbox, relabelling
 
     def read(text: str) -> tuple[str, str, frozenset[str], bool]:
         account, *more = text.split()

@@ -20,8 +20,8 @@ from redmine_mailbridge.redmine.size_limits import pieces
 from redmine_mailbridge.redmine.write_intent import Job
 from redmine_mailbridge.redmine.writer import Writer, Written
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.once import Once, Sending
-from redmine_mailbridge.tasks.settle import stamped
+from redmine_mailbridge.tasks.receive.once import Once, Sending
+from redmine_mailbridge.tasks.receive.settle import stamped
 
 HEAD = 200
 """Bytes that the first line of a further note has at most."""

@@ -9,8 +9,8 @@ from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.intake import Reading
-from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.receive.fetch.fetcher import Reading
+from redmine_mailbridge.tasks.receive.result import Outcome
 from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)

@@ -1,7 +1,7 @@
 """From the mail server into the store: what is new in a folder is listed, fetched and kept, and nothing else.
 
 Where a mailbox is read for the first time, the settings say how far back; where suddenly very much is new, it
-stops and asks. A mail that does not come is passed by (see fetching.py).
+stops and asks. A mail that does not come is passed by (see fetch_each.py).
 """
 
 import datetime as dt
@@ -27,7 +27,7 @@ from redmine_mailbridge.policy.intake_limits import (
 )
 from redmine_mailbridge.settings.first_sync import StartSettings
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.fetching import CHUNK, Fetcher
+from redmine_mailbridge.tasks.receive.fetch.fetch_each import CHUNK, Fetcher
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +85,7 @@ class Intake:
     def new(self, folder: str) -> Iterator[list[MailRow]]:
         """Given a folder, yield the rows of its new mails in batches, each durable when it is yielded.
 
-        A mail that the server does not hand out is yielded without bytes (see fetching.py). Raise MailboxUnreachable,
+        A mail that the server does not hand out is yielded without bytes (see fetch_each.py). Raise MailboxUnreachable,
         FolderMissing, StartUndecided or Braked.
         """
         state = self._mailbox.state(folder)

@@ -18,8 +18,8 @@ from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.store.mails.unfetched import fetched, wanted
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.raw_files import discard
-from redmine_mailbridge.tasks.fetching import AGAIN_AFTER, IN_A_ROW, Fetcher
-from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.receive.fetch.fetch_each import AGAIN_AFTER, IN_A_ROW, Fetcher
+from redmine_mailbridge.tasks.receive.result import Outcome
 from redmine_mailbridge.util.backoff import throttled
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ them while it is not well. So the others decide:
 - The server wants to be left alone: the pass ends, whoever was in hand.
 
 A mail that is passed by is set aside where the server's words are about the mail, and others came. Else it waits, known
-to the store without its bytes, and is fetched anew by later passes (see tasks/anew.py).
+to the store without its bytes, and is fetched anew by later passes (see tasks/receive/fetch/refetch.py).
 """
 
 from collections.abc import Generator, Iterator, Sequence

@@ -15,7 +15,7 @@ from redmine_mailbridge.model.stored_mail import Description, MailRow
 from redmine_mailbridge.policy.sender import believed
 from redmine_mailbridge.settings.issue import Route
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.decider import Decider
+from redmine_mailbridge.tasks.receive.planner import Decider
 
 SAME_RECEIPT = 1.5
 """Seconds within which two times of receipt are one: protocols round them."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Plan
 from redmine_mailbridge.policy.explanation import as_lines
-from redmine_mailbridge.tasks.decider import Decider
+from redmine_mailbridge.tasks.receive.planner import Decider
 
 
 @dataclass(frozen=True, slots=True)

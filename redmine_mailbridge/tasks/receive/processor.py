@@ -3,7 +3,7 @@
 Redmine away             → deferred; the gate closes for all; never counts against the mail
 away for this mail only  → deferred with growing pauses; the others go on; set aside after so many tries
 refused, for the first time → names are asked anew, and it is tried once again
-what the settings name is not there → the mailbox is paused, the mail waits; see fitness.py
+what the settings name is not there → the mailbox is paused, the mail waits; see settings_fitness.py
 no such user any more    → decided anew
 result unclear           → deferred until it has settled, then looked for; counts when others were written meanwhile
 refused by Redmine       → REFUSED with Redmine's words
@@ -34,13 +34,13 @@ from redmine_mailbridge.policy.own_addresses import responsible
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
 from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
-from redmine_mailbridge.tasks.answer import Answers
-from redmine_mailbridge.tasks.carry_out import CarryOut
-from redmine_mailbridge.tasks.decider import Decider
-from redmine_mailbridge.tasks.fitness import Attempt, Fitness
-from redmine_mailbridge.tasks.gate import Gate
-from redmine_mailbridge.tasks.outcome import Outcome
-from redmine_mailbridge.tasks.replies import ReplyGate
+from redmine_mailbridge.tasks.receive.acknowledgements import Answers
+from redmine_mailbridge.tasks.receive.circuit_breaker import Gate
+from redmine_mailbridge.tasks.receive.executor import CarryOut
+from redmine_mailbridge.tasks.receive.held_replies import ReplyGate
+from redmine_mailbridge.tasks.receive.planner import Decider
+from redmine_mailbridge.tasks.receive.result import Outcome
+from redmine_mailbridge.tasks.receive.settings_fitness import Attempt, Fitness
 from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.receive import PassResult
+from redmine_mailbridge.tasks.receive.receiver import PassResult
 
 
 @dataclass(slots=True)

@@ -21,16 +21,16 @@ from redmine_mailbridge.model.mail_state import OPEN
 from redmine_mailbridge.model.mailbox import Connected
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.anew import Anew
-from redmine_mailbridge.tasks.conversations import Conversations, identifiers
-from redmine_mailbridge.tasks.filing import Filer
-from redmine_mailbridge.tasks.fitness import Fitness
-from redmine_mailbridge.tasks.gate import Gate
-from redmine_mailbridge.tasks.intake import Intake, Reading, StartUndecided
-from redmine_mailbridge.tasks.mail_reader import FindCopies, MailReader, Read
-from redmine_mailbridge.tasks.outcome import Outcome
-from redmine_mailbridge.tasks.pass_backoff import refused
-from redmine_mailbridge.tasks.succession import Succession
+from redmine_mailbridge.tasks.receive.circuit_breaker import Gate
+from redmine_mailbridge.tasks.receive.fetch.fetcher import Intake, Reading, StartUndecided
+from redmine_mailbridge.tasks.receive.fetch.pass_backoff import refused
+from redmine_mailbridge.tasks.receive.fetch.refetch import Anew
+from redmine_mailbridge.tasks.receive.fetch.succession import Succession
+from redmine_mailbridge.tasks.receive.filing import Filer
+from redmine_mailbridge.tasks.receive.mail_reader import FindCopies, MailReader, Read
+from redmine_mailbridge.tasks.receive.ordering import Conversations, identifiers
+from redmine_mailbridge.tasks.receive.result import Outcome
+from redmine_mailbridge.tasks.receive.settings_fitness import Fitness
 from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)
@@ -75,7 +75,7 @@ class Shared:
 class Receiver:
     """Receives the mail of one mailbox. `once` is called again and again, by one thread at a time.
 
-    One of all `finishes_others`: it also works on what mailboxes have read that are read no more (see succession.py).
+    One of all `finishes_others`: it also works on what mailboxes have read that are read no more (see tasks/receive/fetch/succession.py).
     """
 
     def __init__(

@@ -27,8 +27,8 @@ from redmine_mailbridge.redmine.requests import issue_request
 from redmine_mailbridge.redmine.trial import Refusal, Trial
 from redmine_mailbridge.store.pauses import MailboxPause, MailboxPauses
 from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
-from redmine_mailbridge.tasks.decider import Decider
-from redmine_mailbridge.tasks.outcome import Outcome
+from redmine_mailbridge.tasks.receive.planner import Decider
+from redmine_mailbridge.tasks.receive.result import Outcome
 
 log = structlog.get_logger(__name__)
 

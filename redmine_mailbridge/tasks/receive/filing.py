@@ -17,11 +17,11 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Filing, Location
 from redmine_mailbridge.model.stored_mail import DELETED, MailRow
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks import leaving
-from redmine_mailbridge.tasks.intake import Reading
-from redmine_mailbridge.tasks.leaving import Left
-from redmine_mailbridge.tasks.outcome import Outcome
-from redmine_mailbridge.tasks.refiling import lies_now
+from redmine_mailbridge.tasks.receive import removal
+from redmine_mailbridge.tasks.receive.fetch.fetcher import Reading
+from redmine_mailbridge.tasks.receive.refiling import lies_now
+from redmine_mailbridge.tasks.receive.removal import Left
+from redmine_mailbridge.tasks.receive.result import Outcome
 from redmine_mailbridge.util.backoff import throttled
 
 log = structlog.get_logger(__name__)
@@ -132,11 +132,11 @@ class Filer:
         Raise FolderMissing where the server has the folder, and says no to the move all the same.
         """
         try:
-            return leaving.move(self._mailbox, self._store, row, state, folder, first=first)
+            return removal.move(self._mailbox, self._store, row, state, folder, first=first)
         except FolderMissing:
             if not self._mailbox.ensure_folder(folder):
                 raise
-            return leaving.move(self._mailbox, self._store, row, state, folder, first=first)
+            return removal.move(self._mailbox, self._store, row, state, folder, first=first)
 
     def _kept_until(self, row: MailRow, state: State) -> float | None:
         """Until when a mail that is done stays on the server (seconds since the epoch); None: it is no such mail."""
@@ -149,7 +149,7 @@ class Filer:
     def _leave(self, row: MailRow, state: State, what: str, folder: str | None, *, first: bool) -> Left:
         """Given a mail that has come to its end, have it leave its place, or stay there marked, as the settings say."""
         if what == "delete":
-            return leaving.delete(self._mailbox, self._store, row, state)
+            return removal.delete(self._mailbox, self._store, row, state)
         if what == "move" and folder:
             return self._move(row, state, folder, first=first)
         return Left(self._mailbox.mark(row.location))

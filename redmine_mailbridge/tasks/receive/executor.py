@@ -1,7 +1,7 @@
 """Carries out a plan: once, whatever crashes.
 
     upload files → record the intent → send → (unclear? look; not there? record and send again) → watchers
-    → what Redmine did not take, in further notes (further.py) → done
+    → what Redmine did not take, in further notes (further_notes.py) → done
 
 The intent is the request itself, with the newest issue (or note) that was there before it. Whoever finds it in the
 store, this process or one after a crash, first looks in Redmine for what it may have made, and sends it again only when
@@ -28,13 +28,13 @@ from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, issue
 from redmine_mailbridge.redmine.write_intent import Job, Made, Word, from_keywords, words_of
 from redmine_mailbridge.redmine.writer import Writer, Written
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.afterwards import learn_dropped, renewed, with_category
-from redmine_mailbridge.tasks.answer import Answers
-from redmine_mailbridge.tasks.files import Fitted
-from redmine_mailbridge.tasks.further import Further
-from redmine_mailbridge.tasks.once import Anew, Once, Sending, narrowed
-from redmine_mailbridge.tasks.outcome import Outcome
-from redmine_mailbridge.tasks.private_issue import kept_private
+from redmine_mailbridge.tasks.receive.acknowledgements import Answers
+from redmine_mailbridge.tasks.receive.corrections import learn_dropped, renewed, with_category
+from redmine_mailbridge.tasks.receive.further_notes import Further
+from redmine_mailbridge.tasks.receive.once import Anew, Once, Sending, narrowed
+from redmine_mailbridge.tasks.receive.private_issue import kept_private
+from redmine_mailbridge.tasks.receive.result import Outcome
+from redmine_mailbridge.tasks.receive.uploads import Fitted
 
 log = structlog.get_logger(__name__)
 

@@ -28,9 +28,9 @@ from redmine_mailbridge.redmine.write_intent import Job
 from redmine_mailbridge.redmine.writer import Writer, Written
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import Archive
-from redmine_mailbridge.tasks.claimed import Claimed
-from redmine_mailbridge.tasks.files import Files
-from redmine_mailbridge.tasks.settle import seconds_since, stamped
+from redmine_mailbridge.tasks.receive.claims import Claimed
+from redmine_mailbridge.tasks.receive.settle import seconds_since, stamped
+from redmine_mailbridge.tasks.receive.uploads import Files
 
 log = structlog.get_logger(__name__)
 

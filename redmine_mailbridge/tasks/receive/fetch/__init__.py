@@ -1,0 +1,1 @@
+"""From the server to the store: what is new, fetched once, whole."""
