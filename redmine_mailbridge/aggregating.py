@@ -18,7 +18,7 @@ from redmine_mailbridge.store.time_entries import Hours
 from redmine_mailbridge.tasks.aggregate import Aggregator, Targets
 from redmine_mailbridge.tasks.entries import EntryReader
 from redmine_mailbridge.tasks.fields import FieldWriter
-from redmine_mailbridge.tasks.mirror import Mirror
+from redmine_mailbridge.tasks.update.issue_sync import Mirror
 
 
 def kept(settings: Settings, store: Store) -> Kept:

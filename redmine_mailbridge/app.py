@@ -49,7 +49,6 @@ from redmine_mailbridge.tasks.aggregate import Aggregator
 from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
-from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive.acknowledgements import Answers
 from redmine_mailbridge.tasks.receive.circuit_breaker import Gate
@@ -64,7 +63,8 @@ from redmine_mailbridge.tasks.receive.processor import Handler
 from redmine_mailbridge.tasks.receive.receiver import Receiver, Shared
 from redmine_mailbridge.tasks.receive.settings_fitness import Fitness
 from redmine_mailbridge.tasks.service import Service, Tasks
-from redmine_mailbridge.tasks.time_rules import TimeRules
+from redmine_mailbridge.tasks.update.issue_sync import Mirror
+from redmine_mailbridge.tasks.update.rule_runner import TimeRules
 from redmine_mailbridge.util.process_owner import become_owner
 
 

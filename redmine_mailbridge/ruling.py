@@ -16,12 +16,12 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.note_decisions import Answered
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.rule_runs import Applications
-from redmine_mailbridge.tasks.mirror import Mirror
-from redmine_mailbridge.tasks.rule_change import RuleChange
-from redmine_mailbridge.tasks.rule_mail import RuleMail
-from redmine_mailbridge.tasks.time_rules import Policy, TimeRules
-from redmine_mailbridge.tasks.told import Told
-from redmine_mailbridge.tasks.turns import Turns
+from redmine_mailbridge.tasks.update.issue_sync import Mirror
+from redmine_mailbridge.tasks.update.issue_turns import Turns
+from redmine_mailbridge.tasks.update.mailed_notes import Told
+from redmine_mailbridge.tasks.update.rule_mail import RuleMail
+from redmine_mailbridge.tasks.update.rule_request import RuleChange
+from redmine_mailbridge.tasks.update.rule_runner import Policy, TimeRules
 from redmine_mailbridge.util.suggest import did_you_mean
 
 

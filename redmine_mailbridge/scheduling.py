@@ -10,7 +10,7 @@ from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.control import plans
 from redmine_mailbridge.tasks.receive.held_replies import ReplyGate
 from redmine_mailbridge.tasks.service import Tasks
-from redmine_mailbridge.tasks.update import Station
+from redmine_mailbridge.tasks.update.update import Station
 
 
 def scheduled(

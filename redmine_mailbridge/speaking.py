@@ -37,12 +37,12 @@ from redmine_mailbridge.store.notices import Notices
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.store.queries.conversations import Talk
 from redmine_mailbridge.store.task_state import TaskBook
-from redmine_mailbridge.tasks.agents import AgentAnswers
-from redmine_mailbridge.tasks.mirror import Mirror
-from redmine_mailbridge.tasks.notes import Mailing
 from redmine_mailbridge.tasks.receive.planner import Decider
-from redmine_mailbridge.tasks.turns import Turns
-from redmine_mailbridge.tasks.undelivered import Undelivered
+from redmine_mailbridge.tasks.update.agent_notes import AgentAnswers
+from redmine_mailbridge.tasks.update.delivery_failures import Undelivered
+from redmine_mailbridge.tasks.update.issue_sync import Mirror
+from redmine_mailbridge.tasks.update.issue_turns import Turns
+from redmine_mailbridge.tasks.update.note_filter import Mailing
 
 SWITCHED = ("received", "received_reply", "reminder", "escalation")
 """The kinds of mail that `[mailboxes.NAME.answers]` switches for whoever sends them."""

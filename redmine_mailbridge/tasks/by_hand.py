@@ -13,7 +13,7 @@ from redmine_mailbridge.tasks.control import is_running
 from redmine_mailbridge.tasks.receive.held_replies import Replies
 from redmine_mailbridge.tasks.receive.receiver import Receiver, Shared
 from redmine_mailbridge.tasks.service import Tasks, receive_once, received
-from redmine_mailbridge.tasks.update import Updater
+from redmine_mailbridge.tasks.update.update import Updater
 
 LOOK = 0.3
 """Seconds between two looks for the service's result."""

@@ -26,7 +26,7 @@ from redmine_mailbridge.tasks.receive.held_replies import Replies, ReplyGate
 from redmine_mailbridge.tasks.receive.receiver import PassResult, Receiver, Shared
 from redmine_mailbridge.tasks.receive.result import Outcome
 from redmine_mailbridge.tasks.runner import Plans, TaskRunner
-from redmine_mailbridge.tasks.update import Station, Updater
+from redmine_mailbridge.tasks.update.update import Station, Updater
 from redmine_mailbridge.util.error_boundary import fault
 
 log = structlog.get_logger(__name__)

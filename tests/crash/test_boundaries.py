@@ -16,7 +16,7 @@ from redmine_mailbridge.side_effects import Effect, Moment
 from redmine_mailbridge.store.issue_copy import Issues
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.task_state import TaskBook
-from redmine_mailbridge.tasks.mirror import Mirror
+from redmine_mailbridge.tasks.update.issue_sync import Mirror
 from tests.crash.dying import Died, dying
 from tests.crash.letters import batch, letter
 from tests.crash.variants import AHEAD, Variant, one_of

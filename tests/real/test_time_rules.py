@@ -13,7 +13,7 @@ from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.store.tables import outbox
-from redmine_mailbridge.tasks.time_rules import TimeRules
+from redmine_mailbridge.tasks.update.rule_runner import TimeRules
 from tests.product import CAROL, STRANGER, Product, mail, message_id_of, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

@@ -19,7 +19,7 @@ from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.redmine.write_intent import Job
 from redmine_mailbridge.store.issue_copy import IssueRow, Issues, JournalRow
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.mirror import OVERLAP, Mirror
+from redmine_mailbridge.tasks.update.issue_sync import OVERLAP, Mirror
 from tests.unit.redmine.tiny import Seen, Tiny, answer, serve
 
 START = datetime(2026, 5, 20, 10, 0, tzinfo=UTC).timestamp()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.tasks.notes import Mailing, Note, closes, note_to_mail, without_marker
+from redmine_mailbridge.tasks.update.note_filter import Mailing, Note, closes, note_to_mail, without_marker
 
 FILE = {"id": 7, "filename": "plan.txt"}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.model.task_result import StationResult
-from redmine_mailbridge.tasks.update import Updater
+from redmine_mailbridge.tasks.update.update import Updater
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from redmine_mailbridge.store.note_intents import NoteIntents
 from redmine_mailbridge.store.notices import Notice, Notices
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
 from redmine_mailbridge.tasks.receive.settle import seconds_since, stamped
-from redmine_mailbridge.tasks.turns import Turns
+from redmine_mailbridge.tasks.update.issue_turns import Turns
 
 log = structlog.get_logger(__name__)
 

@@ -38,10 +38,10 @@ from redmine_mailbridge.settings.value_types import format_size
 from redmine_mailbridge.store.issue_copy import IssueRow, Issues
 from redmine_mailbridge.store.note_decisions import Answered, Decided, HeldBack
 from redmine_mailbridge.store.notices import NewNotice
-from redmine_mailbridge.tasks.mirror import Mirror
-from redmine_mailbridge.tasks.notes import Mailing, Note, closes, note_to_mail
-from redmine_mailbridge.tasks.turns import Turns
-from redmine_mailbridge.tasks.undelivered import Undelivered
+from redmine_mailbridge.tasks.update.delivery_failures import Undelivered
+from redmine_mailbridge.tasks.update.issue_sync import Mirror
+from redmine_mailbridge.tasks.update.issue_turns import Turns
+from redmine_mailbridge.tasks.update.note_filter import Mailing, Note, closes, note_to_mail
 
 log = structlog.get_logger(__name__)
 

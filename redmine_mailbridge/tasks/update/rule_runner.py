@@ -24,14 +24,14 @@ from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.store.issue_copy import IssueRow, Issues, JournalRow
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.rule_runs import Applications, Applied, Stage, Tally
-from redmine_mailbridge.tasks.mirror import Mirror
 from redmine_mailbridge.tasks.receive.claims import Claimed
 from redmine_mailbridge.tasks.receive.settle import seconds_since, stamped
-from redmine_mailbridge.tasks.rule_change import RuleChange
-from redmine_mailbridge.tasks.rule_mail import RuleMail
-from redmine_mailbridge.tasks.rule_values import Due, RuleState
-from redmine_mailbridge.tasks.told import Asks, Told
-from redmine_mailbridge.tasks.turns import Turns
+from redmine_mailbridge.tasks.update.issue_sync import Mirror
+from redmine_mailbridge.tasks.update.issue_turns import Turns
+from redmine_mailbridge.tasks.update.mailed_notes import Asks, Told
+from redmine_mailbridge.tasks.update.rule_mail import RuleMail
+from redmine_mailbridge.tasks.update.rule_request import RuleChange
+from redmine_mailbridge.tasks.update.rule_status import Due, RuleState
 from redmine_mailbridge.util.error_boundary import where
 
 log = structlog.get_logger(__name__)

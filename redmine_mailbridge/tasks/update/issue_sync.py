@@ -28,8 +28,8 @@ from redmine_mailbridge.model.authorship import Entry, Sides
 from redmine_mailbridge.redmine.client import PAGE, Client
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.store.issue_copy import IssueRow, Issues, JournalMail, JournalRow, Origin
-from redmine_mailbridge.tasks.snapshots import Snapshots, never_seen, seconds
-from redmine_mailbridge.tasks.turns import Turns
+from redmine_mailbridge.tasks.update.issue_reader import Snapshots, never_seen, seconds
+from redmine_mailbridge.tasks.update.issue_turns import Turns
 
 log = structlog.get_logger(__name__)
 
