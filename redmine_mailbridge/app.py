@@ -45,7 +45,7 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.pauses import MailboxPauses
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.retention import forget_raw
-from redmine_mailbridge.tasks.aggregate import Aggregator
+from redmine_mailbridge.tasks.aggregate.aggregate import Aggregator
 from redmine_mailbridge.tasks.alerts import Alerts
 from redmine_mailbridge.tasks.listen import FolderListener
 from redmine_mailbridge.tasks.mailbox_thread import MailboxThread

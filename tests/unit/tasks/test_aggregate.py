@@ -15,9 +15,9 @@ from redmine_mailbridge.store.aggregate_results import Results
 from redmine_mailbridge.store.issue_copy import Issues
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.time_entries import Hours
-from redmine_mailbridge.tasks.aggregate import Aggregator, Targets
-from redmine_mailbridge.tasks.entries import EntryReader
-from redmine_mailbridge.tasks.fields import FieldWriter
+from redmine_mailbridge.tasks.aggregate.aggregate import Aggregator, Targets
+from redmine_mailbridge.tasks.aggregate.custom_field_writer import FieldWriter
+from redmine_mailbridge.tasks.aggregate.time_entry_sync import EntryReader
 from tests.unit.reports.desk import half_time, issue
 from tests.unit.tasks.entries_twin import twin
 

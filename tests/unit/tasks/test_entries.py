@@ -11,7 +11,7 @@ import pytest
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.time_entries import Hours
-from redmine_mailbridge.tasks.entries import SEARCH, EntryReader, Read, entry_of, ticks_of
+from redmine_mailbridge.tasks.aggregate.time_entry_sync import SEARCH, EntryReader, Read, entry_of, ticks_of
 from tests.unit.tasks.entries_twin import Twin, twin
 
 SWEEP = 3

@@ -21,8 +21,8 @@ from redmine_mailbridge.reports.report import hours_of
 from redmine_mailbridge.reports.report_data import Kept
 from redmine_mailbridge.store.aggregate_results import Figure
 from redmine_mailbridge.store.time_entries import TimeEntry
-from redmine_mailbridge.tasks.entries import EntryReader, Read
-from redmine_mailbridge.tasks.fields import FieldWriter, Wanted
+from redmine_mailbridge.tasks.aggregate.custom_field_writer import FieldWriter, Wanted
+from redmine_mailbridge.tasks.aggregate.time_entry_sync import EntryReader, Read
 
 log = structlog.get_logger(__name__)
 

@@ -1,0 +1,1 @@
+"""The task aggregate: time entries, figures, custom fields, budgets."""
