@@ -46,10 +46,6 @@ from redmine_mailbridge.store.pauses import MailboxPauses
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.tasks.aggregate.aggregate import Aggregator
-from redmine_mailbridge.tasks.alerts import Alerts
-from redmine_mailbridge.tasks.listen import FolderListener
-from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
-from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive.acknowledgements import Answers
 from redmine_mailbridge.tasks.receive.circuit_breaker import Gate
 from redmine_mailbridge.tasks.receive.copies import CopyFinder
@@ -62,7 +58,11 @@ from redmine_mailbridge.tasks.receive.planner import Context, Decider
 from redmine_mailbridge.tasks.receive.processor import Handler
 from redmine_mailbridge.tasks.receive.receiver import Receiver, Shared
 from redmine_mailbridge.tasks.receive.settings_fitness import Fitness
-from redmine_mailbridge.tasks.service import Service, Tasks
+from redmine_mailbridge.tasks.service.alerts import Alerts
+from redmine_mailbridge.tasks.service.health_monitor import Pulse
+from redmine_mailbridge.tasks.service.idle_watcher import FolderListener
+from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
+from redmine_mailbridge.tasks.service.service import Service, Tasks
 from redmine_mailbridge.tasks.update.issue_sync import Mirror
 from redmine_mailbridge.tasks.update.rule_runner import TimeRules
 from redmine_mailbridge.util.process_owner import become_owner

@@ -25,7 +25,6 @@ from redmine_mailbridge import app
 from redmine_mailbridge import log as logs
 from redmine_mailbridge.checks.beginning import look_up_names
 from redmine_mailbridge.errors import LockLost, MailbridgeError, SettingsError
-from redmine_mailbridge.logring import kept_in
 from redmine_mailbridge.mailboxes.login_limit import LoginLimits
 from redmine_mailbridge.settings.load import load_with_origins, reload
 from redmine_mailbridge.settings.models import Settings
@@ -33,9 +32,10 @@ from redmine_mailbridge.settings.who_mails import silent_mailboxes
 from redmine_mailbridge.store.admin_sessions import LogRing
 from redmine_mailbridge.store.lock import Lock
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.service import Service
+from redmine_mailbridge.tasks.service.log_buffer import kept_in
+from redmine_mailbridge.tasks.service.service import Service
+from redmine_mailbridge.tasks.service.watchdog import Watchdog
 from redmine_mailbridge.util.error_boundary import Enduring, fault, where
-from redmine_mailbridge.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from redmine_mailbridge.admin.wiring import Pages

@@ -7,9 +7,9 @@ from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.task_state import TaskBook
-from redmine_mailbridge.tasks.control import plans
 from redmine_mailbridge.tasks.receive.held_replies import ReplyGate
-from redmine_mailbridge.tasks.service import Tasks
+from redmine_mailbridge.tasks.service.service import Tasks
+from redmine_mailbridge.tasks.service.task_status import plans
 from redmine_mailbridge.tasks.update.update import Station
 
 

@@ -29,7 +29,7 @@ from redmine_mailbridge.cli import cli
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.queries.messages import MessageFilter
-from redmine_mailbridge.tasks.service import receive_once
+from redmine_mailbridge.tasks.service.service import receive_once
 from redmine_mailbridge.tasks.update.update import Updater
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.product import merged

@@ -29,7 +29,7 @@ from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.tasks.receive.receiver import PassResult
 from redmine_mailbridge.tasks.receive.result import Outcome
-from redmine_mailbridge.tasks.service import receive_once
+from redmine_mailbridge.tasks.service.service import receive_once
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 

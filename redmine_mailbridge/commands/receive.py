@@ -34,7 +34,7 @@ def command(
     from redmine_mailbridge.checks.beginning import look_up_names
     from redmine_mailbridge.preview import preview
     from redmine_mailbridge.printing import Printer, known_mailboxes
-    from redmine_mailbridge.tasks.service import one_pass
+    from redmine_mailbridge.tasks.service.service import one_pass
 
     del once  # the only way so far; it says what happens
     settings = invocation.settings()

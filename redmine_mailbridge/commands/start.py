@@ -11,7 +11,7 @@ def command(invocation: Invocation) -> None:
     """Let the synchronisation go on after `stop`; the service itself is started by `run`."""
     from redmine_mailbridge import app
     from redmine_mailbridge.store.task_state import TaskBook
-    from redmine_mailbridge.tasks.control import is_running
+    from redmine_mailbridge.tasks.service.task_status import is_running
 
     store = app.open_store(invocation.settings())
     try:

@@ -25,9 +25,9 @@ def command() -> None:
 @pass_invocation
 def list_(invocation: Invocation, *, as_json: bool) -> None:
     """Every task: when it runs, its last run and result, the next, and whether its times were kept."""
-    from redmine_mailbridge.tasks.control import overview
     from redmine_mailbridge.tasks.listing import as_json as to_json
     from redmine_mailbridge.tasks.listing import lines
+    from redmine_mailbridge.tasks.service.task_status import overview
 
     settings = invocation.settings()
     with _opened(settings) as (store, _book):
@@ -45,8 +45,8 @@ def list_(invocation: Invocation, *, as_json: bool) -> None:
 def run(invocation: Invocation, *, name: str, wait: float) -> None:
     """Run a task now: in the service when one runs, else here."""
     from redmine_mailbridge import app
-    from redmine_mailbridge.tasks.by_hand import run_now
-    from redmine_mailbridge.tasks.control import known_task
+    from redmine_mailbridge.tasks.service.run_now import run_now
+    from redmine_mailbridge.tasks.service.task_status import known_task
 
     settings = invocation.settings()
     known_task(name, settings)
@@ -60,7 +60,7 @@ def _switch(word: str, *, active: bool, text: str) -> click.Command:
     @click.argument("name")
     @pass_invocation
     def switch(invocation: Invocation, *, name: str) -> None:
-        from redmine_mailbridge.tasks.control import Change, change, known_task
+        from redmine_mailbridge.tasks.service.task_status import Change, change, known_task
 
         settings = invocation.settings()
         known_task(name, settings)
@@ -83,7 +83,7 @@ command.add_command(_switch("resume", active=True, text="runs by itself"))
 @pass_invocation
 def set_(invocation: Invocation, *, name: str, every: str | None, cron: str | None, next_run: str | None) -> None:
     """Change when a task runs; kept over restarts, until `tasks reset`."""
-    from redmine_mailbridge.tasks.control import Change, change, known_task, parse_span_or_say, parse_time
+    from redmine_mailbridge.tasks.service.task_status import Change, change, known_task, parse_span_or_say, parse_time
 
     if every is None and cron is None and next_run is None:
         raise click.UsageError("give --every, --cron or --next-run")
@@ -104,8 +104,8 @@ def set_(invocation: Invocation, *, name: str, every: str | None, cron: str | No
 @pass_invocation
 def reset(invocation: Invocation, *, name: str) -> None:
     """Let the settings file decide again when a task runs."""
-    from redmine_mailbridge.tasks.control import known_task
-    from redmine_mailbridge.tasks.control import reset as forget
+    from redmine_mailbridge.tasks.service.task_status import known_task
+    from redmine_mailbridge.tasks.service.task_status import reset as forget
 
     settings = invocation.settings()
     known_task(name, settings)

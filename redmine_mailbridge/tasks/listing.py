@@ -5,7 +5,7 @@ import json
 
 from redmine_mailbridge.settings.value_types import format_span
 from redmine_mailbridge.store.task_state import TaskRun
-from redmine_mailbridge.tasks.control import TaskView
+from redmine_mailbridge.tasks.service.task_status import TaskView
 
 
 def lines(view: TaskView, now: dt.datetime) -> list[str]:

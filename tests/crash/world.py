@@ -16,7 +16,7 @@ from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.outbox import CLAIM_SECONDS
 from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
-from redmine_mailbridge.tasks.service import receive_once
+from redmine_mailbridge.tasks.service.service import receive_once
 from tests.crash.judge import Found, Verdict, judge_box
 from tests.crash.letters import Letter
 from tests.crash.variants import Variant

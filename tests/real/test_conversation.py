@@ -14,7 +14,7 @@ import pytest
 
 from redmine_mailbridge.store.note_decisions import Answered
 from redmine_mailbridge.store.outbox import Outbox
-from redmine_mailbridge.tasks.service import receive_once
+from redmine_mailbridge.tasks.service.service import receive_once
 from tests.product import Product, mail, message_id_of, product
 from tests.servers.dovecot import Mail
 from tests.servers.fixtures import Redmine

@@ -19,7 +19,7 @@ from redmine_mailbridge.outgoing.smtp import SmtpTransport
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.speaking import smtp_config
 from redmine_mailbridge.store.database import Database
-from redmine_mailbridge.tasks.service import receive_once
+from redmine_mailbridge.tasks.service.service import receive_once
 from tests.product import Product, box_values, mail, product
 from tests.real.test_oauth import DESK, database, person, sign_in, signs_of
 from tests.servers.dovecot import Mail

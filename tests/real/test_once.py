@@ -12,7 +12,7 @@ import pytest
 import time_machine
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.tasks.service import receive_once
+from redmine_mailbridge.tasks.service.service import receive_once
 from tests.product import ANNA, STRANGER, Product, mail, message_id_of, product
 from tests.servers.faults import FAILS_AFTER_SAVE, failing
 from tests.servers.fixtures import Redmine

@@ -7,7 +7,7 @@ import pytest
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.store.queries.messages import MessageFilter
-from redmine_mailbridge.tasks.service import receive_once
+from redmine_mailbridge.tasks.service.service import receive_once
 from tests.product import STRANGER, Product, mail, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

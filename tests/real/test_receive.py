@@ -10,7 +10,7 @@ import pytest
 from redmine_mailbridge.mailboxes.imap.parse import encode_folder
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.tasks.receive.result import Outcome
-from redmine_mailbridge.tasks.service import receive_once
+from redmine_mailbridge.tasks.service.service import receive_once
 from tests.product import ANNA, BOB, CAROL, DAVE, STRANGER, Product, box_values, mail, message_id_of, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

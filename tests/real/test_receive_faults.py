@@ -20,7 +20,7 @@ from requests import PreparedRequest
 from redmine_mailbridge.model.mail_state import OPEN, State
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.tasks.receive.receiver import PassResult
-from redmine_mailbridge.tasks.service import receive_once
+from redmine_mailbridge.tasks.service.service import receive_once
 from tests.product import ANNA, STRANGER, Product, box_values, mail, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

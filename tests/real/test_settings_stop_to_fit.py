@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.tasks.service import receive_once
+from redmine_mailbridge.tasks.service.service import receive_once
 from tests.product import Product, mail, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

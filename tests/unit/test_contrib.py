@@ -50,7 +50,7 @@ def test_signs_of_life(tmp_path: Path) -> None:
     import socket
     import time
 
-    from redmine_mailbridge.watchdog import Watchdog
+    from redmine_mailbridge.tasks.service.watchdog import Watchdog
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))

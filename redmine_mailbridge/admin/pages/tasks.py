@@ -7,7 +7,7 @@ from starlette.responses import Response
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.store.task_state import TaskBook
-from redmine_mailbridge.tasks.control import Change, change, known_task, overview, parse_span_or_say, reset
+from redmine_mailbridge.tasks.service.task_status import Change, change, known_task, overview, parse_span_or_say, reset
 
 FUNCTIONS = {
     "receive": "Reads new mail and makes issues and notes of it.",

@@ -6,9 +6,9 @@ import logging
 import structlog
 
 from redmine_mailbridge import log
-from redmine_mailbridge.logring import kept_in
 from redmine_mailbridge.settings.models import LogSettings
 from redmine_mailbridge.store import admin_sessions
+from redmine_mailbridge.tasks.service.log_buffer import kept_in
 from tests.unit.admin.site import Site
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.tasks.service import receive_once
+from redmine_mailbridge.tasks.service.service import receive_once
 from redmine_mailbridge.tasks.update.update import Updater
 from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, Post, help_desk, iso, post, writes
 

@@ -11,9 +11,9 @@ from redmine_mailbridge.outgoing.outbox_sender import SendResult
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, alive, of_mailbox
 from redmine_mailbridge.store.outbox import Outbox
-from redmine_mailbridge.tasks.alerts import Alerts
-from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive.circuit_breaker import Gate
+from redmine_mailbridge.tasks.service.alerts import Alerts
+from redmine_mailbridge.tasks.service.health_monitor import Pulse
 
 
 class World:

@@ -18,11 +18,11 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.store.task_state import TaskBook
-from redmine_mailbridge.tasks.alerts import Alerts
-from redmine_mailbridge.tasks.control import plans
-from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
-from redmine_mailbridge.tasks.runner import TaskRunner
-from redmine_mailbridge.tasks.schedule import Scheduler
+from redmine_mailbridge.tasks.service.alerts import Alerts
+from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
+from redmine_mailbridge.tasks.service.schedule import Scheduler
+from redmine_mailbridge.tasks.service.task_runner import TaskRunner
+from redmine_mailbridge.tasks.service.task_status import plans
 from tests.product import mail
 from tests.unit.tasks.desk import Desk, open_desk
 from tests.unit.tasks.test_runner import TEXT

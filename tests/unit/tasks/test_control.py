@@ -10,8 +10,8 @@ from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.task_state import Override, TaskBook
-from redmine_mailbridge.tasks.control import Change, change, known_task, overview, parse_time, plans, reset
 from redmine_mailbridge.tasks.listing import lines
+from redmine_mailbridge.tasks.service.task_status import Change, change, known_task, overview, parse_time, plans, reset
 
 TEXT = """
 [redmine]

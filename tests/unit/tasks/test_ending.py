@@ -17,7 +17,7 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks import service as services
+from redmine_mailbridge.tasks.service import service as services
 from tests.product import Product
 from tests.unit.tasks.desk import URL, open_desk
 from tests.unit.tasks.test_nothing_starves import change, serving, until

@@ -269,7 +269,7 @@ class _Thread:
 @pytest.mark.fault("N14")
 def test_a_pass_by_hand_says_it(desk: Desk) -> None:
     """`receive --once` says that the mailbox is paused, and ends with an error."""
-    from redmine_mailbridge.tasks.service import one_pass
+    from redmine_mailbridge.tasks.service.service import one_pass
 
     project(desk, status=5)
     desk.server.append(mail("Waits"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
+from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
 from tests.memory_mailbox import MemoryMailbox
 from tests.product import mail
 from tests.unit.tasks.boxes import Boxes, open_boxes

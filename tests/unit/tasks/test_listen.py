@@ -15,9 +15,9 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.store.health import Health, of_mailbox
-from redmine_mailbridge.tasks.listen import FolderListener
-from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
-from redmine_mailbridge.tasks.pulse import Pulse
+from redmine_mailbridge.tasks.service.health_monitor import Pulse
+from redmine_mailbridge.tasks.service.idle_watcher import FolderListener
+from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.product import mail
 from tests.unit.tasks.desk import Desk, open_desk

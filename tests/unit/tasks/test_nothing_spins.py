@@ -20,8 +20,8 @@ from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.tasks.listen import FolderListener
-from redmine_mailbridge.tasks.mailbox_thread import MailboxThread
+from redmine_mailbridge.tasks.service.idle_watcher import FolderListener
+from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
 from tests.scripted_server import Reply, ScriptedServer, scripted
 from tests.unit.tasks.desk import Desk, open_desk
 

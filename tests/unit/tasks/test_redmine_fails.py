@@ -7,8 +7,8 @@ import pytest
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.printing import decided
-from redmine_mailbridge.tasks.runner import TaskRunner
-from redmine_mailbridge.tasks.service import _away
+from redmine_mailbridge.tasks.service.service import _away
+from redmine_mailbridge.tasks.service.task_runner import TaskRunner
 from tests.product import mail, message_id_of
 from tests.unit.tasks.desk import Desk, open_desk
 from tests.unit.tasks.test_nothing_starves import ended, serving, until

@@ -11,8 +11,8 @@ from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.task_state import TaskBook
-from redmine_mailbridge.tasks.control import plans
-from redmine_mailbridge.tasks.runner import TaskRunner
+from redmine_mailbridge.tasks.service.task_runner import TaskRunner
+from redmine_mailbridge.tasks.service.task_status import plans
 
 TEXT = """
 [redmine]

@@ -18,14 +18,14 @@ from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.outgoing.outbox_sender import Sending
 from redmine_mailbridge.store.task_state import TaskBook
-from redmine_mailbridge.tasks.control import TaskPlan
-from redmine_mailbridge.tasks.listen import FolderListener
-from redmine_mailbridge.tasks.mailbox_thread import Gone, MailboxThread
-from redmine_mailbridge.tasks.pulse import Pulse
 from redmine_mailbridge.tasks.receive.held_replies import Replies, ReplyGate
 from redmine_mailbridge.tasks.receive.receiver import PassResult, Receiver, Shared
 from redmine_mailbridge.tasks.receive.result import Outcome
-from redmine_mailbridge.tasks.runner import Plans, TaskRunner
+from redmine_mailbridge.tasks.service.health_monitor import Pulse
+from redmine_mailbridge.tasks.service.idle_watcher import FolderListener
+from redmine_mailbridge.tasks.service.mailbox_thread import Gone, MailboxThread
+from redmine_mailbridge.tasks.service.task_runner import Plans, TaskRunner
+from redmine_mailbridge.tasks.service.task_status import TaskPlan
 from redmine_mailbridge.tasks.update.update import Station, Updater
 from redmine_mailbridge.util.error_boundary import fault
 

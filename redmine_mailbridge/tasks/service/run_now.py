@@ -9,10 +9,10 @@ from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.outgoing.outbox_sender import Sending
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.task_state import TaskBook
-from redmine_mailbridge.tasks.control import is_running
 from redmine_mailbridge.tasks.receive.held_replies import Replies
 from redmine_mailbridge.tasks.receive.receiver import Receiver, Shared
-from redmine_mailbridge.tasks.service import Tasks, receive_once, received
+from redmine_mailbridge.tasks.service.service import Tasks, receive_once, received
+from redmine_mailbridge.tasks.service.task_status import is_running
 from redmine_mailbridge.tasks.update.update import Updater
 
 LOOK = 0.3

@@ -14,8 +14,8 @@ import structlog
 from redmine_mailbridge.errors import MailbridgeError, StoreError
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.store.task_state import TaskBook
-from redmine_mailbridge.tasks.control import TaskPlan
-from redmine_mailbridge.tasks.schedule import Scheduler
+from redmine_mailbridge.tasks.service.schedule import Scheduler
+from redmine_mailbridge.tasks.service.task_status import TaskPlan
 from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)

@@ -1,0 +1,1 @@
+"""The service: threads, the three tasks at their times, health, alerts."""
