@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from redmine_mailbridge import app
 from redmine_mailbridge import log as logs
 from redmine_mailbridge.checks.beginning import look_up_names
 from redmine_mailbridge.errors import LockLost, MailbridgeError, SettingsError
@@ -36,6 +35,7 @@ from redmine_mailbridge.tasks.service.log_buffer import kept_in
 from redmine_mailbridge.tasks.service.service import Service
 from redmine_mailbridge.tasks.service.watchdog import Watchdog
 from redmine_mailbridge.util.error_boundary import Enduring, fault, where
+from redmine_mailbridge.wiring import application as app
 
 if TYPE_CHECKING:
     from redmine_mailbridge.admin.wiring import Pages

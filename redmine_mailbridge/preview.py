@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from redmine_mailbridge import app, looking, signing_in
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mailbox import Listed
@@ -16,6 +15,7 @@ from redmine_mailbridge.settings.first_sync import StartSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.tasks.receive.fetch.fetcher import undecided
 from redmine_mailbridge.tasks.receive.planner import Decider
+from redmine_mailbridge.wiring import application, oauth, read_only
 
 Show = Callable[[str, Sequence[str], dict[str, Any]], None]
 CHUNK = 50
@@ -30,12 +30,12 @@ def preview(settings: Settings, only: Sequence[str], show: Show) -> tuple[list[s
     """
     errors: list[str] = []
     questions: list[str] = []
-    with looking.store_of(settings) as store, looking.deciding(settings) as decider:
-        former = app.succession_of(settings, store).former() if store is not None else {}
+    with read_only.store_of(settings) as store, read_only.deciding(settings) as decider:
+        former = application.succession_of(settings, store).former() if store is not None else {}
         for name, box in settings.active_mailboxes.items():
             if only and name not in only:
                 continue
-            mailbox = app.mailbox(name, box, tokens=signing_in.late(settings, name))
+            mailbox = application.mailbox(name, box, tokens=oauth.late(settings, name))
             try:
                 for folder in box.folders:
                     first = store is None or store.cursor(former.get(name, name), folder) is None

@@ -43,10 +43,10 @@ def decided(
     settings: "Settings", ids: Sequence[int], decision: str, *, issue: int | None = None, dry_run: bool = False
 ) -> None:
     """Given mails and what was decided about them, do it and say so. End with exit code 1 when one could not be."""
-    from redmine_mailbridge import app  # noqa: PLC0415 - the database is slow to load
     from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide, hurry  # noqa: PLC0415 - likewise
+    from redmine_mailbridge.wiring import application  # noqa: PLC0415 - the database is slow to load
 
-    store, missed, taken = app.open_store(settings), False, []
+    store, missed, taken = application.open_store(settings), False, []
     try:
         for one in decide(store, ids, Decision(decision), issue=issue, dry_run=dry_run):
             missed = missed or not one.ok

@@ -24,13 +24,13 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from click.testing import CliRunner, Result
 from requests import PreparedRequest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.cli import cli
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.tasks.service.service import receive_once
 from redmine_mailbridge.tasks.update.update import Updater
+from redmine_mailbridge.wiring import application as app
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.product import merged
 from tests.servers.processes import free_port

@@ -21,7 +21,6 @@ import structlog
 import tomlkit
 from click.testing import CliRunner, Result
 
-from redmine_mailbridge import app
 from redmine_mailbridge.cli import cli
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.load import load
@@ -30,6 +29,7 @@ from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.tasks.receive.receiver import PassResult
 from redmine_mailbridge.tasks.receive.result import Outcome
 from redmine_mailbridge.tasks.service.service import receive_once
+from redmine_mailbridge.wiring import application as app
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 

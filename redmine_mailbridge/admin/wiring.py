@@ -1,8 +1,7 @@
-"""Builds what the pages work with. Beside `app.py`, whose parts it takes: the page runs without the service too."""
+"""Builds what the pages work with. Beside `wiring/application.py`, whose parts it takes: the page runs without the service too."""
 
 from pydantic import ValidationError
 
-from redmine_mailbridge import app, speaking
 from redmine_mailbridge.admin.application import make
 from redmine_mailbridge.admin.desk import Desk
 from redmine_mailbridge.admin.jobs import Jobs
@@ -14,12 +13,14 @@ from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.admin import LISTEN, AdminSettings
 from redmine_mailbridge.settings.load import Loaded
-from redmine_mailbridge.signing_in import sign_ins
 from redmine_mailbridge.store.admin_sessions import Audit, LogRing, Sessions
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.queries.statistics import Figures
 from redmine_mailbridge.tasks.receive.planner import Decider
+from redmine_mailbridge.wiring import application as app
+from redmine_mailbridge.wiring import outgoing
+from redmine_mailbridge.wiring.oauth import sign_ins
 
 
 def desk(loaded: Loaded) -> Desk:
@@ -29,7 +30,7 @@ def desk(loaded: Loaded) -> Desk:
     audit = Audit(store.database, store.clock)
     limits = {}
     for name, box in settings.active_mailboxes.items():
-        out = speaking.sent_by(settings, box)
+        out = outgoing.sent_by(settings, box)
         if out.sends:
             limits[name] = out.most_a_day
     admin = settings.admin

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from redmine_mailbridge import signing_in, speaking
 from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import SendingError
@@ -11,6 +10,8 @@ from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
 from redmine_mailbridge.outgoing.templates import Templates, check_templates
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.wiring import oauth
+from redmine_mailbridge.wiring import outgoing as speaking
 
 
 def asks_for_login(config: SmtpConfig) -> bool:
@@ -39,7 +40,7 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
     if out.transport == "console" or out.host is None:
         yield Check(f"{place}: sending", None, "printed, not sent")
         return
-    tokens = signing_in.late(settings, signing_in.outgoing_connection(name, box, settings))
+    tokens = oauth.late(settings, oauth.outgoing_connection(name, box, settings))
     config = speaking.smtp_config(out, out.host, tokens, box)
     try:
         with SmtpTransport(config):

@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 
-from redmine_mailbridge import app, looking, signing_in, speaking
 from redmine_mailbridge.checks.mailbox import mailbox_checks
 from redmine_mailbridge.checks.outgoing import outgoing_checks
 from redmine_mailbridge.checks.redmine import redmine_checks
@@ -16,6 +15,8 @@ from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.pauses import MailboxPauses
+from redmine_mailbridge.wiring import application, oauth, read_only
+from redmine_mailbridge.wiring import outgoing as speaking
 
 
 def server_checks(settings: Settings, *, only: Sequence[str] = (), send_test: bool = False) -> Iterator[Check]:
@@ -25,16 +26,16 @@ def server_checks(settings: Settings, *, only: Sequence[str] = (), send_test: bo
     goes from each mailbox to itself, is waited for and removed.
     """
     boxes = {name: box for name, box in settings.active_mailboxes.items() if not only or name in only}
-    client = app.redmine_client(settings.redmine)
+    client = application.redmine_client(settings.redmine)
     directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
     try:
         yield from redmine_checks(settings.model_copy(update={"mailboxes": boxes}), client, directory)
     finally:
         client.close()
     for name, box in boxes.items():
-        tokens = signing_in.late(settings, name)
+        tokens = oauth.late(settings, name)
         yield from sign_in_checks(name, settings)
-        yield from mailbox_checks(name, box, app.mailbox(name, box, tokens=tokens))
+        yield from mailbox_checks(name, box, application.mailbox(name, box, tokens=tokens))
         yield from outgoing_checks(name, settings, box)
         if send_test:
             yield from _send_test(name, settings, box)
@@ -44,7 +45,7 @@ def server_checks(settings: Settings, *, only: Sequence[str] = (), send_test: bo
 def _paused(settings: Settings, boxes: Mapping[str, MailboxSettings]) -> Iterator[Check]:
     """The mailboxes that the service has paused, since their settings did not fit Redmine when it looked last."""
     try:
-        with looking.store_of(settings) as store:
+        with read_only.store_of(settings) as store:
             paused = MailboxPauses(store).all() if store is not None else {}
     except StoreError as error:
         yield Check("store", False, str(error))
@@ -63,8 +64,8 @@ def _send_test(name: str, settings: Settings, box: MailboxSettings) -> Iterator[
             f"mailbox {name}: test mail: sent", False, "neither [outgoing] nor this mailbox names a host to send by"
         )
         return
-    trial = Trial(out.from_address or box.address, box.address, looking.loop_value(settings))
-    tokens = signing_in.late(settings, signing_in.outgoing_connection(name, box, settings))
+    trial = Trial(out.from_address or box.address, box.address, read_only.loop_value(settings))
+    tokens = oauth.late(settings, oauth.outgoing_connection(name, box, settings))
     sender = SmtpTransport(speaking.smtp_config(out, out.host, tokens, box))
-    mailbox = app.mailbox(name, box, tokens=signing_in.late(settings, name))
+    mailbox = application.mailbox(name, box, tokens=oauth.late(settings, name))
     yield from round_trip(name, box, mailbox, sender, trial)

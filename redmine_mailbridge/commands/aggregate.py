@@ -12,7 +12,8 @@ def command(invocation: Invocation, *, rebuild: bool) -> None:
     """Compute hours and times of the issues that came by mail, now."""
     import threading
 
-    from redmine_mailbridge import aggregating, app
+    from redmine_mailbridge.wiring import aggregate
+    from redmine_mailbridge.wiring import application as app
 
     application = app.build(invocation.settings())
     try:
@@ -27,7 +28,7 @@ def command(invocation: Invocation, *, rebuild: bool) -> None:
             f"{read.held} time entries held, {read.changed} of them new or changed; {result.done} changes in all, "
             f"{result.failed} failed; {asked} requests, {read.requests} of them for time entries"
         )
-        for line in aggregating.kept(application.settings, application.store).results.refused():
+        for line in aggregate.kept(application.settings, application.store).results.refused():
             click.secho(line, fg="yellow", err=True)
         if application.tasks.book.stopped:
             click.secho("mail waits: the synchronisation is stopped", fg="yellow", err=True)

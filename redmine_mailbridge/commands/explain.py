@@ -19,18 +19,18 @@ def command(
     """Print what would become of mails, and the steps that lead there. Writes nothing."""
     import json
 
-    from redmine_mailbridge import looking
     from redmine_mailbridge.errors import SettingsError
     from redmine_mailbridge.policy.explanation import as_json as as_value
     from redmine_mailbridge.printing import known_mailboxes, shown
     from redmine_mailbridge.tasks.receive.explain import explain
+    from redmine_mailbridge.wiring import read_only
 
     settings = invocation.settings()
     name = mailbox or next(iter(settings.active_mailboxes), None)
     if name is None:
         raise SettingsError("no mailbox is active, so nothing would become of any mail")
     known_mailboxes([name], settings)
-    with looking.deciding(settings, offline=offline) as decider:
+    with read_only.deciding(settings, offline=offline) as decider:
         for file in files:
             told = explain(decider, file.read_bytes(), name)
             if as_json:

@@ -33,15 +33,15 @@ def command(
     import datetime as dt
     import json
 
-    from redmine_mailbridge import app
     from redmine_mailbridge.model.mail_state import State
     from redmine_mailbridge.printing import COLOURS, shown
     from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
+    from redmine_mailbridge.wiring import application
 
     def when(seconds: float) -> str:
         return dt.datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "seconds")
 
-    store = app.open_store(invocation.settings())
+    store = application.open_store(invocation.settings())
     try:
         archive = Archive(store.database)
         wanted = MessageFilter(

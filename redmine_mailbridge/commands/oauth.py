@@ -20,7 +20,7 @@ def login(invocation: Invocation, mailbox: str, how: str | None) -> None:
     """Sign in once for MAILBOX (or MAILBOX/outgoing, or outgoing). What was kept before is replaced."""
     from redmine_mailbridge.checks.advice import advising
     from redmine_mailbridge.oauth.terminal_login import by_browser, by_device, by_paste
-    from redmine_mailbridge.signing_in import opened
+    from redmine_mailbridge.wiring.oauth import opened
 
     with opened(invocation.settings()) as signs, advising():
         if how == "device":
@@ -44,7 +44,7 @@ def status(invocation: Invocation, *, as_json: bool) -> None:
     import datetime as dt
     import json
 
-    from redmine_mailbridge.signing_in import opened
+    from redmine_mailbridge.wiring.oauth import opened
 
     with opened(invocation.settings()) as signs:
         found = signs.status()
@@ -68,7 +68,7 @@ def status(invocation: Invocation, *, as_json: bool) -> None:
 @pass_invocation
 def forget(invocation: Invocation, mailbox: str) -> None:
     """Remove what is kept of MAILBOX's sign-in, and tell the provider where it wants to know."""
-    from redmine_mailbridge.signing_in import opened
+    from redmine_mailbridge.wiring.oauth import opened
 
     with opened(invocation.settings()) as signs:
         gone = signs.forget(mailbox)

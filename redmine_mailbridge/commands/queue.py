@@ -20,10 +20,10 @@ def listed(invocation: Invocation, *, undelivered: bool, limit: int, as_json: bo
     """Print the mails of the outbox."""
     import json
 
-    from redmine_mailbridge import app
     from redmine_mailbridge.outgoing.sender_profile import when
     from redmine_mailbridge.printing import shown
     from redmine_mailbridge.store.outbox import BOUNCED, FAILED, QUEUED, Outbox
+    from redmine_mailbridge.wiring import application as app
 
     store = app.open_store(invocation.settings())
     try:
@@ -55,10 +55,10 @@ def retry(invocation: Invocation, *, ids: tuple[int, ...], everything: bool) -> 
 
     Redmine is asked first: what has become private since is not sent.
     """
-    from redmine_mailbridge import app
     from redmine_mailbridge.outgoing.resend import send_again
     from redmine_mailbridge.printing import shown
     from redmine_mailbridge.store.outbox import Outbox
+    from redmine_mailbridge.wiring import application as app
 
     if bool(ids) == everything:
         raise click.UsageError("name the mails by their numbers, or say --all")

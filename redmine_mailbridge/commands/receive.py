@@ -30,11 +30,11 @@ def command(
     wait: float,
 ) -> None:
     """Read new mail, make issues and notes of it, file it, and end."""
-    from redmine_mailbridge import app
     from redmine_mailbridge.checks.beginning import look_up_names
     from redmine_mailbridge.preview import preview
     from redmine_mailbridge.printing import Printer, known_mailboxes
     from redmine_mailbridge.tasks.service.service import one_pass
+    from redmine_mailbridge.wiring import application as app
 
     del once  # the only way so far; it says what happens
     settings = invocation.settings()
@@ -80,15 +80,16 @@ def _decided(settings: "Settings", only: tuple[str, ...]) -> "Settings":
 
     An answer counts once: after it the folder has been read, and nothing is asked any more.
     """
-    from redmine_mailbridge import app, looking, signing_in
     from redmine_mailbridge.tasks.receive.fetch.first_look import lying
+    from redmine_mailbridge.wiring import application as app
+    from redmine_mailbridge.wiring import oauth, read_only
 
     boxes = {name: box for name, box in settings.active_mailboxes.items() if not only or name in only}
     if not any(box.undecided for box in boxes.values()):
         return settings
     answers: dict[str, str] = {}
-    with looking.store_of(settings) as store:
-        opened = lambda name, box: app.mailbox(name, box, store, tokens=signing_in.late(settings, name))  # noqa: E731
+    with read_only.store_of(settings) as store:
+        opened = lambda name, box: app.mailbox(name, box, store, tokens=oauth.late(settings, name))  # noqa: E731
         former = app.succession_of(settings, store).former() if store is not None else {}
         for found in lying(boxes, store, opened, former):
             if found.mailbox in answers or not found.dated:

@@ -11,14 +11,14 @@ from redmine_mailbridge.cli import Invocation, pass_invocation
 @pass_invocation
 def command(invocation: Invocation, *, mailbox: str, up_to: int | None) -> None:
     """Let a mailbox go on that stopped since more mails were suddenly new than its brake_at."""
-    from redmine_mailbridge import app
     from redmine_mailbridge.printing import known_mailboxes
     from redmine_mailbridge.store.folder_cursors import ALL_NEW
     from redmine_mailbridge.tasks.receive.admin_decisions import hurry_mailboxes
+    from redmine_mailbridge.wiring import application
 
     settings = invocation.settings()
     known_mailboxes([mailbox], settings)
-    store = app.open_store(settings)
+    store = application.open_store(settings)
     try:
         stopped = store.release(mailbox, ALL_NEW if up_to is None else up_to)
         if stopped is not None:

@@ -35,17 +35,17 @@ def command(
     """
     from typing import cast
 
-    from redmine_mailbridge import aggregating, app
     from redmine_mailbridge.reports.overview import Format, overview
     from redmine_mailbridge.reports.report import By, Period
+    from redmine_mailbridge.wiring import aggregate, application
 
     if first is not None and last is not None and last < first:
         raise click.UsageError("--to must not be before --from")
     period = Period(first.date() if first else None, last.date() if last else None)
     settings = invocation.settings()
-    store = app.open_store(settings)
+    store = application.open_store(settings)
     try:
-        text = overview(aggregating.kept(settings, store), cast("By", by), period).text(cast("Format", style))
+        text = overview(aggregate.kept(settings, store), cast("By", by), period).text(cast("Format", style))
     finally:
         store.close()
     if output is None:

@@ -17,10 +17,10 @@ def list_(invocation: Invocation, *, as_json: bool) -> None:
     """List the rules: in words, what each has done, and for how many issues it is due."""
     import json
 
-    from redmine_mailbridge import ruling
     from redmine_mailbridge.outgoing.sender_profile import when
+    from redmine_mailbridge.wiring import time_rules
 
-    with ruling.opened(invocation.settings()) as rules:
+    with time_rules.opened(invocation.settings()) as rules:
         states = rules.states()
     for one in states:
         if as_json:
@@ -45,10 +45,10 @@ def preview(invocation: Invocation, *, as_json: bool) -> None:
     """List what the rules would do now, and do nothing. Reads from Redmine what has changed."""
     import json
 
-    from redmine_mailbridge import ruling
     from redmine_mailbridge.printing import shown
+    from redmine_mailbridge.wiring import time_rules
 
-    with ruling.opened(invocation.settings()) as rules:
+    with time_rules.opened(invocation.settings()) as rules:
         found = rules.preview()
     for one in found:
         if as_json:
@@ -65,9 +65,9 @@ def preview(invocation: Invocation, *, as_json: bool) -> None:
 @pass_invocation
 def release(invocation: Invocation, *, name: str) -> None:
     """Let a rule go on that stopped since it is due for more issues than its at_most."""
-    from redmine_mailbridge import ruling
+    from redmine_mailbridge.wiring import time_rules
 
-    ruling.release(invocation.settings(), name)
+    time_rules.release(invocation.settings(), name)
     click.echo(f'rule "{name}" goes on with the next update')
 
 
@@ -76,7 +76,7 @@ def release(invocation: Invocation, *, name: str) -> None:
 @pass_invocation
 def retry(invocation: Invocation, *, name: str) -> None:
     """Let a rule try again where Redmine refused it."""
-    from redmine_mailbridge import ruling
+    from redmine_mailbridge.wiring import time_rules
 
-    number = ruling.retry(invocation.settings(), name)
+    number = time_rules.retry(invocation.settings(), name)
     click.echo(f'rule "{name}" tries again on {number} issue{"" if number == 1 else "s"} with the next update')

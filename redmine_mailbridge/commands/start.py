@@ -9,11 +9,11 @@ from redmine_mailbridge.cli import Invocation, pass_invocation
 @pass_invocation
 def command(invocation: Invocation) -> None:
     """Let the synchronisation go on after `stop`; the service itself is started by `run`."""
-    from redmine_mailbridge import app
     from redmine_mailbridge.store.task_state import TaskBook
     from redmine_mailbridge.tasks.service.task_status import is_running
+    from redmine_mailbridge.wiring import application
 
-    store = app.open_store(invocation.settings())
+    store = application.open_store(invocation.settings())
     try:
         TaskBook(store.database, store.clock).start()
         serving = is_running(store)

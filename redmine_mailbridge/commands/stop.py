@@ -9,10 +9,10 @@ from redmine_mailbridge.cli import Invocation, pass_invocation
 @pass_invocation
 def command(invocation: Invocation) -> None:
     """Stop reading, writing and sending until `start`, also over restarts; the service goes on waiting."""
-    from redmine_mailbridge import app
     from redmine_mailbridge.store.task_state import TaskBook
+    from redmine_mailbridge.wiring import application
 
-    store = app.open_store(invocation.settings())
+    store = application.open_store(invocation.settings())
     try:
         TaskBook(store.database, store.clock).stop()
     finally:

@@ -44,13 +44,13 @@ def list_(invocation: Invocation, *, as_json: bool) -> None:
 @pass_invocation
 def run(invocation: Invocation, *, name: str, wait: float) -> None:
     """Run a task now: in the service when one runs, else here."""
-    from redmine_mailbridge import app
     from redmine_mailbridge.tasks.service.run_now import run_now
     from redmine_mailbridge.tasks.service.task_status import known_task
+    from redmine_mailbridge.wiring import application
 
     settings = invocation.settings()
     known_task(name, settings)
-    result = run_now(lambda: app.build(settings), lambda: app.open_store(settings), name, wait=wait)
+    result = run_now(lambda: application.build(settings), lambda: application.open_store(settings), name, wait=wait)
     click.echo(f"{name}: {result.done} done" + (f", {result.failed} failed" if result.failed else ""))
     if result.error:
         raise click.ClickException(result.error)
@@ -116,10 +116,10 @@ def reset(invocation: Invocation, *, name: str) -> None:
 
 @contextmanager
 def _opened(settings: "Settings") -> "Iterator[tuple[Store, TaskBook]]":
-    from redmine_mailbridge import app
     from redmine_mailbridge.store.task_state import TaskBook
+    from redmine_mailbridge.wiring import application
 
-    store = app.open_store(settings)
+    store = application.open_store(settings)
     try:
         yield store, TaskBook(store.database, store.clock)
     finally:

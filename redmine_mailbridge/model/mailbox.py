@@ -56,7 +56,7 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxConfig:
-    """How to reach one account: what app.py makes of the settings. No secret is in its repr.
+    """How to reach one account: what wiring/application.py makes of the settings. No secret is in its repr.
 
     `username` is taken apart by `username.parse_username` unless `authorize_as` is set. `token` gives an OAuth
     access token; when it is set, AUTO uses nothing but OAUTHBEARER and XOAUTH2; `token_refused` is told the token that

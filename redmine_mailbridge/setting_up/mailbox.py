@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from redmine_mailbridge import app
 from redmine_mailbridge.checks.mailbox import mailbox_checks
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.checks.vouching import Vouched, vouched
@@ -24,6 +23,7 @@ from redmine_mailbridge.settings.mailbox import PORTS, MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.value_types import one_address
 from redmine_mailbridge.util.loopback import is_loopback
+from redmine_mailbridge.wiring import application
 
 CLOCKS_DIFFER = dt.timedelta(hours=1)
 """How far the mail server's clock may be from ours: mail that comes to an empty mailbox counts."""
@@ -201,7 +201,7 @@ def try_settings(form: Form, file: Path, base: str, trial: Callable[[Settings, s
 def _logged_in(form: Form, settings: Settings, name: str, tell: Callable[[_Lying], object]) -> str:
     """Log in, and look at the folders. Return what is wrong, or ""; `tell` is told what lies there."""
     box = settings.mailboxes[name]
-    wrong = failures(mailbox_checks(name, box, app.mailbox(name, box)))
+    wrong = failures(mailbox_checks(name, box, application.mailbox(name, box)))
     form.answers["needs_ca_file"] = "certificate" in wrong.lower()
     if not wrong:
         tell(_lying(settings, name))
@@ -212,7 +212,7 @@ def _logged_in(form: Form, settings: Settings, name: str, tell: Callable[[_Lying
 def _lying(settings: Settings, name: str) -> _Lying:
     """Look at what lies in the folders of a mailbox."""
     box = settings.mailboxes[name]
-    mailbox = app.mailbox(name, box)
+    mailbox = application.mailbox(name, box)
     there: list[Listed] = []
     found = Vouched()
     try:

@@ -7,7 +7,6 @@ import click
 import requests
 from pydantic import SecretStr, ValidationError
 
-from redmine_mailbridge import app
 from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.redmine import somebodys
 from redmine_mailbridge.errors import RedmineError
@@ -20,6 +19,7 @@ from redmine_mailbridge.redmine.transport import WAY, Session, failure
 from redmine_mailbridge.setting_up.choosing import Choice
 from redmine_mailbridge.setting_up.form import Form, choice, from_environment
 from redmine_mailbridge.settings.models import RedmineSettings, is_in_the_clear
+from redmine_mailbridge.wiring import application
 
 FORMATS: tuple[str, ...] = get_args(TextFormat)
 KEY_VARIABLE = "MAILBRIDGE_REDMINE__API_KEY"
@@ -37,7 +37,7 @@ class Offers:
 
     def known_by(self, settings: RedmineSettings) -> str:
         """Given where Redmine is, ask it who we are. Return what is wrong, or ""."""
-        client = app.redmine_client(settings)
+        client = application.redmine_client(settings)
         directory = Directory(client, life=settings.directory_life.total_seconds())
         try:
             me = directory.people.me().user
@@ -173,7 +173,7 @@ def _reached(form: Form) -> str:
     session = Session()
     session.verify = str(settings.ca_file) if settings.ca_file else True
     session.timeouts = (5.0, 15.0)
-    session.auth = app.redmine_connection(settings).login
+    session.auth = application.redmine_connection(settings).login
     try:
         answer = session.get(settings.url + WHO)
         if answer.status_code == 401 and (wants := asks_for_login(answer)):

@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import structlog
 
-from redmine_mailbridge import aggregating, app
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Description
 from redmine_mailbridge.reports.overview import overview
 from redmine_mailbridge.reports.report import Period
 from redmine_mailbridge.settings.load import load
+from redmine_mailbridge.wiring import aggregate, application
 from tests.servers import hours, services
 from tests.servers.api import Api
 
@@ -41,7 +41,7 @@ def settings_file(folder: Path, redmine: dict[str, Any]) -> Path:
     return file
 
 
-def by_mail(made: app.Application, numbers: list[int]) -> None:
+def by_mail(made: application.Application, numbers: list[int]) -> None:
     """Have the store know these issues as made by mails."""
     for number in numbers:
         content = f"Subject: {number}\r\n\r\nx".encode()
@@ -52,7 +52,7 @@ def by_mail(made: app.Application, numbers: list[int]) -> None:
         made.store.done(row.id, "made for the measurement", issue=number, created=True)
 
 
-def run(made: app.Application, *, rebuild: bool = False) -> tuple[int, int, float]:
+def run(made: application.Application, *, rebuild: bool = False) -> tuple[int, int, float]:
     """One run. Return its requests, those for time entries, and its seconds."""
     task = made.hours
     before, start = made.client.requests, time.monotonic()
@@ -61,9 +61,9 @@ def run(made: app.Application, *, rebuild: bool = False) -> tuple[int, int, floa
     return made.client.requests - before, task.last_read.requests, time.monotonic() - start
 
 
-def compare(made: app.Application, file: Path, numbers: list[int]) -> bool:
+def compare(made: application.Application, file: Path, numbers: list[int]) -> bool:
     """Print, for each grouping, how many groups there are and how many differ. Return whether none does."""
-    held, equal = aggregating.kept(made.settings, made.store), True
+    held, equal = aggregate.kept(made.settings, made.store), True
     for by in ("issue", "project", "agent", "activity", "month"):
         report = overview(held, by, Period()).report  # type: ignore[arg-type]  # one of the literals
         ours = {row.key: row.ticks // 5 for row in report.rows if row.ticks}
@@ -76,7 +76,7 @@ def compare(made: app.Application, file: Path, numbers: list[int]) -> bool:
     return equal
 
 
-def changes(made: app.Application, admin: Api, file: Path, numbers: list[int], activity: int) -> None:
+def changes(made: application.Application, admin: Api, file: Path, numbers: list[int], activity: int) -> None:
     """Print what one run asks for after each kind of change, and whether it was right then."""
 
     def log() -> None:
@@ -110,8 +110,8 @@ def changes(made: app.Application, admin: Api, file: Path, numbers: list[int], a
         )
 
 
-def _ours(made: app.Application) -> dict[str, int]:
-    report = overview(aggregating.kept(made.settings, made.store), "issue", Period()).report
+def _ours(made: application.Application) -> dict[str, int]:
+    report = overview(aggregate.kept(made.settings, made.store), "issue", Period()).report
     return {row.key: row.ticks // 5 for row in report.rows if row.ticks}
 
 
@@ -127,7 +127,7 @@ def measure(count: int, state: dict[str, Any], folder: Path) -> bool:
     hours.execute(file, "DELETE FROM time_entries")
     hours.insert(file, count, numbers, users, list(redmine["activities"].values()))
     folder.mkdir()
-    made = app.build(load(settings_file(folder, redmine), {}))
+    made = application.build(load(settings_file(folder, redmine), {}))
     try:
         by_mail(made, numbers)
         asked, entries, seconds = run(made)

@@ -27,10 +27,10 @@ import tomlkit
 from speed import ROOT
 from speed.running import Service
 
-from redmine_mailbridge import app
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
+from redmine_mailbridge.wiring import application
 from tests.product import mail
 from tests.servers import dovecot, processes, services
 from tests.servers.dovecot import Mail
@@ -203,7 +203,7 @@ def minute(
 
 def outcomes(file: Path) -> Counter[tuple[str, str]]:
     """Given a service's settings, return how many mails of each mailbox are done, and how many were blamed."""
-    store = app.open_store(load(file, {}))
+    store = application.open_store(load(file, {}))
     try:
         found: Counter[tuple[str, str]] = Counter()
         for row in Archive(store.database).messages(MessageFilter(limit=100_000)):

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from redmine_mailbridge import aggregating, app
+from redmine_mailbridge.wiring import aggregate
+from redmine_mailbridge.wiring import application as app
 from tests.crash.dying import Died, dying
 from tests.crash.letters import letter
 from tests.crash.test_boundaries import AGGREGATE, world
@@ -32,7 +33,7 @@ def test_the_aggregate_is_whole_although_a_run_died(world: World) -> None:
             with pytest.raises(Died), dying(effect, moment, 1):
                 task.once(threading.Event())
             assert task.once(threading.Event()).error is None
-            held = aggregating.kept(application.settings, application.store)
+            held = aggregate.kept(application.settings, application.store)
             assert dict.fromkeys(issues, 450 * number) == {row.issue: row.ticks for row in held.results.all().values()}
             for issue in issues:
                 fields = {one["name"]: one["value"] for one in world.redmine.admin.issue(issue)["custom_fields"]}

@@ -11,12 +11,12 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from redmine_mailbridge import app
 from redmine_mailbridge.side_effects import Effect, Moment
 from redmine_mailbridge.store.issue_copy import Issues
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.task_state import TaskBook
 from redmine_mailbridge.tasks.update.issue_sync import Mirror
+from redmine_mailbridge.wiring import application as app
 from tests.crash.dying import Died, dying
 from tests.crash.letters import batch, letter
 from tests.crash.variants import AHEAD, Variant, one_of

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.side_effects import Effect, Moment
+from redmine_mailbridge.wiring import application as app
 from tests.crash.dying import Died, dying
 from tests.crash.letters import Letter, letter
 from tests.crash.world import World

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from redmine_mailbridge import app, speaking
 from redmine_mailbridge.model.mail_state import OPEN
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.load import load
@@ -17,6 +16,8 @@ from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.outbox import CLAIM_SECONDS
 from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
 from redmine_mailbridge.tasks.service.service import receive_once
+from redmine_mailbridge.wiring import application as app
+from redmine_mailbridge.wiring import outgoing
 from tests.crash.judge import Found, Verdict, judge_box
 from tests.crash.letters import Letter
 from tests.crash.variants import Variant
@@ -167,7 +168,7 @@ block = ["blocked.example"]
         store = app.open_store(settings)
         store.clock = lambda: time.time() + CLAIM_SECONDS
         try:
-            return bool(speaking.sending(settings, store, threading.Event()).once().sent)
+            return bool(outgoing.sending(settings, store, threading.Event()).once().sent)
         finally:
             store.close()
 

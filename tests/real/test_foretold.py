@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.checks.redmine import redmine_checks
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.wiring import application
 from tests.servers.fixtures import Redmine
 
 pytestmark = [pytest.mark.real, pytest.mark.customised]
@@ -22,7 +22,7 @@ def found(redmine: Redmine, project: str, login: str = "admin", *, marker: str =
     values = {"url": redmine.url, "api_key": redmine.seed["users"][login]["api_key"], "text_format": "common_mark"}
     values |= {"marker_field": marker} if marker else {}
     settings = Settings.model_validate({"redmine": values, "mailboxes": {"desk": box}, "rules": timed})
-    client = app.redmine_client(settings.redmine)
+    client = application.redmine_client(settings.redmine)
     try:
         return [one for one in redmine_checks(settings, client, Directory(client)) if "text format" not in one.name]
     finally:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge import aggregating
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.reports.overview import overview
 from redmine_mailbridge.reports.report import By, Period
 from redmine_mailbridge.store.issue_copy import Issues
 from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.wiring import aggregate
 from tests.product import Product, mail, product
 from tests.servers import hours
 from tests.servers.fixtures import Redmine
@@ -46,7 +46,7 @@ class Desk:
 
     def minutes(self, by: By) -> dict[str, int]:
         with self.bridge.application() as made:
-            report = overview(aggregating.kept(made.settings, made.store), by, Period()).report
+            report = overview(aggregate.kept(made.settings, made.store), by, Period()).report
         return {row.label if by == "agent" else row.key: row.ticks // 5 for row in report.rows if row.ticks}
 
     def copied(self) -> list[object]:
@@ -106,7 +106,7 @@ def test_a_deleted_issue_counts_no_longer(desk: Desk) -> None:
     desk.redmine.admin.call("DELETE", f"/issues/{gone}.json")
     desk.run()
     with desk.bridge.application() as made:
-        found = aggregating.kept(made.settings, made.store)
+        found = aggregate.kept(made.settings, made.store)
         assert (kept, kept) == (sorted(found.lives()), sorted(found.results.all()))
 
 

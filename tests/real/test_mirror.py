@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.store.issue_copy import Issues
 from redmine_mailbridge.tasks.update.issue_sync import OVERLAP, Mirror
+from redmine_mailbridge.wiring import application as app
 from tests.product import CAROL, STRANGER, Product, mail, message_id_of, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import requests
 
-from redmine_mailbridge import app, signing_in
 from redmine_mailbridge.errors import LoginRefused, SendingDeferred
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig, MailProtocol, Security
@@ -17,9 +16,11 @@ from redmine_mailbridge.oauth.model import Tokens
 from redmine_mailbridge.oauth.token_manager import TokenSource
 from redmine_mailbridge.outgoing.smtp import SmtpTransport
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
-from redmine_mailbridge.speaking import smtp_config
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.tasks.service.service import receive_once
+from redmine_mailbridge.wiring import application as app
+from redmine_mailbridge.wiring import oauth as signing_in
+from redmine_mailbridge.wiring.outgoing import smtp_config
 from tests.product import Product, box_values, mail, product
 from tests.real.test_oauth import DESK, database, person, sign_in, signs_of
 from tests.servers.dovecot import Mail

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge import app
+from redmine_mailbridge.wiring import application as app
 from tests.hostile import Target, hostile_mails
 from tests.product import Product, box_values, product
 from tests.servers.api import Api, fresh_project

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from redmine_mailbridge import app, ruling, speaking
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.store.tables import outbox
 from redmine_mailbridge.tasks.update.rule_runner import TimeRules
+from redmine_mailbridge.wiring import application as app
+from redmine_mailbridge.wiring import outgoing
+from redmine_mailbridge.wiring import time_rules as ruling
 from tests.product import CAROL, STRANGER, Product, mail, message_id_of, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
@@ -85,7 +87,7 @@ def mails(application: app.Application) -> list[tuple[str, str]]:
 def answer(application: app.Application) -> None:
     """Mail what agents have written, as an update does before it looks at the rules."""
     one = application
-    station = speaking.agent_answers(
+    station = outgoing.agent_answers(
         one.settings, one.store, one.client, one.directory, mirror=one.mirror, letters=one.letters
     )
     assert station.once(threading.Event()).error is None

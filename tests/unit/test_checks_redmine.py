@@ -9,13 +9,13 @@ import requests
 import responses
 from requests import PreparedRequest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.checks.names import unresolved
 from redmine_mailbridge.checks.redmine import redmine_checks
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.wiring import application
 
 URL = "https://redmine.example.com"
 SEEN = "2026-11-20T08:00:00Z"
@@ -88,7 +88,7 @@ def redmine() -> Iterator[responses.RequestsMock]:
 
 def found(wanted: Settings) -> list[Check]:
     """What is found of Redmine."""
-    client = app.redmine_client(wanted.redmine)
+    client = application.redmine_client(wanted.redmine)
     return list(redmine_checks(wanted, client, Directory(client)))
 
 
@@ -235,7 +235,7 @@ def test_overloaded_while_asked(redmine: responses.RequestsMock) -> None:
 
 def test_names_at_the_start(redmine: responses.RequestsMock) -> None:
     """At the start the unknown names are lines that say where they stand."""
-    client = app.redmine_client(settings().redmine)
+    client = application.redmine_client(settings().redmine)
     lines = unresolved(settings(tracker="Bgu"), Directory(client))
 
     assert ['mailbox desk: tracker "Bgu" does not exist in project desk, did you mean "bug"?'] == lines

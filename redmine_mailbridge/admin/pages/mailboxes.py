@@ -2,7 +2,6 @@
 
 from starlette.responses import Response
 
-from redmine_mailbridge import app, signing_in
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.admin.jobs import Work
 from redmine_mailbridge.checks.folders import folder_checks
@@ -11,6 +10,7 @@ from redmine_mailbridge.settings.effective import Value, values
 from redmine_mailbridge.store.folder_cursors import ALL_NEW
 from redmine_mailbridge.store.health import of_mailbox
 from redmine_mailbridge.tasks.receive.admin_decisions import hurry_mailboxes
+from redmine_mailbridge.wiring import application, oauth
 
 
 def listing(call: Call) -> Response:
@@ -67,8 +67,8 @@ def folders(call: Call) -> Response:
     if name is None:
         return unknown(call)
     box = call.desk.settings.mailboxes[name]
-    tokens = signing_in.late(call.desk.settings, name)
-    return _begin(call, name, lambda: folder_checks(name, box, app.mailbox(name, box, tokens=tokens)))
+    tokens = oauth.late(call.desk.settings, name)
+    return _begin(call, name, lambda: folder_checks(name, box, application.mailbox(name, box, tokens=tokens)))
 
 
 def job(call: Call) -> Response:

@@ -5,12 +5,12 @@ from typing import cast
 
 from starlette.responses import Response
 
-from redmine_mailbridge import aggregating
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.reports.html_page import charts, tiles
 from redmine_mailbridge.reports.overview import Format, Overview, overview
 from redmine_mailbridge.reports.report import BYS, By, Period
 from redmine_mailbridge.reports.table import COLUMNS, balance_values, cells_of
+from redmine_mailbridge.wiring import aggregate
 
 FRESH, REMEMBERED = 60.0, 20
 """For how many seconds a report is shown again without computing it anew, and how many are kept."""
@@ -59,7 +59,7 @@ def _overview(call: Call) -> Overview:
     known = call.desk.reports.get((wanted, period))
     if known is not None and call.now - known[0] < FRESH:
         return known[1]
-    made = overview(aggregating.kept(call.desk.settings, call.desk.store), wanted, period)
+    made = overview(aggregate.kept(call.desk.settings, call.desk.store), wanted, period)
     if len(call.desk.reports) >= REMEMBERED:
         call.desk.reports.clear()
     call.desk.reports[wanted, period] = (call.now, made)

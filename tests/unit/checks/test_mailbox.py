@@ -12,10 +12,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from redmine_mailbridge import app
 from redmine_mailbridge.checks.mailbox import mailbox_checks
 from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.settings.mailbox import MailboxSettings
+from redmine_mailbridge.wiring import application
 from tests.scripted_server import Reply, scripted
 
 NOW = dt.datetime.now(dt.UTC)
@@ -65,7 +65,7 @@ def settings(port: int, **values: Any) -> MailboxSettings:
 
 def checked(box: MailboxSettings) -> dict[str, Check]:
     """Given settings, check. Return what is found by its name."""
-    found = list(mailbox_checks("desk", box, app.mailbox("desk", box)))
+    found = list(mailbox_checks("desk", box, application.mailbox("desk", box)))
     assert len({check.name for check in found}) == len(found)
     return {check.name.removeprefix("mailbox desk: "): check for check in found}
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.errors import MailboxUnreachable, TooManyLogins
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.login_limit import WITHIN, LoginLimiter
 from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.util.backoff import hint
+from redmine_mailbridge.wiring import application
 from tests.memory_mailbox import MemoryMailbox
 from tests.scripted_server import scripted
 from tests.unit.tasks.desk import Desk, open_desk
@@ -76,10 +76,10 @@ def allowed(desk: Desk, monkeypatch: pytest.MonkeyPatch, builds: int = 1, **more
         configs.append(config)
         return MemoryMailbox(desk.server, config.name)
 
-    monkeypatch.setattr(app, "open_mailbox", opened)
+    monkeypatch.setattr(application, "open_mailbox", opened)
     taken = 0
     for _ in range(builds):
-        app.build(desk.settings, **more).close()
+        application.build(desk.settings, **more).close()
         for config in configs:
             assert config.take_login is not None
             with contextlib.suppress(TooManyLogins):

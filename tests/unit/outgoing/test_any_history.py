@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from redmine_mailbridge import app
+from redmine_mailbridge.wiring import application as app
 from tests.helpdesk import ANNA, BOB, HelpDesk, Post, help_desk, post, writes
 
 KIM, BOSS, SUE, MALLORY = "kim@client.example", "boss@client.example", "sue@parts.example", "mallory@evil.example"

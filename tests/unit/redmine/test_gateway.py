@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, SettingsError
 from redmine_mailbridge.redmine.client import Client, Sized
 from redmine_mailbridge.settings.load import load
+from redmine_mailbridge.wiring import application
 from tests.unit.redmine.tiny import Script, Seen, Tiny, answer, serve
 
 ME = json.dumps({"user": {"id": 5, "login": "bridge"}})
@@ -34,7 +34,7 @@ def client_of(tiny: Tiny, folder: Path, more: str = "") -> Client:
     """The client of settings with these further lines."""
     file = folder / "settings.toml"
     file.write_text(SETTINGS.format(url=tiny.url, more=more), "utf-8")
-    return app.redmine_client(load(file, {}).redmine)
+    return application.redmine_client(load(file, {}).redmine)
 
 
 def gateway(user: str, password: str) -> Script:

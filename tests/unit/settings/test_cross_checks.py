@@ -10,7 +10,7 @@ import tomlkit
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.signing_in import connections
+from redmine_mailbridge.wiring.oauth import connections
 
 BOX = {"address": "a@example.com", "host": "mail.example.com", "password": "x", "issue": {"project": "p"}}
 

@@ -9,7 +9,7 @@ import pytest
 from redmine_mailbridge.errors import LoginRefused
 from redmine_mailbridge.oauth.client import ProviderClient
 from redmine_mailbridge.oauth.model import Grant
-from redmine_mailbridge.signing_in import connections, outgoing_connection
+from redmine_mailbridge.wiring.oauth import connections, outgoing_connection
 from tests.unit.settings.test_cross_checks import BOX, loaded, refused
 
 GOOGLE = {"preset": "google", "client_id": "id", "client_secret": "s"}

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge import speaking
 from redmine_mailbridge.settings.effective import values
 from redmine_mailbridge.settings.load import load, load_with_origins
 from redmine_mailbridge.settings.presets import Preset, by_domain, by_mx, presets
 from redmine_mailbridge.settings.value_types import reveal
+from redmine_mailbridge.wiring import outgoing as speaking
 from tests.unit.settings.given import problems, write
 
 HEAD = '[redmine]\nurl = "https://redmine.example.com"\napi_key = "k"\n'

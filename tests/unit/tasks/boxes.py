@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.tasks.receive.result import Outcome
+from redmine_mailbridge.wiring import application as app
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.unit.tasks.desk import URL, Desk, open_desk
 

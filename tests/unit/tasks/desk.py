@@ -21,11 +21,11 @@ import pytest
 import responses
 from requests import PreparedRequest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.tasks.receive.result import Outcome
+from redmine_mailbridge.wiring import application as app
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 
 URL = "https://redmine.example.com"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.mailboxes import factory
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.wiring import application as app
 from tests.product import mail
 from tests.servers.odd import OddServer
 from tests.servers.odd_pop3 import OddPop3

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import tomlkit
 
-from redmine_mailbridge import app, speaking
 from redmine_mailbridge.outgoing.outbox_sender import SendResult
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, alive, of_mailbox
@@ -14,6 +13,8 @@ from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.tasks.receive.circuit_breaker import Gate
 from redmine_mailbridge.tasks.service.alerts import Alerts
 from redmine_mailbridge.tasks.service.health_monitor import Pulse
+from redmine_mailbridge.wiring import application as app
+from redmine_mailbridge.wiring import outgoing as speaking
 
 
 class World:

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge import app, daemon
+from redmine_mailbridge import daemon
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, Security
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.service import service as services
+from redmine_mailbridge.wiring import application as app
 from tests.product import Product
 from tests.unit.tasks.desk import URL, open_desk
 from tests.unit.tasks.test_nothing_starves import change, serving, until

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from redmine_mailbridge import app
 from redmine_mailbridge.mailboxes.graph.mailbox import GraphMailbox
 from redmine_mailbridge.mailboxes.pop3.mailbox import Known
 from redmine_mailbridge.model.mailbox import MailboxConfig
+from redmine_mailbridge.wiring import application as app
 from tests.mail_worlds import graph_config
 from tests.product import mail
 from tests.servers.graph import GraphServer, graph_server

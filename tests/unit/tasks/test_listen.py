@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
@@ -18,6 +17,7 @@ from redmine_mailbridge.store.health import Health, of_mailbox
 from redmine_mailbridge.tasks.service.health_monitor import Pulse
 from redmine_mailbridge.tasks.service.idle_watcher import FolderListener
 from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
+from redmine_mailbridge.wiring import application as app
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.product import mail
 from tests.unit.tasks.desk import Desk, open_desk

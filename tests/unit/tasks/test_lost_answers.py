@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge import ruling
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.wiring import time_rules as ruling
 from tests.product import mail, message_id_of
 from tests.unit.tasks import desk as small
 from tests.unit.tasks.desk import Desk, open_desk

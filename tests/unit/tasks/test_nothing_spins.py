@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mail_state import State
@@ -22,6 +21,7 @@ from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.tasks.service.idle_watcher import FolderListener
 from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
+from redmine_mailbridge.wiring import application as app
 from tests.scripted_server import Reply, ScriptedServer, scripted
 from tests.unit.tasks.desk import Desk, open_desk
 

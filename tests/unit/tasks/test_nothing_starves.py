@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.model.mailbox import MailboxConfig
 from redmine_mailbridge.store.task_state import TaskRun
 from redmine_mailbridge.tasks.service import service as services
 from redmine_mailbridge.tasks.service.idle_watcher import FolderListener
 from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
 from redmine_mailbridge.tasks.service.service import Service
+from redmine_mailbridge.wiring import application as app
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.product import mail
 from tests.unit.tasks.desk import Desk, open_desk

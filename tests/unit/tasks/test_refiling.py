@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge import app
 from redmine_mailbridge.mailboxes.graph.mailbox import GraphMailbox
 from redmine_mailbridge.mailboxes.pop3.mailbox import Known
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import MailboxConfig
+from redmine_mailbridge.wiring import application as app
 from tests.mail_worlds import graph_config
 from tests.product import mail
 from tests.servers.graph import graph_server

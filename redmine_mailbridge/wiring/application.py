@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import get_args
 
-from redmine_mailbridge.aggregating import aggregator
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message_ids import Signer
 from redmine_mailbridge.mail.mime.address_syntax import spellings
@@ -30,13 +29,9 @@ from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.trial import Trial
 from redmine_mailbridge.redmine.writer import Writer
-from redmine_mailbridge.ruling import time_rules
-from redmine_mailbridge.scheduling import scheduled
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import RedmineSettings, Settings
 from redmine_mailbridge.settings.value_types import reveal
-from redmine_mailbridge.signing_in import TokenGiver, sign_ins, token_of
-from redmine_mailbridge.speaking import agent_answers, asking, desks, letters, ours, sending
 from redmine_mailbridge.store.accounts import Accounts
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.issue_copy import Issues
@@ -66,6 +61,11 @@ from redmine_mailbridge.tasks.service.service import Service, Tasks
 from redmine_mailbridge.tasks.update.issue_sync import Mirror
 from redmine_mailbridge.tasks.update.rule_runner import TimeRules
 from redmine_mailbridge.util.process_owner import become_owner
+from redmine_mailbridge.wiring.aggregate import aggregator
+from redmine_mailbridge.wiring.oauth import TokenGiver, sign_ins, token_of
+from redmine_mailbridge.wiring.outgoing import agent_answers, asking, desks, letters, ours, sending
+from redmine_mailbridge.wiring.schedule import scheduled
+from redmine_mailbridge.wiring.time_rules import time_rules
 
 
 def redmine_connection(settings: RedmineSettings) -> Connection:

@@ -3,20 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from redmine_mailbridge import app
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.tasks.receive.planner import Decider
+from redmine_mailbridge.wiring import application
 
 
 @contextmanager
 def store_of(settings: Settings) -> Iterator[Store | None]:
     """Given settings, lend the store; None when there is none yet."""
     file = settings.store.sqlite_file
-    store = None if file is not None and not file.exists() else app.open_store(settings)
+    store = None if file is not None and not file.exists() else application.open_store(settings)
     try:
         yield store
     finally:
@@ -31,16 +31,18 @@ def deciding(settings: Settings, *, offline: bool = False) -> Iterator[Decider]:
     A store that is not there yet is not made.
     """
     if offline:
-        yield Decider(app.contexts(settings, _no_secret), None, None)
+        yield Decider(application.contexts(settings, _no_secret), None, None)
         return
-    client = app.redmine_client(settings.redmine)
+    client = application.redmine_client(settings.redmine)
     directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
     facts = FactFinder(client, directory, language=settings.redmine.language)
     file = settings.store.sqlite_file
-    store = None if file is not None and not file.exists() else app.open_store(settings)
+    store = None if file is not None and not file.exists() else application.open_store(settings)
     try:
         secret = store.secret if store is not None else _no_secret
-        yield Decider(app.contexts(settings, secret), Archive(store.database) if store is not None else None, facts)
+        yield Decider(
+            application.contexts(settings, secret), Archive(store.database) if store is not None else None, facts
+        )
     finally:
         client.close()
         if store is not None:
@@ -52,7 +54,7 @@ def loop_value(settings: Settings) -> str:
     file = settings.store.sqlite_file
     if file is not None and not file.exists():
         return ""
-    store = app.open_store(settings)
+    store = application.open_store(settings)
     try:
         return store.secret("instance")
     finally:

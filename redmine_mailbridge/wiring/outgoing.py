@@ -28,7 +28,6 @@ from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
 from redmine_mailbridge.settings.value_types import reveal
-from redmine_mailbridge.signing_in import TokenGiver, outgoing_connection, token_of
 from redmine_mailbridge.store.issue_copy import Issues
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.note_decisions import Answered
@@ -43,6 +42,7 @@ from redmine_mailbridge.tasks.update.delivery_failures import Undelivered
 from redmine_mailbridge.tasks.update.issue_sync import Mirror
 from redmine_mailbridge.tasks.update.issue_turns import Turns
 from redmine_mailbridge.tasks.update.note_filter import Mailing
+from redmine_mailbridge.wiring.oauth import TokenGiver, outgoing_connection, token_of
 
 SWITCHED = ("received", "received_reply", "reminder", "escalation")
 """The kinds of mail that `[mailboxes.NAME.answers]` switches for whoever sends them."""

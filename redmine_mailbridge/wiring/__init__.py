@@ -1,0 +1,1 @@
+"""The one place where objects are built from settings, one file a thing."""
