@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from redmine_mailbridge import log as logs
-from redmine_mailbridge.checks.beginning import look_up_names
+from redmine_mailbridge.checks.startup import look_up_names
 from redmine_mailbridge.errors import LockLost, MailbridgeError, SettingsError
 from redmine_mailbridge.mailboxes.login_limit import LoginLimits
 from redmine_mailbridge.settings.load import load_with_origins, reload

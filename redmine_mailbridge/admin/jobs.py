@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.util.error_boundary import fault, where
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from redmine_mailbridge.checks.mailbox import advised
-from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.errors import FolderMissing, MailboxError
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.settings.mailbox import MailboxSettings

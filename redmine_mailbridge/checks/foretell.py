@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from redmine_mailbridge.checks.changes import Tracker, changes_of, forbidden, notes_unknown
+from redmine_mailbridge.checks.foretell_changes import Tracker, changes_of, forbidden, notes_unknown
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
-from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.model.mail import Message

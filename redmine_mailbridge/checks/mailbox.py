@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from redmine_mailbridge.checks import port as ports
 from redmine_mailbridge.checks.advice import advice, login_advice, with_advice
-from redmine_mailbridge.checks.values import Check, is_unproven, line_of
+from redmine_mailbridge.checks.result import Check, is_unproven, line_of
 from redmine_mailbridge.checks.vouching import vouched
 from redmine_mailbridge.errors import (
     FolderMissing,

@@ -6,7 +6,7 @@ Asked by `check`, and when the service starts: an unknown name is a clear line b
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN
 from redmine_mailbridge.redmine.lazy import Lazy

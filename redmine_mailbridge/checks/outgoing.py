@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from redmine_mailbridge.checks.advice import with_advice
-from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.errors import SendingError
 from redmine_mailbridge.outgoing.smtp import SmtpTransport
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig

@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 from redmine_mailbridge.checks.foretell import Foretelling
 from redmine_mailbridge.checks.names import mailbox_names
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.rules import rule_changes, rule_names
-from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.redmine.client import Client

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from redmine_mailbridge.checks.advice import with_advice
-from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.errors import FolderMissing, MailboxError, SendingError
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mail import Address

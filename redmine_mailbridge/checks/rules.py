@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from redmine_mailbridge.checks.changes import Tracker, changes_by, forbidden
+from redmine_mailbridge.checks.foretell_changes import Tracker, changes_by, forbidden
 from redmine_mailbridge.checks.names import Names, problems
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
-from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import Directory

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from redmine_mailbridge.checks.mailbox import mailbox_checks
 from redmine_mailbridge.checks.outgoing import outgoing_checks
 from redmine_mailbridge.checks.redmine import redmine_checks
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.round_trip import Trial, round_trip
 from redmine_mailbridge.checks.sign_in import sign_in_checks
-from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.outgoing.smtp import SmtpTransport
 from redmine_mailbridge.redmine.metadata import Directory

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from redmine_mailbridge.checks.advice import with_advice
-from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.wiring import oauth as signing_in

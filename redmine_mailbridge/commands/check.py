@@ -15,8 +15,8 @@ def command(invocation: Invocation, *, mailboxes: tuple[str, ...], send_test: bo
 
     Ends with exit code 1 when anything failed; notes (yellow) are no failures.
     """
+    from redmine_mailbridge.checks.result import failed, settings_checks, show
     from redmine_mailbridge.checks.servers import server_checks
-    from redmine_mailbridge.checks.values import failed, settings_checks, show
     from redmine_mailbridge.printing import known_mailboxes
 
     loaded = invocation.loaded()

@@ -30,7 +30,7 @@ def command(
     wait: float,
 ) -> None:
     """Read new mail, make issues and notes of it, file it, and end."""
-    from redmine_mailbridge.checks.beginning import look_up_names
+    from redmine_mailbridge.checks.startup import look_up_names
     from redmine_mailbridge.preview import preview
     from redmine_mailbridge.printing import Printer, known_mailboxes
     from redmine_mailbridge.tasks.service.service import one_pass

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from redmine_mailbridge.checks.mailbox import mailbox_checks
-from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.vouching import Vouched, vouched
 from redmine_mailbridge.discovery.find import discover
 from redmine_mailbridge.discovery.model import Offer

@@ -2,7 +2,7 @@
 
 import click
 
-from redmine_mailbridge.checks.values import NOBODY, line_of
+from redmine_mailbridge.checks.result import NOBODY, line_of
 from redmine_mailbridge.checks.vouching import Vouched
 from redmine_mailbridge.setting_up.drafting import name_of
 from redmine_mailbridge.setting_up.form import Form

@@ -10,8 +10,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.servers import server_checks
-from redmine_mailbridge.checks.values import Check
 from tests.product import Product, box_values, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.checks.redmine import redmine_checks
-from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.wiring import application

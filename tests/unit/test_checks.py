@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.checks.values import Check, failed, settings_checks, show
+from redmine_mailbridge.checks.result import Check, failed, settings_checks, show
 from redmine_mailbridge.settings.load import load_with_origins
 
 

@@ -11,7 +11,7 @@ from requests import PreparedRequest
 
 from redmine_mailbridge.checks.names import unresolved
 from redmine_mailbridge.checks.redmine import redmine_checks
-from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.models import Settings

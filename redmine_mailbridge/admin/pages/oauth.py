@@ -9,7 +9,7 @@ from starlette.responses import Response
 from redmine_mailbridge.admin.calls import Call
 from redmine_mailbridge.admin.jobs import Say
 from redmine_mailbridge.checks.advice import with_advice
-from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.errors import LoginRefused, ProviderAway, SettingsError
 from redmine_mailbridge.oauth.model import Standing
 from redmine_mailbridge.oauth.terminal_login import by_device

@@ -8,7 +8,7 @@ import tomlkit
 
 from redmine_mailbridge.admin import passwords
 from redmine_mailbridge.admin.jobs import AT_ONCE, Jobs
-from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.errors import MailboxUnreachable
 from redmine_mailbridge.outgoing.template_variables import KINDS
 from redmine_mailbridge.store.health import REDMINE, SERVICE, of_mailbox

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from redmine_mailbridge.checks.mailbox import mailbox_checks
-from redmine_mailbridge.checks.values import Check
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.wiring import application
 from tests.scripted_server import Reply, scripted

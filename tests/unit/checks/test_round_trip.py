@@ -2,8 +2,8 @@
 
 import pytest
 
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.round_trip import Trial, round_trip
-from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.errors import SendingDeferred
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport
 from redmine_mailbridge.settings.mailbox import MailboxSettings

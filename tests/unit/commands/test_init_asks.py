@@ -150,7 +150,7 @@ def test_check_says_what_it_means_that_nobody_vouches(tmp_path: Path) -> None:
         '[mailboxes.desk]\naddress = "d@example.com"\nhost = "127.0.0.1"\npassword = "p"\nissue.project = "p"\n',
         "utf-8",
     )
-    from redmine_mailbridge.checks.values import settings_checks
+    from redmine_mailbridge.checks.result import settings_checks
     from redmine_mailbridge.settings.load import load_with_origins
 
     words = "\n".join(one.words for one in settings_checks(load_with_origins(file, {})))

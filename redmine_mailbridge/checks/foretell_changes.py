@@ -7,8 +7,8 @@ may do is what counts.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
-from redmine_mailbridge.checks.values import Check
 from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.redmine.metadata import Directory, Statuses
 from redmine_mailbridge.settings.issue import IssueSettings
