@@ -38,7 +38,7 @@ from redmine_mailbridge.util.error_boundary import Enduring, fault, where
 from redmine_mailbridge.wiring import application as app
 
 if TYPE_CHECKING:
-    from redmine_mailbridge.admin.wiring import Pages
+    from redmine_mailbridge.web.wiring import Pages
 
 log = structlog.get_logger(__name__)
 
@@ -142,7 +142,7 @@ class Daemon:
         """The admin page, if it is wanted; when it cannot be had, mail goes on all the same."""
         if self._settings.admin.listen is None:
             return None
-        from redmine_mailbridge.admin.wiring import Pages  # noqa: PLC0415 - who wants no pages need not load them
+        from redmine_mailbridge.web.wiring import Pages  # noqa: PLC0415 - who wants no pages need not load them
 
         try:
             return Pages(load_with_origins(self._path))

@@ -13,7 +13,7 @@ def command(invocation: Invocation, ctx: click.Context, listen: str | None) -> N
     """Serve the web pages until told to stop; `run` serves them too when [admin] listen is given."""
     if ctx.invoked_subcommand is not None:
         return
-    from redmine_mailbridge.admin.alone import serve
+    from redmine_mailbridge.web.standalone import serve
 
     serve(invocation.loaded(), listen, lambda address: click.echo(f"The admin page is at {address}/"))
 
@@ -25,7 +25,7 @@ def password(invocation: Invocation, *, from_stdin: bool) -> None:
     """Set the local password that lets you in while Redmine is down. Its hash goes to [admin] password_hash_file."""
     import sys
 
-    from redmine_mailbridge.admin.passwords import keep
+    from redmine_mailbridge.web.passwords import keep
 
     settings = invocation.settings().admin
     if from_stdin:

@@ -13,10 +13,10 @@ import tomlkit
 from speed.table import Goal, print_goals
 from starlette.testclient import TestClient
 
-from redmine_mailbridge.admin import wiring
-from redmine_mailbridge.admin.application import make
 from redmine_mailbridge.settings.load import load_with_origins
 from redmine_mailbridge.store.tables import mail, step
+from redmine_mailbridge.web import wiring
+from redmine_mailbridge.web.routes import make
 
 LARGEST, LONGEST = 100.0, 100.0
 PAGES = (

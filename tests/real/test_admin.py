@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from redmine_mailbridge.admin import passwords
+from redmine_mailbridge.web import passwords
 from tests.product import ANNA, STRANGER, Product, Service, mail, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

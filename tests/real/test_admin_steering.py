@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from starlette.routing import compile_path
 
-from redmine_mailbridge.admin.application import GET, POST
 from redmine_mailbridge.tasks.receive.admin_decisions import Decision
+from redmine_mailbridge.web.routes import GET, POST
 from tests.product import ANNA, STRANGER, mail
 from tests.real.test_admin import DRIVEN, Desk, chromium, desk, expect
 from tests.servers.fixtures import Redmine

@@ -14,7 +14,7 @@ import tomlkit
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.task_state import TaskBook
 from tests.servers.fixtures import Redmine
-from tests.unit.admin.site import Site, values
+from tests.unit.web.site import Site, values
 
 pytestmark = pytest.mark.real
 PASSWORD = "top-secret-9"

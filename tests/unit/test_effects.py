@@ -60,7 +60,7 @@ EXCEPTIONS = {
     "outgoing/smtp.py:*": "connects, and is called by Sending._one within SEND_MAIL",
     "store/lock.py:take": "makes the file of a lock once; the lock ends with the process",
     "store/admin_sessions.py:*": "sessions, the record of changes and the log's lines: one transaction each, no mail takes part",
-    "admin/passwords.py:keep": "writes the admin's password hash for an admin who looks on; it handles no mail",
+    "web/passwords.py:keep": "writes the admin's password hash for an admin who looks on; it handles no mail",
     "store/health.py:*": "notes of how things are: one transaction each, no mail takes part",
     "store/tokens.py:*": "tokens and sign-ins: one conditional transaction each, no mail takes part",
     "oauth/encryption.py:_read_or_make": "makes the key's file, whole or not at all, before anything is sealed with it",

@@ -143,7 +143,7 @@ def test_a_service_that_waits_for_another_to_end(tmp_path: Path) -> None:
 def test_admin_pages_that_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Admin pages that cannot be had, or fail as they end, keep the service neither from working nor from ending: its
     lock is given back when nothing of it works any more."""
-    from redmine_mailbridge.admin import wiring
+    from redmine_mailbridge.web import wiring
 
     class Pages:
         def __init__(self, _loaded: object) -> None:

@@ -1,0 +1,121 @@
+"""Signing in at mail providers: by browser and back to this page, or by a code on any device."""
+
+import hmac
+from functools import partial
+from urllib.parse import urlsplit
+
+from starlette.responses import Response
+
+from redmine_mailbridge.checks.advice import with_advice
+from redmine_mailbridge.checks.result import Check
+from redmine_mailbridge.errors import LoginRefused, ProviderAway, SettingsError
+from redmine_mailbridge.oauth.model import Standing
+from redmine_mailbridge.oauth.terminal_login import by_device
+from redmine_mailbridge.web.background_jobs import Say
+from redmine_mailbridge.web.request import Call
+
+STATE = "mailbridge_sign_in"
+"""The cookie that binds a sign-in under way to the browser that began it."""
+ANSWER = "/oauth/answer"
+
+
+def show(call: Call) -> Response:
+    """Where each sign-in stands."""
+    return _page(call)
+
+
+def begin(call: Call) -> Response:
+    """Begin to sign in: lead to the provider, or show the code to type."""
+    name, how = call.typed("connection"), call.typed("how")
+    try:
+        if how == "device":
+            return _by_device(call, name)
+        flow = call.desk.signs.begin_code_flow(name, _back(call))
+    except (LoginRefused, ProviderAway, SettingsError) as error:
+        return _page(call, problem=with_advice(str(error)), status=400)
+    call.audit("oauth", f"{name}: begun")
+    where = urlsplit(flow.url).hostname or ""
+    answer = call.render(
+        "oauth_go.html", title=call.words("Sign in at {where}", where=where), url=flow.url, where=where
+    )
+    answer.set_cookie(
+        STATE,
+        flow.state,
+        max_age=900,
+        path=call.path(ANSWER),
+        secure=call.secure,
+        httponly=True,
+        samesite="lax",
+    )
+    return answer
+
+
+def answered(call: Call) -> Response:
+    """The provider has sent the browser back: keep what it gave, if this browser has begun it."""
+    state = call.request.cookies.get(STATE, "")
+    given = call.query("state")
+    if not state or not hmac.compare_digest(state.encode(), given.encode()):
+        return _page(call, problem=call.words("This sign-in was not begun in this browser: begin again."), status=400)
+    try:
+        standing = call.desk.signs.finish_code_flow(f"?{call.request.url.query}", state=state)
+    except (LoginRefused, ProviderAway, SettingsError) as error:
+        return _page(call, problem=with_advice(str(error)), status=400)
+    call.audit("oauth", f"{standing.connection}: signed in as {standing.signed_in_as or '?'}")
+    answer = call.to("/oauth", _done(call, standing))
+    answer.delete_cookie(STATE, path=call.path(ANSWER))
+    return answer
+
+
+def forget(call: Call) -> Response:
+    """Remove what is kept of a sign-in."""
+    name = call.typed("connection")
+    try:
+        gone = call.desk.signs.forget(name)
+    except SettingsError as error:
+        return _page(call, problem=with_advice(str(error)), status=400)
+    call.audit("oauth", f"{name}: forgotten")
+    said = "{name}: forgotten." if gone else "{name}: nothing was kept."
+    return call.to("/oauth", call.words(said, name=name))
+
+
+def _by_device(call: Call, name: str) -> Response:
+    """The code comes as the first line of a page that looks by itself until somebody has signed in."""
+    signs = call.desk.signs
+    signs.connection(name)
+
+    def work(say: Say) -> None:
+        may = partial(call.hold, changes=True)
+        standing = by_device(signs, name, lambda line: say(Check(name, None, line)), may=may)
+        say(Check(name, True, f"signed in as {standing.signed_in_as or standing.account}"))
+
+    call.audit("oauth", f"{name}: begun by code")
+    job = call.desk.jobs.begin(call.words("Sign-in: {what}", what=name), work)
+    if job is None:
+        return call.to("/oauth", call.words("Several checks are running already: wait for one to end."))
+    return call.to(f"/checks/{job}")
+
+
+def _done(call: Call, standing: Standing) -> str:
+    who = standing.signed_in_as
+    said = call.words("{name}: signed in as {who}.", name=standing.connection, who=who or standing.account)
+    if "@" in who and who.lower() != standing.account.lower():
+        said += " " + call.words("{account} was expected: has {who} a right to it?", account=standing.account, who=who)
+    return said
+
+
+def _back(call: Call) -> str:
+    """Where the provider sends the browser back to: this page, as the browser knows it."""
+    url = call.desk.settings.admin.url
+    base = url or f"{'https' if call.secure else 'http'}://{call.request.headers['host']}"
+    return base.rstrip("/") + ANSWER
+
+
+def _page(call: Call, *, problem: str = "", status: int = 200) -> Response:
+    return call.render(
+        "oauth.html",
+        status,
+        title=call.words("Sign-ins"),
+        problem=problem,
+        standings=call.desk.signs.status(),
+        back=_back(call),
+    )

@@ -1,0 +1,105 @@
+"""For machines: is it alive, does it work, and its numbers for Prometheus (text format 0.0.4)."""
+
+import hmac
+from collections.abc import Iterator, Mapping
+
+from starlette.responses import PlainTextResponse, Response
+
+from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.settings.value_types import reveal
+from redmine_mailbridge.store.health import SERVICE, alive
+from redmine_mailbridge.store.queries.statistics import Latencies
+from redmine_mailbridge.web.addresses import is_within
+from redmine_mailbridge.web.request import Call
+
+FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+"""Headers by which a proxy makes itself known."""
+
+
+def healthz(call: Call) -> Response:
+    """The process answers."""
+    del call
+    return PlainTextResponse("ok\n")
+
+
+def readyz(call: Call) -> Response:
+    """The store answers too."""
+    try:
+        call.desk.archive.answers()
+    except MailbridgeError:
+        return PlainTextResponse("the store does not answer\n", 503)
+    return PlainTextResponse("ok\n")
+
+
+def metrics(call: Call) -> Response:
+    """The numbers, for who may read them: one who is signed in, or a machine of `metrics_from`."""
+    if call.session is None and not _may_read(call):
+        return PlainTextResponse("not for this address: see metrics_from and metrics_token in [admin]\n", 403)
+    return PlainTextResponse("".join(_lines(call)), media_type="text/plain; version=0.0.4")
+
+
+def _may_read(call: Call) -> bool:
+    """Does the request bring the token, or come from an address that may, as far as addresses can be believed?
+
+    Behind a proxy that nobody has named each visitor looks like this machine, and so does who comes through a named one
+    that does not tell the visitor's address.
+    """
+    admin, headers = call.desk.settings.admin, call.request.headers
+    token = reveal(admin.metrics_token)
+    if token and hmac.compare_digest(headers.get("authorization", "").encode(), f"Bearer {token}".encode()):
+        return True
+    if admin.proxies:
+        unknown = is_within(call.address, admin.proxies)
+    else:
+        unknown = any(name in headers for name in FORWARDED) or (admin.url is not None and not admin.certificate_file)
+    return not unknown and is_within(call.address, admin.metrics_from)
+
+
+def _lines(call: Call) -> Iterator[str]:
+    figures, names = call.desk.figures, list(call.desk.settings.active_mailboxes)
+    piles, queues = figures.piles(names), figures.queues(call.now - 86_400)
+    last = {name: pile.last_mail for name, pile in piles.items() if pile.last_mail is not None}
+    families: tuple[tuple[str, str, Mapping[str, float], str], ...] = (
+        ("mails", "Mails in the store by state.", figures.states(), "state"),
+        ("mailbox_waiting", "Mails that wait.", {name: pile.waiting for name, pile in piles.items()}, "mailbox"),
+        ("mailbox_last_mail_timestamp_seconds", "When the last mail was taken.", last, "mailbox"),
+        ("outbox_waiting", "Mails that wait to be sent.", {n: q.waiting for n, q in queues.items()}, "mailbox"),
+        ("outbox_sent_24h", "Mails sent within 24 hours.", {n: q.sent_today for n, q in queues.items()}, "mailbox"),
+    )
+    for name, words, values, label in families:
+        yield from _family(name, words, values, label)
+    yield from _conditions(call)
+    yield from _histogram("mail_seconds", "From being taken to being in Redmine.", figures.latencies())
+    yield from _histogram("sending_seconds", "From being queued to being sent.", figures.sending_latencies())
+
+
+def _conditions(call: Call) -> Iterator[str]:
+    """What the running service has noted: 1 is well, 0 fails."""
+    seen = call.desk.health.all()
+    certificates = {
+        name.partition(":")[2]: (condition.certificate_until - call.now) / 86_400
+        for name, condition in seen.items()
+        if condition.certificate_until is not None
+    }
+    up = {name: 0 if condition.error else 1 for name, condition in seen.items() if name != SERVICE}
+    up[SERVICE] = int(alive(seen.get(SERVICE), call.now))
+    success = {name: condition.ok_at for name, condition in seen.items() if condition.ok_at is not None}
+    yield from _family("up", "Whether it works.", up, "what")
+    yield from _family("last_success_timestamp_seconds", "When it last worked.", success, "what")
+    yield from _family("certificate_days", "Days until the server's certificate ends.", certificates, "mailbox")
+
+
+def _family(name: str, words: str, values: Mapping[str, float], label: str) -> Iterator[str]:
+    full = f"redmine_mailbridge_{name}"
+    yield f"# HELP {full} {words}\n# TYPE {full} gauge\n"
+    for key, value in sorted(values.items()):
+        escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+        yield f'{full}{{{label}="{escaped}"}} {value}\n'
+
+
+def _histogram(name: str, words: str, found: Latencies) -> Iterator[str]:
+    full = f"redmine_mailbridge_{name}"
+    yield f"# HELP {full} {words}\n# TYPE {full} histogram\n"
+    for bound, count in zip(Latencies.BOUNDS, found.within, strict=True):
+        yield f'{full}_bucket{{le="{bound:g}"}} {count}\n'
+    yield f'{full}_bucket{{le="+Inf"}} {found.count}\n{full}_sum {found.seconds}\n{full}_count {found.count}\n'
