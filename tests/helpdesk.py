@@ -24,7 +24,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from click.testing import CliRunner, Result
 from requests import PreparedRequest
 
-from redmine_mailbridge.cli import cli
+from redmine_mailbridge.cli.main import cli
 from redmine_mailbridge.model.task_result import StationResult
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.queries.messages import MessageFilter

@@ -21,7 +21,7 @@ import structlog
 import tomlkit
 from click.testing import CliRunner, Result
 
-from redmine_mailbridge.cli import cli
+from redmine_mailbridge.cli.main import cli
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings

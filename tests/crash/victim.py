@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from redmine_mailbridge.cli import main
+from redmine_mailbridge.cli.main import main
 from redmine_mailbridge.side_effects import Effect, Moment, watch
 
 

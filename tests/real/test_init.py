@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from redmine_mailbridge.checks.result import settings_checks
 from redmine_mailbridge.checks.servers import server_checks
-from redmine_mailbridge.cli import cli
+from redmine_mailbridge.cli.main import cli
 from redmine_mailbridge.settings.load import load, load_with_origins
 from redmine_mailbridge.settings.value_types import reveal
 from tests.product import mail

@@ -33,8 +33,8 @@ EXCEPTIONS = {
     "mailboxes/imap/folders.py:_create": "called by ImapFolders.ensure within MAKE_FOLDER",
     "mailboxes/pop3/session.py:delete": "DELE only marks: the QUIT that deletes stands within MOVE",
     "mailboxes/pop3/session.py:quit": "called by Pop3Mailbox._end, within MOVE where something is deleted",
-    "streams.py:put_right": "opens nothing but /dev/null in place of a closed output",
-    "streams.py:_leave": "likewise",
+    "cli/streams.py:put_right": "opens nothing but /dev/null in place of a closed output",
+    "cli/streams.py:_leave": "likewise",
     "mailboxes/spool.py:*": "files of the spool belong to nobody until they are kept; the next start empties it",
     "store/raw_files.py:__init__": "makes the folders once, before there is any mail; twice is once",
     "store/raw_files.py:clear_spool": "removes what a crash left half-written, under the service's lock; twice is once",
@@ -53,10 +53,10 @@ EXCEPTIONS = {
     "redmine/trial.py:_refused": "a request for an issue that can never be made: it has no subject that Redmine takes",
     "redmine/users.py:_complaints": "a request for a user that can never be made: it is always refused",
     "redmine/users.py:_ask_language": "a request for an empty name, which is always refused, in the user's language",
-    "installing.py:*": "`init --service` installs the service for an admin who looks on; it handles no mail",
+    "cli/service_install.py:*": "`init --service` installs the service for an admin who looks on; it handles no mail",
     "settings/init_file.py:*": "`init` writes settings for an admin who looks on; it handles no mail",
-    "setting_up/resume.py:*": "`init` keeps answers for an admin who looks on; it handles no mail",
-    "commands/templates.py:*": "copies templates for an admin who looks on; it handles no mail",
+    "cli/setup/resume.py:*": "`init` keeps answers for an admin who looks on; it handles no mail",
+    "cli/commands/templates.py:*": "copies templates for an admin who looks on; it handles no mail",
     "outgoing/smtp.py:*": "connects, and is called by Sending._one within SEND_MAIL",
     "store/lock.py:take": "makes the file of a lock once; the lock ends with the process",
     "store/admin_sessions.py:*": "sessions, the record of changes and the log's lines: one transaction each, no mail takes part",
@@ -64,7 +64,7 @@ EXCEPTIONS = {
     "store/health.py:*": "notes of how things are: one transaction each, no mail takes part",
     "store/tokens.py:*": "tokens and sign-ins: one conditional transaction each, no mail takes part",
     "oauth/encryption.py:_read_or_make": "makes the key's file, whole or not at all, before anything is sealed with it",
-    "preview.py:*": "a dry run removes the copy that it fetched for itself",
+    "cli/dry_run.py:*": "a dry run removes the copy that it fetched for itself",
 }
 """Where a change stands outside an effect, and why it may. FILE:FUNCTION, or FILE:* for a whole file."""
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from redmine_mailbridge import installing
-from redmine_mailbridge.cli import cli
+from redmine_mailbridge.cli import service_install
+from redmine_mailbridge.cli.main import cli
 from redmine_mailbridge.settings.load import load
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -27,13 +27,13 @@ def modes(folder: Path) -> dict[str, tuple[int, int]]:
 @pytest.mark.fault("N2")
 def test_the_service_may_read_what_init_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings and secrets are read by the service's group, and by nobody else."""
-    monkeypatch.setattr(installing, "USER", "games")
+    monkeypatch.setattr(service_install, "USER", "games")
     settings = tmp_path / "etc" / "settings.toml"
     (settings.parent / "secrets").mkdir(parents=True)
     for file in (settings, settings.parent / "secrets" / "support"):
         file.write_text("x")
         file.chmod(0o600)
-    installing.hand_over(settings)
+    service_install.hand_over(settings)
 
     group = pwd.getpwnam("games").pw_gid
     assert {
@@ -46,7 +46,7 @@ def test_the_service_may_read_what_init_wrote(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.fault("N9")
 def test_a_mailbox_that_is_added_keeps_the_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`init --add` leaves the settings, and the new secret, for the service to read."""
-    monkeypatch.setattr(installing, "USER", "games")
+    monkeypatch.setattr(service_install, "USER", "games")
     settings = tmp_path / "etc" / "settings.toml"
     flags = ["--redmine-users", "leave_to_redmine", "--no-input", "--host", "localhost", "--project", "p"]
     (tmp_path / "pw").write_text("p")
@@ -55,7 +55,7 @@ def test_a_mailbox_that_is_added_keeps_the_rights(tmp_path: Path, monkeypatch: p
     runner = CliRunner()
     made = runner.invoke(cli, ["init", *flags, *own, *first, "--address", "a@example.com"])
     assert 0 == made.exit_code, made.output
-    installing.hand_over(settings)
+    service_install.hand_over(settings)
     added = runner.invoke(cli, ["init", "--add", *flags, *own, "--address", "b@example.com"])
     assert 0 == added.exit_code, added.output
     assert ["a", "b"] == list(load(settings, {}).mailboxes)
@@ -65,10 +65,10 @@ def test_a_mailbox_that_is_added_keeps_the_rights(tmp_path: Path, monkeypatch: p
 @pytest.mark.fault("N2")
 def test_the_unit_starts_this_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The unit that is installed names the program that installed it, and the settings that it wrote."""
-    monkeypatch.setattr(installing, "UNIT", tmp_path / "systemd" / "redmine-mailbridge.service")
-    installing.install_unit(tmp_path / "settings.toml")
-    unit = installing.UNIT.read_text("utf-8")
-    assert f"ExecStart={installing.program()} run\n" in unit
+    monkeypatch.setattr(service_install, "UNIT", tmp_path / "systemd" / "redmine-mailbridge.service")
+    service_install.install_unit(tmp_path / "settings.toml")
+    unit = service_install.UNIT.read_text("utf-8")
+    assert f"ExecStart={service_install.program()} run\n" in unit
     assert f"Environment=MAILBRIDGE_SETTINGS={tmp_path}/settings.toml\n" in unit
     assert "User=redmine-mailbridge\n" in unit
 

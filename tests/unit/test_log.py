@@ -10,7 +10,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from redmine_mailbridge import log
+from redmine_mailbridge.cli import logging as log
 from redmine_mailbridge.model.mail import Body
 from redmine_mailbridge.settings.models import LogSettings
 from redmine_mailbridge.util import redaction

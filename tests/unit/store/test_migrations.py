@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
-from redmine_mailbridge.cli import cli
+from redmine_mailbridge.cli.main import cli
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.messages import Store

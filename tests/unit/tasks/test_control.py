@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge.cli.task_list import lines
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.task_state import Override, TaskBook
-from redmine_mailbridge.tasks.listing import lines
 from redmine_mailbridge.tasks.service.task_status import Change, change, known_task, overview, parse_time, plans, reset
 
 TEXT = """

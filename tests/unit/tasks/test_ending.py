@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge import daemon
+from redmine_mailbridge.cli import daemon
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, Security

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge.cli.output import decided
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.printing import decided
 from redmine_mailbridge.tasks.service.service import _away
 from redmine_mailbridge.tasks.service.task_runner import TaskRunner
 from tests.product import mail, message_id_of

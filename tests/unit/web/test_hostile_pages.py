@@ -18,7 +18,7 @@ import pytest
 import structlog
 from starlette.testclient import TestClient
 
-from redmine_mailbridge import log
+from redmine_mailbridge.cli import logging
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.settings.models import LogSettings
 from redmine_mailbridge.store.health import REDMINE, of_mailbox
@@ -160,7 +160,7 @@ def test_a_fault_of_ours_in_a_form_has_its_page(site: Site) -> None:
 def test_a_log_line_is_one_line(value: str, form: Literal["json", "console"]) -> None:
     """A line of the log stays one line that reads in the order in which it was written, as text and as JSON."""
     stream = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
-    log.configure(LogSettings(format=form), stream)
+    logging.configure(LogSettings(format=form), stream)
     structlog.get_logger("x").warning("mail", subject=value, reason=value)
     written = stream.buffer.getvalue().decode()  # type: ignore[attr-defined]  # a BytesIO
     assert 1 == len(written.splitlines())

@@ -5,7 +5,7 @@ import logging
 
 import structlog
 
-from redmine_mailbridge import log
+from redmine_mailbridge.cli import logging as log
 from redmine_mailbridge.settings.models import LogSettings
 from redmine_mailbridge.store import admin_sessions
 from redmine_mailbridge.tasks.service.log_buffer import kept_in

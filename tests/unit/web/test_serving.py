@@ -15,7 +15,7 @@ import requests
 import tomlkit
 from click.testing import CliRunner
 
-from redmine_mailbridge.cli import cli
+from redmine_mailbridge.cli.main import cli
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import load_with_origins
 from redmine_mailbridge.store.admin_sessions import SIGN_IN_REFUSED

@@ -1,0 +1,220 @@
+"""`init` and Redmine: its address, the key, the text format, and what it offers: projects and trackers."""
+
+from collections.abc import Callable, Iterator
+from typing import get_args
+
+import click
+import requests
+from pydantic import SecretStr, ValidationError
+
+from redmine_mailbridge.checks.advice import with_advice
+from redmine_mailbridge.checks.redmine import somebodys
+from redmine_mailbridge.cli.setup.choosing import Choice
+from redmine_mailbridge.cli.setup.form import Form, choice, from_environment
+from redmine_mailbridge.errors import RedmineError
+from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.redmine.client import Client, Connection
+from redmine_mailbridge.redmine.formatting import text_format
+from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.responses import asks_for_login
+from redmine_mailbridge.redmine.transport import WAY, Session, failure
+from redmine_mailbridge.settings.models import RedmineSettings, is_in_the_clear
+from redmine_mailbridge.wiring import application
+
+FORMATS: tuple[str, ...] = get_args(TextFormat)
+KEY_VARIABLE = "MAILBRIDGE_REDMINE__API_KEY"
+GATEWAY_VARIABLE = "MAILBRIDGE_REDMINE__GATEWAY_PASSWORD"
+WHO = "/users/current.json"
+_IDENTIFIER = "Project for new issues (its identifier)"
+
+
+class Offers:
+    """What Redmine offers, once it is reached with the key; nothing before, and nothing where it cannot be asked."""
+
+    def __init__(self) -> None:
+        self.directory: Directory | None = None
+        self._client: Client | None = None
+
+    def known_by(self, settings: RedmineSettings) -> str:
+        """Given where Redmine is, ask it who we are. Return what is wrong, or ""."""
+        client = application.redmine_client(settings)
+        directory = Directory(client, life=settings.directory_life.total_seconds())
+        try:
+            me = directory.people.me().user
+            projects, own = directory.project_names(), somebodys(client.whoami())
+        except RedmineError as error:
+            client.close()
+            return with_advice(str(error))
+        self.directory, self._client = directory, client
+        what = "an administrator's" if me.admin else "no administrator's"
+        click.secho(f"Redmine answers: the key is {me.login or me.name}'s, {what}.", dim=True)
+        if own:
+            click.secho(f"But {own}.", fg="yellow")
+        if not projects:
+            click.secho("It sees no project: make it a member of one.", fg="yellow")
+        return ""
+
+    def projects(self) -> dict[str, str]:
+        """The identifiers of the projects that the key sees, each with its name in lower case."""
+        names = self.directory.project_names() if self.directory is not None else {}
+        called = {identifier: name for name, identifier in names.items() if name != identifier}
+        return {identifier: called.get(identifier, "") for identifier in sorted(set(names.values()))}
+
+    def trackers(self, project: str) -> list[str]:
+        """The names of the trackers of a project, as Redmine's pages show them."""
+        found = self.directory.project(project) if self.directory is not None else None
+        if found is None or self._client is None:
+            return []
+        answer = self._client.get(f"/projects/{found.identifier}.json", [("include", "trackers")])["project"]
+        return [str(one["name"]) for one in answer.get("trackers", ())]
+
+
+def ask_for_redmine(form: Form, offers: Offers) -> None:
+    """Ask for Redmine's address, the key and the text format, and try each."""
+
+    def address() -> None:
+        form.ask("redmine_url", "Redmine's address (https://…)")
+        if is_in_the_clear(str(form["redmine_url"])):
+            words = "The API key and all mails would cross the network in the clear. Really without TLS?"
+            form.confirm("allow_cleartext", words, default=False)
+        if form["redmine_ca_file"] is None and form.answers.get("needs_ca"):
+            form.ask("redmine_ca_file", "File with the certificate of your own authority (PEM; empty: none)", "")
+        if form.answers.get("needs_gateway") or form["gateway_user"]:
+            form.ask("gateway_user", "User of the gateway's login (basic authentication)")
+            if form["gateway_password_file"] is None and from_environment(GATEWAY_VARIABLE) is None:
+                form.ask("gateway_password", "Its password")
+
+    names = ("redmine_url", "allow_cleartext", "redmine_ca_file", "gateway_user", "gateway_password")
+    form.until_right(names, address, lambda: _reached(form))
+    form.answers["redmine_ca_file"] = form["redmine_ca_file"] or None
+    if form["text_format"] is None and form.tries:
+        form.found_out({"text_format": said_format(form)})
+
+    def key() -> None:
+        if form["api_key_file"] is None and from_environment(KEY_VARIABLE) is None:
+            form.ask("api_key", "API key of the bridge's own Redmine user (My account)")
+
+    form.until_right(("api_key",), key, lambda: _known(form, offers))
+    hint = "Redmine's text formatting (Administration, Settings, General; before 6.0 it comes with textile)"
+    form.ask("text_format", hint, type=choice(FORMATS))
+
+
+def ask_for_project(form: Form, offers: Offers) -> None:
+    """Ask for the project and the tracker of new issues; what Redmine has is offered, and what it has not is told."""
+    try:
+        known = offers.projects()
+    except RedmineError as error:
+        click.secho(with_advice(str(error)), fg="yellow")
+        known = {}
+    words = "Project for new issues (its identifier, its name, or a part of one)" if known else _IDENTIFIER
+    _choose(form, Choice(form, "project", known), "project", lambda: form.ask("project", words))
+    try:
+        trackers = offers.trackers(form["project"])
+    except RedmineError:
+        trackers = []
+    words = "Tracker of new issues (empty: the project's first)"
+    _choose(
+        form,
+        Choice(form, "tracker", dict.fromkeys(trackers, "")),
+        "tracker",
+        lambda: form.ask("tracker", words, "", show_default=False),
+    )
+
+
+def _choose(form: Form, among: Choice, what: str, ask: Callable[[], None]) -> None:
+    """Show what there is, and ask until it is one of these."""
+    if form[what] is None and (there := among.begin()):
+        click.echo(there)
+    form.until_right((what,), ask, among.settle)
+
+
+def said_format(form: Form) -> str | None:
+    """Given where Redmine is, return its text format, where it tells one that we know. Say so."""
+    connection = Connection(
+        form["redmine_url"],
+        "",
+        ca_file=str(form["redmine_ca_file"]) if form["redmine_ca_file"] else None,
+        connect_timeout=5.0,
+        gateway_user=form["gateway_user"] or "",
+        gateway_password=_gateway_password(form),
+    )
+    found = text_format(connection)
+    if found not in FORMATS:
+        return None
+    click.secho(f"Redmine says that its text formatting is {found}.", dim=True)
+    return found
+
+
+def _gateway_password(form: Form) -> str:
+    file = form["gateway_password_file"]
+    from_file = file.read_text("utf-8-sig").strip() if file else None
+    return str(form["gateway_password"] or from_file or from_environment(GATEWAY_VARIABLE) or "")
+
+
+def _settings(form: Form, key: str | None = None) -> RedmineSettings:
+    """Redmine's settings, of what was answered. Raise ValidationError."""
+    user = form["gateway_user"] or None
+    return RedmineSettings(
+        url=form["redmine_url"],
+        allow_cleartext=bool(form["allow_cleartext"]),
+        ca_file=form["redmine_ca_file"] or None,
+        api_key=SecretStr(key) if key else None,
+        gateway_user=user,
+        gateway_password=SecretStr(_gateway_password(form)) if user else None,
+    )
+
+
+def _reached(form: Form) -> str:
+    """Whether a Redmine answers there. Return what is wrong, or ""."""
+    try:
+        settings = _settings(form)
+    except ValidationError as error:
+        return "\n".join(str(one["msg"]).removeprefix("Value error, ") for one in error.errors())
+    session = Session()
+    session.verify = str(settings.ca_file) if settings.ca_file else True
+    session.timeouts = (5.0, 15.0)
+    session.auth = application.redmine_connection(settings).login
+    try:
+        answer = session.get(settings.url + WHO)
+        if answer.status_code == 401 and (wants := asks_for_login(answer)):
+            form.answers["needs_gateway"] = True
+            return f"{settings.url}: {wants}"
+        if _is_redmine(answer):
+            return ""
+        above = next((url for url in _above(settings.url) if _is_redmine(session.get(url + WHO))), None)
+    except WAY as error:
+        if "certificate" in str(error).lower():
+            form.answers["needs_ca"] = True
+        return with_advice(str(failure("get", settings.url + WHO, error, sent=False)))
+    finally:
+        session.close()
+    return f"{settings.url} is one of Redmine's pages: its address is {above}" if above else _other(settings, answer)
+
+
+def _other(settings: RedmineSettings, answer: requests.Response) -> str:
+    """What it may be that answers, which is no Redmine."""
+    if answer.is_redirect:
+        return f"{settings.url} sends us on to {answer.headers['Location'][:200]}: give the address that people use"
+    return f"{settings.url} answers {answer.status_code}, not as Redmine does: is a path missing (/redmine)?"
+
+
+def _is_redmine(answer: requests.Response) -> bool:
+    """Does it answer as a Redmine does to somebody without a key?"""
+    return answer.status_code in {401, 403} or "json" in answer.headers.get("Content-Type", "")
+
+
+def _above(url: str) -> Iterator[str]:
+    """The addresses above one, the nearest first: people paste the address of a page."""
+    while url.count("/") > 2:
+        url = url.rpartition("/")[0]
+        yield url
+
+
+def _known(form: Form, offers: Offers) -> str:
+    file = form["api_key_file"]
+    key = form["api_key"] or (file.read_text("utf-8-sig").strip() if file else None) or from_environment(KEY_VARIABLE)
+    try:
+        settings = _settings(form, key)
+    except ValidationError:  # an address that was kept as it is
+        return ""
+    return offers.known_by(settings)

@@ -1,0 +1,103 @@
+"""What was answered before `init` was broken off (Ctrl-C, a closed terminal): kept beside the settings, offered again.
+
+Written after each answer, so that nothing need happen at the end; readable by its owner alone. Secrets are never in it:
+they are asked again.
+"""
+
+import contextlib
+import datetime as dt
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from redmine_mailbridge.cli.setup.form import SECRETS, Answers
+from redmine_mailbridge.settings.init_file import write_private
+
+_KEPT = {
+    "redmine_url", "allow_cleartext", "redmine_ca_file", "gateway_user", "text_format", "address", "mailbox",
+    "preset", "protocol", "client_id", "host", "security", "port", "ca_file", "username", "start_from",
+    "trusted_authserv_ids", "project", "tracker", "unknown_sender", "answers", "redmine_users", "received",
+    "smtp_host", "smtp_security", "smtp_port", "smtp_allow_cleartext", "smtp_ca_file", "smtp_username",
+}  # fmt: skip
+"""The answers that are kept: what people type, and none of the secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenOff:
+    """What an `init` had been told when it was broken off: `answers` that count, and what was `typed` and was wrong."""
+
+    answers: Answers
+    typed: Answers
+    at: dt.datetime
+
+
+def place(file: Path, *, adding: bool) -> Path:
+    """Given the settings file, return where answers are kept until it is written, or until a mailbox is added to it."""
+    return file.with_name(f".{file.name}.{'init-add' if adding else 'init'}")
+
+
+def keep(place: Path, answers: Answers, typed: Answers) -> bool:
+    """Given answers and what was typed, keep what is no secret. Return whether there is anything, and it is kept: a
+    folder that cannot be written to is told when the settings are.
+    """
+    kept = {"answers": _plain(answers), "typed": _plain(typed)}
+    if not (kept["answers"] or kept["typed"]):
+        return False
+    try:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(place, json.dumps(kept | {"at": dt.datetime.now(dt.UTC).isoformat()}, indent=1) + "\n")
+    except OSError:
+        return False
+    return True
+
+
+def _plain(answers: Answers) -> Answers:
+    found: Answers = {}
+    for name in sorted((_KEPT - SECRETS) & answers.keys()):
+        value = answers[name]
+        if isinstance(value, dt.datetime):
+            found[name] = {"moment": value.isoformat()}
+        elif isinstance(value, str | int):
+            found[name] = value
+    return found
+
+
+def broken_off(place: Path) -> BrokenOff | None:
+    """Given where answers would be kept, return them; None where there are none, or none that can be read."""
+    try:
+        found = json.loads(place.read_text("utf-8"))
+        return BrokenOff(
+            _read(found["answers"]), _read(found["typed"]), dt.datetime.fromisoformat(found["at"]).astimezone()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _read(kept: Answers) -> Answers:
+    return {
+        name: dt.datetime.fromisoformat(value["moment"]) if isinstance(value, dict) else value
+        for name, value in kept.items()
+        if name in _KEPT
+    }
+
+
+def forget(place: Path) -> None:
+    """The settings are written, or nobody wants these answers."""
+    with contextlib.suppress(OSError):
+        place.unlink(missing_ok=True)
+
+
+def offered(place: Path) -> BrokenOff | None:
+    """Given where answers may be kept, ask whether to go on with them. Return them when it is so; else they go."""
+    found = broken_off(place)
+    if found is None:
+        return None
+    click.echo(f"An init was broken off on {found.at:%Y-%m-%d at %H:%M}; it had been told:")
+    for name, value in (found.answers | found.typed).items():
+        click.echo(f"  {name.replace('_', '-')}: {value}")
+    if click.confirm("Go on with these answers? (No: they are thrown away)", default=True):
+        return found
+    forget(place)
+    return None

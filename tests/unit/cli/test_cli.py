@@ -1,0 +1,174 @@
+"""The command line's frame."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from redmine_mailbridge import __version__
+from redmine_mailbridge.cli.main import Commands, cli
+
+GOOD = """\
+[redmine]
+text_format = "common_mark"
+url = "https://redmine.example.com"
+api_key = "geheim"
+[mailboxes.a]
+address = "a@example.com"
+host = "mail.example.com"
+password = "hunter2"
+[mailboxes.a.issue]
+project = "p"
+"""
+HEAVY = (
+    "pydantic",
+    "sqlalchemy",
+    "structlog",
+    "requests",
+    "redminelib",
+    "imap_tools",
+    "apscheduler",
+    "rich",
+    "jinja2",
+    "lxml",
+)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    file = tmp_path / "settings.toml"
+    file.write_text(GOOD, "utf-8")
+    file.chmod(0o600)
+    return file
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+def names() -> list[str]:
+    assert isinstance(cli, Commands)
+    return cli.list_commands()
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in names())])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    """--help answers at once, because no heavy library is imported for it."""
+    script = (
+        "import sys\nfrom redmine_mailbridge.cli.main import cli\n"
+        f"try: cli({arguments!r})\nexcept SystemExit as end: assert not end.code\n"
+        f"print(sorted(set(sys.modules) & set({HEAVY!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert "[]" == done.stdout.splitlines()[-1]
+    assert "Usage:" in done.stdout
+
+
+def test_version_and_module() -> None:
+    """`python -m redmine_mailbridge --version` prints the version."""
+    done = subprocess.run(
+        [sys.executable, "-m", "redmine_mailbridge", "--version"], capture_output=True, text=True, check=True
+    )
+
+    assert f"redmine-mailbridge, version {__version__}\n" == done.stdout
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_settings_option_stands_before_or_behind_the_command(settings: Path, before: bool) -> None:
+    """--settings is understood on both sides of the command."""
+    option = ["--settings", settings]
+    result = run(*option, "settings", "show") if before else run("settings", "show", *option)
+
+    assert 0 == result.exit_code
+    assert 'url = "https://redmine.example.com"' in result.output
+
+
+def test_settings_show_hides_secrets(settings: Path) -> None:
+    """`settings show` prints values with their origin, and of secrets only that they are set."""
+    result = run("settings", "show", "--settings", settings, "--json")
+
+    assert '{"table": "mailboxes.a", "key": "password", "value": "set"' in result.output
+    assert "hunter2" not in result.output
+    assert "geheim" not in result.output
+
+
+def test_bad_settings_end_with_two(settings: Path) -> None:
+    """Settings that cannot be used end with exit code 2 and one line a problem, without a traceback."""
+    settings.write_text(GOOD + 'trackr = "x"\n', "utf-8")
+    result = run("settings", "show", "--settings", settings)
+
+    line = f'{settings}:11: [mailboxes.a.issue] trackr = "x": unknown key, did you mean "tracker"?\n'
+    assert (2, "", line) == (result.exit_code, result.stdout, result.stderr)
+
+
+def test_misspelt_command() -> None:
+    """A command that does not exist is answered with the one that was meant."""
+    result = run("setings")
+
+    assert 2 == result.exit_code
+    assert 'There is no command "setings", did you mean "settings"?' in result.stderr
+
+
+PROGRAM = [sys.executable, "-m", "redmine_mailbridge"]
+
+
+def ended(line: str, settings: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of the shell in which $RUN is the program with these settings."""
+    run = " ".join([*PROGRAM, "--settings", str(settings)])
+    given = {"PATH": "/usr/bin:/bin", "HOME": str(settings.parent), "RUN": run, "PYTHONPATH": sys.path[0]} | environment
+    return subprocess.run(["bash", "-c", line], env=given, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.fault("L6")
+@pytest.mark.parametrize("command", ["settings show", "--help", "messages --help"])
+def test_an_output_that_is_full(settings: Path, command: str) -> None:
+    """A disk that is full below the output ends the command with a line, and no traceback."""
+    done = ended(f"$RUN {command} > /dev/full", settings)
+    assert (1, "standard output: No space left on device\n") == (done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&-", "<&- >&- 2>&-"])
+def test_what_is_closed(settings: Path, closed: str) -> None:
+    """A closed input or output is no fault, and no file takes its place: what is said goes into none."""
+    done = ended(f"$RUN messages {closed}", settings)
+    assert (0, "") == (done.returncode, done.stderr)
+    database = settings.parent / "mailbridge.db"
+    assert b"SQLite format 3" == database.read_bytes()[:15]
+
+
+@pytest.mark.fault("L6")
+def test_an_encoding_that_lacks_a_letter(settings: Path) -> None:
+    """In a Latin-1 locale what cannot be written comes as an escape."""
+    text = settings.read_text("utf-8").replace('project = "p"', 'project = "p"\ncategory = "Ошибки"')
+    settings.write_text(text, "utf-8")
+    done = ended("$RUN settings show --changed", settings, PYTHONIOENCODING="latin-1", PYTHONUTF8="0")
+    assert (0, True) == (done.returncode, "\\u041e" in done.stdout), done.stderr
+
+
+@pytest.mark.fault("L6")
+def test_postgresql_without_its_driver(settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without psycopg a store on PostgreSQL is refused with what to install."""
+    text = settings.read_text("utf-8") + '[store]\nurl = "postgresql+psycopg://u@127.0.0.1/x"\nraw_dir = "mails"\n'
+    settings.write_text(text, "utf-8")
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    done = run("messages", "--settings", settings)
+    assert (2, True) == (done.exit_code, "pip install 'redmine-mailbridge[postgresql]'" in done.output), done.output
+
+
+@pytest.mark.fault("L6")
+@pytest.mark.parametrize("place", ["[outgoing]", "[mailboxes.a.outgoing]"])
+def test_a_name_that_no_host_can_have(settings: Path, place: str) -> None:
+    """A server's name with an empty label is a line of `check`, and no traceback."""
+    text = (
+        settings.read_text("utf-8")
+        .replace('"mail.example.com"', '"imap..x"')
+        .replace("https://redmine.example.com", "http://127.0.0.1:1")
+    )
+    text += f'[mailboxes.a.answers]\nreceived = true\n{place}\nhost = "smtp..x"\n'
+    settings.write_text(text, "utf-8")
+    done = run("check", "--settings", settings)
+    assert (1, SystemExit) == (done.exit_code, type(done.exception))
+    assert "smtp..x:587: " in done.output
