@@ -1,4 +1,4 @@
-"""Time as a help desk counts it: business calendars, and which rules of time are due.
+"""Time as a help desk counts it: business hours, holidays and crontab lines. Pure.
 
-Pure: may know values and the settings' own value types; reads no file, no clock, no Redmine and no store.
+May know values and times; reads no file, no clock, no Redmine and no store.
 """

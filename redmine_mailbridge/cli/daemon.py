@@ -142,7 +142,7 @@ class Daemon:
         """The admin page, if it is wanted; when it cannot be had, mail goes on all the same."""
         if self._settings.admin.listen is None:
             return None
-        from redmine_mailbridge.web.wiring import Pages  # noqa: PLC0415 - who wants no pages need not load them
+        from redmine_mailbridge.web.wiring import Pages
 
         try:
             return Pages(load_with_origins(self._path))

@@ -43,8 +43,8 @@ def decided(
     settings: "Settings", ids: Sequence[int], decision: str, *, issue: int | None = None, dry_run: bool = False
 ) -> None:
     """Given mails and what was decided about them, do it and say so. End with exit code 1 when one could not be."""
-    from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide, hurry  # noqa: PLC0415 - likewise
-    from redmine_mailbridge.wiring import application  # noqa: PLC0415 - the database is slow to load
+    from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide, hurry
+    from redmine_mailbridge.wiring import application
 
     store, missed, taken = application.open_store(settings), False, []
     try:
@@ -74,7 +74,7 @@ class Printer:
 
     def __enter__(self) -> Self:
         if not self._as_json and sys.stdout.isatty():
-            from rich.progress import (  # noqa: PLC0415 - a fifth of a second that --json and pipes need not wait
+            from rich.progress import (
                 MofNCompleteColumn,
                 Progress,
                 SpinnerColumn,

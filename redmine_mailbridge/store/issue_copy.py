@@ -1,7 +1,7 @@
 """What we remember of Redmine's issues that came by mail, so that nobody asks for all of them again and again.
 
-Tables `issue` and `journal` are a copy: Redmine is right wherever the two differ, and `tasks/update/issue_sync.py` brings the
-copy up to date. Note texts are not kept; who needs one asks Redmine.
+Tables `issue` and `journal` are a copy: Redmine is right wherever the two differ, and
+`tasks/update/issue_sync.py` brings the copy up to date. Note texts are not kept; who needs one asks Redmine.
 """
 
 import json

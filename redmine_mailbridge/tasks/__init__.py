@@ -1,4 +1,4 @@
-"""The scheduled jobs, each a walk over the stations for many mails.
+"""The scheduled jobs: receive, update, aggregate, and the service that runs them.
 
-Knows every station and the order in which they come; must hold no policy of its own.
+Knows every room above; must hold no policy of its own.
 """

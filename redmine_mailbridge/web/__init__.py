@@ -1,4 +1,4 @@
 """The web pages: show what the store and the settings say, and call what the commands call.
 
-May know every other room's functions; holds no rule of its own about mail, and nobody but `wiring/application.py` knows it.
+May know every other room's functions; holds no rule of its own about mail, and no room above knows it.
 """

@@ -1,4 +1,4 @@
-"""What the pages work with: the settings in force, the store, and the ways to ask and to steer. Made by `wiring/application.py`."""
+"""What the pages work with: the settings in force, the store, and the ways to ask and to steer."""
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field

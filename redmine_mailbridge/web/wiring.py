@@ -1,4 +1,4 @@
-"""Builds what the pages work with. Beside `wiring/application.py`, whose parts it takes: the page runs without the service too."""
+"""Builds what the pages work with. Takes the parts of the room wiring: the page runs without the service too."""
 
 from pydantic import ValidationError
 

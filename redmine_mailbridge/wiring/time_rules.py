@@ -84,7 +84,7 @@ def _left(box: MailboxSettings) -> bool:
 @contextmanager
 def opened(settings: Settings) -> Iterator[TimeRules]:
     """Given settings, lend the rules of time for a question; everything is closed behind it."""
-    from redmine_mailbridge.wiring import application as app  # noqa: PLC0415 - it wires this
+    from redmine_mailbridge.wiring import application as app
 
     application = app.build(settings)
     try:
@@ -113,7 +113,7 @@ def _applications(settings: Settings, name: str) -> Iterator[Applications]:
     known = [rule.name for rule in settings.rules]
     if name not in known:
         raise SettingsError(f'there is no rule "{name}"{did_you_mean(name, known)}')
-    from redmine_mailbridge.wiring import application as app  # noqa: PLC0415 - it wires this
+    from redmine_mailbridge.wiring import application as app
 
     store = app.open_store(settings)
     try:

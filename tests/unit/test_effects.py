@@ -59,7 +59,7 @@ EXCEPTIONS = {
     "cli/commands/templates.py:*": "copies templates for an admin who looks on; it handles no mail",
     "outgoing/smtp.py:*": "connects, and is called by Sending._one within SEND_MAIL",
     "store/lock.py:take": "makes the file of a lock once; the lock ends with the process",
-    "store/admin_sessions.py:*": "sessions, the record of changes and the log's lines: one transaction each, no mail takes part",
+    "store/admin_sessions.py:*": "sessions, the record of changes, the log: one transaction each, no mail takes part",
     "web/passwords.py:keep": "writes the admin's password hash for an admin who looks on; it handles no mail",
     "store/health.py:*": "notes of how things are: one transaction each, no mail takes part",
     "store/tokens.py:*": "tokens and sign-ins: one conditional transaction each, no mail takes part",

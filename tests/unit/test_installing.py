@@ -77,7 +77,8 @@ def test_the_unit_starts_this_program(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_root_works_as_the_owner_of_the_store() -> None:
     """What a command of root's writes into the service's folder belongs to the service."""
     games = pwd.getpwnam("games")
-    code = "import sys, pathlib; f = pathlib.Path(sys.argv[1]); from redmine_mailbridge.util.process_owner import become_owner"
+    code = "import sys, pathlib; f = pathlib.Path(sys.argv[1])"
+    code += "; from redmine_mailbridge.util.process_owner import become_owner"
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         os.chown(folder, games.pw_uid, games.pw_gid)
         command = [sys.executable, "-c", f"{code}; become_owner(f); (f / 'made').write_text('x')", folder]

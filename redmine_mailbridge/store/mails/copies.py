@@ -1,7 +1,7 @@
 """Which mail is a copy of which. For each content one mail speaks, and the others end as it does.
 
-What is the same content the keys say that `describe` is given (tasks/receive/copies.py makes them). Whether a mail is a copy of
-the one that speaks is asked anew whenever it is looked at, since that depends on what became of that one.
+What is the same content the keys say that `describe` is given (tasks/receive/copies.py makes them). Whether a mail is a
+copy of the one that speaks is asked anew whenever it is looked at, since that depends on what became of that one.
 """
 
 from collections.abc import Iterable, Sequence

@@ -75,7 +75,8 @@ class Shared:
 class Receiver:
     """Receives the mail of one mailbox. `once` is called again and again, by one thread at a time.
 
-    One of all `finishes_others`: it also works on what mailboxes have read that are read no more (see tasks/receive/fetch/succession.py).
+    One of all `finishes_others`: it also works on what mailboxes have read that are read no more (see
+    fetch/succession.py).
     """
 
     def __init__(

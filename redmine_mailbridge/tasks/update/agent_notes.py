@@ -1,8 +1,9 @@
 """Agents' answers: what an agent writes in Redmine on an issue that came by mail goes to the requester by mail, once.
 
-Each journal is decided once (store/note_decisions.py), in the transaction that queues its mails; their Message-IDs are made
-of the journal's number, so that not even a lost database sends one under two names. What is held back by a limit is
-decided later. A note that is made private, changed or removed before it is decided goes out as it is then, or not.
+Each journal is decided once (store/note_decisions.py), in the transaction that queues its mails; their Message-IDs
+are made of the journal's number, so that not even a lost database sends one under two names. What is held back by a
+limit is decided later. A note that is made private, changed or removed before it is decided goes out as it is then,
+or not.
 """
 
 import hashlib
