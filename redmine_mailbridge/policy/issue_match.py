@@ -140,8 +140,19 @@ def redmines_own(ids: Iterable[str]) -> tuple[str, int, str] | None:
     return next((one for one in found if one[0] in {"issue", "journal"}), None)
 
 
+def redmines_issue(ids: Iterable[str]) -> tuple[int, str] | None:
+    """Given the ids that a mail answers, return number and time stamp of the first of Redmine's about an issue: its mails
+    about a note name their issue in References.
+    """
+    found = filter(None, map(redmine_id, ids))
+    return next(((number, stamp) for kind, number, stamp in found if kind == "issue"), None)
+
+
 def _redmine_signs(ids: tuple[str, ...], facts: Facts, *, proven: bool) -> Iterator[Sign]:
     """Given the ids that a mail answers, yield what Redmine's own among them hints at.
+
+    Where the note that it names is not there, or not for us, the issue that Redmine's mail names beside it is the one;
+    the note may have been private, and so is its answer.
 
     Such an id is unsigned, but it holds the second in which the issue or note was made: when that is right, a writer
     who is proven has most likely had the mail. From anybody else it is worth no more than a number.
@@ -160,6 +171,12 @@ def _redmine_signs(ids: tuple[str, ...], facts: Facts, *, proven: bool) -> Itera
     elif (journal := facts.journals.get(number)) is not None:
         worth = _worth(journal.created_on, stamp, proven=proven)
         yield Sign(journal.issue, "the Message-ID of Redmine's mail about a note", worth, private=journal.private)
+    elif (issue_id := redmines_issue(ids)) is not None:
+        number, stamp = issue_id
+        issue = facts.issues.get(number)
+        worth = _worth(issue.created_on if issue else None, stamp, proven=proven)
+        how = "the Message-ID of Redmine's mail, which answers one about a note that is not there"
+        yield Sign(number, how, worth, private=not facts.offline)
 
 
 def _worth(made: dt.datetime | None, stamp: str, *, proven: bool) -> Worth:
