@@ -141,8 +141,8 @@ def redmines_own(ids: Iterable[str]) -> tuple[str, int, str] | None:
 
 
 def redmines_issue(ids: Iterable[str]) -> tuple[int, str] | None:
-    """Given the ids that a mail answers, return number and time stamp of the first of Redmine's about an issue: its mails
-    about a note name their issue in References.
+    """Given the ids that a mail answers, return number and time stamp of the first of Redmine's about an issue:
+    its mails about a note name their issue in References.
     """
     found = filter(None, map(redmine_id, ids))
     return next(((number, stamp) for kind, number, stamp in found if kind == "issue"), None)
