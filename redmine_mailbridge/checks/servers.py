@@ -11,7 +11,6 @@ from redmine_mailbridge.checks.round_trip import Trial, round_trip
 from redmine_mailbridge.checks.sign_in import sign_in_checks
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.outgoing.smtp import SmtpTransport
-from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.pauses import MailboxPauses
@@ -27,7 +26,7 @@ def server_checks(settings: Settings, *, only: Sequence[str] = (), send_test: bo
     """
     boxes = {name: box for name, box in settings.active_mailboxes.items() if not only or name in only}
     client = application.redmine_client(settings.redmine)
-    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
+    directory = application.directory_of(client, settings.redmine)
     try:
         yield from redmine_checks(settings.model_copy(update={"mailboxes": boxes}), client, directory)
     finally:

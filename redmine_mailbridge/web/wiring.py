@@ -3,8 +3,6 @@
 from pydantic import ValidationError
 
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.redmine.facts import FactFinder
-from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.admin import LISTEN, AdminSettings
 from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.store.admin_sessions import Audit, LogRing, Sessions
@@ -35,9 +33,9 @@ def desk(loaded: Loaded) -> Desk:
             limits[name] = out.most_a_day
     admin = settings.admin
     client = app.redmine_client(settings.redmine)
-    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
+    directory = app.directory_of(client, settings.redmine)
     archive = Archive(store.database)
-    facts = FactFinder(client, directory, language=settings.redmine.language)
+    facts = app.fact_finder(client, directory, settings.redmine)
     sessions = Sessions(
         store.database,
         store.clock,

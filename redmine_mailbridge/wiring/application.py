@@ -88,6 +88,16 @@ def redmine_client(settings: RedmineSettings) -> Client:
     return Client(redmine_connection(settings))
 
 
+def directory_of(client: Client, settings: RedmineSettings) -> Directory:
+    """What is remembered of Redmine's names, projects and people, for as long as the settings say."""
+    return Directory(client, life=settings.directory_life.total_seconds())
+
+
+def fact_finder(client: Client, directory: Directory, settings: RedmineSettings) -> FactFinder:
+    """What asks Redmine for all that a decision needs."""
+    return FactFinder(client, directory, language=settings.language)
+
+
 def with_text_format(settings: Settings) -> Settings:
     """Given settings, return them with Redmine's text formatting, which Redmine is asked for where they do not say it.
 
@@ -271,10 +281,8 @@ def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits |
     archive = Archive(store.database)
     client = redmine_client(settings.redmine)
     life = settings.redmine.directory_life.total_seconds()
-    directory = Directory(client, life=life)
-    decider = Decider(
-        contexts(settings, store.secret), archive, FactFinder(client, directory, language=settings.redmine.language)
-    )
+    directory = directory_of(client, settings.redmine)
+    decider = Decider(contexts(settings, store.secret), archive, fact_finder(client, directory, settings.redmine))
     stop = threading.Event()
     gate, replies = Gate(ask=client.whoami, forget_pause=client.pace.forget_pause), ReplyGate()
     client.on_heard(gate.heard)

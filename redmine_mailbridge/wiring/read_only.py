@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from redmine_mailbridge.redmine.facts import FactFinder
-from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import Archive
@@ -34,8 +32,8 @@ def deciding(settings: Settings, *, offline: bool = False) -> Iterator[Decider]:
         yield Decider(application.contexts(settings, _no_secret), None, None)
         return
     client = application.redmine_client(settings.redmine)
-    directory = Directory(client, life=settings.redmine.directory_life.total_seconds())
-    facts = FactFinder(client, directory, language=settings.redmine.language)
+    directory = application.directory_of(client, settings.redmine)
+    facts = application.fact_finder(client, directory, settings.redmine)
     file = settings.store.sqlite_file
     store = None if file is not None and not file.exists() else application.open_store(settings)
     try:

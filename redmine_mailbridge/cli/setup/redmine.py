@@ -38,7 +38,7 @@ class Offers:
     def known_by(self, settings: RedmineSettings) -> str:
         """Given where Redmine is, ask it who we are. Return what is wrong, or ""."""
         client = application.redmine_client(settings)
-        directory = Directory(client, life=settings.directory_life.total_seconds())
+        directory = application.directory_of(client, settings)
         try:
             me = directory.people.me().user
             projects, own = directory.project_names(), somebodys(client.whoami())
