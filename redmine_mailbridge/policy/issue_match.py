@@ -105,7 +105,7 @@ def signs(message: Message, mailbox: MailboxIdentity, facts: Facts, *, proven: b
     """
     ids = referenced(message)
     own = tuple(_redmine_signs(ids, facts, proven=proven))
-    private = any(sign.private for sign in own)
+    private = _answers_private(ids, facts)
     for sign in _our_signs(message, ids, own, mailbox, facts):
         yield replace(sign, private=private)
 
@@ -132,6 +132,17 @@ def _our_signs(
         yield Sign(facts.same_subject_issue, "the same sender and subject within bundle_window", Worth.GUESSABLE)
 
 
+def _answers_private(ids: tuple[str, ...], facts: Facts) -> bool:
+    """Does a mail with these ids answer Redmine's mail about a note that is private, or may have been: that is not
+    there for us? Offline nobody asked for it.
+    """
+    own = redmines_own(ids)
+    if own is None or own[0] != "journal":
+        return False
+    journal = facts.journals.get(own[1])
+    return not facts.offline if journal is None else journal.private
+
+
 def redmines_own(ids: Iterable[str]) -> tuple[str, int, str] | None:
     """Given the ids that a mail answers, return class, number and time stamp of the first of Redmine's about an issue
     or a note. One mail answers one mail: with many of them somebody guesses.
@@ -151,8 +162,7 @@ def redmines_issue(ids: Iterable[str]) -> tuple[int, str] | None:
 def _redmine_signs(ids: tuple[str, ...], facts: Facts, *, proven: bool) -> Iterator[Sign]:
     """Given the ids that a mail answers, yield what Redmine's own among them hints at.
 
-    Where the note that it names is not there, or not for us, the issue that Redmine's mail names beside it is the one;
-    the note may have been private, and so is its answer.
+    Where the note that it names is not there, or not for us, the issue that Redmine's mail names beside it is the one.
 
     Such an id is unsigned, but it holds the second in which the issue or note was made: when that is right, a writer
     who is proven has most likely had the mail. From anybody else it is worth no more than a number.
@@ -170,13 +180,13 @@ def _redmine_signs(ids: tuple[str, ...], facts: Facts, *, proven: bool) -> Itera
         )
     elif (journal := facts.journals.get(number)) is not None:
         worth = _worth(journal.created_on, stamp, proven=proven)
-        yield Sign(journal.issue, "the Message-ID of Redmine's mail about a note", worth, private=journal.private)
+        yield Sign(journal.issue, "the Message-ID of Redmine's mail about a note", worth)
     elif (issue_id := redmines_issue(ids)) is not None:
         number, stamp = issue_id
         issue = facts.issues.get(number)
         worth = _worth(issue.created_on if issue else None, stamp, proven=proven)
         how = "the Message-ID of Redmine's mail, which answers one about a note that is not there"
-        yield Sign(number, how, worth, private=not facts.offline)
+        yield Sign(number, how, worth)
 
 
 def _worth(made: dt.datetime | None, stamp: str, *, proven: bool) -> Worth:

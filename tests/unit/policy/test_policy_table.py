@@ -32,6 +32,14 @@ def test_policy(row: dict[str, str]) -> None:
             assert value.strip().replace("\\n", "\n") == detail(plan, key.strip()).strip(" "), f"{wish}\n{steps}"
 
 
+@pytest.mark.fault("A15-1")
+@pytest.mark.parametrize("sign", ["tag:10", "marker:10", "signed:10"])
+def test_the_answer_to_a_note_that_the_key_does_not_see(sign: str) -> None:
+    """Its note may have been private: the answer, which quotes it, is a private note, whichever sign places it."""
+    plan = plan_of({"ref": f"journal:77 {sign}", "auth": "unknown"})
+    assert (10, True) == (plan.issue, plan.private_note), plan.steps
+
+
 def test_at_least_300_different_rows() -> None:
     """The tables hold at least 300 cases, no two of them made of the same cells."""
     made = [tuple(sorted((k, v) for k, v in row.items() if k not in {"is", "because", "got"})) for _, row in CASES]
