@@ -1,6 +1,12 @@
 """A stop where very much is to be done at once: it asks, an admin answers, and the answer holds until it went on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
 from redmine_mailbridge.store.database import Database
+from redmine_mailbridge.store.dialects import one_at_a_time
 from redmine_mailbridge.store.meta import Meta
 
 
@@ -22,12 +28,14 @@ class Brake:
 
     def release(self, name: str, number: int) -> int | None:
         """An admin lets it go on with up to so much. Return with how much it has stopped; None, and nothing is
-        released, when it has not: a release is an answer, and none to the next question.
+        released, when it has not: a release is an answer, and none to the next question. It may go on at that very
+        moment, in another process (`end`): looked and released is in one transaction.
         """
-        stopped = self.stopped(name)
-        if stopped is not None:
-            self._put("released", name, number)
-        return stopped
+        with self._one_by_one(name) as db:
+            stopped = Meta(db).get(self._key("braked", name))
+            if stopped is not None:
+                Meta(db).put(self._key("released", name), str(number))
+        return None if stopped is None else int(stopped)
 
     def released(self, name: str) -> int | None:
         """How much at once an admin has released since it stopped; None: nothing."""
@@ -37,8 +45,15 @@ class Brake:
         """It went on: the next time that there is very much to do, it stops again."""
         if self.stopped(name) is None and self.released(name) is None:
             return
-        with self._database.write() as db:
+        with self._one_by_one(name) as db:
             Meta(db).remove(self._key("braked", name), self._key("released", name))
+
+    @contextmanager
+    def _one_by_one(self, name: str) -> Iterator[sa.Connection]:
+        """A transaction beside which no other answers or ends this stop."""
+        with self._database.write() as db:
+            one_at_a_time(db, self._key("braked", name))
+            yield db
 
     def _number(self, what: str, name: str) -> int | None:
         with self._database.read() as db:
