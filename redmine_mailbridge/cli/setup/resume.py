@@ -7,6 +7,9 @@ they are asked again.
 import contextlib
 import datetime as dt
 import json
+import os
+import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +25,9 @@ _KEPT = {
     "smtp_host", "smtp_security", "smtp_port", "smtp_allow_cleartext", "smtp_ca_file", "smtp_username",
 }  # fmt: skip
 """The answers that are kept: what people type, and none of the secrets."""
+
+_WITH_PASSWORD = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*://)?[^/\s]*:[^/]*@")
+"""A URL, or its authority alone, with a user and a password before the host (RFC 3986 section 3.2.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +65,31 @@ def _plain(answers: Answers) -> Answers:
         value = answers[name]
         if isinstance(value, dt.datetime):
             found[name] = {"moment": value.isoformat()}
-        elif isinstance(value, str | int):
+        elif isinstance(value, str | int) and not _WITH_PASSWORD.match(str(value)):
             found[name] = value
     return found
 
 
 def broken_off(place: Path) -> BrokenOff | None:
-    """Given where answers would be kept, return them; None where there are none, or none that can be read."""
+    """Given where answers would be kept, return them; None where there are none, or none that can be read, or another
+    user's: what is asked next is a key, which would go to the address that stands there.
+    """
     try:
-        found = json.loads(place.read_text("utf-8"))
+        found = json.loads(_own(place))
         return BrokenOff(
             _read(found["answers"]), _read(found["typed"]), dt.datetime.fromisoformat(found["at"]).astimezone()
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _own(place: Path) -> str:
+    """The text of a file of our own. Raise OSError when there is none, or it is a link, no file, or another user's."""
+    with os.fdopen(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8") as opened:
+        found = os.fstat(opened.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            raise PermissionError(f"{place} is not a file of this user's own")
+        return opened.read()
 
 
 def _read(kept: Answers) -> Answers:

@@ -163,3 +163,36 @@ def test_a_mailbox_that_is_added_is_kept_for_add(tmp_path: Path) -> None:
     assert ["desk"] == list(load(file, {}).mailboxes)
     with init(file, "--add") as terminal:
         terminal.until("address: sales@firm.example")
+
+
+@pytest.mark.fault("A15-3")
+def test_a_password_in_an_address_is_not_kept(tmp_path: Path) -> None:
+    """Who types an address with a user and a password in it has nothing of it lie there."""
+    from redmine_mailbridge.cli.setup import resume
+
+    place = tmp_path / "kept"
+    typed = {"redmine_url": "https://gate:word@redmine.example", "host": "box:word@mail.example"}
+    assert resume.keep(place, {"address": "desk@firm.example", "port": 993}, typed)
+    assert "word" not in place.read_text("utf-8")
+    found = resume.broken_off(place)
+    assert found is not None
+    assert ({"address": "desk@firm.example", "port": 993}, {}) == (found.answers, found.typed)
+
+
+@pytest.mark.fault("A15-4")
+def test_answers_that_somebody_else_laid_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers of another user, or behind a link, are not offered: the key that is asked for next would go where they
+    say. A pipe in their place holds nothing up.
+    """
+    from redmine_mailbridge.cli.setup import resume
+
+    place = tmp_path / "kept"
+    assert resume.keep(place, {"redmine_url": "https://elsewhere.example"}, {})
+    (tmp_path / "link").symlink_to(place)
+    os.mkfifo(tmp_path / "pipe")
+    assert resume.broken_off(place) is not None
+    assert resume.broken_off(tmp_path / "link") is None
+    assert resume.broken_off(tmp_path / "pipe") is None
+    me = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    assert resume.broken_off(place) is None
