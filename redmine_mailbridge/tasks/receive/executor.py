@@ -1,6 +1,7 @@
 """Carries out a plan: once, whatever crashes.
 
-    upload files → record the intent → send → (unclear? look; not there? record and send again) → watchers
+    the user and the author → files uploaded, the request made to fit (preparation.py)
+    → record the intent → send → (unclear? look; not there? record and send again) → watchers, relation
     → what Redmine did not take, in further notes (further_notes.py) → done
 
 The intent is the request itself, with the newest issue (or note) that was there before it. Whoever finds it in the
@@ -14,27 +15,24 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
+from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.mail import Message, TextFormat
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.pending_replies import Earned
-from redmine_mailbridge.model.plan import Action, Issue, Plan, Project
+from redmine_mailbridge.model.plan import Issue, Plan
 from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.policy.issue_text import named
 from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.newest import Mark
-from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, issue_request, note_request
-from redmine_mailbridge.redmine.write_intent import Job, Made, Word, from_keywords, words_of
+from redmine_mailbridge.redmine.write_intent import Job, Made, from_keywords
 from redmine_mailbridge.redmine.writer import Writer, Written
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.receive.acknowledgements import Answers
 from redmine_mailbridge.tasks.receive.corrections import learn_dropped, renewed, with_category
 from redmine_mailbridge.tasks.receive.further_notes import Further
 from redmine_mailbridge.tasks.receive.once import Anew, Once, Sending, narrowed
-from redmine_mailbridge.tasks.receive.private_issue import kept_private
+from redmine_mailbridge.tasks.receive.preparation import Preparation, Prepared
 from redmine_mailbridge.tasks.receive.result import Outcome
-from redmine_mailbridge.tasks.receive.uploads import Fitted
 
 log = structlog.get_logger(__name__)
 
@@ -71,11 +69,11 @@ class CarryOut:
         self._store = store
         self._writer = writer
         self._directory = directory
-        self._groups = groups
-        self._rules = rules
         self._answers = answers
         self._once = Once(store, writer, stop, rules.settle, rules.text_format)
-        self._files = self._once.files
+        self._preparation = Preparation(
+            writer, directory, groups, self._once.files, marker_field=rules.marker_field, text_format=rules.text_format
+        )
         self._further = Further(store, writer, self._once, rules.text_format)
 
     def begin(
@@ -90,77 +88,11 @@ class CarryOut:
         project = self._directory.project(project_name)
         if project is None:
             raise RedmineRefused(f'there is no project "{project_name}", or the bridge may not see it', status=404)
-        plan, lines = self._with_user(plan)
-        lines = [*plan.steps, *lines]
-        author, own = self._author(plan, message), self._directory.people.me().user.id
-        plan, author, changed = kept_private(plan, project, self._directory, author, self._rules.text_format)
-        lines += changed
-        plan = replace(plan, marker=plan.marker or message.message_id)
-        plan, uploads, said = self._files.uploaded(plan)
-        lines += said
-        request: IssueRequest | NoteRequest
-        may_note = self._directory.may(self._directory.people.me().rights, "add_issue_notes", project)
-        words = words_of(plan, project)
-        if words and not may_note:  # where they set nothing, no note could tell
-            plan, words = _with_lines(plan, words), ()
-        if plan.action is Action.CREATE:
-            field = self._rules.marker_field
-            marker = project.custom_fields.get(field.lower()) if field else None
-            whole = issue_request(plan, project, uploads, author_id=author, marker_field=marker, own_id=own)
-            request, fitted = self._fitted_issue(whole, plan, project, may_note=may_note)
-        else:
-            whole_note = note_request(plan, project, uploads, author_id=author, own_id=own)
-            note, changed = self._writer.prepare_note(whole_note)
-            if plan.act_as is not None and note.as_login is None:
-                who = named(plan.requester, (), None, self._rules.text_format)
-                note = replace(note, attributes={**note.attributes, "notes": f"{who}\n\n{note.notes}".strip()})
-            request, fitted = self._files.fitted(note, plan)
-            lines += changed
-        if fitted.rest and not may_note:
-            raise _no_place("all of its text", project, fitted.refused)
-        people = [plan.requester.address, *(person.address for person in message.cc)]
-        amendable = tuple(sorted(set(request.attributes) - from_keywords(plan)))
-        job = Job(
-            request,
-            str(plan),
-            plan.watchers,
-            tuple(address for address in people if address),
-            amendable,
-            Earned.by(plan),
-            plan.requester.name,
-            plan.related_issue,
-            plan.machine,
-            plan.proven,
-            plan.claims,
-            names={f"{name}_id": plan.fields.names[name] for name in REFERENCES if name in plan.fields.names},
-            words=words,
-            rest=fitted.rest,
-            limit=plan.text_limit,
-            in_file=fitted.in_file,
-        )
-        if issue is not None:
-            newest = issue.newest_journal
-            job = job.marked(
-                Mark(self._writer.look.newest_journal(issue.id) if newest is None else newest), issue.noted
-            )
-        outcome = self._carry(Sending(row, job, (*lines, *fitted.lines)), message)
-        return replace(outcome, plan=plan)
-
-    def _fitted_issue(
-        self, request: IssueRequest, plan: Plan, project: Project, *, may_note: bool
-    ) -> tuple[IssueRequest, Fitted]:
-        """Given a new issue, make it fit. Its text goes along as a file where its tracker takes no description, and no
-        note of ours could hold it. Raise RedmineRefused where that cannot be either.
-        """
-        tracker = request.attributes.get("tracker_id") or next(iter(project.trackers.values()), 0)
-        request, fitted = self._files.fitted(request, plan)
-        if may_note or fitted.in_file or fitted.rest or self._directory.takes(int(tracker), "description"):
-            return request, fitted
-        request, text = self._files.with_text(request, plan)
-        if text.refused:
-            name = next((name for name, number in project.trackers.items() if number == tracker), str(tracker))
-            raise _no_place(f'its text: the tracker "{name}" has no description', project, text.refused)
-        return request, replace(fitted, in_file=True, lines=(*fitted.lines, *text.lines))
+        authored = self._preparation.authored(plan, project, message)
+        prepared = self._preparation.fitted(authored)
+        job = self._intent(prepared, message, issue)
+        outcome = self._send(Sending(row, job, prepared.lines), message)
+        return replace(outcome, plan=prepared.plan)
 
     def resume(self, row: MailRow, message: Message) -> Outcome | None:
         """Given a mail whose intent is recorded, find out what became of it, and go on. Raise as `begin` does.
@@ -170,13 +102,13 @@ class CarryOut:
         if (wait := self._once.wait(row)) > 0:
             return self._unsettled(row, wait)
         job = self._once.intended(row)
-        sending = Sending(row, job, doubtful=True, fresh=False, other=narrowed if job.wide else None)
         if job.first is None and job.refused and self._once.look(row, job) is None:
             self._store.withdraw(row.id)
             learn_dropped(job, self._directory)
             return None
         try:
-            return self._carry(sending, message)
+            other = narrowed if job.wide else None
+            return self._send(Sending(row, job, doubtful=True, fresh=False, other=other), message)
         except Anew:
             return None
 
@@ -189,9 +121,11 @@ class CarryOut:
             return self._unsettled(row, wait)
         job = self._once.intended(row)
         written = self._once.look(row, job)
+        if written is None:
+            return None
         if job.first is not None:  # the last note is found, or something of the mail is missing
-            return self._end(row, job, message, []) if written is not None and not job.rest else None
-        if written is None or self._further.begin(row, job, written, written.drift) is not None:
+            return None if job.rest else self._done_with_notes(row, job, message, ())
+        if self._further.begin(row, job, written, written.drift) is not None:
             return None
         found = f"found after {row.tries} tries that failed"
         lines = (*written.drift, f"{_made(job, written)}, {found}")
@@ -203,35 +137,73 @@ class CarryOut:
         at = self._store.defer(row.id, reason, after=wait, counts=False)
         return Outcome(row, State.WRITING, reason, retry_at=at)
 
-    def _carry(self, sending: Sending, message: Message) -> Outcome:
-        if sending.job.first is not None:
-            return self._end(sending.row, self._further.write(sending), message, sending.lines)
-        written = self._once.send(sending)
-        return self._finish(sending.row, sending.job, message, written, sending.lines)
+    def _intent(self, prepared: Prepared, message: Message, issue: Issue | None) -> Job:
+        """Given a request that is ready, and for a note the issue as it is, return what `Once.send` records before it
+        sends it.
+        """
+        plan, request, fitted = prepared.plan, prepared.request, prepared.fitted
+        people = [plan.requester.address, *(person.address for person in message.cc)]
+        job = Job(
+            request,
+            str(plan),
+            plan.watchers,
+            participants=tuple(address for address in people if address),
+            amendable=tuple(sorted(set(request.attributes) - from_keywords(plan))),
+            earned=Earned.by(plan),
+            requester=plan.requester.name,
+            related=plan.related_issue,
+            machine=plan.machine,
+            proven=plan.proven,
+            claims=plan.claims,
+            names={f"{name}_id": plan.fields.names[name] for name in REFERENCES if name in plan.fields.names},
+            words=prepared.words,
+            rest=fitted.rest,
+            limit=plan.text_limit,
+            in_file=fitted.in_file,
+        )
+        if issue is None:  # `Once.send` looks for the newest issue
+            return job
+        newest = issue.newest_journal
+        return job.marked(Mark(self._writer.look.newest_journal(issue.id) if newest is None else newest), issue.noted)
 
-    def _finish(self, row: MailRow, job: Job, message: Message, written: Written, lines: Sequence[str]) -> Outcome:
+    def _send(self, sending: Sending, message: Message) -> Outcome:
+        """Given a job on its way, send what is not there yet, complete it, and record the mail as done."""
+        row = sending.row
+        if sending.job.first is None:  # the request itself; else one of its further notes
+            written = self._once.send(sending)
+            job, written, completed = self._complete(sending.job, written)
+            lines = (*sending.lines, *completed)
+            notes = self._further.begin(row, job, written, lines)
+            if notes is None:
+                return self._done(row, job, message, job.has_made(written.issue, written.journal), lines)
+            sending = Sending(row, notes)
+        last = self._further.write(sending)
+        return self._done_with_notes(row, last, message, sending.lines)
+
+    def _complete(self, job: Job, written: Written) -> tuple[Job, Written, tuple[str, ...]]:
+        """Given a job that is carried out, set what Redmine did not take with it, watchers and relation. Return both as
+        they are then, and lines for the mail's record.
+
+        A crash in here does no harm: all of it may be done twice.
+        """
         written = renewed(job, written, self._writer, self._directory)
         allowed = tuple(name for name in written.dropped if name in job.amendable)
         if job.request.as_login is not None and allowed:
             written = self._writer.amend(job.request, replace(written, dropped=allowed))
         job, written = with_category(job, written, self._writer)
         job = replace(job, reason=job.told)
-        said = [*lines, *written.drift]
+        lines = list(written.drift)
         for user_id in job.watchers:
             why_not = self._writer.add_watcher(written.issue, user_id)
             if why_not is not None:
-                said.append(why_not)
+                lines.append(why_not)
         if job.creates and job.related is not None:
-            said.append(self._writer.add_relation(written.issue, job.related))
+            lines.append(self._writer.add_relation(written.issue, job.related))
         for line in written.drift:
             log.warning("redmine.drift", issue=written.issue, line=line)
-        said.append(_made(job, written))  # why stands in the record already, as it was decided
-        tail = self._further.begin(row, job, written, tuple(said))
-        if tail is not None:
-            return self._end(row, self._further.write(Sending(row, tail)), message, ())
-        return self._done(row, job, message, job.has_made(written.issue, written.journal), said)
+        return job, written, (*lines, _made(job, written))  # why stands in the record already, as it was decided
 
-    def _end(self, row: MailRow, job: Job, message: Message, lines: Sequence[str]) -> Outcome:
+    def _done_with_notes(self, row: MailRow, job: Job, message: Message, lines: Sequence[str]) -> Outcome:
         """The last further note of a mail is there."""
         assert job.first is not None, "a further note comes after something"  # noqa: S101 - the callers have looked
         return self._done(row, job, message, job.first, (*lines, f"further notes on #{job.first.issue} made"))
@@ -249,45 +221,6 @@ class CarryOut:
             answers=self._answers.to(row, message, job.earned, issue=made.issue),
         )
         return Outcome(row, State.DONE, job.reason, issue=made.issue, journal=made.journal)
-
-    def _with_user(self, plan: Plan) -> tuple[Plan, list[str]]:
-        """Given a plan, make its user and let the sender's user join its groups. Return it with the user's login."""
-        people, lines = self._directory.people, []
-        user = people.by_address(plan.requester.key) if plan.groups and plan.new_user is None else None
-        if plan.new_user is not None:
-            user = people.create(plan.new_user)
-            lines.append(f"user {user.login} made for {plan.new_user.mail}")
-            if plan.act_as == plan.new_user.login:
-                plan = replace(plan, act_as=user.login)
-        if user is not None:
-            lines += [f"user {user.login} {line}" for line in self._groups.join(user.id, plan.groups)]
-        return plan, lines
-
-    def _author(self, plan: Plan, message: Message) -> int | None:
-        """The id of the user that the plan acts as, the sender's or any other; None for the bridge's own."""
-        if plan.act_as is None:
-            return None
-        user = self._directory.people.by_address(message.sender.key)
-        if user is None or user.login != plan.act_as:
-            user = self._directory.people.by_login(plan.act_as)
-        if user is None:  # what it wrote could not be told from what others write
-            raise UnknownLogin(f"nobody is known any more by the login {plan.act_as} to act as")
-        return user.id
-
-
-def _with_lines(plan: Plan, words: Sequence[Word]) -> Plan:
-    """Given a plan, return it with the keyword lines in its text."""
-    lines = "\n".join(word.line for word in words)
-    return replace(plan, text=f"{lines}\n\n{plan.text}")
-
-
-def _no_place(what: str, project: Project, refused: str) -> RedmineRefused:
-    """The refusal of a mail that has no place in Redmine, before anything is made."""
-    return RedmineRefused(
-        f"Redmine would not take {what}, in project {project.identifier}. It takes no file in its place ({refused}), "
-        f"and the bridge's own user may add no notes there: give it the permission to, or allow files of type txt",
-        status=403,
-    )
 
 
 def _made(job: Job, written: Written) -> str:
