@@ -136,7 +136,7 @@ NETWORK: Final[tuple[Row, ...]] = (
     (("name or service not known",), "Is host written right, and does this machine's DNS know it?"),
     (("no address associated",), "Is host written right? The name is there, but has no address."),
     (("temporary failure in name resolution",), "This machine's DNS does not answer: is the network up?"),
-    (("connection refused",), "Nothing listens there: are host, port and security right together?"),
+    (("connection refused",), "Nothing listens there: is the port right (it goes by security), and is the server up?"),
     (("network is unreachable",), "This machine has no way there: network, routing, IPv6?"),
     (("no route to host",), "This machine has no way there: network, routing, a firewall?"),
     (("wrong version number",), 'The server speaks no TLS on this port: security = "starttls", or another port.'),

@@ -21,15 +21,16 @@ Show = Callable[[str, Sequence[str], dict[str, Any]], None]
 CHUNK = 50
 
 
-def preview(settings: Settings, only: Sequence[str], show: Show) -> tuple[list[str], list[str]]:
+def preview(settings: Settings, only: Sequence[str], show: Show) -> tuple[list[str], list[str], list[str]]:
     """Given settings, show the plan of every mail that lies in the mailboxes (all, or those named).
 
-    Return the errors, one line each, and what the first pass would ask. A mail is planned as if it were the first: what
-    the store knows counts. Mail of a folder that has never been read is shown as the first pass takes it: what the
-    settings leave lying is not shown, and what counts gets no automatic answers.
+    Return the errors, one line each, what the first pass would ask, and what it would leave lying. A mail is planned as
+    if it were the first: what the store knows counts. Mail of a folder that has never been read is shown as the first
+    pass takes it: what the settings leave lying is only counted, and what counts gets no automatic answers.
     """
     errors: list[str] = []
     questions: list[str] = []
+    left: list[str] = []
     with read_only.store_of(settings) as store, read_only.deciding(settings) as decider:
         former = application.succession_of(settings, store).former() if store is not None else {}
         for name, box in settings.active_mailboxes.items():
@@ -39,7 +40,8 @@ def preview(settings: Settings, only: Sequence[str], show: Show) -> tuple[list[s
             try:
                 for folder in box.folders:
                     first = store is None or store.cursor(former.get(name, name), folder) is None
-                    listed = _listed(mailbox, folder, box if first else None)
+                    listed, lying = look(mailbox, folder, box if first else None)
+                    left += [f"{name}: {lying}"] if lying else []
                     if first and box.undecided and listed:
                         questions.append(f"{name}: {undecided(name, folder, listed)}")
                     size = settings.receive.max_mail_size
@@ -48,17 +50,23 @@ def preview(settings: Settings, only: Sequence[str], show: Show) -> tuple[list[s
                 errors.append(f"{name}: {error}")
             finally:
                 mailbox.close()
-    return errors, questions
+    return errors, questions, left
 
 
-def _listed(mailbox: Mailbox, folder: str, start: StartSettings | None) -> Sequence[Listed]:
-    """The mails of a folder that a pass would take; `start` says what counts where it has never been read."""
+def look(mailbox: Mailbox, folder: str, start: StartSettings | None) -> tuple[Sequence[Listed], str]:
+    """Given a folder, and what counts where it has never been read (`start`), return the mails that a pass would take,
+    and how many it would leave lying, in words ("": none).
+    """
     mailbox.connect()
     mailbox.state(folder)
     there = mailbox.list_new(folder)
     if start is None:
-        return there
-    return first_taken(there, lambda mail: mail.received_at, start, dt.datetime.now(dt.UTC))
+        return there, ""
+    taken = first_taken(there, lambda mail: mail.received_at, start, dt.datetime.now(dt.UTC))
+    if len(taken) == len(there):
+        return taken, ""
+    why = "start_from, first_sync_limit" if start.first_sync_limit else "start_from"
+    return taken, f"{len(there) - len(taken)} of {len(there)} mails in {folder} do not count ({why}) and stay there"
 
 
 def _folder(

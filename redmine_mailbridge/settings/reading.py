@@ -50,6 +50,16 @@ def _checked(compiler: Callable[[str], re.Pattern[str]]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def authserv_id(value: str) -> str:
+    """Given the name with which a server begins its Authentication-Results fields (RFC 8601 section 2.2), return it.
+    Raise ValueError for a mail address, and for more of such a field than the name: neither is ever found there.
+    """
+    if re.search(r"[\s;@]", value):
+        raise ValueError('must be the name alone with which the Authentication-Results header begins: "mx.example.com"')
+    return value
+
+
+AuthservId = Annotated[Name, AfterValidator(authserv_id)]
 Delimiter = Annotated[Name, _checked(compile_delimiter)]
 FileNamePattern = Annotated[Name, _checked(compile_file_name)]
 
@@ -74,7 +84,7 @@ class ReadingSettings(Table):
     )
     max_attachment: Size = key("Larger attachments are named in the issue and not attached; 0 is no limit.", 0)
     skip_signature_logos: bool = key("Leave out the small pictures of signatures on replies.", False)
-    trusted_authserv_ids: tuple[Name, ...] = key(
+    trusted_authserv_ids: tuple[AuthservId, ...] = key(
         "The names by which your own mail server signs its Authentication-Results headers; only these are believed. "
         '"*" stands for a header without a name, as Microsoft 365 writes it.',
         (),

@@ -192,9 +192,17 @@ def _write(form: "Form", file: Path, *, force: bool = False, base: str = "") -> 
 
 
 def _more(form: "Form", offers: "Offers", file: Path, *, finding: bool, kept: list[Path]) -> None:
-    """Further mailboxes, as long as there are some."""
-    while click.confirm("Add another mailbox?", default=False):
+    """Further mailboxes, as long as there are some. Ctrl-C at the question is a no: everything is written."""
+    while _wanted():
         _one_more(form, offers, file, finding=finding, kept=kept)
+
+
+def _wanted() -> bool:
+    try:
+        return click.confirm("Add another mailbox?", default=False)
+    except click.Abort:
+        click.echo()
+        return False
 
 
 def _one_more(form: "Form", offers: "Offers", file: Path, *, finding: bool, kept: list[Path]) -> None:

@@ -43,7 +43,9 @@ def command(
     printer = Printer(as_json=as_json)
     if dry_run:
         with printer:
-            errors, questions = preview(settings, mailboxes, printer.planned)
+            errors, questions, left = preview(settings, mailboxes, printer.planned)
+        for lying in left:
+            click.echo(lying, err=True)
         for question in questions:
             click.secho(question, fg="yellow", err=True)
     else:

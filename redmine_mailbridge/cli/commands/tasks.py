@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from redmine_mailbridge.store.task_state import TaskBook
 
 
-@click.group()
-def command() -> None:
-    """See the scheduled tasks, run one now, change when they run (also while the service runs)."""
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """See the scheduled tasks, run one now, change when they run (also while the service runs). Alone: `list`."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_, as_json=False)
 
 
 @command.command("list")

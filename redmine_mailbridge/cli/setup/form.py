@@ -10,6 +10,7 @@ Answers = dict[str, Any]
 Trial = Callable[[], str]
 """Tries answers. Returns what is wrong with them, in lines, or ""."""
 
+AUTHORITY = "File with the certificate of your own authority (PEM; -: none)"
 KEPT = "Kept as it is: `redmine-mailbridge check` tries it again."
 SECRETS = frozenset({"api_key", "gateway_password", "password", "smtp_password"})
 
@@ -62,6 +63,17 @@ class Form:
             default, how = self._typed[name], how | ({"show_default": False} if secret else {"show_default": True})
             question += " (Enter: as typed before)" if secret else ""
         self.answers[name] = click.prompt(question, default=default, hide_input=secret, **how)
+        self.answered()
+
+    def ask_for_authority(self, name: str, *, needed: bool) -> None:
+        """Ask for the file of an own authority's certificate where a trial showed that one is `needed`, or one was
+        typed before: what another trial says, of a password perhaps, does not take it back.
+        """
+        typed = self._typed.get(name)
+        if not needed and not typed:
+            return
+        self.ask(name, AUTHORITY, typed or "", show_default=bool(typed))
+        self.answers[name] = "" if self.answers[name] == "-" else self.answers[name]
         self.answered()
 
     def confirm(self, name: str, question: str, *, default: bool) -> None:

@@ -31,6 +31,7 @@ POP3_WAITS = (
     'Then nothing is taken before the settings say start_from = "all": clear the mailbox before, or read it over IMAP, '
     "which tells what is new."
 )
+NO_ANSWERS = "Nobody gets an automatic answer to a mail that lay there already."
 SECURITIES = ("tls", "starttls", "none")
 _PLACEHOLDER = {"project": "project", "redmine_users": "mail"}
 """What a draft needs to be tried before it is asked for."""
@@ -141,8 +142,7 @@ def _server_and_login(form: Form) -> None:
         form.ask("security", "Protection of the connection", "tls", type=choice(SECURITIES))
         form.ask("port", "Port", PORTS[protocol, form["security"]], type=click.IntRange(1, 65535))
         confirm_cleartext(form, "host", "security", "allow_cleartext")
-        if form.answers.get("needs_ca_file"):
-            form.ask("ca_file", "File with the certificate of your own authority (PEM; empty: none)", "")
+        form.ask_for_authority("ca_file", needed=bool(form.answers.get("needs_ca_file")))
         form.ask("username", "Name to log in with", form["address"])
     if not form["client_id"] and not by_password(form.answers):
         form.ask("password", f"Password of {form['username'] or form['address']}")
@@ -174,6 +174,8 @@ def _what_lies_there(form: Form, lying: _Lying) -> None:
     wanted = click.prompt(question, default="now", type=choice(["all", "now"]))
     form.answers["start_from"] = lying.after if wanted == "now" else wanted
     form.answered()
+    if wanted == "all":
+        click.secho(NO_ANSWERS, dim=True)
 
 
 # ---------------------------------------------------------------------- what is tried

@@ -77,8 +77,7 @@ def ask_for_redmine(form: Form, offers: Offers) -> None:
         if is_in_the_clear(str(form["redmine_url"])):
             words = "The API key and all mails would cross the network in the clear. Really without TLS?"
             form.confirm("allow_cleartext", words, default=False)
-        if form["redmine_ca_file"] is None and form.answers.get("needs_ca"):
-            form.ask("redmine_ca_file", "File with the certificate of your own authority (PEM; empty: none)", "")
+        form.ask_for_authority("redmine_ca_file", needed=bool(form.answers.get("needs_ca")))
         if form.answers.get("needs_gateway") or form["gateway_user"]:
             form.ask("gateway_user", "User of the gateway's login (basic authentication)")
             if form["gateway_password_file"] is None and from_environment(GATEWAY_VARIABLE) is None:

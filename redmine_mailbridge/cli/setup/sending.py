@@ -27,8 +27,7 @@ def ask_for_smtp(form: Form, file: Path, base: str = "") -> None:
         form.ask("smtp_security", "Protection of the connection", "starttls", type=choice(SECURITIES))
         form.ask("smtp_port", "Port", SMTP_PORTS[form["smtp_security"]], type=click.IntRange(1, 65535))
         confirm_cleartext(form, "smtp_host", "smtp_security", "smtp_allow_cleartext")
-        if form.answers.get("smtp_needs_ca"):
-            form.ask("smtp_ca_file", "File with the certificate of your own authority (PEM; empty: none)", "")
+        form.ask_for_authority("smtp_ca_file", needed=bool(form.answers.get("smtp_needs_ca")))
         if form.tries and form["smtp_username"] is None and _wants_login(form) is False:
             click.secho("The SMTP server asks for no login.", dim=True)
             form.answers["smtp_username"] = ""
@@ -73,7 +72,8 @@ def _sending(form: Form, settings: Settings, name: str) -> str:
     box = settings.mailboxes[name]
     wrong = failures(outgoing_checks(name, settings, box))
     form.answers["smtp_needs_ca"] = "certificate" in wrong.lower()
-    form.answers["smtp_refused"] = bool(wrong) and form.answers.get("smtp_reached", True)
+    refused = bool(wrong) and form.answers.get("smtp_reached", True)
+    form.answers["smtp_refused"] = refused or form.answers.get("smtp_refused", False)
     if not wrong:
         click.secho("The SMTP server takes our mail.", dim=True)
     return wrong

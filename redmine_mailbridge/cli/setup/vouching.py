@@ -6,6 +6,7 @@ from redmine_mailbridge.checks.result import NOBODY, line_of
 from redmine_mailbridge.checks.vouching import Vouched
 from redmine_mailbridge.cli.setup.drafting import name_of
 from redmine_mailbridge.cli.setup.form import Form
+from redmine_mailbridge.settings.reading import authserv_id
 
 _QUESTION = "Name with which your mail server begins its Authentication-Results header (empty: it writes none)"
 
@@ -25,6 +26,14 @@ def ask_who_vouches(form: Form, found: Vouched | None) -> None:
             form.answered()
             return
     if found is not None and not (found.looked and not found.name):
-        form.ask("trusted_authserv_ids", _QUESTION, "", show_default=False)
+        form.ask("trusted_authserv_ids", _QUESTION, "", show_default=False, value_proc=_name)
     if not form["trusted_authserv_ids"]:
         click.secho(f"Then {NOBODY}. Once you know: {line_of(name_of(form.answers))}", fg="yellow")
+
+
+def _name(typed: str) -> str:
+    """Given what was typed, return the name, or "". Raise UsageError, upon which it is asked again."""
+    try:
+        return authserv_id(typed.strip())
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None

@@ -172,3 +172,13 @@ def test_a_name_that_no_host_can_have(settings: Path, place: str) -> None:
     done = run("check", "--settings", settings)
     assert (1, SystemExit) == (done.exit_code, type(done.exception))
     assert "smtp..x:587: " in done.output
+
+
+@pytest.mark.fault("N9")
+def test_tasks_alone_lists_them(settings: Path) -> None:
+    """`tasks` without a word after it shows the tasks, as the README says."""
+    alone, listed = run("tasks", "--settings", settings), run("tasks", "list", "--settings", settings)
+    assert (0, 0) == (alone.exit_code, listed.exit_code), alone.output
+    names = [line.split()[0] for line in listed.stdout.splitlines() if not line.startswith(" ")]
+    assert names == [line.split()[0] for line in alone.stdout.splitlines() if not line.startswith(" ")]
+    assert {"receive", "update"} <= set(names)

@@ -190,3 +190,52 @@ def test_a_gateway_before_redmine(tmp_path: Path) -> None:
     form.answers |= {name: form[name] for name in (*names, "redmine_users", "smtp_host", "smtp_port")}
     draft = draft_of(form.answers, tmp_path / "settings.toml", whole=True)
     assert ("bridge", "words") == (draft.values["redmine", "gateway_user"], draft.secrets["redmine-gateway"])
+
+
+@pytest.mark.fault("N9")
+def test_a_wrong_password_does_not_take_the_certificate_back() -> None:
+    """Once a file with an own authority's certificate was given, it stays the answer, by Enter, while something else is
+    asked again; "-" is how to say that there is none.
+    """
+    from redmine_mailbridge.cli.setup.form import Form
+
+    form = Form({})
+    wrongs = iter(["the certificate is not accepted", "the login is refused", "the login is refused again", ""])
+    tried: list[tuple[object, object]] = []
+
+    def ask() -> None:
+        form.ask_for_authority("ca_file", needed=bool(tried) and "certificate" in said[-1])
+        form.ask("password", "Password")
+
+    def trial() -> str:
+        tried.append((form["ca_file"], form["password"]))
+        said.append(next(wrongs))
+        return said[-1]
+
+    said: list[str] = [""]
+    typed = ["a", "own.pem", "b", "", "c", "-", "d"]
+    found = CliRunner().invoke(
+        click.command()(lambda: form.until_right(("ca_file", "password"), ask, trial)), input="\n".join([*typed, ""])
+    )
+    assert 0 == found.exit_code, found.output
+    assert [(None, "a"), ("own.pem", "b"), ("own.pem", "c"), ("", "d")] == tried
+    assert "[own.pem]" in found.output
+
+
+@pytest.mark.fault("N9")
+def test_what_cannot_be_the_name_of_who_vouches_is_asked_again() -> None:
+    """A mail address, or more of the header than its name, would never be found in a mail: it is asked again."""
+    for typed in ("desk@example.com", "mx.example.com; spf=pass", "mx.example.com 1"):
+        found = asked(f"{typed}\nmx.example.com\n", "", 0, 0)
+        assert "mx.example.com" == found[0]
+        assert "must be the name alone" in found[1]
+
+
+@pytest.mark.fault("N9")
+def test_an_address_is_no_name_of_who_vouches() -> None:
+    """The settings refuse it too, with what to write."""
+    from redmine_mailbridge.settings.reading import ReadingSettings
+
+    with pytest.raises(ValueError, match="must be the name alone"):
+        ReadingSettings(trusted_authserv_ids=("desk@example.com",))
+    assert ("*", "mx.example.com") == ReadingSettings(trusted_authserv_ids=("*", "mx.example.com")).trusted_authserv_ids

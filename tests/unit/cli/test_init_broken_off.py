@@ -46,6 +46,23 @@ class Terminal:
             self.said += read.decode("utf-8", "replace")
         self._at = self.said.index(words, start) + len(words)
 
+    def interrupt(self, words: str) -> None:
+        """Press Ctrl-C until these words stand there: Python sees one that comes just before it begins to wait for a
+        line with the next key only.
+        """
+        start = len(self.said)
+        for _ in range(10):
+            os.write(self.master, b"\x03")
+            while words not in self.said[start:] and select.select([self.master], [], [], 3)[0]:
+                try:
+                    self.said += os.read(self.master, 4096).decode("utf-8", "replace")
+                except OSError:  # the other side is closed
+                    break
+            if words in self.said[start:]:
+                self._at = self.said.index(words, start) + len(words)
+                return
+        raise AssertionError(f"no {words!r} in {self.said[start:]!r}")
+
     def answer(self, question: str, words: str) -> None:
         """Wait for a question, and type an answer."""
         self.until(question)
@@ -98,8 +115,11 @@ def test_what_was_answered_is_offered_again(tmp_path: Path, how: str) -> None:
             os.kill(terminal.child, signal.SIGHUP)  # what the kernel sends when a terminal is closed
             assert -signal.SIGHUP == terminal.ended()
         else:
-            os.write(terminal.master, b"\x03" if how == "Ctrl-C" else b"\x04")
-            terminal.until("is kept in")
+            if how == "Ctrl-C":
+                terminal.interrupt("is kept in")
+            else:
+                os.write(terminal.master, b"\x04")
+                terminal.until("is kept in")
             terminal.until("the next `init` offers it")
             assert 1 == terminal.ended()
     (kept,) = tmp_path.iterdir()
@@ -134,31 +154,45 @@ def test_who_wants_them_no_more_throws_them_away(tmp_path: Path) -> None:
     with init(file) as terminal:
         terminal.answer("Redmine's address", URL)
         terminal.until("API key")
-        os.write(terminal.master, b"\x03")
+        terminal.interrupt("Aborted!")
         assert 1 == terminal.ended()
     with init(file) as terminal:
         terminal.answer("Go on with these answers?", "n")
         terminal.until("Redmine's address")
-        os.write(terminal.master, b"\x03")
+        terminal.interrupt("Aborted!")
         assert 1 == terminal.ended()
     assert [] == list(tmp_path.iterdir())
 
 
-def test_a_mailbox_that_is_added_is_kept_for_add(tmp_path: Path) -> None:
-    """Broken off at a further mailbox, the settings stand as they were written, and `init --add` offers the answers."""
+def _flags(tmp_path: Path) -> list[str]:
+    """Flags that answer everything."""
     (tmp_path / "key").write_text("k\n", "utf-8")
     flags = ["--redmine-url", URL, "--api-key-file", str(tmp_path / "key"), "--text-format", "textile"]
     flags += ["--address", "desk@firm.example", "--protocol", "imap", "--host", "m.example", "--port", "993"]
     flags += ["--security", "tls", "--username", "desk", "--password-file", str(tmp_path / "key"), "--project", "desk"]
     flags += ["--tracker", "Bug", "--unknown-sender", "accept", "--answers", "never", "--no-received"]
     flags += ["--redmine-users", "leave_to_redmine"]
+    return flags
+
+
+def test_ctrl_c_at_the_last_question_is_a_no(tmp_path: Path) -> None:
+    """When the settings are written, Ctrl-C at the question for a further mailbox ends `init` as a no does."""
     file = tmp_path / "settings.toml"
-    with init(file, *flags) as terminal:
+    with init(file, *_flags(tmp_path)) as terminal:
+        terminal.until("Add another mailbox?")
+        terminal.interrupt("Next: redmine-mailbridge check")
+        assert 0 == terminal.ended()
+    assert ["desk"] == list(load(file, {}).mailboxes)
+
+
+def test_a_mailbox_that_is_added_is_kept_for_add(tmp_path: Path) -> None:
+    """Broken off at a further mailbox, the settings stand as they were written, and `init --add` offers the answers."""
+    file = tmp_path / "settings.toml"
+    with init(file, *_flags(tmp_path)) as terminal:
         terminal.answer("Add another mailbox?", "y")
         terminal.answer("Mail address of the mailbox", "sales@firm.example")
         terminal.until("Name to log in with")
-        os.write(terminal.master, b"\x03")
-        terminal.until("the next `init --add` offers it")
+        terminal.interrupt("the next `init --add` offers it")
         assert 1 == terminal.ended()
     assert ["desk"] == list(load(file, {}).mailboxes)
     with init(file, "--add") as terminal:

@@ -72,6 +72,34 @@ def test_from_a_moment_on(server: MemoryServer, begin: Begin) -> None:
     assert ["4"] == uids(begin(start_from=moment))
 
 
+@pytest.mark.fault("N9")
+@pytest.mark.parametrize(
+    ("start", "expected", "words"),
+    [
+        ({"start_from": "all"}, 3, ""),
+        ({"start_from": "now"}, 0, "3 of 3 mails in INBOX do not count (start_from) and stay there"),
+        (
+            {"start_from": "all", "first_sync_limit": 1},
+            1,
+            "2 of 3 mails in INBOX do not count (start_from, first_sync_limit) and stay there",
+        ),
+        (None, 3, ""),
+    ],
+)
+def test_the_dry_run_counts_what_the_first_pass_leaves(
+    server: MemoryServer, start: dict[str, object] | None, expected: int, words: str
+) -> None:
+    """The dry-run says how many mails a first pass leaves lying; where a folder has been read already, none."""
+    from redmine_mailbridge.cli.dry_run import look
+
+    server.append(*letters(1, 2, 3))
+    for kept in server.folders["INBOX"].mails.values():
+        kept.received_at = dt.datetime(2026, 1, 31, 8, 0, tzinfo=dt.UTC)
+    settings = None if start is None else StartSettings.model_validate(start)
+    taken, left = look(MemoryMailbox(server), "INBOX", settings)
+    assert (expected, words) == (len(taken), left)
+
+
 @pytest.mark.fault("N3")
 def test_mail_that_lies_there_is_a_question(server: MemoryServer, begin: Begin) -> None:
     """Where nothing says whether mail that lies there counts, none is taken, and the error says what to write."""
