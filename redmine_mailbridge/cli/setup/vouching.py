@@ -19,8 +19,7 @@ def ask_who_vouches(form: Form, found: Vouched | None) -> None:
         return
     if found is not None and found.name:
         click.echo(f"{found.said}.")
-        if not found.always:
-            click.secho("A mail may bring such a header along: say yes only if you know that name.", fg="yellow")
+        click.secho("A mail may bring such a header along: say yes only if you know that name.", fg="yellow")
         if click.confirm("Is that your own mail server, whose word proves senders?", default=found.always):
             form.answers["trusted_authserv_ids"] = found.name
             form.answered()

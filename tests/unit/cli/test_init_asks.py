@@ -127,7 +127,7 @@ def asked(typed: str, name: str, times: int, looked: int) -> tuple[object, str]:
 
 @pytest.mark.fault("N9")
 def test_who_vouches_is_confirmed_or_typed() -> None:
-    """What the mails say is shown and confirmed, by Enter only where each of several says so; where none lies there the
+    """What the mails say is shown and confirmed, by Enter only where each of many says so; where none lies there the
     name is asked for; without one it is said that nobody is proven, and which line changes that.
     """
     assert ("mx.example.com", True) == ((found := asked("\n", "mx.example.com", 9, 9))[0], "9 of the 9" in found[1])
@@ -139,6 +139,17 @@ def test_who_vouches_is_confirmed_or_typed() -> None:
         assert "" == found[0]
         assert "nothing proves who wrote a mail" in found[1]
         assert '[mailboxes.desk] reading.trusted_authserv_ids = ["mx.example.com"]' in found[1]
+
+
+@pytest.mark.fault("A15-5")
+@pytest.mark.parametrize(("looked", "taken"), [(2, ""), (4, ""), (5, "elsewhere.example")])
+def test_few_mails_do_not_say_who_vouches(looked: int, taken: str) -> None:
+    """Two mails of one stranger, to a new mailbox whose server writes no such header, bring one along: Enter takes it
+    only where many say it, and it is said each time that a mail may bring it.
+    """
+    answered, said = asked("\n\n", "elsewhere.example", looked, looked)
+    assert taken == answered
+    assert "say yes only if you know that name" in said
 
 
 @pytest.mark.fault("N9")
