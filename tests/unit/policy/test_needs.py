@@ -1,5 +1,7 @@
 """What is asked before a decision, and how little of it for a plain mail."""
 
+from dataclasses import replace
+
 import pytest
 
 from redmine_mailbridge.model.plan import Needs
@@ -61,6 +63,17 @@ def test_projects_of_subaddress_keyword_rule_domain_and_mailbox() -> None:
         'rules = [{ name = "a", subject = "zzz", project = "no" }, { name = "b", project = "secret" }]',
     }
     assert ("sales", "wiki", "secret", "old", "support") == asked(row).projects
+
+
+def test_keyword_lines_are_looked_for_in_the_whole_mail_only_when_nothing_was_written() -> None:
+    """What the person wrote counts; a mail that is nothing but a forwarded one is read whole."""
+    row = {"set": 'allow_override = "all"'}
+    plain = message(row)
+    forwarded = replace(plain, body=replace(plain.body, written="", whole="Project: wiki"))
+    quoting = replace(plain, body=replace(plain.body, written="As below.", whole="As below.\n\nProject: wiki"))
+    route, mailbox = route_of(row["set"], row), identity(row)
+    assert ("wiki", "support") == needs(forwarded, route, mailbox).projects
+    assert ("support",) == needs(quoting, route, mailbox).projects
 
 
 def test_people_groups_and_parents() -> None:
