@@ -37,7 +37,7 @@ class Vouched:
     @property
     def always(self) -> bool:
         """Does it say so of each of many mails? Of a few, one stranger may have brought it along, or whoever tried out
-        the new mailbox from elsewhere: Microsoft 365 sends such a header along with its mails.
+        the new mailbox from elsewhere.
         """
         return self.times == self.looked >= MANY
 
