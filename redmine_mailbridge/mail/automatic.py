@@ -9,6 +9,8 @@ from redmine_mailbridge.mail.mime.structure import Part
 from redmine_mailbridge.model.mail import Address, Automatic, AutomaticKind, ReadingOptions
 
 LOOP_HEADER = "X-Mailbridge-Loop"
+MOST_ABOUT = 50
+"""Mails that one reports on at most."""
 
 _REDMINE_ID = re.compile(r"redmine\.[a-z0-9_]{1,60}-\d{1,20}\.\d{1,30}(?:\.[a-f0-9]{1,40})?@")
 _VACATION = re.compile(
@@ -78,27 +80,29 @@ _NO_REPLY = re.compile(
 
 
 def judge(  # noqa: PLR0911  a list of verdicts in their order reads best as one
-    headers: Headers, root: Part, text: str, sender: Address, options: ReadingOptions
+    headers: Headers, root: Part, text: str, sender: Address, options: ReadingOptions, *, answered: Sequence[str]
 ) -> Automatic:
-    """Given a mail, the start of its text and its sender, return the verdicts on its origin. Never raises.
+    """Given a mail, the start of its text, its sender and the Message-IDs that it answers, the nearest first, return
+    the verdicts on its origin. Never raises.
 
     In this order: our own and Redmine's own mail, delivery reports, read receipts, answering machines, mailing
     lists, notifications. A verdict needs marks that the mail of people does not carry by accident: a From of our own
     (a form, a scanner), a null path, Precedence, X-Auto-Response-Suppress or a word about leave alone accuse nobody;
     only that an automatic answer is not due to some of them (RFC 3834 section 2).
     """
+    answered = tuple(answered[:MOST_ABOUT])
     if rule := _own(headers, options):
         return Automatic(AutomaticKind.OWN, rule, answerable=False, may_change_status=False)
     if report := bounces.read_report(headers, root, text):
-        about = _ours_first([*report.ids, *_references(headers)], options)
+        about = _ours_first([*report.ids, *answered], options)
         return Automatic(AutomaticKind.BOUNCE, report.rule, False, False, about, report.recipients)
-    if rule := _reply(headers, root, text):
-        about = _ours_first([*_receipt_ids(root), *_references(headers)], options)
+    if rule := _reply(headers, root, text, answered):
+        about = _ours_first([*_receipt_ids(root), *answered], options)
         return Automatic(AutomaticKind.AUTO_REPLY, rule, False, False, about)
     if rule := _list(headers):
         return Automatic(AutomaticKind.LIST, rule, answerable=False)
     if rule := _notification(headers):
-        return Automatic(AutomaticKind.NOTIFICATION, rule, answerable=False, about=_references(headers))
+        return Automatic(AutomaticKind.NOTIFICATION, rule, answerable=False, about=answered)
     if rule := _no_answer_due(headers, sender, options):
         return Automatic(rule=rule, answerable=False)
     return Automatic()
@@ -115,7 +119,9 @@ def _own(headers: Headers, options: ReadingOptions) -> str:
     return "X-Mailer: Redmine's own mail" if headers.raw_line("x-mailer").lower().startswith("redmine") else ""
 
 
-def _reply(headers: Headers, root: Part, text: str) -> str:  # noqa: PLR0911  as above
+def _reply(  # noqa: PLR0911  as above
+    headers: Headers, root: Part, text: str, answered: Sequence[str]
+) -> str:
     """Return the rule by which the mail is a read receipt or a machine's answer, "" when it is neither."""
     kind = headers.raw_line("content-class").lower()
     if root.kind == "multipart/report" and root.params.get("report-type", "").lower() == "disposition-notification":
@@ -136,7 +142,7 @@ def _reply(headers: Headers, root: Part, text: str) -> str:  # noqa: PLR0911  as
         return f"a vacation subject and {hint}"
     if _VACATION_PREFIX.match(subject) and (hint := next((name for name in _WEAK_HINTS if headers.raw_line(name)), "")):
         return f"a subject as answering machines write it and {hint.title()}"
-    if bounces.null_path(headers) and _references(headers) and _VACATION.search(text[:600]):
+    if bounces.null_path(headers) and answered and _VACATION.search(text[:600]):
         return "an answer about an absence with Return-Path: <>"
     return ""
 
@@ -215,11 +221,6 @@ def takes_no_reply(address: Address) -> bool:
     return _NO_REPLY.fullmatch(address.local.lower()[:100]) is not None
 
 
-def _references(headers: Headers) -> tuple[str, ...]:
-    found = [*headers.ids("in-reply-to"), *reversed(headers.ids("references"))]
-    return tuple(dict.fromkeys(found))[:50]
-
-
 def _receipt_ids(root: Part) -> list[str]:
     """Given a read receipt, return the Message-ID of the mail that was read (RFC 8098 section 3.2.5)."""
     return bounces.original_ids(root) if root.kind == "multipart/report" else []
@@ -232,4 +233,4 @@ def _ours_first(found: Sequence[str], options: ReadingOptions) -> tuple[str, ...
     def rank(one: str) -> int:
         return 0 if _REDMINE_ID.match(one) or one.rpartition("@")[2].lower() in domains else 1
 
-    return tuple(sorted(dict.fromkeys(found), key=rank))[:50]
+    return tuple(sorted(dict.fromkeys(found), key=rank))[:MOST_ABOUT]

@@ -11,7 +11,15 @@ from redmine_mailbridge.mail.mime.filenames import Names
 from redmine_mailbridge.mail.mime.headers import Headers
 from redmine_mailbridge.mail.mime.parts import Sorter
 from redmine_mailbridge.mail.text.body import read_body
-from redmine_mailbridge.model.mail import Address, Attachment, Body, LeftOut, Message, ReadingOptions
+from redmine_mailbridge.model.mail import (
+    Address,
+    Attachment,
+    Body,
+    LeftOut,
+    Message,
+    ReadingOptions,
+    answered_ids,
+)
 
 MAX_LOGO = 16 * 1024  # bytes; inline pictures up to this size count as logos when the settings leave them out
 
@@ -56,6 +64,7 @@ def read(raw: header_block.Buffer, options: ReadingOptions, dns: authenticity.Dn
     root = structure.scan(raw)
     headers = Headers(root.fields)
     sorted_ = Sorter(headers.fallback).sort(root)
+    in_reply_to, references = headers.ids("in-reply-to"), headers.ids("references")
     reply = bool(headers.raw_line("in-reply-to") or headers.raw_line("references"))
     files, left_out = _name(sorted_.files, options)
     left_out += sorted_.left_out
@@ -67,7 +76,7 @@ def read(raw: header_block.Buffer, options: ReadingOptions, dns: authenticity.Dn
     sender = from_all[0] if from_all else Address("", "")
     text = sorted_.first_text()
     return Message(
-        automatic=automatic.judge(headers, root, text, sender, options),
+        automatic=automatic.judge(headers, root, text, sender, options, answered=answered_ids(in_reply_to, references)),
         authenticity=authenticity.judge(headers, sender, len(from_all), raw, options, dns=dns),
         message_id=message_id,
         message_id_made=made,
@@ -81,8 +90,8 @@ def read(raw: header_block.Buffer, options: ReadingOptions, dns: authenticity.Dn
         cc=headers.addresses("cc"),
         bcc=headers.addresses("bcc"),
         recipients_of_record=headers.recipients_of_record(),
-        in_reply_to=headers.ids("in-reply-to"),
-        references=headers.ids("references"),
+        in_reply_to=in_reply_to,
+        references=references,
         date=headers.date(),
         importance=headers.importance(),
         headers=headers.all(),

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -135,6 +135,13 @@ class Authenticity:
     detail: str = ""
 
 
+def answered_ids(in_reply_to: Sequence[str], references: Sequence[str]) -> tuple[str, ...]:
+    """Given the ids of In-Reply-To and References, return each once, the nearest first: a reply names its parent in
+    In-Reply-To and last in References (RFC 5322 section 3.6.4).
+    """
+    return tuple(dict.fromkeys((*in_reply_to, *reversed(references))))
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A mail as a careful human would read it. Made by `redmine_mailbridge.mail.parse.parse`.
@@ -181,6 +188,11 @@ class Message:
     def recipients(self) -> tuple[Address, ...]:
         """To, Cc and Bcc in this order."""
         return self.to + self.cc + self.bcc
+
+    @property
+    def answered(self) -> tuple[str, ...]:
+        """The Message-IDs of the mails that it answers, each once, the nearest first."""
+        return answered_ids(self.in_reply_to, self.references)
 
 
 @dataclass(frozen=True, slots=True)

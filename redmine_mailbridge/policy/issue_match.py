@@ -61,9 +61,8 @@ class Thread:
 
 
 def referenced(message: Message) -> tuple[str, ...]:
-    """The Message-IDs that a mail answers: In-Reply-To, then References newest first, then those it reports on."""
-    ids = (*message.in_reply_to, *reversed(message.references), *message.automatic.about)
-    return tuple(dict.fromkeys(ids))[:MAX_IDS]
+    """The Message-IDs that a mail answers, the nearest first, then those it reports on."""
+    return tuple(dict.fromkeys((*message.answered, *message.automatic.about)))[:MAX_IDS]
 
 
 def redmine_id(message_id: str) -> tuple[str, int, str] | None:

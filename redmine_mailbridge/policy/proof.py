@@ -21,7 +21,7 @@ def proven(message: Message, sender: Sender, mailbox: MailboxIdentity, facts: Fa
 def _answers_ours(message: Message, address: str, mailbox: MailboxIdentity, facts: Facts) -> bool:
     if mailbox.signer is None:
         return False
-    for one in (*message.in_reply_to, *reversed(message.references))[:MOST_IDS]:
+    for one in message.answered[:MOST_IDS]:
         known = facts.known.get(one)
         if known is not None and known.recipients == {address} and mailbox.signer.read(one) is not None:
             return True

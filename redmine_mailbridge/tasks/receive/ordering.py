@@ -94,7 +94,7 @@ def _do(work: Callable[[Collection[Future[T]]], T], before: Collection[Future[T]
 
 def identifiers(message: Message) -> frozenset[str]:
     """Given a message, return what ties it to its conversation: Message-IDs, content, and an issue in the subject."""
-    found = {message.message_id, *message.in_reply_to, *message.references, f"content:{message.content_key}"}
+    found = {message.message_id, *message.answered, f"content:{message.content_key}"}
     start = message.subject.rfind("#")
     if start >= 0:
         found.add(f"subject:{message.subject[start : start + 12]}")

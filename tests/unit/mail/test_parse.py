@@ -218,3 +218,12 @@ def test_a_fault_of_the_reader_does_not_lose_the_mail(monkeypatch: pytest.Monkey
     message = parse(mail())
     assert mail() == b"".join(message.attachments[0].chunks())
     assert "This mail could not be read (ZeroDivisionError). It is attached as it came." == message.body.whole
+
+
+def test_what_a_mail_answers_stands_nearest_first() -> None:
+    """In-Reply-To comes first, then References from its end, each id once, for whoever asks what a mail answers."""
+    head = "In-Reply-To: <c@example.org>\r\nReferences: <a@example.org> <b@example.org> <c@example.org>\r\n"
+    answer = read(mail(head + "Auto-Submitted: auto-replied\r\n"), OWN)
+
+    assert ("c@example.org", "b@example.org", "a@example.org") == answer.answered
+    assert answer.answered == answer.automatic.about
