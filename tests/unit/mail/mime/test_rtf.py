@@ -7,7 +7,7 @@ import pytest
 
 from redmine_mailbridge.mail.parse import read
 from redmine_mailbridge.model.mail import Message, ReadingOptions
-from tests.unit.mail.test_tnef import MESSAGE, attribute, enclosing, item, mail, properties, text, tnef
+from tests.unit.mail.mime.test_tnef import MESSAGE, attribute, enclosing, item, mail, properties, text, tnef
 
 EXAMPLES = {
     b"{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n": (
