@@ -9,7 +9,7 @@ import pytest
 from redmine_mailbridge.errors import MailUnreadable
 from redmine_mailbridge.model.mailbox import Filing, Location
 from tests.scripted_server import Reply, scripted
-from tests.unit.mailboxes.test_imap_words import ANSWERS, SELECTED, _closed, capable, listed, mailbox
+from tests.unit.mailboxes.imap.test_mailbox import ANSWERS, SELECTED, _closed, capable, listed, mailbox
 
 __all__ = ["_closed"]
 PIECE = 1 << 20

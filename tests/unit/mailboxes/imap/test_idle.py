@@ -9,7 +9,7 @@ from redmine_mailbridge.errors import MailboxUnreachable
 from redmine_mailbridge.mailboxes.imap import idle
 from redmine_mailbridge.mailboxes.imap import session as imap_session
 from tests.scripted_server import scripted
-from tests.unit.mailboxes.test_imap_words import ANSWERS, OPENED, capable, mailbox
+from tests.unit.mailboxes.imap.test_mailbox import ANSWERS, OPENED, capable, mailbox
 
 
 @pytest.fixture(autouse=True)
