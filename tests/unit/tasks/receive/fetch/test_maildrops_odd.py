@@ -11,7 +11,7 @@ from tests.servers.odd_imap import odd_imap
 from tests.servers.odd_pop3 import OddPop3, odd_pop3
 from tests.unit.tasks.desk import Desk
 from tests.unit.tasks.odd_desk import letter, odd_desk, one_pass, row_of, subjects
-from tests.unit.tasks.test_maildrops import KEPT, alarm
+from tests.unit.tasks.receive.fetch.test_maildrops import KEPT, alarm
 
 
 @pytest.fixture
