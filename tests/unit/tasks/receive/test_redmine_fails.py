@@ -11,7 +11,7 @@ from redmine_mailbridge.tasks.service.service import _away
 from redmine_mailbridge.tasks.service.task_runner import TaskRunner
 from tests.product import mail, message_id_of
 from tests.unit.tasks.desk import Desk, open_desk
-from tests.unit.tasks.test_nothing_starves import ended, serving, until
+from tests.unit.tasks.service.test_nothing_starves import ended, serving, until
 
 HTML = "<html><title>Request blocked</title></html>"
 

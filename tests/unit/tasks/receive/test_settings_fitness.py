@@ -12,7 +12,7 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.store.health import Health
 from tests.product import mail
 from tests.unit.tasks.desk import PROJECT, Desk, open_desk
-from tests.unit.tasks.test_nothing_starves import serving, until
+from tests.unit.tasks.service.test_nothing_starves import serving, until
 
 DESK = "/projects/desk.json"
 OTHER = PROJECT | {"id": 8, "identifier": "other", "name": "Other"}

@@ -25,7 +25,7 @@ from redmine_mailbridge.tasks.service.task_runner import TaskRunner
 from redmine_mailbridge.tasks.service.task_status import plans
 from tests.product import mail
 from tests.unit.tasks.desk import Desk, open_desk
-from tests.unit.tasks.test_runner import TEXT
+from tests.unit.tasks.service.test_task_runner import TEXT
 
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 BACK = [pytest.param(move, marks=pytest.mark.fault("C2"), id=name) for move, name in ((-DAY, "-1d"), (-HOUR, "-1h"))]

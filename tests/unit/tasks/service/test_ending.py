@@ -21,7 +21,7 @@ from redmine_mailbridge.tasks.service import service as services
 from redmine_mailbridge.wiring import application as app
 from tests.product import Product
 from tests.unit.tasks.desk import URL, open_desk
-from tests.unit.tasks.test_nothing_starves import change, serving, until
+from tests.unit.tasks.service.test_nothing_starves import change, serving, until
 
 IMAP = {
     "CAPABILITY": "* CAPABILITY IMAP4rev1 MOVE UIDPLUS\r\n{tag} OK done\r\n",
