@@ -124,7 +124,8 @@ class ImapFolders:
             if answer.ok:
                 self.session.command("SUBSCRIBE", encode_folder(name))
         found = self.listed(fresh=True).get(name)
-        if not answer.ok and (found is None or not found.selectable):
+        there = answer.code == "ALREADYEXISTS" if found is None else found.selectable  # not every server lists them all
+        if not answer.ok and not there:
             raise self.missing(folder, answer)
         return answer.ok
 

@@ -38,6 +38,7 @@ class ImapMailbox:
         self._folders: ImapFolders | None = None
         self._used = 0.0
         self._known_next: dict[str, int] = {}
+        self._looked_at: Selected | None = None
         self._alarm = Alarm()
 
     def _count(self) -> None:
@@ -92,7 +93,9 @@ class ImapMailbox:
     def state(self, folder: str) -> FolderState:
         """Open a folder; return how it stands."""
         with self._using() as (session, _):
-            opened = self._open(folder, fresh=True)
+            looked_at, self._looked_at = self._looked_at, None
+            known = looked_at is not None and looked_at is session.selected  # `wait` has opened it for this very pass
+            opened = self._open(folder, fresh=not known)
             return FolderState(
                 name=folder,
                 validity=opened.validity,
@@ -219,7 +222,9 @@ class ImapMailbox:
         after = told if told is not None else highest_uid(self.session, opened) + 1
         before = self._known_next.get(folder, after)
         self._known_next[folder] = after if told is not None else max(before, after)
-        return after != before if told is not None else after > before
+        more = after != before if told is not None else after > before
+        self._looked_at = opened if more and opened.answer.number("UIDNEXT") is not None else None
+        return more
 
     def _look(self, folder: str) -> Selected:
         """Given a folder, open it; if it is open, let the server tell its news, which costs less than opening anew."""

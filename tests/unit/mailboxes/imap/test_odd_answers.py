@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.errors import MailUnreadable
+from redmine_mailbridge.errors import FolderMissing, MailUnreadable
 from redmine_mailbridge.model.mailbox import Filing, Location
 from tests.scripted_server import Reply, scripted
 from tests.unit.mailboxes.imap.test_mailbox import ANSWERS, SELECTED, _closed, capable, listed, mailbox
@@ -287,3 +287,28 @@ def test_a_next_uid_that_is_untrue(told: str) -> None:
     with scripted(answers) as server:
         found = mailbox(server.port).list_new("INBOX", after="9", limit=50)
     assert ["10", "11"] == [one.location.uid for one in found]
+
+
+@pytest.mark.parametrize(("code", "there"), [("[ALREADYEXISTS] ", True), ("", False)])
+def test_a_folder_that_no_list_shows(code: str, there: bool) -> None:
+    """A folder that no list shows, and that the server does not make since it is there, is there; a refused one is not."""
+    answers = ANSWERS | {"LIST": "{tag} OK done\n", "CREATE": f"{{tag}} NO {code}no\n"}
+    with scripted(answers) as server:
+        if there:
+            assert not mailbox(server.port).ensure_folder("Processed")
+        else:
+            with pytest.raises(FolderMissing):
+                mailbox(server.port).ensure_folder("Processed")
+
+
+def test_news_are_looked_at_once() -> None:
+    """The pass that a look at the folder's next UID brings about does not open the folder again to be told the same."""
+    with scripted(ANSWERS) as server:
+        box = mailbox(server.port)
+        box.state("INBOX")
+        box._known_next["INBOX"] = 11  # what the last listing knew
+        assert box.wait("INBOX", 5.0)
+        assert 12 == box.state("INBOX").uid_next
+        assert 2 == sum(line.startswith("SELECT") for line in server.lines)
+        box.state("INBOX")
+        assert 3 == sum(line.startswith("SELECT") for line in server.lines)
