@@ -291,7 +291,7 @@ def test_a_next_uid_that_is_untrue(told: str) -> None:
 
 @pytest.mark.parametrize(("code", "there"), [("[ALREADYEXISTS] ", True), ("", False)])
 def test_a_folder_that_no_list_shows(code: str, *, there: bool) -> None:
-    """A folder that no list shows, and that the server does not make since it is there, is there; a refused one is not."""
+    """A folder that no list shows, and that cannot be made since it is there, is there; a refused one is not."""
     answers = ANSWERS | {"LIST": "{tag} OK done\n", "CREATE": f"{{tag}} NO {code}no\n"}
     with scripted(answers) as server:
         if there:
