@@ -104,7 +104,7 @@ def signs(message: Message, mailbox: MailboxIdentity, facts: Facts, *, proven: b
     """
     ids = referenced(message)
     own = tuple(_redmine_signs(ids, facts, proven=proven))
-    private = _answers_private(ids, facts)
+    private = _answers_private(ids, mailbox, facts)
     for sign in _our_signs(message, ids, own, mailbox, facts):
         yield replace(sign, private=private)
 
@@ -131,15 +131,17 @@ def _our_signs(
         yield Sign(facts.same_subject_issue, "the same sender and subject within bundle_window", Worth.GUESSABLE)
 
 
-def _answers_private(ids: tuple[str, ...], facts: Facts) -> bool:
+def _answers_private(ids: tuple[str, ...], mailbox: MailboxIdentity, facts: Facts) -> bool:
     """Does a mail with these ids answer Redmine's mail about a note that is private, or may have been: that is not
-    there for us? Offline nobody asked for it.
+    there for us? A note that is not there is not ours where another Redmine made the id. Offline nobody asked for it.
     """
     own = redmines_own(ids)
     if own is None or own[0] != "journal":
         return False
     journal = facts.journals.get(own[1])
-    return not facts.offline if journal is None else journal.private
+    if journal is not None:
+        return journal.private
+    return not facts.offline and redmines_own(filter(mailbox.may_be_redmines, ids)) == own
 
 
 def redmines_own(ids: Iterable[str]) -> tuple[str, int, str] | None:

@@ -37,6 +37,13 @@ class MailboxIdentity:
         address = address.lower()
         return self.owner(address) is not None or without_subaddress(address) == self.address.lower()
 
+    def may_be_redmines(self, message_id: str) -> bool:
+        """Given a Message-ID, may our Redmine have made it? It puts the domain of the address that it sends from behind
+        the @; where the settings do not name that address, any may be its.
+        """
+        domains = {address.rpartition("@")[2] for address in self.redmine_addresses}
+        return not domains or message_id.rpartition("@")[2].rstrip(">").lower() in domains
+
 
 def without_subaddress(address: str) -> str:
     """Given `support+sales@example.com`, return `support@example.com`; other addresses as they are."""

@@ -4,11 +4,13 @@ Columns: `is` the plan (see `world.short`), `because` a part of its reason, `got
 the others what the case is made of. An empty cell means: as usual (see `world`).
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.unit.policy.world import detail, plan_of, rows, short
+from redmine_mailbridge.policy.decide import decide
+from tests.unit.policy.world import detail, facts, identity, message, plan_of, route_of, rows, short
 
 CASES = list(rows(Path(__file__).parent / "policy"))
 
@@ -38,6 +40,19 @@ def test_the_answer_to_a_note_that_the_key_does_not_see(sign: str) -> None:
     """Its note may have been private: the answer, which quotes it, is a private note, whichever sign places it."""
     plan = plan_of({"ref": f"journal:77 {sign}", "auth": "unknown"})
     assert (10, True) == (plan.issue, plan.private_note), plan.steps
+
+
+@pytest.mark.parametrize(
+    ("sends_from", "private"), [("", True), ("redmine@corp.example", True), ("it@other.example", False)]
+)
+def test_the_answer_to_another_redmines_note(sends_from: str, *, private: bool) -> None:
+    """A note that is not there makes the answer private only where our Redmine may have made its id: customers have
+    Redmines too. Where the settings do not say what ours sends from, it may have.
+    """
+    row = {"ref": "journal:77 tag:10", "auth": "unknown"}
+    here = replace(identity(row), redmine_addresses=frozenset(filter(None, [sends_from])))
+    plan = decide(message(row), route_of("", row), here, facts(row))
+    assert (10, private) == (plan.issue, plan.private_note), plan.steps
 
 
 def test_at_least_300_different_rows() -> None:
