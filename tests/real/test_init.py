@@ -158,7 +158,7 @@ def test_who_vouches_is_found_in_the_mails_that_lie_there(
     Enter; without it `check` names it, and the line to add.
     """
     vouches = b"Authentication-Results: mx.firm.example; dkim=pass header.d=client.example\r\n"
-    mailbox.append(*(vouches + mail(f"Old {number}", "x\n") for number in range(3)))
+    mailbox.append(*(vouches + mail(f"Old {number}", "x\n") for number in range(5)))
     start = [redmine.url, redmine.admin.key, *formatting(redmine), mailbox.address, "", "127.0.0.1", "none"]
     start += [str(mailbox.server["imap_port"]), "", mailbox.password, "now"]
     rest = [project, "", "", "never", "y", "n", "n"]
@@ -166,7 +166,7 @@ def test_who_vouches_is_found_in_the_mails_that_lie_there(
         file = tmp_path / f"{len(said)}" / "settings.toml"
         result = init(file, [*start, *said, *rest], "--no-discover")
         assert 0 == result.exit_code, result.output
-        assert 'In 3 of the 3 newest mails there, a mail server says as "mx.firm.example"' in result.output
+        assert 'In 5 of the 5 newest mails there, a mail server says as "mx.firm.example"' in result.output
         (box,) = load(file, {}).mailboxes.values()
         assert expected == box.reading.trusted_authserv_ids
     found = "\n".join(one.words for one in server_checks(load(file, {})))
