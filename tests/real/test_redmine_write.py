@@ -129,10 +129,12 @@ def test_relation(bridge: Bridge) -> None:
 
 
 def test_hostile_characters(bridge: Bridge) -> None:
-    """NUL, other control characters and lone surrogates neither break the request nor reach Redmine."""
+    """NUL, other control characters and lone surrogates neither break the request nor reach Redmine; in a text a sign
+    stands in the place of each, so that what they kept apart stays so.
+    """
     written = bridge.writer.create_issue(bridge.issue("a\0b\ud800\r\nc", "x\0y\ud800\x1b[1m\r\nz\x0c"))
     found = bridge.redmine.admin.issue(written.issue)
-    assert ("ab\ufffd c", "xy\ufffd[1m\r\nz") == (found["subject"], found["description"])
+    assert ("ab\ufffd c", "x\ufffdy\ufffd\ufffd[1m\r\nz\ufffd") == (found["subject"], found["description"])
 
 
 # ---------------------------------------------------------------------------------------------- files

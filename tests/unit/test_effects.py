@@ -47,7 +47,7 @@ EXCEPTIONS = {
     "store/accounts.py:settle": "one transaction before there is any work; a half of it is none of it",
     "store/folder_cursors.py:secret": "one transaction that makes a value once; no mail takes part in it",
     "store/intake_limits.py:_put": "one transaction for a stop, or for an admin's answer; no mail takes part in it",
-    "store/intake_limits.py:end": "one transaction behind the last mail; a release that a crash leaves counts again",
+    "store/intake_limits.py:_one_by_one": "one transaction, for a release or behind the last mail",
     "store/database.py:migrate": "one transaction before there is any work; a half of it is none of it",
     "store/dialects.py:_sqlite_engine": "makes the database's folder once; twice is once",
     "redmine/trial.py:_refused": "a request for an issue that can never be made: it has no subject that Redmine takes",

@@ -80,6 +80,8 @@ def init(file: Path, *flags: str) -> Iterator[Terminal]:
     """Run `init` on a terminal of its own."""
     child, master = pty.fork()
     if child == 0:
+        for ignored in (signal.SIGINT, signal.SIGHUP):  # as by nohup: what a terminal sends must arrive all the same
+            signal.signal(ignored, signal.SIG_DFL)
         command = [sys.executable, "-m", "redmine_mailbridge", "init", "--settings", str(file), *INIT, *flags]
         os.execv(sys.executable, command)  # noqa: S606 - our own program
     made = Terminal(child, master)
