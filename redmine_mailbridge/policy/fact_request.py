@@ -7,7 +7,7 @@ from redmine_mailbridge.model.plan import Needs
 from redmine_mailbridge.model.trace import Steps
 from redmine_mailbridge.policy.field_names import LANGUAGES
 from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN
-from redmine_mailbridge.policy.issue_match import redmine_id, redmines_own, referenced, subject_tags
+from redmine_mailbridge.policy.issue_match import redmines_issue, redmines_own, referenced, subject_tags
 from redmine_mailbridge.policy.keywords import find_keywords
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible, subaddress
 from redmine_mailbridge.policy.own_mail import own_mail
@@ -62,7 +62,8 @@ def _issues(
         numbers += [signed.issue for signed in filter(None, map(mailbox.signer.read, ids))]
         for text in (message.body.written, message.body.quoted, message.body.whole):
             numbers += mailbox.signer.markers_in(text)
-    numbers += [found[1] for found in map(redmine_id, ids) if found and found[0] == "issue"][:1]
+    if (redmines := redmines_issue(ids)) is not None:
+        numbers.append(redmines[0])
     numbers += [number for number, _ in subject_tags(message.subject)]
     numbers += [parent for parent in (route.issue.parent, *(rule.parent for rule in route.rules)) if parent]
     named = keywords.get("parent_issue", "").removeprefix("#")

@@ -103,16 +103,15 @@ def signs(message: Message, mailbox: MailboxIdentity, facts: Facts, *, proven: b
     issue's text along, with a marker of ours perhaps, and its answer quotes that.
     """
     ids = referenced(message)
-    own = tuple(_redmine_signs(ids, facts, proven=proven))
     private = _answers_private(ids, mailbox, facts)
-    for sign in _our_signs(message, ids, own, mailbox, facts):
+    for sign in _all_signs(message, ids, mailbox, facts, proven=proven):
         yield replace(sign, private=private)
 
 
-def _our_signs(
-    message: Message, ids: tuple[str, ...], own: tuple[Sign, ...], mailbox: MailboxIdentity, facts: Facts
+def _all_signs(
+    message: Message, ids: tuple[str, ...], mailbox: MailboxIdentity, facts: Facts, *, proven: bool
 ) -> Iterator[Sign]:
-    """Given a mail, the ids that it answers and what Redmine's own among them hint at, yield all signs in order."""
+    """Given a mail and the ids that it answers, yield all signs in order."""
     if mailbox.signer is not None:
         for signed in filter(None, map(mailbox.signer.read, ids)):
             yield Sign(signed.issue, "the Message-ID of our own mail", Worth.SIGNED)
@@ -120,7 +119,7 @@ def _our_signs(
         if known.issue is not None:
             whose = "a mail that we sent" if known.direction == "out" else "an earlier mail"
             yield Sign(known.issue, f"the Message-ID of {whose}", Worth.SECRET)
-    yield from own
+    yield from _redmine_signs(ids, facts, proven=proven)
     if mailbox.signer is not None:
         text = f"{message.body.written}\n{message.body.quoted}\n{message.body.whole}"
         for issue in dict.fromkeys(mailbox.signer.markers_in(text)):
@@ -172,22 +171,16 @@ def _redmine_signs(ids: tuple[str, ...], facts: Facts, *, proven: bool) -> Itera
     if own is None:
         return
     kind, number, stamp = own
-    if kind == "issue":
-        issue = facts.issues.get(number)
-        yield Sign(
-            number,
-            "the Message-ID of Redmine's mail",
-            _worth(issue.created_on if issue else None, stamp, proven=proven),
-        )
-    elif (journal := facts.journals.get(number)) is not None:
+    journal = facts.journals.get(number) if kind == "journal" else None
+    if journal is not None:
         worth = _worth(journal.created_on, stamp, proven=proven)
         yield Sign(journal.issue, "the Message-ID of Redmine's mail about a note", worth)
-    elif (issue_id := redmines_issue(ids)) is not None:
-        number, stamp = issue_id
+    elif (named := redmines_issue(ids)) is not None:
+        number, stamp = named
         issue = facts.issues.get(number)
-        worth = _worth(issue.created_on if issue else None, stamp, proven=proven)
-        how = "the Message-ID of Redmine's mail, which answers one about a note that is not there"
-        yield Sign(number, how, worth)
+        how = "the Message-ID of Redmine's mail"
+        how += ", which answers one about a note that is not there" if kind == "journal" else ""
+        yield Sign(number, how, _worth(issue.created_on if issue else None, stamp, proven=proven))
 
 
 def _worth(made: dt.datetime | None, stamp: str, *, proven: bool) -> Worth:
