@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.model.mail import Message
@@ -171,7 +171,7 @@ class Resolver:
             due_date=self._date("due date", get("due_date")),
             estimated_hours=self._hours(get("estimated_hours")),
             done_ratio=_ratio(get("done_ratio", "")),
-            custom_fields=tuple(self._custom(wanted.custom, project)),
+            custom_fields=tuple(self._custom(wanted.custom, project).items()),
             names=names,
         )
 
@@ -262,11 +262,9 @@ class Resolver:
             self.steps.add(f'estimated hours "{value[:100]}" is no time and is left out')
         return found
 
-    def _custom(
-        self, wanted: Mapping[str, str], project: Project
-    ) -> Iterator[tuple[int, str | tuple[str, ...]]]:  # fmt: skip
-        """Given custom fields by name, yield id and value of those that this project has; of several values for one,
-        the last that it takes.
+    def _custom(self, wanted: Mapping[str, str], project: Project) -> Mapping[int, str | tuple[str, ...]]:
+        """Given custom fields by name, return the values of those that this project has, by id; of several values for
+        one, the last that it takes.
         """
         values: dict[int, str | tuple[str, ...]] = {}
         for name, value in wanted.items():
@@ -278,7 +276,7 @@ class Resolver:
                 self.steps.add(f'custom field "{name}" takes no value "{value[:100]}" and is left out')
             else:
                 values[found] = taken
-        yield from values.items()
+        return values
 
 
 def _known_id(name: str, known: Mapping[str, int]) -> int | None:
