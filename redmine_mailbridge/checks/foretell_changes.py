@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.model.plan import Project
+from redmine_mailbridge.policy.issue_fields import known_id
 from redmine_mailbridge.redmine.metadata import Directory, Statuses
 from redmine_mailbridge.settings.issue import IssueSettings
 from redmine_mailbridge.settings.time_rules import TimeRule
@@ -42,11 +43,11 @@ def changes_of(issue: IssueSettings, statuses: Statuses) -> Iterator[Change]:
     """Given a mailbox's settings, yield what a reply changes. Names that Redmine does not know are told elsewhere."""
     reopens = issue.closed_reply == "reopen"
     for name, then in issue.reply_status.items():
-        before, after = _id(name, statuses), _id(then, statuses)
+        before, after = known_id(name, statuses.ids), known_id(then, statuses.ids)
         if before is not None and after is not None and (reopens or before not in statuses.closed):
             yield Change(before, after, "issue.reply_status")
     first_open = next((number for number in statuses.ids.values() if number not in statuses.closed), None)
-    target = _id(issue.reopen_status, statuses) if issue.reopen_status else None
+    target = known_id(issue.reopen_status, statuses.ids) if issue.reopen_status else None
     target = first_open if target is None else target
     if reopens and target is not None:
         yield from (Change(before, target, REOPENS) for before in sorted(statuses.closed))
@@ -54,10 +55,10 @@ def changes_of(issue: IssueSettings, statuses: Statuses) -> Iterator[Change]:
 
 def changes_by(rule: TimeRule, statuses: Statuses) -> Iterator[Change]:
     """Given a rule of time, yield what it changes: from each open (or closed) status where it names none."""
-    after = _id(rule.then.status, statuses) if rule.then.status else None
+    after = known_id(rule.then.status, statuses.ids) if rule.then.status else None
     if after is None:
         return
-    named = [number for name in rule.when.statuses if (number := _id(name, statuses)) is not None]
+    named = [number for name in rule.when.statuses if (number := known_id(name, statuses.ids)) is not None]
     sure = bool(rule.when.statuses)
     others = statuses.closed if rule.when.closed else set(statuses.ids.values()) - statuses.closed
     for before in named if sure else sorted(others):
@@ -114,11 +115,3 @@ def notes_unknown(
         title, None, f'{words}: if the role {roles} has "Add notes" for some trackers only (Administration, Roles and '
         "permissions), that one must be among them"
     )  # fmt: skip
-
-
-def _id(name: str, statuses: Statuses) -> int | None:
-    """Given a status by name or id, return its id where Redmine has it."""
-    found = statuses.ids.get(name.lower())
-    if found is None and name.isdecimal() and int(name) in statuses.names:
-        return int(name)
-    return found

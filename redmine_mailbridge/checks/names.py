@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.model.plan import Project
-from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN
+from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN, known_id
 from redmine_mailbridge.redmine.lazy import Lazy
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.issue import KEYWORDS
@@ -229,9 +229,8 @@ def _unknown_overrides(box: MailboxSettings, project: Project | None) -> Iterato
 
 
 def _unknown(what: str, value: str, known: Mapping[str, int], place: str) -> Iterator[str]:
-    if value.lower() in known or (value.isdecimal() and int(value) in known.values()):
-        return
-    yield f'{what} "{value}" does not exist{place}{did_you_mean(value, known)}'
+    if known_id(value, known) is None:
+        yield f'{what} "{value}" does not exist{place}{did_you_mean(value, known)}'
 
 
 def _assignee(value: str, project: Project | None, directory: Directory) -> Iterator[str]:

@@ -190,7 +190,7 @@ class Resolver:
         """Given a name or an id, return the id; None, with a step, when Redmine has none of that name."""
         if name is None:
             return None
-        found = _known_id(name, known)
+        found = known_id(name, known)
         if found is None:
             self.steps.add(f'{what} "{name}" does not exist here and is left out{did_you_mean(name, known)}')
         return found
@@ -201,7 +201,7 @@ class Resolver:
         """
         name = wanted.values.get(what)
         origin = wanted.origins.get(what, "")
-        if name is None or origin == KEYWORD_LINE or _known_id(name, known) is not None:
+        if name is None or origin == KEYWORD_LINE or known_id(name, known) is not None:
             return self._id(what, name, known)
         self.steps.add_unfit(f'{what} "{name}" by {origin} does not exist here{did_you_mean(name, known)}')
         return None
@@ -279,7 +279,7 @@ class Resolver:
         return values
 
 
-def _known_id(name: str, known: Mapping[str, int]) -> int | None:
+def known_id(name: str, known: Mapping[str, int]) -> int | None:
     """Given a name or an id, return the id when Redmine has it."""
     found = known.get(name.lower())
     if found is None and name.isdecimal() and int(name) in known.values():

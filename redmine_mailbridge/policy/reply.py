@@ -5,7 +5,7 @@ from dataclasses import replace
 from redmine_mailbridge.model.mail import LeftOut
 from redmine_mailbridge.model.plan import Action, Facts, Issue, IssueFields, Plan
 from redmine_mailbridge.policy.context import Case
-from redmine_mailbridge.policy.issue_fields import Resolver, Wanted, add_keywords, of_no_use, watchers
+from redmine_mailbridge.policy.issue_fields import Resolver, Wanted, add_keywords, known_id, of_no_use, watchers
 from redmine_mailbridge.policy.issue_match import Thread
 from redmine_mailbridge.policy.issue_text import compose, named, say_what_is_cut
 from redmine_mailbridge.policy.keywords import Keywords
@@ -122,9 +122,7 @@ def _reopening(case: Case, facts: Facts) -> str | None:
 def _known(case: Case, key: str, given: str | None) -> str | None:
     """Given a status that the settings name, return it when Redmine has it."""
     facts = case.facts
-    if given is None or facts.offline or given.lower() in facts.statuses:
-        return given
-    if given.isdecimal() and int(given) in facts.statuses.values():
+    if given is None or facts.offline or known_id(given, facts.statuses) is not None:
         return given
     case.steps.add(f'{key} "{given}" does not exist{did_you_mean(given, facts.statuses)}')
     return None

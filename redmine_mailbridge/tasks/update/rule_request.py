@@ -6,6 +6,7 @@ from typing import Any
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.model.plan import Project
+from redmine_mailbridge.policy.issue_fields import known_id
 from redmine_mailbridge.policy.time_rules.due import Application
 from redmine_mailbridge.policy.time_rules.wording import filled
 from redmine_mailbridge.redmine.metadata import Directory
@@ -58,9 +59,7 @@ class RuleChange:
 
 
 def _id(what: str, name: str, known: Mapping[str, int]) -> int:
-    found = known.get(name.lower())
-    if found is None and name.isdecimal() and int(name) in known.values():
-        return int(name)
+    found = known_id(name, known)
     if found is None:
         raise RedmineRefused(f'there is no {what} "{name}" here{did_you_mean(name, known)}', status=404)
     return found
