@@ -5,6 +5,7 @@ server does, and what it does not, makes the thread slower and never faster: see
 """
 
 import contextlib
+import math
 import queue
 import threading
 import time
@@ -130,7 +131,7 @@ class MailboxThread(Enduring):
         self._cause, self._owed = Cause.HINT, False  # who wakes it from now on knows of news
         before = self.receiver.mailbox.commands
         result = self.receiver.once(why=why)
-        commands = self.receiver.mailbox.commands - before
+        commands = math.ceil((self.receiver.mailbox.commands - before) / len(self.receiver.reading.folders))
         self.tried = True
         if result.error:
             self._failed(result.error, found=result.found > 0, login_refused=result.login_refused, commands=commands)

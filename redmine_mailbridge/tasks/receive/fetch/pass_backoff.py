@@ -17,8 +17,8 @@ from redmine_mailbridge.model.mail_state import pause_after
 from redmine_mailbridge.util.backoff import hint, jittered
 
 MOST_FOR_NOTHING: Final = 30
-"""Commands within a minute of passes that found nothing, after which the next one waits until they are fewer: with the
-last of these passes, and what listening takes, a minute of work for nothing costs less than 60.
+"""Commands a folder, within a minute, of passes that found nothing, after which the next one waits until they are
+fewer: with the last of these passes, and what listening takes, a minute of work for nothing costs less than 60 a folder.
 """
 
 CALM: Final = 60.0
@@ -117,8 +117,9 @@ class PassBackoff:
     def failed(self, words: str, *, found: bool = False, login_refused: bool = False, commands: int = 0) -> None:
         """Given what was said when a pass or listening failed, pause, and not less than the server asks for.
 
-        `found`: it had found something before; `commands` is how many it sent. A login that was refused begins with a
-        longer pause: servers lock accounts after a few of those, and nobody mends a password in 15 seconds.
+        `found`: it had found something before; `commands` is how many it sent for each folder. A login that was
+        refused begins with a longer pause: servers lock accounts after a few of those, and nobody mends a password in
+        15 seconds.
         """
         now, asked = self._clock(), hint(words) or 0.0
         self._spend(now, 0 if found else commands)
@@ -131,10 +132,10 @@ class PassBackoff:
 
     def passed(self, cause: Cause, *, found: bool, commands: int = 0) -> None:
         """A pass over the mailbox went through: why it was made, whether it found anything to do, and how many commands
-        it sent.
+        it sent for each folder. One that the schedule wanted is no server's doing, and holds up no listening.
         """
         now = self._clock()
-        self._spend(now, 0 if found else commands)
+        self._spend(now, 0 if found or cause is Cause.ASKED else commands)
         self._well_since = now if self._well_since is None else self._well_since
         if found:
             self._failures = 0

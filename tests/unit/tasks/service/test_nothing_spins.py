@@ -220,6 +220,34 @@ def test_a_minute_of_a_stubborn_server_is_cheap(row: str, tmp_path: Path, monkey
     assert [] == [row.reason for row in cost.rows if row.state is State.ASIDE]
 
 
+@pytest.mark.fault("A17-1")
+def test_a_healthy_mailbox_of_many_folders_is_listened_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass over many folders sends many commands, and is no reason to leave a healthy server alone: it is listened to
+    as soon as the pass is over.
+    """
+    from redmine_mailbridge.tasks.receive.fetch.pass_backoff import PassBackoff
+
+    folders = ("INBOX", *(f"F{number}" for number in range(14)))
+    listed = "".join(f'* LIST () "/" {name}\n' for name in (*folders, "Processed", "Failed"))
+    minute, heard = Minute(), []
+    answers = HEALTHY | {"LIST": f"{listed}{{tag}} OK done\n"}
+    with scripted(answers, GREETING) as server, on(server, minute, tmp_path, monkeypatch) as (_, made):
+        receiver = made.receivers[0]
+        receiver.reading = dataclasses.replace(receiver.reading, folders=folders)
+        monkeypatch.setattr(SimulatedMailbox, "wait", lambda *_: heard.append(minute.now) or minute.end())
+        shared = dataclasses.replace(made.shared, stop=SimulatedEvent(minute))
+        thread = MailboxThread(receiver, shared, made.archive, listen=True)
+        thread._wake = SimulatedEvent(minute)
+        thread.backoff = PassBackoff(minute)
+        minute.at_the_end += [shared.stop.set, made.shared.stop.set]
+        thread.start()
+        thread.enable(True)
+        assert minute.over.wait(60)
+        thread.wake()
+        thread.join(20)
+    assert [1000.0] == heard
+
+
 @pytest.mark.parametrize("row", ["IDLE speaks of the past", "mails are told of and never there", "IDLE is refused"])
 def test_a_further_folder_is_listened_to_at_the_pace_of_its_mailbox(row: str) -> None:
     """A folder that wakes its mailbox for nothing is asked again when the mailbox's thread cares for hints again."""

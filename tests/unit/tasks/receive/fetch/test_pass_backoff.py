@@ -131,7 +131,17 @@ def test_a_minute_for_nothing_costs_few_commands(clock: Clock) -> None:
     assert 0.0 == backoff.pause
     for _ in range(3):
         clock.now += 1
-        backoff.passed(Cause.ASKED, found=False, commands=15)
+        backoff.passed(Cause.AGAIN, found=False, commands=15)
     assert 59 == backoff.pause == backoff.due_pause
     clock.now += 59
     assert 0.0 == backoff.pause
+
+
+@pytest.mark.fault("A17-1")
+def test_the_schedules_own_passes_hold_up_nothing(clock: Clock) -> None:
+    """However often the schedule wants a pass, and however little that finds, the server is listened to in between."""
+    backoff = PassBackoff(clock)
+    for _ in range(20):
+        backoff.passed(Cause.ASKED, found=False, commands=15)
+        assert (0.0, 0.0) == (backoff.pause, backoff.due_pause)
+        clock.now += 10
