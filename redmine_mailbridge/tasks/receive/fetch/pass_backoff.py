@@ -18,7 +18,7 @@ from redmine_mailbridge.util.backoff import hint, jittered
 
 MOST_FOR_NOTHING: Final = 30
 """Commands a folder, within a minute, of passes that found nothing, after which the next one waits until they are
-fewer: with the last of these passes, and what listening takes, a minute of work for nothing costs less than 60 a folder.
+fewer: with the last of these passes, and what listening takes, a minute for nothing costs less than 60 a folder.
 """
 
 CALM: Final = 60.0
