@@ -145,7 +145,7 @@ class Journal:
 @dataclass(frozen=True, slots=True)
 class KnownMail:
     """A mail that the store remembers by its Message-ID: seen by us (in) or sent by us (out), then with all addresses
-    (lower case) that it, or another mail of that conversation, was sent to: who may know it from us.
+    (lower case) that it, or another mail of that conversation, was sent to, by us or by who answered: who may know it.
     """
 
     message_id: str

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail import Address
 
 
@@ -42,7 +43,7 @@ class People:
 
     def redmine_tells(self, address: str) -> bool:
         """Is it left to Redmine to mail this address?"""
-        return address.lower() in {one.lower() for one in self.by_redmine}
+        return not spellings(address).isdisjoint(one.lower() for one in self.by_redmine)
 
     @property
     def why_nobody(self) -> str:

@@ -1,5 +1,6 @@
 """Is it proven who wrote a mail? Pure."""
 
+from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Facts
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
@@ -11,7 +12,8 @@ MOST_IDS = 200
 def proven(message: Message, sender: Sender, mailbox: MailboxIdentity, facts: Facts) -> bool:
     """Given a mail and its sender, return whether anything proves that it comes from that address: the mail server as
     far as the route trusts it, or that it answers a mail of ours, by its signed Message-ID, that we sent to that very
-    address and to nobody else. Whoever is in Cc of a conversation knows its ids too, and so proves nothing by them.
+    address and to nobody else. Whoever is in To or Cc of a conversation, by our mail or by the answers to it, knows its
+    ids too, and so proves nothing by them.
     """
     if sender.forged or not sender.address.domain or len(message.from_all) > 1:
         return False
@@ -21,8 +23,12 @@ def proven(message: Message, sender: Sender, mailbox: MailboxIdentity, facts: Fa
 def _answers_ours(message: Message, address: str, mailbox: MailboxIdentity, facts: Facts) -> bool:
     if mailbox.signer is None:
         return False
+    theirs = spellings(address)
     for one in message.answered[:MOST_IDS]:
         known = facts.known.get(one)
-        if known is not None and known.recipients == {address} and mailbox.signer.read(one) is not None:
+        if known is None or mailbox.signer.read(one) is None:
+            continue
+        others = known.recipients - theirs
+        if others != known.recipients and all(map(mailbox.ours, others)):
             return True
     return False

@@ -50,7 +50,8 @@ class Job:
     where one that comes after bears such a number, it is another one's, which is gone. `refused`: the last form was
     refused, after another that may have been carried out; `dropped`: with a success, as of who may not write there.
     `wide`: Redmine, or a proxy before it, failed on it, maybe for its characters of 4 bytes.
-    `watchers` are user ids to add afterwards; `participants` are the addresses that take part from now on.
+    `watchers` are user ids to add afterwards; `participants` are the addresses that take part from now on,
+    `named` all that the mail bears in To and Cc: whoever got it.
     `amendable` are the attributes that the settings ask for: where Redmine drops them for want of the writer's
     rights, the bridge's own user sets them. What a sender asked for by keyword lines is not among them.
     `requester` is the name that the mail's sender bears. `related` is the issue that a new one is linked to.
@@ -67,6 +68,7 @@ class Job:
     reason: str
     watchers: tuple[int, ...] = ()
     participants: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     amendable: tuple[str, ...] = ()
     earned: Earned = field(default_factory=Earned)
     requester: str = ""
@@ -196,6 +198,7 @@ class Job:
                 "reason": self.reason,
                 "watchers": self.watchers,
                 "participants": self.participants,
+                "named": self.named,
                 "amendable": self.amendable,
                 "earned": asdict(self.earned),
                 "requester": self.requester,
@@ -229,6 +232,7 @@ class Job:
             reason=found["reason"],
             watchers=tuple(found["watchers"]),
             participants=tuple(found["participants"]),
+            named=tuple(found.get("named", ())),
             amendable=tuple(found["amendable"]),
             earned=Earned.of(found["earned"]),
             requester=found.get("requester", ""),  # jobs of the first version have none

@@ -7,6 +7,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.database import Database
@@ -147,12 +148,12 @@ class Answered:
                 told = sa.select(answer.c.journal).where(answer.c.issue.in_(some), answer.c.told.is_not(None))
                 found |= set(db.execute(told).scalars())
                 lost = (
-                    sa.select(outbox.c.message_id)
-                    .join(issue, sa.and_(issue.c.id == outbox.c.issue, issue.c.requester == outbox.c.recipient))
+                    sa.select(outbox.c.message_id, outbox.c.recipient, issue.c.requester)
+                    .join(issue, issue.c.id == outbox.c.issue)
                     .where(outbox.c.issue.in_(some), outbox.c.state.in_([FAILED, BOUNCED]))
                 )
-                ids = filter(None, map(_OF_NOTE.search, db.execute(lost).scalars()))
-                found -= {int(one[1]) for one in ids}
+                ids = [row.message_id for row in db.execute(lost) if row.recipient in spellings(row.requester)]
+                found -= {int(one[1]) for one in filter(None, map(_OF_NOTE.search, ids))}
         return frozenset(found)
 
     def of_issue(self, number: int) -> list[Decided]:

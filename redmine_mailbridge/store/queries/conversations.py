@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.issue_copy import by_machine
 from redmine_mailbridge.store.outbox import FAILED
@@ -62,7 +63,7 @@ class Talk:
     def sent(self, issue: int, recipient: str) -> Sequence[tuple[str, float]]:
         """Given an issue and an address, return the Message-IDs of what we sent there about it, and when; in order."""
         query = sa.select(outbox.c.message_id, outbox.c.created_at).where(
-            outbox.c.issue == issue, outbox.c.recipient == recipient.lower(), outbox.c.state != FAILED
+            outbox.c.issue == issue, outbox.c.recipient.in_(spellings(recipient)), outbox.c.state != FAILED
         )
         with self._database.read() as db:
             return [(row.message_id, row.created_at) for row in db.execute(query.order_by(outbox.c.id))]

@@ -1,11 +1,13 @@
 """Questions to the store: what is known of a Message-ID, who takes part in an issue, what became of each mail."""
 
+import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import MailRow, Step
 from redmine_mailbridge.store.database import Database
@@ -59,7 +61,8 @@ class Archive:
 
     def sent_by_us(self, message_ids: Iterable[str]) -> dict[str, tuple[int, frozenset[str]]]:
         """Given Message-IDs, return of those of mails that we sent about an issue that issue, and who may know the id:
-        all (lower case) whom it was sent to, and whom any other mail of that conversation, which refers to it, was.
+        all (lower case) whom it was sent to, and whom any other mail of that conversation, which refers to it, was, by
+        us or by who answered; our own addresses among them.
         """
         wanted = list(message_ids)
         if not wanted:
@@ -72,6 +75,7 @@ class Archive:
                 issue, known = found.get(row.message_id, (row.issue, frozenset()))
                 found[row.message_id] = issue, known | {row.recipient}
             others = self._sent_to(db, {issue for issue, _ in found.values()})
+            others = {issue: people | self._shown_by(db, issue, people) for issue, people in others.items()}
         return {key: (issue, known | others[issue]) for key, (issue, known) in found.items()}
 
     @staticmethod
@@ -82,6 +86,18 @@ class Archive:
         for row in db.execute(query.where(outbox.c.kind != "escalation").distinct()):
             found[row.issue].add(row.recipient)
         return found
+
+    @staticmethod
+    def _shown_by(db: sa.Connection, issue: int, people: Collection[str]) -> set[str]:
+        """Given an issue and whom mail about it was sent to, return to whom they sent their answers, in To and Cc: an
+        answer bears the id of what it answers. What nothing proved to be theirs shows nobody anything.
+        """
+        query = sa.select(mail.c.sender, mail.c.request).where(
+            mail.c.issue == issue, mail.c.journal.is_not(None), mail.c.request.is_not(None)
+        )
+        theirs = [row for row in db.execute(query) if not spellings(row.sender or "").isdisjoint(people)]
+        jobs = [json.loads(row.request) for row in theirs]
+        return {str(address) for job in jobs if job.get("proven") for address in job.get("named", ())}
 
     def open_before(
         self, row: MailRow, message_ids: Collection[str], *, same: tuple[str, str, float] | None = None

@@ -148,6 +148,7 @@ class CarryOut:
             str(plan),
             plan.watchers,
             participants=tuple(address for address in people if address),
+            named=tuple(dict.fromkeys(person.key for person in (*message.to, *message.cc) if person.key)),
             amendable=tuple(sorted(set(request.attributes) - from_keywords(plan))),
             earned=Earned.by(plan),
             requester=plan.requester.name,

@@ -23,6 +23,7 @@ from redmine_mailbridge.errors import (
     StoreError,
     UnknownLogin,
 )
+from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail import AutomaticKind, Message
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.pending_replies import Earned
@@ -193,10 +194,11 @@ class Handler:
 
     def _bounced(self, message: Message, *, noted: bool) -> None:
         """Given a delivery report, note on which of our mails it reports for good. A delay changes nothing."""
-        hard = {one.recipient.lower(): one for one in message.automatic.bounced if one.hard}
+        failed = {one.recipient.lower(): one for one in message.automatic.bounced if one.hard}
+        hard = {spelling: one for address, one in failed.items() for spelling in spellings(address)}
         copies = [one for one in self._outbox.copies(message.automatic.about) if one.state in {QUEUED, SENT}]
-        for mail in copies if hard else ():
-            only = next(iter(hard.values())) if len(copies) == 1 and len(hard) == 1 else None
+        for mail in copies if failed else ():
+            only = next(iter(failed.values())) if len(copies) == 1 and len(failed) == 1 else None
             said = hard.get(mail.recipient) or only  # a relay may have rewritten the address
             if said is not None:
                 words = " ".join(f"{said.status} {said.diagnostic}".split())[:300] or "not delivered"

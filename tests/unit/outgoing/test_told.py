@@ -32,10 +32,10 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Post) -> Itera
         yield made
 
 
-def told(desk: HelpDesk) -> frozenset[int]:
+def told(desk: HelpDesk, issue: int = 1) -> frozenset[int]:
     """The notes that count as told to the customer."""
     with desk.application() as made:
-        return Answered(made.store.database, made.store.clock).told([1])
+        return Answered(made.store.database, made.store.clock).told([issue])
 
 
 def returned(raw: bytes, recipient: str) -> bytes:
@@ -78,3 +78,25 @@ def test_a_note_whose_mail_never_arrived_is_not_told(desk: HelpDesk, how: str) -
     second = desk.redmine.writes(1, BOB, "Still looking.")
     desk.turn()
     assert {second} == told(desk)
+
+
+@pytest.mark.fault("A16-2")
+@pytest.mark.parametrize("how", ["refused", "returned"])
+def test_a_note_that_never_arrived_at_a_domain_beyond_ascii_is_not_told(desk: HelpDesk, how: str) -> None:
+    """Mail goes to the ASCII form of a customer's domain, whose own mail bears the domain in its own script: a note
+    that the server refused, or that was returned from there in either form, does not count as told.
+    """
+    there = "lee@m\u00fcller.example"
+    desk.mail(writes(there, Cc=BOSS, proven=False))
+    desk.turn()
+    desk.redmine.issues[2]["assigned_to"] = {"id": ANNA, "name": "Anna Agent"}
+    first = desk.redmine.writes(2, BOB, "We look at it.")
+    if how == "refused":
+        desk.post.answers["lee"] = "550 5.1.1 no such user"
+    desk.turn()
+    if how == "returned":
+        assert {first} == told(desk, 2)
+        desk.mail(returned(desk.post.taken[0][1], there))
+        desk.turn()
+    assert frozenset() == told(desk, 2)
+    assert ("not sent: answer to lee" if how == "refused" else "bounced: answer to lee") in desk.story()

@@ -218,6 +218,34 @@ def test_whoever_shares_a_conversation_proves_nothing_by_its_ids(desk: HelpDesk,
     assert 1 == private_notes(desk).count("mallory@evil.example")
 
 
+@pytest.mark.fault("A16-1")
+@pytest.mark.parametrize("field", ["to", "Cc"])
+def test_whom_the_customers_own_answer_names_proves_nothing_by_our_id(desk: HelpDesk, field: str) -> None:
+    """Whoever got the customer's answer to a mail of ours, in To or Cc, has its id from there: a mail in the customer's
+    name that bears it is not proven by it, before we have mailed that one as after, and names nobody for Cc. The
+    customer's answer alone keeps proving.
+    """
+    desk.mail(writes(KIM, proven=False))
+    desk.turn()
+    desk.redmine.writes(1, BOB, "We look at it.")
+    desk.turn()
+    ((_, first),) = mails(desk)
+    ours = str(first["Message-ID"])
+    desk.mail(writes(KIM, "Re: x", "And?", proven=False, In_Reply_To=ours))
+    desk.turn()
+    named = {"to": "desk@example.com, sue@parts.example", "Cc": SUPPLIER}[field]
+    desk.mail(writes(KIM, "Re: x", "Sue knows.", proven=False, In_Reply_To=ours, **{field: named}))
+    desk.turn()
+    desk.mail(writes(KIM, "Re: x", "Tell him too.", proven=False, In_Reply_To=ours, Cc="mallory@evil.example"))
+    desk.turn()
+    desk.post.taken.clear()
+    desk.redmine.writes(1, BOB, "Done.")
+    for _ in range(2):
+        desk.turn()
+    assert {KIM} | ({SUPPLIER} if field == "Cc" else set()) == {to for to, _ in mails(desk)}
+    assert "mallory@evil.example" in private_notes(desk)
+
+
 @pytest.mark.fault("O21")
 def test_a_project_that_was_made_private_just_now(desk: HelpDesk) -> None:
     """What is written once the project is private is not mailed, however short ago it was public."""
