@@ -3,7 +3,7 @@
     MailbridgeError
     ├── SettingsError          the settings file, or a value that it points to
     ├── AlreadyRunning         another service holds this store
-    ├── MailboxError           the mail server; permanent: bool
+    ├── MailboxError           the mail server
     │   ├── MailboxUnreachable     refused, dropped, timed out, certificate: later
     │   │   ├── MailUnreadable         the UID is there, but the server does not hand it out
     │   │   ├── TooManyLogins          we have logged in too often of late, and leave the server alone
@@ -13,34 +13,30 @@
     │   ├── FolderMissing          the folder does not exist and could not be made
     │   ├── MailVanished           the UID is not there any more
     │   └── FilingRefused          the move was refused (quota, read-only folder)
-    ├── RedmineError           permanent: bool
+    ├── RedmineError
     │   ├── RedmineUnavailable     nothing was written; try later (retry_after seconds, if it said so)
     │   │   ├── AccessDenied           it answers and does not let the bridge in: a person must mend that
     │   │   └── UnknownLogin           the user to act as is gone or locked: decide anew
     │   ├── RedmineUnclear         the request may or may not have been carried out: look before writing again
     │   ├── RedmineRefused         refused for good, with Redmine's words
     │   └── SettingsUnfit          Redmine does not have, or does not take, what a mailbox's settings name
-    ├── SendingError           the SMTP server; permanent: bool
+    ├── SendingError           the SMTP server
     │   ├── SendingRefused         5xx: never
     │   ├── SendingDeferred        4xx, away, broken: later
     │   └── MailMalformed          a mail of ours is not what it was meant to be: never
-    └── StoreError             permanent: bool
+    └── StoreError
         ├── StoreBusy              locked: later
         ├── LockLost               the right to work on the store is lost: another may have it
         ├── RawUnreadable          the bytes of one mail cannot be read, while the rest of the store can
         │   └── RawMissing             they are not in the store any more
         └── StoreFull              no room left on the disk: later, and nothing is fetched until there is
 
-Each answers one question for its caller: `permanent`. What is permanent is told to a person and not tried
-again by itself; everything else is deferred with growing pauses. No text of an error holds a secret or a
-mail's body.
+No text of an error holds a secret or a mail's body.
 """
 
 
 class MailbridgeError(Exception):
     """Base of all. `str(error)` is one line that an admin can act on."""
-
-    permanent: bool = False
 
 
 class SettingsError(MailbridgeError):
@@ -49,8 +45,6 @@ class SettingsError(MailbridgeError):
     `problems` holds one line a problem: file, table and key, what is wrong, "did you mean".
     """
 
-    permanent = True
-
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
@@ -58,8 +52,6 @@ class SettingsError(MailbridgeError):
 
 class AlreadyRunning(MailbridgeError):
     """Another service holds the lease of this store."""
-
-    permanent = True
 
 
 class MailboxError(MailbridgeError):
@@ -84,7 +76,7 @@ class TooManyLogins(MailboxUnreachable):
 class LoginRefused(MailboxError):
     """The server answered, and refused the login. Tried again with growing pauses: a password can be mended.
 
-    `met` is what the connection was until then (`mailboxes.base.Connected`), where there was one.
+    `met` is what the connection was until then (`model.mailbox.Connected`), where there was one.
     """
 
     met: object = None
@@ -104,8 +96,6 @@ class FolderMissing(MailboxError):
 
 class MailVanished(MailboxError):
     """The mail is no longer where it was listed: somebody moved or deleted it."""
-
-    permanent = True
 
 
 class MailUnreadable(MailboxUnreachable):
@@ -192,8 +182,6 @@ class UnknownLogin(RedmineUnavailable):
 class RedmineRefused(RedmineError):
     """Redmine refused this request for good: 422 with its messages, or 403, 404, 413 for this one object."""
 
-    permanent = True
-
     def __init__(self, message: str, *, status: int = 422, messages: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.status = status
@@ -218,8 +206,6 @@ class SendingError(MailbridgeError):
 class SendingRefused(SendingError):
     """It refused this mail for good (5xx)."""
 
-    permanent = True
-
 
 class SendingDeferred(SendingError):
     """It is away, or this is to be tried later. `whole`: this holds for every mail, not only for the one in hand.
@@ -237,8 +223,6 @@ class SendingDeferred(SendingError):
 
 class MailMalformed(SendingError):
     """A mail of ours does not hold what it was meant to hold, so that it must not leave."""
-
-    permanent = True
 
 
 class StoreError(MailbridgeError):
@@ -263,5 +247,3 @@ class RawUnreadable(StoreError):
 
 class RawMissing(RawUnreadable):
     """The bytes of one mail are not where the store keeps them: somebody removed the file."""
-
-    permanent = True

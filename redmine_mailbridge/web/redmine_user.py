@@ -29,8 +29,6 @@ REFUSED = "Redmine does not accept that. With two-factor sign-in, type your API 
 class SignInRefused(MailbridgeError):
     """Nobody came in, or may stay; the text says why, for the person who tried."""
 
-    permanent = True
-
 
 class CannotBeAsked(SignInRefused):
     """Redmine gave no answer that says who somebody is."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from redmine_mailbridge.errors import LockLost, RawUnreadable, StoreBusy, StoreError, StoreFull
+from redmine_mailbridge.errors import LockLost, RawMissing, RawUnreadable, StoreBusy, StoreError, StoreFull
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import MailRow
@@ -54,7 +54,7 @@ class MailReader:
         try:
             return self._read(row)
         except RawUnreadable as error:
-            self._unreadable(row, str(error), for_good=error.permanent)
+            self._unreadable(row, str(error), for_good=isinstance(error, RawMissing))
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - the border of a mail: its reading must stop only this one
