@@ -67,10 +67,6 @@ class Calendar:
             day += 1
         return NEVER
 
-    def is_open(self, instant: float) -> bool:
-        """Whether somebody is there at this instant."""
-        return any(opens <= instant < closes for opens, closes in self._open(math.floor(instant / DAY)))
-
     def _open(self, day: int) -> tuple[Span, ...]:
         """Given a day of UTC, by its number since the epoch, return its open spans, in order."""
         found = self._days.get(day)

@@ -5,8 +5,6 @@ Every module asks `structlog.get_logger(__name__)` and names its event "station.
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TextIO
 
 import structlog
@@ -60,11 +58,3 @@ def _rendered(people: bool, stream: TextIO) -> list[structlog.typing.Processor]:
             )
         ]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
-
-
-@contextmanager
-def mail_in_hand(*, mailbox: str, uid: str = "", message_id: str = "") -> Iterator[None]:
-    """Bind a mail to every log line of this thread within the block; what is "" is left as it was."""
-    known = {"mailbox": mailbox, "uid": uid, "message_id": message_id}
-    with structlog.contextvars.bound_contextvars(**{name: value for name, value in known.items() if value}):
-        yield

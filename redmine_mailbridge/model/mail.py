@@ -110,7 +110,7 @@ class Automatic:
     `rule` is the header or rule that told it ("Auto-Submitted: auto-replied"). `answerable`: may an automatic
     answer go out to it (RFC 3834 section 2)? `may_change_status`: may it reopen an issue? `about` are the
     Message-IDs (without <>) of the mails that it reports on, found inside the mail it returns or in its
-    references. `delayed_only` is a report that the delivery is still being tried.
+    references.
     """
 
     kind: AutomaticKind | None = None
@@ -119,11 +119,6 @@ class Automatic:
     may_change_status: bool = True
     about: tuple[str, ...] = ()
     bounced: tuple[Bounced, ...] = ()
-
-    @property
-    def delayed_only(self) -> bool:
-        """Does the report say only that delivery is late?"""
-        return bool(self.bounced) and all(b.action == "delayed" for b in self.bounced)
 
 
 @dataclass(frozen=True, slots=True)

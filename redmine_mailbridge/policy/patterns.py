@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.settings.patterns import Pattern
 
-NO_GROUPS: Mapping[str, str] = {}
-
 
 def sender_fits(pattern: str, message: Message) -> bool:
     """Given an entry of an allow or block list, return whether the mail's sender, or one of its headers, fits."""

@@ -105,11 +105,7 @@ class Directory:
 
     def priorities(self) -> Mapping[str, int]:
         """Return the active priorities, id by lower-case name."""
-        return self._list("issue_priorities")
-
-    def activities(self) -> Mapping[str, int]:
-        """Return the active activities of time entries, id by lower-case name."""
-        return self._list("time_entry_activities")
+        return self._lists.get("priorities", self._fetch_priorities)
 
     def issue_fields(self) -> tuple[CustomField, ...]:
         """Return all issue custom fields; none with a key without admin rights, which may not list them."""
@@ -307,12 +303,9 @@ class Directory:
         named = {int(one["id"]): one.get("enabled_standard_fields") for one in found}
         return {number: frozenset(map(str, fields)) for number, fields in named.items() if fields is not None}
 
-    def _list(self, name: str) -> Mapping[str, int]:
-        def fetch() -> Mapping[str, int]:
-            found = self._client.get(f"/enumerations/{name}.json").get(name, [])
-            return _ids(entry for entry in found if entry.get("active", True))
-
-        return self._lists.get(name, fetch)
+    def _fetch_priorities(self) -> Mapping[str, int]:
+        found = self._client.get("/enumerations/issue_priorities.json").get("issue_priorities", [])
+        return _ids(entry for entry in found if entry.get("active", True))
 
     def _fetch_groups(self) -> Mapping[str, int]:
         return _ids(self._or_nothing("/groups.json", "groups")) if self.can_impersonate else {}

@@ -221,11 +221,6 @@ class Store(Kept):
             move_mail(db, mail_id, State.REFUSED, self.clock(), (reason,), among=(State.HELD,), reason=reason)
             return True
 
-    def note(self, mail_id: int, *lines: str) -> None:
-        """Add human lines to a mail's record."""
-        with effect(Effect.RECORD_STEP), self.database.write() as db:
-            write_steps(db, mail_id, lines, self.clock())
-
     # ------------------------------------------------------------------ helpers
 
     def _join(self, db: sa.Connection, issue: int, addresses: Iterable[str]) -> None:

@@ -155,10 +155,3 @@ class Answered:
                 ids = [row.message_id for row in db.execute(lost) if row.recipient in spellings(row.requester)]
                 found -= {int(one[1]) for one in filter(None, map(_OF_NOTE.search, ids))}
         return frozenset(found)
-
-    def of_issue(self, number: int) -> list[Decided]:
-        """What became of the notes of an issue, in their order."""
-        columns = (answer.c.journal, answer.c.issue, answer.c.at, answer.c.line, answer.c.told)
-        with self._database.read() as db:
-            rows = db.execute(sa.select(*columns).where(answer.c.issue == number).order_by(answer.c.journal))
-            return [Decided(*row) for row in rows]

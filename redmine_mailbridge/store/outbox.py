@@ -266,12 +266,6 @@ class Outbox:
         with self._database.read() as db:
             return [QueuedMail(**row._mapping) for row in db.execute(query)]
 
-    def of_issue(self, issue: int) -> list[QueuedMail]:
-        """The mails about one issue, oldest first."""
-        with self._database.read() as db:
-            rows = db.execute(_ROWS.where(outbox.c.issue == issue).order_by(outbox.c.id))
-            return [QueuedMail(**row._mapping) for row in rows]
-
     def listed(self, *, states: Collection[str] = (QUEUED,), limit: int = 200) -> list[QueuedMail]:
         """The mails in these states, those that are due first in front."""
         query = _ROWS.where(outbox.c.state.in_(states)).order_by(outbox.c.next_try_at, outbox.c.id)

@@ -54,11 +54,6 @@ class Applied:
     journal: int | None
     outcome: str | None
 
-    @property
-    def application(self) -> Application:
-        """What was found due."""
-        return Application(self.rule, self.issue, self.anchor, self.due_at, self.reason)
-
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -89,10 +84,6 @@ class Applications:
         """The applications that are not at their end, oldest first."""
         wanted = (Stage.INTENDED, Stage.WRITTEN)
         return self._rows(sa.select(applied).where(applied.c.state.in_(wanted)).order_by(applied.c.sent_at))
-
-    def of_issue(self, number: int) -> list[Applied]:
-        """What rules have done to an issue, oldest first."""
-        return self._rows(sa.select(applied).where(applied.c.issue == number).order_by(applied.c.sent_at))
 
     def tallies(self) -> dict[str, Tally]:
         """What each rule has done so far, by name."""

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from redmine_mailbridge.store.note_decisions import Answered
-from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.tables import answer
 from redmine_mailbridge.tasks.service.service import receive_once
+from tests.outbox import mails_about
 from tests.product import Product, mail, message_id_of, product
 from tests.servers.dovecot import Mail
 from tests.servers.fixtures import Redmine
@@ -58,8 +59,7 @@ def turn(bridge: Product) -> None:
 def outbox(bridge: Product, issue: int) -> list[tuple[str, str, str]]:
     """Kind, recipient and state of what went out about an issue."""
     with bridge.application() as made:
-        rows = Outbox(made.store.database, made.store.clock).of_issue(issue)
-        return [(row.kind, row.recipient, row.state) for row in rows]
+        return [(row.kind, row.recipient, row.state) for row in mails_about(made.store, issue)]
 
 
 def story(bridge: Product, issue: int) -> str:
@@ -316,8 +316,8 @@ def test_decided_once(  # noqa: PLR0917 - fixtures are named, not placed
     says(redmine, issue, "Once.")
     turn(bridge)
     turn(bridge)
-    with bridge.application() as made:
-        (one,) = Answered(made.store.database, made.store.clock).of_issue(issue)
+    with bridge.application() as made, made.store.database.read() as db:
+        one = db.execute(sa.select(answer.c.line).where(answer.c.issue == issue)).one()
     assert f"by Bob Builder: mailed to {customer.address}" in one.line
 
 

@@ -46,7 +46,7 @@ def test_mail_in_hand_is_bound() -> None:
     """Within the block each line names the mail; after it none does."""
     stream = configured()
     logger = structlog.get_logger("redmine_mailbridge.tasks.receive.receiver")
-    with log.mail_in_hand(mailbox="support", uid="17", message_id="a@example.com"):
+    with structlog.contextvars.bound_contextvars(mailbox="support", uid="17", message_id="a@example.com"):
         logger.info("receive.done", issue=4)
     logger.info("receive.idle")
     first, second = lines(stream)

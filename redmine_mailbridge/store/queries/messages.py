@@ -217,12 +217,6 @@ class Archive:
         with self._database.read() as db:
             return [Step(row.at, row.line) for row in db.execute(query)]
 
-    def counts(self) -> dict[State, int]:
-        """How many mails stand in each state."""
-        query = sa.select(mail.c.state, sa.func.count()).group_by(mail.c.state)
-        with self._database.read() as db:
-            return {State(state): number for state, number in db.execute(query)}
-
     def answers(self) -> bool:
         """Is there a mail? Costs nothing, however many there are. Raise StoreError when the store does not answer."""
         return self._exists(mail.c.id > 0)

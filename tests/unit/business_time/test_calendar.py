@@ -186,12 +186,6 @@ def test_after_is_the_inverse_of_between(one: Calendar, start: float, minutes_op
 
 
 @given(calendars, instants)
-def test_is_open_is_the_definition(one: Calendar, instant: float) -> None:
-    """An instant is open when the wall's clock says so."""
-    assert open_by_the_wall(one, instant) == one.is_open(instant)
-
-
-@given(calendars, instants)
 def test_two_neighbouring_days_meet(one: Calendar, instant: float) -> None:
     """Always open is a plain clock, also where one UTC day becomes the next."""
     assert 2 * DAY == ALWAYS.seconds_between(instant, instant + 2 * DAY)

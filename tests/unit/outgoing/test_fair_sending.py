@@ -14,6 +14,7 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from tests.clocks import Clock
 from tests.helpdesk import BOB, HelpDesk, Post, help_desk, post, writes
+from tests.outbox import mails_about
 from tests.wire import Wire
 
 DAY = 86_400
@@ -60,7 +61,7 @@ def sending(store: Store, wire: Any, **line: Any) -> Sending:
 
 
 def states(store: Store, issue: int = 1) -> dict[str, str]:
-    return {row.recipient: row.state for row in Outbox(store.database, store.clock).of_issue(issue)}
+    return {row.recipient: row.state for row in mails_about(store, issue)}
 
 
 @pytest.mark.fault("O7")

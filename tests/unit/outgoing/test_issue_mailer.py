@@ -28,6 +28,7 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
 from redmine_mailbridge.store.queries.conversations import Talk
 from tests.clocks import Clock
+from tests.outbox import mails_about
 
 SIGNER = Signer(b"a key for the tests only", "test")
 KIM, BOSS = Address("Kim Client", "kim@client.example"), Address("The Boss", "boss@client.example")
@@ -111,7 +112,7 @@ def shown(_number: int = 7) -> Visible:
 
 
 def rows(store: Store, issue: int = 7) -> list[QueuedMail]:
-    return Outbox(store.database, store.clock).of_issue(issue)
+    return mails_about(store, issue)
 
 
 def parsed(row: QueuedMail) -> EmailMessage:

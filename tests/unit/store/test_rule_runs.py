@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.policy.time_rules.due import Application
@@ -10,6 +11,7 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.rule_runs import Applications, Stage, Tally
+from redmine_mailbridge.store.tables import applied
 from tests.clocks import Clock
 
 FOUND = Application("remind", 7, 3, 900.0, "no word for 3 days")
@@ -56,8 +58,10 @@ def test_from_the_intent_to_the_end(store: Store, applications: Applications, ma
     assert [] == applications.open()
     assert ["applied", "queued: reminder"] == lines(store, mail_id)
     assert {"remind": Tally(1, 0, 1000.0)} == applications.tallies()
-    (done,) = applications.of_issue(7)
-    assert ("applied; queued: reminder", FOUND) == (done.outcome, done.application)
+    with store.database.read() as db:
+        done = db.execute(sa.select(applied)).one()
+    found = Application(done.rule, done.issue, done.anchor, done.due_at, done.reason)
+    assert ("applied; queued: reminder", FOUND) == (done.outcome, found)
 
 
 def test_a_line_of_who_queued_its_mail_is_not_told_twice(

@@ -167,7 +167,7 @@ def test_old_bytes_are_forgotten_and_rows_stay(store: Store, clock: Clock) -> No
 def test_steps_read_as_a_story(store: Store) -> None:
     """What happened to a mail stands in its record line by line, in order."""
     (row,) = store.keep([raw(1)])
-    store.note(row.id, "automatic: no")
+    store.say_once(row.id, "automatic: no")
     store.defer(row.id, "Redmine is away", counts=False)
     lines = [step.line for step in Archive(store.database).steps(row.id)]
     assert ["automatic: no", "deferred: Redmine is away"] == lines

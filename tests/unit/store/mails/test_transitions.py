@@ -50,7 +50,7 @@ RETRIES: list[Callable[[Store, int], object]] = [
 
 def kept(store: Store) -> int:
     """Keep a mail. Return its number."""
-    number = sum(Archive(store.database).counts().values()) + 1
+    number = len(Archive(store.database).messages(MessageFilter(limit=10_000))) + 1
     place = Location("support", "INBOX", "1", str(number))
     (row,) = store.keep([RawMail(Listed(place, 5), b"mail %d" % number)])
     return row.id

@@ -1,0 +1,10 @@
+"""What tests look at in the outbox."""
+
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.outbox import BOUNCED, FAILED, QUEUED, SENT, Outbox, QueuedMail
+
+
+def mails_about(store: Store, issue: int) -> list[QueuedMail]:
+    """Given an issue, return the mails about it, whatever became of them, oldest first."""
+    every = Outbox(store.database, store.clock).listed(states=(QUEUED, SENT, FAILED, BOUNCED), limit=100_000)
+    return sorted((one for one in every if one.issue == issue), key=lambda one: one.id)
