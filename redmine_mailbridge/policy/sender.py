@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from redmine_mailbridge.model.mail import Address, Message
@@ -186,13 +187,16 @@ def login_for(address: Address, kind: str) -> str:
     return _NOT_LOGIN.sub("_", wanted)[:60] or "user"
 
 
+def numbered(login: str) -> Iterator[str]:
+    """Given a login, yield it, and what stands for it where it is taken: the same with a number behind."""
+    yield login
+    yield from (f"{login[:55]}-{number}" for number in range(2, 10_000))
+
+
 def _free_login(wanted: str, facts: Facts) -> str:
     """Given a login, return it, or with a number behind it when it is taken."""
     taken = facts.logins.keys() | {user.login.lower() for user in facts.users.values()}
-    if wanted not in taken:
-        return wanted
-    numbered = (f"{wanted[:55]}-{number}" for number in range(2, 10_000))
-    return next(login for login in numbered if login not in taken)
+    return next(login for login in numbered(wanted) if login not in taken)
 
 
 def person_name(address: Address) -> tuple[str, str]:

@@ -8,11 +8,13 @@ import datetime as dt
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Literal
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
 from redmine_mailbridge.model.plan import NewUser, User
+from redmine_mailbridge.policy.sender import numbered
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.languages import EMPTY_NAME, language_of
 from redmine_mailbridge.redmine.rights import Rights, Role
@@ -28,6 +30,8 @@ OPEN_ISSUES_LIFE = 60.0
 """Seconds for which a count of open issues is believed: taking turns needs no more."""
 LANGUAGE_LIFE = 24 * 3600.0
 """Seconds for which a user's language is believed."""
+MOST_LOGINS = 50
+"""How many logins are tried for a new user."""
 NO_SUCH_ADDRESS = "nobody@mailbridge.invalid"
 
 
@@ -143,8 +147,19 @@ class People:
         """Given a new user, make it, and return it as Redmine made it. The mail goes out only if it asks for it.
 
         Where the address has an owner by now (another mail made it, or an earlier try whose answer was lost), return
-        that one. Raise `RedmineRefused` with Redmine's messages, e.g. for a login that is taken.
+        that one. Where the login has another owner by now, it gets a number, or the next one: mails of several senders
+        who are called alike make theirs at the same moment. Raise `RedmineRefused` with Redmine's messages.
         """
+        for login in islice(numbered(new.login), MOST_LOGINS):
+            try:
+                return self._create(replace(new, login=login))
+            except RedmineRefused as error:
+                refused = error
+                if error.status != 422 or self.by_login(login) is None:
+                    raise
+        raise refused
+
+    def _create(self, new: NewUser) -> User:
         values: dict[str, Any] = {
             "login": new.login, "firstname": new.firstname[:30] or "-", "lastname": new.lastname[:255] or "-",
             "mail": new.mail, "status": STATUS_NUMBER[new.status], "generate_password": True,

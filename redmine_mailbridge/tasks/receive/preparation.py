@@ -136,11 +136,11 @@ class Preparation:
         """Given a plan, make its user and let the sender's user join its groups. Return it with the user's login."""
         people, lines = self._directory.people, []
         user = people.by_address(plan.requester.key) if plan.groups and plan.new_user is None else None
-        if plan.new_user is not None:
-            user = people.create(plan.new_user)
-            lines.append(f"user {user.login} made for {plan.new_user.mail}")
-            if plan.act_as == plan.new_user.login:
-                plan = replace(plan, act_as=user.login)
+        if (new := plan.new_user) is not None:
+            user = people.create(new)
+            lines.append(f"user {user.login} made for {new.mail}")
+            act_as = user.login if plan.act_as == new.login else plan.act_as
+            plan = replace(plan, act_as=act_as, new_user=replace(new, login=user.login))
         if user is not None:
             lines += [f"user {user.login} {line}" for line in self._groups.join(user.id, plan.groups)]
         return plan, lines

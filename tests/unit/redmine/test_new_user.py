@@ -54,6 +54,33 @@ def test_the_owner_of_the_address_is_taken(redmine: tuple[Redmine, People]) -> N
     assert 9 == people.create(NEW).id
 
 
+@pytest.mark.fault("A16-3")
+def test_a_login_that_another_sender_got_meanwhile_gets_the_next_number() -> None:
+    """Mails of several new senders who are called alike come at once: whose login is taken when it is made gets the
+    next free one, and no mail is refused for it.
+    """
+    taken = {"info": 20, "info-2": 21}
+
+    def redmine(seen: Seen) -> bytes | None:
+        users = {number: {"id": number, "login": login, "status": 1} for login, number in taken.items()}
+        if seen.path == "/users/current.json":
+            return answer(json.dumps(ADMIN))
+        if seen.method == "GET" and seen.path != "/users.json":
+            return answer(json.dumps({"user": users[int(seen.path.removeprefix("/users/").removesuffix(".json"))]}))
+        if seen.method == "GET":
+            return answer(json.dumps({"users": [*users.values()], "total_count": len(users)}))
+        new = json.loads(seen.body)["user"]
+        if new["login"] in taken:
+            return answer(json.dumps({"errors": ["Login has already been taken"]}), "422 Unprocessable Entity")
+        return answer(json.dumps({"user": {"id": 22, **new}}), "201 Created")
+
+    with serve(redmine) as tiny:
+        client = Client(Connection(tiny.url, "key"))
+        made = People(client).create(NewUser("info", "In", "Fo", "info@third.example"))
+        client.close()
+    assert (22, "info-3") == (made.id, made.login)
+
+
 def test_another_refusal_stays_one(redmine: tuple[Redmine, People]) -> None:
     """A user that is refused although nobody owns the address is refused."""
     _script, people = redmine
