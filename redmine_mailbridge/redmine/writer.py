@@ -117,7 +117,7 @@ class Writer:
         dropped = () if found.get("journals") else _amendable(changed)
         text = missing_text(str(request.attributes.get("description", "")), as_made(found).get("description"))
         return Written(
-            int(found["id"]), None, drift, dropped, _unlike(changed) - _changed_since(found, 0), text, missing
+            int(found["id"]), None, drift, dropped, _unlike(changed) - changed_since(found, 0), text, missing
         )
 
     def prepare_note(self, request: NoteRequest) -> tuple[NoteRequest, tuple[str, ...]]:
@@ -177,7 +177,7 @@ class Writer:
         dropped = _amendable(changed) if newest_of(issue) == number else ()
         text = "" if journal.get("updated_by") else missing_text(request.notes, journal.get("notes"))
         return Written(
-            request.issue, number, drift, dropped, _unlike(changed) - _changed_since(issue, number), text, files
+            request.issue, number, drift, dropped, _unlike(changed) - changed_since(issue, number), text, files
         )
 
     def amend(self, request: IssueRequest | NoteRequest, written: Written) -> Written:
@@ -277,7 +277,7 @@ def _amendable(changed: Iterable[Drift]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(d.attribute for d in changed if d.attribute not in (*TEXTS, "project_id")))
 
 
-def _changed_since(issue: Mapping[str, Any], after: int) -> frozenset[str | int]:
+def changed_since(issue: Mapping[str, Any], after: int) -> frozenset[str | int]:
     """The attributes, and custom fields by their ids, that somebody has changed since an entry of its history."""
     later = [one for entry in issue.get("journals", ()) if int(entry["id"]) > after for one in entry.get("details", ())]
     fields = {int(one["name"]) for one in later if one.get("property") == "cf"}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.requests import IssueRequest
 from redmine_mailbridge.redmine.write_intent import Job
-from redmine_mailbridge.redmine.writer import Writer, Written
+from redmine_mailbridge.redmine.writer import Writer, Written, changed_since
 
 
 def renewed(job: Job, written: Written, writer: Writer, directory: Directory) -> Written:
@@ -39,7 +39,8 @@ def with_category(job: Job, written: Written, writer: Writer) -> tuple[Job, Writ
     Redmine 5.0 assigns a new issue to its category's own assignee, whether or not that one can be assigned issues any
     more, and refuses what it has made of it; it does so with new issues only. Whoever may make the issue may give it
     that category, so that the bridge's own user sets it afterwards, where it was that: where the issue as it is would
-    be refused with the category, which is not dropped then. Twice is once.
+    be refused with the category, which is not dropped then. Twice is once; what somebody has made of the category
+    since, where a crash came between, stays.
     """
     numbers = [one.attributes["category_id"] for one in job.issues if "category_id" in one.attributes]
     if not isinstance(job.request, IssueRequest) or "category_id" not in job.left_out:
@@ -47,6 +48,10 @@ def with_category(job: Job, written: Written, writer: Writer) -> tuple[Job, Writ
     asked = replace(job.request, attributes={**job.request.attributes, "category_id": numbers[0]})
     if writer.trial.refusal(asked.attributes, job.request.as_login) is None:
         return job, written
+    found = writer.look.issue(written.issue)
+    if "category_id" in changed_since(found, 0):
+        there = (found.get("category") or {}).get("id")
+        return (replace(job, request=asked) if there == numbers[0] else job), written
     amended = writer.amend(asked, replace(written, dropped=("category_id",)))
     return (job if amended.dropped else replace(job, request=asked)), amended
 
