@@ -1,8 +1,12 @@
 """A first settings file, written from a few answers: for `init`."""
 
+import contextlib
+import fcntl
 import os
+import stat
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,26 +59,46 @@ def write(
     draft: Draft, file: Path, *, force: bool = False, base: str = "", environ: Mapping[str, str] | None = None
 ) -> None:
     """Given a draft, write the settings file and its secrets, for nobody else to read, after proving that they load.
-    `base` is the text of the file that the draft's tables are added to; "": the draft is all of it.
+    `base` is the text of the file that the draft's tables are added to; "": the draft is all of it. What was added
+    there since that was read stays, as do the file's owner and rights, and a link to it.
 
     Raise SettingsError when something is there already (and not `force`), when the answers do not load, or when
     the disk refuses; what was there before is then as it was.
     """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with _one_at_a_time(file.parent):
+            _write(draft, file, force=force, base=base and file.read_text("utf-8-sig"), environ=environ)
+    except OSError as error:
+        raise SettingsError(f"{error.filename or file}: {error.strerror or type(error).__name__}") from error
+
+
+def _write(draft: Draft, file: Path, *, force: bool, base: str, environ: Mapping[str, str] | None) -> None:
     folder = file.parent / "secrets"
     targets = [*([] if base else [file]), *(folder / name for name in draft.secrets)]
     there = [target for target in targets if target.exists()]
     if there and not force:
         raise SettingsError(*(f"{target}: is there already; --force writes over it" for target in there))
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        tried(draft, file, base=base, environ=environ)
-        if draft.secrets:
-            folder.mkdir(mode=0o700, exist_ok=True)
-        for name, secret in draft.secrets.items():
-            write_private(folder / name, secret + "\n")
+    tried(draft, file, base=base, environ=environ)
+    if draft.secrets:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    for name, secret in draft.secrets.items():
+        write_private(folder / name, secret + "\n")
+    if base:
+        write_private(file.resolve(), _text(draft.values, base), like=file.stat())
+    else:
         write_private(file, _text(draft.values, base))
-    except OSError as error:
-        raise SettingsError(f"{error.filename or file}: {error.strerror or type(error).__name__}") from error
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Given a folder, wait until no other process writes settings there, and have others wait."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _text(values: Mapping[KeyPath, Any], base: str) -> str:
@@ -113,12 +137,18 @@ def _from(folder: Path, path: KeyPath, value: Any, draft: Draft, trial: Path) ->
     return str(folder.resolve() / Path(value).expanduser())
 
 
-def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
+def write_private(file: Path, text: str, *, like: os.stat_result | None = None) -> None:
+    """Write a file, whole or not at all. Only its owner may read it, or who could read what was there before (`like`),
+    as far as this process may give it back to them.
+    """
     new = file.with_name(f".{file.name}.new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        if like is not None:
+            with contextlib.suppress(PermissionError):
+                os.fchown(descriptor, like.st_uid, like.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
         opened.write(text)
         opened.flush()
         os.fsync(opened.fileno())
