@@ -79,7 +79,7 @@ def broken_off(place: Path) -> BrokenOff | None:
         return BrokenOff(
             _read(found["answers"]), _read(found["typed"]), dt.datetime.fromisoformat(found["at"]).astimezone()
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -93,11 +93,16 @@ def _own(place: Path) -> str:
 
 
 def _read(kept: Answers) -> Answers:
-    return {
-        name: dt.datetime.fromisoformat(value["moment"]) if isinstance(value, dict) else value
-        for name, value in kept.items()
-        if name in _KEPT
-    }
+    return {name: _value(value) for name, value in kept.items() if name in _KEPT}
+
+
+def _value(value: object) -> object:
+    """What `_plain` has written. Raise TypeError, KeyError or ValueError for anything else."""
+    if isinstance(value, dict):
+        return dt.datetime.fromisoformat(value["moment"])
+    if not isinstance(value, str | int):
+        raise TypeError(f"{type(value).__name__} is no answer")
+    return value
 
 
 def forget(place: Path) -> None:

@@ -232,3 +232,16 @@ def test_answers_that_somebody_else_laid_there(tmp_path: Path, monkeypatch: pyte
     me = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: me + 1)
     assert resume.broken_off(place) is None
+
+
+@pytest.mark.fault("A17-3")
+@pytest.mark.parametrize(
+    "kept", ["[" * 100_000, '{"answers": {"port": [1]}, "typed": {}, "at": "2026-01-01T00:00:00+00:00"}', "{}", ""]
+)
+def test_what_no_init_has_kept(tmp_path: Path, kept: str) -> None:
+    """A file in that place which no `init` can have written offers nothing, and ends nothing."""
+    from redmine_mailbridge.cli.setup import resume
+
+    place = tmp_path / "kept"
+    place.write_text(kept, "utf-8")
+    assert resume.broken_off(place) is None
