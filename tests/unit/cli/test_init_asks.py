@@ -88,25 +88,43 @@ def test_whether_an_smtp_server_wants_a_login_is_asked_of_the_server() -> None:
 
 RECEIVED = "Received: from out.example by mx.example.com; Sat, 28 Nov 2026 02:00:00 +0000"
 
+GOOGLES = (
+    "Received: from out.example (out.example [192.0.2.1]) by mx.google.com with ESMTPS id x; "
+    "Sat, 28 Nov 2026 02:00:00 +0000"
+)
 
-@pytest.mark.fault("N9")
+
+@pytest.mark.fault("N9", "A17-4")
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
         (["Authentication-Results: mx.example.com; spf=pass smtp.mailfrom=a.example", RECEIVED], "mx.example.com"),
         (
-            [RECEIVED, "Authentication-Results: MX.google.com;\r\n dkim=pass header.i=@a.example", RECEIVED],
+            [GOOGLES, "Authentication-Results: MX.google.com;\r\n dkim=pass header.i=@a.example", RECEIVED],
+            "mx.google.com",
+        ),
+        (
+            [
+                "Received: by 2002:a05:6402:1a2:b0:1:2:3 with SMTP id x; Sat, 28 Nov 2026 02:00:00 +0000",
+                GOOGLES,
+                "Authentication-Results: mx.google.com; dkim=pass header.i=@a.example",
+                RECEIVED,
+            ],
             "mx.google.com",
         ),
         (["Authentication-Results: spf=pass smtp.mailfrom=a.example", RECEIVED], "*"),
         (["Return-Path: <a@a.example>", RECEIVED, RECEIVED, "Authentication-Results: evil.example; none"], None),
+        ([RECEIVED, "Authentication-Results: evil.example; dmarc=pass header.from=a.example"], None),
+        ([RECEIVED, "Authentication-Results: spf=pass smtp.mailfrom=a.example"], None),
         (["Authentication-Results: mx.example.com; (open", RECEIVED], None),
         ([RECEIVED, "Subject: x", "", "Authentication-Results: evil.example; none"], None),
         ([], None),
     ],
 )
 def test_the_name_of_who_vouches(fields: list[str], expected: str | None) -> None:
-    """The name is that of the topmost field which the mailbox's own server can have written: none that came along."""
+    """The name is that of the topmost field which the mailbox's own server can have written: none that came along, in
+    however many mails of one stranger.
+    """
     from redmine_mailbridge.mail.vouching import voucher
 
     assert expected == voucher("\r\n".join([*fields, "From: a@a.example", "", "x"]).encode())
