@@ -47,11 +47,12 @@ class Notices:
         self._clock = clock
 
     def untold(self, *, limit: int = 100) -> list[Notice]:
-        """The notices that nobody was told yet, oldest first."""
+        """The notices that nobody was told yet, oldest first; one of each issue in turn, as with `Outbox.untold`."""
         columns = (notice.c.id, notice.c.issue, notice.c.mail_id, notice.c.text, notice.c.created_at)
-        query = sa.select(*columns).where(notice.c.told_at.is_(None)).order_by(notice.c.id)
+        query = sa.select(*columns).where(notice.c.told_at.is_(None))
+        turn = sa.func.row_number().over(partition_by=notice.c.issue, order_by=notice.c.id)
         with self._database.read() as db:
-            return [Notice(**row._mapping) for row in db.execute(query.limit(limit))]
+            return [Notice(**row._mapping) for row in db.execute(query.order_by(turn, notice.c.id).limit(limit))]
 
     def told(self, one: Notice, line: str | None = None) -> None:
         """It stands on its issue (or cannot: the line says why)."""

@@ -242,12 +242,15 @@ class Outbox:
         self._change(mail, {"state": BOUNCED, "reason": words, "told": told}, line)
 
     def untold(self, *, limit: int = 100) -> list[QueuedMail]:
-        """The mails about issues that did not arrive, and nobody was told."""
+        """The mails about issues that did not arrive, and nobody was told; one of each issue in turn, so that an issue
+        that nothing can be told on keeps no other waiting.
+        """
         query = _ROWS.where(
             outbox.c.state.in_([FAILED, BOUNCED]), outbox.c.told.is_(False), outbox.c.issue.is_not(None)
         )
+        turn = sa.func.row_number().over(partition_by=outbox.c.issue, order_by=outbox.c.id)
         with self._database.read() as db:
-            return [QueuedMail(**row._mapping) for row in db.execute(query.order_by(outbox.c.id).limit(limit))]
+            return [QueuedMail(**row._mapping) for row in db.execute(query.order_by(turn, outbox.c.id).limit(limit))]
 
     def told(self, mail: QueuedMail, line: str | None = None) -> None:
         """It stands on the issue that this did not arrive (or it cannot)."""

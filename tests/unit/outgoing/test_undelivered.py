@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge.store.notices import NewNotice, notify
+from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from tests.helpdesk import HelpDesk, Post, help_desk, post, writes
 
 
@@ -67,3 +69,33 @@ def test_told_once(desk: HelpDesk) -> None:
     assert 1 == len(notes(desk))
     desk.turn()
     assert 1 == len(notes(desk))
+
+
+@pytest.mark.fault("A16-5")
+def test_an_issue_that_redmine_fails_on_does_not_keep_others_from_being_told(desk: HelpDesk) -> None:
+    """However many mails about an issue did not arrive, and however long Redmine fails on it: what did not arrive of
+    others is told there at once.
+    """
+    desk.mail(writes("Lee <lee@client.example>", "Other"))
+    desk.post.answers["lee"] = "550 5.1.1 No such user"
+    desk.redmine.fails = {1}
+    with desk.application() as made:
+        outbox = Outbox(made.store.database, made.store.clock)
+        lost = [_mail(number) for number in range(150)]
+        outbox.queue(lost)
+        for row in outbox.copies([one.message_id for one in lost]):
+            outbox.failed(row, "550 5.1.1 No such user")
+        told = [NewNotice(f"test/{number}", f"Not in Cc: {number}") for number in range(150)]
+        with made.store.database.write() as db:
+            notify(db, 1, None, told, made.store.clock())
+            notify(db, 2, None, [NewNotice("test/other", "Not in Cc: somebody")], made.store.clock())
+        for _ in range(3):
+            desk.turn(made)
+    said = "\n".join(one["notes"] for one in desk.redmine.issues[2]["journals"])
+    assert (1, 1) == (said.count("was not delivered"), said.count("Not in Cc: somebody"))
+
+
+def _mail(number: int) -> NewAnswer:
+    """A mail about the first issue."""
+    who, own_id = f"lost{number}@client.example", f"lost{number}@example.com"
+    return NewAnswer("desk", "answer", "desk@example.com", who, own_id, b"x", lambda _count: None, issue=1)
