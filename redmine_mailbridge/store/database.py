@@ -149,7 +149,7 @@ def translated(folder: Path | None = None) -> Iterator[None]:
     except PendingRollbackError as error:
         raise StoreBusy("the store cannot be reached: the connection broke") from error
     except DBAPIError as error:
-        words = str(error.orig).strip() or type(error.orig).__name__
+        words = _words(error)
         low = words.lower()
         if "locked" in low or "busy" in low:
             raise StoreBusy(f"the store is locked by another process: {words}") from error
@@ -157,7 +157,23 @@ def translated(folder: Path | None = None) -> Iterator[None]:
             raise StoreFull(f"the store's disk is full: {words}") from error
         if isinstance(error, OperationalError | InterfaceError):
             raise StoreBusy(f"the store cannot be reached: {words}") from error
+        if _forbidden(error):
+            raise StoreError(
+                f"the store refused: {words}. The user in [store] url must own that database, or the tables in it: "
+                "ALTER DATABASE name OWNER TO user"
+            ) from error
         raise StoreError(f"the store refused: {words}") from error
+
+
+def _words(error: DBAPIError) -> str:
+    """What the driver says, in one line. PostgreSQL's further lines (DETAIL, LINE) show what was to be stored."""
+    primary = getattr(getattr(error.orig, "diag", None), "message_primary", None)
+    return " ".join(str(primary or error.orig).split()) or type(error.orig).__name__
+
+
+def _forbidden(error: DBAPIError) -> bool:
+    """Does PostgreSQL let its user not do this (SQLSTATE insufficient_privilege, its documentation's appendix A)?"""
+    return getattr(error.orig, "sqlstate", None) == "42501"
 
 
 def _full(folder: Path | None) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+import sqlalchemy as sa
 
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.model.mail_state import State
@@ -13,6 +14,7 @@ from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import Archive
+from redmine_mailbridge.store.tables import meta
 from tests.old_stores import BEFORE, differences, make_old
 
 pytestmark = [pytest.mark.real, pytest.mark.newest]
@@ -70,3 +72,34 @@ def test_two_processes_move_one_mail(stores: tuple[Store, Store]) -> None:
             lost = State.ASIDE if won is State.REFUSED else State.REFUSED
             assert f"mail {row.id} cannot go to {lost}: it is {won}" in str(said)
             assert (won, [f"ended as {won}"]) == (archive.state(row.id), [one.line for one in archive.steps(row.id)])
+
+
+@pytest.mark.fault("A17-5")
+def test_a_user_without_the_right_to_make_tables(postgresql_url: str) -> None:
+    """A database in which the user of the settings may make no tables is refused in one line: what is denied, and what
+    to change.
+    """
+    admin = sa.create_engine(postgresql_url.replace("//redmine@", "//postgres@"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as db:
+        db.execute(sa.text("CREATE ROLE poor LOGIN"))
+        db.execute(sa.text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
+    admin.dispose()
+    database = Database(postgresql_url.replace("//redmine@", "//poor@"))
+    with pytest.raises(StoreError) as caught:
+        database.migrate()
+    database.close()
+    words = str(caught.value)
+    told = ["permission denied for schema public", "[store] url", "OWNER TO"]
+    assert (1, []) == (len(words.splitlines()), [each for each in told if each not in words])
+
+
+@pytest.mark.fault("A17-5")
+def test_a_refusal_shows_nothing_of_what_is_stored(stores: tuple[Store, Store]) -> None:
+    """What PostgreSQL says of a row that it refuses stands in one line, without the row's values."""
+    row = {"key": "k-of-a-customer", "value": "v"}
+    with stores[0].database.write() as db:
+        db.execute(sa.insert(meta), row)
+    with pytest.raises(StoreError) as caught, stores[0].database.write() as db:
+        db.execute(sa.insert(meta), row)
+    words = str(caught.value)
+    assert (1, True, False) == (len(words.splitlines()), "duplicate key" in words, row["key"] in words)
