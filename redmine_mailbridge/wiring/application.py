@@ -183,7 +183,7 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Cont
                 address=box.address,
                 addresses=addresses,
                 routes=routes | {name: box.route},
-                redmine_addresses=frozenset(filter(None, [(settings.redmine.mail_from or "").lower()])),
+                redmine_addresses=spellings(settings.redmine.mail_from) if settings.redmine.mail_from else frozenset(),
                 signer=signer,
                 text_format=settings.redmine.markup,
             ),

@@ -478,3 +478,22 @@ def test_an_answer_to_a_private_note_that_starts_a_new_issue_is_private(desk: He
     desk.redmine.issues[1]["status"] = {"id": 5, "name": "Closed", "is_closed": True}
     answers_private_note(desk, 1, proven=True)
     assert [(2, True)] == said(desk)
+
+
+@pytest.mark.fault("A16-6")
+@pytest.mark.parametrize("named", ["redmine@m\u00fcller.example", "redmine@xn--mller-kva.example"])
+@pytest.mark.parametrize("domain", ["m\u00fcller.example", "xn--mller-kva.example", "XN--MLLER-KVA.example"])
+def test_redmines_domain_is_the_same_in_either_spelling(desk: HelpDesk, named: str, domain: str) -> None:
+    """Whether the settings and a mail name the domain that Redmine sends from in its own script or in ASCII: an answer
+    to its note that the key does not see is private, and its own mail makes no issue.
+    """
+    desk.change({"redmine": {"mail_from": named}})
+    asked(desk)
+    opened = f"<redmine.issue-1.{stamp(desk.redmine.issues[1]['created_on'])}.2@{domain}>"
+    unseen = f"<redmine.journal-777.{stamp(iso())}.2@{domain}>"
+    chain = {"In_Reply_To": unseen, "References": f"{opened} {unseen}"}
+    desk.mail(writes("Anna <anna@example.com>", "Re: [Desk - Bug #1] Debts", SECRET, **chain))
+    desk.mail(writes(f"Redmine <redmine@{domain}>", "Something new"))
+    desk.turn()
+    assert [(1, True)] == said(desk)
+    assert [1] == list(desk.redmine.issues)
