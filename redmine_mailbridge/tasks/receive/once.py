@@ -29,7 +29,7 @@ from redmine_mailbridge.redmine.writer import Writer, Written
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.tasks.receive.claims import Claimed
-from redmine_mailbridge.tasks.receive.settle import seconds_since, stamped
+from redmine_mailbridge.tasks.receive.settle import seconds_left, stamped
 from redmine_mailbridge.tasks.receive.uploads import Files
 
 log = structlog.get_logger(__name__)
@@ -91,11 +91,7 @@ class Once:
 
     def wait(self, row: MailRow) -> float:
         """Given a mail whose intent is recorded, return for how many seconds what became of it cannot be known yet."""
-        request = row.request or "{}"
-        passed = seconds_since(request)
-        if passed is None and self._settle:  # sent before this machine was started, or by another: from now on
-            self._store.rewrite(row.id, stamped(request))
-        return max(self._settle - (passed or 0.0), 0.0)
+        return seconds_left(row.request or "{}", self._settle, partial(self._store.rewrite, row.id))
 
     def intended(self, row: MailRow) -> Job:
         """Given a mail whose intent is recorded, return its job."""

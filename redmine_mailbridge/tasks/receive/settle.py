@@ -7,6 +7,7 @@ machine, says nothing about how long ago that was: then the time counts anew fro
 
 import json
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -42,3 +43,16 @@ def seconds_since(request: str) -> float | None:
     if not sent or sent[0] != boot or sent[1] > at:
         return None
     return float(at - sent[1])
+
+
+def seconds_left(request: str, settle: float, restamp: Callable[[str], object]) -> float:
+    """Given a request as it was stored, and how many seconds after it was sent what became of it can be known, return
+    how many of these are left.
+
+    Where nothing here can tell when that was (before this machine was started, or by another), it counts from now on:
+    `restamp` is given the request with this moment in it, to store it so.
+    """
+    passed = seconds_since(request)
+    if passed is None and settle:
+        restamp(stamped(request))
+    return max(settle - (passed or 0.0), 0.0)

@@ -22,7 +22,7 @@ from redmine_mailbridge.redmine.writer import Writer
 from redmine_mailbridge.store.note_intents import NoteIntents
 from redmine_mailbridge.store.notices import Notice, Notices
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
-from redmine_mailbridge.tasks.receive.settle import seconds_since, stamped
+from redmine_mailbridge.tasks.receive.settle import seconds_left, stamped
 from redmine_mailbridge.tasks.update.issue_turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -91,7 +91,7 @@ class Undelivered:
     def _tell(self, issue: int, text: str) -> int | None:
         """Write a private note, if it is not there. Return how many were written; None while one may be on its way."""
         sent = self._intents.sent(issue, text)
-        if sent is not None and not self._settled(issue, text, sent):
+        if sent is not None and seconds_left(sent, self._settle, partial(self._intents.keep, issue, text)) > 0:
             return None
         found = self._writer.look.issue(issue)
         if any(same_text(text, one.get("notes")) for one in found.get("journals", ())):
@@ -116,13 +116,6 @@ class Undelivered:
             if not error.sent:
                 self._intents.forget(note.issue, text)
             raise
-
-    def _settled(self, issue: int, text: str, sent: str) -> bool:
-        """Is so much time over that the request is not under way any more?"""
-        passed = seconds_since(sent)
-        if passed is None and self._settle:  # sent before this machine was started, or by another: from now on
-            self._intents.keep(issue, text, stamped(sent))
-        return (passed or 0.0) >= self._settle
 
     def _text(self, mail: QueuedMail) -> str:
         who, why = literal(mail.recipient, self._text_format), literal(mail.reason or "", self._text_format)

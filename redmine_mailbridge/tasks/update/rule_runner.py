@@ -25,7 +25,7 @@ from redmine_mailbridge.store.issue_copy import IssueRow, Issues, JournalRow
 from redmine_mailbridge.store.queries.messages import Archive
 from redmine_mailbridge.store.rule_runs import Applications, Applied, Stage, Tally
 from redmine_mailbridge.tasks.receive.claims import Claimed
-from redmine_mailbridge.tasks.receive.settle import seconds_since, stamped
+from redmine_mailbridge.tasks.receive.settle import seconds_left, stamped
 from redmine_mailbridge.tasks.update.issue_sync import Mirror
 from redmine_mailbridge.tasks.update.issue_turns import Turns
 from redmine_mailbridge.tasks.update.mailed_notes import Asks, Told
@@ -276,9 +276,10 @@ class TimeRules:
             return
         if row.state is Stage.INTENDED:
             run.busy.add(row.issue)
-            if not self._settled(row):
+            sent = row.request or "{}"
+            if seconds_left(sent, self._policy.settle, partial(self._applications.rewrite, row)) > 0:
                 return  # it may still be under way: looking is worth something later
-            request = NoteRequest.from_json(row.request or "{}")
+            request = NoteRequest.from_json(sent)
             try:
                 written = self._writer.confirm_note([request], row.after_journal, self._others(row), taken=False)
             except RedmineRefused as error:
@@ -295,11 +296,3 @@ class TimeRules:
     def _others(self, row: Applied) -> Claimed:
         """The notes of the issue that others made."""
         return Claimed(lambda journal: self._archive.claimed_journal(journal, row.issue))
-
-    def _settled(self, row: Applied) -> bool:
-        """Is so much time over that the request of an application is not under way any more?"""
-        request = row.request or "{}"
-        passed = seconds_since(request)
-        if passed is None and self._policy.settle:  # sent before this machine was started, or by another: from now on
-            self._applications.rewrite(row, stamped(request))
-        return (passed or 0.0) >= self._policy.settle
