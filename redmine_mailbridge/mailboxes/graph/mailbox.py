@@ -8,18 +8,17 @@ the time of arrival and Graph's id, which changes when a mail moves to another f
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from redmine_mailbridge.errors import FilingRefused, LoginRefused, MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.mailboxes.account import Account
 from redmine_mailbridge.mailboxes.graph.client import PAGE, GraphClient, Refused
 from redmine_mailbridge.mailboxes.graph.folders import GraphFolders, spelled
 from redmine_mailbridge.mailboxes.graph.items import DONE, SIZE, Item, Seen, id_of, item_of, time_of, uid_of
 from redmine_mailbridge.mailboxes.pop3.mailbox import Known
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
-from redmine_mailbridge.mailboxes.wakeup import Alarm
 from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.side_effects import Effect, effect
 
@@ -27,24 +26,18 @@ VALIDITY = "graph"
 POLL = 15.0
 
 
-class GraphMailbox:
-    """One account over Graph. `base.Mailbox` says what each method does."""
+class GraphMailbox(Account):
+    """One account over Graph. `contract.Mailbox` says what each method does."""
 
     in_order = False
 
     def __init__(self, config: MailboxConfig, known: Known | None = None, *, poll: float = POLL) -> None:
-        self.name = config.name
-        self.commands = 0
-        self.config = replace(config, on_command=self._count)
+        super().__init__(config)
         self._known = known
         self._poll = poll
         self._client: GraphClient | None = None
         self._folders: GraphFolders | None = None
         self._seen: dict[str, Seen] = {}
-        self._alarm = Alarm()
-
-    def _count(self) -> None:
-        self.commands += 1
 
     def connect(self) -> None:
         """Ask for the inbox, if nothing was asked yet."""
@@ -291,10 +284,6 @@ class GraphMailbox:
             if rang:
                 return False
             left -= self._poll
-
-    def interrupt(self) -> None:
-        """Ring the alarm that `wait` listens to."""
-        self._alarm.ring()
 
     def cut(self) -> None:
         """Nothing to cut: each request has a connection and an end of its own."""

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnreachable, MailbridgeError
+from redmine_mailbridge.mailboxes.account import Account
 from redmine_mailbridge.mailboxes.connection_info import described
 from redmine_mailbridge.mailboxes.errors import Spoiled
 from redmine_mailbridge.mailboxes.imap import filing
@@ -17,7 +17,7 @@ from redmine_mailbridge.mailboxes.imap.folders import ImapFolders
 from redmine_mailbridge.mailboxes.imap.idle import idle
 from redmine_mailbridge.mailboxes.imap.search import found_alike, found_by_id, highest_uid, message_ids, new_uids, sized
 from redmine_mailbridge.mailboxes.imap.session import ImapSession, Selected
-from redmine_mailbridge.mailboxes.wakeup import Alarm, shut
+from redmine_mailbridge.mailboxes.wakeup import shut
 from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.side_effects import Effect, effect
 
@@ -25,24 +25,18 @@ STALE = 20.0
 """Seconds without a command after which a connection is tried with NOOP before it is used."""
 
 
-class ImapMailbox:
-    """One account over IMAP. `base.Mailbox` says what each method does."""
+class ImapMailbox(Account):
+    """One account over IMAP. `contract.Mailbox` says what each method does."""
 
     in_order = True
 
     def __init__(self, config: MailboxConfig) -> None:
-        self.name = config.name
-        self.commands = 0
-        self.config = replace(config, on_command=self._count)
+        super().__init__(config)
         self._session: ImapSession | None = None
         self._folders: ImapFolders | None = None
         self._used = 0.0
         self._known_next: dict[str, int] = {}
         self._looked_at: Selected | None = None
-        self._alarm = Alarm()
-
-    def _count(self) -> None:
-        self.commands += 1
 
     def connect(self) -> None:
         """Connect and log in, if not connected; a connection that was idle for long is tried first."""
@@ -201,10 +195,6 @@ class ImapMailbox:
             return False
         with self._using():
             return self._has_more(folder)
-
-    def interrupt(self) -> None:
-        """Ring the alarm that `wait` listens to."""
-        self._alarm.ring()
 
     def cut(self) -> None:
         """Shut the socket, which whoever reads from it notices at once."""

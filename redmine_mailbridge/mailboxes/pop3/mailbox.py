@@ -8,17 +8,17 @@ compared before it is deleted.
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.mailboxes.account import Account
 from redmine_mailbridge.mailboxes.connection_info import described
 from redmine_mailbridge.mailboxes.imap.search import header_values, one_line
 from redmine_mailbridge.mailboxes.pop3.fetch import beginning_of, fetch_one, message_id_fields
 from redmine_mailbridge.mailboxes.pop3.session import Pop3Session, Refused
 from redmine_mailbridge.mailboxes.pop3.unique_ids import Contents, MaildropMemory
 from redmine_mailbridge.mailboxes.refusals import about_server
-from redmine_mailbridge.mailboxes.wakeup import Alarm, shut
+from redmine_mailbridge.mailboxes.wakeup import shut
 from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.util.backoff import throttled
@@ -31,15 +31,13 @@ Known = Callable[[Sequence[str]], Collection[str]]
 """Given UIDs of the one folder, returns those that the store holds already, so that they are not fetched again."""
 
 
-class Pop3Mailbox:
-    """One account over POP3. `base.Mailbox` says what each method does; INBOX is the only folder."""
+class Pop3Mailbox(Account):
+    """One account over POP3. `contract.Mailbox` says what each method does; INBOX is the only folder."""
 
     in_order = False
 
     def __init__(self, config: MailboxConfig, known: Known | None = None) -> None:
-        self.name = config.name
-        self.commands = 0
-        self.config = replace(config, on_command=self._count)
+        super().__init__(config)
         self._known = known
         self._contents = Contents(known if isinstance(known, MaildropMemory) else None)
         self._session: Pop3Session | None = None
@@ -50,10 +48,6 @@ class Pop3Mailbox:
         self._looked: set[str] | None = None
         self._shown: set[str] = set()
         self._used = 0.0
-        self._alarm = Alarm()
-
-    def _count(self) -> None:
-        self.commands += 1
 
     def connect(self) -> None:
         """Connect and log in, if not connected; a connection that was idle for long is tried first."""
@@ -264,10 +258,6 @@ class Pop3Mailbox:
         self._end()
         rang, _ = self._alarm.wait(seconds)
         return not rang and self._has_more()
-
-    def interrupt(self) -> None:
-        """Ring the alarm that `wait` listens to."""
-        self._alarm.ring()
 
     def cut(self) -> None:
         """Shut the socket, which whoever reads from it notices at once. What was deleted is asked for again."""
