@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 from redmine_mailbridge.errors import LoginRefused
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
+from redmine_mailbridge.sasl.bearer_messages import BY_TOKEN
 from redmine_mailbridge.sasl.mechanism import Credentials, Mechanism
-from redmine_mailbridge.sasl.selection import BY_TOKEN, MAKERS, MOST_TRIES, RANK, SENDS_SECRET
+from redmine_mailbridge.sasl.selection import MAKERS, MOST_TRIES, RANK, SENDS_SECRET
 
 MOST_CHALLENGES = 10
 

@@ -15,11 +15,17 @@ _MEANINGS = {
 }
 
 
+def gs2_header(mailbox: str) -> str:
+    """Given whose mailbox is opened, return how a message begins that opens it without channel binding (RFC 5801,
+    section 4).
+    """
+    return f"n,a={mailbox.replace('=', '=3D').replace(',', '=2C')},"
+
+
 def oauthbearer(user: str, token: str, host: str = "", port: int = 0) -> bytes:
     """Given whose mailbox is opened and a token, return OAUTHBEARER's one message (RFC 7628, section 3.1)."""
-    name = user.replace("=", "=3D").replace(",", "=2C")
     where = f"host={host}\x01port={port}\x01" if host else ""
-    return f"n,a={name},\x01{where}auth=Bearer {token}\x01\x01".encode()
+    return f"{gs2_header(user)}\x01{where}auth=Bearer {token}\x01\x01".encode()
 
 
 def xoauth2(user: str, token: str) -> bytes:

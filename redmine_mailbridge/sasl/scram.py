@@ -6,6 +6,7 @@ Names and passwords are prepared by SASLprep (RFC 4013), so that a password is t
 from scramp import ScramClient, ScramException
 from scramp.core import Gs2Header
 
+from redmine_mailbridge.sasl.bearer_messages import gs2_header
 from redmine_mailbridge.sasl.mechanism import Credentials
 
 
@@ -14,10 +15,10 @@ class OnBehalf(Gs2Header):  # type: ignore[misc]  # scramp has no types
 
     def __init__(self, mailbox: str) -> None:
         super().__init__("n", None)
-        self.mailbox = mailbox.replace("=", "=3D").replace(",", "=2C")
+        self.mailbox = mailbox
 
     def __str__(self) -> str:
-        return f"n,a={self.mailbox},"
+        return gs2_header(self.mailbox)
 
     def __bytes__(self) -> bytes:
         return str(self).encode()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from redmine_mailbridge.errors import LoginRefused
 from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig
 from redmine_mailbridge.sasl.bearer import OauthBearer, Xoauth2
+from redmine_mailbridge.sasl.bearer_messages import BY_TOKEN
 from redmine_mailbridge.sasl.cram_md5 import CramMd5
 from redmine_mailbridge.sasl.login import Login
 from redmine_mailbridge.sasl.mechanism import Credentials, Mechanism
@@ -27,9 +28,8 @@ MAKERS: Mapping[str, Callable[[Credentials], Mechanism]] = {
 RANK = ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "APOP", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN", "NTLM")
 """Strongest first. NTLM stands last because it is only ever tried alone."""
 
-BY_TOKEN = frozenset({"OAUTHBEARER", "XOAUTH2"})
-SENDS_SECRET = frozenset({"PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"})
-CARRIES_MAILBOX = frozenset({"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "OAUTHBEARER", "XOAUTH2"})
+SENDS_SECRET = frozenset({"PLAIN", "LOGIN", *BY_TOKEN})
+CARRIES_MAILBOX = frozenset({"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", *BY_TOKEN})
 """Those that can name a shared mailbox beside the one who signs in."""
 
 MOST_TRIES = 3
@@ -68,7 +68,7 @@ def allowed(name: str, config: MailboxConfig, who: Credentials, *, private: bool
         return False
     if name in SENDS_SECRET and not private:
         return False
-    if name in SENDS_SECRET - BY_TOKEN and config.prevent_cleartext_login:
+    if name in SENDS_SECRET.difference(BY_TOKEN) and config.prevent_cleartext_login:
         return False
     if name == "NTLM" and (config.login is not LoginChoice.NTLM or config.prevent_ntlm):
         return False
