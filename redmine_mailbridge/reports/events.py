@@ -1,7 +1,7 @@
 """What happened, one event a thing, each with its day: from this every report is a sum over groups. Pure."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,7 +63,7 @@ class Facts:
     """All that a report is made from. `zone` says on which day a moment falls."""
 
     lives: Mapping[int, Life]
-    entries: Iterable[TimeEntry]
+    entries: Collection[TimeEntry]
     mails_in: Iterable[MailFact]
     mails_out: Iterable[MailFact]
     working: WorkingTime

@@ -4,7 +4,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
-from redmine_mailbridge.reports.budgets import Balance
+from redmine_mailbridge.reports.budgets import Balance, balances_of
 from redmine_mailbridge.reports.html_page import page
 from redmine_mailbridge.reports.report import By, Period, Report, report_of
 from redmine_mailbridge.reports.report_data import Kept
@@ -39,4 +39,5 @@ def overview(kept: Kept, by: By, period: Period) -> Overview:
     now = kept.clock()
     months = report_of(facts, "month", period, now)
     report = months if by == "month" else report_of(facts, by, period, now)
-    return Overview(report, months, tuple(kept.balances()), kept.zone)
+    balances = balances_of(kept.budgets, facts.lives, facts.entries, kept.today())
+    return Overview(report, months, tuple(balances), kept.zone)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from redmine_mailbridge.reports.budgets import Balance, Budget, balances_of
+from redmine_mailbridge.reports.budgets import Budget
 from redmine_mailbridge.reports.events import Facts, IgnoredFact, MailFact
 from redmine_mailbridge.reports.issue_timeline import Life, WorkingTime, lives_of
 from redmine_mailbridge.store.aggregate_results import Results
@@ -44,7 +44,3 @@ class Kept:
     def today(self) -> dt.date:
         """Today, in the zone of the reports."""
         return dt.datetime.fromtimestamp(self.clock(), self.zone).date()
-
-    def balances(self) -> list[Balance]:
-        """How each budget stands."""
-        return balances_of(self.budgets, self.lives(), list(self.hours.entries()), self.today())
