@@ -34,29 +34,19 @@ def deciding(settings: Settings, *, offline: bool = False) -> Iterator[Decider]:
     client = application.redmine_client(settings.redmine)
     directory = application.directory_of(client, settings.redmine)
     facts = application.fact_finder(client, directory, settings.redmine)
-    file = settings.store.sqlite_file
-    store = None if file is not None and not file.exists() else application.open_store(settings)
     try:
-        secret = store.secret if store is not None else _no_secret
-        yield Decider(
-            application.contexts(settings, secret), Archive(store.database) if store is not None else None, facts
-        )
+        with store_of(settings) as store:
+            secret = store.secret if store is not None else _no_secret
+            archive = Archive(store.database) if store is not None else None
+            yield Decider(application.contexts(settings, secret), archive, facts)
     finally:
         client.close()
-        if store is not None:
-            store.close()
 
 
 def loop_value(settings: Settings) -> str:
     """The value by which a bridge on this store knows its own mail; an empty text when there is no store yet."""
-    file = settings.store.sqlite_file
-    if file is not None and not file.exists():
-        return ""
-    store = application.open_store(settings)
-    try:
-        return store.secret("instance")
-    finally:
-        store.close()
+    with store_of(settings) as store:
+        return store.secret("instance") if store is not None else ""
 
 
 def _no_secret(name: str) -> str:
