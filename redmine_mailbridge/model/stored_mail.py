@@ -1,10 +1,11 @@
 """The values that the store hands out and takes in."""
 
+import datetime as dt
 from dataclasses import dataclass, fields
 from typing import Any
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.model.mailbox import Location
+from redmine_mailbridge.model.mailbox import Listed, Location
 
 DELETED = "deleted from the server"
 """Where a mail was filed to that is no more."""
@@ -47,6 +48,12 @@ class MailRow:
     def came_at(self) -> float:
         """When the mail came: by the mail server where that tells, else when it was kept."""
         return self.kept_at if self.received_at is None else min(self.received_at, self.kept_at)
+
+    @property
+    def listed(self) -> Listed:
+        """The mail as its server listed it."""
+        received = dt.datetime.fromtimestamp(self.received_at, dt.UTC) if self.received_at is not None else None
+        return Listed(self.location, self.size, received)
 
     def as_json(self) -> dict[str, Any]:
         """The object that `messages --json` prints; times in seconds since the epoch, UTC."""

@@ -69,16 +69,15 @@ class RawStore:
                 discard(raw)
 
     def _keep(self, raw: RawMail) -> str:
+        digest = digest_of(raw)
         if raw.path is not None:
-            return self._put(raw.path, _digest_of_file(raw.path))
-        content = raw.content or b""
-        digest = hashlib.sha256(content).hexdigest()
+            return self._put(raw.path, digest)
         if self.path(digest).exists():
             return digest
         handle, name = tempfile.mkstemp(dir=self.spool)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                file.write(raw.content or b"")
             return self._put(Path(name), digest)
         finally:
             Path(name).unlink(missing_ok=True)
@@ -146,8 +145,11 @@ def discard(raw: RawMail) -> None:
             raw.path.unlink(missing_ok=True)
 
 
-def _digest_of_file(path: Path) -> str:
-    with path.open("rb") as file:
+def digest_of(raw: RawMail) -> str:
+    """Given a mail that was fetched, return what the store knows its bytes by: their SHA-256 in hex. Raise OSError."""
+    if raw.path is None:
+        return hashlib.sha256(raw.content or b"").hexdigest()
+    with raw.path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

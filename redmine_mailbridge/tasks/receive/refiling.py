@@ -1,14 +1,13 @@
 """Where a mail lies that was filed once, and was tried again since: no longer where it was read."""
 
-import datetime as dt
-import hashlib
+from dataclasses import replace
 
 from redmine_mailbridge.mail.mime.headers import message_ids
 from redmine_mailbridge.mailboxes.contract import Mailbox
-from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.model.mailbox import Location
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.raw_files import discard
+from redmine_mailbridge.store.raw_files import digest_of, discard
 
 COMPARED = 20
 """So many mails that may be it are fetched and compared."""
@@ -22,24 +21,14 @@ def lies_now(mailbox: Mailbox, store: Store, row: MailRow, folder: str, *, max_s
     """
     if row.raw is None:
         return None
-    received = dt.datetime.fromtimestamp(row.received_at, dt.UTC) if row.received_at is not None else None
-    places = mailbox.alike(Listed(row.location, row.size, received), folder)
-    alike = [Listed(place, row.size, received) for place in places[:COMPARED]]
+    alike = [replace(row.listed, location=place) for place in mailbox.alike(row.listed, folder)[:COMPARED]]
     for raw in mailbox.fetch(alike, store.raw.spool, max_size=max_size):
-        if _digest(raw) == row.raw:
-            return raw.listed.location
+        try:
+            if digest_of(raw) == row.raw:
+                return raw.listed.location
+        finally:
+            discard(raw)
     if len(alike) == 1:
         written = mailbox.message_ids(alike).get(alike[0].location.uid, "")
         return alike[0].location if row.message_id in message_ids(written) else None
     return None
-
-
-def _digest(raw: RawMail) -> str:
-    """Given a mail as it was fetched, return the digest that the store would know it by; its file is removed."""
-    try:
-        if raw.path is None:
-            return hashlib.sha256(raw.content or b"").hexdigest()
-        with raw.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    finally:
-        discard(raw)

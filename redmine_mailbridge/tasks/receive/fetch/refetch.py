@@ -4,9 +4,9 @@ It may lie elsewhere by now (the failure folder): there it is known by its size 
 counts against a mail only when others have come since the last one; whatever else goes wrong is an outage.
 """
 
-import datetime as dt
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -77,14 +77,13 @@ class Anew:
 
     def _found(self, row: MailRow) -> MailRow | None:
         """Given a mail, fetch it from its place, or from where it lies by now. Return its row; None: nowhere."""
-        received = dt.datetime.fromtimestamp(row.received_at, dt.UTC) if row.received_at is not None else None
-        listed = Listed(row.location, row.size, received)
+        listed = row.listed
         found = self._fetched(row, listed)
         if found is not None:
             return found
         for folder in dict.fromkeys((*self._folders, row.location.folder)):
             for place in self._alike(listed, folder):
-                found = self._fetched(row, Listed(place, row.size, received))
+                found = self._fetched(row, replace(listed, location=place))
                 if found is not None:
                     return found
         return None
