@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.due import within
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.tables import budget_warning, field_written, figure, mail, outbox
-from redmine_mailbridge.store.time_entries import chunks
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from redmine_mailbridge.model.mailbox import Location
 from redmine_mailbridge.model.stored_mail import Cursor
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_if_missing, upsert
 from redmine_mailbridge.store.intake_limits import Brake
@@ -20,7 +21,7 @@ ALL_NEW = 10**9
 NOTED = ""
 """The UID of the row that says: what was left lying in this folder is noted, all of it."""
 AT_ONCE = 5000
-"""UIDs in one question: databases bear no more than some ten thousand values in a statement."""
+"""UIDs in one question."""
 
 
 class Folders:
@@ -85,11 +86,10 @@ class Folders:
 
     def known_ids(self, mailbox: str, message_ids: Collection[str]) -> frozenset[str]:
         """Given Message-IDs, return those of mails that this mailbox has read."""
-        wanted, found = sorted(message_ids), set[str]()
+        found: set[str] = set()
         there = sa.select(mail.c.message_id).where(mail.c.mailbox == mailbox)
         with self.database.read() as db:
-            for start in range(0, len(wanted), AT_ONCE):
-                some = wanted[start : start + AT_ONCE]
+            for some in chunks(sorted(message_ids), AT_ONCE):
                 found.update(db.execute(there.where(mail.c.message_id.in_(some))).scalars())
         return frozenset(found)
 
@@ -166,8 +166,7 @@ class Folders:
         lying = lying.where(left_lying.c.folder == name) if name is not None else lying
         found: set[str] = set()
         with self.database.read() as db:
-            for start in range(0, len(uids), AT_ONCE):
-                some = uids[start : start + AT_ONCE]
+            for some in chunks(uids, AT_ONCE):
                 found.update(db.execute(there.where(mail.c.uid.in_(some))).scalars())
                 found.update(db.execute(lying.where(left_lying.c.uid.in_(some))).scalars())
         return frozenset(found)

@@ -13,14 +13,12 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.model.authorship import Side
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.mails.steps import write_step_once
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.tables import issue, journal, mail
-
-CHUNK = 500
-"""How many ids one statement names at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +151,8 @@ class Issues:
         with self._database.read() as db:
             if ids is None:
                 return [row._mapping for row in db.execute(query)]
-            wanted = sorted(set(ids))
-            chunks = (wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK))
-            return [row._mapping for chunk in chunks for row in db.execute(query.where(column.in_(chunk)))]
+            several = chunks(sorted(set(ids)))
+            return [row._mapping for some in several for row in db.execute(query.where(column.in_(some)))]
 
     def origins(self, issues: Collection[int]) -> dict[int, Origin]:
         """Given numbers of issues, return the mail that made each, for those that came by mail."""

@@ -9,6 +9,7 @@ from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.pop3.mailbox import FOLDER, VALIDITY
 from redmine_mailbridge.mailboxes.pop3.unique_ids import SIGN, MaildropMemory, RememberedMail
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.folder_cursors import AT_ONCE
 from redmine_mailbridge.store.mails.filing import GONE
 from redmine_mailbridge.store.mails.steps import write_steps
@@ -39,8 +40,8 @@ class Maildrop(MaildropMemory):
         wanted = sorted(uidls)
         rows: list[Any] = []
         with self._store.database.read() as db:
-            for start in range(0, len(wanted), AT_ONCE):
-                rows += db.execute(ours.where(mail.c.uid.in_(wanted[start : start + AT_ONCE]))).all()
+            for some in chunks(wanted, AT_ONCE):
+                rows += db.execute(ours.where(mail.c.uid.in_(some))).all()
             more = db.execute(ours.where(mail.c.uid.contains(SIGN, autoescape=True))).all()
         asked = set(wanted)
         rows += [row for row in more if row.uid.partition(SIGN)[0] in asked and row.uid not in asked]

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_if_missing
-from redmine_mailbridge.store.issue_copy import CHUNK
 from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.notices import NewNotice, notify
@@ -141,10 +141,8 @@ class Answered:
         whose mail to the requester was refused, given up, withheld or returned.
         """
         found: set[int] = set()
-        numbers = sorted(issues)
         with self._database.read() as db:
-            for at in range(0, len(numbers), CHUNK):
-                some = numbers[at : at + CHUNK]
+            for some in chunks(sorted(issues)):
                 told = sa.select(answer.c.journal).where(answer.c.issue.in_(some), answer.c.told.is_not(None))
                 found |= set(db.execute(told).scalars())
                 lost = (

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.meta import Meta
@@ -20,7 +21,6 @@ from redmine_mailbridge.store.tables import time_entry
 
 TICKS = 300
 """To the hour."""
-_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +152,6 @@ class Hours:
 
 _READING = "hours"
 _ID = time_entry.c.id
-
-
-def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Given values, yield them by so many as one statement takes."""
-    for start in range(0, len(values), _CHUNK):
-        yield values[start : start + _CHUNK]
 
 
 def _values(entry: TimeEntry) -> dict[str, Any]:
