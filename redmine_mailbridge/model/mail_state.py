@@ -53,8 +53,10 @@ BEGINS = (State.KEPT, State.ASIDE)
 """Where a mail's life begins: one that the server does not hand out may be set aside at once."""
 OPEN = (State.KEPT, State.WRITING)
 CLOSED = (State.DONE, State.REFUSED, State.ASIDE)
+LONGEST_PAUSE = 1800.0
+"""Seconds that `pause_after` gives at most."""
 
 
 def pause_after(tries: int) -> float:
     """Given how often it was tried, return the pause before the next try in seconds: 15 s doubling up to 30 min."""
-    return min(15.0 * 2.0 ** min(tries - 1, 20), 1800.0)
+    return min(15.0 * 2.0 ** min(tries - 1, 20), LONGEST_PAUSE)

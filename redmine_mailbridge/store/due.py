@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.model.mail_state import LONGEST_PAUSE
 from redmine_mailbridge.store.tables import mail
 
 NEVER: Final = 4_102_444_800.0
@@ -16,8 +17,6 @@ UNTIL_FIT: Final = NEVER - 86_400.0
 """The time of the next try of a mail whose mailbox is paused since its settings do not fit: the day before."""
 APART: Final = 60.0
 """Seconds by which the clocks of machines that share a store may differ."""
-LONGEST_PAUSE: Final = 1800.0
-"""Seconds that `life.pause_after` gives at most."""
 
 
 def mail_is_due(now: float) -> sa.ColumnElement[bool]:

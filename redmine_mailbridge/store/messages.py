@@ -62,7 +62,7 @@ class Store(Kept):
         now = self.clock()
         query = sa.select(*COLUMNS).where(
             mail.c.mailbox == mailbox,
-            mail.c.state.in_([State.KEPT, State.WRITING]),
+            mail.c.state.in_(OPEN),
             mail_is_due(now),
         )
         with self.database.read() as db:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.model.mail_state import State, pause_after
+from redmine_mailbridge.model.mail_state import CLOSED, pause_after
 from redmine_mailbridge.model.stored_mail import MailRow
 from redmine_mailbridge.side_effects import Effect, effect
 from redmine_mailbridge.store.due import pause_is_over
@@ -29,7 +29,7 @@ class Filed(Copies):
         query = sa.select(*COLUMNS).where(
             mail.c.mailbox == mailbox,
             mail.c.filed_at.is_(None),
-            mail.c.state.in_([State.DONE, State.REFUSED, State.ASIDE]),
+            mail.c.state.in_(CLOSED),
             mail.c.next_file_at <= self.clock(),
         )
         with self.database.read() as db:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from redmine_mailbridge.mail.mime.address_syntax import spellings
-from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mail_state import OPEN, State
 from redmine_mailbridge.model.stored_mail import MailRow, Step
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.due import UNTIL_FIT, mail_due_at, within
@@ -116,9 +116,7 @@ class Archive:
         if same is not None:
             sender, subject, since = same
             meant.append(sa.and_(mail.c.sender == sender, mail.c.subject == subject, mail.c.kept_at >= since))
-        query = sa.select(*COLUMNS).where(
-            mail.c.id < row.id, mail.c.state.in_([State.KEPT, State.WRITING]), sa.or_(*meant)
-        )
+        query = sa.select(*COLUMNS).where(mail.c.id < row.id, mail.c.state.in_(OPEN), sa.or_(*meant))
         with self._database.read() as db:
             found = db.execute(query.order_by(mail.c.next_try_at.desc()).limit(1)).first()
         return as_row(found) if found else None
@@ -240,7 +238,7 @@ class Archive:
         theirs = sa.and_(mail.c.mailbox.in_(others), mail.c.raw.is_not(None))
         query = sa.select(sa.func.min(mail_due_at(now))).where(
             sa.or_(mail.c.mailbox.in_(mailboxes), theirs),
-            mail.c.state.in_([State.KEPT, State.WRITING]),
+            mail.c.state.in_(OPEN),
             mail.c.next_try_at < UNTIL_FIT,
         )
         with self._database.read() as db:

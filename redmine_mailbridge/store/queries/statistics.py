@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mail_state import OPEN, State
 from redmine_mailbridge.store.database import Database
-from redmine_mailbridge.store.outbox import QUEUED, SENT
+from redmine_mailbridge.store.outbox import FAILED, QUEUED, SENT
 from redmine_mailbridge.store.tables import mail, outbox
 
 FRESH = 30.0
@@ -125,7 +125,7 @@ class Figures:
                 if state == State.DONE:
                     day.done += count if has_issue else 0
                     day.ignored += 0 if has_issue else count
-                elif state in {State.KEPT, State.WRITING}:
+                elif state in OPEN:
                     day.waiting += count
                 elif state == State.HELD:
                     day.held += count
@@ -181,7 +181,7 @@ class Figures:
         """Given a time (24 hours ago), return each mailbox's sending queue."""
         sent = sa.func.count().filter(outbox.c.state == SENT, outbox.c.sent_at > since)
         waiting = sa.func.count().filter(outbox.c.state == QUEUED)
-        failed = sa.func.count().filter(outbox.c.state == "failed", outbox.c.created_at > since)
+        failed = sa.func.count().filter(outbox.c.state == FAILED, outbox.c.created_at > since)
         oldest = sa.func.min(outbox.c.created_at).filter(outbox.c.state == QUEUED)
         query = sa.select(outbox.c.mailbox, waiting, failed, sent, oldest)
         query = query.where(sa.or_(outbox.c.state == QUEUED, outbox.c.created_at > since - 86_400))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mail_state import OPEN, State
 from redmine_mailbridge.model.plan import Plan
 from redmine_mailbridge.model.stored_mail import MailRow
 
@@ -28,7 +28,7 @@ class Outcome:
     @property
     def open(self) -> bool:
         """Is it to be tried again?"""
-        return self.state in {State.KEPT, State.WRITING}
+        return self.state in OPEN
 
     def filed_to(self, place: str) -> Self:
         """The same, filed."""
