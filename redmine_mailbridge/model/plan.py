@@ -157,7 +157,7 @@ class KnownMail:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What `decide` wants to know about one message; made by `routing.needs`, answered as Facts.
+    """What `decide` wants to know about one message; made by `policy.fact_request`, answered as Facts.
 
     `sender` is the From address (lower case). `message_ids` are asked of the store. `issues` are those that the
     mail names; those that the known mails belong to, and that of the same subject, are wanted as well. `journals`

@@ -21,7 +21,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "not_accepted": "sie gehört nicht zu dem, was diese Adresse annimmt",
     },
 }
-"""By language, then by what `routing.plan.Told` says."""
+"""By language, then by what `model.plan.Told` says."""
 
 
 def reason(told: str, language: str) -> str:

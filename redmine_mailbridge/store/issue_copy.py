@@ -61,7 +61,7 @@ class IssueRow:
 class JournalRow:
     """One entry of an issue's history. `at` in seconds since the epoch, UTC.
 
-    `side` says whose it is (see `routing.sides`). `status_from` and `status_to` are names, None when the status
+    `side` says whose it is (see `model.authorship`). `status_from` and `status_to` are names, None when the status
     stayed. `mail_id` is the mail that made it, None when it was written in Redmine.
     """
 

@@ -14,7 +14,7 @@ from redmine_mailbridge.store.rule_runs import Applied
 
 
 class Post(Protocol):
-    """What queues mail about an issue: `tasks.letters.Letters`."""
+    """What queues mail about an issue: `outgoing.issue_mailer.Letters`."""
 
     def queue(self, kind: str, issue: IssueRow, key: str, to: Sequence[Address], variables: Mapping[str, Any]) -> str:
         """Queue it, once for each kind, issue and key. Return the line for the record."""

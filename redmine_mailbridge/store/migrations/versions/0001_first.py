@@ -1,4 +1,4 @@
-"""The tables of the first release, as they stand in schema.py.
+"""The tables of the first release, as they stand in tables.py.
 
 Until that release a new column or table goes in here, as nobody has a store with data to keep; afterwards each change
 is a migration of its own behind this one.
