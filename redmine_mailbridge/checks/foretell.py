@@ -61,7 +61,10 @@ class Place:
 class Foretelling:
     """Tries the places of one mailbox's settings."""
 
-    def __init__(self, name: str, box: MailboxSettings, client: Client, directory: Directory, *, marker: str | None):
+    def __init__(
+        self, name: str, box: MailboxSettings, client: Client, directory: Directory, samples: Samples,
+        *, marker: str | None,
+    ) -> None:  # fmt: skip
         self._here = f"mailbox {name}"
         self._box = box
         self._client = client
@@ -69,7 +72,7 @@ class Foretelling:
         self._marker = marker
         self._trial = Trial(client)
         self._facts = FactFinder(client, directory)
-        self._samples = Samples(client)
+        self._samples = samples
 
     def checks(self) -> Iterator[Check]:
         """Yield a line for each place that makes issues, and for what replies change there. Raise RedmineError when

@@ -7,6 +7,7 @@ from redmine_mailbridge.checks.foretell import Foretelling
 from redmine_mailbridge.checks.names import mailbox_names
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.rules import rule_changes, rule_names
+from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.redmine.client import Client
@@ -36,12 +37,13 @@ def redmine_checks(settings: Settings, client: Client, directory: Directory) -> 
         yield _formatting(settings, client)
         if settings.redmine.marker_field:
             yield _marker(settings.redmine.marker_field, settings, directory)
+        samples, marker = Samples(client), settings.redmine.marker_field
         for name, box in settings.active_mailboxes.items():
             yield from mailbox_names(name, box, directory)
-            yield from Foretelling(name, box, client, directory, marker=settings.redmine.marker_field).checks()
+            yield from Foretelling(name, box, client, directory, samples, marker=marker).checks()
             yield from _own_address(name, box, directory)
         yield from rule_names(settings, directory)
-        yield from rule_changes(settings, client, directory)
+        yield from rule_changes(settings, samples, directory)
     except RedmineError as error:
         yield Check("redmine", False, str(error))
 

@@ -7,7 +7,6 @@ from redmine_mailbridge.checks.names import Names, problems
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.model.plan import Project
-from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.time_rules import TimeRule
@@ -39,12 +38,11 @@ def rule_names(settings: Settings, directory: Directory) -> Iterator[Check]:
             yield Check(f'rule "{rule.name}"', True, "every name is known" if rule.active else "is not active")
 
 
-def rule_changes(settings: Settings, client: Client, directory: Directory) -> Iterator[Check]:
+def rule_changes(settings: Settings, samples: Samples, directory: Directory) -> Iterator[Check]:
     """Given settings, yield a line for each status that the workflow does not let a rule of time set, as issues tell.
 
     Raise RedmineError when Redmine cannot be asked.
     """
-    samples = Samples(client)
     for rule in settings.rules:
         if not (rule.active and rule.then.status):
             continue
