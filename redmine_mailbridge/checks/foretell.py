@@ -8,10 +8,9 @@ each role that may add issues, as whom an administrator's key writes.
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
-from redmine_mailbridge.checks.foretell_changes import Tracker, changes_of, forbidden, notes_unknown
+from redmine_mailbridge.checks.foretell_changes import changes_of, forbidden, notes_unknown
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.errors import RedmineUnavailable
@@ -25,7 +24,7 @@ from redmine_mailbridge.policy.sender import Sender
 from redmine_mailbridge.policy.settings_alone import ORDINARY
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.facts import FactFinder
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.metadata import Directory, Tracker
 from redmine_mailbridge.redmine.requests import issue_request
 from redmine_mailbridge.redmine.trial import Refusal, Trial
 from redmine_mailbridge.settings.mailbox import MailboxSettings
@@ -112,7 +111,7 @@ class Foretelling:
         if tracker is None:
             yield Check(title, False, f"project {project.identifier} has no tracker: give it one (Settings, Issues)")
             return
-        yield from self._replies(place, project, Tracker(int(tracker["id"]), str(tracker["name"])))
+        yield from self._replies(place, project, tracker)
         if self._box.issue.reply_only:
             return
         yield from self._dropped(title, whole, tracker, project)
@@ -149,18 +148,16 @@ class Foretelling:
         other = self._trial.refusal(free, login)
         return tuple(one for one in refusal.messages if other is None or one not in other.messages)
 
-    def _unseen(
-        self, title: str, names: Iterable[str], tracker: Mapping[str, Any], project: Project
-    ) -> Iterator[Check]:
+    def _unseen(self, title: str, names: Iterable[str], tracker: Tracker, project: Project) -> Iterator[Check]:
         """A custom field that the bridge's own user does not see, or that is off for the tracker, is dropped in
         silence. An administrator sees each, and lists them with their trackers (names.py); for another key issues tell.
         """
         asked = {number: name for name in names if (number := project.custom_fields.get(name.lower())) is not None}
         if not asked or self._directory.can_impersonate:
             return
-        shown = self._samples.fields(project, int(tracker["id"]))
+        shown = self._samples.fields(project, tracker.id)
         for number, name in asked.items():
-            field = f'the custom field "{name}" for issues of the tracker {tracker["name"]}'
+            field = f'the custom field "{name}" for issues of the tracker {tracker.name}'
             if shown is None:
                 words = f"whether the bridge's user may see and set {field} is known with the first one: check again"
                 yield Check(title, None, f"{words} then. Where not, Redmine drops it in silence")
@@ -193,46 +190,35 @@ class Foretelling:
         now = dt.datetime.now(dt.UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")
         return parse(SAMPLE.format(place.domain, self._box.address, place.domain, now).encode())
 
-    def _tracker(self, attributes: Mapping[str, Any], project: Project) -> Mapping[str, Any] | None:
+    def _tracker(self, attributes: Mapping[str, Any], project: Project) -> Tracker | None:
         """The tracker that new issues with these attributes have, as Redmine lists it."""
         number = attributes.get("tracker_id") or next(iter(project.trackers.values()), None)
-        return self._trackers.get(number) if isinstance(number, int) else None
+        return self._directory.trackers().get(number) if isinstance(number, int) else None
 
     def _dropped(
-        self, title: str, attributes: Mapping[str, Any], tracker: Mapping[str, Any], project: Project
+        self, title: str, attributes: Mapping[str, Any], tracker: Tracker, project: Project
     ) -> Iterator[Check]:
         """What a tracker does not have is dropped in silence, and a status that the workflow does not begin with."""
-        enabled: Any = tracker.get("enabled_standard_fields")
         asked = {*attributes, *(("priority_id",) if self._box.issue.priority_by_importance else ())}
-        for name in self._standard if enabled is not None else ():
-            if name in asked and name not in enabled:
-                words = f"the tracker {tracker['name']} has no field {name.removesuffix('_id')}: Redmine drops it"
+        for name in (*STANDARD, *(("priority_id",) if self._directory.is_newer_than_5_0() else ())):
+            if name in asked and not self._directory.takes(tracker.id, name):
+                words = f"the tracker {tracker.name} has no field {name.removesuffix('_id')}: Redmine drops it"
                 yield Check(title, False, f"{words}. Take it out of the settings, or enable the field of the tracker")
-        if enabled is not None and "description" not in enabled:
+        if not self._directory.takes(tracker.id, "description"):
             me = self._directory.people.me().rights
             may = self._directory.may(me, "add_issue_notes", project)
             where = (
                 "stands in a note on its issue" if may else "goes along as a file where Redmine takes .txt, or waits"
             )
-            words = f"the tracker {tracker['name']} has no field description: the text of a mail {where}"
+            words = f"the tracker {tracker.name} has no field description: the text of a mail {where}"
             how = "Enable Description of that tracker (Administration, Trackers), or name another one (issue.tracker)"
             yield Check(title, None, f"{words}. {how}")
         status = attributes.get("status_id")
-        if status is not None and status != tracker.get("default_status", {}).get("id"):
+        if status is not None and status != tracker.default_status:
             words = "whether the workflow lets a new issue begin with the status of the settings is seen with the first"
             yield Check(
                 title, None, f"{words} mail: where not, Redmine takes the default status, and the record says so"
             )
-
-    @cached_property
-    def _standard(self) -> tuple[str, ...]:
-        """The fields that a tracker of this Redmine may not have, of those that the settings ask for."""
-        named = {name for one in self._trackers.values() for name in one.get("enabled_standard_fields") or ()}
-        return (*STANDARD, *(("priority_id",) if "priority_id" in named else ()))
-
-    @cached_property
-    def _trackers(self) -> Mapping[int, Any]:
-        return {int(one["id"]): one for one in self._client.get("/trackers.json").get("trackers", ())}
 
     def _writers(self, project: Project) -> Iterator[tuple[str, str | None]]:
         """As whom issues are written: in words, and the login (None: the bridge's own user)."""

@@ -11,7 +11,7 @@ from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.policy.issue_fields import known_id
-from redmine_mailbridge.redmine.metadata import Directory, Statuses
+from redmine_mailbridge.redmine.metadata import Directory, Statuses, Tracker
 from redmine_mailbridge.settings.issue import IssueSettings
 from redmine_mailbridge.settings.time_rules import TimeRule
 
@@ -29,14 +29,6 @@ class Change:
     after: int
     by: str
     sure: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Tracker:
-    """A tracker of a project."""
-
-    id: int
-    name: str
 
 
 def changes_of(issue: IssueSettings, statuses: Statuses) -> Iterator[Change]:

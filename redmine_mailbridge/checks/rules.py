@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from redmine_mailbridge.checks.foretell_changes import Tracker, changes_by, forbidden
+from redmine_mailbridge.checks.foretell_changes import changes_by, forbidden
 from redmine_mailbridge.checks.names import Names, problems
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.model.plan import Project
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.metadata import Directory, Tracker
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.util.suggest import did_you_mean

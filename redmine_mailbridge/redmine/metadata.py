@@ -39,6 +39,18 @@ class Statuses:
 
 
 @dataclass(frozen=True, slots=True)
+class Tracker:
+    """A tracker. `fields` are those of Redmine's own that its issues have, None where Redmine does not tell;
+    `default_status` is the id of the status that they begin with.
+    """
+
+    id: int
+    name: str
+    fields: frozenset[str] | None = None
+    default_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CustomField:
     """An issue custom field, as only an admin's key sees it. `tracker_ids` are those that have it."""
 
@@ -73,7 +85,7 @@ class Directory:
         self._lists: Cache[str, Mapping[str, int]] = Cache(life, clock)
         self._fields: Cache[str, tuple[CustomField, ...]] = Cache(life, clock)
         self._only: Cache[str, frozenset[int]] = Cache(life, clock)
-        self._trackers: Cache[str, Mapping[int, frozenset[str]]] = Cache(life, clock)
+        self._trackers: Cache[str, Mapping[int, Tracker]] = Cache(life, clock)
 
     @property
     def can_impersonate(self) -> bool:
@@ -96,12 +108,16 @@ class Directory:
         """Return the issue statuses."""
         return self._statuses.get("all", self._fetch_statuses)
 
+    def trackers(self) -> Mapping[int, Tracker]:
+        """Return the trackers by id."""
+        return self._trackers.get("all", self._fetch_trackers)
+
     def takes(self, tracker: int, field: str) -> bool:
         """Given a tracker's id and one of Redmine's own fields ("description"), do issues of it have that field? Those
         of an unknown tracker do. A workflow may make it read-only all the same.
         """
-        known = self._trackers.get("all", self._fetch_trackers).get(tracker)
-        return known is None or field in known
+        known = self.trackers().get(tracker)
+        return known is None or known.fields is None or field in known.fields
 
     def priorities(self) -> Mapping[str, int]:
         """Return the active priorities, id by lower-case name."""
@@ -219,18 +235,17 @@ class Directory:
                 ids |= {field.id for field in self.issue_fields() if field.id not in only}
             trackers = {int(t["id"]) for t in found.get("trackers", ())}
             return {f.name.lower(): f.id for f in self.issue_fields() if f.id in ids and f.tracker_ids & trackers}
-        if named and self._is_newer_than_5_0():
+        if named and self.is_newer_than_5_0():
             return named
         newest = [("project_id", str(found["id"])), ("status_id", "*"), ("limit", str(SAMPLES))]
         issues = self._or_nothing("/issues.json", "issues", newest)
         return {**_ids(field for issue in issues for field in issue.get("custom_fields", ())), **named}
 
-    def _is_newer_than_5_0(self) -> bool:
-        """Does every key learn it? A tracker that has a priority says so in later versions alone, in which that may be
-        switched off.
+    def is_newer_than_5_0(self) -> bool:
+        """Is this Redmine 5.1 or later, as any key can tell? A tracker that has a priority says so there alone, where
+        that may be switched off.
         """
-        known = self._trackers.get("all", self._fetch_trackers)
-        return any("priority_id" in fields for fields in known.values())
+        return any("priority_id" in (tracker.fields or ()) for tracker in self.trackers().values())
 
     def learn_members(self, project: Project) -> None:
         """Given a project, learn the addresses of its members, for a key that cannot look for users; none in a project
@@ -298,10 +313,9 @@ class Directory:
         projects = self._client.pages("/projects.json", "projects", [("include", "issue_custom_fields")])
         return frozenset(int(one["id"]) for project in projects for one in project.get("issue_custom_fields", ()))
 
-    def _fetch_trackers(self) -> Mapping[int, frozenset[str]]:
+    def _fetch_trackers(self) -> Mapping[int, Tracker]:
         found = self._or_nothing("/trackers.json", "trackers")
-        named = {int(one["id"]): one.get("enabled_standard_fields") for one in found}
-        return {number: frozenset(map(str, fields)) for number, fields in named.items() if fields is not None}
+        return {int(one["id"]): _tracker(one) for one in found}
 
     def _fetch_priorities(self) -> Mapping[str, int]:
         found = self._client.get("/enumerations/issue_priorities.json").get("issue_priorities", [])
@@ -332,6 +346,13 @@ class Directory:
                 return []
             raise
         return found
+
+
+def _tracker(found: Mapping[str, Any]) -> Tracker:
+    fields, status = found.get("enabled_standard_fields"), found.get("default_status") or {}
+    return Tracker(
+        int(found["id"]), str(found["name"]), None if fields is None else frozenset(map(str, fields)), status.get("id")
+    )
 
 
 def _kind(found: Mapping[str, Any]) -> FieldKind:
