@@ -144,10 +144,17 @@ def said_format(form: Form) -> str | None:
     return found
 
 
-def _gateway_password(form: Form) -> str:
-    file = form["gateway_password_file"]
+def _secret(form: Form, name: str, variable: str) -> str | None:
+    """Given the name of a secret and its variable, return what was typed, or stands in the file that was given, or in
+    the environment.
+    """
+    file = form[f"{name}_file"]
     from_file = file.read_text("utf-8-sig").strip() if file else None
-    return str(form["gateway_password"] or from_file or from_environment(GATEWAY_VARIABLE) or "")
+    return form[name] or from_file or from_environment(variable)
+
+
+def _gateway_password(form: Form) -> str:
+    return _secret(form, "gateway_password", GATEWAY_VARIABLE) or ""
 
 
 def _settings(form: Form, key: str | None = None) -> RedmineSettings:
@@ -210,10 +217,8 @@ def _above(url: str) -> Iterator[str]:
 
 
 def _known(form: Form, offers: Offers) -> str:
-    file = form["api_key_file"]
-    key = form["api_key"] or (file.read_text("utf-8-sig").strip() if file else None) or from_environment(KEY_VARIABLE)
     try:
-        settings = _settings(form, key)
+        settings = _settings(form, _secret(form, "api_key", KEY_VARIABLE))
     except ValidationError:  # an address that was kept as it is
         return ""
     return offers.known_by(settings)
