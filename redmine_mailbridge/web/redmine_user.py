@@ -5,13 +5,11 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from requests.auth import HTTPBasicAuth
-
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.redmine.responses import asks_for_login
 from redmine_mailbridge.redmine.transport import WAY, Session, cause
 from redmine_mailbridge.settings.models import RedmineSettings
-from redmine_mailbridge.settings.value_types import reveal
+from redmine_mailbridge.wiring import application
 
 CONNECT, READ = 5.0, 10.0
 """Seconds: a person waits before the page."""
@@ -82,9 +80,7 @@ def _current(redmine: RedmineSettings, proof: Mapping[str, str]) -> tuple[int, d
     with Session() as connection:
         connection.verify = str(redmine.ca_file) if redmine.ca_file else True
         connection.timeouts = (min(CONNECT, longest), min(READ, longest))
-        if redmine.gateway_user:
-            password = reveal(redmine.gateway_password)
-            connection.auth = HTTPBasicAuth(redmine.gateway_user.encode(), password.encode())
+        connection.auth = application.redmine_connection(redmine).login
         headers = {"Accept": "application/json", **proof}
         try:
             answer = connection.get(f"{redmine.url}/users/current.json", headers=headers)
