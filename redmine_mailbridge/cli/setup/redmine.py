@@ -13,7 +13,7 @@ from redmine_mailbridge.cli.setup.choosing import Choice
 from redmine_mailbridge.cli.setup.form import Form, choice, from_environment
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.model.mail import TextFormat
-from redmine_mailbridge.redmine.client import Client, Connection
+from redmine_mailbridge.redmine.client import Connection
 from redmine_mailbridge.redmine.formatting import text_format
 from redmine_mailbridge.redmine.metadata import Directory
 from redmine_mailbridge.redmine.responses import asks_for_login
@@ -33,7 +33,6 @@ class Offers:
 
     def __init__(self) -> None:
         self.directory: Directory | None = None
-        self._client: Client | None = None
 
     def known_by(self, settings: RedmineSettings) -> str:
         """Given where Redmine is, ask it who we are. Return what is wrong, or ""."""
@@ -45,7 +44,7 @@ class Offers:
         except RedmineError as error:
             client.close()
             return with_advice(str(error))
-        self.directory, self._client = directory, client
+        self.directory = directory
         what = "an administrator's" if me.admin else "no administrator's"
         click.secho(f"Redmine answers: the key is {me.login or me.name}'s, {what}.", dim=True)
         if own:
@@ -62,11 +61,10 @@ class Offers:
 
     def trackers(self, project: str) -> list[str]:
         """The names of the trackers of a project, as Redmine's pages show them."""
-        found = self.directory.project(project) if self.directory is not None else None
-        if found is None or self._client is None:
+        if self.directory is None or (found := self.directory.project(project)) is None:
             return []
-        answer = self._client.get(f"/projects/{found.identifier}.json", [("include", "trackers")])["project"]
-        return [str(one["name"]) for one in answer.get("trackers", ())]
+        known = self.directory.trackers()
+        return [known[number].name for number in found.trackers.values() if number in known]
 
 
 def ask_for_redmine(form: Form, offers: Offers) -> None:
