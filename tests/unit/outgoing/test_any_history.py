@@ -5,7 +5,6 @@ import email.policy
 import email.utils
 import itertools
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,19 +13,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from redmine_mailbridge.wiring import application as app
-from tests.helpdesk import ANNA, BOB, HelpDesk, Post, help_desk, post, writes
+from tests.helpdesk import ANNA, BOB, HelpDesk, Post, help_desk, writes
 
 KIM, BOSS, SUE, MALLORY = "kim@client.example", "boss@client.example", "sue@parts.example", "mallory@evil.example"
 AGENT, CHIEF = "anna@example.com", "chief@example.com"
 WORD = re.compile(r"\bw[0-9]+w\b")
 """Each text, subject and name of a file is a word of its own."""
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Post]:
-    with post() as made:
-        yield made
 
 
 MAILS = st.tuples(

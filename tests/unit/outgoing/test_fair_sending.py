@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +12,12 @@ from redmine_mailbridge.outgoing.outbox_sender import Line, Sending
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from tests.clocks import Clock
-from tests.helpdesk import BOB, HelpDesk, Post, help_desk, post, writes
+from tests.helpdesk import BOB, HelpDesk, Post, writes
 from tests.outbox import mails_about
 from tests.wire import Wire
 
 DAY = 86_400
 MAIL = b"From: support@example.com\r\nTo: x@client.example\r\nSubject: x\r\n\r\nx\r\n"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Post]:
-    with post() as made:
-        yield made
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Post) -> Iterator[HelpDesk]:
-    server.taken.clear()
-    server.answers.clear()
-    with help_desk(tmp_path / "desk", monkeypatch, server) as made:
-        made.turn()
-        yield made
 
 
 @pytest.fixture

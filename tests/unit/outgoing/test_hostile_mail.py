@@ -17,7 +17,7 @@ import pytest
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.template_variables import EXAMPLES
 from redmine_mailbridge.store.issue_copy import Issues
-from tests.helpdesk import ANNA, Post, help_desk, post, writes
+from tests.helpdesk import ANNA, Post, help_desk, writes
 
 FIELDS = {
     "from", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references", "auto-submitted", "precedence",
@@ -75,12 +75,6 @@ EXPECTED = re.compile(
 """Whom mail goes to: who wrote, and whom the settings and the mails themselves name in Cc."""
 SURROGATE = "\ud800 a lone one \udfff"
 """What Redmine's JSON can bring, and no mail."""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Post]:
-    with post() as made:
-        yield made
 
 
 def hostile_mail(number: int, values: dict[str, str], sender: str, unique: str = "") -> bytes:

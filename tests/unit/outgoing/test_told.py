@@ -1,35 +1,29 @@
 """Which notes of agents a customer hears of: not those whose mail never arrived."""
 
-from collections.abc import Iterator
 from email import message_from_bytes
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from redmine_mailbridge.store.note_decisions import Answered
-from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, Post, help_desk, post, writes
+from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, writes
 
 KIM, BOSS = "kim@client.example", "boss@client.example"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Post]:
-    with post() as made:
-        yield made
+@pytest.fixture
+def values() -> dict[str, Any]:
+    """It tells nobody anything by itself."""
+    return {"mailboxes": {"desk": {"answers": {"received": False, "received_reply": False, "closed": False}}}}
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Post) -> Iterator[HelpDesk]:
-    """Kim has written, with her boss in Cc, and Anna has it in hand; nothing is said but by agents."""
-    server.taken.clear()
-    server.answers.clear()
-    quiet = {"received": False, "received_reply": False, "closed": False}
-    with help_desk(tmp_path / "desk", monkeypatch, server, {"mailboxes": {"desk": {"answers": quiet}}}) as made:
-        made.turn()
-        made.mail(writes(KIM, Cc=BOSS))
-        made.turn()
-        made.redmine.issues[1]["assigned_to"] = {"id": ANNA, "name": "Anna Agent"}
-        yield made
+def desk(desk: HelpDesk) -> HelpDesk:
+    """Kim has written, with her boss in Cc, and Anna has it in hand."""
+    desk.mail(writes(KIM, Cc=BOSS))
+    desk.turn()
+    desk.redmine.issues[1]["assigned_to"] = {"id": ANNA, "name": "Anna Agent"}
+    return desk
 
 
 def told(desk: HelpDesk, issue: int = 1) -> frozenset[int]:

@@ -7,13 +7,7 @@ import pytest
 
 from redmine_mailbridge.store.notices import NewNotice, notify
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from tests.helpdesk import HelpDesk, Post, help_desk, post, writes
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Post]:
-    with post() as made:
-        yield made
+from tests.helpdesk import HelpDesk, Post, help_desk, writes
 
 
 @pytest.fixture

@@ -2,30 +2,14 @@
 
 import email
 import email.policy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.helpdesk import BOB, BRIDGE, CAROL, HelpDesk, Post, help_desk, post, writes
+from tests.helpdesk import BOB, BRIDGE, CAROL, HelpDesk, help_desk, post, writes
 
 KIM = "kim@client.example"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Post]:
-    with post() as made:
-        yield made
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Post) -> Iterator[HelpDesk]:
-    server.taken.clear()
-    server.answers.clear()
-    with help_desk(tmp_path / "desk", monkeypatch, server) as made:
-        made.turn()
-        yield made
 
 
 def answered(desk: HelpDesk, raw: bytes) -> list[tuple[str, Any]]:

@@ -5,35 +5,22 @@ import email.policy
 import email.utils
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from redmine_mailbridge.tasks.service.service import receive_once
 from redmine_mailbridge.tasks.update.update import Updater
-from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, Post, help_desk, iso, post, writes
+from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, iso, writes
 
 KIM, BOSS, SUPPLIER = "kim@client.example", "boss@client.example", "sue@parts.example"
 SECRET = "the customer is three months late"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Post]:
-    with post() as made:
-        yield made
-
-
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Post) -> Iterator[HelpDesk]:
-    """A help desk that tells nobody anything by itself, and has read its mailbox once."""
-    server.taken.clear()
-    server.answers.clear()
-    quiet = {"received": False, "received_reply": False, "closed": False}
-    with help_desk(tmp_path / "desk", monkeypatch, server, {"mailboxes": {"desk": {"answers": quiet}}}) as made:
-        made.turn()
-        yield made
+def values() -> dict[str, Any]:
+    """It tells nobody anything by itself."""
+    return {"mailboxes": {"desk": {"answers": {"received": False, "received_reply": False, "closed": False}}}}
 
 
 def mails(desk: HelpDesk) -> list[tuple[str, Any]]:
