@@ -4,6 +4,7 @@
 """
 
 import importlib
+import os
 import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -142,6 +143,8 @@ def _take_settings(command: click.Command) -> None:
 def cli(ctx: click.Context) -> None:
     """The help desk for the Redmine that you already have: mail in, issues and notes out."""
     ctx.ensure_object(Invocation)
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":  # https://no-color.org
+        ctx.color = False
 
 
 def main() -> None:
