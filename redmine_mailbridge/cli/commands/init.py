@@ -128,8 +128,7 @@ def _init(
     if no_input:
         _taken(form, finding=finding)
     else:
-        kept.append(resume.place(file, adding=False))
-        _go_on(form, kept[-1])
+        _go_on(form, file, kept, adding=False)
         offers = ask_for_all(form, file, finding=finding)
     if service:
         service_install.prepare(file)
@@ -147,12 +146,14 @@ def _init(
     _say_next(form, file, ["systemctl enable --now redmine-mailbridge"] if service else [])
 
 
-def _go_on(form: "Form", place: Path) -> None:
-    """Offer what an init before was told; from now on keep there what this one is told."""
+def _go_on(form: "Form", file: Path, kept: list[Path], *, adding: bool) -> None:
+    """Offer what an init before was told; from now on keep there, as the last of `kept`, what this one is told."""
     from functools import partial
 
     from redmine_mailbridge.cli.setup import resume
 
+    place = resume.place(file, adding=adding)
+    kept.append(place)
     if (before := resume.offered(place)) is not None:
         form.go_on(before.answers, before.typed)
     form.keep_by(partial(resume.keep, place))
@@ -214,8 +215,7 @@ def _one_more(form: "Form", offers: "Offers", file: Path, *, finding: bool, kept
 
     there, base = load(file), file.read_text("utf-8-sig")
     mailbox = Form(_empty(there), tries=form.tries)
-    kept.append(resume.place(file, adding=True))
-    _go_on(mailbox, kept[-1])
+    _go_on(mailbox, file, kept, adding=True)
     ask_for_one(mailbox, offers, file, finding=finding, there=there, base=base)
     _write(mailbox, file, base=base)
     resume.forget(kept[-1])
@@ -253,8 +253,7 @@ def _add(form: "Form", invocation: Invocation, *, no_input: bool, finding: bool,
     if no_input:
         _taken(form, finding=finding, of_redmine=False)
     else:
-        kept.append(resume.place(file, adding=True))
-        _go_on(form, kept[-1])
+        _go_on(form, file, kept, adding=True)
         offers = Offers()
         if form.tries and (wrong := offers.known_by(there.redmine)):
             click.secho(wrong, fg="yellow")
