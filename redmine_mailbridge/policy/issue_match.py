@@ -6,7 +6,7 @@ A sign is only a hint at an issue. Whether the mail may reach it is asked of the
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 
 from redmine_mailbridge.model.mail import Message
@@ -40,7 +40,6 @@ class Sign:
     how: str
     worth: Worth
     words: str = ""
-    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +96,8 @@ def subject_tags(subject: str) -> tuple[tuple[int, str], ...]:
 
 
 def signs(message: Message, mailbox: MailboxIdentity, facts: Facts, *, proven: bool) -> Iterator[Sign]:
-    """Given a mail, and whether its sender is proven, yield its signs in the order in which they count.
-
-    What answers a private note stays private whatever else stands in it: Redmine's mail about the note brings the
-    issue's text along, with a marker of ours perhaps, and its answer quotes that.
-    """
+    """Given a mail, and whether its sender is proven, yield its signs in the order in which they count."""
     ids = referenced(message)
-    private = _answers_private(ids, mailbox, facts)
-    for sign in _all_signs(message, ids, mailbox, facts, proven=proven):
-        yield replace(sign, private=private)
-
-
-def _all_signs(
-    message: Message, ids: tuple[str, ...], mailbox: MailboxIdentity, facts: Facts, *, proven: bool
-) -> Iterator[Sign]:
-    """Given a mail and the ids that it answers, yield all signs in order."""
     if mailbox.signer is not None:
         for signed in filter(None, map(mailbox.signer.read, ids)):
             yield Sign(signed.issue, "the Message-ID of our own mail", Worth.SIGNED)
@@ -133,6 +119,9 @@ def _all_signs(
 def _answers_private(ids: tuple[str, ...], mailbox: MailboxIdentity, facts: Facts) -> bool:
     """Does a mail with these ids answer Redmine's mail about a note that is private, or may have been: that is not
     there for us? A note that is not there is not ours where another Redmine made the id. Offline nobody asked for it.
+
+    What answers a private note stays private whatever else stands in it: Redmine's mail about the note brings the
+    issue's text along, with a marker of ours perhaps, and its answer quotes that.
     """
     own = redmines_own(ids)
     if own is None or own[0] != "journal":
@@ -192,16 +181,16 @@ def find_thread(case: Case) -> Thread:
     """Given a mail and its sender, return the issue that it may reach, by the first sign that lets it."""
     facts, steps = case.facts, case.steps
     related: Issue | None = None
-    denied, private, tried = "", False, set[Sign]()
+    private = _answers_private(referenced(case.message), case.mailbox, facts)
+    denied, tried = "", set[Sign]()
     for sign in signs(case.message, case.mailbox, facts, proven=case.sender.proven):
         if sign in tried or len(tried) > MAX_IDS:
             continue
         tried.add(sign)
-        private = private or sign.private
         issue = facts.issues.get(sign.issue)
         if facts.offline:
             steps.add(f"#{sign.issue} by {sign.how}, taken at its word offline")
-            return Thread(issue or Issue(sign.issue, "", ""), sign.how, private=sign.private)
+            return Thread(issue or Issue(sign.issue, "", ""), sign.how, private=private)
         if issue is None:
             steps.add(f"#{sign.issue} by {sign.how}: there is no such issue for us")
             continue
@@ -211,9 +200,11 @@ def find_thread(case: Case) -> Thread:
             answer = Reach(False, f"in its mailbox {verdict.reason}")
         steps.add(f"#{sign.issue} by {sign.how}: {answer.why}")
         if answer.admitted:
-            return Thread(issue, sign.how, as_user=answer.as_user, private=sign.private)
+            return Thread(issue, sign.how, as_user=answer.as_user, private=private)
         related, denied = related or issue, denied or (answer.why if answer.denied else "")
-    return Thread(related=related, private=private, denied=denied)
+    # an id alone may be of anybody's Redmine, where nothing says what ours sends from
+    known = bool(tried) or bool(case.mailbox.redmine_addresses)
+    return Thread(related=related, private=private and known, denied=denied)
 
 
 @dataclass(frozen=True, slots=True)

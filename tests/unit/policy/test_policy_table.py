@@ -55,6 +55,19 @@ def test_the_answer_to_another_redmines_note(sends_from: str, *, private: bool) 
     assert (10, private) == (plan.issue, plan.private_note), plan.steps
 
 
+@pytest.mark.parametrize(
+    ("sends_from", "private"), [("", None), ("redmine@corp.example", True), ("it@other.example", None)]
+)
+def test_the_answer_to_a_note_and_nothing_else(sends_from: str, *, private: bool | None) -> None:
+    """A mail whose only sign is a note of our Redmine's that is not there makes a private issue: it quotes the note,
+    which may have been private. Another Redmine's, or what nothing tells from it, makes an ordinary one.
+    """
+    row = {"ref": "journal:77", "auth": "unknown"}
+    here = replace(identity(row), redmine_addresses=frozenset(filter(None, [sends_from])))
+    plan = decide(message(row), route_of("", row), here, facts(row))
+    assert ("create", private) == (plan.action, plan.fields.is_private or None), plan.steps
+
+
 def test_at_least_300_different_rows() -> None:
     """The tables hold at least 300 cases, no two of them made of the same cells."""
     made = [tuple(sorted((k, v) for k, v in row.items() if k not in {"is", "because", "got"})) for _, row in CASES]
