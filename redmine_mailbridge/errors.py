@@ -2,36 +2,36 @@
 
     MailbridgeError
     ├── SettingsError          the settings file, or a value that it points to
-    ├── AlreadyRunning         another service holds this store
+    ├── AlreadyRunning         another instance of the service holds the lock on this store
     ├── MailboxError           the mail server
-    │   ├── MailboxUnreachable     refused, dropped, timed out, certificate: later
-    │   │   ├── MailUnreadable         the UID is there, but the server does not hand it out
-    │   │   ├── TooManyLogins          we have logged in too often of late, and leave the server alone
-    │   │   └── ProviderAway           the OAuth provider does not answer: later
-    │   ├── LoginRefused           the server's own words in the text
-    │   │   └── SignInNeeded           a person must sign in (OAuth) before this goes on
-    │   ├── FolderMissing          the folder does not exist and could not be made
-    │   ├── MailVanished           the UID is not there any more
-    │   └── FilingRefused          the move was refused (quota, read-only folder)
+    │   ├── MailboxUnreachable     refused, dropped, timed out, bad certificate: retried later
+    │   │   ├── MailUnreadable         the UID exists, but the server does not return the message
+    │   │   ├── TooManyLogins          too many recent logins: the bridge pauses before the next one
+    │   │   └── ProviderAway           the OAuth provider does not respond: retried later
+    │   ├── LoginRefused           the text includes the server's own words
+    │   │   └── SignInNeeded           a person must sign in (OAuth) first
+    │   ├── FolderMissing          the folder does not exist and could not be created
+    │   ├── MailVanished           the UID no longer exists
+    │   └── FilingRefused          the server rejected the move (quota, read-only folder)
     ├── RedmineError
-    │   ├── RedmineUnavailable     nothing was written; try later (retry_after seconds, if it said so)
-    │   │   ├── AccessDenied           it answers and does not let the bridge in: a person must mend that
-    │   │   └── UnknownLogin           the user to act as is gone or locked: decide anew
-    │   ├── RedmineUnclear         the request may or may not have been carried out: look before writing again
-    │   ├── RedmineRefused         refused for good, with Redmine's words
-    │   └── SettingsUnfit          Redmine does not have, or does not take, what a mailbox's settings name
-    ├── SendingError           the SMTP server
-    │   ├── SendingRefused         5xx: never
-    │   ├── SendingDeferred        4xx, away, broken: later
-    │   └── MailMalformed          a mail of ours is not what it was meant to be: never
+    │   ├── RedmineUnavailable     nothing was written; retry later (after retry_after seconds, if Redmine sent it)
+    │   │   ├── AccessDenied           Redmine responds but denies access: an admin must fix that
+    │   │   └── UnknownLogin           the impersonated user is missing or locked: decide again
+    │   ├── RedmineUnclear         the request may or may not have been executed: verify before writing again
+    │   ├── RedmineRefused         permanently rejected; the text includes Redmine's words
+    │   └── SettingsUnfit          Redmine does not have, or rejects, what a mailbox's settings name
+    ├── SendingError           the SMTP server, or Microsoft Graph
+    │   ├── SendingRefused         5xx: not retried
+    │   ├── SendingDeferred        4xx, unreachable, disconnected: retried later
+    │   └── MailMalformed          a message from the bridge failed its own checks: not retried
     └── StoreError
-        ├── StoreBusy              locked: later
-        ├── LockLost               the right to work on the store is lost: another may have it
-        ├── RawUnreadable          the bytes of one mail cannot be read, while the rest of the store can
-        │   └── RawMissing             they are not in the store any more
-        └── StoreFull              no room left on the disk: later, and nothing is fetched until there is
+        ├── StoreBusy              database locked: retried later
+        ├── LockLost               the lock on the store is lost: another process may hold it
+        ├── RawUnreadable          the raw bytes of one message cannot be read; the rest of the store can
+        │   └── RawMissing             the raw bytes are no longer in the store
+        └── StoreFull              disk full: retried later; no message is fetched until there is space
 
-No text of an error holds a secret or a mail's body.
+No error text contains a secret or the body of a message.
 """
 
 
@@ -40,9 +40,9 @@ class MailbridgeError(Exception):
 
 
 class SettingsError(MailbridgeError):
-    """Given settings that cannot be used, say what to change and where.
+    """The settings cannot be used; the text says what to change and where.
 
-    `problems` holds one line a problem: file, table and key, what is wrong, "did you mean".
+    `problems` holds one line per problem: file, table and key, what is wrong, "did you mean".
     """
 
     def __init__(self, *problems: str) -> None:
@@ -51,17 +51,17 @@ class SettingsError(MailbridgeError):
 
 
 class AlreadyRunning(MailbridgeError):
-    """Another service holds the lease of this store."""
+    """Another instance of the service holds the lock on this store."""
 
 
 class MailboxError(MailbridgeError):
-    """The mail server did not do what was asked; the text ends with the server's own words."""
+    """The mail server failed to execute a command; the text ends with the server's own words."""
 
 
 class MailboxUnreachable(MailboxError):
-    """No connection, or it broke: refused, dropped, timed out, bad certificate, server busy.
+    """The connection failed or was lost: refused, dropped, timed out, bad certificate, server busy.
 
-    `answered` says that the connection stands: the server said no, and spoke of itself.
+    `answered` means that the connection is still open: the server returned an error about itself.
     """
 
     def __init__(self, message: str, *, answered: bool = False) -> None:
@@ -70,38 +70,38 @@ class MailboxUnreachable(MailboxError):
 
 
 class TooManyLogins(MailboxUnreachable):
-    """No connection was made: there were too many of late. The text says in how many seconds there may be another."""
+    """No connection was opened: there were too many recently. The text says in how many seconds one is allowed."""
 
 
 class LoginRefused(MailboxError):
-    """The server answered, and refused the login. Tried again with growing pauses: a password can be mended.
+    """The server rejected the login. It is retried with growing pauses, since a password can be corrected.
 
-    `met` is what the connection was until then (`model.mailbox.Connected`), where there was one.
+    `met` describes the connection up to then (`model.mailbox.ConnectionInfo`), if one was opened.
     """
 
     met: object = None
 
 
 class ProviderAway(MailboxUnreachable):
-    """The OAuth provider does not answer, or cannot now: the token is had later."""
+    """The OAuth provider does not respond or is temporarily unable to: the token is requested again later."""
 
 
 class SignInNeeded(LoginRefused):
-    """Nobody has signed in (OAuth), or the provider renews the sign-in no more: the text says what to run."""
+    """No one has signed in (OAuth), or the provider no longer renews the sign-in: the text says what to run."""
 
 
 class FolderMissing(MailboxError):
-    """A folder does not exist and could not be made."""
+    """A folder does not exist and could not be created."""
 
 
 class MailVanished(MailboxError):
-    """The mail is no longer where it was listed: somebody moved or deleted it."""
+    """The message is no longer where it was listed: it was moved or deleted."""
 
 
 class MailUnreadable(MailboxUnreachable):
-    """A mail is there, but the server does not hand it out (`uid` names it); the connection goes on.
+    """The message exists, but the server does not return it (`uid` names it); the connection stays open.
 
-    `of_server` says that the server's words are about itself: the mail may have nothing to do with it.
+    `of_server` means that the server's error is about the server itself and may be unrelated to the message.
     """
 
     def __init__(self, message: str, *, uid: str = "", of_server: bool = False) -> None:
@@ -111,20 +111,20 @@ class MailUnreadable(MailboxUnreachable):
 
 
 class FilingRefused(MailboxError):
-    """The server would not move the mail (over quota, read-only folder); it stays where it is."""
+    """The server rejected the move (over quota, read-only folder); the message stays where it is."""
 
 
 class RedmineError(MailbridgeError):
-    """Redmine did not do what was asked."""
+    """Redmine failed to execute a request."""
 
 
 class RedmineUnavailable(RedmineError):
-    """Redmine, or the way to it, is away, and nothing was written: try later.
+    """Redmine, or the network path to it, is unavailable; nothing was written: retry later.
 
-    `retry_after` is in seconds when the server named a pause, else None. `overloaded` says that the answer was
-    a sign of too many requests at once (429, 503, a locked database), so that the sender may slow down. `writing`:
-    the request was to change something; that others are answered says nothing of it then. `sent`: it left us, so that a
-    proxy's word that nothing was done is no proof.
+    `retry_after` is in seconds if the server sent a delay, else None. `overloaded` means that the response indicates
+    too many concurrent requests (429, 503, a locked database), so that the sender may slow down. `writing` means that
+    the request was a write: successful reads say nothing about it. `sent` means that the request left the bridge, so
+    that a proxy's claim that nothing was done proves nothing.
     """
 
     def __init__(
@@ -138,14 +138,14 @@ class RedmineUnavailable(RedmineError):
 
     @property
     def why_all_waits(self) -> str:
-        """Why nothing can be written for now, in one line for an admin."""
-        return f"Redmine is away: {self}"
+        """Why writes are suspended, in one line for an admin."""
+        return f"Redmine is unavailable: {self}"
 
 
 class AccessDenied(RedmineUnavailable):
-    """Redmine answers, and does not take the API key (401), or is used by no API (403); or a gateway in front of it
-    does not let the bridge pass. Nothing was written; the text says what to change. `key`: it is the key that is not
-    taken, and only who made the connection knows where that stands.
+    """Redmine responds but rejects the API key (401) or has its REST API disabled (403), or a gateway in front of it
+    blocks the bridge. Nothing was written; the text says what to change. `key` means that the key was rejected; only
+    the code that made the connection knows where the key is configured.
     """
 
     def __init__(self, message: str, *, key: bool = False) -> None:
@@ -154,15 +154,15 @@ class AccessDenied(RedmineUnavailable):
 
     @property
     def why_all_waits(self) -> str:
-        """Why nothing can be written for now: it is there, and is not said to be away."""
+        """Why writes are suspended. Redmine does respond, so the text does not call it unavailable."""
         return str(self)
 
 
 class RedmineUnclear(RedmineError):
-    """A writing request was sent and its result is unknown: time-out, reset, 5xx, cut answer.
+    """A write request was sent and its result is unknown: timeout, reset, 5xx, truncated response.
 
-    `settle` says that the request may still be under way inside the server, so that a look is worth something
-    only after the settling time; a plain 500 has ended there and can be looked at at once.
+    `settle` means that the server may still be executing the request, so that verification is useful only after the
+    settling time; after a plain 500 the request has ended and can be verified at once.
     """
 
     def __init__(self, message: str, *, settle: bool = True, overloaded: bool = False) -> None:
@@ -171,16 +171,16 @@ class RedmineUnclear(RedmineError):
         self.overloaded = overloaded
 
     def again(self) -> RedmineUnavailable:
-        """The outage that this is for a request which may be sent twice."""
+        """Return the same failure as an outage, for a request that is safe to repeat."""
         return RedmineUnavailable(str(self), overloaded=self.overloaded, writing=True)
 
 
 class UnknownLogin(RedmineUnavailable):
-    """Redmine would not act as this login (412): unknown, or locked since. What was decided about its mail is stale."""
+    """Redmine rejected the impersonated login (412): unknown or locked. The decision about its message is stale."""
 
 
 class RedmineRefused(RedmineError):
-    """Redmine refused this request for good: 422 with its messages, or 403, 404, 413 for this one object."""
+    """Redmine permanently rejected this request: 422 with messages, or 403, 404 or 413 for this object."""
 
     def __init__(self, message: str, *, status: int = 422, messages: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -189,9 +189,9 @@ class RedmineRefused(RedmineError):
 
 
 class SettingsUnfit(RedmineError):
-    """Redmine does not have, or does not take, what a mailbox's settings name: its mail waits until it does.
+    """Redmine does not have, or rejects, what a mailbox's settings name: its messages wait until it does.
 
-    `lines` say what, one each.
+    `lines` names each problem on a line.
     """
 
     def __init__(self, *lines: str) -> None:
@@ -200,50 +200,60 @@ class SettingsUnfit(RedmineError):
 
 
 class SendingError(MailbridgeError):
-    """The mail server that sends did not take a mail; the text holds its words."""
+    """The server did not accept a message; the text includes the server's words."""
 
 
 class SendingRefused(SendingError):
-    """It refused this mail for good (5xx)."""
+    """The server permanently rejected this message (5xx)."""
 
 
 class SendingDeferred(SendingError):
-    """It is away, or this is to be tried later. `whole`: this holds for every mail, not only for the one in hand.
+    """Sending failed temporarily. `whole`: the failure applies to every message, not only to the current one.
 
-    `ended`: the connection is over, and the mail in hand may be why. `configuration`: how mail is sent has to be
-    mended by a person before the server takes this (it does not relay for us, or not under this sender).
+    `ended`: the connection is closed, and the current message may be the cause. `configuration`: an admin must change
+    how mail is sent before the server accepts this message (relaying denied, or sender not allowed). `pause`: the
+    seconds that the server requests, or that must pass before it can be found out whether the message was sent.
     """
 
-    def __init__(self, message: str, *, whole: bool = True, ended: bool = False, configuration: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        whole: bool = True,
+        ended: bool = False,
+        configuration: bool = False,
+        pause: float = 0.0,
+    ) -> None:
         super().__init__(message)
         self.whole = whole
         self.ended = ended
         self.configuration = configuration
+        self.pause = pause
 
 
 class MailMalformed(SendingError):
-    """A mail of ours does not hold what it was meant to hold, so that it must not leave."""
+    """A message from the bridge does not contain what it should, so it must not be sent."""
 
 
 class StoreError(MailbridgeError):
-    """The bridge's own store could not do what was asked."""
+    """The bridge's own store failed to execute an operation."""
 
 
 class StoreBusy(StoreError):
-    """The database is locked by somebody else for longer than we wait."""
+    """The database is locked by another process for longer than the lock timeout."""
 
 
 class StoreFull(StoreError):
-    """No room on the disk for the raw mail or the database."""
+    """No space left on the disk for the raw mail or the database."""
 
 
 class LockLost(StoreError):
-    """The lock under which this process works is lost: nothing is written until it is had again."""
+    """The lock that this process works under is lost: nothing is written until it is acquired again."""
 
 
 class RawUnreadable(StoreError):
-    """The bytes of one mail cannot be read (a bad block, a file's rights), while the store is well otherwise."""
+    """The bytes of one mail cannot be read (a bad block, file permissions); the rest of the store works."""
 
 
 class RawMissing(RawUnreadable):
-    """The bytes of one mail are not where the store keeps them: somebody removed the file."""
+    """The bytes of one mail are not where the store keeps them: the file was removed."""

@@ -1,7 +1,7 @@
 """The boundaries between side effects, by name.
 
-Whatever the bridge changes outside its own memory happens inside `with effect(Effect.X):`. That is all this
-module does for the product; for its tests it is the list of places where a process can die. The crash suite
+Every change that the bridge makes outside its own memory happens inside `with side_effect(SideEffect.X):`. That is all
+this module does for the product; for its tests it is the list of points at which a process can crash. The crash suite
 kills the process before and after each of them, and a test fails when code changes something outside an effect.
 """
 
@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import Literal
 
 
-class Effect(StrEnum):
-    """Every side effect in the life of a mail, in the order in which it meets them."""
+class SideEffect(StrEnum):
+    """Every side effect in the life of a message, in the order of processing."""
 
     MAKE_FOLDER = "make_folder"
     KEEP_RAW = "keep_raw"
@@ -33,8 +33,10 @@ class Effect(StrEnum):
     INTEND_RULE = "intend_rule"
     RECORD_RULE = "record_rule"
     QUEUE_MAIL = "queue_mail"
+    MAKE_DRAFT = "make_draft"
     SEND_MAIL = "send_mail"
     RECORD_SENT = "record_sent"
+    SAVE_SENT = "save_sent"
     STEER = "steer"
     REMOVE_RAW = "remove_raw"
     FORGET_RAW = "forget_raw"
@@ -43,17 +45,17 @@ class Effect(StrEnum):
 
 
 Moment = Literal["before", "after"]
-_watchers: list[Callable[[Effect, Moment], None]] = []
+_watchers: list[Callable[[SideEffect, Moment], None]] = []
 
 
-def watch(watcher: Callable[[Effect, Moment], None]) -> None:
-    """Given a callable, call it at each boundary from now on, in the thread that stands there."""
+def watch(watcher: Callable[[SideEffect, Moment], None]) -> None:
+    """Register a callable that is called at each boundary from now on, in the thread that reaches it."""
     _watchers.append(watcher)
 
 
 @contextmanager
-def effect(which: Effect) -> Iterator[None]:
-    """Mark the body as one side effect: it happens once, whole, and nothing else of its kind beside it."""
+def side_effect(which: SideEffect) -> Iterator[None]:
+    """Mark the body as one side effect: it happens once, completely, and without another effect of its kind."""
     for watcher in _watchers:
         watcher(which, "before")
     yield

@@ -6,7 +6,7 @@ from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Cursor, Description
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from redmine_mailbridge.store.task_state import Override, TaskBook
+from redmine_mailbridge.store.task_state import Override, TaskState
 
 ISSUE = {
     "mail_id": 1, "requester": "a@x.example", "requester_name": "", "domain": "x.example", "project_id": 1,
@@ -25,15 +25,15 @@ def fill(store: Store, name: str, number: int) -> None:
     """Given a store, put something of this mailbox into every table."""
     place = Location(name, "INBOX", "7", str(number))
     store.begin_folder(name, "INBOX", Cursor("7", None), until=None, left=["99"], taken_from=0.0)
-    (row,) = store.keep([RawMail(Listed(place, 5), f"mail {name}".encode())], cursor=Cursor("7", str(number)))
+    (row,) = store.add([RawMail(Listed(place, 5), f"mail {name}".encode())], cursor=Cursor("7", str(number)))
     store.describe([Description(row.id, f"{name}@x", f"{name}/key{number}", "a@x.example", "s")])
     answer = NewAnswer(name, "received", "d@x.example", "a@x.example", f"{name}.1@x", b"x", lambda _count: None, 5)
     Outbox(store.database, store.clock).queue([answer], mail_id=row.id)
     store.brake(name, 10)
     store.release(name, 10)
-    book = TaskBook(store.database, store.clock)
+    book = TaskState(store.database, store.clock)
     book.override(f"receive:{name}", lambda _old: Override(active=False))
-    book.wish(f"receive:{name}")
+    book.request_run(f"receive:{name}")
     book.end(book.begin(f"receive:{name}", None), done=0, failed=0, error=None)
     issue = sa.table("issue", *(sa.column(one) for one in ("id", "mailbox", *ISSUE)))
     values = {"signed_in_as": "me", "renew_at": 1.0, "expires_at": 1.0, "version": 1, "lease_until": 0.0}
@@ -56,15 +56,15 @@ def named(store: Store) -> dict[str, list[str]]:
 
 def check_exchange(store: Store) -> None:
     """Two mailboxes exchange their names: every row follows its account, and nothing else changes."""
-    from redmine_mailbridge.store.accounts import Accounts, Relabelling
+    from redmine_mailbridge.store.accounts import Accounts, MailboxRenaming
 
     accounts = Accounts(store.database)
     whose = {"one": ("first at a", "one@x.example"), "two": ("second at b", "two@x.example")}
-    accounts.settle(Relabelling({}), whose)
+    accounts.settle(MailboxRenaming({}), whose)
     fill(store, "one", 1)
     fill(store, "two", 2)
     before = named(store)
-    accounts.settle(Relabelling({"one": "two", "two": "one"}), {"one": whose["two"], "two": whose["one"]})
+    accounts.settle(MailboxRenaming({"one": "two", "two": "one"}), {"one": whose["two"], "two": whose["one"]})
     after = named(store)
     assert ["one/key2", "two/key1"] == after.pop("content")
     assert after == {table: values for table, values in before.items() if table != "content"}
@@ -79,20 +79,20 @@ def check_exchange(store: Store) -> None:
 
 def check_rename_and_move(store: Store) -> None:
     """A mailbox is renamed and moves: all bears the new name, no validity holds any more, twice as little as once."""
-    from redmine_mailbridge.store.accounts import Accounts, Relabelling
+    from redmine_mailbridge.store.accounts import Accounts, MailboxRenaming
 
     accounts = Accounts(store.database)
-    accounts.settle(Relabelling({}), {"old": ("me at a", "me@x.example")})
+    accounts.settle(MailboxRenaming({}), {"old": ("me at a", "me@x.example")})
     fill(store, "old", 1)
-    accounts.settle(Relabelling({"old": "new"}, {"new"}), {"new": ("me at b", "me@x.example")})
+    accounts.settle(MailboxRenaming({"old": "new"}, {"new"}), {"new": ("me at b", "me@x.example")})
     assert not [one for values in named(store).values() for one in values if "old" in one]
     assert {"new"} == accounts.known().keys()
     assert ("me at b", "me@x.example") == (accounts.known()["new"].account, accounts.known()["new"].address)
     assert Cursor("7@1", "1") == store.cursor("new", "INBOX")
-    accounts.settle(Relabelling({}, {"new"}), {"new": ("me at c", "me@x.example")})
+    accounts.settle(MailboxRenaming({}, {"new"}), {"new": ("me at c", "me@x.example")})
     with store.database.read() as db:
-        assert ["7@1"] == db.execute(sa.text("SELECT validity FROM mail")).scalars().all()
+        assert ["7@1"] == db.execute(sa.text("SELECT uid_validity FROM mail")).scalars().all()
     place = Location("new", "INBOX", "7", "1")
-    (row,) = store.keep([RawMail(Listed(place, 5), b"another mail")])
+    (row,) = store.add([RawMail(Listed(place, 5), b"another mail")])
     assert 2 == row.id
-    assert frozenset() == store.known("new", None, ["1"], validity="pop3")
+    assert frozenset() == store.known("new", None, ["1"], uid_validity="pop3")

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 import responses
 import structlog
 import tomlkit
@@ -25,7 +26,7 @@ from click.testing import CliRunner, Result
 from requests import PreparedRequest
 
 from redmine_mailbridge.cli.main import cli
-from redmine_mailbridge.model.task_result import StationResult
+from redmine_mailbridge.model.task_result import TaskStepResult
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.tasks.service.service import receive_once
@@ -59,7 +60,9 @@ class SmallRedmine:
     """Projects, issues and journals as the API shows them. `fails`: issues that answer 500 to whoever reads them.
 
     To so many notes as it `loses` a gateway answers in its place (504), and they wait to be written until it `lands`
-    them.
+    them. It answers 422 to a note in the words of `refuses`, takes no value of the attributes that it `ignores`, and
+    cannot be reached by the next note where it is `cut_off`; `hears` is called after each note. `members` are those of
+    the project.
     """
 
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -72,6 +75,15 @@ class SmallRedmine:
     users: dict[int, tuple[str, str, str, bool]] = field(default_factory=PEOPLE.copy)
     loses: int = 0
     late: list[tuple[int, dict[str, Any], int]] = field(default_factory=list)
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    down: bool = False
+    refuses: str = ""
+    ignores: set[str] = field(default_factory=set)
+    cut_off: bool = False
+    hears: Callable[[int], object] = lambda _issue: None
+    members: tuple[int, ...] = ()
+    alone: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
+    """Held while a number is given: the program's workers write at once."""
 
     # ------------------------------------------------------------------ what people do
 
@@ -79,31 +91,32 @@ class SmallRedmine:
         self, issue: int, user: int, text: str, *, private: bool = False, status: int | None = None, **files: bytes
     ) -> int:
         """A user writes a note. Return its journal's id."""
-        found, self.journals = self.issues[issue], self.journals + 1
-        details = []
-        if status is not None:
-            details.append(
-                {
-                    "property": "attr",
-                    "name": "status_id",
-                    "old_value": str(found["status"]["id"]),
-                    "new_value": str(status),
-                }
-            )
-            found["status"] = self._status(status)
-        for name, content in files.items():
-            number = 1000 + len(self.files)
-            self.files[number] = content
-            details.append({"property": "attachment", "name": str(number), "new_value": name})
-            found["attachments"].append(
-                {"id": number, "filename": name, "filesize": len(content), "content_type": "text/plain"}
-            )
-        found["journals"].append(
-            {"id": self.journals, "user": self._named(user), "notes": text, "private_notes": private,
-             "created_on": iso(), "details": details}
-        )  # fmt: skip
-        found["updated_on"] = iso()
-        return self.journals
+        with self.alone:
+            found, self.journals = self.issues[issue], self.journals + 1
+            details = []
+            if status is not None:
+                details.append(
+                    {
+                        "property": "attr",
+                        "name": "status_id",
+                        "old_value": str(found["status"]["id"]),
+                        "new_value": str(status),
+                    }
+                )
+                found["status"] = self._status(status)
+            for name, content in files.items():
+                number = 1000 + len(self.files)
+                self.files[number] = content
+                details.append({"property": "attachment", "name": str(number), "new_value": name})
+                found["attachments"].append(
+                    {"id": number, "filename": name, "filesize": len(content), "content_type": "text/plain"}
+                )
+            found["journals"].append(
+                {"id": self.journals, "user": self._named(user), "notes": text, "private_notes": private,
+                 "created_on": iso(), "details": details}
+            )  # fmt: skip
+            found["updated_on"] = iso()
+            return self.journals
 
     def journal(self, number: int) -> dict[str, Any]:
         """A journal by its id."""
@@ -122,9 +135,14 @@ class SmallRedmine:
         login = request.headers.get("X-Redmine-Switch-User")
         user = next((number for number, one in self.users.items() if one[0] == login), BRIDGE)
         body = json.loads(request.body) if request.body and path[0] != "uploads" else {}
+        self.requests.append((str(request.method), parts.path))
+        if self.down:
+            return 503, {}, ""
         found = self._route(str(request.method), path, parse_qs(parts.query), body, user)
         if isinstance(found, int):
             return found, {}, ""
+        if isinstance(found, dict) and "errors" in found:
+            return 422, {}, json.dumps(found)
         if isinstance(found, bytes):
             return 200, {}, found.decode()
         return (201 if request.method == "POST" else 200), {}, json.dumps(found)
@@ -147,19 +165,23 @@ class SmallRedmine:
                 return {"projects": [self._project()], "total_count": 1}
             case "GET", ["projects", "desk" | "7"]:
                 return {"project": self._project()}
-            case "GET", ["projects", _]:
+            case "GET", ["projects", _] | ["help", *_]:
                 return 404
             case "GET", ["projects", _, "versions"]:
                 return {"versions": []}
             case "GET", ["projects", _, "memberships"]:
-                return {"memberships": [], "total_count": 0}
+                roles = [{"id": 3, "name": "Agent"}]
+                rows = [{"id": n, "user": self._named(n), "roles": roles} for n in self.members]
+                return {"memberships": rows, "total_count": len(rows)}
             case "GET", ["roles", number]:
                 role = {"id": int(number), "name": "Role", "permissions": self.may, "issues_visibility": "all"}
                 return {"role": role}
+            case "GET", ["trackers"]:
+                return {"trackers": [{"id": 1, "name": "Bug", "default_status": self._status(1)}]}
             case "GET", ["issue_statuses"]:
                 return {"issue_statuses": [self._status(number) for number in STATUSES]}
             case "GET", ["enumerations", name]:
-                return {name: [{"id": 4, "name": "Normal", "is_default": True}]}
+                return {name: [self._priority(4) | {"is_default": True}, self._priority(5)]}
             case "GET", [("custom_fields" | "groups" | "time_entries") as name]:
                 return {name: [], "total_count": 0}
             case "GET", ["issues"]:
@@ -167,7 +189,7 @@ class SmallRedmine:
             case "GET", ["issues", number]:
                 return self._shown(int(number), user)
             case "GET", ["attachments", "download", number, _]:
-                return self.files[int(number)]
+                return self.files.get(int(number), 404)
             case "POST", ["uploads"]:
                 self.uploads += 1
                 return {"upload": {"id": self.uploads, "token": f"{self.uploads}.token"}}
@@ -179,6 +201,9 @@ class SmallRedmine:
                 return self._made(body["issue"], user)
             case "PUT", ["issues", number]:
                 return self._noted(int(number), body["issue"], user)
+            case "PUT", ["journals", number]:
+                self.journal(int(number)).update(body["journal"])
+                return 204
             case "POST", ["issues", _, "watchers" | "relations"]:
                 return 204
             case _:
@@ -204,26 +229,50 @@ class SmallRedmine:
         return {"issues": shown[offset : offset + limit], "total_count": len(shown)}
 
     def _made(self, values: dict[str, Any], user: int) -> Any:
-        number = len(self.issues) + 1
-        self.issues[number] = {
-            "id": number, "project": {"id": 7, "name": "Desk"}, "tracker": {"id": 1, "name": "Bug"},
-            "status": self._status(1), "priority": {"id": 4, "name": "Normal"}, "author": self._named(user),
-            "subject": values["subject"], "description": values.get("description", ""), "journals": [],
-            "is_private": values.get("is_private", False), "attachments": [], "watchers": [], "custom_fields": [],
-            "created_on": iso(), "updated_on": iso(), "closed_on": None,
-        }  # fmt: skip
+        with self.alone:
+            number = len(self.issues) + 1
+            self.issues[number] = {
+                "id": number, "project": {"id": 7, "name": "Desk"}, "tracker": {"id": 1, "name": "Bug"},
+                "status": self._status(1), "priority": self._priority(4), "author": self._named(user),
+                "subject": values["subject"], "description": values.get("description", ""), "journals": [],
+                "is_private": values.get("is_private", False), "attachments": [], "watchers": [], "custom_fields": [],
+                "created_on": iso(), "updated_on": iso(), "closed_on": None,
+            }  # fmt: skip
         return {"issue": self.issues[number]}
 
     def _noted(self, number: int, values: dict[str, Any], user: int) -> Any:
         if number not in self.issues:
             return 404
+        if self.cut_off:
+            self.cut_off = False
+            raise requests.ConnectionError("refused")
         if self.loses:
             self.loses -= 1
             self.late.append((number, values, user))
             return 504
-        private = bool(values.get("private_notes"))
-        self.writes(number, user, values.get("notes", ""), private=private, status=values.get("status_id"))
+        if self.refuses:
+            return {"errors": [self.refuses]}
+        values = {name: value for name, value in values.items() if name not in self.ignores}
+        if values:
+            private, status = bool(values.get("private_notes")), values.get("status_id")
+            if private and values.keys() - {"notes", "private_notes"}:  # no entry is private in part
+                self.writes(number, user, "", status=status)
+                self._set(self.issues[number], values)
+                status, values = None, {"notes": values["notes"]}
+            self.writes(number, user, values.get("notes", ""), private=private, status=status)
+            self._set(self.issues[number], values)
+        self.hears(number)
         return 204
+
+    def _set(self, issue: dict[str, Any], values: dict[str, Any]) -> None:
+        """Give an issue its new priority and assignee."""
+        details = issue["journals"][-1]["details"]
+        if "priority_id" in values:
+            issue["priority"] = self._priority(values["priority_id"])
+            details.append({"property": "attr", "name": "priority_id", "new_value": str(values["priority_id"])})
+        if "assigned_to_id" in values:
+            issue["assigned_to"] = self._named(values["assigned_to_id"])
+            details.append({"property": "attr", "name": "assigned_to_id", "new_value": str(values["assigned_to_id"])})
 
     def lands(self) -> None:
         """Write what waits."""
@@ -250,6 +299,9 @@ class SmallRedmine:
     def _status(self, number: int) -> dict[str, Any]:
         name, closed = STATUSES[number]
         return {"id": number, "name": name, "is_closed": closed}
+
+    def _priority(self, number: int) -> dict[str, Any]:
+        return {"id": number, "name": {4: "Normal", 5: "High"}[number]}
 
     def _named(self, number: int) -> dict[str, Any]:
         return {"id": number, "name": self.users[number][1]}
@@ -338,13 +390,13 @@ class HelpDesk:
         """A mail lies in the mailbox."""
         self.server.append(raw)
 
-    def turn(self, made: app.Application | None = None) -> StationResult:
+    def turn(self, made: app.Application | None = None) -> TaskStepResult:
         """Receive, update, send: once each. Return what update did."""
         if made is None:
             with self.application() as built:
                 return self.turn(built)
         receive_once(made.receivers)
-        result = Updater(made.tasks.stations).once(threading.Event())
+        result = Updater(made.tasks.steps).once(threading.Event())
         made.sending.once()
         return result
 
@@ -369,8 +421,8 @@ class HelpDesk:
     def story(self) -> str:
         """All that the records of the mails say."""
         with self.application() as made:
-            rows = made.archive.messages(MessageFilter(limit=1000))
-            return "\n".join(step.line for row in rows for step in made.archive.steps(row.id))
+            rows = made.message_queries.messages(MessageFilter(limit=1000))
+            return "\n".join(step.line for row in rows for step in made.message_queries.steps(row.id))
 
 
 _migrated: list[bytes] = []
@@ -393,8 +445,12 @@ def help_desk(
             made.store.database.close()
         _migrated.append((folder / "bridge.db").read_bytes())
     (folder / "bridge.db").write_bytes(_migrated[0])
-    monkeypatch.setattr(app, "open_mailbox", lambda config, **_known: MemoryMailbox(desk.server, config.name))
+    monkeypatch.setattr(
+        "redmine_mailbridge.wiring.mailboxes.open_mailbox",
+        lambda config, **_known: MemoryMailbox(desk.server, config.name),
+    )
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        mock.add_passthru("http://127.0.0.1")  # a real server of the tests
         for method in (responses.GET, responses.POST, responses.PUT):
             mock.add_callback(method, re.compile(rf"{URL}/.*"), desk.redmine.answer)
         yield desk

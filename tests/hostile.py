@@ -57,7 +57,30 @@ def hostile_mails(at: Target) -> Iterator[tuple[str, bytes]]:
 def _cases(at: Target) -> dict[str, dict[str, str]]:
     """The mails by name, each as what differs from a plain one."""
     tricks = _forged_from(at) | _forged_references(at) | _tricks_with_names(at) | _injections(at)
-    return tricks | _envelopes(at) | _brought_along(at) | _other_mailboxes(at)
+    return tricks | _envelopes(at) | _brought_along(at) | _other_mailboxes(at) | _behind_others(at) | _passed_on()
+
+
+def _passed_on() -> dict[str, dict[str, str]]:
+    """A victim whom an agent seems to pass on: by a forwarded mail, or in To with the mailbox in Cc."""
+    block = "From: Victim <victim@bank.example>\nSent: Monday, May 4, 2026 9:00 AM\nTo: Anna\nSubject: P\n\nPay.\n"
+    fwd = {"subject": "Fwd: P", "body": f"Look\n\n{block}"}
+    apart = {"to": "victim@bank.example", "headers": "Cc: support@corp.example"}
+    inside = {"to": "inside@corp.example"}
+    return {
+        "a forward by a forged agent": fwd | {"sender": ANNA},
+        "a forward by a forged agent, failed": fwd | {"sender": ANNA, "verdict": FAIL},
+        "a forward by a forged administrator": fwd | {"sender": ADMIN},
+        "a forward by a forged agent to inside": fwd | inside | {"sender": ANNA},
+        "a forward by a forged agent to both": fwd
+        | {"sender": ANNA, "to": "inside@corp.example, support@corp.example"},
+        "a forward by somebody proven": fwd | {"verdict": PASS_EVIL},
+        "a forward by an agent and somebody proven": fwd | {"sender": f"{ANNA}, {EVIL}", "verdict": PASS_EVIL},
+        "a forward with the agent in Reply-To": fwd | {"verdict": PASS_EVIL, "headers": f"Reply-To: {ANNA}"},
+        "a forward with the agent in Sender": fwd | {"verdict": PASS_EVIL, "headers": f"Sender: {ANNA}"},
+        "a mail to a victim by a forged agent": apart | {"sender": ANNA},
+        "a mail to a victim by a forged agent, failed": apart | {"sender": ANNA, "verdict": FAIL},
+        "a mail to a victim by somebody proven": apart | {"verdict": PASS_EVIL},
+    }
 
 
 def _forged_from(at: Target) -> dict[str, dict[str, str]]:
@@ -201,6 +224,29 @@ def _brought_along(at: Target) -> dict[str, dict[str, str]]:
         },
     }  # fmt: skip
     return {name: {"sender": ADMIN, "subject": tag} | fields for name, fields in brought.items()}
+
+
+def _behind_others(at: Target) -> dict[str, dict[str, str]]:
+    """From addresses that send other people's mail, with somebody in Reply-To or X-Original-From."""
+    lines = f"Project: secret\nStatus: Closed\nAssigned to: admin\nParent issue: {at.secret}"
+    no_reply, own = {"sender": "noreply@evil.example", "verdict": PASS_EVIL}, {"sender": "support@corp.example"}
+    redmines = f"In-Reply-To: <{at.redmines}>"
+    signed = f"In-Reply-To: <{at.signed}>"
+    listed = "List-Id: <list.evil.example>\nList-Post: <mailto:list@evil.example>"
+    return {
+        f"{what}, {who}": fields | {"headers": f"{field}: {person}\n{fields.get('headers', '')}"}
+        for field in ("Reply-To", "X-Original-From")
+        for who, person in {"an agent": ANNA, "an admin": ADMIN, "a customer": KIM}.items()
+        for what, fields in {
+            f"no-reply with {field}": no_reply | {"subject": f"[#{at.secret}]", "body": lines},
+            f"no-reply with {field} and Redmine's id": no_reply | {"headers": redmines},
+            f"no-reply with {field} and a signed id": no_reply | {"headers": signed},
+            f"our own address with {field}": own | {"subject": f"[#{at.private}]", "body": lines},
+            f"our own address with {field} and Redmine's id": own | {"headers": redmines},
+            f"a list with {field}": {"sender": "list@evil.example", "verdict": PASS_EVIL, "headers": listed}
+            | {"subject": f"[#{at.secret}]"},
+        }.items()
+    }
 
 
 def _other_mailboxes(at: Target) -> dict[str, dict[str, str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "redmine_mailbridge"
-PAGE = ROOT / "docs" / "architecture.md"
+PAGE = ROOT / "docs" / "dev" / "architecture.md"
 
 ROOMS = (
     "util", "model", "business_time", "sasl", "mail", "settings", "policy", "mailboxes", "redmine", "store",

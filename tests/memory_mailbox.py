@@ -9,8 +9,8 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, LoginRefused, MailboxUnreachable, MailUnreadable
-from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, RawMail
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.model.mailbox import ConnectionInfo, Filing, FolderState, Listed, Location, RawMail
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 
 HEAD = 256 << 10
 LARGE = 1 << 20
@@ -101,9 +101,9 @@ class MemoryMailbox:
         if self.server.refuse_login:
             raise LoginRefused(f"mailbox {self.name}: {self.server.refuse_login}")
 
-    def connected(self) -> Connected:
+    def connected(self) -> ConnectionInfo:
         self.connect()
-        return Connected("ready", "memory", (), "", None, "move", pushes=True)
+        return ConnectionInfo("ready", "memory", (), "", None, "move", pushes=True)
 
     def close(self) -> bool:
         return True
@@ -119,7 +119,7 @@ class MemoryMailbox:
             return False
         if "\0" in name:
             raise FolderMissing(f"mailbox {self.name}: no folder {folder!r}: invalid name")
-        with effect(Effect.MAKE_FOLDER):
+        with side_effect(SideEffect.MAKE_FOLDER):
             self.server.create(name)
         return True
 
@@ -163,7 +163,7 @@ class MemoryMailbox:
         target, source = self._spell(folder), self._spell(location.folder)
         if target == source:
             return Filing.KEPT
-        with effect(Effect.MOVE):
+        with side_effect(SideEffect.MOVE):
             if not self._changeable(location):
                 return Filing.GONE
             if target not in self.server.folders:
@@ -177,8 +177,11 @@ class MemoryMailbox:
     def empties(self, folder: str) -> bool:
         return self._spell(folder).partition("/")[0] in {"Trash", "Junk"}
 
+    def junk(self) -> str | None:
+        return next((name for name in self.server.folders if name == "Junk"), None)
+
     def delete(self, location: Location) -> Filing:
-        with effect(Effect.MOVE):
+        with side_effect(SideEffect.MOVE):
             if not self._changeable(location):
                 return Filing.GONE
             del self.server.folders[self._spell(location.folder)].mails[int(location.uid)]
@@ -188,7 +191,7 @@ class MemoryMailbox:
         kept = self._mail(location)
         if kept is None:
             return Filing.GONE
-        with effect(Effect.MOVE):
+        with side_effect(SideEffect.MOVE):
             kept.flags.add("$MailbridgeDone")
         return Filing.KEPT
 
@@ -241,7 +244,7 @@ class MemoryMailbox:
 
     def _mail(self, location: Location) -> Kept | None:
         found = self._open(location.folder)
-        return found.mails.get(int(location.uid)) if str(found.validity) == location.validity else None
+        return found.mails.get(int(location.uid)) if str(found.validity) == location.uid_validity else None
 
     def _changeable(self, location: Location) -> bool:
         if self._mail(location) is None:

@@ -112,7 +112,7 @@ def summary(seen: Seen) -> str:
     return _table(seen, "in a project with", rows)
 
 
-TABLES = {ROOT / "docs" / "redmine-api.md": table, ROOT / "docs" / "operations.md": summary}
+TABLES = {ROOT / "docs" / "dev" / "redmine-api.md": table, ROOT / "docs" / "admin" / "redmine-user.md": summary}
 
 
 def filled(page: Path, seen: Seen) -> str:

@@ -22,12 +22,12 @@ import tomlkit
 from click.testing import CliRunner, Result
 
 from redmine_mailbridge.cli.main import cli
-from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.tasks.receive.receiver import PassResult
-from redmine_mailbridge.tasks.receive.result import Outcome
+from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from redmine_mailbridge.tasks.service.service import receive_once
 from redmine_mailbridge.wiring import application as app
 from tests.servers.fixtures import Redmine
@@ -131,22 +131,22 @@ class Product:
         finally:
             made.close()
 
-    def passes(self, on_outcome: Callable[[Outcome], None] = lambda _outcome: None) -> list[PassResult]:
+    def passes(self, on_outcome: Callable[[ProcessingResult], None] = lambda _outcome: None) -> list[PassResult]:
         """Make one pass over every mailbox, as a process of its own would."""
         with self.application() as made:
             return receive_once(made.receivers, on_outcome)
 
-    def receive(self) -> list[Outcome]:
+    def receive(self) -> list[ProcessingResult]:
         """Make one pass. Return what became of the mails. Fail when something ended the pass early."""
-        outcomes: list[Outcome] = []
+        outcomes: list[ProcessingResult] = []
         results = self.passes(outcomes.append)
         assert [None] * len(results) == [result.error for result in results]
         return outcomes
 
-    def rows(self) -> list[MailRow]:
+    def rows(self) -> list[StoredMail]:
         """What the store holds, oldest first."""
         with self.application() as made:
-            return made.archive.messages(MessageFilter(limit=1000))[::-1]
+            return made.message_queries.messages(MessageFilter(limit=1000))[::-1]
 
     def command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Given arguments, run the command line with these settings, and return how it ended."""

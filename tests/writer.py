@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from redmine_mailbridge.model.mail import Attachment, LeftOut
 from redmine_mailbridge.model.plan import Action, IssueFields, Plan, Project
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.metadata import Directory
-from redmine_mailbridge.redmine.newest import Mark
+from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.newest import IssueMark
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload, issue_request, note_request
 from redmine_mailbridge.redmine.size_limits import text_file
 from redmine_mailbridge.redmine.writer import Writer
@@ -23,7 +23,7 @@ class Bridge:
 
     redmine: Redmine
     client: Client
-    directory: Directory
+    directory: MetadataCache
     writer: Writer
     project: Project
 
@@ -44,18 +44,18 @@ class Bridge:
         plan = Plan(Action.NOTE, "a test", issue=issue, act_as=login, text=text, fields=fields, private_note=private)
         return note_request(plan, self.project, uploads, author_id=self.user(login) if login else None)
 
-    def newest(self) -> Mark:
+    def newest(self) -> IssueMark:
         """An issue that every one comes after that is made from now on."""
-        return self.writer.look.newest_issue()
+        return self.writer.recovery.newest_issue()
 
-    def find(self, request: IssueRequest, after: Mark, claimed: Container[int] = ()) -> int | None:
+    def find(self, request: IssueRequest, after: IssueMark, claimed: Container[int] = ()) -> int | None:
         """The number of the issue that a request made."""
-        found = self.writer.look.find_issue([request], after, claimed)
+        found = self.writer.recovery.find_issue([request], after, claimed)
         return None if found is None else found[1]
 
     def find_note(self, request: NoteRequest, after: int, claimed: Container[int] = ()) -> int | None:
         """The id of the journal that a note made."""
-        found = self.writer.look.journal(self.writer.look.issue(request.issue), [request], after, claimed)
+        found = self.writer.recovery.journal(self.writer.recovery.issue(request.issue), [request], after, claimed)
         return None if found is None else int(found[1]["id"])
 
     def upload(self, name: str = "a.txt", text: str = "hello", login: str | None = None) -> Upload:
@@ -75,7 +75,7 @@ class Bridge:
 def bridge_at(url: str, redmine: Redmine, project: str, *, key: str = "", read_timeout: float = 20) -> Bridge:
     key = key or redmine.seed["admin"]["api_key"]
     client = Client(Connection(url, key, connect_timeout=5, read_timeout=read_timeout))
-    directory = Directory(client)
+    directory = MetadataCache(client)
     found = directory.project(project)
     assert found is not None
     return Bridge(redmine, client, directory, Writer(client, directory), found)

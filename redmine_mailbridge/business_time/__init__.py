@@ -1,4 +1,4 @@
-"""Time as a help desk counts it: business hours, holidays and crontab lines. Pure.
+"""Time in a help desk: business hours, holidays and crontab lines. Pure.
 
-May know values and times; reads no file, no clock, no Redmine and no store.
+Handles values and times only; does not access files, clocks, Redmine or the store.
 """

@@ -1,8 +1,8 @@
-"""Business time: how long somebody was there between two instants, and when a number of hours will have passed.
+"""Business time: the open time between two instants, and when a number of open hours will have passed.
 
-An instant is open when the clock on the wall in the calendar's zone shows a time within that weekday's hours, and no
-holiday lies over it. That definition holds on the nights when clocks change too: an hour that is shown twice counts
-twice, one that is never shown does not count.
+An instant is open if the local time in the calendar's zone is within that weekday's hours, and outside
+all holidays. This also holds on the nights of clock changes: a repeated hour counts
+twice, a skipped hour does not count.
 """
 
 import datetime as dt
@@ -17,26 +17,27 @@ DAY = 86400
 MONDAY_AT_EPOCH = 3  # 1970-01-01 was a Thursday
 NEVER = math.inf
 HORIZON = 3660
-"""For how many days ahead an open hour is looked for."""
+"""For how many days ahead an open hour is searched."""
 
-Span = tuple[float, float]
+TimeSpan = tuple[float, float]
 Hours = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """When somebody is there. `week` holds for Monday to Sunday the open spans of a day in seconds since its midnight,
-    in order and apart from each other. All instants are seconds since the epoch, UTC.
+    """The open hours. `week` contains for Monday to Sunday the open spans of a day in seconds since its midnight,
+    in order and disjoint. All instants are seconds since the epoch, UTC.
     """
 
     name: str
     zone: ZoneInfo
     week: tuple[Hours, ...]
     holidays: Holidays = NO_HOLIDAYS
-    _days: dict[int, tuple[Span, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _days: dict[int, tuple[TimeSpan, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def seconds_between(self, start: float, end: float) -> float:
-        """Given two instants, return the open seconds from the first to the second; negative when it is the earlier."""
+        """Given two instants, return the open seconds from the first to the second; negative if the second is
+        earlier."""
         if end < start:
             return -self.seconds_between(end, start)
         total = 0.0
@@ -48,7 +49,7 @@ class Calendar:
     def after(self, start: float, seconds: float) -> float:
         """Given an instant and open seconds (not negative), return the first instant by which they have passed.
 
-        For 0 that is the instant itself, open or not. NEVER when that is more than ten years of days away from the
+        For 0 that is the instant itself, open or not. NEVER if it is more than ten years away from the
         last open hour, as in a calendar that is always closed.
         """
         left, day, idle = seconds, math.floor(start / DAY), 0
@@ -67,20 +68,20 @@ class Calendar:
             day += 1
         return NEVER
 
-    def _open(self, day: int) -> tuple[Span, ...]:
-        """Given a day of UTC, by its number since the epoch, return its open spans, in order."""
+    def _open(self, day: int) -> tuple[TimeSpan, ...]:
+        """Given a UTC day, as number since the epoch, return its open spans, in order."""
         found = self._days.get(day)
         if found is None:
             found = self._days[day] = tuple(self._reckon(day))
         return found
 
-    def _reckon(self, day: int) -> Iterator[Span]:
+    def _reckon(self, day: int) -> Iterator[TimeSpan]:
         for begin, end, offset in self._steady(day * DAY, (day + 1) * DAY):
             for span in self._by_the_wall(begin, end, offset):
                 yield from _without(span, self.holidays.closed(span, self.zone))
 
-    def _by_the_wall(self, begin: int, end: int, offset: int) -> Iterator[Span]:
-        """Given a span during which the zone keeps one offset, return what of it the week's hours leave open."""
+    def _by_the_wall(self, begin: int, end: int, offset: int) -> Iterator[TimeSpan]:
+        """Given a span with a constant zone offset, return the part of it within the week's hours."""
         for local_day in range((begin + offset) // DAY, (end + offset - 1) // DAY + 1):
             midnight = local_day * DAY - offset
             for opens, closes in self.week[(local_day + MONDAY_AT_EPOCH) % 7]:
@@ -89,7 +90,7 @@ class Calendar:
                     yield span
 
     def _steady(self, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """Given a span of a day at most, cut it where the zone's clocks change: (begin, end, offset in seconds)."""
+        """Given a span of up to a day, split it at the zone's clock changes: (begin, end, offset in seconds)."""
         first, last = self._offset(begin), self._offset(end - 1)
         if first == last:
             yield begin, end, first
@@ -108,7 +109,7 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Calendars:
-    """The calendar of each project. A project that no calendar names keeps the `default`."""
+    """The calendar of each project. A project without one uses the `default`."""
 
     default: Calendar
     by_project: Mapping[str, Calendar] = field(default_factory=dict)
@@ -118,8 +119,8 @@ class Calendars:
         return self.by_project.get(project.lower(), self.default)
 
 
-def _without(span: Span, closed: Sequence[Span]) -> Iterator[Span]:
-    """Given a span and closed ones in order, return what is left of it."""
+def _without(span: TimeSpan, closed: Sequence[TimeSpan]) -> Iterator[TimeSpan]:
+    """Given a span and closed ones in order, return the remaining parts."""
     begin, end = span
     for closes, opens in closed:
         if begin < min(closes, end):
@@ -130,4 +131,4 @@ def _without(span: Span, closed: Sequence[Span]) -> Iterator[Span]:
 
 
 ALWAYS = Calendar("always", ZoneInfo("UTC"), (((0, DAY),),) * 7)
-"""Somebody is always there: for projects without a calendar."""
+"""Always open: for projects without a calendar."""

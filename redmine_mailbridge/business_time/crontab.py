@@ -1,8 +1,8 @@
-"""Crontab lines (crontab(5)): APScheduler's triggers behind a small face, so that their traps stay in one file.
+"""Crontab lines (crontab(5)): APScheduler's triggers with crontab's semantics, so that the differences stay here.
 
-Its day of the week counts from Monday (here 0 and 7 are Sunday, as everywhere else); it wants both fields of days to
-fit (here one is enough where neither begins with `*`); where clocks change for summer and winter, a time of the
-repeated hour comes twice (here once, unless the hour is `*`: what runs all day goes on doing so).
+APScheduler counts weekdays from Monday (here 0 and 7 are Sunday, as in crontab); it requires both day fields to
+match (here one is enough if neither starts with `*`); at clock changes, a time in the
+repeated hour occurs twice (here once, unless the hour is `*`: an all-day schedule continues).
 """
 
 import datetime as dt
@@ -19,22 +19,22 @@ from redmine_mailbridge.errors import SettingsError
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CHANGE_AT_MOST = dt.timedelta(hours=3)
-"""Further than this no clock is set forward or back by a change of summer and winter."""
+"""The maximum clock change for daylight saving time."""
 
 
 class Crontab(BaseTrigger):  # type: ignore[misc]  # apscheduler has no types
-    """The times of a crontab line with fixed hours, by the clock on the wall.
+    """The times of a crontab line with fixed hours, in local time.
 
-    A time that clocks bring twice counts once, the first time; one that they skip is made up for as much later as
-    they were moved.
+    A repeated time counts once, the first time; a skipped time runs later by the amount that the
+    clock changed.
     """
 
     def __init__(self, wall: BaseTrigger, zone: ZoneInfo) -> None:
-        self._wall = wall  # reckons in UTC, as if clocks were never changed
+        self._wall = wall  # computes in UTC, as if clocks never changed
         self._zone = zone
 
     def get_next_fire_time(self, previous_fire_time: dt.datetime | None, now: dt.datetime) -> dt.datetime | None:
-        """The first time after the previous one, not before now; None when there is none."""
+        """The first time after the previous one, not before now; None if there is none."""
         begin = max(now, previous_fire_time or now).astimezone(self._zone)
         at: dt.datetime | None = begin.replace(tzinfo=dt.UTC) - CHANGE_AT_MOST
         while at is not None:
@@ -51,11 +51,11 @@ class Crontab(BaseTrigger):  # type: ignore[misc]  # apscheduler has no types
 def crontab(expression: str, zone: ZoneInfo | None = None) -> BaseTrigger:
     """Given a crontab expression of five fields, return its trigger, with 0 and 7 as Sunday (crontab(5)).
 
-    Raise SettingsError when it is none.
+    Raise SettingsError if it is invalid.
     """
     fields = expression.split()
     if len(fields) != 5:
-        raise SettingsError(f'cron = "{expression}": five fields are needed, e.g. "*/15 8-18 * * mon-fri"')
+        raise SettingsError(f'cron = "{expression}": five fields are required, e.g. "*/15 8-18 * * mon-fri"')
     minute, hour, day, month, weekday = fields
     try:
         days = _weekdays(weekday)
@@ -64,7 +64,7 @@ def crontab(expression: str, zone: ZoneInfo | None = None) -> BaseTrigger:
         made = partial(CronTrigger, minute=minute, hour=hour, month=month, timezone=reckoned)
         if day.startswith("*") or weekday.startswith("*"):
             cron = made(day=day, day_of_week=days)
-        else:  # OrTrigger takes what comes first of the two
+        else:  # OrTrigger uses the earlier of the two
             cron = OrTrigger([made(day=day), made(day_of_week=days)])
     except ValueError as error:
         raise SettingsError(f'cron = "{expression}": {error}') from error
@@ -72,7 +72,7 @@ def crontab(expression: str, zone: ZoneInfo | None = None) -> BaseTrigger:
 
 
 def _weekdays(field: str) -> str:
-    """Given crontab's day-of-week field, return the same with names in place of numbers."""
+    """Given crontab's day-of-week field, return it with names in place of numbers."""
     parts = []
     for part in field.split(","):
         span, _, stride = part.partition("/")
@@ -92,4 +92,4 @@ def _weekday(word: str) -> int:
         return int(word)
     if word.lower() in _DAYS:
         return _DAYS.index(word.lower())
-    raise ValueError(f'"{word}" is no day of the week: 0 to 7 (0 and 7 are Sunday) or mon to sun')
+    raise ValueError(f'"{word}" is not a day of the week: 0 to 7 (0 and 7 are Sunday) or mon to sun')

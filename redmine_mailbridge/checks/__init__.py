@@ -1,4 +1,4 @@
-"""What `check` looks at, and what is looked at before a service begins: one plain value for each thing found.
+"""What `check` tests, and what is tested before the service starts: one plain value per result.
 
-Knows settings and how to reach every server; must not change anything anywhere.
+Knows the settings and how to reach every server; never changes anything.
 """

@@ -1,7 +1,7 @@
-"""Foretells which changes of an issue Redmine will not let the bridge's own user make: statuses, notes.
+"""Forecasts which changes of an issue Redmine will not let the bridge's own user make: statuses, notes.
 
-Whoever writes a reply, where Redmine drops the status for want of rights the bridge's own user sets it: what that one
-may do is what counts.
+If Redmine drops the status because the author of a reply lacks the right, the bridge's own user sets it, so what that
+user may do is what counts.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.policy.issue_fields import known_id
-from redmine_mailbridge.redmine.metadata import Directory, Statuses, Tracker
+from redmine_mailbridge.redmine.metadata import MetadataCache, Statuses, Tracker
 from redmine_mailbridge.settings.issue import IssueSettings
 from redmine_mailbridge.settings.time_rules import TimeRule
 
@@ -20,9 +20,9 @@ REOPENS = 'issue.closed_reply = "reopen"'
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StatusChange:
     """A change of status that the settings ask for, by the ids of both; `by` is the key that asks for it. `sure`: the
-    settings name the status before, so that it is worth a word that nothing is known.
+    settings name the status before the change, so that it is worth reporting that nothing is known.
     """
 
     before: int
@@ -31,22 +31,24 @@ class Change:
     sure: bool = True
 
 
-def changes_of(issue: IssueSettings, statuses: Statuses) -> Iterator[Change]:
-    """Given a mailbox's settings, yield what a reply changes. Names that Redmine does not know are told elsewhere."""
+def changes_of(issue: IssueSettings, statuses: Statuses) -> Iterator[StatusChange]:
+    """Given a mailbox's settings, yield what a reply changes. Names that Redmine does not know are reported
+    elsewhere.
+    """
     reopens = issue.closed_reply == "reopen"
     for name, then in issue.reply_status.items():
         before, after = known_id(name, statuses.ids), known_id(then, statuses.ids)
         if before is not None and after is not None and (reopens or before not in statuses.closed):
-            yield Change(before, after, "issue.reply_status")
+            yield StatusChange(before, after, "issue.reply_status")
     first_open = next((number for number in statuses.ids.values() if number not in statuses.closed), None)
     target = known_id(issue.reopen_status, statuses.ids) if issue.reopen_status else None
     target = first_open if target is None else target
     if reopens and target is not None:
-        yield from (Change(before, target, REOPENS) for before in sorted(statuses.closed))
+        yield from (StatusChange(before, target, REOPENS) for before in sorted(statuses.closed))
 
 
-def changes_by(rule: TimeRule, statuses: Statuses) -> Iterator[Change]:
-    """Given a rule of time, yield what it changes: from each open (or closed) status where it names none."""
+def changes_by(rule: TimeRule, statuses: Statuses) -> Iterator[StatusChange]:
+    """Given a time-based rule, yield what it changes: from each open (or closed) status if it names none."""
     after = known_id(rule.then.status, statuses.ids) if rule.then.status else None
     if after is None:
         return
@@ -54,23 +56,23 @@ def changes_by(rule: TimeRule, statuses: Statuses) -> Iterator[Change]:
     sure = bool(rule.when.statuses)
     others = statuses.closed if rule.when.closed else set(statuses.ids.values()) - statuses.closed
     for before in named if sure else sorted(others):
-        yield Change(before, after, "then.status", sure)
+        yield StatusChange(before, after, "then.status", sure)
 
 
 def forbidden(
     title: str,
     project: Project,
     tracker: Tracker,
-    changes: Iterator[Change],
+    changes: Iterator[StatusChange],
     *,
     samples: Samples,
-    directory: Directory,
+    metadata: MetadataCache,
 ) -> Iterator[Check]:
     """Given changes of status, yield a line for each that the workflow does not let the bridge's own user make, and for
     each of which nothing is known yet. Raise RedmineError.
     """
-    names = directory.statuses().names
-    whose = "a role" if directory.can_impersonate else "a role of the bridge's user"
+    names = metadata.statuses().names
+    whose = "a role" if metadata.can_impersonate else "a role of the bridge's user"
     for change in changes:
         if change.before == change.after:
             continue
@@ -79,31 +81,33 @@ def forbidden(
         if known is None and change.sure:
             words = f"whether the workflow of the tracker {tracker.name} lets the bridge's user take an issue {step}"
             yield Check(
-                title, None, f"{words} is known when an issue has that status: check again then. Where it does not, "
-                "Redmine keeps the status, and the mail's record says so"
+                title, None, f"{words} is known once an issue has that status: check again then. If not, "
+                "Redmine keeps the status, and the message's history says so"
             )  # fmt: skip
         elif known is not None and change.after not in known:
             words = f"the workflow of the tracker {tracker.name} does not let the bridge's user take an issue {step}"
             yield Check(
-                title, False if change.sure else None, f"{words}: it keeps its status. Allow that for {whose} "
+                title, False if change.sure else None, f"{words}: the status does not change. Allow it for {whose} "
                 f"({WORKFLOW}), or change the setting"
             )  # fmt: skip
 
 
 def notes_unknown(
-    title: str, project: Project, tracker: Tracker, samples: Samples, directory: Directory
+    title: str, project: Project, tracker: Tracker, samples: Samples, metadata: MetadataCache
 ) -> Iterator[Check]:
-    """Say that a role may add notes to some trackers only, which Redmine tells of no role, unless the bridge's own user
-    has written one to this tracker. Raise RedmineError.
+    """Report that a role may add notes to some trackers only, which Redmine shows of no role, unless the bridge's own
+    user has written one to this tracker. Raise RedmineError.
     """
-    me = directory.people.me()
-    if me.user.admin or not directory.may(me.rights, "add_issue_notes", project):
+    me = metadata.people.me()
+    if me.user.admin or not metadata.may(me.rights, "add_issue_notes", project):
         return
     if samples.noted(project, tracker.id, me.user.id):
         return
-    roles = ", ".join(role.name for role in directory.roles_of(me.rights, project))
-    words = f"whether the bridge's user may add notes to issues of the tracker {tracker.name} is known with the first"
+    roles = ", ".join(role.name for role in metadata.roles_of(me.rights, project))
+    words = (
+        f"whether the bridge's user may add notes to issues of the tracker {tracker.name} is known with the first note"
+    )
     yield Check(
-        title, None, f'{words}: if the role {roles} has "Add notes" for some trackers only (Administration, Roles and '
-        "permissions), that one must be among them"
+        title, None, f'{words}: if the role {roles} has "Add notes" only for some trackers (Administration, Roles and '
+        "permissions), this one must be among them"
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What can be found out of a port without a login: its addresses, what speaks there, whose certificate it shows."""
+"""What a port shows without a login: its addresses, its protocol, its certificate."""
 
 import datetime as dt
 import imaplib
@@ -11,13 +11,13 @@ from cryptography import x509
 
 PATIENCE = 5.0
 QUIET = 1.5
-"""Seconds in which a server that speaks first would have spoken."""
+"""Seconds within which a server that speaks first would have spoken."""
 MOST_NAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate as a server shows it, unchecked: the names it is for, who signed it, from when until when."""
+    """A certificate as a server shows it, unverified: the names it is for, its issuer, its period of validity."""
 
     names: tuple[str, ...]
     issuer: str
@@ -28,31 +28,34 @@ class Certificate:
         more = len(self.names) - MOST_NAMES
         names = ", ".join(self.names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
         span = f"{self.begins:%Y-%m-%d} to {self.ends:%Y-%m-%d}"
-        return f"The certificate is for {names or 'no name'}, signed by {self.issuer or 'nobody'}, good from {span}."
+        return (
+            f"The certificate is for {names or 'no name'}, issued by {self.issuer or 'an unknown issuer'}, valid from "
+            f"{span}."
+        )
 
 
 def addresses(host: str) -> tuple[str, ...]:
-    """Given a host's name, return its addresses. Raise OSError with the resolver's words."""
-    found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+    """Given a host name, return its addresses. Raise OSError with the resolver's words."""
+    resolved = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in resolved))
 
 
 def opens(host: str, port: int, timeout: float) -> None:
-    """Given a host and a port, connect and hang up. Raise OSError when nobody takes the connection."""
+    """Given a host and a port, connect and hang up. Raise OSError when the connection is not accepted."""
     socket.create_connection((host.strip("[]"), port), timeout=min(timeout, PATIENCE)).close()
 
 
 def speaks(host: str, port: int) -> str:
-    """Given a port that is open, return what it speaks: `tls`, a greeting in plain letters, or nothing ("")."""
+    """Given an open port, return what it speaks: `tls`, a greeting in plain text, or nothing ("")."""
     try:
         with socket.create_connection((host.strip("[]"), port), timeout=PATIENCE) as plain:
             plain.settimeout(QUIET)
             try:
-                said = plain.recv(200)
+                greeting = plain.recv(200)
             except TimeoutError:
-                said = b""
-            if said:
-                return " ".join(said.decode("utf-8", "replace").split())
+                greeting = b""
+            if greeting:
+                return " ".join(greeting.decode("utf-8", "replace").split())
             plain.settimeout(PATIENCE)
             with _unchecked().wrap_socket(plain, server_hostname=host.strip("[]")):
                 return "tls"
@@ -61,7 +64,7 @@ def speaks(host: str, port: int) -> str:
 
 
 def certificate(host: str, port: int, security: str, protocol: str) -> Certificate | None:
-    """Given a port, return the certificate that is shown there, without believing it; None when there is none.
+    """Given a port, return the certificate shown there without trusting it; None if there is none.
 
     No login is sent over this connection.
     """
@@ -75,7 +78,7 @@ def certificate(host: str, port: int, security: str, protocol: str) -> Certifica
 
 
 def _shown(host: str, port: int, security: str, protocol: str) -> ssl.SSLSocket:
-    """Connect, with TLS from the first byte or after STARTTLS, whatever the certificate says."""
+    """Connect, with TLS from the first byte or after STARTTLS, whatever the certificate is."""
     if security == "tls":
         plain = socket.create_connection((host, port), timeout=PATIENCE)
         return _unchecked().wrap_socket(plain, server_hostname=host)
@@ -87,27 +90,30 @@ def _shown(host: str, port: int, security: str, protocol: str) -> ssl.SSLSocket:
         client = imaplib.IMAP4(host, port, timeout=PATIENCE)
         client.starttls(ssl_context=_unchecked())
     sock = client.sock
-    if not isinstance(sock, ssl.SSLSocket):  # pragma: no cover - both raise when there is no TLS
+    if not isinstance(sock, ssl.SSLSocket):  # pragma: no cover - both raise without TLS
         raise OSError("no TLS")
     return sock
 
 
 def _unchecked() -> ssl.SSLContext:
-    """A context that looks at a certificate without checking it: for telling a person what is wrong with it."""
-    made = ssl.create_default_context()
-    made.check_hostname = False
-    made.verify_mode = ssl.CERT_NONE
-    return made
+    """A context that reads a certificate without verifying it: to tell people what is wrong with it."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def read(der: bytes) -> Certificate | None:
-    """Given a certificate in DER, return what it says; None when it cannot be read."""
+    """Given a certificate in DER, return its values; None when it cannot be read."""
     try:
         cert = x509.load_der_x509_certificate(der)
         names = [_common(cert.subject)]
         try:
-            found = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-            names = [*found.get_values_for_type(x509.DNSName), *map(str, found.get_values_for_type(x509.IPAddress))]
+            alternative = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            names = [
+                *alternative.get_values_for_type(x509.DNSName),
+                *map(str, alternative.get_values_for_type(x509.IPAddress)),
+            ]
         except x509.ExtensionNotFound:
             pass
         ends, begins = cert.not_valid_after_utc, cert.not_valid_before_utc

@@ -1,4 +1,4 @@
-"""What `check` finds: a list of plain values, each one thing that works or does not, printed green or red."""
+"""The results of `check`: a list of plain values, each one thing that works or does not, printed green or red."""
 
 import json
 from collections.abc import Iterable
@@ -10,16 +10,16 @@ from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.who_mails import WhoMails, who_mails
 
-NOBODY = (
-    "nothing proves who wrote a mail: no mail acts for a Redmine user, each issue is written by the bridge's own user "
-    "and names its sender in the text"
+UNAUTHENTICATED = (
+    "no sender can be authenticated: no message acts for a Redmine user; the bridge's own user creates every issue and "
+    "names the sender in the text"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `name` says what ("mailbox support: login"), `words` what was found, in the
-    server's own words when it failed. `ok` None is a warning: it works, and somebody should know.
+    """One result. `name` says what was tested ("mailbox support: login"), `words` the finding, in the server's own
+    words on failure. `ok` None is a warning: it works, but someone should know.
     """
 
     name: str
@@ -33,7 +33,7 @@ def failed(checks: Iterable[Check]) -> bool:
 
 
 def show(check: Check, *, as_json: bool = False) -> None:
-    """Print one check as it is found: a JSON object, or a line that is green, yellow or red."""
+    """Print one result: a JSON object, or a line that is green, yellow or red."""
     if as_json:
         click.echo(json.dumps(asdict(check), ensure_ascii=False))
         return
@@ -45,19 +45,21 @@ def show(check: Check, *, as_json: bool = False) -> None:
 
 
 def is_unproven(box: MailboxSettings) -> bool:
-    """Is there nothing by which a sender could be proven, though the settings want it?"""
+    """Can no sender be authenticated although the settings require it?"""
     return box.issue.trust == "authenticated" and not (box.reading.trusted_authserv_ids or box.reading.verify_dkim)
 
 
 def line_of(mailbox: str, name: str = "") -> str:
-    """Given a mailbox's name and that of its mail server, return the line that has it believed, and where it stands."""
+    """Given a mailbox's name and that of its mail server, return the line that makes the server trusted, and its
+    place.
+    """
     named = name or "mx.example.com"
-    where = "" if name else " (the name at the beginning of your server's topmost Authentication-Results header)"
+    where = "" if name else " (the name at the start of your server's topmost Authentication-Results header)"
     return f'[mailboxes.{mailbox}] reading.trusted_authserv_ids = ["{named}"]{where}'
 
 
 def settings_checks(loaded: Loaded) -> list[Check]:
-    """Given loaded settings, return what can be said of them without asking any server."""
+    """Given loaded settings, return what can be checked without any server."""
     settings = loaded.settings
     active = settings.active_mailboxes
     boxes = f"{len(active)} active mailbox{'' if len(active) == 1 else 'es'} of {len(settings.mailboxes)}"
@@ -66,23 +68,37 @@ def settings_checks(loaded: Loaded) -> list[Check]:
     if not active:
         checks.append(Check("settings", None, "no mailbox is active: nothing will be read"))
     if not settings.tasks.receive.active:
-        checks.append(Check("settings", None, "[tasks.receive] is not active: `run` reads no mail by itself"))
+        checks.append(Check("settings", None, "[tasks.receive] is not active: `run` reads no mail"))
     if settings.admin.alert_to and not any(box.outgoing.over(settings.outgoing).sends for box in active.values()):
-        checks.append(Check("settings", None, "[admin] alert_to: nobody can be warned: no mailbox sends mail"))
+        checks.append(Check("settings", None, "[admin] alert_to: alerts cannot be sent, since no mailbox sends mail"))
+    hash_file = settings.admin.password_hash_file
+    if hash_file is not None and not hash_file.is_file():
+        words = (
+            f"{hash_file} does not exist: run `redmine-mailbridge admin password` to create it; until then the pages "
+            "accept Redmine accounts only"
+        )
+        checks.append(Check("settings: [admin] password_hash_file", None, words))
     for name, box in active.items():
         checks += _who_mails(name, who_mails(box, settings.outgoing))
         if box.security == "none" and box.allow_cleartext:
-            checks.append(Check(f"mailbox {name}", None, f"the password goes to {box.host} in the clear"))
+            checks.append(Check(f"mailbox {name}", None, f"the password is sent to {box.host} unencrypted"))
         if box.issue.trust == "any":
-            checks.append(Check(f"mailbox {name}", None, 'trust = "any": whoever writes a From line acts as that user'))
+            checks.append(
+                Check(f"mailbox {name}", None, 'trust = "any": anyone who forges a From line acts as that user')
+            )
+        if box.senders.spam != "accept" and not box.reading.trusted_authserv_ids:
+            words = f'senders.spam = "{box.senders.spam}", but no server\'s verdict is trusted. Add {line_of(name)}'
+            checks.append(Check(f"mailbox {name}", None, words))
         if is_unproven(box):
-            words = f'trust = "authenticated", but {NOBODY}. Add {line_of(name)}, or reading.verify_dkim = true'
+            words = (
+                f'trust = "authenticated", but {UNAUTHENTICATED}. Add {line_of(name)}, or reading.verify_dkim = true'
+            )
             checks.append(Check(f"mailbox {name}", None, words))
     return checks
 
 
 def _who_mails(name: str, found: WhoMails) -> list[Check]:
-    """Who acknowledges and who tells customers of notes; that nobody does is wrong unless the settings say so."""
-    why, risks = found.told_by_nobody, found.risks
+    """Who acknowledges mail and who mails notes to customers; no one is an error unless the settings say so."""
+    why, risks = found.unsent_reason, found.risks
     words = "\n".join([found.words, *([why] if why else risks)])
     return [Check(f"mailbox {name}: who mails whom", False if why else None if risks else True, words)]

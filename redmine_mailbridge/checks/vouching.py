@@ -1,4 +1,4 @@
-"""Who vouches for senders in a mailbox, as far as the mails tell that lie there."""
+"""Which mail server authenticates the senders in a mailbox, as far as the existing messages show."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mailbox import Listed
 
 LOOKED_AT = 20
-"""How many of the newest mails are looked at."""
+"""How many of the newest messages are examined."""
 MANY = 5
-"""Mails which a name must stand in, each of them, to be offered as the answer."""
+"""The number of messages, all with the same name, from which on that name is offered as the answer."""
 _HEAD = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Vouched:
-    """Of how many mails that were `looked` at it is the server `name` that says, in `times` of them, what it found out
-    about the sender; "" when none says it.
+class VouchingCount:
+    """Of the messages that were `looked` at, `times` carry the result of a sender check by the server `name`; "" if
+    none does.
     """
 
     name: str = ""
@@ -30,21 +30,25 @@ class Vouched:
     @property
     def said(self) -> str:
         """What was seen, in words."""
-        how = "without a name, as Microsoft 365 does," if self.name == NAMELESS else f'as "{self.name}"'
-        mails = "the one mail" if self.looked == 1 else f"{self.times} of the {self.looked} newest mails"
-        return f"In {mails} there, a mail server says {how} what it found out about the sender"
+        how = (
+            "a mail server without a name (such as Microsoft 365)"
+            if self.name == NAMELESS
+            else f'the mail server "{self.name}"'
+        )
+        mails = "the only message" if self.looked == 1 else f"{self.times} of the {self.looked} newest messages"
+        return f"{how} reports its check of the sender in {mails}"
 
     @property
     def always(self) -> bool:
-        """Does it say so of each of many mails? Of a few, one stranger may have brought it along, or whoever tried out
-        the new mailbox from elsewhere.
+        """Does it say so in each of many messages? In a few, an outsider may have forged the header, or someone may
+        have tried out the new mailbox from elsewhere.
         """
         return self.times == self.looked >= MANY
 
 
-def vouched(mailbox: Mailbox, listed: list[Listed]) -> Vouched:
-    """Given a mailbox that is connected and mails of one folder, return who vouches in the newest of them. What cannot
-    be fetched says nothing.
+def vouched(mailbox: Mailbox, listed: list[Listed]) -> VouchingCount:
+    """Given a connected mailbox and messages of one folder, return which server authenticates senders in the newest of
+    them. What cannot be fetched is skipped.
     """
     newest = sorted(listed, key=lambda one: one.received_at.timestamp() if one.received_at else 0.0)[-LOOKED_AT:]
     names: Counter[str] = Counter()
@@ -58,12 +62,12 @@ def vouched(mailbox: Mailbox, listed: list[Listed]) -> Vouched:
         except MailbridgeError:
             pass
     name, times = next(iter(names.most_common(1)), ("", 0))
-    return Vouched(name, times, looked)
+    return VouchingCount(name, times, looked)
 
 
 def _head(content: bytes | None, path: Path | None) -> bytes:
     if content is not None:
         return content[:_HEAD]
-    assert path is not None, "a mail is bytes or a file"  # noqa: S101 - model/mailbox.py says so
+    assert path is not None, "a message is bytes or a file"  # noqa: S101 - model/mailbox.py says so
     with path.open("rb") as file:
         return file.read(_HEAD)

@@ -1,10 +1,11 @@
 """The process of `run`: the service under signals.
 
-SIGTERM and SIGINT let the mail in hand end and stop. SIGHUP reads the settings again, checks them whole and swaps
-them in; a bad file changes nothing, and where the store cannot be opened now, the present service goes on until it can.
+SIGTERM and SIGINT finish the current message and stop. SIGHUP re-reads the settings, validates them as a whole and
+swaps them in; an invalid file changes nothing, and if the store cannot be opened now, the present service keeps running
+until it can.
 
-The service works under the store's lock. When that is lost its work stops at once; the lock is taken again, and work
-goes on, as soon as no other holds it.
+The service runs under the store's lock. When the lock is lost, work stops at once; it resumes as soon as the lock can
+be taken again.
 """
 
 import enum
@@ -21,14 +22,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from redmine_mailbridge.checks.startup import look_up_names
+from redmine_mailbridge.checks.startup import verify_names
 from redmine_mailbridge.cli import logging as logs
 from redmine_mailbridge.errors import LockLost, MailbridgeError, SettingsError
 from redmine_mailbridge.mailboxes.login_limit import LoginLimits
 from redmine_mailbridge.settings.load import load_with_origins, reload
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.who_mails import silent_mailboxes
-from redmine_mailbridge.store.admin_sessions import LogRing
 from redmine_mailbridge.store.lock import Lock
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.service.log_buffer import kept_in
@@ -36,6 +36,7 @@ from redmine_mailbridge.tasks.service.service import Service
 from redmine_mailbridge.tasks.service.watchdog import Watchdog
 from redmine_mailbridge.util.error_boundary import Enduring, fault, where
 from redmine_mailbridge.wiring import application as app
+from redmine_mailbridge.wiring.store import log_buffer_of, open_store
 
 if TYPE_CHECKING:
     from redmine_mailbridge.web.wiring import Pages
@@ -44,49 +45,49 @@ log = structlog.get_logger(__name__)
 
 
 LOOK_AT_LOCK = 5.0
-"""Seconds between two looks at the store's lock; a transaction that writes notices its loss before."""
+"""Seconds between two checks of the store's lock; a writing transaction notices its loss earlier."""
 TRY_AGAIN = 2.0
-"""Seconds between two tries to take the lock again, or to open a store that cannot be opened now."""
+"""Seconds between two attempts to take the lock again, or to open a store that cannot be opened now."""
 LOST = 255
-"""The byte that says that the lock is lost, among those that are numbers of signals."""
+"""The byte that reports the loss of the lock, among those that are signal numbers."""
 
 
 class _End(enum.Enum):
-    """Why a service ended, when it was not for new settings."""
+    """Why a service ended, other than for new settings."""
 
-    TOLD = enum.auto()
+    SIGNAL = enum.auto()
     LOST = enum.auto()
 
 
 class Daemon:
-    """Runs one service after another: the next one takes over when settings change."""
+    """Runs one service after another: the next one takes over when the settings change."""
 
     def __init__(self, settings: Settings, path: Path | None, *, listen: bool) -> None:
         self._settings = settings
         self._path = path
         self._listen = listen
         self._logins = LoginLimits()
-        """Those of all its services: a new one, for new settings or a new lock, begins with what was counted before."""
-        # Signals come as bytes: whichever thread the kernel gives one to, the main thread, which waits here, wakes up.
+        """Shared by all its services: a new one, for new settings or a new lock, starts with the existing counts."""
+        # Signals arrive as bytes: whichever thread the kernel delivers one to, the main thread waiting here wakes up.
         self._near, self._far = socket.socketpair()
         self._watchdog = Watchdog()
         self._far.setblocking(False)
 
     def run(self, *, wait: float = 0.0) -> None:
-        """Run until SIGTERM or SIGINT. Raise AlreadyRunning when another holds the store, and still does after `wait`
-        seconds.
+        """Run until SIGTERM or SIGINT. Raise AlreadyRunning when another process holds the store and still does after
+        `wait` seconds.
         """
         numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         for number in numbers:
             signal.signal(number, _noted)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)  # who started this may have blocked them
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)  # the parent process may have blocked them
         signal.set_wakeup_fd(self._far.fileno(), warn_on_full_buffer=False)
-        keeper = app.open_store(self._settings)
+        keeper = open_store(self._settings)
         try:
             lock = self._lock(keeper, within=wait)
             if lock is None:
                 return
-            with kept_in(LogRing(keeper.database)):
+            with kept_in(log_buffer_of(keeper)):
                 after = self._under(lock, keeper, self._first(lock))
                 while after is not None:
                     after = self._under(after, keeper, None)
@@ -94,7 +95,7 @@ class Daemon:
             keeper.close()
 
     def _first(self, lock: Lock) -> app.Application:
-        """What works first; when that cannot be made, somebody is told at once."""
+        """Build the first application; report at once if that fails."""
         try:
             return app.build(self._settings, logins=self._logins)
         except BaseException:
@@ -102,14 +103,14 @@ class Daemon:
             raise
 
     def _under(self, lock: Lock, keeper: Store, first: app.Application | None) -> Lock | None:
-        """Work under a lock. Return the one that is had after its loss, None when it is time to end."""
+        """Work under a lock. Return the lock taken after its loss, or None when it is time to end."""
         try:
             with self._watched(lock):
                 keeper.raw.clear_spool()
                 end = self._services(lock, first or self._built_at_last())
         finally:
             lock.release()
-        return None if end is _End.TOLD else self._lock(keeper, within=math.inf)
+        return None if end is _End.SIGNAL else self._lock(keeper, within=math.inf)
 
     def _services(self, lock: Lock, first: app.Application | _End) -> _End:
         """Run one service after another. Return why the last one ended."""
@@ -119,14 +120,15 @@ class Daemon:
         return after
 
     def _one_service(self, application: app.Application, lock: Lock) -> app.Application | _End:
-        """Run until a signal, or the lock's loss, ends that. Return the next one, where settings are new."""
+        """Run until a signal or the loss of the lock. Return the next application if the settings are new."""
         lock.guard(application.store.database)
-        look_up_names(
-            self._settings, application.directory, lambda line: log.error("settings.unknown_name", reason=line)
-        )
+        verify_names(
+            self._settings, application.metadata, lambda line: log.error("settings.unknown_name", reason=line),
+            application.shared.breaker.deny,
+        )  # fmt: skip
         for name, why in silent_mailboxes(self._settings.active_mailboxes, self._settings.outgoing):
-            log.warning("answers.nobody_tells", mailbox=name, reason=why)
-        with ExitStack() as ending:  # each piece is ended, whatever the others bring up: the lock is given back then
+            log.warning("answers.not_configured", mailbox=name, reason=why)
+        with ExitStack() as ending:  # every part is shut down even if another one fails; the lock is released then
             ending.callback(application.close)
             service: Service = application.service(listen=self._listen)
             ending.callback(service.stop)
@@ -139,24 +141,29 @@ class Daemon:
             return self._wait()
 
     def _pages(self) -> "Pages | None":
-        """The admin page, if it is wanted; when it cannot be had, mail goes on all the same."""
+        """The admin pages, if configured; mail is processed even when they cannot be served."""
         if self._settings.admin.listen is None:
             return None
         from redmine_mailbridge.web.wiring import Pages
 
         try:
-            return Pages(load_with_origins(self._path))
+            return Pages(load_with_origins(self._path), self._reload)
         except MailbridgeError as error:
             log.error("admin.not_listening", reason=str(error))  # noqa: TRY400 - one line that can be acted on
-        except Exception as error:  # noqa: BLE001 - the border of the pages: mail goes on without them
+        except Exception as error:  # noqa: BLE001 - error boundary of the pages: mail is processed without them
             log.error("admin.not_listening", reason=fault(error), kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
         return None
+
+    def _reload(self) -> None:
+        """As SIGHUP does, asked for on a page."""
+        with suppress(BlockingIOError):  # so many signals wait that the main thread wakes up anyhow
+            self._far.send(bytes([signal.SIGHUP]))
 
     # ------------------------------------------------------------------ the lock
 
     @contextmanager
     def _watched(self, lock: Lock) -> Iterator[None]:
-        """Within the block, wake the main thread when the lock is lost."""
+        """Within the block, wake the main thread if the lock is lost."""
         stop = threading.Event()
 
         def look() -> None:
@@ -176,27 +183,27 @@ class Daemon:
             watch.join()
 
     def _lost(self, why: str) -> None:
-        log.error("service.lock_lost", reason=why, then="work stops until it is had again")
-        with suppress(BlockingIOError):  # so many signals wait that the main thread wakes up anyhow
+        log.error("service.lock_lost", reason=why, then="work is paused until the lock is taken again")
+        with suppress(BlockingIOError):  # the pipe is full, so the main thread wakes up anyway
             self._far.send(bytes([LOST]))
 
     def _lock(self, keeper: Store, *, within: float) -> Lock | None:
-        """Take the lock as soon as nobody else has it. Return it, None when it is time to end. Raise AlreadyRunning or
-        StoreBusy when it cannot be had within so many seconds.
+        """Take the lock as soon as it is free. Return it, or None when it is time to end. Raise AlreadyRunning or
+        StoreBusy when it cannot be taken within this many seconds.
         """
-        said, end = "", time.monotonic() + within
+        reported, end = "", time.monotonic() + within
         while True:
             try:
                 lock = keeper.lock("service")
             except MailbridgeError as error:
                 if time.monotonic() >= end:
                     raise
-                if str(error) != said:
-                    said = str(error)
-                    log.warning("service.waits_for_the_lock", reason=said)
+                if str(error) != reported:
+                    reported = str(error)
+                    log.warning("service.waiting_for_lock", reason=reported)
             else:
-                if said or within == math.inf:
-                    log.info("service.lock_taken_again" if within == math.inf else "service.lock_taken")
+                if reported or within == math.inf:
+                    log.info("service.lock_regained" if within == math.inf else "service.lock_taken")
                 return lock
             came = self._came(TRY_AGAIN)
             if came & {signal.SIGTERM, signal.SIGINT}:
@@ -207,7 +214,7 @@ class Daemon:
     # ------------------------------------------------------------------ signals
 
     def _came(self, within: float | None) -> set[int]:
-        """What has come: numbers of signals, and LOST. Wait for it so many seconds at most (None: for ever)."""
+        """Return what has arrived: signal numbers, and LOST. Wait up to this many seconds (None: without limit)."""
         end = None if within is None else time.monotonic() + within
         while True:
             self._watchdog.tell()
@@ -220,26 +227,24 @@ class Daemon:
                     return set()
 
     def _wait(self) -> app.Application | _End:
-        """Wait for a signal that means something. Return what comes then: the application of new settings, or why to
-        end.
-        """
-        wanted: Settings | None = None
+        """Wait for a signal that matters. Return the application of new settings, or why to end."""
+        new_settings: Settings | None = None
         while True:
-            came = self._came(None if wanted is None else TRY_AGAIN)
+            came = self._came(None if new_settings is None else TRY_AGAIN)
             if came & {signal.SIGTERM, signal.SIGINT}:
-                return _End.TOLD
+                return _End.SIGNAL
             if LOST in came:
                 return _End.LOST
             if signal.SIGHUP in came:
-                wanted = self._read_again()
-            if wanted is not None and (application := self._built(wanted)) is not None:
-                self._settings = wanted
-                logs.configure(wanted.log)
+                new_settings = self._read_again()
+            if new_settings is not None and (application := self._built(new_settings)) is not None:
+                self._settings = new_settings
+                logs.configure(new_settings.log)
                 log.info("settings.reloaded")
                 return application
 
     def _read_again(self) -> Settings | None:
-        """The settings as the file has them now; None, and the reason is said, when they cannot be used."""
+        """The settings as the file has them now; None, with the reason logged, if they cannot be used."""
         try:
             return reload(self._settings, self._path)
         except SettingsError as error:
@@ -247,24 +252,24 @@ class Daemon:
             return None
 
     def _built(self, settings: Settings) -> app.Application | None:
-        """What works by these settings; None, and the reason is said, when it cannot be made now."""
+        """The application for these settings; None, with the reason logged, if it cannot be built now."""
         try:
             return app.build(settings, logins=self._logins)
         except MailbridgeError as error:
-            log.warning("settings.not_yet", reason=str(error))
-        except Exception as error:  # noqa: BLE001 - the border of new settings: the present service goes on
+            log.warning("settings.deferred", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - error boundary of new settings: the present service keeps running
             log.error("settings.fault", kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
         return None
 
     def _built_at_last(self) -> app.Application | _End:
-        """What works by the present settings, as soon as it can be made; or why to end."""
+        """The application for the present settings, as soon as it can be built; or why to end."""
         while True:
             application = self._built(self._settings)
             if application is not None:
                 return application
             came = self._came(TRY_AGAIN)
             if came & {signal.SIGTERM, signal.SIGINT}:
-                return _End.TOLD
+                return _End.SIGNAL
             if LOST in came:
                 return _End.LOST
             if signal.SIGHUP in came:
@@ -272,4 +277,4 @@ class Daemon:
 
 
 def _noted(_number: int, _frame: FrameType | None) -> None:
-    """The wakeup descriptor has told it already."""
+    """Do nothing: the wakeup descriptor has reported the signal already."""

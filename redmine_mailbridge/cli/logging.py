@@ -1,6 +1,6 @@
-"""Logs: JSON for machines, lines for people, with the mail in hand bound to each; no secret and no mail body in any.
+"""Logging: JSON for machines, lines for people, with the current message bound to each; never a secret or a body.
 
-Every module asks `structlog.get_logger(__name__)` and names its event "station.what_happened" with plain keys.
+Every module calls `structlog.get_logger(__name__)` and names its events "component.what_happened" with plain keys.
 """
 
 import logging
@@ -14,11 +14,11 @@ from redmine_mailbridge.util.redaction import withhold
 
 QUIET = ("alembic", "apscheduler", "asyncio", "chardet", "python_multipart", "tzlocal", "urllib3", "uvicorn")
 STRANGERS = ("python_multipart", "uvicorn")
-"""Libraries that warn of what strangers send: so many lines as they like, that would push all others out."""
+"""Libraries that warn about hostile input: an outsider could cause any number of lines and push out all others."""
 
 
 def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
-    """Given the settings, send all logs, those of libraries too, to a stream (standard error). May be called again."""
+    """Given the settings, send all logs, including those of libraries, to a stream (stderr). May be called again."""
     stream = sys.stderr if stream is None else stream
     people = settings.format == "console" or (settings.format == "auto" and stream.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -50,7 +50,7 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
 
 
 def _rendered(people: bool, stream: TextIO) -> list[structlog.typing.Processor]:
-    """Return the last steps. Tracebacks are plain: the richer ones print local variables, and so passwords."""
+    """Return the last processors. Tracebacks are plain: the richer ones print local variables, and so passwords."""
     if people:
         return [
             structlog.dev.ConsoleRenderer(

@@ -1,8 +1,8 @@
-"""Puts the service on a machine with systemd: its user, its folders, the rights of its files, its unit.
+"""Installs the service on a machine with systemd: its user, its folders, file permissions, its unit.
 
-/etc/redmine-mailbridge/        settings.toml and secrets/: root writes, the service's group reads
-/var/lib/redmine-mailbridge/    the database and the mails: the service's own
-/etc/systemd/system/            the unit, with the path of the program that installs it
+/etc/redmine-mailbridge/        settings.toml and secrets/: written by root, readable by the service's group
+/var/lib/redmine-mailbridge/    the database and the messages: owned by the service
+/etc/systemd/system/            the unit, with the path of the installing program
 """
 
 import grp
@@ -26,13 +26,13 @@ _SETTINGS_LINE = f"MAILBRIDGE_SETTINGS={SETTINGS}"
 
 
 def require_root() -> None:
-    """Raise SettingsError unless root runs this: a user and a unit are made."""
+    """Raise SettingsError unless run by root: a user and a unit are created."""
     if os.geteuid() != 0:
-        raise SettingsError("init --service makes a user and a systemd unit: run it as root (sudo)")
+        raise SettingsError("init --service creates a user and a systemd unit: run it as root (sudo)")
 
 
 def prepare(settings: Path = SETTINGS) -> None:
-    """Make the service's user and its folders, where they are not there yet. Raise SettingsError when that fails."""
+    """Create the service's user and folders, if absent. Raise SettingsError when that fails."""
     try:
         pwd.getpwnam(USER)
     except KeyError:
@@ -50,15 +50,15 @@ def prepare(settings: Path = SETTINGS) -> None:
 def _make_user() -> None:
     program = shutil.which("useradd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
     if program is None:
-        raise SettingsError(f"there is no user {USER}, and no useradd to make one: make a system user of that name")
+        raise SettingsError(f"user {USER} does not exist and useradd is missing: create a system user of that name")
     command = [program, "--system", "--user-group", "--home-dir", str(STATE), "--shell", "/usr/sbin/nologin", USER]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode != 0:
-        raise SettingsError(f"the user {USER} could not be made: {made.stderr.strip()}")
+        raise SettingsError(f"cannot create the user {USER}: {made.stderr.strip()}")
 
 
 def hand_over(settings: Path = SETTINGS) -> None:
-    """Let the service read its settings and secrets, and nobody else but root."""
+    """Make settings and secrets readable for the service and root only."""
     group = grp.getgrnam(USER).gr_gid
     secrets = settings.parent / "secrets"
     for place in (settings.parent, settings, secrets, *(secrets.iterdir() if secrets.is_dir() else ())):
@@ -68,7 +68,7 @@ def hand_over(settings: Path = SETTINGS) -> None:
 
 
 def is_handed_over(settings: Path) -> bool:
-    """Is a settings file one that root writes and the service reads?"""
+    """Is this settings file owned by root and readable by the service?"""
     try:
         group = grp.getgrnam(USER).gr_gid
     except KeyError:
@@ -77,7 +77,7 @@ def is_handed_over(settings: Path) -> bool:
 
 
 def install_unit(settings: Path = SETTINGS) -> None:
-    """Write the unit for this program and these settings, and tell systemd of it where it runs."""
+    """Write the unit for this program and these settings, and reload systemd if it is running."""
     text = files("redmine_mailbridge").joinpath("systemd", UNIT.name).read_text("utf-8")
     text = text.replace(_PROGRAM, str(program())).replace(_SETTINGS_LINE, f"MAILBRIDGE_SETTINGS={settings.resolve()}")
     UNIT.parent.mkdir(parents=True, exist_ok=True)
@@ -88,5 +88,5 @@ def install_unit(settings: Path = SETTINGS) -> None:
 
 
 def program() -> Path:
-    """The console script of the installation that runs now."""
+    """The console script of the running installation."""
     return Path(sys.executable).with_name("redmine-mailbridge")

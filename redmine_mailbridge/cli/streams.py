@@ -1,4 +1,4 @@
-"""Standard input and output as they happen to be: closed, full, or in an encoding that lacks most letters."""
+"""Standard input and output that may be closed, full, or in an encoding that lacks most letters."""
 
 import contextlib
 import errno
@@ -12,14 +12,14 @@ UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errn
 
 
 def put_right() -> None:
-    """Have all three there, so that no file that is opened later takes the place of a closed one, and let output write
-    what its encoding lacks as an escape.
+    """Make sure that all three are open, so that no file opened later takes the number of a closed one, and have output
+    escape the characters that its encoding lacks.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - a number
     for stream in (sys.stdout, sys.stderr):
@@ -29,7 +29,7 @@ def put_right() -> None:
 
 @contextlib.contextmanager
 def told_when_unwritable() -> Iterator[None]:
-    """Within the block, an output that takes nothing more ends the program with a line and exit code 1."""
+    """Within the block, exit with an error line and code 1 when output cannot be written."""
     try:
         yield
         sys.stdout.flush()
@@ -43,6 +43,6 @@ def told_when_unwritable() -> Iterator[None]:
 
 
 def _leave(stream: TextIO) -> None:
-    """Let what the stream still holds go nowhere: Python would try once more as it ends, and complain."""
+    """Discard what the stream still buffers: Python would otherwise retry at exit and print an error."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,26 +1,25 @@
-"""How a task reads in a list: a few lines for people, one object for machines."""
+"""A task in a list: a few lines for people, one object for machines."""
 
 import datetime as dt
 import json
 
 from redmine_mailbridge.settings.value_types import format_span
 from redmine_mailbridge.store.task_state import TaskRun
-from redmine_mailbridge.tasks.service.task_status import TaskView
+from redmine_mailbridge.tasks.service.task_status import TaskStatus
 
 
-def lines(view: TaskView, now: dt.datetime) -> list[str]:
-    """Given a task's view, return its lines; times in the machine's zone."""
+def lines(view: TaskStatus, now: dt.datetime) -> list[str]:
+    """Given a task's status, return its lines; times in the machine's zone."""
     plan = view.plan
-    told = [f"{plan.name:<10} {plan.frequency}, {view.state}"]
-    told += [
-        f"           {key} was changed while running; the settings file says: {was}"
-        for key, was in plan.overridden.items()
+    text = [f"{plan.name:<10} {plan.frequency}, {view.state}"]
+    text += [
+        f"           {key} was changed at run time; in the settings file: {was}" for key, was in plan.overridden.items()
     ]
-    told.append(f"           last run: {_last(view.last)}")
+    text.append(f"           last run: {_last(view.last)}")
     if view.next_at is not None:
-        told.append(f"           next run: {_at(view.next_at)} ({_in(view.next_at - now)})")
-    told.append(f"           kept: {view.kept}")
-    return told
+        text.append(f"           next run: {_at(view.next_at)} ({_in(view.next_at - now)})")
+    text.append(f"           on schedule: {view.on_schedule}")
+    return text
 
 
 def _last(run: TaskRun | None) -> str:
@@ -28,7 +27,7 @@ def _last(run: TaskRun | None) -> str:
         return "none yet"
     began = dt.datetime.fromtimestamp(run.began_at, dt.UTC)
     if run.ended_at is None:
-        return f"{_at(began)}, not ended"
+        return f"{_at(began)}, not finished"
     counts = f"{run.done} done" + (f", {run.failed} failed" if run.failed else "")
     error = f": {run.error}" if run.error else ""
     return f"{_at(began)}, {run.ended_at - run.began_at:.1f} s, {counts}{error}"
@@ -43,8 +42,8 @@ def _in(span: dt.timedelta) -> str:
     return f"in {format_span(seconds)}" if seconds > dt.timedelta(0) else "now"
 
 
-def as_json(view: TaskView) -> str:
-    """Given a task's view, return it as one JSON object; times in seconds since the epoch, UTC."""
+def as_json(view: TaskStatus) -> str:
+    """Given a task's status, return it as one JSON object; times in seconds since the epoch, UTC."""
     plan, last = view.plan, view.last
     return json.dumps(
         {
@@ -61,7 +60,7 @@ def as_json(view: TaskView) -> str:
             "last_error": last.error if last else None,
             "next_run": view.next_at.timestamp() if view.next_at else None,
             "kept": view.is_kept,
-            "kept_words": view.kept,
+            "kept_words": view.on_schedule,
         },
         ensure_ascii=False,
     )

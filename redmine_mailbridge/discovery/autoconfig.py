@@ -1,6 +1,6 @@
 """Mozilla's autoconfig: the XML that providers publish for mail programs (draft-ietf-mailmaint-autoconfig).
 
-The ISP's own place comes first, then Thunderbird's list (ISPDB), which is told nothing but the domain.
+The ISP's own place comes first, then Thunderbird's list (ISPDB), which receives nothing but the domain.
 """
 
 import dataclasses
@@ -19,12 +19,12 @@ OWN = (
     "https://{domain}/.well-known/autoconfig/mail/config-v1.1.xml?emailaddress={address}",
     "http://autoconfig.{domain}/mail/config-v1.1.xml",
 )
-"""The last one is not protected: who sits on the way could answer, so that it is told no address, and flagged."""
+"""The last one is unprotected, anyone on the path could answer: it receives no address, and its result is flagged."""
 
 SECURITY: dict[str, Security] = {"ssl": "tls", "tls": "tls", "starttls": "starttls"}
 
 
-def look(web: Web, url: str, *, domain: str, address: str) -> Offer:
+def find_offer(web: Web, url: str, *, domain: str, address: str) -> Offer:
     """Given one of the places, return what is published there. Raise NothingFound."""
     where = url.format(domain=domain, address=quote(address, safe="@"))
     reply = web.get(where)
@@ -40,7 +40,7 @@ def read(content: bytes, address: str, *, source: str) -> Offer:
     """Given a clientConfig document, return its servers in its order. Raise NothingFound when it has none of use."""
     root = xml.parse(content)
     if xml.local(root) != "clientconfig":
-        raise NothingFound("is no autoconfig document")
+        raise NothingFound("not an autoconfig document")
     servers = [one for provider in xml.children(root, "emailprovider") for one in _servers(provider, address)]
     if not any(one.protocol != "smtp" for one in servers):
         raise NothingFound("names no server with TLS")
@@ -57,7 +57,7 @@ def _servers(provider: etree._Element, address: str) -> Iterator[FoundServer]:
 
 
 def _one(element: etree._Element, protocol: Protocol, address: str) -> Iterator[FoundServer]:
-    """A server that is not protected, or that nobody can reach by name, is left out."""
+    """A server that is not protected, or has no usable name, is left out."""
     security = SECURITY.get(xml.text(element, "sockettype").lower())
     if security is None:
         return

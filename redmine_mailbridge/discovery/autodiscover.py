@@ -37,7 +37,7 @@ def places(domain: str, records: Records) -> Iterator[str]:
         yield f"https://{service.host}{PATH}"
 
 
-def look(web: Web, url: str, *, address: str) -> Offer:
+def find_offer(web: Web, url: str, *, address: str) -> Offer:
     """Given a place, ask there. Return the servers that it names. Raise NothingFound."""
     reply = web.post(url, REQUEST.format(address=escape(address)).encode())
     if reply.status == 401:
@@ -69,7 +69,7 @@ def read(content: bytes, address: str, *, source: str) -> Offer:
     """Given a response, return its servers. Raise NothingFound when it names none of use."""
     root = xml.parse(content)
     if xml.local(root) != "autodiscover":
-        raise NothingFound("is no autodiscover document")
+        raise NothingFound("not an autodiscover document")
     servers = [
         found
         for response in xml.children(root, "response")

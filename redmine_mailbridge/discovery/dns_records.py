@@ -31,7 +31,7 @@ SERVICES: tuple[tuple[str, Protocol, Security], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServiceRecord:
     """Where a service is offered."""
 
     host: str
@@ -45,7 +45,7 @@ class Records:
         self._resolver = resolver
 
     def _ask(self, name: str, kind: str) -> list[Any]:
-        """Given a name and a type, return the records, none when there are none. Raise NothingFound if nobody says."""
+        """Given a name and a type, return the records, possibly none. Raise NothingFound if no server answers."""
         try:
             if self._resolver is None:
                 self._resolver = dns.resolver.Resolver()
@@ -55,12 +55,12 @@ class Records:
         except (dns.exception.DNSException, OSError) as error:
             raise NobodyAnswers(f"DNS does not answer ({type(error).__name__})") from None
 
-    def service(self, service: str, domain: str) -> Service | None:
+    def service(self, service: str, domain: str) -> ServiceRecord | None:
         """Given a service such as `_imaps._tcp`, return where it is: lowest priority, highest weight (RFC 2782)."""
         found = sorted(self._ask(f"{service}.{domain}", "SRV"), key=lambda one: (one.priority, -one.weight))
         for one in found:
             if one.target != dns.name.root:  # the root says: decidedly not here (RFC 6186 section 3.4)
-                return Service(one.target.to_text(omit_final_dot=True), one.port)
+                return ServiceRecord(one.target.to_text(omit_final_dot=True), one.port)
         return None
 
     def exchangers(self, domain: str) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ class Records:
         return tuple(one.to_text() for kind in ("A", "AAAA") for one in self._ask(host, kind))
 
 
-def look(records: Records, *, domain: str, address: str) -> Offer:
+def find_offer(records: Records, *, domain: str, address: str) -> Offer:
     """Given a domain, return what its SRV records offer. Raise NothingFound."""
     servers: list[FoundServer] = []
     for service, protocol, security in SERVICES:

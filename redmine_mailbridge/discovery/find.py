@@ -14,18 +14,18 @@ from redmine_mailbridge.discovery import dns_records as records
 from redmine_mailbridge.discovery.dns_records import Records
 from redmine_mailbridge.discovery.http import Web
 from redmine_mailbridge.discovery.model import (
+    DiscoveryStep,
     FoundServer,
     NobodyAnswers,
     NothingFound,
     Offer,
     Protocol,
     Security,
-    Step,
     server,
     usable_host,
 )
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.settings.presets import Preset, Server, by_domain, by_mx, presets
+from redmine_mailbridge.settings.presets import Preset, PresetServer, by_domain, by_mx, presets
 
 PATIENCE = 4.0
 
@@ -52,7 +52,7 @@ def greets(host: str, port: int) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class LookupMethods:
     """How the world is asked: over HTTP, DNS, and by knocking. Tests give their own."""
 
     web: Web = field(default_factory=Web)
@@ -61,26 +61,26 @@ class Ways:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LookupTarget:
     """The address in question; `domain` in the letters that DNS knows."""
 
     address: str
     domain: str
-    ways: Ways
+    ways: LookupMethods
 
 
-def discover(address: str, ways: Ways | None = None, *, everything: bool = False) -> Iterator[Step]:
+def discover(address: str, ways: LookupMethods | None = None, *, everything: bool = False) -> Iterator[DiscoveryStep]:
     """Given a mail address, yield what each way found, up to the first that found servers (or all of them).
 
     Nothing is sent but the address, and that only to its own domain's servers under TLS.
-    Raise SettingsError when it is no address.
+    Raise SettingsError if it is not an address.
     """
-    wanted = Wanted(address, domain_of(address), ways or Ways())
+    wanted = LookupTarget(address, domain_of(address), ways or LookupMethods())
     for name, look in STEPS:
         try:
             step = look(wanted)
         except NothingFound as why:
-            step = Step(name, str(why), away=isinstance(why, NobodyAnswers))
+            step = DiscoveryStep(name, str(why), away=isinstance(why, NobodyAnswers))
         yield step
         if step.offer is not None and not everything:
             return
@@ -94,13 +94,17 @@ def domain_of(address: str) -> str:
     except UnicodeError:
         ascii_domain = ""
     if not local or any(c.isspace() for c in local) or "." not in ascii_domain or not usable_host(ascii_domain):
-        raise SettingsError(f'"{address[:100]}" is no mail address')
+        raise SettingsError(f'"{address[:100]}" is not a mail address')
     return ascii_domain
 
 
 def offered(preset: Preset, address: str, source: str) -> Offer:
     """Given a provider, return its servers for an address."""
-    known: list[tuple[Protocol, Server | None]] = [("imap", preset.imap), ("pop3", preset.pop3), ("smtp", preset.smtp)]
+    known: list[tuple[Protocol, PresetServer | None]] = [
+        ("imap", preset.imap),
+        ("pop3", preset.pop3),
+        ("smtp", preset.smtp),
+    ]
     servers = [
         FoundServer(protocol, one.host, one.port, one.security, one.login(address), preset.tokens_only)
         for protocol, one in known
@@ -109,62 +113,64 @@ def offered(preset: Preset, address: str, source: str) -> Offer:
     return Offer(tuple(servers), source, preset=preset.name, advice=f"{preset.advice} {preset.help}")
 
 
-def _by_preset(wanted: Wanted) -> Step:
+def _by_preset(wanted: LookupTarget) -> DiscoveryStep:
     preset = by_domain(wanted.domain)
     if preset is None:
         raise NothingFound(f"{wanted.domain} belongs to none of {len(presets())} known providers")
     offer = offered(preset, wanted.address, "preset")
-    return Step("preset", f"{preset.name}: {preset.title}", offer)
+    return DiscoveryStep("preset", f"{preset.name}: {preset.title}", offer)
 
 
-def _by_autoconfig(wanted: Wanted) -> Step:
+def _by_autoconfig(wanted: LookupTarget) -> DiscoveryStep:
     tried: list[tuple[str, NothingFound]] = []
     for url in (*autoconfig.OWN, autoconfig.ISPDB):
         short = url.format(domain=wanted.domain, address="").partition("?")[0]
         try:
-            offer = autoconfig.look(wanted.ways.web, url, domain=wanted.domain, address=wanted.address)
+            offer = autoconfig.find_offer(wanted.ways.web, url, domain=wanted.domain, address=wanted.address)
         except NothingFound as why:
             tried.append((short, why))
         else:
-            return Step("autoconfig", f"{_listed(offer)} ({offer.source})", offer)
+            return DiscoveryStep("autoconfig", f"{_listed(offer)} ({offer.source})", offer)
     raise _nothing(tried)
 
 
-def _by_srv(wanted: Wanted) -> Step:
-    offer = records.look(wanted.ways.records, domain=wanted.domain, address=wanted.address)
-    return Step("SRV", _listed(offer), offer)
+def _by_srv(wanted: LookupTarget) -> DiscoveryStep:
+    offer = records.find_offer(wanted.ways.records, domain=wanted.domain, address=wanted.address)
+    return DiscoveryStep("SRV", _listed(offer), offer)
 
 
-def _by_mx(wanted: Wanted) -> Step:
+def _by_mx(wanted: LookupTarget) -> DiscoveryStep:
     """Who receives a domain's mail mostly keeps it too."""
     hosts = wanted.ways.records.exchangers(wanted.domain)
     if not hosts:
-        raise NothingFound(f"{wanted.domain} has no mail exchanger: is it written right?")
+        raise NothingFound(f"{wanted.domain} has no mail exchanger: check the spelling")
     preset = by_mx(hosts)
     if preset is None:
         raise NothingFound(f"{hosts[0]} belongs to none of the known providers")
-    return Step("MX", f"{hosts[0]}: {preset.name}, {preset.title}", offered(preset, wanted.address, f"MX {hosts[0]}"))
+    return DiscoveryStep(
+        "MX", f"{hosts[0]}: {preset.name}, {preset.title}", offered(preset, wanted.address, f"MX {hosts[0]}")
+    )
 
 
-def _by_autodiscover(wanted: Wanted) -> Step:
+def _by_autodiscover(wanted: LookupTarget) -> DiscoveryStep:
     tried: list[tuple[str, NothingFound]] = []
     cloud = False
     for url in autodiscover.places(wanted.domain, wanted.ways.records):
         try:
-            offer = autodiscover.look(wanted.ways.web, url, address=wanted.address)
+            offer = autodiscover.find_offer(wanted.ways.web, url, address=wanted.address)
         except NothingFound as why:
             tried.append((url.removesuffix(autodiscover.PATH), why))
             cloud = cloud or "Microsoft's cloud" in str(why)
         else:
-            return Step("autodiscover", f"{_listed(offer)} ({url})", offer)
+            return DiscoveryStep("autodiscover", f"{_listed(offer)} ({url})", offer)
     if cloud or autodiscover.moved_to_cloud(wanted.ways.web, wanted.domain):
         preset = presets()["microsoft365"]
         offer = offered(preset, wanted.address, f"autodiscover of {wanted.domain}")
-        return Step("autodiscover", f"leads to Microsoft's cloud: {preset.name}", offer)
+        return DiscoveryStep("autodiscover", f"leads to Microsoft's cloud: {preset.name}", offer)
     raise _nothing(tried)
 
 
-def _by_guess(wanted: Wanted) -> Step:
+def _by_guess(wanted: LookupTarget) -> DiscoveryStep:
     """Usual names, behind which a server must answer with a certificate of that name."""
     servers = []
     security: Security = "tls"
@@ -176,7 +182,7 @@ def _by_guess(wanted: Wanted) -> Step:
     if not any(one.protocol != "smtp" for one in servers):
         raise NothingFound(f"no server answers at imap.{wanted.domain}, mail.{wanted.domain} and the like")
     offer = Offer(tuple(servers), "guess", advice="Guessed by usual names: compare it with your provider's page.")
-    return Step("guess", _listed(offer), offer)
+    return DiscoveryStep("guess", _listed(offer), offer)
 
 
 def _nothing(tried: Sequence[tuple[str, NothingFound]]) -> NothingFound:
@@ -190,7 +196,7 @@ def _listed(offer: Offer) -> str:
     return ", ".join(str(first[protocol]) for protocol in ("imap", "pop3", "smtp") if protocol in first)
 
 
-STEPS: tuple[tuple[str, Callable[[Wanted], Step]], ...] = (
+STEPS: tuple[tuple[str, Callable[[LookupTarget], DiscoveryStep]], ...] = (
     ("preset", _by_preset),
     ("autoconfig", _by_autoconfig),
     ("SRV", _by_srv),

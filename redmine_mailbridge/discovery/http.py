@@ -1,6 +1,6 @@
 """Fetches small public documents: with limits of time, size and redirections, and without anything that identifies us.
 
-No cookie, no netrc, no Authorization header; a server that asks for a login is told nothing.
+No cookie, no netrc, no Authorization header; a server that asks for a login gets none.
 """
 
 import time
@@ -79,7 +79,7 @@ class Web:
 
 
 def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Log in as nobody: without this, requests would look into the user's netrc."""
+    """Send no credentials: without this, requests would look into the user's netrc."""
     return request
 
 

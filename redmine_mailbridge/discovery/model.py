@@ -71,10 +71,10 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class DiscoveryStep:
     """One way that was tried: its name, what it found in one line, and the offer if it found servers.
 
-    `away` says that nobody could be asked.
+    `away` says that no server could be asked.
     """
 
     name: str

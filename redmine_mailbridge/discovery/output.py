@@ -6,12 +6,12 @@ from dataclasses import asdict
 
 import tomlkit
 
-from redmine_mailbridge.discovery.model import Offer, Step
+from redmine_mailbridge.discovery.model import DiscoveryStep, Offer
 from redmine_mailbridge.settings.presets import presets
 from redmine_mailbridge.settings.schema import dotted
 
 
-def step_lines(step: Step, address: str, *, as_json: bool) -> Iterator[str]:
+def step_lines(step: DiscoveryStep, address: str, *, as_json: bool) -> Iterator[str]:
     """Given a step, yield its one line."""
     if as_json:
         value = asdict(step)
@@ -22,14 +22,14 @@ def step_lines(step: Step, address: str, *, as_json: bool) -> Iterator[str]:
     yield f"{'found' if step.offer else '-':<6}{step.name:<13}{step.words}"
 
 
-def nothing(steps: Sequence[Step]) -> str:
+def nothing(steps: Sequence[DiscoveryStep]) -> str:
     """Given all steps of a search that found no servers, return what to do now, in one line."""
     if any(step.away for step in steps):
         return (
             "Nothing found, and not everybody could be asked: has this machine a network, and does its DNS answer? "
             "Providers with a preset are found without: discover --list."
         )
-    return "Nothing found: ask your provider for the server's name, and write host, port and security yourself."
+    return "Nothing found: ask your provider for the server's name, and enter host, port and encryption yourself."
 
 
 def lines(offer: Offer, address: str) -> Iterator[str]:

@@ -17,10 +17,10 @@ def parse(content: bytes) -> etree._Element:
     try:
         root = etree.fromstring(content, parser)
     except (etree.XMLSyntaxError, ValueError):
-        raise NothingFound("is no XML") from None
+        raise NothingFound("not XML") from None
     too_many = len(list(islice(root.iter(), MOST_ELEMENTS + 1))) > MOST_ELEMENTS
     if root.getroottree().docinfo.doctype or too_many:
-        raise NothingFound("is no XML of the kind that is expected")
+        raise NothingFound("not the expected kind of XML")
     return root
 
 

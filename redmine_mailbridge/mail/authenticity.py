@@ -1,12 +1,12 @@
 """Is the From domain what it says? From Authentication-Results that may be trusted (RFC 8601), or own DKIM.
 
 The same field is written by the server that takes mail in, and by whoever wants to be believed. So a field counts only
-where nobody else can have put it, only if it is written by the grammar to the last sign (`authres`), and only for what
+where no one else can have put it, only if it is written by the grammar to the last sign (`authres`), and only for what
 no other result in it contradicts.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from redmine_mailbridge.mail.mime import received
 from redmine_mailbridge.mail.mime.encoded_words import unfold
 from redmine_mailbridge.mail.mime.header_block import Buffer
 from redmine_mailbridge.mail.mime.headers import Headers
+from redmine_mailbridge.mail.trusted_hop import identities_of, servers_fields
 from redmine_mailbridge.model.mail import Address, Authenticity, ReadingOptions
 from redmine_mailbridge.util.lazy import lazy_import
 
@@ -32,14 +33,12 @@ MAX_VERIFIED = 32 * 1024 * 1024  # bytes of a mail that is verified by ourselves
 MAX_FIELDS = 50
 _TAGS = 20_000  # characters of a DKIM-Signature that are read
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_AUTHORS = frozenset({"received", "from", "to", "subject", "date", "message-id", "mime-version", "content-type"})
-_WRITES_BELOW = frozenset({"mx.google.com"})  # always writes, and takes others' fields of its name away
-_BELOW = "its field stands below its own Received, where a mail may bring one along (results_below_received is off)"
+_BELOW = "its field is below its own Received, where a message may bring one along (results_below_received is off)"
 _RETURN = ("return-path", "x-envelope-from", "envelope-from")
 
 
 @dataclass(frozen=True, slots=True)
-class Trusted:
+class TrustedResults:
     """The results that may be believed, in order; `why` is a phrase about fields of a trusted name that are not."""
 
     results: tuple[Result, ...] = ()
@@ -58,13 +57,13 @@ def judge(
     """Given a mail, its From and how many Froms it has, say whether the From domain is proven.
 
     Only results of `options.trusted_authserv_ids` count (see `trusted`). Failing wins over passing, and a public
-    suffix proves nobody. With `options.verify_dkim` the signatures are verified here when nobody trusted spoke; `dns`
-    looks up TXT records (dkimpy's `dnsfunc`), for tests.
+    suffix proves nothing. With `options.verify_dkim` the signatures are verified here without a trusted result;
+    `dns` looks up TXT records (dkimpy's `dnsfunc`), for tests.
     """
     if not sender.domain or senders != 1:
         return Authenticity(detail="not exactly one From address")
     if not organisation(sender.domain):
-        return Authenticity(detail=f"{sender.domain} is a public suffix or no domain: nobody in particular has it")
+        return Authenticity(detail=f"{sender.domain} is a public suffix or not a domain, so it has no single owner")
     believed = trusted(headers, options)
     found = _weigh(believed, sender.domain, _signatures(headers))
     if found.verdict == "unknown" and options.verify_dkim and len(buffer) <= MAX_VERIFIED:
@@ -72,30 +71,33 @@ def judge(
     return found
 
 
-def trusted(headers: Headers, options: ReadingOptions) -> Trusted:
+def trusted(headers: Headers, options: ReadingOptions) -> TrustedResults:
     """Given a mail, return the results of the trusted authserv-ids that may be believed.
 
     Of each name only the topmost field, and only above the first Received that its server wrote, or that a stranger's
-    did: what stands below may have come in with the mail. A server that writes its field below its own Received, and
+    did: what is below may have come in with the message. A server that writes its field below its own Received, and
     takes away what mail brings along under its name, is one of `options.results_below_received` (Google's always is).
     The first MAX_FIELDS are read: a server's own stand at the top, and a mail may bring along thousands.
     """
-    identities = frozenset(one.strip().lower() for one in options.trusted_authserv_ids if one.strip())
+    identities = identities_of(options)
     if not identities:
-        return Trusted()
+        return TrustedResults()
     if not _plain_client(headers, identities):
-        return Trusted(why="its envelope or its HELO is one that servers have to quote, so no result is believed")
-    spoken: dict[str, tuple[Result, ...]] = {}
+        return TrustedResults(
+            why="its envelope or its HELO is one that servers have to quote, so no result is believed"
+        )
+    results_by_server: dict[str, tuple[Result, ...]] = {}
     whys: list[str] = []
-    for raw, places in islice(_fields(headers, identities, below=options.results_below_received), MAX_FIELDS):
-        names, results, fault = _read(raw, headers.fallback, identities)
-        for name in names - spoken.keys():
-            if name in places:
-                spoken[name] = results
+    all_fields = servers_fields(headers, identities, below=options.results_below_received)
+    for field in islice((one for one in all_fields if one.name == "authentication-results"), MAX_FIELDS):
+        names, results, fault = _read(field.raw, headers.fallback, identities)
+        for name in names - results_by_server.keys():
+            if name in field.servers:
+                results_by_server[name] = results
                 whys += [fault] if fault else []
             else:
                 whys.append(_BELOW)
-    return Trusted(tuple(one for results in spoken.values() for one in results), next(iter(whys), ""))
+    return TrustedResults(tuple(one for results in results_by_server.values() for one in results), next(iter(whys), ""))
 
 
 def _plain_client(headers: Headers, identities: frozenset[str]) -> bool:
@@ -109,40 +111,17 @@ def _plain_client(headers: Headers, identities: frozenset[str]) -> bool:
     return True
 
 
-def _fields(headers: Headers, identities: frozenset[str], *, below: bool) -> Iterator[tuple[bytes, frozenset[str]]]:
-    """Yield each Authentication-Results down to the Received by which the mail came in, with the names whose results
-    may stand there; and those right below it, with the names of its server when that one writes them there.
-    """
-    places = identities
-    inside = True
-    for name, raw in headers.fields:
-        key = name.lower()
-        if key == "authentication-results":
-            yield raw, places
-        elif key == "received":
-            hop = received.read(unfold(raw, headers.fallback))
-            if not inside:
-                return
-            if not received.is_inner(hop, identities):
-                inside = False
-                places = frozenset(
-                    one for one in identities if (below or one in _WRITES_BELOW) and received.wrote(hop, one)
-                )
-        elif key in _AUTHORS and not inside:
-            return
-
-
 def _read(raw: bytes, fallback: str, identities: frozenset[str]) -> tuple[set[str], tuple[Result, ...], str]:
-    """Given a field's bytes, return which of these names it bears, its results, and what is wrong with it.
+    """Given a field's bytes, return which of these names it has, its results, and what is wrong with it.
 
-    One that cannot be read bears every name that stands in it: it may be the topmost of that name.
+    An unreadable one counts for every name that it contains: it may be the topmost of that name.
     """
     value = unfold(raw, fallback)
     try:
         if _CONTROL.search(raw):
-            raise authres.Malformed("a control character")
+            raise authres.MalformedField("a control character")
         identity, results = authres.parse(value)
-    except authres.Malformed as error:
+    except authres.MalformedField as error:
         named = {one for one in identities if one in value.lower()} or identities & {"*"}
         return set(named), (), f"the field is not written as RFC 8601 says ({error}), so it says nothing"
     return {identity or "*"} & identities, tuple(results), ""
@@ -171,27 +150,27 @@ def _tags(value: str) -> dict[str, str]:
     return {name.strip().lower(): "".join(text.split()) for name, sign, text in pairs if sign}
 
 
-def _weigh(believed: Trusted, domain: str, signatures: list[Signature]) -> Authenticity:
+def _weigh(believed: TrustedResults, domain: str, signatures: list[Signature]) -> Authenticity:
     """Given trusted results and the From domain, return the verdict: DMARC first, then aligned DKIM, aligned SPF."""
     results = believed.results
-    told = ", ".join(dict.fromkeys(f"{one.method}={one.result}" for one in results))[:300]
-    told = "; ".join(filter(None, (told, believed.why)))
+    evidence = ", ".join(dict.fromkeys(f"{one.method}={one.result}" for one in results))[:300]
+    evidence = "; ".join(filter(None, (evidence, believed.why)))
     dmarc = [one for one in results if one.method == "dmarc"]
     if any(one.result == "fail" and _may_speak_of(one, domain) for one in dmarc):
-        return Authenticity("failed", "dmarc", told)
+        return Authenticity("failed", "dmarc", evidence)
     envelopes = [one for one in results if one.method == "spf" and "smtp.mailfrom" in one.properties]
     if _differ(dmarc, "header.from") or _differ(envelopes, "smtp.mailfrom"):
-        return Authenticity("unknown", "", f"{told}; two results contradict each other")
+        return Authenticity("unknown", "", f"{evidence}; two results contradict each other")
     signed = any(_vouches(one, domain, results, signatures) for one in results if one.method == "dkim")
     sent = any(one.result == "pass" and aligned(one.domain("smtp.mailfrom"), domain) for one in envelopes)
     in_part = any(one.partial and aligned(one.domain, domain) for one in signatures)
     passes = any(one.result == "pass" and same(one.domain("header.from"), domain) for one in dmarc)
     if passes and (signed or sent or not in_part):
-        return Authenticity("passed", "dmarc", told)
+        return Authenticity("passed", "dmarc", evidence)
     if signed or sent:
-        return Authenticity("passed", "dkim" if signed else "spf", told)
+        return Authenticity("passed", "dkim" if signed else "spf", evidence)
     why = "a signature covers the beginning of the text only (l=)" if in_part else ""
-    return Authenticity("unknown", "", "; ".join(filter(None, (told, why))))
+    return Authenticity("unknown", "", "; ".join(filter(None, (evidence, why))))
 
 
 def _may_speak_of(result: Result, domain: str) -> bool:

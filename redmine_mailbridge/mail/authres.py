@@ -1,10 +1,10 @@
 """Authentication-Results, read by the grammar of RFC 8601 section 2.2: what is not written by it is worth nothing.
 
-What a field says stands beside what a stranger chose (the envelope's sender, his HELO), so that nothing is guessed: a
-quote or a comment that does not close, a word between two others, a property given twice, and a comment that itself
-speaks of results make the whole field unusable. So do two things that the grammar allows and no server writes: blanks
-or comments within a property's name, and a comment with a word right behind it. Beyond the grammar, only what mail
-servers are known to write is taken: no authserv-id (Microsoft 365), properties without a type (`action=none`,
+The results in a field are beside text chosen by a stranger (the envelope's sender, his HELO), so that nothing is
+guessed: a quote or a comment that does not close, a word between two others, a property given twice, and a comment that
+itself speaks of results make the whole field unusable. So do two things that the grammar allows and no server writes:
+blanks or comments within a property's name, and a comment with a word right behind it. Beyond the grammar, only what
+mail servers are known to write is taken: no authserv-id (Microsoft 365), properties without a type (`action=none`,
 `x-bits=2048`), `<>` for no sender, a last semicolon, and the signs of an address or of base 64 without quotes.
 """
 
@@ -26,7 +26,7 @@ _SPEAKS_OF_RESULTS = re.compile(r"(?:smtp|header|body|policy)\.[A-Za-z0-9_-]{1,6
 _DOTTED = re.compile(r"[^\s\"(),:;<>@\[\\\]]{1,64}")
 
 
-class Malformed(ValueError):
+class MalformedField(ValueError):
     """The field is not written as RFC 8601 says."""
 
 
@@ -48,12 +48,12 @@ def parse(value: str) -> tuple[str, list[Result]]:
     and its results. Raise Malformed when anything in it is not as RFC 8601 says.
     """
     if len(value) > LONGEST:
-        raise Malformed("too long")
+        raise MalformedField("too long")
     return _Reader(value).field()
 
 
 def domain_of(value: str) -> str:
-    """Given an address or a domain, return the domain, lower case: what stands behind the last @ that is not quoted.
+    """Given an address or a domain, return the domain, lower case: the part after the last unquoted @.
 
     "" when there is none, or more than one such @, or a quote does not close (RFC 5321 section 4.1.2).
     """
@@ -136,7 +136,7 @@ class _Reader:
         while self.at < len(self.text) and self.peek() != ";":
             name, value = self.property()
             if made.properties.setdefault(name, value) != value:
-                raise Malformed(f"{name} twice")
+                raise MalformedField(f"{name} twice")
         self.end_of_result()
         return made
 
@@ -146,7 +146,7 @@ class _Reader:
         self.blanks()
         value = self.value()
         if self.at < len(self.text) and self.peek() not in " \t\r\n(;":
-            raise Malformed("a value and more")
+            raise MalformedField("a value and more")
         self.blanks()
         return name.lower(), value
 
@@ -168,7 +168,7 @@ class _Reader:
         """A quoted string's content."""
         found = _QUOTED.match(self.text, self.at)
         if found is None:
-            raise Malformed("a quote that does not close")
+            raise MalformedField("a quote that does not close")
         self.at = found.end()
         return _PAIR.sub(r"\1", found[1])
 
@@ -191,9 +191,9 @@ class _Reader:
                 self.at = sign.end()
                 break
         if depth or quotes % 2 or self.at == start or _SPEAKS_OF_RESULTS.search(self.text, start, self.at):
-            raise Malformed("a comment that does not close, or that holds more than a comment")
+            raise MalformedField("a comment that does not close, or that holds more than a comment")
         if self.peek() not in {"", " ", "\t", "\r", "\n", ";"}:
-            raise Malformed("a comment and more")
+            raise MalformedField("a comment and more")
 
     def end_of_result(self) -> None:
         """A semicolon, or the end."""
@@ -204,7 +204,7 @@ class _Reader:
         return self.text[self.at : self.at + 1]
 
     def sign(self, wanted: str) -> bool:
-        """Take this sign if it stands here."""
+        """Consume this character if it is next."""
         if self.peek() != wanted:
             return False
         self.at += 1
@@ -212,11 +212,11 @@ class _Reader:
 
     def expect(self, wanted: str) -> None:
         if not self.sign(wanted):
-            raise Malformed(f"no {wanted} at {self.at}")
+            raise MalformedField(f"no {wanted} at {self.at}")
 
     def take(self, pattern: re.Pattern[str]) -> str:
         found = pattern.match(self.text, self.at)
         if found is None:
-            raise Malformed(f"an unexpected sign at {self.at}")
+            raise MalformedField(f"an unexpected sign at {self.at}")
         self.at = found.end()
         return found[0]

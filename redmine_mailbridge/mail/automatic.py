@@ -1,4 +1,5 @@
-"""What kind of machine sent a mail, and what may be done with it: separate verdicts, each with the rule that told."""
+"""The kind of machine that sent a message, and what may be done with it: separate findings, each with the rule that
+matched."""
 
 import re
 from collections.abc import Sequence
@@ -6,6 +7,7 @@ from collections.abc import Sequence
 from redmine_mailbridge.mail import bounces
 from redmine_mailbridge.mail.mime.headers import Headers
 from redmine_mailbridge.mail.mime.structure import Part
+from redmine_mailbridge.mail.no_reply import takes_no_reply
 from redmine_mailbridge.model.mail import Address, Automatic, AutomaticKind, ReadingOptions
 
 LOOP_HEADER = "X-Mailbridge-Loop"
@@ -40,7 +42,7 @@ _VACATION_PREFIX = re.compile(
     r"رد تلقائي|תשובה אוטומטית)\s{0,3}[:：]",
     re.IGNORECASE,
 )
-# Headers that answering machines write and nobody else.
+# Headers that only auto-responders write.
 _AUTOREPLY_HEADERS = (
     "x-apple-action", "x-autoreply", "x-auto-reply", "x-autorespond", "x-autoresponder", "x-autoreply-from",
     "x-mail-autoreply", "x-autoreply-domain", "x-auto-replied", "x-vacation", "x-pmx-vacation", "x-vacation-reply",
@@ -73,10 +75,6 @@ _TOOLS = re.compile(
     r"logwatch|logcheck|apticron|fail2ban|smartd|smartmontools|veeam|\bcron\b|synology|qnap",
     re.IGNORECASE,
 )
-_NO_REPLY = re.compile(
-    r"(?:no[-_.]?reply|do[-_.]?not[-_.]?reply|noreply.{0,40}|nicht[-_.]?antworten|ne[-_.]?pas[-_.]?repondre|"
-    r"no[-_.]?responder|nepasrepondre|notifications?|alerts?|monitoring|mailer|bounces?|root|nagios|icinga|zabbix)"
-)
 
 
 def judge(  # noqa: PLR0911  a list of verdicts in their order reads best as one
@@ -87,7 +85,7 @@ def judge(  # noqa: PLR0911  a list of verdicts in their order reads best as one
 
     In this order: our own and Redmine's own mail, delivery reports, read receipts, answering machines, mailing
     lists, notifications. A verdict needs marks that the mail of people does not carry by accident: a From of our own
-    (a form, a scanner), a null path, Precedence, X-Auto-Response-Suppress or a word about leave alone accuse nobody;
+    (a form, a scanner), a null path, Precedence, X-Auto-Response-Suppress or a word about leave alone are not evidence;
     only that an automatic answer is not due to some of them (RFC 3834 section 2).
     """
     answered = tuple(answered[:MOST_ABOUT])
@@ -103,8 +101,10 @@ def judge(  # noqa: PLR0911  a list of verdicts in their order reads best as one
         return Automatic(AutomaticKind.LIST, rule, answerable=False)
     if rule := _notification(headers):
         return Automatic(AutomaticKind.NOTIFICATION, rule, answerable=False, about=answered)
-    if rule := _no_answer_due(headers, sender, options):
+    if rule := _no_answer_due(headers):
         return Automatic(rule=rule, answerable=False)
+    if rule := _unanswerable_from(sender, options):
+        return Automatic(rule=rule, answerable=False, unanswerable_from=True)
     return Automatic()
 
 
@@ -193,10 +193,8 @@ def _notification(headers: Headers) -> str:
     return ""
 
 
-def _no_answer_due(headers: Headers, sender: Address, options: ReadingOptions) -> str:  # noqa: PLR0911  as above
+def _no_answer_due(headers: Headers) -> str:  # noqa: PLR0911  as above
     """Return the sign by which a mail that nothing accuses gets no automatic answer, "" when it may have one."""
-    if sender.address and sender.key in options.own_addresses:
-        return "From is an address of our own"
     if bounces.null_path(headers):
         return "Return-Path: <>"
     if bounces.from_daemon(headers):
@@ -211,14 +209,14 @@ def _no_answer_due(headers: Headers, sender: Address, options: ReadingOptions) -
     suppressed = headers.raw_line("x-auto-response-suppress").lower()
     if "all" in suppressed or "oof" in suppressed or "autoreply" in suppressed:
         return f"X-Auto-Response-Suppress: {suppressed[:60]}"
-    if takes_no_reply(sender):
-        return "a sender that takes no replies"
     return ""
 
 
-def takes_no_reply(address: Address) -> bool:
-    """Does the address say by itself that nobody reads what comes there?"""
-    return _NO_REPLY.fullmatch(address.local.lower()[:100]) is not None
+def _unanswerable_from(sender: Address, options: ReadingOptions) -> str:
+    """Return why no automatic answer can go to the From address, "" when one can."""
+    if sender.address and sender.key in options.own_addresses:
+        return "From is an address of our own"
+    return "a sender that takes no replies" if takes_no_reply(sender) else ""
 
 
 def _receipt_ids(root: Part) -> list[str]:
@@ -227,7 +225,7 @@ def _receipt_ids(root: Part) -> list[str]:
 
 
 def _ours_first(found: Sequence[str], options: ReadingOptions) -> tuple[str, ...]:
-    """Given Message-IDs, return each once, those that look like ours or Redmine's in front."""
+    """Given Message-IDs, return each once, those that look like the bridge's or Redmine's first."""
     domains = {address.rpartition("@")[2] for address in options.own_addresses} - {""}
 
     def rank(one: str) -> int:

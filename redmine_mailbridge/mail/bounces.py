@@ -1,4 +1,4 @@
-"""Delivery reports: which mail did not arrive, for whom, and for good or for now (RFC 3464 and its neighbours)."""
+"""Delivery reports: which message was not delivered, to whom, and whether permanently (RFC 3464 and its neighbours)."""
 
 import re
 from dataclasses import dataclass
@@ -52,8 +52,8 @@ _BODIES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What a delivery report says: `rule` told it; `ids` are the Message-IDs of what it returns."""
+class DeliveryReport:
+    """What a delivery report says: `rule` matched; `ids` are the Message-IDs of what it returns."""
 
     rule: str
     recipients: tuple[Bounced, ...]
@@ -85,7 +85,7 @@ def _has_path(headers: Headers) -> bool:
     return "@" in path and not path.lower().startswith(("mailer-daemon", "mailer_daemon", "bounce"))
 
 
-def read_report(headers: Headers, root: Part, text: str) -> Report | None:
+def read_report(headers: Headers, root: Part, text: str) -> DeliveryReport | None:
     """Given a mail and the start of its text, return what it reports when it is a delivery report, else None."""
     parts = leaves(root)[:200]
     status = next((part for part in parts if part.kind == "message/delivery-status"), None)
@@ -106,7 +106,7 @@ def read_report(headers: Headers, root: Part, text: str) -> Report | None:
     for part in parts:
         if part.kind == "message/delivery-status":
             recipients += _recipients(_content(part))
-    return Report(rule, tuple(recipients[:_MAX_RECIPIENTS]) or _told(headers, text), about)
+    return DeliveryReport(rule, tuple(recipients[:_MAX_RECIPIENTS]) or _told(headers, text), about)
 
 
 def _by_words(headers: Headers, text: str) -> str:
@@ -165,7 +165,7 @@ def _recipients(text: str) -> list[Bounced]:
 
 
 def _typed(value: str) -> str:
-    """Given "rfc822; someone@example.org", return what stands behind the type, without <>."""
+    """Given "rfc822; someone@example.org", return the part after the type, without <>."""
     kind, semicolon, rest = value.partition(";")
     return (rest if semicolon else kind).strip().strip("<>").strip()[:1000]
 

@@ -24,7 +24,7 @@ def ascii_domain(domain: str) -> str:
 def organisation(domain: str) -> str:
     """Given a domain, return its organisational domain (RFC 7489 section 3.2): one label below the public suffix.
 
-    "" for a public suffix itself, for an address of numbers, and for what is no domain: nobody stands behind it.
+    "" for a public suffix itself, for an address of numbers, and for what is not a domain: it has no owner.
     """
     text = ascii_domain(domain)
     if not text or text.startswith("[") or ":" in text or text.rpartition(".")[2].isdigit() or ".." in text:
@@ -33,7 +33,7 @@ def organisation(domain: str) -> str:
 
 
 def same(first: str, second: str) -> bool:
-    """Are the two one domain, behind which somebody stands?"""
+    """Are the two the same domain, with an owner?"""
     return bool(organisation(first)) and ascii_domain(first) == ascii_domain(second)
 
 

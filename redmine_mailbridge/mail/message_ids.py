@@ -1,9 +1,10 @@
-"""The Message-IDs and the body marker of mail that we send: each carries its issue, and nobody else can make one.
+"""The Message-IDs and the body marker of messages that the bridge sends: each contains its issue, and no one else can
+create one.
 
 An id reads `mb.KIND.ISSUE.INSTANCE.SERIAL.HASH@HOST`, a marker `mbzISSUEzINSTANCEzHASH` (one word of letters and
 digits, which survives every mail program and markup). HASH is the first 130 bits of HMAC-SHA256 with the bridge's
-own key, in base 32; INSTANCE tells a test installation's mail from the real one's. Source: RFC 5322 section 3.6.4
-for what an id may hold, RFC 2104 for the keyed hash.
+own key, in base 32; INSTANCE distinguishes a test installation's messages from production's. Source: RFC 5322 section
+3.6.4 for what an id may hold, RFC 2104 for the keyed hash.
 """
 
 import base64
@@ -13,6 +14,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+TO_TEAM = frozenset({"escalation"})
+"""The kinds that are meant for the team, in the mailbox's own language, even where a customer is among its readers."""
 _HASH_LENGTH = 26
 _ID = re.compile(
     r"mb\.([a-z]{1,20})\.([1-9][0-9]{0,9})\.([0-9a-f]{8})\.([0-9a-z-]{1,64})\.([0-9a-v]{26})@[^\s@]{1,255}\Z"

@@ -2,25 +2,29 @@
 
 import hashlib
 import mmap
+from dataclasses import replace
 from functools import partial
 
-from redmine_mailbridge.mail import authenticity, automatic, fingerprint
+from redmine_mailbridge.mail import authenticity, automatic, fingerprint, spam
 from redmine_mailbridge.mail.mime import header_block, structure, transfer_encoding
-from redmine_mailbridge.mail.mime.attachments import File, attach
-from redmine_mailbridge.mail.mime.filenames import Names
+from redmine_mailbridge.mail.mime.attachments import FilePart, attach
+from redmine_mailbridge.mail.mime.filenames import TakenNames
 from redmine_mailbridge.mail.mime.headers import Headers
-from redmine_mailbridge.mail.mime.parts import Sorter
-from redmine_mailbridge.mail.text.body import read_body
+from redmine_mailbridge.mail.mime.parts import PartClassifier
+from redmine_mailbridge.mail.text.body import BodyReading, read_body
+from redmine_mailbridge.mail.text.forwards import without_forward_prefix
 from redmine_mailbridge.model.mail import (
     Address,
     Attachment,
     Body,
+    Forwarded,
     LeftOut,
     Message,
     ReadingOptions,
     answered_ids,
 )
 
+MAX_FORWARDED = 8 * 1024 * 1024  # bytes of a mail that is forwarded as a file and read for its writer and its text
 MAX_LOGO = 16 * 1024  # bytes; inline pictures up to this size count as logos when the settings leave them out
 
 
@@ -36,14 +40,14 @@ def parse(
     """
     try:
         return read(raw, options, dns)
-    except Exception as error:  # noqa: BLE001  the border: a fault of ours must cost the reading, never the mail
+    except Exception as error:  # noqa: BLE001  the boundary: an internal error must cost the parsing, never the message
         return _unread(raw, options, type(error).__name__)
 
 
 def _unread(raw: header_block.Buffer, options: ReadingOptions, fault: str) -> Message:
     """Given a mail that the reader failed on, return it whole, as its only attachment, and the fault's name."""
-    whole = File("message.eml", "message/rfc822", partial(transfer_encoding.chunks, raw, 0, len(raw), ""))
-    made = attach(whole, Names(), ReadingOptions())
+    whole = FilePart("message.eml", "message/rfc822", partial(transfer_encoding.chunks, raw, 0, len(raw), ""))
+    made = attach(whole, TakenNames(), ReadingOptions())
     digest = hashlib.sha256(raw).hexdigest()
     note = f"This mail could not be read ({fault}). It is attached as it came."
     return Message(
@@ -63,7 +67,7 @@ def read(raw: header_block.Buffer, options: ReadingOptions, dns: authenticity.Dn
     """Given the bytes of a mail, return what it says, as `parse`, without its net."""
     root = structure.scan(raw)
     headers = Headers(root.fields)
-    sorted_ = Sorter(headers.fallback).sort(root)
+    sorted_ = PartClassifier(headers.fallback).sort(root)
     in_reply_to, references = headers.ids("in-reply-to"), headers.ids("references")
     reply = bool(headers.raw_line("in-reply-to") or headers.raw_line("references"))
     files, left_out = _name(sorted_.files, options)
@@ -78,6 +82,7 @@ def read(raw: header_block.Buffer, options: ReadingOptions, dns: authenticity.Dn
     return Message(
         automatic=automatic.judge(headers, root, text, sender, options, answered=answered_ids(in_reply_to, references)),
         authenticity=authenticity.judge(headers, sender, len(from_all), raw, options, dns=dns),
+        spam=spam.judge(headers, options),
         message_id=message_id,
         message_id_made=made,
         subject=headers.best("subject"),
@@ -86,6 +91,7 @@ def read(raw: header_block.Buffer, options: ReadingOptions, dns: authenticity.Dn
         size=len(raw),
         from_all=from_all,
         reply_to=headers.addresses("reply-to"),
+        original_from=headers.addresses("x-original-from"),
         to=headers.addresses("to"),
         cc=headers.addresses("cc"),
         bcc=headers.addresses("bcc"),
@@ -98,16 +104,40 @@ def read(raw: header_block.Buffer, options: ReadingOptions, dns: authenticity.Dn
         body=reading.body,
         attachments=tuple(_placed(file, reading.placed | reading.placed_in_quoted) for _, file in files),
         left_out=tuple(left_out),
+        forwarded=_forwarded(headers.best("subject"), reading, files, options) if options.forwards else None,
         security=sorted_.security,
         truncated=options.truncated,
     )
 
 
+def _forwarded(
+    subject: str, reading: BodyReading, files: list[tuple[FilePart, Attachment]], options: ReadingOptions
+) -> Forwarded | None:
+    """Given the subject, the text and the files of a mail, return the mail that it forwards, in its text or as its only
+    attached mail; None if it forwards none, or whose that is is not certain.
+    """
+    text, said = reading.forward, without_forward_prefix(subject) is not None
+    if text.sender is not None:
+        return Forwarded(text.sender) if text.announced or said else None
+    attached = [file for file, _ in files if file.content_type == "message/rfc822"]
+    if len(attached) != 1 or not text.plain or not (said or not reading.body.written.strip()):
+        return None
+    content = bytearray()
+    for chunk in attached[0].chunks():
+        content += chunk
+        if len(content) > MAX_FORWARDED:
+            return None
+    inner = parse(bytes(content), replace(options, forwards=False, verify_dkim=False))
+    if len(inner.from_all) != 1 or not inner.sender.domain:
+        return None
+    return Forwarded(inner.sender, attached=True, text=inner.body.whole, subject=inner.subject)
+
+
 def _without_logos(
-    files: list[tuple[File, Attachment]], placed: frozenset[str], left_out: list[LeftOut]
-) -> list[tuple[File, Attachment]]:
+    files: list[tuple[FilePart, Attachment]], placed: frozenset[str], left_out: list[LeftOut]
+) -> list[tuple[FilePart, Attachment]]:
     """Given the files of a reply and which pictures stand in what was written, leave out small ones elsewhere."""
-    kept: list[tuple[File, Attachment]] = []
+    kept: list[tuple[FilePart, Attachment]] = []
     for file, made in files:
         picture = file.inline and file.content_type.startswith("image/") and made.size <= MAX_LOGO
         if picture and made.name not in placed:
@@ -117,10 +147,10 @@ def _without_logos(
     return kept
 
 
-def _name(files: list[File], options: ReadingOptions) -> tuple[list[tuple[File, Attachment]], list[LeftOut]]:
+def _name(files: list[FilePart], options: ReadingOptions) -> tuple[list[tuple[FilePart, Attachment]], list[LeftOut]]:
     """Given the files of a mail, return the attachments under their final names, and those left out."""
-    names = Names()
-    kept: list[tuple[File, Attachment]] = []
+    names = TakenNames()
+    kept: list[tuple[FilePart, Attachment]] = []
     left_out: list[LeftOut] = []
     for file in files:
         made = attach(file, names, options)
@@ -131,7 +161,7 @@ def _name(files: list[File], options: ReadingOptions) -> tuple[list[tuple[File, 
     return kept, left_out
 
 
-def _pictures(files: list[tuple[File, Attachment]]) -> dict[str, str]:
+def _pictures(files: list[tuple[FilePart, Attachment]]) -> dict[str, str]:
     """Given the attachments, return what HTML may call them by, mapped to their names."""
     found: dict[str, str] = {}
     for file, made in files:

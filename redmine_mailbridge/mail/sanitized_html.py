@@ -12,7 +12,7 @@ from lxml.etree import _Element
 
 from redmine_mailbridge.mail.html.tree import parse_html
 from redmine_mailbridge.mail.mime.header_block import Buffer
-from redmine_mailbridge.mail.mime.parts import Element, Sorter
+from redmine_mailbridge.mail.mime.parts import Element, PartClassifier
 from redmine_mailbridge.mail.mime.structure import scan
 from redmine_mailbridge.mail.text.body import TextPart
 from redmine_mailbridge.model.mail import Attachment
@@ -38,7 +38,7 @@ _SCHEMES = ("http://", "https://", "mailto:", "tel:")
 
 
 @dataclass(slots=True)
-class Original:
+class SanitizedHtml:
     """The whole as one HTML text without its head; `blocked` counts the remote pictures that are not shown."""
 
     html: str
@@ -53,18 +53,18 @@ class _Writer:
     room: int = MOST_PICTURES
 
 
-def original(raw: Buffer, attachments: tuple[Attachment, ...] = ()) -> Original:
+def original(raw: Buffer, attachments: tuple[Attachment, ...] = ()) -> SanitizedHtml:
     """Given a mail's bytes and its attachments (for pictures within the text), return what may be shown of it."""
     pictures = {one.content_id: one for one in attachments if one.content_id and one.content_type in PICTURES}
     writer = _Writer(pictures)
-    for part in _parts(Sorter().sort(scan(raw)).elements):
+    for part in _parts(PartClassifier().sort(scan(raw)).elements):
         if part.is_html:
             root = parse_html(part.content)
             if root is not None:
                 _write(writer, root)
         else:
             writer.out.append(f"<pre>{escape(part.content)}</pre>")
-    return Original("".join(writer.out), writer.blocked)
+    return SanitizedHtml("".join(writer.out), writer.blocked)
 
 
 def sanitised(html: str) -> str:

@@ -1,4 +1,4 @@
-"""Is a mail the same as another that bears its Message-ID, though a list or a gateway has changed it on the way?
+"""Is a message the same as another with its Message-ID, although a list or a gateway has changed it in transit?
 
 Help desks that look at the Message-ID alone lose mail: programs give one id to many mails (freescout#5591). Those that
 look at the bytes alone make two issues of one mail that came directly and through a list. So: the same author and date,
@@ -17,7 +17,7 @@ from redmine_mailbridge.model.mail import Message
 ADDED = 600
 """Letters and digits that a gateway may add: a banner about mail from outside, a scanner's footer."""
 ADDED_BY_LIST = 3000
-"""The same for a mail that bears the marks of a list."""
+"""The same for a message with the headers of a list."""
 SMALL_FILE = 4096
 """Bytes of a text file up to which it may be a list's footer, which Mailman adds as a part of its own."""
 RULES = frozenset("-_=*~#")
@@ -26,14 +26,14 @@ LIST_MARKS = ("list-id", "list-post", "x-beenthere", "x-mailman-version", "maili
 
 
 def difference(this: Message, other: Message) -> str:
-    """Given two mails with the same Message-ID, return what tells them apart so that they are two mails, in a word or
+    """Given two mails with the same Message-ID, return the difference that makes them two messages, in a word or
     two; "" when this one adds nothing that a person wrote to the other.
     """
     return next(_told_apart(this, other), "")
 
 
 def _told_apart(this: Message, other: Message) -> Iterator[str]:
-    """What tells two mails apart; the whole texts are compared only where the header says nothing of the kind."""
+    """The difference between two messages; the texts are compared only if the headers show none."""
     if this.truncated or other.truncated:
         yield "known in part only"
     if not _authors(this) & _authors(other):
@@ -106,7 +106,7 @@ def _only_more(long: str, short: str, *, listed: bool) -> bool:
 
 def _no_persons_words(this: Message, whole: int, length: int) -> bool:
     """Given a mail that holds the text of another, and the letters and digits of both, is what it adds a banner or a
-    footer, as far as one can tell? It is no more than both have, or it stands behind a list's line.
+    footer, as far as one can tell? It has no more than both, or is after a list's line.
     """
     if whole <= 2 * length:
         return True

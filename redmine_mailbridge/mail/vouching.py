@@ -6,7 +6,7 @@ from redmine_mailbridge.mail.mime.encoded_words import unfold
 from redmine_mailbridge.mail.mime.header_block import read_fields
 
 NAMELESS = "*"
-"""Stands for a field that names nobody, as Microsoft 365 writes it."""
+"""Represents a field without a name, as Microsoft 365 writes it."""
 _GOOGLE = frozenset({"mx.google.com"})
 """Whose servers hand a mail on among themselves before it lies in its mailbox."""
 
@@ -17,7 +17,7 @@ def voucher(raw: bytes) -> str | None:
     right below the first by which the mail came in, where a host of that name's organisation wrote that one. NAMELESS
     for one without a name; None when there is none, or it is not written as the RFC says.
 
-    What stands further below, or names anybody else there, came with the mail. A mail may bring along the server's own
+    Fields further below, or with any other name, came with the message. A mail may bring along the server's own
     name, and where the server writes no Received either, any: this is a guess for a person to confirm.
     """
     above: received.Hop | None = None
@@ -29,7 +29,7 @@ def voucher(raw: bytes) -> str | None:
         if key.lower() == "authentication-results":
             try:
                 name = authres.parse(unfold(value))[0] or NAMELESS
-            except authres.Malformed:
+            except authres.MalformedField:
                 return None
             return name if above is None or received.wrote(above, name) else None
     return None

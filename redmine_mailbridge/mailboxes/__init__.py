@@ -1,4 +1,4 @@
-"""Fetches raw mail from servers and files it there.
+"""Fetches raw messages from servers and files them there.
 
 Knows IMAP, POP3 and their logins; must not know MIME, the store or Redmine.
 """

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from redmine_mailbridge.mailboxes.wakeup import Alarm
+from redmine_mailbridge.mailboxes.wakeup import Wakeup
 from redmine_mailbridge.model.mailbox import MailboxConfig
 
 
@@ -13,11 +13,11 @@ class Account:
         self.name = config.name
         self.commands = 0
         self.config = replace(config, on_command=self._count)
-        self._alarm = Alarm()
+        self._wakeup = Wakeup()
 
     def _count(self) -> None:
         self.commands += 1
 
     def interrupt(self) -> None:
-        """Ring the alarm that `wait` listens to."""
-        self._alarm.ring()
+        """End the present `wait`, or the next."""
+        self._wakeup.set()

@@ -1,31 +1,31 @@
-"""A connection, described alike whatever is spoken over it."""
+"""The description of a connection, the same for all protocols."""
 
 import socket
 from collections.abc import Collection
 from typing import Literal, Protocol
 
 from redmine_mailbridge.mailboxes.tls import peer, valid_until, version
-from redmine_mailbridge.model.mailbox import Connected
+from redmine_mailbridge.model.mailbox import ConnectionInfo
 
 
-class Session(Protocol):
-    """What every session knows of itself."""
+class SessionInfo(Protocol):
+    """The properties common to all sessions."""
 
     greeting: str
     mechanism: str
 
     @property
     def capabilities(self) -> Collection[str]:
-        """What the server can, by name."""
+        """The server's capabilities, by name."""
 
     @property
     def socket(self) -> socket.socket:
         """The socket beneath."""
 
 
-def described(session: Session, *, moves: Literal["move", "copy", "mark", "none"], pushes: bool) -> Connected:
-    """Given a session, and how it files and waits, return what the connection is."""
-    return Connected(
+def described(session: SessionInfo, *, moves: Literal["move", "copy", "mark", "none"], pushes: bool) -> ConnectionInfo:
+    """Given a session, and how it files and waits, return its description."""
+    return ConnectionInfo(
         greeting=session.greeting,
         mechanism=session.mechanism,
         capabilities=tuple(sorted(session.capabilities)),

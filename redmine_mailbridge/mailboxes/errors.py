@@ -1,67 +1,60 @@
-"""One place where every error of the mail libraries becomes one of ours, with the server's words and no secret."""
+"""Translates all errors of the mail libraries to the bridge's, with the server's words and without secrets."""
 
 import binascii
 import imaplib
 import poplib
 import ssl
-from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from imap_tools.errors import ImapToolsError
 
 from redmine_mailbridge.errors import MailboxError, MailboxUnreachable
+from redmine_mailbridge.util.printable import printable_line
+from redmine_mailbridge.util.redact import redact
 
 WORDS_LIMIT = 400
 
 
-class Spoiled(MailboxUnreachable):
-    """The connection is of no more use: what `translate_errors` raises, and the sign to connect anew."""
+class ConnectionLost(MailboxUnreachable):
+    """The connection is unusable: raised by `translate_errors`, and the sign to reconnect."""
 
 
-def words(raw: object) -> str:
-    """Given what a server said (bytes, text or a list of either), return it as one line of at most 400 characters."""
+def one_line(raw: object, secrets: Collection[str] = ()) -> str:
+    """Given what a server said (bytes, text or a list of either), return it without secrets, as one line of at most 400
+    characters.
+    """
     if isinstance(raw, list | tuple):
-        return "; ".join(filter(None, (words(item) for item in raw)))[:WORDS_LIMIT]
+        return "; ".join(filter(None, (one_line(item, secrets) for item in raw)))[:WORDS_LIMIT]
     if raw is None:
         return ""
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes | bytearray) else str(raw)
-    text = text[: 4 * WORDS_LIMIT]
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:WORDS_LIMIT]
-
-
-def scrub(text: str, secrets: Iterable[str]) -> str:
-    """Given a text and secrets, return the text without them, plain or in base64."""
-    for secret in secrets:
-        if not secret:
-            continue
-        for form in (secret, b64encode(secret.encode()).decode(), secret.replace("\\", "\\\\").replace('"', '\\"')):
-            text = text.replace(form, "***")
-    return text
+    text = redact(text, secrets)[: 4 * WORDS_LIMIT]
+    return printable_line(text)[:WORDS_LIMIT]
 
 
 @contextmanager
-def translate_errors(doing: str, *, secrets: Iterable[str] = ()) -> Iterator[None]:
-    """Given what is being done (for the text), turn what the libraries raise into `Spoiled`.
+def translate_errors(doing: str, *, secrets: Collection[str] = ()) -> Iterator[None]:
+    """Given what is being done (for the text), turn what the libraries raise into `ConnectionLost`.
 
-    Errors of ours pass unchanged. Everything else that comes from imaplib, imap-tools, poplib, ssl or the socket
-    leaves a connection whose state is unknown, so that it is dropped and made anew.
+    The bridge's own errors pass unchanged. Everything else that comes from imaplib, imap-tools, poplib, ssl or the
+    socket leaves a connection in an unknown state, so that it is dropped and opened again.
     """
     try:
         yield
     except MailboxError:
         raise
     except ssl.SSLCertVerificationError as error:
-        message = f"{doing}: the server's certificate is not accepted: {words(error.verify_message)}"
-        raise Spoiled(scrub(message, secrets)) from None
+        message = f"{doing}: the server's certificate is not accepted: {one_line(error.verify_message)}"
+        raise ConnectionLost(message) from None
     except TimeoutError as error:
-        said = words(error)
-        raise Spoiled(f"{doing}: no answer in time" + (f" ({said})" if said else "")) from None
+        said = one_line(error)
+        raise ConnectionLost(f"{doing}: no answer in time" + (f" ({said})" if said else "")) from None
     except (ImapToolsError, imaplib.IMAP4.error, poplib.error_proto, OSError, EOFError) as error:
-        raise Spoiled(scrub(f"{doing}: {words(said_by(error))}", secrets)) from None
+        raise ConnectionLost(f"{doing}: {one_line(said_by(error), secrets)}") from None
     except (UnicodeError, binascii.Error, ValueError) as error:
-        said = f"{type(error).__name__}: {words(error)}"
-        raise Spoiled(scrub(f"{doing}: what the server sent cannot be read: {said}", secrets)) from None
+        said = f"{type(error).__name__}: {one_line(error, secrets)}"
+        raise ConnectionLost(f"{doing}: what the server sent cannot be read: {said}") from None
 
 
 def said_by(error: BaseException) -> object:

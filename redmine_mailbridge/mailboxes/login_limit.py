@@ -51,7 +51,7 @@ class LoginLimiter:
 
 
 class LoginLimits:
-    """The limiters of all accounts. Whoever keeps them while mailboxes are made anew keeps what was counted."""
+    """The limiters of all accounts. Keep this object when mailboxes are rebuilt, so that the counts are kept."""
 
     def __init__(self) -> None:
         self._limiters: dict[str, LoginLimiter] = {}

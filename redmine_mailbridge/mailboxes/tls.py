@@ -1,4 +1,4 @@
-"""TLS with certificates checked, and what counts as a connection that nobody listens to."""
+"""TLS with certificate verification, and which connections count as private."""
 
 import datetime as dt
 import socket

@@ -7,8 +7,8 @@ from contextlib import suppress
 from redmine_mailbridge.errors import MailboxUnreachable
 
 
-class Alarm:
-    """A socket pair: `ring` from any thread ends a `wait` of another, or the next one that begins. Once it was `cut`,
+class Wakeup:
+    """A socket pair: `set` from any thread ends a `wait` of another, or the next one that begins. Once it was `cut`,
     nothing begins any more.
     """
 
@@ -18,17 +18,17 @@ class Alarm:
         self._near.setblocking(False)
         self._far.setblocking(False)
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """End the present wait, or the next."""
         try:
             self._far.send(b"!")
         except BlockingIOError:
-            return  # it has been rung thousands of times and nobody has waited yet
+            return  # it has been rung thousands of times without a waiter
 
     def cut(self) -> None:
         """End the present wait, and let no connection be made any more."""
         self._cut = True
-        self.ring()
+        self.set()
 
     def refuse_if_cut(self, mailbox: str) -> None:
         """Given a mailbox's name, raise MailboxUnreachable where its connection was cut."""
@@ -36,9 +36,9 @@ class Alarm:
             raise MailboxUnreachable(f"mailbox {mailbox}: the service ends, and waits no longer for the server")
 
     def wait(self, seconds: float, other: socket.socket | None = None) -> tuple[bool, bool]:
-        """Given a time and a socket, wait for the first of: the alarm, something to read there, the time's end.
+        """Given a time and a socket, wait for the first of: `set`, something to read there, the time's end.
 
-        Return whether the alarm rang, and whether there is something to read.
+        Return whether `set` was called, and whether there is something to read.
         """
         sockets = [self._near, other] if other is not None else [self._near]
         poll = select.poll()

@@ -1,1 +1,1 @@
-"""The nouns that several rooms speak of: mail, mailbox, plan, stored mail. Values, no behaviour."""
+"""Values shared by several rooms: mail, mailbox, plan, stored mail. No behaviour."""

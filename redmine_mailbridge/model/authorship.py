@@ -1,4 +1,4 @@
-"""Whose is an entry of an issue's history: the customer's, an agent's, or the bridge's own? Pure."""
+"""The side of an issue's history entry: the customer's, an agent's, or the bridge's own. Pure."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,10 +7,10 @@ Side = Literal["customer", "agent", "bridge"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What is known of an entry. `mail_sender` is the sender of the mail that made it, None when none did; `user_mail`
-    the address of the Redmine user who wrote it, "" when it is not shown to us. Addresses in any case. `machine`: the
-    mail is an automatic reply or a delivery report.
+class JournalAuthorship:
+    """The facts about an entry. `mail_sender` is the sender of the message that created it, None if none did;
+    `user_mail` the address of the Redmine user who wrote it, "" if not visible. Addresses in any case. `machine`: the
+    message is an auto-reply or a delivery report.
     """
 
     user_id: int
@@ -20,25 +20,25 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
-    """The two sides of an issue. `requester` is the address whose mail made it; `author_id` the Redmine user who is
-    its author, None when nobody is shown; `bridge_id` the user whose key the bridge uses.
+class Participants:
+    """The two sides of an issue. `requester` is the address whose message created it; `author_id` the Redmine user who
+    is its author, None if not visible; `bridge_id` the user whose key the bridge uses.
     """
 
     requester: str
     author_id: int | None
     bridge_id: int
 
-    def of(self, entry: Entry) -> Side:
-        """Given an entry, return whose it is.
+    def side_of(self, entry: JournalAuthorship) -> Side:
+        """Given an entry, return its side.
 
-        customer: a mail of the requester; a mail that the bridge wrote down in its own name (somebody without an
-            account, or whose account nothing proves); whatever the issue's author writes, when that is not the
-            bridge; whatever the Redmine user with the requester's address writes.
-        bridge: what the bridge's own user did without a mail: rules of time, notes about undelivered answers; and what
-            machines answered, which is nobody's word.
-            So give the bridge a user of its own: what a person writes with that account counts as the bridge's.
-        agent: everybody else who wrote in Redmine, or whose mail was written in the name of their own account.
+        customer: a message from the requester; a message that the bridge added in its own name (from someone without an
+        account, or whose account is not proven); whatever the issue's author writes, unless that is the
+        bridge; whatever the Redmine user with the requester's address writes.
+        bridge: what the bridge's own user did without a message: automation rules, notes about failed deliveries; and
+        machines' replies, which count for neither side.
+        So give the bridge a separate user: what a person writes with that account counts as the bridge's.
+        agent: everyone else who wrote in Redmine, or whose message was added in the name of their own account.
         """
         if entry.machine:
             return "bridge"

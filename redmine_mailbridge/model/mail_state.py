@@ -1,62 +1,63 @@
-"""The life of a mail: its states, and which may follow which. Each change looks that up here; see transitions.py.
+"""The life cycle of a message: its states and transitions. Each change checks them here; see transitions.py.
 
     (on the server)
          │ keep: raw bytes fsynced, then the row
          ▼
-       KEPT ──────────────── intend: the request is written down ───────────────▶ WRITING
+       STORED ────────────── intend: the request is written down ───────────────▶ WRITE_PENDING
          │ ▲                                                                       │   │
          │ └─ retry, by an admin or by dragging it back ─┐      look; not there:   │   │ done
          │                                               │      write again ◀──────┘   │
          ├── ignore (with its reason) ──────────────▶ DONE ◀───────────────────────────┘
-         ├── refuse ───────▶ REFUSED ────────────────────┤      and from WRITING too:
-         ├── hold ─────────▶ HELD ───────────────────────┤      refuse (Redmine said no for good),
-         └── set aside ────▶ ASIDE ──────────────────────┘      set aside (too many tries)
+         ├── refuse ───────▶ REJECTED ───────────────────┤      and from WRITE_PENDING too:
+         ├── hold ─────────▶ HELD ───────────────────────┤      refuse (rejected by Redmine),
+         └── set aside ────▶ FAILED ─────────────────────┘      set aside (too many tries)
 
-One that was ignored goes back to KEPT when an admin wants it imported after all.
+An ignored message goes back to STORED if an admin wants it imported after all, and so does one that is to be written to
+another issue; if what an admin decided is undone, the message is HELD for another decision, or DONE as it was before.
 
-A mail goes back from WRITING to KEPT when it is known that nothing was written, and it is decided anew. A retry of a
-mail that was refused or set aside, and may have been written all the same, goes to WRITING, so that it is looked for.
+A message goes back from WRITE_PENDING to STORED if certainly nothing was written, and is decided again. A retry of a
+rejected or failed message that may have been written goes to WRITE_PENDING, so that the result is verified.
 
-A mail that the server does not hand out while others come is KEPT without bytes, and fetched anew.
+A message that the server does not return while others arrive is STORED without bytes, and fetched again.
 
-A mail of a mailbox that is paused, since its settings do not fit Redmine, stays KEPT (see pauses.py).
+A message of a mailbox that is paused, because its settings do not fit Redmine, stays STORED (see pauses.py).
 
-Deferring is no state: KEPT and WRITING rows carry the time of their next try. Filing is no state either: a row
-in DONE, REFUSED or ASIDE is filed once, last of all, and remembers when. DONE goes to the success folder, REFUSED
-and ASIDE to the failure folder, HELD stays where it is until an admin decides.
+Deferring is not a state: STORED and WRITE_PENDING rows have the time of their next try. Filing is not a state either: a
+row in DONE, REJECTED or FAILED is filed once, last of all, and stores when. DONE goes to the success folder, REJECTED
+and FAILED to the failure folder, HELD stays in place until an admin decides.
 """
 
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """Where a mail stands. The value is what the database and `messages --state` say."""
+    """The state of a message. The value is used in the database and by `messages --state`."""
 
-    KEPT = "kept"
-    WRITING = "writing"
+    STORED = "stored"
+    WRITE_PENDING = "write_pending"
     DONE = "done"
-    REFUSED = "refused"
+    REJECTED = "rejected"
     HELD = "held"
-    ASIDE = "aside"
+    FAILED = "failed"
 
 
-FOLLOWS: dict[State, frozenset[State]] = {
-    State.KEPT: frozenset({State.WRITING, State.DONE, State.REFUSED, State.HELD, State.ASIDE}),
-    State.WRITING: frozenset({State.WRITING, State.KEPT, State.DONE, State.REFUSED, State.ASIDE}),
-    State.DONE: frozenset({State.KEPT}),
-    State.REFUSED: frozenset({State.KEPT, State.WRITING}),
-    State.HELD: frozenset({State.KEPT, State.REFUSED}),
-    State.ASIDE: frozenset({State.KEPT, State.WRITING}),
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.STORED: frozenset({State.WRITE_PENDING, State.DONE, State.REJECTED, State.HELD, State.FAILED}),
+    State.WRITE_PENDING: frozenset({State.WRITE_PENDING, State.STORED, State.DONE, State.REJECTED, State.FAILED}),
+    State.DONE: frozenset({State.STORED, State.HELD}),
+    State.REJECTED: frozenset({State.STORED, State.WRITE_PENDING}),
+    State.HELD: frozenset({State.STORED, State.REJECTED}),
+    State.FAILED: frozenset({State.STORED, State.WRITE_PENDING}),
 }
 
-BEGINS = (State.KEPT, State.ASIDE)
-"""Where a mail's life begins: one that the server does not hand out may be set aside at once."""
-OPEN = (State.KEPT, State.WRITING)
-CLOSED = (State.DONE, State.REFUSED, State.ASIDE)
+BEGINS = (State.STORED, State.FAILED)
+"""The initial states: a message that the server does not return may fail at once."""
+OPEN = (State.STORED, State.WRITE_PENDING)
+CLOSED = (State.DONE, State.REJECTED, State.FAILED)
 LONGEST_PAUSE = 1800.0
-"""Seconds that `pause_after` gives at most."""
+"""The maximum that `pause_after` returns, in seconds."""
 
 
 def pause_after(tries: int) -> float:
-    """Given how often it was tried, return the pause before the next try in seconds: 15 s doubling up to 30 min."""
+    """Given the number of tries, return the pause before the next try in seconds: 15 s doubling up to 30 min."""
     return min(15.0 * 2.0 ** min(tries - 1, 20), LONGEST_PAUSE)

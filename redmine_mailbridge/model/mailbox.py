@@ -1,10 +1,10 @@
-"""The vocabulary of mailboxes.
+"""The terms for mailboxes.
 
-A **mailbox** is an account that is read. It holds **folders**. A folder has a **validity** (IMAP's UIDVALIDITY;
-a constant elsewhere): when it changes, every UID in the folder means something else. A **UID** names one mail in
-one folder under one validity. `Location` is the three together with the mailbox's name, and is the only way in
-which a mail on a server is spoken of. Nothing here ever sets \\Seen, expunges a folder, or touches more than
-the one mail that it was asked to.
+A **mailbox** is an account that is read. It has **folders**. A folder has a **validity** (IMAP's UIDVALIDITY;
+a constant elsewhere): when it changes, every UID in the folder has a new meaning. A **UID** identifies one message in
+one folder under one validity. `Location` is the three together with the mailbox's name, and the only identifier of a
+message on a server. Nothing here ever sets \\Seen, expunges a folder, or affects any message other than
+the given one.
 """
 
 import datetime as dt
@@ -14,9 +14,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
+JUNK = "Junk"
+"""The folder that is made for spam where an account has none."""
+
 
 class MailProtocol(StrEnum):
-    """What is spoken with the server."""
+    """The protocol of the server."""
 
     IMAP = "imap"
     POP3 = "pop3"
@@ -24,7 +27,7 @@ class MailProtocol(StrEnum):
 
 
 class Security(StrEnum):
-    """How the connection is protected. STARTTLS is demanded, never merely tried."""
+    """How the connection is protected. STARTTLS is required, never opportunistic."""
 
     TLS = "tls"
     STARTTLS = "starttls"
@@ -32,7 +35,7 @@ class Security(StrEnum):
 
 
 class LoginChoice(StrEnum):
-    """The login mechanism of the settings; AUTO takes the strongest that server and settings allow."""
+    """The SASL mechanism of the settings; AUTO uses the strongest that server and settings allow."""
 
     AUTO = "auto"
     SCRAM_SHA_256 = "scram-sha-256"
@@ -47,23 +50,23 @@ class LoginChoice(StrEnum):
 
 
 Secret = str | Callable[[], str]
-"""A password, or what gives it when asked: called once a login, so that a changed file is seen."""
+"""A password, or a function that returns it: called once per login, so that a changed file takes effect."""
 
 
 def _nothing() -> None:
-    """Nobody counts."""
+    """No limit on logins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxConfig:
-    """How to reach one account: what wiring/application.py makes of the settings. No secret is in its repr.
+    """How to reach one account: built by wiring/application.py from the settings. Its repr contains no secret.
 
-    `username` is taken apart by `username.parse_username` unless `authorize_as` is set. `token` gives an OAuth
-    access token; when it is set, AUTO uses nothing but OAUTHBEARER and XOAUTH2; `token_refused` is told the token that
-    the server did not take. `timeout` is in seconds, for
-    the connection and for each read. `take_login`, where it is set, is called before each login with what is to be
-    logged in to, and raises TooManyLogins where there were too many; `on_command` for each command that is sent.
-    `ca_file` is a PEM file trusted instead of the system's authorities.
+    `username` is split by `username.parse_username` unless `authorize_as` is set. `token` returns an OAuth
+    access token; if it is set, AUTO uses only OAUTHBEARER and XOAUTH2; `token_refused` is called with the token that
+    the server rejected. `timeout` is in seconds, for
+    the connection and for each read. `take_login`, if set, is called before each login with its target,
+    and raises TooManyLogins if there were too many; `on_command` for each command that is sent.
+    `ca_file` is a PEM file trusted in place of the system's authorities.
     """
 
     name: str
@@ -88,17 +91,17 @@ class MailboxConfig:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where one mail lies: mailbox name of the settings, folder (decoded), validity and UID as text."""
+    """The location of one message: mailbox name of the settings, folder (decoded), validity and UID as text."""
 
     mailbox: str
     folder: str
-    validity: str
+    uid_validity: str
     uid: str
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A mail that is there: its location, its size in bytes (RFC822.SIZE), when the server received it."""
+    """A message on the server: its location, its size in bytes (RFC822.SIZE), when the server received it."""
 
     location: Location
     size: int
@@ -107,10 +110,10 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class RawMail:
-    """A mail's bytes as the server gave them: in `content`, or, when large, in the file `path`.
+    """A message's bytes as returned by the server: in `content`, or, if large, in the file `path`.
 
-    Exactly one of the two is set. `truncated` says that only the beginning was fetched because the mail is
-    larger than the limit, or no more came; `listed.size` is what the server names.
+    Exactly one of the two is set. `truncated` means that only the beginning was fetched because the message is
+    larger than the limit, or no more arrived; `listed.size` is the size stated by the server.
     """
 
     listed: Listed
@@ -120,7 +123,7 @@ class RawMail:
 
 
 class Filing(StrEnum):
-    """What became of a wish to file one mail."""
+    """The result of filing one message."""
 
     MOVED = "moved"
     GONE = "gone"
@@ -130,13 +133,13 @@ class Filing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FolderState:
-    """A folder as it stands: validity, how many mails, the next UID, whether keywords or nothing can be set.
+    """The status of a folder: validity, number of messages, the next UID, whether keywords or nothing can be set.
 
-    `rights` are the letters of RFC 4314 (`lrswite`) where the server tells them, else None.
+    `rights` are the letters of RFC 4314 (`lrswite`) if the server reports them, else None.
     """
 
     name: str
-    validity: str
+    uid_validity: str
     messages: int
     uid_next: int | None = None
     keywords: bool = False
@@ -145,12 +148,12 @@ class FolderState:
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
-    """What a connection turned out to be: for `check`, and for a person.
+class ConnectionInfo:
+    """The properties of a connection: for `check`, and for admins.
 
-    `tls` is its version (`TLSv1.3`) or an empty text; `certificate_until` when the server's certificate ends.
-    `moves` says how a mail is filed: `move` is one step, `copy` is several and safe, `mark` leaves the mail where
-    it is, marked as deleted, `none` is no filing at all. `pushes` says whether the server speaks up by itself;
+    `tls` is its version (`TLSv1.3`) or an empty text; `certificate_until` when the server's certificate expires.
+    `moves` is how a message is filed: `move` is one step, `copy` is several and safe, `mark` leaves the message in
+    place, flagged as deleted, `none` means that messages cannot be filed. `pushes`: does the server send notifications?
     `peer` is the server's address and port.
     """
 

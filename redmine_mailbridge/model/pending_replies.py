@@ -1,4 +1,4 @@
-"""The answers that a mail earns, kept from its decision to the end of what is written for it."""
+"""The auto-replies due for a message, stored from its decision until its write is complete."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,11 +8,12 @@ from redmine_mailbridge.model.plan import Action, Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Earned:
-    """The answers that a mail earns, with what their templates tell; kept with the intent: a crash loses none.
+class PendingReplies:
+    """The auto-replies due for a message, with their template variables; stored with the intent: a crash loses none.
 
-    `told` stands for why a mail is refused, as its writer is told (`outgoing.reasons`). `proven`: something proves who
-    wrote the mail; else its answer carries no text of it.
+    The reason for a rejection, as the sender receives it, is `told` (`outgoing.reasons`). `proven`: the sender is
+    proven; else the reply contains no text of the message. `name` and `address` are the requester's if that is a person
+    behind the From address, `vouched` says that this From address is proven; else they are empty.
     """
 
     kinds: tuple[str, ...] = ()
@@ -21,10 +22,13 @@ class Earned:
     login: str = ""
     told: str = ""
     proven: bool = False
+    name: str = ""
+    address: str = ""
+    vouched: bool = False
 
     @classmethod
     def by(cls, plan: Plan) -> Self:
-        """What a plan earns."""
+        """The auto-replies of a plan."""
         notice = plan.new_user is not None and plan.new_user.own_notice and plan.template is not None
         return cls(
             kinds=tuple(kind for kind in (plan.template, "registration" if notice else None) if kind),
@@ -33,10 +37,13 @@ class Earned:
             login=plan.new_user.login if plan.new_user else "",
             told=plan.told if plan.action is Action.REFUSE else "",
             proven=plan.proven,
+            name=plan.requester.name if plan.through else "",
+            address=plan.requester.address if plan.through else "",
+            vouched=plan.through_proven,
         )
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:
-        """Given what the store kept of one, return it; what an earlier version knew more of it goes."""
+        """Given the stored form, return the value; fields of an earlier version are dropped."""
         known = {one.name: kept[one.name] for one in fields(cls) if one.name in kept}
         return cls(**known | {"kinds": tuple(known.get("kinds", ()))})

@@ -1,4 +1,4 @@
-"""The values of the decision: what is asked (Needs), what is known (Facts), what will be done (Plan)."""
+"""The values of a decision: the request for facts (FactRequest), the facts (Facts), the actions (Plan)."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -7,21 +7,26 @@ from enum import StrEnum
 from typing import Literal
 
 from redmine_mailbridge.model.mail import Address, Attachment, LeftOut
+from redmine_mailbridge.model.sender_list import ListedSender
+
+Vouched = Literal["forwarded", "written"]
+"""How an agent's message passes a customer on: it forwards the customer's mail, or is written to the customer."""
 
 
 class Action(StrEnum):
-    """What becomes of a mail."""
+    """The outcome for a message."""
 
     CREATE = "create"
     NOTE = "note"
     IGNORE = "ignore"
     REFUSE = "refuse"
     HOLD = "hold"
+    JUNK = "junk"
 
 
-class Told(StrEnum):
-    """What the writer of a refused mail is told of why. It names no login, project, setting or rule: `Plan.reason`
-    does, which is the operator's.
+class RejectionReason(StrEnum):
+    """The reason of a rejection as sent to the sender. It names no login, project, setting or rule: `Plan.reason`
+    does, which is for the operator.
     """
 
     REPLIES_ONLY = "replies_only"
@@ -33,7 +38,7 @@ class Told(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A Redmine user as far as it is known. `status` is active, registered or locked."""
+    """The known data of a Redmine user. `status` is active, registered or locked."""
 
     id: int
     login: str
@@ -41,15 +46,14 @@ class User:
     mail: str = ""
     status: Literal["active", "registered", "locked"] = "active"
     admin: bool = False
-    language: str = ""
     created_on: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FieldKind:
-    """What a custom field takes: its format as Redmine names it ("list", "version"), several values or one, and
-    those it takes by what people call them, in lower case (casefold); none when it takes any, or nobody can tell.
-    `trackers` are the ids of those whose issues have it; none when nobody can tell.
+    """The values of a custom field: its format as Redmine names it ("list", "version"), several values or one, and
+    the possible values by label, in lower case (casefold); none if it accepts any, or they are unknown.
+    `trackers` are the ids of those whose issues have it; none if unknown.
     """
 
     format: str
@@ -60,11 +64,11 @@ class FieldKind:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project and what its issues may hold: each mapping goes from lower-case name to id.
+    """A project and its possible attributes: each mapping is from lower-case name to id.
 
-    `custom_fields` are the issue custom fields that the bridge's key can set; `kinds` tells by id what those take of
-    which that is known (to an admin's key). `members` go from login, name,
-    mail (where visible) and group name to the id that may be assigned.
+    `custom_fields` are the issue custom fields that the bridge's key can set; `kinds` are by id the known values
+    of these (visible to an admin's key). `members` map login, name,
+    mail (if visible) and group name to the id of a possible assignee.
     """
 
     id: int
@@ -92,15 +96,27 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
-class Issue:
-    """An issue that a mail refers to, as Redmine shows it to the bridge.
+class Successor:
+    """An issue in which a closed one continues, and why: by Redmine's relation, as one that the closed issue
+    `duplicates`, or as its copy (`copied_to`).
+    """
 
-    `visible_to_sender`, `noteable_by_sender` and `editable_by_sender` say what Redmine lets the sender's own user
-    do; None when the sender is no user, or when nobody can tell. `participants` are addresses (lower case) that
-    took part by mail: requester and Cc. `project_name` and `tracker` are the words that Redmine's own subject tag
-    holds, `created_on` (aware, to the second) stands in its Message-IDs. `mailbox`: the name of the one whose mail made
-    it, "" when none did. `newest_journal` is the id of the newest entry of its history, 0 when it has none, None when
-    that is not known; `noted` the newest that a mail had made by then.
+    issue: int
+    relation: Literal["duplicates", "copied_to"]
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """An issue that a message refers to, as visible to the bridge.
+
+    `visible_to_sender`, `noteable_by_sender` and `editable_by_sender` are the permissions of the sender's own user;
+    None if the sender is not a user, or if unknown. `participants` are addresses (lower case) that
+    participated by mail: requester and Cc; `mailed` those to which the bridge sent mail about it.
+    `project_name` and `tracker` are the words in Redmine's own subject tag,
+    `created_on` (aware, to the second) is part of its Message-IDs. `mailbox`: the name of the one whose message created
+    it, "" if none did. `newest_journal` is the id of the newest entry of its history, 0 if it has none, None if
+    unknown; `noted` the newest that a message had created by then. `successors`: where a closed issue continues, as far
+    as the settings follow it.
     """
 
     id: int
@@ -116,6 +132,7 @@ class Issue:
     assigned_to_id: int | None = None
     watcher_ids: frozenset[int] = frozenset()
     participants: frozenset[str] = frozenset()
+    mailed: frozenset[str] = frozenset()
     visible_to_sender: bool | None = None
     noteable_by_sender: bool | None = None
     editable_by_sender: bool | None = None
@@ -125,16 +142,17 @@ class Issue:
     mailbox: str = ""
     newest_journal: int | None = None
     noted: int = 0
+    successors: tuple[Successor, ...] = ()
 
     @property
     def public(self) -> bool:
-        """May anybody see it?"""
+        """Is it public?"""
         return self.project_public and not self.private
 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """A note of an issue, to which a mail answers by Redmine's own Message-ID."""
+    """A note of an issue, which a message answers according to Redmine's own Message-ID."""
 
     id: int
     issue: int
@@ -144,8 +162,9 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class KnownMail:
-    """A mail that the store remembers by its Message-ID: seen by us (in) or sent by us (out), then with all addresses
-    (lower case) that it, or another mail of that conversation, was sent to, by us or by who answered: who may know it.
+    """A message in the store, by its Message-ID: received (in) or sent (out), then with all addresses
+    (lower case) that it, or another message of that conversation, was sent to, by the bridge or a participant: who may
+    know the id.
     """
 
     message_id: str
@@ -156,23 +175,23 @@ class KnownMail:
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
-    """What `decide` wants to know about one message; made by `policy.fact_request`, answered as Facts.
+class FactRequest:
+    """The facts that `decide` needs about one message; created by `policy.fact_request`, returned as Facts.
 
-    `sender` is the From address (lower case). `message_ids` are asked of the store. `issues` are those that the
-    mail names; those that the known mails belong to, and that of the same subject, are wanted as well. `journals`
-    are the notes that the mail answers, each with the time stamp beside it in Redmine's Message-ID; those that are
-    none of these issues' are looked for. `language`: that of the sender, for keyword lines. `projects` are
-    identifiers; `issue_projects` says that the projects of the issues are wanted too (keyword lines on a reply).
-    `addresses` and `logins` may be users. `groups` are wanted with their members and how many open issues each has.
-    `anyone`: where anybody may make issues.
+    `sender` is the From address (lower case). `message_ids` are looked up in the store. `issues` are those that the
+    message names; those of the known messages, and that of the same subject, are needed as well. `journals`
+    are the notes that the message answers, each with the time stamp beside it in Redmine's Message-ID; those that
+    belong to none of these issues are searched for. `projects` are identifiers; `issue_projects`: the projects of the
+    issues are needed too (keyword lines in a reply). `addresses` and `logins` may be users. `groups` are needed with
+    their members and how many open issues each has.
+    `anyone`: where any user may create issues. `followed`: the relations by which closed issues are followed.
+    `agents`: the addresses of which it must be known in which projects their users are agents.
     """
 
     sender: str
     message_ids: tuple[str, ...] = ()
     issues: tuple[int, ...] = ()
     journals: tuple[tuple[int, str], ...] = ()
-    language: bool = False
     projects: tuple[str, ...] = ()
     issue_projects: bool = False
     addresses: tuple[str, ...] = ()
@@ -180,22 +199,28 @@ class Needs:
     groups: tuple[str, ...] = ()
     same_subject: bool = False
     anyone: bool = False
+    followed: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The answers to Needs. With `offline` nothing was asked, and a reference is taken at its word.
+    """The facts for a FactRequest. With `offline` nothing was looked up, and a reference is trusted.
 
-    `users` go from lower-case address to the user that owns it (the sender's among them; missing means that
-    nobody does). `may_add_issues` holds project identifiers in which the sender's own user may add issues.
-    `may_add_watchers` holds those in which that user may name watchers, the issues' projects among them.
-    `anyone_may_add` holds those in which every user may, a new one too (role Non member).
-    `statuses` go from lower-case name to id in Redmine's order, `closed_statuses` hold the ids that close an issue
-    (none where there is no issue).
-    `same_subject_issue` is the issue of the newest mail of the same sender and subject within bundle_window.
-    `logins` go from lower-case login to user; `groups` from lower-case name to the ids of active members;
-    `open_issues` from user id to how many open issues the user has in hand. `default_language` is Redmine's.
-    `first_sync` says that the mail lay in the mailbox before the bridge first came; `kept_at` when it was kept.
+    `users` map lower-case addresses to their user (the sender's among them; missing means that
+    there is none). `may_add_issues` contains project identifiers in which the sender's own user may add issues.
+    `may_add_watchers` contains those in which that user may add watchers, the issues' projects among them.
+    `anyone_may_add` contains those in which every user may, including a new user (role Non member).
+    `statuses` map lower-case names to ids in Redmine's order, `closed_statuses` are the ids of closed statuses
+    (empty without an issue).
+    `same_subject_issue` is the issue of the newest message of the same sender and subject within bundle_window.
+    `logins` map lower-case logins to users; `groups` lower-case names to the ids of active members;
+    `open_issues` user ids to their number of assigned open issues. `default_language` is Redmine's,
+    `keyword_languages` are those of keyword lines besides English. `taken_addresses` (lower case) belong
+    to users that Redmine does not show: no user can be created for them.
+    `agents` maps project identifiers to those of the addresses asked about whose users may edit issues there.
+    `first_sync`: the message was in the mailbox before the first sync; `kept_at` is when it was stored.
+    `listed_senders`: what a person has decided about this sender (see policy/sender_list.py).
     """
 
     now: dt.datetime
@@ -209,23 +234,27 @@ class Facts:
     may_add_issues: frozenset[str] = frozenset()
     may_add_watchers: frozenset[str] = frozenset()
     anyone_may_add: frozenset[str] = frozenset()
+    agents: Mapping[str, frozenset[str]] = field(default_factory=dict)
     logins: Mapping[str, User] = field(default_factory=dict)
     groups: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     open_issues: Mapping[int, int] = field(default_factory=dict)
     default_language: str = "en"
+    keyword_languages: tuple[str, ...] = ("en",)
+    taken_addresses: frozenset[str] = frozenset()
     statuses: Mapping[str, int] = field(default_factory=dict)
     closed_statuses: frozenset[int] = frozenset()
     priorities: Mapping[str, int] = field(default_factory=dict)
     same_subject_issue: int | None = None
     first_sync: bool = False
     kept_at: dt.datetime | None = None
+    listed_senders: tuple[ListedSender, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A user to be made before the issue is written.
+    """A user to be created before the issue is written.
 
-    `send_information` asks Redmine for its account mail, `own_notice` asks us for ours (template `registration`).
+    `send_information` requests Redmine's account mail, `own_notice` the bridge's (template `registration`).
     """
 
     login: str
@@ -240,9 +269,9 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True)
 class IssueFields:
-    """The attributes of a new issue, or those that a note changes; None means: not set by us.
+    """The attributes of a new issue, or those that a note changes; None means: not set by the bridge.
 
-    Where the names were resolved, ids stand here; offline the names stand in `names` and the ids stay None.
+    Resolved names are ids here; offline the names are in `names` and the ids stay None.
     Dates are calendar dates; `estimated_hours` in hours; `done_ratio` in per cent.
     """
 
@@ -265,19 +294,22 @@ class IssueFields:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be done with one mail, and why. `reason` is one English line for the operator, `told` what the writer
-    of a refused mail is told in its place; `steps` the lines that led to it.
+    """What will be done with one message, and why. `reason` is one English line for the operator, `told` (below) the
+    reason that a rejected sender receives in its place; `steps` the lines that led to it.
 
     `act_as` is the login that writes (None: the bridge's own user). `project` is an identifier, `issue` the
-    number that a note goes to. `text` is the description or the note in the configured markup, complete; what
-    goes over `text_limit` bytes (0: none) of it is cut on the way, and the whole attached.
+    number of the issue that gets the note. `text` is the description or the note in the configured markup, complete;
+    beyond `text_limit` bytes (0: no limit) it is cut before the request, and attached in full.
     `watchers` are user ids added after the write. `marker` is the value for the marker custom field.
-    `ending` is the end of `text`, which stays when it is cut; `keyword_lines` are the mail's lines behind `keywords`.
-    `template` names the kind of answer that the mail earns (received, refused …), None for no answer.
+    `ending` is the end of `text`, which stays when it is cut; `keyword_lines` are the message's lines behind
+    `keywords`. `template` names the auto-reply to the message (received, refused …), None for no reply.
+    `through` is the From address, proven or not, if the requester is a person behind it.
     `related_issue` is linked with the new one. `groups` are names of groups that the sender's user joins.
-    `machine`: the mail is an automatic reply or a delivery report, and speaks for nobody. `proven`: something proves
-    who wrote it. `claims`: it bears the address of a Redmine user that it may not act as. `unfit`: what the settings
-    name for this mail and Redmine does not have, or does not take, as it is now, one line each.
+    `machine`: the message is an auto-reply or a delivery report, and counts for neither side. `proven`: the sender is
+    proven. `claims`: the sender's address is that of a Redmine user that it may not act as. `unfit`: what the settings
+    name for this message and Redmine does not have, or rejects, one line each. `unreached_issue`: the one in which the
+    answered issue continues, but to which the sender may not write; its agents are notified. `vouched`: how the agent
+    who wrote the message passes the requester on; None for any other message.
     """
 
     action: Action
@@ -286,6 +318,8 @@ class Plan:
     project: str | None = None
     issue: int | None = None
     requester: Address = Address("", "")
+    through: Address | None = None
+    through_proven: bool = False
     act_as: str | None = None
     new_user: NewUser | None = None
     fields: IssueFields = IssueFields()
@@ -306,8 +340,10 @@ class Plan:
     machine: bool = False
     proven: bool = False
     claims: bool = False
-    told: Told = Told.NOT_ACCEPTED
+    told: RejectionReason = RejectionReason.NOT_ACCEPTED
     unfit: tuple[str, ...] = ()
+    unreached_issue: int | None = None
+    vouched: Vouched | None = None
 
     def __str__(self) -> str:
         """One English line."""

@@ -1,4 +1,4 @@
-"""The values that the store hands out and takes in."""
+"""The values that the store returns and accepts."""
 
 import datetime as dt
 from dataclasses import dataclass, fields
@@ -8,12 +8,14 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location
 
 DELETED = "deleted from the server"
-"""Where a mail was filed to that is no more."""
+"""The folder of a filed message that no longer exists."""
 
 
 @dataclass(frozen=True, slots=True)
-class MailRow:
-    """One mail as the store remembers it. Times are seconds since the epoch, UTC."""
+class StoredMail:
+    """One message in the store. Times are seconds since the epoch, UTC. `junk`: once rejected, it goes to the junk.
+    `requester` is the address of who asks, None if that is the sender.
+    """
 
     id: int
     location: Location
@@ -27,12 +29,14 @@ class MailRow:
     tries: int
     next_try_at: float
     accepted: bool
-    let_through: bool
-    wish: str | None
+    released: bool
+    manual_decision: str | None
     reason: str | None
     changed_at: float
+    junk: bool
     message_id: str | None
     sender: str | None
+    requester: str | None
     subject: str | None
     request: str | None
     first_sent_at: float | None
@@ -45,13 +49,13 @@ class MailRow:
     file_tries: int
 
     @property
-    def came_at(self) -> float:
-        """When the mail came: by the mail server where that tells, else when it was kept."""
+    def arrived_at(self) -> float:
+        """When the message arrived: according to the mail server if it reports that, else when it was stored."""
         return self.kept_at if self.received_at is None else min(self.received_at, self.kept_at)
 
     @property
     def listed(self) -> Listed:
-        """The mail as its server listed it."""
+        """The message as its server listed it."""
         received = dt.datetime.fromtimestamp(self.received_at, dt.UTC) if self.received_at is not None else None
         return Listed(self.location, self.size, received)
 
@@ -59,13 +63,13 @@ class MailRow:
         """The object that `messages --json` prints; times in seconds since the epoch, UTC."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"location", "request"}}
         place = self.location
-        where = {"mailbox": place.mailbox, "folder": place.folder, "validity": place.validity, "uid": place.uid}
+        where = {"mailbox": place.mailbox, "folder": place.folder, "validity": place.uid_validity, "uid": place.uid}
         return values | {"state": self.state.value} | where
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a mail says of itself, for the list of messages and for telling copies (see copies.py)."""
+    """Headers of a message, for the list of messages and for detecting copies (see copies.py)."""
 
     mail_id: int
     message_id: str
@@ -77,15 +81,15 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far a folder has been read: everything up to `uid` (None: nothing) under `validity` is known."""
+    """How far a folder has been read: everything up to `uid` (None: nothing) under `uid_validity` is known."""
 
-    validity: str
+    uid_validity: str
     uid: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One human line about a mail."""
+class HistoryLine:
+    """One line of a message's history."""
 
     at: float
     line: str

@@ -1,19 +1,19 @@
-"""The lines that lead to a plan: one a decision, in order, for `explain` and the mail's row."""
+"""The lines that lead to a plan: one per decision, in order, for `explain` and the message's row."""
 
 
-class Steps:
-    """Collects English lines while a mail is decided about."""
+class Trace:
+    """Collects English lines during the decision about a message."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._unfit: list[str] = []
 
     def add(self, line: str) -> None:
-        """Note one line."""
+        """Add one line."""
         self._lines.append(" ".join(line.split()))
 
     def add_unfit(self, line: str) -> None:
-        """Note one line that says what of the settings Redmine does not have, or does not take, as it is now."""
+        """Add one line about a name in the settings that Redmine does not have, or rejects."""
         self.add(line)
         self._unfit.append(self._lines[-1])
 
@@ -24,5 +24,5 @@ class Steps:
 
     @property
     def unfit(self) -> tuple[str, ...]:
-        """The lines of what the settings name and Redmine does not have, each once."""
+        """The lines about names in the settings that Redmine does not have, each once."""
         return tuple(dict.fromkeys(self._unfit))

@@ -1,4 +1,4 @@
-"""Speaks with one provider, by Authlib: whatever it answers becomes Tokens, or an error of ours in its own words."""
+"""Speaks with one provider, by Authlib: its answers become Tokens, or a MailbridgeError in its own words."""
 
 import base64
 import json
@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from redmine_mailbridge.errors import LoginRefused, ProviderAway
-from redmine_mailbridge.oauth.model import Connection, Endpoints, Grant, Provider, Tokens
+from redmine_mailbridge.oauth.client_key import METHOD, client_key, signing
+from redmine_mailbridge.oauth.model import Endpoints, Grant, Provider, SignInConnection, Tokens
 from redmine_mailbridge.util.lazy import lazy_import
+from redmine_mailbridge.util.printable import printable_line
+from redmine_mailbridge.util.redact import redact
 
 if TYPE_CHECKING:
     from authlib.common import errors as authlib_errors
@@ -61,7 +64,7 @@ class ProviderClient:
     def authorization_url(self, redirect_uri: str, state: str, verifier: str, account: str) -> str:
         """Given where the answer goes to and the secrets of this try, return the address to open (RFC 7636: S256)."""
         if not self.endpoints.authorization:
-            raise Denied(f"{self._title}: there is no address to sign in at by browser", "unsupported")
+            raise Denied(f"{self._title}: it has no address for signing in by browser", "unsupported")
         with self._session(code_challenge_method="S256", redirect_uri=redirect_uri) as session:
             url, _state = session.create_authorization_url(
                 self.endpoints.authorization,
@@ -120,7 +123,7 @@ class ProviderClient:
         with self._asking(refresh), self._session() as session:
             return self._tokens(session.refresh_token(self.endpoints.token, refresh_token=refresh))
 
-    def by_itself(self, connection: Connection) -> Tokens:
+    def by_itself(self, connection: SignInConnection) -> Tokens:
         """Given whose mail it is, return tokens that the application gets for itself."""
         if self.provider.grant is Grant.SERVICE_ACCOUNT:
             return self._by_service_account(connection.account)
@@ -129,7 +132,7 @@ class ProviderClient:
             return self._tokens(session.fetch_token(self.endpoints.token, grant_type="client_credentials", scope=scope))
 
     def revoke(self, token: str) -> bool:
-        """Given a token, tell the provider that it is not wanted any more (RFC 7009). Return whether it was told."""
+        """Given a token, revoke it at the provider (RFC 7009). Return whether the provider was reached."""
         if not self.endpoints.revocation:
             return False
         with self._asking(token), self._session() as session:
@@ -164,7 +167,7 @@ class ProviderClient:
             held = json.loads(file.read_text("utf-8-sig")) if file is not None else {}
             return str(held["client_email"]), str(held["private_key"]), str(held.get("private_key_id", ""))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            why = getattr(error, "strerror", None) or "is no key file of a service account"
+            why = getattr(error, "strerror", None) or "not a key file of a service account"
             raise LoginRefused(f"{self._title}: service_account_file {file}: {why}") from None
 
     # ------------------------------------------------------------------ how
@@ -200,21 +203,27 @@ class ProviderClient:
     def _session(self, client_auth: str | None = "known", **options: Any) -> Iterator[Any]:
         provider = self.provider
         way = f"client_secret_{self.endpoints.client_auth}" if client_auth is not None else ""
-        auth = way if provider.client_secret and way else "none"
+        secret, auth = provider.client_secret, way if provider.client_secret and way else "none"
+        header: dict[str, str] = {}
+        if way and provider.client_certificate_file is not None and provider.client_key_file is not None:
+            secret, header = client_key(self._title, provider.client_certificate_file, provider.client_key_file)
+            auth = METHOD
         session = requests_client.OAuth2Session(
             provider.client_id,
-            provider.client_secret or None,
+            secret or None,
             token_endpoint_auth_method=auth,
             revocation_endpoint_auth_method=auth,
             default_timeout=provider.timeout,
             **options,
         )
+        if header:
+            session.register_client_auth_method(signing(self.endpoints.token, header))
         with self._ready(session):
             yield session
 
     @contextmanager
     def _ready(self, session: Any) -> Iterator[None]:
-        """Make a session that follows nobody elsewhere and takes no server's trouble for an answer; close it."""
+        """Open a session that follows no redirect and does not take a server error for an answer; close it."""
         if self.provider.ca_file is not None:
             session.verify = str(self.provider.ca_file)
         session.max_redirects = 0
@@ -230,7 +239,7 @@ class ProviderClient:
 
     @contextmanager
     def _asking(self, *secrets: str) -> Iterator[None]:
-        """Turn what the libraries raise into errors of ours, with the provider's words and no secret."""
+        """Turn what the libraries raise into MailbridgeErrors, with the provider's words and no secret."""
         hidden = (*secrets, self.provider.client_secret)
         try:
             yield
@@ -238,7 +247,7 @@ class ProviderClient:
             said = {"error": str(error.error or ""), "error_description": str(error.description or "")}
             raise _denied(self._title, said, hidden) from None
         except requests.RequestException as error:
-            raise ProviderAway(_hide(f"{self._title}: cannot be reached: {_words(error)}", hidden)) from None
+            raise ProviderAway(redact(f"{self._title}: cannot be reached: {_words(error)}", hidden)) from None
         except (ValueError, KeyError, TypeError) as error:
             words = f"{self._title}: what it answers cannot be used ({type(error).__name__})"
             raise ProviderAway(words) from None
@@ -260,17 +269,11 @@ class ProviderClient:
 
 
 def _denied(title: str, said: Mapping[str, Any], secrets: tuple[str, ...] = ()) -> Denied | ProviderAway:
-    """Given the provider's error, return it as one of ours."""
-    code = str(said.get("error") or "no reason given")[:80]
-    words = " ".join(str(said.get("error_description") or "").split())[:400]
-    text = _hide(f"{title}: {code}" + (f": {words}" if words else ""), secrets)
+    """Given the provider's error, return it as a MailbridgeError."""
+    code = printable_line(redact(str(said.get("error") or "no reason given"), secrets))[:80]
+    words = printable_line(redact(str(said.get("error_description") or ""), secrets))[:400]
+    text = f"{title}: {code}" + (f": {words}" if words else "")
     return ProviderAway(text) if code in LATER else Denied(text, code)
-
-
-def _hide(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in filter(None, secrets):
-        text = text.replace(secret, "***")
-    return text
 
 
 def _words(error: requests.RequestException) -> str:

@@ -23,7 +23,7 @@ class Unsealable(Exception):
     """What is kept was sealed under another key, or spoiled."""
 
 
-class Seal:
+class Encryption:
     """Given the key's file, seal and open. The file is made, for its owner alone, when it is missing.
 
     Raise SettingsError when it cannot be read or made, holds no key, or can be read by others.
@@ -33,12 +33,12 @@ class Seal:
         self._file = file
         self._fernet: Any = None
 
-    def seal(self, values: dict[str, Any]) -> bytes:
+    def encrypt(self, values: dict[str, Any]) -> bytes:
         """Given plain values, return them sealed."""
         sealed: bytes = self._key().encrypt(json.dumps(values).encode())
         return sealed
 
-    def open(self, sealed: bytes) -> dict[str, Any]:
+    def decrypt(self, sealed: bytes) -> dict[str, Any]:
         """Given what was sealed, return the values. Raise Unsealable when the key is another one."""
         try:
             values = json.loads(self._key().decrypt(sealed))
@@ -74,7 +74,7 @@ def _read_or_make(file: Path) -> str:
                 opened.flush()
                 os.fsync(opened.fileno())
             with contextlib.suppress(FileExistsError):
-                os.link(new, file)  # unlike a rename, it takes nobody else's place
+                os.link(new, file)  # unlike a rename, it replaces no other file
         finally:
             new.unlink()
     if file.stat().st_mode & 0o077:

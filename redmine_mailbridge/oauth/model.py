@@ -1,4 +1,4 @@
-"""The plain values of signing in: a provider, a connection to it, tokens, and where a sign-in stands."""
+"""The plain values of signing in: a provider, a connection to it, tokens, and the state of a sign-in."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -45,12 +45,14 @@ class Provider:
     loopback: Literal["127.0.0.1", "localhost"] = "127.0.0.1"
     no_device: str = ""
     service_account_file: Path | None = None
+    client_certificate_file: Path | None = None
+    client_key_file: Path | None = None
     ca_file: Path | None = None
     timeout: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class SignInConnection:
     """One sign-in that is kept: `name` is the mailbox's, NAME/outgoing, or "outgoing"; `account` signs in."""
 
     name: str
@@ -77,12 +79,12 @@ class Tokens:
     signed_in_as: str = ""
 
 
-State = Literal["signed in", "not signed in", "deactivated", "by itself"]
+State = Literal["signed in", "not signed in", "deactivated", "automatic"]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where one connection stands. `reason` says why it is not well, else it is empty.
+class ConnectionStatus:
+    """The state of one connection. `reason` says what is wrong, else it is empty.
 
     `works` is False when mail cannot be read or sent until a person has done something. Times in epoch seconds.
     """
@@ -101,7 +103,7 @@ class Standing:
     @property
     def works(self) -> bool:
         """Whether tokens can be had without a person."""
-        return self.state in {"signed in", "by itself"}
+        return self.state in {"signed in", "automatic"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ class DeviceFlow:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What asking for a device's sign-in came to: where it stands once done, else how many seconds to wait."""
+    """What asking for a device's sign-in came to: its state once done, else how many seconds to wait."""
 
-    done: Standing | None
+    done: ConnectionStatus | None
     wait: float = 0.0

@@ -18,7 +18,7 @@ GOOGLE_SERVICE_SCOPES = ("https://mail.google.com/",)
 GOOGLE_ASKED = (("access_type", "offline"), ("prompt", "consent"))
 
 # https://developers.google.com/identity/protocols/oauth2/limited-input-device#allowedscopes
-GOOGLE_NO_DEVICE = "Google lets nobody sign in to mail by a device code: sign in by browser"
+GOOGLE_NO_DEVICE = "Google does not allow device codes for mail: sign in by browser"
 
 # https://learn.microsoft.com/exchange/client-developer/legacy-protocols/how-to-authenticate-an-imap-pop-smtp-application-by-using-oauth
 MICROSOFT_SCOPES = (
@@ -38,6 +38,12 @@ MICROSOFT_GRAPH_SCOPES = (
     "openid",
     "email",
     "profile",
+)
+# https://learn.microsoft.com/graph/api/user-sendmail: for transport = "graph"
+MICROSOFT_GRAPH_SENDING_SCOPES = (
+    "https://graph.microsoft.com/Mail.Send",
+    "https://graph.microsoft.com/Mail.Send.Shared",
+    *MICROSOFT_GRAPH_SCOPES,
 )
 MICROSOFT_GRAPH_APPLICATION_SCOPES = ("https://graph.microsoft.com/.default",)
 MICROSOFT_APPLICATION_SCOPES = ("https://outlook.office365.com/.default",)

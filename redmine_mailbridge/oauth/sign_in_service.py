@@ -12,9 +12,17 @@ import structlog
 
 from redmine_mailbridge.errors import LoginRefused, SettingsError
 from redmine_mailbridge.oauth.client import Denied, ProviderClient
-from redmine_mailbridge.oauth.encryption import Seal
-from redmine_mailbridge.oauth.model import CodeFlow, Connection, DeviceFlow, Grant, Polled, Standing, Tokens
-from redmine_mailbridge.oauth.token_manager import Keeper, TokenSource
+from redmine_mailbridge.oauth.encryption import Encryption
+from redmine_mailbridge.oauth.model import (
+    CodeFlow,
+    ConnectionStatus,
+    DeviceFlow,
+    Grant,
+    Polled,
+    SignInConnection,
+    Tokens,
+)
+from redmine_mailbridge.oauth.token_manager import TokenManager, TokenSource
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.tokens import TokenRows
 from redmine_mailbridge.util.suggest import did_you_mean
@@ -32,23 +40,23 @@ class SignIns:
 
     def __init__(
         self,
-        connections: Mapping[str, Connection],
+        connections: Mapping[str, SignInConnection],
         database: Database,
-        seal: Seal,
+        encryption: Encryption,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.connections = connections
         self._rows = TokenRows(database, clock)
-        self._seal = seal
+        self._encryption = encryption
         self._clock = clock
         self._clients = {name: ProviderClient(one.provider, clock) for name, one in connections.items()}
-        self.keeper = Keeper(self._rows, seal, lambda connection: self._clients[connection.name])
+        self.token_manager = TokenManager(self._rows, encryption, lambda connection: self._clients[connection.name])
 
     def source(self, name: str) -> TokenSource:
         """Given a connection's name, return what gives its tokens."""
-        return TokenSource(self.keeper, self.connections[name])
+        return TokenSource(self.token_manager, self.connections[name])
 
-    def connection(self, name: str) -> Connection:
+    def connection(self, name: str) -> SignInConnection:
         """Given a name that a person wrote, return the connection. Raise SettingsError when there is none."""
         if name not in self.connections:
             near = did_you_mean(name, self.connections) or f"; there are: {', '.join(self.connections) or 'none'}"
@@ -65,14 +73,14 @@ class SignIns:
         connection = self._of_a_person(name)
         state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
         url = self._clients[name].authorization_url(redirect_uri, state, verifier, connection.account)
-        sealed = self._seal.seal({"verifier": verifier, "redirect_uri": redirect_uri})
+        sealed = self._encryption.encrypt({"verifier": verifier, "redirect_uri": redirect_uri})
         self._rows.begin(f"code:{state}", name, sealed, ends_at=self._clock() + CODE_LIFE)
         return CodeFlow(url, state)
 
-    def finish_code_flow(self, answer: str, *, state: str | None = None) -> Standing:
+    def finish_code_flow(self, answer: str, *, state: str | None = None) -> ConnectionStatus:
         """Given the address that the provider sent the browser to, whole or from the ? on, keep the tokens.
 
-        With `state`, only the answer to this very sign-in counts. Return where the connection stands.
+        With `state`, only the answer to this very sign-in counts. Return the state of the connection.
         Raise LoginRefused when the provider or the person said no, or no such sign-in is under way; ProviderAway.
         """
         said = {key: values[0] for key, values in parse_qs(urlsplit(answer).query or answer.lstrip("?")).items()}
@@ -87,7 +95,7 @@ class SignIns:
         if "code" not in said:
             words = " ".join(f"{said.get('error', 'no code')} {said.get('error_description', '')}".split())[:400]
             raise LoginRefused(f"oauth {connection.name}: {connection.provider.title} says: {words}")
-        opened = self._seal.open(row.sealed)
+        opened = self._encryption.decrypt(row.sealed)
         tokens = self._clients[connection.name].by_code(said["code"], opened["redirect_uri"], opened["verifier"])
         return self._keep(connection, tokens)
 
@@ -99,7 +107,9 @@ class SignIns:
         said = self._clients[name].device()
         ident, ends_at = secrets.token_urlsafe(32), self._clock() + float(said.get("expires_in", 900))
         interval = max(1.0, float(said.get("interval", 5)))
-        self._rows.begin(f"device:{ident}", name, self._seal.seal({"code": said["device_code"]}), ends_at=ends_at)
+        self._rows.begin(
+            f"device:{ident}", name, self._encryption.encrypt({"code": said["device_code"]}), ends_at=ends_at
+        )
         return DeviceFlow(
             ident,
             str(said["user_code"]),
@@ -119,7 +129,7 @@ class SignIns:
             raise LoginRefused("the time for this sign-in is over: begin again")
         connection = self.connections[row.connection]
         try:
-            tokens = self._clients[connection.name].by_device(self._seal.open(row.sealed)["code"])
+            tokens = self._clients[connection.name].by_device(self._encryption.decrypt(row.sealed)["code"])
         except Denied as error:
             if error.code in NOT_YET:
                 return Polled(None, flow.interval + NOT_YET[error.code])
@@ -130,30 +140,30 @@ class SignIns:
 
     # ------------------------------------------------------------------ what is kept
 
-    def status(self) -> tuple[Standing, ...]:
-        """Where every connection stands; no provider is asked."""
-        return tuple(self.keeper.standing(connection) for connection in self.connections.values())
+    def status(self) -> tuple[ConnectionStatus, ...]:
+        """The state of every connection; no provider is asked."""
+        return tuple(self.token_manager.standing(connection) for connection in self.connections.values())
 
     def forget(self, name: str) -> bool:
         """Given a connection, or one that the settings no longer have, remove what is kept of it.
 
-        Return whether there was anything. Raise SettingsError when there is no such name at all.
+        Return whether there was anything. Raise SettingsError if the name does not exist.
         """
         if name not in self.connections and self._rows.forget(name):
             return True
-        return self.keeper.forget(self.connection(name))
+        return self.token_manager.forget(self.connection(name))
 
-    def _of_a_person(self, name: str) -> Connection:
+    def _of_a_person(self, name: str) -> SignInConnection:
         connection = self.connection(name)
         if connection.provider.grant is not Grant.SIGN_IN:
-            words = f'grant = "{connection.provider.grant}": it needs nobody to sign in'
+            words = f'grant = "{connection.provider.grant}": it needs no sign-in'
             raise SettingsError(f"[oauth.{connection.provider.name}] {words}")
         return connection
 
-    def _keep(self, connection: Connection, tokens: Tokens) -> Standing:
+    def _keep(self, connection: SignInConnection, tokens: Tokens) -> ConnectionStatus:
         if not tokens.refresh:
             words = "gave no refresh token, so that this would end soon: is offline access among the scopes?"
             raise LoginRefused(f"oauth {connection.name}: {connection.provider.title} {words}")
-        self.keeper.keep(connection, tokens)
+        self.token_manager.keep(connection, tokens)
         log.info("oauth.signed_in", connection=connection.name, signed_in_as=tokens.signed_in_as)
-        return self.keeper.standing(connection)
+        return self.token_manager.standing(connection)

@@ -1,18 +1,20 @@
-"""Signing in from a terminal: by browser, by a pasted address, or by device code. `say` tells the person what to do."""
+"""Signing in from a terminal: by browser, by a pasted address, or by device code. `say` prints the instructions."""
 
 import time
 from collections.abc import Callable
 
 from redmine_mailbridge.errors import LoginRefused, ProviderAway
 from redmine_mailbridge.oauth.loopback import Loopback
-from redmine_mailbridge.oauth.model import Standing
+from redmine_mailbridge.oauth.model import ConnectionStatus
 from redmine_mailbridge.oauth.sign_in_service import CODE_LIFE, SignIns
 
-Say = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
 
-def by_browser(signs: SignIns, name: str, say: Say, *, open_page: Callable[[str], object] | None = None) -> Standing:
-    """Given a connection, have a person sign in by a browser on this machine. Return where the connection stands.
+def by_browser(
+    signs: SignIns, name: str, say: PrintLine, *, open_page: Callable[[str], object] | None = None
+) -> ConnectionStatus:
+    """Given a connection, have a person sign in by a browser on this machine. Return the state of the connection.
 
     `open_page` opens an address in the browser. Raise LoginRefused, ProviderAway.
     """
@@ -25,11 +27,11 @@ def by_browser(signs: SignIns, name: str, say: Say, *, open_page: Callable[[str]
             open_page(flow.url)
         answer = loopback.wait(CODE_LIFE)
         if answer is None:
-            raise LoginRefused("nobody signed in in time: begin again")
+            raise LoginRefused("the sign-in was not finished in time: begin again")
         return signs.finish_code_flow(answer, state=flow.state)
 
 
-def by_paste(signs: SignIns, name: str, say: Say, ask: Callable[[str], str]) -> Standing:
+def by_paste(signs: SignIns, name: str, say: PrintLine, ask: Callable[[str], str]) -> ConnectionStatus:
     """Given a connection, have a person sign in by a browser anywhere, who then pastes the address it ends at."""
     connection = signs.connection(name)
     host = connection.provider.loopback
@@ -44,14 +46,14 @@ def by_paste(signs: SignIns, name: str, say: Say, ask: Callable[[str], str]) -> 
 def by_device(
     signs: SignIns,
     name: str,
-    say: Say,
+    say: PrintLine,
     *,
     pause: Callable[[float], object] = time.sleep,
     may: Callable[[], object] = lambda: None,
-) -> Standing:
+) -> ConnectionStatus:
     """Given a connection, have a person type a code on any device, and wait for it.
 
-    `may` is asked before anything can be kept, and raises when who has begun this may not go on.
+    `may` is asked before anything can be kept, and raises if the person who began may not continue.
     """
     connection = signs.connection(name)
     flow = signs.begin_device(name)

@@ -7,7 +7,7 @@
     provider says no (invalid_grant) → the connection is deactivated: SignInNeeded, without asking it again
 
 A refresh token that the provider changes at each renewal is never lost between processes: whoever renews holds
-the lease, and what it gets is put in only where its predecessor still stands. Nor when the store cannot take it just
+the lease, and what it gets is put in only where its predecessor is still stored. Nor when the store cannot take it just
 then: it is used from memory, and put in before anything else is asked.
 """
 
@@ -21,8 +21,8 @@ import structlog
 
 from redmine_mailbridge.errors import ProviderAway, SignInNeeded, StoreError
 from redmine_mailbridge.oauth.client import Denied, ProviderClient
-from redmine_mailbridge.oauth.encryption import Seal, Unsealable
-from redmine_mailbridge.oauth.model import Connection, Grant, Standing, Tokens
+from redmine_mailbridge.oauth.encryption import Encryption, Unsealable
+from redmine_mailbridge.oauth.model import ConnectionStatus, Grant, SignInConnection, Tokens
 from redmine_mailbridge.store.tokens import TokenRow, TokenRows
 
 log = structlog.get_logger(__name__)
@@ -37,18 +37,20 @@ YOUNG = 60.0
 """Seconds within which a new token that a mail server refuses is not renewed once more: that would change nothing."""
 
 
-class Keeper:
+class TokenManager:
     """Keeps the tokens of some connections. Safe for many threads."""
 
-    def __init__(self, rows: TokenRows, seal: Seal, client_of: Callable[[Connection], ProviderClient]) -> None:
+    def __init__(
+        self, rows: TokenRows, encryption: Encryption, client_of: Callable[[SignInConnection], ProviderClient]
+    ) -> None:
         self._rows = rows
-        self._seal = seal
+        self._encryption = encryption
         self._client_of = client_of
         self._locks: dict[str, threading.Lock] = {}
         self._unkept: dict[str, tuple[int, Tokens]] = {}
         """What the provider gave and the store has not taken yet, with the version of what it replaces."""
 
-    def token(self, connection: Connection) -> str:
+    def token(self, connection: SignInConnection) -> str:
         """Given a connection, return an access token that is good now.
 
         Raise SignInNeeded when a person must sign in, ProviderAway when it must be tried later, LoginRefused when
@@ -64,7 +66,7 @@ class Keeper:
                     raise ProviderAway(f"oauth {connection.name}: another process has been renewing the token for long")
                 time.sleep(0.1)
 
-    def _once(self, connection: Connection) -> str | None:
+    def _once(self, connection: SignInConnection) -> str | None:
         """One look at what is kept. Return a token; None when another process renews it and must be waited for."""
         if connection.name in self._unkept:
             return self._put_in(connection)
@@ -77,7 +79,7 @@ class Keeper:
             return kept.access if kept is not None and now < kept.expires_at else None
         return self._renewed(connection, row.version if row else 0, kept)
 
-    def _kept(self, connection: Connection, row: TokenRow | None) -> Tokens | None:
+    def _kept(self, connection: SignInConnection, row: TokenRow | None) -> Tokens | None:
         """Given what is kept, return the tokens. Raise SignInNeeded where a person must do something first."""
         by_person = connection.provider.grant is Grant.SIGN_IN
         who = f"oauth {connection.name}"
@@ -90,11 +92,11 @@ class Keeper:
                 if by_person:
                     raise SignInNeeded(f"{who}: the kept sign-in {error}; {connection.remedy}") from None
         elif by_person:
-            raise SignInNeeded(f"{who}: nobody has signed in as {connection.account}; {connection.remedy}")
+            raise SignInNeeded(f"{who}: no sign-in as {connection.account}; {connection.remedy}")
         return None
 
-    def _renewed(self, connection: Connection, version: int, kept: Tokens | None) -> str | None:
-        """Holding the lease, ask the provider. Return the new token; None when somebody signed in anew meanwhile."""
+    def _renewed(self, connection: SignInConnection, version: int, kept: Tokens | None) -> str | None:
+        """Holding the lease, ask the provider. Return the new token; None if a new sign-in took place meanwhile."""
         try:
             fresh = self._asked(connection, kept)
         except ProviderAway as error:
@@ -118,7 +120,7 @@ class Keeper:
         self._unkept[connection.name] = (version, fresh)
         return self._put_in(connection)
 
-    def _put_in(self, connection: Connection) -> str | None:
+    def _put_in(self, connection: SignInConnection) -> str | None:
         """Put in what the provider gave. Return its token; None when there are other tokens by now, or it is over.
 
         Where the store does not take it, it is good all the same, for as long as it lasts. Raise StoreError then.
@@ -131,7 +133,7 @@ class Keeper:
         except StoreError as error:
             if left <= 0:
                 raise
-            log.error("oauth.not_kept", connection=connection.name, reason=str(error))  # noqa: TRY400 - one line
+            log.error("oauth.not_stored", connection=connection.name, reason=str(error))  # noqa: TRY400 - one line
             return fresh.access
         del self._unkept[connection.name]
         if not kept or left <= 0:
@@ -139,7 +141,7 @@ class Keeper:
         log.info("oauth.renewed", connection=connection.name, good_for=round(left))
         return fresh.access
 
-    def _asked(self, connection: Connection, kept: Tokens | None) -> Tokens:
+    def _asked(self, connection: SignInConnection, kept: Tokens | None) -> Tokens:
         client = self._client_of(connection)
         if connection.provider.grant is not Grant.SIGN_IN:
             return client.by_itself(connection)
@@ -147,7 +149,7 @@ class Keeper:
             raise Denied("the provider gave no refresh token (is offline access among the scopes?)", "invalid_grant")
         return client.renew(kept.refresh)
 
-    def refused(self, connection: Connection, token: str) -> None:
+    def refused(self, connection: SignInConnection, token: str) -> None:
         """Given a token that a mail server does not take, have it renewed before it is given again.
 
         Not when it is new: the fault is another one then.
@@ -164,7 +166,7 @@ class Keeper:
 
     # ------------------------------------------------------------------ what is kept
 
-    def keep(self, connection: Connection, tokens: Tokens) -> None:
+    def keep(self, connection: SignInConnection, tokens: Tokens) -> None:
         """Somebody signed in: keep what the provider gave."""
         self._rows.signed_in(
             connection.name,
@@ -174,42 +176,42 @@ class Keeper:
             expires_at=tokens.expires_at,
         )
 
-    def sealed(self, connection: Connection, tokens: Tokens) -> bytes:
+    def sealed(self, connection: SignInConnection, tokens: Tokens) -> bytes:
         """Given tokens, return them sealed, together with whose they are."""
         values = {"access": tokens.access, "refresh": tokens.refresh, "expires_at": tokens.expires_at}
         values |= {"renew_at": tokens.renew_at, "signed_in_as": tokens.signed_in_as}
-        return self._seal.seal(values | _whose(connection))
+        return self._encryption.encrypt(values | _whose(connection))
 
-    def opened(self, connection: Connection, sealed: bytes) -> Tokens:
+    def opened(self, connection: SignInConnection, sealed: bytes) -> Tokens:
         """Given sealed tokens, return them. Raise Unsealable when they are of another account or application."""
-        values = self._seal.open(sealed)
+        values = self._encryption.decrypt(sealed)
         values.pop("connection", None)  # earlier versions sealed the name, which may change
         for name, value in _whose(connection).items():
             if values.pop(name, None) != value:
                 raise Unsealable(f"is of another {name.replace('_', ' ')}")
         return Tokens(**values)
 
-    def standing(self, connection: Connection) -> Standing:
-        """Where a connection stands, without asking the provider."""
+    def standing(self, connection: SignInConnection) -> ConnectionStatus:
+        """The state of a connection, without asking the provider."""
         row = self._rows.find(connection.name)
-        begun = Standing(
+        begun = ConnectionStatus(
             connection.name, connection.provider.name, connection.account, connection.provider.grant, "not signed in"
         )
         return replace(begun, **self._found(connection, row))
 
-    def _found(self, connection: Connection, row: TokenRow | None) -> dict[str, Any]:
+    def _found(self, connection: SignInConnection, row: TokenRow | None) -> dict[str, Any]:
         by_person = connection.provider.grant is Grant.SIGN_IN
         if row is None or row.sealed is None:
-            return {"reason": connection.remedy} if by_person else {"state": "by itself"}
+            return {"reason": connection.remedy} if by_person else {"state": "automatic"}
         values: dict[str, Any] = {"signed_in_as": row.signed_in_as, "signed_in_at": row.signed_in_at}
         values |= {"renewed_at": row.renewed_at, "expires_at": row.expires_at}
         try:
             self._kept(connection, row)
         except SignInNeeded as error:
             return values | {"state": "deactivated", "reason": str(error)}
-        return values | {"state": "signed in" if by_person else "by itself"}
+        return values | {"state": "signed in" if by_person else "automatic"}
 
-    def forget(self, connection: Connection) -> bool:
+    def forget(self, connection: SignInConnection) -> bool:
         """Remove what is kept, and tell the provider, where it wants to know. Return whether there was anything."""
         row = self._rows.find(connection.name)
         if row is None:
@@ -224,7 +226,7 @@ class Keeper:
         return gone
 
 
-def _whose(connection: Connection) -> dict[str, str]:
+def _whose(connection: SignInConnection) -> dict[str, str]:
     """What must be the same for kept tokens to be used: another application's or account's are of no use."""
     return {
         "provider": connection.provider.name,
@@ -237,13 +239,13 @@ def _whose(connection: Connection) -> dict[str, str]:
 class TokenSource:
     """One connection's tokens, for whoever logs in with them."""
 
-    keeper: Keeper
-    connection: Connection
+    token_manager: TokenManager
+    connection: SignInConnection
 
     def __call__(self) -> str:
-        """An access token that is good now; raises what `Keeper.token` raises."""
-        return self.keeper.token(self.connection)
+        """An access token that is good now; raises what `TokenManager.token` raises."""
+        return self.token_manager.token(self.connection)
 
     def refused(self, token: str) -> None:
         """The mail server does not take it."""
-        self.keeper.refused(self.connection, token)
+        self.token_manager.refused(self.connection, token)

@@ -15,7 +15,7 @@ from redmine_mailbridge.outgoing.words import QUOTE, escaped, is_brace, lines_of
 
 _PARSER = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(["table", "strikethrough"])
 MOST = 40_000
-"""Characters of a note that is parsed; a longer one (a log that somebody pasted) is shown as it stands."""
+"""Characters of a note that is parsed; a longer one (a log that somebody pasted) is shown as plain text."""
 MOST_CELLS = 10_000
 """Of its tables, likewise: a short row is filled up to the width of its table, so that few characters make many."""
 _SIMPLE = {"strong": "b", "em": "i", "s": "s"}
@@ -46,7 +46,7 @@ def as_text(note: str) -> str:
 
 @lru_cache(4)
 def _tree(note: str) -> SyntaxTreeNode:
-    """The note as a tree. The lines of a macro's braces become empty, what stands between them stays."""
+    """The note as a tree. The lines of a macro's braces become empty, the text between them is kept."""
     tokens = _PARSER.parse(note)
     lines = lines_of(note)
     macros = {number for number, line in enumerate(lines) if is_brace(line)}
@@ -94,7 +94,7 @@ def _item_html(item: SyntaxTreeNode) -> str:
 
 
 def _tight(node: SyntaxTreeNode) -> str:
-    """What stands within an item or a quote: its paragraphs without a paragraph's space around them."""
+    """The content of an item or a quote: its paragraphs without a paragraph's space around them."""
     parts = [_inline_html(one) if one.type == "paragraph" else _block_html(one) for one in node.children]
     return "<br>\n<br>\n".join(parts) if node.type == "blockquote" else "<br>".join(parts)
 

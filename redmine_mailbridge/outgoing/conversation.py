@@ -4,9 +4,9 @@ Mail programs find a thread by References and In-Reply-To (Apple Mail, Thunderbi
 the subject without "Re:", Exchange by Thread-Topic and Thread-Index. So a mail about an issue answers the newest mail
 of the customer's, under that mail's own subject, and names the whole conversation.
 
-A mail is part of the conversation only as long as Redmine shows what it made there to everybody, and never when it
-bears the address of a Redmine user who is not the requester: an agent's, which nothing proved. It is quoted only as
-long as nobody has changed what it made. Those in Cc come from the newest mail whose sender is proven.
+A mail is part of the conversation only while the issue or note that it made is public in Redmine, and never if its
+From is the address of a Redmine user other than the requester: an agent's, without proof. It is quoted only while
+what it made is unchanged. The people in Cc come from the newest mail whose sender is proven.
 """
 
 import re
@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from redmine_mailbridge.errors import RawUnreadable
+from redmine_mailbridge.mail.language import language_of
 from redmine_mailbridge.model.mail import Address, Message
+from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.from_redmine import unescaped
-from redmine_mailbridge.redmine.issue_visibility import Visible
-from redmine_mailbridge.redmine.write_intent import Job
+from redmine_mailbridge.outgoing.personal_names import as_written
+from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
+from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueRow
-from redmine_mailbridge.store.queries.conversations import Talk, TalkMail
+from redmine_mailbridge.store.queries.conversations import ConversationMail, ConversationQueries
 
 Read = Callable[[str, bool, str], Message]
 """Given where a mail's bytes are, whether they are cut, and its mailbox, return it. Raise RawMissing."""
@@ -32,18 +35,20 @@ _RE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Quoted:
-    """What somebody wrote before. `date` as people read it."""
+class QuotedText:
+    """What somebody wrote before."""
 
     author: str
-    date: str
+    date: Moment
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Thread:
+class Conversation:
     """Where a mail about an issue belongs. `subject` is without "Re:". `answerable`: a machine's mail may go there.
 
+    `written_to` are the addresses that the newest mail was sent to.
+    `language` is that of the newest mail whose language was detected, "" if there is none.
     `unproven` are those whom the newest mail names in Cc (or who wrote it) while nothing proves who wrote it.
     """
 
@@ -53,8 +58,10 @@ class Thread:
     index: str = ""
     cc: tuple[Address, ...] = ()
     unproven: tuple[Address, ...] = ()
-    history: tuple[Quoted, ...] = ()
+    history: tuple[QuotedText, ...] = ()
     answerable: bool = True
+    language: str = ""
+    written_to: tuple[str, ...] = ()
 
     @property
     def reply_subject(self) -> str:
@@ -66,8 +73,8 @@ class Thread:
 class _Part:
     """A mail of the conversation. `whole`: what it made in Redmine is still as it was written."""
 
-    mail: TalkMail
-    job: Job | None
+    mail: ConversationMail
+    intent: WriteIntent | None
     whole: bool
 
 
@@ -79,20 +86,20 @@ def without_re(subject: str) -> str:
     return text
 
 
-class Threads:
+class ConversationFinder:
     """Finds the conversations of issues. `is_user`: does a Redmine user own this address?"""
 
-    def __init__(self, talk: Talk, read: Read, is_user: Callable[[str], bool]) -> None:
+    def __init__(self, talk: ConversationQueries, read: Read, is_user: Callable[[str], bool]) -> None:
         self._talk = talk
         self._read = read
         self._is_user = is_user
 
-    def of(self, issue: IssueRow, visible: Visible) -> Thread:
+    def of(self, issue: IssueRow, visible: VisibleIssue) -> Conversation:
         """Given an issue, and what of it may be read now, return its conversation with the customer."""
         parts = list(self._parts(issue, visible))
-        ours = tuple(message_id for message_id, _ in self._talk.sent(issue.id, issue.requester))
+        sent = tuple(message_id for message_id, _ in self._talk.outgoing(issue.id, issue.requester))
         if not parts:
-            return Thread(without_re(issue.subject) or f"#{issue.id}", references=ours)
+            return Conversation(without_re(issue.subject) or f"#{issue.id}", references=sent)
         last = parts[-1]
         message = self._message(last.mail)
         mails = [part.mail.message_id for part in parts]
@@ -100,45 +107,49 @@ class Threads:
         subject = message.subject if message is not None else last.mail.subject
         made = message is not None and message.message_id_made
         cc, unproven = self._copied(issue, parts, message)
-        return Thread(
+        return Conversation(
             subject=without_re(subject) or f"#{issue.id}",
             in_reply_to="" if made else last.mail.message_id,
-            references=tuple(dict.fromkeys(one for one in (*known, *ours) if not one.endswith("@mailbridge.invalid"))),
+            references=tuple(dict.fromkeys(one for one in (*known, *sent) if not one.endswith("@mailbridge.invalid"))),
             index=message.header("thread-index") if message is not None else "",
             cc=cc,
             unproven=unproven,
-            history=_history(last.mail, message) if last.whole else (),
-            answerable=message is None or message.automatic.answerable,
+            history=_history(last, message) if last.whole else (),
+            answerable=message is None or message.automatic.answerable or _writer(last, message) != message.sender,
+            written_to=_written_to(last, message),
+            language=_language(parts, message),
         )
 
-    def _parts(self, issue: IssueRow, visible: Visible) -> Iterator[_Part]:
-        """The mails of the customer's side that everybody may know of, oldest first."""
+    def _parts(self, issue: IssueRow, visible: VisibleIssue) -> Iterator[_Part]:
+        """The customer side's mails that are public in Redmine, oldest first."""
         requester = issue.requester.lower()
-        for one in self._talk.came(issue.id, issue.requester):
-            job = Job.from_json(one.request) if one.request else None
+        for one in self._talk.incoming(issue.id, issue.requester):
+            intent = WriteIntent.from_json(one.request) if one.request else None
             sender = one.sender.lower()
             if not one.customers or (one.journal is not None and visible.journal(one.journal) is None):
                 continue
-            if sender != requester and ((job is not None and job.claims) or self._is_user(sender)):
+            if sender != requester and ((intent is not None and intent.claims) or self._is_user(sender)):
                 continue
-            written = "" if job is None else _written(job)
-            yield _Part(one, job, visible.says(one.journal, written))
+            if one.journal is None and not _by_requester(one, intent, requester):
+                continue
+            written = "" if intent is None else _written(intent)
+            yield _Part(one, intent, visible.says(one.journal, written))
 
     def _copied(
         self, issue: IssueRow, parts: Sequence[_Part], newest: Message | None
     ) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
-        """Who else is in the conversation, by the newest mail whose sender is proven; and who would be, by the newest
-        of all.
+        """The people in Cc by the newest mail whose sender is proven, and those whom only the newest, unproven mail
+        names.
         """
         last = parts[-1]
-        proven = next((part for part in reversed(parts) if part.job is not None and part.job.proven), None)
+        proven = next((part for part in reversed(parts) if part.intent is not None and part.intent.proven), None)
         if proven is last:
             return _people(last, newest, issue.requester), ()
         cc = () if proven is None else _people(proven, self._message(proven.mail), issue.requester)
         known = {one.key for one in cc}
         return cc, tuple(one for one in _people(last, newest, issue.requester) if one.key not in known)
 
-    def _message(self, one: TalkMail) -> Message | None:
+    def _message(self, one: ConversationMail) -> Message | None:
         if one.raw is None:
             return None
         try:
@@ -147,30 +158,69 @@ class Threads:
             return None
 
 
-def _written(job: Job) -> str:
-    """What the mail made in Redmine, as it was sent there."""
-    attributes = job.request.attributes
-    return str(attributes.get("description" if job.creates else "notes") or "")
+def _by_requester(created: ConversationMail, intent: WriteIntent | None, requester: str) -> bool:
+    """Is the message that created an issue the requester's own? Not an agent's that forwards the requester's mail, and
+    not that of a person who was the requester until somebody corrected it: their words are not for the requester.
+    """
+    if intent is None:
+        return created.author.lower() == requester
+    return intent.vouched != "forwarded" and (intent.requester_address or created.author).lower() == requester
+
+
+def _language(parts: Sequence[_Part], newest: Message | None) -> str:
+    """The language of the newest mail whose language was detected, as recorded when the mail came. For mail older than
+    that record, the newest mail's text is examined.
+    """
+    noted = (part.intent.language for part in reversed(parts) if part.intent is not None and part.intent.language)
+    return next(noted, "") or (language_of(newest) if newest is not None else "")
+
+
+def _written(intent: WriteIntent) -> str:
+    """The text of the issue or note that the mail made, as it was sent to Redmine."""
+    attributes = intent.request.attributes
+    return str(attributes.get("description" if intent.creates else "notes") or "")
 
 
 def _people(part: _Part, message: Message | None, requester: str) -> tuple[Address, ...]:
-    """Who else was in a mail: its writer, when that is not the requester, and its Cc. Once the mail's bytes are
-    forgotten, the addresses that were noted when it came.
+    """The other people in a mail: its writer, unless that is the requester, and its Cc. If the mail's bytes have been
+    deleted, the addresses that were recorded when it came.
     """
     if message is not None:
-        people = [message.sender, *message.cc]
+        people = [_writer(part, message), *message.cc]
     else:
-        people = [Address("", one) for one in (part.job.participants if part.job is not None else ())]
+        people = [Address("", one) for one in (part.intent.participants if part.intent is not None else ())]
     found = {one.key: one for one in people if one.domain and one.key != requester.lower()}
     return tuple(found.values())
 
 
-def _history(last: TalkMail, message: Message | None) -> tuple[Quoted, ...]:
+def _written_to(part: _Part, message: Message | None) -> tuple[str, ...]:
+    """The addresses in a mail's To, Cc and record of delivery. If its bytes have been deleted, those that were recorded
+    when it came.
+    """
+    if message is None:
+        return part.intent.named if part.intent is not None else ()
+    return (*(one.address for one in message.recipients), *message.recipients_of_record)
+
+
+def _history(last: _Part, message: Message | None) -> tuple[QuotedText, ...]:
     if message is None:
         return ()
+    text = quotable(message)
+    author = as_written(_writer(last, message).name) or last.mail.sender
+    return (QuotedText(author, Moment(message.date), text),) if text else ()
+
+
+def _writer(part: _Part, message: Message) -> Address:
+    """On whose behalf a mail was handled: its From, or the person behind it."""
+    if message.sender.key == part.mail.sender.lower():
+        return message.sender
+    return Address(part.intent.requester if part.intent is not None else "", part.mail.sender)
+
+
+def quotable(message: Message) -> str:
+    """Given a mail, return its writer's text for a quote; a long text is cut and ends in "…"."""
     text = unescaped(message.body.written or message.body.whole).strip()
     lines = text[:QUOTED_LENGTH].splitlines()
     if len(lines) > QUOTED_LINES or len(text) > QUOTED_LENGTH:
         lines = [*lines[:QUOTED_LINES], "…"]
-    date = f"{message.date:%Y-%m-%d %H:%M}" if message.date else ""
-    return (Quoted(message.sender.name or last.sender, date, "\n".join(lines)),) if lines else ()
+    return "\n".join(lines)

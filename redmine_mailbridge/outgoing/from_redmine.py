@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from redmine_mailbridge.mail.text.characters import JOINER
 from redmine_mailbridge.model.mail import TextFormat
-from redmine_mailbridge.outgoing import textile
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:
-    from redmine_mailbridge.outgoing import commonmark
-else:
+    from redmine_mailbridge.outgoing import commonmark, textile
+else:  # a pass in which no agent has written needs neither
+    textile = lazy_import("redmine_mailbridge.outgoing.textile")
     commonmark = lazy_import("redmine_mailbridge.outgoing.commonmark")
 
 LONGEST = 200_000

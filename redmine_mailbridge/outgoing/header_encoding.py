@@ -1,8 +1,8 @@
 """Header fields as bytes (RFC 5322, RFC 2047, RFC 2231), made of plain values. Pure.
 
 Python's `email` reads what it is given once more, encoded words and the line ends in them included, so that a
-stranger's subject, name or Message-ID could become header fields of ours, and a body. Here a value is only ever
-written, never read, and whatever it holds stays within its field.
+stranger's subject, name or Message-ID could become header fields, and a body, of outgoing mail. Here a value is only
+written, never parsed, and all of it stays within its field.
 """
 
 import base64
@@ -24,13 +24,13 @@ _JOINERS = "\u200c\u200d"
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+")
 _ID = re.compile(r"[!-;=?-~]{1,900}")
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
-"""What stands for itself in an encoded word, also in one of a display name (RFC 2047 section 5)."""
+"""The bytes that need no encoding in an encoded word, also in one of a display name (RFC 2047 section 5)."""
 _FRAME = len("=?utf-8?q??=")
 
 
 def one_line(text: str, most: int) -> str:
     """Given any text, return it on one line of at most so many characters: line ends and control characters become
-    blanks, what is invisible or turns the direction of writing goes, and so does what is no character at all.
+    blanks; format characters (but joiners), such as direction marks, and surrogates are removed.
     """
     kept = (_shown(sign) for sign in text[: most * 4])
     return " ".join("".join(kept).split())[:most].rstrip()
@@ -44,7 +44,7 @@ def _shown(sign: str) -> str:
 
 
 def identifier(text: str) -> str | None:
-    """Given a Message-ID without <>, return it when it can stand in a field of ours; None when it cannot: it is not
+    """Given a Message-ID without <>, return it if it may be written to a header field; None if not: it is not
     printable ASCII, too long for a line, or a mail program might take it for an encoded word.
     """
     return text if _ID.fullmatch(text) and "=?" not in text else None
@@ -66,8 +66,8 @@ def identifiers(name: str, ids: Sequence[str]) -> bytes:
 def addresses(name: str, people: Sequence[Address], *, international: bool = False) -> bytes:
     """Given a field's name and addresses that can be mailed to (`outgoing.addresses.mailable`), return the field.
 
-    An address whose part before the @ is not ASCII stands as it is in an `international` mail (RFC 6532), and in any
-    other as a group that shows it and holds nobody (RFC 6857 section 3.1.8).
+    An address whose local part is not ASCII is written unchanged in an `international` mail (RFC 6532), and in any
+    other as an empty group that shows it (RFC 6857 section 3.1.8).
     """
     pieces: list[str] = []
     for person in people:

@@ -2,13 +2,12 @@
 
 How a mail is marked depends on who speaks (RFC 3834 section 5, MS-OXCMAIL for X-Auto-Response-Suppress):
 
-- an answer that the bridge gives by itself (received, refused …) is `auto-replied`, `bulk`, and suppresses whatever
-  a machine might answer;
-- what the bridge says unasked (closed, reminder, escalation, budget, alert) is `auto-generated`, likewise `bulk`;
-- an agent's answer is a person's mail: it bears none of these, so that filters do not sort it out and an
+- an automatic reply (received, refused …) is `auto-replied`, `bulk`, and suppresses all automatic responses;
+- an unsolicited notification (closed, reminder, escalation, budget, alert) is `auto-generated` and `bulk`;
+- an agent's answer is a person's mail: it has none of these markers, so that filters do not divert it and an
   out-of-office reply to it comes back and is seen.
 
-Our own loop header stands in all of them.
+All of them carry the bridge's own loop header.
 """
 
 import base64
@@ -21,7 +20,7 @@ from email.utils import format_datetime
 from redmine_mailbridge.mail.mime.address_syntax import ascii_host
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing import header_encoding as encode
-from redmine_mailbridge.outgoing.mime import Part, file_part, inspect, multipart, text_part
+from redmine_mailbridge.outgoing.mime import MimePart, file_part, inspect, multipart, text_part
 
 LOOP_HEADER = "X-Mailbridge-Loop"
 REFERENCES = 20
@@ -35,12 +34,12 @@ FIELDS = frozenset(
         "Content-Type", "Content-Transfer-Encoding",
     )
 )  # fmt: skip
-"""The header fields that a mail of ours may have, lower case."""
+"""The header fields that outgoing mail may have, lower case."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
-    """Whose name an answer bears: `reply_to` "" is the From address itself."""
+class FromIdentity:
+    """The sender of an answer. An empty `reply_to` means the From address."""
 
     address: str
     name: str = ""
@@ -48,13 +47,13 @@ class Sender:
 
     @property
     def host(self) -> str:
-        """The domain that our Message-IDs bear, in ASCII."""
+        """The domain of the Message-IDs, in ASCII."""
         return ascii_host(self.address.rpartition("@")[2]) or "localhost"
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """A file that goes along, whole in memory: the limits on answers keep it small."""
+class OutgoingFile:
+    """An attachment, whole in memory: the limits on answers keep it small."""
 
     name: str
     content_type: str
@@ -62,16 +61,17 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class OutgoingMessage:
     """One mail. Message-IDs are without <>, and left out where they cannot stand in a field; `html` "" makes a mail of
     text alone.
 
-    `also` stand in To beside the first, `cc` in Cc. `topic` is the conversation's subject without "Re:", `index` the
-    Thread-Index of the mail that is answered, as it stands there: by these two Exchange keeps a conversation together.
+    `other_recipients` follow `to` in the To field, `cc` is the Cc field. `thread_topic` is the conversation's subject
+    without "Re:", `thread_index` the unchanged Thread-Index of the mail that is answered: Exchange groups a
+    conversation by these two.
     """
 
     kind: str
-    sender: Sender
+    sender: FromIdentity
     to: Address
     subject: str
     text: str
@@ -80,11 +80,11 @@ class Letter:
     in_reply_to: str = ""
     references: tuple[str, ...] = ()
     loop_value: str = ""
-    also: tuple[Address, ...] = ()
+    other_recipients: tuple[Address, ...] = ()
     cc: tuple[Address, ...] = ()
-    files: tuple[File, ...] = ()
-    topic: str = ""
-    index: str = ""
+    files: tuple[OutgoingFile, ...] = ()
+    thread_topic: str = ""
+    thread_index: str = ""
 
     def as_bytes(self, now: dt.datetime, *, international: bool = False) -> bytes:
         """The mail as it goes over SMTP, marked for machines as its kind is. `international`: for a server with
@@ -105,7 +105,7 @@ class Letter:
             return name, encode.unstructured(name, value)
 
         yield people("From", [Address(self.sender.name, self.sender.address)])
-        yield people("To", [self.to, *self.also])
+        yield people("To", [self.to, *self.other_recipients])
         if self.cc:
             yield people("Cc", self.cc)
         yield text("Subject", self.subject)
@@ -120,10 +120,10 @@ class Letter:
             yield people("Reply-To", [Address("", self.sender.reply_to)])
         for name, value in self._marks().items():
             yield text(name, value)
-        if self.index and (index := child_index(self.index)):
+        if self.thread_index and (index := child_index(self.thread_index)):
             yield "Thread-Index", encode.folded("Thread-Index", [index])
 
-    def _body(self) -> Part:
+    def _body(self) -> MimePart:
         body = text_part(self.text, "plain")
         if self.html:
             body = multipart("alternative", [body, text_part(self.html, "html")], self.message_id)
@@ -139,8 +139,8 @@ class Letter:
             marks = {"Auto-Submitted": submitted, "X-Auto-Response-Suppress": "All", "Precedence": "bulk"}
         if self.loop_value:
             marks[LOOP_HEADER] = self.loop_value
-        if self.topic:
-            marks["Thread-Topic"] = self.topic
+        if self.thread_topic:
+            marks["Thread-Topic"] = self.thread_topic
         return marks
 
 

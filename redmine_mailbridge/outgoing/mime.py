@@ -18,18 +18,18 @@ LONGEST_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MimePart:
     """A part: its header fields and its encoded body, which ends with a line end."""
 
     fields: tuple[bytes, ...]
     body: bytes
 
     def as_bytes(self) -> bytes:
-        """The part as it stands within another."""
+        """The part as it is embedded in another."""
         return b"".join(self.fields) + b"\r\n" + self.body
 
 
-def text_part(text: str, subtype: str) -> Part:
+def text_part(text: str, subtype: str) -> MimePart:
     """Given a text and "plain" or "html", return its part in quoted-printable UTF-8; NUL and lone surrogates, which
     no mail may hold, become a question mark.
     """
@@ -39,10 +39,10 @@ def text_part(text: str, subtype: str) -> Part:
         parameters("Content-Type", f"text/{subtype}", [("charset", "utf-8")]),
         unstructured("Content-Transfer-Encoding", "quoted-printable"),
     )
-    return Part(fields, data if data.endswith(b"\r\n") else data + b"\r\n")
+    return MimePart(fields, data if data.endswith(b"\r\n") else data + b"\r\n")
 
 
-def file_part(name: str, content_type: str, content: bytes) -> Part:
+def file_part(name: str, content_type: str, content: bytes) -> MimePart:
     """Given a file, return it as an attachment. A type that is none, or would make a mail of it, is not repeated."""
     kind = content_type.partition(";")[0].strip().lower()
     if not _TYPE.fullmatch(kind) or kind.startswith(("message/", "multipart/")):
@@ -52,15 +52,15 @@ def file_part(name: str, content_type: str, content: bytes) -> Part:
         unstructured("Content-Transfer-Encoding", "base64"),
         parameters("Content-Disposition", "attachment", [("filename", _file_name(name))]),
     )
-    return Part(fields, base64.encodebytes(content).replace(b"\n", b"\r\n") or b"\r\n")
+    return MimePart(fields, base64.encodebytes(content).replace(b"\n", b"\r\n") or b"\r\n")
 
 
-def multipart(subtype: str, parts: Sequence[Part], seed: str) -> Part:
+def multipart(subtype: str, parts: Sequence[MimePart], seed: str) -> MimePart:
     """Given parts, return the part that holds them. `seed` makes the boundary, which no encoded part can hold."""
     boundary = f"=_{hashlib.sha256(f'{subtype} {seed}'.encode('utf-8', 'replace')).hexdigest()[:32]}"
     line = f"--{boundary}\r\n".encode()
     body = b"".join(line + part.as_bytes() for part in parts) + f"--{boundary}--\r\n".encode()
-    return Part((parameters("Content-Type", f"multipart/{subtype}", [("boundary", boundary)]),), body)
+    return MimePart((parameters("Content-Type", f"multipart/{subtype}", [("boundary", boundary)]),), body)
 
 
 def _file_name(name: str) -> str:
@@ -75,8 +75,8 @@ def _file_name(name: str) -> str:
 def field_names(content: bytes) -> list[str]:
     """Given a mail's bytes, return the names of its header fields, lower case, in order.
 
-    Raise MailMalformed when the header block is not one: a line that is no field, too long a line, a line end that is
-    not CR LF, NUL, or nothing below it.
+    Raise MailMalformed when the header block is malformed: a line that is not a field, a line that is too long, a line
+    end other than CR LF, NUL, or no body after it.
     """
     block, ended, _ = content.partition(b"\r\n\r\n")
     if not ended:
@@ -89,7 +89,7 @@ def field_names(content: bytes) -> list[str]:
             continue
         found = _FIELD.match(line)
         if found is None:
-            raise MailMalformed("a line of the mail's header is no field")
+            raise MailMalformed("a line of the mail's header is not a field")
         names.append(found[1].decode().lower())
     return names
 
@@ -107,10 +107,10 @@ def inspect(content: bytes, expected: Sequence[str]) -> None:
 
 
 def inspect_again(content: bytes, known: Collection[str]) -> None:
-    """Given the bytes of a mail that waited, and the lower-case names of the fields that any mail of ours may have,
+    """Given the bytes of a mail that waited, and the lower-case names of the fields that outgoing mail may have,
     raise MailMalformed when its header block holds another, or one of them twice.
     """
     names = field_names(content)
     odd = sorted({one for one in names if one not in known or names.count(one) > 1})
     if odd:
-        raise MailMalformed(f"the mail's header holds what no mail of ours has ({', '.join(odd)[:200]})")
+        raise MailMalformed(f"the mail's header has unexpected or repeated fields ({', '.join(odd)[:200]})")

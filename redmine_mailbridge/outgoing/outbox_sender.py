@@ -1,9 +1,12 @@
-"""Sends what waits in the outbox: a batch a mailbox, within its limits, later where the server is away.
+"""Sends queued mail from the outbox: one batch per mailbox, within its limits; retries later if the server is away.
 
-What the server says to one mail is that mail's: it waits or is refused, and the next one is offered. Where the server
-ends the connection at a mail, that mail waits and the next one has a new connection; only a server that cannot be
-reached, or that does so again and again, has all of them wait. A mail is given up a while after it was first offered,
-never for having stood in a queue.
+A mail to several people is offered once for each over SMTP. A transport without an envelope (Microsoft Graph) gets it
+once for those of them whose turn it is.
+
+A server's response applies to one mail: that mail is deferred or refused, and the next one is offered. If the server
+ends the connection at a mail, that mail is deferred and the next one gets a new connection; the whole batch is deferred
+only if the server cannot be reached or does so repeatedly. A mail is given up some days after it was first offered,
+regardless of its time in the queue.
 """
 
 import threading
@@ -15,30 +18,31 @@ import structlog
 from redmine_mailbridge.errors import MailbridgeError, MailMalformed, SendingDeferred, SendingRefused
 from redmine_mailbridge.outgoing.message import BY_PEOPLE, FIELDS
 from redmine_mailbridge.outgoing.mime import inspect_again
-from redmine_mailbridge.outgoing.smtp import Transport
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.outgoing.sent_copier import SentCopier
+from redmine_mailbridge.outgoing.smtp import MessageTransport, Transport
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
 
 log = structlog.get_logger(__name__)
 
 Ask = Callable[[QueuedMail], str]
-"""Given a mail, why it must not be sent; "" when it may. Raises MailbridgeError when nobody can tell."""
+"""Given a mail, why it must not be sent; "" when it may. Raises MailbridgeError if that cannot be determined."""
 BATCH = 50
 DAY, MINUTE = 86_400.0, 60.0
 GIVE_UP, GIVE_UP_AUTOMATIC = 5 * DAY, 2 * DAY
-"""Seconds after which a mail that the server puts off again and again is given up (RFC 5321 section 4.5.4.1); what the
-bridge said by itself is worth less by then."""
+"""Seconds after which a mail that the server keeps deferring is given up (RFC 5321 section 4.5.4.1); automatic mail
+loses its value sooner."""
 SOON = 5.0
-"""Seconds after which a mail has its turn that was to be sent and was not offered."""
+"""Seconds after which a mail that was due but not offered is retried."""
 BREAKS = 5
 """How often in a row the server may end the connection, or refuse us as its sender, before it counts as away."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """How one mailbox's mail leaves. Limits are counts; 0 is no limit. `account` are the mailboxes, this one among
-    them, that send by the same account: what any of them has sent counts for all. `reserved` of the daily limit are
-    for what agents write: what the bridge says by itself does not use them up.
+class SendingAccount:
+    """How one mailbox's mail leaves. Limits are counts; 0 means unlimited. `account` are the mailboxes, including
+    this one, that send by the same account: mail sent by any of them counts for all. `reserved` of the daily limit are
+    for mail that agents write: automatic mail does not use them.
     """
 
     open: Callable[[], Transport]
@@ -59,33 +63,36 @@ class SendResult:
 
 
 def nobody_asked() -> Ask:
-    """Where nothing is asked, all may leave."""
+    """The default without a check: every mail may be sent."""
     return lambda _mail: ""
 
 
-class Sending:
-    """Sends for all mailboxes. `once` is called by one thread at a time. While `stopped` says so, nothing leaves,
-    whoever calls it. `asking` gives, for a batch, whom to ask about each mail right before it leaves.
+class OutboxSender:
+    """Sends for all mailboxes. `once` is called by one thread at a time. While `stopped` returns true, nothing is
+    sent. `asking` returns, for a batch, the check that each mail must pass right before it is sent.
     """
 
     def __init__(
         self,
         outbox: Outbox,
-        lines: Mapping[str, Line],
+        lines: Mapping[str, SendingAccount],
         stop: threading.Event,
         stopped: Callable[[], bool] = lambda: False,
         asking: Callable[[], Ask] = nobody_asked,
+        *,
+        copier: SentCopier | None = None,
     ) -> None:
         self._outbox = outbox
         self._lines = lines
         self._stop = stop
         self._stopped = stopped
         self._asking = asking
+        self.copier = copier
         self.last: SendResult | None = None
-        """What the last pass did."""
+        """The result of the last pass."""
 
     def once(self) -> SendResult:
-        """Send what may go now. Return what was done; errors of SMTP are in it, not raised."""
+        """Send the mail that is due. Return the result, which includes SMTP errors; they are not raised."""
         result = SendResult()
         for mailbox, line in self._lines.items() if not self._stopped() else ():
             going = self._allowed(line, self._outbox.claim(mailbox, limit=BATCH, first=BY_PEOPLE))
@@ -95,8 +102,13 @@ class Sending:
         self.last = result
         return result
 
-    def _allowed(self, line: Line, mails: Sequence[QueuedMail]) -> list[QueuedMail]:
-        """Of the mails that are due, those that may go now; the others wait for their turn."""
+    def save_copies(self) -> None:
+        """Put copies of what was sent into the Sent folders that get some; apart from sending, which does not wait."""
+        if self.copier is not None and not self._stopped():
+            self.copier.once()
+
+    def _allowed(self, line: SendingAccount, mails: Sequence[QueuedMail]) -> list[QueuedMail]:
+        """The due mails that the limits allow now; the others are deferred."""
         going: list[QueuedMail] = []
         people, rest = self._left(line) if mails else (0, 0)
         for mail in mails:
@@ -109,29 +121,32 @@ class Sending:
                 self._outbox.later(mail, "waits: the sending limit is reached", counts=False)
         return going
 
-    def _left(self, line: Line) -> tuple[int, int]:
-        """How many may go now of what people wrote, which may use up all, and of the rest, which has its share."""
+    def _left(self, line: SendingAccount) -> tuple[int, int]:
+        """How many mails by people (full limit) and how many automatic ones (their share) may be sent now."""
         people = rest = BATCH
         for most, seconds, reserved in ((line.daily_limit, DAY, line.reserved), (line.per_minute, MINUTE, 0)):
             if most:
                 people = min(people, most - self._outbox.sent_since(line.account, seconds))
-                by_itself = self._outbox.sent_since(line.account, seconds, but=BY_PEOPLE) if reserved else 0
-                rest = min(rest, most - reserved - by_itself)
+                automatic = self._outbox.sent_since(line.account, seconds, but=BY_PEOPLE) if reserved else 0
+                rest = min(rest, most - reserved - automatic)
         return people, min(people, rest)
 
-    def _batch(self, line: Line, mails: list[QueuedMail], result: SendResult) -> None:
+    def _batch(self, line: SendingAccount, mails: list[QueuedMail], result: SendResult) -> None:
         waiting, broken, ask = list(mails), list[str](), self._asking()
         try:
             with line.open() as transport:
                 while waiting and len(broken) < BREAKS and not self._stop.is_set():
-                    words = self._one(transport, waiting[0], result) if self._may_leave(waiting[0], ask, result) else ""
-                    waiting.pop(0)
+                    together = _together(transport, waiting)
+                    going = [mail for mail in together if self._may_leave(mail, ask, result)]
+                    waiting = [*going, *(mail for mail in waiting if mail not in together)]
+                    words = self._one(transport, going, result) if going else ""
+                    waiting = waiting[len(going) :]
                     broken = [*broken, words] if words else []
         except SendingDeferred as error:
             result.error = result.error or str(error)
             log.warning("sending.deferred", reason=str(error), waiting=len(waiting))
             for mail in waiting:
-                self._outbox.later(mail, str(error))
+                self._outbox.later(mail, str(error), at_least=error.pause)
             return
         if len(broken) == BREAKS:
             result.error = result.error or broken[-1]
@@ -139,11 +154,16 @@ class Sending:
             self._outbox.later(mail, mail.reason, counts=False, after=SOON)
 
     def _may_leave(self, mail: QueuedMail, ask: Ask, result: SendResult) -> bool:
-        """May it still be read by whom it goes to? What may not has failed; what nobody can tell of waits."""
+        """Is it still to be sent, and may the recipient still read it? If not, the mail stays discarded, or fails; if
+        that cannot be determined, it waits.
+        """
+        if not self._outbox.is_queued(mail):
+            log.info("sending.discarded", kind=mail.kind, issue=mail.issue)
+            return False
         try:
             why = ask(mail)
         except MailbridgeError as error:
-            log.warning("sending.not_asked", kind=mail.kind, issue=mail.issue, reason=str(error))
+            log.warning("sending.visibility_unknown", kind=mail.kind, issue=mail.issue, reason=str(error))
             self._outbox.later(mail, f"Redmine does not say whether it may be read: {error}")
             return False
         if why:
@@ -152,15 +172,19 @@ class Sending:
             log.warning("sending.withheld", kind=mail.kind, issue=mail.issue, reason=why)
         return not why
 
-    def _one(self, transport: Transport, mail: QueuedMail, result: SendResult) -> str:
-        """Offer one mail. Return "" when the server has said what becomes of it; its words when it ended the connection
-        or does not take us as the sender of any. Raise SendingDeferred when it is away for all.
+    def _one(self, transport: Transport, mails: Sequence[QueuedMail], result: SendResult) -> str:
+        """Offer one mail, to those of its recipients whose rows these are. Return "" when the server has said what
+        becomes of it; its words when it ended the connection or does not take us as the sender of any. Raise
+        SendingDeferred when it is away for all.
         """
+        mail = mails[0]
         try:
             inspect_again(mail.content, FIELDS)  # whoever composed it, and whenever
-            with effect(Effect.SEND_MAIL):
-                words = transport.send(mail.sender, mail.recipient, mail.content)
+            with side_effect(SideEffect.SEND_MAIL):
+                words = _offer(transport, mails)
         except (SendingRefused, MailMalformed) as error:
+            if len(mails) > 1:  # for one of them, maybe
+                return "".join([self._one(transport, [one], result) for one in mails])
             self._outbox.failed(mail, str(error))
             result.failed += 1
             log.warning("sending.refused", kind=mail.kind, issue=mail.issue, reason=str(error))
@@ -171,18 +195,38 @@ class Sending:
             log.warning("sending.deferred", kind=mail.kind, issue=mail.issue, reason=str(error))
             if error.configuration:
                 result.error = result.error or f"the server does not take what we send, until that is mended: {error}"
-            self._put_off(mail, str(error), result)
+            for one in mails:
+                self._put_off(one, error, result)
             return str(error) if error.ended or error.configuration else ""
-        self._outbox.sent(mail, words)
-        result.sent += 1
-        log.info("sending.sent", kind=mail.kind, issue=mail.issue)
+        copied = self.copier is not None and mail.mailbox in self.copier.mailboxes
+        for one in mails:
+            self._outbox.sent(one, words, copy_due=copied)
+            result.sent += 1
+            log.info("sending.sent", kind=one.kind, issue=one.issue)
         return ""
 
-    def _put_off(self, mail: QueuedMail, words: str, result: SendResult) -> None:
-        """Try again later; some days after it was first offered, no more."""
-        most = GIVE_UP if mail.kind in BY_PEOPLE else GIVE_UP_AUTOMATIC
+    def _put_off(self, mail: QueuedMail, error: SendingDeferred, result: SendResult) -> None:
+        """Defer the mail; fail it once its deadline after the first offer has passed."""
+        most, words = GIVE_UP if mail.kind in BY_PEOPLE else GIVE_UP_AUTOMATIC, str(error)
         if mail.offered_at is None or self._outbox.clock() - mail.offered_at < most:
-            self._outbox.later(mail, words, offered=True)
+            self._outbox.later(mail, words, offered=True, at_least=error.pause)
             return
         self._outbox.failed(mail, f"given up after {most / DAY:.0f} days: {words}")
         result.failed += 1
+
+
+def _together(transport: Transport, waiting: Sequence[QueuedMail]) -> list[QueuedMail]:
+    """Of what waits, the rows that are offered next: one, or all of its message where it is sent once."""
+    first = waiting[0]
+    if not isinstance(transport, MessageTransport):
+        return [first]
+    return [mail for mail in waiting if mail.message_id == first.message_id]
+
+
+def _offer(transport: Transport, mails: Sequence[QueuedMail]) -> str:
+    """Hand over one message. Return the server's words."""
+    mail = mails[0]
+    if isinstance(transport, MessageTransport):
+        again = any(one.offered_before for one in mails)
+        return transport.send_message([one.recipient for one in mails], mail.content, again=again)
+    return transport.send(mail.sender, mail.recipient, mail.content)

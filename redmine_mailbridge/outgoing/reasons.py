@@ -1,4 +1,4 @@
-"""Why a mail was refused, as its writer is told: without a login, a project, a setting or a rule. Pure.
+"""The reason of a rejection as the writer reads it: no login, project, setting or rule. Pure.
 
 What operators read is `Plan.reason`; the two never mix.
 """
@@ -7,28 +7,28 @@ from collections.abc import Mapping
 
 REASONS: Mapping[str, Mapping[str, str]] = {
     "en": {
-        "replies_only": "this address takes only answers to mails of ours",
-        "unknown_sender": "this address takes mail only from people whom we know",
-        "not_allowed": "mail from your address cannot be added to this",
-        "place": "what it asks for does not take mail",
-        "not_accepted": "it is not among what this address takes",
+        "replies_only": "This address only accepts replies to our own messages.",
+        "unknown_sender": "This address only accepts messages from people we know.",
+        "not_allowed": "Your address may not add messages here.",
+        "place": "The place that it is meant for does not accept messages.",
+        "not_accepted": "This address does not accept messages of this kind.",
     },
     "de": {
-        "replies_only": "diese Adresse nimmt nur Antworten auf unsere Mails an",
-        "unknown_sender": "diese Adresse nimmt nur Mails von Personen an, die wir kennen",
-        "not_allowed": "Mails von Ihrer Adresse können hier nicht hinzugefügt werden",
-        "place": "wofür sie bestimmt ist, nimmt keine Mails an",
-        "not_accepted": "sie gehört nicht zu dem, was diese Adresse annimmt",
+        "replies_only": "Diese Adresse nimmt nur Antworten auf unsere eigenen Nachrichten an.",
+        "unknown_sender": "Diese Adresse nimmt nur Nachrichten von Personen an, die wir kennen.",
+        "not_allowed": "Von Ihrer Adresse aus kann hier nichts hinzugefügt werden.",
+        "place": "Dort, wofür sie bestimmt ist, nehmen wir keine Nachrichten an.",
+        "not_accepted": "Nachrichten dieser Art nimmt diese Adresse nicht an.",
     },
 }
-"""By language, then by what `model.plan.Told` says."""
+"""By language, then by what `model.plan.RejectionReason` says."""
 
 
-def reason(told: str, language: str) -> str:
-    """Given what is to be told ("" for nothing) and a language, return the words for it; in English where there are
-    none in that language.
+def reason(rejection: str, language: str) -> str:
+    """Given a rejection reason ("" for none) and a language, return a sentence that states it ("" for none), in English
+    if that language has no texts.
     """
-    if not told:
+    if not rejection:
         return ""
     words = REASONS.get(language) or REASONS.get(language.partition("-")[0]) or REASONS["en"]
-    return words.get(told, words["not_accepted"])
+    return words.get(rejection, words["not_accepted"])

@@ -8,24 +8,28 @@ from redmine_mailbridge.model.mail import Address
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
-    """Why people do not get a mail: `key` stands for it, `words` tell it to agents, before the addresses."""
+class NotMailedReason:
+    """Why people do not get a mail: `key` identifies the reason, `words` state it to agents, before the addresses."""
 
     key: str
     words: str
 
 
-UNPROVEN = Why(
+UNPROVEN = NotMailedReason(
     "unproven", "Not in Cc of the mail to the customer, since nothing proves who wrote the mail that names them"
 )
-TOO_MANY = Why("too many", "Not in Cc of the mail to the customer, since that holds as many as it may (answers.max_cc)")
-NO_ADDRESS = Why("no address", "No mail can go to this address, so that nothing that is written here is mailed there")
+TOO_MANY = NotMailedReason(
+    "too many", "Not in Cc of the mail to the customer, since that holds as many as it may (answers.max_cc)"
+)
+NO_ADDRESS = NotMailedReason(
+    "no address", "No mail can go to this address, so that nothing that is written here is mailed there"
+)
 
 
 @dataclass(frozen=True, slots=True)
-class People:
-    """Whom a mail goes to, and who is left out: those whom Redmine itself mails, those over the most for Cc, those whom
-    only an unproven mail names, and those `without` an address that mail can go to.
+class Recipients:
+    """The recipients of a mail, and who is left out: people whom Redmine mails itself, people `over` the Cc limit,
+    people whom only an unproven mail names, and people `without` an address that can receive mail.
     """
 
     to: tuple[Address, ...] = ()
@@ -36,8 +40,8 @@ class People:
     without: tuple[Address, ...] = ()
 
     @property
-    def left_out(self) -> Mapping[Why, tuple[Address, ...]]:
-        """Those whom agents are told of, by the reason."""
+    def left_out(self) -> Mapping[NotMailedReason, tuple[Address, ...]]:
+        """Those whom a note to the agents names, by the reason."""
         found = {UNPROVEN: self.unproven, TOO_MANY: self.over, NO_ADDRESS: self.without}
         return {why: them for why, them in found.items() if them}
 
@@ -47,14 +51,14 @@ class People:
 
     @property
     def why_nobody(self) -> str:
-        """Why there is nobody to write to."""
+        """Why there are no recipients."""
         if self.by_redmine:
             return f"Redmine mails {', '.join(self.by_redmine)} itself"
-        return "no mail can go to the customer's address" if self.without else "nobody to write to"
+        return "no mail can go to the customer's address" if self.without else "no recipients"
 
     @property
     def line(self) -> str:
-        """What the record says behind those whom it was mailed to."""
+        """The text of the record after the list of recipients."""
         said = f"; Redmine mails {', '.join(self.by_redmine)} itself" if self.by_redmine else ""
         for what, them in (("not proven", self.unproven), ("over answers.max_cc", self.over)):
             if them:

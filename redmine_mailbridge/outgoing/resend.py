@@ -1,50 +1,52 @@
-"""Mails that failed, sent again on an admin's word: not when what they tell has become private since."""
+"""Mails that failed, sent again at an admin's request, unless their content has become private since."""
 
 import re
 from collections.abc import Collection, Mapping
 
+from redmine_mailbridge.mail.message_ids import TO_TEAM
 from redmine_mailbridge.outgoing.addresses import comparable
 from redmine_mailbridge.outgoing.issue_mailer import PRIVATE
-from redmine_mailbridge.outgoing.sender_profile import Desk
-from redmine_mailbridge.redmine.issue_visibility import Look
+from redmine_mailbridge.outgoing.sender_profile import SenderProfile
+from redmine_mailbridge.redmine.issue_visibility import ShowIssue
 from redmine_mailbridge.store.outbox import FAILED, Outbox, QueuedMail
 
-_OF_NOTE = re.compile(r"j([0-9]{1,18})")
+_OF_NOTE = re.compile(r"j([0-9]{1,18})|q([0-9]{1,18})-.*")
+"""The note that a mail reports, or quotes, in the serial of its Message-ID (outgoing/issue_mailer.py)."""
 
 
 def send_again(
-    outbox: Outbox, desks: Mapping[str, Desk], look: Look, ids: Collection[int] | None, *, by: str
+    outbox: Outbox, profiles: Mapping[str, SenderProfile], look: ShowIssue, ids: Collection[int] | None, *, by: str
 ) -> list[tuple[QueuedMail, str]]:
     """Given ids of mails (None: all that failed), queue those again that may still be read by whom they go to. Return
     each mail that failed, with why it is not sent again, "" when it is. Raise RedmineUnavailable.
     """
-    failed = [row for row in outbox.listed(states=(FAILED,), limit=10_000) if ids is None or row.id in ids]
-    found = {row.id: (row, why_not(row, desks, look)) for row in failed}
+    failed = outbox.listed(states=(FAILED,), limit=10_000, ids=ids, whole=False)
+    found = {row.id: (row, why_not(row, profiles, look)) for row in failed}
     queued = {row.id for row in outbox.retry([number for number, (_, why) in found.items() if not why], by=by)}
     return [(row, why if why or row.id in queued else "it is not there any more") for row, why in found.values()]
 
 
 def why_not(  # noqa: PLR0911 - a list of reasons
-    mail: QueuedMail, desks: Mapping[str, Desk], look: Look, requester: str = ""
+    mail: QueuedMail, profiles: Mapping[str, SenderProfile], look: ShowIssue, requester: str = ""
 ) -> str:
     """Given a mail, return why it must not be sent; "" when it may be read by whom it goes to. `requester`: the address
     of its issue's.
     """
-    desk, requester = desks.get(mail.mailbox), comparable(requester)
-    if desk is None:
+    profile, requester = profiles.get(mail.mailbox), comparable(requester)
+    if profile is None:
         return f"mailbox {mail.mailbox} has nowhere to send by"
     if not mail.content:
-        return "its text is forgotten (store.keep_raw)"
+        return "its text is forgotten (store.raw_retention)"
     if mail.issue is None:
         return ""
     visible = look(mail.issue)
     if visible is None:
         return "Redmine does not show the issue any more"
-    to_team = mail.kind == "escalation" and comparable(mail.recipient) != requester
-    if not visible.public and not desk.private_projects and not to_team:
+    to_team = mail.kind in TO_TEAM and comparable(mail.recipient) != requester
+    if not visible.public and not profile.private_projects and not to_team:
         return PRIVATE
-    signed = desk.signer.read(mail.message_id)
+    signed = profile.signer.read(mail.message_id)
     note = _OF_NOTE.fullmatch(signed.serial) if signed is not None else None
-    if note is not None and visible.journal(int(note[1])) is None:
+    if note is not None and visible.journal(int(note[1] or note[2])) is None:
         return "its note is private now, or gone"
     return ""

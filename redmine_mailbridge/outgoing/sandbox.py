@@ -1,4 +1,4 @@
-"""Where templates run: a sandbox in which nothing can be changed, no text grows huge, and no loop goes on for ever.
+"""The sandbox in which templates run: nothing can be changed, no text grows huge, and every loop ends.
 
 jinja2's own forbids what is dangerous in Python; here what could fill the memory or the time is counted or left out:
 each turn of a loop and each call costs a step, each text that is joined has an end, and what makes a text of any length

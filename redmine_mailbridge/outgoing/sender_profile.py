@@ -1,54 +1,79 @@
-"""How one mailbox speaks to people: in whose name, in which language, which kinds of mail, and what each bears."""
+"""How one mailbox sends mail: sender, language, the kinds of mail that are enabled, and the content of each."""
 
-import datetime as dt
-import html
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from redmine_mailbridge.mail.message_ids import Signer
-from redmine_mailbridge.outgoing.message import Sender
-from redmine_mailbridge.outgoing.template_variables import Named
-from redmine_mailbridge.outgoing.templates import Rendered, Templates
+from redmine_mailbridge.mail.message_ids import TO_TEAM, Signer
+from redmine_mailbridge.outgoing.dates import Moment
+from redmine_mailbridge.outgoing.message import FromIdentity
+from redmine_mailbridge.outgoing.personal_names import as_written, to_greet
+from redmine_mailbridge.outgoing.template_variables import NamedText
+from redmine_mailbridge.outgoing.templates import Rendered, Templates, is_language
 from redmine_mailbridge.store.issue_copy import IssueRow
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """How one mailbox answers: `kinds` are those that are switched on, `write_above` the line above which people are
-    asked to write, "" for none. `private_projects`: customers hear of private issues and projects too.
-    `trust_reply_to`: what the bridge says by itself goes to the Reply-To of any mail.
+class SenderProfile:
+    """How one mailbox answers: `language` is for whom no other is known, `languages` those that customers are written
+    to in (none: all that have templates); `kinds` are those that are switched on, `reply_marker_line` the line above
+    which people are asked to write, "" for none. `private_projects`: customers hear of private issues and projects too.
+    `trust_reply_to`: automatic replies go to the Reply-To of any mail. `aliases` go from each address of the mailbox
+    (lower case) to the one that answers a mail that was sent there, "" for the mailbox's own sender.
     """
 
     mailbox: str
-    sender: Sender
+    sender: FromIdentity
     templates: Templates
     language: str
     kinds: frozenset[str]
     signer: Signer
     redmine_url: str
-    write_above: str = ""
+    reply_marker_line: str = ""
     private_projects: bool = False
     trust_reply_to: bool = False
+    languages: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
-    def finished(self, texts: Rendered, issue: int | None) -> Rendered:
-        """Given a mail's texts and the issue it speaks of, return them with the line above which to write and the
-        marker by which an answer is recognised, even one that lost its headers.
+    def sender_for(self, written_to: Iterable[str]) -> FromIdentity:
+        """Given the addresses that the customer wrote to, in order, return the sender of the answer: the first of the
+        mailbox's addresses among them, if that is an alias, else the mailbox's own sender.
         """
-        text, page = texts.text.rstrip(), texts.html.rstrip()
-        if issue is None:
-            return Rendered(texts.subject, f"{text}\n", page)
-        marker = self.signer.marker(issue)
-        above = f"{self.write_above}\n\n" if self.write_above else ""
-        line = f'<p style="color:#888">{html.escape(self.write_above)}</p>\n' if self.write_above else ""
-        small = f'\n<p style="color:#aaa;font-size:10px">{marker}</p>\n'
-        return Rendered(texts.subject, f"{above}{text}\n\n{marker}\n", f"{line}{page}{small}" if page else "")
+        alias = next((self.aliases[one.lower()] for one in written_to if one.lower() in self.aliases), "")
+        return replace(self.sender, address=alias) if alias else self.sender
+
+    def language_for(self, kind: str, customers: str) -> str:
+        """Given a kind of mail and the language that the customer writes, return the one to write in: for a customer
+        the same where there is a template in it, else the mailbox's own.
+        """
+        if kind in TO_TEAM:
+            return self.language
+        allowed = not self.languages or any(is_language(customers, one) for one in self.languages)
+        return customers if allowed and self.templates.speaks(kind, customers) else self.language
+
+    def mail(self, kind: str, language: str, variables: Mapping[str, Any], issue: int | None) -> Rendered:
+        """Given a kind of mail, a language, what its template may speak of and the issue it is about, return the mail's
+        texts: with the line above which to write, and the marker by which an answer is recognised even when it lost
+        its headers.
+        """
+        around = {
+            **self._always(),
+            "now": variables["now"],
+            "reply_line": self.reply_marker_line if issue is not None else "",
+            "reference": self.signer.marker(issue) if issue is not None else "",
+            "issue": {"id": issue or 0},
+        }
+        return self.templates.mail(kind, language, variables, around)
 
     def variables(self, now: float) -> dict[str, Any]:
         """What every template may speak of."""
+        return {**self._always(), "now": Moment.of(now)}
+
+    def _always(self) -> dict[str, Any]:
+        signature = self.sender.name or self.sender.address
         return {
-            "mailbox": {"name": self.mailbox, "address": self.sender.address},
+            "mailbox": {"name": self.mailbox, "address": self.sender.address, "signature": signature},
             "redmine_url": self.redmine_url,
-            "now": when(now),
         }
 
     def about(self, issue: IssueRow) -> dict[str, Any]:
@@ -65,15 +90,15 @@ class Desk:
                 "tracker": issue.tracker,
                 "assignee": issue.assignee or "",
                 "private": issue.private,
-                "created": when(issue.created_on),
-                "updated": when(issue.updated_on),
-                "closed_on": when(issue.closed_on),
+                "created": Moment.of(issue.created_on),
+                "updated": Moment.of(issue.updated_on),
+                "closed_on": Moment.of(issue.closed_on),
             },
-            "requester": {"name": issue.requester_name, "address": issue.requester},
-            "project": Named(issue.project, issue.project_name, f"{url}/projects/{issue.project}"),
+            "requester": person(issue.requester_name, issue.requester),
+            "project": NamedText(issue.project, issue.project_name, f"{url}/projects/{issue.project}"),
         }
 
 
-def when(seconds: float | None) -> str:
-    """Given seconds since the epoch, return the time as people read it, in this machine's zone; "" for None."""
-    return "" if seconds is None else f"{dt.datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"
+def person(name: str, address: str) -> dict[str, str]:
+    """A person's template variables: the name as it is written, the address, and the name for a greeting."""
+    return {"name": as_written(name), "address": address, "greeting": to_greet(name)}

@@ -1,4 +1,4 @@
-"""Hands mails to an SMTP server, one connection a batch; or prints them, for trying out."""
+"""Sends mail through an SMTP server, one connection per batch, or prints it for a dry run."""
 
 import re
 import smtplib
@@ -7,15 +7,16 @@ import sys
 from collections.abc import Sequence
 from email import message_from_bytes
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Protocol, Self, TextIO, runtime_checkable
 
 from redmine_mailbridge.errors import MailboxError, SendingDeferred, SendingError, SendingRefused
-from redmine_mailbridge.outgoing.smtp_auth import log_in_by_password
-from redmine_mailbridge.outgoing.smtp_auth_token import log_in_by_token
+from redmine_mailbridge.outgoing.smtp_auth import log_in_by_password, log_in_by_token
+from redmine_mailbridge.outgoing.smtp_client import SmtpClient, SmtpTlsClient
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
+from redmine_mailbridge.util.printable import printable_line, system_error
 
 OUR_QUOTA = (" 5.4.5 ", " 5.7.60 ", " 5.2.252 ")
-"""Permanent by their code, and yet over with the day: the sending limits of Gmail and Microsoft 365."""
+"""Daily sending limits of Gmail and Microsoft 365: permanent by their code, yet temporary."""
 _SETUP_CODES = frozenset({503, 530, 534, 535, 538})
 _SETUP = re.compile(
     r"relay(?:ing)?(?: access)? (?:denied|prohibited|not (?:allowed|permitted))|"
@@ -24,7 +25,7 @@ _SETUP = re.compile(
     r"not (?:authorized|authorised|allowed|permitted) to send|sender (?:address )?(?:rejected|not (?:owned|allowed))",
     re.IGNORECASE,
 )
-"""Words of a refusal that is about how we send, whatever mail it is."""
+"""Texts of a refusal because of login, relaying or the sender, whatever the mail."""
 
 
 class Transport(Protocol):
@@ -41,8 +42,20 @@ class Transport(Protocol):
     def send(self, sender: str, recipient: str, content: bytes) -> str:
         """Given an envelope and a mail, hand it over. Return the server's words.
 
-        Raise SendingRefused for good (5xx for this mail), SendingDeferred to try later (4xx, a broken connection, a
-        5xx for how we send).
+        Raise SendingRefused for a permanent error (5xx for this mail), SendingDeferred for a temporary one (4xx, a
+        broken connection, a 5xx about the sending account or its configuration).
+        """
+
+
+@runtime_checkable
+class MessageTransport(Transport, Protocol):
+    """Sends a message once to all its recipients, those whom its header names, without an envelope."""
+
+    def send_message(self, recipients: Sequence[str], content: bytes, *, again: bool) -> str:
+        """Given a mail and who of its recipients is to have it now, hand it over; in its header stand no others then.
+        `again`: it may have been sent to them before, which is found out first. Return the server's words.
+
+        Raise as `send`; what is raised applies to all of these recipients.
         """
 
 
@@ -65,11 +78,9 @@ class SmtpTransport:
         try:
             context = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
             if config.security == "tls":
-                server: smtplib.SMTP = smtplib.SMTP_SSL(
-                    config.host, config.port, timeout=config.timeout, context=context
-                )
+                server: smtplib.SMTP = SmtpTlsClient(config.host, config.port, timeout=config.timeout, context=context)
             else:
-                server = smtplib.SMTP(config.host, config.port, timeout=config.timeout)
+                server = SmtpClient(config.host, config.port, timeout=config.timeout)
             self._server = server
             if config.security == "starttls":
                 server.starttls(context=context)
@@ -85,7 +96,7 @@ class SmtpTransport:
             raise SendingDeferred(f"{where}: {_words(error.smtp_code, error.smtp_error)}") from error
         except (OSError, UnicodeError, smtplib.SMTPException) as error:
             self._quit()
-            raise SendingDeferred(f"{where}: {error}") from error
+            raise SendingDeferred(f"{where}: {system_error(error) or error}") from error
         return server
 
     def __exit__(
@@ -137,7 +148,7 @@ class SmtpTransport:
     def _asked(self, server: smtplib.SMTP, command: str, address: str, options: Sequence[str]) -> None:
         """Say one line of the envelope. Not by smtplib's own methods, which read the address by `email` once more."""
         if any(sign in "<>" or not sign.isprintable() for sign in address):
-            raise SendingRefused("this is no address that mail can go to")
+            raise SendingRefused("this is not an address that mail can be sent to")
         verb, _, preposition = command.partition(" ")
         code, words = server.docmd(verb, " ".join([f"{preposition}:<{address}>", *options]))
         if not 200 <= code < 300:
@@ -189,18 +200,18 @@ class ConsoleTransport:
 def _sorted(code: int, words: bytes | str, about: str) -> SendingRefused | SendingDeferred:
     """Given the server's answer and what it was about, return the error that it means.
 
-    A quota of ours holds for every mail. A 4xx belongs to the mail in hand. A 5xx for the sender, or in words that
-    speak of how we send, is the configuration's: no mail is lost for that.
+    A quota of the sending account applies to every mail. A 4xx applies to the current mail. A 5xx for the sender, or
+    one whose text is about login, relaying or the sender, is a configuration error: no mail is lost for that.
     """
     said = _words(code, words)
     if any(status in f"{said} " for status in OUR_QUOTA):
         return SendingDeferred(said)
     if not 500 <= code < 600:
         return SendingDeferred(said, whole=False, ended=code == 421)
-    ours = code in _SETUP_CODES or _SETUP.search(said) is not None or (about == "the sender" and code != 552)
-    return SendingDeferred(said, whole=False, configuration=True) if ours else SendingRefused(said)
+    configuration = code in _SETUP_CODES or _SETUP.search(said) is not None or (about == "the sender" and code != 552)
+    return SendingDeferred(said, whole=False, configuration=True) if configuration else SendingRefused(said)
 
 
 def _words(code: int, words: bytes | str) -> str:
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-    return f"{code} {' '.join(text.split())}"[:500]
+    return f"{code} {printable_line(text)}"[:500]

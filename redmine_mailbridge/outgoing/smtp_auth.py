@@ -1,16 +1,41 @@
-"""Logs in to an SMTP server with a password (RFC 4954), by the mechanisms by which mailboxes are read."""
+"""Logs in to an SMTP server (RFC 4954), by the SASL mechanisms by which mailboxes are read."""
 
 import smtplib
-from base64 import b64decode, b64encode
 from collections.abc import Collection
 
 from redmine_mailbridge.errors import LoginRefused
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
 from redmine_mailbridge.sasl.bearer_messages import BY_TOKEN
-from redmine_mailbridge.sasl.mechanism import Credentials, Mechanism
-from redmine_mailbridge.sasl.selection import MAKERS, MOST_TRIES, RANK, SENDS_SECRET
+from redmine_mailbridge.sasl.exchange import Exchange
+from redmine_mailbridge.sasl.mechanism import Credentials
+from redmine_mailbridge.sasl.selection import MECHANISMS, RANK, SENDS_SECRET, limited
+from redmine_mailbridge.util.redact import redact
 
-MOST_CHALLENGES = 10
+INITIAL_RESPONSE = frozenset({"PLAIN", *BY_TOKEN})
+"""Mechanisms whose first message goes with the AUTH command: some servers take PLAIN in no other way."""
+
+
+def log_in_by_token(server: smtplib.SMTP, config: SmtpConfig) -> None:
+    """Given a connected server, log in with an OAuth token by the first mechanism that it offers.
+
+    Raise smtplib.SMTPAuthenticationError with the server's words and never the token, and whatever `config.token`
+    raises.
+    """
+    if config.token is None:
+        return
+    offered = _offered(server)
+    name = next((each for each in config.mechanisms if each in offered), None)
+    if name is None:
+        wanted = " or ".join(config.mechanisms)
+        raise smtplib.SMTPNotSupportedError(f"the server takes no token: it offers {' '.join(offered)}, not {wanted}")
+    user = config.username or ""
+    who = Credentials(user, user, token=config.token())
+    code, words = _log_in_by(server, name, who)
+    if code == 235:
+        return
+    if 500 <= code < 600 and config.token_refused is not None:
+        config.token_refused(who.token)
+    raise smtplib.SMTPAuthenticationError(code, words.encode())
 
 
 def log_in_by_password(server: smtplib.SMTP, config: SmtpConfig) -> None:
@@ -19,61 +44,45 @@ def log_in_by_password(server: smtplib.SMTP, config: SmtpConfig) -> None:
     Raise smtplib.SMTPAuthenticationError with the server's words and never the password, and LoginRefused when no
     mechanism is left.
     """
-    server.ehlo_or_helo_if_needed()
     who = Credentials(config.username or "", config.username or "", config.password)
     code, refusals = 535, list[str]()
-    for name in _chosen(config, server.esmtp_features.get("auth", "").upper().split()):
-        code, said = _by(server, name, MAKERS[name](who))
+    for name in _chosen(config, _offered(server)):
+        code, words = _log_in_by(server, name, who)
         if code == 235:
             return
-        words = said.decode("utf-8", "replace")
-        refusals.append(f"{name}: {words.replace(config.password, '***') if config.password else words}")
+        refusals.append(f"{name}: {words}")
         if not 500 <= code < 600:
             break
     raise smtplib.SMTPAuthenticationError(code, "; ".join(refusals).encode())
 
 
-def _chosen(config: SmtpConfig, offered: Collection[str]) -> tuple[str, ...]:
-    """Given what the server offers, return what is tried. Raise LoginRefused when that is nothing.
+def _offered(server: smtplib.SMTP) -> list[str]:
+    server.ehlo_or_helo_if_needed()
+    return server.esmtp_features.get("auth", "").upper().split()
 
-    A server that locks accounts must not do so because of us: there is an end to the tries, and the last one sends the
-    password itself where that is allowed, since that is good for whatever form a server keeps passwords in.
-    """
+
+def _chosen(config: SmtpConfig, offered: Collection[str]) -> tuple[str, ...]:
+    """Given what the server offers, return the mechanisms to try. Raise LoginRefused when there is none."""
     wanted = config.login.upper()
-    possible = [name for name in RANK if name in MAKERS and name not in BY_TOKEN]
+    possible = [name for name in RANK if name in MECHANISMS and name not in BY_TOKEN]
     possible = [name for name in possible if name == wanted or (wanted == "AUTO" and name != "NTLM")]
     if config.prevent_cleartext_login:
         possible = [name for name in possible if name not in SENDS_SECRET]
     if config.prevent_ntlm:
         possible = [name for name in possible if name != "NTLM"]
-    chosen = [name for name in possible if name in offered]
+    chosen = tuple(name for name in possible if name in offered)
     if not chosen:
         words = f"the server offers {', '.join(offered) or 'none'}; allowed here: {', '.join(possible) or 'none'}"
-        raise LoginRefused(f"no login that settings and server both allow: {words}")
-    first, rest = chosen[: MOST_TRIES - 1], chosen[MOST_TRIES - 1 :]
-    return (*first, *([name for name in rest if name in SENDS_SECRET] or rest)[:1])
+        raise LoginRefused(f"no login mechanism is allowed by both settings and server: {words}")
+    return limited(chosen)
 
 
-def _by(server: smtplib.SMTP, name: str, mechanism: Mechanism) -> tuple[int, bytes]:
-    """Given a mechanism, log in by it, a challenge a line, until the server says yes or no. Return its last word.
-
-    PLAIN goes with the command itself: some servers take it in no other way. An old Exchange begins NTLM with words
-    in place of a challenge.
-    """
-    if name == "PLAIN":
-        return server.docmd("AUTH", f"PLAIN {_line(mechanism.answer(b''))}")
-    code, said = server.docmd("AUTH", name)
-    for number in range(MOST_CHALLENGES):
-        if code != 334:
-            break
-        try:
-            challenge = b64decode(said, validate=True)
-        except ValueError:
-            challenge = b""
-        answer = mechanism.answer(b"" if number == 0 and name == "NTLM" else challenge)
-        code, said = server.docmd("*" if answer is None else _line(answer))
-    return code, said
-
-
-def _line(answer: bytes | None) -> str:
-    return b64encode(answer or b"").decode()
+def _log_in_by(server: smtplib.SMTP, name: str, who: Credentials) -> tuple[int, str]:
+    """Given a mechanism, log in by it. Return the server's last code and words, without secrets."""
+    exchange = Exchange(name, who)
+    first = [exchange.line()] if name in INITIAL_RESPONSE else []
+    code, words = server.docmd("AUTH", " ".join([name, *first]))
+    while code == 334:
+        code, words = server.docmd(exchange.line(words))
+    said = redact(words.decode("utf-8", "replace"), who.secrets)
+    return code, f"{said} {exchange.hint}".strip()

@@ -14,8 +14,8 @@ class SmtpConfig:
 
     `login` is the way of a login by password, "auto" the strongest that the server offers; `prevent_cleartext_login`
     and `prevent_ntlm` are the mailbox's.
-    `token` gives an OAuth access token, which is then logged in with by one of `mechanisms` in place of the password;
-    `token_refused` is told one that the server did not take. It raises MailboxError when there is none now.
+    `token` returns an OAuth access token, used with one of `mechanisms` instead of the password, and raises
+    MailboxError if none is available; `token_refused` is called with a token that the server rejected.
     """
 
     host: str

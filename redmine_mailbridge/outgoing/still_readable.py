@@ -1,45 +1,46 @@
-"""May a mail that waited still be read by whom it goes to? Asked of Redmine right before the mail is handed over: its
-note may have been made private meanwhile, its issue or project too.
+"""May the recipient of a queued mail still read it? Checked in Redmine right before the mail is handed over: its note,
+issue or project may have become private meanwhile.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.errors import RedmineUnavailable
+from redmine_mailbridge.mail.message_ids import TO_TEAM
 from redmine_mailbridge.outgoing.resend import why_not
-from redmine_mailbridge.outgoing.sender_profile import Desk
-from redmine_mailbridge.redmine.issue_visibility import Look
+from redmine_mailbridge.outgoing.sender_profile import SenderProfile
+from redmine_mailbridge.redmine.issue_visibility import ShowIssue
 from redmine_mailbridge.store.outbox import QueuedMail
 
-TELLS = frozenset({"answer", "closed", "reminder", "escalation"})
-"""The kinds that tell what stands in Redmine; the others tell a sender of his own mail."""
+FROM_REDMINE = frozenset({"answer", "closed", "reminder", "escalation"})
+"""The kinds with content from Redmine; the others inform a sender about the sender's own mail."""
 
 
 @dataclass(slots=True)
-class Readable:
+class ReadableCheck:
     """What is asked while one batch is sent: once for each mail, whoever else has it in Cc. `requester` gives the
     address of an issue's; `is_there` asks Redmine for a sign of life and raises RedmineUnavailable.
     """
 
-    desks: Mapping[str, Desk]
-    look: Look
+    profiles: Mapping[str, SenderProfile]
+    show_issue: ShowIssue
     requester: Callable[[int], str]
     is_there: Callable[[], object]
     _known: dict[tuple[str, str], str] = field(default_factory=dict)
     _away: RedmineUnavailable | None = None
 
     def why_not(self, mail: QueuedMail) -> str:
-        """Given a mail, return why it must not be sent; "" when it may. Raise MailbridgeError when nobody can tell:
-        Redmine is asked no more in this batch when it does not answer otherwise either.
+        """Given a mail, return why it must not be sent; "" when it may. Raise MailbridgeError if that cannot be
+        determined: once Redmine does not answer a sign of life either, this batch does not ask it again.
         """
-        if mail.issue is None or mail.kind not in TELLS:
+        if mail.issue is None or mail.kind not in FROM_REDMINE:
             return ""
         if self._away is not None:
             raise self._away
-        key = (mail.message_id, mail.recipient if mail.kind == "escalation" else "")
+        key = (mail.message_id, mail.recipient if mail.kind in TO_TEAM else "")
         if key not in self._known:
             try:
-                self._known[key] = why_not(mail, self.desks, self.look, self.requester(mail.issue))
+                self._known[key] = why_not(mail, self.profiles, self.show_issue, self.requester(mail.issue))
             except RedmineUnavailable:
                 self._sign_of_life()
                 raise

@@ -1,13 +1,16 @@
-"""What the templates of each kind may speak of, with made-up values: for `check` and `templates preview`, and as the
-list that an admin reads. Pure.
+"""The variables of each kind's templates, with example values: for `check`, `templates preview` and as the admin's
+reference. Pure.
 """
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any, Self
 
+from redmine_mailbridge.outgoing.dates import Moment
 
-class Named(str):  # noqa: SLOT000 - it holds more than a text
-    """A text that knows more of itself: {{ project }} is the identifier, {{ project.name }} what people read."""
+
+class NamedText(str):  # noqa: SLOT000 - it holds more than a text
+    """A text with attributes: {{ project }} is the identifier, {{ project.name }} the display name."""
 
     identifier: str
     name: str
@@ -20,13 +23,14 @@ class Named(str):  # noqa: SLOT000 - it holds more than a text
         return made
 
 
-class Fields(dict[str, str]):
-    """Custom fields by name; one that an issue has not is empty, since not every issue has the same."""
+class CustomFieldValues(dict[str, str]):
+    """Custom fields by name; a field that the issue does not have is empty, since issues differ in their fields."""
 
     def __missing__(self, name: str) -> str:
         return ""
 
 
+_FIRST, _THEN = Moment(dt.datetime(2026, 5, 20, 10)), Moment(dt.datetime(2026, 5, 21, 9, 30))  # noqa: DTZ001 - a day anywhere
 ISSUE: Mapping[str, Any] = {
     "id": 4711,
     "subject": "The printer is on fire",
@@ -37,40 +41,60 @@ ISSUE: Mapping[str, Any] = {
     "tracker": "Support",
     "assignee": "Anna Agent",
     "private": False,
-    "created": "2026-05-20 10:00",
-    "updated": "2026-05-21 09:30",
-    "closed_on": "",
+    "created": _FIRST,
+    "updated": _THEN,
+    "closed_on": Moment(None),
 }
-_PROJECT = Named("support", "Support desk", "https://redmine.example.com/projects/support")
+_PROJECT = NamedText("support", "Support desk", "https://redmine.example.com/projects/support")
+_KIM: Mapping[str, Any] = {"name": "Kim Client", "address": "kim@client.example", "greeting": "Kim Client"}
 _ALWAYS: Mapping[str, Any] = {
-    "mailbox": {"name": "support", "address": "support@example.com"},
+    "mailbox": {"name": "support", "address": "support@example.com", "signature": "Example Support"},
+    "language": "en",
     "redmine_url": "https://redmine.example.com",
-    "now": "2026-05-21 09:30",
+    "now": _THEN,
 }
 _MAIL: Mapping[str, Any] = {
-    "requester": {"name": "Kim Client", "address": "kim@client.example"},
-    "mail": {"subject": "The printer is on fire", "date": "2026-05-20 10:00"},
+    "requester": _KIM,
+    "mail": {"subject": "The printer is on fire", "date": _FIRST, "text": "It burns.\nWhat shall we do?"},
     "project": _PROJECT,
-    "reason": "this address takes only answers to mails of ours",
+    "reason": "This address only accepts replies to our own messages.",
     "login": "kim@client.example",
 }
 _ABOUT_ISSUE: Mapping[str, Any] = {
     "issue": ISSUE,
-    "requester": {"name": "Kim Client", "address": "kim@client.example"},
+    "requester": _KIM,
     "agent": {"name": "Anna Agent"},
     "project": _PROJECT,
-    "fields": Fields({"Customer number": "C-17"}),
+    "fields": CustomFieldValues({"Customer number": "C-17"}),
     "thread": {"subject": "The printer is on fire", "reply_subject": "Re: The printer is on fire"},
-    "history": [{"author": "Kim Client", "date": "2026-05-20 10:00", "text": "It burns.\nWhat shall we do?"}],
+    "history": [{"author": "Kim Client", "date": _FIRST, "text": "It burns.\nWhat shall we do?"}],
 }
 _NOTE: Mapping[str, Any] = {
     "note": {
         "text": "Please leave the room.\nHelp is on its way.",
         "html": "<p>Please leave the room.<br>Help is on its way.</p>",
         "author": "Anna Agent",
-        "date": "2026-05-21 09:30",
+        "signed": False,
+        "date": _THEN,
         "left_out": ["plan.zip (30 MB)"],
     }
+}
+_QUESTION: Mapping[str, Any] = {
+    "question": {
+        "journal": 17,
+        "text": "Which printer is it?",
+        "html": "<p>Which printer is it?</p>",
+        "author": "Anna Agent",
+        "date": _THEN,
+    }
+}
+_FRAME: Mapping[str, Any] = {
+    "subject": "The printer is on fire",
+    "text": "It burns.\nWhat shall we do?",
+    "html": "<p>It burns.<br>What shall we do?</p>",
+    "reply_line": "",
+    "reference": "mbz4711z29e220a2zmsqhcvrpieth12k23fl1bhv7gn",
+    "issue": {"id": 4711},
 }
 _RULE: Mapping[str, Any] = {"rule": "remind after 3 days", "reason": "no answer for 3 days"}
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
@@ -80,7 +104,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "registration": {**_ALWAYS, **_MAIL},
     "answer": {**_ALWAYS, **_ABOUT_ISSUE, **_NOTE},
     "closed": {**_ALWAYS, **_ABOUT_ISSUE, **_NOTE},
-    "reminder": {**_ALWAYS, **_ABOUT_ISSUE, **_RULE},
+    "reminder": {**_ALWAYS, **_ABOUT_ISSUE, **_RULE, **_QUESTION},
     "escalation": {**_ALWAYS, **_ABOUT_ISSUE, **_RULE},
     "budget": {
         **_ALWAYS,
@@ -89,7 +113,8 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
             "since": "2026-05-01", "until": "2026-05-31", "scope": "project support",
         },
     },
-    "alert": {**_ALWAYS, "alert": {"title": "Mail cannot be read", "text": "support: login refused", "since": "09:30"}},
+    "alert": {**_ALWAYS, "alert": {"title": "Mail cannot be read", "text": "support: login refused", "since": _THEN}},
+    "frame": {**_ALWAYS, **_FRAME},
 }  # fmt: skip
-"""By kind. Sending gives exactly these; what a template speaks of beside them, `check` calls an error."""
+"""By kind. Sending provides exactly these; `check` reports any other variable in a template as an error."""
 KINDS = tuple(EXAMPLES)

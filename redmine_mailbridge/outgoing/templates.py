@@ -1,29 +1,43 @@
 """Templates: one folder a kind of mail, one below it a language, in it subject.txt, body.txt and (if wanted) body.html.
 
 An admin copies a kind's folder into the folder named in the settings and edits it there; what is missing there is
-taken from ours. They run in a sandbox (`outgoing.sandbox`) that refuses a variable that does not exist.
+taken from the built-in templates. All run in a sandbox (`outgoing.sandbox`) that refuses an undefined variable.
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
 
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.outgoing.sandbox import SAME_ITEMS, Sandbox, steps
-from redmine_mailbridge.outgoing.template_variables import EXAMPLES, KINDS, Fields
+from redmine_mailbridge.outgoing.dates import Moment
+from redmine_mailbridge.outgoing.reasons import reason
+from redmine_mailbridge.outgoing.template_variables import EXAMPLES, KINDS, CustomFieldValues
+from redmine_mailbridge.util.lazy import lazy_import
 from redmine_mailbridge.util.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    import jinja2
+    from jinja2 import meta, nodes
+
+    from redmine_mailbridge.outgoing import sandbox
+else:  # a pass that sends no mail needs none of it
+    jinja2 = lazy_import("jinja2")
+    meta = lazy_import("jinja2.meta")
+    nodes = lazy_import("jinja2.nodes")
+    sandbox = lazy_import("redmine_mailbridge.outgoing.sandbox")
 
 log = structlog.get_logger(__name__)
 
+FRAME = "frame"
+"""The layout around each mail: a template beside the kinds of mail, found and edited like these."""
 FILES = ("subject.txt", "body.txt", "body.html")
 
-OURS = Path(__file__).parent / "templates"
+BUILT_IN = Path(__file__).parent / "templates"
 _LANGUAGE = re.compile("[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,3}")
 MAX_TEMPLATE = 64 * 1024
 
@@ -37,14 +51,49 @@ class Rendered:
     html: str
 
 
+Render = Callable[[str, str, Mapping[str, Any]], Rendered]
+
+
 class Templates:
     """Finds and renders templates. `own` is the admin's folder, None when there is none."""
 
     def __init__(self, own: Path | None = None) -> None:
         self._own = own
-        self._text = Sandbox(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
-        self._html = Sandbox(undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True)
         self._compiled = lru_cache(256)(self._compile)
+
+    @cached_property
+    def _text(self) -> "sandbox.Sandbox":
+        return _sandbox(escaped=False)
+
+    @cached_property
+    def _html(self) -> "sandbox.Sandbox":
+        return _sandbox(escaped=True)
+
+    def mail(self, kind: str, language: str, variables: Mapping[str, Any], around: Mapping[str, Any]) -> Rendered:
+        """Given a kind of mail, a language, its variables, and those of the frame that all mails stand in beside them,
+        return the whole mail's texts. A template of the admin's that fails is logged, and the built-in one is used.
+        """
+        return self._whole(self.safely, kind, language, variables, around)
+
+    def preview(self, kind: str, language: str) -> Rendered:
+        """Given a kind of mail and a language, return the whole mail with made-up values. Raise SettingsError when a
+        template of it is faulty.
+        """
+        values = {**EXAMPLES[kind], **({"reason": reason("replies_only", language)} if kind == "refused" else {})}
+        if kind == FRAME:
+            return self.render(kind, language, values)
+        about_issue = "issue" in values
+        around = {**EXAMPLES[FRAME], "reference": EXAMPLES[FRAME]["reference"] if about_issue else ""}
+        return self._whole(self.render, kind, language, values, around)
+
+    @staticmethod
+    def _whole(
+        render: Render, kind: str, language: str, variables: Mapping[str, Any], around: Mapping[str, Any]
+    ) -> Rendered:
+        inner = render(kind, language, variables)
+        values = {**around, "subject": inner.subject, "text": inner.text.strip("\n"), "html": inner.html.strip()}
+        whole = render(FRAME, language, values)
+        return Rendered(inner.subject, f"{whole.text.strip()}\n", whole.html if inner.html else "")
 
     def render(self, kind: str, language: str, variables: Mapping[str, Any]) -> Rendered:
         """Given a kind of mail, a language and variables, return the mail's texts.
@@ -52,6 +101,7 @@ class Templates:
         Raise SettingsError when the template is faulty, with its file and what is wrong.
         """
         folder = self.folder(kind, language)
+        variables = {**variables, "language": folder.name}
         subject = self._one(folder / "subject.txt", variables, escaped=False)
         text = self._one(folder / "body.txt", variables, escaped=False)
         page = folder / "body.html"
@@ -60,7 +110,7 @@ class Templates:
         )
 
     def safely(self, kind: str, language: str, variables: Mapping[str, Any]) -> Rendered:
-        """As `render`; a template of the admin's that fails is told in the log, and ours speaks in its place."""
+        """As `render`; if an admin's template fails, log that and use the built-in one."""
         try:
             return self.render(kind, language, variables)
         except SettingsError as error:
@@ -70,7 +120,7 @@ class Templates:
             return Templates().render(kind, language, variables)
 
     def unknown(self, kind: str, language: str) -> Iterator[str]:
-        """Given a kind and a language, yield a line for each variable of its template that there is not."""
+        """Given a kind and a language, yield a line for each variable of its template that does not exist."""
         folder, known = self.folder(kind, language), EXAMPLES[kind]
         for file in (folder / name for name in FILES):
             if not file.is_file():
@@ -83,32 +133,67 @@ class Templates:
                     seen.add(why)
                     yield f"{file}, line {line}: {why}"
 
-    def _parsed(self, file: Path) -> nodes.Template:
+    def _parsed(self, file: Path) -> "nodes.Template":
         try:
             return self._text.parse(_source(file))
-        except TemplateError as error:
+        except jinja2.TemplateError as error:
             raise SettingsError(f"{file}, line {getattr(error, 'lineno', '?')}: {error}") from error
 
-    def folder(self, kind: str, language: str) -> Path:
-        """Given a kind and a language, return the folder that holds its template: the admin's, or ours, or English."""
-        wanted = language if _LANGUAGE.fullmatch(language) else "en"  # it may be from outside, and names a folder
-        for root in (self._own, OURS):
-            for name in (wanted, wanted.partition("-")[0], "en"):
-                if root is not None and (root / kind / name / "body.txt").is_file():
-                    return root / kind / name
-        raise SettingsError(f"there is no template {kind} in {self._own or OURS}")
+    def speaks(self, kind: str, language: str) -> bool:
+        """Is there a template of this kind in this language, the admin's or built-in?"""
+        return any(is_language(language, one) for one in self.languages(kind))
 
-    def _compile(self, source: str, *, escaped: bool) -> Template:
+    def languages(self, *kinds: str) -> list[str]:
+        """Given kinds (none: all), return the languages of their templates, the admin's and built-in ones, sorted."""
+        roots = [root / kind for root in (self._own, BUILT_IN) if root is not None for kind in kinds or KINDS]
+        folders = (one for root in roots if root.is_dir() for one in root.iterdir())
+        return sorted({one.name for one in folders if (one / "body.txt").is_file()})
+
+    def problem(self, language: str, *kinds: str) -> str:
+        """Given a language and kinds (none: all), return an error text if that language has no templates, else ""."""
+        there = self.languages(*kinds)
+        if any(is_language(language, one) for one in there):
+            return ""
+        return f'no templates exist in the language "{language}"{did_you_mean(language, there)} ({", ".join(there)})'
+
+    def folder(self, kind: str, language: str) -> Path:
+        """Given a kind and a language in any case, return its template's folder: the admin's, else the built-in one,
+        in that language; else likewise in the language without its region, else in English.
+        """
+        wanted = language if _LANGUAGE.fullmatch(language) else "en"  # it may be from outside, and names a folder
+        for name in (wanted, wanted.partition("-")[0], "en"):
+            for root in (self._own, BUILT_IN):
+                if root is not None and (found := _in_any_case(root / kind, name)) is not None:
+                    return found
+        raise SettingsError(f"template {kind} not found in {self._own or BUILT_IN}")
+
+    def _compile(self, source: str, *, escaped: bool) -> "jinja2.Template":
         return (self._html if escaped else self._text).from_string(source)
 
     def _one(self, file: Path, variables: Mapping[str, Any], *, escaped: bool) -> str:
         try:
-            text = self._compiled(_source(file), escaped=escaped).render({**variables, **steps()})
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
+            text = self._compiled(_source(file), escaped=escaped).render({**variables, **sandbox.steps()})
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
             number = getattr(error, "lineno", None)
             line = f", line {number}" if number else ""
             raise SettingsError(f"{file}{line}: {error}") from error
         return text
+
+
+def is_language(wanted: str, there: str) -> bool:
+    """Given the tag of a language and one of those that there are, is the latter it, or it without a region?"""
+    return there.lower() in (wanted.lower(), wanted.lower().partition("-")[0])
+
+
+def _in_any_case(kind: Path, language: str) -> Path | None:
+    """Given the folder of a kind, return the one in it that is named as the language (tags know no case, RFC 5646
+    section 2.1.1) and holds a template; None when there is none.
+    """
+    if (kind / language / "body.txt").is_file():
+        return kind / language
+    there = sorted(kind.iterdir()) if kind.is_dir() else []
+    alike = (one for one in there if one.name.lower() == language.lower())
+    return next((one for one in alike if (one / "body.txt").is_file()), None)
 
 
 def _source(file: Path) -> str:
@@ -139,8 +224,20 @@ def check_templates(templates: Templates, language: str, kinds: Iterable[str] = 
     return problems
 
 
-def _unknown(tree: nodes.Node, names: Collection[str], known: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
-    """Given a tree and the names that mean what is known, yield line and words for each expression that is nothing."""
+def _sandbox(*, escaped: bool) -> "sandbox.Sandbox":
+    return sandbox.Sandbox(
+        undefined=jinja2.StrictUndefined, autoescape=escaped, trim_blocks=True, lstrip_blocks=True,
+        finalize=jinja2.pass_context(_in_language),
+    )  # fmt: skip
+
+
+def _in_language(context: "jinja2.runtime.Context", value: Any) -> Any:
+    """Given a value in {{ }}, return what the mail says: a date in the mail's language, all else as it is."""
+    return value.in_language(str(context.get("language", ""))) if isinstance(value, Moment) else value
+
+
+def _unknown(tree: "nodes.Node", names: Collection[str], known: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """Given a tree, the names to check and the known values, yield line and text of each undefined expression."""
     for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
         path = _path(node)
         why = _missing(path, known) if path is not None and path[0] in names else None
@@ -148,11 +245,13 @@ def _unknown(tree: nodes.Node, names: Collection[str], known: Mapping[str, Any])
             yield node.lineno, why
 
 
-def _unknown_of_items(tree: nodes.Node, names: Collection[str], known: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+def _unknown_of_items(
+    tree: "nodes.Node", names: Collection[str], known: Mapping[str, Any]
+) -> Iterator[tuple[int, str]]:
     """The same for the names that loops over known lists give to their items."""
     for loop in tree.find_all(nodes.For):
         items: nodes.Node | None = loop.iter
-        while isinstance(items, nodes.Filter) and items.name in SAME_ITEMS:
+        while isinstance(items, nodes.Filter) and items.name in sandbox.SAME_ITEMS:
             items = items.node
         path = _path(items) if items is not None else None
         if path is None or path[0] not in names or not isinstance(loop.target, nodes.Name) or _missing(path, known):
@@ -166,7 +265,7 @@ def _unknown_of_items(tree: nodes.Node, names: Collection[str], known: Mapping[s
                 yield from _unknown(statement, item, item)
 
 
-def _path(node: nodes.Node) -> list[str] | None:
+def _path(node: "nodes.Node") -> list[str] | None:
     """Given an expression such as issue.id or fields["x"], return its words; None when it is another."""
     match node:
         case nodes.Name():
@@ -184,7 +283,7 @@ def _missing(path: list[str], known: Mapping[str, Any]) -> str | None:
     """Given the words of an expression, return what is wrong with it; None when there is such a thing."""
     here: Any = known
     for number, word in enumerate(path):
-        if isinstance(here, Fields):
+        if isinstance(here, CustomFieldValues):
             return None
         if isinstance(here, Mapping):
             if word not in here:

@@ -41,7 +41,7 @@ _INLINE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class TextileBlock:
     """Lines that belong together."""
 
     kind: Kind
@@ -93,26 +93,26 @@ def as_html(note: str) -> str:
     return "\n".join(parts)
 
 
-def blocks(note: str) -> Iterator[Block]:
+def blocks(note: str) -> Iterator[TextileBlock]:
     """Given a note, yield its blocks in order."""
     kind: Kind = "text"
     lines: list[str] = []
     for new, line in _lines(note):
         if new != kind or (not line and kind != "code"):
             if lines:
-                yield Block(kind, tuple(lines))
+                yield TextileBlock(kind, tuple(lines))
             kind, lines = new, []
         if new == "rule":
-            yield Block("rule", ())
+            yield TextileBlock("rule", ())
             kind = "text"
         elif line or kind == "code":
             lines.append(line)
     if lines:
-        yield Block(kind, tuple(lines))
+        yield TextileBlock(kind, tuple(lines))
 
 
 def _lines(note: str) -> Iterator[tuple[Kind, str]]:
-    """Each line with its kind, without its mark. A macro's braces go, what stands between them stays."""
+    """Each line with its kind, without its mark. A macro's braces are removed, the text between them is kept."""
     code = False
     for line in lines_of(note):
         if code:
@@ -159,7 +159,7 @@ def _plain(line: str) -> str:
 
 
 def _marked(line: str, depth: int) -> str:
-    """Given a line, return it as HTML: what is no mark is escaped."""
+    """Given a line, return it as HTML: everything but markup is escaped."""
     out, at = [], 0
     for found in _INLINE.finditer(line):
         out.append(escaped(line[at : found.start()]))

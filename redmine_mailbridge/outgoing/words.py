@@ -20,24 +20,24 @@ def lines_of(note: str) -> list[str]:
 
 
 def is_brace(line: str) -> bool:
-    """Does nothing stand on this line but where a macro with a text in it begins, or ends?"""
+    """Is this line only the start or the end of a macro that encloses text?"""
     return _MACRO_BEGINS.fullmatch(line) is not None or line.strip() == "}}"
 
 
 def escaped(text: str) -> str:
-    """Given words, return them for HTML."""
+    """Given text, return it escaped for HTML."""
     return html.escape(without_tags(text))
 
 
 def without_tags(text: str) -> str:
-    """Given words, return them without tags of code, and without the signs that keep strangers' words from coming to
-    life in Redmine.
+    """Given text, return it without code tags, and without the joiners that keep strangers' text from being parsed as
+    Redmine markup.
     """
     return _TAGS.sub("", text).replace(JOINER, "")
 
 
 def target(url: str) -> tuple[str, str]:
-    """Given a bare address, return it and what stood behind it as the sentence's own."""
+    """Given a bare URL, return it without the sentence's punctuation after it, and that punctuation."""
     end = len(url)
     while end and url[end - 1] in _URL_TAIL and not (url[end - 1] == ")" and "(" in url[:end]):
         end -= 1
@@ -45,19 +45,19 @@ def target(url: str) -> tuple[str, str]:
 
 
 def link(url: str, shown: str) -> str:
-    """A link, when its address is one of the web's or of mail; else the words and the address. `shown` is HTML."""
+    """An HTML link for an http, https or mailto URL; else the text and the URL. `shown` is HTML."""
     if not url.lower().startswith(("http://", "https://", "mailto:")):
         return f"{shown} ({html.escape(url)})"
     return f'<a href="{html.escape(url)}">{shown}</a>'
 
 
 def plain(text: str) -> str:
-    """Given words that hold no other markup, return them as text: a link to a wiki page becomes its words."""
+    """Given text without other markup, return plain text: a link to a wiki page becomes its label."""
     return without_tags(_WIKI.sub(_wiki, text))
 
 
 def linked(text: str) -> str:
-    """Given words that hold no other markup, return them as HTML, with bare addresses as links."""
+    """Given text without other markup, return it as HTML, with bare URLs as links."""
     out, at, text = [], 0, _WIKI.sub(_wiki, text)
     for found in _URL.finditer(text):
         url, rest = target(found[0])

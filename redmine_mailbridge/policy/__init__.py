@@ -1,4 +1,4 @@
-"""The whole policy of the product: Message + Route + Facts → Plan.
+"""The complete policy: Message + Route + Facts → Plan.
 
-Pure: knows what a mail says and what Redmine is known to hold; must not ask anybody anything itself.
+Pure: works on a message and known facts about Redmine; must not request anything itself.
 """

@@ -1,27 +1,31 @@
-"""What the stations of `decide` hand on to each other: the mail, what is known, and how plans are written."""
+"""What the steps of `decide` hand on to each other: the mail, what is known, and how plans are written."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from redmine_mailbridge.model.mail import Message
-from redmine_mailbridge.model.plan import Action, Facts, Issue, Plan, Project
-from redmine_mailbridge.model.trace import Steps
+from redmine_mailbridge.model.mail import Address, Message
+from redmine_mailbridge.model.plan import Action, Facts, Issue, Plan, Project, Vouched
+from redmine_mailbridge.model.trace import Trace
 from redmine_mailbridge.policy.issue_text import compose
 from redmine_mailbridge.policy.keywords import Keywords, find_keywords
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.policy.own_mail import earns_answer
 from redmine_mailbridge.policy.proof import proven
-from redmine_mailbridge.policy.sender import Sender, assess
+from redmine_mailbridge.policy.requester import FoundBy, Requester, assess_requester
+from redmine_mailbridge.policy.sender import Sender
 from redmine_mailbridge.policy.strictest import different, strictest
 from redmine_mailbridge.settings.issue import Route
 
+VOUCHED: Mapping[FoundBy, Vouched] = {FoundBy.FORWARDED: "forwarded", FoundBy.WRITTEN_TO: "written"}
+
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One mail on its way through the policy.
+class DecisionContext:
+    """One message during its decision.
 
-    `routes` are those of all mailboxes that it has to do with, the first the one that places it; `route` is that one as
-    strict as the strictest of them.
+    `routes` are those of all mailboxes concerned, the first being the one that places it; `route` is that one, made
+    as strict as the strictest of them. `requester` is who asks, `sender` on whose behalf the mail is handled.
     """
 
     message: Message
@@ -29,67 +33,81 @@ class Case:
     routes: tuple[Route, ...]
     mailbox: MailboxIdentity
     facts: Facts
+    requester: Requester
     sender: Sender
-    steps: Steps = field(default_factory=Steps)
+    steps: Trace = field(default_factory=Trace)
 
     @classmethod
     def of(cls, message: Message, routes: tuple[Route, ...], mailbox: MailboxIdentity, facts: Facts) -> Self:
-        """Given a mail, the routes that have a say, the mailbox that it was read from, and what is known, begin."""
-        return cls(message, strictest(routes), routes, mailbox, facts, assess(message, routes, facts))
+        """Given a message, the routes concerned, the mailbox that it was read from, and the facts, create the
+        context."""
+        requester, sender = assess_requester(message, mailbox, routes, facts)
+        return cls(message, strictest(routes), routes, mailbox, facts, requester, sender)
 
     def about(self, issue: Issue) -> Self:
-        """The same for a mail that is about an issue: the mailbox whose mail made the issue has a say too."""
+        """The same for a message about an issue: the route of the mailbox that created the issue applies too."""
         routes = different((*self.routes, self.mailbox.routes.get(issue.mailbox)))
         if routes == self.routes:
             return self
-        sender = assess(self.message, routes, self.facts)
-        return replace(self, route=strictest(routes), routes=routes, sender=sender)
+        requester, sender = assess_requester(self.message, self.mailbox, routes, self.facts)
+        return replace(self, route=strictest(routes), routes=routes, requester=requester, sender=sender)
+
+    @property
+    def through(self) -> tuple[str, Address] | None:
+        """For a person behind another From address: the header field that names the person, and that address."""
+        through = self.sender.through
+        return None if through is None else (self.requester.found.line, through)
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The sender's language and Redmine's, for keyword lines."""
-        own = self.sender.user.language if self.sender.user else ""
-        return tuple(dict.fromkeys(language for language in (own, self.facts.default_language) if language))
+        """The languages of keyword lines."""
+        return self.facts.keyword_languages
 
     def keywords(self, text: str, fields: tuple[str, ...] = ()) -> Keywords:
-        """Given a text and the names of custom fields, return the keyword lines that count for this sender.
+        """Given a text and the names of custom fields, return the keyword lines accepted from this sender.
 
-        `Project:` counts always where the mailbox has no project, as with Redmine's own handler.
+        `Project:` is always accepted if the mailbox has no project, as in Redmine's own handler.
         """
         settings = self.route.issue
         allowed = settings.overrides | (frozenset() if settings.project else {"project"})
-        if not (self.sender.user or settings.keywords_from == "anyone" or self.facts.offline):
+        if not (self.sender.user or self.sender.vouched_by or settings.keywords_from == "anyone" or self.facts.offline):
             return Keywords()
         return find_keywords(text, allowed, self.languages, fields) if allowed else Keywords()
 
     def fields_of(self, project: Project | None, tracker: str | None) -> tuple[str, ...]:
         """Given the project of an issue and its tracker, return the names of custom fields that keyword lines may have;
-        none where no keyword line counts, so that nobody asks for them.
+        none if no keyword line is accepted, so that they are not fetched. Those that the bridge itself fills are never
+        among them: whoever may set the requester's decides who gets the answers.
         """
-        return project.fields_of(tracker) if project is not None and self.route.issue.overrides else ()
+        if project is None or not self.route.issue.overrides:
+            return ()
+        own = self.mailbox.own_fields.union(*(route.own_fields for route in self.routes))
+        names = project.fields_of(tracker)
+        return tuple(one for one in names if own.isdisjoint({one.casefold(), str(project.custom_fields[one])}))
 
     def watching_mail(self, project: str | None) -> Message | None:
-        """Given the issue's project, return the mail whose To and Cc name watchers; None when they are not to.
+        """Given the issue's project, return the message whose To and Cc name watchers; None if they do not.
 
-        A user's mail names them where Redmine lets that user add watchers.
+        A user's message names them if Redmine lets that user add watchers.
         """
-        settings, user = self.route.issue, self.sender.user
+        settings, user = self.route.issue, self.sender.user or self.sender.vouched_by
         if not settings.watchers_from_mail:
             return None
         if user is None or not settings.check_permissions or project in self.facts.may_add_watchers:
             return self.message
         named = [self.facts.users.get(address.key) for address in self.message.to + self.message.cc]
         if any(named):
-            self.steps.add(f"{user.login} may not add watchers there, so nobody of To and Cc watches")
+            self.steps.add(f"{user.login} may not add watchers there, so addresses in To and Cc are not added")
         return None
 
     def plan(self, action: Action, reason: str, **more: Any) -> Plan:
-        """Given an action and its reason, return the plan, with what every plan holds."""
+        """Given an action and its reason, return the plan, with the fields common to all plans."""
         for what in ("watchers", "groups"):
             if more.get(what):
                 self.steps.add(f"{what}: {', '.join(map(str, more[what]))}")
-        if more.get("template"):
-            self.steps.add(f"it earns the answer {more['template']}, where answers are switched on")
+        if kind := more.get("template"):
+            sent = kind in self.mailbox.auto_replies
+            self.steps.add(f'auto-reply "{kind}" ' + ("will be sent" if sent else "is not enabled"))
         self.steps.add(f"{action.value}: {reason}")
         more.setdefault("text", self.message.body.written or self.message.body.whole)
         more.setdefault("quoted", self.message.body.quoted)
@@ -99,25 +117,29 @@ class Case:
             action=action,
             reason=" ".join(reason.split()),
             steps=self.steps.lines,
-            requester=self.message.sender,
+            requester=self.requester.address,
+            through=self.sender.through,
+            through_proven=self.sender.through_proven,
             left_out=self.message.left_out,
             marker=self.message.message_id[:255],
             proven=proven(self.message, self.sender, self.mailbox, self.facts),
             claims=self.sender.claimed is not None,
             unfit=self.steps.unfit,
+            vouched=VOUCHED.get(self.requester.found),
             **more,
         )
 
-    def end(self, action: Action, reason: str, **more: Any) -> Plan:
+    def finish(self, action: Action, reason: str, **more: Any) -> Plan:
         """Given an action that makes no issue and its reason, return the plan; a refusal may earn an answer, which says
-        what `told` stands for.
+        the reason given by `told`.
         """
         polite = action is Action.REFUSE and self.route.issue.answer_refused
         return self.plan(action, reason, template=self.answer("refused") if polite else None, **more)
 
     def answer(self, template: str) -> str | None:
-        """Given a kind of answer, return it when this mail earns one: not a machine's, nor one of the first sync, nor
-        one whose sender the mail server calls forged.
+        """Given a kind of auto-reply, return it if this message gets one: not a machine's, nor one of the first sync,
+        nor one whose sender the mail server reports as forged, nor an agent's in which a customer is passed on.
         """
-        earned = earns_answer(self.message, self.mailbox) and not self.facts.first_sync and not self.sender.forged
-        return template if earned else None
+        if self.sender.forged or self.sender.vouched_by is not None or self.facts.first_sync:
+            return None
+        return template if earns_answer(self.message, self.mailbox, self.requester) else None

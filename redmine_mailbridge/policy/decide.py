@@ -1,70 +1,81 @@
-"""The whole policy: a mail, the settings of where it was read and what is known → what will be done, and why.
+"""The complete policy: a message, its mailbox's settings and the facts → what will be done, and why.
 
-Pure. The order of `decide` is the policy; each station is a module of this package, and docs/policy.md tells it.
+Pure. The order of `decide` is the policy; each step is a module here. docs/admin/who-may-write.md describes it.
 """
 
 import datetime as dt
+from collections.abc import Iterator
 
-from redmine_mailbridge.model.mail import Message
-from redmine_mailbridge.model.plan import Action, Facts, Issue, Plan, Told
-from redmine_mailbridge.policy.context import Case
-from redmine_mailbridge.policy.issue_match import Thread, Worth, answered_other, find_thread, signs
+from redmine_mailbridge.model.mail import Address, Message
+from redmine_mailbridge.model.plan import Action, Facts, Issue, Plan, RejectionReason
+from redmine_mailbridge.policy.context import DecisionContext
+from redmine_mailbridge.policy.follow import follow
+from redmine_mailbridge.policy.issue_match import IssueMatch, Strength, answered_other, find_thread, references
 from redmine_mailbridge.policy.new_issue import create
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
 from redmine_mailbridge.policy.own_mail import REPLYING_MACHINES, own_mail, said, unwanted_machine
 from redmine_mailbridge.policy.reply import note
-from redmine_mailbridge.policy.sender import believed, let_in, turned_away, unknown_verdict
+from redmine_mailbridge.policy.sender import about_spam, believed, let_in, turned_away, unknown_verdict
 from redmine_mailbridge.policy.strictest import different
 from redmine_mailbridge.settings.issue import Route
 
 
 def decide(message: Message, route: Route, mailbox: MailboxIdentity, facts: Facts) -> Plan:  # noqa: PLR0911 - the policy
-    """Given a mail, the route and identity of its mailbox, and the answers to `needs`, return what will be done."""
+    """Given a message, the route and identity of its mailbox, and the facts for `request`, return the plan."""
     read_from = route
     name, route = responsible(message, mailbox, route)
-    case = Case.of(message, different((route, read_from)), mailbox, facts)
-    route = case.route
+    context = DecisionContext.of(message, different((route, read_from)), mailbox, facts)
+    route = context.route
     if name != mailbox.name:
-        case.steps.add(
-            f"the first of our mailboxes that it is addressed to is {name}, whose settings hold, "
-            f"and no less strict ones than those of {mailbox.name}, where it was read"
+        context.steps.add(
+            f"the first mailbox that it is addressed to is {name}: its settings apply, "
+            f"and those of {mailbox.name}, where it was read, if they are stricter"
         )
     if (why := own_mail(message, mailbox)) is not None:
-        return case.end(Action.IGNORE, why)
-    case.steps.add(_who(case))
-    if (line := let_in(message, route)) is not None:
-        case.steps.add(line)
-    if (verdict := turned_away(message, case.sender, case.routes)) is not None:
-        return case.end(verdict.action, verdict.reason)
-    if message.automatic.kind in REPLYING_MACHINES and (about := _about(case)) is not None:
-        return _machine(case, *about)
-    thread = find_thread(case)
-    if thread.issue is not None and not (again := _starts_again(case, thread.issue)):
-        return note(case.about(thread.issue), thread)
+        return context.finish(Action.IGNORE, why)
+    for line in _about_sender(context):
+        context.steps.add(line)
+    if (verdict := turned_away(message, context.sender, context.routes, facts)) is not None:
+        return context.finish(verdict.action, verdict.reason)
+    if message.automatic.kind in REPLYING_MACHINES and (about := _about(context)) is not None:
+        return _machine(context, *about)
+    thread = follow(context, find_thread(context))
+    if thread.issue is not None and not (again := _starts_again(context, thread.issue)):
+        return note(context.about(thread.issue), thread)
     if thread.denied:
         related = thread.related.id if thread.related else None
-        return case.end(Action.REFUSE, thread.denied, issue=related, told=Told.NOT_ALLOWED)
+        return context.finish(Action.REFUSE, thread.denied, issue=related, told=RejectionReason.NOT_ALLOWED)
     if (unwanted := unwanted_machine(message, route)) is not None:
-        return case.end(Action.IGNORE, unwanted)
+        return context.finish(Action.IGNORE, unwanted)
     if message.automatic.kind in REPLYING_MACHINES:
-        case.steps.add(f"{said(message)}, and accept_automatic is on")
-    if thread.issue is None and not facts.offline and (verdict := unknown_verdict(case.sender, route)) is not None:
-        return case.end(verdict.action, verdict.reason, told=Told.UNKNOWN_SENDER)
+        context.steps.add(f"{said(message)}, and accept_automatic is on")
+    if thread.issue is None and not facts.offline and (verdict := unknown_verdict(context.sender, route)) is not None:
+        return context.finish(verdict.action, verdict.reason, told=RejectionReason.UNKNOWN_SENDER)
     if route.issue.reply_only:
-        why = "this mailbox takes replies only, and it is not a reply to an issue within reach"
-        return case.end(Action.REFUSE, why, told=Told.REPLIES_ONLY)
-    return create(case, thread, again if thread.issue is not None else _elsewhere(case))
+        why = "this mailbox accepts replies only, and this is not a reply to an accessible issue"
+        return context.finish(Action.REFUSE, why, told=RejectionReason.REPLIES_ONLY)
+    return create(context, thread, again if thread.issue is not None else _elsewhere(context))
 
 
-def _who(case: Case) -> str:
-    """One line on who wrote, as far as it is believed."""
-    sender, verdict = case.sender, case.message.authenticity
+def _about_sender(context: DecisionContext) -> Iterator[str]:
+    """The lines about the sender: who it is, what is said of spam, and that a blocked one is let in."""
+    message, facts = context.message, context.facts
+    yield _who(context)
+    yield from filter(None, (about_spam(message, context.sender, context.routes, facts),))
+    yield from filter(None, (let_in(message, context.route, facts),))
+
+
+def _who(context: DecisionContext) -> str:
+    """One line about the sender, and how far the address is trusted."""
+    sender, verdict = context.sender, context.message.authenticity
     shown = sender.address.address or "nobody"
-    proof = f"{verdict.verdict}{f' by {verdict.method}' if verdict.method else ''}, trust {case.route.issue.trust}"
-    if sender.proven and (how := believed(case.message, case.route)):
-        proof = f"{proof}: believed {how}"
-    if case.facts.offline:
-        return f"from {shown}; offline, so nobody knows whether that is a Redmine user"
+    if sender.through is not None:
+        return _who_behind(context, shown, sender.through)
+    proof = f"{verdict.verdict}{f' by {verdict.method}' if verdict.method else ''}, trust {context.route.issue.trust}"
+    if sender.proven and (how := believed(context.message, context.route)):
+        proof = f"{proof}: trusted {how}"
+    if context.facts.offline:
+        return f"from {shown}; offline, so it is unknown whether that is a Redmine user"
     if sender.user is not None:
         return f"from {shown}, the Redmine user {sender.user.login} (authentication {proof})"
     if sender.claimed is not None and sender.claimed.status != "active":
@@ -74,42 +85,50 @@ def _who(case: Case) -> str:
     return f"from {shown}, no Redmine user (authentication {proof})"
 
 
-def _about(case: Case) -> tuple[int, bool] | None:
+def _who_behind(context: DecisionContext, shown: str, through: Address) -> str:
+    """The same about a person behind the From address."""
+    found, why, verdict = context.requester.found, context.requester.why, context.message.authenticity.verdict
+    line = f"from {shown}, named by {found} of a mail from {through.address} ({why}; authentication {verdict})"
+    claimed = context.sender.claimed
+    return line if claimed is None else f"{line}, who is not proven to be the Redmine user {claimed.login}"
+
+
+def _about(context: DecisionContext) -> tuple[int, bool] | None:
     """Given an auto-reply or a bounce, return the issue it is about, and whether that is certain enough for a note."""
-    for sign in signs(case.message, case.mailbox, case.facts, proven=case.sender.proven):
-        if case.facts.offline or sign.issue in case.facts.issues:
-            return sign.issue, sign.worth >= Worth.SECRET
+    for reference in references(context.message, context.mailbox, context.facts, proven=context.sender.proven):
+        if context.facts.offline or reference.issue in context.facts.issues:
+            return reference.issue, reference.strength >= Strength.SECRET
     return None
 
 
-def _machine(case: Case, issue: int, certain: bool) -> Plan:
+def _machine(context: DecisionContext, issue: int, certain: bool) -> Plan:
     """Given an auto-reply or a bounce about an issue, record it there; it never changes anything."""
-    why = f"{said(case.message)}, about #{issue}"
-    found = case.facts.issues.get(issue)
-    if case.route.issue.automatic_reply == "private_note" and certain and found is not None and found.project_active:
-        return note(case, Thread(found, private=True), why=why, machine=True)
-    return case.end(Action.IGNORE, why, issue=issue)
+    why = f"{said(context.message)}, about #{issue}"
+    found = context.facts.issues.get(issue)
+    if context.route.issue.automatic_reply == "private_note" and certain and found is not None and found.project_active:
+        return note(context, IssueMatch(found, private=True), why=why, machine=True)
+    return context.finish(Action.IGNORE, why, issue=issue)
 
 
-def _elsewhere(case: Case) -> str:
-    """Why a mail that answers one of Redmine's about something else is a new mail; "" when it answers none."""
-    kind = answered_other(case.message)
-    return f"it answers Redmine's mail about a {kind}, where the REST API lets nobody write" if kind else ""
+def _elsewhere(context: DecisionContext) -> str:
+    """Why a reply to a notification of Redmine about something else is a new message; "" if it is none."""
+    kind = answered_other(context.message)
+    return f"it is a reply to Redmine's mail about a {kind}, to which the REST API cannot add replies" if kind else ""
 
 
-def _starts_again(case: Case, issue: Issue) -> str:
-    """Given the issue that a mail may reach, return why it makes a new issue nevertheless; "" when it does not.
+def _starts_again(context: DecisionContext, issue: Issue) -> str:
+    """Given the issue that a message may reach, return why it creates a new issue nevertheless; "" if it does not.
 
-    That is a reply to a closed issue, when the route says so, or when it comes later than reopen_within.
+    That is a reply to a closed issue, if the route says so, or if it arrives later than reopen_within.
     """
-    settings = case.route.issue
-    if not issue.closed or not case.message.automatic.may_change_status:
+    settings = context.route.issue
+    if not issue.closed or not context.message.automatic.may_change_status:
         return ""
     if settings.closed_reply == "new":
         return f"#{issue.id} is closed"
     late = (
         settings.reopen_within is not None
-        and _closed_for(issue, case.facts.kept_at or case.facts.now) > settings.reopen_within
+        and _closed_for(issue, context.facts.kept_at or context.facts.now) > settings.reopen_within
     )
     return f"#{issue.id} is closed for longer than reopen_within" if settings.closed_reply == "reopen" and late else ""
 

@@ -1,4 +1,4 @@
-"""A plan as `explain` prints it: one JSON object a file with fixed keys, or lines for people."""
+"""A plan as `explain` prints it: one JSON object per file with fixed keys, or lines of text."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def as_json(file: str, message: Message, plan: Plan) -> dict[str, Any]:
 
 
 def as_lines(plan: Plan) -> tuple[str, ...]:
-    """Given a plan, return the lines for people: the plan, the steps that led to it, and what hangs on it."""
+    """Given a plan, return the lines of text: the plan, the steps that led to it, and its attachments."""
     lines = [str(plan), *(f"  - {step}" for step in plan.steps)]
     lines += [f"  ! waits until the settings fit Redmine: {line}" for line in plan.unfit]
     lines += [f"  + {attachment.name} ({attachment.size} bytes)" for attachment in plan.attachments]

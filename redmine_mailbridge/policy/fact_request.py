@@ -1,18 +1,21 @@
-"""What must be known before a mail can be decided about. Asks for little: a plain mail of a known sender for nothing
-but that sender and the project, both of which the directory has at hand.
+"""The facts needed to decide about a message. Kept small: a plain message from a known sender only needs
+that sender and the project, both of which are cached.
 """
 
-from redmine_mailbridge.model.mail import Message
-from redmine_mailbridge.model.plan import Needs
-from redmine_mailbridge.model.trace import Steps
+from redmine_mailbridge.model.mail import Address, Message
+from redmine_mailbridge.model.plan import FactRequest
+from redmine_mailbridge.model.trace import Trace
 from redmine_mailbridge.policy.field_names import LANGUAGES
 from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN
 from redmine_mailbridge.policy.issue_match import redmines_issue, redmines_own, referenced, subject_tags
 from redmine_mailbridge.policy.keywords import find_keywords
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible, subaddress
 from redmine_mailbridge.policy.own_mail import own_mail
+from redmine_mailbridge.policy.requester import requester_of
 from redmine_mailbridge.policy.rules import apply_rules
 from redmine_mailbridge.policy.sender import login_for
+from redmine_mailbridge.policy.strictest import different
+from redmine_mailbridge.policy.vouched import candidate
 from redmine_mailbridge.settings.issue import KEYWORDS, Route
 from redmine_mailbridge.settings.rules import Rule
 
@@ -20,33 +23,39 @@ MAX_ISSUES = 50
 MAX_ADDRESSES = 100
 
 
-def needs(message: Message, route: Route, mailbox: MailboxIdentity) -> Needs:
-    """Given a mail and where it was read, return all that `decide` may want to know."""
+def requested_facts(message: Message, route: Route, mailbox: MailboxIdentity) -> FactRequest:
+    """Given a message and its mailbox, return all facts that `decide` may need."""
     if own_mail(message, mailbox):
-        return Needs(message.sender.key)
-    _, route = responsible(message, mailbox, route)
+        return FactRequest(message.sender.key)
+    read_from, (_, route) = route, responsible(message, mailbox, route)
+    asks = requester_of(message, mailbox, different((route, read_from))).address
+    passed_on = candidate(message, mailbox, route)
+    people = (message.sender, asks)
+    served = people + ((passed_on.address,) if passed_on else ())
     keywords = _keywords(message, route)
-    matched = apply_rules(message, route, Steps()).rules
+    matched = apply_rules(message, route, Trace()).rules
     ids = referenced(message)
     settings = route.issue
-    return Needs(
+    return FactRequest(
         sender=message.sender.key,
         message_ids=ids,
         issues=_issues(message, route, mailbox, ids, keywords),
         journals=(own[1:],) if (own := redmines_own(ids)) and own[0] == "journal" else (),
-        language=bool(settings.overrides) or settings.project is None,
-        projects=_projects(message, route, mailbox, keywords=keywords, matched=matched),
+        projects=_projects(message, route, mailbox, keywords=keywords, matched=matched, people=people),
         issue_projects=bool(settings.overrides),
-        addresses=_addresses(message, route, mailbox, keywords=keywords, matched=matched),
-        logins=_logins(message, route),
-        groups=_groups(message, route, matched),
+        addresses=_addresses(message, route, mailbox, keywords=keywords, matched=matched, asks=asks)
+        + ((passed_on.address.key,) if passed_on else ()),
+        logins=_logins(served, route),
+        groups=_groups(route, matched, served),
         same_subject=settings.bundle_window.total_seconds() > 0,
         anyone=settings.unknown_sender == "create",
+        followed=settings.follow_closed,
+        agents=(message.sender.key, passed_on.address.key) if passed_on else (),
     )
 
 
 def _keywords(message: Message, route: Route) -> dict[str, str]:
-    """The keyword lines in any language that is known here, since the sender's is not known yet."""
+    """The keyword lines in any known language, since the sender's is not known yet."""
     allowed = route.issue.overrides | {"project"}
     text = message.body.written or message.body.whole
     found = dict(find_keywords(text, allowed, LANGUAGES, ()).values)
@@ -56,7 +65,8 @@ def _keywords(message: Message, route: Route) -> dict[str, str]:
 def _issues(
     message: Message, route: Route, mailbox: MailboxIdentity, ids: tuple[str, ...], keywords: dict[str, str]
 ) -> tuple[int, ...]:
-    """The issues that the mail names by one of our ids, a marker, one of Redmine's ids, a tag; and the parents."""
+    """The issues that the message names by one of the bridge's ids, a marker, one of Redmine's ids, a tag; and
+    parents."""
     numbers: list[int] = []
     if mailbox.signer is not None:
         numbers += [signed.issue for signed in filter(None, map(mailbox.signer.read, ids))]
@@ -73,7 +83,13 @@ def _issues(
 
 
 def _projects(
-    message: Message, route: Route, mailbox: MailboxIdentity, *, keywords: dict[str, str], matched: tuple[Rule, ...]
+    message: Message,
+    route: Route,
+    mailbox: MailboxIdentity,
+    *,
+    keywords: dict[str, str],
+    matched: tuple[Rule, ...],
+    people: tuple[Address, ...],
 ) -> tuple[str, ...]:
     """The projects that the issue may go to."""
     names: list[str | None] = []
@@ -82,20 +98,28 @@ def _projects(
         names += [subaddress(address) for address in everybody if mailbox.ours(address)]
     names.append(keywords.get("project"))
     names += [rule.project for rule in matched]
-    names += [rule.project for domain, rule in route.senders.domains.items() if _of_domain(domain, message)]
+    names += [rule.project for domain, rule in route.senders.domains.items() if _of_domain(domain, people)]
     names.append(route.issue.project)
     return tuple(dict.fromkeys(name.lower()[:100] for name in names if name))
 
 
-def _of_domain(domain: str, message: Message) -> bool:
-    return message.sender.domain.endswith(domain.lower().lstrip("*@."))
+def _of_domain(domain: str, people: tuple[Address, ...]) -> bool:
+    return any(one.domain.endswith(domain.lower().lstrip("*@.")) for one in people)
 
 
 def _addresses(
-    message: Message, route: Route, mailbox: MailboxIdentity, *, keywords: dict[str, str], matched: tuple[Rule, ...]
+    message: Message,
+    route: Route,
+    mailbox: MailboxIdentity,
+    *,
+    keywords: dict[str, str],
+    matched: tuple[Rule, ...],
+    asks: Address,
 ) -> tuple[str, ...]:
-    """The addresses that may be users': To and Cc for watchers, and those that name an assignee or a watcher."""
-    found: list[str] = []
+    """The addresses that may be users': the requester's, To and Cc for watchers, and those that name an assignee or a
+    watcher.
+    """
+    found: list[str] = [asks.key] if asks.domain else []
     if route.issue.watchers_from_mail:
         found += [address.key for address in message.to + message.cc if not mailbox.ours(address.address)]
     assignees = [keywords.get("assigned_to"), route.issue.assignee, *(rule.assignee for rule in matched)]
@@ -104,19 +128,19 @@ def _addresses(
     return tuple(dict.fromkeys(address for address in found if address != message.sender.key))[:MAX_ADDRESSES]
 
 
-def _logins(message: Message, route: Route) -> tuple[str, ...]:
-    """The logins that may be taken already, or that rules name."""
+def _logins(people: tuple[Address, ...], route: Route) -> tuple[str, ...]:
+    """The logins that may already exist, or that rules name."""
     found = [name for rule in route.rules for name in rule.watchers if "@" not in name]
     if route.senders.ticket_user:
         found.append(route.senders.ticket_user)
-    if route.issue.unknown_sender == "create" and message.sender.domain:
-        found.append(login_for(message.sender, route.senders.create.login))
+    if route.issue.unknown_sender == "create":
+        found += [login_for(one, route.senders.create.login) for one in people if one.domain]
     return tuple(dict.fromkeys(name.lower() for name in found))
 
 
-def _groups(message: Message, route: Route, matched: tuple[Rule, ...]) -> tuple[str, ...]:
+def _groups(route: Route, matched: tuple[Rule, ...], people: tuple[Address, ...]) -> tuple[str, ...]:
     """The groups whose members take turns."""
-    domains = [rule.assignee for domain, rule in route.senders.domains.items() if _of_domain(domain, message)]
+    domains = [rule.assignee for domain, rule in route.senders.domains.items() if _of_domain(domain, people)]
     names = [route.issue.assignee, *(rule.assignee for rule in matched), *domains]
     turns = [name[len(ROUND_ROBIN) :].strip() for name in names if name and name.lower().startswith(ROUND_ROBIN)]
     return tuple(dict.fromkeys(name.lower() for name in turns))

@@ -1,10 +1,13 @@
-"""The names that Redmine's fields bear in each of its languages, those of 5.0 to 6.1 where they differ, its words for
-yes and no, and for a mail without a subject. Names only: what a user reads on Redmine's pages, and so writes.
+"""The names of Redmine's fields in each of its languages, in 5.0 to 6.1 where they differ, its words for
+yes and no, and for a missing subject. Names only: as shown on Redmine's pages, and so as users write them.
 """
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from redmine_mailbridge.settings.issue import KEYWORDS
+
+V = TypeVar("V")
 
 # Redmine's handler makes English names of its own attribute names, beside those on its pages.
 ENGLISH: Mapping[str, str | tuple[str, ...]] = {
@@ -161,8 +164,7 @@ _NO_SUBJECT: Mapping[str, str] = {
 
 def words_for(language: str) -> Mapping[str, str | tuple[str, ...]]:
     """Given a language as Redmine names it ("de", "pt-BR"), return its names of the keys; {} when not known here."""
-    language = language.lower().replace("_", "-")
-    row = _TABLE.get(language) or _TABLE.get(language.partition("-")[0])
+    row = _of(_TABLE, language)
     return dict(zip(KEYWORDS, row, strict=True)) if row else {}
 
 
@@ -178,9 +180,16 @@ def means_no(value: str, languages: tuple[str, ...]) -> bool:
 
 def no_subject(language: str) -> str:
     """Given Redmine's default language, return the subject that Redmine gives to a mail without one."""
-    language = language.lower().replace("_", "-")
-    return f"({_NO_SUBJECT.get(language) or _NO_SUBJECT.get(language.partition('-')[0], 'no subject')})"
+    return f"({_of(_NO_SUBJECT, language) or 'no subject'})"
 
 
 def _in(words: Mapping[str, str], languages: tuple[str, ...]) -> set[str | None]:
-    return {words.get(language.lower()) or words.get(language.lower().partition("-")[0]) for language in languages}
+    return {_of(words, language) for language in languages}
+
+
+def _of(table: Mapping[str, V], language: str) -> V | None:
+    """Given a language as Redmine names it, in any case, or as systems do ("pt_BR"), return its entry, else that of the
+    language alone.
+    """
+    language = language.lower().replace("_", "-")
+    return table.get(language) or table.get(language.partition("-")[0])

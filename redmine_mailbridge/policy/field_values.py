@@ -1,4 +1,4 @@
-"""From the words of a mail to the value of a custom field, so that one word that Redmine refuses loses no mail."""
+"""From words in a message to the value of a custom field, so that a word that Redmine rejects loses no message."""
 
 import datetime as dt
 import re
@@ -14,10 +14,10 @@ _NUMBERS = {"int": re.compile(r"[+-]?[0-9]{1,18}"), "float": re.compile(r"[+-]?[
 def field_value(
     kind: FieldKind | None, text: str, project: Project, languages: tuple[str, ...]
 ) -> str | tuple[str, ...] | None:
-    """Given what is known of a custom field (None: nothing), and the words for it, return the value as the API takes
-    it, several of them for a field that takes several; None when the field takes no such value.
+    """Given the known properties of a custom field (None: none), and the words for it, return the value in the API's
+    form, several of them for a multiple-value field; None if the field does not accept it.
 
-    Values are chosen by their names as people read them, in any case; several stand between commas.
+    Values are matched by label, in any case; several are separated by commas.
     """
     text = text.strip()
     if kind is None or not text:
@@ -34,7 +34,7 @@ def field_value(
 
 
 def _options(kind: FieldKind, project: Project) -> Mapping[str, str] | None:
-    """The values that a field takes by what people call them; None when it takes any."""
+    """The values that a field accepts, by label; None if it accepts any."""
     if kind.options:
         return kind.options
     named = {"version": project.versions, "user": project.members}.get(kind.format)
@@ -42,7 +42,7 @@ def _options(kind: FieldKind, project: Project) -> Mapping[str, str] | None:
 
 
 def _chosen(options: Mapping[str, str], words: Sequence[str]) -> Iterator[str]:
-    """Given the words between commas, yield the values that they name, the longest name first: some hold commas."""
+    """Given the words between commas, yield the values that they name, the longest label first: some contain commas."""
     longest = max((name.count(",") for name in options), default=0) + 1
     at = 0
     while at < len(words):

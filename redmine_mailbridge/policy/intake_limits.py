@@ -1,4 +1,4 @@
-"""How much of a mailbox is taken: the first time, and when suddenly very much is new. Pure; the task applies it."""
+"""How much of a mailbox is imported: at the first sync, and when too much is new. Pure; the task applies it."""
 
 import datetime as dt
 from collections.abc import Callable, Sequence
@@ -15,10 +15,10 @@ def first_taken(
     start: StartSettings,
     first_seen: dt.datetime,
 ) -> tuple[Mail, ...]:
-    """Given what lies in a folder the first time (oldest first), when each mail was received (aware; None: not
-    known), and when the bridge first looked, return those that are taken, oldest first.
+    """Given the messages of a folder at the first sync (oldest first), when each was received (aware; None: not
+    known), and the time of the first sync, return those to import, oldest first.
 
-    A mail of unknown time counts as new. A day in `start_from` begins at midnight in the time zone of `first_seen`.
+    A message of unknown time counts as new. A day in `start_from` starts at midnight in the time zone of `first_seen`.
     """
     since = start_moment(start, first_seen)
     taken = [mail for mail in mails if since is None or (at := received_at(mail)) is None or at >= since]
@@ -31,9 +31,9 @@ def taken_again(
     start: StartSettings,
     first_seen: dt.datetime,
 ) -> tuple[Mail, ...]:
-    """The same for a folder whose UIDs have all changed: what was not taken the first time is not taken now.
+    """The same for a folder whose UIDs have all changed: what was skipped at the first sync is skipped now.
 
-    Which mails a `first_sync_limit` left is not known any more: everything that was there before is left.
+    The messages skipped by a `first_sync_limit` are no longer known: everything that existed before is skipped.
     """
     since: dict[str, object] = {"first_sync_limit": 0} | ({"start_from": "now"} if start.first_sync_limit else {})
     return first_taken(mails, received_at, start.model_copy(update=since), first_seen)
@@ -42,12 +42,12 @@ def taken_again(
 def taken_since(
     mails: Sequence[Mail], received_at: Callable[[Mail], dt.datetime | None], since: float
 ) -> tuple[Mail, ...]:
-    """The same where it was noted from when on mails are taken, by the time of their receipt (epoch seconds)."""
+    """The same if the time of receipt from which messages are imported was recorded (epoch seconds)."""
     return tuple(mail for mail in mails if (at := received_at(mail)) is None or at.timestamp() >= since)
 
 
 def start_moment(start: StartSettings, first_seen: dt.datetime) -> dt.datetime | None:
-    """Given the settings and when the bridge first looked, return from when on mail counts; None: all of it."""
+    """Given the settings and the time of the first sync, return from when on messages are imported; None: all."""
     match start.start_from:
         case "all" | None:
             return None
@@ -60,8 +60,8 @@ def start_moment(start: StartSettings, first_seen: dt.datetime) -> dt.datetime |
 
 
 def came_later(received_at: dt.datetime | None, start: StartSettings) -> bool:
-    """Given when a mail was received, is it none of those that lay there, since it came after the moment that the
-    settings name?
+    """Given when a message was received, is it certainly not one of the existing messages, since it arrived after the
+    time in the settings?
     """
     moment = start.start_from
     return isinstance(moment, dt.datetime) and received_at is not None and received_at >= moment
@@ -69,11 +69,11 @@ def came_later(received_at: dt.datetime | None, start: StartSettings) -> bool:
 
 def braked(new: int, start: StartSettings, released: int | None = None) -> str | None:
     """Given how many mails are new, and how many an admin has released (None: none), return why the mailbox stops
-    and asks; None when it goes on.
+    for an admin; None if it continues.
     """
-    if not start.brake_at or new <= start.brake_at or (released is not None and new <= released):
+    if not start.max_new_mails or new <= start.max_new_mails or (released is not None and new <= released):
         return None
     return (
-        f"{new} mails are suddenly new, more than brake_at = {start.brake_at}: "
+        f"{new} new mails at once, more than max_new_mails = {start.max_new_mails}: "
         "a moved archive, or a folder with a new UIDVALIDITY?"
     )

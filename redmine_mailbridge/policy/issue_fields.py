@@ -1,4 +1,4 @@
-"""The fields of a new issue, or those that a reply's keyword lines change: gathered, then resolved to ids."""
+"""The fields of a new issue, or those that a reply's keyword lines change: collected, then resolved to ids."""
 
 import datetime as dt
 import re
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Facts, IssueFields, Project, User
-from redmine_mailbridge.model.trace import Steps
+from redmine_mailbridge.model.trace import Trace
 from redmine_mailbridge.policy.field_names import means_yes
 from redmine_mailbridge.policy.field_values import field_value
-from redmine_mailbridge.policy.rules import Matched, fill
+from redmine_mailbridge.policy.rules import MatchedRules, fill
 from redmine_mailbridge.policy.sender import Sender, domain_rule
 from redmine_mailbridge.settings.issue import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
@@ -30,32 +30,33 @@ _HOURS = re.compile(r"(?:([0-9]{1,6})\s{0,3}(?:h|hours?))?\s{0,3}(?:([0-9]{1,6})
 
 
 @dataclass(slots=True)
-class Wanted:
-    """What is wanted of an issue's fields, by name, the last word of each winning; `custom` are custom fields."""
+class RequestedFields:
+    """The requested fields of an issue, by name; later values replace earlier ones; `custom` are custom fields."""
 
     values: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     custom: dict[str, str] = field(default_factory=dict)
 
     def want_custom(self, name: str, value: str, origin: str) -> None:
-        """Note that a custom field is to have a value."""
+        """Request a value for a custom field."""
         self.custom[name] = value
         self.origins[f"custom field {name}"] = origin
 
     def want(self, name: str, value: str | int | None, origin: str) -> None:
-        """Note that a field is to have a value; None and "" are nothing."""
+        """Request a value for a field; None and "" are ignored."""
         if value is not None and str(value).strip():
             self.values[name] = str(value).strip()
             self.origins[name] = origin
 
 
 def wanted_of_new(
-    message: Message, sender: Sender, route: Route, matched: Matched, keywords: Mapping[str, str]
-) -> Wanted:
-    """Given a mail that makes an issue, return what is wanted: by the mailbox, then the mail's importance, the
-    sender's domain, the rules (an earlier one outweighs a later one), and last the mail's keyword lines.
+    message: Message, sender: Sender, route: Route, matched: MatchedRules, keywords: Mapping[str, str]
+) -> RequestedFields:
+    """Given a message that creates an issue, return the requested fields: by the mailbox, then the message's
+    importance, the sender's domain, the rules (an earlier one overrides a later one), and last the message's keyword
+    lines.
     """
-    wanted, settings = Wanted(), route.issue
+    wanted, settings = RequestedFields(), route.issue
     _from_settings(wanted, settings, "the mailbox", message, matched.groups)
     wanted.want("priority", settings.priority_by_importance.get(message.importance), "the mail's importance")
     if settings.requester_field:
@@ -72,14 +73,16 @@ def wanted_of_new(
     private = wanted.origins.get("is_private", "") if wanted.values.get("is_private") == "1" else ""
     add_keywords(wanted, keywords)
     if private:
-        wanted.want("is_private", "1", private)  # what is private by the settings, no line makes public
+        wanted.want(
+            "is_private", "1", private
+        )  # an issue that is private by the settings cannot be made public by a line
     return wanted
 
 
 def _from_settings(
-    wanted: Wanted, settings: IssueSettings | Rule, origin: str, message: Message, groups: Mapping[str, str]
+    wanted: RequestedFields, settings: IssueSettings | Rule, origin: str, message: Message, groups: Mapping[str, str]
 ) -> None:
-    """Given the mailbox's settings or a rule, add what it says."""
+    """Given the mailbox's settings or a rule, add its fields."""
     for name, key in _NAMES.items():
         wanted.want(name, getattr(settings, key), origin)
     wanted.want("parent_issue", settings.parent, origin)
@@ -93,20 +96,20 @@ def _from_settings(
 
 
 def filled_from_mail(sources: Iterable[IssueSettings | Rule]) -> set[str]:
-    """Given the mailbox's settings and rules, return the custom fields that they fill from the words of a mail."""
+    """Given the mailbox's settings and rules, return the custom fields that contain text from messages."""
     return {name for one in sources for name, template in one.custom_fields.items() if "{" in template}
 
 
 def _day(message: Message, span: dt.timedelta) -> str:
-    """Given a span, return the day it ends, counted from the mail's; from today (+N) when the mail has no date."""
+    """Given a span, return its end date, counted from the message's; from today (+N) if the message has no date."""
     try:
         return (message.date.date() + span).isoformat() if message.date else f"+{span.days}"
     except OverflowError:
         return f"+{span.days}"
 
 
-def add_keywords(wanted: Wanted, keywords: Mapping[str, str]) -> None:
-    """Given the keyword lines of a mail, add what they say; those that name a custom field among them."""
+def add_keywords(wanted: RequestedFields, keywords: Mapping[str, str]) -> None:
+    """Given the keyword lines of a message, add their fields, including custom fields."""
     for name, value in keywords.items():
         if attribute_of(name) is None:
             wanted.want_custom(name, value, KEYWORD_LINE)
@@ -117,8 +120,8 @@ def add_keywords(wanted: Wanted, keywords: Mapping[str, str]) -> None:
 def of_no_use(
     keywords: Mapping[str, str], fields: IssueFields, project: Project | None, languages: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Given the keyword lines of a mail, the fields that came of them and of all else, the project, and the lines'
-    languages, return the keys of those that came to nothing; none when that is not known.
+    """Given the keyword lines of a message, the fields set by them and by everything else, the project, and the lines'
+    languages, return the keys of those without effect; none if that is unknown.
     """
     if project is None:
         return ()
@@ -136,7 +139,7 @@ def of_no_use(
 
 
 def attribute_of(key: str) -> str | None:
-    """Given the key of a keyword line, return the attribute of an issue that it sets, as the API names it; None where
+    """Given the key of a keyword line, return the attribute of an issue that it sets, by its API name; None if
     it names a custom field.
     """
     if key in {"start_date", "due_date", "estimated_hours", "done_ratio", "is_private"}:
@@ -145,13 +148,13 @@ def attribute_of(key: str) -> str | None:
 
 
 class Resolver:
-    """Turns the wanted names into ids, and says in a step what cannot be had."""
+    """Resolves requested names to ids, and records in a step what does not exist."""
 
-    def __init__(self, project: Project | None, facts: Facts, steps: Steps, languages: tuple[str, ...]) -> None:
+    def __init__(self, project: Project | None, facts: Facts, steps: Trace, languages: tuple[str, ...]) -> None:
         self.project, self.facts, self.steps, self.languages = project, facts, steps, languages
 
-    def fields(self, wanted: Wanted, subject: str | None) -> IssueFields:
-        """Given what is wanted, return the fields with ids; offline, or without a project, with the names."""
+    def fields(self, wanted: RequestedFields, subject: str | None) -> IssueFields:
+        """Given the requested fields, return them with ids; offline, or without a project, with the names."""
         names = dict(wanted.values) | {f"custom field {name}": value for name, value in wanted.custom.items()}
         self._say(names, wanted.origins)
         if self.project is None:
@@ -176,10 +179,10 @@ class Resolver:
         )
 
     def _say(self, names: Mapping[str, str], origins: Mapping[str, str]) -> None:
-        """Note which fields are wanted, to hold what, and by what."""
+        """Record which fields are requested, their values, and by what."""
         plain = {"is_private": ("0", "the mailbox")}  # no field of which anybody spoke
         shown = (
-            f'{name.replace("_", " ")} "{value[:100]}" by {origins[name]}'
+            f'{name.replace("_", " ")} "{value[:100]}" from {origins[name]}'
             for name, value in names.items()
             if (value, origins[name]) != plain.get(name)
         )
@@ -187,7 +190,7 @@ class Resolver:
             self.steps.add(f"fields: {line}")
 
     def _id(self, what: str, name: str | None, known: Mapping[str, int]) -> int | None:
-        """Given a name or an id, return the id; None, with a step, when Redmine has none of that name."""
+        """Given a name or an id, return the id; None, with a step, if Redmine has none of that name."""
         if name is None:
             return None
         found = known_id(name, known)
@@ -195,19 +198,19 @@ class Resolver:
             self.steps.add(f'{what} "{name}" does not exist here and is left out{did_you_mean(name, known)}')
         return found
 
-    def _needed(self, what: str, wanted: Wanted, known: Mapping[str, int]) -> int | None:
-        """The same for what says where an issue belongs: where the settings name it, the mail waits until it is there,
-        and is not filed under another.
+    def _needed(self, what: str, wanted: RequestedFields, known: Mapping[str, int]) -> int | None:
+        """The same for attributes that determine where an issue belongs: if the settings name it, the message waits
+        until it exists, and is not filed under another.
         """
         name = wanted.values.get(what)
         origin = wanted.origins.get(what, "")
         if name is None or origin == KEYWORD_LINE or known_id(name, known) is not None:
             return self._id(what, name, known)
-        self.steps.add_unfit(f'{what} "{name}" by {origin} does not exist here{did_you_mean(name, known)}')
+        self.steps.add_unfit(f'{what} "{name}" from {origin} does not exist here{did_you_mean(name, known)}')
         return None
 
     def _assignee(self, name: str | None, project: Project) -> int | None:
-        """Given a login, address, name or group, or "round-robin: GROUP", return who gets the issue."""
+        """Given a login, address, name or group, or "round-robin: GROUP", return the assignee."""
         if name is None:
             return None
         if name.lower().startswith(ROUND_ROBIN):
@@ -221,18 +224,18 @@ class Resolver:
         """Given a group, return its assignable member with the fewest open issues, the lowest id among equals."""
         members = self.facts.groups.get(group.lower())
         if members is None:
-            self.steps.add(f'group "{group}" does not exist for us{did_you_mean(group, self.facts.groups)}')
+            self.steps.add(f'group "{group}" does not exist or is not visible{did_you_mean(group, self.facts.groups)}')
             return None
         able = [member for member in members if member in project.members.values()]
         if not able:
-            self.steps.add(f'nobody of the group "{group}" can be assigned an issue in {project.identifier}')
+            self.steps.add(f'no member of the group "{group}" can be assigned an issue in {project.identifier}')
             return None
         chosen = min(able, key=lambda member: (self.facts.open_issues.get(member, 0), member))
         self.steps.add(f'user {chosen} of the group "{group}" has the fewest open issues')
         return chosen
 
     def _parent(self, number: str | None, origin: str) -> int | None:
-        """Given an issue number, return it when that issue can be a parent: known, and visible to who asks."""
+        """Given an issue number, return it if that issue can be a parent: known, and visible to the requester."""
         if number is None:
             return None
         cleaned = number.strip().removeprefix("#")
@@ -252,19 +255,19 @@ class Resolver:
                 return self.facts.now.date() + dt.timedelta(days=int(value))
             return dt.date.fromisoformat(value)
         except (ValueError, OverflowError):
-            self.steps.add(f'{what} "{value}" is no day and is left out')
+            self.steps.add(f'{what} "{value}" is not a date and is ignored')
             return None
 
     def _hours(self, value: str | None) -> float | None:
-        """Given a span of time as Redmine takes it, return hours."""
+        """Given a time span in Redmine's syntax, return hours."""
         found = hours(value or "")
         if value is not None and found is None:
-            self.steps.add(f'estimated hours "{value[:100]}" is no time and is left out')
+            self.steps.add(f'estimated hours "{value[:100]}" is not a time and is ignored')
         return found
 
     def _custom(self, wanted: Mapping[str, str], project: Project) -> Mapping[int, str | tuple[str, ...]]:
         """Given custom fields by name, return the values of those that this project has, by id; of several values for
-        one, the last that it takes.
+        one, the last that it accepts.
         """
         values: dict[int, str | tuple[str, ...]] = {}
         for name, value in wanted.items():
@@ -273,14 +276,14 @@ class Resolver:
                 continue
             taken = field_value(project.kinds.get(found), value, project, self.languages)
             if taken is None:
-                self.steps.add(f'custom field "{name}" takes no value "{value[:100]}" and is left out')
+                self.steps.add(f'custom field "{name}" does not accept the value "{value[:100]}" and is left out')
             else:
                 values[found] = taken
         return values
 
 
 def known_id(name: str, known: Mapping[str, int]) -> int | None:
-    """Given a name or an id, return the id when Redmine has it."""
+    """Given a name or an id, return the id if Redmine has it."""
     found = known.get(name.lower())
     if found is None and name.isdecimal() and int(name) in known.values():
         return int(name)
@@ -290,7 +293,7 @@ def known_id(name: str, known: Mapping[str, int]) -> int | None:
 def watchers(message: Message | None, sender: Sender, facts: Facts, named: tuple[str, ...]) -> tuple[int, ...]:
     """Given a mail, return the ids of the active users in To and Cc, and of those named by rules.
 
-    Without a mail only the named ones. Never the user whose address an unproven mail bears.
+    Without a mail only the named ones. Never the user with the sender's address if the sender is not proven.
     """
     addresses = message.to + message.cc if message is not None else ()
     users: list[User | None] = [facts.users.get(address.key) for address in addresses]

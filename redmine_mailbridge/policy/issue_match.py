@@ -1,6 +1,6 @@
-"""To which issue does a mail belong? The order of the signs, and how much each is worth, are in docs/threads.md.
+"""To which issue does a mail belong? The order of the signs, and how much each is worth, are in docs/dev/threading.md.
 
-A sign is only a hint at an issue. Whether the mail may reach it is asked of the sender afterwards (`reach`).
+A reference is only a hint. Whether the message may reach the issue is checked for the sender afterwards (`reach`).
 """
 
 import datetime as dt
@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from redmine_mailbridge.mail.message_ids import TO_TEAM
+from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Facts, Issue
-from redmine_mailbridge.policy.context import Case
+from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.policy.sender import Sender, turned_away
 from redmine_mailbridge.settings.issue import Route
@@ -24,8 +26,8 @@ MAX_IDS = 200
 MAX_SUBJECT = 2000
 
 
-class Worth(IntEnum):
-    """How hard a sign is to come by for somebody who never had our mail."""
+class Strength(IntEnum):
+    """How hard a reference is to obtain for someone who never received the bridge's messages."""
 
     GUESSABLE = 1
     SECRET = 2
@@ -33,22 +35,23 @@ class Worth(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
-    """A hint that a mail belongs to an issue. `foreign` is a subject tag whose words are not those of the issue."""
+class Reference:
+    """A hint that a message belongs to an issue. `foreign` is a subject tag whose words are not those of the issue."""
 
     issue: int
     how: str
-    worth: Worth
+    strength: Strength
     words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Thread:
-    """Where a mail belongs: `issue` is what it may reach, else None; `related` what it speaks of but may not reach.
+class IssueMatch:
+    """The match: `issue` is what the message may reach, else None; `related` what it refers to but may not reach.
 
-    `as_user` says that Redmine lets the sender's own user write there. `denied` is the reason when the sender may
-    see the issue and yet must not write, so that the mail is refused. `private`: it answers a private note, so that it
-    is private whatever it becomes.
+    `as_user`: Redmine lets the sender's own user write there. `denied` is the reason if the sender may
+    see the issue but not write, so that the message is rejected. `private`: it answers a private note, so that it
+    is private in any case. `unreached`: the issue in which a closed `issue` continues, but to which the sender may not
+    write (policy/follow.py).
     """
 
     issue: Issue | None = None
@@ -57,21 +60,23 @@ class Thread:
     as_user: bool = False
     private: bool = False
     denied: str = ""
+    unreached: Issue | None = None
 
 
 def referenced(message: Message) -> tuple[str, ...]:
-    """The Message-IDs that a mail answers, the nearest first, then those it reports on."""
+    """The Message-IDs that a message answers, the nearest first, then those it reports on."""
     return tuple(dict.fromkeys((*message.answered, *message.automatic.about)))[:MAX_IDS]
 
 
 def redmine_id(message_id: str) -> tuple[str, int, str] | None:
-    """Given a Message-ID, return class, number and time stamp when Redmine may have made it; None if not."""
+    """Given a Message-ID, return class, number and time stamp if Redmine may have created it; None if not."""
     found = _REDMINE_ID.match(message_id[:512])
     return (found[1], int(found[2]), found[3]) if found else None
 
 
 def answered_other(message: Message) -> str | None:
-    """Given a mail that reaches no issue, return what Redmine's mail was about that it answers: news, a message."""
+    """Given a message without an issue, return the subject of Redmine's notification that it answers: news, a
+    message."""
     found = next(filter(None, map(redmine_id, referenced(message))), None)
     if found is None:
         return "forum message" if _FORUM.search(message.subject[:MAX_SUBJECT]) else None
@@ -81,8 +86,8 @@ def answered_other(message: Message) -> str | None:
 def subject_tags(subject: str) -> tuple[tuple[int, str], ...]:
     """Given a subject, return number and preceding words of each `[… #123]` as Redmine reads it, in order.
 
-    Redmine's grammar: `[`, then anything but `]` that ends in white space, or nothing, then `#123]`. Read by hand,
-    since that expression backtracks over a subject of brackets and blanks.
+    Redmine's grammar: `[`, then anything but `]` that ends in white space, or nothing, then `#123]`. Parsed by hand,
+    since that expression backtracks over a subject of brackets and spaces.
     """
     subject, tags = subject[:MAX_SUBJECT], []
     for found in _HASH_NUMBER.finditer(subject):
@@ -95,33 +100,35 @@ def subject_tags(subject: str) -> tuple[tuple[int, str], ...]:
     return tuple(tags)
 
 
-def signs(message: Message, mailbox: MailboxIdentity, facts: Facts, *, proven: bool) -> Iterator[Sign]:
-    """Given a mail, and whether its sender is proven, yield its signs in the order in which they count."""
+def references(message: Message, mailbox: MailboxIdentity, facts: Facts, *, proven: bool) -> Iterator[Reference]:
+    """Given a message, and whether its sender is proven, yield its references in order of precedence."""
     ids = referenced(message)
     if mailbox.signer is not None:
         for signed in filter(None, map(mailbox.signer.read, ids)):
-            yield Sign(signed.issue, "the Message-ID of our own mail", Worth.SIGNED)
+            yield Reference(signed.issue, "the Message-ID of our own mail", Strength.SIGNED)
     for known in filter(None, map(facts.known.get, ids)):
         if known.issue is not None:
             whose = "a mail that we sent" if known.direction == "out" else "an earlier mail"
-            yield Sign(known.issue, f"the Message-ID of {whose}", Worth.SECRET)
+            yield Reference(known.issue, f"the Message-ID of {whose}", Strength.SECRET)
     yield from _redmine_signs(ids, facts, proven=proven)
     if mailbox.signer is not None:
         text = f"{message.body.written}\n{message.body.quoted}\n{message.body.whole}"
         for issue in dict.fromkeys(mailbox.signer.markers_in(text)):
-            yield Sign(issue, "our marker in the quoted text", Worth.SIGNED)
+            yield Reference(issue, "our marker in the quoted text", Strength.SIGNED)
     for issue, words in subject_tags(message.subject):
-        yield Sign(issue, "the tag in the subject", Worth.GUESSABLE, words)
+        yield Reference(issue, "the tag in the subject", Strength.GUESSABLE, words)
     if facts.same_subject_issue is not None:
-        yield Sign(facts.same_subject_issue, "the same sender and subject within bundle_window", Worth.GUESSABLE)
+        yield Reference(
+            facts.same_subject_issue, "the same sender and subject within bundle_window", Strength.GUESSABLE
+        )
 
 
 def _answers_private(ids: tuple[str, ...], mailbox: MailboxIdentity, facts: Facts) -> bool:
     """Does a mail with these ids answer Redmine's mail about a note that is private, or may have been: that is not
-    there for us? A note that is not there is not ours where another Redmine made the id. Offline nobody asked for it.
+    visible to the bridge? A missing note is another Redmine's if that created the id. Offline it is not looked up.
 
-    What answers a private note stays private whatever else stands in it: Redmine's mail about the note brings the
-    issue's text along, with a marker of ours perhaps, and its answer quotes that.
+    A reply to a private note stays private whatever else it contains: Redmine's mail about the note brings the
+    issue's text along, possibly with the bridge's marker, and the reply quotes that.
     """
     own = redmines_own(ids)
     if own is None or own[0] != "journal":
@@ -132,29 +139,51 @@ def _answers_private(ids: tuple[str, ...], mailbox: MailboxIdentity, facts: Fact
     return not facts.offline and redmines_own(filter(mailbox.may_be_redmines, ids)) == own
 
 
+def private_anywhere(context: DecisionContext, issue: Issue | None) -> bool:
+    """Is what a message says private wherever a person files it: it answers a private note, or, in `issue`, our mail to
+    the team without being the customer's?
+    """
+    ids, mailbox = referenced(context.message), context.mailbox
+    own = redmines_own(ids)
+    known = (
+        issue is not None or bool(mailbox.redmine_addresses) or (own is not None and own[1] in context.facts.journals)
+    )
+    private = known and _answers_private(ids, mailbox, context.facts)
+    return private or (issue is not None and context.sender.user is None and _answers_team(context, issue))
+
+
+def _answers_team(context: DecisionContext, issue: Issue) -> bool:
+    """Does a mail answer one of our own that was meant for the team, and does its sender not participate as the
+    customer's side does? What such people write is not meant for the customer, to whom public notes may be quoted.
+    """
+    signer = context.mailbox.signer
+    first = next(filter(None, map(signer.read, referenced(context.message))), None) if signer is not None else None
+    return first is not None and first.kind in TO_TEAM and context.sender.address.key not in issue.participants
+
+
 def redmines_own(ids: Iterable[str]) -> tuple[str, int, str] | None:
-    """Given the ids that a mail answers, return class, number and time stamp of the first of Redmine's about an issue
-    or a note. One mail answers one mail: with many of them somebody guesses.
+    """Given the ids that a message answers, return class, number and time stamp of Redmine's first one about an issue
+    or a note. A message answers one message: several of them indicate guessing.
     """
     found = filter(None, map(redmine_id, ids))
     return next((one for one in found if one[0] in {"issue", "journal"}), None)
 
 
 def redmines_issue(ids: Iterable[str]) -> tuple[int, str] | None:
-    """Given the ids that a mail answers, return number and time stamp of the first of Redmine's about an issue:
-    its mails about a note name their issue in References.
+    """Given the ids that a message answers, return number and time stamp of Redmine's first one about an issue:
+    its notifications about a note name their issue in References.
     """
     found = filter(None, map(redmine_id, ids))
     return next(((number, stamp) for kind, number, stamp in found if kind == "issue"), None)
 
 
-def _redmine_signs(ids: tuple[str, ...], facts: Facts, *, proven: bool) -> Iterator[Sign]:
-    """Given the ids that a mail answers, yield what Redmine's own among them hints at.
+def _redmine_signs(ids: tuple[str, ...], facts: Facts, *, proven: bool) -> Iterator[Reference]:
+    """Given the ids that a message answers, yield the references from Redmine's own.
 
-    Where the note that it names is not there, or not for us, the issue that Redmine's mail names beside it is the one.
+    If the note does not exist, or is not visible, the issue that Redmine's notification also names is used.
 
-    Such an id is unsigned, but it holds the second in which the issue or note was made: when that is right, a writer
-    who is proven has most likely had the mail. From anybody else it is worth no more than a number.
+    Such an id is unsigned, but contains the second in which the issue or note was created: if it is right, a proven
+    sender has most likely received the notification. From anyone else it is worth no more than a number.
     """
     own = redmines_own(ids)
     if own is None:
@@ -162,54 +191,56 @@ def _redmine_signs(ids: tuple[str, ...], facts: Facts, *, proven: bool) -> Itera
     kind, number, stamp = own
     journal = facts.journals.get(number) if kind == "journal" else None
     if journal is not None:
-        worth = _worth(journal.created_on, stamp, proven=proven)
-        yield Sign(journal.issue, "the Message-ID of Redmine's mail about a note", worth)
+        strength = _worth(journal.created_on, stamp, proven=proven)
+        yield Reference(journal.issue, "the Message-ID of Redmine's mail about a note", strength)
     elif (named := redmines_issue(ids)) is not None:
         number, stamp = named
         issue = facts.issues.get(number)
         how = "the Message-ID of Redmine's mail"
-        how += ", which answers one about a note that is not there" if kind == "journal" else ""
-        yield Sign(number, how, _worth(issue.created_on if issue else None, stamp, proven=proven))
+        how += ", in reply to one about a note that does not exist" if kind == "journal" else ""
+        yield Reference(number, how, _worth(issue.created_on if issue else None, stamp, proven=proven))
 
 
-def _worth(made: dt.datetime | None, stamp: str, *, proven: bool) -> Worth:
+def _worth(made: dt.datetime | None, stamp: str, *, proven: bool) -> Strength:
     right = proven and made is not None and f"{made:%Y%m%d%H%M%S}" == stamp
-    return Worth.SECRET if right else Worth.GUESSABLE
+    return Strength.SECRET if right else Strength.GUESSABLE
 
 
-def find_thread(case: Case) -> Thread:
-    """Given a mail and its sender, return the issue that it may reach, by the first sign that lets it."""
-    facts, steps = case.facts, case.steps
+def find_thread(context: DecisionContext) -> IssueMatch:
+    """Given a message and its sender, return the issue that it may reach, by the first reference that allows it."""
+    facts, steps = context.facts, context.steps
     related: Issue | None = None
-    private = _answers_private(referenced(case.message), case.mailbox, facts)
-    denied, tried = "", set[Sign]()
-    for sign in signs(case.message, case.mailbox, facts, proven=case.sender.proven):
-        if sign in tried or len(tried) > MAX_IDS:
+    private = _answers_private(referenced(context.message), context.mailbox, facts)
+    denied, tried = "", set[Reference]()
+    for reference in references(context.message, context.mailbox, facts, proven=context.sender.proven):
+        if reference in tried or len(tried) > MAX_IDS:
             continue
-        tried.add(sign)
-        issue = facts.issues.get(sign.issue)
+        tried.add(reference)
+        issue = facts.issues.get(reference.issue)
         if facts.offline:
-            steps.add(f"#{sign.issue} by {sign.how}, taken at its word offline")
-            return Thread(issue or Issue(sign.issue, "", ""), sign.how, private=private)
+            steps.add(f"#{reference.issue} by {reference.how}; not verified offline")
+            return IssueMatch(issue or Issue(reference.issue, "", ""), reference.how, private=private)
         if issue is None:
-            steps.add(f"#{sign.issue} by {sign.how}: there is no such issue for us")
+            steps.add(f"#{reference.issue} by {reference.how}: no such issue is visible to the bridge")
             continue
-        about = case.about(issue)
-        answer = reach(issue, about.sender, sign, about.route)
-        if answer.admitted and (verdict := turned_away(case.message, about.sender, about.routes)) is not None:
-            answer = Reach(False, f"in its mailbox {verdict.reason}")
-        steps.add(f"#{sign.issue} by {sign.how}: {answer.why}")
+        answer = access(context, issue, reference)
+        steps.add(f"#{reference.issue} by {reference.how}: {answer.why}")
         if answer.admitted:
-            return Thread(issue, sign.how, as_user=answer.as_user, private=private)
+            team = not answer.as_user and _answers_team(context, issue)
+            if team and not private:
+                steps.add(
+                    "it answers our mail to the team and its sender is not on the customer's side: the note is private"
+                )
+            return IssueMatch(issue, reference.how, as_user=answer.as_user, private=private or team)
         related, denied = related or issue, denied or (answer.why if answer.denied else "")
-    # an id alone may be of anybody's Redmine, where nothing says what ours sends from
-    known = bool(tried) or bool(case.mailbox.redmine_addresses)
-    return Thread(related=related, private=private and known, denied=denied)
+    # an id alone may come from any Redmine, if this one's sender address is unknown
+    known = bool(tried) or bool(context.mailbox.redmine_addresses)
+    return IssueMatch(related=related, private=private and known, denied=denied)
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """May the sender write to the issue by this sign? `why` is the phrase for it."""
+class WriteAccess:
+    """May the sender write to the issue by this reference? `why` is the phrase for it."""
 
     admitted: bool
     why: str
@@ -217,38 +248,66 @@ class Reach:
     denied: bool = False
 
 
-def reach(issue: Issue, sender: Sender, sign: Sign, route: Route) -> Reach:  # noqa: PLR0911 - a list of rules
-    """Given an issue and a sign of it, return whether this sender's mail may become a note on it."""
+def access(context: DecisionContext, issue: Issue, reference: Reference) -> WriteAccess:
+    """Given a message, an issue and a reference to it, return whether the message may become a note on it, by the rules
+    of the mailbox that created the issue too.
+    """
+    about = context.about(issue)
+    answer = reach(issue, about.sender, reference, about.route)
+    verdict = turned_away(context.message, about.sender, about.routes, context.facts) if answer.admitted else None
+    return answer if verdict is None else WriteAccess(False, f"in its mailbox {verdict.reason}")
+
+
+def reach(issue: Issue, sender: Sender, reference: Reference, route: Route) -> WriteAccess:  # noqa: PLR0911 - a list of rules
+    """Given an issue and a reference to it, return whether this sender's message may become a note on it."""
     if not issue.project_active:
-        return Reach(False, "its project is closed")
+        return WriteAccess(False, "its project is closed")
     if sender.forged:
-        return Reach(False, "the mail server says that the sender is forged")
+        return WriteAccess(False, "the mail server says that the sender is forged")
+    if sender.through is not None:
+        return _reach_behind(issue, sender, reference, route)
     part = takes_part(issue, sender)
-    if not part and foreign(sign, issue):
-        return Reach(False, f"[{sign.words} #{sign.issue}] is another system's tag")
+    if not part and foreign(reference, issue):
+        return WriteAccess(False, f"[{reference.words} #{reference.issue}] is another system's tag")
     if sender.user is not None:
         if not route.issue.check_permissions:
             may = issue.visible_to_sender is not False and issue.noteable_by_sender is not False
-            return Reach(True, "the sender is a user, and permissions are not checked", as_user=may)
+            return WriteAccess(True, "the sender is a user, and permissions are not checked", as_user=may)
         if issue.visible_to_sender and issue.noteable_by_sender:
-            return Reach(True, "the sender may write there", as_user=True)
+            return WriteAccess(True, "the sender may write there", as_user=True)
         if issue.visible_to_sender and issue.noteable_by_sender is False:
-            return Reach(False, f"{sender.user.login} may see it but not add notes", denied=True)
+            return WriteAccess(False, f"{sender.user.login} may see it but not add notes", denied=True)
     if part:
-        if issue.public or sign.worth >= Worth.SECRET or sender.proven:
-            return Reach(True, "the sender takes part in it")
-        return Reach(False, "it is not public, and nothing proves that the sender takes part in it")
-    if sign.worth is Worth.SIGNED:
-        allowed = route.issue.signed_references
-        if allowed == "anyone" or (allowed == "public" and issue.public):
-            return Reach(True, "the sender answers our own signed mail")
-    return Reach(False, "the sender takes no part in it")
+        if issue.public or reference.strength >= Strength.SECRET or sender.proven:
+            return WriteAccess(True, "the sender is a participant")
+        return WriteAccess(False, "it is not public, and the sender is not proven to be a participant")
+    return _reach_signed(issue, sender, reference, route) or WriteAccess(False, "the sender is not a participant")
+
+
+def _reach_behind(issue: Issue, sender: Sender, reference: Reference, route: Route) -> WriteAccess:
+    """The same for a person behind the From address. Any mail can name anybody in Reply-To, so that being a participant
+    or a Redmine user is not enough.
+    """
+    why_not = "only a header field names this person, and it is not a reply to mail that we sent to that address"
+    return _reach_signed(issue, sender, reference, route) or WriteAccess(False, why_not)
+
+
+def _reach_signed(issue: Issue, sender: Sender, reference: Reference, route: Route) -> WriteAccess | None:
+    """What a reference gives to whoever answers our own signed mail; None if that is nothing."""
+    if reference.strength is not Strength.SIGNED:
+        return None
+    if sender.address.key and not issue.mailed.isdisjoint(spellings(sender.address.key)):
+        return WriteAccess(True, "the sender replies to our signed mail, and we have written to this address about it")
+    allowed = route.issue.signed_references
+    if allowed == "anyone" or (allowed == "public" and issue.public):
+        return WriteAccess(True, "the sender replies to our signed mail")
+    return None
 
 
 def takes_part(issue: Issue, sender: Sender) -> bool:
-    """Is the sender requester, in Cc of its mails, author, assignee or watcher, as far as the address says?
+    """Is the sender requester, in Cc of its messages, author, assignee or watcher, according to the address?
 
-    Redmine's own ways of taking part end where Redmine no longer shows the issue to that user.
+    Participation through Redmine ends when Redmine no longer shows the issue to that user.
     """
     if sender.address.key and sender.address.key in issue.participants:
         return True
@@ -256,12 +315,12 @@ def takes_part(issue: Issue, sender: Sender) -> bool:
     return issue.visible_to_sender is not False and bool(sender.ids & holders)
 
 
-def foreign(sign: Sign, issue: Issue) -> bool:
+def foreign(reference: Reference, issue: Issue) -> bool:
     """Is the subject's tag another system's? Redmine's own reads `[Project - Tracker #1]`, people write `[#1]`."""
-    if not sign.words or not (issue.project_name or issue.tracker):
+    if not reference.words or not (issue.project_name or issue.tracker):
         return False
     own = f"{issue.project_name} {issue.tracker} {issue.project}"
-    return not (_words(sign.words) & _words(own))
+    return not (_words(reference.words) & _words(own))
 
 
 def _words(text: str) -> set[str]:

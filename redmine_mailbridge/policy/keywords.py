@@ -1,7 +1,7 @@
-"""Redmine's keyword lines (`Priority: High`) in a mail's text: the same grammar and names as Redmine's own handler.
+"""Redmine's keyword lines (`Priority: High`) in a message: the same grammar and names as Redmine's own handler.
 
-A line `Key: value`, key in any case, blanks before it and around the colon; the first one of a key counts and is
-taken out of the text. Keys are the English names, and those of the sender's and Redmine's default language. Source:
+A line `Key: value`, key in any case, spaces before it and around the colon; the first one of a key is used and
+removed from the text. Keys are the English names, and those of the languages that the settings name. Source:
 Redmine's documentation RedmineReceivingEmails, section "Issue attributes".
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from redmine_mailbridge.mail.text.forwards import forward_begins
 from redmine_mailbridge.policy.field_names import ENGLISH, means_no, means_yes, words_for
 
 MAX_LINE = 1000
@@ -26,22 +27,22 @@ _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 @dataclass(frozen=True, slots=True)
 class Keywords:
-    """The keyword lines found: `values` go from Redmine's key, or a custom field's name, to the value as written;
-    `lines` are those that are taken out of the text, by key.
+    """The keyword lines: `values` map Redmine's key, or a custom field's name, to the value as written;
+    `lines` are those that are removed from the text, by key.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, str] = field(default_factory=dict)
 
     def dropping(self, *keys: str) -> "Keywords":
-        """Given keys that mean nothing here, return the keywords without them; their lines stay in the text."""
+        """Given keys without meaning here, return the keywords without them; their lines stay in the text."""
         if self.values.keys().isdisjoint(keys):
             return self
         values, lines = ({k: v for k, v in some.items() if k not in keys} for some in (self.values, self.lines))
         return Keywords(values, lines)
 
     def without(self, text: str) -> str:
-        """Given the text, or a longer form of it, return it with the first occurrence of each line blanked."""
+        """Given the text, or a longer form of it, return it with the first occurrence of each line removed."""
         left, kept = set(self.lines.values()), []
         for line in text.split("\n"):
             if line in left:
@@ -53,18 +54,24 @@ class Keywords:
 
 
 def find_keywords(text: str, allowed: frozenset[str], languages: tuple[str, ...], fields: Iterable[str]) -> Keywords:
-    """Given a text, the keys that count ("all" for each), the languages and the names of the custom fields, return
-    the first line of each key.
+    """Given a text, the accepted keys ("all" for each), the languages and the names of the custom fields, return
+    the first line of each key. Lines of a forwarded mail are its writer's, and do not count.
     """
     names = _names(languages)
     wanted = {name.casefold(): name for name in fields if _allowed(name, allowed)}
     values, lines = dict[str, str](), dict[str, str]()
-    for line in text.split("\n"):
+    rows = text.split("\n")
+    end: int | None = None
+    for index, line in enumerate(rows):
         name, colon, value = line[:MAX_LINE].partition(":")
         key, value = _plain(name).lstrip(" ").rstrip(" \t").casefold(), _plain(value).strip()
         if not colon or not value or not key or key != key.lstrip():
             continue
         known = [k for k in names.get(key, ()) if _allowed(k, allowed)] or [wanted[k] for k in (key,) if k in wanted]
+        if known and end is None:
+            end = forward_begins(rows)
+        if end is not None and index >= end:
+            break
         for found in known:
             pattern = _FORMATS.get(found)
             if found == "is_private" and not (means_yes(value, languages) or means_no(value, languages)):
@@ -80,7 +87,7 @@ def _allowed(name: str, allowed: frozenset[str]) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Given text in markup, return it without what keeps it from being markup or coming to life: backslashes,
+    """Given escaped markup, return it without the escapes: backslashes,
     entities, invisible characters, and the exclamation marks before #12, @login and [[page]].
     """
     return _INERT.sub("", html.unescape(_ESCAPED.sub(r"\1", text)).translate(_INVISIBLE))

@@ -1,47 +1,59 @@
-"""What becomes of a mail when a person has decided: it is imported whatever the rules say, or filed to an issue."""
+"""The plan for a message that a person has decided: imported regardless of the rules, or filed to an issue."""
 
 import json
 from dataclasses import asdict, dataclass, replace
 from typing import Self
 
-from redmine_mailbridge.model.mail import Message
-from redmine_mailbridge.model.plan import Action, Facts, Needs, Plan
-from redmine_mailbridge.policy.context import Case
-from redmine_mailbridge.policy.issue_match import Thread, find_thread
+from redmine_mailbridge.model.mail import Message, SpamVerdict
+from redmine_mailbridge.model.plan import Action, FactRequest, Facts, Plan
+from redmine_mailbridge.policy.context import DecisionContext
+from redmine_mailbridge.policy.follow import follow
+from redmine_mailbridge.policy.issue_match import IssueMatch, find_thread, private_anywhere
 from redmine_mailbridge.policy.new_issue import create
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
 from redmine_mailbridge.policy.reply import note
 from redmine_mailbridge.policy.strictest import different
 from redmine_mailbridge.settings.issue import Route
+from redmine_mailbridge.util.suggest import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a person wants of one mail: `issue` takes it, or None: it is imported as if nothing spoke against it,
-    perhaps to another project (identifier) and under another subject.
+class ManualDecision:
+    """A person's decision about one message: file it to `issue`, or None: import it as if no rule rejected it,
+    optionally to another project (identifier) and with another subject. `new`: it becomes a new issue, whatever it
+    refers to. `moved`: it was in Redmine before, so that it is not acknowledged again.
     """
 
     who: str
     issue: int | None = None
     project: str | None = None
     subject: str | None = None
+    new: bool = False
+    moved: bool = False
 
     def __str__(self) -> str:
-        return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
+        return json.dumps({name: value for name, value in asdict(self).items() if value not in {None, False}})
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Given what str() made of a wish, return it."""
+        """Given the result of str(), return the decision."""
         return cls(**json.loads(text))
 
-    def needs(self, needs: Needs) -> Needs:
-        """What must be known beside what any decision needs: the issue, the project."""
+    @property
+    def destination(self) -> str:
+        """Where the message is to go, in words."""
+        return (
+            f"#{self.issue}" if self.issue is not None else f"a new issue{f' in {self.project}' * bool(self.project)}"
+        )
+
+    def request(self, request: FactRequest) -> FactRequest:
+        """The facts needed in addition to those of any decision: the issue, the project."""
         issues = () if self.issue is None else (self.issue,)
         projects = () if self.project is None else (self.project,)
-        return replace(needs, issues=(*issues, *needs.issues), projects=(*projects, *needs.projects))
+        return replace(request, issues=(*issues, *request.issues), projects=(*projects, *request.projects))
 
     def over(self, route: Route) -> Route:
-        """The route as this mail takes it: nothing turns it away, and it goes where the person says."""
+        """The route for this message: nothing rejects it, and it goes where the person says."""
         route = route.without_refusing()
         if self.project is None:
             return route
@@ -50,24 +62,50 @@ class Wish:
         return route.model_copy(update={"issue": issue, "senders": senders, "rules": ()})
 
 
-def by_hand(message: Message, route: Route, mailbox: MailboxIdentity, facts: Facts, wish: Wish) -> Plan:
-    """Given a mail, what is known, and what a person wants, return what will be done. Pure, as `decide` is."""
-    mailbox = replace(mailbox, routes={name: wish.over(its) for name, its in mailbox.routes.items()})
-    routes = different((wish.over(responsible(message, mailbox, route)[1]), wish.over(route)))
-    if wish.subject is not None:
-        message = replace(message, subject=wish.subject)
-    case = Case.of(message, routes, mailbox, facts)
-    case.steps.add(f"decided by {wish.who}: the rules about who may write are not asked")
-    if wish.issue is None:
-        thread = find_thread(case)
-        return (
-            note(case.about(thread.issue), thread)
-            if thread.issue is not None
-            else create(case, thread, f"imported by {wish.who}")
-        )
-    found = facts.issues.get(wish.issue)
+def by_hand(
+    message: Message, route: Route, mailbox: MailboxIdentity, facts: Facts, manual_decision: ManualDecision
+) -> Plan:
+    """Given a message, the facts, and a person's decision, return the plan. Pure, as `decide` is."""
+    mailbox = replace(mailbox, routes={name: manual_decision.over(its) for name, its in mailbox.routes.items()})
+    facts = replace(facts, listed_senders=())
+    routes = different((manual_decision.over(responsible(message, mailbox, route)[1]), manual_decision.over(route)))
+    if manual_decision.subject is not None:
+        message = replace(message, subject=manual_decision.subject)
+    message = replace(message, spam=SpamVerdict())  # whoever wants it in Redmine says that it is none
+    context = DecisionContext.of(message, routes, mailbox, facts)
+    context.steps.add(f"decided by {manual_decision.who}: the sender rules do not apply")
+    if manual_decision.project is not None and (wrong := _wrong_project(manual_decision, facts)):
+        return context.finish(Action.HOLD, wrong)
+    if manual_decision.issue is None:
+        apart = IssueMatch(private=private_anywhere(context, None))
+        thread = apart if manual_decision.new else follow(context, find_thread(context))
+        if thread.issue is not None:
+            return note(context.about(thread.issue), thread)
+        word = "moved" if manual_decision.moved else "imported"
+        return _silent(create(context, thread, f"{word} by {manual_decision.who}"), manual_decision)
+    found = facts.issues.get(manual_decision.issue)
     if found is None:
-        return case.end(Action.HOLD, f"#{wish.issue} does not exist, or this key may not see it")
+        return context.finish(Action.HOLD, f"#{manual_decision.issue} does not exist, or this key may not see it")
     if not found.project_active:
-        return case.end(Action.HOLD, f"#{wish.issue} is in a project that is closed or archived")
-    return note(case.about(found), Thread(found), why=f"filed to #{wish.issue} by {wish.who}")
+        return context.finish(Action.HOLD, f"#{manual_decision.issue} is in a project that is closed or archived")
+    why = f"filed to #{manual_decision.issue} by {manual_decision.who}"
+    there = IssueMatch(found, private=private_anywhere(context, found))
+    return _silent(note(context.about(found), there, why=why), manual_decision)
+
+
+def _silent(plan: Plan, manual_decision: ManualDecision) -> Plan:
+    """The plan, without an automatic reply to a message that was in Redmine before."""
+    return replace(plan, template=None) if manual_decision.moved else plan
+
+
+def _wrong_project(manual_decision: ManualDecision, facts: Facts) -> str:
+    """Why the project that the person named takes no issue, "" when it does."""
+    named = manual_decision.project or ""
+    project = facts.projects.get(named.lower())
+    if facts.offline or (project is not None and project.active and project.issue_tracking):
+        return ""
+    who = f"named by {manual_decision.who} for this import"
+    if project is None:
+        hint = did_you_mean(named, facts.projects)
+        return f"project {named}, {who}, does not exist or is not visible to the API key{hint}"
+    return f"project {project.identifier}, {who}, {'is closed' if not project.active else 'has no issue tracking'}"

@@ -1,20 +1,21 @@
-"""The plan for a mail that becomes a new issue."""
+"""The plan for a message that becomes a new issue."""
 
 from dataclasses import dataclass
 
-from redmine_mailbridge.model.plan import Action, NewUser, Plan, Project, Told
-from redmine_mailbridge.policy.context import Case
+from redmine_mailbridge.model.plan import Action, NewUser, Plan, Project, RejectionReason
+from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.issue_fields import Resolver, of_no_use, wanted_of_new, watchers
-from redmine_mailbridge.policy.issue_match import Thread
+from redmine_mailbridge.policy.issue_match import IssueMatch
 from redmine_mailbridge.policy.issue_text import compose, named, say_what_is_cut, subject_of
-from redmine_mailbridge.policy.project import Place, candidates, find_project
-from redmine_mailbridge.policy.rules import Matched, apply_rules
+from redmine_mailbridge.policy.project import ProjectChoice, candidates, find_project
+from redmine_mailbridge.policy.rules import MatchedRules, apply_rules
 from redmine_mailbridge.policy.sender import joins, new_user
+from redmine_mailbridge.policy.vouched import passed_on
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """Who writes the issue: `act_as` a login, None the bridge's own user; `user` is made first. `refused` ends it."""
+    """The author: `act_as` is a login, None the bridge's own user; `user` is created first. `refused` rejects it."""
 
     act_as: str | None = None
     user: NewUser | None = None
@@ -22,27 +23,28 @@ class Author:
     named: bool = True
 
 
-def create(case: Case, thread: Thread, again: str) -> Plan:
-    """Given a mail that reaches no issue, or starts again behind a closed one (`again` says why), return the plan."""
-    message = case.message
-    matched = apply_rules(message, case.route, case.steps)
+def create(context: DecisionContext, thread: IssueMatch, again: str) -> Plan:
+    """Given a message that reaches no issue, or follows a closed one (`again` is why), return the plan."""
+    message = context.message
+    matched = apply_rules(message, context.route, context.steps)
     acting = next((rule for rule in matched.rules if rule.action), None)
     if acting is not None and acting.action is not None:
-        return case.end(Action(acting.action), f'rule "{acting.name}" says so')
+        return context.finish(Action(acting.action), f'rule "{acting.name}" says so')
     text = message.body.written or message.body.whole
-    place = find_project(candidates(case, matched, case.keywords(text)), case.facts, case.steps)
-    if place.action is not None and not case.facts.offline:
-        return case.end(place.action, f"{again}; {place.why}" if again else place.why, told=Told.PLACE)
-    author = _author(case, place)
+    place = find_project(candidates(context, matched, context.keywords(text)), context.facts, context.steps)
+    if place.action is not None and not context.facts.offline:
+        return context.finish(place.action, f"{again}; {place.why}" if again else place.why, told=RejectionReason.PLACE)
+    context = passed_on(context, place)
+    author = _author(context, place)
     if author.refused:
-        return case.end(Action.REFUSE, author.refused, project=place.identifier, told=Told.NOT_ALLOWED)
+        return context.finish(Action.REFUSE, author.refused, project=place.identifier, told=RejectionReason.NOT_ALLOWED)
     reason = f"{again or 'a new mail'}; {place.why}"
-    return _written(case, matched, place, author, reason=reason, thread=thread)
+    return _written(context, matched, place, author, text, reason=reason, thread=thread)
 
 
-def _author(case: Case, place: Place) -> Author:
-    """Given where the issue goes, return who writes it: the sender where trust and permissions allow it."""
-    facts, user, settings = case.facts, case.sender.user, case.route.issue
+def _author(context: DecisionContext, place: ProjectChoice) -> Author:
+    """Given the issue's project, return its author: the sender if trust and permissions allow it."""
+    facts, user, settings = context.facts, context.sender.user, context.route.issue
     if facts.offline or place.identifier is None:
         return Author(named=False)
     if user is not None:
@@ -51,62 +53,83 @@ def _author(case: Case, place: Place) -> Author:
             return Author(refused=f"{user.login} may not add issues in {place.identifier}")
         if may and facts.can_impersonate:
             return Author(user.login, named=False)
-        why = "cannot be written as by this key" if may else "may not add issues there, but check_permissions is off"
-        case.steps.add(f"{user.login} {why}: the bridge's own user writes and names the sender")
+        why = (
+            "cannot be impersonated with this API key"
+            if may
+            else "may not add issues there, but check_permissions is off"
+        )
+        context.steps.add(f"{user.login} {why}: the bridge's own user writes and names the sender")
         return Author()
-    made = new_user(case.sender, case.route, facts) if settings.unknown_sender == "create" else None
+    creates = settings.unknown_sender == "create" and not context.message.spam.spam
+    made = new_user(context.sender, context.route, facts) if creates else None
     if made is not None:
-        case.steps.add(_told(made))
+        context.steps.add(_told(made))
         if made.status == "active" and place.identifier in facts.anyone_may_add:
-            if case.sender.proven:
+            if context.sender.proven:
                 return Author(made.login, made, named=False)
-            case.steps.add("nothing proves who wrote, so that the new user is named and does not write")
-    elif settings.unknown_sender == "create" and case.sender.claimed is None:
-        case.steps.add("no user is made: this key may not, or the sender is forged")
-    return Author(_ticket_user(case), made)
+            context.steps.add("the sender is not proven, so the new user is named but is not the author")
+    elif settings.unknown_sender == "create" and context.sender.address.key in facts.taken_addresses:
+        context.steps.add(
+            "no user is created: the address is an additional address of a user whom the API does not name"
+        )
+    elif settings.unknown_sender == "create" and context.message.spam.spam:
+        context.steps.add("no user is created for spam")
+    elif settings.unknown_sender == "create" and context.sender.claimed is None:
+        context.steps.add("no user is created: the API key may not, or the sender is forged")
+    return Author(_ticket_user(context), made)
 
 
 def _told(made: NewUser) -> str:
-    """The line that says which user is made, and how."""
+    """The line about the user that is created."""
     notice = "Redmine's account mail" if made.send_information else "our own mail" if made.own_notice else "no mail"
     language = f", language {made.language}" if made.language else ""
-    return f"a user {made.login} is made ({made.status}{language}; told by {notice})"
+    return f"a user {made.login} is created ({made.status}{language}; notified by {notice})"
 
 
-def _ticket_user(case: Case) -> str | None:
-    """The login that writes for unknown senders; None, the bridge's own user, when it is not set or not usable."""
-    wanted = case.route.senders.ticket_user
+def _ticket_user(context: DecisionContext) -> str | None:
+    """The login that writes for unknown senders; None, the bridge's own user, if it is not set or not usable."""
+    wanted = context.route.senders.ticket_user
     if wanted is None:
         return None
-    user = case.facts.logins.get(wanted.lower())
-    if user is not None and user.status == "active" and case.facts.can_impersonate:
-        case.steps.add(f"the ticket_user {user.login} writes and names the sender")
+    user = context.facts.logins.get(wanted.lower())
+    if user is not None and user.status == "active" and context.facts.can_impersonate:
+        context.steps.add(f"the ticket_user {user.login} writes and names the sender")
         return user.login
-    case.steps.add(f"ticket_user {wanted} cannot be used; the bridge's own user writes")
+    context.steps.add(f"ticket_user {wanted} cannot be used; the bridge's own user writes")
     return None
 
 
-def _written(case: Case, matched: Matched, place: Place, author: Author, *, reason: str, thread: Thread) -> Plan:
-    """Given all decisions, write the plan."""
-    message, facts, project = case.message, case.facts, place.project
-    written = message.body.written or message.body.whole
-    tracker = wanted_of_new(message, case.sender, case.route, matched, case.keywords(written).values).values.get(
-        "tracker"
+def _written(
+    context: DecisionContext,
+    matched: MatchedRules,
+    place: ProjectChoice,
+    author: Author,
+    written: str,
+    *,
+    reason: str,
+    thread: IssueMatch,
+) -> Plan:
+    """Given all decisions, and the text whose keyword lines count (not an attached mail's), build the plan."""
+    message, facts, project = context.message, context.facts, place.project
+    tracker = wanted_of_new(
+        message, context.sender, context.route, matched, context.keywords(written).values
+    ).values.get("tracker")
+    keywords = context.keywords(
+        written, context.fields_of(project, _known_tracker(project, tracker) if project else None)
     )
-    keywords = case.keywords(written, case.fields_of(project, _known_tracker(project, tracker) if project else None))
     if place.by_address:
         keywords = keywords.dropping("project")
-    wanted = wanted_of_new(message, case.sender, case.route, matched, keywords.values)
+    wanted = wanted_of_new(message, context.sender, context.route, matched, keywords.values)
     if thread.private:
         wanted.want("is_private", "1", "the private note that it answers")
     subject = subject_of(message, facts.default_language)
-    fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, subject)
-    keywords = keywords.dropping(*of_no_use(keywords.values, fields, project, case.languages))
-    text = _text(case, keywords.without(message.body.whole or message.body.written), author)
-    say_what_is_cut(case.steps, text, case.route.issue.description_limit, subject)
+    fields = Resolver(project, facts, context.steps, context.languages).fields(wanted, subject)
+    keywords = keywords.dropping(*of_no_use(keywords.values, fields, project, context.languages))
+    text = _text(context, keywords.without(message.body.whole or message.body.written), author)
+    say_what_is_cut(context.steps, text, context.route.issue.description_limit, subject)
     watching = [name for rule in matched.rules for name in rule.watchers]
-    watched = watchers(case.watching_mail(place.identifier), case.sender, facts, tuple(watching))
-    return case.plan(
+    watched = watchers(context.watching_mail(place.identifier), context.sender, facts, tuple(watching))
+    return context.plan(
         Action.CREATE,
         reason,
         project=place.identifier,
@@ -114,45 +137,46 @@ def _written(case: Case, matched: Matched, place: Place, author: Author, *, reas
         new_user=author.user,
         fields=fields,
         text=text,
-        text_limit=case.route.issue.description_limit,
+        text_limit=context.route.issue.description_limit,
         watchers=watched,
         keywords=keywords.values,
         keyword_lines=keywords.lines,
-        related_issue=_related(case, thread, place, private=bool(fields.is_private)),
-        groups=joins(case.sender, author.user, case.route, facts),
-        template=case.answer("received"),
+        related_issue=_related(context, thread, place, private=bool(fields.is_private)),
+        groups=joins(context.sender, author.user, context.route, facts),
+        template=context.answer("received"),
+        unreached_issue=thread.unreached.id if thread.unreached else None,
     )
 
 
 def _known_tracker(project: Project, tracker: str | None) -> str | None:
-    """The tracker that is wanted, if the project has it; else it will be the first."""
+    """The requested tracker, if the project has it; else the first is used."""
     known = tracker is not None and (tracker.lower() in project.trackers or tracker.isdecimal())
     return tracker if known else None
 
 
-def _related(case: Case, thread: Thread, place: Place, *, private: bool) -> int | None:
-    """The issue to link: the closed one behind which this one starts, or one out of reach when both are public."""
+def _related(context: DecisionContext, thread: IssueMatch, place: ProjectChoice, *, private: bool) -> int | None:
+    """The issue to link: the closed one that this one follows, or an inaccessible one if both are public."""
     if thread.issue is not None:
-        case.steps.add(f"#{thread.issue.id} is linked")
+        context.steps.add(f"#{thread.issue.id} is linked")
         return thread.issue.id
     related, project = thread.related, place.project
-    if related is None or project is None or case.facts.offline:
+    if related is None or project is None or context.facts.offline:
         return None
     if related.public and project.public and not private:
-        case.steps.add(f"#{related.id} is linked, since both are public")
+        context.steps.add(f"#{related.id} is linked, since both are public")
         return related.id
     return None
 
 
-def _text(case: Case, text: str, author: Author) -> str:
+def _text(context: DecisionContext, text: str, author: Author) -> str:
     """Given the person's text, return the description."""
-    if case.facts.offline:
+    if context.facts.offline:
         return text
     first = ""
     if author.named:
-        claim = case.sender.claimed.login if case.sender.claimed else None
-        if claim is None and author.user is not None and not case.sender.proven:
+        claim = context.sender.claimed.login if context.sender.claimed else None
+        if claim is None and author.user is not None and not context.sender.proven:
             claim = author.user.login  # as the next mail of that address will say
-        cc = tuple(address for address in case.message.cc if not case.mailbox.ours(address.address))
-        first = named(case.sender.address, cc, claim, case.mailbox.text_format)
-    return compose(case.message, text, first, case.mailbox.text_format)
+        cc = tuple(address for address in context.message.cc if not context.mailbox.ours(address.address))
+        first = named(context.sender.address, cc, claim, context.mailbox.text_format, context.through)
+    return compose(context.message, text, first, context.mailbox.text_format)

@@ -1,4 +1,4 @@
-"""Who we are: the mailbox a mail was read from, and what makes other addresses ours."""
+"""The bridge's own addresses: the mailbox a message was read from, and which other addresses belong to the bridge."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,9 @@ class MailboxIdentity:
 
     `addresses` go from every address and alias of our active mailboxes (lower case, this one's among them) to the
     mailbox's name; `routes` from the name of each, active or not, to its route. `redmine_addresses` are those that
-    Redmine itself sends from (lower case). `signer` knows our own ids; without it none is recognised.
+    Redmine itself sends from (lower case). `signer` knows our own ids; without it none is recognised. `own_fields` are
+    the custom fields, by name (casefold) or id, that the bridge itself fills: no keyword line sets them. `auto_replies`
+    are the kinds that the mailbox sends.
     """
 
     name: str
@@ -24,6 +26,8 @@ class MailboxIdentity:
     redmine_addresses: frozenset[str] = frozenset()
     signer: Signer | None = None
     text_format: TextFormat = "common_mark"
+    own_fields: frozenset[str] = frozenset()
+    auto_replies: frozenset[str] = frozenset()
 
     def owner(self, address: str) -> str | None:
         """Given an address, return the name of our mailbox that it belongs to, subaddress (+…) or not; else None."""
@@ -60,9 +64,9 @@ def subaddress(address: str) -> str:
 def responsible(message: Message, mailbox: MailboxIdentity, route: Route) -> tuple[str, Route]:
     """Given a mail, return the mailbox whose settings decide, and its route.
 
-    That is the first recipient's among ours (To, Cc, Bcc, then the envelope's), so that a mail to several of our
+    That is the first recipient's among the bridge's (To, Cc, Bcc, then the envelope's), so that a message to several
     mailboxes comes to the same issue whichever copy is read first. With `several_mailboxes = "each"`, or when no
-    recipient is ours (Bcc), it is the mailbox that the mail was read from.
+    recipient is the bridge's (Bcc), it is the mailbox that the message was read from.
     """
     if route.issue.several_mailboxes == "each":
         return mailbox.name, route

@@ -2,13 +2,15 @@
 
 from redmine_mailbridge.model.mail import AutomaticKind, Message
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
+from redmine_mailbridge.policy.requester import Requester, is_others
 from redmine_mailbridge.settings.issue import Route
 
 REPLYING_MACHINES = frozenset({AutomaticKind.AUTO_REPLY, AutomaticKind.BOUNCE})
 
 
 def own_mail(message: Message, mailbox: MailboxIdentity) -> str | None:
-    """Given a mail, return why it is ours or Redmine's own, so that it must make nothing; None if it is not."""
+    """Given a message, return why it is from the bridge or Redmine, so that it must create nothing; None if it is
+    not."""
     if message.automatic.kind is AutomaticKind.OWN:
         return f"this is our own mail ({message.automatic.rule or 'known by its headers'})"
     if message.sender.key in mailbox.redmine_addresses and not _on_behalf(message, mailbox):
@@ -18,8 +20,7 @@ def own_mail(message: Message, mailbox: MailboxIdentity) -> str | None:
 
 def _on_behalf(message: Message, mailbox: MailboxIdentity) -> bool:
     """Does Reply-To name somebody else, as the mail of a form or of a group does that is sent from our address?"""
-    others = [one for one in message.reply_to if one.key not in mailbox.redmine_addresses]
-    return any(one.domain and not mailbox.ours(one.address) for one in others)
+    return any(is_others(one, mailbox) for one in (*message.original_from, *message.reply_to))
 
 
 def unwanted_machine(message: Message, route: Route) -> str | None:
@@ -31,14 +32,26 @@ def unwanted_machine(message: Message, route: Route) -> str | None:
 
 
 def said(message: Message) -> str:
-    """Given an automatic mail, return what kind it is and what told it, as words."""
+    """Given an automatic message, return its kind and the rule that matched, as words."""
     kind, rule = message.automatic.kind, message.automatic.rule
     names = {AutomaticKind.AUTO_REPLY: "an automatic reply", AutomaticKind.BOUNCE: "a delivery report"}
     name = names.get(kind, f"a {kind.value}") if kind else "a person's mail"
     return f"it is {name} ({rule})" if rule else f"it is {name}"
 
 
-def earns_answer(message: Message, mailbox: MailboxIdentity) -> bool:
-    """May an automatic answer go out? Only to people, never to a list, a machine, nobody (RFC 3834 section 2) or us."""
-    person = message.automatic.kind is None and message.automatic.answerable and bool(message.sender.domain)
-    return person and not mailbox.ours(message.sender.address)
+def earns_answer(message: Message, mailbox: MailboxIdentity, requester: Requester) -> bool:
+    """May an auto-reply be sent? Only to people, never to a list, a machine, a null sender (RFC 3834 section 2), the
+    bridge, or the sender of spam, whose address is somebody else's as a rule. The person behind a form, a no-reply
+    address or our own group is a person.
+    """
+    kind = message.automatic.kind
+    if message.spam.spam:
+        return False
+    if not requester.behind:
+        person = kind is None and message.automatic.answerable and bool(message.sender.domain)
+        return person and not mailbox.ours(message.sender.address)
+    if requester.listed:
+        return kind not in REPLYING_MACHINES
+    if kind is AutomaticKind.LIST:
+        return requester.own
+    return kind is None and (message.automatic.answerable or message.automatic.unanswerable_from)

@@ -1,13 +1,14 @@
-"""Does a pattern of the settings fit this mail? The one place where allow lists, block lists and rules look."""
+"""Matches patterns of the settings against a message: the only place used by allow lists, block lists and rules."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from redmine_mailbridge.mail.mime.address_syntax import ways_to_write
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.settings.patterns import Pattern
 
 
 def sender_fits(pattern: str, message: Message) -> bool:
-    """Given an entry of an allow or block list, return whether the mail's sender, or one of its headers, fits."""
+    """Given an entry of an allow or block list, return whether the message's sender, or one of its headers, matches."""
     if pattern == "*":
         return True
     if pattern.startswith("/"):
@@ -18,8 +19,22 @@ def sender_fits(pattern: str, message: Message) -> bool:
     return address_fits(pattern, message.sender.address)
 
 
+def first_fitting(patterns: Iterable[str], message: Message) -> str | None:
+    """Given the entries of a list, return the first that `sender_fits`; None if none does."""
+    return next((pattern for pattern in patterns if sender_fits(pattern, message)), None)
+
+
+def first_blocking(patterns: Sequence[str], message: Message) -> str | None:
+    """Given the entries of a block list, return the first that fits the sender, in whatever way the sender's address is
+    written; None if none does.
+    """
+    ways = ways_to_write(message.sender.address) if patterns else frozenset()
+    fitting = (one for one in patterns if sender_fits(one, message) or any(address_fits(one, way) for way in ways))
+    return next(fitting, None)
+
+
 def address_fits(pattern: str, address: str) -> bool:
-    """Given an address, a domain (with or without @) or "*.domain", return whether the address fits, in any case."""
+    """Given an address, a domain (with or without @) or "*.domain", return whether the address matches, in any case."""
     pattern, address = pattern.lower(), address.lower()
     domain = address.rpartition("@")[2]
     if pattern.startswith("*."):
@@ -30,7 +45,7 @@ def address_fits(pattern: str, address: str) -> bool:
 
 
 def header_fits(message: Message, name: str, pattern: str) -> Mapping[str, str] | None:
-    """Given a header field's name and a pattern, return the named groups of its first value that fits, or None."""
+    """Given a header field's name and a pattern, return the named groups of its first matching value, or None."""
     wanted, compiled = name.lower(), Pattern(pattern)
     values = (value for key, value in message.headers if key.lower() == wanted)
     return next((found for value in values if (found := compiled.search(value)) is not None), None)

@@ -10,9 +10,9 @@ MOST_IDS = 200
 
 
 def proven(message: Message, sender: Sender, mailbox: MailboxIdentity, facts: Facts) -> bool:
-    """Given a mail and its sender, return whether anything proves that it comes from that address: the mail server as
-    far as the route trusts it, or that it answers a mail of ours, by its signed Message-ID, that we sent to that very
-    address and to nobody else. Whoever is in To or Cc of a conversation, by our mail or by the answers to it, knows its
+    """Given a message and its sender, return whether anything proves that it comes from that address: the mail server
+    as far as the route trusts it, or that it answers a message of the bridge, by its signed Message-ID, that was sent
+    to that very address and to no other. Everyone in To or Cc of a conversation, of its messages and replies, knows its
     ids too, and so proves nothing by them.
     """
     if sender.forged or not sender.address.domain or len(message.from_all) > 1:

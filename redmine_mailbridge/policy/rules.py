@@ -1,11 +1,11 @@
-"""Which rules match a mail, and what they say together."""
+"""Which rules match a message, and their combined result."""
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from redmine_mailbridge.model.mail import Message
-from redmine_mailbridge.model.trace import Steps
+from redmine_mailbridge.model.trace import Trace
 from redmine_mailbridge.policy.patterns import address_fits, header_fits, sender_fits
 from redmine_mailbridge.settings.issue import Route
 from redmine_mailbridge.settings.patterns import Pattern
@@ -15,8 +15,8 @@ _PLACE = re.compile(r"\{([a-z_]{1,20})(?:\.([A-Za-z0-9_-]{1,80}))?\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Matched:
-    """The rules that matched, in order, and the named groups that their patterns found."""
+class MatchedRules:
+    """The matching rules, in order, and the named groups of their patterns."""
 
     rules: tuple[Rule, ...] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
@@ -27,8 +27,8 @@ class Matched:
         return ", ".join(f'"{rule.name}"' for rule in self.rules)
 
 
-def apply_rules(message: Message, route: Route, steps: Steps) -> Matched:
-    """Given a mail, return the first rule that matches, or all of them when the route says so."""
+def apply_rules(message: Message, route: Route, steps: Trace) -> MatchedRules:
+    """Given a message, return the first rule that matches, or all of them if the route says so."""
     rules, groups = [], dict[str, str]()
     for rule in route.rules:
         found = rule_fits(rule, message)
@@ -39,11 +39,11 @@ def apply_rules(message: Message, route: Route, steps: Steps) -> Matched:
         steps.add(f'rule "{rule.name}" matches')
         if route.issue.rules == "first":
             break
-    return Matched(tuple(rules), groups)
+    return MatchedRules(tuple(rules), groups)
 
 
 def rule_fits(rule: Rule, message: Message) -> dict[str, str] | None:
-    """Given a rule, return the named groups it found when every condition holds; None when one does not."""
+    """Given a rule, return its named groups if every condition holds; None if one does not."""
     groups = dict[str, str]()
     for found in _conditions(rule, message):
         if found is None:
@@ -53,7 +53,7 @@ def rule_fits(rule: Rule, message: Message) -> dict[str, str] | None:
 
 
 def _conditions(rule: Rule, message: Message) -> Iterator[Mapping[str, str] | None]:
-    """Yield for each condition of the rule what its groups found, None when it does not hold."""
+    """Yield for each condition of the rule its groups, None if it does not hold."""
     if rule.sender is not None:
         yield _told(sender_fits(rule.sender, message))
     if rule.recipient is not None:

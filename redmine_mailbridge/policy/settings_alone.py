@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Action, Facts, Plan, Project
-from redmine_mailbridge.policy.context import Case
+from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.issue_fields import Resolver, filled_from_mail, wanted_of_new
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
 from redmine_mailbridge.policy.rules import apply_rules
@@ -12,7 +12,7 @@ from redmine_mailbridge.policy.strictest import different
 from redmine_mailbridge.settings.issue import Route
 
 ORDINARY = "A text of a usual length, as people write it, which no rule about texts finds too short or too long. " * 3
-"""What stands for a mail's words where only the settings count."""
+"""A placeholder for a message's text where only the settings matter."""
 
 
 def settings_alone(message: Message, route: Route, mailbox: MailboxIdentity, facts: Facts, project: Project) -> Plan:
@@ -21,11 +21,11 @@ def settings_alone(message: Message, route: Route, mailbox: MailboxIdentity, fac
     address, no date but today's. What a stranger can make Redmine refuse is not the settings' fault.
     """
     _, responsible_route = responsible(message, mailbox, route)
-    case = Case.of(message, different((responsible_route, route)), mailbox, facts)
-    matched = apply_rules(message, case.route, case.steps)
-    wanted = wanted_of_new(replace(message, date=None), case.sender, case.route, matched, {})
-    of_the_mail = filled_from_mail((case.route.issue, *matched.rules)) | {case.route.issue.requester_field or ""}
+    context = DecisionContext.of(message, different((responsible_route, route)), mailbox, facts)
+    matched = apply_rules(message, context.route, context.steps)
+    wanted = wanted_of_new(replace(message, date=None), context.sender, context.route, matched, {})
+    of_the_mail = filled_from_mail((context.route.issue, *matched.rules)) | {context.route.issue.requester_field or ""}
     wanted.custom = {name: value for name, value in wanted.custom.items() if name not in of_the_mail}
-    fields = Resolver(project, facts, case.steps, case.languages).fields(wanted, "")
-    plan = case.plan(Action.CREATE, "what the settings alone ask for", project=project.identifier, fields=fields)
+    fields = Resolver(project, facts, context.steps, context.languages).fields(wanted, "")
+    plan = context.plan(Action.CREATE, "values from the settings only", project=project.identifier, fields=fields)
     return replace(plan, text=ORDINARY, attachments=(), left_out=())

@@ -1,7 +1,7 @@
-"""What several mailboxes have to say about one mail: the strictest of them holds where it is about trust.
+"""Combines the routes of several mailboxes for one message: for trust, the strictest of them applies.
 
-Which mailbox a mail names in its To line is the sender's choice. Project, tracker and the like may follow it. Who is
-believed, who is let in, and what he may do may not: that is asked of each mailbox that the mail has to do with.
+The sender chooses which mailboxes are in the To line. Project, tracker and the like may follow that choice. Who is
+trusted, who is accepted, and what they may do must not: that is checked for each mailbox concerned.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ from redmine_mailbridge.settings.issue import Route
 _UNKNOWN = ("create", "accept", "hold", "ignore", "refuse")
 _TRUST = ("any", "internal", "authenticated")
 _REFERENCES = ("anyone", "public", "participants")
+_FORWARDED = ("original", "forwarder")
 _KEYWORDS = ("anyone", "users")
 
 
@@ -42,6 +43,7 @@ def strictest(routes: tuple[Route, ...]) -> Route:
             "unknown_sender": max((issue.unknown_sender for issue in issues), key=_UNKNOWN.index),
             "check_permissions": any(issue.check_permissions for issue in issues),
             "signed_references": max((issue.signed_references for issue in issues), key=_REFERENCES.index),
+            "forwarded": max((issue.forwarded for issue in issues), key=_FORWARDED.index),
             "keywords_from": max((issue.keywords_from for issue in issues), key=_KEYWORDS.index),
             "allow_override": tuple(sorted(overrides)),
         }

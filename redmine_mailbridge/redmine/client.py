@@ -1,7 +1,7 @@
-"""The one way to Redmine: requests as the bridge or as another user, at a pace, with answers that can be believed.
+"""The only access to Redmine: requests as the bridge or as another user, rate-controlled, with verified responses.
 
-Built on python-redmine, one object of it per identity and thread (its `session()` swaps the identity of a shared
-object under other threads' hands), over connections that all of them share.
+Built on python-redmine, one object of it per identity and thread (its `session()` changes the identity of an
+object that other threads share), over connections that all of them share.
 """
 
 import datetime as dt
@@ -19,26 +19,30 @@ from requests.auth import HTTPBasicAuth
 
 from redmine_mailbridge import __version__
 from redmine_mailbridge.errors import AccessDenied, RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
-from redmine_mailbridge.redmine.concurrency import Pace
-from redmine_mailbridge.redmine.responses import NO_API, Answer
-from redmine_mailbridge.redmine.transport import Adapter, Engine, download
+from redmine_mailbridge.redmine.concurrency import AdaptiveLimiter
+from redmine_mailbridge.redmine.responses import NO_API, Response
+from redmine_mailbridge.redmine.transport import RedmineEngine, SharedAdapter, download
 
 Params = Sequence[tuple[str, str | int]]
 
 PAGE = 100
-"""What Redmine gives on one page at most."""
+"""Redmine's maximum page size."""
 IDENTITIES = 32
-"""How many identities a thread keeps ready; one more costs some microseconds."""
+"""How many identities a thread caches; a new one costs some microseconds."""
 BELIEVED = 30.0
-"""Seconds for which one proof that Redmine itself answers, and knows the key, is enough."""
+"""Seconds for which a proof is valid that Redmine itself responds and accepts the key."""
 LOGIN = re.compile(r"[\x21-\x7e]{1,255}")
+LATE = 0.5
+"""Seconds for which a write may wait for its turn without a further check: much less than `settle`, after which another
+process that has taken over the store may send the same request.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where Redmine is and how to speak to it. Time-outs in seconds; `ca_file` in PEM; `proxy` an address or "".
-    `gateway_user` and `gateway_password` are what a gateway in front of Redmine asks for (RFC 7617), "" for nothing.
-    `key_at` says where the key stands, as an admin knows it.
+    """Redmine's address and how to connect. Timeouts in seconds; `ca_file` in PEM; `proxy` an address or "".
+    `gateway_user` and `gateway_password` are for a gateway in front of Redmine (RFC 7617), "" for none.
+    `key_at` is where the key is configured, for messages to admins.
     """
 
     url: str
@@ -55,14 +59,14 @@ class Connection:
 
     @property
     def login(self) -> HTTPBasicAuth | None:
-        """What goes to the gateway with each request, None for nothing."""
+        """The gateway's credentials, sent with each request; None for none."""
         if not self.gateway_user:
             return None
         return HTTPBasicAuth(self.gateway_user.encode(), self.gateway_password.encode())
 
 
-class Sized:
-    """A body that is sent in pieces under a length known before (HTTP without chunks, which some proxies refuse)."""
+class SizedBody:
+    """A body sent in pieces with a known Content-Length (HTTP without chunked encoding, which some proxies reject)."""
 
     def __init__(self, chunks: Callable[[], Iterator[bytes]], size: int) -> None:
         self._chunks = chunks
@@ -88,84 +92,97 @@ class _Asked:
 
 
 class Client:
-    """Requests to one Redmine. Safe to share among threads.
+    """Requests to one Redmine. Thread-safe.
 
-    `as_login` names the user that a request is made as (X-Redmine-Switch-User); None is the key's own user.
-    Every method raises `RedmineUnavailable`, `RedmineUnclear` (writing requests only) or `RedmineRefused`.
+    `as_login` is the user that a request is made as (X-Redmine-Switch-User); None is the key's own user.
+    Every method raises `RedmineUnavailable`, `RedmineUnclear` (write requests only) or `RedmineRefused`.
     """
 
     def __init__(
-        self, connection: Connection, pace: Pace | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        connection: Connection,
+        limiter: AdaptiveLimiter | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.connection = connection
-        self.pace = pace or Pace(connection.max_parallel, clock)
-        self.skew: dt.timedelta | None = None
+        self.limiter = limiter or AdaptiveLimiter(connection.max_parallel, clock)
+        self.clock_offset: dt.timedelta | None = None
         self._base = connection.url.rstrip("/")
         self._clock = clock
-        self._adapter = Adapter(connection.max_parallel)
+        self._adapter = SharedAdapter(connection.max_parallel)
         self._mine = threading.local()
         self._lock = threading.Lock()
         self._requests = 0
         self._believed_until = float("-inf")
         self._on_unknown_login: list[Callable[[str], None]] = []
         self._on_heard: list[Callable[[str | None], None]] = []
-        self._on_answer: list[Callable[[str, str, Answer], None]] = []
+        self._on_answer: list[Callable[[str, str, Response, str | None], None]] = []
+        self._before_late_write: list[Callable[[], object]] = []
 
     @property
     def requests(self) -> int:
-        """How many requests were made so far."""
+        """How many requests have been made."""
         return self._requests
 
-    def get(self, path: str, params: Params = (), *, as_login: str | None = None) -> Answer:
-        """Given a path such as "/issues/1.json", return what is there."""
+    def get(self, path: str, params: Params = (), *, as_login: str | None = None) -> Response:
+        """Given a path such as "/issues/1.json", return its content."""
         return self._request(_Asked("get", path, params, None, as_login))
 
-    def post(self, path: str, data: Any, params: Params = (), *, as_login: str | None = None) -> Answer:
-        """Given a path and a JSON value, make what it says. Return the answer, {} when it has none."""
+    def get_or_none(self, path: str, params: Params = ()) -> Response | None:
+        """Given a path, return its content; None if it does not exist, or the key may not see it (404, 403)."""
+        try:
+            return self.get(path, params)
+        except RedmineRefused as error:
+            if error.status in (403, 404):
+                return None
+            raise
+
+    def post(self, path: str, data: Any, params: Params = (), *, as_login: str | None = None) -> Response:
+        """Given a path and a JSON value, POST it. Return the response, {} if it is empty."""
         return self._request(_Asked("post", path, params, data, as_login))
 
-    def put(self, path: str, data: Any, *, as_login: str | None = None) -> Answer:
-        """Given a path and a JSON value, change what it says. Redmine answers 204, whatever it really took."""
+    def put(self, path: str, data: Any, *, as_login: str | None = None) -> Response:
+        """Given a path and a JSON value, PUT it. Redmine responds with 204, whatever it actually applied."""
         return self._request(_Asked("put", path, (), data, as_login))
 
-    def delete(self, path: str) -> Answer:
-        """Given a path, remove what is there."""
+    def delete(self, path: str) -> Response:
+        """Given a path, DELETE it."""
         return self._request(_Asked("delete", path))
 
-    def upload(self, params: Params, body: Sized, *, as_login: str | None = None) -> Answer:
-        """Given the parameters of /uploads.json and a body, send it as one file. Return the answer."""
+    def upload(self, params: Params, body: SizedBody, *, as_login: str | None = None) -> Response:
+        """Given the parameters of /uploads.json and a body, upload it as one file. Return the response."""
         headers = {"Content-Type": "application/octet-stream"}
         return self._request(_Asked("post", "/uploads.json", params, body, as_login, headers))
 
     def download(self, attachment: int, name: str, most: int) -> bytes:
-        """Given an attachment's id and file name, return its bytes. Raise RedmineRefused when it is not there, or
+        """Given an attachment's id and file name, return its bytes. Raise RedmineRefused if it does not exist, or is
         larger than `most` bytes.
         """
         url = f"{self._base}/attachments/download/{attachment}/{quote(name, safe='', errors='replace')}"
         session = self._engine(None).session
-        with self.pace.slot():
+        with self.limiter.slot():
             with self._lock:
                 self._requests += 1
             return download(session, url, most)
 
     def pages(self, path: str, container: str, params: Params = ()) -> Iterator[dict[str, Any]]:
-        """Given the path of a list and the name it has in the answer, yield its entries over all its pages."""
+        """Given the path of a list and its name in the response, yield its entries over all pages."""
         offset = 0
         while True:
             answer = self.get(path, [*params, ("limit", PAGE), ("offset", offset)])
             entries = answer.get(container)
             if not isinstance(entries, list):
-                raise RedmineUnavailable(f"GET {self._base}{path}: no list of {container} in the answer")
+                raise RedmineUnavailable(f"GET {self._base}{path}: no list of {container} in the response")
             yield from entries
             offset += len(entries)
             if not entries or offset >= int(answer.get("total_count", offset)):
                 return
 
     def whoami(self, params: Params = ()) -> dict[str, Any]:
-        """Return the key's own user: the only request that proves that Redmine answers and knows the key.
+        """Return the key's own user: the only request that proves that Redmine responds and accepts the key.
 
-        Every other list of a public Redmine answers a wrong key with the anonymous view, or a REST API that is
-        switched off with 403. Raise `RedmineUnavailable` with what to do about it.
+        Every other list of a public Redmine returns the anonymous view for a wrong key, and 403 if its REST API is
+        disabled. Raise `RedmineUnavailable`, whose text says what to do.
         """
         try:
             answer = self._once(_Asked("get", "/users/current.json", params))
@@ -175,37 +192,45 @@ class Client:
             raise RedmineUnavailable(str(error)) from None
         user = answer.get("user")
         if not isinstance(user, dict) or "id" not in user:
-            raise RedmineUnavailable(f"GET {self._base}/users/current.json: that is not a Redmine (no user in it)")
+            raise RedmineUnavailable(
+                f"GET {self._base}/users/current.json: this is not a Redmine (no user in the response)"
+            )
         self._believed_until = self._clock() + BELIEVED
         user.pop("api_key", None)
         return user
 
     def on_unknown_login(self, callback: Callable[[str], None]) -> None:
-        """Given a callable, call it with a login that Redmine would not act as (unknown, or locked since)."""
+        """Given a callable, call it with each login that Redmine rejects to act as (unknown or locked)."""
         self._on_unknown_login.append(callback)
 
     def on_heard(self, callback: Callable[[str | None], None]) -> None:
-        """Given a callable, call it after each request: with None when Redmine did what it was asked, with the words
-        of the failure when it was away. A refusal says neither."""
+        """Given a callable, call it after each request: with None if Redmine executed it, with the error text
+        if Redmine was unavailable. It is not called for a refusal."""
         self._on_heard.append(callback)
 
-    def on_answer(self, callback: Callable[[str, str, Answer], None]) -> None:
-        """Given a callable, call it with method, path and answer of each request that Redmine carried out."""
+    def on_answer(self, callback: Callable[[str, str, Response, str | None], None]) -> None:
+        """Given a callable, call it with method, path, response and login of each request that Redmine executed."""
         self._on_answer.append(callback)
 
-    def note_time(self, server: dt.datetime) -> None:
-        """Given Redmine's clock as the time of something that it made just now, keep how far it is from ours.
-
-        An answer's Date does not tell it: that may be the clock of a proxy.
+    def before_late_write(self, callback: Callable[[], object]) -> None:
+        """Given a callable, call it before each write that waited for its turn for more than LATE seconds. What it
+        raises is raised, and nothing is sent.
         """
-        self.skew = server - dt.datetime.now(dt.UTC)
+        self._before_late_write.append(callback)
+
+    def note_time(self, server: dt.datetime) -> None:
+        """Given Redmine's time of an object that it has just created, store its difference from the local clock.
+
+        A response's Date does not show it: that may be a proxy's clock.
+        """
+        self.clock_offset = server - dt.datetime.now(dt.UTC)
 
     def close(self) -> None:
         """Close the connections. The client can still be used, and opens new ones."""
         self._adapter.close()
 
-    def _request(self, asked: _Asked) -> Answer:
-        """Send. A refusal is believed only from a Redmine that also knows the key, so ask it that first."""
+    def _request(self, asked: _Asked) -> Response:
+        """Send. A refusal is accepted only from a Redmine that also accepts the key, which is checked first."""
         if asked.as_login is not None and LOGIN.fullmatch(asked.as_login) is None:
             raise UnknownLogin(f"no request can be made as the login {asked.as_login!a}")
         try:
@@ -215,13 +240,16 @@ class Client:
                 self.whoami()
             raise
 
-    def _once(self, asked: _Asked) -> Answer:
-        engine = self._engine(asked.as_login)
-        with self.pace.slot():
+    def _once(self, asked: _Asked) -> Response:
+        engine, asked_at = self._engine(asked.as_login), self._clock()
+        with self.limiter.slot():
+            if asked.method != "get" and self._clock() - asked_at > LATE:
+                for check in self._before_late_write:
+                    check()
             with self._lock:
                 self._requests += 1
             try:
-                answer: Answer = engine.request(
+                answer: Response = engine.request(
                     asked.method, self._base + asked.path, asked.headers, list(asked.params), asked.data
                 )
             except UnknownLogin:
@@ -240,23 +268,23 @@ class Client:
                 raise
         self._heard(None)
         for listener in self._on_answer:
-            listener(asked.method, asked.path, answer)
+            listener(asked.method, asked.path, answer, asked.as_login)
         return answer
 
     def _with_place(self, error: AccessDenied) -> AccessDenied:
-        """Given that we are not let in, return it with the place of the key, where it is the key that is not taken."""
+        """Given a denied access, return it with the place of the key, if it is the key that was rejected."""
         if not error.key:
             return error
-        where = "put the key that Redmine shows the bridge's user (My account, API access key) into "
+        where = "copy the key of the bridge's user (My account, API access key) to "
         return AccessDenied(f"{error}: {where}{self.connection.key_at}", key=True)
 
     def _heard(self, words: str | None) -> None:
         for callback in self._on_heard:
             callback(words)
 
-    def _engine(self, as_login: str | None) -> Engine:
+    def _engine(self, as_login: str | None) -> RedmineEngine:
         """Given an identity, return this thread's engine for it."""
-        known: OrderedDict[str | None, Engine] = self._mine.__dict__.setdefault("engines", OrderedDict())
+        known: OrderedDict[str | None, RedmineEngine] = self._mine.__dict__.setdefault("engines", OrderedDict())
         engine = known.get(as_login)
         if engine is None:
             engine = known[as_login] = self._new_engine(as_login)
@@ -266,7 +294,7 @@ class Client:
             known.move_to_end(as_login)
         return engine
 
-    def _new_engine(self, as_login: str | None) -> Engine:
+    def _new_engine(self, as_login: str | None) -> RedmineEngine:
         c = self.connection
         options = {
             "adapter": self._adapter,
@@ -276,6 +304,6 @@ class Client:
             "auth": c.login,
             "headers": {"User-Agent": c.user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
         }
-        redmine = Redmine(c.url, key=c.key, impersonate=as_login, engine=Engine, requests=options)
-        engine: Engine = redmine.engine
+        redmine = Redmine(c.url, key=c.key, impersonate=as_login, engine=RedmineEngine, requests=options)
+        engine: RedmineEngine = redmine.engine
         return engine

@@ -1,8 +1,8 @@
-"""How many requests may be under way at once: as many as this Redmine bears, found out while working.
+"""The limit of concurrent requests: as many as this Redmine can handle, determined while working.
 
-Additive increase, multiplicative decrease, as TCP does it: the limit grows while all goes well, and is halved by
-a sign of overload (429, 503, a 500 such as a locked database gives, a time-out). After the first such sign it
-grows slowly, so that a limit once found is kept for a while and not run into again at once.
+Additive increase, multiplicative decrease, as in TCP: the limit grows while requests succeed, and is halved by
+a sign of overload (429, 503, a 500 as caused by a locked database, a timeout). After the first such sign it
+grows slowly, so that a limit once found is kept for a while and not exceeded again at once.
 """
 
 import threading
@@ -16,12 +16,12 @@ from redmine_mailbridge.errors import RedmineUnavailable, RedmineUnclear
 
 START = 2.0
 CAREFUL_STEP = 0.05
-"""What part of a round of good answers counts for growth once an overload was seen: one more per 20 rounds."""
+"""Fraction of a round of successful responses that counts for growth after an overload: one more per 20 rounds."""
 
 
 @dataclass(frozen=True, slots=True)
-class PaceState:
-    """What `Pace` looks like at one moment, for a status page. `paused` is in seconds."""
+class LimiterState:
+    """The state of `AdaptiveLimiter`, for a status page. `paused` is in seconds."""
 
     limit: int
     under_way: int
@@ -30,16 +30,16 @@ class PaceState:
 
 
 class _Entered(NamedTuple):
-    """When a request entered: its number, and how many halvings there had been."""
+    """The start of a request: its number, and how many halvings there had been."""
 
     number: int
     halvings: int
 
 
-class Pace:
-    """A gate that every request to one Redmine passes. Safe to share among threads.
+class AdaptiveLimiter:
+    """The limiter that every request to one Redmine passes. Thread-safe.
 
-    `most` is the upper bound of the limit; `clock` returns seconds and never goes back.
+    `most` is the upper bound of the limit; `clock` returns seconds and is monotonic.
     """
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -55,23 +55,23 @@ class Pace:
         self._free = threading.Condition()
 
     @property
-    def state(self) -> PaceState:
-        """The limit, what is under way, and the pause that Redmine asked for."""
+    def state(self) -> LimiterState:
+        """The limit, the requests in progress, and the pause that Redmine requested."""
         with self._free:
             paused = max(0.0, self._resume_at - self._clock())
-            return PaceState(int(self._limit), self._under_way, self._overloads, paused)
+            return LimiterState(int(self._limit), self._under_way, self._overloads, paused)
 
     def forget_pause(self) -> None:
-        """Somebody wants to know now: ask although a pause that Redmine asked for is not over."""
+        """Send the next request even during a pause that Redmine requested."""
         with self._free:
             self._resume_at = float("-inf")
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Given a request as the body, wait until one more may be under way, and learn from how it ends.
+        """Given a request as the body, wait until one more is allowed, and learn from its result.
 
-        Raise `RedmineUnavailable` with the rest of the pause as `retry_after`, without asking Redmine, while a
-        pause that it asked for is not over: the work is deferred, no thread waits.
+        Raise `RedmineUnavailable` with the rest of the pause as `retry_after`, without a request, while a
+        pause that Redmine requested is not over: the work is deferred, no thread waits.
         """
         entered = self._enter()
         try:
@@ -89,9 +89,7 @@ class Pace:
             while True:
                 rest = self._resume_at - self._clock()
                 if rest > 0:
-                    raise RedmineUnavailable(
-                        f"Redmine asked for a pause; {rest:.0f} s of it are left", retry_after=rest
-                    )
+                    raise RedmineUnavailable(f"Redmine requested a pause; {rest:.0f} s remain", retry_after=rest)
                 if self._under_way < int(self._limit):
                     self._under_way += 1
                     self._entries += 1
@@ -112,13 +110,13 @@ class Pace:
             self._free.notify_all()
 
     def _shrink(self, halvings: int) -> None:
-        """Halve the limit, once for all the requests that were under way together."""
+        """Halve the limit, once for all requests that were in progress together."""
         self._overloads += 1
         if halvings == self._halvings:
             self._limit = max(1.0, self._limit / 2)
             self._halvings += 1
 
     def _grow(self) -> None:
-        """One good answer of a request that ran while the limit was reached: others say nothing about the limit."""
+        """One successful response of a request that ran at the limit: others say nothing about the limit."""
         step = CAREFUL_STEP if self._halvings else 1.0
         self._limit = min(self._most, self._limit + step / self._limit)

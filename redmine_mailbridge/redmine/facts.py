@@ -1,112 +1,136 @@
-"""Answers what routing wants to know (Needs) with as few requests as possible: none, where all is known already."""
+"""Fetches the facts that the policy requests (FactRequest) with as few requests as possible: none if all are cached."""
 
 import datetime as dt
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
-from redmine_mailbridge.model.plan import Facts, Issue, Journal, KnownMail, Needs, Project, User
+from redmine_mailbridge.model.plan import FactRequest, Facts, Issue, Journal, KnownMail, Project, Successor, User
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.lazy import Lazy
-from redmine_mailbridge.redmine.metadata import Directory
-from redmine_mailbridge.redmine.note_lookup import Notes
+from redmine_mailbridge.redmine.lazy import LazyMapping
+from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.note_lookup import NoteLocator
 from redmine_mailbridge.redmine.recovery import newest_of
+from redmine_mailbridge.redmine.responses import is_closed
 from redmine_mailbridge.redmine.rights import sees
-from redmine_mailbridge.redmine.users import Person, utc
+from redmine_mailbridge.redmine.users import UserWithRights, utc
 
 NOBODY: frozenset[str] = frozenset()
+MAX_SUCCESSORS = 10
+"""How many issues are fetched for one message because closed ones continue there."""
 
 
 class FactFinder:
-    """Gathers facts from one Redmine. Safe to share among threads."""
+    """Gathers facts from one Redmine. Thread-safe."""
 
-    def __init__(self, client: Client, directory: Directory, *, language: str = "en") -> None:
+    def __init__(
+        self,
+        client: Client,
+        metadata: MetadataCache,
+        *,
+        language: str = "en",
+        keyword_languages: Sequence[str] = ("en",),
+    ) -> None:
         self._client = client
-        self._directory = directory
+        self._metadata = metadata
         self._language = language
-        self._notes = Notes(client, time.monotonic)
+        self._keyword_languages = tuple(keyword_languages)
+        self._notes = NoteLocator(client, time.monotonic)
 
     def gather(
         self,
-        needs: Needs,
+        request: FactRequest,
         *,
         now: dt.datetime | None = None,
         known: Mapping[str, KnownMail] | None = None,
-        participants: Mapping[int, frozenset[str]] | None = None,
         journal_issues: Mapping[int, int] | None = None,
         same_subject_issue: int | None = None,
         first_sync: bool = False,
     ) -> Facts:
-        """Given what is needed, and what the store knows, return the facts.
+        """Given a request, and what the store knows, return the facts.
 
-        `known`: mails by Message-ID. `participants`: addresses (lower case) by issue. `journal_issues`: the issue of
-        a note, where the store knows it. Issues that the known mails name are looked up too. Raise
-        `RedmineUnavailable` if Redmine is away.
+        `known`: messages by Message-ID. `journal_issues`: the issue of a note, if the store knows it. Issues of known
+        messages are fetched too, and those in which closed ones continue. Raise `RedmineUnavailable` if Redmine is
+        unavailable.
         """
-        directory = self._directory
+        metadata = self._metadata
         known = known or {}
-        numbers = {*needs.issues, *(mail.issue for mail in known.values() if mail.issue is not None)}
+        numbers = {*request.issues, *(mail.issue for mail in known.values() if mail.issue is not None)}
         if same_subject_issue is not None:
             numbers.add(same_subject_issue)
-        numbers |= {issue for number, _ in needs.journals if (issue := (journal_issues or {}).get(number))}
-        by_any_name = {name: found for name in needs.projects if (found := directory.project(name))}
+        numbers |= {issue for number, _ in request.journals if (issue := (journal_issues or {}).get(number))}
+        by_any_name = {name: found for name in request.projects if (found := metadata.project(name))}
         projects = {found.identifier: found for found in by_any_name.values()}
         for project in projects.values():
-            directory.learn_members(project)
-        users = self._users(needs)
-        owner = users.get(needs.sender.strip().lower())
-        sender = directory.people.by_id(owner.id) if owner is not None else None
-        seen = self._see(numbers, needs.journals)
-        issues = {number: self._issue(found, sender, participants or {}) for number, found in seen.issues.items()}
-        theirs = {p.identifier: p for issue in issues.values() if (p := directory.project(issue.project))}
-        projects |= theirs if needs.issue_projects else {}
-        groups = {name: directory.people.members(name, directory.groups()) for name in needs.groups}
+            metadata.learn_members(project)
+        users = self._users(request)
+        owner = users.get(request.sender.strip().lower())
+        sender = metadata.people.by_id(owner.id) if owner is not None else None
+        taken = (
+            {request.sender.strip().lower()} if owner is None and metadata.people.is_taken(request.sender) else NOBODY
+        )
+        seen = self._with_successors(self._see(numbers, request.journals), request.followed)
+        issues = {number: self._issue(found, sender, request.followed) for number, found in seen.issues.items()}
+        theirs = {p.identifier: p for issue in issues.values() if (p := metadata.project(issue.project))}
+        projects |= theirs if request.issue_projects else {}
+        groups = {name: metadata.people.members(name, metadata.groups()) for name in request.groups}
         takers = {user for members in groups.values() for user in members}
         return Facts(
             now=now or dt.datetime.now(dt.UTC),
-            can_impersonate=directory.can_impersonate,
+            can_impersonate=metadata.can_impersonate,
             users=users,
             known=known,
             issues=issues,
             projects=by_any_name | projects,
-            journals=seen.journals(number for number, _ in needs.journals),
+            journals=seen.journals(number for number, _ in request.journals),
             may_add_issues=self._permitted(sender, "add_issues", projects.values()),
             may_add_watchers=self._permitted(sender, "add_issue_watchers", {**theirs, **projects}.values()),
-            anyone_may_add=self._open_to_all(projects.values()) if sender is None and needs.anyone else NOBODY,
-            logins={login: user for login in needs.logins if (user := directory.people.by_login(login)) is not None},
+            anyone_may_add=self._open_to_all(projects.values()) if sender is None and request.anyone else NOBODY,
+            agents=self._agents(request.agents, users, projects.values()),
+            logins={login: user for login in request.logins if (user := metadata.people.by_login(login)) is not None},
             groups=groups,
-            open_issues={user: directory.people.open_issues(user) for user in sorted(takers)},
+            open_issues={user: metadata.people.open_issues(user) for user in sorted(takers)},
             default_language=self._language,
-            statuses=Lazy(lambda: directory.statuses().ids),
-            closed_statuses=directory.statuses().closed if issues else frozenset(),
-            priorities=Lazy(directory.priorities),
+            keyword_languages=self._keyword_languages,
+            taken_addresses=frozenset(taken),
+            statuses=LazyMapping(lambda: metadata.statuses().ids),
+            closed_statuses=metadata.statuses().closed if issues else frozenset(),
+            priorities=LazyMapping(metadata.priorities),
             same_subject_issue=same_subject_issue if same_subject_issue in issues else None,
             first_sync=first_sync,
         )  # fmt: skip
 
-    def _permitted(self, sender: Person | None, permission: str, projects: Iterable[Project]) -> frozenset[str]:
-        """Given the sender's user, a permission and projects, return the identifiers of those where it holds."""
+    def _agents(
+        self, addresses: Iterable[str], users: Mapping[str, User], projects: Collection[Project]
+    ) -> dict[str, frozenset[str]]:
+        """Given addresses, return by project which of them belong to active users who may edit issues there."""
+        found: dict[str, set[str]] = {}
+        for address in addresses:
+            person = self._metadata.people.by_id(users[address].id) if address in users else None
+            if person is not None and person.user.status == "active":
+                for identifier in self._permitted(person, "edit_issues", projects):
+                    found.setdefault(identifier, set()).add(address)
+        return {identifier: frozenset(several) for identifier, several in found.items()}
+
+    def _permitted(self, sender: UserWithRights | None, permission: str, projects: Iterable[Project]) -> frozenset[str]:
+        """Given the sender's user, a permission and projects, return the identifiers of those where the user has it."""
         if sender is None:
             return NOBODY
-        return frozenset(p.identifier for p in projects if self._directory.may(sender.rights, permission, p))
+        return frozenset(p.identifier for p in projects if self._metadata.may(sender.rights, permission, p))
 
     def _open_to_all(self, projects: Iterable[Project]) -> frozenset[str]:
-        """The projects in which any user of this Redmine may make issues, a new one too."""
-        return frozenset(p.identifier for p in projects if self._directory.anyone_may("add_issues", p))
+        """The projects in which any user of this Redmine may create issues, including a new user."""
+        return frozenset(p.identifier for p in projects if self._metadata.anyone_may("add_issues", p))
 
-    def _users(self, needs: Needs) -> dict[str, User]:
-        people = self._directory.people
-        wanted = dict.fromkeys(a.strip().lower() for a in (needs.sender, *needs.addresses) if a)
-        users = {address: user for address in wanted if (user := people.by_address(address)) is not None}
-        key = needs.sender.strip().lower()
-        if needs.language and (sender := users.get(key)) is not None:
-            users[key] = replace(sender, language=people.language(sender))
-        return users
+    def _users(self, request: FactRequest) -> dict[str, User]:
+        people = self._metadata.people
+        wanted = dict.fromkeys(a.strip().lower() for a in (request.sender, *request.addresses) if a)
+        return {address: user for address in wanted if (user := people.by_address(address)) is not None}
 
     def _see(self, numbers: Iterable[int], journals: Iterable[tuple[int, str]]) -> "_Seen":
-        """Given issues and notes, fetch the issues, and those of notes that are none of these issues'."""
+        """Given issues and notes, fetch the issues, and those of notes that belong to none of these issues."""
         wanted = tuple(journals)
         seen = _Seen({number: self._fetch(number) for number in sorted(numbers)})
         found = seen.journals(number for number, _ in wanted)
@@ -114,31 +138,34 @@ class FactFinder:
         more = {number: self._fetch(number) for number in others if number is not None}
         return _Seen({**seen.found, **more})
 
-    def _fetch(self, number: int) -> Mapping[str, Any] | None:
-        """Given a number, return the issue as the key sees it, or None if there is none, or none that it may see. Its
-        history comes with it: what a note to it is found again by.
-        """
-        include = [("include", "watchers,journals")]
-        try:
-            found: Mapping[str, Any] = self._client.get(f"/issues/{number}.json", include)["issue"]
-        except RedmineRefused as error:
-            if error.status in (403, 404):
-                return None
-            raise
-        return found
+    def _with_successors(self, seen: "_Seen", followed: Collection[str]) -> "_Seen":
+        """Given the fetched issues, fetch also those in which closed ones continue, and so on."""
+        found = dict(seen.found)
+        waiting = [one.issue for issue in seen.issues.values() for one in successors(issue, followed)]
+        while waiting and len(found) < len(seen.found) + MAX_SUCCESSORS:
+            number = waiting.pop(0)
+            if number not in found:
+                found[number] = issue = self._fetch(number)
+                waiting += [one.issue for one in successors(issue or {}, followed)]
+        return _Seen(found)
 
-    def _issue(
-        self, found: Mapping[str, Any], sender: Person | None, participants: Mapping[int, frozenset[str]]
-    ) -> Issue:
-        """Given an issue as the API shows it, return it with what the sender may do there."""
-        project = self._directory.project(str(found["project"]["id"]))
-        issue = read_issue(found, project, participants.get(int(found["id"]), NOBODY))
+    def _fetch(self, number: int) -> Mapping[str, Any] | None:
+        """Given a number, return the issue as the key sees it, or None if it does not exist or is not visible. Its
+        history is included: recovery finds a note to it there; so are its relations, if it is closed they may matter.
+        """
+        answer = self._client.get_or_none(f"/issues/{number}.json", [("include", "watchers,journals,relations")])
+        return None if answer is None else answer["issue"]
+
+    def _issue(self, found: Mapping[str, Any], sender: UserWithRights | None, followed: Collection[str]) -> Issue:
+        """Given an issue from the API, return it with the sender's permissions there."""
+        project = self._metadata.project(str(found["project"]["id"]))
+        issue = replace(read_issue(found, project), successors=successors(found, followed))
         if sender is None:
             return issue
         visible = self._visible(issue, sender, project)
 
         def may(permission: str) -> bool:
-            return visible and project is not None and self._directory.may(sender.rights, permission, project)
+            return visible and project is not None and self._metadata.may(sender.rights, permission, project)
 
         return replace(
             issue,
@@ -147,12 +174,12 @@ class FactFinder:
             editable_by_sender=may("edit_issues"),
         )
 
-    def _visible(self, issue: Issue, sender: Person, project: Project | None) -> bool:
-        """Does Redmine show the issue to the sender? Asked as the sender where the key allows it, else computed."""
+    def _visible(self, issue: Issue, sender: UserWithRights, project: Project | None) -> bool:
+        """Is the issue visible to the sender? Requested as the sender if the key allows it, else computed."""
         if not sender.rights.active or project is None:
             return False
-        if not self._directory.can_impersonate:
-            return sees(sender.rights, issue, project, self._directory.roles_of(sender.rights, project))
+        if not self._metadata.can_impersonate:
+            return sees(sender.rights, issue, project, self._metadata.roles_of(sender.rights, project))
         try:
             self._client.get(f"/issues/{issue.id}.json", as_login=sender.user.login)
         except (RedmineRefused, UnknownLogin):
@@ -162,7 +189,7 @@ class FactFinder:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The issues that were fetched, as the API shows them; those that are not there left out."""
+    """The fetched issues, as the API returns them, without missing ones."""
 
     found: Mapping[int, Mapping[str, Any] | None]
 
@@ -171,7 +198,7 @@ class _Seen:
         return {number: issue for number, issue in self.found.items() if issue is not None}
 
     def journals(self, wanted: Iterable[int]) -> dict[int, Journal]:
-        """The wanted journals, wherever they are."""
+        """The requested journals, from whichever issue."""
         ids = set(wanted)
         return {
             int(journal["id"]): Journal(
@@ -186,8 +213,21 @@ class _Seen:
         }
 
 
-def read_issue(found: Mapping[str, Any], project: Project | None, participants: frozenset[str] = NOBODY) -> Issue:
-    """Given an issue as the API shows it, return what routing knows of it. An unseen project counts as closed."""
+def successors(found: Mapping[str, Any], followed: Collection[str]) -> tuple[Successor, ...]:
+    """Given an issue from the API and the relations that are followed, return where it continues, the first relation
+    first; nowhere unless it is closed. The API lists relations with issues that the key sees, from both ends.
+    """
+    if not is_closed(found):
+        return ()
+    return tuple(
+        Successor(int(one["issue_to_id"]), one["relation_type"])
+        for one in sorted(found.get("relations", ()), key=lambda one: int(one["id"]))
+        if one["relation_type"] in followed and int(one["issue_id"]) == int(found["id"])
+    )
+
+
+def read_issue(found: Mapping[str, Any], project: Project | None) -> Issue:
+    """Given an issue from the API, return the policy's view of it. An unseen project counts as closed."""
     status = found.get("status", {})
     assigned = found.get("assigned_to")
     author = found.get("author")
@@ -196,7 +236,7 @@ def read_issue(found: Mapping[str, Any], project: Project | None, participants: 
         project=project.identifier if project is not None else str(found["project"]["id"]),
         subject=str(found.get("subject", "")),
         status=str(status.get("name", "")),
-        closed=bool(status.get("is_closed", found.get("closed_on"))),
+        closed=is_closed(found),
         private=bool(found.get("is_private", False)),
         project_public=project is not None and project.public,
         project_active=project is not None and project.active,
@@ -204,7 +244,6 @@ def read_issue(found: Mapping[str, Any], project: Project | None, participants: 
         author_id=int(author["id"]) if author else None,
         assigned_to_id=int(assigned["id"]) if assigned else None,
         watcher_ids=frozenset(int(w["id"]) for w in found.get("watchers", ())),
-        participants=participants,
         project_name=str(found["project"].get("name", "")),
         tracker=str(found.get("tracker", {}).get("name", "")),
         created_on=utc(found.get("created_on")),

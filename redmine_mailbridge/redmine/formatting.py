@@ -1,4 +1,4 @@
-"""Which text formatting is in force: the API does not tell, but newer Redmines' help page does."""
+"""Redmine's text formatting: the API does not report it, but the help page of newer versions does."""
 
 import re
 import threading
@@ -8,23 +8,23 @@ from typing import get_args
 
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.redmine.client import Connection
-from redmine_mailbridge.redmine.transport import Session
+from redmine_mailbridge.redmine.transport import BoundedSession
 
 _CHOICE = " or ".join(f'text_format = "{name}"' for name in get_args(TextFormat))
 NO_FORMAT = (
-    "[redmine] text_format is not set, and this Redmine does not tell it (those before 6.0 never do): write "
-    f"{_CHOICE}, as Administration, Settings, General has it (Redmine before 6.0 comes with Textile)"
+    "[redmine] text_format is not set, and this Redmine does not report it (versions before 6.0 never do): set "
+    f"{_CHOICE}, as in Administration, Settings, General (Redmine before 6.0 uses Textile by default)"
 )
 _TITLE = re.compile(rb"<title>([^<]{0,200})</title>")
 
 
 def text_format(connection: Connection) -> TextFormat | str | None:
-    """Given where Redmine is, return "common_mark", "textile", the name of another format, or None: nobody can tell.
+    """Given Redmine's address, return "common_mark", "textile", the name of another format, or None if unknown.
 
     Redmine before 6.0 serves the help pages of all formats alike, and one that is closed to anonymous visitors, or
-    behind a login page, shows none.
+    behind a login page, serves none.
     """
-    session = Session()
+    session = BoundedSession()
     session.auth = connection.login
     session.verify = connection.ca_file or True
     session.timeouts = (connection.connect_timeout, min(connection.read_timeout, 10.0))
@@ -32,7 +32,7 @@ def text_format(connection: Connection) -> TextFormat | str | None:
         session.proxies = {"http": connection.proxy, "https": connection.proxy}
     try:
         answer = session.get(f"{connection.url.rstrip('/')}/help/wiki_syntax/detailed")
-    except OSError:  # of which the errors of requests are
+    except OSError:  # includes the errors of requests
         return None
     finally:
         session.close()
@@ -41,15 +41,15 @@ def text_format(connection: Connection) -> TextFormat | str | None:
     if "commonmark" in title:
         return "common_mark"
     named = next((name for name in ("textile", "markdown") if name in title), None)
-    body = answer.content.lower() if title and named is None else b""  # few pages of Textile have it in the title
+    body = answer.content.lower() if title and named is None else b""  # few Textile pages have it in the title
     return "textile" if b"wiki_syntax" in body and b"textile" in body else named
 
 
 class FormatWatch:
-    """Looks whether Redmine still formats texts as they are `written`. Safe to share among threads.
+    """Checks that Redmine still uses the format in which texts are `written`. Thread-safe.
 
-    What held when this was made is believed for `life` seconds, and so is each answer that fits; where Redmine does not
-    tell, all fits. A text that is made inert for one format may come to life in another.
+    The format at creation is trusted for `life` seconds, and so is each matching response; if Redmine does not
+    report it, it matches. A text escaped for one format may become active in another.
     """
 
     def __init__(
@@ -63,8 +63,8 @@ class FormatWatch:
         self._believed_until = clock() + life
 
     def unfit(self, *, now: bool = False) -> str:
-        """Return what does not fit, in one line that says what to change; "" when all does. One request at most;
-        `now`: whatever is believed.
+        """Return the mismatch, in one line that says what to change; "" if there is none. One request at most;
+        `now`: ignore the cache.
         """
         with self._lock:
             if not now and self._clock() < self._believed_until:
@@ -72,8 +72,8 @@ class FormatWatch:
             found = text_format(self._connection)
             if found not in {None, self._written}:
                 return (
-                    f"Redmine formats texts as {found} now, and the bridge writes {self._written}: set [redmine] "
-                    f'text_format = "{found}", or take it out, and reload the service'
+                    f"Redmine's text formatting is {found}, but the bridge writes {self._written}: set [redmine] "
+                    f'text_format = "{found}", or remove it, and reload the service'
                 )
             self._believed_until = self._clock() + self._life
             return ""

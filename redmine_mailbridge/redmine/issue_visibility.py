@@ -1,14 +1,13 @@
-"""What of an issue the people of its conversation may read, as Redmine says at this moment.
+"""What the participants of an issue's conversation may read, according to Redmine now.
 
-Asked whenever mail about an issue is composed: a note may have been made private, changed or removed since it was read
-last, an issue or its project made private.
+Checked whenever a message about an issue is composed: a note may have become private, changed or been removed since it
+was last read, and an issue or its project may have become private.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.text_cleaning import same_text
 
@@ -16,46 +15,41 @@ INCLUDE = (("include", "journals,attachments,watchers"),)
 
 
 @dataclass(frozen=True, slots=True)
-class Visible:
-    """An issue as the API shows it, its journals among it. `public`: anybody may see the issue and its project."""
+class VisibleIssue:
+    """An issue from the API, with its journals. `public`: anyone may see the issue and its project."""
 
     found: Mapping[str, Any]
     public: bool
 
     def journal(self, number: int) -> Mapping[str, Any] | None:
-        """A journal that is there and not private; else None."""
+        """A journal that exists and is not private; else None."""
         found = (one for one in self.found.get("journals", ()) if int(one["id"]) == number)
         return next((one for one in found if not one.get("private_notes")), None)
 
     def says(self, journal: int | None, written: str) -> bool:
-        """Given a note (None: the issue itself) and what was written there, is it there, public and still the same?"""
+        """Given a note (None: the issue itself) and its text, does it exist, public and unchanged?"""
         if journal is None:
             return same_text(written, str(self.found.get("description") or ""))
         found = self.journal(journal)
         return found is not None and same_text(written, str(found.get("notes") or ""))
 
 
-Look = Callable[[int], Visible | None]
-"""Given an issue's number, asks Redmine for it; None when Redmine does not show it (any more)."""
+ShowIssue = Callable[[int], VisibleIssue | None]
+"""Given an issue's number, reads it from Redmine; None if Redmine does not return it (any more)."""
 
 
-def look(client: Client, number: int) -> Visible | None:
-    """Given an issue's number, return it as it is now; None when it is not shown to us. Two requests; nothing of it is
-    remembered. Raise RedmineUnavailable.
+def visible_issue(client: Client, number: int) -> VisibleIssue | None:
+    """Given an issue's number, return its current state; None if it is not visible. Two requests, without a
+    cache. Raise RedmineUnavailable.
     """
     found = _shown(client, f"/issues/{number}.json", "issue")
     if found is None:
         return None
     project = _shown(client, f"/projects/{int(found['project']['id'])}.json", "project")
     public = project is not None and bool(project.get("is_public", False)) and not found.get("is_private", False)
-    return Visible(found, public)
+    return VisibleIssue(found, public)
 
 
 def _shown(client: Client, path: str, what: str) -> Mapping[str, Any] | None:
-    try:
-        found: Mapping[str, Any] = client.get(path, INCLUDE if what == "issue" else ())[what]
-    except RedmineRefused as error:
-        if error.status in (403, 404):
-            return None
-        raise
-    return found
+    answer = client.get_or_none(path, INCLUDE if what == "issue" else ())
+    return None if answer is None else answer[what]

@@ -1,22 +1,20 @@
-"""Names and numbers that are asked of Redmine when somebody looks at them, and kept from then on.
+"""Names and numbers that are fetched from Redmine on first access, and cached from then on.
 
-A project may have a thousand members, and a mail that names nobody needs none of them.
+A project may have a thousand members, which a message without keyword lines does not need.
 """
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, ValuesView
 from typing import TypeVar
 
-from redmine_mailbridge.redmine.users import People, Person
+from redmine_mailbridge.redmine.users import Users, UserWithRights
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Lazy(Mapping[K, V]):
-    """A mapping that `fetch` fills when it is looked at first; whatever that raises is raised then, and not kept. Safe
-    to share among threads.
-    """
+class LazyMapping(Mapping[K, V]):
+    """A mapping that `fetch` fills on first access; its exceptions are raised then, and not cached. Thread-safe."""
 
     def __init__(self, fetch: Callable[[], Mapping[K, V]]) -> None:
         self._fetch = fetch
@@ -38,16 +36,21 @@ class Lazy(Mapping[K, V]):
     def __len__(self) -> int:
         return len(self._all())
 
+    @property
+    def spellings(self) -> Mapping[str, str]:
+        """The names as Redmine shows them, where what was fetched has them; else none."""
+        return getattr(self._all(), "spellings", {})
+
     def __repr__(self) -> str:
         return f"Lazy({self._fetched!r})"
 
 
-class Assignable(Lazy[str, int]):
-    """Whom the issues of a project can be assigned to: ids by lower-case name, of users and groups. With a key that may
-    look for users a login, an address and an id are asked for one by one; only for other names is everybody asked for.
+class Assignable(LazyMapping[str, int]):
+    """Possible assignees of a project's issues: ids by lower-case name, of users and groups. With a key that may
+    search users, a login, an address or an id is looked up singly; only other names require the whole list.
     """
 
-    def __init__(self, project: int, people: People, fetch: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(self, project: int, people: Users, fetch: Callable[[], Mapping[str, int]]) -> None:
         super().__init__(fetch)
         self._project = project
         self._people = people
@@ -67,7 +70,7 @@ class Assignable(Lazy[str, int]):
             return False
 
     def values(self) -> ValuesView[int]:
-        """The ids; whether one is among them is asked for it alone, where that can be."""
+        """The ids; membership of a single one is looked up singly, if possible."""
         return _Ids(self)
 
     def holds(self, number: int) -> bool:
@@ -75,7 +78,7 @@ class Assignable(Lazy[str, int]):
         person = self._people.by_id(number) if self._people.can_find_users else None
         return self._may_have(person) if person is not None else number in self._all().values()
 
-    def _may_have(self, person: Person) -> bool:
+    def _may_have(self, person: UserWithRights) -> bool:
         roles = person.rights.roles.get(self._project, frozenset())
         return person.rights.active and any(self._people.role(one).assignable for one in roles)
 

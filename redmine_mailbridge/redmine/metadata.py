@@ -1,7 +1,7 @@
-"""What rarely changes in Redmine, kept for a short time: projects and what their issues may hold, statuses, priorities.
+"""What rarely changes in Redmine, cached briefly: projects and the attributes of their issues, statuses, priorities.
 
-Every name is kept in lower case. A key without admin rights sees less; what it cannot see is simply not there, and
-`check` says so.
+Every name is in lower case. A key without admin rights sees less; what it cannot see is absent, and
+`check` reports that.
 """
 
 import time
@@ -12,26 +12,27 @@ from typing import Any
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.plan import FieldKind, Project
 from redmine_mailbridge.redmine.client import PAGE, Client
-from redmine_mailbridge.redmine.lazy import Assignable, Lazy
+from redmine_mailbridge.redmine.lazy import Assignable, LazyMapping
 from redmine_mailbridge.redmine.non_members import NonMembers
 from redmine_mailbridge.redmine.rights import Rights, Role, allowed
-from redmine_mailbridge.redmine.users import People
+from redmine_mailbridge.redmine.users import Users
 from redmine_mailbridge.util.cache import Cache
+from redmine_mailbridge.util.suggest import NameMap
 
 MOST_MEMBERS = 100
-"""In projects of how many members at most a key that cannot look for users learns their logins and addresses."""
+"""Maximum number of project members for which a key that cannot search users fetches logins and addresses."""
 DENIED_FOR = 120.0
-"""Seconds for which a user is taken not to be allowed what Redmine refused it although its roles permit it."""
+"""Seconds for which a permission that Redmine denied, although the roles include it, counts as denied."""
 YOUNG = 5.0
-"""Seconds for which what was asked anew is not asked once more for a mere difference."""
+"""Seconds for which refreshed data is not fetched again because of a mere difference."""
 SAMPLES = 25
-"""How many of a project's newest issues tell a key that may not list custom fields which there are."""
+"""How many of a project's newest issues show its custom fields to a key that may not list them."""
 INCLUDE = "trackers,issue_categories,enabled_modules,issue_custom_fields"
 
 
 @dataclass(frozen=True, slots=True)
 class Statuses:
-    """Issue statuses: id by lower-case name, the ids that close an issue, and the names as Redmine shows them."""
+    """Issue statuses: id by lower-case name, the ids of closed statuses, and the names as Redmine shows them."""
 
     ids: Mapping[str, int]
     closed: frozenset[int]
@@ -40,8 +41,8 @@ class Statuses:
 
 @dataclass(frozen=True, slots=True)
 class Tracker:
-    """A tracker. `fields` are those of Redmine's own that its issues have, None where Redmine does not tell;
-    `default_status` is the id of the status that they begin with.
+    """A tracker. `fields` are its issues' standard fields, None if Redmine does not report them;
+    `default_status` is the id of the status of new issues.
     """
 
     id: int
@@ -52,7 +53,7 @@ class Tracker:
 
 @dataclass(frozen=True, slots=True)
 class CustomField:
-    """An issue custom field, as only an admin's key sees it. `tracker_ids` are those that have it."""
+    """An issue custom field, visible to an admin's key only. `tracker_ids` are those that have it."""
 
     id: int
     name: str
@@ -64,22 +65,22 @@ class CustomField:
     kind: FieldKind
 
 
-class Directory:
-    """The projects and lists of one Redmine. Safe to share among threads."""
+class MetadataCache:
+    """The projects and lists of one Redmine. Thread-safe."""
 
     def __init__(
-        self, client: Client, people: People | None = None, life: float = 600.0,
+        self, client: Client, people: Users | None = None, life: float = 600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._client = client
         self._clock = clock
         self._asked_at = float("-inf")
         self._denied: dict[tuple[int, str, int], float] = {}
-        self.people = people or People(client, life, clock)
+        self.people = people or Users(client, life, clock)
         self._non_members = NonMembers(client, self.people, life, clock)
         self._projects: Cache[str, Project | None] = Cache(life, clock)
         self._aliases: dict[str, str] = {}
-        self._names: Cache[str, dict[str, str]] = Cache(life, clock)
+        self._names: Cache[str, Mapping[str, str]] = Cache(life, clock)
         self._statuses: Cache[str, Statuses] = Cache(life, clock)
         self._learnt: Cache[int, bool] = Cache(life, clock)
         self._lists: Cache[str, Mapping[str, int]] = Cache(life, clock)
@@ -89,7 +90,7 @@ class Directory:
 
     @property
     def can_impersonate(self) -> bool:
-        """May the key act as other users? Redmine ignores the wish of any but an admin, silently."""
+        """May the key act as other users? Redmine silently ignores the header unless the key is an admin's."""
         return self.people.me().user.admin
 
     def project(self, wanted: str) -> Project | None:
@@ -113,8 +114,8 @@ class Directory:
         return self._trackers.get("all", self._fetch_trackers)
 
     def takes(self, tracker: int, field: str) -> bool:
-        """Given a tracker's id and one of Redmine's own fields ("description"), do issues of it have that field? Those
-        of an unknown tracker do. A workflow may make it read-only all the same.
+        """Given a tracker's id and a standard field ("description"), do its issues have that field? True for
+        an unknown tracker. A workflow may still make it read-only.
         """
         known = self.trackers().get(tracker)
         return known is None or known.fields is None or field in known.fields
@@ -132,29 +133,29 @@ class Directory:
         return self._lists.get("groups", self._fetch_groups)
 
     def may(self, rights: Rights, permission: str, project: Project) -> bool:
-        """Given a user's rights, may it do this (a permission's name, such as "add_issues") in this project?"""
+        """Given a user's rights, does the user have this permission (such as "add_issues") in this project?"""
         if self._clock() - self._denied.get((rights.user_id, permission, project.id), float("-inf")) < DENIED_FOR:
             return False
         return allowed(rights, permission, project, self.roles_of(rights, project))
 
     def anyone_may(self, permission: str, project: Project) -> bool:
-        """May every user of this Redmine do this in this project, a new one too?"""
+        """Does every user of this Redmine have this permission in this project, including new users?"""
         return self.may(Rights(0), permission, project)
 
     def deny(self, user_id: int, permission: str, project: Project) -> None:
-        """Redmine has refused this to a user whose roles permit it: they may do so for some trackers only, which the
-        API tells of no role. It is believed for a while, whatever is asked anew.
+        """Redmine denied this to a user whose roles permit it: they permit it for some trackers only, which the
+        API does not report. It counts as denied for a while, whatever is refreshed.
         """
         self._denied[user_id, permission, project.id] = self._clock()
 
     def roles_of(self, rights: Rights, project: Project) -> tuple[Role, ...]:
-        """Given a user's rights, return the roles that count for it in this project."""
+        """Given a user's rights, return the roles that apply in this project."""
         if rights.admin:
             return ()
         return self.people.roles(rights.roles_in(project.id, lambda: self._non_members.roles(project)))
 
     def numbers(self, project: Project) -> Mapping[str, Mapping[str, int]]:
-        """Given a project, return the ids by lower-case name of what an issue's attributes may refer to."""
+        """Given a project, return the ids by lower-case name that an issue's attributes may refer to."""
         return {
             "tracker_id": project.trackers,
             "category_id": project.categories,
@@ -164,12 +165,12 @@ class Directory:
         }
 
     def forget_aged(self) -> None:
-        """Ask anew about everything, unless that was just done."""
+        """Refresh everything, unless that was just done."""
         if self._clock() - self._asked_at >= YOUNG:
             self.forget()
 
     def forget(self) -> None:
-        """Ask anew about everything, e.g. after Redmine has refused something."""
+        """Refresh everything, e.g. after Redmine has rejected something."""
         self._asked_at = self._clock()
         self.people.forget()
         self._non_members.forget()
@@ -195,12 +196,10 @@ class Directory:
         return self._fetch_project(identifier) if identifier else None
 
     def _fetch_project(self, identifier: str) -> Project | None:
-        try:
-            found = self._client.get(f"/projects/{identifier}.json", [("include", INCLUDE)])["project"]
-        except RedmineRefused as error:
-            if error.status in (403, 404):
-                return None
-            raise
+        answer = self._client.get_or_none(f"/projects/{identifier}.json", [("include", INCLUDE)])
+        if answer is None:
+            return None
+        found = answer["project"]
         modules = {m["name"] for m in found.get("enabled_modules", ())}
         tracking = "issue_tracking" in modules
         return Project(
@@ -212,20 +211,20 @@ class Directory:
             issue_tracking=tracking,
             trackers=_ids(found.get("trackers", ())),
             categories=_ids(found.get("issue_categories", ())),
-            versions=Lazy(lambda: self._versions(identifier)) if tracking else {},
-            custom_fields=Lazy(lambda: self._project_fields(found)),
+            versions=LazyMapping(lambda: self._versions(identifier)) if tracking else {},
+            custom_fields=LazyMapping(lambda: self._project_fields(found)),
             members=Assignable(int(found["id"]), self.people, lambda: self._members(identifier)),
-            kinds=Lazy(lambda: {f.id: f.kind for f in self.issue_fields()}),
+            kinds=LazyMapping(lambda: {f.id: f.kind for f in self.issue_fields()}),
         )
 
     def _versions(self, identifier: str) -> Mapping[str, int]:
-        """The open versions, shared ones too; Redmine gives all on one page."""
+        """The open versions, shared ones included; Redmine returns all on one page."""
         found = self._or_nothing(f"/projects/{identifier}/versions.json", "versions")
         return _ids(v for v in found if v.get("status") == "open")
 
     def _project_fields(self, found: Mapping[str, Any]) -> Mapping[str, int]:
-        """The issue custom fields of a project. Before 5.1 Redmine names there only those that are not for all
-        projects, and nowhere which those are: they are named by no project, and issues tell them to a plain key.
+        """The issue custom fields of a project. Before 5.1 Redmine lists there only those that are not for all
+        projects, and nowhere which are: no project lists them, and a key without admin rights sees them in issues.
         """
         named = _ids(found.get("issue_custom_fields", ()))
         if self.can_impersonate:
@@ -234,34 +233,33 @@ class Directory:
                 only = self._only.get("all", self._fetch_only)
                 ids |= {field.id for field in self.issue_fields() if field.id not in only}
             trackers = {int(t["id"]) for t in found.get("trackers", ())}
-            return {f.name.lower(): f.id for f in self.issue_fields() if f.id in ids and f.tracker_ids & trackers}
+            return NameMap((f.name, f.id) for f in self.issue_fields() if f.id in ids and f.tracker_ids & trackers)
         if named and self.is_newer_than_5_0():
             return named
         newest = [("project_id", str(found["id"])), ("status_id", "*"), ("limit", str(SAMPLES))]
         issues = self._or_nothing("/issues.json", "issues", newest)
-        return {**_ids(field for issue in issues for field in issue.get("custom_fields", ())), **named}
+        return _ids(
+            [*found.get("issue_custom_fields", ()), *(f for issue in issues for f in issue.get("custom_fields", ()))]
+        )
 
     def is_newer_than_5_0(self) -> bool:
-        """Is this Redmine 5.1 or later, as any key can tell? A tracker that has a priority says so there alone, where
-        that may be switched off.
+        """Is this Redmine 5.1 or later, as far as any key can see? Only then does a tracker report its priority, which
+        can be disabled there.
         """
         return any("priority_id" in (tracker.fields or ()) for tracker in self.trackers().values())
 
     def learn_members(self, project: Project) -> None:
-        """Given a project, learn the addresses of its members, for a key that cannot look for users; none in a project
-        of more than MOST_MEMBERS, where that would cost a request for each.
+        """Given a project, cache the addresses of its members, for a key that cannot search users; none in a project
+        with more than MOST_MEMBERS, since each costs a request.
         """
         if not self.can_impersonate:
             self._learnt.get(project.id, lambda: self._learn(project.identifier))
 
     def _learn(self, identifier: str) -> bool:
         path = f"/projects/{identifier}/memberships.json"
-        try:
-            answer = self._client.get(path, [("limit", PAGE)])
-        except RedmineRefused as error:
-            if error.status in (403, 404):
-                return False
-            raise
+        answer = self._client.get_or_none(path, [("limit", PAGE)])
+        if answer is None:
+            return False
         found = answer.get("memberships", ())
         if int(answer.get("total_count", len(found))) > MOST_MEMBERS:
             return False
@@ -269,8 +267,8 @@ class Directory:
         return True
 
     def _members(self, identifier: str) -> Mapping[str, int]:
-        """Whom issues can be assigned to: users and groups with a role that is assignable, by the names that Redmine
-        shows; with a key that cannot look for users by login and address too, in a project of MOST_MEMBERS at most.
+        """Possible assignees: users and groups with an assignable role, by the names that Redmine
+        shows; with a key that cannot search users by login and address too, in a project with up to MOST_MEMBERS.
         """
         try:
             found = list(self._client.pages(f"/projects/{identifier}/memberships.json", "memberships"))
@@ -278,7 +276,7 @@ class Directory:
             if error.status in (403, 404):
                 return {}
             raise
-        members: dict[str, int] = {}
+        names: list[tuple[str, int]] = []
         users: list[int] = []
         for membership in found:
             if not any(self.people.role(int(role["id"])).assignable for role in membership.get("roles", ())):
@@ -286,22 +284,19 @@ class Directory:
             kind = "user" if "user" in membership else "group"
             if kind in membership:
                 who = int(membership[kind]["id"])
-                members.setdefault(str(membership[kind]["name"]).lower(), who)
+                names.append((str(membership[kind]["name"]), who))
                 users += [who] if kind == "user" else []
+        members = NameMap(names)
         for user_id in users if not self.can_impersonate and len(users) <= MOST_MEMBERS else ():
             person = self.people.by_id(user_id)
             if person is not None:
                 members |= {word.lower(): user_id for word in (person.user.login, person.user.mail) if word}
         return members
 
-    def _fetch_names(self) -> dict[str, str]:
-        names: dict[str, str] = {}
-        identifiers: dict[str, str] = {}
-        for project in self._client.pages("/projects.json", "projects"):
-            identifier = str(project["identifier"])
-            identifiers[identifier] = identifier
-            names.setdefault(str(project["name"]).lower(), identifier)
-        return names | identifiers
+    def _fetch_names(self) -> Mapping[str, str]:
+        projects = list(self._client.pages("/projects.json", "projects"))
+        names = [(str(project["name"]), str(project["identifier"])) for project in projects]
+        return NameMap([*((identifier, identifier) for _, identifier in names), *names])
 
     def _fetch_statuses(self) -> Statuses:
         found = self._client.get("/issue_statuses.json").get("issue_statuses", [])
@@ -309,7 +304,7 @@ class Directory:
         return Statuses(_ids(found), closed, {int(s["id"]): str(s["name"]) for s in found})
 
     def _fetch_only(self) -> frozenset[int]:
-        """The issue custom fields that some project names: those that are not for all."""
+        """The issue custom fields that a project lists: those that are not for all projects."""
         projects = self._client.pages("/projects.json", "projects", [("include", "issue_custom_fields")])
         return frozenset(int(one["id"]) for project in projects for one in project.get("issue_custom_fields", ()))
 
@@ -338,14 +333,9 @@ class Directory:
         )  # fmt: skip
 
     def _or_nothing(self, path: str, container: str, params: Iterable[tuple[str, str]] = ()) -> list[dict[str, Any]]:
-        """Given the path of a list, return it, or nothing where the key may not see it."""
-        try:
-            found: list[dict[str, Any]] = self._client.get(path, list(params)).get(container, [])
-        except RedmineRefused as error:
-            if error.status in (403, 404):
-                return []
-            raise
-        return found
+        """Given the path of a list, return it, or an empty one if the key may not see it."""
+        answer = self._client.get_or_none(path, list(params))
+        return [] if answer is None else answer.get(container, [])
 
 
 def _tracker(found: Mapping[str, Any]) -> Tracker:
@@ -356,7 +346,7 @@ def _tracker(found: Mapping[str, Any]) -> Tracker:
 
 
 def _kind(found: Mapping[str, Any]) -> FieldKind:
-    """Given a custom field as the API shows it, return what it takes."""
+    """Given a custom field from the API, return the values that it accepts."""
     options: dict[str, str] = {}
     for entry in found.get("possible_values") or ():
         value = str(entry.get("value", ""))
@@ -367,7 +357,4 @@ def _kind(found: Mapping[str, Any]) -> FieldKind:
 
 def _ids(entries: Iterable[Mapping[str, Any]]) -> Mapping[str, int]:
     """Given things with id and name, return the id by lower-case name; the first wins."""
-    ids: dict[str, int] = {}
-    for entry in entries:
-        ids.setdefault(str(entry["name"]).strip().lower(), int(entry["id"]))
-    return ids
+    return NameMap((str(entry["name"]).strip(), int(entry["id"])) for entry in entries)

@@ -1,5 +1,5 @@
-"""What users may do in a public project whose members they are not: by the role "Non member", or by the roles that the
-project gives to the group "Non member users", which stand in place of that one.
+"""What users may do in a public project without membership: by the role "Non member", or by the roles that the
+project assigns to the group "Non member users", which replace that role.
 """
 
 import time
@@ -10,28 +10,28 @@ from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.rights import NON_MEMBER
-from redmine_mailbridge.redmine.users import People
+from redmine_mailbridge.redmine.users import Users
 from redmine_mailbridge.util.cache import Cache
 
 GROUP = "non_member"
-"""What Redmine's API calls the built-in group; its member entry in a project bears this behind "group_"."""
+"""The API's name of the built-in group; its membership in a project has this after "group_"."""
 NOTHING: frozenset[int] = frozenset()
 
 
 class NonMembers:
-    """The roles of non-members, by project. Safe to share among threads."""
+    """The roles of non-members, by project. Thread-safe."""
 
     def __init__(
-        self, client: Client, people: People, life: float = 600.0, clock: Callable[[], float] = time.monotonic
+        self, client: Client, people: Users, life: float = 600.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._client = client
         self._people = people
         self._given: Cache[str, Mapping[int, frozenset[int]]] = Cache(life, clock)
 
     def roles(self, project: Project) -> frozenset[int]:
-        """Given a project, return the ids of the roles that count for users that are no members; none in a private one.
+        """Given a project, return the ids of the roles of users without membership; none in a private project.
 
-        With an administrator's key two requests tell it of all projects, with another the project's members.
+        With an administrator's key two requests return this for all projects, with another the project's members.
         """
         if not project.public:
             return NOTHING
@@ -42,7 +42,7 @@ class NonMembers:
         return given.get(project.id, NOTHING) or frozenset({NON_MEMBER})
 
     def forget(self) -> None:
-        """Ask anew."""
+        """Refresh everything."""
         self._given.clear()
 
     def _of_group(self) -> Mapping[int, frozenset[int]]:

@@ -1,35 +1,34 @@
-"""To which issue does a note belong, of which a mail names only the number? Redmine's REST API cannot be asked that.
+"""Finds the issue of a note of which a message contains only the number. Redmine's REST API cannot be queried for it.
 
-Redmine's own Message-IDs hold the second in which the note was made, and its issue was changed then or later: the
-issues changed since are looked at, the ones changed longest ago first, since most of what follows a note by mail
-is the answer to it.
+Redmine's own Message-IDs contain the second in which the note was created, and its issue was changed then or later: the
+issues changed since are checked, the ones changed longest ago first, since most changes after a notification
+are the reply to it.
 """
 
 import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.util.cache import Cache
 
 MOST_ISSUES = 20
-"""So many issues are looked at for one number. Who answers a note that is older gets a new issue instead."""
+"""Maximum number of issues checked for one number. A reply to an older note creates a new issue instead."""
 UNKNOWN_LIFE = 600.0
-"""Seconds for which "no issue has such a note" is believed."""
+"""Seconds for which "no issue has such a note" is cached."""
 KNOWN_LIFE = 24 * 3600.0
 
 
-class Notes:
-    """Finds the issues of notes. Safe to share among threads."""
+class NoteLocator:
+    """Finds the issues of notes. Thread-safe."""
 
     def __init__(self, client: Client, clock: Callable[[], float]) -> None:
         self._client = client
         self._issues: Cache[tuple[int, str], int | None] = Cache(KNOWN_LIFE, clock)
 
     def issue_of(self, journal: int, stamp: str) -> int | None:
-        """Given a note's number and the time stamp beside it (YYYYmmddHHMMSS, UTC; whatever a stranger wrote),
-        return the number of its issue, or None when it was not found. At most MOST_ISSUES + 1 requests.
+        """Given a note's number and the time stamp beside it (YYYYmmddHHMMSS, UTC; untrusted input),
+        return the number of its issue, or None if it was not found. At most MOST_ISSUES + 1 requests.
         """
         return self._issues.get(
             (journal, stamp),
@@ -52,13 +51,8 @@ class Notes:
         return None
 
     def _fetch(self, number: int) -> Mapping[str, Any]:
-        try:
-            found: Mapping[str, Any] = self._client.get(f"/issues/{number}.json", [("include", "journals")])["issue"]
-        except RedmineRefused as error:
-            if error.status in (403, 404):
-                return {}
-            raise
-        return found
+        answer = self._client.get_or_none(f"/issues/{number}.json", [("include", "journals")])
+        return {} if answer is None else answer["issue"]
 
 
 def _time(stamp: str) -> dt.datetime | None:

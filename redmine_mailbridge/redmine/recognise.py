@@ -1,6 +1,6 @@
-"""Is this, in Redmine, what that request made? Who wrote it and which files it holds decide; words only confirm. Pure.
+"""Is this object in Redmine the result of that request? Its author and its files decide; text only confirms. Pure.
 
-No time is compared: that something was made after the request was sent is told by its number, to whoever asks here.
+No time is compared: the caller knows from the number that an object was created after the request was sent.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -10,21 +10,23 @@ from typing import Any
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
 from redmine_mailbridge.redmine.text_cleaning import alike, clean, cut_to_nothing, same_text, without_wide
 
-Thing = Mapping[str, Any]
+ApiObject = Mapping[str, Any]
+"""An issue or a journal, as the API returns it."""
 
 
-def has_file(request: IssueRequest, issue: Thing) -> bool:
-    """Is a file of the request there? Each belongs to one upload, and Redmine gives it to one issue or note only."""
+def has_file(request: IssueRequest, issue: ApiObject) -> bool:
+    """Is a file of the request attached? Each belongs to one upload, and Redmine assigns it to one issue or note
+    only."""
     return _holds(request, {int(file["id"]): str(file.get("filename", "")) for file in issue.get("attachments", ())})
 
 
-def had_file(request: IssueRequest, issue: Thing) -> bool:
-    """Given an issue with its journals, did it hold a file of the request that somebody has deleted since?"""
+def had_file(request: IssueRequest, issue: ApiObject) -> bool:
+    """Given an issue with its journals, did it have a file of the request that was deleted since?"""
     return any(_holds(request, _files(journal)) for journal in issue.get("journals", ()))
 
 
-def bears(request: IssueRequest, issue: Thing) -> bool | None:
-    """Does the issue bear the request's marker? None where it bears none, or there is none to look for."""
+def bears(request: IssueRequest, issue: ApiObject) -> bool | None:
+    """Does the issue have the request's marker? None if it has none, or the request has none."""
     if request.marker is None:
         return None
     number, value = request.marker
@@ -32,8 +34,8 @@ def bears(request: IssueRequest, issue: Thing) -> bool | None:
     return there == value if there else None
 
 
-def same_issue(request: IssueRequest, issue: Thing, writers: Collection[int], *, closely: bool = True) -> bool:
-    """Given a request without files and who may have written it, is the issue the same in project, author and words?
+def same_issue(request: IssueRequest, issue: ApiObject, writers: Collection[int], *, closely: bool = True) -> bool:
+    """Given a request without files and its possible authors, are project, author and text of the issue the same?
 
     `closely`: word for word; else as a database or a plugin may have changed them.
     """
@@ -48,9 +50,9 @@ def same_issue(request: IssueRequest, issue: Thing, writers: Collection[int], *,
     )
 
 
-def same_but_for_text(request: IssueRequest, issue: Thing, writers: Collection[int]) -> bool:
-    """Given a request without files and who may have written it, is the issue the same in project, author and subject,
-    while Redmine took nothing of the text (the tracker has no description, or a workflow makes it read-only)?
+def same_but_for_text(request: IssueRequest, issue: ApiObject, writers: Collection[int]) -> bool:
+    """Given a request without files and its possible authors, are project, author and subject of the issue the same,
+    while Redmine dropped the text (the tracker has no description, or a workflow makes it read-only)?
     """
     words = {**request.attributes, "description": ""}
     empty = not str(issue.get("description") or "").strip() and not issue.get("attachments")
@@ -58,8 +60,8 @@ def same_but_for_text(request: IssueRequest, issue: Thing, writers: Collection[i
 
 
 def missing_text(sent: str, there: str | None) -> str:
-    """Given a text as it was sent and as Redmine shows it, return what is not there: all of it, or the end, which a
-    database has cut off; "" where it is there, or is there in other words, as a plugin may have changed it.
+    """Given a text as sent and as Redmine returns it, return what is missing: all of it, or the end, which a
+    database has cut off; "" if it is complete, or reworded, as by a plugin.
     """
     ours, theirs = clean(sent).strip(), clean(there or "").strip()
     if not theirs:
@@ -67,22 +69,22 @@ def missing_text(sent: str, there: str | None) -> str:
     return ours[len(theirs) :].strip("\n") if ours.startswith(theirs) else ""
 
 
-def missing_files(request: IssueRequest | NoteRequest, issue: Thing) -> tuple[str, ...]:
-    """Given a request and the issue with its history, return the names of the files that never were there."""
+def missing_files(request: IssueRequest | NoteRequest, issue: ApiObject) -> tuple[str, ...]:
+    """Given a request and the issue with its history, return the names of the files that were never attached."""
     there = {int(file["id"]) for file in issue.get("attachments", ())}
     there |= {number for journal in issue.get("journals", ()) for number in _files(journal)}
     return tuple(upload.filename for upload in request.uploads if upload.id not in there)
 
 
 def _alike_or_cut(ours: str | None, theirs: str | None) -> bool:
-    """Are two texts of an issue alike? Of one that begins with a character of 4 bytes nothing may be left; of a note's
-    text not: no word is no word of that note.
+    """Are two texts of an issue alike? A description that starts with a 4-byte character may be cut to nothing; a
+    note's text not: an empty text does not identify that note.
     """
     return alike(ours, theirs) or cut_to_nothing(ours, theirs)
 
 
-def as_made(issue: Thing) -> Thing:
-    """Given an issue with its journals, return it as it was before anybody changed its words or moved it."""
+def as_made(issue: ApiObject) -> ApiObject:
+    """Given an issue with its journals, return it as it was before its text was changed or it was moved."""
     first: dict[str, Any] = {}
     for journal in sorted(issue.get("journals", ()), key=_number):
         for detail in journal.get("details", ()):
@@ -96,13 +98,13 @@ def as_made(issue: Thing) -> Thing:
 
 
 def find_journal(
-    requests: Iterable[NoteRequest], journals: Iterable[Thing], writers: Collection[int], *, taken: bool
-) -> tuple[NoteRequest, Thing] | None:
-    """Given the forms in which a note was sent, and the journals that it may be (made since, no other mail's), return
-    the one that it is with the form in which it was taken, or None.
+    requests: Iterable[NoteRequest], journals: Iterable[ApiObject], writers: Collection[int], *, taken: bool
+) -> tuple[NoteRequest, ApiObject] | None:
+    """Given the forms in which a note was sent, and candidate journals (created since, not another message's), return
+    the matching one with the form that Redmine accepted, or None.
 
-    `taken`: Redmine said that it took the request, so that the only new note of its writer is this one in whatever
-    words; else only when somebody is known to have edited it (Redmine 5.0 does not show that).
+    `taken`: Redmine confirmed the request, so that the only new note of its author is the one, whatever its
+    text; else only if it is known to have been edited (Redmine 5.0 does not show that).
     """
     forms, found = list(requests), sorted(journals, key=_number)
     theirs = [one for one in found if one.get("user", {}).get("id") in writers]
@@ -117,20 +119,20 @@ def find_journal(
     return None
 
 
-def _same_files(request: NoteRequest, journal: Thing) -> bool:
+def _same_files(request: NoteRequest, journal: ApiObject) -> bool:
     return _holds(request, _files(journal))
 
 
-def _same_words(request: NoteRequest, journal: Thing) -> bool:
+def _same_words(request: NoteRequest, journal: ApiObject) -> bool:
     return bool(request.notes.strip()) and not request.uploads and same_text(request.notes, journal.get("notes"))
 
 
-def _alike(request: NoteRequest, journal: Thing) -> bool:
+def _alike(request: NoteRequest, journal: ApiObject) -> bool:
     return bool(request.notes.strip()) and not request.uploads and alike(request.notes, journal.get("notes"))
 
 
-def _same_changes(request: NoteRequest, journal: Thing) -> bool:
-    """A request without words and files: is one of its attributes set? Redmine may have dropped others."""
+def _same_changes(request: NoteRequest, journal: ApiObject) -> bool:
+    """A request without text and files: is one of its attributes set? Redmine may have dropped others."""
     if request.notes.strip() or request.uploads:
         return False
     return not _asked(request).isdisjoint(
@@ -139,7 +141,7 @@ def _same_changes(request: NoteRequest, journal: Thing) -> bool:
 
 
 def _asked(request: NoteRequest) -> set[tuple[str, str, str]]:
-    """What the request sets, as journals tell of it."""
+    """The attributes that the request sets, as journals name them."""
     plain = {name: value for name, value in request.attributes.items() if name not in _NO_CHANGE}
     found = {("attr", _TOLD.get(name, name), _value(value)) for name, value in plain.items()}
     return found | {("cf", str(f["id"]), _value(f["value"])) for f in request.attributes.get("custom_fields", ())}
@@ -150,29 +152,29 @@ _TOLD = {"parent_issue_id": "parent_id"}
 
 
 def _value(value: Any) -> str:
-    """Given a value as it is asked for or told of, return both alike: numbers by their size, truth as 1 and 0."""
+    """Given a value as requested or in a journal, return its normal form: numbers by value, booleans as 1 and 0."""
     try:
         return str(float(value))
     except (TypeError, ValueError):
         return str(value)
 
 
-def _files(journal: Thing) -> dict[int, str]:
-    """The files that a journal tells of by their ids: added with it, or deleted."""
+def _files(journal: ApiObject) -> dict[int, str]:
+    """The files in a journal by their ids: added with it, or deleted."""
     details = (one for one in journal.get("details", ()) if one.get("property") == "attachment")
-    told = {str(one.get("name", "")): str(one.get("new_value") or one.get("old_value") or "") for one in details}
-    return {int(number): name for number, name in told.items() if number.isdecimal()}
+    names = {str(one.get("name", "")): str(one.get("new_value") or one.get("old_value") or "") for one in details}
+    return {int(number): name for number, name in names.items() if number.isdecimal()}
 
 
 def _holds(request: IssueRequest | NoteRequest, files: Mapping[int, str]) -> bool:
-    """Is one of the request's files among these, by id and name? An id may come again once a file was forgotten."""
+    """Is one of the request's files among these, by id and name? An id may be reused after a file was pruned."""
     return any(one.id in files and _plain(one.filename) == _plain(files[one.id]) for one in request.uploads)
 
 
 def _plain(name: str) -> str:
-    """A file name without what Redmine replaces in it."""
+    """A file name without the characters that Redmine replaces."""
     return "".join(char for char in without_wide(name).casefold() if char.isalnum())
 
 
-def _number(thing: Thing) -> int:
+def _number(thing: ApiObject) -> int:
     return int(thing["id"])

@@ -1,16 +1,17 @@
-"""What will be sent to Redmine, as values that are stored before they are sent, and how a plan becomes one.
+"""Requests to Redmine as values that are stored before they are sent, and how a plan becomes one.
 
-Pure. A stored request is sent again unchanged, so that the same upload tokens go with it: a token is good once,
-and thereby tells that an earlier try was carried out.
+Pure. A stored request is sent again unchanged, with the same upload tokens: a token is valid once,
+so its rejection shows that an earlier try was executed.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from redmine_mailbridge.model.plan import IssueFields, Plan, Project
 from redmine_mailbridge.redmine.text_cleaning import clean, clean_line, clean_markup
+from redmine_mailbridge.util.fields import fields_of
 
 NO_SUBJECT = "(no subject)"
 NO_TEXT = "(no text)"
@@ -18,7 +19,7 @@ NO_TEXT = "(no text)"
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that Redmine holds and no issue has yet. `token` is good for one write."""
+    """A file uploaded to Redmine, not yet attached to an issue. `token` is valid for one write."""
 
     token: str
     filename: str
@@ -26,7 +27,7 @@ class Upload:
 
     @property
     def id(self) -> int:
-        """The file's id: what stands before the point of its token; 0 when there is none."""
+        """The file's id: the part of its token before the point; 0 if there is none."""
         number = self.token.partition(".")[0]
         return int(number) if number.isdecimal() else 0
 
@@ -37,11 +38,11 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class IssueRequest:
-    """A new issue. `attributes` are as the API takes them, all but the uploads.
+    """A new issue. `attributes` are in the API's form, without the uploads.
 
-    `as_login` writes it (None: the key's own user); `author_id` is that user, where known; `own_id` is the key's own
-    user when it was made, as the key may be another's by the time of a look. `marker` is the custom field and the value
-    in it by which the issue is found again, where one is configured.
+    `as_login` is its author (None: the key's own user); `author_id` is that user's id, if known; `own_id` is the key's
+    own user at creation, since the key may be another user's by the time of recovery. `marker` is the custom field, and
+    its value, that identifies the issue in recovery, if one is configured.
     """
 
     project_id: int
@@ -54,7 +55,7 @@ class IssueRequest:
 
     @property
     def upload_ids(self) -> frozenset[int]:
-        """The ids that the files have in Redmine."""
+        """The ids of the files in Redmine."""
         return frozenset(upload.id for upload in self.uploads)
 
     def body(self) -> dict[str, Any]:
@@ -62,16 +63,16 @@ class IssueRequest:
         return {"issue": {**self.attributes, **_uploads(self.uploads)}}
 
     def with_uploads(self, *uploads: Upload) -> "IssueRequest":
-        """The same with these files as well."""
+        """The same request with these files added."""
         return replace(self, uploads=self.uploads + uploads)
 
     def to_json(self) -> str:
-        """One line for the store."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """The JSON form for the store."""
+        return json.dumps(fields_of(self), sort_keys=True, default=fields_of)
 
     @classmethod
     def from_json(cls, text: str) -> "IssueRequest":
-        """Given what `to_json` made, return the request."""
+        """Given the result of `to_json`, return the request."""
         found = json.loads(text)
         marker = found["marker"]
         return cls(
@@ -87,8 +88,8 @@ class IssueRequest:
 
 @dataclass(frozen=True, slots=True)
 class NoteRequest:
-    """A note on an issue, with what it changes there. `attributes` hold `notes` and `private_notes` too; the others are
-    as in an `IssueRequest`.
+    """A note on an issue, with the attributes that it changes. `attributes` contain `notes` and `private_notes` too;
+    the other fields are as in an `IssueRequest`.
     """
 
     issue: int
@@ -106,12 +107,12 @@ class NoteRequest:
 
     @property
     def private(self) -> bool:
-        """Is it for the team only?"""
+        """Is it private?"""
         return bool(self.attributes.get("private_notes", False))
 
     @property
     def upload_ids(self) -> frozenset[int]:
-        """The ids that the files have in Redmine."""
+        """The ids of the files in Redmine."""
         return frozenset(upload.id for upload in self.uploads)
 
     def body(self) -> dict[str, Any]:
@@ -119,16 +120,16 @@ class NoteRequest:
         return {"issue": {**self.attributes, **_uploads(self.uploads)}}
 
     def with_uploads(self, *uploads: Upload) -> "NoteRequest":
-        """The same with these files as well."""
+        """The same request with these files added."""
         return replace(self, uploads=self.uploads + uploads)
 
     def to_json(self) -> str:
-        """One line for the store."""
-        return json.dumps(asdict(self), sort_keys=True)
+        """The JSON form for the store."""
+        return json.dumps(fields_of(self), sort_keys=True, default=fields_of)
 
     @classmethod
     def from_json(cls, text: str) -> "NoteRequest":
-        """Given what `to_json` made, return the request."""
+        """Given the result of `to_json`, return the request."""
         found = json.loads(text)
         return cls(
             issue=found["issue"],
@@ -145,9 +146,9 @@ def issue_request(
     plan: Plan, project: Project, uploads: tuple[Upload, ...] = (), *,
     author_id: int | None = None, marker_field: int | None = None, own_id: int | None = None,
 ) -> IssueRequest:  # fmt: skip
-    """Given a plan that creates, its project and the uploaded files, return the request.
+    """Given a plan that creates an issue, its project and the uploaded files, return the request.
 
-    `author_id`: the user behind `plan.act_as`. `marker_field`: the custom field that takes `plan.marker`. `own_id`: the
+    `author_id`: the user behind `plan.act_as`. `marker_field`: the custom field for `plan.marker`. `own_id`: the
     key's own user.
     """
     attributes = {"project_id": project.id, **_attributes(plan.fields)}
@@ -165,9 +166,9 @@ def note_request(
     plan: Plan, project: Project, uploads: tuple[Upload, ...] = (), *,
     author_id: int | None = None, own_id: int | None = None,
 ) -> NoteRequest:  # fmt: skip
-    """Given a plan that notes, the project of its issue and the uploaded files, return the request."""
+    """Given a plan that adds a note, the project of its issue and the uploaded files, return the request."""
     if plan.issue is None:
-        raise ValueError("a plan without an issue makes no note")
+        raise ValueError("a plan without an issue cannot add a note")
     attributes = {**_attributes(plan.fields), "notes": clean_markup(plan.text)}
     if plan.fields.subject is not None:
         attributes["subject"] = clean_line(plan.fields.subject) or NO_SUBJECT
@@ -181,7 +182,7 @@ def _uploads(uploads: tuple[Upload, ...]) -> dict[str, Any]:
 
 
 def _attributes(fields: IssueFields) -> dict[str, Any]:
-    """Given the fields of a plan, return those that are set, as the API takes them; texts are cleaned."""
+    """Given the fields of a plan, return those that are set, in the API's form; texts are cleaned."""
     plain = (
         "tracker_id", "status_id", "priority_id", "category_id", "assigned_to_id", "fixed_version_id",
         "parent_issue_id", "is_private", "estimated_hours", "done_ratio",

@@ -1,8 +1,8 @@
-"""What a Redmine user may do, computed from roles as Redmine computes it. Pure; conservative where unsure.
+"""What a Redmine user may do, computed from roles as Redmine computes it. Pure; denies if unsure.
 
-Needed because a success code does not tell that an attribute was dropped, and because a key without admin rights
-cannot ask as another user. What is computed here is checked again by Redmine itself wherever the bridge writes as
-the user; where it cannot, unsure means no.
+Needed because a success code does not show that an attribute was dropped, and because a key without admin rights
+cannot send requests as another user. Redmine itself checks it again wherever the bridge writes as
+the user; elsewhere, unsure means no.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,15 +12,15 @@ from typing import Literal
 from redmine_mailbridge.model.plan import Issue, Project
 
 NON_MEMBER = 1
-"""The id of the built-in role of users who are no members; every Redmine makes it first, and lists it nowhere."""
+"""The id of the built-in role of non-members; every Redmine creates it first, and lists it nowhere."""
 
 READING = frozenset({"view_issues", "view_project", "view_private_notes", "view_issue_watchers", "view_time_entries"})
-"""What is left in a closed project."""
+"""The permissions that remain in a closed project."""
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role: what it permits, and which issues it shows."""
+    """A role: its permissions, and which issues it shows."""
 
     id: int
     name: str
@@ -31,7 +31,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Of one user: `roles` by project id, through groups too. `admin` may do everything."""
+    """The rights of one user: `roles` by project id, including those through groups. `admin` may do everything."""
 
     user_id: int
     admin: bool = False
@@ -40,8 +40,8 @@ class Rights:
     roles: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
     def roles_in(self, project_id: int, others: Callable[[], frozenset[int]]) -> frozenset[int]:
-        """Given a project, and what tells the roles that those have there who are no members, return the ids of the
-        roles that count for this user.
+        """Given a project, and a lookup for the roles of non-members there, return the ids of the
+        roles that apply to this user.
         """
         if not self.active:
             return frozenset()
@@ -49,7 +49,7 @@ class Rights:
 
 
 def allowed(rights: Rights, permission: str, project: Project, roles: Iterable[Role]) -> bool:
-    """Given a user's rights and the roles that count for it in this project, may it do this there?"""
+    """Given a user's rights and roles in this project, does the user have this permission there?"""
     if not rights.active or not project.issue_tracking:
         return False
     if not project.active and permission not in READING:
@@ -58,7 +58,7 @@ def allowed(rights: Rights, permission: str, project: Project, roles: Iterable[R
 
 
 def sees(rights: Rights, issue: Issue, project: Project, roles: Iterable[Role]) -> bool:
-    """Given a user's rights and roles in the issue's project, is the issue shown to it? Unsure means no."""
+    """Given a user's rights and roles in the issue's project, is the issue visible to the user? Unsure means no."""
     if not rights.active or not project.issue_tracking:
         return False
     if rights.admin:

@@ -1,4 +1,4 @@
-"""Making a request fit into Redmine's limits without losing anything: what does not fit becomes a file. Pure."""
+"""Fits a request into Redmine's limits without losing anything: what does not fit becomes a file. Pure."""
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator
@@ -17,9 +17,9 @@ CUT_MARK = "\n\n[…]"
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """Something that was cut. `file` holds the whole of it; None where everybody would see the file of what is private.
-    `rest` is what the request does not hold of it; of a subject that is all. `said` is one English line for the record.
+class CutText:
+    """A text that was cut. `file` contains all of it; None if everyone would see the file of a private text.
+    `rest` is what the request lacks; for a subject that is all of it. `said` is one English line for the history.
     """
 
     field: str
@@ -28,34 +28,34 @@ class Cut:
     said: str
 
 
-def fit(request: R, limit: int, ending: str = "") -> tuple[R, tuple[Cut, ...]]:
-    """Given a request, the most bytes a text may have (0: any) and the end of the text that is to stay, return one that
-    fits, and what was cut.
+def truncate(request: R, limit: int, ending: str = "") -> tuple[R, tuple[CutText, ...]]:
+    """Given a request, the maximum bytes of a text (0: unlimited) and the end of the text that must stay, return a
+    request that fits, and the cuts.
 
-    A subject, a description or a note that is too long is cut; the whole of it is to go along as a file, whose name
-    none of the request's files has, or what is missing in further notes. This is the only place that cuts.
+    A subject, a description or a note that is too long is cut; all of it is attached as a file, whose name
+    none of the request's files has, or the rest is added in further notes. This is the only place that cuts.
     """
     attributes = dict(request.attributes)
     field = "description" if isinstance(request, IssueRequest) else "notes"
     hidden = isinstance(request, NoteRequest) and request.private
     taken = {upload.filename for upload in request.uploads}
-    cuts: tuple[Cut, ...] = ()
+    cuts: tuple[CutText, ...] = ()
     subject = str(attributes.get("subject", ""))
     if len(subject) > MAX_SUBJECT:
         attributes["subject"] = cut_line(subject)
         file = None if hidden else text_file(free_name("mail-subject.txt", taken), subject)
-        cuts += (Cut("subject", file, subject, f"the subject has {len(subject)} characters: cut to {MAX_SUBJECT}"),)
+        cuts += (CutText("subject", file, subject, f"the subject has {len(subject)} characters: cut to {MAX_SUBJECT}"),)
     text = str(attributes.get(field, ""))
     size = size_in_redmine(text)
     if limit and size > limit:
         attributes[field], rest = _cut(text, limit, ending)
         file = None if hidden else text_file(free_name("mail-text.txt", taken), text)
-        cuts += (Cut(field, file, rest, f"the text has {size} bytes: cut to {limit}"),)
+        cuts += (CutText(field, file, rest, f"the text has {size} bytes: cut to {limit}"),)
     return replace(request, attributes=attributes), cuts
 
 
 def _cut(text: str, limit: int, ending: str) -> tuple[str, str]:
-    """Given a text that is too long, return what fits, and the rest; an ending of at most half the limit stays."""
+    """Given a text that is too long, return what fits, and the rest; an ending of up to half the limit stays."""
     end = f"\n\n{ending.strip()}" if ending.strip() else ""
     if not text.endswith(end) or size_in_redmine(end) > limit // 2:
         end = ""
@@ -65,7 +65,7 @@ def _cut(text: str, limit: int, ending: str) -> tuple[str, str]:
 
 
 def pieces(text: str, limit: int) -> list[str]:
-    """Given a text and the most bytes that a piece may have (0: any), return the text in pieces, nothing left out."""
+    """Given a text and the maximum bytes of a piece (0: unlimited), return the text in pieces, complete."""
     found = []
     while limit and size_in_redmine(text) > limit:
         piece, rest = cut_in_two(text, max(limit, 4))
@@ -87,7 +87,7 @@ def text_file(name: str, text: str) -> Attachment:
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
-    """Given a file name and those that are taken, return it, with a number where it is one of them."""
+    """Given a file name and existing ones, return it, with a number if it exists."""
     base, number = name.removesuffix(".txt"), 1
     while name in taken:
         number += 1
@@ -95,18 +95,18 @@ def free_name(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def may_be_wide(request: IssueRequest | NoteRequest, error: RedmineError) -> bool:
-    """Given a request and how it failed, may an old MySQL have refused its 4-byte characters?
+def may_contain_4byte_chars(request: IssueRequest | NoteRequest, error: RedmineError) -> bool:
+    """Given a request and its failure, may an old MySQL have rejected its 4-byte characters?
 
-    It says "Incorrect string value" where the message comes through, and 500 where not; the request must hold such
-    a character, and after a 500 nothing may have been found by a look.
+    It reports "Incorrect string value" if the message comes through, else 500; the request must contain such
+    a character, and after a 500 recovery must have found nothing.
     """
     return any(has_wide(text) for text in _texts(request.attributes)) and (
         "incorrect string value" in str(error).lower() or "(500)" in str(error)
     )
 
 
-def narrowed(request: R) -> R:
+def without_4byte_chars(request: R) -> R:
     """Given a request, return it without characters of 4 bytes: symbols are named (":grinning_face:")."""
     attributes = _map(request.attributes, without_wide)
     if "subject" in attributes:
@@ -115,8 +115,8 @@ def narrowed(request: R) -> R:
     return replace(request, attributes=attributes, uploads=uploads)
 
 
-def softened(request: R, names: Collection[str]) -> R:
-    """Given a request and the attributes that are to go, return it without them; the marker stays."""
+def without_fields(request: R, names: Collection[str]) -> R:
+    """Given a request and attributes to remove, return it without them; the marker stays."""
     attributes = {name: value for name, value in request.attributes.items() if name not in names}
     marker = request.marker if isinstance(request, IssueRequest) else None
     if "custom_fields" in names and marker is not None:

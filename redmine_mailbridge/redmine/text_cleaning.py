@@ -1,4 +1,4 @@
-"""Text that Redmine and its database take: without what they refuse, within their limits, and compared as they keep it.
+"""Text that Redmine and its database accept: without what they reject, within their limits, and compared as stored.
 
 Pure and linear in time.
 """
@@ -13,15 +13,15 @@ _ENDS = str.maketrans({"\x85": " ", "\u2028": " ", "\u2029": " "})
 
 
 def clean(text: str) -> str:
-    """Given a text, return it without control characters (PostgreSQL refuses NUL) and lone surrogates, with LF. Not
-    for what was made inert: see `clean_markup`.
+    """Given a text, return it without control characters (PostgreSQL rejects NUL) and lone surrogates, with LF. Not
+    for escaped text: see `clean_markup`.
     """
     return without_controls(text)
 
 
 def clean_markup(text: str) -> str:
-    """Given markup in which a stranger's words are inert, return it cleaned, with a sign left for each that goes: there
-    is none to take out, unless somebody forgot to, and what it kept apart stays apart.
+    """Given markup in which a stranger's words are escaped, return it cleaned, with a replacement character for each
+    that is removed: normally there is none, and what it separated stays separated.
     """
     return markup_without_controls(text)
 
@@ -32,19 +32,20 @@ def clean_line(text: str) -> str:
 
 
 def same_text(ours: str | None, theirs: str | None) -> bool:
-    """Given what we sent and what Redmine shows, are they the same text?
+    """Given a text as sent and as Redmine returns it, are they the same?
 
-    Redmine makes line ends of descriptions CRLF and keeps those of notes as they came; all other blanks stay, but
-    those at the end are not worth a second issue.
+    Redmine changes line ends of descriptions to CRLF and keeps those of notes; all other white space stays, but
+    differences at the end are not worth a second issue.
     """
     return clean(ours or "").rstrip() == clean(theirs or "").rstrip()
 
 
 def alike(ours: str | None, theirs: str | None) -> bool:
-    """Given what we sent and what Redmine shows, can theirs be ours as a database or a plugin has changed it?
+    """Given a text as sent and as Redmine returns it, can the latter be the former after a database or a plugin changed
+    it?
 
-    Blanks and the form of accents make no difference, and characters of 4 bytes may be gone, be question marks, or be
-    where the text ends (MySQL's utf8mb3).
+    White space and the form of accents make no difference, and 4-byte characters may be missing, be question marks, or
+    be where the text ends (MySQL's utf8mb3).
     """
     whole, there = _skeleton(ours or ""), _skeleton(theirs or "")
     if whole == there:
@@ -53,39 +54,40 @@ def alike(ours: str | None, theirs: str | None) -> bool:
 
 
 def cut_to_nothing(ours: str | None, theirs: str | None) -> bool:
-    """Given what we sent and what Redmine shows, is theirs empty since ours ends where it begins, as `alike` tells?"""
+    """Given a text as sent and as Redmine returns it, is the latter empty because the former is cut at its start, as in
+    `alike`?"""
     left = _cut_at_wide(ours or "")
     return left is not None and not left.strip() and not (theirs or "").strip()
 
 
 def _cut_at_wide(text: str) -> str | None:
-    """Given a text, return it as MySQL's utf8mb3 keeps it where it is not strict: up to its first character of 4 bytes;
-    None when it has none.
+    """Given a text, return it as a non-strict MySQL utf8mb3 stores it: up to its first 4-byte character;
+    None if it has none.
     """
     at = next((at for at, char in enumerate(text) if char > "\uffff"), None)
     return None if at is None else text[:at]
 
 
 def _skeleton(text: str) -> str:
-    """What no database changes of a text: its characters but for blanks, those of 4 bytes and what stands for them."""
+    """The part of a text that no database changes: without white space, 4-byte characters and their replacements."""
     kept = unicodedata.normalize("NFC", clean(text))
     return "".join(char for char in kept if not char.isspace() and char <= "\uffff" and char not in "?\ufffd")
 
 
 def cut_line(text: str, most: int = MAX_SUBJECT) -> str:
-    """Given a line, return its first so many characters."""
+    """Given a line, return its first characters."""
     return text[:most].rstrip()
 
 
 def cut_text(text: str, most: int) -> str:
-    """Given a description and a limit in bytes, return as many whole lines (or words) as fit; code in which it is cut
+    """Given a description and a limit in bytes, return as many whole lines (or words) as fit; code that is cut
     is closed.
     """
     return cut_in_two(text, most)[0]
 
 
 def cut_in_two(text: str, most: int) -> tuple[str, str]:
-    """Given a description and a limit in bytes, return as much of it as fits, and the rest, each of them inert."""
+    """Given a description and a limit in bytes, return as much of it as fits, and the rest, both escaped."""
     if size_in_redmine(text) <= most:
         return text, ""
     sent = text.replace("\n", "\r\n").encode("utf-8", "replace")
@@ -99,7 +101,7 @@ def cut_in_two(text: str, most: int) -> tuple[str, str]:
 
 
 def has_wide(text: str) -> bool:
-    """Is there a character that takes 4 bytes in UTF-8, which MySQL's utf8mb3 refuses?"""
+    """Is there a character that takes 4 bytes in UTF-8, which MySQL's utf8mb3 rejects?"""
     return any(char > "\uffff" for char in text)
 
 

@@ -1,7 +1,7 @@
-"""Users: who owns an address, what they may do, and making new ones. Answers are kept for a short time.
+"""Users: who owns an address, what they may do, and creating new ones. Responses are cached briefly.
 
-Needs a key with admin rights for its best; with another it knows the members that Redmine shows to it, and says
-`can_find_users` False.
+Requires a key with admin rights for full results; with another it knows the members visible to the key, and
+`can_find_users` is False.
 """
 
 import datetime as dt
@@ -16,63 +16,60 @@ from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
 from redmine_mailbridge.model.plan import NewUser, User
 from redmine_mailbridge.policy.sender import numbered
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.languages import EMPTY_NAME, language_of
 from redmine_mailbridge.redmine.rights import Rights, Role
 from redmine_mailbridge.redmine.text_cleaning import without_wide
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.util.cache import Cache
 
 STATUS: Mapping[int, Literal["active", "registered", "locked"]] = {1: "active", 2: "registered", 3: "locked"}
 STATUS_NUMBER = {name: number for number, name in STATUS.items()}
 NOBODY_LIFE = 60.0
-"""Seconds for which "nobody owns this address" is believed: short, because an admin who adds a user waits for it."""
+"""Seconds for which "no user has this address" is cached: short, since an admin who adds a user waits for it."""
 OPEN_ISSUES_LIFE = 60.0
-"""Seconds for which a count of open issues is believed: taking turns needs no more."""
-LANGUAGE_LIFE = 24 * 3600.0
-"""Seconds for which a user's language is believed."""
+"""Seconds for which a count of open issues is cached: sufficient for taking turns."""
 MOST_LOGINS = 50
 """How many logins are tried for a new user."""
 NO_SUCH_ADDRESS = "nobody@mailbridge.invalid"
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """A user with its rights, as one request tells both."""
+class UserWithRights:
+    """A user with its rights, returned by one request."""
 
     user: User
     rights: Rights
     custom_fields: Mapping[int, str]
 
 
-class People:
-    """The users of one Redmine. Safe to share among threads."""
+class Users:
+    """The users of one Redmine. Thread-safe."""
 
     def __init__(self, client: Client, life: float = 600.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._life = life
         self._by_address: Cache[str, User | None] = Cache(life, clock)
-        self._by_id: Cache[int, Person | None] = Cache(life, clock)
+        self._by_id: Cache[int, UserWithRights | None] = Cache(life, clock)
         self._roles: Cache[int, Role] = Cache(life, clock)
-        self._me: Cache[str, Person] = Cache(life, clock)
+        self._me: Cache[str, UserWithRights] = Cache(life, clock)
         self._by_login: Cache[str, User | None] = Cache(life, clock)
-        self._languages: Cache[str, str] = Cache(LANGUAGE_LIFE, clock)
         self._members: Cache[int, tuple[int, ...]] = Cache(life, clock)
         self._open_issues: Cache[int, int] = Cache(OPEN_ISSUES_LIFE, clock)
         self._exact: Cache[str, bool] = Cache(24 * 3600.0, clock)
+        self._taken: Cache[str, bool] = Cache(life, clock)
         self._known_members: dict[str, int] = {}
         client.on_unknown_login(self.forget_login)
 
-    def me(self) -> Person:
+    def me(self) -> UserWithRights:
         """Return the key's own user with its rights."""
         return self._me.get("me", lambda: _person(self._client.whoami([("include", "memberships")])))
 
     @property
     def can_find_users(self) -> bool:
-        """May the key look for users, make them, and act as them? Only an admin's may."""
+        """May the key search users, create them, and act as them? Only an admin's may."""
         return self.me().user.admin
 
     def by_address(self, address: str) -> User | None:
-        """Given an address as written, return the user that owns it, by whichever of its addresses, or None.
+        """Given an address as written, return the user that owns it as any of its addresses, or None.
 
         Locked and registered users are found too. The comparison ignores case.
         """
@@ -84,32 +81,33 @@ class People:
             key, lambda: find(key, address.strip()), lambda user: NOBODY_LIFE if user is None else self._life
         )
 
-    def by_id(self, user_id: int) -> Person | None:
-        """Given a user's id, return it with its rights, or None if it does not exist or is not shown to the key."""
+    def is_taken(self, address: str) -> bool:
+        """Given an address without a known owner, does someone own it anyway, as a rejected `create` has shown?
+        Before 5.1 Redmine cannot be queried for additional addresses.
+        """
+        return self._taken.get(address.strip().lower(), lambda: False, lambda _taken: 0.0)
+
+    def by_id(self, user_id: int) -> UserWithRights | None:
+        """Given a user's id, return it with its rights, or None if it does not exist or is not visible to the key."""
         return self._by_id.get(user_id, lambda: self._fetch(user_id))
 
     def by_login(self, login: str) -> User | None:
-        """Given a login, return its user, locked ones too; None when nobody has it, or nobody can tell."""
+        """Given a login, return its user, locked ones too; None if there is none, or the key cannot see it."""
         wanted = login.strip().lower()
         if not wanted or not self.can_find_users:
             return None
         return self._by_login.get(wanted, lambda: self._find_login(wanted))
 
-    def language(self, user: User) -> str:
-        """Given an active user, return the language in which it reads Redmine ("de"); "" when nobody can tell."""
-        if user.status != "active" or not self.can_find_users:
-            return ""
-        return self._languages.get(user.login.lower(), lambda: self._ask_language(user.login))
-
     def members(self, group: str, groups: Mapping[str, int]) -> tuple[int, ...]:
-        """Given a group's name and all groups, return the ids of its active members; none when nobody can tell."""
+        """Given a group's name and all groups, return the ids of its active members; none if the key cannot see
+        them."""
         number = groups.get(group.strip().lower())
         if number is None or not self.can_find_users:
             return ()
         return self._members.get(number, lambda: self._fetch_members(number))
 
     def open_issues(self, user_id: int) -> int:
-        """Given a user, return how many open issues it is assigned to, as it was a minute ago at most."""
+        """Given a user, return how many open issues are assigned to it, at most a minute old."""
         return self._open_issues.get(user_id, lambda: self._count_open(user_id))
 
     def role(self, role_id: int) -> Role:
@@ -121,34 +119,35 @@ class People:
         return tuple(self.role(i) for i in sorted(ids))
 
     def remember_members(self, ids: Iterable[int]) -> None:
-        """Given user ids that a project shows, learn their addresses, for a key that cannot look for users."""
+        """Given the user ids of a project's members, cache their addresses, for a key that cannot search users."""
         for user_id in ids:
             person = self.by_id(user_id)
             if person is not None and person.user.mail:
                 self._known_members[person.user.mail.lower()] = user_id
 
     def forget_user(self, user_id: int) -> None:
-        """Given a user's id, ask anew about its rights and groups."""
+        """Given a user's id, refresh its rights and groups."""
         self._by_id.forget(user_id)
 
     def forget_login(self, login: str) -> None:
-        """Given a login that Redmine no longer acts as, ask anew about its user."""
+        """Given a login that Redmine no longer acts as, refresh its user."""
         wanted = login.lower()
         self._by_address.forget_where(lambda user: user is not None and user.login.lower() == wanted)
         self._by_id.forget_where(lambda person: person is not None and person.user.login.lower() == wanted)
         self._by_login.forget(wanted)
 
     def forget(self) -> None:
-        """Ask anew about everything."""
+        """Refresh everything."""
         for cache in (self._by_address, self._by_id, self._by_login, self._roles, self._me, self._members):
             cache.clear()
 
     def create(self, new: NewUser) -> User:
-        """Given a new user, make it, and return it as Redmine made it. The mail goes out only if it asks for it.
+        """Given a new user, create it, and return it as Redmine created it. The account mail is sent only if requested.
 
-        Where the address has an owner by now (another mail made it, or an earlier try whose answer was lost), return
-        that one. Where the login has another owner by now, it gets a number, or the next one: mails of several senders
-        who are called alike make theirs at the same moment. Raise `RedmineRefused` with Redmine's messages.
+        If the address has an owner by now (created by another message, or by an earlier try whose response was lost),
+        return that one; if Redmine does not show the owner, `is_taken` reports it from then on. If another user has the
+        login by now, it gets a number, or the next one: messages of several senders with the same name create theirs
+        concurrently. Raise `RedmineRefused` with Redmine's messages.
         """
         for login in islice(numbered(new.login), MOST_LOGINS):
             try:
@@ -171,58 +170,55 @@ class People:
         except RedmineRefused as error:
             self._forget_new(new)
             owner = self.by_address(new.mail) if error.status == 422 else None
-            if owner is None:
-                raise
-            return owner
-        finally:  # whatever came of it, "nobody owns this address" is believed no longer
+            if owner is not None:
+                return owner
+            if error.status == 422 and self._with_part(new.mail.strip().lower()):
+                self._remember_taken(new.mail.strip().lower())
+            raise
+        finally:  # in any case, "no user has this address" is no longer cached
             self._forget_new(new)
         return _person(answer["user"]).user
 
     def _post_user(self, values: dict[str, Any], *, inform: bool) -> Mapping[str, Any]:
-        """Given a new user's values, make it; in characters of 3 bytes where Redmine fails on others (an old MySQL).
+        """Given a new user's values, create it; with 3-byte characters if Redmine fails on others (an old MySQL).
 
-        Should it be there in spite of the failure, the second request is refused, since the address has an owner.
+        If it was created despite the failure, the second request is rejected, since the address has an owner.
         """
         more = {"send_information": True} if inform else {}
         narrow = {name: without_wide(one) if isinstance(one, str) else one for name, one in values.items()}
         try:
-            with effect(Effect.CREATE_USER):
+            with side_effect(SideEffect.CREATE_USER):
                 return self._client.post("/users.json", {"user": values, **more})
         except RedmineUnclear as error:
             if error.settle or narrow == values:
                 raise
-        with effect(Effect.CREATE_USER):
+        with side_effect(SideEffect.CREATE_USER):
             return self._client.post("/users.json", {"user": narrow, **more})
+
+    def _remember_taken(self, key: str) -> None:
+        self._taken.forget(key)
+        self._taken.get(key, lambda: True)
 
     def _forget_new(self, new: NewUser) -> None:
         self._by_address.forget(new.mail.strip().lower())
         self._by_login.forget(new.login.lower())
 
-    def _fetch(self, user_id: int) -> Person | None:
-        try:
-            answer = self._client.get(f"/users/{user_id}.json", [("include", "memberships,groups")])
-        except RedmineRefused as error:
-            if error.status in (403, 404):
-                return None
-            raise
-        return _person(answer["user"])
+    def _fetch(self, user_id: int) -> UserWithRights | None:
+        answer = self._client.get_or_none(f"/users/{user_id}.json", [("include", "memberships,groups")])
+        return None if answer is None else _person(answer["user"])
 
     def _fetch_role(self, role_id: int) -> Role:
-        try:
-            found = self._client.get(f"/roles/{role_id}.json")["role"]
-        except RedmineRefused as error:
-            if error.status in (403, 404):
-                return Role(role_id, f"role {role_id}")
-            raise
+        answer = self._client.get_or_none(f"/roles/{role_id}.json")
+        if answer is None:
+            return Role(role_id, f"role {role_id}")
+        found = answer["role"]
         return Role(
             role_id, str(found["name"]), frozenset(found.get("permissions", ())),
             found.get("issues_visibility", "own"), bool(found.get("assignable", True)),
         )  # fmt: skip
 
     def _find_login(self, wanted: str) -> User | None:
-        found = self._client.pages("/users.json", "users", [
-            ("name", wanted), ("status", ""), ("f[]", "name"), ("op[name]", "~"), ("v[name][]", wanted),
-        ])  # fmt: skip
+        found = self._with_part(wanted)
         exact = next((int(entry["id"]) for entry in found if str(entry.get("login", "")).lower() == wanted), None)
         return self._user(exact) if exact is not None else None
 
@@ -241,41 +237,37 @@ class People:
         return person.user if person is not None and person.user.mail.lower() == key else None
 
     def _find(self, key: str, written: str) -> User | None:
-        """Ask for users of whom a name, login or any address contains this; settle which of them owns exactly it.
+        """Search users by a part of name, login or any address; find which of them has exactly this address.
 
-        The list shows only the default address. Both spellings of "in any status" are sent: `f[]` alone stands for
-        it from 5.1 on, an empty `status` before. What the database holds to be equal is compared again: on MySQL
-        rené@ finds rene@. An address beyond ASCII (5.0 takes them, later ones do not) is found as a default one only.
+        The list shows only the default address; who has it as an additional one, only Redmine 5.1 and later show. What
+        the database treats as equal is compared again: on MySQL rené@ finds rene@. A non-ASCII address (5.0 accepts
+        them, later versions do not) is found only as a default address.
         """
-        found = list(self._client.pages("/users.json", "users", [
-            ("name", key), ("status", ""), ("f[]", "name"), ("op[name]", "~"), ("v[name][]", key),
-        ]))  # fmt: skip
+        found = self._with_part(key)
         for entry in found:
             if str(entry.get("mail", "")).lower() == key:
                 return self._user(int(entry["id"]))
         found = [entry for entry in found if _plain(str(entry.get("mail", ""))) != _plain(key)]
-        if not found or not key.isascii():
+        if not found or not key.isascii() or not self.is_5_1():
             return None
-        filtered = self.is_5_1()
-        others = self._with_exact_address(key, written, found) if filtered else self._only_one(key, found)
+        others = self._with_exact_address(key, written, found)
         return self._user(others[0]) if len(others) == 1 else None
 
-    def _ask_language(self, login: str) -> str:
-        try:
-            self._client.put("/my/account.json", EMPTY_NAME, as_login=login)
-        except RedmineRefused as error:
-            return language_of(error.messages)
-        except RedmineUnclear as error:  # nothing can have been changed
-            raise error.again() from None
-        return ""
+    def _with_part(self, key: str) -> list[dict[str, Any]]:
+        """The users with this in a name, login or any address, in any status: `f[]` alone selects that from
+        5.1 on, an empty `status` before.
+        """
+        return list(self._client.pages("/users.json", "users", [
+            ("name", key), ("status", ""), ("f[]", "name"), ("op[name]", "~"), ("v[name][]", key),
+        ]))  # fmt: skip
 
     def _user(self, user_id: int) -> User | None:
         person = self.by_id(user_id)
         return None if person is None else person.user
 
     def is_5_1(self) -> bool:
-        """Is this Redmine 5.1 or later? Those filter users by address; others ignore that and list everybody. For an
-        administrator's key.
+        """Is this Redmine 5.1 or later? Those filter users by address; others ignore the filter and list everyone. For
+        an administrator's key.
         """
 
         def ask() -> bool:
@@ -285,7 +277,8 @@ class People:
         return self._exact.get("mail", ask)
 
     def _with_exact_address(self, key: str, written: str, found: list[dict[str, Any]]) -> list[int]:
-        """From 5.1 on, filter by address: exactly, and, as that heeds case on some databases, by both its ends."""
+        """From 5.1 on, filter by address: exactly, and, since that is case-sensitive on some databases, by both its
+        ends."""
         candidates = {int(entry["id"]) for entry in found}
 
         def who(operator: str, *values: str) -> set[int]:
@@ -294,26 +287,9 @@ class People:
 
         return sorted(who("=", key, written) or who("^", key) & who("$", key))
 
-    def _only_one(self, key: str, found: list[dict[str, Any]]) -> list[int]:
-        """Before 5.1: a request to make a user that can never be made (no login, no name) tells whether exactly
-        this address is taken; its owner is among those found, so if they are one, it is that one.
-        """
-        if len(found) != 1:
-            return []
-        return [int(found[0]["id"])] if self._complaints(key) > self._complaints(NO_SUCH_ADDRESS) else []
-
-    def _complaints(self, address: str) -> int:
-        try:
-            self._client.post("/users.json", {"user": {"login": "", "firstname": "", "lastname": "", "mail": address}})
-        except RedmineRefused as error:
-            if error.status == 422:
-                return len(error.messages)
-            raise
-        return 0
-
 
 def _plain(address: str) -> str:
-    """Given an address, return what a database that ignores case and accents compares (NFKD, without marks)."""
+    """Given an address, return the form that a case- and accent-insensitive database compares (NFKD, without marks)."""
     taken_apart = unicodedata.normalize("NFKD", address.casefold())
     return "".join(c for c in taken_apart if unicodedata.category(c) not in ("Mn", "Cf"))
 
@@ -322,8 +298,8 @@ def _mail_is(operator: str, *values: str) -> list[tuple[str, str | int]]:
     return [("f[]", "mail"), ("op[mail]", operator), *(("v[mail][]", value) for value in values)]
 
 
-def _person(found: Mapping[str, Any]) -> Person:
-    """Given a user as the API shows it, return what we know of it. `status` is shown to admins only."""
+def _person(found: Mapping[str, Any]) -> UserWithRights:
+    """Given a user from the API, return it as a value. `status` is visible to admins only."""
     user = User(
         id=int(found["id"]),
         login=str(found.get("login", "")),
@@ -344,9 +320,9 @@ def _person(found: Mapping[str, Any]) -> Person:
         },
     )  # fmt: skip
     fields = {int(f["id"]): str(f.get("value") or "") for f in found.get("custom_fields", ())}
-    return Person(user, rights, fields)
+    return UserWithRights(user, rights, fields)
 
 
 def utc(text: str | None) -> dt.datetime | None:
-    """Given a time as the API writes it (2026-01-02T03:04:05Z), return it, or None."""
+    """Given a time from the API (2026-01-02T03:04:05Z), return it, or None."""
     return dt.datetime.fromisoformat(text) if text else None

@@ -1,6 +1,6 @@
-"""What Redmine silently did not take: a comparison of what was asked with what is there. Pure.
+"""What Redmine silently dropped: a comparison of the request with the result. Pure.
 
-Each difference is one English line for the mail's record and the log, without any text of the mail.
+Each difference is one English line for the message's history and the log, without any text of the message.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,9 +19,9 @@ TEXTS = ("subject", "description")
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
-    """One difference: the attribute as the API names it, and the line that tells it; `field` is the id of the custom
-    field that it is about, 0 when it is none.
+class Mismatch:
+    """One difference: the attribute by its API name, and the line about it; `field` is the id of the custom
+    field concerned, 0 if it is none.
     """
 
     attribute: str
@@ -32,48 +32,48 @@ class Drift:
         return self.line
 
 
-def issue_drift(asked: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[Drift, ...]:
-    """Given the attributes that were asked for and the issue as Redmine shows it, name what differs."""
+def issue_mismatches(asked: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[Mismatch, ...]:
+    """Given the requested attributes and the issue as Redmine returns it, list the differences."""
     return (*_references(asked, found), *_plain(asked, found), *_fields(asked, found))
 
 
-def author_drift(author_id: int | None, as_login: str | None, found: Mapping[str, Any]) -> tuple[Drift, ...]:
-    """Given who should have written and who did ({"id", "name"}), name the difference."""
+def author_mismatches(author_id: int | None, as_login: str | None, found: Mapping[str, Any]) -> tuple[Mismatch, ...]:
+    """Given the intended author and the actual one ({"id", "name"}), return the difference."""
     if author_id is None or found.get("id") == author_id:
         return ()
     who = f"{as_login} (user {author_id})" if as_login else f"user {author_id}"
-    return (Drift("author", f"written by {_named(found)} instead of {who}"),)
+    return (Mismatch("author", f"written by {_named(found)} instead of {who}"),)
 
 
-def _references(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Drift]:
+def _references(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Mismatch]:
     for name, key in REFERENCES.items():
         there = found.get(key) or {}
         if name in asked and int(asked[name]) != there.get("id"):
-            yield Drift(name, f"asked for {key.replace('_', ' ')} {asked[name]}, has {_named(there)}")
+            yield Mismatch(name, f"requested {key.replace('_', ' ')} {asked[name]}, has {_named(there)}")
 
 
-def _plain(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Drift]:
+def _plain(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Mismatch]:
     for name in PLAIN:
         if name in asked and asked[name] != found.get(name):
-            yield Drift(name, f"asked for {name} {asked[name]}, has {found.get(name)}")
+            yield Mismatch(name, f"requested {name} {asked[name]}, has {found.get(name)}")
     hours = asked.get("estimated_hours")
     if hours is not None and abs(float(found.get("estimated_hours") or 0.0) - float(hours)) > 0.01:
-        yield Drift("estimated_hours", f"asked for {hours} estimated hours, has {found.get('estimated_hours')}")
+        yield Mismatch("estimated_hours", f"requested {hours} estimated hours, has {found.get('estimated_hours')}")
     for name in TEXTS:
         if name in asked and not same_text(str(asked[name]), found.get(name)):
-            yield Drift(name, f"the {name} is not as it was sent")
+            yield Mismatch(name, f"the {name} is not as it was sent")
 
 
-def _fields(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Drift]:
+def _fields(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Mismatch]:
     """Custom fields: one that is not enabled for the project and tracker is dropped."""
     there = {int(f["id"]): f.get("value") for f in found.get("custom_fields", ())}
     for field in asked.get("custom_fields", ()):
         number = int(field["id"])
         if number not in there:
             why = "not enabled for this project and tracker, or not allowed"
-            yield Drift("custom_fields", f"custom field {number} was dropped: {why}", number)
+            yield Mismatch("custom_fields", f"custom field {number} was dropped: {why}", number)
         elif not _same_value(field["value"], there[number]):
-            yield Drift("custom_fields", f"custom field {number} did not take its value", number)
+            yield Mismatch("custom_fields", f"custom field {number} rejected its value", number)
 
 
 def _same_value(asked: Any, there: Any) -> bool:

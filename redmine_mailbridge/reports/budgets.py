@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
-from redmine_mailbridge.reports.issue_timeline import Life
+from redmine_mailbridge.reports.issue_timeline import IssueTimeline
 from redmine_mailbridge.reports.report import hours_of
 from redmine_mailbridge.store.time_entries import TICKS, TimeEntry
 
@@ -82,7 +82,7 @@ class Balance:
         return ", ".join(f"{what} {name}" for what, name in parts if name is not None)
 
     def variables(self, threshold: int) -> dict[str, str]:
-        """Given the threshold that is told of, what the mail's template may speak of; hours with two decimals."""
+        """Given the threshold of the warning, return the variables of the mail's template; hours with two decimals."""
         return {
             "name": self.budget.name,
             "scope": self.scope,
@@ -110,7 +110,9 @@ def ticks_of_hours(hours: Decimal) -> int:
     return int((hours * TICKS).to_integral_value())
 
 
-def spent_by_day(budget: Budget, lives: Mapping[int, Life], entries: Iterable[TimeEntry]) -> dict[dt.date, int]:
+def spent_by_day(
+    budget: Budget, lives: Mapping[int, IssueTimeline], entries: Iterable[TimeEntry]
+) -> dict[dt.date, int]:
     """Given a budget, the issues that came by mail and time entries, return what counts against it, by day."""
     days: dict[dt.date, int] = {}
     for entry in entries:
@@ -125,7 +127,7 @@ def spent_by_day(budget: Budget, lives: Mapping[int, Life], entries: Iterable[Ti
 
 
 def balance_of(budget: Budget, days: Mapping[dt.date, int], today: dt.date) -> Balance:
-    """Given a budget, what was spent by day, and a day, return the budget as it stands in that day's period."""
+    """Given a budget, what was spent by day, and a day, return the balance in that day's period."""
     carried, balance = 0, None
     for first in _periods(budget, today):
         last = _next(first, budget.reset_day) - dt.timedelta(days=1)
@@ -140,19 +142,19 @@ def balance_of(budget: Budget, days: Mapping[dt.date, int], today: dt.date) -> B
 
 
 def balances_of(
-    budgets: Iterable[Budget], lives: Mapping[int, Life], entries: Collection[TimeEntry], today: dt.date
+    budgets: Iterable[Budget], lives: Mapping[int, IssueTimeline], entries: Collection[TimeEntry], today: dt.date
 ) -> list[Balance]:
-    """Given budgets and what they count, return how each stands today."""
+    """Given budgets and what they count, return today's balance of each."""
     return [balance_of(budget, spent_by_day(budget, lives, entries), today) for budget in budgets]
 
 
-def due_warning(balance: Balance, told: Collection[tuple[str, str, int]]) -> DueWarning | None:
-    """Given a balance and of which thresholds was told already, return the one warning that is due, if any.
+def due_warning(balance: Balance, warned: Collection[tuple[str, str, int]]) -> DueWarning | None:
+    """Given a balance and the thresholds that were warned of already, return the one warning that is due, if any.
 
     Several thresholds passed at once make one mail, of the highest.
     """
-    new = [one for one in balance.passed if (balance.budget.name, balance.period, one) not in told]
-    highest = max((one for name, period, one in told if (name, period) == (balance.budget.name, balance.period)),
+    new = [one for one in balance.passed if (balance.budget.name, balance.period, one) not in warned]
+    highest = max((one for name, period, one in warned if (name, period) == (balance.budget.name, balance.period)),
                   default=0)  # fmt: skip
     if not new or new[-1] < highest:
         return None

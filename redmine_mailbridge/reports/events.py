@@ -5,13 +5,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from redmine_mailbridge.reports.issue_timeline import NOBODY, Life, WorkingTime
+from redmine_mailbridge.reports.issue_timeline import NO_ONE, IssueTimeline, WorkingTime
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.time_entries import TimeEntry
 
 
 class Kind(StrEnum):
-    """What an event tells of."""
+    """The kind of an event."""
 
     HOURS = "hours"
     OPENED = "opened"
@@ -42,15 +42,15 @@ class IgnoredFact:
 class Event:
     """One thing that happened to an issue.
 
-    `agent` is who did it, NOBODY where nobody can be named, and `agent_id` the number of Redmine's user or group, which
-    alone tells two of one name apart. `ticks` are hours; `elapsed` and `business` are the seconds
+    `agent` is who did it, NO_ONE where it is unknown, and `agent_id` the number of Redmine's user or group, which
+    alone distinguishes two of one name. `ticks` are hours; `elapsed` and `business` are the seconds
     from the issue's beginning to its first answer or resolution.
     """
 
     kind: Kind
     issue: IssueRow
     day: dt.date
-    agent: str = NOBODY
+    agent: str = NO_ONE
     agent_id: int | None = None
     activity: str = ""
     ticks: int = 0
@@ -59,10 +59,10 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ReportFacts:
     """All that a report is made from. `zone` says on which day a moment falls."""
 
-    lives: Mapping[int, Life]
+    lives: Mapping[int, IssueTimeline]
     entries: Collection[TimeEntry]
     mails_in: Iterable[MailFact]
     mails_out: Iterable[MailFact]
@@ -75,14 +75,14 @@ class Facts:
         return dt.datetime.fromtimestamp(moment, self.zone).date()
 
 
-def events_of(facts: Facts) -> Iterator[Event]:
+def events_of(facts: ReportFacts) -> Iterator[Event]:
     """Given facts, yield everything that happened, in no order."""
     for life in facts.lives.values():
         yield from _of_life(life, facts)
     for entry in facts.entries:
         worked = facts.lives.get(entry.issue or 0)
         if worked is not None:
-            who = (entry.user or NOBODY, entry.user_id or None)
+            who = (entry.user or NO_ONE, entry.user_id or None)
             yield Event(Kind.HOURS, worked.issue, entry.spent_on, *who, entry.activity, ticks=entry.ticks)
     for kind, mails in ((Kind.MAIL_IN, facts.mails_in), (Kind.MAIL_OUT, facts.mails_out)):
         for mail in mails:
@@ -91,7 +91,7 @@ def events_of(facts: Facts) -> Iterator[Event]:
                 yield Event(kind, about.issue, facts.day(mail.at))
 
 
-def _of_life(life: Life, facts: Facts) -> Iterator[Event]:
+def _of_life(life: IssueTimeline, facts: ReportFacts) -> Iterator[Event]:
     issue = life.issue
     begun = issue.created_on
     yield opening(issue, facts)
@@ -102,9 +102,9 @@ def _of_life(life: Life, facts: Facts) -> Iterator[Event]:
             who = (moment.by, moment.by_id)
             yield Event(kind, issue, facts.day(moment.at), *who, elapsed=at - begun, business=business)
     for at in life.reopened:
-        yield Event(Kind.REOPENED, issue, facts.day(at), issue.assignee or NOBODY, issue.assignee_id)
+        yield Event(Kind.REOPENED, issue, facts.day(at), issue.assignee or NO_ONE, issue.assignee_id)
 
 
-def opening(issue: IssueRow, facts: Facts) -> Event:
+def opening(issue: IssueRow, facts: ReportFacts) -> Event:
     """Given an issue, return its beginning, which counts for who has it."""
-    return Event(Kind.OPENED, issue, facts.day(issue.created_on), issue.assignee or NOBODY, issue.assignee_id)
+    return Event(Kind.OPENED, issue, facts.day(issue.created_on), issue.assignee or NO_ONE, issue.assignee_id)

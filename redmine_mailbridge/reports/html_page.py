@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from redmine_mailbridge.reports import svg
 from redmine_mailbridge.reports.budgets import Balance
-from redmine_mailbridge.reports.report import Report, Row
+from redmine_mailbridge.reports.report import Report, ReportRow
 from redmine_mailbridge.reports.table import COLUMNS, balance_values, cells_of, span_text
 
 MOST_BARS = 12
@@ -37,7 +37,7 @@ def page(report: Report, months: Report, balances: Sequence[Balance], zone: dt.t
     )
 
 
-def tiles(total: Row) -> list[tuple[str, str]]:
+def tiles(total: ReportRow) -> list[tuple[str, str]]:
     """Given the sum, return the numbers that stand first, each with its name."""
     answered, resolved = total.answered, total.resolved
     return [
@@ -59,30 +59,35 @@ def _english(text: str, /, **values: object) -> str:
 
 def charts(report: Report, months: Report, say: Callable[..., str] = _english) -> list[dict[str, Any]]:
     """Given a report, the same by month, and how texts are said, return charts: title, svg, legend (class and name)."""
+    point = say(".")
     shown = months.rows[-MOST_MONTHS:]
     labels = [row.key for row in shown]
     drawn: list[dict[str, Any]] = []
     if shown:
-        hours = svg.Series(say("hours"), "s1", [float(row.hours) for row in shown])
+        hours = svg.ChartSeries(say("hours"), "s1", [float(row.hours) for row in shown])
         title = say("Hours by month")
-        drawn.append(_chart(title, svg.columns(title, labels, [hours], unit=" h")))
-        opened = svg.Series(say("opened"), "s1", [float(row.opened or 0) for row in shown])
-        closed = svg.Series(say("resolved"), "s2", [float(row.resolved.count if row.resolved else 0) for row in shown])
+        drawn.append(_chart(title, svg.columns(title, labels, [hours], unit=" h", point=point)))
+        opened = svg.ChartSeries(say("opened"), "s1", [float(row.opened or 0) for row in shown])
+        closed = svg.ChartSeries(
+            say("resolved"), "s2", [float(row.resolved.count if row.resolved else 0) for row in shown]
+        )
         title = say("Issues opened and resolved by month")
-        drawn.append(_chart(title, svg.columns(title, labels, [opened, closed]), [opened, closed]))
-        open_still = svg.Series(say("open"), "s1", [float(row.backlog or 0) for row in shown])
+        drawn.append(_chart(title, svg.columns(title, labels, [opened, closed], point=point), [opened, closed]))
+        open_still = svg.ChartSeries(say("open"), "s1", [float(row.backlog or 0) for row in shown])
         title = say("Open issues at the end of each month")
-        drawn.append(_chart(title, svg.columns(title, labels, [open_still])))
+        drawn.append(_chart(title, svg.columns(title, labels, [open_still], point=point)))
     largest = [row for row in report.rows if row.ticks][:MOST_BARS]
     if largest and report.by != "month":
         by = say(report.by)
         whole = len(report.rows) <= MOST_BARS
         title = say("Hours by {by}", by=by) if whole else say("Hours by {by}, the {n} largest", by=by, n=MOST_BARS)
-        picture = svg.bars(title, [row.label for row in largest], [float(row.hours) for row in largest], unit=" h")
+        picture = svg.bars(
+            title, [row.label for row in largest], [float(row.hours) for row in largest], unit=" h", point=point
+        )
         drawn.append(_chart(title, picture))
     return drawn
 
 
-def _chart(title: str, drawn: str, series: Sequence[svg.Series] = ()) -> dict[str, Any]:
+def _chart(title: str, drawn: str, series: Sequence[svg.ChartSeries] = ()) -> dict[str, Any]:
     # what svg.py draws is our own markup, every text in it escaped there
     return {"title": title, "svg": Markup(drawn), "legend": [(one.style, one.name) for one in series]}  # noqa: S704 - see above

@@ -1,18 +1,18 @@
-"""The life of one issue as its history tells it: first answer, resolution, reopenings, and when it was open. Pure."""
+"""The life of one issue from its history: first answer, resolution, reopenings, and when it was open. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from redmine_mailbridge.store.aggregate_results import Figure
+from redmine_mailbridge.store.aggregate_results import IssueFigures
 from redmine_mailbridge.store.issue_copy import IssueRow, JournalRow
 
 WorkingTime = Callable[[str, float, float], float]
 """Given a project's identifier and two moments in epoch seconds, the working seconds between them."""
-NOBODY = "(nobody)"
+NO_ONE = "(no one)"
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TimelineEvent:
     """Something that happened: when, in epoch seconds, and by whom: a name, and the number of Redmine's user."""
 
     at: float
@@ -21,7 +21,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class IssueTimeline:
     """What became of one issue.
 
     `first_answer`: the first public note of an agent. `resolved`: its last closing, None while it is open.
@@ -29,8 +29,8 @@ class Life:
     """
 
     issue: IssueRow
-    first_answer: Moment | None = None
-    resolved: Moment | None = None
+    first_answer: TimelineEvent | None = None
+    resolved: TimelineEvent | None = None
     changes: tuple[tuple[float, bool], ...] = ()
 
     @property
@@ -49,30 +49,32 @@ class Life:
         return not closed
 
 
-def life_of(issue: IssueRow, journals: Iterable[JournalRow], closing: frozenset[str]) -> Life:
+def life_of(issue: IssueRow, journals: Iterable[JournalRow], closing: frozenset[str]) -> IssueTimeline:
     """Given an issue, its history in order and the lower-case names of the statuses that close, return its life."""
-    answer: Moment | None = None
+    answer: TimelineEvent | None = None
     changes: list[tuple[float, bool]] = []
-    assignee = Moment(0.0, issue.assignee or NOBODY, issue.assignee_id)
+    assignee = TimelineEvent(0.0, issue.assignee or NO_ONE, issue.assignee_id)
     closer = assignee
     for one in journals:
         if answer is None and one.side == "agent" and one.has_notes and not one.private:
-            answer = Moment(one.at, one.user_name, one.user_id)
+            answer = TimelineEvent(one.at, one.user_name, one.user_id)
         if one.status_to is None:
             continue
         was, now = (one.status_from or "").lower() in closing, one.status_to.lower() in closing
         if was != now:
             changes.append((one.at, now))
         if now and not was:
-            closer = Moment(one.at, one.user_name, one.user_id) if one.side == "agent" else assignee
+            closer = TimelineEvent(one.at, one.user_name, one.user_id) if one.side == "agent" else assignee
     if issue.closed != (bool(changes) and changes[-1][1]):  # closed from the start, or a status has changed its kind
         at = issue.closed_on if issue.closed and issue.closed_on is not None else issue.updated_on
         changes.append((at, issue.closed))
     resolved = replace(closer, at=changes[-1][0]) if issue.closed and changes else None
-    return Life(issue, answer, resolved, tuple(changes))
+    return IssueTimeline(issue, answer, resolved, tuple(changes))
 
 
-def lives_of(issues: Iterable[IssueRow], journals: Iterable[JournalRow], closing: frozenset[str]) -> dict[int, Life]:
+def lives_of(
+    issues: Iterable[IssueRow], journals: Iterable[JournalRow], closing: frozenset[str]
+) -> dict[int, IssueTimeline]:
     """Given issues and the histories of all of them, return the life of each by its number."""
     histories: dict[int, list[JournalRow]] = {}
     for one in journals:
@@ -89,18 +91,18 @@ class Counts:
     mails_out: Mapping[int, int] = field(default_factory=dict)
 
 
-def figure_of(life: Life, counts: Counts, working: WorkingTime) -> Figure:
+def figure_of(life: IssueTimeline, counts: Counts, working: WorkingTime) -> IssueFigures:
     """Given an issue's life and counts, return its figures."""
     issue = life.issue
 
-    def spans(moment: Moment | None) -> tuple[float | None, float | None]:
+    def spans(moment: TimelineEvent | None) -> tuple[float | None, float | None]:
         if moment is None:
             return None, None
         elapsed = max(0.0, moment.at - issue.created_on)
         return elapsed, working(issue.project, issue.created_on, max(moment.at, issue.created_on))
 
     answer, resolution = spans(life.first_answer), spans(life.resolved)
-    return Figure(
+    return IssueFigures(
         issue=issue.id,
         ticks=counts.ticks.get(issue.id, 0),
         first_answer=answer[0],
@@ -113,6 +115,6 @@ def figure_of(life: Life, counts: Counts, working: WorkingTime) -> Figure:
     )
 
 
-def figures_of(lives: Mapping[int, Life], counts: Counts, working: WorkingTime) -> Sequence[Figure]:
+def figures_of(lives: Mapping[int, IssueTimeline], counts: Counts, working: WorkingTime) -> Sequence[IssueFigures]:
     """Given all lives and counts, return the figures of each issue, by number."""
     return [figure_of(lives[number], counts, working) for number in sorted(lives)]

@@ -7,7 +7,7 @@ from typing import Literal
 from redmine_mailbridge.reports.budgets import Balance, balances_of
 from redmine_mailbridge.reports.html_page import page
 from redmine_mailbridge.reports.report import By, Period, Report, report_of
-from redmine_mailbridge.reports.report_data import Kept
+from redmine_mailbridge.reports.report_data import ReportData
 from redmine_mailbridge.reports.table import as_csv, as_json, table
 
 Format = Literal["table", "csv", "json", "html"]
@@ -15,7 +15,7 @@ Format = Literal["table", "csv", "json", "html"]
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """A report, the same period by month, and how each budget stands today."""
+    """A report, the same period by month, and today's balance of each budget."""
 
     report: Report
     months: Report
@@ -33,7 +33,7 @@ class Overview:
         return table(self.report, self.balances)
 
 
-def overview(kept: Kept, by: By, period: Period) -> Overview:
+def overview(kept: ReportData, by: By, period: Period) -> Overview:
     """Given what is held, what to sum by and a period, return the report. Asks nothing of Redmine."""
     facts = kept.facts()
     now = kept.clock()

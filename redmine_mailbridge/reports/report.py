@@ -9,8 +9,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from statistics import fmean, median
 from typing import Literal, get_args
 
-from redmine_mailbridge.reports.events import Event, Facts, Kind, events_of, opening
-from redmine_mailbridge.reports.issue_timeline import NOBODY
+from redmine_mailbridge.reports.events import Event, Kind, ReportFacts, events_of, opening
+from redmine_mailbridge.reports.issue_timeline import NO_ONE
 from redmine_mailbridge.store.time_entries import TICKS
 
 By = Literal["issue", "project", "mailbox", "customer", "requester", "agent", "activity", "month"]
@@ -29,7 +29,7 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
-class Spans:
+class Durations:
     """How long something took: how often it happened, and the middle of the times in seconds, None without any."""
 
     count: int = 0
@@ -40,15 +40,15 @@ class Spans:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReportRow:
     """One line of a report. None where a number has no meaning for what the report is by."""
 
     key: str
     label: str
     ticks: int
     opened: int | None
-    answered: Spans | None
-    resolved: Spans | None
+    answered: Durations | None
+    resolved: Durations | None
     reopened: int | None
     mails_in: int | None
     mails_out: int | None
@@ -68,8 +68,8 @@ class Report:
     by: By
     period: Period
     made_at: float
-    rows: tuple[Row, ...]
-    total: Row
+    rows: tuple[ReportRow, ...]
+    total: ReportRow
 
 
 def hours_of(ticks: int) -> Decimal:
@@ -91,31 +91,31 @@ class _Sum:
             self.elapsed.setdefault(event.kind, []).append(event.elapsed)
             self.business.setdefault(event.kind, []).append(event.business)
 
-    def spans(self, kind: Kind) -> Spans:
+    def spans(self, kind: Kind) -> Durations:
         times, business = sorted(self.elapsed.get(kind, ())), sorted(self.business.get(kind, ()))
         if not times:
-            return Spans()
-        return Spans(len(times), fmean(times), median(times), fmean(business), median(business))
+            return Durations()
+        return Durations(len(times), fmean(times), median(times), fmean(business), median(business))
 
 
 _LABELS: Mapping[str, Callable[[Event], tuple[str, str]]] = {
     "issue": lambda e: (str(e.issue.id), f"#{e.issue.id} {e.issue.subject}"),
     "project": lambda e: (e.issue.project, e.issue.project_name or e.issue.project),
     "mailbox": lambda e: (e.issue.mailbox, e.issue.mailbox),
-    "customer": lambda e: (e.issue.domain, e.issue.domain or NOBODY),
+    "customer": lambda e: (e.issue.domain, e.issue.domain or NO_ONE),
     "requester": lambda e: (
         e.issue.requester,
-        f"{e.issue.requester_name} <{e.issue.requester}>" if e.issue.requester_name else e.issue.requester or NOBODY,
+        f"{e.issue.requester_name} <{e.issue.requester}>" if e.issue.requester_name else e.issue.requester or NO_ONE,
     ),
-    "agent": lambda e: (e.agent if e.agent_id is None else str(e.agent_id), e.agent or NOBODY),
-    "activity": lambda e: (e.activity, e.activity or NOBODY),
+    "agent": lambda e: (e.agent if e.agent_id is None else str(e.agent_id), e.agent or NO_ONE),
+    "activity": lambda e: (e.activity, e.activity or NO_ONE),
     "month": lambda e: (month_of(e.day), month_of(e.day)),
 }
 _ONLY: Mapping[str, frozenset[Kind]] = {
     "agent": frozenset({Kind.HOURS, Kind.OPENED, Kind.ANSWERED, Kind.RESOLVED, Kind.REOPENED}),
     "activity": frozenset({Kind.HOURS}),
 }
-"""Which events can be told by whom or by which activity; the others count in the total only."""
+"""The events that have an author or an activity; the others count in the total only."""
 
 
 _TELL_IGNORED: Collection[str] = ("mailbox", "month")
@@ -127,10 +127,10 @@ def month_of(day: dt.date) -> str:
     return f"{day.year:04}-{day.month:02}"
 
 
-def report_of(facts: Facts, by: By, period: Period, now: float) -> Report:
+def report_of(facts: ReportFacts, by: By, period: Period, now: float) -> Report:
     """Given facts, what to sum by, a period and the time now, return the report.
 
-    Each number tells what happened in the period: hours by the day they were spent on, issues by the day they were
+    Each number counts what happened in the period: hours by the day they were spent on, issues by the day they were
     made, answers and resolutions by the day on which they came; the backlog is what was open at the period's end.
     """
     label, kinds = _LABELS[by], _ONLY.get(by, frozenset(Kind))
@@ -167,7 +167,7 @@ def report_of(facts: Facts, by: By, period: Period, now: float) -> Report:
     return Report(by, period, now, tuple(rows), whole)
 
 
-def _ignored(facts: Facts, by: str, period: Period) -> Counter[str]:
+def _ignored(facts: ReportFacts, by: str, period: Period) -> Counter[str]:
     """How many mails were ignored, by month where the report is by month, else by mailbox."""
     days = ((one, facts.day(one.at)) for one in facts.ignored)
     return Counter(month_of(day) if by == "month" else one.mailbox for one, day in days if day in period)
@@ -179,13 +179,13 @@ def _tell_apart(labels: dict[str, str]) -> None:
     labels.update({key: f"{text} [{key}]" for key, text in labels.items() if seen[text] > 1})
 
 
-def _row(by: str, key: str, label: str, one: _Sum, backlog: int) -> Row:
+def _row(by: str, key: str, label: str, one: _Sum, backlog: int) -> ReportRow:
     only = _ONLY.get(by, frozenset(Kind))
 
     def count(kind: Kind) -> int | None:
         return one.counts.get(kind, 0) if kind in only else None
 
-    return Row(
+    return ReportRow(
         key=key,
         label=label,
         ticks=one.ticks,
@@ -199,7 +199,7 @@ def _row(by: str, key: str, label: str, one: _Sum, backlog: int) -> Row:
     )
 
 
-def _end(period: Period, facts: Facts, now: float) -> float:
+def _end(period: Period, facts: ReportFacts, now: float) -> float:
     """The last moment of a period, or now."""
     return now if period.last is None else min(now, _last_moment(period.last, facts.zone))
 
@@ -208,7 +208,7 @@ def _last_moment(day: dt.date, zone: dt.tzinfo) -> float:
     return dt.datetime.combine(day, dt.time(23, 59, 59), zone).timestamp()
 
 
-def _backlog(facts: Facts, by: By, end: float) -> dict[str, tuple[str, int]]:
+def _backlog(facts: ReportFacts, by: By, end: float) -> dict[str, tuple[str, int]]:
     """How many issues were open then, by the thing: its label, and the number."""
     found: dict[str, tuple[str, int]] = {}
     if by == "activity":
@@ -220,7 +220,9 @@ def _backlog(facts: Facts, by: By, end: float) -> dict[str, tuple[str, int]]:
     return found
 
 
-def _fill_months(sums: dict[str, _Sum], labels: dict[str, str], facts: Facts, now: float) -> dict[str, tuple[str, int]]:
+def _fill_months(
+    sums: dict[str, _Sum], labels: dict[str, str], facts: ReportFacts, now: float
+) -> dict[str, tuple[str, int]]:
     """Add the months between in which nothing happened. Return how many issues were open at the end of each.
 
     Hours may be booked on any day from year 1 to 9999: what lies before the first issue or ahead of today has its own

@@ -6,36 +6,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from redmine_mailbridge.reports.budgets import Budget
-from redmine_mailbridge.reports.events import Facts, IgnoredFact, MailFact
-from redmine_mailbridge.reports.issue_timeline import Life, WorkingTime, lives_of
-from redmine_mailbridge.store.aggregate_results import Results
-from redmine_mailbridge.store.issue_copy import Issues
-from redmine_mailbridge.store.time_entries import Hours
+from redmine_mailbridge.reports.events import IgnoredFact, MailFact, ReportFacts
+from redmine_mailbridge.reports.issue_timeline import IssueTimeline, WorkingTime, lives_of
+from redmine_mailbridge.store.aggregate_results import AggregateResults
+from redmine_mailbridge.store.issue_copy import IssueCopy
+from redmine_mailbridge.store.time_entries import TimeEntries
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """What the store holds for reports, and how time is told: needs no Redmine."""
+class ReportData:
+    """What the store holds for reports, and how times are shown: needs no Redmine."""
 
-    issues: Issues
-    hours: Hours
-    results: Results
+    issues: IssueCopy
+    hours: TimeEntries
+    results: AggregateResults
     working: WorkingTime
     zone: dt.tzinfo
     clock: Callable[[], float]
     budgets: Sequence[Budget] = ()
 
-    def lives(self) -> dict[int, Life]:
+    def lives(self) -> dict[int, IssueTimeline]:
         """The life of every issue that came by mail and is still shown to us."""
         return lives_of(self.issues.issues(), self.issues.journals(), self.results.closing())
 
-    def facts(self) -> Facts:
+    def facts(self) -> ReportFacts:
         """All that reports are made from."""
         entries = list(self.hours.entries())
         mails_in = [MailFact(*one) for one in self.results.mails_in()]
         mails_out = [MailFact(*one) for one in self.results.mails_out()]
         ignored = [IgnoredFact(*one) for one in self.results.ignored()]
-        return Facts(self.lives(), entries, mails_in, mails_out, self.working, self.zone, ignored)
+        return ReportFacts(self.lives(), entries, mails_in, mails_out, self.working, self.zone, ignored)
 
     def ignored_since(self, moment: float) -> Counter[str]:
         """How many mails of each mailbox were ignored that came since a moment in epoch seconds."""

@@ -11,7 +11,7 @@ _MOST_LABELS = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class ChartSeries:
     """One row of numbers with its name; `style` is the class that colours it: "s1", "s2"."""
 
     name: str
@@ -19,31 +19,35 @@ class Series:
     values: Sequence[float]
 
 
-def columns(title: str, labels: Sequence[str], series: Sequence[Series], *, unit: str = "") -> str:
-    """Given labels from left to right and one or two series, return the chart; its numbers stand in its description."""
+def columns(
+    title: str, labels: Sequence[str], series: Sequence[ChartSeries], *, unit: str = "", point: str = "."
+) -> str:
+    """Given labels from left to right and one or two series, return the chart; its numbers stand in its description.
+    `point` is the decimal separator.
+    """
     top = nice(max((value for one in series for value in one.values), default=0.0))
     plot = WIDTH - _LEFT - _RIGHT
     slot = plot / max(1, len(labels))
     bar = min(28.0, slot * 0.7 / max(1, len(series)))
-    parts = [*_grid(top), *_month_labels(labels, slot)]
+    parts = [*_grid(top, point), *_month_labels(labels, slot)]
     for number, one in enumerate(series):
         for place, value in enumerate(one.values):
             height = (HEIGHT - _TOP - _BOTTOM) * value / top
             x = _LEFT + slot * place + (slot - bar * len(series)) / 2 + bar * number
-            text = escape(f"{labels[place]}, {one.name}: {value:g}{unit}")
+            text = escape(f"{labels[place]}, {one.name}: {_number(value, point)}{unit}")
             parts.append(
                 f'<rect class="{one.style}" x="{x + 1:.1f}" y="{HEIGHT - _BOTTOM - height:.1f}" '
                 f'width="{max(1.0, bar - 2):.1f}" height="{height:.1f}" rx="2"><title>{text}</title></rect>'
             )
     said = "; ".join(
-        f"{label}: " + ", ".join(f"{one.name} {one.values[place]:g}{unit}" for one in series)
+        f"{label}: " + ", ".join(f"{one.name} {_number(one.values[place], point)}{unit}" for one in series)
         for place, label in enumerate(labels)
     )
     return _svg(title, said, HEIGHT, parts)
 
 
-def bars(title: str, labels: Sequence[str], values: Sequence[float], *, unit: str = "") -> str:
-    """Given labels and a number each, return bars from the left, one below the other."""
+def bars(title: str, labels: Sequence[str], values: Sequence[float], *, unit: str = "", point: str = ".") -> str:
+    """Given labels and a number each, return bars from the left, one below the other. `point` separates decimals."""
     height = 28 * len(labels) + 8
     most = max((*values, 0.0)) or 1.0
     left, room = 230, WIDTH - 230 - 90
@@ -51,13 +55,14 @@ def bars(title: str, labels: Sequence[str], values: Sequence[float], *, unit: st
     for place, (label, value) in enumerate(zip(labels, values, strict=True)):
         y = 4 + 28 * place
         short = label if len(label) <= 25 else label[:24] + "…"
+        number = f"{_number(value, point)}{unit}"
         parts.append(
             f'<text class="label" x="{left - 8}" y="{y + 18}" text-anchor="end">{escape(short)}</text>'
             f'<rect class="s1" x="{left}" y="{y + 5}" width="{room * value / most:.1f}" height="18" rx="2">'
-            f"<title>{escape(label)}: {value:g}{unit}</title></rect>"
-            f'<text class="value" x="{left + room * value / most + 6:.1f}" y="{y + 18}">{value:g}{unit}</text>'
+            f"<title>{escape(label)}: {number}</title></rect>"
+            f'<text class="value" x="{left + room * value / most + 6:.1f}" y="{y + 18}">{number}</text>'
         )
-    said = "; ".join(f"{label}: {value:g}{unit}" for label, value in zip(labels, values, strict=True))
+    said = "; ".join(f"{label}: {_number(value, point)}{unit}" for label, value in zip(labels, values, strict=True))
     return _svg(title, said, height, parts)
 
 
@@ -69,14 +74,18 @@ def nice(most: float) -> float:
     return next(step * power for step in (1, 2, 4, 6, 8, 10) if step * power >= most)
 
 
-def _grid(top: float) -> list[str]:
+def _number(value: float, point: str) -> str:
+    return f"{value:g}".replace(".", point)
+
+
+def _grid(top: float, point: str) -> list[str]:
     parts = []
     for quarter in range(5):
         value = top * quarter / 4
         y = HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * quarter / 4
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="axis" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+            f'<text class="axis" x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_number(value, point)}</text>'
         )
     return parts
 

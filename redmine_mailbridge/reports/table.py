@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from redmine_mailbridge.reports.budgets import Balance
-from redmine_mailbridge.reports.report import Report, Row, Spans, hours_of
+from redmine_mailbridge.reports.report import Durations, Report, ReportRow, hours_of
 from redmine_mailbridge.util import spreadsheet
+from redmine_mailbridge.util.printable import printable_line
 
+IN_BUSINESS_HOURS = "in business hours"
 COLUMNS = (
-    "hours", "opened", "answered", "first answer", "in business hours", "resolved", "resolution",
-    "in business hours", "reopened", "mails in", "ignored", "mails out", "backlog",
+    "hours", "opened", "answered", "first answer", IN_BUSINESS_HOURS, "resolved", "resolution",
+    IN_BUSINESS_HOURS, "reopened", "mails in", "ignored", "mails out", "backlog",
 )  # fmt: skip
 _SCALES = ((86400 * 2, 86400, "d"), (3600 * 2, 3600, "h"), (0, 60, "min"))
 
@@ -27,7 +29,7 @@ def span_text(seconds: float | None) -> str:
     return ""
 
 
-def cells_of(row: Row) -> tuple[str, ...]:
+def cells_of(row: ReportRow) -> tuple[str, ...]:
     """Given a row, return its numbers as text, in the order of COLUMNS; times are medians."""
     answered, resolved = row.answered, row.resolved
     return (
@@ -50,7 +52,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
 def table(report: Report, balances: Sequence[Balance] = (), *, width: int = 40) -> str:
     """Given a report, return it in columns, numbers to the right. Labels are cut to a width; none holds controls."""
     lines: list[tuple[str, ...]] = [(report.by, *COLUMNS)]
-    lines += [(_plain(row.label, width), *cells_of(row)) for row in (*report.rows, report.total)]
+    lines += [(printable_line(row.label, width), *cells_of(row)) for row in (*report.rows, report.total)]
     text = _aligned(lines)
     if balances:
         heads = ("budget", "from", "to", "allowed", "spent", "left", "percent")
@@ -96,7 +98,7 @@ def balance_values(one: Balance) -> dict[str, Any]:
     }
 
 
-def _values(row: Row) -> dict[str, Any]:
+def _values(row: ReportRow) -> dict[str, Any]:
     return {
         "hours": f"{row.hours:.2f}",
         "opened": row.opened,
@@ -110,8 +112,8 @@ def _values(row: Row) -> dict[str, Any]:
     }
 
 
-def _span_values(name: str, spans: Spans | None) -> dict[str, Any]:
-    spans = spans or Spans()
+def _span_values(name: str, spans: Durations | None) -> dict[str, Any]:
+    spans = spans or Durations()
 
     def rounded(value: float | None) -> int | None:
         return None if value is None else round(value)
@@ -128,16 +130,11 @@ def _span_values(name: str, spans: Spans | None) -> dict[str, Any]:
 def _balance_cells(one: Balance, width: int) -> tuple[str, ...]:
     values = balance_values(one)
     names = ("from", "to", "allowed", "spent", "left", "percent")
-    return (_plain(one.budget.name, width), *(str(values[name]) for name in names))
+    return (printable_line(one.budget.name, width), *(str(values[name]) for name in names))
 
 
 def _count(number: int | None) -> str:
     return "" if number is None else str(number)
-
-
-def _plain(text: str, width: int) -> str:
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def _aligned(lines: Sequence[tuple[str, ...]]) -> str:

@@ -1,11 +1,11 @@
-"""OAUTHBEARER (RFC 7628) and XOAUTH2 (Google's and Microsoft's own): an access token instead of a password."""
+"""OAUTHBEARER (RFC 7628) and XOAUTH2 (Google's and Microsoft's own): an access token in place of a password."""
 
 from redmine_mailbridge.sasl import bearer_messages
 from redmine_mailbridge.sasl.mechanism import Credentials
 
 
-def told(challenge: bytes) -> str:
-    """Given a server's error (JSON), return in brackets what it means, or nothing."""
+def error_in_words(challenge: bytes) -> str:
+    """Given a server's error (JSON), return its meaning in parentheses, or nothing."""
     words = bearer_messages.in_words(challenge)
     return f"({words})" if words else ""
 

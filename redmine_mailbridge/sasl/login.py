@@ -1,4 +1,4 @@
-"""LOGIN (draft-murchison-sasl-login): the password itself, after two prompts. For servers that know nothing better."""
+"""LOGIN (draft-murchison-sasl-login): the password itself, after two prompts. For servers without other mechanisms."""
 
 from redmine_mailbridge.sasl.mechanism import Credentials
 
@@ -10,5 +10,5 @@ class Login:
         self.answers = [who.user, who.password]
 
     def answer(self, _challenge: bytes) -> bytes | None:
-        """Given a prompt, return the next answer; None when there is a third."""
+        """Given a prompt, return the next answer; None at the third."""
         return self.answers.pop(0).encode() if self.answers else None

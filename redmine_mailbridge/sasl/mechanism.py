@@ -1,16 +1,15 @@
-"""What every login mechanism is given, and what it can do."""
+"""The input of every SASL mechanism, and its interface."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from redmine_mailbridge.model.mailbox import MailboxConfig
-from redmine_mailbridge.sasl import bearer_messages
 from redmine_mailbridge.sasl.username import parse_username
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who signs in (`user`), whose mailbox is opened (`mailbox`, the same unless shared), and the proof."""
+    """Who signs in (`user`), which mailbox is opened (`mailbox`, the same unless shared), and the proof."""
 
     user: str
     mailbox: str
@@ -24,34 +23,28 @@ class Credentials:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never be written anywhere."""
-        wholes: tuple[bytes, ...] = ()
-        if self.token:  # a server may repeat the whole message, in base64
-            wholes = (
-                bearer_messages.oauthbearer(self.mailbox, self.token),
-                bearer_messages.xoauth2(self.mailbox, self.token),
-            )
-        return tuple(filter(None, (self.password, self.token, *(whole.decode() for whole in wholes))))
+        """The texts that must never be written anywhere, in no form."""
+        return tuple(filter(None, (self.password, self.token)))
 
 
 class Mechanism(Protocol):
-    """One login by one mechanism. Made anew for each try."""
+    """One login by one mechanism. Created for each try."""
 
     def answer(self, challenge: bytes, /) -> bytes | None:
-        """Given the server's challenge (empty at first, when the client begins), return our answer, decoded.
+        """Given the server's challenge (empty at first, when the client begins), return the response, decoded.
 
-        None gives the login up: the server could not prove that it knows us, or asks for what we do not tell.
+        None aborts the login: the server could not prove that it knows the client, or asks for what is never sent.
         """
 
 
-def told_refused(config: MailboxConfig, who: Credentials) -> None:
-    """Given credentials that the server refused, say so to whoever gave the token, that it may be renewed."""
+def report_rejected_token(config: MailboxConfig, who: Credentials) -> None:
+    """Given credentials that the server rejected, notify the token's source, so that it is renewed."""
     if who.token and config.token_refused is not None:
         config.token_refused(who.token)
 
 
 def credentials(config: MailboxConfig) -> Credentials:
-    """Given a mailbox's configuration, return its credentials; the password or token is asked for now."""
+    """Given a mailbox's configuration, return its credentials; the password or token is fetched now."""
     name = parse_username(config.username)
     user, mailbox = name.sign_in, name.mailbox
     if config.authorize_as:

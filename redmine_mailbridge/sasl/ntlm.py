@@ -1,5 +1,6 @@
-"""NTLM (MS-NLMP), by pyspnego, for old Exchange servers: only when the settings ask for it by name."""
+"""NTLM (MS-NLMP), by pyspnego, for old Exchange servers: only if the settings request it by name."""
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 from redmine_mailbridge.errors import LoginRefused
@@ -13,13 +14,13 @@ else:
     spnego = lazy_import("spnego")
     spnego_exceptions = lazy_import("spnego.exceptions")
 
-MISSING = "NTLM needs the package pyspnego, which is not installed: pip install 'redmine-mailbridge[ntlm]'"
+MISSING = "NTLM needs the package pyspnego, which is not installed; run pip install 'redmine-mailbridge[ntlm]'"
 
 
 class Ntlm:
     r"""Negotiate, and authenticate against the server's challenge; the name may be `DOMAIN\user`.
 
-    Raise LoginRefused when pyspnego is not installed.
+    Raise LoginRefused if pyspnego is not installed.
     """
 
     def __init__(self, who: Credentials) -> None:
@@ -32,9 +33,9 @@ class Ntlm:
         self.client: Any = client(who.user, who.password, protocol="ntlm", options=options)
 
     def answer(self, challenge: bytes) -> bytes | None:
-        """Given the server's message (empty at first), return ours; None when it makes no sense."""
+        """Given the server's message (empty at first), return the response; None if it is invalid."""
         try:
             reply: bytes | None = self.client.step(challenge or None)
-        except (self._fault, ValueError):
+        except (self._fault, ValueError, LookupError, struct.error):  # of a message that is too short, or none of NTLM
             return None
         return reply

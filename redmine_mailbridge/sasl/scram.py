@@ -11,7 +11,7 @@ from redmine_mailbridge.sasl.mechanism import Credentials
 
 
 class OnBehalf(Gs2Header):  # type: ignore[misc]  # scramp has no types
-    """The header of a login that opens somebody else's mailbox: `n,a=NAME,` (RFC 5802 section 7)."""
+    """The header of a login that opens another user's mailbox: `n,a=NAME,` (RFC 5802 section 7)."""
 
     def __init__(self, mailbox: str) -> None:
         super().__init__("n", None)
@@ -25,9 +25,9 @@ class OnBehalf(Gs2Header):  # type: ignore[misc]  # scramp has no types
 
 
 class Scram:
-    """Client-first, client-final, and an empty answer once the server's signature is right.
+    """Client-first, client-final, and an empty response if the server's signature is right.
 
-    A name or password that SASLprep forbids (control characters, unassigned ones) cannot be used: no answer.
+    A name or password that SASLprep forbids (control characters, unassigned ones) cannot be used: no response.
     """
 
     def __init__(self, who: Credentials, mechanism: str) -> None:
@@ -41,7 +41,8 @@ class Scram:
             self.client.gs2_header = OnBehalf(who.authorize_as)
 
     def answer(self, challenge: bytes) -> bytes | None:
-        """Given the server's message, return ours; None when the server does not prove that it knows the password."""
+        """Given the server's message, return the response; None if the server does not prove that it knows the
+        password."""
         self.step += 1
         if self.client is None:
             return None

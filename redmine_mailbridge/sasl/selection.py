@@ -1,6 +1,7 @@
-"""Chooses the mechanisms that are tried, strongest first, and makes them."""
+"""Selects the mechanisms to try, strongest first, and creates them."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from redmine_mailbridge.errors import LoginRefused
 from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig
@@ -11,11 +12,16 @@ from redmine_mailbridge.sasl.login import Login
 from redmine_mailbridge.sasl.mechanism import Credentials, Mechanism
 from redmine_mailbridge.sasl.ntlm import Ntlm
 from redmine_mailbridge.sasl.plain import Plain
-from redmine_mailbridge.sasl.scram import Scram
+from redmine_mailbridge.util.lazy import lazy_import
 
-MAKERS: Mapping[str, Callable[[Credentials], Mechanism]] = {
-    "SCRAM-SHA-256": lambda who: Scram(who, "SCRAM-SHA-256"),
-    "SCRAM-SHA-1": lambda who: Scram(who, "SCRAM-SHA-1"),
+if TYPE_CHECKING:
+    from redmine_mailbridge.sasl import scram
+else:  # scramp loads all of asn1crypto
+    scram = lazy_import("redmine_mailbridge.sasl.scram")
+
+MECHANISMS: Mapping[str, Callable[[Credentials], Mechanism]] = {
+    "SCRAM-SHA-256": lambda who: scram.Scram(who, "SCRAM-SHA-256"),
+    "SCRAM-SHA-1": lambda who: scram.Scram(who, "SCRAM-SHA-1"),
     "CRAM-MD5": CramMd5,
     "OAUTHBEARER": OauthBearer,
     "XOAUTH2": Xoauth2,
@@ -23,28 +29,28 @@ MAKERS: Mapping[str, Callable[[Credentials], Mechanism]] = {
     "LOGIN": Login,
     "NTLM": Ntlm,
 }
-"""The SASL mechanisms. APOP is POP3's own, and no SASL."""
+"""The SASL mechanisms. APOP belongs to POP3, and is not a SASL mechanism."""
 
 RANK = ("SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "APOP", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN", "NTLM")
-"""Strongest first. NTLM stands last because it is only ever tried alone."""
+"""Strongest first. NTLM is last because it is only ever tried alone."""
 
 SENDS_SECRET = frozenset({"PLAIN", "LOGIN", *BY_TOKEN})
 CARRIES_MAILBOX = frozenset({"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", *BY_TOKEN})
-"""Those that can name a shared mailbox beside the one who signs in."""
+"""Those that can name a shared mailbox in addition to the user."""
 
 MOST_TRIES = 3
-"""A server that locks accounts after a few failures must not do so because of one pass of ours.
+"""A server that locks accounts after a few failures must not do so because of one pass of the bridge.
 
-The last try is one that sends the password itself, where that is allowed: it is good for whatever form a server keeps
-passwords in, while many offer mechanisms that their stored form cannot serve.
+The last try is a mechanism that sends the password itself, if that is allowed: it works with every form in which a
+server stores passwords, while many servers offer mechanisms that their stored form does not support.
 """
 
 
 def choose(config: MailboxConfig, who: Credentials, offered: Iterable[str], *, private: bool) -> tuple[str, ...]:
-    """Given the settings, the mechanisms a server offers and whether nobody can listen, return what to try, in order.
+    """Given the settings, the mechanisms a server offers and whether the connection is private, return what to try.
 
-    `private` means TLS, loopback, or a setting that allows clear text. Raise LoginRefused, with what was offered
-    and what stood against it, when nothing is left.
+    `private` means TLS, loopback, or a setting that allows clear text. Raise LoginRefused, with the offered
+    mechanisms and what excludes them, if none is left.
     """
     have = frozenset(name.upper() for name in offered)
     wanted = config.login.value.upper()
@@ -53,17 +59,22 @@ def choose(config: MailboxConfig, who: Credentials, offered: Iterable[str], *, p
         possible = tuple(name for name in possible if name == wanted)
     chosen = tuple(name for name in possible if name in have)
     if chosen:
-        first, rest = chosen[: MOST_TRIES - 1], chosen[MOST_TRIES - 1 :]
-        return first + (tuple(name for name in rest if name in SENDS_SECRET) or rest)[:1]
-    text = f"mailbox {config.name}: no login that settings and server both allow"
+        return limited(chosen)
+    text = f"mailbox {config.name}: no login mechanism is allowed by both settings and server"
     text += f": the server offers {', '.join(sorted(have)) or 'none'}; allowed here: {', '.join(possible) or 'none'}"
     if not private and have & SENDS_SECRET:
         text += ' (without TLS no password is sent: set security = "tls" or "starttls")'
     raise LoginRefused(text)
 
 
+def limited(chosen: tuple[str, ...]) -> tuple[str, ...]:
+    """Given the mechanisms that may be tried, strongest first, return at most `MOST_TRIES` of them."""
+    first, rest = chosen[: MOST_TRIES - 1], chosen[MOST_TRIES - 1 :]
+    return first + (tuple(name for name in rest if name in SENDS_SECRET) or rest)[:1]
+
+
 def allowed(name: str, config: MailboxConfig, who: Credentials, *, private: bool) -> bool:
-    """Given a mechanism, say whether settings, credentials and connection allow it."""
+    """Given a mechanism, return whether settings, credentials and connection allow it."""
     if (name in BY_TOKEN) != bool(who.token):
         return False
     if name in SENDS_SECRET and not private:

@@ -1,11 +1,11 @@
-"""Takes apart the forms in which help desks write the username of a shared mailbox. Pure."""
+"""Splits the forms in which help desks write the username of a shared mailbox. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Username:
-    """Who signs in (`sign_in`, the owner of the password or token), and whose mailbox is opened (`mailbox`).
+    """Who signs in (`sign_in`, the owner of the password or token), and which mailbox is opened (`mailbox`).
 
     They are the same text unless the mailbox is a shared one.
     """
@@ -15,12 +15,12 @@ class Username:
 
     @property
     def shared(self) -> bool:
-        """Whether somebody else's mailbox is opened."""
+        """Whether another user's mailbox is opened."""
         return self.sign_in != self.mailbox
 
 
 def parse_username(text: str) -> Username:
-    r"""Given a username of the settings, return who signs in and whose mailbox is opened.
+    r"""Given a username of the settings, return who signs in and which mailbox is opened.
 
     The forms, with a backslash or a slash between their pieces:
 
@@ -34,9 +34,9 @@ def parse_username(text: str) -> Username:
     ``Domain\user\alias``                      ``Domain\user``                        ``alias``
     =========================================  =====================================  ============================
 
-    With two pieces, the mailbox is a shared one exactly when the first piece is an address: a server or a domain
-    holds no ``@``. With three, the last piece is the mailbox. Text of any other form (empty pieces, more than
-    three) is one username as it stands. Sources: osTicket's page on adding e-mails, i-net HelpDesk's on accounts.
+    With two pieces, the mailbox is a shared one exactly if the first piece is an address: a server or a domain
+    contains no ``@``. With three, the last piece is the mailbox. Text of any other form (empty pieces, more than
+    three) is one username, unchanged. Sources: osTicket's page on adding e-mails, i-net HelpDesk's on accounts.
     """
     text = text.strip()
     pieces = text.replace("/", "\\").split("\\")

@@ -1,18 +1,17 @@
-"""The admin page: where it listens, who may reach it, and whom it warns."""
+"""The admin pages: where they listen, who may reach them, and who is alerted."""
 
-import datetime as dt
 import ipaddress
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, model_validator
 
-from redmine_mailbridge.settings.base import Table, key
-from redmine_mailbridge.settings.value_types import FilePath, MailAddress, Name, Span, parse_span
+from redmine_mailbridge.settings.base import SettingsTable, setting
+from redmine_mailbridge.settings.value_types import FilePath, MailAddress, Name, PositiveSpan, parse_span
 from redmine_mailbridge.util.loopback import is_loopback
 
 LISTEN = "127.0.0.1:8025"
-"""Where `redmine-mailbridge admin` listens when nothing is given."""
+"""Where `redmine-mailbridge admin` listens by default."""
 
 
 def host_and_port(listen: str) -> tuple[str, int]:
@@ -44,77 +43,70 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
-def _positive(value: dt.timedelta) -> dt.timedelta:
-    if value <= dt.timedelta(0):
-        raise ValueError("must be longer than 0s")
-    return value
-
-
 Network = Annotated[str, AfterValidator(_network)]
-PositiveSpan = Annotated[Span, AfterValidator(_positive)]
 
 
-class AdminSettings(Table):
-    """The web pages that show and steer it all. People sign in with a Redmine administrator's account."""
+class AdminSettings(SettingsTable):
+    """The admin pages. Users sign in with the account of a Redmine administrator."""
 
-    listen: Annotated[Name, AfterValidator(_listen)] | None = key(
-        "Where the pages are served, as part of `run`. Other machines reach it only with TLS or behind a proxy.",
+    listen: Annotated[Name, AfterValidator(_listen)] | None = setting(
+        "Address and port of the pages, served as part of `run`. Other machines need TLS or a reverse proxy.",
         None,
         shown="none: `run` serves no pages",
     )
-    url: Annotated[Name, AfterValidator(_web_address)] | None = key(
-        "The address that people type, path included, when a reverse proxy stands in front.", None, shown="none"
+    url: Annotated[Name, AfterValidator(_web_address)] | None = setting(
+        "The address of the pages as users type it, with its path, if there is a reverse proxy.", None, shown="none"
     )
-    proxies: tuple[Network, ...] = key(
-        "The addresses of the reverse proxies: what they say of a visitor's address and of TLS is believed.", ()
+    proxies: tuple[Network, ...] = setting(
+        "The addresses of the reverse proxies. Their headers about client address and TLS are trusted.", ()
     )
-    certificate_file: FilePath | None = key(
-        "The certificate to serve the pages over TLS with, in PEM, chain included.", None, shown="none"
+    certificate_file: FilePath | None = setting(
+        "The TLS certificate for the pages, in PEM format, with its chain.", None, shown="none"
     )
-    certificate_key_file: FilePath | None = key("The certificate's private key, in PEM.", None, shown="none")
-    password_hash_file: FilePath | None = key(
-        "A file with the hash of a password to sign in with as `admin` while Redmine is away; "
+    certificate_key_file: FilePath | None = setting("The certificate's private key, in PEM format.", None, shown="none")
+    password_hash_file: FilePath | None = setting(
+        "A file with the hash of a password for signing in as `admin` while Redmine is unavailable; "
         "`redmine-mailbridge admin password` writes it.",
         None,
         shown="none: only Redmine accounts",
     )
-    session_life: PositiveSpan = key("How long a sign-in lasts at most.", parse_span("12h"))
-    session_idle: PositiveSpan = key("After how long without a click it ends.", parse_span("1h"))
-    language: Name | None = key("The language of the pages: en or de.", None, shown="the browser's")
-    metrics_from: tuple[Network, ...] = key(
-        "Who may read /metrics without signing in (Prometheus), where addresses can be believed: not behind a proxy "
-        "that `proxies` does not name.",
+    session_lifetime: PositiveSpan = setting("Maximum duration of a session.", parse_span("12h"))
+    session_idle: PositiveSpan = setting("Idle time after which a session ends.", parse_span("1h"))
+    language: Name | None = setting("The language of the pages: en or de.", None, shown="the browser's")
+    metrics_from: tuple[Network, ...] = setting(
+        "Addresses that may read /metrics (Prometheus) without signing in. Works only where client addresses can be "
+        "trusted: not behind a proxy that is missing in `proxies`.",
         ("127.0.0.0/8", "::1/128"),
     )
-    metrics_token: SecretStr | None = key(
-        "Whoever brings it (Authorization: Bearer …) may read /metrics from anywhere. Better kept apart: see "
+    metrics_token: SecretStr | None = setting(
+        "Clients that send this token (Authorization: Bearer …) may read /metrics from anywhere. Preferably use "
         "metrics_token_file.",
         None,
         shown="none",
     )
-    metrics_token_file: FilePath | None = key("A file that holds that token, and nothing else.", None, shown="none")
-    alert_to: tuple[MailAddress, ...] = key(
-        "Who gets a mail when a mailbox, Redmine or the sending of mail keeps failing, and one when it works again.", ()
+    metrics_token_file: FilePath | None = setting("A file that contains only this token.", None, shown="none")
+    alert_to: tuple[MailAddress, ...] = setting(
+        "Who receives an alert when a mailbox, Redmine or sending keeps failing, and when it recovers.", ()
     )
-    alert_after: PositiveSpan = key("For how long it must have been failing before that mail.", parse_span("30m"))
+    alert_after: PositiveSpan = setting("How long it must fail before the alert is sent.", parse_span("30m"))
 
     @property
     def prefix(self) -> str:
-        """The path below which people see the pages: "" or "/mailbridge"."""
+        """The path prefix of the pages as users see them: "" or "/mailbridge"."""
         return urlsplit(self.url).path.rstrip("/") if self.url else ""
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
-        """Refuse what would send passwords over the network in the clear."""
+        """Reject settings that would send passwords unencrypted over the network."""
         if (self.certificate_file is None) != (self.certificate_key_file is None):
-            raise ValueError("certificate_file: give both certificate_file and certificate_key_file, or neither")
+            raise ValueError("certificate_file: set both certificate_file and certificate_key_file, or neither")
         if self.listen is None or self.certificate_file is not None or self.proxies:
             return self
         host, port = host_and_port(self.listen)
         if not is_loopback(host):
             raise ValueError(
-                f"listen: other machines can reach {self.listen}, and passwords would cross the network in the clear: "
-                f"give certificate_file and certificate_key_file, or the addresses of your reverse proxy in proxies, "
+                f"listen: {self.listen} is reachable from other machines, so passwords would be sent unencrypted: "
+                f"set certificate_file and certificate_key_file, or list your reverse proxies in proxies, "
                 f'or listen on "127.0.0.1:{port}"'
             )
         return self

@@ -13,7 +13,7 @@ from pydantic import AfterValidator
 
 from redmine_mailbridge.business_time.business_hours import ALWAYS, Calendar, Calendars, Hours
 from redmine_mailbridge.business_time.holidays import MAX_BYTES, NO_HOLIDAYS, HolidayError, Holidays, read
-from redmine_mailbridge.settings.base import Table, key
+from redmine_mailbridge.settings.base import SettingsTable, setting
 from redmine_mailbridge.settings.value_types import FilePath, Name
 from redmine_mailbridge.util.suggest import did_you_mean
 
@@ -21,11 +21,11 @@ Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEK: Final[tuple[Weekday, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPAN = re.compile(r"([0-9]{1,2}):([0-9]{2})\s{0,3}-\s{0,3}([0-9]{1,2}):([0-9]{2})")
 TRIAL_YEARS = 2
-"""How many years of a file of holidays are unrolled when the settings are loaded, this one included."""
+"""How many years of a holiday file are expanded when the settings are loaded, the current one included."""
 
 
 def parse_hours(text: str) -> Hours:
-    """Given "09:00-12:30, 13:30-17:00" or "", return the spans in seconds of the day. Raise ValueError."""
+    """Given "09:00-12:30, 13:30-17:00" or "", return the time spans in seconds of the day. Raise ValueError."""
     spans = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         found = _SPAN.fullmatch(part)
@@ -52,7 +52,7 @@ def _zones() -> frozenset[str]:
 
 
 def _zone(value: str) -> str:
-    """Given a name, return it. Raise ValueError when it is no time zone of the IANA list."""
+    """Given a time zone name, return it. Raise ValueError if the IANA list does not have it."""
     if value not in _zones():
         raise ValueError(f'must be a time zone such as "Europe/Berlin"{did_you_mean(value, sorted(_zones()))}')
     return value
@@ -63,33 +63,33 @@ ZoneName = Annotated[str, AfterValidator(_zone)]
 _OFFICE: Final[dict[Weekday, str]] = dict.fromkeys(WEEK[:5], "09:00-17:00")
 
 
-class CalendarSettings(Table):
-    """When the people of some projects are at work: for business hours in rules of time and in reports."""
+class CalendarSettings(SettingsTable):
+    """Working hours by project: business hours for automation rules and reports."""
 
-    projects: tuple[Name, ...] = key(
-        "The identifiers of the projects that keep these hours. One calendar may leave this out: it is for all "
-        "others. Without such a one, they are always open.",
+    projects: tuple[Name, ...] = setting(
+        "The identifiers of the projects that use this calendar. One calendar may omit this: it applies to all "
+        "other projects. Without it, other projects are always open.",
         (),
     )
-    time_zone: ZoneName = key("The time zone of the hours and of the holidays.", "UTC")
-    hours: dict[Weekday, HoursText] = key(
+    time_zone: ZoneName = setting("The time zone of the hours and of the holidays.", "UTC")
+    hours: dict[Weekday, HoursText] = setting(
         'The hours of each weekday: { mon = "09:00-12:30, 13:30-17:00" }. A day that is not named is closed.', _OFFICE
     )
-    holidays: FilePath | None = key(
-        "An iCalendar file (.ics) of holidays, repeating ones too. An event of whole days closes these days, one "
-        "with times that span.",
+    holidays: FilePath | None = setting(
+        "An iCalendar file (.ics) of holidays, recurring ones included. An all-day event closes those days, an "
+        "event with times closes that time span.",
         None,
         shown="none",
     )
 
     def calendar(self, name: str) -> Calendar:
-        """Given its name, return the calendar, its holidays read. Raise ValueError when their file cannot be used."""
+        """Given its name, return the calendar with its holidays. Raise ValueError if the holiday file is unusable."""
         week = tuple(parse_hours(self.hours.get(day, "")) for day in WEEK)
         return Calendar(name, ZoneInfo(self.time_zone), week, read_file(self.holidays))
 
 
 def read_file(file: Path | None) -> Holidays:
-    """Given a file of holidays, or none, return them. Raise ValueError, with the reason, when it cannot be used."""
+    """Given a holiday file or None, return the holidays. Raise ValueError, with the reason, if it is unusable."""
     if file is None:
         return NO_HOLIDAYS
     this_year = dt.datetime.now(dt.UTC).year
@@ -103,21 +103,21 @@ def read_file(file: Path | None) -> Holidays:
 
 
 def calendars(tables: Mapping[str, CalendarSettings]) -> Calendars:
-    """Given the settings' calendars, return which project keeps which. Raise ValueError when holidays are not read."""
+    """Given the settings' calendars, return which project uses which. Raise ValueError if holidays are unreadable."""
     made = {name: table.calendar(name) for name, table in tables.items()}
     default = next((made[name] for name, table in tables.items() if not table.projects), ALWAYS)
     return Calendars(default, {p.lower(): made[name] for name, table in tables.items() for p in table.projects})
 
 
 def conflicts(tables: Mapping[str, CalendarSettings]) -> Iterator[str]:
-    """Given the settings' calendars, yield what two of them cannot both have."""
+    """Given the settings' calendars, yield each conflict between two of them."""
     keeps: dict[str, str] = {}
     for name, table in tables.items():
         for project in table.projects or ("",):
             other = keeps.setdefault(project.lower(), name)
             if other != name and project:
-                yield f'calendars.{name}.projects: "{project}" keeps calendar "{other}" already'
+                yield f'calendars.{name}.projects: "{project}" already uses calendar "{other}"'
             elif other != name:
-                yield f'calendars.{name}.projects: must be given: calendar "{other}" is already the one for all others'
+                yield f'calendars.{name}.projects: is required: calendar "{other}" already applies to all others'
         if not any(parse_hours(hours) for hours in table.hours.values()):
-            yield f"calendars.{name}.hours: must hold an open hour"
+            yield f"calendars.{name}.hours: must contain at least one open hour"

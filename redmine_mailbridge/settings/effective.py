@@ -1,4 +1,4 @@
-"""Which values are in force and where each comes from: for `settings show`, `check` and the admin page."""
+"""The values in force and their origins: for `settings show`, `check` and the admin pages."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,27 +9,27 @@ from pydantic.fields import FieldInfo
 
 from redmine_mailbridge.settings import schema
 from redmine_mailbridge.settings.load import Loaded
-from redmine_mailbridge.settings.loading.origins import DEFAULT, Origin, Where
+from redmine_mailbridge.settings.loading.origins import DEFAULT, ValueOrigin, Where
 from redmine_mailbridge.settings.loading.problems import shown
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """One value in force. `text` is as TOML writes it; a secret's is "set" or "not set"."""
+class EffectiveValue:
+    """One value in force. `text` is in TOML syntax; for a secret it is "set" or "not set"."""
 
     table: str
     key: str
     text: str
-    origin: Origin
+    origin: ValueOrigin
     description: str
 
 
-def values(loaded: Loaded) -> tuple[Value, ...]:
-    """Given loaded settings, return every value in force, in the order of the models."""
+def values(loaded: Loaded) -> tuple[EffectiveValue, ...]:
+    """Given loaded settings, return all values in force, in the order of the models."""
     return tuple(_values(loaded.settings, (), loaded))
 
 
-def _values(table: BaseModel, path: Where, loaded: Loaded) -> Iterator[Value]:
+def _values(table: BaseModel, path: Where, loaded: Loaded) -> Iterator[EffectiveValue]:
     for name, field in type(table).model_fields.items():
         value, below = getattr(table, name), (*path, name)
         if value is None and schema.subtable(field.annotation):
@@ -44,11 +44,11 @@ def _values(table: BaseModel, path: Where, loaded: Loaded) -> Iterator[Value]:
                 yield from _values(inner, (*below, index), loaded)
         else:
             origin = _origin(below, loaded)
-            yield Value(_header(path), name, _text(field, value), origin, field.description or "")
+            yield EffectiveValue(_header(path), name, _text(field, value), origin, field.description or "")
 
 
-def _origin(path: Where, loaded: Loaded) -> Origin:
-    """A secret that was read from a file comes from where the reference stands."""
+def _origin(path: Where, loaded: Loaded) -> ValueOrigin:
+    """The origin of a value; for a secret read from a file, the place of the reference."""
     found = loaded.origins.get(path)
     if found is None and isinstance(path[-1], str):
         found = loaded.origins.get((*path[:-1], f"{path[-1]}_file"))

@@ -24,24 +24,24 @@ _WIDTH = 110
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A settings file to be: values by their path, in order, and secrets by the name of their file in `secrets/`."""
+class InitFile:
+    """A draft of a settings file: values by path, in order, and secrets by the name of their file in `secrets/`."""
 
     values: Mapping[KeyPath, Any]
     secrets: Mapping[str, str]
 
 
 def render(values: Mapping[KeyPath, Any]) -> str:
-    """Given values by their path, return a settings file in which each is explained."""
+    """Given values by path, return a settings file that explains each key."""
     head = [
         "# Settings of redmine-mailbridge, written by `redmine-mailbridge init`.",
-        "# What else can be set: settings.example.toml and docs/settings.md.",
+        "# All other keys: settings.example.toml and docs/admin/settings.md.",
     ]
     return "\n".join(head) + "\n" + tables(values)
 
 
 def tables(values: Mapping[KeyPath, Any]) -> str:
-    """Given values by their path, return their tables, each key explained."""
+    """Given values by path, return their tables with each key explained."""
     lines = []
     table: KeyPath = ()
     for path, value in values.items():
@@ -56,14 +56,14 @@ def tables(values: Mapping[KeyPath, Any]) -> str:
 
 
 def write(
-    draft: Draft, file: Path, *, force: bool = False, base: str = "", environ: Mapping[str, str] | None = None
+    draft: InitFile, file: Path, *, force: bool = False, base: str = "", environ: Mapping[str, str] | None = None
 ) -> None:
-    """Given a draft, write the settings file and its secrets, for nobody else to read, after proving that they load.
-    `base` is the text of the file that the draft's tables are added to; "": the draft is all of it. What was added
-    there since that was read stays, as do the file's owner and rights, and a link to it.
+    """Given a draft, write the settings file and its secrets, readable by the owner only, after checking that they
+    load. `base` is the text of the file that the draft's tables are appended to; "": the draft is the whole file. Lines
+    added to the file since `base` was read are kept, as are its owner, its permissions and a symbolic link to it.
 
-    Raise SettingsError when something is there already (and not `force`), when the answers do not load, or when
-    the disk refuses; what was there before is then as it was.
+    Raise SettingsError if the file exists (and not `force`), if the draft does not load, or if the disk
+    fails; the existing file is then unchanged.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -73,12 +73,12 @@ def write(
         raise SettingsError(f"{error.filename or file}: {error.strerror or type(error).__name__}") from error
 
 
-def _write(draft: Draft, file: Path, *, force: bool, base: str, environ: Mapping[str, str] | None) -> None:
+def _write(draft: InitFile, file: Path, *, force: bool, base: str, environ: Mapping[str, str] | None) -> None:
     folder = file.parent / "secrets"
     targets = [*([] if base else [file]), *(folder / name for name in draft.secrets)]
     there = [target for target in targets if target.exists()]
     if there and not force:
-        raise SettingsError(*(f"{target}: is there already; --force writes over it" for target in there))
+        raise SettingsError(*(f"{target}: already exists; use --force to overwrite it" for target in there))
     tried(draft, file, base=base, environ=environ)
     if draft.secrets:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -92,7 +92,7 @@ def _write(draft: Draft, file: Path, *, force: bool, base: str, environ: Mapping
 
 @contextmanager
 def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Given a folder, wait until no other process writes settings there, and have others wait."""
+    """Given a folder, hold its lock: only one process at a time writes settings there."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -105,10 +105,11 @@ def _text(values: Mapping[KeyPath, Any], base: str) -> str:
     return f"{base.rstrip()}\n{tables(values)}" if base else render(values)
 
 
-def tried(draft: Draft, file: Path, *, base: str = "", environ: Mapping[str, str] | None = None) -> Settings:
-    """Load the draft as it will be, and return the settings. Raise SettingsError, in the final file's name.
+def tried(draft: InitFile, file: Path, *, base: str = "", environ: Mapping[str, str] | None = None) -> Settings:
+    """Load the draft as it will be, and return the settings. Raise SettingsError that names the final file.
 
-    It is tried beside its place, from where `base` means its paths; the draft's secrets lie in a folder that goes.
+    It is loaded from a temporary file in the same folder, so that relative paths in `base` resolve; its secrets are in
+    a temporary folder.
     """
     beside = file.parent if file.parent.is_dir() else None
     with TemporaryDirectory(dir=beside, prefix=".init-") as folder:
@@ -127,8 +128,8 @@ def tried(draft: Draft, file: Path, *, base: str = "", environ: Mapping[str, str
             here.unlink(missing_ok=True)
 
 
-def _from(folder: Path, path: KeyPath, value: Any, draft: Draft, trial: Path) -> Any:
-    """A file that is there already is meant from the final folder; a secret of the draft lies in the trial's own."""
+def _from(folder: Path, path: KeyPath, value: Any, draft: InitFile, trial: Path) -> Any:
+    """Paths of existing files are relative to the final folder; secrets of the draft are in the temporary one."""
     field = schema.field_at(Settings, path)
     if field is None or not any(part is Path for part in schema.parts_of(field.annotation)):
         return value
@@ -138,8 +139,8 @@ def _from(folder: Path, path: KeyPath, value: Any, draft: Draft, trial: Path) ->
 
 
 def write_private(file: Path, text: str, *, like: os.stat_result | None = None) -> None:
-    """Write a file, whole or not at all. Only its owner may read it, or who could read what was there before (`like`),
-    as far as this process may give it back to them.
+    """Write a file atomically. Only its owner may read it, or the users who could read the previous file (`like`),
+    as far as this process may restore those permissions.
     """
     new = file.with_name(f".{file.name}.new")
     new.unlink(missing_ok=True)

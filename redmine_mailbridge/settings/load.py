@@ -1,8 +1,6 @@
-"""Loading: file, secrets and environment become one `Settings`, or one error that names everything to mend."""
+"""Loading: file, secrets and environment become one `Settings`, or one error that lists all problems."""
 
 import os
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,61 +17,60 @@ from redmine_mailbridge.settings.loading.environment import (
     secrets_layer,
     variable_of,
 )
-from redmine_mailbridge.settings.loading.origins import Layer, Origin, Where, leaves
+from redmine_mailbridge.settings.loading.origins import Layer, ValueOrigin, Where, leaves
 from redmine_mailbridge.settings.loading.problems import Problems
 from redmine_mailbridge.settings.loading.secrets import drop_overridden, resolve, secret_keys
-from redmine_mailbridge.settings.loading.toml_lines import line_numbers
+from redmine_mailbridge.settings.loading.toml_file import file_layer
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.presets import fill_in
 from redmine_mailbridge.settings.shared import share
 
-_BEGINNING = re.compile(r"\s*(?:\[{1,2}[A-Za-z0-9_. -]{1,200}\]{0,2}|[A-Za-z0-9_.-]{1,100})")
 DEFAULT_FILES = (Path("settings.toml"), Path("/etc/redmine-mailbridge/settings.toml"))
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings with what an admin wants to know of them: their file, where each value comes from, warnings."""
+    """Settings with details for the admin: their file, the origin of each value, warnings."""
 
     settings: Settings
     path: Path | None
-    origins: Mapping[Where, Origin]
+    origins: Mapping[Where, ValueOrigin]
     warnings: tuple[str, ...]
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Given a settings file (None: the one that `find` finds), return the settings, secrets and paths resolved.
+    """Given a settings file (None: the one that `find` returns), return the settings with secrets and paths resolved.
 
-    The environment wins over the secrets directories, and these over the file.
-    Raise SettingsError with one line a problem, all of them at once.
+    The environment overrides the secrets directories, and these override the file.
+    Raise SettingsError with one line per problem, all of them at once.
     """
     return load_with_origins(path, environ).settings
 
 
 def find(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Given a file that was asked for, or None, return the settings file to read.
+    """Given a requested file or None, return the settings file to read.
 
-    Without one: MAILBRIDGE_SETTINGS, ./settings.toml, /etc/redmine-mailbridge/settings.toml; None when there is
-    none of them. Raise SettingsError when a file was named and is not there.
+    Without one: MAILBRIDGE_SETTINGS, ./settings.toml, /etc/redmine-mailbridge/settings.toml; None if none of them
+    exists. Raise SettingsError if a named file does not exist.
     """
     named = path or (Path(environ[SETTINGS_VARIABLE]) if environ.get(SETTINGS_VARIABLE) else None)
     if named is None:
         return next((file for file in DEFAULT_FILES if file.is_file()), None)
     if not named.is_file():
-        raise SettingsError(f"{named}: there is no such settings file; `redmine-mailbridge init` writes one")
+        raise SettingsError(f"{named}: settings file not found; `redmine-mailbridge init` creates one")
     return named
 
 
 def load_with_origins(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
-    """As `load`, and return where each value comes from as well."""
+    """Like `load`, but also return the origin of each value."""
     environ = os.environ if environ is None else environ
     file = find(path, environ)
-    layers = [_file_layer(file) if file is not None else Layer()]
+    layers = [file_layer(file) if file is not None else Layer()]
     layers.append(secrets_layer(environ))
     layers.append(environment_layer(environ, layers[0].data))
     if file is None and not layers[2].data:
         looked = ", ".join(str(place) for place in DEFAULT_FILES)
-        raise SettingsError(f"no settings file found (looked for {looked}); `redmine-mailbridge init` writes one")
+        raise SettingsError(f"no settings file found (looked for {looked}); `redmine-mailbridge init` creates one")
     merged = _merged(layers)
     homes, wrong = share(merged)
     wrong += fill_in(merged)
@@ -82,13 +79,13 @@ def load_with_origins(path: Path | None = None, environ: Mapping[str, str] | Non
     merged.problems += _twofold_secrets(layers[0], problems)
     for name in [name for name in merged.data if name.startswith("_")]:
         merged.problems.append(problems.line((name,), "unknown key"))
-        del merged.data[name]  # BaseSettings would take it for one of its own switches
+        del merged.data[name]  # BaseSettings would treat it as one of its own options
     try:
         settings = Settings(**merged.data)
     except ValidationError as error:
         raise SettingsError(*dict.fromkeys(merged.problems + problems.lines(error))) from None
     base = (file.parent if file is not None else Path()).resolve()
-    settings = _with_sqlite_file(resolve(settings, base, merged), base)
+    settings = _with_sqlite_file(resolve(settings, base, merged, problems.line), base)
     if not merged.problems:
         merged.problems += _missing_secrets(settings, problems)
     merged.problems += _bad_holidays(settings, problems)
@@ -100,10 +97,10 @@ def load_with_origins(path: Path | None = None, environ: Mapping[str, str] | Non
 
 
 def reload(old: Settings, path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Given the settings in force, read the file again and return the new ones, for the caller to swap in whole.
+    """Given the settings in force, read the file again and return the new ones, for the caller to swap in as a whole.
 
-    Raise SettingsError, so that the old ones stay, when the file cannot be used or asks for what only a restart
-    can change.
+    Raise SettingsError, so that the old settings stay in force, if the file is invalid or changes a value that
+    requires a restart.
     """
     new = load(path, environ)
     fixed = [
@@ -116,50 +113,8 @@ def reload(old: Settings, path: Path | None = None, environ: Mapping[str, str] |
     return new
 
 
-def _file_layer(file: Path) -> Layer:
-    """Given a file, return what it says, with line numbers. Raise SettingsError when it is no readable TOML."""
-    try:
-        text = file.read_text("utf-8-sig")  # editors of Windows begin a file with a mark (BOM)
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(_syntax_problem(file, str(error))) from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{file}: is no UTF-8 text") from None
-    except OSError as error:
-        raise SettingsError(f"{file}: {error.strerror or type(error).__name__}") from None
-    layer = Layer(data=dict(data))
-    for where, line in line_numbers(text).items():
-        layer.origins[where] = Origin("file", str(file), line)
-    return layer
-
-
-def _syntax_problem(file: Path, message: str) -> str:
-    """Given tomllib's message, return it with the file, the line and the key or table that the line begins with.
-
-    Never with the rest of the line: where the text is no TOML, nobody can tell what of it is a secret.
-    """
-    lines = file.read_text("utf-8-sig").splitlines()
-    at = re.search(r"\(at line (\d+), column (\d+)\)", message)
-    number = min(int(at[1]), len(lines)) if at else len(lines)
-    found = _BEGINNING.match(lines[number - 1]) if lines else None
-    begins = f": {found[0].strip()} …" if found and _is_known(found[0].strip()) else ""
-    what = re.sub(r"\s*\(at .*\)$", "", message)
-    return f"{file}:{number}: {what[:1].lower()}{what[1:]}{begins}"
-
-
-def _is_known(beginning: str) -> bool:
-    """Given how a line begins, is it a table's header, or nothing but keys that there are?"""
-    known = (
-        {key.name for key in schema.keys(Settings)}
-        | {*Settings.model_fields}
-        | {step for path, _ in schema.tables(Settings) for step in path}
-    )
-    words = re.findall(r"[A-Za-z0-9_-]+", beginning)
-    return bool(words) and (known >= set(words[:1]) if beginning.startswith("[") else known >= set(words))
-
-
 def _merged(layers: list[Layer]) -> Layer:
-    """Given layers, lowest first, return them as one; a secret replaces the reference to it below, and so back."""
+    """Given layers, lowest first, merge them; a secret replaces a lower layer's reference to it, and vice versa."""
     merged = Layer()
     for layer in layers:
         _merge(merged, layer.data, layer.origins, ())
@@ -168,7 +123,7 @@ def _merged(layers: list[Layer]) -> Layer:
     return merged
 
 
-def _merge(into: Layer, data: Mapping[str, Any], origins: Mapping[Where, Origin], path: tuple[str, ...]) -> None:
+def _merge(into: Layer, data: Mapping[str, Any], origins: Mapping[Where, ValueOrigin], path: tuple[str, ...]) -> None:
     table: Any = into.data
     for step in path:
         table = table[step]
@@ -187,18 +142,18 @@ def _merge(into: Layer, data: Mapping[str, Any], origins: Mapping[Where, Origin]
 
 
 def _twofold_secrets(file: Layer, problems: Problems) -> list[str]:
-    """Refuse a secret that one file gives both itself and by reference: which of them is meant?"""
+    """Reject a secret that one file sets both directly and by reference."""
     given = {path for path, _ in leaves(file.data)}
     found = []
     for path in sorted(given):
         model = schema.model_at(Settings, path[:-1])
         if model is not None and path[-1] in secret_keys(model) and (*path[:-1], f"{path[-1]}_file") in given:
-            found.append(problems.line(path, f"give either {path[-1]} or {path[-1]}_file, not both"))
+            found.append(problems.line(path, f"set either {path[-1]} or {path[-1]}_file, not both"))
     return found
 
 
 def _missing_secrets(settings: Settings, problems: Problems) -> list[str]:
-    """Refuse settings without the secrets that every connection needs, and say the ways to give them."""
+    """Reject settings without the secrets that a connection needs, and list the ways to set them."""
     needed: list[tuple[str, ...]] = [("redmine", "api_key")] if settings.redmine.api_key is None else []
     needed += [
         ("mailboxes", name, "password")
@@ -207,7 +162,7 @@ def _missing_secrets(settings: Settings, problems: Problems) -> list[str]:
     ]
     if settings.redmine.gateway_user is not None and settings.redmine.gateway_password is None:
         needed.append(("redmine", "gateway_password"))
-    ways = "is missing: give {key}_file, the variable {variable}, or {path} in the secrets directory"
+    ways = "is missing: set {key}_file, the variable {variable}, or the file {path} in the secrets directory"
     return [
         problems.line(
             path,
@@ -218,7 +173,7 @@ def _missing_secrets(settings: Settings, problems: Problems) -> list[str]:
 
 
 def _bad_holidays(settings: Settings, problems: Problems) -> list[str]:
-    """Refuse files of holidays that cannot be used: a rule would close or remind on the wrong day."""
+    """Reject unusable holiday files: a rule would close issues or remind on the wrong day."""
     found = []
     for name, table in settings.calendars.items():
         try:
@@ -229,19 +184,19 @@ def _bad_holidays(settings: Settings, problems: Problems) -> list[str]:
 
 
 def _missing_templates(settings: Settings, problems: Problems) -> list[str]:
-    """Refuse a folder of templates that is not there: customers would get our words in place of one's own."""
+    """Reject a missing template folder: customers would get the default texts in place of the admin's own."""
     named: dict[tuple[str, ...], Path | None] = {("outgoing",): settings.outgoing.templates}
     named |= {("mailboxes", name, "outgoing"): box.outgoing.templates for name, box in settings.mailboxes.items()}
-    words = "there is no folder {folder}; `redmine-mailbridge templates copy {folder}` makes it"
+    words = "folder {folder} does not exist; `redmine-mailbridge templates copy {folder}` creates it"
     return [
         problems.line((*path, "templates"), words.format(folder=folder))
         for path, folder in named.items()
-        if folder is not None and not os.path.isdir(folder)  # noqa: PTH112 - False also where nobody may look
+        if folder is not None and not os.path.isdir(folder)  # noqa: PTH112 - False also where access is denied
     ]
 
 
 def _with_sqlite_file(settings: Settings, base: Path) -> Settings:
-    """Make the path in a SQLite address absolute: it starts at the settings file's folder."""
+    """Make the path in a SQLite URL absolute: it is relative to the settings file's folder."""
     file = settings.store.sqlite_file
     if file is None:
         return settings
@@ -251,8 +206,8 @@ def _with_sqlite_file(settings: Settings, base: Path) -> Settings:
 
 
 def _open_to_all(settings: Settings) -> list[str]:
-    """Warn of files and folders with mails, sessions or keys that everybody may look into: only new ones are made for
-    the bridge alone.
+    """Warn about files and folders with messages, sessions or keys that are world-readable: only newly created ones
+    are restricted to the bridge's user.
     """
     database, admin = settings.store.sqlite_file, settings.admin
     logs = [database.with_name(f"{database.name}-{end}") for end in ("wal", "shm")] if database is not None else []
@@ -261,14 +216,14 @@ def _open_to_all(settings: Settings) -> list[str]:
     found = [(file, "read", 0o004, 600) for file in files if file is not None]
     found.append((settings.store.raw_folder, "look into", 0o005, 700))
     return [
-        f"{place}: everybody on this machine can {what} this; chmod {mode} {place}"
+        f"{place}: every user of this machine can {what} it; run chmod {mode} {place}"
         for place, what, bits, mode in found
         if _mode(place) & bits
     ]
 
 
 def _mode(place: Path) -> int:
-    """The rights of a file; none when it is not there, or whoever loads the settings may not look at it."""
+    """The permission bits of a file; none if it does not exist or the current user may not see it."""
     try:
         return place.stat().st_mode
     except OSError:
@@ -276,11 +231,11 @@ def _mode(place: Path) -> int:
 
 
 def _exposed(file: Path | None, data: Mapping[str, Any]) -> list[str]:
-    """Warn of a settings file that holds secrets and that everybody may read."""
+    """Warn about a settings file that contains secrets and is world-readable."""
     if file is None or not file.stat().st_mode & 0o004:
         return []
     for path, _ in leaves(data):
         field = schema.field_at(Settings, path)
         if field is not None and schema.holds_secret(field.annotation):
-            return [f"{file}: holds a secret and everybody on this machine can read it; chmod 600 {file}"]
+            return [f"{file}: contains a secret but is world-readable; run chmod 600 {file}"]
     return []

@@ -1,163 +1,69 @@
-"""The settings as a whole. Each key's description is the only source of validation, sample check and reference."""
+"""The settings as a whole. Each key's description is the only source of validation, sample file and reference."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import AfterValidator, Field, SecretStr, StringConstraints, model_validator
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from redmine_mailbridge.mail.mime.address_syntax import spellings
-from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.settings.admin import AdminSettings
 from redmine_mailbridge.settings.aggregate import AggregateSettings, BudgetSettings, same_names
-from redmine_mailbridge.settings.base import Table, key
+from redmine_mailbridge.settings.base import SettingsTable, setting
 from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
 from redmine_mailbridge.settings.oauth import OAuthSettings, unknown_providers
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
+from redmine_mailbridge.settings.redmine import RedmineSettings
 from redmine_mailbridge.settings.shared import MailboxDefaults
 from redmine_mailbridge.settings.tasks import TasksSettings
 from redmine_mailbridge.settings.time_rules import TimeRule, wrong_rules
 from redmine_mailbridge.settings.value_types import (
     FilePath,
-    MailAddress,
     Name,
     PositiveSpan,
     Size,
-    Span,
     parse_size,
     parse_span,
     senders_address,
 )
-from redmine_mailbridge.util.loopback import is_loopback
 
 MailboxName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
-def _web_address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError('must be a web address such as "https://redmine.example.com"')
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("must be only the address: no user, no password, nothing behind ? or #")
-    return value.rstrip("/")
+class StoreSettings(SettingsTable):
+    """Where the bridge stores every message and its status."""
 
-
-def is_in_the_clear(url: str) -> bool:
-    """Given Redmine's address, can what is said to it be read on the way?"""
-    return url.lower().startswith("http:") and not is_loopback(urlsplit(url).hostname or "")
-
-
-class RedmineSettings(Table):
-    """The Redmine that mail goes to."""
-
-    url: Annotated[str, AfterValidator(_web_address)] = key("Redmine's address, with the path when it has one.")
-    allow_cleartext: bool = key(
-        "Let the key and all mails cross the network in the clear: for a Redmine on another machine without TLS.", False
-    )
-    api_key: SecretStr | None = key(
-        "The key of the bridge's own Redmine user. Better kept apart: see api_key_file.", None
-    )
-    api_key_file: FilePath | None = key("A file that holds the API key, and nothing else.", None)
-    gateway_user: Name | None = key(
-        "The user that a gateway in front of Redmine (nginx, Apache) asks for by basic authentication, before Redmine "
-        "sees the API key.",
-        None,
-        shown="none",
-    )
-    gateway_password: SecretStr | None = key(
-        "The password of gateway_user. Better kept apart: see gateway_password_file.", None
-    )
-    gateway_password_file: FilePath | None = key("A file that holds that password, and nothing else.", None)
-    text_format: TextFormat | None = key(
-        "Redmine's text formatting (Administration, Settings, General); markdown is the one that is called Markdown, "
-        "without CommonMark, in Redmine up to 5.1. Where it is not set, Redmine is asked: 6.0 and newer answer. Where "
-        "it does not tell, receive and run do not begin.",
-        None,
-    )
-    language: Name = key(
-        "Redmine's default language (de, fr, pt-br …), whose words keyword lines may use; it cannot be asked for.", "en"
-    )
-    mail_from: MailAddress | None = key(
-        "The address that Redmine itself sends from (Administration, Settings, Email notifications): mail from it "
-        "never makes an issue.",
-        None,
-        shown="none",
-    )
-    ca_file: FilePath | None = key("Certificates to trust for this Redmine, in PEM.", None, shown="the system's")
-    timeout: PositiveSpan = key("How long to wait for an answer of Redmine.", parse_span("60s"))
-    max_parallel: Annotated[int, Field(ge=1, le=64)] = key(
-        "How many requests at once at most. The bridge finds out how many this Redmine bears, and stays below.", 8
-    )
-    marker_field: Name | None = key(
-        "The name of an issue custom field (text, used as a filter, in all projects and trackers) that takes the "
-        "Message-ID. With it an interrupted write is found again for certain; without, by writer, project and words.",
-        None,
-        shown="none",
-    )
-    settle: Span = key(
-        "How long to wait, after a request whose result is unknown, before looking whether it was carried out.",
-        parse_span("30s"),
-    )
-    directory_life: PositiveSpan = key(
-        "How long what is known of users, projects, trackers and the like is believed before it is asked again.",
-        parse_span("10m"),
-    )
-
-    @model_validator(mode="after")
-    def _safe(self) -> Self:
-        """Refuse what would send the key over the network in the clear."""
-        if is_in_the_clear(self.url) and not self.allow_cleartext:
-            raise ValueError(
-                f"url: would send the API key and all mails to {urlsplit(self.url).hostname} in the clear: begin it "
-                "with https://, or say allow_cleartext = true"
-            )
-        return self
-
-    @property
-    def key_at(self) -> str:
-        """Where the API key stands, as an admin knows it."""
-        return f"the file {self.api_key_file} ([redmine] api_key_file)" if self.api_key_file else "[redmine] api_key"
-
-    @property
-    def markup(self) -> TextFormat:
-        """The markup that issues and notes are written in; CommonMark where only a look is made and none is set."""
-        return self.text_format or "common_mark"
-
-
-class StoreSettings(Table):
-    """Where the bridge keeps every mail and what became of it."""
-
-    url: Name = key(
+    url: Name = setting(
         "The database: sqlite:///FILE (relative to this file's folder) or postgresql+psycopg://USER@HOST/NAME.",
         "sqlite:///mailbridge.db",
     )
-    password: SecretStr | None = key("The database's password. Better kept apart: see password_file.", None)
-    password_file: FilePath | None = key("A file that holds the database's password, and nothing else.", None)
-    raw_dir: FilePath | None = key(
-        "The folder that takes the raw mails. Several machines on one PostgreSQL need a shared one.",
+    password: SecretStr | None = setting("The database's password. Preferably use password_file.", None)
+    password_file: FilePath | None = setting("A file that contains only the database's password.", None)
+    raw_dir: FilePath | None = setting(
+        "The folder for raw messages. Several machines on one PostgreSQL need a shared folder.",
         None,
         shown='"mails" beside the SQLite file',
     )
-    token_key_file: FilePath | None = key(
-        "The file with the key that OAuth tokens are encrypted with in the database. Made when it is missing, for its "
-        "owner only; without it everybody must sign in again.",
+    token_key_file: FilePath | None = setting(
+        "The file with the key that encrypts OAuth tokens in the database. Created if missing, readable by its "
+        "owner only; if it is lost, everyone must sign in again.",
         None,
         shown='"token.key" beside the SQLite file',
     )
-    keep_raw: PositiveSpan = key("How long raw mails that are done are kept.", parse_span("90d"))
+    raw_retention: PositiveSpan = setting("How long raw messages are kept after processing.", parse_span("90d"))
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        """Refuse databases that the store cannot use."""
+        """Reject databases that the store does not support."""
         if not self.url.startswith(("sqlite:///", "postgresql+psycopg://")):
-            raise ValueError('url: must begin with "sqlite:///" or "postgresql+psycopg://"')
+            raise ValueError('url: must start with "sqlite:///" or "postgresql+psycopg://"')
         if self.sqlite_file is None and self.raw_dir is None:
-            raise ValueError("raw_dir: must be given when the database is not a file")
+            raise ValueError("raw_dir: is required with PostgreSQL")
         if self.sqlite_file in (Path(), Path(":memory:")):
-            raise ValueError("url: must name a file: what is kept in memory does not survive")
+            raise ValueError("url: must name a file: an in-memory database does not survive a restart")
         return self
 
     @property
@@ -167,20 +73,20 @@ class StoreSettings(Table):
 
     @property
     def raw_folder(self) -> Path:
-        """The folder of the raw mails, absolute once loaded."""
+        """The folder of the raw messages; absolute after loading."""
         if self.raw_dir is not None:
             return self.raw_dir
         return (self.sqlite_file or Path()).parent / "mails"
 
     @property
     def token_key(self) -> Path:
-        """The file of the key that seals tokens, absolute once loaded."""
+        """The file of the key that encrypts tokens; absolute after loading."""
         if self.token_key_file is not None:
             return self.token_key_file
         return (self.sqlite_file.parent if self.sqlite_file is not None else self.raw_folder) / "token.key"
 
     def database_url(self) -> str:
-        """The address for SQLAlchemy, password included: never log it."""
+        """The URL for SQLAlchemy, with the password: never log it."""
         if self.password is None or self.sqlite_file is not None:
             return self.url
         parts = urlsplit(self.url)
@@ -189,48 +95,48 @@ class StoreSettings(Table):
         return urlunsplit(parts._replace(netloc=netloc))
 
 
-class LogSettings(Table):
-    """What the bridge says while it works, on standard error."""
+class LogSettings(SettingsTable):
+    """The log, written to standard error."""
 
-    format: Literal["console", "json", "auto"] = key(
-        'For people, for machines, or "auto": for people when a terminal reads it.', "auto"
+    format: Literal["console", "json", "auto"] = setting(
+        'For people ("text"), for machines ("json"), or "auto": text on a terminal.', "auto"
     )
-    level: Literal["debug", "info", "warning", "error"] = key("The least important line that is written.", "info")
+    level: Literal["debug", "info", "warning", "error"] = setting("The lowest level that is logged.", "info")
 
 
-class ReceiveSettings(Table):
+class ReceiveSettings(SettingsTable):
     """Limits of receiving, for all mailboxes."""
 
-    max_mail_size: Size = key(
-        "A larger mail is not loaded: its issue says so and the mail stays on the server.", parse_size("50MB")
+    max_mail_size: Size = setting(
+        "A larger message is not downloaded: its issue says so and the message stays on the server.", parse_size("50MB")
     )
-    give_up_after: Annotated[int, Field(ge=1)] = key(
-        "How often a mail that keeps failing is tried before it is set aside. Outages of Redmine or of the "
+    max_attempts: Annotated[int, Field(ge=1)] = setting(
+        "How often a failing message is tried before it gets the state failed. Outages of Redmine or of the "
         "mail server do not count.",
         10,
     )
-    workers: Annotated[int, Field(ge=1, le=64)] = key("How many mails are in hand at once.", 8)
+    workers: Annotated[int, Field(ge=1, le=64)] = setting("How many messages are processed concurrently.", 8)
 
 
 class Settings(BaseSettings):
-    """Everything that an admin decides. Made by `redmine_mailbridge.settings.load.load`, which checks it whole."""
+    """All settings. Created by `redmine_mailbridge.settings.load.load`, which validates them as a whole."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True)
 
-    redmine: RedmineSettings = key("The Redmine that mail goes to.")
-    store: StoreSettings = key("Where mails and their fate are kept.", StoreSettings())
-    log: LogSettings = key("What the bridge says while it works.", LogSettings())
-    receive: ReceiveSettings = key("Limits of receiving.", ReceiveSettings())
-    tasks: TasksSettings = key("The scheduled tasks.", TasksSettings())
-    outgoing: OutgoingSettings = key("How answers are sent, for all mailboxes.", OutgoingSettings())
-    oauth: dict[MailboxName, OAuthSettings] = key("Providers to sign in at, by name.", {})
-    calendars: dict[MailboxName, CalendarSettings] = key("Business hours by project.", {})
-    aggregate: AggregateSettings = key("How hours and times are computed.", AggregateSettings())
-    budgets: tuple[BudgetSettings, ...] = key("Monthly hours of projects and customers.", ())
-    admin: AdminSettings = key("The web pages.", AdminSettings())
-    rules: tuple[TimeRule, ...] = key("What becomes of issues by themselves.", ())
-    mailbox_defaults: MailboxDefaults | None = key("What mailboxes share.", None, walked=False)
-    mailboxes: Annotated[dict[MailboxName, MailboxSettings], Field(min_length=1)] = key(
+    redmine: RedmineSettings = setting("The Redmine in which issues and notes are created.")
+    store: StoreSettings = setting("Where messages and their status are stored.", StoreSettings())
+    log: LogSettings = setting("The log.", LogSettings())
+    receive: ReceiveSettings = setting("Limits of receiving.", ReceiveSettings())
+    tasks: TasksSettings = setting("The scheduled tasks.", TasksSettings())
+    outgoing: OutgoingSettings = setting("How messages are sent, for all mailboxes.", OutgoingSettings())
+    oauth: dict[MailboxName, OAuthSettings] = setting("OAuth providers, by name.", {})
+    calendars: dict[MailboxName, CalendarSettings] = setting("Business hours by project.", {})
+    aggregate: AggregateSettings = setting("How hours and times are computed.", AggregateSettings())
+    budgets: tuple[BudgetSettings, ...] = setting("Monthly hours of projects and customers.", ())
+    admin: AdminSettings = setting("The web pages.", AdminSettings())
+    rules: tuple[TimeRule, ...] = setting("Automation rules for issues.", ())
+    mailbox_defaults: MailboxDefaults | None = setting("Defaults for all mailboxes.", None, walked=False)
+    mailboxes: Annotated[dict[MailboxName, MailboxSettings], Field(min_length=1)] = setting(
         "The accounts to read, by name."
     )
 
@@ -243,7 +149,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings' signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings' signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take only what `load` hands over: it merges the sources itself, to know where each value comes from."""
+        """Use only the values from `load`, which merges the sources itself to record the origin of each value."""
         return (init_settings,)
 
     @property
@@ -253,13 +159,14 @@ class Settings(BaseSettings):
 
     @property
     def own_addresses(self) -> frozenset[str]:
-        """All addresses that are ours, lower case, their domains in each spelling; of inactive mailboxes too."""
+        """All addresses of the bridge in lower case, with each spelling of their domains, inactive mailboxes
+        included."""
         boxes = self.mailboxes.values()
         return frozenset(one for box in boxes for a in (box.address, *box.aliases) for one in spellings(a))
 
     @model_validator(mode="after")
     def _rooms_fit(self) -> Self:
-        """Refuse two calendars for one project, two budgets of one name, and rules that name what is not there."""
+        """Reject two calendars for one project, two budgets with one name, and rules that refer to missing names."""
         problems = [*conflicts(self.calendars), *same_names(self.budgets), *self._unable_to_send()]
         problems += wrong_rules(self.rules, self.mailboxes, has_calendar=bool(self.calendars))
         if problems:
@@ -267,19 +174,28 @@ class Settings(BaseSettings):
         return self
 
     def _unable_to_send(self) -> Iterator[str]:
-        """Yield a line for each mailbox whose mail would come from an address that none can come from."""
+        """Yield a line for each mailbox that would send from an address that cannot be a sender, or without a sign-in
+        where one is needed.
+        """
         for name, box in self.active_mailboxes.items():
             out = box.outgoing.over(self.outgoing)
+            if out.transport == "graph" and box.outgoing.transport is None and box.outgoing.host is not None:
+                words = '[outgoing] uses "graph", but host is set here; set it to "smtp" or "graph"'
+                yield f"mailboxes.{name}.outgoing.transport: is missing: {words}"
+            if out.transport == "graph" and out.oauth is None and box.oauth is None:
+                yield f'mailboxes.{name}.outgoing.oauth: is missing: transport = "graph" accepts OAuth tokens only'
+            if box.outgoing.save_sent and box.protocol != "imap" and out.copies:
+                yield f'mailboxes.{name}.outgoing.save_sent: needs protocol = "imap"; remove this key'
             if not out.sends or out.from_address is not None:
                 continue
             try:
                 senders_address(box.address)
             except ValueError as error:
-                yield f"mailboxes.{name}.address: {error}; give outgoing.from_address another one"
+                yield f"mailboxes.{name}.address: {error}; set outgoing.from_address to another address"
 
     @model_validator(mode="after")
     def _known_providers(self) -> Self:
-        """Refuse an oauth that names no provider."""
+        """Reject an oauth key that names no provider."""
         asked: dict[tuple[str, ...], str | None] = {("outgoing",): self.outgoing.oauth}
         for name, box in self.mailboxes.items():
             asked |= {("mailboxes", name): box.oauth, ("mailboxes", name, "outgoing"): box.outgoing.oauth}
@@ -289,7 +205,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _read_once(self) -> Self:
-        """Refuse two mailboxes that read the same folder of the same account: each mail would be read twice."""
+        """Reject two mailboxes that read the same folder of the same account: each message would be read twice."""
         seen: dict[tuple[str, str], str] = {}
         problems = []
         for name, box in self.active_mailboxes.items():
@@ -298,7 +214,7 @@ class Settings(BaseSettings):
                 if other != name:
                     problems.append(
                         f'mailboxes.{name}: reads "{folder}" of the same account as mailbox "{other}" ({box.account}): '
-                        "each mail would be read twice; take one of them out, or set active = false"
+                        "each message would be read twice; remove one of them, or set active = false"
                     )
         if problems:
             raise ValueError("\n".join(problems))

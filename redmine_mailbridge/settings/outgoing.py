@@ -1,13 +1,27 @@
-"""Mail that goes out: `[outgoing]`, the default, and `[mailboxes.NAME.outgoing]`, a mailbox's own."""
+"""Outgoing mail: `[outgoing]`, the defaults, and `[mailboxes.NAME.outgoing]`, a mailbox's overrides."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
-from redmine_mailbridge.settings.base import Table, key
+from redmine_mailbridge.settings.base import SettingsTable, setting
 from redmine_mailbridge.settings.value_types import FilePath, Name, SendersAddress, Size, Span, parse_span
 
 SMTP_PORTS = {"tls": 465, "starttls": 587, "none": 25}
+GRAPH_HOST = "graph.microsoft.com"
+GRAPH_PORTS = {"tls": 443, "none": 80}
+SAVES_SENT = frozenset(
+    {"smtp.gmail.com", "smtp.googlemail.com", "smtp-relay.gmail.com", "smtp.office365.com", "smtp-mail.outlook.com"}
+)
+"""Servers that put a copy into the sender's Sent folder themselves."""
+OF_A_SERVER = frozenset(
+    {
+        "host", "security", "allow_cleartext", "port", "username", "password", "password_file", "oauth", "login",
+        "ca_file",
+    }
+)  # fmt: skip
+"""The keys that say how a server is reached: one for SMTP says nothing of Microsoft Graph, and the other way round."""
 
 
 OutgoingLogin = Literal[
@@ -15,138 +29,208 @@ OutgoingLogin = Literal[
 ]
 
 
-class OutgoingSettings(Table):
-    """How mail is sent. A mailbox takes what its own table says, then what `[outgoing]` says, then the defaults.
+class OutgoingSettings(SettingsTable):
+    """How messages are sent. A mailbox uses its own table first, then `[outgoing]`, then the defaults.
 
-    Nothing is sent as long as neither names a host, or says transport = "console".
+    Nothing is sent unless one of them sets host, or a transport that needs none ("graph", "console").
     """
 
-    transport: Literal["smtp", "console"] | None = key(
-        'How mail leaves: "smtp", or "console", which prints it for trying out.', None, shown='"smtp"'
+    transport: Literal["smtp", "graph", "console"] | None = setting(
+        'Transport: "smtp", "graph" (Microsoft Graph, for Exchange Online; needs oauth), or "console", which prints '
+        "messages for testing.",
+        None,
+        shown='"smtp"',
     )
-    host: Name | None = key("The SMTP server's name.", None, shown="none: nothing is sent")
-    security: Literal["tls", "starttls", "none"] | None = key(
-        '"tls" from the first byte, "starttls", or "none" (this machine only, unless allow_cleartext).',
+    host: Name | None = setting(
+        "The host name of the SMTP server, or of Microsoft Graph in a national cloud.",
+        None,
+        shown='none: nothing is sent; "graph.microsoft.com" with graph',
+    )
+    security: Literal["tls", "starttls", "none"] | None = setting(
+        '"tls" (implicit TLS), "starttls", or "none" (this machine only, unless allow_cleartext).',
         None,
         shown='"starttls"',
     )
-    allow_cleartext: bool = key('Allow security = "none" to a server that is not this machine.', False)
-    port: Annotated[int, Field(ge=1, le=65535)] | None = key(
-        "The SMTP server's port.", None, shown="465 with tls, 587 with starttls, 25 with none"
+    allow_cleartext: bool = setting('Allow security = "none" for a server on another machine.', False)
+    port: Annotated[int, Field(ge=1, le=65535)] | None = setting(
+        "The server's port.", None, shown="465 with tls, 587 with starttls, 25 with none; 443 with graph"
     )
-    username: str | None = key(
-        'The name to log in with; "" where the server asks for no login.', None, shown="the mailbox's"
-    )
-    password: SecretStr | None = key("The password to log in with. Better kept apart: see password_file.", None)
-    password_file: FilePath | None = key("A file that holds the password, and nothing else.", None)
-    oauth: Name | None = key(
-        "The [oauth.NAME] whose tokens are logged in with, in place of a password; without either, the mailbox's own "
-        "sign-in is used.",
+    username: str | None = setting(
+        'The login name; "" if the server requires no login. With graph, the mailbox that sends.',
         None,
         shown="the mailbox's",
     )
-    login: OutgoingLogin | None = key(
-        'How to log in; "auto" takes the strongest way that the server offers, but never NTLM. The last two are for '
-        "tokens (oauth). What the mailbox's prevent_cleartext_login and prevent_ntlm forbid is forbidden here too.",
+    password: SecretStr | None = setting("The login password. Preferably use password_file.", None)
+    password_file: FilePath | None = setting("A file that contains only the password.", None)
+    oauth: Name | None = setting(
+        "The [oauth.NAME] whose tokens are used in place of a password; without password and oauth, the mailbox's own "
+        "login is used.",
+        None,
+        shown="the mailbox's",
+    )
+    login: OutgoingLogin | None = setting(
+        'SASL mechanism; "auto" uses the strongest one that the server offers, but never NTLM. The last two use '
+        "tokens (oauth). The mailbox's prevent_cleartext_login and prevent_ntlm apply here too.",
         None,
         shown='"auto"',
     )
-    ca_file: FilePath | None = key("Certificates to trust for this server, in PEM.", None, shown="the system's")
-    timeout: Span | None = key("How long to wait for the server's next word.", None, shown='"60s"')
-    from_address: SendersAddress | None = key("The address that answers come from.", None, shown="the mailbox's")
-    from_name: Name | None = key("The name that people see beside it.", None, shown="none")
-    reply_to: SendersAddress | None = key("Where answers to our mail go.", None, shown="the From address")
-    language: Name | None = key("The language of the templates: en, de, or one of your own.", None, shown='"en"')
-    templates: FilePath | None = key(
-        "A folder with your own templates; `redmine-mailbridge templates copy` fills it.", None, shown="ours"
+    ca_file: FilePath | None = setting(
+        "CA certificates to trust for this server, in PEM format.", None, shown="the system's"
     )
-    daily_limit: Annotated[int, Field(ge=0)] | None = key(
-        "How many mails a day at most, of all mailboxes that send by the same host and username; the rest waits. "
-        "0 is no limit.",
+    timeout: Span | None = setting("Timeout for a response of the server.", None, shown='"60s"')
+    from_address: SendersAddress | None = setting("The sender address.", None, shown="the mailbox's")
+    from_alias: bool = setting(
+        "Send replies from the alias of the mailbox (`aliases`) that the customer wrote to instead of `from_address`. "
+        "The server must allow the account to send as its aliases.",
+        False,
+    )
+    from_name: Name | None = setting("The sender's display name.", None, shown="none")
+    reply_to: SendersAddress | None = setting("The Reply-To address.", None, shown="the From address")
+    save_sent: bool = setting(
+        "Put a copy of each sent message into the mailbox's Sent folder: with IMAP, and sending by SMTP. Gmail, "
+        "Microsoft 365 and Outlook.com do that without it.",
+        False,
+    )
+    sent_folder: Name | None = setting("The folder for these copies.", None, shown="the account's own (\\Sent)")
+    language: Name | None = setting(
+        "The language for customers whose language is unknown or has no templates: en, de, or one of your own.",
+        None,
+        shown='"en"',
+    )
+    languages: tuple[Name, ...] | None = setting(
+        "The languages for customers, each of whom is addressed in the language of their message. With one language, "
+        "it is used for everyone.",
+        None,
+        shown="all with templates",
+    )
+    templates: FilePath | None = setting(
+        "A folder with your own templates; `redmine-mailbridge templates copy` fills it.",
+        None,
+        shown="the built-in ones",
+    )
+    daily_limit: Annotated[int, Field(ge=0)] | None = setting(
+        "Maximum number of messages per day, for all mailboxes that send by the same host and username together; the "
+        "rest waits. 0: no limit.",
         None,
         shown="500",
     )
-    per_minute: Annotated[int, Field(ge=0)] | None = key(
-        "How many mails a minute at most, counted likewise; the rest waits. 0 is no limit.", None, shown="30"
+    per_minute: Annotated[int, Field(ge=0)] | None = setting(
+        "Maximum number of messages per minute, counted likewise; the rest waits. 0: no limit.", None, shown="30"
     )
 
     @property
     def sends(self) -> bool:
-        """Does mail leave by this table?"""
-        return self.host is not None or self.transport == "console"
+        """Does this table send messages?"""
+        return self.host is not None or self.transport in {"console", "graph"}
+
+    @property
+    def server(self) -> str | None:
+        """The host of the SMTP server or of Microsoft Graph; None if nothing is sent, or if messages are printed."""
+        if self.transport == "graph":
+            return self.host or GRAPH_HOST
+        return None if self.transport == "console" else self.host
+
+    @property
+    def copies(self) -> bool:
+        """Does the bridge put a copy of what it sends into the Sent folder? Not where the server does."""
+        by_smtp = self.transport in {None, "smtp"} and self.host is not None
+        return self.save_sent and by_smtp and str(self.host).lower() not in SAVES_SENT
 
     @property
     def most_a_day(self) -> int:
-        """How many mails a day; 0 is no limit."""
+        """The maximum number of messages per day; 0: no limit."""
         return 500 if self.daily_limit is None else self.daily_limit
 
     @property
     def most_a_minute(self) -> int:
-        """How many mails a minute; 0 is no limit."""
+        """The maximum number of messages per minute; 0: no limit."""
         return 30 if self.per_minute is None else self.per_minute
 
     def over(self, default: "OutgoingSettings") -> "OutgoingSettings":
-        """This table, with what it leaves open taken from another."""
+        """This table, with unset values taken from another: none of its server's if only one of them uses Graph."""
+        other = self.transport is not None and (self.transport == "graph") != (default.transport == "graph")
         missing = {
             name: getattr(default, name)
             for name in type(self).model_fields
-            if getattr(self, name) is None or name not in self.model_fields_set
+            if (getattr(self, name) is None or name not in self.model_fields_set)
+            and not (other and name in OF_A_SERVER)
         }
         return self.model_copy(update={name: value for name, value in missing.items() if value is not None})
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        """Reject what Microsoft Graph does not know."""
+        if problems := list(self._not_with_graph()) if self.transport == "graph" else []:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _not_with_graph(self) -> Iterator[str]:
+        """Yield one line per setting that Microsoft Graph does not support."""
+        if self.security == "starttls":
+            yield 'security: Microsoft Graph uses implicit TLS; use "tls"'
+        if self.login not in {None, "auto"}:
+            yield "login: Microsoft Graph accepts OAuth tokens only; remove this key"
+        if self.password is not None or self.password_file is not None:
+            yield "password: Microsoft Graph accepts OAuth tokens only; set oauth in its place"
+        if self.username == "":
+            yield "username: must name the mailbox that sends; remove this key to send from the mailbox itself"
 
 
 DEFAULT_TIMEOUT = parse_span("60s")
 
 
-class AnswerSettings(Table):
-    """Which mails go out to people: what the bridge says by itself, and the answers of agents.
+class AnswerSettings(SettingsTable):
+    """Which messages are sent to people: auto-replies of the bridge, and agents' notes.
 
-    Nothing of it goes to automatic mail or to ourselves, and nothing the bridge says by itself goes above the limits
-    against loops.
+    None of them is sent to automatic senders or to the bridge itself, and auto-replies observe the rate limits
+    against mail loops.
     """
 
-    received: bool = key("Tell who wrote that a new issue was made (template `received`).", False)
-    received_reply: bool = key("Tell who answered that the note was added (template `received_reply`).", False)
-    trust_reply_to: bool = key(
-        "Send what the bridge says by itself to the Reply-To of a mail although nothing proves who wrote the mail and "
-        "it is another address than From's, as contact forms do. Anybody can have mail sent to anybody by it.",
+    received: bool = setting("Send the sender an acknowledgement of a new issue (template `received`).", False)
+    received_reply: bool = setting(
+        "Send the sender an acknowledgement of an added note (template `received_reply`).", False
+    )
+    trust_reply_to: bool = setting(
+        "Send auto-replies to Reply-To, or X-Original-From, even if the sender is not authenticated and it differs "
+        "from From, as with contact forms. This lets anyone direct mail at any address.",
         False,
     )
-    notes: Literal["never", "public_notes", "marked"] = key(
-        "Which notes that agents write in Redmine go to the requester by mail (template `answer`): none, all public "
-        "ones, or public ones that begin with `marker`. Private notes never go out. What was written before this is "
-        "switched on does not.",
+    notes: Literal["never", "public_notes", "marked"] = setting(
+        "Which notes that agents write in Redmine are sent to the requester by mail (template `answer`): none, all "
+        "public ones, or public ones that start with `marker`. Private notes are never sent. Neither are notes from "
+        "before this was enabled.",
         "never",
     )
-    marker: Name = key('What a note begins with to be mailed, with notes = "marked". It is taken off.', "/mail")
-    cc: bool = key(
-        "Send agents' answers also to those in Cc of the customer's last mail, as far as something proves who wrote "
-        "that mail: the mail server, or that it answers a mail of ours. A private note names those who are left out.",
+    marker: Name = setting('The prefix of notes that are sent, with notes = "marked". It is removed.', "/mail")
+    cc: bool = setting(
+        "Send agents' notes also to the Cc of the customer's last message, if that message is authenticated by "
+        "the mail server or answers a message of the bridge. A private note lists omitted addresses.",
         True,
     )
-    max_cc: Annotated[int, Field(ge=0, le=500)] = key(
-        "How many may stand in Cc of an answer. A private note names the others.", 20
+    max_cc: Annotated[int, Field(ge=0, le=500)] = setting(
+        "Maximum number of Cc addresses. A private note lists the others.", 20
     )
-    private_projects: bool = key(
-        "Mail notes of private projects and of private issues too, to those who wrote or were in Cc.", False
+    private_projects: bool = setting(
+        "Send notes of private projects and private issues too, to those who wrote or were in Cc.", False
     )
-    redmine_users: Literal["leave_to_redmine", "mail"] = key(
-        'Who tells customers with a Redmine account of agents\' notes. "mail": the bridge, as all others. '
-        '"leave_to_redmine": Redmine, whose own mails must be on, wherever the customer is author, assignee or watcher '
-        "of the issue and may see it; where Redmine sends them too, this keeps them from coming twice. Whether Redmine "
-        "sends any, its API does not tell: so `check` refuses a mailbox whose notes nobody mails unless this is set.",
+    redmine_users: Literal["leave_to_redmine", "mail"] = setting(
+        'Who sends agents\' notes to customers with a Redmine account. "mail": the bridge, as to all others. '
+        '"leave_to_redmine": Redmine, whose email notifications must be enabled, if the customer is author, assignee '
+        "or watcher of the issue and may see it; this avoids duplicates where Redmine sends notifications. The API "
+        "does not report whether it does: so `check` rejects a mailbox whose notes are sent by neither, unless this is "
+        "set.",
         "mail",
     )
-    max_attachments: Size = key(
-        "How many bytes of a note's files go along with it; what is over is named in the mail. 0: none.", 10_000_000,
+    max_attachments: Size = setting(
+        "Maximum bytes of a note's files to attach; the message names the others. 0: none.", 10_000_000,
         shown='"10MB"',
     )  # fmt: skip
-    closed: bool = key("Tell the requester when an issue is closed (template `closed`).", False)
-    reminder: bool = key("Let rules of time send the template `reminder`.", True)
-    escalation: bool = key("Let rules of time send the template `escalation`.", True)
-    write_above: Name | None = key(
-        "A line above which people are asked to write. It stands at the top of mails about issues, and what stands "
-        'below it in an answer is cut: "-- Please write above this line --".',
+    closed: bool = setting("Notify the requester when an issue is closed (template `closed`).", False)
+    reminder: bool = setting("Let automation rules send the template `reminder`.", True)
+    escalation: bool = setting("Let automation rules send the template `escalation`.", True)
+    reply_marker_line: Name | None = setting(
+        "A line above which people are asked to write. It is the first line of messages about issues; in a reply, the "
+        'text below it is cut: "Please write your reply above this line.".',
         None,
         shown="none",
     )

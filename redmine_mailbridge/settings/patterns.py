@@ -1,7 +1,7 @@
-"""Patterns of the settings that meet a stranger's mail: plain text, or an expression that is linear in time.
+"""Patterns of the settings that are matched against received messages: plain text, or linear-time expressions.
 
 Expressions run on RE2, which never backtracks: no text makes one slow. Its price is that look-around and
-back-references do not exist; whoever writes one is told at loading. Source: https://github.com/google/re2/wiki/Syntax
+back-references are not available; loading reports them. Source: https://github.com/google/re2/wiki/Syntax
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,13 @@ MAX_TEXT = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern as written: "words" are looked for in any case, "/expression/" is searched, "*" fits everything."""
+    """A pattern as written: "words" match in any case, "/expression/" is searched, "*" matches everything."""
 
     written: str
 
     def search(self, text: str) -> Mapping[str, str] | None:
-        """Given a text (its first million characters count), return the named groups found; None without a match."""
+        """Given a text (only its first million characters are searched), return the named groups; None without a
+        match."""
         expression = _compiled(self.written)
         if expression is None:
             return {} if self.written == "*" or self.written.casefold() in text[:MAX_TEXT].casefold() else None
@@ -34,14 +35,14 @@ class Pattern:
 
 @lru_cache(maxsize=1024)
 def _compiled(written: str) -> Any:
-    """Given a pattern as written, return the compiled expression; None when it is plain. Raise ValueError."""
+    """Given a pattern as written, return the compiled expression; None if it is plain. Raise ValueError."""
     if len(written) < 3 or not (written.startswith("/") and written.endswith("/")):
         return None
     return compile_linear(written[1:-1], any_case=True)
 
 
 def compile_linear(expression: str, *, any_case: bool) -> Any:
-    """Given an expression, compile it to what searches in linear time. Raise ValueError when it is not usable."""
+    """Given an expression, compile it to one that searches in linear time. Raise ValueError if it is unusable."""
     options = re2.Options()
     options.case_sensitive = not any_case
     options.log_errors = False
@@ -51,22 +52,22 @@ def compile_linear(expression: str, *, any_case: bool) -> Any:
     except re2.error as error:
         why = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else error
         raise ValueError(
-            f"is no usable regular expression: {why} (look-around and back-references do not exist here, so that no "
-            "mail can make one slow)"
+            f"is not a usable regular expression: {why} (look-around and back-references are not supported, so that no "
+            "message can make matching slow)"
         ) from error
 
 
 def check_pattern(value: str) -> str:
-    """Given a pattern as written, return it. Raise ValueError when it is no usable expression."""
+    """Given a pattern as written, return it. Raise ValueError if it is not a usable expression."""
     _compiled(value)
     return value
 
 
 def check_sender_pattern(value: str) -> str:
-    """Given an entry of an allow or block list, return it. Raise ValueError when nobody could match it.
+    """Given an entry of an allow or block list, return it. Raise ValueError if it can never match.
 
     "someone@example.com" an address, "example.com" or "@example.com" a domain, "*.example.com" its subdomains,
-    "Header-Name: pattern" a header field, "/expression/" the From line, "*" everybody.
+    "Header-Name: pattern" a header field, "/expression/" the From line, "*" everyone.
     """
     if value.startswith("/") and value.endswith("/"):
         return check_pattern(value)

@@ -1,4 +1,4 @@
-"""The mail providers of presets.toml: what `preset = "NAME"` fills in of a mailbox's keys that the admin leaves out."""
+"""The mail providers of presets.toml: `preset = "NAME"` sets the mailbox's keys that the admin leaves out."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -7,19 +7,19 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from redmine_mailbridge.settings.loading.origins import Layer, Origin
+from redmine_mailbridge.settings.loading.origins import Layer, ValueOrigin
 
-Login = Literal["address", "local"]
+LoginPattern = Literal["address", "local"]
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """Where one server is, how the connection is protected, and what one logs in with there."""
+class PresetServer:
+    """One server: its address, its connection security and its login name."""
 
     host: str
     port: int
     security: Literal["tls", "starttls"]
-    username: Login = "address"
+    username: LoginPattern = "address"
 
     def login(self, address: str) -> str:
         """Given a mail address, return the name to log in with."""
@@ -28,14 +28,14 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One provider. The fields are explained at the head of presets.toml."""
+    """One provider. The fields are explained at the top of presets.toml."""
 
     name: str
     title: str
-    imap: Server
-    pop3: Server | None
-    graph: Server | None
-    smtp: Server
+    imap: PresetServer
+    pop3: PresetServer | None
+    graph: PresetServer | None
+    smtp: PresetServer
     advice: str
     help: str
     source: str
@@ -46,11 +46,11 @@ class Preset:
 
     @property
     def tokens_only(self) -> bool:
-        """Whether the provider takes nothing but OAuth tokens."""
+        """Whether the provider accepts only OAuth tokens."""
         return self.oauth == "microsoft365"
 
-    def incoming(self, protocol: str) -> Server | None:
-        """Given "imap", "pop3" or "graph", return the server; None when the provider has none."""
+    def incoming(self, protocol: str) -> PresetServer | None:
+        """Given "imap", "pop3" or "graph", return the server; None if the provider has none."""
         return {"imap": self.imap, "pop3": self.pop3, "graph": self.graph}.get(protocol)
 
 
@@ -62,19 +62,19 @@ def presets() -> Mapping[str, Preset]:
 
 
 def _preset(name: str, table: Mapping[str, Any]) -> Preset:
-    """Given a table of presets.toml, return the provider. A key that Preset has not is a TypeError at once."""
+    """Given a table of presets.toml, return the provider. A key that Preset does not have is a TypeError."""
     rest = dict(table)
-    username: Login = rest.pop("username", "address")
-    servers: dict[str, Server | None] = {"imap": None, "pop3": None, "graph": None, "smtp": None}
+    username: LoginPattern = rest.pop("username", "address")
+    servers: dict[str, PresetServer | None] = {"imap": None, "pop3": None, "graph": None, "smtp": None}
     for which in servers:
         if which in rest:
-            servers[which] = Server(**({"username": username} | rest.pop(which)))
+            servers[which] = PresetServer(**({"username": username} | rest.pop(which)))
     lists = {key: tuple(rest.pop(key, ())) for key in ("domains", "mx")}
     return Preset(name=name, **servers, **lists, **rest)  # type: ignore[arg-type]
 
 
 def by_domain(domain: str) -> Preset | None:
-    """Given the domain of an address, return the provider that it surely belongs to; its subdomains count too."""
+    """Given the domain of an address, return the provider that it certainly belongs to; subdomains match too."""
     return _longest((domain,), "domains")
 
 
@@ -95,29 +95,29 @@ def _longest(names: tuple[str, ...], which: Literal["domains", "mx"]) -> Preset 
 
 
 def fill_in(merged: Layer) -> list[tuple[tuple[str, ...], str]]:
-    """Given all that was said, add what the presets of mailboxes know and nobody has said, with its origin.
+    """Given the merged values, add what the mailboxes' presets know and no source sets, with its origin.
 
-    Return the path and words of each wish that a provider cannot fulfil.
+    Return path and text of each setting that the provider does not support.
     """
     in_vain: list[tuple[tuple[str, ...], str]] = []
     boxes = merged.data.get("mailboxes")
     outgoing = merged.data.get("outgoing")
-    everywhere = isinstance(outgoing, Mapping) and ("host" in outgoing or outgoing.get("transport") == "console")
+    everywhere = isinstance(outgoing, Mapping) and _reaches(outgoing)
     for name, box in boxes.items() if isinstance(boxes, Mapping) else ():
         preset = presets().get(box["preset"]) if isinstance(box, dict) and isinstance(box.get("preset"), str) else None
         if preset is None:
             continue
         protocol = box.get("protocol", "imap")
         if protocol in {"pop3", "graph"} and preset.incoming(protocol) is None and "host" not in box:
-            words = f"{preset.title}: there is no {protocol.upper()}, or none that is known; give host, or use imap"
+            words = f"{preset.title}: no {protocol.upper()} server is known; set host, or use imap"
             in_vain.append((("mailboxes", name, "protocol"), words))
         for path, value in _missing(preset, box, everywhere=everywhere):
-            merged.put(("mailboxes", name, *path), value, Origin("preset", preset.name))
+            merged.put(("mailboxes", name, *path), value, ValueOrigin("preset", preset.name))
     return in_vain
 
 
 def _missing(preset: Preset, box: Mapping[str, Any], *, everywhere: bool) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Given a mailbox's table, yield path and value of what its preset knows and it leaves out."""
+    """Given a mailbox's table, yield path and value of keys that its preset knows and the table leaves out."""
     server = preset.incoming(box.get("protocol", "imap"))
     address = box.get("address")
     if server is not None:
@@ -125,7 +125,7 @@ def _missing(preset: Preset, box: Mapping[str, Any], *, everywhere: bool) -> Ite
         if "username" not in box and server.username == "local" and isinstance(address, str):
             yield ("username",), server.login(address)
     own = box.get("outgoing", {})
-    if everywhere or not isinstance(own, Mapping) or "host" in own or own.get("transport") == "console":
+    if everywhere or not isinstance(own, Mapping) or _reaches(own):
         return
     yield from ((("outgoing", key), value) for key, value in _reach(preset.smtp, own))
     differs = server is not None and preset.smtp.username != server.username
@@ -133,8 +133,13 @@ def _missing(preset: Preset, box: Mapping[str, Any], *, everywhere: bool) -> Ite
         yield ("outgoing", "username"), preset.smtp.login(address)
 
 
-def _reach(server: Server, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield host, security and port where they are left out; another security than the preset's has another port."""
+def _reaches(outgoing: Mapping[str, Any]) -> bool:
+    """Does a table for outgoing mail alone determine the server?"""
+    return "host" in outgoing or outgoing.get("transport") in {"console", "graph"}
+
+
+def _reach(server: PresetServer, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield host, security and port where they are left out; a security other than the preset's has another port."""
     if "host" not in given:
         yield "host", server.host
     if "security" not in given:

@@ -1,4 +1,4 @@
-"""How a mailbox's mail is read: `[mailboxes.NAME.reading]`."""
+"""How a mailbox's messages are parsed: `[mailboxes.NAME.reading]`."""
 
 import re
 from collections.abc import Callable
@@ -7,41 +7,41 @@ from typing import Annotated, Literal, cast
 from pydantic import AfterValidator
 
 from redmine_mailbridge.model.mail import ReadingOptions, TextFormat
-from redmine_mailbridge.settings.base import Table, key
+from redmine_mailbridge.settings.base import SettingsTable, setting
 from redmine_mailbridge.settings.patterns import compile_linear
 from redmine_mailbridge.settings.value_types import Name, Size
 
 
 def _expression(value: str) -> str | None:
-    """Given a pattern as written, return what stands between its slashes; None when it is plain."""
+    """Given a pattern as written, return the text between its slashes; None if it is plain."""
     return value[1:-1] if len(value) > 2 and value.startswith("/") and value.endswith("/") else None
 
 
 def compile_delimiter(value: str) -> re.Pattern[str]:
-    """Given a line as written, or "/expression/", compile it. Raise ValueError when it is no valid expression.
+    """Given a line as written, or "/expression/", compile it. Raise ValueError if the expression is invalid.
 
-    A blank of the plain one stands for any white space, as with Redmine's own.
+    A space in a plain line matches any white space, as in Redmine.
     """
     plain = r"[\s\pZ]+".join(re.escape(piece) for piece in value.split())
     return _compile(_expression(value) or plain)
 
 
 def compile_file_name(value: str) -> re.Pattern[str]:
-    """Given a file name in which * stands for anything, or "/expression/", compile it, in any case.
+    """Given a file name in which * matches anything, or "/expression/", compile it, case-insensitively.
 
-    Either matches whole names only, as with Redmine's own. Raise ValueError when it is no valid expression.
+    Both match whole names only, as in Redmine. Raise ValueError if the expression is invalid.
     """
     plain = ".*".join(re.escape(piece) for piece in re.split(r"\*+", value))
     return _compile(rf"\A(?:{_expression(value) or plain})\z", any_case=True)
 
 
 def _compile(expression: str, *, any_case: bool = False) -> re.Pattern[str]:
-    # RE2's own type, which has the methods of re.Pattern that reading uses (fullmatch, match, search)
+    # RE2's own type, which has the methods of re.Pattern that parsing uses (fullmatch, match, search)
     return cast("re.Pattern[str]", compile_linear(expression, any_case=any_case))
 
 
 def _checked(compiler: Callable[[str], re.Pattern[str]]) -> AfterValidator:
-    """Given a compiler, return a validator that keeps what is written and refuses what does not compile."""
+    """Given a compiler, return a validator that keeps the written text and rejects what does not compile."""
 
     def check(value: str) -> str:
         compiler(value)
@@ -51,11 +51,11 @@ def _checked(compiler: Callable[[str], re.Pattern[str]]) -> AfterValidator:
 
 
 def authserv_id(value: str) -> str:
-    """Given the name with which a server begins its Authentication-Results fields (RFC 8601 section 2.2), return it.
-    Raise ValueError for a mail address, and for more of such a field than the name: neither is ever found there.
+    """Given the name at the start of a server's Authentication-Results fields (RFC 8601 section 2.2), return it.
+    Raise ValueError for a mail address, and for more of such a field than the name: neither can ever match.
     """
     if re.search(r"[\s;@]", value):
-        raise ValueError('must be the name alone with which the Authentication-Results header begins: "mx.example.com"')
+        raise ValueError('must be only the name at the start of the Authentication-Results header: "mx.example.com"')
     return value
 
 
@@ -64,38 +64,39 @@ Delimiter = Annotated[Name, _checked(compile_delimiter)]
 FileNamePattern = Annotated[Name, _checked(compile_file_name)]
 
 
-class ReadingSettings(Table):
-    """How a mail's text and files are read."""
+class ReadingSettings(SettingsTable):
+    """How the text and attachments of messages are extracted."""
 
-    prefer: Literal["text", "html"] = key(
-        "Which text of a mail is taken when it holds both. The HTML is also used where it alone shows a picture or a "
-        "table; the other one where the preferred one is empty.",
+    prefer: Literal["text", "html"] = setting(
+        "Which text of a message is used if it has both. HTML is also used if only the HTML contains a picture or a "
+        "table; the other text is used if the preferred one is empty.",
         "text",
     )
-    delimiters: tuple[Delimiter, ...] = key(
-        "Lines below which everything is cut, of replies and of new mails, such as the line that your answers begin "
-        "with. A line as it is written, or a regular expression for the whole line between slashes.",
+    delimiters: tuple[Delimiter, ...] = setting(
+        "Lines below which all text is cut, in replies and in new messages, such as the first line of your own "
+        "messages. A line as it is written, or a regular expression for the whole line between slashes.",
         (),
     )
-    excluded_names: tuple[FileNamePattern, ...] = key(
-        'Names of files that are not attached, such as "*.vcf", or between slashes a regular expression for the whole '
-        'name: "/smime.*/". They are named in the issue.',
+    excluded_names: tuple[FileNamePattern, ...] = setting(
+        'Names of files that are not attached, such as "*.vcf", or a regular expression for the whole '
+        'name between slashes: "/smime.*/". The issue names them.',
         (),
     )
-    max_attachment: Size = key("Larger attachments are named in the issue and not attached; 0 is no limit.", 0)
-    skip_signature_logos: bool = key("Leave out the small pictures of signatures on replies.", False)
-    trusted_authserv_ids: tuple[AuthservId, ...] = key(
-        "The names by which your own mail server signs its Authentication-Results headers; only these are believed. "
-        '"*" stands for a header without a name, as Microsoft 365 writes it.',
+    max_attachment: Size = setting("Maximum size of an attachment. The issue only names larger ones; 0: no limit.", 0)
+    skip_signature_logos: bool = setting("Skip the small pictures of signatures in replies.", False)
+    trusted_authserv_ids: tuple[AuthservId, ...] = setting(
+        "The names (authserv-id) in your own mail server's Authentication-Results headers; only these are trusted. "
+        '"*" matches a header without a name, as Microsoft 365 writes it.',
         (),
     )
-    results_below_received: bool = key(
-        "Where those headers stand. Off: above the Received line that your server writes itself, where nobody else can "
-        "have put one. On: right below it, as Postfix with OpenDKIM, OpenDMARC or rspamd and Exim do. Only for a "
-        "server that takes away the Authentication-Results of its own name which mail brings along. Google's is known.",
+    results_below_received: bool = setting(
+        "Where these headers are. false: above the Received line that your server adds, where no one else can "
+        "insert one. true: directly below it, as with Postfix and OpenDKIM, OpenDMARC or rspamd, and Exim. Use true "
+        "only if your server removes foreign Authentication-Results headers with its own name. Google's position is "
+        "built in.",
         False,
     )
-    verify_dkim: bool = key("Verify DKIM signatures here as well (needs the extra `dkim` and DNS).", False)
+    verify_dkim: bool = setting("Also verify DKIM signatures in the bridge (needs the extra `dkim` and DNS).", False)
 
     def options(
         self,
@@ -103,10 +104,11 @@ class ReadingSettings(Table):
         *,
         own_addresses: frozenset[str] = frozenset(),
         loop_value: str = "",
-        write_above: str | None = None,
+        reply_marker_line: str | None = None,
+        forwards: bool = False,
     ) -> ReadingOptions:
-        """Given what does not belong to this table, return the options for `mail.parse`."""
-        own_line = (re.compile(re.escape(write_above)),) if write_above else ()
+        """Given the values from other tables, return the options for `mail.parse`."""
+        own_line = (re.compile(re.escape(reply_marker_line)),) if reply_marker_line else ()
         return ReadingOptions(
             text_format=text_format,
             prefer=self.prefer,
@@ -119,4 +121,5 @@ class ReadingSettings(Table):
             own_addresses=own_addresses,
             loop_value=loop_value,
             max_attachment=self.max_attachment,
+            forwards=forwards,
         )

@@ -1,5 +1,6 @@
-"""The sample file and the reference page, both written from the models, so that neither can be wrong."""
+"""settings.example.toml and the reference page, both generated from the models."""
 
+import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -10,66 +11,70 @@ from pydantic.fields import FieldInfo
 
 from redmine_mailbridge.settings import schema
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.settings.sample_values import EXAMPLES, LIVE, PLACEHOLDERS, SHARED
+from redmine_mailbridge.settings.sample_features import FEATURES
+from redmine_mailbridge.settings.sample_values import EXAMPLES, FIRST_SETUP, SHARED
 from redmine_mailbridge.settings.schema import KeyPath
 from redmine_mailbridge.settings.shared import TABLE, MailboxDefaults
 
 _WIDTH = 110
+_PLAIN_KINDS = ("true, false", "whole number", "span", "size", "secret")
 _SAMPLE_HEAD = """\
-# Settings of redmine-mailbridge: every key there is. What stands behind a # is the default, or an example where
-# it says so. Copy this file to settings.toml, or let `redmine-mailbridge init` write a short one.
+# Settings of redmine-mailbridge: first what `redmine-mailbridge init` writes, then one block per feature.
+# Written by `scripts/docs`; all keys, values and defaults: docs/admin/settings.md.
 #
-# Spans of time are written "90s", "5m", "12h", "14d" or "1d 12h", sizes "50MB". Paths start at this file's folder.
-# Every key can come from the environment instead: MAILBRIDGE_REDMINE__URL, MAILBRIDGE_MAILBOXES__SUPPORT__PORT.
-# Every secret can be given as such, as a file (…_file), as a variable, or as a file of the folder that
-# MAILBRIDGE_SECRETS_DIR names: redmine/api_key, mailboxes/support/password.
+# To use a block, remove the leading "# ". Where its table exists already, add its keys to that table.
+# Spans of time are "90s", "5m", "12h", "14d" or "1d 12h", sizes "50MB". Paths are relative to this file's folder.
 """
 _PAGE_HEAD = """\
 # Settings
 
-Written from the models by `scripts/docs`; do not edit. The same keys with examples: `settings.example.toml`.
+All keys of the settings file. `scripts/docs` generates this page from the code; do not edit it by hand. For a short
+file to start from, see [settings.example.toml](../../settings.example.toml).
 
-The file is `--settings FILE`, else `$MAILBRIDGE_SETTINGS`, `./settings.toml` or
-`/etc/redmine-mailbridge/settings.toml`. Paths in it start at its own folder. Spans of time are written `"90s"`,
+The file is the one given by `--settings FILE`, else `$MAILBRIDGE_SETTINGS`, `./settings.toml` or
+`/etc/redmine-mailbridge/settings.toml`. Paths in it are relative to its own folder. Spans of time are written `"90s"`,
 `"5m"`, `"12h"`, `"14d"` or `"1d 12h"`, sizes `"50MB"` or `"512KiB"`.
 
-- **Environment.** `MAILBRIDGE_TABLE__KEY` wins over the file: `MAILBRIDGE_REDMINE__URL`,
+- **Environment.** `MAILBRIDGE_TABLE__KEY` overrides the file: `MAILBRIDGE_REDMINE__URL`,
   `MAILBRIDGE_MAILBOXES__SUPPORT__PORT` (the mailbox's name in any case, `_` for `-`). Lists are JSON or separated by
-  commas. An empty variable says nothing; one that means nothing is an error.
-- **Secrets.** Each secret `X` is given in one of four ways, the first that is there wins: a variable
+  commas. An empty variable is ignored; a variable that matches no key is an error.
+- **Secrets.** Each secret `X` can be given in four ways; the first one present is used: a variable
   (`MAILBRIDGE_REDMINE__API_KEY`), a file in the folder `$MAILBRIDGE_SECRETS_DIR` (`redmine/api_key`,
-  `mailboxes/support/password`), a file in `$CREDENTIALS_DIRECTORY` as systemd makes it
-  (`mailboxes.support.password`), or in the settings file as `X_file`, or as `X`. Secrets are never shown.
-- **Mistakes.** All are named at once, with file, line, table and key, and nothing starts. On SIGHUP the file is read
-  again: a good one is put in force whole, a bad one changes nothing.
-- `redmine-mailbridge settings show` prints the values in force and where each comes from.
+  `mailboxes/support/password`), a systemd credential in `$CREDENTIALS_DIRECTORY` (`mailboxes.support.password`), or
+  `X_file` or `X` in the settings file. Secrets are never shown.
+- **Errors.** All errors are reported at once, with file, line, table and key, and nothing starts. On SIGHUP the file is
+  read again: valid settings take effect as a whole, invalid settings change nothing.
+- `redmine-mailbridge settings show` prints the settings in effect and the source of each value.
 """
 
 
 def sample() -> str:
-    """Return settings.example.toml: every key, live when it belongs to a first set-up, else behind a #."""
+    """Return settings.example.toml: a first set-up, each key with its first sentence, and one block per feature."""
     lines = [_SAMPLE_HEAD.rstrip("\n")]
-    for path, model in _tables():
-        if path == ("mailboxes", schema.NAME):
-            lines += _sample_of_shared()
-        shown = _shown(path)
-        header = f"[[{schema.dotted(shown)}]]" if path[-1] == "#" else f"[{schema.dotted(shown)}]"
-        is_live = any((*path, name) in LIVE for name in model.model_fields)
-        lines += ["", *_comment(_doc(model)), header if is_live else f"# {header}"]
-        for name, field in _own_keys(model):
-            example, live = _example((*path, name), field), (*path, name) in LIVE
-            lines += _comment(_described(field, example, live=live))
-            lines.append(f"{'' if live else '# '}{name} = {example}")
+    table: KeyPath = ()
+    for path, value in FIRST_SETUP.items():
+        if path[:-1] != table:
+            table = path[:-1]
+            lines += ["", f"[{schema.dotted(table)}]"]
+        field = schema.field_at(Settings, path)
+        lines += [
+            *_comment(_first_sentence((field.description if field else "") or "")),
+            f"{path[-1]} = {_toml(value)}",
+        ]
+    for title, block in FEATURES:
+        lines += ["", *_comment(title, "## "), *(f"# {line}".rstrip() for line in block.strip().splitlines())]
     return "\n".join(lines) + "\n"
 
 
-def _sample_of_shared() -> list[str]:
-    """The lines of [mailbox_defaults] in the sample: an example of a few keys, since it takes those of a mailbox."""
-    return ["", *_comment(_doc(MailboxDefaults).replace("`", "")), f"# [{TABLE}]", *(f"# {line}" for line in SHARED)]
+def examples() -> Iterator[tuple[KeyPath, str]]:
+    """Every key, by its path with NAME and # in it, with a value in TOML that it may have."""
+    for path, model in _tables():
+        for name, field in _own_keys(model):
+            yield (*path, name), _example((*path, name), field)
 
 
 def page() -> str:
-    """Return docs/settings.md: a table of keys for each table of the file."""
+    """Return docs/admin/settings.md: a table of keys for each table of the file."""
     lines = [_PAGE_HEAD]
     for path, model in _tables():
         if path == ("mailboxes", schema.NAME):
@@ -80,7 +85,7 @@ def page() -> str:
         if keys:
             lines += ["| key | values | default | what it does |", "|---|---|---|---|"]
         for key, field in keys:
-            cells = (f"`{key}`", _kind(field), _default(field), field.description or "")
+            cells = (f"`{key}`", _kind(field), _default(field), _described((*path, key), field))
             lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
         lines.append("")
     return "\n".join(lines).rstrip("\n") + "\n"
@@ -103,30 +108,29 @@ def _own_keys(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
             yield name, field
 
 
-def _shown(path: KeyPath) -> KeyPath:
-    """Given a path with NAME in it, return it with the sample's names."""
-    return tuple(PLACEHOLDERS[path[: i + 1]] if step == schema.NAME else step for i, step in enumerate(path))
-
-
 def _doc(model: type[BaseModel]) -> str:
     return " ".join((model.__doc__ or "").split())
 
 
-def _comment(text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
+def _comment(text: str, mark: str = "# ") -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=mark, subsequent_indent=mark, break_on_hyphens=False)
 
 
-def _described(field: FieldInfo, example: str, *, live: bool) -> str:
-    """Given a key and the value that stands below, return its description, and its default when that is another."""
-    default = _default(field).replace("`", "")
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=\.) (?=[A-Z\"`])", text, maxsplit=1)[0]
+
+
+def _described(path: KeyPath, field: FieldInfo) -> str:
+    """Given a key, return its description, with an example where its kind and default alone do not show one."""
     text = field.description or ""
-    if field.is_required() or default == example:
+    example = _example(path, field)
+    if _default(field) == f"`{example}`" or example in text or _kind(field) in _PLAIN_KINDS or "`" in _kind(field):
         return text
-    return f"{text} Default: {default or 'none'}{'.' if live else '; an example:'}"
+    return f"{text} Example: `{example}`."
 
 
 def _example(path: KeyPath, field: FieldInfo) -> str:
-    """Given a key, return the value that the sample shows: an example of ours, else the default."""
+    """Given a key, return its sample value, else its default."""
     for known in (path, path[-3:], path[-2:], path[-1:]):
         if known in EXAMPLES:
             return _toml(EXAMPLES[known])

@@ -1,4 +1,4 @@
-"""What the sample file shows where a default would say nothing. Each must be a value that loads."""
+"""Sample values for the reference page and for settings.example.toml. Each is a value that loads."""
 
 import datetime as dt
 from typing import Any, Final
@@ -7,15 +7,7 @@ from redmine_mailbridge.settings.schema import NAME
 
 _BOX: Final = ("mailboxes", NAME)
 
-# the names that stand for NAME in the sample, by the path to them
-PLACEHOLDERS: Final[dict[tuple[str, ...], str]] = {
-    _BOX: "support",
-    ("calendars", NAME): "office",
-    ("oauth", NAME): "microsoft",
-    (*_BOX, "senders", "domains", NAME): "customer.example.com",
-}
-
-# by path, by table and key, or by key alone; the longest wins
+# by path, by table and key, or by key alone; the longest match is used
 EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("redmine", "url"): "https://redmine.example.com",
     ("api_key",): "0123456789abcdef",
@@ -70,9 +62,13 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("from_address",): "support@example.com",
     ("from_name",): "Example support",
     ("reply_to",): "support@example.com",
+    ("senders", "reply_to"): "forms",
+    ("forms",): ["wordpress@www.example.com"],
     ("outgoing", "language"): "en",
-    ("answers", "write_above"): "-- Please write above this line --",
+    ("outgoing", "languages"): ["de", "en"],
+    ("answers", "reply_marker_line"): "Please write your reply above this line.",
     ("templates",): "templates",
+    ("sent_folder",): "Sent",
     ("daily_limit",): 500,
     ("per_minute",): 30,
     ("username",): "support@example.com",
@@ -92,8 +88,11 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("device_endpoint",): "https://id.example.com/device",
     ("scopes",): ["openid", "email", "offline_access"],
     ("service_account_file",): "secrets/service-account.json",
+    ("client_certificate_file",): "secrets/mailbridge.crt",
+    ("client_key_file",): "secrets/mailbridge.key",
     ("delimiters",): ["-- Please answer above this line --", "/^Ticket #\\d+$/"],
     ("excluded_names",): ["*.vcf", "/^smime\\.p7[ms]$/"],
+    ("junk_folder",): "Spam",
     ("trusted_authserv_ids",): ["mail.example.com"],
     ("issue", "project"): "support",
     ("tracker",): "Support",
@@ -125,6 +124,7 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("groups",): ["Customers"],
     ("create", "status"): "active",
     ("language",): "de",
+    ("keyword_languages",): ["de", "fr"],
     ("customer",): "Customer Ltd",
     (*_BOX, "rules", "#", "name"): "invoices",
     ("sender",): "billing@example.com",
@@ -167,32 +167,28 @@ SHARED: Final = (
     'answers.notes = "public_notes"',
 )
 
-# what a first set-up needs; everything else stands behind a #
-LIVE: Final = frozenset(
-    {
-        ("redmine", "url"),
-        ("redmine", "api_key_file"),
-        ("redmine", "text_format"),
-        ("store", "url"),
-        ("admin", "listen"),
-        *(
-            (*_BOX, name)
-            for name in (
-                "active",
-                "address",
-                "protocol",
-                "host",
-                "port",
-                "security",
-                "username",
-                "password_file",
-                "folders",
-                "success_folder",
-                "failure_folder",
-            )
-        ),
-        (*_BOX, "issue", "project"),
-        (*_BOX, "issue", "tracker"),
-        (*_BOX, "issue", "unknown_sender"),
-    }
-)
+_SUPPORT: Final = ("mailboxes", "support")
+
+# a first set-up, as `init` writes it
+FIRST_SETUP: Final[dict[tuple[str, ...], Any]] = {
+    ("redmine", "url"): "https://redmine.example.com",
+    ("redmine", "api_key_file"): "secrets/redmine-api-key",
+    ("redmine", "text_format"): "common_mark",
+    ("store", "url"): "sqlite:///mailbridge.db",
+    ("admin", "listen"): "127.0.0.1:8025",
+    (*_SUPPORT, "address"): "support@example.com",
+    (*_SUPPORT, "protocol"): "imap",
+    (*_SUPPORT, "host"): "mail.example.com",
+    (*_SUPPORT, "security"): "tls",
+    (*_SUPPORT, "password_file"): "secrets/support",
+    (*_SUPPORT, "start_from"): "now",
+    (*_SUPPORT, "folders"): ["INBOX"],
+    (*_SUPPORT, "success_folder"): "Processed",
+    (*_SUPPORT, "failure_folder"): "Failed",
+    (*_SUPPORT, "reading", "trusted_authserv_ids"): ["mail.example.com"],
+    (*_SUPPORT, "issue", "project"): "support",
+    (*_SUPPORT, "issue", "tracker"): "Support",
+    (*_SUPPORT, "issue", "unknown_sender"): "accept",
+    (*_SUPPORT, "answers", "notes"): "public_notes",
+    (*_SUPPORT, "outgoing", "host"): "mail.example.com",
+}

@@ -1,4 +1,4 @@
-"""The settings' shape, read off the models: which tables and keys there are, and of what kind."""
+"""The structure of the settings, read from the models: tables, keys, and their kinds."""
 
 import datetime as dt
 import types
@@ -17,8 +17,8 @@ NAME = "NAME"
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
-    """One key: the path to it (NAME and # stand for a mailbox's name and a list's index), and its field."""
+class SettingKey:
+    """One key: its path (NAME and # represent a mailbox's name and a list's index), and its field."""
 
     path: KeyPath
     field: FieldInfo
@@ -31,7 +31,7 @@ class Key:
 
     @property
     def table(self) -> KeyPath:
-        """The path of the table that holds it."""
+        """The path of the table that contains it."""
         return self.path[:-1]
 
     @property
@@ -41,7 +41,7 @@ class Key:
 
 
 def parts_of(annotation: Any) -> Iterator[Any]:
-    """Given an annotation, yield what stands behind Annotated and unions: `int | None` yields int."""
+    """Given an annotation, yield the types inside Annotated and unions: `int | None` yields int."""
     origin = get_origin(annotation)
     if origin is Annotated:
         yield from parts_of(get_args(annotation)[0])
@@ -60,12 +60,12 @@ def _model(annotation: Any) -> type[BaseModel] | None:
 
 
 def subtable(annotation: Any) -> type[BaseModel] | None:
-    """Given an annotation, return the model when it is one table, else None."""
+    """Given an annotation, return the model if it is a single table, else None."""
     return _model(annotation)
 
 
 def named_tables(annotation: Any) -> type[BaseModel] | None:
-    """Given an annotation, return the model when it is tables by name (`[mailboxes.NAME]`), else None."""
+    """Given an annotation, return the model if it is tables by name (`[mailboxes.NAME]`), else None."""
     for part in parts_of(annotation):
         if get_origin(part) in (dict, Mapping, types.MappingProxyType) or part is dict:
             return _model(get_args(part)[1]) if get_args(part) else None
@@ -73,7 +73,7 @@ def named_tables(annotation: Any) -> type[BaseModel] | None:
 
 
 def listed_tables(annotation: Any) -> type[BaseModel] | None:
-    """Given an annotation, return the model when it is a list of tables (`[[…rules]]`), else None."""
+    """Given an annotation, return the model if it is a list of tables (`[[…rules]]`), else None."""
     for part in parts_of(annotation):
         if get_origin(part) in (tuple, list):
             return _model(get_args(part)[0])
@@ -86,7 +86,7 @@ def is_list(annotation: Any) -> bool:
 
 
 def is_mapping(annotation: Any) -> bool:
-    """Whether the value is a table of the admin's own keys."""
+    """Whether the value is a table with keys chosen by the admin."""
     return any(get_origin(part) in (dict, Mapping) for part in parts_of(annotation))
 
 
@@ -110,7 +110,7 @@ def _metadata(annotation: Any) -> Iterator[Any]:
 
 
 def written(field: FieldInfo, value: Any) -> Any:
-    """Given a value in force, return it as the settings file writes it: spans and sizes with their unit."""
+    """Given a value in force, return it as written in the settings file: spans and sizes with their unit."""
     if isinstance(value, dt.timedelta):
         return format_span(value)
     if is_size(field) and isinstance(value, int):
@@ -119,7 +119,7 @@ def written(field: FieldInfo, value: Any) -> Any:
 
 
 def choices(annotation: Any) -> tuple[Any, ...]:
-    """The allowed values when only some are, else ()."""
+    """The allowed values if they are enumerated, else ()."""
     return tuple(value for part in parts_of(annotation) if get_origin(part) is Literal for value in get_args(part))
 
 
@@ -128,16 +128,16 @@ _KINDS = {
     int: "a whole number",
     float: "a number",
     str: "text",
-    AwareDatetime: "a moment such as 2026-01-31T08:00:00Z",
+    AwareDatetime: "a time such as 2026-01-31T08:00:00Z",
     dt.date: "a date such as 2026-01-31",
-    dt.timedelta: "a span of time",
+    dt.timedelta: "a time span",
     Path: "a file",
     SecretStr: "a secret",
 }
 
 
 def kinds(field: FieldInfo) -> tuple[str, ...]:
-    """Given a key, return in words each kind of value that it takes: its choices, and its types."""
+    """Given a key, return each kind of value that it accepts, as text: its choices, and its types."""
     found = [f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in choices(field.annotation)]
     for part in parts_of(field.annotation):
         if is_list(part):
@@ -148,13 +148,13 @@ def kinds(field: FieldInfo) -> tuple[str, ...]:
 
 
 def _walked(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    """The fields of a model but those that only repeat the keys of another table."""
+    """The fields of a model except those that only repeat the keys of another table."""
     for name, field in model.model_fields.items():
         if not (isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("walked") is False):
             yield name, field
 
 
-def keys(model: type[BaseModel], path: KeyPath = ()) -> Iterator[Key]:
+def keys(model: type[BaseModel], path: KeyPath = ()) -> Iterator[SettingKey]:
     """Given a model, yield all its keys and those of the tables below, in the order of the models."""
     for name, field in _walked(model):
         below = (*path, name)
@@ -165,7 +165,7 @@ def keys(model: type[BaseModel], path: KeyPath = ()) -> Iterator[Key]:
         elif (table := listed_tables(field.annotation)) is not None:
             yield from keys(table, (*below, "#"))
         else:
-            yield Key(below, field, model)
+            yield SettingKey(below, field, model)
 
 
 def tables(model: type[BaseModel], path: KeyPath = ()) -> Iterator[tuple[KeyPath, type[BaseModel]]]:
@@ -179,7 +179,7 @@ def tables(model: type[BaseModel], path: KeyPath = ()) -> Iterator[tuple[KeyPath
 
 
 def model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel] | None:
-    """Given a path with real names and indexes, return the model of the table there; None when it is no table."""
+    """Given a path with real names and indexes, return the model of the table there; None if it is not a table."""
     at: type[BaseModel] | None = model
     steps = iter(path)
     for step in steps:
@@ -195,13 +195,13 @@ def model_at(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseMo
 
 
 def field_at(model: type[BaseModel], path: tuple[str | int, ...]) -> FieldInfo | None:
-    """Given a path with real names, return the field there; None when there is none."""
+    """Given a path with real names, return the field there; None if there is none."""
     table = model_at(model, path[:-1]) if path else None
     return table.model_fields.get(str(path[-1])) if table is not None else None
 
 
 def dotted(path: tuple[str | int, ...]) -> str:
-    """Given a table's path, return what stands in its header: mailboxes.support; list indexes are left out."""
+    """Given a table's path, return the text of its header: mailboxes.support; without list indexes."""
     return ".".join(_bare(str(step)) for step in path if isinstance(step, str) and step != "#")
 
 

@@ -1,4 +1,4 @@
-"""`[mailbox_defaults]`: what mailboxes share. Merged into each mailbox before anything is validated."""
+"""`[mailbox_defaults]`: defaults for all mailboxes. Merged into each mailbox before validation."""
 
 import copy
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from redmine_mailbridge.settings.mailbox import MailboxSettings
 
 TABLE: Final = "mailbox_defaults"
 OWN: Final = ("address", "aliases")
-"""What each mailbox has of its own."""
+"""The keys that each mailbox must set itself."""
 _LOGIN: Final = frozenset({"password", "password_file", "oauth"})
 _SERVER: Final = frozenset({"host", "port", "security", "username"})
 _OF_ONE_PROTOCOL: Final = frozenset({
@@ -19,17 +19,17 @@ _OF_ONE_PROTOCOL: Final = frozenset({
 
 
 class MailboxDefaults(MailboxSettings):
-    """What mailboxes share: any key of `[mailboxes.NAME]` and of its tables but `address` and `aliases`. It holds for
-    each mailbox that does not say otherwise, key by key; a list is taken as a whole. A mailbox with a password, a
-    password_file or an oauth of its own takes none of these three; one with a preset of its own takes no server from
-    here; one with another protocol takes nothing that only one of the two has (folders, what becomes of done mail).
+    """Defaults for all mailboxes: any key of `[mailboxes.NAME]` and its tables except `address` and `aliases`. A
+    mailbox overrides them key by key; a list is replaced as a whole. A mailbox that sets password, password_file or
+    oauth inherits none of these three; one that sets preset inherits no server; one
+    with another protocol inherits no key that only one of the two has (folders, after_success and the like).
     """
 
 
 def share(merged: Layer) -> tuple[dict[Where, Where], list[tuple[Where, str]]]:
-    """Given all that was said, add to each mailbox what `[mailbox_defaults]` says and the mailbox leaves out.
+    """Given the merged values, add to each mailbox what `[mailbox_defaults]` sets and the mailbox leaves out.
 
-    Return for each value that was added its place in `[mailbox_defaults]`, and the path and words of each problem.
+    Return for each added value its place in `[mailbox_defaults]`, and path and text of each problem.
     """
     shared = merged.data.pop(TABLE, None)
     boxes = merged.data.get("mailboxes")
@@ -38,7 +38,7 @@ def share(merged: Layer) -> tuple[dict[Where, Where], list[tuple[Where, str]]]:
     if not isinstance(shared, dict):
         return {}, [((TABLE,), "must be a table")]
     problems: list[tuple[Where, str]] = [
-        ((TABLE, name), "each mailbox has its own: it belongs in [mailboxes.NAME]") for name in OWN if name in shared
+        ((TABLE, name), "differs per mailbox: move it to [mailboxes.NAME]") for name in OWN if name in shared
     ]
     shared = {name: value for name, value in shared.items() if name not in OWN}
     homes: dict[Where, Where] = {}
@@ -56,7 +56,7 @@ def share(merged: Layer) -> tuple[dict[Where, Where], list[tuple[Where, str]]]:
 
 
 def _kept_out(box: Mapping[str, Any], shared: Mapping[str, Any]) -> frozenset[str]:
-    """Given a mailbox and what is shared, return the keys that it does not take since it goes its own way there."""
+    """Given a mailbox and the defaults, return the keys that it does not inherit because it sets related ones."""
     out: frozenset[str] = frozenset()
     if _LOGIN & box.keys():
         out |= _LOGIN
@@ -72,7 +72,7 @@ def _kept_out(box: Mapping[str, Any], shared: Mapping[str, Any]) -> frozenset[st
 def _added(
     table: dict[str, Any], shared: Mapping[str, Any], kept_out: frozenset[str], path: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, ...]]:
-    """Put into a table what is shared and it does not say. Yield the path of each value, or table, that is put."""
+    """Add defaults to a table that does not set them. Yield the path of each added value or table."""
     for name, value in shared.items():
         own, below = table.get(name), (*path, name)
         if isinstance(own, dict) and isinstance(value, Mapping):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from pydantic import AfterValidator, model_validator
 
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.settings.base import Table, key
+from redmine_mailbridge.settings.base import SettingsTable, setting
 from redmine_mailbridge.settings.calendars import ZoneName
 from redmine_mailbridge.settings.value_types import Name, PositiveSpan, parse_span
 from redmine_mailbridge.util.lazy import lazy_import
@@ -18,7 +18,7 @@ else:
 
 
 def _crontab(value: str) -> str:
-    """Given a crontab line, return it. Raise ValueError when the scheduler could not follow it."""
+    """Given a crontab line, return it. Raise ValueError if the scheduler does not support it."""
     try:
         crontab.crontab(value)
     except SettingsError as error:
@@ -26,40 +26,40 @@ def _crontab(value: str) -> str:
     return value
 
 
-class TaskSettings(Table):
-    """When a task runs. Either `every` or `cron`. `redmine-mailbridge tasks set` changes it while running."""
+class TaskSettings(SettingsTable):
+    """When a task runs: `every` or `cron`. `redmine-mailbridge tasks set` changes it at run time."""
 
-    active: bool = key("Whether the task runs by itself.", True)
-    every: PositiveSpan | None = key("The time between two runs.", None)
-    cron: Annotated[Name, AfterValidator(_crontab)] | None = key(
-        'The times as in a crontab, instead of `every`: "*/15 7-19 * * mon-fri". Sunday is 0, 7 or sun; a day '
-        "and a day of the week mean either. Where clocks "
-        "change, a time that comes twice counts once, and one that is skipped is made up for.",
+    active: bool = setting("Whether the task is scheduled.", True)
+    every: PositiveSpan | None = setting("The interval between runs.", None)
+    cron: Annotated[Name, AfterValidator(_crontab)] | None = setting(
+        'The times in crontab syntax, in place of `every`: "*/15 7-19 * * mon-fri". Sunday is 0, 7 or sun; if both day '
+        "and weekday are given, either matches. When clocks "
+        "change, a repeated time runs once, and a skipped time runs afterwards.",
         None,
         shown="none",
     )
-    time_zone: ZoneName | None = key("The time zone of `cron`.", None, shown="this machine's")
-    next_run: dt.datetime | None = key("No run by itself before this time.", None, shown="none")
+    time_zone: ZoneName | None = setting("The time zone of `cron`.", None, shown="this machine's")
+    next_run: dt.datetime | None = setting("No scheduled run before this time.", None, shown="none")
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
-        """Refuse two schedules for one task."""
+        """Reject two schedules for one task."""
         if self.cron is not None and "every" in self.model_fields_set:
-            raise ValueError("cron: give either every or cron, not both")
+            raise ValueError("cron: set either every or cron, not both")
         return self
 
 
 class ReceiveTask(TaskSettings):
-    """When mail is read, beside the hints of the servers."""
+    """When mailboxes are polled, in addition to push notifications of the servers."""
 
-    every: PositiveSpan | None = key("The time between two runs.", parse_span("5m"))
+    every: PositiveSpan | None = setting("The interval between runs.", parse_span("5m"))
 
 
 class UpdateTask(TaskSettings):
-    """When replies become notes, agents' answers are sent and the rules of time are applied."""
+    """When replies become notes, agents' notes are sent and automation rules run."""
 
-    every: PositiveSpan | None = key(
-        "The time between two runs. With a time of its own (or not active), replies that were received wait for it.",
+    every: PositiveSpan | None = setting(
+        "The interval between runs. If it is set, or the task is not active, received replies wait for the next run.",
         None,
         shown="at once after each receive",
     )
@@ -68,12 +68,12 @@ class UpdateTask(TaskSettings):
 class AggregateTask(TaskSettings):
     """When hours and times are computed."""
 
-    every: PositiveSpan | None = key("The time between two runs.", parse_span("1h"))
+    every: PositiveSpan | None = setting("The time between two runs.", parse_span("1h"))
 
 
-class TasksSettings(Table):
+class TasksSettings(SettingsTable):
     """The scheduled tasks."""
 
-    receive: ReceiveTask = key("Read new mail and make issues and notes of it.", ReceiveTask())
-    update: UpdateTask = key("Apply replies, send agents' answers, apply the rules of time.", UpdateTask())
-    aggregate: AggregateTask = key("Compute hours and times.", AggregateTask())
+    receive: ReceiveTask = setting("Fetch new messages and create issues and notes.", ReceiveTask())
+    update: UpdateTask = setting("Add replies as notes, send agents' notes, run automation rules.", UpdateTask())
+    aggregate: AggregateTask = setting("Compute hours and times.", AggregateTask())

@@ -1,4 +1,4 @@
-"""The types of values that settings have and Python has not: spans, sizes, secrets, addresses, cron lines."""
+"""The value types of settings that Python does not have: spans, sizes, secrets, addresses, crontab lines."""
 
 import datetime as dt
 import re
@@ -27,12 +27,12 @@ _SIZE = re.compile(r"(\d{1,12})\s{0,9}([A-Za-z]{0,3})")
 def parse_span(value: object) -> dt.timedelta:
     """Given "90s", "5m", "1d 12h" or a timedelta, return the timedelta. Raise ValueError if it is neither.
 
-    Units: s, m, h, d, w, each at most once. A bare number is refused, since nobody can tell its unit; so is zero
-    written without one.
+    Units: s, m, h, d, w, each at most once. A bare number is rejected, since its unit is ambiguous; so is zero
+    without a unit.
     """
     if isinstance(value, dt.timedelta):
         return value
-    refusal = ValueError('must be a span of time such as "90s", "5m", "12h", "14d" or "1d 12h"')
+    refusal = ValueError('must be a time span such as "90s", "5m", "12h", "14d" or "1d 12h"')
     if not isinstance(value, str):
         raise refusal
     text, at, total, seen = value.strip(), 0, 0, set[str]()
@@ -52,7 +52,7 @@ def parse_span(value: object) -> dt.timedelta:
 
 
 def format_span(span: dt.timedelta) -> str:
-    """Given a span of whole seconds, return it as the settings write it: "1d 12h", "0s"."""
+    """Given a span of whole seconds, return it in the settings' syntax: "1d 12h", "0s"."""
     rest, parts = int(span.total_seconds()), []
     for unit in ("d", "h", "m", "s"):
         count, rest = divmod(rest, _SPAN_UNITS[unit])
@@ -76,7 +76,7 @@ def parse_size(value: object) -> int:
 
 
 def format_size(size: int) -> str:
-    """Given bytes, return them as the settings write them: "50MB", "1KiB", "17B"."""
+    """Given bytes, return them in the settings' syntax: "50MB", "1KiB", "17B"."""
     if size == 0:
         return "0"
     for unit in ("GB", "GiB", "MB", "MiB", "KB", "KiB"):
@@ -86,34 +86,41 @@ def format_size(size: int) -> str:
 
 
 def one_address(value: str) -> str:
-    """Given a mail address, return it. Raise ValueError when it is none, or more than one."""
+    """Given a mail address, return it. Raise ValueError if it is not exactly one address."""
     local, at, domain = value.rpartition("@")
     if not (local and at and domain) or any(c.isspace() or c in "<>,;" for c in value):
         raise ValueError('must be one mail address, such as "support@example.com"')
     if ascii_host(domain) is None:
-        raise ValueError(f'"{domain}" is no host name (IDNA 2008)')
+        raise ValueError(f'"{domain}" is not a host name (IDNA 2008)')
     return value
 
 
 def senders_address(value: str) -> str:
-    """Given an address that mail of ours comes from or is answered to, return it. Raise ValueError when it is none, or
-    when other mail servers than those with SMTPUTF8 could not answer to it.
+    """Given a From or Reply-To address for outgoing messages, return it. Raise ValueError if it is invalid, or
+    if mail servers without SMTPUTF8 could not reply to it.
     """
     local = one_address(value).rpartition("@")[0]
     if not local.isascii():
-        raise ValueError(f'"{local}" before the @ must be plain letters (ASCII): most mail servers cannot answer to it')
+        raise ValueError(f'"{local}" before the @ must be ASCII: most mail servers cannot reply to it')
     if not is_local_part(local):
-        raise ValueError(f'"{local}" before the @ is nothing that mail can be sent from')
+        raise ValueError(f'"{local}" before the @ is not a valid sender address')
     return value
 
 
 def _known_path(value: object) -> object:
-    """Expand "~" at the start, so that nobody gets a folder of that name."""
-    return Path(value).expanduser() if isinstance(value, str) and value.startswith("~") else value
+    """Expand "~" at the start, so that no folder of that name is created."""
+    if not isinstance(value, str) or not value.startswith("~"):
+        return value
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        user = value.partition("/")[0]
+        raise ValueError(f'the home directory of "{user}" is not known: write the whole path') from None
 
 
 def reveal(secret: SecretStr | None) -> str:
-    """Given a secret of loaded settings, return it as text, "" when there is none: at the last moment, for a server."""
+    """Given a secret of loaded settings, return it as text, "" if it is not set. Call it only where it is sent to a
+    server."""
     return secret.get_secret_value() if secret is not None else ""
 
 

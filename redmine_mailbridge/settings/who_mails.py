@@ -1,7 +1,7 @@
-"""Who mails whom: what a mailbox's settings say of who acknowledges mail, and who tells customers of agents' notes.
+"""Who mails whom: who acknowledges messages, and who sends agents' notes to customers, by a mailbox's settings.
 
-Redmine mails those who have an account there, if its mails are on; its API tells neither that nor what users have
-chosen. So nothing is taken for granted: Redmine counts only where the settings say `answers.redmine_users`.
+Redmine notifies users with an account, if its notifications are enabled; its API reports neither that nor the users'
+preferences. So nothing is assumed: Redmine counts only if the settings set `answers.redmine_users`.
 """
 
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from typing import Literal
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
 
-Teller = Literal["the bridge", "Redmine", "nobody"]
+Teller = Literal["the bridge", "Redmine", "no one"]
 
 
 @dataclass(frozen=True, slots=True)
 class WhoMails:
-    """Who acknowledges mail, and who tells customers with and without a Redmine account of agents' public notes.
+    """Who acknowledges messages, and who sends agents' public notes to customers with and without a Redmine account.
 
-    `decided`: the settings say themselves whether Redmine mails those with an account. `marker` begins the notes that
-    are mailed; "" where all are. `all_accounts`: each customer has an account, or gets one.
+    `decided`: the settings state whether Redmine notifies users with an account. `marker` is the prefix of notes that
+    are sent; "" if all are. `all_accounts`: each customer has an account, or gets one.
     """
 
     acknowledges: Teller
@@ -31,42 +31,47 @@ class WhoMails:
 
     @property
     def words(self) -> str:
-        """It in one line, for `check`."""
-        notes = f"notes that begin with {self.marker}" if self.marker else "agents' notes"
+        """The summary in one line, for `check`."""
+        received = "not acknowledged" if self.acknowledges == "no one" else f"acknowledged by {self.acknowledges}"
+        notes = f"notes that start with {self.marker}" if self.marker else "agents' notes"
+        by = [
+            "not at all" if sender == "no one" else f"by {sender}"
+            for sender in (self.with_account, self.without_account)
+        ]
         return (
-            f"mail is acknowledged by {self.acknowledges}; of {notes} customers with a Redmine account are told by "
-            f"{self.with_account}, others by {self.without_account}"
+            f"messages are {received}; {notes} are sent to customers with a Redmine account {by[0]}, to others {by[1]}"
         )
 
     @property
-    def told_by_nobody(self) -> str:
-        """Why an answer can go nowhere; "" when somebody tells each customer, or the settings say that it is meant."""
-        if self.decided or "nobody" not in (self.with_account, self.without_account):
+    def unsent_reason(self) -> str:
+        """Why agents' notes may reach no customer; "" if someone sends them to each, or the settings intend it."""
+        if self.decided or "no one" not in (self.with_account, self.without_account):
             return ""
         return (
-            'nobody tells customers what agents answer: set answers.notes = "public_notes" (or "marked") and a server '
-            'in [outgoing]; or answers.redmine_users = "leave_to_redmine", when Redmine itself mails those who have an '
-            "account and nobody else is to hear of notes"
+            'agents\' notes are sent to no customer: set answers.notes = "public_notes" (or "marked") and a server '
+            'in [outgoing]; or set answers.redmine_users = "leave_to_redmine" if Redmine itself notifies users with an '
+            "account and no one else should receive notes"
         )
 
     @property
     def risks(self) -> tuple[str, ...]:
-        """What somebody should know about a choice that was made."""
+        """What an admin should know about the chosen settings."""
         return tuple(self._risks())
 
     def _risks(self) -> Iterator[str]:
-        if self.told_by_nobody:
+        if self.unsent_reason:
             return
-        if self.without_account == "nobody" and not self.all_accounts:
-            yield "customers without an account never hear of what agents write"
+        if self.without_account == "no one" and not self.all_accounts:
+            yield "customers without an account never receive agents' notes"
         if self.with_account == "Redmine":
             who = "every customer has an account here (unknown_sender), so all" if self.all_accounts else "they"
             yield (
-                f"{who} depend on Redmine's own mails: look that it sends them (Administration, Settings, Email "
-                "notifications); it mails authors, assignees and watchers who have not switched that off"
+                f"{who} depend on Redmine's own notifications: make sure that they are enabled (Administration, "
+                "Settings, Email notifications); Redmine notifies authors, assignees and watchers who have not "
+                "disabled them"
             )
         if self.marker and "the bridge" in (self.with_account, self.without_account):
-            yield f"notes that do not begin with {self.marker} go to no customer by our mail"
+            yield f"the bridge sends no customer the notes that do not start with {self.marker}"
 
 
 def who_mails(box: MailboxSettings, outgoing: OutgoingSettings) -> WhoMails:
@@ -76,18 +81,25 @@ def who_mails(box: MailboxSettings, outgoing: OutgoingSettings) -> WhoMails:
     decided = "redmine_users" in answers.model_fields_set
     left = decided and answers.redmine_users == "leave_to_redmine"
     return WhoMails(
-        acknowledges="the bridge" if sends and answers.received else "nobody",
-        with_account="Redmine" if left else "the bridge" if by_us else "nobody",
-        without_account="the bridge" if by_us else "nobody",
+        acknowledges="the bridge" if sends and answers.received else "no one",
+        with_account="Redmine" if left else "the bridge" if by_us else "no one",
+        without_account="the bridge" if by_us else "no one",
         decided=decided,
         marker=answers.marker if answers.notes == "marked" else "",
         all_accounts=box.issue.unknown_sender == "create",
     )
 
 
+def auto_replies(box: MailboxSettings, outgoing: OutgoingSettings) -> frozenset[str]:
+    """Given a mailbox and [outgoing], return the kinds of auto-replies that it sends, if a route asks for them."""
+    if not box.outgoing.over(outgoing).sends:
+        return frozenset()
+    return frozenset({"refused"} | {kind for kind in ("received", "received_reply") if getattr(box.answers, kind)})
+
+
 def silent_mailboxes(boxes: dict[str, MailboxSettings], outgoing: OutgoingSettings) -> Iterator[tuple[str, str]]:
-    """Given mailboxes, yield the name of each whose customers nobody answers, and why."""
+    """Given mailboxes, yield the name of each whose customers receive no agents' notes, and why."""
     for name, box in boxes.items():
-        why = who_mails(box, outgoing).told_by_nobody
+        why = who_mails(box, outgoing).unsent_reason
         if why:
             yield name, why

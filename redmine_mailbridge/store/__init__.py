@@ -1,4 +1,4 @@
-"""Keeps every mail and what became of it, durably, before anything else happens.
+"""Stores every message and its status, durably, before any further processing.
 
 Knows SQL and the disk; must not know mail servers, MIME or Redmine.
 """

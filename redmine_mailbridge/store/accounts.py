@@ -1,8 +1,8 @@
-"""Whose mails the store holds: the accounts behind the names of mailboxes, and what happens when a name changes.
+"""The accounts behind the names of mailboxes, and what happens in the store when a name changes.
 
-A mailbox is an account. Its name in the settings is a label, which everything in the store bears; when the label
-changes, what bears it is relabelled. When an account moves to another server, its mails lie in other folders: their
-validity ends, as if each UIDVALIDITY had changed, whatever number the new server gives its folders.
+A mailbox is an account. Its name in the settings is a label, which all rows in the store use; when the label
+changes, these rows are updated. When an account moves to another server, its messages are in other folders: the
+UIDVALIDITY of its folders ends, as if each had changed, whatever number the new server assigns.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import OPEN
 from redmine_mailbridge.store.database import Database
-from redmine_mailbridge.store.dialects import upsert
+from redmine_mailbridge.store.dialects import is_there, upsert
 from redmine_mailbridge.store.tables import (
     account,
     content,
@@ -35,7 +35,7 @@ LABELLED: tuple[sa.ColumnElement[Any], ...] = (
     mail.c.mailbox, mail.c.paused_by, folder.c.mailbox, left_lying.c.mailbox, outbox.c.mailbox, account.c.mailbox,
     issue.c.mailbox, mailbox_pause.c.mailbox,
 )  # fmt: skip
-"""The columns that hold a mailbox's name and nothing else."""
+"""The columns that contain only a mailbox's name."""
 NAMED: tuple[tuple[sa.ColumnElement[Any], str], ...] = (
     (meta.c.key, "released:{}"),
     (meta.c.key, "braked:{}"),
@@ -43,14 +43,14 @@ NAMED: tuple[tuple[sa.ColumnElement[Any], str], ...] = (
     (oauth_token.c.connection, "{}"),
     (oauth_token.c.connection, "{}/outgoing"),
 )
-"""The columns that hold it within a longer name."""
+"""The columns that contain it within a longer name."""
 TAG = "@"
-"""What stands between a validity and the number of the move that ended it. No server's validity holds it."""
+"""Separator between a UIDVALIDITY and the number of the move that ended it. No server's UIDVALIDITY contains it."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownMailbox:
-    """A mailbox as the store remembers it. `account` and `address` are None where an earlier version kept none."""
+    """A mailbox in the store. `account` and `address` are None if an earlier version stored none."""
 
     name: str
     account: str | None = None
@@ -59,10 +59,10 @@ class KnownMailbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Relabelling:
-    """What changes in the store: `names` from old to new (a permutation, in part), `moved` the new names of those whose
-    account is on another server now, `folders` those that another name of the same account reads now (old name, folder,
-    new name).
+class MailboxRenaming:
+    """The changes to the store: `names` from old to new (a partial permutation), `moved` the new names of mailboxes
+    whose account is now on another server, `folders` those that another name of the same account reads now (old name,
+    folder, new name).
     """
 
     names: Mapping[str, str]
@@ -71,13 +71,13 @@ class Relabelling:
 
 
 class Accounts:
-    """Reads and changes whose the mails are."""
+    """Reads and changes which mailbox owns which messages."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def known(self) -> dict[str, KnownMailbox]:
-        """The mailboxes that the store has heard of, by name."""
+        """The mailboxes known to the store, by name."""
         with self._database.read() as db:
             accounts = {row.mailbox: row for row in db.execute(sa.select(account))}
             folders: dict[str, set[str]] = {name: set() for name in accounts}
@@ -91,13 +91,13 @@ class Accounts:
         }
 
     def open_in(self) -> frozenset[str]:
-        """The names of the mailboxes that mails are open in."""
+        """The names of the mailboxes with open messages."""
         query = sa.select(mail.c.mailbox).where(mail.c.state.in_(OPEN)).group_by(mail.c.mailbox)
         with self._database.read() as db:
             return frozenset(db.execute(query).scalars())
 
-    def settle(self, change: Relabelling, present: Mapping[str, tuple[str, str]]) -> None:
-        """Change the store so, and remember whose the mailboxes are now: account and address by name."""
+    def settle(self, change: MailboxRenaming, present: Mapping[str, tuple[str, str]]) -> None:
+        """Apply these changes, and store the mailboxes with their current account and address by name."""
         with self._database.write() as db:
             labels = {old: f"~{number}" for number, old in enumerate(sorted(change.names))}
             for old, label in labels.items():
@@ -118,10 +118,10 @@ class Accounts:
             self._rename(db, column, old, new)
         for column, form in NAMED:
             before, after = form.format(old), form.format(new)
-            there = db.execute(sa.select(sa.literal(1)).select_from(column.table).where(column == after)).first()
-            if there is None or column.table.name == "task_run":  # what is there under the new name already stays
+            there = is_there(db, sa.select(column).where(column == after))
+            if not there or column.table.name == "task_run":  # existing rows under the new name are kept
                 self._rename(db, column, before, after)
-        scope = f"{old}/"  # of keys that count within a mailbox
+        scope = f"{old}/"  # of keys that are scoped to a mailbox
         for column in (content.c.key, mail.c.content_key):
             scoped = sa.func.substr(column, 1, len(scope)) == scope
             moved = sa.literal(f"{new}/").concat(sa.func.substr(column, len(scope) + 1))
@@ -132,13 +132,13 @@ class Accounts:
         db.execute(sa.update(column.table).where(column == old).values({column: new}))
 
     def _end_validity(self, db: sa.Connection, name: str) -> None:
-        """The folders of this name lie on another server now."""
+        """The folders of this name are on another server now."""
         number = int(db.execute(sa.select(account.c.moves).where(account.c.mailbox == name)).scalar() or 0) + 1
         db.execute(sa.update(account).where(account.c.mailbox == name).values(moves=number))
         for table in (mail, folder):
-            untagged = sa.and_(table.c.mailbox == name, table.c.validity.not_like(f"%{TAG}%"))
-            ended = table.c.validity.concat(f"{TAG}{number}")
-            db.execute(sa.update(table).where(untagged).values(validity=ended))
+            untagged = sa.and_(table.c.mailbox == name, table.c.uid_validity.not_like(f"%{TAG}%"))
+            ended = table.c.uid_validity.concat(f"{TAG}{number}")
+            db.execute(sa.update(table).where(untagged).values(uid_validity=ended))
 
     @staticmethod
     def _remember(db: sa.Connection, name: str, whose: str, address: str) -> None:

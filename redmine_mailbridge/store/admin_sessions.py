@@ -1,4 +1,4 @@
-"""What the admin page keeps: who is signed in, who changed what, and the last lines of the log."""
+"""What the admin pages store: sessions, manual changes, and the last lines of the log."""
 
 import base64
 import hashlib
@@ -24,15 +24,15 @@ else:
 KEPT_ENTRIES = 8000
 SIGN_IN, SIGN_IN_REFUSED = "signed in", "sign-in refused"
 WINDOW, KNOWN_FOR = 15 * 60.0, 30 * 86_400.0
-"""Seconds within which refused sign-ins count, and for which the address of one that went well is a known one."""
+"""Seconds within which refused sign-ins count, and for which the address of a successful sign-in is known."""
 Refusal = Callable[[Sequence[tuple[str, str]], frozenset[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """One signed-in person. `key` names the row, `way` is "redmine" or "password"; times in epoch seconds.
+class AdminSession:
+    """One session. `key` identifies the row, `way` is "redmine" or "password"; times in epoch seconds.
 
-    `proof`, sealed, is what the person's rights are asked with anew; `asked_at` says when they were confirmed last.
+    `proof`, encrypted, is used to check the user's rights again; `asked_at` is the time of the last check.
     """
 
     key: str
@@ -46,9 +46,9 @@ class Session:
     asked_at: float
 
 
-class Sessions:
-    """Who is signed in. The store knows only hashes of the tokens, and each proof sealed under its token, so that its
-    copy opens no door, here or at Redmine.
+class AdminSessions:
+    """The sessions. The store has only hashes of the tokens, and each proof encrypted with its token, so that a
+    copy of the store gives no access, here or to Redmine.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float], *, life: float, idle: float) -> None:
@@ -58,8 +58,8 @@ class Sessions:
         self._idle = idle
 
     def begin(self, login: str, name: str, way: str, proof: str) -> str:
-        """Given who has proven to be an admin, and what proves it anew, return the token of a new session; ended ones
-        are forgotten.
+        """Given a proven admin and the proof for later checks, return the token of a new session; expired sessions
+        are deleted.
         """
         token, now = secrets.token_urlsafe(32), self._clock()
         values = {"key": _key(token), "login": login, "name": name, "way": way, "created_at": now, "seen_at": now}
@@ -70,38 +70,39 @@ class Sessions:
             db.execute(sa.insert(admin_session).values(values))
         return token
 
-    def find(self, token: str, *, touch: bool = True) -> Session | None:
-        """Given a token, return its session, None when there is none or its time is over.
+    def find(self, token: str, *, touch: bool = True) -> AdminSession | None:
+        """Given a token, return its session, None if it does not exist or has expired.
 
-        With `touch` the person has done something, so that the session's idle time begins anew.
+        With `touch` the user was active, so that the session's idle time restarts.
         """
         now = self._clock()
         with self._database.read() as db:
             row = db.execute(sa.select(admin_session).where(admin_session.c.key == _key(token))).first()
         if row is None or row.created_at < now - self._life or row.seen_at < now - self._idle:
             return None
-        session = Session(**row._mapping)
+        session = AdminSession(**row._mapping)
         if touch and now - session.seen_at > min(60.0, self._idle / 10):
             self._set(session.key, seen_at=now)
         return session
 
-    def proof(self, session: Session, token: str) -> str:
-        """Given a session and its token, return what the person's rights are asked with anew, "" when it is spoiled."""
+    def proof(self, session: AdminSession, token: str) -> str:
+        """Given a session and its token, return the proof to check the user's rights with, "" if it cannot be
+        decrypted."""
         try:
             return str(_seal(token).decrypt(session.proof), "utf-8")
         except fernet.InvalidToken:
             return ""
 
-    def confirmed(self, session: Session) -> None:
-        """The person's rights still hold."""
+    def confirmed(self, session: AdminSession) -> None:
+        """The user's rights were confirmed."""
         self._set(session.key, asked_at=self._clock())
 
-    def say(self, session: Session, notice: str | None) -> None:
-        """Keep a line for the session's next page; None takes it away."""
+    def say(self, session: AdminSession, notice: str | None) -> None:
+        """Store a line for the session's next page; None deletes it."""
         self._set(session.key, notice=notice)
 
     def end(self, token: str) -> None:
-        """The person signs out."""
+        """Delete the session."""
         with self._database.write() as db:
             db.execute(sa.delete(admin_session).where(admin_session.c.key == _key(token)))
 
@@ -115,7 +116,7 @@ def _key(token: str) -> str:
 
 
 def _seal(token: str) -> Any:
-    """What seals under a token; only who has it, a browser's cookie, can open that again."""
+    """Encrypts with a token; only the holder of the token, the browser's cookie, can decrypt."""
     return fernet.Fernet(base64.urlsafe_b64encode(hashlib.sha256(f"proof:{token}".encode()).digest()))
 
 
@@ -132,23 +133,25 @@ class AuditLine:
 
 
 class Audit:
-    """The record of everything that was changed by hand. Only added to."""
+    """The audit log of all manual changes. Append-only."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
 
     def add(self, who: str, action: str, detail: str = "", *, address: str = "") -> int:
-        """Note it. Return the line's number."""
+        """Append an entry. Return its number."""
         values = {"at": self._clock(), "who": who[:255], "address": address, "action": action, "detail": detail[:2000]}
         with self._database.write() as db:
             return int(db.execute(sa.insert(audit).values(values).returning(audit.c.id)).scalar_one())
 
     def attempt(self, who: str, detail: str, address: str, refused: Refusal) -> int:
-        """Note a sign-in as refused before anything is checked, unless there were too many. Return the line's number.
+        """Record a sign-in as refused before anything is checked, unless there were too many. Return the entry's
+        number.
 
-        `refused` is given the refused ones of the last `WINDOW` seconds and the addresses of who came in within
-        `KNOWN_FOR`, and raises when that is too much. Asking and noting are one: no two can both be the last that may.
+        `refused` receives the refused sign-ins of the last `WINDOW` seconds and the addresses of successful sign-ins
+        within `KNOWN_FOR`, and raises if there were too many. Check and insert are atomic: two requests cannot both be
+        last.
         """
         now = self._clock()
         tries = sa.select(audit.c.who, audit.c.address).where(
@@ -164,12 +167,12 @@ class Audit:
             return int(db.execute(sa.insert(audit).values(values).returning(audit.c.id)).scalar_one())
 
     def turned_out(self, line: int, action: str, who: str) -> None:
-        """What a line was noted for has turned out otherwise: a sign-in went well after all."""
+        """Change an entry's action: a sign-in succeeded after all."""
         with self._database.write() as db:
             db.execute(sa.update(audit).where(audit.c.id == line).values(action=action, who=who[:255]))
 
     def lines(self, limit: int = 200, *, before: int | None = None) -> list[AuditLine]:
-        """The newest lines, newest first; `before` goes on behind a page."""
+        """The newest entries, newest first; `before` continues after a page."""
         query = sa.select(audit).order_by(audit.c.id.desc()).limit(limit)
         if before is not None:
             query = query.where(audit.c.id < before)
@@ -179,7 +182,7 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One line of the log; `values` is everything beside its time, level, event and mailbox."""
+    """One line of the log; `values` contains everything except time, level, event and mailbox."""
 
     id: int
     at: float
@@ -192,14 +195,14 @@ class LogEntry:
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
-class LogRing:
-    """The last lines of the log, `KEPT_ENTRIES` of them; what is older goes by itself."""
+class LogBuffer:
+    """The last `KEPT_ENTRIES` lines of the log; older lines are deleted automatically."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Given lines as structlog has them ("timestamp" in epoch seconds), put them down in one transaction."""
+        """Given structlog's lines ("timestamp" in epoch seconds), insert them in one transaction."""
         rows = [
             {
                 "at": entry["timestamp"],
@@ -220,7 +223,7 @@ class LogRing:
     def entries(
         self, limit: int = 500, *, level: str = "debug", mailbox: str | None = None, after: int | None = None
     ) -> list[LogEntry]:
-        """The newest lines of at least a level, of a mailbox if one is named, newest first; only those after one."""
+        """The newest lines of at least a level, of a mailbox if given, newest first; only those after one."""
         query = sa.select(log_entry).order_by(log_entry.c.id.desc()).limit(limit)
         if level in LEVELS[1:]:
             query = query.where(log_entry.c.level.in_(LEVELS[LEVELS.index(level) :]))

@@ -1,4 +1,4 @@
-"""Many values in few statements: databases bear no more than some ten thousand in one."""
+"""Many values in few statements: databases accept at most some ten thousand parameters in one."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -7,6 +7,6 @@ V = TypeVar("V")
 
 
 def chunks(values: Sequence[V], size: int = 500) -> Iterator[Sequence[V]]:
-    """Given values, yield them in their order, so many at a time."""
+    """Given values, yield them in order in chunks of the given size."""
     for start in range(0, len(values), size):
         yield values[start : start + size]

@@ -1,6 +1,6 @@
 """The database: SQLite by default, PostgreSQL when several machines share the work.
 
-SQLite runs with WAL, synchronous=FULL (a committed "issue made" must survive a power cut) and BEGIN IMMEDIATE; see
+SQLite runs with WAL, synchronous=FULL (a committed "issue created" must survive a power cut) and BEGIN IMMEDIATE; see
 dialects.py.
 """
 
@@ -31,7 +31,7 @@ else:
 
 BUSY_SECONDS = 30.0
 SCARCE = 256 * 1024
-"""Free bytes below which SQLite's log and index need not fit any more."""
+"""Free bytes below which SQLite's log and index may no longer fit."""
 
 
 class Database:
@@ -47,23 +47,29 @@ class Database:
         self._folder = file.parent if file is not None else None
         self._writing = threading.Lock()
         self.fence: Callable[[sa.Connection], None] | None = None
-        """Asked in each transaction that writes, before it does: raises LockLost when another may be at work."""
+        """Called in each transaction before it writes: raises LockLost if another process may be at work."""
         self.engine = engine_for(self.url, busy_seconds=busy_seconds)
         sa.event.listen(self.engine, "before_cursor_execute", _make_storable, retval=True)
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """One transaction. Raise StoreBusy, StoreFull or StoreError in place of the driver's errors, LockLost when the
-        lock that it stands under is lost.
+        """One transaction. Raise StoreBusy, StoreFull or StoreError in place of the driver's errors, LockLost if the
+        guarding lock is lost.
         """
         with translated(self._folder), self._turn(), self.engine.begin() as connection:
             if self.fence is not None:
                 self.fence(connection)
             yield connection
 
+    def check_fence(self) -> None:
+        """Raise LockLost if the guarding lock is lost, StoreError if that cannot be determined."""
+        with self.read() as connection:
+            if self.fence is not None:
+                self.fence(connection)
+
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """SQLite has one writer: waiting for a lock of ours is cheaper than its busy loop."""
+        """SQLite has one writer: waiting for a lock in this process is cheaper than its busy loop."""
         if not self.is_sqlite:
             yield
             return
@@ -77,10 +83,10 @@ class Database:
             yield connection
 
     def migrate(self) -> None:
-        """Bring the tables to HEAD. Raise StoreError when they are of a newer version than this program, or of one
-        before the first release, which nothing upgrades.
+        """Migrate the tables to HEAD. Raise StoreError if they are of a newer version than this program, or of one
+        before the first release, which cannot be migrated.
 
-        Tables that are there already need no write, so that a store that is locked can be opened.
+        If the tables are up to date nothing is written, so that a locked store can be opened.
         """
         with self.read() as connection:
             if self._present(connection) == HEAD:
@@ -92,7 +98,7 @@ class Database:
                 _upgrade(connection, present)
 
     def _present(self, connection: sa.Connection) -> str | None:
-        """The version of the tables that are there; None when none are. Raise StoreError when nothing upgrades them."""
+        """The version of the existing tables; None if there are none. Raise StoreError if they cannot be migrated."""
         tables = set(sa.inspect(connection).get_table_names())
         present = None
         if "alembic_version" in tables:
@@ -101,31 +107,49 @@ class Database:
             raise StoreError(self._unreleased(f"no version, but tables: {', '.join(unversioned)}"))
         if present is not None and _UNRELEASED.fullmatch(present):
             raise StoreError(self._unreleased(f"version {present}"))
+        if present == HEAD and (lacking := _lacking(connection)):
+            raise StoreError(self._unreleased(f"version {present}, but without the column {lacking}"))
         return present
 
     def _unreleased(self, what: str) -> str:
-        """What to do with a store that a version before the first release has made, in one line."""
+        """What to do with a store from before the first release, in one line."""
         file = file_of(self.url)
         where = self.url.render_as_string(hide_password=True)
         aside = f"move the file {file} aside" if file is not None else "name an empty database in [store] url"
         return (
-            f"the store {where} is from before the first release ({what}), which nothing upgrades: {aside}, and start "
-            f"with an empty one. End its open mails with the version that made it first: what still lies in the "
-            f"mailboxes is fetched again, and a mail whose issue was just being made becomes another one"
+            f"the store {where} is from before the first release ({what}) and cannot be upgraded: {aside}, and start "
+            f"with an empty one. Finish its open messages with the old version first: messages that are still in the "
+            f"mailboxes are fetched again, and a message whose issue was being created creates another one"
         )
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self.engine.dispose()
 
 
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
-"""PostgreSQL takes no NUL, and neither database half a character."""
+"""PostgreSQL does not accept NUL, and neither database accepts unpaired surrogates."""
 
 
 def _make_storable(_on: object, _cursor: object, statement: str, values: Any, *_more: object) -> tuple[str, Any]:
-    """Given what is about to be executed, replace in all texts, which come from strangers, what no database takes."""
-    return statement, _storable(values)
+    """Given a statement about to be executed, replace characters that no database accepts in all texts, which may
+    come from strangers."""
+    return statement, values if _is_storable(values) else _storable(values)
+
+
+def _is_storable(values: Any) -> bool:
+    """Are these values of a statement plain enough to need no replacing? Most are, and this is asked of each."""
+    for value in values.values() if isinstance(values, dict) else values:
+        if isinstance(value, str):
+            if not value.isascii() or "\0" in value:
+                return False
+        elif type(value) not in _PLAIN and not (type(value) in _HOLDERS and _is_storable(value)):
+            return False
+    return True
+
+
+_HOLDERS = frozenset((dict, list, tuple))
+_PLAIN = frozenset((int, float, bool, type(None)))
 
 
 def _storable(value: Any) -> Any:
@@ -138,16 +162,16 @@ def _storable(value: Any) -> Any:
 
 @contextmanager
 def translated(folder: Path | None = None) -> Iterator[None]:
-    """Turn the driver's errors into ours, with its words and without its parameters.
+    """Translate the driver's errors to the bridge's, with the driver's words and without its parameters.
 
-    `folder` is where SQLite's file lies: on a full disk SQLite says no more than "disk I/O error".
+    `folder` contains SQLite's file: on a full disk SQLite only reports "disk I/O error".
     """
     try:
         yield
     except NoConnectionFree as error:
-        raise StoreBusy("the store cannot be reached: all connections to it are in use") from error
+        raise StoreBusy("the store is unavailable: all connections to it are in use") from error
     except PendingRollbackError as error:
-        raise StoreBusy("the store cannot be reached: the connection broke") from error
+        raise StoreBusy("the store is unavailable: the connection was lost") from error
     except DBAPIError as error:
         words = _words(error)
         low = words.lower()
@@ -156,23 +180,24 @@ def translated(folder: Path | None = None) -> Iterator[None]:
         if ("disk" in low and "full" in low) or ("disk i/o" in low and _full(folder)):
             raise StoreFull(f"the store's disk is full: {words}") from error
         if isinstance(error, OperationalError | InterfaceError):
-            raise StoreBusy(f"the store cannot be reached: {words}") from error
+            raise StoreBusy(f"the store is unavailable: {words}") from error
         if _forbidden(error):
             raise StoreError(
-                f"the store refused: {words}. The user in [store] url must own that database, or the tables in it: "
+                f"the database rejected a statement: {words}. The user in [store] url must own that database, or the "
+                f"tables in it: "
                 "ALTER DATABASE name OWNER TO user"
             ) from error
-        raise StoreError(f"the store refused: {words}") from error
+        raise StoreError(f"the database rejected a statement: {words}") from error
 
 
 def _words(error: DBAPIError) -> str:
-    """What the driver says, in one line. PostgreSQL's further lines (DETAIL, LINE) show what was to be stored."""
+    """The driver's message, in one line. PostgreSQL's further lines (DETAIL, LINE) show the data."""
     primary = getattr(getattr(error.orig, "diag", None), "message_primary", None)
     return " ".join(str(primary or error.orig).split()) or type(error.orig).__name__
 
 
 def _forbidden(error: DBAPIError) -> bool:
-    """Does PostgreSQL let its user not do this (SQLSTATE insufficient_privilege, its documentation's appendix A)?"""
+    """Does PostgreSQL report insufficient_privilege (SQLSTATE, see its documentation's appendix A)?"""
     return getattr(error.orig, "sqlstate", None) == "42501"
 
 
@@ -181,7 +206,22 @@ def _full(folder: Path | None) -> bool:
 
 
 _UNRELEASED = re.compile(r"00\d\d")
-"""The versions of tables before the first release; later ones have a name behind their number."""
+"""The table versions before the first release; later ones have a name after the number."""
+
+
+def _lacking(connection: sa.Connection) -> str:
+    """Given tables of version HEAD, return a column that they lack: until the first release the tables were changed
+    under the same version. "" if they lack none.
+    """
+    found = sa.inspect(connection).get_multi_columns(filter_names=list(metadata.tables))
+    there = {table: {str(column["name"]) for column in columns} for (_schema, table), columns in found.items()}
+    lacking = (
+        column
+        for table in metadata.tables.values()
+        for column in table.columns
+        if column.name not in there.get(table.name, ())
+    )
+    return next((f"{column.table.name}.{column.name}" for column in lacking), "")
 
 
 def _upgrade(connection: sa.Connection, present: str | None) -> None:
@@ -190,6 +230,8 @@ def _upgrade(connection: sa.Connection, present: str | None) -> None:
     config.set_main_option("path_separator", "os")
     known = {one.revision for one in script.ScriptDirectory.from_config(config).walk_revisions()}
     if present is not None and present not in known:
-        raise StoreError(f"the store has tables of version {present}, newer than this program's {HEAD}: update it")
+        raise StoreError(
+            f"the store has tables of version {present}, newer than this program's {HEAD}: update redmine-mailbridge"
+        )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -1,31 +1,38 @@
-"""What SQLite and PostgreSQL do differently: connections, rows that are there already, and who waits for whom.
+"""The differences between SQLite and PostgreSQL: connections, upserts, and locks.
 
-Everything else in the store is the same statement on both. The lock of the service stands in lock.py: a file's, or the
+Everything else in the store is the same statement on both. The service's lock is in lock.py: a file's, or the
 database's own.
 """
 
 import contextlib
+import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+else:  # slow to load, and few have it
+    postgresql = lazy_import("sqlalchemy.dialects.postgresql")
 
 Row = Mapping[str, Any]
 
 
 def is_sqlite(url: sa.URL) -> bool:
-    """Given a database's address, is it SQLite's?"""
+    """Given a database URL, is it SQLite's?"""
     return url.get_backend_name() == "sqlite"
 
 
 def file_of(url: sa.URL) -> Path | None:
-    """Given a database's address, return its file; None when it has none."""
+    """Given a database URL, return its file; None if it has none."""
     name = url.database if is_sqlite(url) else None
     return Path(name).expanduser() if name and name != ":memory:" else None
 
@@ -34,15 +41,15 @@ def file_of(url: sa.URL) -> Path | None:
 
 
 def engine_for(url: sa.URL, *, busy_seconds: float) -> sa.Engine:
-    """Given a database's address, and for how many seconds SQLite waits for another writer, return its engine."""
+    """Given a database URL, and for how many seconds SQLite waits for another writer, return its engine."""
     if is_sqlite(url):
         return _sqlite_engine(url, busy_seconds)
     return postgresql_engine(url, pool_size=20, max_overflow=10, pool_pre_ping=True)
 
 
 def _make_private(file: Path) -> None:
-    """Given where a database is or will be, make it readable by its owner only if it is new; its log follows it."""
-    with contextlib.suppress(OSError):  # what cannot be made is named when it is opened
+    """Given the path of a database, create it readable by its owner only if it is new; its log inherits that."""
+    with contextlib.suppress(OSError):  # failures are reported when it is opened
         file.touch(mode=0o600)
 
 
@@ -69,26 +76,38 @@ def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         reading = connection.get_execution_options().get("reading")
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+        _begin_sqlite(connection.connection, "BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
 
 
+def _begin_sqlite(connection: Any, statement: str) -> None:
+    """Given SQLite's connection, begin a transaction. Raise SQLAlchemy's error in place of the driver's.
+
+    By the driver itself: there are several of them a message, and by SQLAlchemy this took as long as a query.
+    """
+    try:
+        connection.driver_connection.execute(statement)
+    except sqlite3.Error as error:
+        kind = getattr(sa.exc, type(error).__name__, sa.exc.DatabaseError)
+        raise kind(statement, None, error) from error
+
+
 def postgresql_engine(url: sa.URL, **options: Any) -> sa.Engine:
-    """Given PostgreSQL's address, return an engine on whose connections either side notices a minute later that the
-    other machine is gone: what the dead one has locked comes free then.
+    """Given PostgreSQL's URL, return an engine whose connections detect within a minute, on either side, that the
+    other machine is gone: the locks of the dead one are then released.
     """
     ours = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
     given = {name: value for name, value in ours.items() if name not in url.query}
     try:
         engine = sa.create_engine(url, connect_args=given, **options)
     except ImportError as error:
-        words = "PostgreSQL needs the package psycopg: pip install 'redmine-mailbridge[postgresql]'"
+        words = "PostgreSQL needs the package psycopg; run pip install 'redmine-mailbridge[postgresql]'"
         raise SettingsError(f"[store] url: {words} ({error})") from error
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
-        with contextlib.suppress(Exception), connection.cursor() as cursor:  # some poolers do not let them be set
+        with contextlib.suppress(Exception), connection.cursor() as cursor:  # some poolers do not allow setting them
             cursor.execute(_SERVERS_KEEPALIVES)
         connection.commit()
 
@@ -98,25 +117,25 @@ def postgresql_engine(url: sa.URL, **options: Any) -> sa.Engine:
 _SERVERS_KEEPALIVES = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
 
 
-# ---------------------------------------------------------------------- rows that are there already
+# ---------------------------------------------------------------------- rows that already exist
 
 
 def insert_missing(db: sa.Connection, table: sa.Table, rows: Row | Sequence[Row]) -> None:
-    """Given rows with the same columns, insert those that no unique key of the table holds already."""
+    """Given rows with the same columns, insert those that violate no unique key of the table."""
     if rows:
         db.execute(_missing(db.dialect.name, table), rows)
 
 
 def insert_if_missing(db: sa.Connection, table: sa.Table, row: Row) -> bool:
-    """The same for one row. Return whether it was inserted."""
-    # asked for by RETURNING, as PostgreSQL's driver gives no count of inserted rows
+    """Insert one row if it violates no unique key. Return whether it was inserted."""
+    # uses RETURNING, since PostgreSQL's driver returns no count of inserted rows
     return db.execute(_missing_returning(db.dialect.name, table), row).first() is not None
 
 
 def upsert(db: sa.Connection, table: sa.Table, rows: Row | Sequence[Row], **changed: Any) -> None:
-    """Given rows with the same columns, insert them; a row that the primary key holds already takes over their values.
+    """Given rows with the same columns, insert them; an existing row with the same primary key gets their values.
 
-    `changed` says what such a row takes in place of a value: an expression over its own columns.
+    `changed` replaces a value for an existing row: an expression over its own columns.
     """
     if rows:
         names = tuple(rows if isinstance(rows, Mapping) else rows[0])
@@ -130,7 +149,7 @@ def _insert(dialect: str, table: sa.Table) -> Any:
     return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
-# Statements of every mail are made once: making one anew costs more than running it.
+# Statements run per message are built once: building one costs more than running it.
 @cache
 def _missing(dialect: str, table: sa.Table) -> Any:
     return _insert(dialect, table).on_conflict_do_nothing()
@@ -153,17 +172,43 @@ def _conflict(dialect: str, table: sa.Table, names: tuple[str, ...], changed: Ro
     return statement.on_conflict_do_update(index_elements=keys, set_={**taken, **changed})
 
 
-# ---------------------------------------------------------------------- who waits for whom
+def is_there(db: sa.Connection, rows: sa.Select[Any]) -> bool:
+    """Given a query, return whether there is such a row; the search ends with the first."""
+    return bool(db.execute(sa.select(rows.exists())).scalar_one())
+
+
+def contains(dialect: str, column: sa.ColumnElement[Any], words: str) -> sa.ColumnElement[bool]:
+    """Given a dialect's name, return the condition that a column contains these words, whatever their case.
+
+    SQLite's LIKE ignores the case of ASCII letters itself, as its lower() does, in half the time; neither knows others,
+    for which GLOB is given both cases.
+    """
+    if dialect != "sqlite":
+        return column.icontains(words, autoescape=True)
+    return column.contains(words, autoescape=True) if words.isascii() else column.op("GLOB")(_any_case(words))
+
+
+def _any_case(words: str) -> str:
+    """Given words, return SQLite's GLOB pattern for a text that contains them in any case."""
+    return f"*{''.join(map(_either_case, words))}*"
+
+
+def _either_case(sign: str) -> str:
+    cases = "".join(sorted(case for case in {sign, sign.lower(), sign.upper()} if len(case) == 1))
+    return f"[{cases}]" if len(cases) > 1 or sign in "*?[" else sign
+
+
+# ---------------------------------------------------------------------- locks
 
 
 def one_at_a_time(db: sa.Connection, name: str) -> None:
-    """Within a transaction that writes: wait until no other does what has this name, and have others wait until the
-    transaction ends. SQLite has one writer anyway.
+    """Within a write transaction: lock this name and wait for its present holder; the lock lasts until the
+    transaction ends. SQLite has a single writer anyway.
     """
     if db.dialect.name != "sqlite":
         db.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": lock_key(name)})
 
 
 def lock_key(name: str) -> int:
-    """Given a lock's name, return its number among PostgreSQL's advisory locks (64 bits, the upper half ours)."""
+    """Given a lock's name, return its number among PostgreSQL's advisory locks (64 bits, the upper half fixed)."""
     return 0x6D62 << 32 | crc32(name.encode())

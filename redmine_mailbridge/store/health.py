@@ -1,4 +1,4 @@
-"""How everything that runs is doing, as the running service has last noted it: for the pages, metrics and alerts."""
+"""The health of everything that runs, as last recorded by the service: for the pages, metrics and alerts."""
 
 import threading
 import time
@@ -13,24 +13,24 @@ from redmine_mailbridge.store.tables import health
 
 SERVICE, REDMINE = "service", "redmine"
 SILENT = 60.0
-"""Seconds after which what has not been noted again counts as not running."""
+"""Seconds after which a component without a new record counts as not running."""
 EVERY = 20.0
-"""Seconds between two notes of the same."""
+"""Seconds between two identical records."""
 
 
 def of_mailbox(name: str) -> str:
-    """The name under which a mailbox's reading is noted."""
+    """The name for the reading of a mailbox."""
     return f"mailbox:{name}"
 
 
 def of_settings(name: str) -> str:
-    """The name under which is noted whether a mailbox's settings fit Redmine."""
+    """The name for whether a mailbox's settings fit Redmine."""
     return f"settings:{name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How one thing is: `error` is None when well, `failing_since` when that began; `doing` is one phrase."""
+    """The health of one component: `error` is None if healthy, `failing_since` when it began; `doing` is one phrase."""
 
     name: str
     at: float
@@ -43,12 +43,12 @@ class Condition:
 
 
 def alive(service: Condition | None, now: float) -> bool:
-    """Given what the service has noted of itself, and now: does it run?"""
+    """Given the service's last record and the current time: is it running?"""
     return service is not None and service.doing == "running" and abs(now - service.at) < SILENT
 
 
 class Health:
-    """Notes how things are, and tells it. `clock` is the time of what is noted; `steady` counts seconds, and cannot be
+    """Records and reports health. `clock` is the time of the records; `steady` counts seconds, and cannot be
     set.
     """
 
@@ -62,7 +62,7 @@ class Health:
         self._lock = threading.Lock()
 
     def note(self, name: str, error: str | None, doing: str = "", *, certificate_until: float | None = None) -> None:
-        """Given a thing and how it is, note it; the same again only now and then."""
+        """Given a component and its health, record it; an unchanged one only periodically."""
         now, counted = self._clock(), self._steady()
         with self._lock:
             before = self._noted.get(name)
@@ -78,23 +78,24 @@ class Health:
                 upsert(db, health, values | {"failing_since": now}, failing_since=since)
 
     def busy(self, name: str, doing: str) -> None:
-        """Given a thing that has begun and not come to a verdict yet, note what it does: a failure stays one."""
+        """Given a component that has started and has no result yet, record what it does: a failure remains one."""
         with self._database.write() as db:
             upsert(db, health, {"name": name, "at": self._clock(), "doing": doing})
 
     def all(self) -> dict[str, Condition]:
-        """How everything is, by name."""
+        """The health of all components, by name."""
         with self._database.read() as db:
             return {row.name: Condition(**row._mapping) for row in db.execute(sa.select(health))}
 
     def alerted(self, name: str, *, over: bool = False) -> bool:
-        """Somebody is told that a thing fails (or, `over`, works again). Return False when another told it before."""
-        told = health.c.alerted_at.is_not(None) if over else health.c.alerted_at.is_(None)
-        change = sa.update(health).where(health.c.name == name, told)
+        """Claim an alert for a failing component (or, `over`, for its recovery). Return False if another did so
+        before."""
+        unchanged = health.c.alerted_at.is_not(None) if over else health.c.alerted_at.is_(None)
+        change = sa.update(health).where(health.c.name == name, unchanged)
         with self._database.write() as db:
             return db.execute(change.values(alerted_at=None if over else self._clock())).rowcount == 1
 
     def forget(self, known: set[str]) -> None:
-        """Given all names there are, forget the others: mailboxes that are no more."""
+        """Given all current names, delete the others: mailboxes that no longer exist."""
         with self._database.write() as db:
             db.execute(sa.delete(health).where(health.c.name.not_in(known)))

@@ -1,4 +1,4 @@
-"""A stop where very much is to be done at once: it asks, an admin answers, and the answer holds until it went on."""
+"""A pause when too much is due at once: it waits for an admin, whose release holds until the work resumes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,26 +10,26 @@ from redmine_mailbridge.store.dialects import one_at_a_time
 from redmine_mailbridge.store.meta import Meta
 
 
-class Brake:
-    """The stops of one kind: of mailboxes, or of rules. `kind` begins the names under which they are kept."""
+class IntakeStops:
+    """The pauses of one kind: of mailboxes, or of rules. `kind` is the prefix of their stored names."""
 
     def __init__(self, database: Database, kind: str = "") -> None:
         self._database = database
         self._kind = kind
 
     def stop(self, name: str, number: int) -> None:
-        """It has stopped and asks, since there is so much to do."""
+        """It is paused until an admin resumes it, because too much is due."""
         if self.stopped(name) != number:
             self._put("braked", name, number)
 
     def stopped(self, name: str) -> int | None:
-        """With how much to do it has stopped; None: it has not."""
+        """The amount at which it was paused; None: it is not paused."""
         return self._number("braked", name)
 
     def release(self, name: str, number: int) -> int | None:
-        """An admin lets it go on with up to so much. Return with how much it has stopped; None, and nothing is
-        released, when it has not: a release is an answer, and none to the next question. It may go on at that very
-        moment, in another process (`end`): looked and released is in one transaction.
+        """An admin resumes it with up to this amount. Return the amount at which it was paused; None, and nothing is
+        released, if it is not paused: a release never applies to the next pause. It may resume at the same
+        moment in another process (`end`): check and release are one transaction.
         """
         with self._one_by_one(name) as db:
             stopped = Meta(db).get(self._key("braked", name))
@@ -38,11 +38,11 @@ class Brake:
         return None if stopped is None else int(stopped)
 
     def released(self, name: str) -> int | None:
-        """How much at once an admin has released since it stopped; None: nothing."""
+        """The amount that an admin has released since the pause; None: nothing."""
         return self._number("released", name)
 
     def end(self, name: str) -> None:
-        """It went on: the next time that there is very much to do, it stops again."""
+        """It has resumed: the next time too much is due, it is paused again."""
         if self.stopped(name) is None and self.released(name) is None:
             return
         with self._one_by_one(name) as db:
@@ -50,7 +50,7 @@ class Brake:
 
     @contextmanager
     def _one_by_one(self, name: str) -> Iterator[sa.Connection]:
-        """A transaction beside which no other answers or ends this stop."""
+        """A transaction during which no other releases or ends this pause."""
         with self._database.write() as db:
             one_at_a_time(db, self._key("braked", name))
             yield db

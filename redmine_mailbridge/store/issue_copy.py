@@ -1,33 +1,34 @@
-"""What we remember of Redmine's issues that came by mail, so that nobody asks for all of them again and again.
+"""The local copy of Redmine's issues that were created from mail, to avoid repeated queries.
 
 Tables `issue` and `journal` are a copy: Redmine is right wherever the two differ, and
-`tasks/update/issue_sync.py` brings the copy up to date. Note texts are not kept; who needs one asks Redmine.
+`tasks/update/issue_sync.py` keeps the copy current. Note texts are not stored; they are read from Redmine.
 """
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from redmine_mailbridge.model.authorship import Side
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.mails.steps import write_step_once
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.tables import issue, journal, mail
+from redmine_mailbridge.util.fields import fields_of
 
 
 @dataclass(frozen=True, slots=True)
 class IssueRow:
-    """An issue that a mail made, as Redmine showed it at `seen_at`. Times in seconds since the epoch, UTC.
+    """An issue created from mail, as Redmine returned it at `seen_at`. Times in seconds since the epoch, UTC.
 
-    `mailbox` and `mail_id` are those of the mail that made it, `requester` the address (lower case) of who wrote it
-    and `domain` what stands behind its @. `project` is the identifier. `settled`: nothing can have changed any more
-    in the second `updated_on` after we looked. `gone`: Redmine does not show it to us any more.
+    `mailbox` and `mail_id` are those of the message that created it, `requester` the sender's address (lower case)
+    and `domain` the part after its @. `project` is the identifier. `settled`: nothing can have changed
+    in the second `updated_on` after the read. `gone`: Redmine no longer returns it.
     """
 
     id: int
@@ -61,8 +62,8 @@ class IssueRow:
 class JournalRow:
     """One entry of an issue's history. `at` in seconds since the epoch, UTC.
 
-    `side` says whose it is (see `model.authorship`). `status_from` and `status_to` are names, None when the status
-    stayed. `mail_id` is the mail that made it, None when it was written in Redmine.
+    `side` is its author's side (see `model.authorship`). `status_from` and `status_to` are names, None if the status
+    did not change. `mail_id` is the message that created it, None if it was written in Redmine.
     """
 
     id: int
@@ -79,8 +80,17 @@ class JournalRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """The mail that made an issue. `request` is the job as it was carried out, in JSON."""
+class UnsettledIssue:
+    """An issue whose copy may not be current. `new`: unchanged since its creation, without history."""
+
+    id: int
+    seen_at: float
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IssueOrigin:
+    """The message that created an issue. `sender` is the requester, `request` is the executed intent, in JSON."""
 
     issue: int
     mail_id: int
@@ -91,8 +101,8 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class JournalMail:
-    """A mail that made a note: its number and its sender's address (lower case). `machine`: it is an automatic reply
-    or a delivery report.
+    """A message that became a note: its number and the address on whose behalf it was handled (lower case).
+    `machine`: it is an auto-reply or a delivery report.
     """
 
     mail_id: int
@@ -100,13 +110,17 @@ class JournalMail:
     machine: bool = False
 
 
+WHOSE = sa.func.coalesce(mail.c.requester, mail.c.sender)
+"""The address on whose behalf a message was handled."""
+
+
 def by_machine(request: str | None) -> bool:
-    """Given what was written for a mail, as the store keeps it, return whether a machine wrote the mail."""
+    """Given a message's stored intent, return whether the sender is a machine."""
     return bool(request and json.loads(request).get("machine"))
 
 
-class Issues:
-    """The copy. Safe for many threads; every method raises StoreError when the database will not."""
+class IssueCopy:
+    """The copy. Thread-safe; every method raises StoreError if the database fails."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -115,7 +129,7 @@ class Issues:
     # ------------------------------------------------------------------ read
 
     def get(self, number: int) -> IssueRow | None:
-        """Given an issue's number, return its row; None when it did not come by mail or was not read yet."""
+        """Given an issue's number, return its row; None if it was not created from mail or has not been read yet."""
         return next(iter(self.issues([number], gone=None)), None)
 
     def issues(
@@ -127,7 +141,7 @@ class Issues:
         seen_since: float | None = None,
         settled: bool | None = None,
     ) -> list[IssueRow]:
-        """The issues that fit, by number; None means: any. `seen_since`: those read anew since then."""
+        """The matching issues, by number; None means: any. `seen_since`: those read since then."""
         query = sa.select(issue)
         if closed is not None:
             query = query.where(issue.c.closed == closed)
@@ -140,7 +154,7 @@ class Issues:
         return [IssueRow(**row) for row in self._by(query, issue.c.id, ids, issue.c.id)]
 
     def journals(self, issues: Collection[int] | None = None) -> list[JournalRow]:
-        """The histories of these issues (None: of all), by issue, then in the order in which they were written."""
+        """The histories of these issues (None: of all), by issue, in chronological order."""
         query = sa.select(journal)
         return [JournalRow(**row) for row in self._by(query, journal.c.issue, issues, journal.c.issue, journal.c.id)]
 
@@ -154,85 +168,106 @@ class Issues:
             several = chunks(sorted(set(ids)))
             return [row._mapping for some in several for row in db.execute(query.where(column.in_(some)))]
 
-    def origins(self, issues: Collection[int]) -> dict[int, Origin]:
-        """Given numbers of issues, return the mail that made each, for those that came by mail."""
+    def origins(self, issues: Collection[int]) -> dict[int, IssueOrigin]:
+        """Given numbers of issues, return the message that created each, for those created from mail."""
         return {one.issue: one for one in self._origins(mail.c.created_issue, issues)}
 
-    def missing(self) -> list[Origin]:
-        """The mails whose issues were never read."""
-        known = sa.exists().where(issue.c.id == mail.c.created_issue)
-        query = _ORIGIN.where(mail.c.created_issue.is_not(None), ~known).order_by(mail.c.created_issue)
+    def unsettled(self) -> list[UnsettledIssue]:
+        """The issues that may have changed in the second `updated_on` after the read, by number."""
+        new = sa.and_(~issue.c.gone, issue.c.updated_on == issue.c.created_on, ~sa.exists().where(_OF_ISSUE))
+        query = sa.select(issue.c.id, issue.c.seen_at, new.label("new")).where(issue.c.settled.is_(False))
         with self._database.read() as db:
-            return [Origin(*row) for row in db.execute(query)]
+            return [
+                UnsettledIssue(row.id, row.seen_at, bool(row.new)) for row in db.execute(query.order_by(issue.c.id))
+            ]
 
-    def _origins(self, column: sa.Column[Any], ids: Collection[int]) -> list[Origin]:
-        return [Origin(**row) for row in self._by(_ORIGIN, column, ids, mail.c.id)]
+    def missing(self, *, after: int = 0, limit: int | None = None) -> list[IssueOrigin]:
+        """The messages whose issues have never been read, by issue: those after this number, at most `limit`."""
+        known = sa.exists().where(issue.c.id == mail.c.created_issue)
+        query = _ORIGIN.where(mail.c.created_issue > after, ~known).order_by(mail.c.created_issue).limit(limit)
+        with self._database.read() as db:
+            return [IssueOrigin(*row) for row in db.execute(query)]
+
+    def _origins(self, column: sa.Column[Any], ids: Collection[int]) -> list[IssueOrigin]:
+        return [IssueOrigin(**row) for row in self._by(_ORIGIN, column, ids, mail.c.id)]
 
     def mails_of(self, journals: Collection[int]) -> dict[int, JournalMail]:
-        """Given ids of journals, return the mail that made each, for those that mails made."""
-        query = sa.select(mail.c.journal, mail.c.id, mail.c.sender, mail.c.request)
+        """Given ids of journals, return the message that created each, for those created from mail."""
+        query = sa.select(mail.c.journal, mail.c.id, WHOSE.label("sender"), mail.c.request)
         rows = self._by(query, mail.c.journal, journals, mail.c.journal)
         return {row["journal"]: JournalMail(row["id"], row["sender"] or "", by_machine(row["request"])) for row in rows}
 
     def unclaimed(self) -> list[int]:
-        """The issues in whose history stands a note that a mail has made, as the store knows only since."""
+        """The issues whose history contains a note from a message that the store has known only since."""
         query = sa.select(journal.c.issue).join(mail, mail.c.journal == journal.c.id)
         with self._database.read() as db:
             return list(db.execute(query.where(journal.c.mail_id.is_(None)).distinct()).scalars())
 
     def state(self, key: str) -> str | None:
-        """A value that a task keeps between its runs (how far it has read); None when never."""
+        """A value that a task stores between its runs (how far it has read); None if never."""
         with self._database.read() as db:
             return Meta(db).get(key)
 
     # ------------------------------------------------------------------ write
 
     def save(self, row: IssueRow, journals: Sequence[JournalRow]) -> None:
-        """Given an issue with its whole history, put both in the place of what was known of it."""
-        with effect(Effect.MIRROR), self._database.write() as db:
-            upsert(db, issue, asdict(row))
-            self._save_journals(db, row.id, journals)
+        """Given an issue with its whole history, replace the stored copy of it."""
+        self.save_all([(row, journals)])
+
+    def save_all(self, several: Sequence[tuple[IssueRow, Sequence[JournalRow]]]) -> None:
+        """Given issues with their whole histories, replace the stored copies, some hundred at a time."""
+        for some in chunks(several):
+            with side_effect(SideEffect.MIRROR), self._database.write() as db:
+                upsert(db, issue, [fields_of(row) for row, _ in some])
+                self._save_journals(db, [row.id for row, _ in some], [one for _, journals in some for one in journals])
+
+    def settle(self, numbers: Collection[int]) -> None:
+        """The stored copies of these issues are confirmed to be current."""
+        for some in chunks(sorted(numbers)):
+            with side_effect(SideEffect.MIRROR), self._database.write() as db:
+                db.execute(sa.update(issue).where(issue.c.id.in_(some)).values(settled=True))
 
     def save_journals(self, number: int, journals: Sequence[JournalRow]) -> None:
-        """Given the whole history of an issue, put it in the place of what was known."""
-        with effect(Effect.MIRROR), self._database.write() as db:
-            self._save_journals(db, number, journals)
+        """Given the whole history of an issue, replace the stored history."""
+        with side_effect(SideEffect.MIRROR), self._database.write() as db:
+            self._save_journals(db, [number], journals)
 
-    def _save_journals(self, db: sa.Connection, number: int, journals: Iterable[JournalRow]) -> None:
-        db.execute(sa.delete(journal).where(journal.c.issue == number))
-        rows = [asdict(one) for one in journals]
+    def _save_journals(self, db: sa.Connection, numbers: Sequence[int], journals: Iterable[JournalRow]) -> None:
+        db.execute(sa.delete(journal).where(journal.c.issue.in_(numbers)))
+        rows = [fields_of(one) for one in journals]
         if rows:
             db.execute(sa.delete(journal).where(journal.c.id.in_([one["id"] for one in rows])))
             db.execute(sa.insert(journal), rows)
 
     def gone(self, number: int) -> None:
-        """Redmine does not show this issue to us any more."""
-        with effect(Effect.MIRROR), self._database.write() as db:
+        """Redmine no longer returns this issue."""
+        with side_effect(SideEffect.MIRROR), self._database.write() as db:
             db.execute(
                 sa.update(issue).where(issue.c.id == number).values(gone=True, settled=True, seen_at=self.clock())
             )
 
     def unsettle(self, number: int) -> None:
-        """What we know of this issue may be old: read it again."""
-        with effect(Effect.MIRROR), self._database.write() as db:
+        """The copy of this issue may be stale: read it again."""
+        with side_effect(SideEffect.MIRROR), self._database.write() as db:
             db.execute(sa.update(issue).where(issue.c.id == number).values(settled=False))
 
     def record(self, number: int, line: str) -> None:
-        """Put a line on the record of the mail that made this issue, unless it stands there already."""
-        with effect(Effect.RECORD_STEP), self._database.write() as db:
+        """Add a line to the history of the message that created this issue, unless it is already there."""
+        with side_effect(SideEffect.RECORD_STEP), self._database.write() as db:
             mail_id = db.execute(sa.select(mail.c.id).where(mail.c.created_issue == number)).scalar()
             write_step_once(db, mail_id, line, self.clock())
 
     def keep_state(self, key: str, value: str) -> None:
-        """Keep a task's own value."""
-        with effect(Effect.MIRROR), self._database.write() as db:
+        """Store a task's own value."""
+        with side_effect(SideEffect.MIRROR), self._database.write() as db:
             Meta(db).put(key, value)
 
 
+_OF_ISSUE = journal.c.issue == issue.c.id
 _ORIGIN = sa.select(
     mail.c.created_issue.label("issue"),
     mail.c.id.label("mail_id"),
     mail.c.mailbox,
-    sa.func.coalesce(mail.c.sender, "").label("sender"),
+    sa.func.coalesce(WHOSE, "").label("sender"),
     mail.c.request,
 )

@@ -1,10 +1,10 @@
-"""The right to be the only one that works on a store, and how its loss is noticed.
+"""The exclusive right to work on a store, and how its loss is detected.
 
-On SQLite it is a lock on a file beside the database, on PostgreSQL an advisory lock of a connection of its own: both
-end with the process or the machine, so that nobody waits for a dead holder. Both can end before: somebody removes the
-file, PostgreSQL is restarted, the connection is cut. Whoever works under a lock therefore has its database guarded by
-it: each transaction that writes asks first whether the lock still stands. On PostgreSQL the holder's mark, a row that
-each new holder writes anew, is locked by these transactions: none of an old holder's can end after a new one has begun.
+On SQLite it is a lock on a file beside the database, on PostgreSQL an advisory lock of a dedicated connection: both
+end with the process or the machine, so that no one waits for a dead holder. Both can end earlier: the
+file is removed, PostgreSQL is restarted, the connection is cut. The lock's holder therefore guards its database with
+it: each write transaction first checks that the lock is still held. On PostgreSQL the holder's mark, a row that
+each new holder rewrites, is locked by these transactions: none of an old holder can end after a new one has begun.
 """
 
 import fcntl
@@ -26,27 +26,27 @@ from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.tables import meta
 
 GRACE: Final = 0.5
-"""Seconds for which a lock is tried at least: somebody may only be looking whether it is held."""
-LOST: Final = "the service's lock on the store is lost: another may work on it"
+"""Minimum seconds for which a lock is tried: another process may only be checking whether it is held."""
+LOST: Final = "the service's lock on the store is lost: another process may be working on it"
 
 
 class _Held(Protocol):
-    """A lock that was taken, as its kind of database has it."""
+    """A lock that is held, for one kind of database."""
 
     def check(self) -> str | None:
-        """Ask whether it still stands. Return why not; None when it does."""
+        """Check that it is still held. Return why not; None if it is."""
 
     def fence(self, connection: sa.Connection) -> bool:
-        """Within a transaction that is about to write: does it still stand, and to the transaction's end?"""
+        """Within a transaction that is about to write: is it held, and until the transaction's end?"""
 
     def end(self) -> None:
-        """Give it back. Nothing happens when it is lost already."""
+        """Release it. No effect if it is already lost."""
 
 
 class Lock:
-    """The right to be the only one to do something, held until `release`, the end of the process, or its loss.
+    """The exclusive right to do something, held until `release`, the end of the process, or its loss.
 
-    `on_lost` is called once, with why, by whoever notices that it is lost. Safe to share among threads.
+    `on_lost` is called once, with the reason, when the loss is detected. Thread-safe.
     """
 
     def __init__(self, held: _Held) -> None:
@@ -56,23 +56,23 @@ class Lock:
         self.on_lost: Callable[[str], None] = lambda _why: None
 
     def guard(self, database: Database) -> None:
-        """From now on nothing is written to this database by this process but under the lock."""
+        """From now on this process writes to this database only while it holds the lock."""
         database.fence = self._fence
 
     def check(self) -> None:
-        """Ask whether it still stands. Raise LockLost when not."""
+        """Check that it is held. Raise LockLost if not."""
         if self._lost is None and (why := self._held.check()) is not None:
             self._is_lost(why)
         if self._lost is not None:
             raise LockLost(self._lost)
 
     def release(self) -> None:
-        """Give it back."""
+        """Release it."""
         self._held.end()
 
     def _fence(self, connection: sa.Connection) -> None:
         if self._lost is None and not self._held.fence(connection):
-            self._is_lost("it stands no more, or somebody else has taken it")
+            self._is_lost("it no longer exists, or another process has taken it")
         if self._lost is not None:
             raise LockLost(self._lost)
 
@@ -83,10 +83,10 @@ class Lock:
             self.on_lost(why)
 
 
-def take_lock(database: Database, name: str, *, wait: float = 0.0) -> Lock:
-    """Given a name, take its lock, waiting at most so many seconds.
+def take_lock(database: Database, name: str, *, wait: float) -> Lock:
+    """Given a name, acquire its lock, waiting at most this many seconds.
 
-    Raise AlreadyRunning when it is held, StoreBusy when the store cannot be reached.
+    Raise AlreadyRunning if it is held, StoreBusy if the store is unavailable.
     """
     began = time.monotonic()
     deadline = began + max(wait, GRACE)
@@ -103,14 +103,15 @@ def take_lock(database: Database, name: str, *, wait: float = 0.0) -> Lock:
             if over:
                 where = database.url.render_as_string(hide_password=True)
                 raise AlreadyRunning(
-                    f"another redmine-mailbridge works on {where} ({name}): stop it, or wait with --wait"
+                    f"another redmine-mailbridge process is using {where} (lock: {name}); end that process "
+                    "(systemctl stop redmine-mailbridge; `stop` only pauses it) or wait for it with --wait SECONDS"
                 )
         pause = 0.1 if time.monotonic() < began + GRACE else 0.5
         time.sleep(min(pause, max(deadline - time.monotonic(), 0.01)))
 
 
 def is_held(database: Database, name: str) -> bool:
-    """Does anybody hold the lock of this name? Looking takes nothing away from whoever wants it."""
+    """Is the lock of this name held? Checking does not disturb processes that want it."""
     if not database.is_sqlite:
         with database.read() as connection:
             return connection.execute(sa.select(sa.exists(_advisory(name).subquery().select()))).scalar_one() is True
@@ -132,12 +133,12 @@ def _file(database: Database, name: str) -> Path | None:
     file = file_of(database.url)
     if file is None:
         return None
-    real = file.resolve()  # by whatever links it is called, it is one store
+    real = file.resolve()  # resolves links, which all lead to one store
     return real.with_name(f"{real.name}.{name.replace('/', '_')}.lock")
 
 
 class _FileLock:
-    """A lock on a file. It is worth nothing once another file stands in its place, which another process may lock."""
+    """A lock on a file. It is invalid once another file is in its place, which another process may lock."""
 
     def __init__(self, path: Path | None, handle: int | None) -> None:
         self._path = path
@@ -157,7 +158,7 @@ class _FileLock:
         held = cls(path, handle)
         if held.check() is None:
             return held
-        held.end()  # somebody removed the file between its opening and its locking
+        held.end()  # the file was removed between opening and locking
         return None
 
     def check(self) -> str | None:
@@ -169,7 +170,7 @@ class _FileLock:
             return f"{self._path}: {error.strerror or error}"
         ours = os.fstat(self._handle)
         same = (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
-        return None if same else f"{self._path} was removed, and is another file now"
+        return None if same else f"{self._path} was removed and replaced by another file"
 
     def fence(self, connection: sa.Connection) -> bool:
         del connection
@@ -185,7 +186,7 @@ class _FileLock:
 
 
 def _advisory(name: str) -> sa.Select[tuple[int]]:
-    """The rows of pg_locks (PostgreSQL's documentation, section 54.12) that say who holds the lock of this name."""
+    """The rows of pg_locks (PostgreSQL's documentation, section 54.12) that show who holds the lock of this name."""
     key = lock_key(name)
     locks = sa.table(
         "pg_locks", *map(sa.column, ("locktype", "classid", "objid", "objsubid", "pid", "granted", "database"))
@@ -202,7 +203,7 @@ def _advisory(name: str) -> sa.Select[tuple[int]]:
 
 
 class _AdvisoryLock:
-    """An advisory lock of a connection of its own, and the holder's mark in the table `meta`."""
+    """An advisory lock of a dedicated connection, and the holder's mark in the table `meta`."""
 
     def __init__(self, engine: sa.Engine, connection: sa.Connection, name: str) -> None:
         self._engine = engine
@@ -214,7 +215,7 @@ class _AdvisoryLock:
         self._key = f"holder:{name}"
         mine = _advisory(name).where(sa.column("pid") == self._pid)
         self._stands = sa.select(sa.exists(mine.subquery().select()))
-        marked = sa.select(sa.literal(1)).select_from(meta).where(meta.c.key == self._key, meta.c.value == self._mark)
+        marked = sa.select(meta.c.key).where(meta.c.key == self._key, meta.c.value == self._mark)
         self._fence = marked.where(sa.exists(mine.subquery().select())).with_for_update(read=True, of=meta)
         self._sign()
 
@@ -236,22 +237,22 @@ class _AdvisoryLock:
         return None
 
     def _sign(self) -> None:
-        """Put our mark where the last holder's was; its transactions that have not ended yet are waited for."""
+        """Replace the last holder's mark with a new one; waits for that holder's unfinished transactions."""
         Meta(self._connection).put(self._key, self._mark)
         self._connection.commit()
 
     def check(self) -> str | None:
-        """Ask, over the lock's own connection, which is kept alive by it."""
+        """Check, over the lock's own connection, which this keeps alive."""
         with self._speaking:
             if self._ended:
-                return "it was given back"
+                return "it was released"
             try:
                 stands = self._connection.execute(self._stands).scalar_one()
                 self._connection.commit()
             except DBAPIError as error:
                 words = str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
                 return f"the connection that held it is gone: {words}"
-        return None if stands else "PostgreSQL knows nothing of it any more"
+        return None if stands else "PostgreSQL no longer knows it"
 
     def fence(self, connection: sa.Connection) -> bool:
         return connection.execute(self._fence).first() is not None
@@ -259,6 +260,6 @@ class _AdvisoryLock:
     def end(self) -> None:
         with self._speaking:
             self._ended = True
-            self._connection.invalidate()  # the lock ends with the connection, in whatever state that is
+            self._connection.invalidate()  # the lock ends with the connection, whatever its state
             self._connection.close()
             self._engine.dispose()

@@ -1,4 +1,4 @@
-"""What the store knows of the mails of a POP3 maildrop, whose server may use a UIDL again."""
+"""The messages of a POP3 maildrop, whose server may reuse a UIDL."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.mailboxes.pop3.mailbox import FOLDER, VALIDITY
 from redmine_mailbridge.mailboxes.pop3.unique_ids import SIGN, MaildropMemory, RememberedMail
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.folder_cursors import AT_ONCE
 from redmine_mailbridge.store.mails.filing import GONE
@@ -17,25 +17,25 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.tables import mail
 
 HEAD = 256 * 1024
-"""Bytes of a kept mail that are looked at for its header."""
+"""Bytes of a stored message that are read for its header."""
 GONE_AT_MOST = 3
-"""How many mails that had the same UIDL, and are gone, are compared with one that has it now."""
+"""How many deleted messages with the same UIDL are compared with one that has it now."""
 
 
 class Maildrop(MaildropMemory):
-    """The memory of one mailbox. `name` gives the mailbox's name, by which its mails are known."""
+    """The store's view of one mailbox. `name` returns the mailbox's name, which identifies its messages."""
 
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
         self._name = name
 
     def __call__(self, uids: Sequence[str]) -> Collection[str]:
-        """Given names, return those of mails that are known and have not gone."""
-        return self._store.known(self._name, FOLDER, uids, validity=VALIDITY)
+        """Given names, return those of known messages that are not gone."""
+        return self._store.known(self._name, FOLDER, uids, uid_validity=VALIDITY)
 
     def mails(self, uidls: Collection[str]) -> Iterator[RememberedMail]:
-        """Given UIDLs, yield the mails that are known by them, those that have not gone first, the newest first."""
-        columns = (mail.c.id, mail.c.uid, mail.c.size, mail.c.validity, mail.c.raw, mail.c.digest, mail.c.truncated)
+        """Given UIDLs, yield the messages known by them, those that are not gone first, the newest first."""
+        columns = (mail.c.id, mail.c.uid, mail.c.size, mail.c.uid_validity, mail.c.raw, mail.c.digest, mail.c.truncated)
         ours = sa.select(*columns).where(mail.c.mailbox == self._name, mail.c.folder == FOLDER)
         wanted = sorted(uidls)
         rows: list[Any] = []
@@ -46,8 +46,8 @@ class Maildrop(MaildropMemory):
         asked = set(wanted)
         rows += [row for row in more if row.uid.partition(SIGN)[0] in asked and row.uid not in asked]
         seen: dict[str, int] = {}
-        for row in sorted(rows, key=lambda row: (row.validity != VALIDITY, -row.id)):
-            gone = row.validity != VALIDITY
+        for row in sorted(rows, key=lambda row: (row.uid_validity != VALIDITY, -row.id)):
+            gone = row.uid_validity != VALIDITY
             seen[row.uid] = seen.get(row.uid, 0) + gone
             if seen[row.uid] <= GONE_AT_MOST:
                 digest = None if row.truncated else row.digest
@@ -63,10 +63,10 @@ class Maildrop(MaildropMemory):
         return head
 
     def is_back(self, known: RememberedMail, uid: str) -> None:
-        """A mail that had gone lies there again: the server did not delete it, or somebody put it back. It stays."""
-        now, words = self._store.clock(), "the server lists it again after it was gone: left there"
-        with effect(Effect.RECORD_FILED), self._store.database.write() as db:
-            where = {"validity": VALIDITY, "uid": uid, "filed_to": f"left in {FOLDER}: {words}"}
-            same = (mail.c.id == known.id, mail.c.validity.startswith(GONE))
+        """A message that was gone is listed again: the server did not delete it, or it was put back. It stays."""
+        now, words = self._store.clock(), "the server lists it again after it was gone: left in place"
+        with side_effect(SideEffect.RECORD_FILED), self._store.database.write() as db:
+            where = {"uid_validity": VALIDITY, "uid": uid, "filed_to": f"left in {FOLDER}: {words}"}
+            same = (mail.c.id == known.id, mail.c.uid_validity.startswith(GONE))
             if db.execute(sa.update(mail).where(*same).values(where)).rowcount == 1:
                 write_steps(db, known.id, (words,), now)

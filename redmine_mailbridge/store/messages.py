@@ -1,4 +1,4 @@
-"""The one class whose methods are the life of a mail (see model/mail_state.py for the picture).
+"""The class whose methods are the life cycle of a message (see the diagram in model/mail_state.py).
 
 Every method is one transaction; every change of state is a conditional update that must change exactly one row.
 """
@@ -6,49 +6,55 @@ Every method is one transaction; every change of state is a conditional update t
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import OPEN, State, pause_after
-from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.model.stored_mail import StoredMail
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.due import NEVER, mail_is_due
 from redmine_mailbridge.store.lock import Lock, is_held, take_lock
-from redmine_mailbridge.store.mails.adding import Kept
+from redmine_mailbridge.store.mails.adding import MailAdder
+from redmine_mailbridge.store.mails.manual_changes import ManualChanges
+from redmine_mailbridge.store.mails.requesters import Requesters
 from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
 from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.mails.transitions import change_mail, move_mail
+from redmine_mailbridge.store.notices import NewNotice, notify
 from redmine_mailbridge.store.outbox import NewAnswer, queue
 from redmine_mailbridge.store.raw_files import RawStore
 from redmine_mailbridge.store.tables import mail, participant
 
 
-class Store(Kept):
-    """Keeps mails: their bytes on disk, their rows in the database. Safe for many threads.
+class Store(MailAdder):
+    """Stores messages: their bytes on disk, their rows in the database. Thread-safe.
 
-    Every method raises StoreBusy, StoreFull or StoreError when the database or the disk will not.
+    Every method raises StoreBusy, StoreFull or StoreError if the database or the disk fails.
     """
 
     def __init__(self, database: Database, raw: RawStore, *, clock: Callable[[], float] = time.time) -> None:
         super().__init__(database, clock)
         self.raw = raw
+        self.manual_changes = ManualChanges(database, clock)
+        self.requesters = Requesters(database, clock)
 
     @classmethod
     def open(cls, url: str, raw_dir: Path, *, clock: Callable[[], float] = time.time) -> Self:
-        """Given a database URL and a folder, return the store, its tables brought up to date."""
+        """Given a database URL and a folder, return the store, with its tables migrated."""
         database = Database(url)
         database.migrate()
         return cls(database, RawStore(raw_dir), clock=clock)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self.database.close()
 
     def lock(self, name: str, *, wait: float = 0.0) -> Lock:
-        """Take the lock of this name for this process. Raise AlreadyRunning when another holds it."""
+        """Acquire the lock of this name for this process. Raise AlreadyRunning if another process holds it."""
         return take_lock(self.database, name, wait=wait)
 
     def is_locked(self, name: str) -> bool:
@@ -57,8 +63,8 @@ class Store(Kept):
 
     # ------------------------------------------------------------------ work
 
-    def due(self, mailbox: str, *, limit: int = 200) -> list[MailRow]:
-        """The open mails of a mailbox whose time has come, oldest first."""
+    def due(self, mailbox: str, *, limit: int = 200) -> list[StoredMail]:
+        """The open messages of a mailbox that are due, oldest first."""
         now = self.clock()
         query = sa.select(*COLUMNS).where(
             mail.c.mailbox == mailbox,
@@ -68,37 +74,40 @@ class Store(Kept):
         with self.database.read() as db:
             return [as_row(row) for row in db.execute(query.order_by(mail.c.id).limit(limit))]
 
-    def intend(self, mail_id: int, request: str, lines: Sequence[str] = ()) -> float:
-        """Before a request that writes is sent: note that it will be, whole. Return the time noted.
+    def record_intent(
+        self, mail_id: int, request: str, lines: Sequence[str] = (), *, requester: str | None = None
+    ) -> float:
+        """Before a write request is sent: store its complete intent, and the requester's address if that is not the
+        sender. Return the stored time.
 
-        The first time is kept beside the last: the look goes back to the first.
+        The first time is kept beside the last: recovery searches back to the first.
         """
         now = self.clock()
-        sent = {"request": request, "last_sent_at": now, "sent": now}
-        with effect(Effect.RECORD_INTENT), self.database.write() as db:
-            move_mail(db, mail_id, State.WRITING, now, lines, among=OPEN, **sent)
+        sent = {"request": request, "last_sent_at": now, "sent": now, "requester": requester}
+        with side_effect(SideEffect.RECORD_INTENT), self.database.write() as db:
+            move_mail(db, mail_id, State.WRITE_PENDING, now, lines, among=OPEN, **sent)
         return now
 
     def rewrite(self, mail_id: int, request: str) -> None:
-        """Put another text of the intent in the place of the one that is noted: what was sent is the same."""
-        with effect(Effect.RECORD_INTENT), self.database.write() as db:
-            change_mail(db, mail_id, (State.WRITING,), self.clock(), request=request)
+        """Replace the text of the stored intent: the request that was sent is unchanged."""
+        with side_effect(SideEffect.RECORD_INTENT), self.database.write() as db:
+            change_mail(db, mail_id, (State.WRITE_PENDING,), self.clock(), request=request)
 
     def wrote(
         self, mail_id: int, request: str, *, issue: int, created: bool, number_again: bool, journal: int | None,
         lines: Sequence[str] = (),
     ) -> None:  # fmt: skip
-        """What a mail's request has made is there and claimed; `request` is the intent of what is written after it."""
+        """The object created by a message's request is found and claimed; `request` is the intent of the next write."""
         made = {"issue": issue, "created_issue": issue if created else None, "journal": journal}
-        with effect(Effect.RECORD_INTENT), self.database.write() as db:
+        with side_effect(SideEffect.RECORD_INTENT), self.database.write() as db:
             self._free(db, made, number_again=number_again)
-            change_mail(db, mail_id, (State.WRITING,), self.clock(), lines, request=request, **made)
+            change_mail(db, mail_id, (State.WRITE_PENDING,), self.clock(), lines, request=request, **made)
 
     def withdraw(self, mail_id: int, lines: Sequence[str] = ()) -> None:
-        """It is known that nothing was written: the intent is forgotten, and the mail is as if it came now."""
+        """Nothing was written for certain: the intent is deleted, and the message is as if it had just arrived."""
         forgotten = {"request": None, "first_sent_at": None, "last_sent_at": None}
-        with effect(Effect.RECORD_INTENT), self.database.write() as db:
-            move_mail(db, mail_id, State.KEPT, self.clock(), lines, among=(State.WRITING,), **forgotten)
+        with side_effect(SideEffect.RECORD_INTENT), self.database.write() as db:
+            move_mail(db, mail_id, State.STORED, self.clock(), lines, among=(State.WRITE_PENDING,), **forgotten)
 
     def done(
         self,
@@ -112,22 +121,26 @@ class Store(Kept):
         participants: Iterable[str] = (),
         lines: Sequence[str] = (),
         answers: Sequence[NewAnswer] = (),
+        notices: Mapping[int, NewNotice] = MappingProxyType({}),
     ) -> None:
-        """It is written (or there was nothing to write): note what was made, and who takes part now.
+        """The write is complete (or there was nothing to write): store what was created, and the current participants.
 
-        `number_again`: what was made bears the number of another that is gone, whose mail claims it no more.
+        `number_again`: the number was used before by an object that is gone, whose message no longer claims it.
+        `notices`: what the agents of other issues are notified of, by issue.
         """
         made: dict[str, Any] = {"issue": issue, "created_issue": issue if created else None, "journal": journal}
-        with effect(Effect.RECORD_DONE), self.database.write() as db:
+        with side_effect(SideEffect.RECORD_DONE), self.database.write() as db:
             self._free(db, made, number_again=number_again)
             move_mail(db, mail_id, State.DONE, self.clock(), lines, reason=reason, **made)
             if issue is not None:
                 self._join(db, issue, participants)
+            for other, notice in notices.items():
+                notify(db, other, mail_id, [notice], self.clock())
             self._queue(db, mail_id, answers)
 
     def _free(self, db: sa.Connection, made: Mapping[str, int | None], *, number_again: bool) -> None:
-        """Given what a mail has made, take it from mails that made what bore its number before. A note of another issue
-        is always such a one.
+        """Given what a message has created, remove the claim of messages that created a former object with its number.
+        A note of another issue is always such an object.
         """
         if made["journal"] is not None:
             same = mail.c.journal == made["journal"]
@@ -137,17 +150,19 @@ class Store(Kept):
             gone = mail.c.created_issue == made["created_issue"]
             db.execute(sa.update(mail).where(gone).values(created_issue=None))
 
-    def end(
+    def finish(
         self,
         mail_id: int,
         state: State,
         reason: str,
         lines: Sequence[str] = (),
         answers: Sequence[NewAnswer] = (),
+        *,
+        junk: bool = False,
     ) -> None:
-        """Refuse, hold or set aside. Raise StoreError when the mail's state does not allow it."""
-        with effect(Effect.RECORD_DONE), self.database.write() as db:
-            move_mail(db, mail_id, state, self.clock(), lines, reason=reason)
+        """Reject (`junk`: as spam), hold or fail. Raise StoreError if the message's state does not allow it."""
+        with side_effect(SideEffect.RECORD_DONE), self.database.write() as db:
+            move_mail(db, mail_id, state, self.clock(), lines, reason=reason, junk=junk)
             self._queue(db, mail_id, answers)
 
     def _queue(self, db: sa.Connection, mail_id: int, answers: Sequence[NewAnswer]) -> None:
@@ -155,70 +170,86 @@ class Store(Kept):
         write_steps(db, mail_id, [queue(db, mail_id, answer, now)[1] for answer in answers], now)
 
     def defer(self, mail_id: int, reason: str, *, after: float | None = None, counts: bool = True) -> float:
-        """Try again later: after so many seconds, or after a pause that grows with the tries.
+        """Retry later: after the given seconds, or after a pause that grows with the tries.
 
-        With `counts` this was a try that failed for the mail's own sake; an outage does not count.
+        With `counts` this try failed because of the message itself; an outage does not count.
         Return the time of the next try.
         """
         now = self.clock()
-        with effect(Effect.DEFER), self.database.write() as db:
+        with side_effect(SideEffect.DEFER), self.database.write() as db:
             tries = int(db.execute(sa.select(mail.c.tries).where(mail.c.id == mail_id)).scalar() or 0) + counts
             at = now + (pause_after(tries) if after is None else after)
             change_mail(db, mail_id, OPEN, now, (f"deferred: {reason}",), tries=tries, next_try_at=at, reason=reason)
         return at
 
     def hold_reply(self, mail_id: int, reason: str) -> float:
-        """A reply waits for the update task, which lets it through. Return the time that stands for that: NEVER."""
-        with effect(Effect.DEFER), self.database.write() as db:
-            change_mail(db, mail_id, (State.KEPT,), self.clock(), (reason,), next_try_at=NEVER, reason=reason)
+        """A reply waits for the update task, which releases it. Return the time that represents this: NEVER."""
+        with side_effect(SideEffect.DEFER), self.database.write() as db:
+            change_mail(db, mail_id, (State.STORED,), self.clock(), (reason,), next_try_at=NEVER, reason=reason)
         return NEVER
 
-    def let_replies_through(self) -> dict[str, int]:
-        """Have the replies that wait for the update task be due. Return how many, by mailbox."""
-        waiting = sa.and_(mail.c.state == State.KEPT, mail.c.next_try_at == NEVER)
-        with effect(Effect.DEFER), self.database.write() as db:
+    def release_replies(self) -> dict[str, int]:
+        """Make the replies that wait for the update task due. Return how many, by mailbox."""
+        waiting = sa.and_(mail.c.state == State.STORED, mail.c.next_try_at == NEVER)
+        with side_effect(SideEffect.DEFER), self.database.write() as db:
             rows = db.execute(sa.select(mail.c.mailbox, sa.func.count()).where(waiting).group_by(mail.c.mailbox)).all()
             if rows:
-                db.execute(sa.update(mail).where(waiting).values(next_try_at=0.0, let_through=True))
+                db.execute(sa.update(mail).where(waiting).values(next_try_at=0.0, released=True))
         return {row[0]: int(row[1]) for row in rows}
 
-    def retry(self, mail_id: int, *, accept: bool = False, wish: str | None = None, by: str = "an admin") -> bool:
-        """An admin asks for another try of a refused, held or set-aside mail; with `accept` it is not held again.
+    def retry(
+        self, mail_id: int, *, accept: bool = False, manual_decision: str | None = None, by: str = "an admin"
+    ) -> bool:
+        """An admin retries a rejected, held or failed message; with `accept` it is not held again.
 
-        One whose bytes are not in the store is fetched anew first, from wherever it lies.
-        With a `wish` (see policy/manual.py) it is decided as that says; so may a mail be that was ignored.
-        Return whether there was one to try.
+        If its bytes are not in the store it is fetched again first, from its current location.
+        With a `manual_decision` (see policy/manual.py) that decides; this also applies to ignored messages.
+        Return whether there was a message to retry.
         """
-        values: dict[str, Any] = {"tries": 0, "next_try_at": 0.0, "filed_at": None, "accepted": accept, "wish": wish}
-        values["let_through"] = accept or wish is not None
-        line = f"accepted by {by}" if accept else f"tried again on request of {by}"
-        line = line if wish is None else f"wanted in Redmine by {by}"
-        with effect(Effect.RECORD_STEP), self.database.write() as db:
-            columns = (mail.c.state, mail.c.raw, mail.c.issue, mail.c.last_sent_at)
-            row = db.execute(sa.select(*columns).where(mail.c.id == mail_id)).first()
+        values: dict[str, Any] = {
+            "tries": 0,
+            "next_try_at": 0.0,
+            "filed_at": None,
+            "junk": False,
+            "accepted": accept,
+            "manual_decision": manual_decision,
+        }
+        values["released"] = accept or manual_decision is not None
+        line = f"accepted by {by}" if accept else f"retried by {by}"
+        line = line if manual_decision is None else f"accepted into Redmine by {by}"
+        with side_effect(SideEffect.RECORD_STEP), self.database.write() as db:
+            if manual_decision is not None:
+                self.manual_changes.one_at_a_time(db)
+            row = db.execute(sa.select(mail).where(mail.c.id == mail_id)).first()
             if row is None:
                 return False
-            if row.state == State.DONE and (wish is None or row.issue is not None):
+            if row.state == State.DONE and (manual_decision is None or row.issue is not None):
                 return False
+            if row.state == State.WRITE_PENDING and manual_decision is not None:
+                return False  # what is on its way is what was decided before
+            if manual_decision is not None:
+                self.manual_changes.record(db, row, by)
             if row.state in OPEN:
-                wanted = {"next_try_at": 0.0, "let_through": True} | ({"wish": wish} if wish is not None else {})
+                wanted = {"next_try_at": 0.0, "released": True} | (
+                    {"manual_decision": manual_decision} if manual_decision is not None else {}
+                )
                 db.execute(sa.update(mail).where(mail.c.id == mail_id).values(wanted))
                 return True
             if row.raw is not None and not self.raw.path(row.raw).exists():
-                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(raw=None))  # it is fetched anew
-            # a request that may have been sent is looked for again, never forgotten
-            to = State.KEPT if row.last_sent_at is None else State.WRITING
+                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(raw=None))  # it is fetched again
+            # the result of a request that may have been sent is verified, never discarded
+            to = State.STORED if row.last_sent_at is None else State.WRITE_PENDING
             move_mail(db, mail_id, to, self.clock(), (line,), among=(State(row.state),), **values)
             return True
 
     def reject(self, mail_id: int, *, by: str = "an admin") -> bool:
-        """An admin refuses a held mail. Return whether it was one."""
+        """An admin rejects a held message. Return whether it was one."""
         reason = f"refused by {by}"
-        with effect(Effect.RECORD_STEP), self.database.write() as db:
+        with side_effect(SideEffect.RECORD_STEP), self.database.write() as db:
             state = db.execute(sa.select(mail.c.state).where(mail.c.id == mail_id)).scalar()
             if state != State.HELD:
                 return False
-            move_mail(db, mail_id, State.REFUSED, self.clock(), (reason,), among=(State.HELD,), reason=reason)
+            move_mail(db, mail_id, State.REJECTED, self.clock(), (reason,), among=(State.HELD,), reason=reason)
             return True
 
     # ------------------------------------------------------------------ helpers

@@ -1,4 +1,4 @@
-"""What became of each note of an agent: mailed, or not and why. Decided once, together with the mails that follow."""
+"""The decision on each agent's note: sent, or not and why. Made once, together with the messages that follow."""
 
 import re
 from collections.abc import Callable, Collection, Sequence
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_if_missing
@@ -20,14 +20,14 @@ from redmine_mailbridge.store.outbox import BOUNCED, FAILED, NewAnswer, queue
 from redmine_mailbridge.store.tables import answer, issue, journal, mail, outbox
 
 _OF_NOTE = re.compile(r"\.j([0-9]{1,18})\.[0-9a-v]{26}@")
-"""The note that a mail tells, in its Message-ID (mail/message_ids.py)."""
+"""The note that a message contains, from its Message-ID (mail/message_ids.py)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """What became of a note, in one line. `at` in seconds since the epoch, UTC.
+class NoteDecision:
+    """The decision on a note, in one line. `at` in seconds since the epoch, UTC.
 
-    `told` says by whom the requester hears of it: our mail, Redmine's, or nobody's (None).
+    `told` is who notifies the requester: the bridge, Redmine, or no one (None).
     """
 
     journal: int
@@ -37,45 +37,45 @@ class Decided:
     told: Literal["mailed", "redmine"] | None = None
 
 
-class HeldBack(Exception):
-    """A limit does not let the mail out now. The text says which."""
+class RateLimited(Exception):
+    """A rate limit defers the message. The text says which."""
 
 
-class Answered:
-    """Remembers what was decided. Safe for many threads and processes."""
+class NoteDecisions:
+    """Stores decisions. Safe for concurrent threads and processes."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
 
     def begin(self, what: str) -> int:
-        """Given what is mailed from now on, return the id of the journal behind which it begins.
+        """Given what is sent from now on, return the id of the journal after which sending starts.
 
-        That is the newest known one when it was first asked: history is not mailed.
+        That is the newest known one when this was first called: history is not sent.
         """
         key = f"answers:{what}"
         with self._database.read() as db:
             found = Meta(db).get(key)
         if found is None:
-            with effect(Effect.QUEUE_MAIL), self._database.write() as db:
+            with side_effect(SideEffect.QUEUE_MAIL), self._database.write() as db:
                 newest = db.execute(sa.select(sa.func.max(journal.c.id))).scalar() or 0
                 found = Meta(db).add(key, str(newest))
         return int(found)
 
     def end(self, what: str) -> None:
-        """It is switched off; when it is switched on again, what was written meanwhile is history."""
+        """Sending is disabled; when it is enabled again, what was written meanwhile is history."""
         key = f"answers:{what}"
         with self._database.read() as db:
             if Meta(db).get(key) is None:
                 return
-        with effect(Effect.QUEUE_MAIL), self._database.write() as db:
+        with side_effect(SideEffect.QUEUE_MAIL), self._database.write() as db:
             Meta(db).remove(key)
 
     def undecided(self, mailbox: str, *, notes: int | None, closed: int | None) -> list[tuple[int, int]]:
-        """The public entries of a mailbox's issues that are not decided: issue and journal, by issue, oldest first.
+        """The undecided public entries of a mailbox's issues: issue and journal, by issue, oldest first.
 
-        `notes`: agents' notes behind this journal; `closed`: anybody's but the customer's changes of status behind
-        this one; None: none of them. What mails have made is not among them.
+        `notes`: agents' notes after this journal; `closed`: status changes after this one by anyone but the
+        customer; None: none of them. Entries created from messages are not among them.
         """
         kinds = []
         if notes is not None:
@@ -91,6 +91,7 @@ class Answered:
                 issue.c.gone.is_(False),
                 journal.c.private.is_(False),
                 journal.c.mail_id.is_(None),
+                ~sa.exists().where(mail.c.journal == journal.c.id),  # which the copy may not know yet
                 sa.or_(sa.false(), *kinds),
                 ~sa.exists().where(answer.c.journal == journal.c.id),
             )
@@ -100,36 +101,36 @@ class Answered:
             return [(row.issue, row.id) for row in db.execute(query)]
 
     def being_written(self) -> list[str]:
-        """The jobs (JSON) of the mails that are being written to Redmine just now."""
-        query = sa.select(mail.c.request).where(mail.c.state == State.WRITING, mail.c.request.is_not(None))
+        """The intents (JSON) of the messages that are being written to Redmine just now."""
+        query = sa.select(mail.c.request).where(mail.c.state == State.WRITE_PENDING, mail.c.request.is_not(None))
         with self._database.read() as db:
             return [str(request) for request in db.execute(query).scalars()]
 
     def decide(
         self,
-        one: Decided,
+        one: NoteDecision,
         mails: Sequence[NewAnswer] = (),
         *,
         mail_id: int | None = None,
         notices: Sequence[NewNotice] = (),
         on_record: bool = True,
     ) -> list[str]:
-        """Note what becomes of a journal, queue its mails, and note what agents are to be told, in one transaction.
-        Return the lines; they stand on the record of `mail_id` when they are to.
+        """Store the decision on a journal, queue its messages, and store the notices for agents, in one transaction.
+        Return the lines; they are added to the history of `mail_id` if it is given.
 
-        A journal that is decided already stays as it is. Raise HeldBack, and decide nothing, when a limit holds a mail
-        back: it goes out later.
+        A journal that is already decided stays as it is. Raise RateLimited, and decide nothing, if a limit defers a
+        message: it is sent later.
         """
         now = self._clock()
         row = {"journal": one.journal, "issue": one.issue, "at": now, "line": one.line, "told": one.told}
-        with effect(Effect.QUEUE_MAIL), self._database.write() as db:
+        with side_effect(SideEffect.QUEUE_MAIL), self._database.write() as db:
             if not insert_if_missing(db, answer, row):
                 return []
             lines = [one.line]
             for each in mails:
                 queued, line = queue(db, mail_id, each, now)
                 if not queued:
-                    raise HeldBack(line)
+                    raise RateLimited(line)
                 lines.append(line)
             notify(db, one.issue, mail_id, notices, now)
             if on_record:
@@ -137,8 +138,8 @@ class Answered:
         return lines
 
     def told(self, issues: Collection[int]) -> frozenset[int]:
-        """Given issues, return those of their notes that the requester hears of by mail, ours or Redmine's: not those
-        whose mail to the requester was refused, given up, withheld or returned.
+        """Given issues, return those of their notes that the requester receives by mail, from the bridge or Redmine:
+        not those whose message to the requester was refused, given up, withheld or bounced.
         """
         found: set[int] = set()
         with self._database.read() as db:

@@ -1,11 +1,11 @@
-"""What the agents of an issue are to be told about its mail, each once, by a private note."""
+"""Notices to the agents of an issue about its messages, each posted once as a private note."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.mails.steps import write_steps
@@ -14,7 +14,7 @@ from redmine_mailbridge.store.tables import notice
 
 @dataclass(frozen=True, slots=True)
 class NewNotice:
-    """What to tell: `key` stands for it on its issue, so that it is told once; `text` is markup that is inert."""
+    """A notice: `key` identifies it on its issue, so that it is posted once; `text` is escaped markup."""
 
     key: str
     text: str
@@ -22,7 +22,7 @@ class NewNotice:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A notice that is not told yet. `mail_id` is the mail whose record tells of it; `created_at` in epoch seconds."""
+    """A notice not yet posted. `mail_id` is the message whose history records it; `created_at` in epoch seconds."""
 
     id: int
     issue: int
@@ -32,7 +32,7 @@ class Notice:
 
 
 def notify(db: sa.Connection, issue: int, mail_id: int | None, notices: Sequence[NewNotice], now: float) -> None:
-    """Given an open transaction, an issue and what is to be told there, note it; what was noted before stays so."""
+    """Given an open transaction, an issue and a notice, store it; an existing one is unchanged."""
     rows = [
         {"issue": issue, "key": one.key, "mail_id": mail_id, "text": one.text, "created_at": now} for one in notices
     ]
@@ -40,24 +40,24 @@ def notify(db: sa.Connection, issue: int, mail_id: int | None, notices: Sequence
 
 
 class Notices:
-    """The notices that wait. Safe for many threads and processes."""
+    """The pending notices. Safe for concurrent threads and processes."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self._clock = clock
 
-    def untold(self, *, limit: int = 100) -> list[Notice]:
-        """The notices that nobody was told yet, oldest first; one of each issue in turn, as with `Outbox.untold`."""
+    def unreported(self, *, limit: int = 100) -> list[Notice]:
+        """The pending notices, oldest first; one per issue in turn, as with `Outbox.untold`."""
         columns = (notice.c.id, notice.c.issue, notice.c.mail_id, notice.c.text, notice.c.created_at)
         query = sa.select(*columns).where(notice.c.told_at.is_(None))
         turn = sa.func.row_number().over(partition_by=notice.c.issue, order_by=notice.c.id)
         with self._database.read() as db:
             return [Notice(**row._mapping) for row in db.execute(query.order_by(turn, notice.c.id).limit(limit))]
 
-    def told(self, one: Notice, line: str | None = None) -> None:
-        """It stands on its issue (or cannot: the line says why)."""
+    def mark_reported(self, one: Notice, line: str | None = None) -> None:
+        """It is posted on its issue (or cannot be: the line says why)."""
         now = self._clock()
-        with effect(Effect.RECORD_SENT), self._database.write() as db:
+        with side_effect(SideEffect.RECORD_SENT), self._database.write() as db:
             db.execute(sa.update(notice).where(notice.c.id == one.id).values(told_at=now))
             if line is not None:
                 write_steps(db, one.mail_id, (line,), now)

@@ -1,13 +1,15 @@
-"""The mails that go out: queued in the transaction that ends the mail they answer, or that decides about a note; sent
+"""Outgoing messages: queued in the transaction that closes the message they answer, or that decides about a note; sent
 from here, remembered.
 
-One row is one mail to one person; a mail to several has a row for each, with the same Message-ID, and its bytes once.
-A row is claimed by a conditional update before it is sent, with its next try in the future, so that a crash in
-mid-sending sends it again later under the same Message-ID: twice at most where SMTP itself cannot tell.
+One row is one message to one recipient; a message to several has a row for each, with the same Message-ID, and its
+bytes once. A row is claimed by a conditional update before it is sent, with its next try in the future, so that after
+a crash during sending it is sent again under the same Message-ID: twice at most where SMTP itself cannot tell.
 
-    queued ──▶ sent ──▶ bounced (a delivery report says that it did not arrive)
-       ▲ └───▶ failed (the server refused it for good, or put it off for days)
-       └─────────┘ tried again by an admin
+    queued ──▶ sent ──▶ bounced (a delivery report says that delivery failed)
+       ▲ └───▶ failed (the server rejected it permanently, or deferred it for days)
+       └─────────┘ retried by an admin
+
+An admin may discard a message that waits, failed or bounced: it stays listed, and is not sent.
 """
 
 import hashlib
@@ -18,25 +20,27 @@ from typing import Any
 import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import pause_after
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.due import pause_is_over, within
 from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.tables import outbox, outgoing_content
 
-QUEUED, SENT, FAILED, BOUNCED = "queued", "sent", "failed", "bounced"
+QUEUED, SENT, FAILED, BOUNCED, DISCARDED = "queued", "sent", "failed", "bounced", "discarded"
 CLAIM_SECONDS = 300.0
+HEADER_BYTES = 60_000
+"""Of a mail in a list: its header is within."""
 Count = Callable[[str, float], int]
 
 
 @dataclass(frozen=True, slots=True)
 class NewAnswer:
-    """A mail to send. `why_not`, given what counts mails like it, says why it must not be queued; None: queue it.
+    """A message to send. `why_not`, given a counter of similar messages, returns why not to queue it; None: queue it.
 
-    `among` are the kinds of mail that count for that, all when it is None. `person` is the address (lower case) that it
-    counts for: the recipient's without what stands behind "+" (RFC 5233), of which there are as many as anybody likes;
-    "": the recipient as it is.
+    `among` are the kinds of messages that the counter includes, all if it is None. `person` is the address (lower case)
+    that it counts for: the recipient's without its subaddress after "+" (RFC 5233), which anyone can vary;
+    "": the recipient unchanged.
     """
 
     mailbox: str
@@ -53,11 +57,11 @@ class NewAnswer:
 
 @dataclass(frozen=True, slots=True)
 class QueuedMail:
-    """A row of the outbox that is to be sent, or was. Times in seconds since the epoch, UTC.
+    """A row of the outbox: to be sent, or sent. Times in seconds since the epoch, UTC.
 
-    `mail_id` is the mail whose record tells of it: the one that it answers, or that made its issue; None for a mail
-    to the admin. `content` is empty once it is forgotten. `offered_at`: when the server was first asked to take it.
-    `told`: that it did not arrive stands on its issue.
+    `mail_id` is the message whose history records it: the one that it answers, or that created its issue; None for an
+    alert to the admin. `content` is empty once it is deleted. `offered_at`: when it was first offered to the server.
+    `told`: the failed delivery is noted on its issue.
     """
 
     id: int
@@ -78,8 +82,13 @@ class QueuedMail:
     told: bool = False
     offered_at: float | None = None
 
+    @property
+    def offered_before(self) -> bool:
+        """Whether it was claimed before, by this process or one that died: it may have been sent then."""
+        return self.next_try_at > 0.0 or self.reason is not None
+
     def as_json(self) -> dict[str, Any]:
-        """The object that `queue --json` prints: all but the mail itself."""
+        """The object that `queue --json` prints: everything except the message itself."""
         return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "content"}
 
 
@@ -87,12 +96,15 @@ _COLUMNS = (
     *(outbox.c[one.name] for one in fields(QueuedMail) if one.name != "content"),
     sa.func.coalesce(outgoing_content.c.content, b"").label("content"),
 )
-_ROWS = sa.select(*_COLUMNS).outerjoin(outgoing_content, outgoing_content.c.hash == outbox.c.content_hash)
+ROWS = sa.select(*_COLUMNS).outerjoin(outgoing_content, outgoing_content.c.hash == outbox.c.content_hash)
+_HEAD = sa.func.coalesce(sa.func.substr(outgoing_content.c.content, 1, HEADER_BYTES), b"").label("content")
+_HEADS = sa.select(*_COLUMNS[:-1], _HEAD).outerjoin(outgoing_content, outgoing_content.c.hash == outbox.c.content_hash)
+"""The same for lists: of the bytes only the beginning, since a mail with attachments has millions of them."""
 
 
 def queue(db: sa.Connection, mail_id: int | None, answer: NewAnswer, now: float) -> tuple[bool, str]:
-    """Given an open transaction and a mail, queue it, unless it is too much. Return whether it stands in the outbox
-    now, and the line for the record. A mail that stands there already stays as it is.
+    """Given an open transaction and a message, queue it unless a limit forbids it. Return whether it is in the outbox,
+    and the line for the history. A message that is already there stays as it is.
     """
     known = sa.select(outbox.c.id).where(
         outbox.c.message_id == answer.message_id, outbox.c.recipient == answer.recipient.lower()
@@ -124,7 +136,7 @@ def queue(db: sa.Connection, mail_id: int | None, answer: NewAnswer, now: float)
 
 
 def _counter(db: sa.Connection, answer: NewAnswer, now: float) -> Count:
-    """Counts mails, not people: the copies of one mail are one."""
+    """Counts messages, not recipients: the copies of one message are one."""
 
     def count(by: str, seconds: float) -> int:
         conditions: list[sa.ColumnElement[bool]] = [
@@ -148,7 +160,7 @@ def _counter(db: sa.Connection, answer: NewAnswer, now: float) -> Count:
 
 
 def _of_person(answer: NewAnswer) -> sa.ColumnElement[bool]:
-    """The mails to the person whom a mail is for, under whichever of the person's subaddresses."""
+    """The messages to the recipient's person, under any subaddress."""
     address = answer.person or answer.recipient.lower()
     local, at, domain = address.rpartition("@")
     if not (answer.person and at):
@@ -160,17 +172,17 @@ def _of_person(answer: NewAnswer) -> sa.ColumnElement[bool]:
 
 
 class Outbox:
-    """The queue of mails to send. Safe for many threads and processes."""
+    """The queue of outgoing messages. Safe for concurrent threads and processes."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self.clock = clock
 
     def claim(self, mailbox: str, *, limit: int, first: Collection[str] = ()) -> list[QueuedMail]:
-        """Claim mails of a mailbox whose time has come: nobody else gets them for five minutes.
+        """Claim due messages of a mailbox: no other process gets them for five minutes.
 
-        In fair order: those of the kinds `first` before all others; then one of each issue (or mail that is answered)
-        in turn, the oldest of it first.
+        In fair order: kinds in `first` before all others; then one per issue (or answered message)
+        in turn, its oldest first.
         """
         now = self.clock()
         due = sa.and_(outbox.c.mailbox == mailbox, outbox.c.state == QUEUED, pause_is_over(outbox.c.next_try_at, now))
@@ -178,9 +190,9 @@ class Outbox:
         late = sa.case((outbox.c.kind.in_(first), 0), else_=1).label("late")
         turn = sa.func.row_number().over(partition_by=[late, whose], order_by=outbox.c.id).label("turn")
         order = sa.select(outbox.c.id, late, turn).where(due).subquery()
-        query = _ROWS.join(order, order.c.id == outbox.c.id).order_by(order.c.late, order.c.turn, outbox.c.id)
+        query = ROWS.join(order, order.c.id == outbox.c.id).order_by(order.c.late, order.c.turn, outbox.c.id)
         claimed = []
-        with effect(Effect.RECORD_INTENT), self._database.write() as db:
+        with side_effect(SideEffect.RECORD_INTENT), self._database.write() as db:
             for row in db.execute(query.limit(limit)).all():
                 mine = sa.update(outbox).where(outbox.c.id == row.id, outbox.c.next_try_at == row.next_try_at)
                 if db.execute(mine.values(next_try_at=now + CLAIM_SECONDS)).rowcount == 1:
@@ -188,96 +200,164 @@ class Outbox:
         return claimed
 
     def queue(self, mails: Sequence[NewAnswer], *, mail_id: int | None = None) -> list[tuple[bool, str]]:
-        """Queue mails that answer no mail, all or none. Return of each whether it stands there now, and its line.
+        """Queue messages that answer no message, all or none. Return for each whether it is queued, and its line.
 
-        The lines go to the record of `mail_id`, each once.
+        The lines are added to the history of `mail_id`, each once.
         """
         now = self.clock()
-        with effect(Effect.QUEUE_MAIL), self._database.write() as db:
+        with side_effect(SideEffect.QUEUE_MAIL), self._database.write() as db:
             said = [queue(db, mail_id, one, now) for one in mails]
             write_steps(db, mail_id, [line for _, line in said if not line.startswith("queued before")], now)
         return said
 
-    def sent(self, mail: QueuedMail, words: str) -> None:
-        """It was handed over."""
+    def is_queued(self, mail: QueuedMail) -> bool:
+        """Is it still to be sent? An admin may have discarded it since it was claimed."""
+        with self._database.read() as db:
+            return db.execute(sa.select(outbox.c.state).where(outbox.c.id == mail.id)).scalar() == QUEUED
+
+    def sent(self, mail: QueuedMail, words: str, *, copy_due: bool = False) -> None:
+        """The server accepted it; `copy_due`: it gets a copy in the mailbox's Sent folder (`sent_copies.py`)."""
         values = {"state": SENT, "sent_at": self.clock(), "reason": words, "tries": mail.tries + 1}
+        values["copy_due"] = copy_due
         self._change(mail, values, f"sent: {mail.kind} to {mail.recipient}: {words}")
 
     def failed(self, mail: QueuedMail, words: str) -> None:
-        """The server refused it for good."""
+        """The server permanently rejected it. One that was discarded meanwhile stays so."""
         values = {"state": FAILED, "reason": words, "tries": mail.tries + 1}
-        self._change(mail, values, f"not sent: {mail.kind} to {mail.recipient}: {words}")
+        self._change(mail, values, f"not sent: {mail.kind} to {mail.recipient}: {words}", only=QUEUED)
 
     def later(
-        self, mail: QueuedMail, words: str | None, *, counts: bool = True, offered: bool = False, after: float = 60.0
+        self,
+        mail: QueuedMail,
+        words: str | None,
+        *,
+        counts: bool = True,
+        offered: bool = False,
+        after: float = 60.0,
+        at_least: float = 0.0,
     ) -> None:
-        """Try again after a growing pause; or, not `counts`, when its turn comes (over a limit), after so many seconds.
+        """Retry after a growing pause; or, not `counts`, when its turn comes (over a limit), after the given seconds.
 
-        `offered`: the server was asked to take it.
+        `offered`: it was offered to the server, which may request a pause of `at_least` so many seconds.
         """
         tries = mail.tries + counts
-        pause = pause_after(tries) if counts else after
+        pause = max(pause_after(tries) if counts else after, at_least)
         values: dict[str, Any] = {"tries": tries, "next_try_at": self.clock() + pause, "reason": words}
         if offered and mail.offered_at is None:
             values["offered_at"] = self.clock()
-        self._change(mail, values)
+        self._change(mail, values, only=QUEUED)
 
     def retry(self, ids: Collection[int], *, by: str) -> list[QueuedMail]:
-        """Send mails again that were refused or given up, from their first try on. Return those that will be: they
-        failed, and their bytes are still there.
+        """Retry messages that were refused or given up, counting tries from 0. Return those that are queued again: they
+        failed, and their bytes still exist.
         """
         now = self.clock()
         wanted = sa.and_(outbox.c.state == FAILED, outbox.c.id.in_(ids), outbox.c.content_hash.is_not(None))
         again = {"state": QUEUED, "tries": 0, "next_try_at": 0.0, "offered_at": None, "told": False}
-        with effect(Effect.RECORD_SENT), self._database.write() as db:
-            rows = [QueuedMail(**row._mapping) for row in db.execute(_ROWS.where(wanted).order_by(outbox.c.id))]
-            db.execute(sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows])).values(again))
+        with side_effect(SideEffect.RECORD_SENT), self._database.write() as db:
+            rows = [QueuedMail(**row._mapping) for row in db.execute(ROWS.where(wanted).order_by(outbox.c.id))]
+            db.execute(sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows]), wanted).values(again))
             for row in rows:
-                write_steps(db, row.mail_id, [f"sent again on request of {by}: {row.kind} to {row.recipient}"], now)
+                write_steps(db, row.mail_id, [f"retried by {by}: {row.kind} to {row.recipient}"], now)
+        return rows
+
+    def discard(self, ids: Collection[int], *, by: str) -> list[QueuedMail]:
+        """Given queued, failed or bounced mails, discard them: they are not sent, and their failure is not reported any
+        more. Return those that were discarded.
+        """
+        now = self.clock()
+        wanted = sa.and_(outbox.c.id.in_(ids), outbox.c.state.in_([QUEUED, FAILED, BOUNCED]))
+        with side_effect(SideEffect.RECORD_SENT), self._database.write() as db:
+            rows = [QueuedMail(**row._mapping) for row in db.execute(ROWS.where(wanted).order_by(outbox.c.id))]
+            kept = sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows]), wanted)
+            db.execute(kept.values({"state": DISCARDED, "told": True}))
+            for row in rows:
+                write_steps(db, row.mail_id, [f"discarded on request of {by}: {row.kind} to {row.recipient}"], now)
         return rows
 
     def bounced(self, mail: QueuedMail, words: str, *, told: bool = False) -> None:
-        """A delivery report says for good that it did not arrive; `told`: it is a note on the issue already."""
+        """A delivery report says that delivery failed permanently; `told`: the note is already on the issue."""
         line = f"bounced: {mail.kind} to {mail.recipient}: {words}"
         self._change(mail, {"state": BOUNCED, "reason": words, "told": told}, line)
 
-    def untold(self, *, limit: int = 100) -> list[QueuedMail]:
-        """The mails about issues that did not arrive, and nobody was told; one of each issue in turn, so that an issue
-        that nothing can be told on keeps no other waiting.
+    def unreported(self, *, limit: int = 100) -> list[QueuedMail]:
+        """The undelivered messages about issues without a note about it; one per issue in turn, so that an issue
+        that cannot get its note does not delay the others.
         """
-        query = _ROWS.where(
-            outbox.c.state.in_([FAILED, BOUNCED]), outbox.c.told.is_(False), outbox.c.issue.is_not(None)
-        )
+        query = ROWS.where(outbox.c.state.in_([FAILED, BOUNCED]), outbox.c.told.is_(False), outbox.c.issue.is_not(None))
         turn = sa.func.row_number().over(partition_by=outbox.c.issue, order_by=outbox.c.id)
         with self._database.read() as db:
             return [QueuedMail(**row._mapping) for row in db.execute(query.order_by(turn, outbox.c.id).limit(limit))]
 
-    def told(self, mail: QueuedMail, line: str | None = None) -> None:
-        """It stands on the issue that this did not arrive (or it cannot)."""
+    def mark_reported(self, mail: QueuedMail, line: str | None = None) -> None:
+        """The issue has a note that this was not delivered (or cannot get one)."""
         self._change(mail, {"told": True}, line)
 
-    def _change(self, mail: QueuedMail, values: dict[str, Any], line: str | None = None) -> None:
-        now = self.clock()
-        with effect(Effect.RECORD_SENT), self._database.write() as db:
-            db.execute(sa.update(outbox).where(outbox.c.id == mail.id).values(values))
-            if line is not None:
+    def _change(
+        self, mail: QueuedMail, values: dict[str, Any], line: str | None = None, *, only: str | None = None
+    ) -> None:
+        """Change a row, `only` in this state, and add the line to its history if it was changed."""
+        now, one = self.clock(), outbox.c.id == mail.id
+        with side_effect(SideEffect.RECORD_SENT), self._database.write() as db:
+            wanted = one if only is None else sa.and_(one, outbox.c.state == only)
+            changed = db.execute(sa.update(outbox).where(wanted).values(values)).rowcount
+            if line is not None and changed:
                 write_steps(db, mail.mail_id, [line], now)
 
+    def message_ids(self, issue: int, kind: str) -> list[str]:
+        """Given an issue and a kind of mail, return the Message-IDs of those in the outbox, each once."""
+        query = sa.select(outbox.c.message_id).where(outbox.c.issue == issue, outbox.c.kind == kind).distinct()
+        with self._database.read() as db:
+            return list(db.execute(query).scalars())
+
     def copies(self, message_ids: Collection[str]) -> list[QueuedMail]:
-        """Given Message-IDs, return the rows of the mails that bear them."""
-        query = _ROWS.where(outbox.c.message_id.in_(message_ids)).order_by(outbox.c.id)
+        """Given Message-IDs, return the rows of the messages that have them."""
+        query = ROWS.where(outbox.c.message_id.in_(message_ids)).order_by(outbox.c.id)
         with self._database.read() as db:
             return [QueuedMail(**row._mapping) for row in db.execute(query)]
 
-    def listed(self, *, states: Collection[str] = (QUEUED,), limit: int = 200) -> list[QueuedMail]:
-        """The mails in these states, those that are due first in front."""
-        query = _ROWS.where(outbox.c.state.in_(states)).order_by(outbox.c.next_try_at, outbox.c.id)
+    def listed(
+        self,
+        *,
+        states: Collection[str] = (QUEUED,),
+        limit: int = 200,
+        ids: Collection[int] | None = None,
+        whole: bool = True,
+    ) -> list[QueuedMail]:
+        """The messages in these states, with these ids if given, the first due first; not `whole`: of each the first
+        HEADER_BYTES.
+        """
+        query = (
+            (ROWS if whole else _HEADS).where(outbox.c.state.in_(states)).order_by(outbox.c.next_try_at, outbox.c.id)
+        )
+        if ids is not None:
+            query = query.where(outbox.c.id.in_(ids))
         with self._database.read() as db:
             return [QueuedMail(**row._mapping) for row in db.execute(query.limit(limit))]
 
+    def newest(
+        self, *, states: Collection[str], mailbox: str | None = None, before: int | None = None, limit: int = 50
+    ) -> list[QueuedMail]:
+        """The mails in these states, of one mailbox or of all, newest first; `before` continues after a page. Of each
+        the first HEADER_BYTES.
+        """
+        query = _HEADS.where(outbox.c.state.in_(states)).order_by(outbox.c.id.desc())
+        if mailbox is not None:
+            query = query.where(outbox.c.mailbox == mailbox)
+        if before is not None:
+            query = query.where(outbox.c.id < before)
+        with self._database.read() as db:
+            return [QueuedMail(**row._mapping) for row in db.execute(query.limit(limit))]
+
+    def counts(self) -> dict[str, int]:
+        """How many mails are in each state; a state that none is in is left out."""
+        query = sa.select(outbox.c.state, sa.func.count()).group_by(outbox.c.state)
+        with self._database.read() as db:
+            return {str(state): count for state, count in db.execute(query)}
+
     def sent_since(self, mailboxes: Sequence[str], seconds: float, *, but: Collection[str] = ()) -> int:
-        """How many mails of these mailboxes, of other kinds than these, were sent within the last so many seconds. A
-        mail to several people counts once for each, as mail providers count.
+        """How many messages of these mailboxes, of other kinds than these, were sent within the last given seconds. A
+        message to several recipients counts once for each, as mail providers count.
         """
         theirs = sa.and_(outbox.c.mailbox.in_(mailboxes), within(outbox.c.sent_at, self.clock(), seconds))
         query = sa.select(sa.func.count()).select_from(outbox).where(theirs)
@@ -285,13 +365,13 @@ class Outbox:
             return int(db.execute(query.where(outbox.c.kind.not_in(but))).scalar() or 0)
 
     def of_mail(self, mail_id: int) -> list[QueuedMail]:
-        """The answers to one mail."""
+        """The answers to one message."""
         with self._database.read() as db:
-            rows = db.execute(_ROWS.where(outbox.c.mail_id == mail_id).order_by(outbox.c.id))
+            rows = db.execute(ROWS.where(outbox.c.mail_id == mail_id).order_by(outbox.c.id))
             return [QueuedMail(**row._mapping) for row in rows]
 
     def waiting(self) -> int:
-        """How many mails wait to be sent."""
+        """How many messages wait to be sent."""
         with self._database.read() as db:
             query = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.state == QUEUED)
             return int(db.execute(query).scalar() or 0)

@@ -1,7 +1,7 @@
-"""Mailboxes that are paused since their settings do not fit Redmine as it is now, and the mails that wait for that.
+"""Mailboxes paused because their settings do not fit Redmine, and the messages that wait for that.
 
-One mail of a paused mailbox, the one that found it out, is tried now and then; all others wait until it got through, or
-came to any other end. A pause and the end of a pause are one transaction each, with the mails that they concern.
+One message of a paused mailbox, the one that revealed it, is retried periodically; all others wait until it succeeds or
+is closed. Starting and ending a pause are one transaction each, with the affected messages.
 """
 
 import json
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import OPEN, pause_after
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.due import UNTIL_FIT
 from redmine_mailbridge.store.mails.steps import write_steps
@@ -19,12 +19,12 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.tables import mail, mailbox_pause
 
 LONGEST = 300.0
-"""Seconds between two looks at a paused mailbox at most."""
+"""Maximum seconds between two tries for a paused mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxPause:
-    """A mailbox that is paused: `mail_id` is the mail that found it out, `since` when (epoch seconds), `lines` what
+    """A paused mailbox: `mail_id` is the message that revealed it, `since` when (epoch seconds), `lines` what
     does not fit, `looks` how often that was found.
     """
 
@@ -36,21 +36,21 @@ class MailboxPause:
 
     @property
     def words(self) -> str:
-        """What an admin is to know, in one line."""
+        """The summary for an admin, in one line."""
         return (
-            f"paused, since its settings do not fit Redmine: {'; '.join(self.lines)}. Put it right there or in "
-            f"[mailboxes.{self.mailbox}] (`check` tells all that does not fit); what waits goes on by itself then"
+            f"paused because its settings do not fit Redmine: {'; '.join(self.lines)}. Fix this in Redmine or in "
+            f"[mailboxes.{self.mailbox}] (`check` lists all problems); waiting messages are then processed"
         )
 
 
 class MailboxPauses:
-    """The pauses of a store. Only who holds the service's lock changes them. Safe to share among threads."""
+    """The pauses of a store. Only the holder of the service's lock changes them. Thread-safe."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def all(self) -> dict[str, MailboxPause]:
-        """The mailboxes that are paused, by name."""
+        """The paused mailboxes, by name."""
         with self._store.database.read() as db:
             rows = db.execute(sa.select(mailbox_pause)).all()
         return {
@@ -59,8 +59,8 @@ class MailboxPauses:
         }
 
     def pause(self, mailbox: str, mail_id: int, lines: Sequence[str], before: MailboxPause | None) -> float:
-        """Given a mailbox, the mail that found out that its settings do not fit, and what does not, pause it (longer,
-        where it was paused `before`). Return when that mail is tried again (epoch seconds).
+        """Given a mailbox, the message that revealed that its settings do not fit, and the problems, pause it (longer,
+        if it was paused `before`). Return when that message is retried (epoch seconds).
         """
         now = self._store.clock()
         looks = before.looks + 1 if before is not None else 1
@@ -68,7 +68,7 @@ class MailboxPauses:
         since = before.since if before is not None else now
         values = {"mail_id": mail_id, "since": since, "lines": json.dumps(list(lines)), "looks": looks}
         reason = f"waits for the settings: {'; '.join(lines)}"
-        with effect(Effect.DEFER), self._store.database.write() as db:
+        with side_effect(SideEffect.DEFER), self._store.database.write() as db:
             upsert(db, mailbox_pause, {"mailbox": mailbox, **values})
             one = sa.and_(mail.c.id == mail_id, mail.c.state.in_(OPEN))
             db.execute(sa.update(mail).where(one).values(next_try_at=at, reason=reason, changed_at=now))
@@ -77,10 +77,13 @@ class MailboxPauses:
         return at
 
     def wait(self, mail_id: int, pause: MailboxPause) -> str:
-        """Given a mail of a paused mailbox, have it wait for the end of that. Return why, in one line."""
+        """Given a message of a paused mailbox, have it wait for the end of the pause. Return the reason, in one
+        line."""
         now = self._store.clock()
-        reason = f"waits, as mailbox {pause.mailbox} is paused for mail {pause.mail_id}: {'; '.join(pause.lines)}"
-        with effect(Effect.DEFER), self._store.database.write() as db:
+        reason = (
+            f"waits: mailbox {pause.mailbox} is paused because of message {pause.mail_id}: {'; '.join(pause.lines)}"
+        )
+        with side_effect(SideEffect.DEFER), self._store.database.write() as db:
             one = sa.and_(mail.c.id == mail_id, mail.c.state.in_(OPEN))
             waits = {"next_try_at": UNTIL_FIT, "paused_by": pause.mailbox, "reason": reason, "changed_at": now}
             db.execute(sa.update(mail).where(one).values(waits))
@@ -88,20 +91,20 @@ class MailboxPauses:
         return reason
 
     def end(self, mailboxes: Collection[str]) -> int:
-        """Given mailboxes whose pause is over, have the mails be due that wait for it, wherever they were read. Return
-        how many that are.
+        """Given mailboxes whose pause is over, make the messages that wait for it due, from whichever mailbox. Return
+        how many.
         """
-        with effect(Effect.DEFER), self._store.database.write() as db:
+        with side_effect(SideEffect.DEFER), self._store.database.write() as db:
             db.execute(sa.delete(mailbox_pause).where(mailbox_pause.c.mailbox.in_(mailboxes)))
             still = sa.func.coalesce(mail.c.paused_by, "").in_(
                 sa.select(mailbox_pause.c.mailbox)
-            )  # another mailbox's pause goes on
+            )  # another mailbox's pause continues
             waiting = sa.and_(mail.c.state.in_(OPEN), mail.c.next_try_at == UNTIL_FIT, sa.not_(still))
             return db.execute(sa.update(mail).where(waiting).values(next_try_at=0.0)).rowcount
 
     def look_now(self) -> None:
-        """Have the mails be due that found out why a mailbox is paused: somebody asks, or begins anew."""
+        """Make the messages that revealed a pause due: an admin asks for it, or the service restarts."""
         of_pauses = sa.select(mailbox_pause.c.mail_id)
-        with effect(Effect.DEFER), self._store.database.write() as db:
+        with side_effect(SideEffect.DEFER), self._store.database.write() as db:
             one = sa.and_(mail.c.id.in_(of_pauses), mail.c.state.in_(OPEN))
             db.execute(sa.update(mail).where(one).values(next_try_at=0.0))

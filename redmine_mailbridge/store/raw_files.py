@@ -1,6 +1,6 @@
-"""Raw mails on disk, addressed by the SHA-256 of their bytes: `raw/ab/abcdef….eml`.
+"""Raw messages on disk, addressed by the SHA-256 of their bytes: `raw/ab/abcdef….eml`.
 
-A name is only ever given to a whole, fsynced file, so a file that has its name is good whatever crashed.
+Only a complete, fsynced file gets its final name, so a file with that name is valid after any crash.
 """
 
 import contextlib
@@ -15,21 +15,21 @@ from pathlib import Path
 
 from redmine_mailbridge.errors import RawMissing, RawUnreadable, StoreError, StoreFull
 from redmine_mailbridge.model.mailbox import RawMail
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 
 _MAPPED_FROM = 256 * 1024
 ORPHANED_AFTER = 3600.0
-"""Seconds after which a file of the spool that nobody has written to belongs to nobody: each read has a time-out."""
+"""Seconds after which an unmodified file of the spool is orphaned: each read has a timeout."""
 
 
 class RawStore:
-    """Keeps raw mails below one folder."""
+    """Stores raw messages below one folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.spool = root / "spool"
         self.in_use = threading.Lock()
-        """Held from where bytes are kept until their row is, and while bytes that no row needs are removed."""
+        """Held from storing bytes until their row exists, and while unreferenced bytes are removed."""
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.spool.mkdir(exist_ok=True, mode=0o700)
@@ -37,30 +37,30 @@ class RawStore:
             raise _store_error(error, root) from error
 
     def clear_spool(self) -> None:
-        """Remove what a crash left half-written; only for the one who holds the service's lock."""
+        """Remove partial files left by a crash; only for the holder of the service's lock."""
         for leftover in self.spool.iterdir():
             leftover.unlink(missing_ok=True)
 
     def sweep_spool(self) -> int:
-        """Remove what lies in the spool and belongs to nobody any more. Return how many files that were."""
+        """Remove orphaned files of the spool. Return how many."""
         swept = 0
         try:
             there = list(self.spool.iterdir())
         except OSError as error:
             raise _store_error(error, self.spool) from error
         for path in there:
-            with contextlib.suppress(OSError):  # taken away meanwhile, or not to be removed: the next time
+            with contextlib.suppress(OSError):  # removed meanwhile, or not removable: retried the next time
                 if time.time() - path.stat().st_mtime > ORPHANED_AFTER:
                     path.unlink()
                     swept += 1
         return swept
 
     def keep(self, raw: RawMail) -> str:
-        """Given a raw mail, put its bytes durably on disk. Return their SHA-256 in hex. Raise StoreFull.
+        """Given a raw message, write its bytes durably. Return their SHA-256 in hex. Raise StoreFull.
 
-        Its file in the spool is used up, also when that fails.
+        Its file in the spool is consumed, even if that fails.
         """
-        with effect(Effect.KEEP_RAW):
+        with side_effect(SideEffect.KEEP_RAW):
             try:
                 return self._keep(raw)
             except OSError as error:
@@ -72,7 +72,7 @@ class RawStore:
         digest = digest_of(raw)
         if raw.path is not None:
             return self._put(raw.path, digest)
-        if self.path(digest).exists():
+        if self.whole(digest):
             return digest
         handle, name = tempfile.mkstemp(dir=self.spool)
         try:
@@ -83,7 +83,7 @@ class RawStore:
             Path(name).unlink(missing_ok=True)
 
     def _put(self, source: Path, digest: str) -> str:
-        """Given a written file and its digest, give it its name, durably. Return the digest."""
+        """Given a written file and its digest, rename it durably. Return the digest."""
         _fsync(source)
         target = self.path(digest)
         if not target.parent.exists():
@@ -94,29 +94,40 @@ class RawStore:
         return digest
 
     def path(self, digest: str) -> Path:
-        """Where the bytes of this digest lie."""
+        """The path of the bytes with this digest."""
         return self.root / digest[:2] / f"{digest}.eml"
 
     def read(self, digest: str) -> bytes | mmap.mmap:
-        """Given a digest, return its bytes: read when small, mapped when large.
+        """Given a digest, return its bytes: read if small, mapped if large.
 
-        Raise RawMissing or RawUnreadable when it is this mail's file alone, StoreError when it is the whole folder.
+        Raise RawMissing (also for other bytes than these) or RawUnreadable if only this file is affected, StoreError if
+        the whole folder is.
         """
         path = self.path(digest)
         try:
             with path.open("rb") as file:
-                if os.fstat(file.fileno()).st_size < _MAPPED_FROM:
-                    return file.read()
-                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                small = os.fstat(file.fileno()).st_size < _MAPPED_FROM
+                found = file.read() if small else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             self._try_out()
             if isinstance(error, FileNotFoundError):
-                raise RawMissing(f"{path}: the mail's bytes are gone from the store") from error
-            raise RawUnreadable(f"{path}: the mail's bytes cannot be read: {error.strerror or error}") from error
+                raise RawMissing(f"{path}: the message's bytes are missing in the store") from error
+            raise RawUnreadable(f"{path}: the message's bytes cannot be read: {error.strerror or error}") from error
+        if hashlib.sha256(found).hexdigest() != digest:
+            raise RawMissing(f"{path}: the message's bytes are damaged in the store: restore this file from a backup")
+        return found
+
+    def whole(self, digest: str) -> bool:
+        """Given a digest, are its bytes there, complete and unchanged?"""
+        try:
+            with self.path(digest).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == digest
+        except OSError:
+            return False
 
     def _try_out(self) -> None:
-        """Raise StoreError unless the folder is there and its disk gives back what it is given: then not one file is
-        at fault, but all of them.
+        """Raise StoreError unless the folder exists and its disk returns written data: otherwise not one file is
+        affected, but all of them.
         """
         try:
             with tempfile.TemporaryFile(dir=self.spool) as file:
@@ -130,8 +141,8 @@ class RawStore:
                 raise _store_error(error, self.root) from error
 
     def remove(self, digest: str) -> None:
-        """Given a digest that no row needs any more, remove its bytes. Raise StoreError."""
-        with effect(Effect.REMOVE_RAW):
+        """Given a digest that no row references any more, remove its bytes. Raise StoreError."""
+        with side_effect(SideEffect.REMOVE_RAW):
             try:
                 self.path(digest).unlink(missing_ok=True)
             except OSError as error:
@@ -139,14 +150,14 @@ class RawStore:
 
 
 def discard(raw: RawMail) -> None:
-    """Given a mail that was fetched, remove its file from the spool, if it has one there."""
+    """Given a fetched message, remove its file from the spool, if it has one."""
     if raw.path is not None:
-        with contextlib.suppress(OSError):  # what cannot be removed now is swept later
+        with contextlib.suppress(OSError):  # what cannot be removed now is removed later
             raw.path.unlink(missing_ok=True)
 
 
 def digest_of(raw: RawMail) -> str:
-    """Given a mail that was fetched, return what the store knows its bytes by: their SHA-256 in hex. Raise OSError."""
+    """Given a fetched message, return the id of its bytes in the store: their SHA-256 in hex. Raise OSError."""
     if raw.path is None:
         return hashlib.sha256(raw.content or b"").hexdigest()
     with raw.path.open("rb") as file:
@@ -164,5 +175,5 @@ def _fsync(path: Path) -> None:
 def _store_error(error: OSError, path: Path) -> StoreError:
     text = f"{path}: {error.strerror or error}"
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StoreFull(f"{text}: make room; nothing more is fetched until there is")
+        return StoreFull(f"{text}: free some space; no message is fetched until then")
     return StoreError(text)

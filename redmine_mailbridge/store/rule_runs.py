@@ -1,11 +1,11 @@
-"""What rules of time have done: one row for each rule, issue and anchor, made before anything is changed in Redmine.
+"""What automation rules have done: one row per rule, issue and trigger event, created before Redmine is changed.
 
     (no row) ──intend──▶ INTENDED ──wrote──▶ WRITTEN ──finish──▶ DONE
         ▲                  │    └──────────────fail─────────────▶ FAILED
         └────withdraw──────┘
 
-INTENDED: the change may be in Redmine; who finds it looks there first. WRITTEN: it is there, its mail may be missing.
-DONE and FAILED are for good: the rule does not act for this anchor again.
+INTENDED: the change may be in Redmine; recovery checks that first. WRITTEN: it is there, its message may be missing.
+DONE and FAILED are final: the rule does not act for this event again.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -14,20 +14,20 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.policy.time_rules.due import Application
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.policy.time_rules.due import RuleMatch
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_if_missing
-from redmine_mailbridge.store.intake_limits import Brake
+from redmine_mailbridge.store.intake_limits import IntakeStops
 from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.tables import applied, step
 
 ALL_DUE = 10**9
-"""As many issues as a rule may be due for: what a release lets pass."""
+"""The maximum number of due issues: what a release allows."""
 
 
 class Stage(StrEnum):
-    """How far an application is; see the picture above."""
+    """The state of a run; see the diagram above."""
 
     INTENDED = "intended"
     WRITTEN = "written"
@@ -36,8 +36,8 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """One row. `request` is the change to Redmine in JSON, None when there is none to make; what it made is a journal
+class RuleRun:
+    """One row. `request` is the change to Redmine in JSON, None if there is none; its result is a journal
     above `after_journal`. Times in seconds since the epoch, UTC.
     """
 
@@ -57,36 +57,36 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What a rule has done so far: how often, how often it could not, and when last."""
+    """The runs of a rule so far: how many, how many failed, and when last."""
 
     done: int = 0
     failed: int = 0
     last: float | None = None
 
 
-class Applications:
-    """Remembers. Safe for many threads and processes; every change of state must find the row as it was."""
+class RuleRuns:
+    """Stores runs. Safe for concurrent threads and processes; every transition checks the row's current state."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self.clock = clock
         self._database = database
-        self._brake = Brake(database, "rule-")
+        self._brake = IntakeStops(database, "rule-")
 
     # ------------------------------------------------------------------ read
 
     def anchors(self, rule: str) -> set[tuple[int, int]]:
-        """The issues and anchors for which a rule has acted, or is about to."""
+        """The issues and trigger events for which a rule has acted, or is about to."""
         query = sa.select(applied.c.issue, applied.c.anchor).where(applied.c.rule == rule)
         with self._database.read() as db:
             return {(row.issue, row.anchor) for row in db.execute(query)}
 
-    def open(self) -> list[Applied]:
-        """The applications that are not at their end, oldest first."""
+    def open(self) -> list[RuleRun]:
+        """The unfinished runs, oldest first."""
         wanted = (Stage.INTENDED, Stage.WRITTEN)
         return self._rows(sa.select(applied).where(applied.c.state.in_(wanted)).order_by(applied.c.sent_at))
 
     def tallies(self) -> dict[str, Tally]:
-        """What each rule has done so far, by name."""
+        """The runs of each rule so far, by name."""
         columns = (applied.c.rule, applied.c.state, sa.func.count(), sa.func.max(applied.c.changed_at))
         found: dict[str, Tally] = {}
         with self._database.read() as db:
@@ -98,71 +98,73 @@ class Applications:
         return found
 
     def released(self, rule: str) -> bool:
-        """Has an admin let a rule go on that stopped at its `at_most`?"""
+        """Has an admin resumed a rule that was paused at its `max_issues`?"""
         return self._brake.released(rule) is not None
 
-    def _rows(self, query: sa.Select[tuple[object, ...]]) -> list[Applied]:
+    def _rows(self, query: sa.Select[tuple[object, ...]]) -> list[RuleRun]:
         with self._database.read() as db:
             rows = [dict(row._mapping) for row in db.execute(query)]
-        return [Applied(**(row | {"state": Stage(row["state"])})) for row in rows]
+        return [RuleRun(**(row | {"state": Stage(row["state"])})) for row in rows]
 
     # ------------------------------------------------------------------ write
 
-    def intend(self, found: Application, request: str | None, after_journal: int) -> Applied | None:
-        """Given what is due and the change to make, record the intent. None when somebody else has done so before."""
+    def intend(self, found: RuleMatch, request: str | None, after_journal: int) -> RuleRun | None:
+        """Given a due match and the change to make, store the intent. None if another process has done so before."""
         row = self._row(found, Stage.WRITTEN if request is None else Stage.INTENDED, request, after_journal)
-        with effect(Effect.INTEND_RULE), self._database.write() as db:
+        with side_effect(SideEffect.INTEND_RULE), self._database.write() as db:
             return row if self._is_new(db, row) else None
 
-    def refuse(self, found: Application, mail_id: int, line: str) -> None:
-        """What is due cannot be done, before anything was asked of Redmine."""
+    def refuse(self, found: RuleMatch, mail_id: int, line: str) -> None:
+        """A due match cannot be executed, before anything was requested of Redmine."""
         row = self._row(found, Stage.FAILED, None, 0, line)
-        with effect(Effect.RECORD_RULE), self._database.write() as db:
+        with side_effect(SideEffect.RECORD_RULE), self._database.write() as db:
             if self._is_new(db, row):
                 write_steps(db, mail_id, (line,), row.changed_at)
 
     def _row(
-        self, found: Application, state: Stage, request: str | None, after_journal: int, outcome: str | None = None
-    ) -> Applied:
+        self, found: RuleMatch, state: Stage, request: str | None, after_journal: int, outcome: str | None = None
+    ) -> RuleRun:
         now = self.clock()
-        return Applied(
-            found.rule, found.issue, found.anchor, state, found.at, found.reason, request, after_journal, now, now,
+        return RuleRun(
+            found.rule, found.issue, found.trigger_event, state, found.at, found.reason, request, after_journal,
+            now, now,
             None, outcome,
         )  # fmt: skip
 
-    def _is_new(self, db: sa.Connection, row: Applied) -> bool:
+    def _is_new(self, db: sa.Connection, row: RuleRun) -> bool:
         values = {column.name: getattr(row, column.name) for column in applied.c}
         return insert_if_missing(db, applied, values)
 
-    def withdraw(self, row: Applied) -> None:
-        """It was not written, and will not be: whether the rule is due is asked anew."""
-        with effect(Effect.RECORD_RULE), self._database.write() as db:
+    def withdraw(self, row: RuleRun) -> None:
+        """It was not written, and will not be: whether the rule is due is decided again."""
+        with side_effect(SideEffect.RECORD_RULE), self._database.write() as db:
             db.execute(sa.delete(applied).where(*_is(row), applied.c.state == Stage.INTENDED))
 
-    def rewrite(self, row: Applied, request: str) -> None:
-        """Put another text of the change in the place of the one that is noted: what was sent is the same."""
-        with effect(Effect.RECORD_RULE), self._database.write() as db:
+    def rewrite(self, row: RuleRun, request: str) -> None:
+        """Replace the text of the stored change: the request that was sent is unchanged."""
+        with side_effect(SideEffect.RECORD_RULE), self._database.write() as db:
             db.execute(sa.update(applied).where(*_is(row), applied.c.state == Stage.INTENDED).values(request=request))
 
-    def wrote(self, row: Applied, journal: int | None, mail_id: int, lines: Sequence[str]) -> Applied:
-        """The change is in Redmine, as this journal; the lines go to the record of the mail that made the issue."""
+    def wrote(self, row: RuleRun, journal: int | None, mail_id: int, lines: Sequence[str]) -> RuleRun:
+        """The change is in Redmine, as this journal; the lines are added to the history of the message that created the
+        issue."""
         self._move(row, Stage.INTENDED, Stage.WRITTEN, mail_id, lines, journal=journal)
         return replace(row, state=Stage.WRITTEN, journal=journal, outcome="; ".join(lines))
 
-    def finish(self, row: Applied, mail_id: int, lines: Sequence[str]) -> None:
-        """All is done; the lines are added to the record, but for those that whoever queued its mail has written."""
-        told = sa.select(step.c.line).where(step.c.mail_id == mail_id, step.c.at >= row.sent_at)
+    def finish(self, row: RuleRun, mail_id: int, lines: Sequence[str]) -> None:
+        """The run is complete; the lines are added to the history, except those already written with its message."""
+        recorded = sa.select(step.c.line).where(step.c.mail_id == mail_id, step.c.at >= row.sent_at)
         with self._database.read() as db:
-            known = {line for (line,) in db.execute(told)}
+            known = {line for (line,) in db.execute(recorded)}
         self._move(row, Stage.WRITTEN, Stage.DONE, mail_id, lines, known=known)
 
-    def fail(self, row: Applied, mail_id: int, line: str) -> None:
-        """Redmine refuses for good: the rule does not try again for this anchor, until `forget_failed`."""
+    def fail(self, row: RuleRun, mail_id: int, line: str) -> None:
+        """Redmine permanently rejects it: the rule does not retry for this event, until `forget_failed`."""
         self._move(row, Stage.INTENDED, Stage.FAILED, mail_id, [line])
 
     def _move(
         self,
-        row: Applied,
+        row: RuleRun,
         before: Stage,
         after: Stage,
         mail_id: int,
@@ -176,31 +178,31 @@ class Applications:
         values: dict[str, object] = {"state": after, "changed_at": now, "outcome": outcome}
         if journal is not None:
             values["journal"] = journal
-        with effect(Effect.RECORD_RULE), self._database.write() as db:
+        with side_effect(SideEffect.RECORD_RULE), self._database.write() as db:
             moved = db.execute(sa.update(applied).where(*_is(row), applied.c.state == before).values(values)).rowcount
             if moved == 1:
                 write_steps(db, mail_id, [line for line in lines if line not in known], now)
 
     def forget_failed(self, rule: str) -> int:
-        """An admin has mended what Redmine refused: the rule may try again. Return on how many issues."""
-        with effect(Effect.RECORD_RULE), self._database.write() as db:
+        """An admin has fixed what Redmine rejected: the rule may retry. Return on how many issues."""
+        with side_effect(SideEffect.RECORD_RULE), self._database.write() as db:
             gone = sa.delete(applied).where(applied.c.rule == rule, applied.c.state == Stage.FAILED)
             return db.execute(gone).rowcount
 
     def stop(self, rule: str, number: int = 1) -> None:
-        """A rule has stopped at its `at_most`, and asks: it is due for so many issues."""
+        """A rule is paused at its `max_issues`: it is due for this many issues."""
         self._brake.stop(rule, number)
 
     def release(self, rule: str) -> bool:
-        """An admin lets a rule go on that stopped at its `at_most`. Return False, and nothing is released, when it has
-        not stopped.
+        """An admin resumes a rule that was paused at its `max_issues`. Return False, and release nothing, if it was not
+        stopped.
         """
         return self._brake.release(rule, ALL_DUE) is not None
 
     def end_stop(self, rule: str) -> None:
-        """It went on: the next time that very much is due, it stops again."""
+        """The rule has resumed: the next time too much is due, it is paused again."""
         self._brake.end(rule)
 
 
-def _is(row: Applied) -> tuple[sa.ColumnElement[bool], ...]:
+def _is(row: RuleRun) -> tuple[sa.ColumnElement[bool], ...]:
     return applied.c.rule == row.rule, applied.c.issue == row.issue, applied.c.anchor == row.anchor

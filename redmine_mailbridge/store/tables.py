@@ -1,7 +1,7 @@
 """All tables. Times are seconds since the epoch, UTC; the same statements run on SQLite and PostgreSQL.
 
-Until the first release a change here is made in `migrations/versions/0001_first.py` too; after it, it needs a migration
-of its own and a new HEAD. A test compares the two on both databases.
+Until the first release a change here is made in `migrations/versions/0001_first.py` too; after it, it requires a
+separate migration and a new HEAD. A test compares the two on both databases.
 """
 
 from typing import Any
@@ -30,12 +30,12 @@ _Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _id() -> Column[Any]:
-    """A number that the database gives."""
+    """A number assigned by the database."""
     return Column("id", _Id, primary_key=True, autoincrement=True)
 
 
 def _key(kind: type[TypeEngine[Any]], *names: str) -> list[Column[Any]]:
-    """Columns of a primary key that others give."""
+    """Columns of a primary key assigned elsewhere."""
     return [Column(name, kind, primary_key=True, autoincrement=False) for name in names]
 
 
@@ -51,95 +51,123 @@ def _of_mail(*, nullable: bool = False, ondelete: str = "CASCADE") -> Column[Any
     return Column("mail_id", _Id, ForeignKey("mail.id", ondelete=ondelete), nullable=nullable)
 
 
-# columns of one kind stand side by side, so that all tables fit a few pages
+# columns of one kind are adjacent, so that all tables fit a few pages
 # fmt: off
 # ---------------------------------------------------------------------- mails
 
 mail = Table(
     "mail", metadata, _id(),
-    # where it lies
-    *_required(Text, "mailbox", "folder", "validity", "uid"),
-    # its bytes; the digest stays when they are forgotten
+    # its location
+    *_required(Text, "mailbox", "folder", "uid_validity", "uid"),
+    # its bytes; the digest stays when they are deleted
     *_required(BigInteger, "size"), *_optional(Text, "raw", "digest"),
-    Column("truncated", Boolean, nullable=False, default=False),
-    Column("first_sync", Boolean, nullable=False, default=False), *_optional(Double, "received_at"),
+    Column("truncated", Boolean, nullable=False),
+    Column("first_sync", Boolean, nullable=False), *_optional(Double, "received_at"),
     *_required(Double, "kept_at"),
-    # what it says of itself; `proof` is how far its sender is proven, see store/mails/copies.py
+    # its headers; `proof` is how far its sender is proven, see store/mails/copies.py; `requester` is the address of who
+    # asks (lower case) as decided, NULL if that is the sender
     *_optional(Text, "message_id", "content_key"), *_optional(Integer, "proof"),
-    *_optional(Text, "sender", "subject"),
-    # where it stands; `paused_by` is the mailbox for whose pause it waits or has waited, see pauses.py
-    *_required(Text, "state"), Column("tries", Integer, nullable=False, default=0),
-    Column("next_try_at", Double, nullable=False, default=0.0),
-    Column("accepted", Boolean, nullable=False, default=False),
-    Column("let_through", Boolean, nullable=False, default=False, server_default=false()),
-    *_optional(Text, "wish", "reason", "paused_by"), *_required(Double, "changed_at"),
-    # the intent: what is (perhaps) being written to Redmine
+    *_optional(Text, "sender", "requester", "subject"),
+    # its state; `paused_by` is the mailbox for whose pause it waits or has waited, see pauses.py
+    *_required(Text, "state"), Column("tries", Integer, nullable=False),
+    Column("next_try_at", Double, nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    Column("released", Boolean, nullable=False, server_default=false()),
+    *_optional(Text, "manual_decision", "reason", "paused_by"), *_required(Double, "changed_at"),
+    Column("junk", Boolean, nullable=False, default=False, server_default=false()),
+    # the intent: the write to Redmine that is (perhaps) in progress
     *_optional(Text, "request"), *_optional(Double, "first_sent_at", "last_sent_at"),
-    # what was made
+    # the result
     *_optional(Integer, "issue"), Column("created_issue", Integer, unique=True),
     Column("journal", Integer, unique=True),
     # filing
     *_optional(Double, "filed_at"), *_optional(Text, "filed_to"),
-    Column("file_tries", Integer, nullable=False, default=0),
-    Column("next_file_at", Double, nullable=False, default=0.0),
-    UniqueConstraint("mailbox", "folder", "validity", "uid", name="uq_mail_location"),
+    Column("file_tries", Integer, nullable=False),
+    Column("next_file_at", Double, nullable=False),
+    UniqueConstraint("mailbox", "folder", "uid_validity", "uid", name="uq_mail_location"),
     Index("ix_mail_message_id", "message_id"),
     Index("ix_mail_open", "mailbox", "state", "next_try_at"),
     Index("ix_mail_unfiled", "mailbox", "filed_at", "next_file_at", "state"),
     Index("ix_mail_issue", "issue"),
     Index("ix_mail_raw", "raw"),
-    Index("ix_mail_state", "state", "issue", "mailbox"),
+    Index("ix_mail_state", "state", "issue", "kept_at", "changed_at", "mailbox"),
     Index("ix_mail_kept", "mailbox", "kept_at", "state", "issue"),
+    Index("ix_mail_kept_at", "kept_at"),
+    Index("ix_mail_sender", "sender"),
+    Index("ix_mail_requester", "requester"),
 )
 
-# the human lines about each mail
+# the history of each message
 step = Table(
     "step", metadata, _id(), _of_mail(), *_required(Double, "at"), *_required(Text, "line"),
     Index("ix_step_mail", "mail_id"),
 )
 
-# the one mail that speaks for each content: a second copy is a duplicate, wherever it lies
+# the primary message of each content: a second copy is a duplicate, in any location
 content = Table("content", metadata, *_key(Text, "key"), _of_mail())
 
-# who took part in an issue by mail
+# what persons decided about messages by hand, and how far that is carried out; see mails/manual_changes.py
+manual_change = Table(
+    "manual_change", metadata, _id(), _of_mail(), *_required(Text, "who"), *_required(Double, "at"),
+    *_required(Text, "before", "reason", "phase"),
+    *_optional(Integer, "old_issue", "old_journal"), *_optional(Boolean, "old_created"),
+    *_optional(Text, "old_request", "old_requester"),
+    *_optional(Integer, "new_issue", "new_journal"), *_optional(Boolean, "new_created"),
+    *_optional(Text, "new_request", "new_requester"),
+    *_optional(Integer, "status"), *_required(Double, "next_at"), *_optional(Text, "undone_by"),
+    Index("ix_manual_change_mail", "mail_id"),
+    Index("ix_manual_change_phase", "phase", "next_at"),
+)
+
+# the requesters that persons have set; see mails/requesters.py
+requester_change = Table(
+    "requester_change", metadata, _id(), _of_mail(), *_required(Integer, "issue"),
+    *_required(Text, "address", "name", "before", "before_name", "who"), *_optional(Text, "requester", "undone_by"),
+    *_required(Boolean, "joined"), *_required(Double, "at"),
+    Index("ix_requester_change_mail", "mail_id"),
+)
+
+# the participants of an issue by mail
 participant = Table("participant", metadata, *_key(Integer, "issue"), *_key(Text, "address"))
 
 # ---------------------------------------------------------------------- mailboxes
 
-# how far each folder has been read; mails received before `taken_from` are left lying; NULL: never noted
+# how far each folder has been read; messages received before `taken_from` are skipped; NULL: not recorded
 folder = Table(
-    "folder", metadata, *_key(Text, "mailbox", "folder"), *_required(Text, "validity"),
+    "folder", metadata, *_key(Text, "mailbox", "folder"), *_required(Text, "uid_validity"),
     *_optional(Text, "uid", "first_until"), *_required(Double, "since"), *_optional(Double, "taken_from"),
 )
 
-# which account stood behind a mailbox's name last, and how often that account has moved
+# the last account of a mailbox's name, and how often that account has moved
 account = Table(
     "account", metadata, *_key(Text, "mailbox"), *_required(Text, "account", "address"),
     Column("moves", Integer, nullable=False, default=0),
 )
 
-# mails that lay in a folder when it was first read, that the settings do not take, and that no cursor leaves behind;
-# the row without a UID says that they are all noted
+# messages that existed when a folder was first read, that the settings skip, and that no cursor excludes;
+# the row without a UID says that they are all recorded
 left_lying = Table("left_lying", metadata, *_key(Text, "mailbox", "folder", "uid"))
 
-# mailboxes that are paused since their settings do not fit Redmine: the mail that found it out, and what does not fit
+# mailboxes paused because their settings do not fit Redmine: the message that revealed it, and the problems
 mailbox_pause = Table(
     "mailbox_pause", metadata, *_key(Text, "mailbox"), _of_mail(), *_required(Double, "since"),
     *_required(Text, "lines"), *_required(Integer, "looks"),
 )
 
-# ---------------------------------------------------------------------- mails that go out
+# ---------------------------------------------------------------------- outgoing messages
 
-# one row is one mail to one person; the row of an answer is made in the transaction that ends the mail it answers
+# one row is one message to one recipient; an answer's row is created in the transaction that closes its message
 outbox = Table(
     "outbox", metadata, _id(), _of_mail(nullable=True),
     *_required(Text, "mailbox", "kind", "sender", "recipient"), *_optional(Integer, "issue"),
     *_required(Text, "message_id"), *_optional(Text, "content_hash"), *_required(Text, "state"),
-    Column("tries", Integer, nullable=False, default=0),
-    Column("next_try_at", Double, nullable=False, default=0.0), *_required(Double, "created_at"),
+    Column("tries", Integer, nullable=False),
+    Column("next_try_at", Double, nullable=False), *_required(Double, "created_at"),
     *_optional(Double, "offered_at", "sent_at"), *_optional(Text, "reason"),
     Column("told", Boolean, nullable=False, default=False, server_default=false()),
+    Column("copy_due", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("message_id", "recipient", name="uq_outbox_mail"),
+    Index("ix_outbox_copy_due", "mailbox", "copy_due"),
     Index("ix_outbox_due", "state", "next_try_at"),
     Index("ix_outbox_recipient", "recipient", "created_at"),
     Index("ix_outbox_issue", "issue", "created_at"),
@@ -147,10 +175,10 @@ outbox = Table(
     Index("ix_outbox_content", "content_hash"),
 )
 
-# the bytes of mails that go out, once for all whom a mail goes to
+# the bytes of outgoing messages, once for all recipients
 outgoing_content = Table("outgoing_content", metadata, *_key(Text, "hash"), *_required(LargeBinary, "content"))
 
-# what the agents of an issue are to be told, each once, by a private note
+# notices to the agents of an issue, each posted once as a private note
 notice = Table(
     "notice", metadata, _id(), *_required(Integer, "issue"), *_required(Text, "key"),
     _of_mail(nullable=True, ondelete="SET NULL"), *_required(Text, "text"), *_required(Double, "created_at"),
@@ -159,14 +187,14 @@ notice = Table(
     Index("ix_notice_told", "told_at"),
 )
 
-# what became of each note of an agent
+# the decision on each agent's note
 answer = Table(
     "answer", metadata, *_key(Integer, "journal"), *_required(Integer, "issue"), *_required(Double, "at"),
     *_required(Text, "line"), *_optional(Text, "told"),
     Index("ix_answer_issue", "issue"),
 )
 
-# ---------------------------------------------------------------------- what is known of Redmine
+# ---------------------------------------------------------------------- copies of Redmine's data
 
 # the copy of the issues that came by mail, and their histories
 issue = Table(
@@ -188,7 +216,7 @@ journal = Table(
     Index("ix_journal_issue", "issue", "id"),
 )
 
-# what rules of time have done
+# the runs of automation rules
 applied = Table(
     "applied", metadata, *_key(Text, "rule"), *_key(Integer, "issue", "anchor"), *_required(Text, "state"),
     *_required(Double, "due_at"), *_required(Text, "reason"), *_optional(Text, "request"),
@@ -207,20 +235,20 @@ time_entry = Table(
     Index("ix_time_entry_issue", "issue"),
 )
 
-# what was computed for each issue when the aggregate task last ran
+# the values computed for each issue by the last run of the aggregate task
 figure = Table(
     "figure", metadata, *_key(Integer, "issue"), *_required(BigInteger, "ticks"),
     *_optional(Double, "first_answer", "first_answer_business", "resolution", "resolution_business"),
     *_required(Integer, "mails_in", "mails_out", "reopened"), *_required(Double, "computed_at"),
 )
 
-# what was last written to a custom field, so that it is written again only when it changes
+# the value last written to a custom field, so that it is written only when it changes
 field_written = Table(
     "field_written", metadata, *_key(Text, "kind"), *_key(Integer, "of"), *_key(Text, "field"),
     *_required(Text, "value"), *_required(Double, "at"), *_optional(Text, "refused"),
 )
 
-# which budget's thresholds were told of, each once
+# the budget thresholds with a warning already sent
 budget_warning = Table(
     "budget_warning", metadata, *_key(Text, "budget", "period"), *_key(Integer, "threshold"),
     *_required(Double, "at"), *_required(Text, "line"),
@@ -228,7 +256,7 @@ budget_warning = Table(
 
 # ---------------------------------------------------------------------- the service
 
-# what an admin changed while running: it stands above the settings file until it is reset
+# changes by an admin at run time: they override the settings file until they are reset
 task_override = Table(
     "task_override", metadata, *_key(Text, "name"), *_optional(Boolean, "active"), *_optional(Double, "every"),
     *_optional(Text, "cron"), *_optional(Double, "next_run"), *_required(Double, "changed_at"),
@@ -245,24 +273,29 @@ task_run = Table(
     Index("ix_task_run_name", "name", "id"),
 )
 
-# how everything is: one row for the service, for Redmine, for sending, and for each mailbox and its settings
+# the health of everything: one row for the service, for Redmine, for sending, and for each mailbox and its settings
 health = Table(
     "health", metadata, *_key(Text, "name"), *_required(Double, "at"),
     *_optional(Double, "ok_at", "failing_since"), *_optional(Text, "error"), *_required(Text, "doing"),
     *_optional(Double, "certificate_until", "alerted_at"),
 )
 
-# who is signed in to the admin page; `key` is the SHA-256 of the token
+# the sessions of the admin pages; `key` is the SHA-256 of the token
 admin_session = Table(
     "admin_session", metadata, *_key(Text, "key"), *_required(Text, "login", "name", "way"),
     *_required(Double, "created_at", "seen_at"), *_optional(Text, "notice"), *_required(LargeBinary, "proof"),
     *_required(Double, "asked_at"),
 )
 
-# who changed what by hand
+# the audit log of manual changes
 audit = Table(
     "audit", metadata, _id(), *_required(Double, "at"), *_required(Text, "who", "address", "action", "detail"),
     Index("ix_audit_action", "action", "at"),
+)
+
+# senders that a person has blocked or allowed, beside the lists of the settings
+sender_list = Table(
+    "sender_list", metadata, *_key(Text, "pattern"), *_required(Text, "listing", "who"), *_required(Double, "at"),
 )
 
 # the last lines of the log
@@ -271,7 +304,7 @@ log_entry = Table(
     *_required(Text, "level", "event", "mailbox", "line"),
 )
 
-# OAuth: sealed tokens; sign-ins that have begun, by the SHA-256 of what the provider brings back
+# OAuth: encrypted tokens; pending sign-ins, by the SHA-256 of the state parameter
 oauth_token = Table(
     "oauth_token", metadata, *_key(Text, "connection"), *_optional(LargeBinary, "sealed"),
     *_optional(Text, "refused"), *_required(Text, "signed_in_as"),

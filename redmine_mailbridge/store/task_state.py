@@ -1,6 +1,6 @@
-"""What the store knows of the scheduled tasks: changes made while running, wishes, and the runs that were.
+"""The state of the scheduled tasks: changes at run time, requested runs, and past runs.
 
-The service looks at one number, `revision`, to see whether anything was changed or wished by another process.
+The service polls one number, `revision`, to detect changes and requests by other processes.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_missing, upsert
 from redmine_mailbridge.store.meta import Meta
@@ -17,14 +17,14 @@ from redmine_mailbridge.store.tables import task_next, task_override, task_run, 
 
 REVISION, STOPPED = "tasks-revision", "synchronisation-stopped"
 KEPT_RUNS = 1000
-"""How many runs of a task are remembered."""
+"""How many runs of a task are stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What was changed of a task while running; None where the settings file counts. `every` in seconds.
+    """The changes to a task at run time; None where the settings file applies. `every` in seconds.
 
-    `next_run`: seconds since the epoch of the one next run that was asked for.
+    `next_run`: seconds since the epoch of a single requested run.
     """
 
     active: bool | None = None
@@ -40,9 +40,9 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class TaskRun:
-    """One run of a task; times in seconds since the epoch. `skipped`: the one before it was still going.
+    """One run of a task; times in seconds since the epoch. `skipped`: the previous one was still running.
 
-    `planned_at` is None for a run that was asked for by hand; `ended_at` is None while it runs, or when it was
+    `planned_at` is None for a manually requested run; `ended_at` is None while it runs, or when it was
     killed.
     """
 
@@ -57,17 +57,17 @@ class TaskRun:
     error: str | None
 
 
-class TaskBook:
-    """The tasks' part of the store. Safe for many threads and processes."""
+class TaskState:
+    """The tasks' part of the store. Safe for concurrent threads and processes."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self.clock = clock
 
-    # ------------------------------------------------------------------ changes while running
+    # ------------------------------------------------------------------ changes at run time
 
     def revision(self) -> int:
-        """A number that grows with each change, wish, stop and start."""
+        """A number that grows with each change, request, stop and start."""
         return int(self._value(REVISION) or 0)
 
     @property
@@ -76,26 +76,26 @@ class TaskBook:
         return self._value(STOPPED) is not None
 
     def stop(self) -> None:
-        """Stop the whole synchronisation, until `start`; a restart of the service changes nothing."""
-        with effect(Effect.STEER), self._database.write() as db:
+        """Stop the whole synchronisation, until `start`; a restart of the service does not change that."""
+        with side_effect(SideEffect.STEER), self._database.write() as db:
             Meta(db).add(STOPPED, str(self.clock()))
             self._changed(db)
 
     def start(self) -> None:
-        """Let it go on."""
-        with effect(Effect.STEER), self._database.write() as db:
+        """Resume it."""
+        with side_effect(SideEffect.STEER), self._database.write() as db:
             Meta(db).remove(STOPPED)
             self._changed(db)
 
     def overrides(self) -> dict[str, Override]:
-        """What was changed while running, by task."""
+        """The changes at run time, by task."""
         with self._database.read() as db:
             rows = db.execute(sa.select(task_override)).all()
         return {row.name: Override(row.active, row.every, row.cron, row.next_run) for row in rows}
 
     def override(self, name: str, change: Callable[[Override], Override]) -> Override:
-        """Given a task and what becomes of its override, keep that. Return it."""
-        with effect(Effect.STEER), self._database.write() as db:
+        """Given a task and its override, store it. Return it."""
+        with side_effect(SideEffect.STEER), self._database.write() as db:
             row = db.execute(sa.select(task_override).where(task_override.c.name == name)).first()
             now = change(Override(row.active, row.every, row.cron, row.next_run) if row else Override())
             db.execute(sa.delete(task_override).where(task_override.c.name == name))
@@ -106,19 +106,19 @@ class TaskBook:
         return now
 
     def next_run_came(self, name: str) -> None:
-        """The one run that was asked for has come: from now on the task follows its schedule again."""
+        """The requested run has started: from now on the task follows its schedule again."""
         if self.overrides().get(name, Override()).next_run is not None:
             self.override(name, lambda old: replace(old, next_run=None))
 
-    def wish(self, name: str) -> None:
-        """Ask the service for a run now."""
-        with effect(Effect.STEER), self._database.write() as db:
+    def request_run(self, name: str) -> None:
+        """Request a run now."""
+        with side_effect(SideEffect.STEER), self._database.write() as db:
             insert_missing(db, task_wish, {"name": name, "at": self.clock()})
             self._changed(db)
 
-    def take_wishes(self) -> list[str]:
-        """Take what was asked for: nobody else gets it."""
-        with effect(Effect.STEER), self._database.write() as db:
+    def take_requests(self) -> list[str]:
+        """Claim the requests: no other process gets them."""
+        with side_effect(SideEffect.STEER), self._database.write() as db:
             names = [row.name for row in db.execute(sa.select(task_wish).order_by(task_wish.c.at))]
             return [n for n in names if db.execute(sa.delete(task_wish).where(task_wish.c.name == n)).rowcount == 1]
 
@@ -132,16 +132,16 @@ class TaskBook:
     # ------------------------------------------------------------------ runs
 
     def begin(self, name: str, planned_at: float | None) -> int:
-        """A run begins. Return its number."""
+        """A run starts. Return its number."""
         return self._add(name=name, planned_at=planned_at, began_at=self.clock())
 
     def skip(self, name: str, planned_at: float | None, reason: str) -> None:
-        """A planned run did not begin."""
+        """A planned run did not start."""
         now = self.clock()
         self._add(name=name, planned_at=planned_at, began_at=now, ended_at=now, skipped=True, error=reason)
 
     def _add(self, **values: Any) -> int:
-        with effect(Effect.RECORD_STEP), self._database.write() as db:
+        with side_effect(SideEffect.RECORD_STEP), self._database.write() as db:
             added = db.execute(sa.insert(task_run).values(values)).inserted_primary_key
             number = int(added[0]) if added else 0
             name = values["name"]
@@ -151,9 +151,9 @@ class TaskBook:
         return number
 
     def end(self, run: int, *, done: int, failed: int, error: str | None) -> None:
-        """A run is over."""
+        """A run has ended."""
         values = {"ended_at": self.clock(), "done": done, "failed": failed, "error": error}
-        with effect(Effect.RECORD_STEP), self._database.write() as db:
+        with side_effect(SideEffect.RECORD_STEP), self._database.write() as db:
             db.execute(sa.update(task_run).where(task_run.c.id == run).values(values))
 
     def runs(self, name: str, *, limit: int = 100) -> list[TaskRun]:
@@ -163,11 +163,11 @@ class TaskBook:
             return [TaskRun(**row._mapping) for row in db.execute(query)]
 
     def plan_next(self, name: str, at: float | None) -> None:
-        """The service says when a task runs next; None when it does not."""
-        with effect(Effect.RECORD_STEP), self._database.write() as db:
+        """Record when a task runs next; None if it does not."""
+        with side_effect(SideEffect.RECORD_STEP), self._database.write() as db:
             upsert(db, task_next, {"name": name, "at": at})
 
     def next_runs(self) -> dict[str, float | None]:
-        """When the service said each task would run next."""
+        """The recorded next run of each task."""
         with self._database.read() as db:
             return {row.name: row.at for row in db.execute(sa.select(task_next))}

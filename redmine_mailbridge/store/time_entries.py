@@ -1,18 +1,18 @@
-"""Time entries as Redmine had them when they were last read.
+"""Time entries as last read from Redmine.
 
-Hours are whole ticks of 12 seconds, 300 to the hour: minutes and hundredths of an hour, the two ways in which
-Redmine's users write them, are both whole numbers of ticks, so that no sum is ever rounded.
+Hours are integer ticks of 12 seconds, 300 per hour: minutes and hundredths of an hour, the two units that
+Redmine's users enter, are both integer numbers of ticks, so that no sum is ever rounded.
 """
 
 import datetime as dt
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import upsert
@@ -20,12 +20,12 @@ from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.tables import time_entry
 
 TICKS = 300
-"""To the hour."""
+"""Per hour."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimeEntry:
-    """One time entry. `issue` is None where it stands on a project only; times in epoch seconds, UTC."""
+    """One time entry. `issue` is None if it belongs to a project only; times in epoch seconds, UTC."""
 
     id: int
     issue: int | None
@@ -40,11 +40,12 @@ class TimeEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ReadPosition:
     """How far time entries have been read.
 
-    `projects`: those whose entries are held, None for all of Redmine. `swept`: the number behind which the next
-    sweep goes on. `search`: pages between which ours first differ from Redmine's, when a search was not finished.
+    `projects`: those whose entries are stored, None for all of Redmine. `swept`: the number after which the next
+    sweep continues. `search`: the range of pages in which the copy first differs from Redmine, if a search was
+    unfinished.
     """
 
     projects: tuple[int, ...] | None = ()
@@ -53,12 +54,12 @@ class Reading:
     search: tuple[int, int] | None = None
 
     def to_json(self) -> str:
-        """One line for the store."""
+        """The JSON form for the store."""
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> "Reading":
-        """Given what `to_json` made, return it."""
+    def from_json(cls, text: str) -> "ReadPosition":
+        """Given the result of `to_json`, return the value."""
         found = json.loads(text)
         projects, search = found["projects"], found["search"]
         return cls(
@@ -69,25 +70,25 @@ class Reading:
         )
 
 
-class Hours:
-    """Keeps time entries. Safe for many threads; each method that changes something is one transaction."""
+class TimeEntries:
+    """Stores time entries. Thread-safe; each method that changes something is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def reading(self) -> Reading:
-        """How far they have been read."""
+    def reading(self) -> ReadPosition:
+        """How far time entries have been read."""
         with self._database.read() as db:
             text = Meta(db).get(_READING)
-        return Reading.from_json(text) if text else Reading()
+        return ReadPosition.from_json(text) if text else ReadPosition()
 
     def count(self) -> int:
-        """How many are held."""
+        """How many are stored."""
         with self._database.read() as db:
             return int(db.execute(sa.select(sa.func.count()).select_from(time_entry)).scalar() or 0)
 
     def at(self, offset: int) -> int | None:
-        """The id of the entry with so many before it, by their ids; None behind the last."""
+        """The id of the entry at this offset, by id; None after the last."""
         with self._database.read() as db:
             found = db.execute(sa.select(_ID).order_by(_ID).offset(offset).limit(1)).scalar()
         return None if found is None else int(found)
@@ -99,7 +100,7 @@ class Hours:
             return int(db.execute(query).scalar() or 0)
 
     def between(self, first: int | None, last: int | None) -> dict[int, TimeEntry]:
-        """The entries from one id to another, both included, by id; None: without a bound on that side."""
+        """The entries from one id to another, inclusive, by id; None: unbounded on that side."""
         query = sa.select(time_entry)
         if first is not None:
             query = query.where(first <= _ID)
@@ -109,17 +110,17 @@ class Hours:
             return {row.id: _entry(row) for row in db.execute(query)}
 
     def entries(self) -> Iterator[TimeEntry]:
-        """All entries that stand on an issue, in their order."""
+        """All entries of issues, in order."""
         with self._database.read() as db:
             for row in db.execute(sa.select(time_entry).where(time_entry.c.issue.is_not(None)).order_by(_ID)):
                 yield _entry(row)
 
-    def change(self, reading: Reading, put: Sequence[TimeEntry] = (), remove: Collection[int] = ()) -> int:
-        """Given entries as Redmine has them now, and ids that are gone, take both over, with how far was read.
+    def change(self, reading: ReadPosition, put: Sequence[TimeEntry] = (), remove: Collection[int] = ()) -> int:
+        """Given current entries from Redmine, and deleted ids, store both, and how far was read.
 
-        Return how many entries are other than before.
+        Return how many entries changed.
         """
-        with effect(Effect.RECORD_HOURS), self._database.write() as db:
+        with side_effect(SideEffect.RECORD_HOURS), self._database.write() as db:
             changed = 0
             for some in chunks(sorted(remove)):
                 changed += db.execute(sa.delete(time_entry).where(time_entry.c.id.in_(some))).rowcount
@@ -133,17 +134,17 @@ class Hours:
             _set_reading(db, reading)
         return changed
 
-    def replace_all(self, reading: Reading, entries: Sequence[TimeEntry]) -> None:
-        """Given all entries, hold these and no others."""
-        with effect(Effect.RECORD_HOURS), self._database.write() as db:
+    def replace_all(self, reading: ReadPosition, entries: Sequence[TimeEntry]) -> None:
+        """Given all entries, store exactly these."""
+        with side_effect(SideEffect.RECORD_HOURS), self._database.write() as db:
             db.execute(sa.delete(time_entry))
             for several in chunks(entries):
                 upsert(db, time_entry, [_values(entry) for entry in several])
             _set_reading(db, reading)
 
-    def keep_only(self, reading: Reading) -> int:
-        """Given a reading of fewer projects, forget the entries of the others. Return how many."""
-        with effect(Effect.RECORD_HOURS), self._database.write() as db:
+    def keep_only(self, reading: ReadPosition) -> int:
+        """Given a reading of fewer projects, delete the entries of the others. Return how many."""
+        with side_effect(SideEffect.RECORD_HOURS), self._database.write() as db:
             gone = sa.delete(time_entry).where(time_entry.c.project_id.not_in(reading.projects or ()))
             forgotten = db.execute(gone).rowcount
             _set_reading(db, reading)
@@ -155,13 +156,12 @@ _ID = time_entry.c.id
 
 
 def _values(entry: TimeEntry) -> dict[str, Any]:
-    names = (f.name for f in fields(entry))
-    return dict(zip(names, astuple(entry), strict=True)) | {"spent_on": entry.spent_on.isoformat()}
+    return asdict(entry) | {"spent_on": entry.spent_on.isoformat()}
 
 
 def _entry(row: Any) -> TimeEntry:
     return TimeEntry(**(dict(row._mapping) | {"spent_on": dt.date.fromisoformat(row.spent_on)}))
 
 
-def _set_reading(db: sa.Connection, reading: Reading) -> None:
+def _set_reading(db: sa.Connection, reading: ReadPosition) -> None:
     Meta(db).put(_READING, reading.to_json())

@@ -1,6 +1,6 @@
-"""Where OAuth sign-ins are kept: sealed tokens, who may renew them just now, and sign-ins that are under way.
+"""OAuth sign-ins: encrypted tokens, the lease for renewing them, and pending sign-ins.
 
-Nothing in here can read what is sealed. Every change is a conditional one, since several processes share a token.
+This module cannot decrypt them. Every change is conditional, since several processes share a token.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ from redmine_mailbridge.store.tables import oauth_flow, oauth_token
 
 @dataclass(frozen=True, slots=True)
 class TokenRow:
-    """One connection's tokens, sealed. `refused` is the provider's last no, None when all is well.
+    """One connection's encrypted tokens. `refused` is the provider's last rejection, None if all is well.
 
-    `version` counts what was put in; times in epoch seconds.
+    `version` counts the updates; times in epoch seconds.
     """
 
     connection: str
@@ -37,7 +37,7 @@ class TokenRow:
 
 @dataclass(frozen=True, slots=True)
 class FlowRow:
-    """A sign-in that has begun for a connection; what it needs to end is sealed."""
+    """A pending sign-in for a connection; the data to complete it is encrypted."""
 
     connection: str
     sealed: bytes
@@ -45,22 +45,23 @@ class FlowRow:
 
 
 class TokenRows:
-    """Safe for many threads and processes."""
+    """Safe for concurrent threads and processes."""
 
     def __init__(self, database: Database, clock: Callable[[], float]) -> None:
         self._database = database
         self.clock = clock
 
     def find(self, connection: str) -> TokenRow | None:
-        """What is kept for a connection; None when nothing is."""
+        """The tokens of a connection; None if there are none."""
         with self._database.read() as db:
             row = db.execute(sa.select(oauth_token).where(oauth_token.c.connection == connection)).first()
         return TokenRow(**row._mapping) if row is not None else None
 
     def lease(self, connection: str, version: int, seconds: float) -> bool:
-        """Take the right to put in the next tokens, for so long. Return whether it was free and the version is this.
+        """Acquire the lease to store the next tokens, for this long. Return whether it was free and the version
+        matches.
 
-        Version 0 is a connection that nothing is kept for: its row is made.
+        Version 0 is a connection without tokens: its row is created.
         """
         now = self.clock()
         with self._database.write() as db:
@@ -73,27 +74,27 @@ class TokenRows:
             return db.execute(taken.values(lease_until=now + seconds)).rowcount == 1
 
     def give_back(self, connection: str, version: int, *, renew_at: float | None = None) -> None:
-        """End the right without new tokens; the next try is not before `renew_at`, if that is given."""
+        """Release the lease without new tokens; the next try is not before `renew_at`, if given."""
         values = {"lease_until": 0.0} | ({"renew_at": renew_at} if renew_at is not None else {})
         self._set(connection, version, values)
 
     def renewed(self, connection: str, version: int, sealed: bytes, *, renew_at: float, expires_at: float) -> bool:
-        """Put in new tokens. Return False, with nothing changed, when somebody put in others meanwhile."""
+        """Store new tokens. Return False, with nothing changed, if another process stored others meanwhile."""
         values = {"sealed": sealed, "renew_at": renew_at, "expires_at": expires_at, "renewed_at": self.clock()}
         return self._set(connection, version, values | {"version": version + 1, "lease_until": 0.0, "refused": None})
 
     def refuse(self, connection: str, version: int, reason: str) -> bool:
-        """The provider renews no more. Return False, with nothing changed, when there are other tokens by now."""
+        """The provider no longer renews. Return False, with nothing changed, if there are other tokens by now."""
         return self._set(connection, version, {"refused": reason, "lease_until": 0.0})
 
     def stale(self, connection: str, version: int) -> bool:
-        """The mail server does not take the token, although its time is not over: have it renewed."""
+        """The mail server rejects the token, although it has not expired: have it renewed."""
         return self._set(connection, version, {"renew_at": 0.0})
 
     def signed_in(
         self, connection: str, sealed: bytes, *, signed_in_as: str, renew_at: float, expires_at: float
     ) -> None:
-        """Somebody signed in: whatever was kept is replaced."""
+        """A person signed in: existing tokens are replaced."""
         now = self.clock()
         values = {"sealed": sealed, "signed_in_as": signed_in_as, "renew_at": renew_at, "expires_at": expires_at}
         values |= {"refused": None, "signed_in_at": now, "renewed_at": now, "lease_until": 0.0}
@@ -102,29 +103,29 @@ class TokenRows:
             upsert(db, oauth_token, first, version=oauth_token.c.version + 1)
 
     def forget(self, connection: str) -> bool:
-        """Remove what is kept for a connection. Return whether there was anything."""
+        """Delete the tokens of a connection. Return whether there were any."""
         with self._database.write() as db:
             db.execute(sa.delete(oauth_flow).where(oauth_flow.c.connection == connection))
             return db.execute(sa.delete(oauth_token).where(oauth_token.c.connection == connection)).rowcount == 1
 
-    # ------------------------------------------------------------------ sign-ins under way
+    # ------------------------------------------------------------------ pending sign-ins
 
     def begin(self, key: str, connection: str, sealed: bytes, *, ends_at: float) -> None:
-        """A sign-in begins; those whose time is over are forgotten."""
+        """A sign-in starts; expired ones are deleted."""
         values = {"key": _hashed(key), "connection": connection, "sealed": sealed, "ends_at": ends_at}
         with self._database.write() as db:
             db.execute(sa.delete(oauth_flow).where(oauth_flow.c.ends_at < self.clock()))
             db.execute(sa.insert(oauth_flow).values(values))
 
     def under_way(self, key: str) -> FlowRow | None:
-        """Given what the provider brought back, return the sign-in it belongs to; None when there is none."""
+        """Given the state parameter from the provider, return the pending sign-in; None if there is none."""
         query = sa.select(oauth_flow.c.connection, oauth_flow.c.sealed, oauth_flow.c.ends_at)
         with self._database.read() as db:
             row = db.execute(query.where(oauth_flow.c.key == _hashed(key))).first()
         return FlowRow(*row) if row is not None and row.ends_at >= self.clock() else None
 
     def end(self, key: str) -> bool:
-        """A sign-in ends. Return whether it was there: whoever is told True goes on with it, and nobody else."""
+        """Complete a sign-in. Return whether it existed: only the caller that gets True continues."""
         with self._database.write() as db:
             return db.execute(sa.delete(oauth_flow).where(oauth_flow.c.key == _hashed(key))).rowcount == 1
 

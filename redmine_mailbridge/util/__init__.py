@@ -1,1 +1,1 @@
-"""What any room may use: small, without knowledge of mail, Redmine or the store."""
+"""Helpers for any room: small, without knowledge of mail, Redmine or the store."""

@@ -1,11 +1,11 @@
-"""How long to leave a server alone: what it says itself, and pauses that do not all end at the same moment. Pure."""
+"""How long to pause requests to a server: its own request, and randomised pauses. Pure."""
 
 import random
 import re
 from typing import Final
 
 LONGEST: Final = 24 * 3600.0
-"""A server that asks for more is asked again after a day all the same."""
+"""Maximum pause, even if a server requests more: a day."""
 
 _HINTS: Final = (
     # Exchange Online: "Request is throttled. Suggested Backoff Time: 299961 milliseconds"
@@ -14,18 +14,19 @@ _HINTS: Final = (
     (re.compile(r"(?:retry|try again) (?:after|in) (\d{1,4}) {0,3}(?:minutes|min)\b", re.IGNORECASE), 60.0),
     # of Outlook.com, over POP3
     (re.compile(r"login limit for a (\d{1,4}) {0,3}minute", re.IGNORECASE), 60.0),
-    # ours, from POP3's capability LOGIN-DELAY (RFC 2449 section 6.5)
+    # the bridge's own, from POP3's capability LOGIN-DELAY (RFC 2449 section 6.5)
     (re.compile(r"one login every (\d{1,6}) seconds"), 1.0),
 )
 _THROTTLED: Final = (
     "[throttled]", "is throttled", "suggested backoff time", "bandwidth limits", "rate limit", "too many requests",
     "too many commands", "exceeded the login limit", "[login-delay]",
 )  # fmt: skip
-"""Words of Exchange Online, Gmail, Yahoo, Amazon WorkMail and Outlook.com, and POP3's code; never a mail's fault."""
+"""Words of Exchange Online, Gmail, Yahoo, Amazon WorkMail and Outlook.com, and POP3's code; never caused by a
+message."""
 
 
 def hint(text: str) -> float | None:
-    """Given what a server said, return for how many seconds it asks to be left alone; None when it does not."""
+    """Given a server's text, return the requested pause in seconds; None if it requests none."""
     for pattern, unit in _HINTS:
         found = pattern.search(text[:2000])
         if found is not None:
@@ -34,11 +35,11 @@ def hint(text: str) -> float | None:
 
 
 def throttled(text: str) -> bool:
-    """Given what a server said to a command, say whether it only wants to be left alone: the mail is not at fault."""
+    """Given a server's response to a command, return whether it only requests a pause: the message is not the cause."""
     low = text[:2000].lower()
     return any(words in low for words in _THROTTLED)
 
 
 def jittered(seconds: float) -> float:
-    """Given a pause, return one of 80 to 120 percent of it: mailboxes of one server do not all come back at once."""
+    """Given a pause, return 80 to 120 percent of it, so that mailboxes of one server do not all return at once."""
     return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - nothing secret hangs on it

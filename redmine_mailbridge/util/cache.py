@@ -1,4 +1,4 @@
-"""A memory with a short life for what rarely changes, shared by threads: each thing is asked for once at a time."""
+"""A short-lived cache for what rarely changes, shared by threads: concurrent requests for a key fetch it once."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ class _Entry(Generic[V]):
 
 
 class Cache(Generic[K, V]):
-    """Values by key. `life` in seconds; `most` entries are kept, the longest unused goes first."""
+    """Values by key. `life` in seconds; `most` entries are kept, the least recently used is dropped first."""
 
     def __init__(self, life: float, clock: Callable[[], float] = time.monotonic, most: int = 10_000) -> None:
         self._life = life
@@ -29,9 +29,9 @@ class Cache(Generic[K, V]):
         self._lock = threading.Lock()
 
     def get(self, key: K, fetch: Callable[[], V], life: Callable[[V], float] | None = None) -> V:
-        """Given a key, return its value, fetched if it is unknown or too old. What `fetch` raises is not kept.
+        """Given a key, return its value, fetched if it is unknown or too old. Exceptions of `fetch` are not cached.
 
-        `life` says, of a fetched value, for how many seconds it may be kept, where that depends on the value.
+        `life` returns, for a fetched value, for how many seconds to cache it, if that depends on the value.
         """
         entry = self._entry(key)
         with entry.lock:
@@ -39,15 +39,15 @@ class Cache(Generic[K, V]):
                 value = fetch()
                 entry.value = value
                 entry.until = self._clock() + (self._life if life is None else life(value))
-            return entry.value  # type: ignore[return-value]  # a fetched value stands here, None among them
+            return entry.value  # type: ignore[return-value]  # always a fetched value, possibly None
 
     def forget(self, key: K) -> None:
-        """Given a key, fetch it anew when it is asked for the next time."""
+        """Given a key, fetch it again on the next access."""
         with self._lock:
             self._entries.pop(key, None)
 
     def forget_where(self, matches: Callable[[V], bool]) -> None:
-        """Given a test, forget every value that it is true of."""
+        """Given a predicate, drop every value for which it is true."""
         with self._lock:
             for key in [k for k, e in self._entries.items() if e.value is not None and matches(e.value)]:
                 del self._entries[key]

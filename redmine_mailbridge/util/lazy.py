@@ -1,11 +1,11 @@
-"""Modules that are imported when they are first used: for libraries that are slow to load, or extras."""
+"""Modules that are imported on first use: for slow libraries, or extras."""
 
 import importlib
 from typing import Any
 
 
 class _LazyModule:
-    """A module that is not imported yet. The import system's own lock makes its use from several threads safe."""
+    """A module that is not imported yet. The import system's own lock makes its use thread-safe."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -15,8 +15,8 @@ class _LazyModule:
 
 
 def lazy_import(name: str) -> Any:
-    """Given a module's dotted name, return what stands for it: each use of an attribute imports the module first, and
-    raises ModuleNotFoundError where it is not installed.
+    """Given a module's dotted name, return a proxy: the first access to an attribute imports the module, and
+    raises ModuleNotFoundError if it is not installed.
 
     Written beside an import under TYPE_CHECKING, so that types are checked as usual. (`importlib.util.LazyLoader` would
     do the same, but is not safe for threads before Python 3.12.3.)

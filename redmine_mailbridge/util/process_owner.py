@@ -1,4 +1,4 @@
-"""Who works on a store: whoever owns its folder, also when root gives the command."""
+"""The user of a process that works on a store: the owner of its folder, also if root runs the command."""
 
 import os
 import pwd
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def become_owner(folder: Path | None) -> None:
-    """Given the folder of the database (None: it is elsewhere), go on as its owner where root is about to write there.
+    """Given the folder of the database (None: it is elsewhere), switch to its owner if root is about to write there.
 
-    Otherwise root would leave files that the service, which runs as a user of its own, cannot open. There is no way
-    back: what root alone can do must have been done before.
+    Otherwise root would leave files that the service, which runs as another user, cannot open. This cannot be
+    undone: whatever requires root must be done before.
     """
     if folder is None or os.geteuid() != 0 or not folder.is_dir():
         return

@@ -1,4 +1,4 @@
-"""What of a log line may be shown: no secret and no mail body, and a stranger's signs do nothing."""
+"""What of a log line may be shown: no secret and no message body; control characters have no effect."""
 
 import datetime as dt
 import functools
@@ -25,8 +25,8 @@ _CONTROL |= {ord(white): " " for white in "\t\r\n"}
 
 
 def withhold(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Given a log line's keys, return them without secrets and mail bodies, by the names of keys and the types of
-    values; strings on one line, without control characters, those of direction among them (they come from strangers),
+    """Given a log line's keys, return them without secrets and message bodies, by the names of keys and the types of
+    values; strings on one line, without control characters, including bidirectional ones (they come from strangers),
     and of bounded length.
     """
     for name, value in event.items():
@@ -37,7 +37,7 @@ def withhold(_logger: object, _method: str, event: MutableMapping[str, Any]) -> 
 
 @functools.lru_cache(maxsize=1000)
 def _is_withheld(name: str) -> bool:
-    """Given the name of a key, may its value never be shown?"""
+    """Given the name of a key, must its value never be shown?"""
     return _SECRET_NAME.search(name) is not None or name.lower() in _BODY_NAMES
 
 
@@ -53,7 +53,7 @@ def _plain(name: str, value: Any, depth: int = 0) -> Any:
 
 
 def _words(value: Any) -> str:
-    """Given one value, return it as text when it is plain; else only its type, since it may hold a mail."""
+    """Given one value, return it as text if it is plain; else only its type, since it may contain a message."""
     if isinstance(value, bytes | bytearray | memoryview):
         return f"({len(value)} bytes)"
     if isinstance(value, str | BaseException | PurePath | dt.date | dt.timedelta):

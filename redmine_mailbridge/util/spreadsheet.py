@@ -1,8 +1,8 @@
-"""CSV for spreadsheets (RFC 4180), the one writer of it: no text that a stranger chose becomes a formula. Pure.
+"""CSV for spreadsheets (RFC 4180), the only writer of it: no untrusted text becomes a formula. Pure.
 
-A spreadsheet takes what begins with = + - or @ for a formula, in their full-width forms too (OWASP, CSV injection). It
-splits lines where its language says, at ";" or a tab in half of Europe, whatever is quoted, so that a formula can also
-begin within a text.
+A spreadsheet treats text that starts with = + - or @ as a formula, in their full-width forms too (OWASP, CSV
+injection). It splits lines by a separator that depends on the locale, ";" or a tab in half of Europe, even in quotes,
+so that a formula can also start within a text.
 """
 
 import csv
@@ -16,7 +16,7 @@ _LINES = re.compile(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 def as_csv(rows: Iterable[Sequence[Cell]]) -> str:
-    """Given rows, return them as lines. Numbers stay as they are; texts are quoted, one line each, and no formula."""
+    """Given rows, return them as lines. Numbers are unchanged; texts are quoted, one line each, and never a formula."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n", quoting=csv.QUOTE_NONNUMERIC)
     for row in rows:
@@ -25,5 +25,5 @@ def as_csv(rows: Iterable[Sequence[Cell]]) -> str:
 
 
 def safe(text: str) -> str:
-    """Given a text from outside, return it with an apostrophe wherever a spreadsheet would see a formula begin."""
+    """Given an untrusted text, return it with an apostrophe wherever a spreadsheet would see the start of a formula."""
     return _BEGINS.sub(r"\1'", _LINES.sub(" ", text))

@@ -1,15 +1,33 @@
-"""The "did you mean" of every error text."""
+"""The "did you mean" of error texts."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
+
+V = TypeVar("V")
+
+
+class NameMap(dict[str, V]):
+    """Values by lower-case name. `spellings` holds each name as its owner writes it, which is what a hint shows."""
+
+    def __init__(self, names: Iterable[tuple[str, V]] = ()) -> None:
+        """Given names in any case with their values, keep the first of those that differ only in case."""
+        super().__init__()
+        self.spellings: dict[str, str] = {}
+        for name, value in names:
+            if name.lower() not in self:
+                self[name.lower()] = value
+                self.spellings[name.lower()] = name
 
 
 def closest(word: str, candidates: Iterable[str]) -> str | None:
-    """Given a word that is not known and those that are, return the one that was probably meant, or None.
+    """Given an unknown word and the known ones, return the one that was probably meant, or None.
 
-    A single candidate that the word begins ("prot" for "protocol") wins over one that is merely spelt alike.
+    A single candidate that the word begins ("prot" for "protocol") wins over one that is merely spelt alike. The
+    candidate keeps its case: that of its `spellings`, where the candidates have them (NameMap).
     """
-    known = list(dict.fromkeys(candidates))
+    spellings: Mapping[str, str] = getattr(candidates, "spellings", {})
+    known = [spellings.get(candidate, candidate) for candidate in dict.fromkeys(candidates)]
     folded = word.casefold()
     same = [c for c in known if c.casefold() == folded]
     begun = [c for c in known if len(folded) >= 3 and c.casefold().startswith(folded)]
@@ -21,6 +39,6 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """Return ', did you mean "…"?', or "" when nothing is near."""
+    """Return ', did you mean "…"?', or "" if nothing is similar."""
     near = closest(word, candidates)
     return f', did you mean "{near}"?' if near is not None else ""

@@ -7,7 +7,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def plain(address: str) -> Address | None:
-    """Given an address as a socket tells it, return it, an IPv4 address that came by an IPv6 socket as itself; None
+    """Given an address from a socket, return it, an IPv4 address that came by an IPv6 socket as itself; None
     when it is none.
     """
     try:
@@ -18,8 +18,8 @@ def plain(address: str) -> Address | None:
 
 
 def network(address: str) -> str:
-    """Given an address, return what stands for whoever has it: an IPv4 address, or the /64 of an IPv6 address, since
-    that is what one customer of a provider has at least.
+    """Given an address, return the network that identifies its owner: an IPv4 address, or the /64 of
+    an IPv6 address, which is the least that one customer of a provider has.
     """
     found = plain(address)
     if isinstance(found, ipaddress.IPv6Address):

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from redmine_mailbridge.settings.models import RedmineSettings
-from redmine_mailbridge.store.admin_sessions import SIGN_IN, Audit, Session, Sessions
+from redmine_mailbridge.settings.redmine import RedmineSettings
+from redmine_mailbridge.store.admin_sessions import SIGN_IN, AdminSession, AdminSessions, Audit
 from redmine_mailbridge.web.addresses import network
 from redmine_mailbridge.web.passwords import matches
 from redmine_mailbridge.web.redmine_user import CannotBeAsked, SignInRefused, by_key, by_password
@@ -29,8 +29,8 @@ LOCAL = "admin"
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Who came in; `way` is "redmine" or "password"; `proof` is what the rights are asked with anew."""
+class SignedInPerson:
+    """A signed-in person; `way` is "redmine" or "password"; `proof` is what later checks of the rights use."""
 
     login: str
     name: str
@@ -38,7 +38,7 @@ class Person:
     proof: str
 
 
-class Door:
+class Authenticator:
     """Lets administrators in, counts who is refused, and remembers neither a password nor what was typed as a login:
     that may have been one, or an API key. `key` makes the word by which tries with the same login are counted.
     """
@@ -56,7 +56,7 @@ class Door:
         """Is there a local password?"""
         return self._password_hash is not None and self._password_hash.is_file()
 
-    def enter(self, login: str, password: str, *, local: bool, address: str) -> Person:
+    def enter(self, login: str, password: str, *, local: bool, address: str) -> SignedInPerson:
         """Given what was typed and from where, return who that is. Raise SignInRefused, with the reason.
 
         The try is written down as refused before anything is asked, so that many at once count too.
@@ -76,7 +76,7 @@ class Door:
     def line(self) -> str:
         """What is kept of the local password. Raise SignInRefused when there is none, or it cannot be read."""
         if self._password_hash is None:
-            raise SignInRefused("There is no local password: `redmine-mailbridge admin password` makes one.")
+            raise SignInRefused("No local password is set: `redmine-mailbridge admin password` makes one.")
         try:
             return self._password_hash.read_text("ascii")
         except (OSError, UnicodeDecodeError):
@@ -84,8 +84,8 @@ class Door:
             raise SignInRefused(words) from None
 
     def still(self, login: str, way: str, proof: str) -> None:
-        """Given who came in and how, ask anew. Raise SignInRefused when it holds no longer, CannotBeAsked when nobody
-        can say.
+        """Given a person and the way, check the rights again. Raise SignInRefused if they ended, CannotBeAsked if
+        Redmine does not answer.
         """
         if way == "password":
             if not hmac.compare_digest(proof, _digest(self.line())):
@@ -102,7 +102,7 @@ class Door:
 
     @contextlib.contextmanager
     def _turn(self, place: str) -> Iterator[None]:
-        """One of the few sign-ins that may be under way from a place: a Redmine that is slow keeps nobody else out."""
+        """One of the few sign-ins that may be under way from a place: a slow Redmine does not lock out other people."""
         with self._lock:
             if self._under_way[place] >= AT_ONCE:
                 raise SignInRefused("Another sign-in from your address is under way: try again when it has ended.")
@@ -116,32 +116,33 @@ class Door:
                     del self._under_way[place]
 
     def _somebody(self, login: str) -> str:
-        """Given what was typed as a login, in any case as Redmine takes it, return what stands for it on the record."""
+        """Given a typed login, in any case as Redmine takes it, return the key under which it is counted."""
         typed = login.casefold().encode("utf-8", "replace")
         return f"somebody ({hmac.new(self._key, typed, hashlib.sha256).hexdigest()[:12]})"
 
-    def _of_redmine(self, login: str, password: str) -> Person:
+    def _of_redmine(self, login: str, password: str) -> SignedInPerson:
         found = by_password(self._redmine, login, password)
-        return Person(found.login, found.name, "redmine", found.key)
+        return SignedInPerson(found.login, found.name, "redmine", found.key)
 
-    def _local(self, password: str) -> Person:
+    def _local(self, password: str) -> SignedInPerson:
         line = self.line()
         if not matches(password, line):
-            raise SignInRefused("That password is not right.")
-        return Person(LOCAL, LOCAL, "password", _digest(line))
+            raise SignInRefused("The password is incorrect.")
+        return SignedInPerson(LOCAL, LOCAL, "password", _digest(line))
 
 
-class Rights:
+class RightsCheck:
     """Whether who is signed in may still do so: asked again before each change, and every few minutes."""
 
-    def __init__(self, door: Door, sessions: Sessions) -> None:
+    def __init__(self, door: Authenticator, sessions: AdminSessions) -> None:
         self._door = door
         self._sessions = sessions
         self._unanswered: dict[str, float] = {}
 
-    def hold(self, session: Session, token: str, now: float, *, changes: bool) -> None:
-        """Given a session and its token, return when the person may go on. Raise SignInRefused, and end the session,
-        when not; CannotBeAsked when nobody can say: nothing is changed then, and looked at for an hour at most.
+    def hold(self, session: AdminSession, token: str, now: float, *, changes: bool) -> None:
+        """Given a session and its token, return if the person may continue. Raise SignInRefused and end the session
+        if not; raise CannotBeAsked if Redmine does not answer: changes are refused then, and
+        pages are shown for an hour at most.
         """
         age = now - session.asked_at
         fresh = session.way == "redmine" and 0 <= age < ASKED_EVERY

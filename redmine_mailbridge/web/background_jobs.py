@@ -16,11 +16,11 @@ log = structlog.get_logger(__name__)
 
 REMEMBERED, AT_ONCE = 50, 4
 Work = Callable[[], Iterable[Check]]
-Say = Callable[[Check], None]
+ReportCheck = Callable[[Check], None]
 
 
 @dataclass(slots=True)
-class Job:
+class BackgroundJob:
     """One piece of work and what it has found so far."""
 
     title: str
@@ -33,25 +33,25 @@ class Job:
         return not self.ended.is_set()
 
 
-class Jobs:
+class BackgroundJobs:
     """Runs a few of them at once, in threads, and remembers the last ones."""
 
     def __init__(self) -> None:
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._jobs: OrderedDict[str, BackgroundJob] = OrderedDict()
         self._lock = threading.Lock()
 
     def start(self, title: str, work: Work) -> str | None:
         """Given a title and what yields findings, begin. Return the job's name; None when too much is running."""
 
-        def saying(say: Say) -> None:
+        def saying(say: ReportCheck) -> None:
             for line in work():
                 say(line)
 
         return self.begin(title, saying)
 
-    def begin(self, title: str, work: Callable[[Say], object]) -> str | None:
+    def begin(self, title: str, work: Callable[[ReportCheck], object]) -> str | None:
         """As `start`, with work that says its findings."""
-        name, job = secrets.token_hex(8), Job(title)
+        name, job = secrets.token_hex(8), BackgroundJob(title)
         with self._lock:
             if sum(other.running for other in self._jobs.values()) >= AT_ONCE:
                 return None
@@ -61,17 +61,17 @@ class Jobs:
         threading.Thread(target=_run, args=(job, work), name=f"check-{name}", daemon=True).start()
         return name
 
-    def get(self, name: str) -> Job | None:
+    def get(self, name: str) -> BackgroundJob | None:
         """The job of this name, None when it is forgotten."""
         return self._jobs.get(name)
 
 
-def _run(job: Job, work: Callable[[Say], object]) -> None:
+def _run(job: BackgroundJob, work: Callable[[ReportCheck], object]) -> None:
     try:
         work(job.lines.append)
     except MailbridgeError as error:
         job.lines.append(Check(job.title, False, str(error)))
-    except Exception as error:  # noqa: BLE001 - the border of a piece of work: whoever looks on is told
+    except Exception as error:  # noqa: BLE001 - the outermost frame of a job: the page shows it
         log.error("admin.fault", job=job.title, kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
         job.lines.append(Check(job.title, False, fault(error)))
     finally:

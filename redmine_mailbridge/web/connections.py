@@ -1,4 +1,4 @@
-"""The connections to the pages: who keeps one without saying anything costs nobody else a place.
+"""The connections to the pages: an idle connection does not use up the places of others.
 
 uvicorn counts all connections together and waits for a request's head for ever, so that a few hundred half-open ones
 shut everybody out. Here each is counted from the moment that it is accepted, TLS or not, by the address that it comes
@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """How many connections, from one address and from all, and how many seconds the steps may take: TLS's handshake, a
-    request's head, and how long nothing of an answer is taken; `pace` is the bytes a second of a body that is sent, and
-    of an answer that is taken, at least.
+    request's head, and how long nothing of an answer is taken; `min_rate` is the bytes a second of a body that is
+    sent, and of an answer that is taken, at least.
     """
 
     from_one: int = 64
@@ -35,11 +35,11 @@ class Limits:
     handshake: float = 10.0
     head: float = 20.0
     untaken: float = 30.0
-    pace: float = 1000.0
+    min_rate: float = 1000.0
     look_every: float = 5.0
 
 
-class Visit(H11Protocol):
+class HttpProtocol(H11Protocol):
     """uvicorn's side of one connection, which knows for how long it has been the client's turn."""
 
     _since = 0.0
@@ -62,7 +62,7 @@ class Visit(H11Protocol):
             self._since, self._received = time.monotonic(), 0
 
     def on_response_complete(self) -> None:
-        """Wait for the next head, or for the end of a body that nobody reads."""
+        """Wait for the next head, or for the end of a body that is not read."""
         self._since, self._received = time.monotonic(), 0
         super().on_response_complete()
 
@@ -76,7 +76,7 @@ class Visit(H11Protocol):
         """Is it the client's turn?"""
         return self._between or self._in_body or self.flow.write_paused
 
-    def overdue(self, now: float, limits: Limits) -> bool:
+    def overdue(self, now: float, limits: ConnectionLimits) -> bool:
         """Has it been the client's turn for too long?"""
         waited = now - self._since
         if self.flow.write_paused:
@@ -86,11 +86,11 @@ class Visit(H11Protocol):
             return waited > limits.head and self._is_still(now, self._received, limits)
         return self._between and waited > limits.head
 
-    def _is_still(self, now: float, went: int, limits: Limits, *, left: int = 0) -> bool:
-        """Given the bytes that went either way while it was waited for, are they too few? Else it is waited for anew:
-        what went quickly at first is no leave to stop later.
+    def _is_still(self, now: float, went: int, limits: ConnectionLimits, *, left: int = 0) -> bool:
+        """Given the bytes that went either way during the wait, return whether they are too few. If not, start to
+        count again: a quick beginning does not excuse a later stop.
         """
-        if went < (now - self._since) * limits.pace:
+        if went < (now - self._since) * limits.min_rate:
             return True
         self._since, self._received, self._untaken = now, 0, left
         return False
@@ -105,12 +105,12 @@ class Visit(H11Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class Guest:
-    """One connection from the moment that it was accepted; `visit` is there once TLS stands."""
+class TrackedConnection:
+    """One connection from the moment that it was accepted; `visit` is set after the TLS handshake."""
 
     place: str
     connection: socket.socket
-    visit: Visit
+    visit: HttpProtocol
 
     @property
     def _transport(self) -> asyncio.Transport | None:
@@ -121,7 +121,7 @@ class Guest:
         """Is it the client's turn? TLS counts as its turn."""
         return self._transport is None or self.visit.waited_for
 
-    def overdue(self, now: float, limits: Limits) -> bool:
+    def overdue(self, now: float, limits: ConnectionLimits) -> bool:
         """Has it been the client's turn for too long? TLS has a time of its own."""
         return self._transport is not None and self.visit.overdue(now, limits)
 
@@ -134,14 +134,14 @@ class Guest:
                 self.connection.shutdown(socket.SHUT_RDWR)
 
 
-class Server(uvicorn.Server):
+class LimitedServer(uvicorn.Server):
     """uvicorn, with an entrance of its own. What comes from `proxies` is theirs, and counts only for the whole."""
 
-    def __init__(self, config: uvicorn.Config, proxies: Sequence[str], limits: Limits) -> None:
+    def __init__(self, config: uvicorn.Config, proxies: Sequence[str], limits: ConnectionLimits) -> None:
         super().__init__(config)
         self._proxies = proxies
         self._limits = limits
-        self._guests: list[Guest] = []
+        self._guests: list[TrackedConnection] = []
         self._work: list[asyncio.Task[Any]] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -166,7 +166,7 @@ class Server(uvicorn.Server):
             try:
                 connection, address = await loop.sock_accept(listener)
             except OSError as error:  # no descriptor is free, or the client has gone
-                log.warning("admin.not_accepted", reason=error.strerror or str(error))
+                log.warning("admin.accept_failed", reason=error.strerror or str(error))
                 await asyncio.sleep(0.1)
                 continue
             guest = self._room(connection, address[0])
@@ -177,7 +177,7 @@ class Server(uvicorn.Server):
             coming.add(task)
             task.add_done_callback(coming.discard)
 
-    def _room(self, connection: socket.socket, address: str) -> Guest | None:
+    def _room(self, connection: socket.socket, address: str) -> TrackedConnection | None:
         """Given who comes, make room by letting go who has been waited for longest; None when all are being served."""
         self._guests = [one for one in self._guests if one.connection.fileno() >= 0]
         limits, place = self._limits, network(address)
@@ -188,12 +188,12 @@ class Server(uvicorn.Server):
             most = Counter(one.place for one in self._guests if one.waited_for).most_common(1)
             if not most or not self._let_go([one for one in self._guests if one.place == most[0][0]]):
                 return None
-        visit = Visit(self.config, self.server_state, self.lifespan.state)
-        guest = Guest(place, connection, visit)
+        visit = HttpProtocol(self.config, self.server_state, self.lifespan.state)
+        guest = TrackedConnection(place, connection, visit)
         self._guests.append(guest)
         return guest
 
-    def _let_go(self, guests: Sequence[Guest]) -> bool:
+    def _let_go(self, guests: Sequence[TrackedConnection]) -> bool:
         """Given connections, the oldest first, end the first that is waited for. Return whether there was one."""
         for guest in guests:
             if guest.waited_for:
@@ -202,7 +202,7 @@ class Server(uvicorn.Server):
                 return True
         return False
 
-    async def _welcome(self, guest: Guest) -> None:
+    async def _welcome(self, guest: TrackedConnection) -> None:
         tls = self.config.ssl
         handshake = self._limits.handshake if tls else None
         try:
@@ -210,7 +210,7 @@ class Server(uvicorn.Server):
                 lambda: guest.visit, guest.connection, ssl=tls, ssl_handshake_timeout=handshake
             )
         except OSError as error:
-            log.debug("admin.no_connection", reason=str(error))
+            log.debug("admin.connection_failed", reason=str(error))
             guest.connection.close()
 
     async def _look(self) -> None:

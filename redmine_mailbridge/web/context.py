@@ -1,23 +1,28 @@
 """What the pages work with: the settings in force, the store, and the ways to ask and to steer."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from anyio import CapacityLimiter
 
 from redmine_mailbridge.oauth.sign_in_service import SignIns
-from redmine_mailbridge.reports.overview import Overview
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.admin_sessions import Audit, LogRing, Sessions
+from redmine_mailbridge.store.admin_sessions import AdminSessions, Audit, LogBuffer
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.queries.messages import Archive
-from redmine_mailbridge.store.queries.statistics import Figures
-from redmine_mailbridge.tasks.receive.planner import Decider
-from redmine_mailbridge.web.authentication import Door, Rights
-from redmine_mailbridge.web.background_jobs import Jobs
-from redmine_mailbridge.web.read_messages import Seen
+from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.queries.messages import MessageQueries
+from redmine_mailbridge.store.queries.statistics import Statistics
+from redmine_mailbridge.store.sender_list import SenderList
+from redmine_mailbridge.store.task_state import TaskState
+from redmine_mailbridge.tasks.receive.planner import Planner
+from redmine_mailbridge.web.authentication import Authenticator, RightsCheck
+from redmine_mailbridge.web.background_jobs import BackgroundJobs
+from redmine_mailbridge.web.read_messages import MessageViews
+from redmine_mailbridge.web.report_cache import ReportCache
+from redmine_mailbridge.wiring.outgoing import SendAgain, SendingLimit
 
 SIGN_INS, LOCAL_SIGN_INS = 4, 2
 """Sign-ins that are looked at at once, in threads of their own: Redmine may be slow, which is when the local password
@@ -27,8 +32,10 @@ MENU = (
     ("/", "Overview", "home"),
     ("/messages", "Messages", "mail"),
     ("/not-imported", "Not imported", "stop"),
-    ("/tasks", "Tasks", "clock"),
+    ("/outgoing", "Outgoing mail", "send"),
+    ("/senders", "Senders", "check"),
     ("/mailboxes", "Mailboxes", "inbox"),
+    ("/tasks", "Tasks", "clock"),
     ("/oauth", "Sign-ins", "key"),
     ("/reports", "Reports", "chart"),
     ("/templates", "Templates", "pen"),
@@ -40,29 +47,38 @@ MENU = (
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
-    """Everything that a page may ask or have done. `limits` are the mails a day that each mailbox may send;
-    `reports` those of the last minute; `sign_ins`
-    and `local_sign_ins` are the threads that strangers may take."""
+class AppContext:
+    """Everything that a page may ask or have done.
+
+    `limits` are the accounts that send mail; `reload` has the process read its settings again and serve new pages, None
+    where nothing can; `reports` are the last ones; `sign_ins` and `local_sign_ins` are the threads that
+    strangers may take.
+    """
 
     loaded: Loaded
     store: Store
-    archive: Archive
-    figures: Figures
+    message_queries: MessageQueries
+    outbox: Outbox
+    book: TaskState
+    statistics: Statistics
     health: Health
-    decider: Decider
-    seen: Seen
-    sessions: Sessions
+    planner: Planner
+    metadata: MetadataCache
+    seen: MessageViews
+    sessions: AdminSessions
     audit: Audit
-    ring: LogRing
-    door: Door
-    rights: Rights
-    jobs: Jobs
+    senders: SenderList
+    log_buffer: LogBuffer
+    door: Authenticator
+    rights: RightsCheck
+    jobs: BackgroundJobs
     signs: SignIns
-    limits: Mapping[str, int]
+    send_again: SendAgain
+    limits: Sequence[SendingLimit]
     sign_ins: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(SIGN_INS))
     local_sign_ins: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LOCAL_SIGN_INS))
-    reports: dict[Hashable, tuple[float, Overview]] = field(default_factory=dict)
+    reload: Callable[[], None] | None = None
+    reports: ReportCache = field(default_factory=ReportCache)
 
     @property
     def menu(self) -> tuple[tuple[str, str, str], ...]:

@@ -1,22 +1,30 @@
 """How values look on a page: times in the viewer's zone, sizes, states. Pure."""
 
 import datetime as dt
+import re
+from dataclasses import replace
 from functools import cache
+from pathlib import PurePath
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from markupsafe import Markup
 
-from redmine_mailbridge.web.i18n import Words
+from redmine_mailbridge.settings.loading.origins import ValueOrigin
+from redmine_mailbridge.web.i18n import Translations
 
 TONES: Final = {
     "done": "good",
-    "kept": "wait",
-    "writing": "wait",
+    "stored": "wait",
+    "write_pending": "wait",
     "held": "warn",
-    "refused": "bad",
-    "aside": "bad",
+    "rejected": "bad",
+    "failed": "bad",
     "ignored": "mute",
+    "queued": "wait",
+    "sent": "good",
+    "bounced": "bad",
+    "discarded": "mute",
 }
 _STEPS = ((60, "seconds"), (3600, "minutes"), (86_400, "hours"), (30 * 86_400, "days"))
 _WORDS = {
@@ -30,6 +38,8 @@ _WORDS = {
     ("days", 1): "in {n} d",
 }
 
+_NUMBER = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?)(?: (min|h|d|s))?")
+
 
 @cache
 def _zones() -> frozenset[str]:
@@ -41,7 +51,7 @@ def zone_of(name: str | None) -> ZoneInfo:
     return ZoneInfo(name if name and name in _zones() else "UTC")
 
 
-def moment(at: float | dt.datetime | None, words: Words, zone: ZoneInfo, now: float) -> Markup:
+def moment(at: float | dt.datetime | None, words: Translations, zone: ZoneInfo, now: float) -> Markup:
     """Given a time (epoch seconds or aware), return it relative, with the exact time in the viewer's zone on hover."""
     if at is None:
         return Markup('<span class="mute">{}</span>').format("–")
@@ -52,7 +62,7 @@ def moment(at: float | dt.datetime | None, words: Words, zone: ZoneInfo, now: fl
     )
 
 
-def relative(seconds: float, words: Words, zone: ZoneInfo, now: float) -> str:
+def relative(seconds: float, words: Translations, zone: ZoneInfo, now: float) -> str:
     """Given a time in epoch seconds, return how far it is from now in words, or its day when that is long ago."""
     away = abs(seconds - now)
     sign = 1 if seconds > now + 1 else -1
@@ -69,6 +79,15 @@ def clock(at: float, zone: ZoneInfo) -> str:
     return dt.datetime.fromtimestamp(at, zone).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
+def number(text: str, words: Translations) -> str:
+    """Given a number as a report has it (72.86, 2.6 d, 45 min), return it as this language writes it."""
+    found = _NUMBER.fullmatch(text)
+    if found is None:
+        return text
+    digits = found[1].replace(".", words("."))
+    return words(f"{{n}} {found[2]}", n=digits) if found[2] else digits
+
+
 def size(count: int) -> str:
     """Given bytes, return them in two or three digits: 812 B, 12 kB, 3.4 MB."""
     value = float(count)
@@ -79,10 +98,15 @@ def size(count: int) -> str:
     return f"{value:.1f} GB"
 
 
-def timing(text: str, words: Words) -> str:
+def timing(text: str, words: Translations) -> str:
     """Given when a task runs, as the task says it ("every 5m", "after each receive"), return it in this language."""
     every, _, span = text.partition(" ")
     return words("every {span}", span=span) if every == "every" else text if every == "cron" else words(text)
+
+
+def short_origin(origin: ValueOrigin) -> str:
+    """Given where a setting comes from, return it without the folders of a file."""
+    return str(replace(origin, name=PurePath(origin.name).name)) if origin.kind == "file" else str(origin)
 
 
 def state_of(state: str, issue: int | None) -> str:

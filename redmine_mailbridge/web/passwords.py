@@ -21,7 +21,7 @@ def hashed(password: str) -> str:
 
 
 def matches(password: str, line: str) -> bool:
-    """Given a password and a kept line, do they belong together? A line that is none of ours matches nothing."""
+    """Given a password and a kept line, return whether they match. A line of another format matches nothing."""
     try:
         scheme, n, r, p, salt, kept = line.strip().split("$")
         if scheme != "scrypt" or int(n) > 2**20 or int(r) > 32 or int(p) > 16:

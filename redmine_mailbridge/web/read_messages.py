@@ -7,19 +7,19 @@ from concurrent.futures import Future
 from hashlib import sha256
 from typing import Any
 
-from redmine_mailbridge.mail.sanitized_html import Original, original
+from redmine_mailbridge.mail.sanitized_html import SanitizedHtml, original
 from redmine_mailbridge.model.mail import Attachment, Message
-from redmine_mailbridge.tasks.receive.history import Read
+from redmine_mailbridge.tasks.receive.history import ReadCopy
 
 MOST_BYTES = 64_000_000
 """Of mails that are remembered; the newest one is, whatever its size."""
 Key = tuple[object, ...]
 
 
-class Seen:
+class MessageViews:
     """Given how a mailbox reads, reads each mail once while it is looked at. Safe to share among threads."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: ReadCopy) -> None:
         self._read = read
         self._lock = threading.Lock()
         self._known: OrderedDict[Key, tuple[int, Future[Any]]] = OrderedDict()
@@ -30,10 +30,10 @@ class Seen:
         found: Message = self._once(key, len(content), lambda: self._read(content, mailbox, truncated=truncated))
         return found
 
-    def original(self, content: bytes, attachments: tuple[Attachment, ...]) -> Original:
+    def original(self, content: bytes, attachments: tuple[Attachment, ...]) -> SanitizedHtml:
         """Given a mail's bytes and its attachments, return what may be shown of it."""
         key = (sha256(content).digest(), len(attachments))
-        found: Original = self._once(key, len(content), lambda: original(content, attachments))
+        found: SanitizedHtml = self._once(key, len(content), lambda: original(content, attachments))
         return found
 
     def _once(self, key: Key, size: int, make: Callable[[], object]) -> Any:
@@ -47,7 +47,7 @@ class Seen:
         if known is None:
             try:
                 future.set_result(make())
-            except BaseException as error:  # noqa: BLE001 - whoever waits for it is told
+            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
                 with self._lock:
                     self._known.pop(key, None)
                 future.set_exception(error)

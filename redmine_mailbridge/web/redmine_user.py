@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.redmine.responses import asks_for_login
-from redmine_mailbridge.redmine.transport import WAY, Session, cause
-from redmine_mailbridge.settings.models import RedmineSettings
-from redmine_mailbridge.wiring import application
+from redmine_mailbridge.redmine.transport import WAY, BoundedSession, cause
+from redmine_mailbridge.settings.redmine import RedmineSettings
+from redmine_mailbridge.wiring.redmine import redmine_connection
 
 CONNECT, READ = 5.0, 10.0
 """Seconds: a person waits before the page."""
@@ -18,14 +18,14 @@ _LOGIN = re.compile(r"[A-Za-z0-9_.@-]+")
 "ádmin" for "admin", and Basic ends a login at its first ":" (RFC 7617), so that one login had many names to try.
 """
 BEHIND_A_GATEWAY = (
-    "Redmine does not accept that. A gateway with a login of its own stands before it, which takes the place of your "
+    "Redmine does not accept that. A gateway with its own login in front of it replaces your "
     "password: type your API key (My account) as the login."
 )
 REFUSED = "Redmine does not accept that. With two-factor sign-in, type your API key as the login."
 
 
 class SignInRefused(MailbridgeError):
-    """Nobody came in, or may stay; the text says why, for the person who tried."""
+    """The sign-in is refused, or has ended; the text gives the reason to the person who tried."""
 
 
 class CannotBeAsked(SignInRefused):
@@ -57,7 +57,7 @@ def by_password(redmine: RedmineSettings, login: str, password: str) -> Administ
 
 def by_key(redmine: RedmineSettings, key: str) -> Administrator:
     """Given a person's own API key, return who that is. Raise as `by_password`: Redmine refuses the key of a user who
-    is locked, and one that was made anew.
+    is locked, and one that was created again.
     """
     return _administrator(redmine, {"X-Redmine-API-Key": key})
 
@@ -70,17 +70,17 @@ def _administrator(redmine: RedmineSettings, proof: Mapping[str, str]) -> Admini
     except (KeyError, TypeError, AttributeError):
         raise CannotBeAsked(f"Redmine cannot be asked: it answers {status}, and not with a user.") from None
     if not admin:
-        raise SignInRefused(f"{login} is no administrator of Redmine.")
+        raise SignInRefused(f"{login} is not an administrator of Redmine.")
     name = f"{user.get('firstname', '')} {user.get('lastname', '')}".strip()
     return Administrator(login, name or login, key)
 
 
 def _current(redmine: RedmineSettings, proof: Mapping[str, str]) -> tuple[int, dict[str, object]]:
     longest = redmine.timeout.total_seconds()
-    with Session() as connection:
+    with BoundedSession() as connection:
         connection.verify = str(redmine.ca_file) if redmine.ca_file else True
         connection.timeouts = (min(CONNECT, longest), min(READ, longest))
-        connection.auth = application.redmine_connection(redmine).login
+        connection.auth = redmine_connection(redmine).login
         headers = {"Accept": "application/json", **proof}
         try:
             answer = connection.get(f"{redmine.url}/users/current.json", headers=headers)

@@ -1,6 +1,6 @@
 """One request as a page sees it: who asks, in which language and zone, what was typed; and the ways to answer.
 
-Pages are plain functions of a `Call`. They run in a thread of their own, so they may ask the store and servers.
+Pages are plain functions of a `PageRequest`. They run in a thread of their own, so they may ask the store and servers.
 """
 
 import re
@@ -18,15 +18,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from redmine_mailbridge import __version__
-from redmine_mailbridge.store.admin_sessions import Session
+from redmine_mailbridge.store.admin_sessions import AdminSession
 from redmine_mailbridge.web import charts, formatting
-from redmine_mailbridge.web.context import Desk
-from redmine_mailbridge.web.i18n import Words, best
+from redmine_mailbridge.web.context import AppContext
+from redmine_mailbridge.web.i18n import Translations, best
+from redmine_mailbridge.web.mail_kinds import MAIL_KINDS
 
 COOKIE = "mailbridge_session"
 ZONE = "mailbridge_zone"
 _LOCAL_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,500}")
-Page = Callable[["Call"], Response]
+Page = Callable[["PageRequest"], Response]
 
 
 def _environment() -> Environment:
@@ -41,6 +42,8 @@ def _environment() -> Environment:
     made.globals.update(
         version=__version__,
         tones=formatting.TONES,
+        short_origin=formatting.short_origin,
+        mail_kinds=MAIL_KINDS,
         state_of=formatting.state_of,
         timing=formatting.timing,
         charts=charts,
@@ -58,19 +61,19 @@ _CONTROLS = dict.fromkeys(
 
 
 @dataclass(slots=True)
-class Call:
+class PageRequest:
     """A request to one page, with what it needs to answer."""
 
-    desk: Desk
+    context: AppContext
     request: Request
     form: FormData = field(default_factory=FormData)
-    session: Session | None = None
-    words: Words = field(init=False)
+    session: AdminSession | None = None
+    words: Translations = field(init=False)
     now: float = field(init=False)
 
     def __post_init__(self) -> None:
-        wanted = self.desk.settings.admin.language
-        self.words = Words(best(self.request.headers.get("accept-language", ""), wanted))
+        wanted = self.context.settings.admin.language
+        self.words = Translations(best(self.request.headers.get("accept-language", ""), wanted))
         self.now = time.time()
 
     @property
@@ -91,7 +94,7 @@ class Call:
     @property
     def secure(self) -> bool:
         """Does the browser speak TLS (to us, or to the proxy in front)?"""
-        return self.request.url.scheme == "https" or (self.desk.settings.admin.url or "").startswith("https:")
+        return self.request.url.scheme == "https" or (self.context.settings.admin.url or "").startswith("https:")
 
     def query(self, name: str) -> str:
         """A parameter of the address, trimmed, "" when it is not there."""
@@ -117,24 +120,25 @@ class Call:
         return value if isinstance(value, UploadFile) and value.filename else None
 
     def path(self, path: str, **query: object) -> str:
-        """Given a path of ours, return it as the browser must ask for it."""
+        """Given a path of the application, return it as the browser must request it."""
         given = {name: str(value) for name, value in query.items() if value not in (None, "")}
-        return self.desk.settings.admin.prefix + quote(path) + (f"?{urlencode(given)}" if given else "")
+        return self.context.settings.admin.prefix + quote(path) + (f"?{urlencode(given)}" if given else "")
 
     def render(self, template: str, status: int = 200, **values: object) -> Response:
         """Given a template and its values, return the page."""
         notice = self.session.notice if self.session else None
         if self.session is not None and notice and "hx-request" not in self.request.headers:
-            self.desk.sessions.say(self.session, None)
+            self.context.sessions.say(self.session, None)
         text = TEMPLATES.get_template(template).render(
             call=self,
             _=self.words,
-            desk=self.desk,
+            context=self.context,
             session=self.session,
             notice=notice,
-            here=self.request.url.path.removeprefix(self.desk.settings.admin.prefix),
+            here=self.request.url.path.removeprefix(self.context.settings.admin.prefix),
             path=self.path,
             ago=self.ago,
+            number=lambda text: formatting.number(text, self.words),
             clock=lambda at: formatting.clock(at, self.zone),
             **values,
         )
@@ -145,38 +149,42 @@ class Call:
         return formatting.moment(at, self.words, self.zone, self.now)
 
     def to(self, path: str, notice: str = "", **query: object) -> Response:
-        """Go on to a page of ours, which says the notice once."""
+        """Redirect to a page of the application, which shows the notice once."""
         if notice and self.session is not None:
-            self.desk.sessions.say(self.session, notice[:2000])
+            self.context.sessions.say(self.session, notice[:2000])
         return RedirectResponse(self.path(path, **query), 303)
 
     def back(self, notice: str = "", otherwise: str = "/") -> Response:
-        """Go on to where the form says that it stood ("back"), if that is a path of ours."""
+        """Redirect to the page of the form (its field "back"), if that is a path of the application."""
         if notice and self.session is not None:
-            self.desk.sessions.say(self.session, notice[:2000])
-        return RedirectResponse(self.desk.settings.admin.prefix + local_path(self.typed("back"), otherwise), 303)
+            self.context.sessions.say(self.session, notice[:2000])
+        return RedirectResponse(self.context.settings.admin.prefix + local_path(self.typed("back"), otherwise), 303)
 
     def door(self, problem: str = "", status: int = 200, following: str = "") -> Response:
-        """The form to sign in with, perhaps with what is wrong and where to go on to."""
+        """The form to sign in with, with an error and the page to continue with, if any."""
         return self.render(
             "login.html",
             status,
             title=self.words("Sign in"),
             problem=problem,
             following=local_path(following),
-            has_password=self.desk.door.has_password,
+            has_password=self.context.door.has_password,
             login=self.typed("login"),
         )
 
     def hold(self, *, changes: bool) -> None:
-        """Return when who is signed in may still go on, or nobody is. Raise SignInRefused or CannotBeAsked."""
+        """Return if the signed-in person may continue, or if there is none. Raise SignInRefused or CannotBeAsked."""
         if self.session is not None:
             token = self.request.cookies.get(COOKIE, "")
-            self.desk.rights.hold(self.session, token, self.desk.store.clock(), changes=changes)
+            self.context.rights.hold(self.session, token, self.context.store.clock(), changes=changes)
+
+    def step(self, line: str) -> str:
+        """Given a line that was recorded in English, return it in the viewer's language."""
+        return self.words.recorded(line)
 
     def audit(self, action: str, detail: str = "") -> None:
         """Write down what the person changes."""
-        self.desk.audit.add(self.who, action, detail, address=self.address)
+        self.context.audit.add(self.who, action, detail, address=self.address)
 
 
 def whole(text: str, most: int = 10**15) -> int | None:
@@ -185,21 +193,21 @@ def whole(text: str, most: int = 10**15) -> int | None:
     return number if number is not None and number <= most else None
 
 
-class Number(Convertor[int]):
+class NumberConverter(Convertor[int]):
     """A number within a path, such as that of a mail; longer ones lead nowhere."""
 
     regex = "[0-9]{1,15}"
 
     def convert(self, value: str) -> int:
-        """Given what stands there, return the number."""
+        """Given the text in the path, return the number."""
         return int(value)
 
     def to_string(self, value: int) -> str:
-        """Given a number, return it as it stands there."""
+        """Given a number, return its text in the path."""
         return str(value)
 
 
-register_url_convertor("number", Number())
+register_url_convertor("number", NumberConverter())
 
 
 def local_path(path: str, otherwise: str = "/") -> str:

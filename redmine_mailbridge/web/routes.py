@@ -11,7 +11,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from redmine_mailbridge.web.context import Desk
+from redmine_mailbridge.web.context import AppContext
 from redmine_mailbridge.web.pages import (
     explain,
     log,
@@ -19,14 +19,17 @@ from redmine_mailbridge.web.pages import (
     mailboxes,
     messages,
     oauth,
+    outgoing,
     overview,
     probes,
     reports,
+    senders,
+    settings,
     tasks,
     templates,
 )
-from redmine_mailbridge.web.request import Call, Page
-from redmine_mailbridge.web.security import LARGEST_BODY, Guard
+from redmine_mailbridge.web.request import Page, PageRequest
+from redmine_mailbridge.web.security import LARGEST_BODY, SecurityMiddleware
 from redmine_mailbridge.web.views import FORM, Access, view
 
 GET: dict[str, Page] = {
@@ -39,12 +42,14 @@ GET: dict[str, Page] = {
     "/messages/{id:number}/attachments/{number:number}": messages.attachment,
     "/not-imported": messages.not_imported,
     "/not-imported.csv": messages.export,
+    "/outgoing": outgoing.show,
+    "/senders": senders.show,
     "/mailboxes": mailboxes.listing,
     "/mailboxes/{name}": mailboxes.show,
     "/checks/{job}": mailboxes.job,
     "/oauth": oauth.show,
     oauth.ANSWER: oauth.answered,
-    "/settings": mailboxes.settings,
+    "/settings": settings.show,
     "/reports": reports.show,
     "/reports/report.{style}": reports.download,
     "/templates": templates.listing,
@@ -59,6 +64,9 @@ GET: dict[str, Page] = {
 POST: dict[str, Page] = {
     "/logout": login.sign_out,
     "/messages/decide": messages.decision,
+    "/senders/decide": senders.decide,
+    "/messages/requester": messages.requester,
+    "/outgoing/decide": outgoing.decide,
     "/tasks/run": tasks.run,
     "/tasks/switch": tasks.switch,
     "/tasks/{name}": tasks.edit,
@@ -66,6 +74,7 @@ POST: dict[str, Page] = {
     "/mailboxes/{name}/folders": mailboxes.folders,
     "/mailboxes/{name}/release": mailboxes.release,
     "/check": mailboxes.check,
+    "/settings/reload": settings.read_again,
     "/oauth/begin": oauth.begin,
     "/oauth/forget": oauth.forget,
     "/explain": explain.plan,
@@ -83,25 +92,25 @@ UPLOADS = {"/explain": LARGEST_BODY}
 SIGN_IN_FORM = 64_000
 
 
-def make(desk: Desk) -> ASGIApp:
+def make(context: AppContext) -> ASGIApp:
     """Given what the pages work with, return the application, guarded."""
     routes: list[Route | Mount] = [
-        Route("/login", view(desk, login.sign_in_form, Access.PUBLIC)),
-        Route("/login", view(desk, login.sign_in, Access.PUBLIC, largest=SIGN_IN_FORM), methods=["POST"]),
-        *(Route(path, view(desk, page, Access.PUBLIC)) for path, page in PUBLIC.items()),
-        *(Route(path, view(desk, page, ACCESS.get(path, Access.LOOKS))) for path, page in GET.items()),
+        Route("/login", view(context, login.sign_in_form, Access.PUBLIC)),
+        Route("/login", view(context, login.sign_in, Access.PUBLIC, largest=SIGN_IN_FORM), methods=["POST"]),
+        *(Route(path, view(context, page, Access.PUBLIC)) for path, page in PUBLIC.items()),
+        *(Route(path, view(context, page, ACCESS.get(path, Access.LOOKS))) for path, page in GET.items()),
         *(
             Route(
                 path,
-                view(desk, page, ACCESS.get(path, Access.CHANGES), largest=UPLOADS.get(path, FORM)),
+                view(context, page, ACCESS.get(path, Access.CHANGES), largest=UPLOADS.get(path, FORM)),
                 methods=["POST"],
             )
             for path, page in POST.items()
         ),
         Mount("/static", _Static(directory=Path(__file__).parent / "static"), name="static"),
     ]
-    app = Starlette(routes=routes, exception_handlers={404: _failed(desk, 404), 500: _failed(desk, 500)})
-    return Guard(GZipMiddleware(app, minimum_size=1000), desk.settings.admin)
+    app = Starlette(routes=routes, exception_handlers={404: _failed(context, 404), 500: _failed(context, 500)})
+    return SecurityMiddleware(GZipMiddleware(app, minimum_size=1000), context.settings.admin)
 
 
 class _Static(StaticFiles):
@@ -115,19 +124,19 @@ class _Static(StaticFiles):
 
 
 ERRORS = {
-    404: ("Not found", "There is no such page."),
-    500: ("A fault of the bridge", "Nothing more is known here; the log of the service tells it. Please report it."),
+    404: ("Not found", "This page does not exist."),
+    500: ("Internal error", "The service log has the details. Please report this error."),
 }
 
 
-def _failed(desk: Desk, status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """The page for an address that leads nowhere, or for a fault of ours."""
+def _failed(context: AppContext, status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """The page for an unknown address or an internal error."""
 
-    def page(call: Call) -> Response:
+    def page(call: PageRequest) -> Response:
         title, reason = ERRORS[status]
         return call.render("error.html", status, title=call.words(title), reason=call.words(reason))
 
-    endpoint = view(desk, page, Access.LOOKS if status == 404 else Access.PUBLIC)
+    endpoint = view(context, page, Access.LOOKS if status == 404 else Access.PUBLIC)
 
     async def answer(request: Request, _error: Exception) -> Response:
         return await endpoint(Request({**request.scope, "method": "GET"}))  # its form was read, or cannot be

@@ -1,4 +1,4 @@
-"""What stands before every page: the host it is asked for, where a change comes from, how large, and the headers.
+"""Checks before every page: the requested host, the origin of a change, its size, and the response headers.
 
 No page holds a script or a style of its own, so that the policy can forbid them all. A change is believed only
 when the browser says that one of our own pages asked for it (Sec-Fetch-Site, Origin).
@@ -36,7 +36,7 @@ HEADERS = {
 SECURE = HEADERS | {"Strict-Transport-Security": f"max-age={YEAR}"}
 
 
-class Guard:
+class SecurityMiddleware:
     """Wraps the application. `hosts` are the names that it may be asked for, lower case, without port."""
 
     def __init__(self, app: ASGIApp, settings: AdminSettings) -> None:
@@ -71,7 +71,8 @@ class Guard:
         """Why this request gets no answer; None when it does."""
         host = headers.get("host", "").lower()
         name = _without_port(host)
-        # no foreign name can be made to point here when an address was asked for; machines may ask for any of ours
+        # no foreign name can be made to point here when an address was asked for; machines may
+        # use any of the configured names
         known = name in self._hosts or path in OPEN_TO_PROBES or (path == METRICS and plain(name) is not None)
         if not known:
             return 421, "This address is not known here. Give the one that people type as url in [admin]."

@@ -1,4 +1,4 @@
-"""Serves the pages: uvicorn in a thread, on a socket that is opened first, so that a taken port is told at once."""
+"""Serves the pages: uvicorn in a thread, on a socket that is opened first, to report a port in use at once."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.admin import AdminSettings, host_and_port
 from redmine_mailbridge.util.error_boundary import Enduring
-from redmine_mailbridge.web.connections import Limits, Server, Visit
+from redmine_mailbridge.web.connections import ConnectionLimits, HttpProtocol, LimitedServer
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +20,9 @@ log = structlog.get_logger(__name__)
 class AdminServer:
     """The listener of the pages. `start` returns when it listens, `stop` when it has ended."""
 
-    def __init__(self, app: ASGIApp, settings: AdminSettings, listen: str, limits: Limits | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: AdminSettings, listen: str, limits: ConnectionLimits | None = None
+    ) -> None:
         self._listen = listen
         self._tls = settings.certificate_file is not None
         config = uvicorn.Config(
@@ -29,7 +31,7 @@ class AdminServer:
             access_log=False,
             lifespan="off",
             ws="none",
-            http=Visit,
+            http=HttpProtocol,
             loop="asyncio",
             server_header=False,
             proxy_headers=bool(settings.proxies),
@@ -45,8 +47,8 @@ class AdminServer:
             words = error.strerror or str(error)
             raise SettingsError(f"[admin] certificate_file: {settings.certificate_file}: {words}") from error
         self._config = config
-        self._proxies, self._limits = settings.proxies, limits or Limits()
-        self._server = Server(config, self._proxies, self._limits)
+        self._proxies, self._limits = settings.proxies, limits or ConnectionLimits()
+        self._server = LimitedServer(config, self._proxies, self._limits)
         self._socket: socket.socket | None = None
         self._stop = threading.Event()
         self._thread = Enduring("admin", self._serve, self._stop)
@@ -80,7 +82,7 @@ class AdminServer:
     def _serve(self) -> None:
         """Serve until the end; uvicorn closes what it listened on, and cannot be used twice."""
         assert self._socket is not None  # noqa: S101 - `start` has opened it
-        self._server = Server(self._config, self._proxies, self._limits)
+        self._server = LimitedServer(self._config, self._proxies, self._limits)
         if not self._stop.is_set():
             self._server.run([self._socket.dup()])
 

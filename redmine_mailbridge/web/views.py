@@ -12,9 +12,9 @@ from starlette.responses import Response
 from starlette.types import Message, Receive
 
 from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.web.context import Desk
+from redmine_mailbridge.web.context import AppContext
 from redmine_mailbridge.web.redmine_user import CannotBeAsked, SignInRefused
-from redmine_mailbridge.web.request import COOKIE, Call, Page
+from redmine_mailbridge.web.request import COOKIE, Page, PageRequest
 
 log = structlog.get_logger(__name__)
 
@@ -37,13 +37,13 @@ class Access(Enum):
     """Who is signed in, without a question whether the person still may be."""
 
 
-def view(desk: Desk, page: Page, access: Access = Access.LOOKS, *, largest: int = FORM) -> Endpoint:
+def view(context: AppContext, page: Page, access: Access = Access.LOOKS, *, largest: int = FORM) -> Endpoint:
     """Given a page, return the endpoint: finds the session, then reads the form, of so many bytes at most, and runs the
-    page in a thread. What nobody who is signed in sends is not read.
+    page in a thread. The body of a request without a session is not read.
     """
 
     async def endpoint(request: Request) -> Response:
-        call = Call(desk, request)
+        call = PageRequest(context, request)
         refusal = await run_in_threadpool(_admit, call, access)
         if refusal is not None:
             return refusal
@@ -53,7 +53,7 @@ def view(desk: Desk, page: Page, access: Access = Access.LOOKS, *, largest: int 
         files = 0 if access is Access.PUBLIC else _FILES
         async with sent.form(max_fields=_FIELDS, max_files=files) as call.form:
             local = call.typed("way") == "password"
-            limiter = None if access is not Access.PUBLIC else desk.local_sign_ins if local else desk.sign_ins
+            limiter = None if access is not Access.PUBLIC else context.local_sign_ins if local else context.sign_ins
             return await anyio.to_thread.run_sync(_answer, call, page, access, limiter=limiter)
 
     return endpoint
@@ -74,18 +74,18 @@ def bounded(receive: Receive, most: int) -> Receive:
     return receiving
 
 
-def _admit(call: Call, access: Access) -> Response | None:
+def _admit(call: PageRequest, access: Access) -> Response | None:
     """Find the session. Return the way to the door when there is none."""
     token = call.request.cookies.get(COOKIE, "")
     polled = "hx-request" in call.request.headers
     try:
-        call.session = call.desk.sessions.find(token, touch=not polled) if token else None
+        call.session = call.context.sessions.find(token, touch=not polled) if token else None
     except MailbridgeError as error:
         return _failed(call, error)
     return None if call.session is not None or access is Access.PUBLIC else _to_the_door(call, polled=polled)
 
 
-def _answer(call: Call, page: Page, access: Access) -> Response:
+def _answer(call: PageRequest, page: Page, access: Access) -> Response:
     try:
         if access is Access.PUBLIC:
             _drop_who_is_none(call)
@@ -93,7 +93,7 @@ def _answer(call: Call, page: Page, access: Access) -> Response:
             call.hold(changes=access is Access.CHANGES)
         return page(call)
     except CannotBeAsked as error:
-        words = call.words("Whether you still are an administrator cannot be asked just now, so nothing was done.")
+        words = call.words("Your administrator rights cannot be verified at the moment, so nothing was changed.")
         return _failed(call, error, f"{words} {call.words(str(error))}")
     except SignInRefused as error:
         return _put_out(call, error)
@@ -101,22 +101,22 @@ def _answer(call: Call, page: Page, access: Access) -> Response:
         return _failed(call, error)
 
 
-def _drop_who_is_none(call: Call) -> None:
-    """Who may not go on, or cannot be asked about, is a stranger where strangers may come."""
+def _drop_who_is_none(call: PageRequest) -> None:
+    """A person whose session has ended, or cannot be checked, is anonymous on public pages."""
     try:
         call.hold(changes=False)
     except SignInRefused:
         call.session = None
 
 
-def _failed(call: Call, error: MailbridgeError, words: str | None = None) -> Response:
+def _failed(call: PageRequest, error: MailbridgeError, words: str | None = None) -> Response:
     log.warning("admin.failed", page=call.request.url.path, reason=str(error))
-    return call.render("error.html", 503, title=call.words("That did not work"), reason=words or str(error))
+    return call.render("error.html", 503, title=call.words("The request failed"), reason=words or str(error))
 
 
-def _put_out(call: Call, error: SignInRefused) -> Response:
-    """The session has ended, since its person may not go on: say so at the door."""
-    log.warning("admin.put_out", login=call.who, reason=str(error))
+def _put_out(call: PageRequest, error: SignInRefused) -> Response:
+    """The session has ended: show the sign-in form with the reason."""
+    log.warning("admin.session_ended", login=call.who, reason=str(error))
     call.audit("signed out", str(error))
     call.session = None
     if "hx-request" in call.request.headers:
@@ -124,10 +124,10 @@ def _put_out(call: Call, error: SignInRefused) -> Response:
     return call.door(call.words(str(error)), 403)
 
 
-def _to_the_door(call: Call, *, polled: bool) -> Response:
+def _to_the_door(call: PageRequest, *, polled: bool) -> Response:
     if polled:
         return Response(status_code=401, headers={"HX-Refresh": "true"})
     request = call.request
-    path = request.url.path.removeprefix(call.desk.settings.admin.prefix)
+    path = request.url.path.removeprefix(call.context.settings.admin.prefix)
     asked = f"{path}?{request.url.query}" if request.url.query else path
     return call.to("/login", next=asked if request.method == "GET" and asked != "/" else None)

@@ -3,31 +3,31 @@
 from zoneinfo import ZoneInfo
 
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.issue_mailer import Letters
+from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.reports.budgets import Budget, ticks_of_hours
-from redmine_mailbridge.reports.report_data import Kept
+from redmine_mailbridge.reports.report_data import ReportData
 from redmine_mailbridge.settings.aggregate import BudgetSettings
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.aggregate_results import Results
-from redmine_mailbridge.store.issue_copy import Issues
+from redmine_mailbridge.store.aggregate_results import AggregateResults
+from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.time_entries import Hours
+from redmine_mailbridge.store.time_entries import TimeEntries
 from redmine_mailbridge.tasks.aggregate.aggregate import Aggregator, Targets
-from redmine_mailbridge.tasks.aggregate.custom_field_writer import FieldWriter
-from redmine_mailbridge.tasks.aggregate.time_entry_sync import EntryReader
-from redmine_mailbridge.tasks.update.issue_sync import Mirror
+from redmine_mailbridge.tasks.aggregate.custom_field_writer import CustomFieldWriter
+from redmine_mailbridge.tasks.aggregate.time_entry_sync import TimeEntrySync
+from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 
 
-def kept(settings: Settings, store: Store) -> Kept:
+def kept(settings: Settings, store: Store) -> ReportData:
     """What reports are made from."""
     hours = calendars(settings.calendars)
-    return Kept(
-        issues=Issues(store.database, store.clock),
-        hours=Hours(store.database),
-        results=Results(store.database),
+    return ReportData(
+        issues=IssueCopy(store.database, store.clock),
+        hours=TimeEntries(store.database),
+        results=AggregateResults(store.database),
         working=lambda project, start, end: hours.of(project).seconds_between(start, end),
         zone=ZoneInfo(settings.aggregate.time_zone),
         clock=store.clock,
@@ -51,25 +51,31 @@ def budget(one: BudgetSettings) -> Budget:
 
 
 def aggregator(
-    settings: Settings, store: Store, client: Client, directory: Directory, *, mirror: Mirror, letters: Letters
+    settings: Settings,
+    store: Store,
+    client: Client,
+    metadata: MetadataCache,
+    *,
+    issue_sync: IssueSync,
+    mailer: IssueMailer,
 ) -> Aggregator:
     """The aggregate task."""
     held = kept(settings, store)
 
     def closing() -> frozenset[str]:
-        statuses = directory.statuses()
+        statuses = metadata.statuses()
         return frozenset(name for name, number in statuses.ids.items() if number in statuses.closed)
 
     return Aggregator(
         held,
-        EntryReader(client, held.hours, sweep=settings.aggregate.sweep),
-        FieldWriter(client, directory, held.results, most=settings.aggregate.most_writes),
+        TimeEntrySync(client, held.hours, sweep=settings.aggregate.sweep),
+        CustomFieldWriter(client, metadata, held.results, most=settings.aggregate.max_writes),
         Targets(
             issue_fields={str(k): v for k, v in settings.aggregate.issue_fields.items()},
             project_fields={str(k): v for k, v in settings.aggregate.project_fields.items()},
-            warn=letters.queue_system,
+            warn=mailer.queue_system,
             people={one.name: [Address("", address) for address in one.warn] for one in settings.budgets},
         ),
-        refresh=mirror.take_stock,
+        refresh=issue_sync.take_stock,
         closing=closing,
     )

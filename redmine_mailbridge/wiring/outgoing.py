@@ -1,26 +1,29 @@
 """Wires what goes out by mail: who speaks in whose name, over which server. Only `app` and the checks use it."""
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from redmine_mailbridge.mail.message_ids import Signer
+from redmine_mailbridge.mail.mime.address_syntax import spellings
+from redmine_mailbridge.mailboxes.login_limit import LoginLimits
 from redmine_mailbridge.model.mail import Address, Message
-from redmine_mailbridge.oauth.sign_in_service import SignIns
 from redmine_mailbridge.outgoing.addresses import mailable
-from redmine_mailbridge.outgoing.conversation import Threads
-from redmine_mailbridge.outgoing.issue_mailer import Letters
-from redmine_mailbridge.outgoing.message import Sender
-from redmine_mailbridge.outgoing.outbox_sender import Ask, Line, Sending, nobody_asked
-from redmine_mailbridge.outgoing.sender_profile import Desk
-from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpTransport
+from redmine_mailbridge.outgoing.conversation import ConversationFinder
+from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
+from redmine_mailbridge.outgoing.message import FromIdentity
+from redmine_mailbridge.outgoing.outbox_sender import Ask, OutboxSender, SendingAccount, nobody_asked
+from redmine_mailbridge.outgoing.resend import send_again
+from redmine_mailbridge.outgoing.sender_profile import SenderProfile
+from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpTransport, Transport
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
-from redmine_mailbridge.outgoing.still_readable import Readable
+from redmine_mailbridge.outgoing.still_readable import ReadableCheck
 from redmine_mailbridge.outgoing.templates import Templates
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.issue_visibility import look
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.issue_visibility import visible_issue
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.writer import Writer
 from redmine_mailbridge.sasl.bearer_messages import BY_TOKEN
 from redmine_mailbridge.sasl.username import parse_username
@@ -28,21 +31,30 @@ from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
 from redmine_mailbridge.settings.value_types import reveal
-from redmine_mailbridge.store.issue_copy import Issues
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.note_decisions import Answered
+from redmine_mailbridge.store.note_decisions import NoteDecisions
 from redmine_mailbridge.store.note_intents import NoteIntents
 from redmine_mailbridge.store.notices import Notices
-from redmine_mailbridge.store.outbox import Outbox
-from redmine_mailbridge.store.queries.conversations import Talk
-from redmine_mailbridge.store.task_state import TaskBook
-from redmine_mailbridge.tasks.receive.planner import Decider
-from redmine_mailbridge.tasks.update.agent_notes import AgentAnswers
-from redmine_mailbridge.tasks.update.delivery_failures import Undelivered
-from redmine_mailbridge.tasks.update.issue_sync import Mirror
-from redmine_mailbridge.tasks.update.issue_turns import Turns
-from redmine_mailbridge.tasks.update.note_filter import Mailing
+from redmine_mailbridge.store.outbox import QueuedMail
+from redmine_mailbridge.store.queries.conversations import ConversationQueries
+from redmine_mailbridge.tasks.receive.planner import Planner
+from redmine_mailbridge.tasks.update.agent_notes import AgentNoteMailer
+from redmine_mailbridge.tasks.update.delivery_failures import DeliveryFailures
+from redmine_mailbridge.tasks.update.issue_sync import IssueSync
+from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
+from redmine_mailbridge.tasks.update.note_filter import NoteMailPolicy
+from redmine_mailbridge.util.lazy import lazy_import
+from redmine_mailbridge.wiring.graph import graph_config
 from redmine_mailbridge.wiring.oauth import TokenGiver, outgoing_connection, token_of
+from redmine_mailbridge.wiring.sent import sent_copier
+from redmine_mailbridge.wiring.store import issues as issues_of
+from redmine_mailbridge.wiring.store import outbox, task_book
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.oauth.sign_in_service import SignIns
+    from redmine_mailbridge.outgoing import graph
+else:  # few send by it
+    graph = lazy_import("redmine_mailbridge.outgoing.graph")
 
 SWITCHED = ("received", "received_reply", "reminder", "escalation")
 """The kinds of mail that `[mailboxes.NAME.answers]` switches for whoever sends them."""
@@ -65,10 +77,10 @@ def ours(settings: Settings) -> frozenset[str]:
     )
 
 
-def desks(settings: Settings, secret: Callable[[str], str]) -> dict[str, Desk]:
+def profiles(settings: Settings, secret: Callable[[str], str]) -> dict[str, SenderProfile]:
     """How each mailbox speaks; one that has nowhere to send to has no desk."""
     instance, signing_key = secret("instance"), secret("signing-key").encode()
-    made: dict[str, Desk] = {}
+    made: dict[str, SenderProfile] = {}
     for name, box in settings.active_mailboxes.items():
         out = sent_by(settings, box)
         if not out.sends:
@@ -76,7 +88,7 @@ def desks(settings: Settings, secret: Callable[[str], str]) -> dict[str, Desk]:
         on = {"refused", "registration", "closed"}  # sent only where the route, a rule or the station says so
         on |= {kind for kind in SWITCHED if getattr(box.answers, kind)}
         on |= {"answer"} if box.answers.notes != "never" else set()
-        made[name] = Desk(
+        made[name] = SenderProfile(
             mailbox=name,
             sender=_sender(out.from_address or box.address, out),
             templates=Templates(out.templates),
@@ -84,22 +96,38 @@ def desks(settings: Settings, secret: Callable[[str], str]) -> dict[str, Desk]:
             kinds=frozenset(on),
             signer=Signer(signing_key, instance),
             redmine_url=settings.redmine.url,
-            write_above=box.answers.write_above or "",
+            reply_marker_line=box.answers.reply_marker_line or "",
             private_projects=box.answers.private_projects,
             trust_reply_to=box.answers.trust_reply_to,
+            languages=tuple(out.languages or ()),
+            aliases=_aliases(box) if out.from_alias else {},
         )
     return made
 
 
-def _sender(address: str, out: OutgoingSettings) -> Sender:
-    """The name that mail bears, its domains in ASCII: the settings have let no other address pass."""
+def _aliases(box: MailboxSettings) -> dict[str, str]:
+    """From each address of a mailbox, as it may be written, to the sender of answers to mail that was sent there."""
+    found = dict.fromkeys(spellings(box.address), "")
+    for alias in box.aliases:
+        to = mailable(Address("", alias))
+        found |= dict.fromkeys(spellings(alias) - found.keys(), to.address if to is not None else "")
+    return found
+
+
+def _sender(address: str, out: OutgoingSettings) -> FromIdentity:
+    """The sender's name and address, domains in ASCII: the settings accept no other address."""
     sent, answered = (mailable(Address("", one)) for one in (address, out.reply_to or ""))
-    return Sender(sent.address if sent else address, out.from_name or "", answered.address if answered else "")
+    return FromIdentity(sent.address if sent else address, out.from_name or "", answered.address if answered else "")
 
 
-def letters(  # noqa: PLR0917 - what it is wired to
-    settings: Settings, store: Store, decider: Decider, made: Mapping[str, Desk], client: Client, directory: Directory
-) -> Letters:
+def mailer(  # noqa: PLR0917 - what it is wired to
+    settings: Settings,
+    store: Store,
+    planner: Planner,
+    made: Mapping[str, SenderProfile],
+    client: Client,
+    metadata: MetadataCache,
+) -> IssueMailer:
     """What composes mail about issues, and mail to admins: those by the first mailbox that can send."""
     system = next(iter(made.values()), None)
     if system is not None and settings.outgoing.from_address is not None:
@@ -107,27 +135,60 @@ def letters(  # noqa: PLR0917 - what it is wired to
         system = replace(system, sender=_sender(out.from_address or "", out))
 
     def read(raw: str, truncated: bool, mailbox: str) -> Message:
-        name = mailbox if mailbox in decider.contexts else next(iter(decider.contexts))
-        return decider.read(store.raw.read(raw), name, truncated=truncated)
-
-    outbox = Outbox(store.database, store.clock)
+        name = mailbox if mailbox in planner.contexts else next(iter(planner.contexts))
+        return planner.read(store.raw.read(raw), name, truncated=truncated)
 
     def is_user(address: str) -> bool:
-        return directory.people.by_address(address) is not None
+        return metadata.people.by_address(address) is not None
 
-    threads = Threads(Talk(store.database), read, is_user)
-    return Letters(
-        made, outbox, threads,
-        look=partial(look, client), ours=ours(settings), system=system, clock=store.clock,
+    threads = ConversationFinder(ConversationQueries(store.database), read, is_user)
+    return IssueMailer(
+        made, outbox(store), threads,
+        look=partial(visible_issue, client), own_addresses=ours(settings), system=system, clock=store.clock,
     )  # fmt: skip
 
 
+SendAgain = Callable[[Collection[int] | None, str], list[tuple[QueuedMail, str]]]
+"""Given ids of failed mails (None: all) and who asks, as `outgoing.resend.send_again`."""
+
+
+def resending(store: Store, mailer: IssueMailer) -> SendAgain:
+    """What queues failed mail again, for the command line and the pages: Redmine is asked first."""
+    return lambda ids, by: send_again(outbox(store), mailer.profiles, mailer.look, ids, by=by)
+
+
+@dataclass(frozen=True, slots=True)
+class SendingLimit:
+    """An account that mail is sent by: the mailboxes that share it, and how many mails a day they may send together
+    (0: as many as they like).
+    """
+
+    mailboxes: tuple[str, ...]
+    most_a_day: int
+
+
+def sending_limits(settings: Settings) -> tuple[SendingLimit, ...]:
+    """Given settings, return each account that mail is sent by, once."""
+    sent = {name: sent_by(settings, box) for name, box in settings.active_mailboxes.items()}
+    accounts: dict[tuple[str | None, ...], list[str]] = {}
+    for name, out in sent.items():
+        if out.sends:
+            accounts.setdefault(_account(out), []).append(name)
+    return tuple(SendingLimit(tuple(names), sent[names[0]].most_a_day) for names in accounts.values())
+
+
 def agent_answers(
-    settings: Settings, store: Store, client: Client, directory: Directory, *, mirror: Mirror, letters: Letters
-) -> AgentAnswers:
+    settings: Settings,
+    store: Store,
+    client: Client,
+    metadata: MetadataCache,
+    *,
+    issue_sync: IssueSync,
+    mailer: IssueMailer,
+) -> AgentNoteMailer:
     """The station that keeps the copy of Redmine's issues and mails what agents write."""
     mailings = {
-        name: Mailing(
+        name: NoteMailPolicy(
             notes=box.answers.notes,
             closed=box.answers.closed,
             marker=box.answers.marker,
@@ -138,70 +199,82 @@ def agent_answers(
         )
         for name, box in settings.active_mailboxes.items()
     }
-    issues = Issues(store.database, store.clock)
-    return AgentAnswers(
-        mirror,
+    issues = issues_of(store)
+    return AgentNoteMailer(
+        issue_sync,
         issues,
-        Answered(store.database, store.clock),
-        letters,
+        NoteDecisions(store.database, store.clock),
+        mailer,
         client,
-        directory,
-        undelivered=Undelivered(
-            Outbox(store.database, store.clock),
+        metadata,
+        delivery_failures=DeliveryFailures(
+            outbox(store),
             Notices(store.database, store.clock),
-            Writer(client, directory),
+            Writer(client, metadata),
             settings.redmine.markup,
             intents=NoteIntents(store.database),
             settle=settings.redmine.settle.total_seconds(),
-            turns=Turns("private notes", client.whoami, issues.record),
+            turns=IssueTurns("private notes", client.whoami, issues.record),
         ),
         mailings=mailings,
         text_format=settings.redmine.markup,
     )
 
 
-def asking(store: Store, told: Letters, is_there: Callable[[], object]) -> Callable[[], Ask]:
-    """What asks Redmine of a mail right before it leaves, as `told` asks when mail is composed; `is_there` asks for a
+def asking(store: Store, told: IssueMailer, is_there: Callable[[], object]) -> Callable[[], Ask]:
+    """What asks Redmine of a mail right before it leaves, as when mail is composed; `is_there` asks for a
     sign of life.
     """
-    issues = Issues(store.database, store.clock)
+    issues = issues_of(store)
 
     def requester(number: int) -> str:
         row = issues.get(number)
         return row.requester if row is not None else ""
 
-    return lambda: Readable(told.desks, told.look, requester, is_there).why_not
+    return lambda: ReadableCheck(told.profiles, told.look, requester, is_there).why_not
 
 
 def sending(
     settings: Settings,
     store: Store,
     stop: threading.Event,
-    signs: SignIns | None = None,
+    signs: "SignIns | None" = None,
     ask: Callable[[], Ask] = nobody_asked,
-) -> Sending:
+    *,
+    limits: LoginLimits | None = None,
+) -> OutboxSender:
     """What empties the outbox; `signs` gives the tokens where servers are logged in to by OAuth, `ask` whom to ask of
-    each mail.
+    each mail, `limits` bounds the logins to the accounts that copies go to.
     """
-    lines: dict[str, Line] = {}
+    lines: dict[str, SendingAccount] = {}
     sent = {name: sent_by(settings, box) for name, box in settings.active_mailboxes.items()}
     answering = {name for name, box in settings.active_mailboxes.items() if box.answers.notes != "never"}
     for name, box in settings.active_mailboxes.items():
         out = sent[name]
         account = tuple(other for other, its in sent.items() if _account(its) == _account(out))
         if out.transport == "console":
-            lines[name] = Line(ConsoleTransport, 0, 0, account)
-        elif out.host is not None:
+            lines[name] = SendingAccount(ConsoleTransport, 0, 0, account)
+        elif out.server is not None:
             tokens = token_of(signs, outgoing_connection(name, box, settings))
-            lines[name] = Line(
-                partial(SmtpTransport, smtp_config(out, out.host, tokens, box)),
+            lines[name] = SendingAccount(
+                transport_of(name, out, out.server, tokens, box),
                 out.most_a_day,
                 out.most_a_minute,
                 account,
                 reserved=out.most_a_day // 2 if any(other in answering for other in account) else 0,
             )
-    book = TaskBook(store.database, store.clock)
-    return Sending(Outbox(store.database, store.clock), lines, stop, lambda: book.stopped, ask)
+    book = task_book(store)
+    copier = sent_copier(settings, store, stop, signs, limits)
+    return OutboxSender(outbox(store), lines, stop, lambda: book.stopped, ask, copier=copier)
+
+
+def transport_of(
+    name: str, out: OutgoingSettings, host: str, tokens: TokenGiver | None, box: MailboxSettings
+) -> Callable[[], Transport]:
+    """What opens the way to the server that a mailbox's mail is sent by."""
+    if out.transport == "graph":
+        return partial(graph.GraphTransport, graph_config(name, out, host, tokens, box))
+    return partial(SmtpTransport, smtp_config(out, host, tokens, box))
 
 
 def _account(out: OutgoingSettings) -> tuple[str | None, ...]:

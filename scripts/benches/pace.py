@@ -31,7 +31,7 @@ def main() -> int:
                 settings = where.settings(user, parallel=parallel)
                 run = where.bridge(settings, given.mails)  # raises when a mail was lost, doubled or put off
                 runs[parallel].append(run)
-                again[parallel] += (settings.parent / "err").read_text().count("redmine.again")
+                again[parallel] += (settings.parent / "err").read_text().count("redmine.retry")
                 print(f"at most {parallel} at once: {given.mails / run.seconds:.1f}/s", flush=True)
     few, more = (statistics.median(given.mails / run.seconds for run in runs[n]) for n in given.parallel)
     print(f"\n{given.rounds} rounds of {given.mails} mails; every mail became one issue in one pass, none put off\n")

@@ -16,21 +16,22 @@ from starlette.testclient import TestClient
 from redmine_mailbridge.settings.load import load_with_origins
 from redmine_mailbridge.store.tables import mail, step
 from redmine_mailbridge.web import wiring
+from redmine_mailbridge.web.context import AppContext
 from redmine_mailbridge.web.routes import make
 
 LARGEST, LONGEST = 100.0, 100.0
 PAGES = (
     "/", "/tasks", "/messages",
-    "/messages?outcome=held", "/messages?sender=nobody", "/messages?subject=4711&mailbox=box2",
+    "/messages?outcome=held", "/messages?sender=zoe@elsewhere", "/messages?subject=4711&mailbox=box2",
     "/messages?issue=500", "/messages?since=2000-01-01&until=2000-01-31", "/messages/{half}", "/not-imported",
-    "/not-imported?outcome=aside", "/log", "/oauth", "/reports",
+    "/not-imported?outcome=failed", "/log", "/oauth", "/reports",
     "/mailboxes", "/mailboxes/box1", "/settings", "/changes", "/metrics",
 )  # fmt: skip
 ASSETS = ("/static/app.css", "/static/app.js", "/static/htmx.min.js")
-STATES = ("done",) * 90 + ("held", "refused", "refused", "aside") + ("ignored",) * 5 + ("kept",)
+STATES = ("done",) * 90 + ("held", "rejected", "rejected", "failed") + ("ignored",) * 5 + ("stored",)
 
 
-def fill(desk: wiring.Desk, mails: int) -> None:
+def fill(desk: AppContext, mails: int) -> None:
     """Put mails into the store, a year of them, with three steps each, and a full log."""
     now, chance = time.time(), random.Random(7)
     with desk.store.database.write() as db:
@@ -42,13 +43,13 @@ def fill(desk: wiring.Desk, mails: int) -> None:
                 issue = number + 1 if state == "done" else None
                 rows.append(
                     {
-                        "id": number + 1, "mailbox": f"box{number % 3}", "folder": "INBOX", "validity": "1",
+                        "id": number + 1, "mailbox": f"box{number % 3}", "folder": "INBOX", "uid_validity": "1",
                         "uid": str(number), "size": 20_000, "raw": None, "truncated": False, "first_sync": False,
                         "kept_at": at, "received_at": at, "message_id": f"{number}@example.net",
                         "sender": f"person{number % 5000}@customer{number % 300}.example",
                         "subject": f"Request {number} about something that does not work",
                         "state": "done" if state == "ignored" else state, "tries": 0, "next_try_at": 0.0,
-                        "accepted": False, "reason": "new issue in support: a new mail; project by the mailbox",
+                        "accepted": False, "reason": "a new mail; project support from the mailbox",
                         "changed_at": at + 2, "issue": issue, "created_issue": issue, "filed_at": at + 2,
                         "file_tries": 0, "next_file_at": 0.0,
                     }
@@ -57,12 +58,12 @@ def fill(desk: wiring.Desk, mails: int) -> None:
             db.execute(sa.insert(mail), rows)
             db.execute(sa.insert(step), steps)
     event = {"level": "info", "event": "mail", "mailbox": "box1", "reason": "new issue in support: a new mail"}
-    desk.ring.add([event | {"timestamp": now - n, "id": n} for n in range(8000)])
+    desk.log_buffer.add([event | {"timestamp": now - n, "id": n} for n in range(8000)])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--mails", type=int, default=100_000)
+    parser.add_argument("--mails", type=int, default=1_000_000)
     parser.add_argument("--tries", type=int, default=15)
     given = parser.parse_args()
     goals = []
@@ -74,13 +75,13 @@ def main() -> int:
         }
         file = Path(folder) / "settings.toml"
         file.write_text(tomlkit.dumps(values), "utf-8")
-        desk = wiring.desk(load_with_origins(file, {}))
+        desk = wiring.context(load_with_origins(file, {}))
         fill(desk, given.mails)
         browser = TestClient(make(desk), base_url="http://127.0.0.1:8025", client=("127.0.0.1", 1))
         browser.cookies.set("mailbridge_session", desk.sessions.begin("jo", "Jo", "redmine", "the person's key"))
         assets = sum(sent(browser, path)[1] for path in ASSETS)
         print(f"{given.mails} mails; style and scripts, once and kept by the browser: {assets / 1000:.0f} kB sent\n")
-        print(f"{'page':<48} {'HTML kB':>8} {'sent kB':>8} {'median ms':>10} {'first ms':>9}")
+        print("| page | HTML, kB | sent, kB | median, ms | first, ms |\n|---|---:|---:|---:|---:|")
         for path in (page.format(half=given.mails // 2) for page in PAGES):
             times = []
             for _ in range(given.tries):
@@ -88,7 +89,8 @@ def main() -> int:
                 size, packed = sent(browser, path)
                 times.append((time.perf_counter() - start) * 1000)
             middle = statistics.median(times)
-            print(f"{path:<48} {size / 1000:8.1f} {packed / 1000:8.1f} {middle:10.1f} {times[0]:9.1f}", flush=True)
+            sizes = f"{size / 1000:.1f} | {packed / 1000:.1f}"
+            print(f"| {path.replace('?', ' ?')} | {sizes} | {middle:.1f} | {times[0]:.1f} |", flush=True)
             goals += [(path, (packed + assets) / 1000, middle)]
         desk.store.close()
     heaviest, slowest = max(goals, key=lambda g: g[1]), max(goals, key=lambda g: g[2])

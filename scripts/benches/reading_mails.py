@@ -135,7 +135,7 @@ def redmine(folder: Path) -> None:
 def stalwart(folder: Path) -> None:
     from redmine_mailbridge.mail.mime import structure
     from redmine_mailbridge.mail.mime.headers import Headers
-    from redmine_mailbridge.mail.mime.parts import Sorter
+    from redmine_mailbridge.mail.mime.parts import PartClassifier
     from redmine_mailbridge.mail.text.body import TextPart
 
     good = dict.fromkeys(("text parts", "HTML parts", "files"), 0)
@@ -143,7 +143,7 @@ def stalwart(folder: Path) -> None:
     for path in sorted(folder.glob("*.json")):
         tree = json.loads(path.read_text("utf-8"))
         root = structure.scan(path.with_suffix(".eml").read_bytes())
-        found = Sorter(Headers(root.fields).fallback).sort(root)
+        found = PartClassifier(Headers(root.fields).fallback).sort(root)
         texts: list[TextPart] = []
         for element in found.elements:
             texts += [element] if isinstance(element, TextPart) else [*element.text, *element.html]

@@ -1,7 +1,7 @@
 """What the bridge makes of the mails whose fate in Redmine's own mail handler was recorded: same, better or different.
 
 Each mail goes the whole way: from a mailbox of a real Dovecot through the bridge, set up as the case's options say,
-into a real Redmine, from where it is read back over the REST API. "better" has its reason in docs/policy.md.
+into a real Redmine, from where it is read back over the REST API. "better": see docs/admin/who-may-write.md.
 
 CORPUS (or MAIL_CORPORA/redmine) is a folder with cases.jsonl, context.json and mails/; without it nothing can be
 measured.

@@ -40,7 +40,7 @@ class Folder:
         append(dovecot["imap_port"], self.box.address, self.box.password, (TINY % number for number in range(size)))
         self.settings = where.settings(user, start_from="now", imap_port=proxy.port)
         text = self.settings.read_text()
-        self.settings.write_text(text.replace("brake_at = 0", 'brake_at = 0\nafter_success = "keep"'))
+        self.settings.write_text(text.replace("max_new_mails = 0", 'max_new_mails = 0\nafter_success = "keep"'))
         self.mark()
         where.bridge(self.settings, 0)
         self.remember()
@@ -64,7 +64,8 @@ class Folder:
             uids = range(start + 1, min(start + ROWS, self.size) + 1)
             rows = [
                 {
-                    "mailbox": "support", "folder": "INBOX", "validity": cursor.validity, "uid": str(uid), "size": 100,
+                    "mailbox": "support", "folder": "INBOX", "uid_validity": cursor.uid_validity,
+                    "uid": str(uid), "size": 100,
                     "kept_at": now, "changed_at": now, "state": State.DONE, "filed_at": now,
                     "filed_to": "left in INBOX",
                     "message_id": f"{uid - 1}@old.example.com", "truncated": False, "first_sync": False, "tries": 0,

@@ -29,8 +29,8 @@ from speed.running import Service
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.settings.load import load
-from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
-from redmine_mailbridge.wiring import application
+from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
+from redmine_mailbridge.wiring.store import open_store
 from tests.product import mail
 from tests.servers import dovecot, processes, services
 from tests.servers.dovecot import Mail
@@ -203,10 +203,10 @@ def minute(
 
 def outcomes(file: Path) -> Counter[tuple[str, str]]:
     """Given a service's settings, return how many mails of each mailbox are done, and how many were blamed."""
-    store = application.open_store(load(file, {}))
+    store = open_store(load(file, {}))
     try:
         found: Counter[tuple[str, str]] = Counter()
-        for row in Archive(store.database).messages(MessageFilter(limit=100_000)):
+        for row in MessageQueries(store.database).messages(MessageFilter(limit=100_000)):
             if row.state is State.DONE and row.issue is not None:
                 found[row.location.mailbox, "done"] += 1
             elif row.state in {State.ASIDE, State.REFUSED}:

@@ -130,7 +130,7 @@ class MailboxContract:
         """A location under another validity names nothing: it is not fetched, not moved, not removed."""
         world.server.append(letter(1))
         listed = box.list_new("INBOX")[0]
-        other = Listed(dataclasses.replace(listed.location, validity="12345"), listed.size)
+        other = Listed(dataclasses.replace(listed.location, uid_validity="12345"), listed.size)
         assert [] == list(box.fetch([other], tmp_path, max_size=LIMIT))
         assert (Filing.GONE, Filing.GONE) == (box.delete(other.location), box.mark(other.location))
         box.close()
@@ -191,7 +191,7 @@ class MailboxContract:
         assert {listed[0].location.uid, listed[1].location.uid} == told.keys() - {listed[3].location.uid}
         assert "<letter-1@example.com>" == told[listed[0].location.uid]
         assert "<folded@example.com>" == told[listed[1].location.uid]
-        other = Listed(dataclasses.replace(listed[0].location, validity="12345"), 1)
+        other = Listed(dataclasses.replace(listed[0].location, uid_validity="12345"), 1)
         assert {} == box.message_ids([other])
         assert {} == box.message_ids([])
 
@@ -254,7 +254,7 @@ class FolderContract(MailboxContract):
         """A location under another validity is not moved."""
         world.server.append(letter(1))
         box.ensure_folder("Processed")
-        location = dataclasses.replace(box.list_new("INBOX")[0].location, validity="12345")
+        location = dataclasses.replace(box.list_new("INBOX")[0].location, uid_validity="12345")
         assert Filing.GONE is box.file(location, "Processed")
         assert 1 == len(world.server.contents())
 
@@ -343,12 +343,12 @@ class FolderContract(MailboxContract):
         self, world: World, box: Mailbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Making a folder and filing a mail are announced before and after, so that the crash suite finds them."""
-        seen: list[tuple[side_effects.Effect, side_effects.Moment]] = []
+        seen: list[tuple[side_effects.SideEffect, side_effects.Moment]] = []
         monkeypatch.setattr(side_effects, "_watchers", [lambda which, moment: seen.append((which, moment))])
         world.server.append(letter(1))
         box.ensure_folder("Processed")
         box.file(box.list_new("INBOX")[0].location, "Processed")
-        made, moved = side_effects.Effect.MAKE_FOLDER, side_effects.Effect.MOVE
+        made, moved = side_effects.SideEffect.MAKE_FOLDER, side_effects.SideEffect.MOVE
         assert [(made, "before"), (made, "after"), (moved, "before"), (moved, "after")] == seen
 
 

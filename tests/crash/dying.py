@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from redmine_mailbridge import side_effects
-from redmine_mailbridge.side_effects import Effect, Moment, watch
+from redmine_mailbridge.side_effects import Moment, SideEffect, watch
 
 
 class Died(BaseException):
@@ -12,11 +12,11 @@ class Died(BaseException):
 
 
 @contextlib.contextmanager
-def dying(effect: Effect, moment: Moment, number: int) -> Iterator[None]:
+def dying(effect: SideEffect, moment: Moment, number: int) -> Iterator[None]:
     """Within this, whoever stands the so-manieth time at a boundary dies there."""
     left = [number]
 
-    def stand(which: Effect, where: Moment) -> None:
+    def stand(which: SideEffect, where: Moment) -> None:
         left[0] -= (which, where) == (effect, moment)
         if left[0] == 0:
             left[0] = -1

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from redmine_mailbridge.side_effects import Effect
+from redmine_mailbridge.side_effects import SideEffect
 from tests.crash.judge import Verdict
 from tests.crash.letters import Letter, batch
 from tests.crash.variants import Variant
@@ -20,13 +20,21 @@ from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.proxy import FaultProxy
 
-SELDOM = {Effect.MAKE_FOLDER, Effect.SEND_MAIL, Effect.RECORD_SENT, Effect.REMOVE_RAW, Effect.FORGET_RAW}
-ROUTINE = [effect for effect in Effect if effect not in SELDOM]
+SELDOM = {
+    SideEffect.MAKE_FOLDER,
+    SideEffect.SEND_MAIL,
+    SideEffect.RECORD_SENT,
+    SideEffect.REMOVE_RAW,
+    SideEffect.FORGET_RAW,
+}
+ROUTINE = [effect for effect in SideEffect if effect not in SELDOM]
 """The effects that come up again and again, at which an incarnation can be told to die."""
 MAILS = (
-    Effect.KEEP_RAW, Effect.KEEP_ROW, Effect.RECORD_STEP, Effect.CREATE_USER, Effect.UPLOAD, Effect.RECORD_INTENT,
-    Effect.CREATE_ISSUE, Effect.CREATE_ISSUE, Effect.ADD_NOTE, Effect.ADD_NOTE, Effect.ADD_WATCHER, Effect.ADD_RELATION,
-    Effect.RECORD_DONE, Effect.DEFER, Effect.MOVE, Effect.RECORD_FILED,
+    SideEffect.KEEP_RAW, SideEffect.KEEP_ROW, SideEffect.RECORD_STEP, SideEffect.CREATE_USER, SideEffect.UPLOAD,
+    SideEffect.RECORD_INTENT,
+    SideEffect.CREATE_ISSUE, SideEffect.CREATE_ISSUE, SideEffect.ADD_NOTE, SideEffect.ADD_NOTE,
+    SideEffect.ADD_WATCHER, SideEffect.ADD_RELATION,
+    SideEffect.RECORD_DONE, SideEffect.DEFER, SideEffect.MOVE, SideEffect.RECORD_FILED,
 )  # fmt: skip
 """Those of them on the way of a mail, where it dies most."""
 PATIENCE = 8.0

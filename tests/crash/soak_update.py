@@ -28,7 +28,7 @@ from pathlib import Path
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from redmine_mailbridge.side_effects import Effect
+from redmine_mailbridge.side_effects import SideEffect
 from tests.crash.letters import Letter, letter
 from tests.crash.soak import say
 from tests.crash.world import World
@@ -38,8 +38,9 @@ from tests.servers.mail import Mailbox
 from tests.servers.processes import free_port
 
 EFFECTS = (
-    Effect.MIRROR, Effect.QUEUE_MAIL, Effect.SEND_MAIL, Effect.RECORD_SENT, Effect.ADD_NOTE, Effect.RECORD_INTENT,
-    Effect.RECORD_DONE, Effect.DEFER, Effect.INTEND_RULE, Effect.RECORD_RULE,
+    SideEffect.MIRROR, SideEffect.QUEUE_MAIL, SideEffect.SEND_MAIL, SideEffect.RECORD_SENT, SideEffect.ADD_NOTE,
+    SideEffect.RECORD_INTENT,
+    SideEffect.RECORD_DONE, SideEffect.DEFER, SideEffect.INTEND_RULE, SideEffect.RECORD_RULE,
 )  # fmt: skip
 TOKEN = re.compile("ans([0-9a-f]{12})")
 RULE_WROTE = "The soak's rule asks again."
@@ -53,11 +54,11 @@ per_minute = 0
 daily_limit = 0
 [[rules]]
 name = "quiet"
-at_most = 0
+max_issues = 0
 when = {{ customer_silent = "2s" }}
 then = {{ note = "{note}", private_note = true, mail = "reminder" }}
 """
-WITHIN_SENDING = {f"{Effect.SEND_MAIL}:after", f"{Effect.RECORD_SENT}:before"}
+WITHIN_SENDING = {f"{SideEffect.SEND_MAIL}:after", f"{SideEffect.RECORD_SENT}:before"}
 
 
 class Sink:

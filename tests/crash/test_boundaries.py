@@ -11,17 +11,18 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from redmine_mailbridge.side_effects import Effect, Moment
-from redmine_mailbridge.store.issue_copy import Issues
+from redmine_mailbridge.side_effects import Moment, SideEffect
+from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.task_state import TaskBook
-from redmine_mailbridge.tasks.update.issue_sync import Mirror
+from redmine_mailbridge.store.task_state import TaskState
+from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.wiring import application as app
 from tests.crash.dying import Died, dying
 from tests.crash.letters import batch, letter
 from tests.crash.variants import AHEAD, Variant, one_of
 from tests.crash.world import World
 from tests.servers.fixtures import Redmine
+from tests.servers.graph import graph_server
 from tests.servers.mail import Mailbox
 from tests.servers.processes import free_port
 from tests.servers.proxy import Fault, FaultProxy
@@ -29,17 +30,19 @@ from tests.servers.proxy import Fault, FaultProxy
 pytestmark = [pytest.mark.crash, pytest.mark.newest]  # looking for what was written, test_cuts shows on each version
 
 
-def boundaries(*effects: Effect) -> list[tuple[Effect, Moment]]:
+def boundaries(*effects: SideEffect) -> list[tuple[SideEffect, Moment]]:
     """Both sides of each effect."""
     return [(effect, moment) for effect in effects for moment in ("before", "after")]
 
 
-UPKEEP = boundaries(Effect.REMOVE_RAW, Effect.FORGET_RAW)
-ANSWERS = boundaries(Effect.SEND_MAIL, Effect.RECORD_SENT)
-UPDATE = boundaries(Effect.MIRROR)
-QUEUE = boundaries(Effect.QUEUE_MAIL)
-AGGREGATE = boundaries(Effect.RECORD_HOURS, Effect.WRITE_FIELD)
-RULES = boundaries(Effect.INTEND_RULE, Effect.RECORD_RULE)
+UPKEEP = boundaries(SideEffect.REMOVE_RAW, SideEffect.FORGET_RAW)
+ANSWERS = boundaries(SideEffect.SEND_MAIL, SideEffect.RECORD_SENT)
+UPDATE = boundaries(SideEffect.MIRROR)
+QUEUE = boundaries(SideEffect.QUEUE_MAIL)
+DRAFTS = boundaries(SideEffect.MAKE_DRAFT)
+COPIES = boundaries(SideEffect.SAVE_SENT)
+AGGREGATE = boundaries(SideEffect.RECORD_HOURS, SideEffect.WRITE_FIELD)
+RULES = boundaries(SideEffect.INTEND_RULE, SideEffect.RECORD_RULE)
 RULE = """
 [[rules]]
 name = "nudge"
@@ -47,19 +50,19 @@ when = { created = "1s" }
 then = { note = "It is time.", mail = "reminder" }
 """
 RULE_STANDS = [
-    *RULES, (Effect.ADD_NOTE, "after"), *RULES[2:], *QUEUE, *RULES[2:], (Effect.INTEND_RULE, "after"),
+    *RULES, (SideEffect.ADD_NOTE, "after"), *RULES[2:], *QUEUE, *RULES[2:], (SideEffect.INTEND_RULE, "after"),
 ]  # fmt: skip
 """Where each update in turn dies over one rule: before and after its intent, over taking back the intent, with the
 change made, over noting that, over its mail, over its end; and over the intent on the next issue.
 """
-STEERING = boundaries(Effect.STEER)
-ELSEWHERE = UPKEEP + ANSWERS + UPDATE + QUEUE + AGGREGATE + RULES + STEERING
-MAILS = [boundary for boundary in boundaries(*Effect) if boundary not in ELSEWHERE]
-TOGETHER = {Effect.DEFER, Effect.ADD_NOTE, Effect.ADD_RELATION}
+STEERING = boundaries(SideEffect.STEER)
+ELSEWHERE = UPKEEP + ANSWERS + DRAFTS + COPIES + UPDATE + QUEUE + AGGREGATE + RULES + STEERING
+MAILS = [boundary for boundary in boundaries(*SideEffect) if boundary not in ELSEWHERE]
+TOGETHER = {SideEffect.DEFER, SideEffect.ADD_NOTE, SideEffect.ADD_RELATION}
 """What comes up only while our own clock stays, or with mails that wait for each other."""
 HARD_MAILS = [
     pytest.param(
-        effect, moment, one_of(number, users=effect is Effect.CREATE_USER, clock=effect not in TOGETHER),
+        effect, moment, one_of(number, users=effect is SideEffect.CREATE_USER, clock=effect not in TOGETHER),
         id=f"{effect}-{moment}",
     )
     for number, (effect, moment) in enumerate(MAILS)
@@ -85,14 +88,14 @@ def smtp() -> Iterator[tuple[int, list[str]]]:
 
 @pytest.mark.parametrize(("effect", "moment", "variant"), HARD_MAILS)
 def test_a_mail_is_made_once_although_the_bridge_died_twice_at_a_boundary(
-    world: World, redmine_proxy: FaultProxy, effect: Effect, moment: Moment, variant: Variant
+    world: World, redmine_proxy: FaultProxy, effect: SideEffect, moment: Moment, variant: Variant
 ) -> None:
     """Killed at its first and, restarted, at its second stand at a boundary, the bridge makes every mail once, whatever
     the clocks say, whoever writes, and though Redmine fails after saves.
     """
     world.harden(variant, redmine_proxy)
     world.deliver(one for one in batch(variant) if one.alone or not variant.ours)  # what waits does so by the clock
-    if effect is Effect.DEFER:  # Redmine must be away for mails to be put off
+    if effect is SideEffect.DEFER:  # Redmine must be away for mails to be put off
         world.redmine_url = f"http://127.0.0.1:{free_port()}"
         world.write_settings()
     for number in (1, 2):
@@ -135,11 +138,11 @@ def test_a_mail_is_made_once_where_the_database_takes_no_emoji(world: World, red
 
 
 @pytest.mark.parametrize(("effect", "moment"), UPKEEP, ids=str)
-def test_raw_mails_are_forgotten_whole_although_upkeep_died(world: World, effect: Effect, moment: Moment) -> None:
+def test_raw_mails_are_forgotten_whole_although_upkeep_died(world: World, effect: SideEffect, moment: Moment) -> None:
     """Killed while it forgets old raw mails, the bridge forgets all of them the next time, and no row misses one."""
     world.deliver([letter(files=1) for _ in range(3)])
     world.finish()
-    world.extra = '[store]\nkeep_raw = "1s"\n'
+    world.extra = '[store]\nraw_retention = "1s"\n'
     world.write_settings()
     world.let_age(1.0)
     told = f"{effect}:{moment}:2"
@@ -152,7 +155,7 @@ def test_raw_mails_are_forgotten_whole_although_upkeep_died(world: World, effect
 
 @pytest.mark.parametrize(("effect", "moment"), ANSWERS, ids=str)
 def test_an_answer_goes_out_although_the_bridge_died(
-    world: World, smtp: tuple[int, list[str]], effect: Effect, moment: Moment
+    world: World, smtp: tuple[int, list[str]], effect: SideEffect, moment: Moment
 ) -> None:
     """Killed while it sends answers, the bridge sends every one; only the one in hand goes out twice, as itself.
 
@@ -170,8 +173,75 @@ def test_an_answer_goes_out_although_the_bridge_died(
     counts = Counter(smtp[1])
     assert 3 == len(counts)
     assert [1, 1, 1] == sorted(counts.values()) or [1, 1, 2] == sorted(counts.values())
-    twice = (effect, moment) in {(Effect.SEND_MAIL, "after"), (Effect.RECORD_SENT, "before")}
+    twice = (effect, moment) in {(SideEffect.SEND_MAIL, "after"), (SideEffect.RECORD_SENT, "before")}
     assert twice == (2 in counts.values())
+    assert [] == world.judge().wrong
+
+
+@pytest.mark.parametrize(("effect", "moment"), DRAFTS + ANSWERS, ids=str)
+def test_an_answer_by_graph_goes_out_once_although_the_bridge_died(
+    world: World, effect: SideEffect, moment: Moment
+) -> None:
+    """Killed while it sends answers by Microsoft Graph, the bridge sends each once: what left lies in the mailbox, and
+    is looked for there before it is sent again. No draft stays.
+    """
+    world.pass_once()
+    world.deliver([letter() for _ in range(3)])
+    with graph_server() as server:
+        world.extra = f"""
+[oauth.ms]
+token_endpoint = "http://127.0.0.1:{server.port}/tenant/oauth2/v2.0/token"
+client_id = "bridge"
+client_secret = "secret"
+grant = "client_credentials"
+scopes = ["https://graph.microsoft.com/.default"]
+[outgoing]
+transport = "graph"
+host = "127.0.0.1"
+port = {server.port}
+security = "none"
+oauth = "ms"
+username = "{server.user}"
+from_address = "{server.user}"
+"""
+        world.box_extra = "answers = { received = true }"
+        world.write_settings()
+        told = f"{effect}:{moment}:2"
+        assert told == world.command("receive", "--once", die=told).wait(), (world.directory / "victim.log").read_text()
+        world.finish()
+        world.send_answers()
+        counts = Counter(str(one.parsed["Message-ID"]) for one in server.delivered)
+        assert ([1, 1, 1], 0) == (list(counts.values()), len(server.contents("Entwürfe")))
+    assert [] == world.judge().wrong
+
+
+@pytest.mark.parametrize(("effect", "moment"), COPIES, ids=str)
+def test_a_sent_mail_has_one_copy_although_the_bridge_died(
+    world: World, smtp: tuple[int, list[str]], effect: SideEffect, moment: Moment
+) -> None:
+    """Killed while it puts copies into the Sent folder, the bridge has put each there once in the end, and has sent
+    nothing twice.
+    """
+    world.pass_once()
+    world.deliver([letter() for _ in range(3)])
+    out = f'host = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""'
+    world.extra = f'[outgoing]\n{out}\nsave_sent = true\nsent_folder = "Copies"\n'
+    world.box_extra = "answers = { received = true }"
+    world.write_settings()
+    box = world.boxes["box"][0]
+    box.create("Copies")
+    told = f"{effect}:{moment}:2"
+    assert told == world.command("receive", "--once", die=told).wait(), (world.directory / "victim.log").read_text()
+    assert len(box.mails("Copies")) == (1 if moment == "before" else 2)
+    world.finish()
+    assert "" == world.command("receive", "--once").wait()
+    copies = [str(email.message_from_bytes(one)["Message-ID"]) for one in box.mails("Copies")]
+    assert (3, sorted(smtp[1])) == (len(copies), sorted(copies))
+    for uid, _flags, _content in box.contents("Copies"):  # the judge knows only what was sent to us
+        with box.imap() as imap:
+            imap.select("Copies")
+            imap.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Deleted)")
+            imap.expunge()
     assert [] == world.judge().wrong
 
 
@@ -182,14 +252,14 @@ def test_the_copy_of_redmine_is_whole_although_its_refresh_died(world: World) ->
     world.finish()
     made = [row.created_issue for row in world.rows() if row.created_issue is not None]
     application = app.build(world.settings())
-    issues = Issues(application.store.database, application.store.clock)
+    issues = IssueCopy(application.store.database, application.store.clock)
     try:
         for effect, moment in UPDATE:
             for number in made:
                 world.redmine.admin.call("PUT", f"/issues/{number}.json", {"issue": {"notes": moment}})
             with pytest.raises(Died), dying(effect, moment, 2):
-                Mirror(issues, application.client, application.directory).refresh()
-            Mirror(issues, application.client, application.directory).refresh()
+                IssueSync(issues, application.client, application.metadata).refresh()
+            IssueSync(issues, application.client, application.metadata).refresh()
             assert set(made) == {row.id for row in issues.issues()}
             found = [journal["id"] for number in made for journal in world.redmine.admin.issue(number)["journals"]]
             assert set(found) == {row.id for row in issues.journals()}
@@ -242,11 +312,11 @@ def test_a_rule_acts_once_although_the_update_died(world: World, smtp: tuple[int
     assert [1, 1] == [world.lines(row.id, "queued: reminder") for row in world.rows()]
 
 
-def update(world: World, die: tuple[Effect, Moment, int] | None = None, station: str = "answers") -> bool:
+def update(world: World, die: tuple[SideEffect, Moment, int] | None = None, station: str = "answers") -> bool:
     """Refresh the copy and do one station's work, as `update` does. Return whether it died where it was told to."""
     application = app.build(world.settings())
     try:
-        (chosen,) = (one for one in application.tasks.stations if one.name == station)
+        (chosen,) = (one for one in application.tasks.steps if one.name == station)
         with dying(*die) if die else contextlib.nullcontext():
             assert chosen.once(threading.Event()).error is None
         return False
@@ -279,10 +349,10 @@ def forget(world: World) -> None:
 
 
 @pytest.mark.parametrize(("effect", "moment"), STEERING, ids=str)
-def test_a_change_of_a_task_is_there_whole_or_not_at_all(tmp_path: Path, effect: Effect, moment: Moment) -> None:
+def test_a_change_of_a_task_is_there_whole_or_not_at_all(tmp_path: Path, effect: SideEffect, moment: Moment) -> None:
     """Ended before it, a stop has not been; ended after it, it is, and every process sees that something changed."""
     store = Store.open(f"sqlite:///{tmp_path / 'db'}", tmp_path / "raw")
-    book = TaskBook(store.database, store.clock)
+    book = TaskState(store.database, store.clock)
 
     with pytest.raises(Died), dying(effect, moment, 1):
         book.stop()

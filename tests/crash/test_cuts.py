@@ -151,7 +151,7 @@ def test_a_reply_waits_for_the_mail_that_it_answers(world: World, redmine_proxy:
     world.deliver([parent, reply, letter("note", reply_to=reply)])
     redmine_proxy.plan(Fault("sent", match=ISSUE))
     world.pass_once()
-    assert {"kept", "writing"} == {row.state.value for row in world.rows()}
+    assert {"stored", "write_pending"} == {row.state.value for row in world.rows()}
     world.finish()
     assert [] == world.judge().wrong
     assert 1 == len(world.redmine.admin.issues(world.boxes["box"][1]))
@@ -234,7 +234,7 @@ def test_a_mail_is_not_set_aside_while_its_last_try_has_made_something(
 
     with serve(liar) as lying:
         world.redmine_url = lying.url
-        world.extra = "[receive]\ngive_up_after = 1\n"
+        world.extra = "[receive]\nmax_attempts = 1\n"
         world.write_settings()
         world.deliver([letter()])
         world.finish()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.side_effects import Effect, Moment
+from redmine_mailbridge.side_effects import Moment, SideEffect
 from redmine_mailbridge.wiring import application as app
 from tests.crash.dying import Died, dying
 from tests.crash.letters import Letter, letter
@@ -62,7 +62,7 @@ def long_mail(reply_to: Letter | None = None) -> Letter:
     return letter("note" if reply_to else "issue", text=TEXT, reply_to=reply_to)
 
 
-def died_at(world: World, effect: Effect, moment: Moment) -> bool:
+def died_at(world: World, effect: SideEffect, moment: Moment) -> bool:
     """Receive, and die at the first stand at a boundary. Return whether it came to that."""
     application = app.build(world.settings())
     try:
@@ -75,10 +75,19 @@ def died_at(world: World, effect: Effect, moment: Moment) -> bool:
         application.close()
 
 
-CLAIM = ((Effect.RECORD_INTENT, "before"), (Effect.RECORD_INTENT, "after"))
-WRITE = ((Effect.ADD_NOTE, "before"), (Effect.ADD_NOTE, "after"))
-END = ((Effect.RECORD_DONE, "before"), (Effect.RECORD_DONE, "after"))
-ISSUE = (*CLAIM, (Effect.CREATE_ISSUE, "before"), (Effect.CREATE_ISSUE, "after"), *CLAIM, *WRITE, *CLAIM, *WRITE, *END)
+CLAIM = ((SideEffect.RECORD_INTENT, "before"), (SideEffect.RECORD_INTENT, "after"))
+WRITE = ((SideEffect.ADD_NOTE, "before"), (SideEffect.ADD_NOTE, "after"))
+END = ((SideEffect.RECORD_DONE, "before"), (SideEffect.RECORD_DONE, "after"))
+ISSUE = (
+    *CLAIM,
+    (SideEffect.CREATE_ISSUE, "before"),
+    (SideEffect.CREATE_ISSUE, "after"),
+    *CLAIM,
+    *WRITE,
+    *CLAIM,
+    *WRITE,
+    *END,
+)
 """Where each life in turn dies over a mail that becomes an issue and two further notes: all boundaries of its way."""
 REPLY = (*WRITE, *CLAIM, *WRITE, *END)
 """Likewise over one that becomes a note and a further one."""
@@ -87,7 +96,7 @@ REPLY = (*WRITE, *CLAIM, *WRITE, *END)
 @pytest.mark.fault("M1")
 @pytest.mark.parametrize("stands", [ISSUE, REPLY], ids=["issue", "reply"])
 def test_further_notes_are_made_once_although_the_bridge_died(
-    world: World, stands: tuple[tuple[Effect, Moment], ...]
+    world: World, stands: tuple[tuple[SideEffect, Moment], ...]
 ) -> None:
     """Ended at each boundary on its way in turn, the bridge has all of a mail's words in Redmine in the end, once."""
     first = letter(text="A short one.")

@@ -16,15 +16,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from redmine_mailbridge.cli.main import main
-from redmine_mailbridge.side_effects import Effect, Moment, watch
+from redmine_mailbridge.side_effects import Moment, SideEffect, watch
 
 
 def die_at(told: str, last_words: Path) -> None:
     """Given EFFECT:MOMENT:NUMBER, have this process die there."""
     name, moment, number = told.split(":")
-    effect, left, lock = Effect(name), [int(number)], threading.Lock()
+    effect, left, lock = SideEffect(name), [int(number)], threading.Lock()
 
-    def stand(which: Effect, where: Moment) -> None:
+    def stand(which: SideEffect, where: Moment) -> None:
         if which is not effect or where != moment:
             return
         with lock:

@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from redmine_mailbridge.model.mail_state import OPEN
-from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.outbox import CLAIM_SECONDS
-from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
+from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from redmine_mailbridge.tasks.service.service import receive_once
 from redmine_mailbridge.wiring import application as app
 from redmine_mailbridge.wiring import outgoing
+from redmine_mailbridge.wiring.oauth import sign_ins
+from redmine_mailbridge.wiring.store import open_store
 from tests.crash.judge import Found, Verdict, judge_box
 from tests.crash.letters import Letter
 from tests.crash.variants import Variant
@@ -165,10 +167,12 @@ block = ["blocked.example"]
         was sent.
         """
         settings = self.settings()
-        store = app.open_store(settings)
+        store = open_store(settings)
         store.clock = lambda: time.time() + CLAIM_SECONDS
         try:
-            return bool(outgoing.sending(settings, store, threading.Event()).once().sent)
+            return bool(
+                outgoing.sending(settings, store, threading.Event(), sign_ins(settings, store.database)).once().sent
+            )
         finally:
             store.close()
 
@@ -179,19 +183,19 @@ block = ["blocked.example"]
         left += [f"{n} mails in INBOX of {name}" for name, (box, _) in self.boxes.items() if (n := len(box.mails()))]
         return left, min((row.next_try_at for row in open_rows), default=0.0)
 
-    def rows(self) -> list[MailRow]:
+    def rows(self) -> list[StoredMail]:
         """Return every mail of the store, newest first."""
-        store = app.open_store(self.settings())
+        store = open_store(self.settings())
         try:
-            return Archive(store.database).messages(MessageFilter(limit=100_000))
+            return MessageQueries(store.database).messages(MessageFilter(limit=100_000))
         finally:
             store.close()
 
     def lines(self, mail_id: int, words: str) -> int:
         """Given a mail and words, return how many lines of its record hold them."""
-        store = app.open_store(self.settings())
+        store = open_store(self.settings())
         try:
-            return sum(words in step.line for step in Archive(store.database).steps(mail_id))
+            return sum(words in step.line for step in MessageQueries(store.database).steps(mail_id))
         finally:
             store.close()
 

@@ -22,7 +22,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 expect = playwright.expect
 AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text("utf-8")
 PAGES = (
-    "/", "/tasks",
+    "/", "/tasks", "/outgoing",
     "/messages", "/messages/1", "/messages/2", "/not-imported", "/mailboxes", "/mailboxes/support", "/settings",
     "/templates", "/templates/received", "/explain", "/log", "/changes", "/oauth", "/reports", "/reports?by=month",
 )  # fmt: skip
@@ -139,10 +139,10 @@ def test_sign_in(desk: Desk) -> None:
         page.goto(f"{desk.url}/messages")
         expect(page).to_have_url(re.compile(r"/login\?next=%2Fmessages"))
         desk.sign_in(page, "anna")
-        expect(page.get_by_role("alert")).to_contain_text("anna is no administrator of Redmine")
+        expect(page.get_by_role("alert")).to_contain_text("anna is not an administrator of Redmine")
         page.get_by_text("Redmine is down?").click()
         page.get_by_label("Local admin password").fill("correct horse 9")
-        page.get_by_role("button", name="Sign in with it").click()
+        page.get_by_role("button", name="Sign in with this password").click()
         expect(page.get_by_role("heading", name="Overview")).to_be_visible()
 
 
@@ -162,7 +162,7 @@ def test_every_page(desk: Desk, mailbox: Mailbox) -> None:
                 page.locator("#login").fill("admin")
                 page.locator("#password").fill(desk.redmine.seed["users"]["admin"]["password"])
                 page.keyboard.press("Enter")
-                page.locator("nav").wait_for()
+                page.locator("header .brand").wait_for()
                 for path in PAGES:
                     answer = page.goto(desk.url + path)
                     assert 200 == answer.status, path
@@ -186,7 +186,7 @@ def test_a_hostile_mail(desk: Desk, mailbox: Mailbox) -> None:
         with desk.window() as page:
             page.goto(f"{desk.url}/messages/1")
             expect(page.frame_locator("iframe").get_by_text("You won")).to_be_visible()
-            expect(page.get_by_text("remote pictures blocked: 1")).to_be_visible()
+            expect(page.get_by_text("remote images blocked: 1")).to_be_visible()
             page.frame_locator("iframe").get_by_text("claim").click()
             page.goto(f"{desk.url}/messages/1/original")
             expect(page.get_by_text("You won")).to_be_visible()
@@ -204,24 +204,24 @@ def test_what_was_turned_away_is_imported(desk: Desk, mailbox: Mailbox, project:
             page.goto(f"{desk.url}/not-imported")
             page.get_by_role("link", name="First").click()
             page.get_by_role("button", name="Accept", exact=True).click()
-            expect(page.get_by_role("status")).to_contain_text("1: goes on with the next receive")
+            expect(page.get_by_role("status")).to_contain_text("1: will be processed with the next receive")
             desk.service.wait_for("mail", 4)
             assert ["First"] == desk.subjects(project)
 
             page.goto(f"{desk.url}/not-imported")
-            page.get_by_label("Tick mail 2").check()
-            page.get_by_role("button", name="Refuse held").click()
-            expect(page.get_by_role("status")).to_contain_text("2: is refused")
-            page.get_by_label("Tick mail 2").check()
+            page.get_by_label("Select mail 2").check()
+            page.get_by_role("button", name="Reject held").click()
+            expect(page.get_by_role("status")).to_contain_text("2: is rejected")
+            page.get_by_label("Select mail 2").check()
             page.get_by_role("button", name="Import anyway").click()
             desk.service.wait_for("mail", 5)
             assert ["First", "Second"] == desk.subjects(project)
 
             page.goto(f"{desk.url}/messages/3")
-            page.get_by_text("Import it by hand").click()
+            page.get_by_text("Import manually").click()
             number = desk.redmine.admin.issues(project)[0]["id"]
             page.get_by_label("Issue", exact=True).fill(f"#{number}")
-            page.get_by_role("button", name="File to this issue").click()
+            page.get_by_role("button", name="Add to this issue").click()
             desk.service.wait_for("mail", 6)
             page.goto(f"{desk.url}/messages/3")
             expect(page.get_by_role("link", name=f"Issue #{number} in Redmine")).to_be_visible()
@@ -268,18 +268,18 @@ def test_without_javascript(desk: Desk, mailbox: Mailbox, project: str) -> None:
         assert desk.service is not None
         desk.service.wait_for("mail")
         with desk.window(java_script_enabled=False) as page:
-            page.get_by_role("link", name="Messages").click()
+            page.get_by_role("link", name="Messages", exact=True).click()
             page.get_by_label("Subject").fill("quie")
             page.get_by_role("button", name="Search").click()
-            page.get_by_label("Tick mail 1").check()
+            page.get_by_label("Select mail 1").check()
             page.get_by_role("button", name="Accept held").click()
-            expect(page.get_by_role("status")).to_contain_text("1: goes on")
+            expect(page.get_by_role("status")).to_contain_text("1: will be processed")
             desk.service.wait_for("mail", 2)
             assert ["Quiet"] == desk.subjects(project)
 
             page.goto(f"{desk.url}/mailboxes/support")
             page.get_by_role("button", name="Folders").click()
-            again, found = page.get_by_role("link", name="Look again"), page.locator(".checks")
+            again, found = page.get_by_role("link", name="Refresh"), page.locator(".checks")
             expect(again.or_(found).first).to_be_visible()
             while again.count():
                 with page.expect_navigation():
@@ -288,7 +288,7 @@ def test_without_javascript(desk: Desk, mailbox: Mailbox, project: str) -> None:
 
             page.goto(f"{desk.url}/explain")
             file = {"name": "a.eml", "mimeType": "message/rfc822", "buffer": mail("Why?", sender=ANNA)}
-            page.get_by_label("A mail as a file (.eml)").set_input_files(file)
+            page.get_by_label("Mail file (.eml)").set_input_files(file)
             page.get_by_role("button", name="Explain").click()
             expect(page.locator("#answer")).to_contain_text(f"new issue in {project}")
             assert ["Quiet"] == desk.subjects(project)
@@ -304,11 +304,11 @@ def test_the_tasks(desk: Desk, mailbox: Mailbox, project: str) -> None:
         page.get_by_role("form", name="receive").get_by_label("Every").fill("2h")
         page.get_by_role("form", name="receive").get_by_role("button", name="Change").click()
         expect(row).to_contain_text("every 2h")
-        expect(row).to_contain_text("the file says: every 1h")
+        expect(row).to_contain_text("settings file: every 1h")
         expect(row).to_contain_text("in 1 h", timeout=20_000)
 
         page.get_by_role("button", name="Stop").click()
-        expect(page.get_by_text("The synchronisation is stopped.")).to_be_visible()
+        expect(page.get_by_text("Synchronization is stopped.")).to_be_visible()
         mailbox.deliver(mail("While stopped", sender=ANNA))
         expect(row).to_contain_text("stopped")
         assert [] == desk.subjects(project)
@@ -318,6 +318,6 @@ def test_the_tasks(desk: Desk, mailbox: Mailbox, project: str) -> None:
         assert desk.service is not None
         desk.service.wait_for("mail")
         assert ["While stopped"] == desk.subjects(project)
-        page.get_by_role("form", name="receive").get_by_role("button", name="As the file says").click()
+        page.get_by_role("form", name="receive").get_by_role("button", name="Reset to the settings file").click()
         expect(row).to_contain_text("every 1h")
-        expect(row).not_to_contain_text("the file says")
+        expect(row).not_to_contain_text("settings file")

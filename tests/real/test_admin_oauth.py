@@ -33,20 +33,20 @@ def test_by_browser(signing: Desk, openid: OpenId) -> None:
         page.evaluate(AXE)
         assert [] == page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
         page.goto(f"{signing.url}/oauth/answer?code=stolen&state=foreign")
-        expect(page.get_by_role("alert")).to_contain_text("was not begun in this browser")
+        expect(page.get_by_role("alert")).to_contain_text("was not started in this browser")
         page.get_by_role("button", name="Sign in", exact=True).click()
-        page.get_by_role("link", name=re.compile("Go on to")).click()
+        page.get_by_role("link", name=re.compile("Continue to")).click()
         expect(page.get_by_role("status")).to_contain_text("support: signed in as")
         expect(page.get_by_text("signed in", exact=True)).to_be_visible()
-        page.get_by_role("button", name="Forget it").click()
-        expect(page.get_by_role("status")).to_contain_text("support: forgotten")
+        page.get_by_role("button", name="Delete sign-in").click()
+        expect(page.get_by_role("status")).to_contain_text("support: sign-in deleted")
 
 
 def test_by_code(signing: Desk, openid: OpenId) -> None:
     """The page shows the code to type, looks by itself, and says when somebody has signed in with it."""
     with signing.running(), signing.window() as page:
         page.goto(f"{signing.url}/oauth")
-        page.get_by_role("button", name="By a code").click()
+        page.get_by_role("button", name="Use a device code").click()
         lines = page.locator(".checks")
         expect(lines).to_contain_text("type the code")
         code = re.findall(r"type the code (\S+?)\.?$", lines.inner_text().strip())[0]

@@ -49,18 +49,18 @@ def test_a_failed_mail(desk: Desk, mailbox: Mailbox, project: str) -> None:
             found = page.get_by_role("link", name="Paper jam")
             expect(found).to_have_count(0 if label == "Issue" else 1)
         page.get_by_role("link", name="Show all").click()
-        page.get_by_label("State").select_option("refused")
+        page.get_by_label("State").select_option("rejected")
         page.get_by_label("Mailbox").select_option("support")
         page.get_by_role("button", name="Search").click()
         expect(page.get_by_role("link", name="No toner")).to_be_visible()
 
         page.get_by_role("link", name="Paper jam").click()
-        steps = page.get_by_role("region", name="What happened")
-        for words in ("taken from INBOX", "connection to 127.0.0.1:", "login by", "no Redmine user", "refuse: "):
+        steps = page.get_by_role("region", name="History")
+        for words in ("read from INBOX", "connection to 127.0.0.1:", "login by", "no Redmine user", "refuse: "):
             expect(steps).to_contain_text(words)
         assert b"Subject: Paper jam" in saved(page, page.get_by_role("link", name="Download"))
         assert b"x" == saved(page, page.get_by_role("link", name="a.txt"))
-        page.get_by_text("Import it by hand").click()
+        page.get_by_text("Import manually").click()
         page.get_by_label("Subject").fill("Paper jam, third floor")
         page.get_by_role("button", name="Import anyway").click()
         desk.service.wait_for("mail", 3)
@@ -68,13 +68,13 @@ def test_a_failed_mail(desk: Desk, mailbox: Mailbox, project: str) -> None:
 
         page.goto(f"{desk.url}/not-imported")
         lines = list(csv.DictReader(io.StringIO(saved(page, page.get_by_text("Export as CSV")).decode())))
-        assert [("refused", "No toner")] == [(line["state"], line["subject"]) for line in lines]
+        assert [("rejected", "No toner")] == [(line["state"], line["subject"]) for line in lines]
         desk.bridge.issue(unknown_sender="accept")
         desk.service.signal(signal.SIGHUP)
         desk.service.wait_for("admin.listening", 2)
         page.goto(f"{desk.url}/not-imported")
-        page.get_by_label("Tick all").check()
-        page.get_by_role("button", name="Try again by the rules").click()
+        page.get_by_label("Select all").check()
+        page.get_by_role("button", name="Retry with the rules").click()
         desk.service.wait_for("mail", 4)
         assert ["No toner", "Paper jam, third floor"] == desk.subjects(project)
         page.goto(f"{desk.url}/messages/2")
@@ -84,27 +84,27 @@ def test_a_failed_mail(desk: Desk, mailbox: Mailbox, project: str) -> None:
 def test_steering(desk: Desk, mailbox: Mailbox, project: str) -> None:
     """The overview stops, starts and syncs one; a task is paused and timed; a braked mailbox is released."""
     desk.bridge.change({"tasks": {"receive": {"every": "1h"}}})
-    desk.bridge.support(brake_at=1)
+    desk.bridge.support(max_new_mails=1)
     with desk.running(), desk.window(timezone_id="Europe/Berlin") as page:
         assert desk.service is not None
-        desk.service.wait_for("receive.first_time")
+        desk.service.wait_for("receive.first_sync")
         page.goto(desk.url)
         page.get_by_role("button", name="Stop").click()
-        expect(page.get_by_text("The synchronisation is stopped.")).to_be_visible()
+        expect(page.get_by_text("Synchronization is stopped.")).to_be_visible()
         mailbox.append(mail("One", sender=ANNA), mail("Two", sender=ANNA), mail("Three", sender=ANNA))
         page.get_by_role("button", name="Start").click()
-        expect(page.get_by_text("The synchronisation is stopped.")).to_have_count(0)
+        expect(page.get_by_text("Synchronization is stopped.")).to_have_count(0)
         page.get_by_role("button", name="Sync now: support").click()
-        expect(page.get_by_role("status")).to_contain_text("receive:support runs now")
-        assert "suddenly new" in desk.service.wait_for("receive.interrupted")[0]["reason"]
+        expect(page.get_by_role("status")).to_contain_text("receive:support starts now")
+        assert "new mails at once" in desk.service.wait_for("receive.interrupted")[0]["reason"]
         assert [] == desk.subjects(project)
         page.get_by_role("link", name="support").click()
-        expect(page.get_by_role("row", name=re.compile("^brake_at"))).to_contain_text("settings.toml:")
+        expect(page.get_by_role("row", name=re.compile("^max_new_mails"))).to_contain_text("settings.toml:")
         expect(
             page.get_by_role("row", name=re.compile("^password ")).first.get_by_role("cell", name="set", exact=True)
         ).to_be_visible()
-        page.get_by_text("Let it go on after a brake").click()
-        page.get_by_role("button", name="Take them all once").click()
+        page.get_by_text("Resume after too many new mails").click()
+        page.get_by_role("button", name="Import all of them").click()
         page.get_by_role("button", name="Sync now: support").click()
         desk.service.wait_for("mail", 3)
         assert ["One", "Three", "Two"] == desk.subjects(project)
@@ -114,16 +114,16 @@ def test_steering(desk: Desk, mailbox: Mailbox, project: str) -> None:
         form.get_by_label("Next run").fill("2030-07-01T07:30")
         form.get_by_role("button", name="Change").click()
         expect(row.locator("time[title*='2030-07-01 07:30:00 CEST']")).to_be_visible(timeout=20_000)
-        form.get_by_label("Runs by itself").select_option("no")
+        form.get_by_label("Runs automatically").select_option("no")
         form.get_by_role("button", name="Change").click()
         expect(row).to_contain_text("paused")
-        form.get_by_role("button", name="As the file says").click()
+        form.get_by_role("button", name="Reset to the settings file").click()
         expect(row).not_to_contain_text("paused")
         page.get_by_role("button", name="Run now: update").click()
-        expect(page.get_by_role("status")).to_contain_text("update runs now")
+        expect(page.get_by_role("status")).to_contain_text("update starts now")
         form.get_by_label("or crontab").fill("never")
         form.get_by_role("button", name="Change").click()
-        expect(page.get_by_role("alert")).to_contain_text("five fields are needed")
+        expect(page.get_by_role("alert")).to_contain_text("five fields are required")
 
 
 def test_looking(desk: Desk, mailbox: Mailbox) -> None:
@@ -138,14 +138,14 @@ def test_looking(desk: Desk, mailbox: Mailbox) -> None:
         expect(page.frame_locator("iframe").locator("body")).to_contain_text("4711")
 
         page.goto(f"{desk.url}/explain")
-        page.get_by_text("Or paste it").click()
-        page.get_by_label("The whole mail").fill(mail("Would be", sender=ANNA).decode())
+        page.get_by_text("Or paste the source").click()
+        page.get_by_label("Complete source").fill(mail("Would be", sender=ANNA).decode())
         page.get_by_role("button", name="Explain").click()
         expect(page.get_by_role("heading", name="Would be")).to_be_visible()
 
         desk.service.wait_for("mirror.refreshed")
         page.goto(f"{desk.url}/reports")
-        page.get_by_label("By", exact=True).select_option("mailbox")
+        page.get_by_label("Group by", exact=True).select_option("mailbox")
         page.get_by_role("button", name="Show").click()
         expect(page.get_by_role("region", name="By mailbox")).to_contain_text("support")
         assert b"support" in saved(page, page.get_by_role("link", name="CSV"))
@@ -155,15 +155,39 @@ def test_looking(desk: Desk, mailbox: Mailbox) -> None:
         expect(page.get_by_role("row", name=re.compile("^api_key "))).to_contain_text("set")
         assert desk.redmine.seed["users"]["admin"]["api_key"] not in page.content()
         page.get_by_role("button", name="Check everything").click()
-        expect(page.get_by_text("all well")).to_be_visible(timeout=30_000)
+        expect(page.get_by_text("all passed")).to_be_visible(timeout=30_000)
 
         page.goto(f"{desk.url}/log")
-        page.get_by_label("At least").select_option("error")
+        page.get_by_label("Minimum level").select_option("error")
         page.get_by_role("button", name="Show").click()
-        expect(page.get_by_text("Nothing to show")).to_be_visible()
+        expect(page.get_by_text("No log lines")).to_be_visible()
         for probe in ("healthz", "readyz"):
             assert "ok\n" == page.request.get(f"{desk.url}/{probe}").text()
         assert 'redmine_mailbridge_mails{state="done"} 1\n' in page.request.get(f"{desk.url}/metrics").text()
+
+        page.goto(f"{desk.url}/outgoing")
+        expect(page.get_by_text("No mail in this list")).to_be_visible()
+        page.goto(f"{desk.url}/messages?outcome=done")
+        page.evaluate(
+            "fetch('/messages/requester', {method: 'POST', body: new URLSearchParams({id: '1', address: ''})})"
+        )
+        page.evaluate(
+            "fetch('/messages/decide', {method: 'POST', body: new URLSearchParams({id: '1', decision: 'undo'})})"
+        )
+        page.evaluate(
+            "fetch('/messages/decide', {method: 'POST', body: new URLSearchParams({id: '1', decision: 'new'})})"
+        )
+        page.goto(f"{desk.url}/senders")
+        page.get_by_label("Address or domain").fill("spam.example.com")
+        page.get_by_role("button", name="Block").click()
+        expect(page.get_by_role("status")).to_contain_text("spam.example.com: is blocked from now on")
+        page.get_by_role("button", name="Remove spam.example.com").click()
+        expect(page.get_by_role("status")).to_contain_text("is no longer listed")
+        page.evaluate("fetch('/outgoing/decide', {method: 'POST', body: new URLSearchParams({decision: 'discard'})})")
+        page.goto(f"{desk.url}/settings")
+        page.get_by_role("button", name="Reload settings").click()
+        expect(page.get_by_role("status")).to_contain_text("are being reloaded")
+        desk.service.wait_for("admin.listening", 2)
 
 
 def test_nothing_is_left_out(request: pytest.FixtureRequest, redmine: Redmine) -> None:

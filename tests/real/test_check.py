@@ -51,15 +51,15 @@ def test_all_well(bridge: Product, mailbox: Mailbox) -> None:
     said = {line["name"].removeprefix("mailbox support: "): line["words"] for line in lines}
 
     assert 0 == done.returncode, done.stdout + done.stderr
-    assert "1 mail, writable" == said["folder INBOX"]
-    assert "not there yet: will be made" == said["success folder Processed"]
-    assert "MOVE: in one step, atomic" == said["filing"]
+    assert "1 message, writable" == said["folder INBOX"]
+    assert "does not exist yet: will be created" == said["success folder Processed"]
+    assert "MOVE: one atomic step" == said["filing"]
     assert said["greeting"].startswith("* OK [CAPABILITY ")
     assert {"IMAP4REV1", "IDLE", "UIDPLUS"} <= set(said["capabilities"].split())
     assert f"127.0.0.1:{mailbox.server['imap_port']} is open" == said["port"]
     assert "127.0.0.1" == said["name"]
     assert said["login"].endswith("by SCRAM-SHA-256")
-    assert said["redmine"].endswith("the key is admin's")
+    assert said["redmine"].endswith("the key belongs to admin")
     assert ["INBOX"] == mailbox.folders()
     assert not any("\\Seen" in flags for _, flags, _ in mailbox.contents())
     assert not (bridge.folder / "mailbridge.db").exists()
@@ -73,7 +73,7 @@ def test_tls(bridge: Product, mailbox: Mailbox) -> None:
     words = next(check.words for check in found(bridge) if check.name == "mailbox support: connection")
 
     assert "TLSv1." in words
-    assert "certificate good for" in words
+    assert "certificate valid for" in words
 
 
 def test_refused_certificate(bridge: Product, mailbox: Mailbox) -> None:
@@ -152,19 +152,19 @@ def test_not_a_redmine(bridge: Product, redmine: Redmine) -> None:
 @pytest.mark.parametrize(
     ("values", "line"),
     [
-        ({"tracker": "Suport"}, 'tracker "Suport" does not exist in project {p}, did you mean "support"?'),
-        ({"priority": "Hihg"}, 'priority "Hihg" does not exist, did you mean "high"?'),
-        ({"status": "Nwe"}, 'status "Nwe" does not exist, did you mean "new"?'),
-        ({"reopen_status": "Nwe"}, 'reopen_status: status "Nwe" does not exist, did you mean "new"?'),
+        ({"tracker": "Suport"}, 'tracker "Suport" does not exist in project {p}, did you mean "Support"?'),
+        ({"priority": "Hihg"}, 'priority "Hihg" does not exist, did you mean "High"?'),
+        ({"status": "Nwe"}, 'status "Nwe" does not exist, did you mean "New"?'),
+        ({"reopen_status": "Nwe"}, 'reopen_status: status "Nwe" does not exist, did you mean "New"?'),
         ({"category": "Hardware"}, 'category "Hardware" does not exist in project {p}'),
         ({"version": "1.0"}, 'version "1.0" does not exist in project {p}'),
-        ({"requester_field": "Requestor"}, 'custom field "Requestor" does not exist in project {p}, did you mean "req'),
+        ({"requester_field": "Requestor"}, 'custom field "Requestor" does not exist in project {p}, did you mean "Req'),
         (
             {"assignee": "carol"},
-            'assignee "carol" does not exist among those who can be assigned issues in project {p}',
+            'assignee "carol" does not exist among the possible assignees in project {p}',
         ),
-        ({"assignee": "round-robin: Suport team"}, 'group "Suport team" does not exist, did you mean "support team"?'),
-        ({"priority_by_importance": {"high": "Urgnt"}}, 'priority "Urgnt" does not exist, did you mean "urgent"?'),
+        ({"assignee": "round-robin: Suport team"}, 'group "Suport team" does not exist, did you mean "Support team"?'),
+        ({"priority_by_importance": {"high": "Urgnt"}}, 'priority "Urgnt" does not exist, did you mean "Urgent"?'),
     ],
 )
 def test_unknown_name(bridge: Product, project: str, values: dict[str, Any], line: str) -> None:
@@ -194,7 +194,7 @@ def test_known_names(bridge: Product, redmine: Redmine, project: str) -> None:
 @pytest.mark.parametrize(
     ("project_name", "words"),
     [
-        ("suport", 'there is no project "suport", or the bridge\'s user may not see it, did you mean "support"?'),
+        ("suport", 'no project is called "suport", or the bridge\'s user cannot see it, did you mean "support"?'),
         ("closedproj", "closedproj is closed or archived"),
     ],
 )
@@ -209,7 +209,7 @@ def test_project_without_issue_tracking(bridge: Product, redmine: Redmine, proje
     """A project without the module Issue tracking fails."""
     redmine.admin.call("PUT", f"/projects/{project}.json", {"project": {"enabled_module_names": ["wiki"]}})
 
-    assert "has no module Issue tracking" in only(failures(bridge))
+    assert "does not have the module Issue tracking" in only(failures(bridge))
 
 
 def test_key_without_admin_rights(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
@@ -218,7 +218,7 @@ def test_key_without_admin_rights(tmp_path: Path, redmine: Redmine, mailbox: Mai
     notes = [check.words for check in found(bridge) if check.ok is None]
 
     assert [] == failures(bridge)
-    assert any("written by the bridge's own user" in words for words in notes)
+    assert any("the bridge's own user creates the issues" in words for words in notes)
 
 
 def test_key_without_permissions(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
@@ -249,7 +249,7 @@ def test_marker_field(bridge: Product) -> None:
     assert "its format is list, not text" in failures(bridge)[0]
 
     bridge.change({"redmine": {"marker_field": "Marker"}})
-    assert 'there is no issue custom field "Marker"' in only(failures(bridge))
+    assert 'no issue custom field is called "Marker"' in only(failures(bridge))
 
 
 def test_text_format(bridge: Product, redmine: Redmine) -> None:
@@ -259,7 +259,7 @@ def test_text_format(bridge: Product, redmine: Redmine) -> None:
     if redmine.version.startswith("5."):
         assert [] == failures(bridge)
     else:
-        assert f"Redmine has {redmine.text_format}, the settings say {other}" in only(failures(bridge))
+        assert f"Redmine has {redmine.text_format}, but the settings say {other}" in only(failures(bridge))
 
 
 def test_one_bad_mailbox(bridge: Product, mailbox: Mailbox, project: str) -> None:
@@ -288,10 +288,10 @@ def test_names_at_the_start(bridge: Product, mailbox: Mailbox) -> None:
     mailbox.append(b"From: a@example.net\nSubject: one\n\ntext\n")
     done = bridge.command("receive", "--once")
 
-    assert 'there is no project "suport"' in done.stderr
+    assert 'no project is called "suport"' in done.stderr
     assert 1 == mailbox.count()["INBOX"]
-    assert "paused, since its settings do not fit Redmine" in done.stderr
-    assert ["kept"] == [row.state.value for row in bridge.rows()]
+    assert "paused because its settings do not fit Redmine" in done.stderr
+    assert ["stored"] == [row.state.value for row in bridge.rows()]
     assert any("mailbox support: paused: since" in line for line in failures(bridge))
 
 
@@ -336,9 +336,9 @@ def test_a_mail_to_ourselves(bridge: Product, mailbox: Mailbox, protocol: str) -
     said = {line["name"]: line["words"] for line in map(json.loads, done.stdout.splitlines())}
 
     assert 0 == done.exit_code, done.output
-    assert f"to {mailbox.address}: accepted by the server" in said["mailbox support: test mail: sent"]
-    assert said["mailbox support: test mail: seen"].startswith("in INBOX, ")
-    assert "deleted" == said["mailbox support: test mail: removed"]
+    assert f"to {mailbox.address}: accepted by the server" in said["mailbox support: test message: sent"]
+    assert said["mailbox support: test message: seen"].startswith("in INBOX, ")
+    assert "deleted" == said["mailbox support: test message: removed"]
     assert 1 == len(relay.mails)
     assert [b"Subject: one"] == [mail.splitlines()[0] for mail in mailbox.mails()]
 
@@ -363,11 +363,11 @@ def test_a_mail_that_is_refused(bridge: Product, mailbox: Mailbox) -> None:
     with relayed(bridge, Relay(mailbox, words)):
         line = only([c.words for c in server_checks(bridge.settings(), send_test=True) if c.ok is False])
 
-    assert [words, "Switch on Authenticated SMTP"] == [line.splitlines()[0], line.splitlines()[1][:28]]
+    assert [words, "Enable Authenticated SMTP fo"] == [line.splitlines()[0], line.splitlines()[1][:28]]
 
 
 def test_nothing_to_send_by(bridge: Product) -> None:
     """Without a server to send by, the test says so."""
     lines = [check.words for check in server_checks(bridge.settings(), send_test=True) if check.ok is False]
 
-    assert "neither [outgoing] nor this mailbox names a host" in only(lines)
+    assert "neither [outgoing] nor this mailbox sets a host" in only(lines)

@@ -1,4 +1,4 @@
-"""`check` asks Redmine what it would refuse by requests that can never make anything: its database says whether."""
+"""`check --try-issues` asks Redmine by requests that can never make anything: its database says whether."""
 
 import sqlite3
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.checks.redmine import redmine_checks
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.wiring import application
+from redmine_mailbridge.wiring.redmine import redmine_client
 from tests.servers.fixtures import Redmine
 from tests.servers.services import State
 
@@ -35,7 +35,8 @@ def rows(servers: State) -> dict[str, list[str]]:
 @pytest.mark.parametrize("login", ["admin", "key-sets", "key-adds"])
 def test_nothing_is_other_after_check(redmine: Redmine, servers: State, login: str) -> None:
     """Over projects that take and that refuse mail, with an administrator's and with plain keys, every row of Redmine's
-    database is after `check` as it was; no request that could write succeeds; and a mailbox costs 30 requests at most.
+    database is as it was after `check --try-issues`; no request that could write succeeds; and a mailbox costs 30
+    requests at most.
     """
     issue = {"closed_reply": "reopen", "reply_status": {"New": "In Progress"}, "unknown_sender": "accept"}
     boxes = {
@@ -45,12 +46,12 @@ def test_nothing_is_other_after_check(redmine: Redmine, servers: State, login: s
     key = redmine.seed["users"][login]["api_key"]
     redmine_values = {"url": redmine.url, "api_key": key, "text_format": "common_mark"}
     settings = Settings.model_validate({"redmine": redmine_values, "mailboxes": boxes})
-    client = application.redmine_client(settings.redmine)
+    client = redmine_client(settings.redmine)
     written: list[str] = []
-    client.on_answer(lambda method, path, _answer: written.append(path) if method != "get" else None)
+    client.on_answer(lambda method, path, *_: written.append(path) if method != "get" else None)
     before = rows(servers)
     try:
-        found = list(redmine_checks(settings, client, Directory(client)))
+        found = list(redmine_checks(settings, client, MetadataCache(client), try_issues=True))
     finally:
         client.close()
     after = rows(servers)

@@ -8,6 +8,7 @@ import pytest
 from tests.product import ANNA, DAVE, Product, mail, message_id_of, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
+from tests.servers.processes import free_port
 from tests.servers.proxy import FaultProxy
 
 pytestmark = pytest.mark.real
@@ -39,7 +40,7 @@ def test_receive_once(bridge: Product, redmine: Redmine, mailbox: Mailbox, proje
         good[key] for key in ("subject", "from", "state", "action")
     )
     assert (issue["id"], "Processed") == (good["issue"], good["filed"])
-    assert ("refused", None, "Failed") == (bad["state"], bad["issue"], bad["filed"])
+    assert ("rejected", None, "Failed") == (bad["state"], bad["issue"], bad["filed"])
 
 
 def test_receive_again(bridge: Product, mailbox: Mailbox) -> None:
@@ -49,6 +50,37 @@ def test_receive_again(bridge: Product, mailbox: Mailbox) -> None:
     done = bridge.quick("receive", "--once")
 
     assert (0, "no new mail\n") == (done.exit_code, done.stdout)
+
+
+def test_receive_with_a_wrong_key(bridge: Product, mailbox: Mailbox) -> None:
+    """A key that Redmine rejects ends `receive` with 1 and what to change, also when there is no new mail and Redmine
+    would answer the rest as it answers anonymous requests. New mail is fetched, and waits.
+    """
+    mailbox.append(mail("First", sender=ANNA))
+    bridge.receive()
+    key = bridge.values["redmine"]["api_key"]
+    bridge.change({"redmine": {"api_key": "0" * 40}})
+    empty = bridge.quick("receive")
+    mailbox.append(mail("Second", sender=ANNA))
+    waiting = bridge.quick("receive")
+    bridge.change({"redmine": {"api_key": key}})
+
+    assert (1, 1) == (empty.exit_code, waiting.exit_code)
+    assert "Redmine does not accept the API key (401)" in empty.stderr
+    assert "Second" in bridge.quick("receive").stdout
+
+
+def test_mailboxes_after_receive(bridge: Product) -> None:
+    """`mailboxes` shows what the last `receive` met, with no service running."""
+    before = bridge.command_json("mailboxes")
+    bridge.quick("receive")
+    after = bridge.command_json("mailboxes")
+    bridge.support(port=free_port())
+    bridge.quick("receive")
+    failing = bridge.command_json("mailboxes")
+
+    assert ["not read yet", "ok", "error"] == [lines[0]["state"] for lines in (before, after, failing)]
+    assert "Connection refused" in failing[0]["error"]
 
 
 def test_dry_run(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, redmine_proxy: FaultProxy) -> None:
@@ -77,7 +109,7 @@ def test_old_mail_is_a_question(bridge: Product, redmine: Redmine, mailbox: Mail
     done = bridge.quick("receive", "--once")
 
     assert 2 == done.exit_code
-    assert "1 mail lies in INBOX at the first look" in done.stderr
+    assert "INBOX contains 1 mail, and start_from is not set" in done.stderr
     assert 'start_from = "now"' in done.stderr
     assert [] == redmine.admin.issues(project)
     assert 1 == len(mailbox.contents())
@@ -129,7 +161,7 @@ def test_messages(bridge: Product, mixed: dict[str, int]) -> None:
     assert ["Held"] == subjects("--limit", "1")
     assert ["Good two", "Good one"] == subjects("--state", "done")
     assert ["Held"] == subjects("--state", "held")
-    assert ["Locked"] == subjects("--state", "refused", "--sender", "DAVE@")
+    assert ["Locked"] == subjects("--state", "rejected", "--sender", "DAVE@")
     assert [] == subjects("--mailbox", "other")
     assert ["Good one"] == subjects("--issue", str(good["issue"]))
     assert ["Locked"] == subjects(str(mixed["Locked"]))
@@ -147,19 +179,19 @@ def test_messages_for_people(bridge: Product, mixed: dict[str, int]) -> None:
 
 
 def test_retry(bridge: Product, redmine: Redmine, mailbox: Mailbox, mixed: dict[str, int], project: str) -> None:
-    """`retry` has a refused or held mail tried again with the next pass; a done one it leaves alone, with exit 1."""
+    """`messages retry` has a refused or held mail tried again with the next pass; a done one is left alone: exit 1."""
     bridge.issue(unknown_sender="accept")
     bridge.support(senders={"locked": "accept"})
-    assert 0 == bridge.quick("retry", "--dry-run", str(mixed["Locked"])).exit_code
+    assert 0 == bridge.quick("messages", "retry", "--dry-run", str(mixed["Locked"])).exit_code
     assert [] == bridge.receive()
 
-    done = bridge.command("retry", str(mixed["Locked"]), str(mixed["Held"]), str(mixed["Good one"]), "999")
+    done = bridge.command("messages", "retry", str(mixed["Locked"]), str(mixed["Held"]), str(mixed["Good one"]), "999")
     bridge.receive()
     subjects = sorted(issue["subject"] for issue in redmine.admin.issues(project))
 
     assert 1 == done.returncode
-    assert f"{mixed['Good one']}: nothing changes: it is done\n" in done.stderr
-    assert "999: nothing changes: there is no such mail\n" in done.stderr
+    assert f"{mixed['Good one']}: not changed: it has already been processed\n" in done.stderr
+    assert "999: not changed: this message does not exist\n" in done.stderr
     assert ["Good one", "Good two", "Held", "Locked"] == subjects
     assert 0 == mailbox.count()["INBOX"]
 
@@ -221,17 +253,17 @@ def test_brake_and_release(bridge: Product, mailbox: Mailbox) -> None:
     says so when nothing has stopped.
     """
     bridge.receive()
-    nothing = bridge.quick("release", "support")
-    assert (1, True) == (nothing.exit_code, "support has not stopped" in nothing.stderr)
-    bridge.support(brake_at=2)
+    nothing = bridge.quick("mailboxes", "resume", "support")
+    assert (1, True) == (nothing.exit_code, "support is not paused" in nothing.stderr)
+    bridge.support(max_new_mails=2)
     mailbox.append(*(mail(f"Mail {n}", sender=ANNA) for n in range(4)))
     stopped = bridge.quick("receive", "--once")
 
     assert 1 == stopped.exit_code
-    assert "redmine-mailbridge release support" in stopped.stderr
+    assert "redmine-mailbridge mailboxes resume support" in stopped.stderr
     assert 4 == mailbox.count()["INBOX"]
 
-    assert 0 == bridge.quick("release", "support").exit_code
+    assert 0 == bridge.quick("mailboxes", "resume", "support").exit_code
     assert 4 == len(bridge.receive())
 
 
@@ -239,7 +271,7 @@ def test_unknown_mailbox(bridge: Product) -> None:
     """A mailbox that is not in the settings is wrong usage, with the name that was probably meant."""
     done = bridge.quick("receive", "--once", "--mailbox", "suport")
 
-    assert (2, 'there is no active mailbox "suport", did you mean "support"?\n') == (done.exit_code, done.stderr)
+    assert (2, 'no active mailbox is called "suport", did you mean "support"?\n') == (done.exit_code, done.stderr)
 
 
 def test_no_secret_is_printed(bridge: Product, mailbox: Mailbox) -> None:

@@ -5,7 +5,7 @@ import email
 import email.policy
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -20,21 +20,15 @@ from tests.product import Product, mail, message_id_of, product
 from tests.servers.dovecot import Mail
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
-from tests.servers.relay import Relay, relay
+from tests.servers.relay import Relay
 
 pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-def server(dovecot: Mail) -> Iterator[Relay]:
-    with relay(dovecot) as made:
-        yield made
-
-
-@pytest.fixture
-def customer(dovecot: Mail) -> Mailbox:
+def customer(person: Callable[[str], Mailbox]) -> Mailbox:
     """The customer's own mailbox."""
-    return Mailbox(dovecot, f"kim-{uuid.uuid4().hex[:12]}@{dovecot['domain']}")
+    return person("kim")
 
 
 @pytest.fixture
@@ -194,7 +188,7 @@ def test_marked_notes(  # noqa: PLR0917 - fixtures are named, not placed
     body = answer.get_body(("plain",))
     assert body is not None
     assert body.get_content().lstrip().startswith("please wait")
-    assert "does not begin with To customer" in story(bridge, issue)
+    assert "does not start with To customer" in story(bridge, issue)
 
 
 def test_a_private_project(
@@ -299,7 +293,7 @@ def test_closing(  # noqa: PLR0917 - fixtures are named, not placed
     body = told.get_body(("plain",))
     assert body is not None
     assert "A new printer stands there." in body.get_content()
-    assert "closed (Closed)" in body.get_content()
+    assert f"We have closed your request #{issue}" in body.get_content()
     says(redmine, issue, "", status_id=2)
     says(redmine, issue, "", status_id=5)
     turn(bridge)

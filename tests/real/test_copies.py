@@ -26,7 +26,7 @@ def store(postgresql_url: str, tmp_path: Path) -> Iterator[Store]:
 def kept(store: Store, mailbox: str) -> int:
     """Keep a mail in a mailbox. Return its number."""
     place = Location(mailbox, "INBOX", "1", uuid.uuid4().hex)
-    (row,) = store.keep([RawMail(Listed(place, 5), uuid.uuid4().bytes)])
+    (row,) = store.add([RawMail(Listed(place, 5), uuid.uuid4().bytes)])
     return row.id
 
 

@@ -1,13 +1,15 @@
 """Custom fields of the Redmine of customised.rb: required ones, those of other projects, values that it refuses."""
 
+import time
 import uuid
 from pathlib import Path
 
 import pytest
 
 from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.stored_mail import StoredMail
 from tests import outcomes
-from tests.product import mail
+from tests.product import Product, mail
 from tests.real.test_customised import Found, bridge_between, failing, finish, furnished, outcome, question
 from tests.servers.dovecot import Mail
 from tests.servers.fixtures import Redmine
@@ -22,7 +24,25 @@ VALUES = {
 """What the settings say for a required field of each format; a file they cannot say."""
 
 
+def looked_at(bridge: Product) -> dict[str, StoredMail]:
+    """Make passes until Redmine, whose SQLite is busy with eleven writers, has said of each mail what it thinks of it.
+    Return the mails by mailbox.
+    """
+    until = time.monotonic() + 300
+    while True:
+        bridge.passes()
+        rows = bridge.rows()
+        busy = [row for row in rows if "internal error (500)" in (row.reason or "")]
+        if not busy:
+            return {row.location.mailbox: row for row in rows}
+        assert time.monotonic() < until, busy
+        with bridge.application() as made:  # as if the pauses were over
+            for row in busy:
+                made.store.retry(row.id)
+
+
 @pytest.mark.fault("M8")
+@pytest.mark.timeout(600)  # eleven mailboxes write at once to a SQLite of Redmine's, a minute on a quiet machine
 @pytest.mark.parametrize("key", ["admin", "key-sets"])
 def test_required_fields(tmp_path: Path, redmine: Redmine, dovecot: Mail, key: str) -> None:
     """A field of any format that Redmine demands leaves the mail for a person, and `check` foretells it; where the
@@ -60,11 +80,10 @@ def test_required_fields(tmp_path: Path, redmine: Redmine, dovecot: Mail, key: s
     bridge, boxes = bridge_between(tmp_path / "empty", redmine, dovecot, key, empty)
     for name, box in boxes.items():
         box.append(question(f"{subject} {name}"))
-    bridge.receive()
-    rows = {row.location.mailbox: row for row in bridge.rows()}
+    rows = looked_at(bridge)
     for name in empty:
         words = f"project custom-{name}: Need {name.removeprefix('needs-')} cannot be blank"
-        assert (State.KEPT, True) == (rows[name].state, words in (rows[name].reason or "")), rows[name]
+        assert (State.STORED, True) == (rows[name].state, words in (rows[name].reason or "")), rows[name]
         outcome(redmine, key, name, outcomes.LEFT)
     assert set(empty) == failing(bridge)
 
@@ -81,7 +100,7 @@ def test_a_field_of_another_project(tmp_path: Path, redmine: Redmine, dovecot: M
     assert "Room: 12" in issues["shared"]["description"]
     assert "Room: 12" not in issues["shared-other"]["description"]
     assert ["12"] == [field["value"] for field in issues["shared-other"]["custom_fields"]]
-    checks = bridge.quick("check", "--json").output
+    checks = bridge.quick("check", "--try-issues", "--json").output
     assert "Room" not in checks
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.model.mail_state import OPEN, State
-from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.model.stored_mail import StoredMail
 from tests.product import Product, box_values, mail, merged, message_id_of, product
 from tests.real.test_customised import Found
 from tests.servers.dovecot import Mail
@@ -49,7 +49,7 @@ class Boxes:
         self.boxes[name].append(raw)
         return raw
 
-    def receive(self, passes: int = 1) -> dict[str, MailRow]:
+    def receive(self, passes: int = 1) -> dict[str, StoredMail]:
         """Make passes, with the pauses over before each. Return the newest mail of each mailbox."""
         for _ in range(passes):
             with self.bridge.application() as made:
@@ -70,12 +70,12 @@ def test_a_short_mail_stops_no_mailbox(tmp_path: Path, redmine: Redmine, dovecot
     it becomes an issue; `check` finds nothing wrong with the settings.
     """
     desk = Boxes(tmp_path, redmine, dovecot, "admin", {"wordy": {}})
-    assert "too short" not in desk.bridge.quick("check").output
+    assert "too short" not in desk.bridge.quick("check", "--try-issues").output
     desk.mail("wordy", "Hi")
     first = desk.receive()["wordy"]
     desk.mail("wordy", subject=f"{desk.subject} long")
     last = desk.receive()["wordy"]
-    assert (State.REFUSED, State.DONE) == (first.state, last.state)
+    assert (State.REJECTED, State.DONE) == (first.state, last.state)
     assert "Beschreibung" in (first.reason or "")
     assert "custom-wordy" in (first.reason or "")
     assert [f"{desk.subject} long"] == [one["subject"] for one in desk.issues()]
@@ -89,7 +89,7 @@ def test_a_role_for_some_trackers(tmp_path: Path, redmine: Redmine, dovecot: Mai
     desk = Boxes(tmp_path, redmine, dovecot, "admin", {"by-tracker": {}})
     desk.mail("by-tracker", sender="Tara <tara@example.com>")
     refused = desk.receive()["by-tracker"]
-    assert (State.REFUSED, "tara may not add issues in custom-by-tracker") == (refused.state, refused.reason)
+    assert (State.REJECTED, "tara may not add issues in custom-by-tracker") == (refused.state, refused.reason)
 
     (tmp_path / "unchecked").mkdir()
     desk = Boxes(tmp_path / "unchecked", redmine, dovecot, "admin", {"by-tracker": {"check_permissions": False}})
@@ -119,7 +119,7 @@ def test_a_role_for_notes_of_some_trackers(tmp_path: Path, redmine: Redmine, dov
     (issue,) = desk.issues()
     assert "Elsewhere, Nora" == issue["author"]["name"]
     if checked:
-        assert (State.REFUSED, True) == (reply.state, "nora may see it but not add notes" in (reply.reason or ""))
+        assert (State.REJECTED, True) == (reply.state, "nora may see it but not add notes" in (reply.reason or ""))
         assert [] == issue["journals"]
         return
     assert State.DONE is reply.state
@@ -138,7 +138,7 @@ def test_what_is_to_be_private_is_never_public(tmp_path: Path, redmine: Redmine,
     desk.mail("plain")
     row = desk.receive()["plain"]
     if key == "key-notes":
-        assert (State.KEPT, []) == (row.state, desk.issues())
+        assert (State.STORED, []) == (row.state, desk.issues())
         assert "lacks the permission set_issues_private in project custom-plain" in (row.reason or "")
         role = "role = Role.find_by!(name: 'Key notes'); role.%s!(:set_own_issues_private); role.name"
         redmine.admin.run(role % "add_permission")
@@ -208,17 +208,17 @@ def test_what_waits_and_goes_on(tmp_path: Path, redmine: Redmine, dovecot: Mail,
     the reason, and goes on by itself.
     """
     desk = Boxes(tmp_path, redmine, dovecot, key, {"closed-versions": {"version": "Only one"}})
-    assert "Target version cannot be blank" in desk.bridge.quick("check").output
+    assert "Target version cannot be blank" in desk.bridge.quick("check", "--try-issues").output
     desk.mail("closed-versions")
     row = desk.receive()["closed-versions"]
-    assert State.KEPT is row.state
+    assert State.STORED is row.state
     assert "project custom-closed-versions: Target version cannot be blank" in (row.reason or "")
     number = redmine.admin.get("/projects/custom-closed-versions/versions.json")["versions"][0]["id"]
     redmine.admin.call("PUT", f"/versions/{number}.json", {"version": {"status": "open"}})
     try:
         redmine.admin.run("Setting.rest_api_enabled = '0'")
         try:
-            assert State.KEPT is desk.receive(1)["closed-versions"].state
+            assert State.STORED is desk.receive(1)["closed-versions"].state
         finally:
             redmine.admin.run("Setting.rest_api_enabled = '1'")
         assert State.DONE is desk.receive()["closed-versions"].state

@@ -6,9 +6,9 @@ import pytest
 
 from redmine_mailbridge.checks.redmine import redmine_checks
 from redmine_mailbridge.checks.result import Check
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.wiring import application
+from redmine_mailbridge.wiring.redmine import redmine_client
 from tests.servers.fixtures import Redmine
 
 pytestmark = [pytest.mark.real, pytest.mark.customised]
@@ -22,9 +22,13 @@ def found(redmine: Redmine, project: str, login: str = "admin", *, marker: str =
     values = {"url": redmine.url, "api_key": redmine.seed["users"][login]["api_key"], "text_format": "common_mark"}
     values |= {"marker_field": marker} if marker else {}
     settings = Settings.model_validate({"redmine": values, "mailboxes": {"desk": box}, "rules": timed})
-    client = application.redmine_client(settings.redmine)
+    client = redmine_client(settings.redmine)
     try:
-        return [one for one in redmine_checks(settings, client, Directory(client)) if "text format" not in one.name]
+        return [
+            one
+            for one in redmine_checks(settings, client, MetadataCache(client), try_issues=True)
+            if "text format" not in one.name
+        ]
     finally:
         client.close()
 
@@ -104,14 +108,14 @@ def test_words_of_mails_are_no_failure(redmine: Redmine) -> None:
     """A field that mails' own words fill may be refused: that is said, and does not fail the mailbox."""
     checks = found(redmine, "limited", "key-sets", custom_fields={"Serial": "{subject}"})
     assert "Serial" not in failures(checks)
-    assert any("words of a sample mail" in one.words and "Serial" in one.words for one in checks if one.ok is None)
+    assert any("text of a sample message" in one.words and "Serial" in one.words for one in checks if one.ok is None)
 
 
 @pytest.mark.fault("M10")
 def test_issues_visible_own(redmine: Redmine) -> None:
     """A key that sees only its own issues fails: replies to agents' issues would become new ones."""
     words = failures(found(redmine, "plain", "key-own"))
-    assert "replies to agents' issues could not be found" in words
+    assert "replies to agents' issues would not be matched" in words
     assert '"Issues visibility" to "All issues"' in words
 
 
@@ -133,7 +137,7 @@ def test_the_marker_of_the_first_mail(redmine: Redmine) -> None:
     """With a plain key a marker field that is not seen in an empty project is said; from 5.1 on it is seen there."""
     checks = found(redmine, "forbidden", "key-sets", marker="Mail ID")
     (line,) = [one.words for one in checks if "marker_field" in one.name]
-    assert redmine.version.startswith("5.0") is ("mails there bear no marker" in line)
+    assert redmine.version.startswith("5.0") is ("messages there get no marker" in line)
 
 
 # ---------------------------------------------------------------------- what a tracker and its workflow do not let be
@@ -157,8 +161,8 @@ def test_a_tracker_without_a_text(redmine: Redmine, login: str) -> None:
     checks = found(redmine, "without-description", login)
     (words,) = [one.words for one in checks if "no field description" in one.words]
     assert "the tracker Without description has" in words
-    assert ("a file" if login == "key-adds" else "in a note") in words
-    assert "Enable Description of that tracker" in words
+    assert ("a file" if login == "key-adds" else "as a note") in words
+    assert "Enable Description for this tracker" in words
     assert "field description" not in failures(checks)
     assert not [one for one in found(redmine, "plain", login) if "field description" in one.words]
 
@@ -194,7 +198,7 @@ def test_a_status_that_no_issue_has(redmine: Redmine) -> None:
     """What a workflow lets be done with a status that no issue has yet is said not to be known, until one has it."""
     asked: dict[str, Any] = {"reply_status": {"Feedback": "In Progress"}}
     checks = found(redmine, "stays-closed", "key-sets", **asked)
-    assert any("from Feedback to In Progress (issue.reply_status) is known when" in one.words for one in checks)
+    assert any("from Feedback to In Progress (issue.reply_status) is known once" in one.words for one in checks)
     assert "workflow" not in failures(checks)
     number = made(redmine, "stays-closed", status_id=redmine.seed["statuses"]["Feedback"])
     try:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.model.task_result import StationResult
+from redmine_mailbridge.model.task_result import TaskStepResult
 from redmine_mailbridge.reports.overview import overview
 from redmine_mailbridge.reports.report import By, Period
-from redmine_mailbridge.store.issue_copy import Issues
+from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.outbox import Outbox
 from redmine_mailbridge.wiring import aggregate
 from tests.product import Product, mail, product
@@ -38,7 +38,7 @@ class Desk:
         found = self.redmine.admin.call("POST", "/time_entries.json", {"time_entry": entry})
         return int(found["time_entry"]["id"])
 
-    def run(self, *, rebuild: bool = False) -> StationResult:
+    def run(self, *, rebuild: bool = False) -> TaskStepResult:
         with self.bridge.application() as made:
             result = made.hours.once(threading.Event(), rebuild=rebuild)
         assert result.error is None
@@ -52,7 +52,7 @@ class Desk:
     def copied(self) -> list[object]:
         """What is held of the issues and their histories, but for when it was looked at."""
         with self.bridge.application() as made:
-            issues = Issues(made.store.database, made.store.clock)
+            issues = IssueCopy(made.store.database, made.store.clock)
             return [*(replace(row, seen_at=0.0, settled=True) for row in issues.issues()), *issues.journals()]
 
     def truth(self, by: By) -> dict[str, int]:
@@ -156,7 +156,7 @@ def test_the_commands(desk: Desk, tmp_path: Path) -> None:
     desk.log(desk.issues[0], "2:30")
     done = desk.bridge.quick("aggregate")
     assert 0 == done.exit_code, done.output
-    assert "1 time entries held" in done.output
+    assert "1 time entries stored" in done.output
     desk.log(desk.issues[1], 4)
     assert 0 == desk.bridge.quick("tasks", "run", "aggregate").exit_code
     assert "6.50" in desk.bridge.quick("report").output

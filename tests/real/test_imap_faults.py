@@ -191,7 +191,7 @@ def test_the_validity_changes(box: ImapMailbox, account: DovecotAccount, tmp_pat
         imap.delete("Support")
         imap.create("Support")
     account.append(letter(2), folder="Support")
-    renew_validity(box, old[0].location.validity)
+    renew_validity(box, old[0].location.uid_validity)
     assert old[0].location.uid == box.list_new("Support")[0].location.uid
     assert [] == list(box.fetch(old, tmp_path, max_size=LIMIT))
     assert Filing.GONE is box.file(old[0].location, "INBOX")
@@ -200,7 +200,7 @@ def test_the_validity_changes(box: ImapMailbox, account: DovecotAccount, tmp_pat
 
 def renew_validity(box: ImapMailbox, old: str) -> None:
     """See that the folder that was made anew has another validity than before."""
-    assert old != box.state("Support").validity
+    assert old != box.state("Support").uid_validity
 
 
 @pytest.mark.parametrize("hidden", [(), ("MOVE",)])

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,19 +14,13 @@ from tests.servers.clean import ROOT, CleanDebian, clean_debian
 from tests.servers.dovecot import Mail
 from tests.servers.fixtures import NOT_RUN, Redmine
 from tests.servers.mail import Mailbox
-from tests.servers.relay import Relay, relay
+from tests.servers.relay import Relay
 from tests.servers.trees import Unavailable
 
 pytestmark = [pytest.mark.real, pytest.mark.newest, pytest.mark.slow, pytest.mark.timeout(600)]
 
 OLD = 150
 UNIT = "etc/systemd/system/redmine-mailbridge.service"
-
-
-@pytest.fixture
-def server(dovecot: Mail) -> Iterator[Relay]:
-    with relay(dovecot) as made:
-        yield made
 
 
 @pytest.fixture
@@ -41,9 +34,9 @@ def debian(tmp_path: Path) -> CleanDebian:
 
 
 def commands() -> list[str]:
-    """The lines of the README's section on installing, in order, without what follows a #."""
-    section = (ROOT / "README.md").read_text("utf-8").split("\n## Install it for your Redmine\n")[1].split("\n## ")[0]
-    blocks = re.findall(r"\n```\n(.*?)```", section, flags=re.DOTALL)
+    """The lines of the README's sections on installing and the first mailbox, in order, without what follows a #."""
+    section = (ROOT / "README.md").read_text("utf-8").split("\n## Install\n")[1].split("\n## Daily use\n")[0]
+    blocks = re.findall(r"\n *```sh\n(.*?)```", section, flags=re.DOTALL)
     return [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 

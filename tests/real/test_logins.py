@@ -88,7 +88,7 @@ def test_a_password_that_must_not_be_sent(settings: MailboxConfig) -> None:
     """With `prevent_cleartext_login`, auto is content and PLAIN is refused before anything is sent."""
     careful = dataclasses.replace(settings, prevent_cleartext_login=True)
     assert "SCRAM-SHA-256" == used(careful)
-    with pytest.raises(LoginRefused, match="no login that settings and server both allow"):
+    with pytest.raises(LoginRefused, match="no login mechanism is allowed by both settings and server"):
         used(dataclasses.replace(careful, login=LoginChoice.PLAIN))
 
 

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.store.issue_copy import Issues
-from redmine_mailbridge.tasks.update.issue_sync import OVERLAP, Mirror
+from redmine_mailbridge.store.issue_copy import IssueCopy
+from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.wiring import application as app
 from tests.product import CAROL, STRANGER, Product, mail, message_id_of, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 
 pytestmark = pytest.mark.real
+
+OVERLAP = 300.0
+"""Seconds for which the list reaches back."""
 
 
 @pytest.fixture
@@ -39,8 +42,8 @@ class Later:
 def test_the_copy(redmine: Redmine, mailbox: Mailbox, bridge: Product, application: app.Application) -> None:
     """Customers, agents and status changes of a real issue stand in the copy; a quiet refresh is one request."""
     admin, clock = redmine.admin, Later()
-    issues = Issues(application.store.database, clock)
-    mirror = Mirror(issues, application.client, application.directory)
+    issues = IssueCopy(application.store.database, clock)
+    mirror = IssueSync(issues, application.client, application.metadata)
 
     def asked() -> int:
         before = application.client.requests

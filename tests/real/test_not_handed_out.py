@@ -1,6 +1,6 @@
 """A mail that a real Dovecot cannot hand out (its file cannot be read): IMAP hangs up at it, POP3 refuses it.
 
-The others come, it is not lost, and `retry` fetches it when it can be had, wherever it lies by then.
+The others come, it is not lost, and `messages retry` fetches it when it can be had, wherever it lies by then.
 """
 
 import datetime as dt
@@ -49,7 +49,7 @@ def passes(bridge: Product, hours: float = 0.0) -> list[str | None]:
 @pytest.mark.fault("B10", "I8")
 def test_over_imap(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
     """Dovecot drops the connection at one of six mails: the others are issues after a few passes; the mail waits, is
-    set aside when it fails again and again while others come, and comes by `retry`, out of the failure folder.
+    set aside when it fails again and again while others come, and comes by `messages retry`, out of the failure folder.
     """
     mailbox.append(*(mail(f"Mail {number}", sender=ANNA) for number in range(6)))
     stuck = file_of(mailbox, "Mail 2")
@@ -64,13 +64,13 @@ def test_over_imap(bridge: Product, redmine: Redmine, mailbox: Mailbox, project:
         mailbox.append(mail(f"Hour {hours}", sender=ANNA))
         assert [None] == passes(bridge, hours)
     passes(bridge, 4)
-    (aside,) = bridge.command_json("messages", "--state", "aside")
-    assert "could not be fetched in 3 tries, while others could" in aside["reason"]
+    (aside,) = bridge.command_json("messages", "--state", "failed")
+    assert "could not be fetched in 3 attempts, while others could" in aside["reason"]
     assert {"INBOX": 0, "Failed": 1, "Processed": 8} == mailbox.count()
 
     file_of(mailbox, "Mail 2").chmod(0o600)
-    said = bridge.command("retry", str(aside["id"]))
-    assert (0, True) == (said.returncode, "is tried again" in said.stdout)
+    said = bridge.command("messages", "retry", str(aside["id"]))
+    assert (0, True) == (said.returncode, "will be retried" in said.stdout)
     assert [None] == passes(bridge)
     assert "Mail 2" in subjects(redmine, project)
     assert {"INBOX": 0, "Failed": 0, "Processed": 9} == mailbox.count()
@@ -79,19 +79,19 @@ def test_over_imap(bridge: Product, redmine: Redmine, mailbox: Mailbox, project:
 @pytest.mark.fault("I3", "I8")
 def test_over_pop3(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
     """POP3 refuses one mail while others come: it is set aside, is not deleted although what fails is, and comes by
-    `retry` under the same number.
+    `messages retry` under the same number.
     """
     bridge.support(protocol="pop3", port=mailbox.server["pop3_port"], after_failure="delete")
     mailbox.append(*(mail(f"Mail {number}", sender=ANNA) for number in range(3)))
     file_of(mailbox, "Mail 1").chmod(0)
     assert [None] == passes(bridge)
     assert [None] == passes(bridge)
-    (aside,) = bridge.command_json("messages", "--state", "aside")
+    (aside,) = bridge.command_json("messages", "--state", "failed")
     assert ["Mail 0", "Mail 2"] == subjects(redmine, project)
     file_of(mailbox, "Mail 1").chmod(0o600)
     assert 1 == len(mailbox.mails())
 
-    assert 0 == bridge.command("retry", str(aside["id"])).returncode
+    assert 0 == bridge.command("messages", "retry", str(aside["id"])).returncode
     assert [None] == passes(bridge)
     assert ["Mail 0", "Mail 1", "Mail 2"] == subjects(redmine, project)
     assert [] == mailbox.mails()

@@ -17,9 +17,9 @@ from joserfc import jwk
 
 from redmine_mailbridge.errors import LoginRefused, ProviderAway, SettingsError, SignInNeeded
 from redmine_mailbridge.oauth import token_manager as keeping
-from redmine_mailbridge.oauth.encryption import Seal
+from redmine_mailbridge.oauth.encryption import Encryption
 from redmine_mailbridge.oauth.loopback import Loopback
-from redmine_mailbridge.oauth.model import Connection, Endpoints, Grant, Provider
+from redmine_mailbridge.oauth.model import Endpoints, Grant, Provider, SignInConnection
 from redmine_mailbridge.oauth.sign_in_service import SignIns
 from redmine_mailbridge.oauth.terminal_login import by_browser, by_device, by_paste
 from redmine_mailbridge.store.database import Database
@@ -62,8 +62,8 @@ def person(openid: OpenId, **changes: object) -> Provider:
 def signs_of(
     provider: Provider, database: Database, tmp_path: Path, clock: Clock | None = None, *, account: str = DESK
 ) -> SignIns:
-    connection = Connection("desk", account, provider)
-    return SignIns({"desk": connection}, database, Seal(tmp_path / "token.key"), clock or time.time)
+    connection = SignInConnection("desk", account, provider)
+    return SignIns({"desk": connection}, database, Encryption(tmp_path / "token.key"), clock or time.time)
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_a_revoked_sign_in_deactivates_the_connection(
 ) -> None:
     """A refused renewal is told with what to run, is not asked again, shows in the status; a new sign-in ends it."""
     sign_in(signs, openid)
-    kept = signs.keeper.opened(signs.connections["desk"], signs._rows.find("desk").sealed)  # type: ignore[union-attr]
+    kept = signs.token_manager.opened(signs.connections["desk"], signs._rows.find("desk").sealed)  # type: ignore[union-attr]
     data = {"token": kept.refresh, "client_id": "bridge"}
     assert 200 == requests.post(f"{openid.issuer}/token/revocation", data=data, timeout=10).status_code
     clock.ahead += 3600
@@ -254,7 +254,7 @@ def test_nobody_listens_there(database: Database, tmp_path: Path) -> None:
 
 def test_nobody_has_signed_in(signs: SignIns) -> None:
     """Before the first sign-in the line says who is to sign in, and how."""
-    with pytest.raises(SignInNeeded, match=f"nobody has signed in as {DESK}; run redmine-mailbridge oauth login desk"):
+    with pytest.raises(SignInNeeded, match=f"no sign-in as {DESK}; run redmine-mailbridge oauth login desk"):
         signs.source("desk")()
 
 
@@ -281,8 +281,8 @@ def test_client_credentials(openid: OpenId, database: Database, tmp_path: Path, 
     first = signs.source("desk")()
     clock.ahead += 3600
     assert first != signs.source("desk")()
-    assert ["by itself"] == [one.state for one in signs.status()]
-    with pytest.raises(SettingsError, match="needs nobody to sign in"):
+    assert ["automatic"] == [one.state for one in signs.status()]
+    with pytest.raises(SettingsError, match="needs no sign-in"):
         signs.begin_device("desk")
     clock.ahead += 3600
     wrong = "not-the-secret-of-the-robot"
@@ -338,7 +338,7 @@ def test_what_lies_in_the_store(signs: SignIns, openid: OpenId, tmp_path: Path) 
     flow = signs.begin_code_flow("desk", "http://127.0.0.1:1/")
     device = signs.begin_device("desk")
     sign_in(signs, openid)
-    kept = signs.keeper.opened(signs.connections["desk"], signs._rows.find("desk").sealed)  # type: ignore[union-attr]
+    kept = signs.token_manager.opened(signs.connections["desk"], signs._rows.find("desk").sealed)  # type: ignore[union-attr]
     bytes_ = b"".join(file.read_bytes() for file in tmp_path.glob("bridge.db*"))
     for secret in (kept.access, kept.refresh, flow.state, device.id, "verifier"):
         assert secret.encode() not in bytes_
@@ -347,22 +347,22 @@ def test_what_lies_in_the_store(signs: SignIns, openid: OpenId, tmp_path: Path) 
     assert kept.access not in repr(kept)
     (tmp_path / "token.key").chmod(0o644)
     with pytest.raises(SettingsError, match="others can read it"):
-        Seal(tmp_path / "token.key").seal({})
+        Encryption(tmp_path / "token.key").encrypt({})
 
 
 def test_a_new_key_above_the_old_one(tmp_path: Path) -> None:
     """What was sealed under an old key opens as long as that key stands below the new one."""
-    old, file = Seal(tmp_path / "old"), tmp_path / "new"
-    sealed = old.seal({"a": 1})
-    Seal(file).seal({})
+    old, file = Encryption(tmp_path / "old"), tmp_path / "new"
+    sealed = old.encrypt({"a": 1})
+    Encryption(file).encrypt({})
     file.write_text(file.read_text() + (tmp_path / "old").read_text())
-    assert {"a": 1} == Seal(file).open(sealed)
+    assert {"a": 1} == Encryption(file).decrypt(sealed)
 
 
 def test_forgetting_revokes(signs: SignIns, openid: OpenId) -> None:
     """What is forgotten is gone here and at the provider."""
     sign_in(signs, openid)
-    kept = signs.keeper.opened(signs.connections["desk"], signs._rows.find("desk").sealed)  # type: ignore[union-attr]
+    kept = signs.token_manager.opened(signs.connections["desk"], signs._rows.find("desk").sealed)  # type: ignore[union-attr]
     assert signs.forget("desk")
     assert not signs.forget("desk")
     assert "" == whose(openid, kept.refresh)
@@ -374,7 +374,7 @@ def test_forgetting_what_the_settings_no_longer_have(
 ) -> None:
     """Tokens of a mailbox that was taken out of the settings can still be removed; an unknown name is told."""
     sign_in(signs, openid)
-    without = SignIns({}, database, Seal(tmp_path / "token.key"))
+    without = SignIns({}, database, Encryption(tmp_path / "token.key"))
     assert without.forget("desk")
     with pytest.raises(SettingsError, match="signs in nowhere by OAuth"):
         without.forget("desk")

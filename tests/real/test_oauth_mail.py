@@ -75,7 +75,7 @@ def test_a_token_that_is_not_good(config: MailboxConfig, login: str) -> None:
     """The refusal holds the server's words and what they mean, and never the token; who gave it is told."""
     told: list[str] = []
     box = open_mailbox(dataclasses.replace(config, token_refused=told.append, login=LoginChoice(login)))
-    with pytest.raises(LoginRefused, match="the token is not good") as refused:
+    with pytest.raises(LoginRefused, match="the token is invalid") as refused:
         box.connect()
     assert ["not-a-token"] == told
     assert "not-a-token" not in str(refused.value)
@@ -95,13 +95,13 @@ def test_sending_by_token(openid: OpenId, database: Database, tmp_path: Path, lo
         assert ([expected[0]], 1) == (server.by, len(server.taken))
         told: list[str] = []
         bad = dataclasses.replace(config, token=lambda: "not-a-token", token_refused=told.append)
-        words = r"535 5\.7\.8 .*the token is not good.*scope mail"
+        words = r"535 5\.7\.8 .*the token is invalid.*scope mail"
         with pytest.raises(SendingDeferred, match=words) as refused, SmtpTransport(bad):
             pass
         assert (["not-a-token"], [expected[1]]) == (told, server.acknowledged)
         assert "not-a-token" not in str(refused.value)
         signs.forget("desk")
-        with pytest.raises(SendingDeferred, match="nobody has signed in"), SmtpTransport(config):
+        with pytest.raises(SendingDeferred, match="no sign-in as"), SmtpTransport(config):
             pass
 
 
@@ -126,7 +126,7 @@ class Desk:
             row = signs._rows.find("desk")
             assert row is not None
             assert row.sealed is not None
-            return signs.keeper.opened(signs.connections["desk"], row.sealed)
+            return signs.token_manager.opened(signs.connections["desk"], row.sealed)
 
     def revoke(self) -> Tokens:
         """The provider ends the sign-in, and the token's time is nearly over. Return the tokens."""
@@ -237,6 +237,6 @@ def test_what_the_commands_say(desk: Desk) -> None:
     after = desk.bridge.quick("oauth", "status")
     assert (0, True) == (after.exit_code, f"signed in as {desk.own.address}" in after.output)
     assert f"local, signed in as {desk.own.address}" in desk.bridge.quick("check", "--mailbox", "desk").output
-    assert "desk: forgotten" in desk.bridge.quick("oauth", "forget", "desk").output
+    assert "desk: sign-in deleted" in desk.bridge.quick("oauth", "forget", "desk").output
     wrong = desk.bridge.quick("oauth", "forget", "dask")
     assert (2, True) == (wrong.exit_code, 'did you mean "desk"' in wrong.output)

@@ -53,7 +53,7 @@ def finish(bridge: Product, mailbox: Mailbox) -> None:
             return
         with bridge.application() as made:  # as if the pauses were over
             for row in bridge.rows():
-                if row.state in {State.KEPT, State.WRITING}:
+                if row.state in {State.STORED, State.WRITE_PENDING}:
                     made.store.retry(row.id)
     raise AssertionError(bridge.rows())
 

@@ -44,11 +44,11 @@ def test_a_user_is_locked_meanwhile(bridge: Product, redmine: Redmine, mailbox: 
                 mailbox.append(mail("After that", sender=sender))
             mailbox.append(mail(f"Stranger {number}", sender=STRANGER))
             receive_once(made.receivers)
-            for row in made.archive.messages(MessageFilter()):
-                if row.state in {State.KEPT, State.WRITING}:
+            for row in made.message_queries.messages(MessageFilter()):
+                if row.state in {State.STORED, State.WRITE_PENDING}:
                     made.store.retry(row.id)
-        (row,) = [row for row in made.archive.messages(MessageFilter()) if row.subject == "After that"]
+        (row,) = [row for row in made.message_queries.messages(MessageFilter()) if row.subject == "After that"]
     expected = ["Stranger 0", "Stranger 1", "Stranger 2", "While he is active"]
     assert expected == sorted(issue["subject"] for issue in redmine.admin.issues(project))
-    assert State.REFUSED is row.state
+    assert State.REJECTED is row.state
     assert "locked" in (row.reason or "")

@@ -45,11 +45,11 @@ def test_nothing_is_deleted_before_the_end(box: Pop3Mailbox, account: DovecotAcc
     location = box.list_new("INBOX")[0].location
     assert Filing.DELETED is box.delete(location)
     assert 2 == len(account.mails())
-    seen: list[tuple[side_effects.Effect, side_effects.Moment]] = []
+    seen: list[tuple[side_effects.SideEffect, side_effects.Moment]] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(side_effects, "_watchers", [lambda which, moment: seen.append((which, moment))])
         box.close()
-    assert [(side_effects.Effect.MOVE, "before"), (side_effects.Effect.MOVE, "after")] == seen
+    assert [(side_effects.SideEffect.MOVE, "before"), (side_effects.SideEffect.MOVE, "after")] == seen
     assert [letter(2)] == account.mails()
 
 

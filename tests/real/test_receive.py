@@ -9,7 +9,7 @@ import pytest
 
 from redmine_mailbridge.mailboxes.imap.parse import encode_folder
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.tasks.receive.result import Outcome
+from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from redmine_mailbridge.tasks.service.service import receive_once
 from tests.product import ANNA, BOB, CAROL, DAVE, STRANGER, Product, box_values, mail, message_id_of, product
 from tests.servers.fixtures import Redmine
@@ -25,7 +25,7 @@ def bridge(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> 
     return product(tmp_path, redmine, mailbox, project)
 
 
-def one(outcomes: list[Outcome]) -> Outcome:
+def one(outcomes: list[ProcessingResult]) -> ProcessingResult:
     """Given outcomes, return the only one."""
     assert 1 == len(outcomes), outcomes
     return outcomes[0]
@@ -146,7 +146,7 @@ def test_reply_to_our_own_mail(bridge: Product, redmine: Redmine, mailbox: Mailb
     """A reply to a mail that the bridge itself has sent becomes a note, also from a colleague of the customer."""
     issue, _ = started(bridge, redmine, mailbox, STRANGER)
     with bridge.application() as made:
-        signer = made.decider.contexts["support"].identity.signer
+        signer = made.planner.contexts["support"].identity.signer
     assert signer is not None
     ours = signer.message_id("received", issue["id"], "1", "mail.example.com")
     reply = mail("Re: hello", "From a colleague.\n", sender="y@elsewhere.example", In_Reply_To=f"<{ours}>")
@@ -206,7 +206,7 @@ def test_key_without_admin_rights(tmp_path: Path, redmine: Redmine, mailbox: Mai
         ("accept", State.DONE, "Processed", True),
         ("create", State.DONE, "Processed", True),
         ("ignore", State.DONE, "Processed", False),
-        ("refuse", State.REFUSED, "Failed", False),
+        ("refuse", State.REJECTED, "Failed", False),
         ("hold", State.HELD, "INBOX", False),
     ],
 )
@@ -240,7 +240,7 @@ def test_locked_user(bridge: Product, mailbox: Mailbox) -> None:
     mailbox.append(mail(sender=DAVE))
     outcome = one(bridge.receive())
 
-    assert (State.REFUSED, "the Redmine user dave is locked") == (outcome.state, outcome.line)
+    assert (State.REJECTED, "the Redmine user dave is locked") == (outcome.state, outcome.line)
     assert 1 == mailbox.count()["Failed"]
 
 
@@ -330,7 +330,7 @@ def test_two_mailboxes_one_mail(
     bridge.receive()
     if other.count()["INBOX"] + mailbox.count()["INBOX"]:  # the copy waits for the first one to be done
         for row in bridge.rows():
-            bridge.command("retry", str(row.id))
+            bridge.command("messages", "retry", str(row.id))
         bridge.receive()
 
     assert 1 == len(redmine.admin.issues(project))
@@ -383,7 +383,7 @@ def test_every_mail_can_be_asked_about(bridge: Product, mailbox: Mailbox) -> Non
     mailbox.append(mail("Good", sender=ANNA), mail("Bad", sender=DAVE))
     bridge.receive()
     with bridge.application() as made:
-        steps = {row.subject: [step.line for step in made.archive.steps(row.id)] for row in bridge.rows()}
+        steps = {row.subject: [step.line for step in made.message_queries.steps(row.id)] for row in bridge.rows()}
 
     assert ["filed: Processed", "filed: Failed"] == [steps["Good"][-1], steps["Bad"][-1]]
     assert any(line.startswith("issue #") for line in steps["Good"])

@@ -18,7 +18,7 @@ import responses
 from requests import PreparedRequest
 
 from redmine_mailbridge.model.mail_state import OPEN, State
-from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.tasks.receive.receiver import PassResult
 from redmine_mailbridge.tasks.service.service import receive_once
 from tests.product import ANNA, STRANGER, Product, box_values, mail, product
@@ -68,7 +68,7 @@ def subjects(redmine: Redmine, project: str) -> list[str]:
     return sorted(issue["subject"] for issue in redmine.admin.issues(project))
 
 
-def only(bridge: Product) -> MailRow:
+def only(bridge: Product) -> StoredMail:
     """The one mail of the store."""
     (row,) = bridge.rows()
     return row
@@ -91,7 +91,7 @@ def test_redmine_is_away(  # noqa: PLR0917 - one fixture or column each
     bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, answers: responses.RequestsMock,
     answer: dict[str, Any], words: str,
 ) -> None:  # fmt: skip
-    """An answer that means that Redmine is away defers the mail, whose tries do not count, and it stays unseen."""
+    """A response that means that Redmine is unavailable defers the mail; tries do not count, and it stays unseen."""
     once(answers, redmine, **answer)
     mailbox.append(mail("Patience", sender=ANNA))
     (deferred,) = bridge.receive()
@@ -125,7 +125,7 @@ def test_retry_after(bridge: Product, redmine: Redmine, mailbox: Mailbox, answer
     ("answer", "words"),
     [
         ({"status": 422, "json": {"errors": ["Subject is odd"]}}, "Redmine refused: Subject is odd"),
-        ({"status": 404, "body": ""}, "does not exist, or may not be seen (404)"),
+        ({"status": 404, "body": ""}, "does not exist, or is not visible (404)"),
         ({"status": 403, "body": ""}, "may not add issues"),
         ({"status": 413, "body": ""}, "too large (413)"),
     ],
@@ -142,7 +142,7 @@ def test_redmine_refuses(  # noqa: PLR0917 - one fixture or column each
     mailbox.append(mail("Refused", sender=ANNA))
     (outcome,) = bridge.receive()
 
-    assert State.REFUSED is outcome.state
+    assert State.REJECTED is outcome.state
     assert words in outcome.line
     assert {"INBOX": 0, "Failed": 1, "Processed": 0} == mailbox.count()
 
@@ -193,7 +193,7 @@ def test_a_file_that_redmine_always_fails_on(
     bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, answers: responses.RequestsMock
 ) -> None:
     """A mail whose file makes Redmine fail each time, while it takes others, is set aside, and holds up no other."""
-    bridge.change({"receive": {"give_up_after": 2}})
+    bridge.change({"receive": {"max_attempts": 2}})
     answers.post(f"{redmine.url}/uploads.json", status=500)
     mailbox.append(mail("Poison", sender=ANNA, files={"a.bin": b"a"}), mail("Well", sender=ANNA))
     bridge.receive()
@@ -269,13 +269,13 @@ def test_unclear(  # noqa: PLR0917 - one fixture or column each
 
 def test_outage(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, redmine_proxy: FaultProxy) -> None:
     """While Redmine is down mail is fetched and kept, nothing is filed as failed, and all is made up for later."""
-    bridge.change({"redmine": {"url": redmine_proxy.url}, "receive": {"give_up_after": 2}})
+    bridge.change({"redmine": {"url": redmine_proxy.url}, "receive": {"max_attempts": 2}})
     redmine_proxy.refuse()
     mailbox.append(*(mail(f"Mail {n}", sender=ANNA) for n in range(3)))
     for _ in range(4):
         later(bridge)
 
-    assert [(State.KEPT, 0)] * 3 == [(row.state, row.tries) for row in bridge.rows()]
+    assert [(State.STORED, 0)] * 3 == [(row.state, row.tries) for row in bridge.rows()]
     assert {"INBOX": 3, "Failed": 0, "Processed": 0} == mailbox.count()
     assert all(row.raw for row in bridge.rows())
 
@@ -294,7 +294,7 @@ def test_one_mail_that_keeps_failing(
         status=500,
         match=[lambda request: ("Poison" in str(request.body), "only the one")],
     )
-    bridge.change({"receive": {"give_up_after": 3}})
+    bridge.change({"receive": {"max_attempts": 3}})
     mailbox.append(mail("Good 1", sender=ANNA), mail("Poison", sender=ANNA), mail("Good 2", sender=ANNA))
     bridge.receive()
     for n in range(5):
@@ -302,7 +302,7 @@ def test_one_mail_that_keeps_failing(
         later(bridge)
     states = {row.subject: row.state for row in bridge.rows()}
 
-    assert State.ASIDE is states.pop("Poison")
+    assert State.FAILED is states.pop("Poison")
     assert {State.DONE} == set(states.values())
     assert {"INBOX": 0, "Failed": 1, "Processed": 7} == mailbox.count()
     assert "Poison" not in subjects(redmine, project)
@@ -532,7 +532,7 @@ def test_database_locked_in_between(
 def test_strangers_mail_during_an_outage_is_not_lost(
     bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, redmine_proxy: FaultProxy
 ) -> None:
-    """A mail that somebody removes from the server while Redmine is away still becomes its issue."""
+    """A mail that somebody removes from the server while Redmine is unavailable still becomes its issue."""
     bridge.change({"redmine": {"url": redmine_proxy.url}})
     redmine_proxy.refuse()
     mailbox.append(mail("Kept by us", sender=STRANGER))

@@ -108,7 +108,7 @@ def test_left_for_some_days(bridge: Product, redmine: Redmine, mailbox: Mailbox,
     assert b"Subject: Later" in kept
     assert ["Later", "Week"] == sorted(subjects(redmine, project))
     with bridge.application() as made:
-        steps = [step.line for row in bridge.rows() for step in made.archive.steps(row.id)]
+        steps = [step.line for row in bridge.rows() for step in made.message_queries.steps(row.id)]
     assert 2 == sum(line.startswith("left on the server until ") for line in steps)
     assert 1 == sum("filed: deleted from the server" == line for line in steps)
 
@@ -123,7 +123,7 @@ def test_refused(  # noqa: PLR0917 - one fixture or column each
     mailbox.append(mail("No", sender=STRANGER))
     (outcome,) = bridge.receive()
 
-    assert "refused" == outcome.state.value
+    assert "rejected" == outcome.state.value
     assert left == len(mailbox.mails())
     assert [] == subjects(redmine, project)
     (row,) = bridge.rows()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from redmine_mailbridge.errors import RedmineUnavailable, RedmineUnclear
-from redmine_mailbridge.redmine.newest import Mark
+from redmine_mailbridge.redmine.newest import IssueMark
 from redmine_mailbridge.redmine.requests import IssueRequest
 from tests.servers.fixtures import Redmine
 from tests.servers.processes import wait_until
@@ -40,7 +40,7 @@ def test_found_by_content(bridge: Bridge) -> None:
         replace(request, project_id=1),
     ):
         assert None is bridge.find(other, after)
-    assert None is bridge.find(request, Mark(made))
+    assert None is bridge.find(request, IssueMark(made))
 
 
 @pytest.mark.databases
@@ -115,7 +115,7 @@ def test_files_that_were_deleted(bridge: Bridge) -> None:
 def test_newest_before(bridge: Bridge) -> None:
     """Of the requests of the first version only the time is known: what is younger than two days may be theirs."""
     made = bridge.writer.create_issue(bridge.issue()).issue
-    look = bridge.writer.look
+    look = bridge.writer.recovery
     assert (
         look.newest_issue_before(now()).number < made <= look.newest_issue_before(now() + dt.timedelta(days=3)).number
     )
@@ -132,7 +132,7 @@ def test_a_number_that_comes_again(bridge: Bridge) -> None:
     made = bridge.writer.create_issue(request).issue
     assert (first if bridge.redmine.version == "5.0" else first + 1) == made
     assert made == bridge.find(request, after)
-    assert None is bridge.find(request, Mark(made, "2999-01-01T00:00:00Z"))
+    assert None is bridge.find(request, IssueMark(made, "2999-01-01T00:00:00Z"))
 
 
 # ---------------------------------------------------------------------------------------------- cut connections

@@ -33,12 +33,12 @@ def test_note(bridge: Bridge) -> None:
     """A note is written as its author with its file, read back, and found again by its text."""
     number = bridge.writer.create_issue(bridge.issue()).issue
     note = bridge.note(number, "Line\n\nand line \n", bridge.upload(login="carol"), login="carol")
-    after = bridge.writer.look.newest_journal(number)
+    after = bridge.writer.recovery.newest_journal(number)
     assert None is bridge.find_note(note, after)
     bridge.writer.add_note(note)
     written = bridge.writer.confirm_note([note], after)
     (journal,) = bridge.redmine.admin.issue(number)["journals"]
-    assert (journal["id"], ()) == (written.journal, written.drift)
+    assert (journal["id"], ()) == (written.journal, written.mismatches)
     assert bridge.user("carol") == journal["user"]["id"]
     again = NoteRequest.from_json(note.to_json())
     assert journal["id"] == bridge.find_note(again, after)
@@ -60,7 +60,7 @@ def test_note_that_is_not_taken(bridge: Bridge) -> None:
     written = bridge.writer.confirm_note([note], 0)
     assert written.journal is not None
     bridge.redmine.admin.call("PUT", f"/journals/{written.journal}.json", {"journal": {"notes": ""}})
-    assert "Redmine took no note" in bridge.writer.confirm_note([note], 0).drift[0]
+    assert "Redmine took no note" in bridge.writer.confirm_note([note], 0).mismatches[0]
 
 
 @pytest.mark.parametrize("files", [0, 1])
@@ -81,10 +81,10 @@ def test_what_people_did_since_is_not_undone(bridge: Bridge) -> None:
     number = bridge.writer.create_issue(bridge.issue(fields=IssueFields(status_id=statuses["Closed"]))).issue
     note = bridge.note(number, "again!", fields=IssueFields(status_id=statuses["New"]))
     bridge.writer.add_note(note)
-    assert () == bridge.writer.confirm_note([note], 0).dropped
+    assert () == bridge.writer.confirm_note([note], 0).ignored_attributes
     bridge.redmine.admin.call("PUT", f"/issues/{number}.json", {"issue": {"status_id": statuses["Closed"]}})
     written = bridge.writer.confirm_note([note], 0, taken=False)
-    assert ((), True) == (written.dropped, "has Closed" in written.drift[0])
+    assert ((), True) == (written.ignored_attributes, "has Closed" in written.mismatches[0])
 
 
 def test_private_note(bridge: Bridge) -> None:
@@ -93,7 +93,7 @@ def test_private_note(bridge: Bridge) -> None:
     note, said = bridge.writer.prepare_note(bridge.note(number, "secret", login="carol", private=True))
     assert (None, 1) == (note.as_login, len(said))
     bridge.writer.add_note(note)
-    assert () == bridge.writer.confirm_note([note], 0).drift
+    assert () == bridge.writer.confirm_note([note], 0).mismatches
     assert [True] == [j["private_notes"] for j in bridge.redmine.admin.issue(number)["journals"]]
     allowed = bridge.note(number, "secret", login="anna", private=True)
     assert (allowed, ()) == bridge.writer.prepare_note(allowed)
@@ -106,7 +106,7 @@ def test_private_note_that_became_public(bridge: Bridge) -> None:
     bridge.writer.add_note(note)
     assert [False] == [j["private_notes"] for j in bridge.redmine.admin.issue(number)["journals"]]
     written = bridge.writer.confirm_note([note], 0)
-    assert "PRIVATE NOTE BECAME PUBLIC" in written.drift[0]
+    assert "PRIVATE NOTE BECAME PUBLIC" in written.mismatches[0]
     assert [True] == [j["private_notes"] for j in bridge.redmine.admin.issue(number)["journals"]]
 
 
@@ -124,9 +124,9 @@ def test_note_changes_are_told_and_amended(bridge: Bridge) -> None:
     note = bridge.note(number, "again!", login="carol", fields=IssueFields(status_id=seed["statuses"]["New"]))
     bridge.writer.add_note(note)
     written = bridge.writer.confirm_note([note], 0)
-    assert ("status_id",) == written.dropped
+    assert ("status_id",) == written.ignored_attributes
     after = bridge.writer.amend(note, written)
-    assert () == after.dropped
+    assert () == after.ignored_attributes
     found = bridge.redmine.admin.issue(number)
     assert (seed["statuses"]["New"], bridge.user("carol")) == (
         found["status"]["id"],

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable
-from redmine_mailbridge.model.plan import Facts, Needs, NewUser
+from redmine_mailbridge.model.plan import FactRequest, Facts, NewUser
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.groups import Groups
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from tests.servers.fixtures import Redmine
 
 pytestmark = pytest.mark.real
@@ -107,7 +107,7 @@ def test_missing_object(client: Client) -> None:
 )  # fmt: skip
 def test_people(client: Client, address: str, login: str, status: str) -> None:
     """A user is found by the address in any case, locked ones too; the second time nobody is asked."""
-    people = Directory(client).people
+    people = MetadataCache(client).people
     user = people.by_address(address)
     assert user is not None
     assert (login, status) == (user.login, user.status)
@@ -117,25 +117,32 @@ def test_people(client: Client, address: str, login: str, status: str) -> None:
 @pytest.mark.parametrize("address", ["arol@example.org", "carol@example.or", "example.org", "Customer", "", "%@%", "_"])
 def test_part_of_an_address(client: Client, address: str) -> None:
     """Redmine finds users by parts of their names and addresses; only a whole address is theirs."""
-    assert None is Directory(client).people.by_address(address)
+    assert None is MetadataCache(client).people.by_address(address)
 
 
 def test_further_addresses(redmine: Redmine, client: Client) -> None:
-    """A user is found by a further address, which the API shows nowhere; nobody by a part of it."""
+    """From 5.1 on a user is found by a further address, which the API shows nowhere, and nobody by a part of it.
+    Before, nobody is found; that it is taken is known when no user can be made of it.
+    """
     local = f"x{uuid.uuid4().hex[:8]}"
     extra_address(redmine, "anna", f"{local}@Example.net")
-    people = Directory(client).people
+    people = MetadataCache(client).people
     found = people.by_address(f"{local}@example.net")
-    assert found is not None
-    assert "anna" == found.login
     assert None is people.by_address(f"{local[1:]}@example.net")
     assert None is people.by_address(f"{local}@example.ne")
+    if found is not None:
+        assert (True, "anna") == (people.is_5_1(), found.login)
+        return
+    assert (False, False) == (people.is_5_1(), people.is_taken(f"{local}@example.net"))
+    with pytest.raises(RedmineRefused):
+        people.create(NewUser(local, "Nora", "", f"{local}@example.net"))
+    assert people.is_taken(f"{local}@EXAMPLE.net")
 
 
 def test_new_user(client: Client) -> None:
     """A user is made as planned, known at once, and put once into a group that is made."""
     name = f"n{uuid.uuid4().hex[:8]}"
-    directory = Directory(client)
+    directory = MetadataCache(client)
     people, groups = directory.people, Groups(client, directory)
     assert None is people.by_address(f"{name}@example.org")
     user = people.create(NewUser(name, "Nora", "", f"{name}@example.org", status="locked"))
@@ -155,7 +162,7 @@ def test_new_user(client: Client) -> None:
 def test_project(redmine: Redmine, client: Client, name: str) -> None:
     """A project is found by identifier, name or id, with everything that its issues may hold."""
     seed = redmine.seed
-    found = Directory(client).project(name)
+    found = MetadataCache(client).project(name)
     assert found is not None
     lower = {key: {n.lower(): i for n, i in seed[key].items()} for key in ("trackers", "custom_fields")}
     assert (lower["trackers"], lower["custom_fields"]) == (found.trackers, found.custom_fields)
@@ -167,7 +174,7 @@ def test_project(redmine: Redmine, client: Client, name: str) -> None:
 def test_project_of_a_key_without_admin_rights(redmine: Redmine, poor: Client) -> None:
     """Without admin rights a project is known as well: its custom fields too once it has an issue."""
     redmine.admin.call("POST", "/issues.json", {"issue": {"project_id": "secret", "subject": "the first"}})
-    directory = Directory(poor)
+    directory = MetadataCache(poor)
     found = directory.project("Secret")
     assert found is not None
     assert (False, False) == (directory.can_impersonate, found.public)
@@ -177,20 +184,20 @@ def test_project_of_a_key_without_admin_rights(redmine: Redmine, poor: Client) -
 
 def test_closed_and_missing_projects(client: Client) -> None:
     """A closed project is known as such; one that is not there is nothing."""
-    directory = Directory(client)
+    directory = MetadataCache(client)
     closed = directory.project("closedproj")
     assert closed is not None
     assert (False, None, None) == (closed.active, directory.project("nope"), directory.project("../users"))
 
 
 def gathered(client: Client, **needs: Any) -> Facts:
-    return FactFinder(client, Directory(client)).gather(Needs(**needs))
+    return FactFinder(client, MetadataCache(client)).gather(FactRequest(**needs))
 
 
 def test_nothing_is_asked_twice(client: Client) -> None:
     """The facts of a plain new mail from a known sender cost no request once the first such mail was read."""
-    finder = FactFinder(client, Directory(client))
-    needs = Needs(sender="carol@example.org", projects=("support",))
+    finder = FactFinder(client, MetadataCache(client))
+    needs = FactRequest(sender="carol@example.org", projects=("support",))
     assert asked(client, lambda: finder.gather(needs)) > 0
     assert 0 == asked(client, lambda: finder.gather(needs))
 

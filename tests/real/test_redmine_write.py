@@ -10,7 +10,7 @@ from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
 from redmine_mailbridge.model.mail import Attachment
 from redmine_mailbridge.model.plan import IssueFields
 from redmine_mailbridge.redmine.requests import Upload
-from redmine_mailbridge.redmine.size_limits import fit, text_file
+from redmine_mailbridge.redmine.size_limits import text_file, truncate
 from tests.servers.fixtures import Redmine
 from tests.writer import Bridge, bridge_at
 
@@ -32,7 +32,7 @@ def poor(redmine: Redmine, project: str) -> Bridge:
 
 
 def test_one_request_an_issue(bridge: Bridge) -> None:
-    """An issue is one request, and is read back by its own answer: nothing is missing, nothing drifted."""
+    """An issue is one request, and is read back by its own answer: nothing is missing, nothing differs."""
     seed = bridge.redmine.seed
     fields = IssueFields(
         tracker_id=seed["trackers"]["Support"], priority_id=seed["priorities"]["High"],
@@ -42,7 +42,7 @@ def test_one_request_an_issue(bridge: Bridge) -> None:
     bridge.directory.people.me()
     before = bridge.client.requests
     written = bridge.writer.create_issue(bridge.issue("Grüße ☃ 😀", "α\n\n  β\n", fields=fields, marker="<a@b>"))
-    assert (1, (), ()) == (bridge.client.requests - before, written.drift, written.dropped)
+    assert (1, (), ()) == (bridge.client.requests - before, written.mismatches, written.ignored_attributes)
     found = bridge.redmine.admin.issue(written.issue)
     assert ("Grüße ☃ 😀", "α\r\n\r\n  β\r\n") == (found["subject"], found["description"])
 
@@ -54,15 +54,15 @@ def test_author(bridge: Bridge) -> None:
     written = bridge.writer.create_issue(bridge.issue("x", "y", upload, login="carol"))
     found = bridge.redmine.admin.issue(written.issue)
     assert (bridge.user("carol"), bridge.user("carol"), ()) == (
-        found["author"]["id"], found["attachments"][0]["author"]["id"], written.drift
+        found["author"]["id"], found["attachments"][0]["author"]["id"], written.mismatches
     )  # fmt: skip
 
 
 def test_impersonation_that_is_ignored_is_told(poor: Bridge) -> None:
-    """Redmine ignores the wish to act as somebody from a key without admin rights: the drift says who wrote."""
+    """Redmine ignores the wish to act as somebody from a key without admin rights: the mismatch says who wrote."""
     written = poor.writer.create_issue(poor.issue(login="carol"))
     assert [f"written by Mail Bridge ({poor.user('bridge')}) instead of carol (user {poor.user('carol')})"] == [
-        *written.drift
+        *written.mismatches
     ]
 
 
@@ -79,16 +79,16 @@ def test_locked_user(bridge: Bridge) -> None:
 
 
 def test_what_is_dropped_is_told_and_amended(bridge: Bridge) -> None:
-    """What the sender may not set is dropped with 201; the drift names it, the bridge's own user sets it."""
+    """What the sender may not set is dropped with 201; a mismatch names it, the bridge's own user sets it."""
     closed = bridge.redmine.seed["statuses"]["Closed"]
     request = bridge.issue(login="carol", fields=IssueFields(status_id=closed, custom_fields=((999, "x"),)))
     written = bridge.writer.create_issue(request)
-    assert ("status_id", "custom_fields") == written.dropped
-    assert "asked for status" in written.drift[0]
-    assert "custom field 999 was dropped" in written.drift[1]
+    assert ("status_id", "custom_fields") == written.ignored_attributes
+    assert "requested status" in written.mismatches[0]
+    assert "custom field 999 was dropped" in written.mismatches[1]
     after = bridge.writer.amend(request, written)
-    assert ("custom_fields",) == after.dropped
-    assert "set by the bridge's own user: status_id" == after.drift[-1]
+    assert ("custom_fields",) == after.ignored_attributes
+    assert "set by the bridge's own user: status_id" == after.mismatches[-1]
     found = bridge.redmine.admin.issue(written.issue)
     assert (closed, bridge.user("carol")) == (found["status"]["id"], found["author"]["id"])
 
@@ -108,7 +108,7 @@ def test_refused(bridge: Bridge, fields: IssueFields) -> None:
 def test_too_long(bridge: Bridge) -> None:
     """A subject and a text beyond the limits are cut, and are whole in the issue all the same."""
     subject, text = "s" * 300, "line\n" * 20_000
-    request, cuts = fit(bridge.issue(subject, text), 65_535)
+    request, cuts = truncate(bridge.issue(subject, text), 65_535)
     files = [cut.file for cut in cuts if cut.file is not None]
     written = bridge.writer.create_issue(request.with_uploads(*(bridge.upload_of(f) for f in files)))
     found = bridge.redmine.admin.issue(written.issue)
@@ -192,4 +192,4 @@ def test_token_after_a_refusal(bridge: Bridge) -> None:
     upload = bridge.upload()
     with pytest.raises(RedmineRefused):
         bridge.writer.create_issue(bridge.issue("x", "y", upload, fields=IssueFields(assigned_to_id=99999)))
-    assert () == bridge.writer.create_issue(bridge.issue("x", "y", upload)).drift
+    assert () == bridge.writer.create_issue(bridge.issue("x", "y", upload)).mismatches

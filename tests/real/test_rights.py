@@ -12,7 +12,7 @@ import pytest
 import tomlkit
 
 from redmine_mailbridge.store.database import Database
-from redmine_mailbridge.store.task_state import TaskBook
+from redmine_mailbridge.store.task_state import TaskState
 from tests.servers.fixtures import Redmine
 from tests.unit.web.site import Site, values
 
@@ -49,7 +49,7 @@ def test_who_is_none_any_more(
     file.write_text(tomlkit.dumps(tree), "utf-8")
     with Site.of(file) as site:
         assert 303 == site.sign_in(PASSWORD, way="", login=person["login"]).status_code
-        book = TaskBook(site.desk.store.database, site.desk.store.clock)
+        book = TaskState(site.desk.store.database, site.desk.store.clock)
         assert 303 == site.browser.post("/tasks/switch", data={"do": "stop"}).status_code
         assert book.stopped
 

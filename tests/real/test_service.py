@@ -52,7 +52,7 @@ def test_schedule(bridge: Product, mailbox: Mailbox) -> None:
     """Without listening the mailbox is read again by schedule."""
     bridge.change({"tasks": {"receive": {"every": "1s"}}})
     with bridge.service("--no-listen") as service:
-        service.wait_for("receive.first_time")
+        service.wait_for("receive.first_sync")
         mailbox.deliver(mail("Later", sender=ANNA))
         service.wait_for("mail", seconds=20)
 
@@ -80,7 +80,7 @@ def test_mail_in_hand(
 def test_new_settings(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
     """SIGHUP with a file that is wrong changes nothing and says what is wrong; with a good one it takes over."""
     with bridge.service() as service:
-        service.wait_for("receive.first_time")
+        service.wait_for("receive.first_sync")
         good = bridge.file.read_text("utf-8")
         bridge.file.write_text(good + "\n[redmin]\nurl = 1\n", "utf-8")
         service.signal(signal.SIGHUP)
@@ -109,7 +109,7 @@ def test_new_settings_while_the_database_is_locked(bridge: Product, mailbox: Mai
     database = bridge.folder / "locked.db"
     bridge.change({"store": {"url": f"sqlite:///{database}?timeout=1"}})
     with bridge.service() as service:
-        service.wait_for("receive.first_time")
+        service.wait_for("receive.first_sync")
         with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             bridge.issue(tracker="Feature")
@@ -132,8 +132,8 @@ def test_two_copies(bridge: Product) -> None:
         refused = bridge.quick("receive", "--once")
         second = bridge.command("run")
         assert (1, 1) == (refused.exit_code, second.returncode)
-        assert "another redmine-mailbridge works on" in refused.stderr
-        assert "another redmine-mailbridge works on" in second.stderr
+        assert "another redmine-mailbridge process is using" in refused.stderr
+        assert "another redmine-mailbridge process is using" in second.stderr
 
         with bridge.service("--wait", "60") as waiting:
             service.signal(signal.SIGTERM)
@@ -151,9 +151,9 @@ def test_redmine_away_at_the_start(
     redmine_proxy.refuse()
     mailbox.append(mail("Patience", sender=ANNA))
     with bridge.service() as service:
-        service.wait_for("settings.names_not_looked_up")
+        service.wait_for("settings.names_not_checked")
         (line,) = service.wait_for("mail")
-        assert "kept" == line["state"]
+        assert "stored" == line["state"]
         redmine_proxy.accept()
         service.wait_for("mail", 2, seconds=90)
 
@@ -167,7 +167,7 @@ def test_mail_server_away(
     bridge.support(port=imap_proxy.port)
     bridge.change({"tasks": {"receive": {"every": "2s"}}})
     with bridge.service() as service:
-        service.wait_for("receive.first_time")
+        service.wait_for("receive.first_sync")
         imap_proxy.refuse()
         service.wait_for("receive.interrupted")
         imap_proxy.accept()
@@ -186,20 +186,20 @@ def test_unknown_names_are_said_first(bridge: Product, mailbox: Mailbox) -> None
         events = [line["event"] for line in service.lines]
         (line,) = service.logged("settings.unknown_name")
 
-    assert 'there is no project "suport"' in line["reason"]
-    assert events.index("settings.unknown_name") < events.index("receive.first_time")
+    assert 'no project is called "suport"' in line["reason"]
+    assert events.index("settings.unknown_name") < events.index("receive.first_sync")
     assert {"INBOX": 1, "Failed": 0, "Processed": 0} == mailbox.count()
 
 
 @pytest.mark.fault("N1")
 def test_answers_that_nobody_sends_are_warned_of(bridge: Product) -> None:
-    """Where nobody tells customers what agents answer, `run` warns of it by the mailbox's name, and goes on."""
+    """Where agents' notes reach no customer, `run` warns of it by the mailbox's name, and continues."""
     del bridge.values["mailboxes"]["support"]["answers"]
     with bridge.service() as service:
-        (line,) = service.wait_for("answers.nobody_tells")
-        service.wait_for("receive.first_time")
+        (line,) = service.wait_for("answers.not_configured")
+        service.wait_for("receive.first_sync")
 
-    assert ("support", "nobody tells customers what agents answer") == (
+    assert ("support", "agents' notes are sent to no customer") == (
         line["mailbox"],
         line["reason"].partition(":")[0],
     )
@@ -221,7 +221,7 @@ def test_arrival_in_another_folder(bridge: Product, redmine: Redmine, mailbox: M
     bridge.support(folders=["INBOX", "Sales"])
     bridge.change({"tasks": {"receive": {"every": "1h"}}})
     with bridge.service() as service:
-        service.wait_for("receive.first_time", 2)
+        service.wait_for("receive.first_sync", 2)
         mailbox.append(mail("Into the other", sender=ANNA), folder="Sales")
         service.wait_for("mail", seconds=20)
         mailbox.deliver(mail("Into the first", sender=ANNA))
@@ -254,7 +254,7 @@ def test_a_clock_that_is_set_while_it_runs(
     bridge.change({"tasks": {"receive": {"every": "2s"}}})
     moves = [0, -3600, -86400, 3600, 86400, 0]
     with bridge.service("--no-listen") as service:
-        service.wait_for("receive.first_time")
+        service.wait_for("receive.first_sync")
         began = time.monotonic()
         for number, ahead in enumerate(moves):
             set_clock(ahead)

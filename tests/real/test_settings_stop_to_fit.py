@@ -17,7 +17,7 @@ def waiting(bridge: Product, mailbox: Mailbox) -> str:
     """Make a pass, after which the one mail waits in its folder. Return why."""
     mailbox.append(mail("Waits"))
     (outcome,) = bridge.receive()
-    assert ("kept", 1) == (outcome.state.value, len(mailbox.contents()))
+    assert ("stored", 1) == (outcome.state.value, len(mailbox.contents()))
     return outcome.line
 
 
@@ -46,7 +46,7 @@ def test_a_membership_that_ends(tmp_path: Path, redmine: Redmine, mailbox: Mailb
     project = redmine.fresh_project(public=False)
     bridge = product(tmp_path, redmine, mailbox, project, login="bridge")
     redmine.admin.call("DELETE", f"/memberships/{membership(redmine, project, 'bridge')}.json")
-    assert "does not exist for us" in waiting(bridge, mailbox)
+    assert "does not exist or is not visible" in waiting(bridge, mailbox)
 
     user, role = redmine.seed["users"]["bridge"]["id"], redmine.seed["roles"]["Bridge"]
     redmine.admin.call(
@@ -66,7 +66,7 @@ def test_a_tracker_that_the_project_has_no_more(
     trackers = redmine.seed["trackers"]
     others = [number for name, number in trackers.items() if name != "Support"]
     redmine.admin.call("PUT", f"/projects/{project}.json", {"project": {"tracker_ids": others}})
-    assert 'tracker "Support" by the mailbox does not exist here' in waiting(bridge, mailbox)
+    assert 'tracker "Support" from the mailbox does not exist here' in waiting(bridge, mailbox)
 
     redmine.admin.call("PUT", f"/projects/{project}.json", {"project": {"tracker_ids": list(trackers.values())}})
     bridge.receive()
@@ -81,14 +81,14 @@ def test_another_text_format(tmp_path: Path, redmine: Redmine, mailbox: Mailbox,
     """
     other = "textile" if redmine.text_format == "common_mark" else "common_mark"
     bridge = product(tmp_path, redmine, mailbox, project)
-    bridge.change({"redmine": {"directory_life": "1s"}})
+    bridge.change({"redmine": {"cache_ttl": "1s"}})
     mailbox.append(mail("Waits"))
     with redmine.setting(text_formatting=other):
         with bridge.application() as made:
             threading.Event().wait(1.01)  # what was believed when it began has aged
             receive_once(made.receivers)
         (row,) = bridge.rows()
-        assert ("kept", True) == (row.state.value, f"Redmine formats texts as {other} now" in (row.reason or ""))
+        assert ("stored", True) == (row.state.value, f"Redmine's text formatting is {other}" in (row.reason or ""))
         bridge.receive()  # another process, which believes at first what its settings say, but for what is paused
         assert [] == redmine.admin.issues(project)
         bridge.change({"redmine": {"text_format": other}})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.wiring import application as app
+from redmine_mailbridge.wiring.planner import contexts
 from tests.hostile import Target, hostile_mails
 from tests.product import Product, box_values, product
 from tests.servers.api import Api, fresh_project
@@ -95,7 +95,7 @@ def world(redmine: Redmine, bridge: Product, mailbox: Mailbox, home: str) -> Wor
     bridge.issue(check_permissions=True)
     stamp = admin.issue(hidden)["created_on"].translate({ord(sign): None for sign in "-T:Z"})
     with bridge.application() as running:
-        signer = app.contexts(bridge.settings(), running.store.secret)["support"].identity.signer
+        signer = contexts(bridge.settings(), running.store.secret)["support"].identity.signer
     assert signer is not None
     signed = signer.message_id("answer", private, "5", "corp.example")
     target = Target(public, private, hidden, signed, f"redmine.issue-{hidden}.{stamp}.5@corp.example")

@@ -1,6 +1,6 @@
 """The tables and the life of a mail on PostgreSQL, where two processes write at the same moment."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -13,9 +13,10 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.queries.messages import Archive
+from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.store.tables import meta
 from tests.old_stores import BEFORE, differences, make_old
+from tests.unit.store.mails import test_manual_changes as decided
 
 pytestmark = [pytest.mark.real, pytest.mark.newest]
 
@@ -52,13 +53,13 @@ def test_two_processes_move_one_mail(stores: tuple[Store, Store]) -> None:
     """Of two that end one mail at the same moment, each in its way, one does; the other learns where the mail stands,
     and has left nothing on its record.
     """
-    archive = Archive(stores[0].database)
+    archive = MessageQueries(stores[0].database)
     ready = Barrier(2)
 
     def end(store: Store, number: int, state: State) -> str | None:
         ready.wait()
         try:
-            store.end(number, state, state.value, (f"ended as {state}",))
+            store.finish(number, state, state.value, (f"ended as {state}",))
         except StoreError as error:
             return str(error)
         return None
@@ -66,11 +67,11 @@ def test_two_processes_move_one_mail(stores: tuple[Store, Store]) -> None:
     with ThreadPoolExecutor(2) as pool:
         for uid in range(20):
             listed = Listed(Location("support", "INBOX", "1", str(uid)), 5)
-            (row,) = stores[0].keep([RawMail(listed, b"mail %d" % uid)])
-            said = list(pool.map(end, stores, [row.id] * 2, [State.REFUSED, State.ASIDE]))
-            won = (State.REFUSED, State.ASIDE)[said.index(None)]
-            lost = State.ASIDE if won is State.REFUSED else State.REFUSED
-            assert f"mail {row.id} cannot go to {lost}: it is {won}" in str(said)
+            (row,) = stores[0].add([RawMail(listed, b"mail %d" % uid)])
+            said = list(pool.map(end, stores, [row.id] * 2, [State.REJECTED, State.FAILED]))
+            won = (State.REJECTED, State.FAILED)[said.index(None)]
+            lost = State.FAILED if won is State.REJECTED else State.REJECTED
+            assert f"message {row.id} cannot go to {lost}: it is {won}" in str(said)
             assert (won, [f"ended as {won}"]) == (archive.state(row.id), [one.line for one in archive.steps(row.id)])
 
 
@@ -103,3 +104,22 @@ def test_a_refusal_shows_nothing_of_what_is_stored(stores: tuple[Store, Store]) 
         db.execute(sa.insert(meta), row)
     words = str(caught.value)
     assert (1, True, False) == (len(words.splitlines()), "duplicate key" in words, row["key"] in words)
+
+
+def test_a_message_that_two_processes_move_at_once(stores: tuple[Store, Store]) -> None:
+    """One of two decisions at the same moment is carried out, and the other one is told so; also when undone."""
+    for uid in range(5):
+        number = decided.in_issue(stores[0], uid, 100 + uid)
+        done = decided.at_once(*(_moving(store, number) for store in stores))
+        assert [False, True] == sorted(done)
+        assert [False, True] == sorted(decided.at_once(*(_undoing(store, number) for store in stores)))
+
+
+def _moving(store: Store, number: int) -> Callable[[], bool]:
+    return lambda: store.manual_changes.move(number, '{"who": "a", "issue": 8}', "a", "#8")
+
+
+def _undoing(store: Store, number: int) -> Callable[[], bool]:
+    change = store.manual_changes.last(number)
+    assert change is not None
+    return lambda: store.manual_changes.undo(change, "a")

@@ -40,7 +40,7 @@ def until_done(bridge: Product) -> list[State]:
     for _ in range(10):
         bridge.passes()
         states = [row.state for row in bridge.rows()]
-        if not {State.KEPT, State.WRITING} & set(states):
+        if not {State.STORED, State.WRITE_PENDING} & set(states):
             break
         with bridge.application() as made:
             for row in bridge.rows():
@@ -98,7 +98,7 @@ def test_renamed_while_the_service_runs(
     redmine_proxy.refuse()
     mailbox.append(mail("Waits"))
     with bridge.service() as service:
-        service.wait_for("mail")  # Redmine is away
+        service.wait_for("mail")  # Redmine is unavailable
         rename(bridge, "support", "helpdesk")
         redmine_proxy.accept()
         service.signal(signal.SIGHUP)
@@ -120,7 +120,7 @@ def test_from_pop3_to_imap(bridge: Product, redmine: Redmine, mailbox: Mailbox, 
     bridge.passes()
     mailbox.append(mail("Three"))
     table = bridge.values["mailboxes"]["support"]
-    rename(bridge, "support", "helpdesk", protocol="imap", port=mailbox.server["imap_port"], brake_at=1)
+    rename(bridge, "support", "helpdesk", protocol="imap", port=mailbox.server["imap_port"], max_new_mails=1)
     assert table["address"] == mailbox.address
     bridge.passes()
     assert ["One", "Three", "Two"] == subjects(redmine, project)
@@ -130,14 +130,14 @@ def test_from_pop3_to_imap(bridge: Product, redmine: Redmine, mailbox: Mailbox, 
 
 @pytest.mark.fault("C4")
 def test_retried(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
-    """`retry` of a refused mail makes its issue, and the mail leaves the failure folder for the success folder."""
+    """`messages retry` of a refused mail makes its issue; the mail goes from the failure to the success folder."""
     bridge.issue(unknown_sender="refuse")
     mailbox.append(mail("Again"), mail("Stays"))
     bridge.receive()
     assert {"INBOX": 0, "Failed": 2, "Processed": 0} == mailbox.count()
     number = next(row.id for row in bridge.rows() if row.subject == "Again")
     bridge.issue(unknown_sender="accept")
-    assert 0 == bridge.quick("retry", str(number)).exit_code
+    assert 0 == bridge.quick("messages", "retry", str(number)).exit_code
     bridge.receive()
     assert ["Again"] == subjects(redmine, project)
     assert {"INBOX": 0, "Failed": 1, "Processed": 1} == mailbox.count()
@@ -150,16 +150,16 @@ def test_dragged_back_when_its_bytes_are_forgotten(
     """A mail that was set aside in doubt, and whose bytes the store has forgotten, is fetched anew when it is dragged
     back, and becomes one issue.
     """
-    bridge.change({"redmine": {"url": redmine_proxy.url, "settle": "0s"}, "receive": {"give_up_after": 1}})
+    bridge.change({"redmine": {"url": redmine_proxy.url, "settle": "0s"}, "receive": {"max_attempts": 1}})
     redmine_proxy.plan(*[Fault("sent", "reset", match=b"POST /issues.json")] * 2)
     mailbox.append(mail("In doubt"))
     bridge.passes()
     with bridge.application() as made:
         (row,) = bridge.rows()
-        made.store.end(row.id, State.ASIDE, "too many tries")
+        made.store.finish(row.id, State.FAILED, "too many tries")
     bridge.passes()
     assert {"INBOX": 0, "Failed": 1, "Processed": 0} == mailbox.count()
-    bridge.change({"store": {"keep_raw": "1s"}})
+    bridge.change({"store": {"raw_retention": "1s"}})
     with bridge.application() as made:
         assert 1 == forget_raw(made.store, older_than=made.store.clock() + 10)
     with mailbox.imap() as imap:

@@ -25,7 +25,7 @@ def bridge(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str) -> 
 def test_sync_now(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
     """`tasks run receive` has the running service read now and tells its result; without a service it reads itself."""
     with bridge.service("--no-listen") as service:
-        service.wait_for("receive.first_time")
+        service.wait_for("receive.first_sync")
         assert 0 == bridge.quick("tasks", "run", "receive").exit_code  # behind the first pass
         mailbox.deliver(mail("Asked for", sender=ANNA))
         done = bridge.quick("tasks", "run", "receive")
@@ -40,13 +40,13 @@ def test_sync_now(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: 
 def test_changed_while_running(bridge: Product, mailbox: Mailbox) -> None:
     """A new frequency counts within the running service, and is listed beside the file's value."""
     with bridge.service("--no-listen") as service:
-        service.wait_for("receive.first_time")
+        service.wait_for("receive.first_sync")
         assert 0 == bridge.quick("tasks", "set", "receive", "--every", "1s").exit_code
         mailbox.deliver(mail("Soon", sender=ANNA))
         service.wait_for("mail", seconds=20)
         shown = bridge.quick("tasks", "list").stdout
         assert "receive    every 1s" in shown
-        assert "the settings file says: every 1h" in shown
+        assert "in the settings file: every 1h" in shown
 
 
 def test_stop_survives_a_restart(bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str) -> None:
@@ -54,7 +54,7 @@ def test_stop_survives_a_restart(bridge: Product, redmine: Redmine, mailbox: Mai
     assert 0 == bridge.quick("stop").exit_code
     mailbox.deliver(mail("Waits", sender=ANNA))
     once = bridge.quick("receive", "--once")
-    assert (0, "stopped" in once.stderr) == (once.exit_code, True)
+    assert (0, "processing is paused" in once.stderr) == (once.exit_code, True)
     with bridge.service() as service:
         service.wait_for("service.started")
         assert ["stopped"] * 3 == [one["state"] for one in bridge.quick_json("tasks", "list")]

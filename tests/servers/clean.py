@@ -71,7 +71,7 @@ def clean_debian(folder: Path) -> CleanDebian:
 
 def fetched() -> Path:
     """The folder with the packages that an installation needs, fetched once for each lock."""
-    lock = (ROOT / "requirements.txt").read_bytes()
+    lock = (ROOT / "requirements-dev.txt").read_bytes()
     folder = cache() / f"packages-{'.'.join(map(str, sys.version_info[:2]))}-{hash_of(lock)}"
     with locked(folder):
         if not folder.exists():

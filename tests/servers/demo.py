@@ -1,4 +1,4 @@
-"""What `scripts/demo` does: real servers, real mails, the bridge, and a table of what became of each mail."""
+"""What `scripts/demo` does: real servers, real mails, the bridge, and a table of the result of each message."""
 
 import argparse
 import json
@@ -97,7 +97,7 @@ def show_bridge(state: services.State, folder: Path, console: Console) -> int:
 
 def ended(outcome: dict[str, Any] | None) -> bool:
     """Given what the bridge last said of a mail, say whether that was its end."""
-    return outcome is not None and outcome["state"] not in ("kept", "writing")
+    return outcome is not None and outcome["state"] not in ("stored", "write_pending")
 
 
 def receive_all(mails: list[DemoMail], folder: Path) -> tuple[dict[str, dict[str, Any]], int]:
@@ -147,9 +147,9 @@ def receive(folder: Path) -> tuple[list[dict[str, Any]], int]:
 
 def show(console: Console, mails: list[DemoMail], outcomes: dict[str, dict[str, Any]], url: str) -> None:
     """Print a row a mail, in the order in which they were delivered."""
-    table = Table(title="What became of each mail", show_lines=True, title_justify="left")
-    for heading in ("mail", "subject", "became", "why"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "became")
+    table = Table(title="The result of each message", show_lines=True, title_justify="left")
+    for heading in ("message", "subject", "result", "reason"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "result")
     for mail in mails:
         outcome = outcomes.get(mail.key)
         if outcome is None:
@@ -157,8 +157,8 @@ def show(console: Console, mails: list[DemoMail], outcomes: dict[str, dict[str, 
             continue
         issue = f"{url}/issues/{outcome['issue']}" if outcome["issue"] else ""
         filed = f"→ {outcome['filed']}" if outcome["filed"] else "still in the mailbox"
-        became = "\n".join(filter(None, (outcome["action"] or outcome["state"], issue, filed)))
-        table.add_row(mail.what, Text(outcome["subject"] or ""), Text(became), Text(outcome["reason"]))
+        result = "\n".join(filter(None, (outcome["action"] or outcome["state"], issue, filed)))
+        table.add_row(mail.what, Text(outcome["subject"] or ""), Text(result), Text(outcome["reason"]))
     console.print(table)
 
 
@@ -168,13 +168,13 @@ def tell(console: Console, state: services.State, folder: Path, sums: str, first
     lines = (
         f"{sums}.",
         "",
-        f"Look at it:      {url}/issues   login {admin['login']}, password {admin['password']}",
-        f"The settings:    {folder}/settings.toml",
-        f"The bridge's log: {folder}/bridge.log",
-        f"A mail's story:  cd {folder} && {sys.executable} -m redmine_mailbridge messages {first}",
-        f"More mails:      scripts/demo --redmine {state['version']}",
-        f"End the servers: scripts/services down --dir {state['dir']}",
-        'Next:            README.md, "Install it for your Redmine"',
+        f"Redmine:          {url}/issues   login {admin['login']}, password {admin['password']}",
+        f"Settings:         {folder}/settings.toml",
+        f"Log:              {folder}/bridge.log",
+        f"One message:      cd {folder} && {sys.executable} -m redmine_mailbridge messages {first}",
+        f"More messages:    scripts/demo --redmine {state['version']}",
+        f"End the servers:  scripts/services down --dir {state['dir']}",
+        'Next:             README.md, "Install"',
     )
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 

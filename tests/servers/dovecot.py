@@ -115,6 +115,12 @@ plugin {
 namespace inbox {
   inbox = yes
   separator = /
+  mailbox Filtered {
+    special_use = \\Junk
+  }
+  mailbox Sent {
+    special_use = \\Sent
+  }
 }
 protocol imap {
   mail_plugins = quota imap_quota
@@ -164,6 +170,12 @@ quota "User quota" {
 namespace inbox {
   inbox = yes
   separator = /
+  mailbox Filtered {
+    special_use = \\Junk
+  }
+  mailbox Sent {
+    special_use = \\Sent
+  }
 }
 passdb masters {
   driver = passwd-file

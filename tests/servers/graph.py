@@ -1,7 +1,8 @@
 """A mailbox behind Microsoft Graph v1.0 as its documentation describes it, on loopback: for what no tenant is at hand.
 
-Folders, messages with `$value`, move, categories, delete, paging by `odata.maxpagesize`, delta links, errors, and 429
-with Retry-After. Ids of messages change when they move, as they do without `Prefer: IdType="ImmutableId"`.
+Folders, messages with `$value`, move, categories, delete, paging by `odata.maxpagesize`, delta links, errors, 429 with
+Retry-After, sending (`graph_sending.py`), and tokens that end, which its own token endpoint gives. Ids of messages
+change when they move, as they do without `Prefer: IdType="ImmutableId"`.
 Source: https://learn.microsoft.com/graph/api/resources/message, …/delta-query-messages, …/throttling.
 """
 
@@ -10,12 +11,14 @@ import datetime as dt
 import itertools
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.servers.graph_sending import SENDING_FOLDERS, Draft, Problem, Sending, people_of
 
 DONE = "Mailbridge done"
 
@@ -29,6 +32,7 @@ class Message:
     received_at: dt.datetime
     categories: list[str] = field(default_factory=list)
     is_read: bool = False
+    draft: Draft | None = None
 
     @property
     def id(self) -> str:
@@ -44,6 +48,8 @@ class Message:
             "internetMessageId": " ".join(str(head.get("Message-ID", "")).split()),
             "categories": self.categories,
             "isRead": self.is_read,
+            "isDraft": self.draft is not None,
+            **people_of(head),
             "singleValueExtendedProperties": [{"id": "Integer 0xe08", "value": str(len(self.raw))}],
         }
 
@@ -59,19 +65,11 @@ class Folder:
     changes: list[tuple[int, int]] = field(default_factory=list)
 
 
-class Problem(Exception):
-    """An error as Graph answers it."""
-
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message, self.headers = status, code, message, headers or {}
-
-
-class GraphServer:
+class GraphServer(Sending):
     """One account. `append`, `contents` and `remove` are its other side; `refuse` answers the next requests."""
 
     def __init__(self, user: str = "desk@example.com", token: str = "good-token") -> None:  # noqa: S107 - a test's own
-        self.user, self.token = user, token
+        super().__init__(user, token)
         self.asked: list[tuple[str, str]] = []
         self.refusals: list[tuple[str, Problem]] = []
         self._numbers, self._versions, self._folder_numbers = (itertools.count(1) for _ in range(3))
@@ -79,6 +77,7 @@ class GraphServer:
         self._forgotten = 0
         self._lock = threading.RLock()
         self.folders = {"root": Folder("root", "", ""), "AQMk-inbox": Folder("AQMk-inbox", "Posteingang", "root")}
+        self.folders |= {one: Folder(one, name, "root") for one, name in SENDING_FOLDERS.items()}
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -87,7 +86,7 @@ class GraphServer:
             def do_GET(self) -> None:
                 outer.answer(self)
 
-            do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the library's names
+            do_POST = do_PATCH = do_DELETE = do_PUT = do_GET  # noqa: N815 - the library's names
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
                 """Say nothing."""
@@ -170,6 +169,17 @@ class GraphServer:
         folder.messages[message.number] = message
         folder.changes.append((self._version, message.number))
 
+    def _arrive(self, folder: str, raw: bytes, draft: Draft | None = None) -> dict[str, Any]:
+        message = Message(next(self._numbers), raw, dt.datetime.now(dt.UTC), is_read=True, draft=draft)
+        self._put(self.folders[folder], message)
+        return message.as_json()
+
+    def _drop(self, number: int) -> None:
+        for folder in self.folders.values():
+            if number in folder.messages:
+                self._take(folder, number)
+                return
+
     def _take(self, folder: Folder, number: int) -> Message:
         self._version = next(self._versions)
         folder.changes.append((self._version, number))
@@ -184,17 +194,14 @@ class GraphServer:
         try:
             with self._lock:
                 self.asked.append((request.command, request.path))
-                if request.headers.get("Authorization") != f"Bearer {self.token}":
-                    raise Problem(
-                        401, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired."
-                    )
-                if self.refusals and request.path.endswith(self.refusals[0][0]):
-                    raise self.refusals.pop(0)[1]
-                status, found = self._do(request, json.loads(body) if body else {})
+                status, found = self._of_token(request, body) or self._of_api(request, body)
             content = found if isinstance(found, bytes) else json.dumps(found).encode() if found is not None else b""
         except Problem as problem:
             status, headers = problem.status, headers | dict(problem.headers)
             content = json.dumps({"error": {"code": problem.code, "message": problem.message}}).encode()
+        if self._lost(request):
+            request.close_connection = True
+            return
         request.send_response(status)
         for name, value in (headers | {"Content-Length": str(len(content))}).items():
             request.send_header(name, value)
@@ -202,12 +209,32 @@ class GraphServer:
         with contextlib.suppress(OSError):
             request.wfile.write(content)
 
+    def _of_api(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Any]:
+        """An upload session needs no token, and an answer that is told comes before everything."""
+        if request.path.startswith("/upload/"):
+            return self._put_piece(request, body)
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            raise Problem(401, "InvalidAuthenticationToken", "Lifetime validation failed, the token is expired.")
+        if self.refusals and request.path.endswith(self.refusals[0][0]):
+            raise self.refusals.pop(0)[1]
+        self._permit(request)
+        if request.headers.get("Content-Type") == "text/plain":
+            return self._do(request, {"mime": body})
+        return self._do(request, json.loads(body) if body else {})
+
     def _do(self, request: BaseHTTPRequestHandler, body: dict[str, Any]) -> tuple[int, Any]:
         parts = urlsplit(request.path)
         pieces = [unquote(piece) for piece in parts.path.strip("/").split("/")]
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if pieces[:2] != ["v1.0", "users"] or pieces[2] != self.user:
             raise Problem(404, "ErrorInvalidUser", f"The requested user '{pieces[2]}' is invalid.")
+        if pieces[3] == "sendMail":
+            return self._send_mail(body)
+        if pieces[3:] == ["messages"] and request.command == "POST":
+            return self._make_draft(body)
+        if pieces[3:] == ["messages"]:
+            found = [one.as_json() for folder in self.folders.values() for one in folder.messages.values()]
+            return 200, {"value": _filtered(found, query["$filter"])}
         if pieces[3] == "mailFolders":
             return self._folder(request, pieces[4:], query, body)
         return self._message(request.command, pieces[4], pieces[5:], body)
@@ -215,7 +242,8 @@ class GraphServer:
     def _folder(
         self, request: BaseHTTPRequestHandler, pieces: list[str], query: dict[str, str], body: dict[str, Any]
     ) -> tuple[int, Any]:
-        at = {"inbox": "AQMk-inbox", "deleteditems": "AQMk-bin"}.get(pieces[0], pieces[0]) if pieces else "root"
+        known = {"inbox": "AQMk-inbox", "deleteditems": "AQMk-bin", "sentitems": "AQMk-sent"}
+        at = known.get(pieces[0], pieces[0]) if pieces else "root"
         folder = self.folders.get(at)
         if folder is None:
             raise Problem(404, "ErrorItemNotFound", "The specified object was not found in the store.")
@@ -235,10 +263,8 @@ class GraphServer:
             case ["messages", "delta"]:
                 return 200, self._delta(request, folder, query)
             case ["messages"]:
-                name, _, wanted = query["$filter"].partition(" eq ")
-                wanted = wanted.removeprefix("'").removesuffix("'").replace("''", "'")
                 found = [one.as_json() for one in folder.messages.values()]
-                return 200, {"value": [one for one in found if one[name] == wanted]}
+                return 200, {"value": _filtered(found, query["$filter"])}
             case _:
                 raise Problem(400, "BadRequest", "Resource not found for the segment.")
 
@@ -282,6 +308,8 @@ class GraphServer:
         if place is None:
             raise Problem(404, "ErrorItemNotFound", "The specified object was not found in the store.")
         folder, message = place
+        if message.draft is not None and (way or command == "PATCH"):
+            return self._of_draft(message, way, body)
         match command, way:
             case "GET", ["$value"]:
                 return 200, message.raw
@@ -303,6 +331,13 @@ class GraphServer:
                 return 201, moved.as_json()
             case _:
                 raise Problem(405, "Request_BadRequest", "Specified HTTP method is not allowed.")
+
+
+def _filtered(found: list[dict[str, Any]], condition: str) -> list[dict[str, Any]]:
+    """Given resources and `NAME eq VALUE`, return those that it is true of."""
+    name, _, wanted = condition.partition(" eq ")
+    wanted = wanted.removeprefix("'").removesuffix("'").replace("''", "'")
+    return [one for one in found if one[name] == wanted]
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ PHONE = {"width": 375, "height": 780}
 SUBJECTS = ("Invoice 2041", "Password for the new colleague", "Re: delivery on Friday", "The left door squeaks",
             "Our newsletter", "Offer for cleaning", "About order 4698", "Meeting room 2 has no light")  # fmt: skip
 SENDERS = ("kim@client.example", "lee@lead.example", "news@shop.example", "sam@partner.example")
-HTML = """<html><body><h2>Spring offers</h2><p>Dear customer, this week <b>everything</b> is half as dear.</p>
+HTML = """<html><body><h2>Spring offers</h2><p>Dear customer, this week <b>everything</b> is at half price.</p>
 <p><img src="https://shop.example/banner.png" alt="our banner"></p><p><a href="https://shop.example/">See all</a></p>"""
 
 
@@ -65,11 +65,13 @@ def history(bridge: Product) -> None:
             at = time.time() - chance.uniform(1.1, 13.9) * 86_400
             word = chance.choice(("done",) * 14 + ("ignored", "ignored", "refused"))
             issue = 10_000 + number if word == "done" else None
-            values = {"mailbox": "support", "folder": "INBOX", "validity": "0", "uid": str(number), "size": 9000}
+            values = {"mailbox": "support", "folder": "INBOX", "uid_validity": "0", "uid": str(number), "size": 9000}
             values |= {"kept_at": at, "changed_at": at + 2, "filed_at": at + 2, "issue": issue, "created_issue": issue}
-            values |= {"state": "refused" if word == "refused" else "done", "sender": chance.choice(SENDERS)}
+            values |= {"state": "rejected" if word == "refused" else "done", "sender": chance.choice(SENDERS)}
             why = {"ignored": "it is bulk mail, and a rule ignores it", "refused": "the sender is blocked"}
             values |= {"subject": chance.choice(SUBJECTS), "reason": why.get(word, "")}
+            values |= {"truncated": False, "first_sync": False, "accepted": False, "tries": 0, "next_try_at": 0.0}
+            values |= {"file_tries": 0, "next_file_at": 0.0}
             db.execute(sa.insert(mail_table).values(**values))
 
 

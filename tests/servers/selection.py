@@ -76,9 +76,7 @@ def versions_of(item: pytest.Item) -> set[str]:
 
 
 def version_of(item: pytest.Item) -> str | None:
-    """The version that all its servers are of, None when it needs none."""
-    if "postgresql" in getattr(item, "fixturenames", ()):
-        return VERSIONS[0]
+    """The version that all its servers are of, None when it needs none, or PostgreSQL alone."""
     return next(iter(versions_of(item)), None)
 
 

@@ -115,7 +115,7 @@ def test_nothing_is_ever_sent_to_ourselves(settings: Settings) -> None:
 
 def test_the_sender_that_people_see(settings: Settings) -> None:
     """Address and name of a mailbox's answers are its own, where it has them."""
-    desks = outgoing.desks(settings, secret)
+    desks = outgoing.profiles(settings, secret)
     senders = {name: (desk.sender.address, desk.sender.name) for name, desk in desks.items()}
     assert {
         "support": ("support@example.com", "Example Ltd"),

@@ -45,9 +45,9 @@ def test_settings_checks(tmp_path: Path) -> None:
     words = [check.words for check in settings_checks(load_with_origins(file, {}))]
 
     assert f"{file}: 1 active mailbox of 1" == words[0]
-    assert "everybody on this machine can read it" in words[1]
-    assert words[2].startswith("mail is acknowledged by nobody")
-    assert "the password goes to mail.example.com in the clear" == words[3]
+    assert "contains a secret but is world-readable" in words[1]
+    assert words[2].startswith("messages are not acknowledged; ")
+    assert "the password is sent to mail.example.com unencrypted" == words[3]
     assert words[4].startswith('trust = "any"')
 
 
@@ -70,19 +70,19 @@ LEFT = 'answers.redmine_users = "leave_to_redmine"\n'
 @pytest.mark.parametrize(
     ("lines", "ok", "words"),
     [
-        ("", False, "with a Redmine account are told by nobody, others by nobody\nnobody tells customers"),
-        ('answers.notes = "never"\n', False, "nobody tells customers"),
-        (SENDS, False, "nobody tells customers"),
-        ('answers.notes = "public_notes"\n', False, "nobody tells customers"),
-        ('issue.unknown_sender = "create"\n' + SENDS, False, "nobody tells customers"),
-        (ALL, True, "customers with a Redmine account are told by the bridge, others by the bridge"),
-        (ALL + "answers.received = true\n", True, "mail is acknowledged by the bridge"),
-        (ALL + 'issue.unknown_sender = "create"\n', True, "are told by the bridge, others by the bridge"),
-        (LEFT, None, "told by Redmine, others by nobody\ncustomers without an account never hear"),
-        (ALL + LEFT, None, "told by Redmine, others by the bridge\nthey depend on Redmine's own mails"),
+        ("", False, "with a Redmine account not at all, to others not at all\nagents' notes are sent to no customer"),
+        ('answers.notes = "never"\n', False, "notes are sent to no customer"),
+        (SENDS, False, "notes are sent to no customer"),
+        ('answers.notes = "public_notes"\n', False, "notes are sent to no customer"),
+        ('issue.unknown_sender = "create"\n' + SENDS, False, "notes are sent to no customer"),
+        (ALL, True, "notes are sent to customers with a Redmine account by the bridge, to others by the bridge"),
+        (ALL + "answers.received = true\n", True, "messages are acknowledged by the bridge"),
+        (ALL + 'issue.unknown_sender = "create"\n', True, "by the bridge, to others by the bridge"),
+        (LEFT, None, "by Redmine, to others not at all\ncustomers without an account never receive"),
+        (ALL + LEFT, None, "by Redmine, to others by the bridge\nthey depend on Redmine's own notifications"),
         (ALL + LEFT + 'issue.unknown_sender = "create"\n', None, "every customer has an account here"),
-        (SENDS + 'answers.notes = "marked"\n', None, "notes that do not begin with /mail go to no customer"),
-        (SENDS + 'answers.notes = "marked"\n' + LEFT, None, "of notes that begin with /mail customers with"),
+        (SENDS + 'answers.notes = "marked"\n', None, "sends no customer the notes that do not start with /mail"),
+        (SENDS + 'answers.notes = "marked"\n' + LEFT, None, "notes that start with /mail are sent to customers with"),
     ],
 )
 def test_who_mails_whom(tmp_path: Path, lines: str, ok: bool | None, words: str) -> None:
@@ -102,3 +102,18 @@ def test_no_answer_goes_nowhere_by_default(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text(BOX + ALL, "utf-8")
     assert "mail" == load_with_origins(file, {}).settings.mailboxes["a"].answers.redmine_users
+
+
+@pytest.mark.fault("N13")
+def test_a_missing_password_hash_is_named(tmp_path: Path) -> None:
+    """A password-hash file that does not exist is named with the command that writes it; one that exists is not."""
+    file = tmp_path / "settings.toml"
+    file.write_text(BOX + '[admin]\npassword_hash_file = "hash"\n', "utf-8")
+
+    def lines() -> list[str]:
+        return [check.words for check in settings_checks(load_with_origins(file, {})) if "hash" in check.name]
+
+    (line,) = lines()
+    assert line.startswith(f"{tmp_path / 'hash'} does not exist: run `redmine-mailbridge admin password`")
+    (tmp_path / "hash").write_text("scrypt")
+    assert [] == lines()

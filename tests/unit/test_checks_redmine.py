@@ -13,9 +13,9 @@ from redmine_mailbridge.checks.names import unresolved
 from redmine_mailbridge.checks.redmine import redmine_checks
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.wiring import application
+from redmine_mailbridge.wiring.redmine import redmine_client
 
 URL = "https://redmine.example.com"
 SEEN = "2026-11-20T08:00:00Z"
@@ -88,8 +88,8 @@ def redmine() -> Iterator[responses.RequestsMock]:
 
 def found(wanted: Settings) -> list[Check]:
     """What is found of Redmine."""
-    client = application.redmine_client(wanted.redmine)
-    return list(redmine_checks(wanted, client, Directory(client)))
+    client = redmine_client(wanted.redmine)
+    return list(redmine_checks(wanted, client, MetadataCache(client), try_issues=True))
 
 
 def failures(wanted: Settings) -> list[str]:
@@ -102,7 +102,7 @@ def test_rest_switched_off(redmine: responses.RequestsMock) -> None:
     redmine.replace(responses.GET, f"{URL}/users/current.json", status=403, body="")
     (line,) = failures(settings())
 
-    assert "switch the REST API on (Administration, Settings, API" in line
+    assert "enable it (Administration, Settings, API" in line
     assert 1 == len(redmine.calls)
 
 
@@ -122,7 +122,7 @@ def test_the_key_of_a_person(redmine: responses.RequestsMock, notes: str, last: 
     redmine.replace(responses.GET, f"{URL}/users/current.json", json=me)
     box = {"address": "d@example.com", "host": "localhost", "issue": {"project": "desk"}, "answers": {"notes": notes}}
     values = {"redmine": {"url": URL, "api_key": "k", "text_format": "common_mark"}, "mailboxes": {"desk": box}}
-    lines = [one.words for one in found(Settings.model_validate(values)) if "somebody logs in as admin" in one.words]
+    lines = [one.words for one in found(Settings.model_validate(values)) if "someone logs in as admin" in one.words]
     assert told == bool(lines)
 
 
@@ -147,7 +147,7 @@ def test_login_page(redmine: responses.RequestsMock) -> None:
         responses.GET, f"{URL}/users/current.json", status=302, headers={"Location": "https://sso.example.com/login"}
     )
 
-    assert "a login page in front of Redmine answers" in failures(settings())[0]
+    assert "a login page in front of Redmine responds" in failures(settings())[0]
 
 
 def required(**more: Any) -> dict[str, Any]:
@@ -235,10 +235,10 @@ def test_overloaded_while_asked(redmine: responses.RequestsMock) -> None:
 
 def test_names_at_the_start(redmine: responses.RequestsMock) -> None:
     """At the start the unknown names are lines that say where they stand."""
-    client = application.redmine_client(settings().redmine)
-    lines = unresolved(settings(tracker="Bgu"), Directory(client))
+    client = redmine_client(settings().redmine)
+    lines = unresolved(settings(tracker="Bgu"), MetadataCache(client))
 
-    assert ['mailbox desk: tracker "Bgu" does not exist in project desk, did you mean "bug"?'] == lines
+    assert ['mailbox desk: tracker "Bgu" does not exist in project desk, did you mean "Bug"?'] == lines
 
 
 def test_field_of_another_tracker(redmine: responses.RequestsMock) -> None:
@@ -256,7 +256,7 @@ def test_field_of_another_tracker(redmine: responses.RequestsMock) -> None:
 def test_overrides(redmine: responses.RequestsMock) -> None:
     """A name in allow_override that no keyword line can have fails, with what was probably meant."""
     assert [] == failures(settings(allow_override="Priority, start date, customer, all"))
-    assert ['no field of Redmine is called "prioritty", did you mean "priority"?'] == failures(
+    assert ['no field in Redmine is called "prioritty", did you mean "priority"?'] == failures(
         settings(allow_override=["prioritty", "status"])
     )
 
@@ -272,7 +272,7 @@ def test_a_marker_that_a_plain_key_does_not_see(redmine: responses.RequestsMock)
     marked = wanted.model_copy(update={"redmine": wanted.redmine.model_copy(update={"marker_field": "Customer"})})
     (line,) = [check.words for check in found(marked) if "marker_field" in check.name]
 
-    assert "mails there bear no marker" in line
+    assert "messages there get no marker" in line
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,45 @@ def test_fields_for_all_projects_with_a_plain_key(redmine: responses.RequestsMoc
     shown = [{"id": 5, "name": "Customer", "value": ""}, {"id": 9, "name": "Everywhere", "value": ""}]
     issues = {"issues": [{"id": 1}, {"id": 2, "custom_fields": shown}], "total_count": 2}
     asked = redmine.upsert(responses.GET, f"{URL}/issues.json", json=issues)
-    project = Directory(Client(Connection(URL, "k"))).project("desk")
+    project = MetadataCache(Client(Connection(URL, "k"))).project("desk")
     assert project is not None
     assert ({"customer": 5} | ({"everywhere": 9} if old else {})) == dict(project.custom_fields)
     assert old is bool(asked.call_count)
+
+
+@pytest.mark.fault("N13")
+@pytest.mark.parametrize(
+    ("answer", "advice"),
+    [
+        ({"status": 401, "json": {}}, "Copy the key again: sign in to Redmine as the bridge's user, My account"),
+        ({"status": 404, "body": "<html>not here</html>"}, "Check the path in [redmine] url"),
+        ({"status": 404, "json": {"status": 404, "error": "Not Found"}}, "Check the path in [redmine] url"),
+        (
+            {"status": 400, "body": "<html>400 The plain HTTP request was sent to HTTPS port</html>"},
+            "If the server speaks HTTPS on this port, write https:// in [redmine] url.",
+        ),
+        (
+            {"body": requests.exceptions.SSLError("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)")},
+            "The server speaks plain HTTP on this port: check scheme and port of [redmine] url",
+        ),
+    ],
+)
+def test_what_to_change_when_redmine_is_not_reached(
+    redmine: responses.RequestsMock, answer: dict[str, Any], advice: str
+) -> None:
+    """A wrong key, a wrong path, https to plain http and the reverse each get a line that says what to change."""
+    redmine.replace(responses.GET, f"{URL}/users/current.json", **answer)
+    (words,) = failures(settings())
+
+    assert words.splitlines()[1].startswith(advice)
+
+
+@pytest.mark.fault("N13")
+def test_a_hint_keeps_the_case_of_redmine(redmine: responses.RequestsMock) -> None:
+    """An unknown tracker or status gets the near name as Redmine shows it."""
+    trackers = [{"id": 1, "name": "Support Request"}]
+    redmine.replace(responses.GET, f"{URL}/projects/desk.json", json={"project": PROJECT | {"trackers": trackers}})
+    lines = " ".join(failures(settings(tracker="Suport request", status="Nwe")))
+
+    assert 'did you mean "Support Request"?' in lines
+    assert 'did you mean "New"?' in lines

@@ -1,4 +1,4 @@
-"""docs/features.md speaks of tests that are there."""
+"""docs/dev/requirements.md speaks of tests that are there."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROWS = re.findall(r"^\| ([ERPOI]\d+) \|(.*)\|$", (ROOT / "docs" / "features.md").read_text(), re.MULTILINE)
+ROWS = re.findall(r"^\| ([ERPOI]\d+) \|(.*)\|$", (ROOT / "docs" / "dev" / "requirements.md").read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize(("row", "rest"), ROWS, ids=[row for row, _ in ROWS])

@@ -10,7 +10,24 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-TESTED = "def doubled(number: int | None) -> int:\n    return (number or 0) * 2\n"
+TESTED = """
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    number: "int | Decimal"
+
+class Sized(Protocol):
+    @property
+    def size(self) -> int: ...
+
+def doubled(number: int | None, *, times: int = 2) -> int:
+    return Sum((number or 0) * times).number
+"""
 UNTESTED = "def is_late(hours: int) -> bool:\n    return hours > 8\n"
 TESTS = """
 from redmine_mailbridge.tiny import late, sums

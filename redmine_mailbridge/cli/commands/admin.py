@@ -1,4 +1,4 @@
-"""`admin`: the web pages alone; `admin password`: the local password for when Redmine is down."""
+"""`admin`: serves the web pages alone; `admin password`: sets the local password for when Redmine is down."""
 
 import click
 
@@ -10,7 +10,10 @@ from redmine_mailbridge.cli.main import Invocation, pass_invocation
 @click.pass_context
 @pass_invocation
 def command(invocation: Invocation, ctx: click.Context, listen: str | None) -> None:
-    """Serve the web pages until told to stop; `run` serves them too when [admin] listen is given."""
+    """Serve the web pages only.
+
+    `run` serves them too when `listen` is set in [admin].
+    """
     if ctx.invoked_subcommand is not None:
         return
     from redmine_mailbridge.web.standalone import serve
@@ -19,18 +22,21 @@ def command(invocation: Invocation, ctx: click.Context, listen: str | None) -> N
 
 
 @command.command()
-@click.option("--stdin", "from_stdin", is_flag=True, help="Read it from standard input.")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input.")
 @pass_invocation
 def password(invocation: Invocation, *, from_stdin: bool) -> None:
-    """Set the local password that lets you in while Redmine is down. Its hash goes to [admin] password_hash_file."""
+    """Set the emergency password.
+
+    It opens the web pages while Redmine is down. Its hash is written to `password_hash_file` in [admin].
+    """
     import sys
 
     from redmine_mailbridge.web.passwords import keep
 
     settings = invocation.settings().admin
     if from_stdin:
-        given = sys.stdin.readline().rstrip("\r\n")
+        new_password = sys.stdin.readline().rstrip("\r\n")
     else:
-        given = click.prompt("New password", hide_input=True, confirmation_prompt=True)
-    file = keep(settings.password_hash_file, given)
-    click.secho(f"Wrote {file}: sign in with this password under 'Redmine is down?'.", fg="green")
+        new_password = click.prompt("New password", hide_input=True, confirmation_prompt=True)
+    file = keep(settings.password_hash_file, new_password)
+    click.secho(f'Wrote {file}: sign in with this password under "Redmine is down?".', fg="green")

@@ -1,4 +1,4 @@
-"""`aggregate`: read time entries and compute hours and times now."""
+"""`aggregate`: reads time entries and computes hours and response times now."""
 
 import click
 
@@ -6,10 +6,10 @@ from redmine_mailbridge.cli.main import Invocation, pass_invocation
 
 
 @click.command()
-@click.option("--rebuild", is_flag=True, help="Read every issue and time entry anew, instead of what has changed.")
+@click.option("--rebuild", is_flag=True, help="Re-read every issue and time entry instead of only the changed ones.")
 @pass_invocation
 def command(invocation: Invocation, *, rebuild: bool) -> None:
-    """Compute hours and times of the issues that came by mail, now."""
+    """Compute hours and response times now."""
     import threading
 
     from redmine_mailbridge.wiring import aggregate
@@ -25,13 +25,14 @@ def command(invocation: Invocation, *, rebuild: bool) -> None:
         read = task.last_read
         asked = application.client.requests - before
         click.echo(
-            f"{read.held} time entries held, {read.changed} of them new or changed; {result.done} changes in all, "
+            f"{read.held} time entries stored, {read.changed} of them new or changed; {result.done} changes in total, "
             f"{result.failed} failed; {asked} requests, {read.requests} of them for time entries"
         )
         for line in aggregate.kept(application.settings, application.store).results.refused():
             click.secho(line, fg="yellow", err=True)
         if application.tasks.book.stopped:
-            click.secho("mail waits: the synchronisation is stopped", fg="yellow", err=True)
+            click.secho("outgoing mail is queued: processing is paused, see `start`", fg="yellow", err=True)
         application.sending.once()
+        application.sending.save_copies()
     finally:
         application.close()

@@ -1,18 +1,20 @@
-"""`discover`: which servers does an address's mail lie on?"""
+"""`discover`: finds the mail servers of an address."""
 
 import click
 
 
 @click.command()
 @click.argument("address", required=False)
-@click.option("--list", "as_list", is_flag=True, help="Name the providers that are known as presets.")
-@click.option("--all", "everything", is_flag=True, help="Try every way, also after one has found servers.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a way.")
+@click.option("--list", "as_list", is_flag=True, help="List the providers with a preset.")
+@click.option("--all", "everything", is_flag=True, help="Try every method, even after one has found servers.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per method.")
 def command(address: str | None, *, as_list: bool, everything: bool, as_json: bool) -> None:
-    """Find the mail servers of ADDRESS, and print the lines for the settings.
+    """Find the mail servers of ADDRESS.
 
-    By the providers that are known, then by what the domain publishes: autoconfig, SRV records, mail exchangers,
-    Microsoft's autodiscover. Nobody is sent a password. Ends with exit code 1 when nothing was found.
+    Prints the lines for the settings file.
+
+    Tries the provider presets, then what the domain publishes: autoconfig, SRV records, mail exchangers, Microsoft's
+    autodiscover. No password is sent. Exits with 1 if nothing was found.
     """
     from redmine_mailbridge.discovery.find import discover
     from redmine_mailbridge.discovery.output import lines, nothing, provider_lines, step_lines
@@ -22,17 +24,17 @@ def command(address: str | None, *, as_list: bool, everything: bool, as_json: bo
             click.echo(line)
         return
     if not address:
-        raise click.UsageError("Give an address, such as support@example.com, or --list.")
-    found, steps = None, []
+        raise click.UsageError("give an address, such as support@example.com, or --list.")
+    offer, steps = None, []
     for step in discover(address, everything=everything):
         steps.append(step)
-        found = found or step.offer
+        offer = offer or step.offer
         for line in step_lines(step, address, as_json=as_json):
             click.echo(line)
-    if not as_json and found is not None:
+    if not as_json and offer is not None:
         click.echo("")
-        for line in lines(found, address):
+        for line in lines(offer, address):
             click.echo(line)
-    if found is None:
+    if offer is None:
         click.echo(nothing(steps), err=True)
         raise SystemExit(1)

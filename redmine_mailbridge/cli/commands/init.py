@@ -1,4 +1,4 @@
-"""`init`: asks, or takes flags, and writes a settings file that works."""
+"""`init`: asks questions, or takes options, and writes a settings file that works."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from redmine_mailbridge.cli.main import Invocation, pass_invocation
+from redmine_mailbridge.cli.main import PORT, Invocation, pass_invocation
 from redmine_mailbridge.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -25,47 +25,53 @@ _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 @click.command()
 @click.option("--redmine-url", metavar="URL", help="Redmine's address.")
 @click.option("--api-key-file", type=_FILE, help="A file with the API key of the bridge's Redmine user.")
-@click.option("--gateway-user", metavar="NAME", help="The user of a gateway's basic authentication before Redmine.")
+@click.option("--gateway-user", metavar="NAME", help="User for the gateway's basic authentication in front of Redmine.")
 @click.option("--gateway-password-file", type=_FILE, help="A file with that user's password.")
 @click.option("--text-format", type=click.Choice(FORMATS), help="Redmine's text formatting.")
-@click.option("--mailbox", metavar="NAME", help="Your name for the mailbox [default: from its address].")
+@click.option("--mailbox", metavar="NAME", help="Name of the mailbox in the settings [default: from its address].")
 @click.option("--address", metavar="ADDRESS", help="The mailbox's mail address.")
-@click.option("--preset", metavar="NAME", help="The mail provider, when it is a known one: discover --list.")
-@click.option("--discover/--no-discover", "finding", default=True, help="Find the servers of the address, or not.")
-@click.option("--protocol", type=click.Choice(["imap", "pop3"]), help="How the mail is read.")
+@click.option("--preset", metavar="NAME", help="The mail provider's preset, see discover --list.")
+@click.option(
+    "--discover/--no-discover", "finding", default=True, help="Whether to look up the servers of the address."
+)
+@click.option("--protocol", type=click.Choice(["imap", "pop3"]), help="The protocol to read mail with.")
 @click.option("--host", metavar="HOST", help="The mail server's name.")
-@click.option("--port", type=click.IntRange(1, 65535), help="The mail server's port.")
-@click.option("--security", type=click.Choice(SECURITIES), help="How the connection is protected.")
-@click.option("--ca-file", type=_FILE, help="Certificates to trust for the mail server, in PEM.")
-@click.option("--username", metavar="NAME", help="The name to log in with [default: the address].")
+@click.option("--port", type=PORT, help="The mail server's port.")
+@click.option("--security", type=click.Choice(SECURITIES), help="Encryption of the connection.")
+@click.option("--ca-file", type=_FILE, help="CA certificates for the mail server, in PEM.")
+@click.option("--username", metavar="NAME", help="The login name [default: the address].")
 @click.option("--password-file", type=_FILE, help="A file with the mailbox's password.")
 @click.option(
-    "--client-id", metavar="ID", help="The application's id, at a provider that takes no passwords (Microsoft)."
+    "--client-id", metavar="ID", help="The application (client) id, for a provider without password logins (Microsoft)."
 )
-@click.option("--start-from", metavar="WHEN", help="What counts of the mail that lies there: all, now, or a date.")
+@click.option(
+    "--start-from", metavar="WHEN", help="Which existing mail to import: all, now (none), or mail since a date."
+)
 @click.option(
     "--trusted-authserv-ids",
     metavar="NAME",
-    help="The name with which your mail server begins its Authentication-Results headers: whose word proves senders.",
+    help="The name at the start of your mail server's Authentication-Results headers, trusted to authenticate senders.",
 )
-@click.option("--project", metavar="IDENTIFIER", help="The project that new issues go to.")
+@click.option("--project", metavar="IDENTIFIER", help="The project for new issues.")
 @click.option("--tracker", metavar="NAME", help="The tracker of new issues.")
 @click.option(
     "--unknown-sender",
     type=click.Choice(["accept", "create", "hold", "ignore", "refuse"]),
-    help="What to do with senders who are no Redmine users.",
+    help="What to do with senders without a Redmine account.",
 )
-@click.option("--answers", type=click.Choice(ANSWERS), help="Which notes of agents go to customers by mail.")
-@click.option("--redmine-users", type=click.Choice(REDMINE_USERS), help="Who mails notes to those with an account.")
-@click.option("--received/--no-received", default=None, help="Acknowledge mail that makes an issue, or not.")
-@click.option("--smtp-host", metavar="HOST", help="The server by which mail goes out.")
-@click.option("--smtp-port", type=click.IntRange(1, 65535), help="Its port.")
-@click.option("--smtp-security", type=click.Choice(SECURITIES), help="How the connection to it is protected.")
-@click.option("--service", is_flag=True, help="Set it up as a systemd service: user, folders, rights, unit. As root.")
-@click.option("--add", is_flag=True, help="Add a mailbox to the settings that are there.")
-@click.option("--check/--no-check", "tries", default=True, help="Try each answer when it is given, or not.")
-@click.option("--no-input", is_flag=True, help="Ask nothing, try nothing: what is not given takes its default.")
-@click.option("--force", is_flag=True, help="Write over a settings file that is there.")
+@click.option("--answers", type=click.Choice(ANSWERS), help="Which agents' notes are mailed to customers.")
+@click.option("--redmine-users", type=click.Choice(REDMINE_USERS), help="Who mails notes to customers with an account.")
+@click.option("--received/--no-received", default=None, help="Whether to acknowledge messages that create an issue.")
+@click.option("--smtp-host", metavar="HOST", help="The server for outgoing mail.")
+@click.option("--smtp-port", type=PORT, help="Its port.")
+@click.option("--smtp-security", type=click.Choice(SECURITIES), help="Encryption of that connection.")
+@click.option(
+    "--service", is_flag=True, help="Install a systemd service: user, folders, permissions, unit. Needs root."
+)
+@click.option("--add", is_flag=True, help="Add a mailbox to the existing settings.")
+@click.option("--check/--no-check", "tries", default=True, help="Whether to test each answer.")
+@click.option("--no-input", is_flag=True, help="Ask and test nothing; use the defaults for missing options.")
+@click.option("--force", is_flag=True, help="Overwrite an existing settings file.")
 @pass_invocation
 def command(
     invocation: Invocation,
@@ -79,14 +85,14 @@ def command(
     tries: bool,
     **given: Any,
 ) -> None:
-    """Write a settings file that works, or add a mailbox to one.
+    """Write a settings file, or add a mailbox to it.
 
-    Asks for what is not given, and tries it: servers, logins, what Redmine has. What is wrong is asked again. Where the
-    mail lies, it finds out from the address. Secrets that are typed go to files of their own in secrets/; secrets in
-    the environment (MAILBRIDGE_REDMINE__API_KEY, MAILBRIDGE_MAILBOXES__NAME__PASSWORD) stay there.
+    Asks for what is not given as an option and tests each answer: servers, logins, names in Redmine. Wrong answers
+    are asked again. The servers are looked up from the address. Secrets that are typed are written to separate files in
+    secrets/; secrets in the environment (MAILBRIDGE_REDMINE__API_KEY, MAILBRIDGE_MAILBOXES__NAME__PASSWORD) stay there.
 
-    What was answered before it is broken off (Ctrl-C) is kept beside the settings, without secrets, and offered by the
-    next init.
+    If it is interrupted (Ctrl-C), the answers so far, without secrets, are saved beside the settings; the next init
+    offers them.
     """
     kept: list[Path] = []
     try:
@@ -96,12 +102,12 @@ def command(
         there = [str(file) for file in kept if file.exists()]
         if there:
             again = "init --add" if there[-1].endswith("-add") else "init"
-            words = f"What was answered is kept in {there[-1]}, without secrets: the next `{again}` offers it."
+            words = f"The answers so far, without secrets, are saved in {there[-1]}; the next `{again}` offers them."
             click.secho(f"\n{words}", fg="yellow", err=True)
-        if sys.stdin.isatty():  # somebody has pressed Ctrl-C
+        if sys.stdin.isatty():  # Ctrl-C was pressed
             raise click.Abort from None
         raise click.UsageError(
-            "init asks, and nobody answers here: give its answers as flags, with --no-input (see init --help)"
+            "init needs a terminal to ask its questions; pass the answers as options with --no-input (see init --help)"
         ) from None
 
 
@@ -122,7 +128,7 @@ def _init(
         return
     file = invocation.settings_file or (service_install.SETTINGS if service else Path("settings.toml"))
     if file.exists() and not force:
-        raise SettingsError(f"{file}: is there already; --force writes over it, --add adds a mailbox to it")
+        raise SettingsError(f"{file}: already exists; use --force to overwrite it or --add to add a mailbox to it")
     form.answers["store_url"] = service_install.STORE_URL if service else "sqlite:///mailbridge.db"
     offers = None
     if no_input:
@@ -147,7 +153,7 @@ def _init(
 
 
 def _go_on(form: "Form", file: Path, kept: list[Path], *, adding: bool) -> None:
-    """Offer what an init before was told; from now on keep there, as the last of `kept`, what this one is told."""
+    """Offer the answers of an interrupted init; from now on, save this one's answers there (the last of `kept`)."""
     from functools import partial
 
     from redmine_mailbridge.cli.setup import resume
@@ -160,8 +166,13 @@ def _go_on(form: "Form", file: Path, kept: list[Path], *, adding: bool) -> None:
 
 
 def _taken(form: "Form", *, finding: bool, of_redmine: bool = True) -> None:
-    """Take the flags as they are: nothing is asked. Raise UsageError for what must be given."""
-    from redmine_mailbridge.cli.setup.drafting import NOBODY, by_password, signs_in, told_by_nobody
+    """Use the options as they are, without questions. Raise UsageError if a required one is missing."""
+    from redmine_mailbridge.cli.setup.drafting import (
+        ANSWERS_REACH_NO_CUSTOMER,
+        by_password,
+        notes_reach_no_one,
+        signs_in,
+    )
     from redmine_mailbridge.cli.setup.mailbox import found_out
     from redmine_mailbridge.cli.setup.redmine import said_format
 
@@ -174,13 +185,13 @@ def _taken(form: "Form", *, finding: bool, of_redmine: bool = True) -> None:
     missing += ["client_id"] if answers["address"] and signs_in(answers) and not by_password(answers) else []
     if missing:
         flags = ", ".join("--" + name.replace("_", "-") for name in missing)
-        raise click.UsageError(f"Without questions these must be given: {flags}")
-    if told_by_nobody(answers):
-        raise click.UsageError(NOBODY)
+        raise click.UsageError(f"missing options, required without questions: {flags}")
+    if notes_reach_no_one(answers):
+        raise click.UsageError(ANSWERS_REACH_NO_CUSTOMER)
 
 
 def _write(form: "Form", file: Path, *, force: bool = False, base: str = "") -> None:
-    """Write the file, or add to `base`, what it says: then its owner and rights stay."""
+    """Write the file, or add to `base` and keep its owner and mode."""
     from redmine_mailbridge.cli import service_install
     from redmine_mailbridge.cli.setup.drafting import draft_of
     from redmine_mailbridge.settings.init_file import write
@@ -193,7 +204,7 @@ def _write(form: "Form", file: Path, *, force: bool = False, base: str = "") -> 
 
 
 def _more(form: "Form", offers: "Offers", file: Path, *, finding: bool, kept: list[Path]) -> None:
-    """Further mailboxes, as long as there are some. Ctrl-C at the question is a no: everything is written."""
+    """Ask for further mailboxes until there are no more. Ctrl-C at the question means no: everything is written."""
     while _wanted():
         _one_more(form, offers, file, finding=finding, kept=kept)
 
@@ -207,7 +218,7 @@ def _wanted() -> bool:
 
 
 def _one_more(form: "Form", offers: "Offers", file: Path, *, finding: bool, kept: list[Path]) -> None:
-    """Ask for one more mailbox, and add it to the file, whose owner and rights stay."""
+    """Ask for one more mailbox and add it to the file, whose owner and mode stay."""
     from redmine_mailbridge.cli.setup import resume
     from redmine_mailbridge.cli.setup.form import Form
     from redmine_mailbridge.cli.setup.questions import ask_for_one
@@ -224,7 +235,7 @@ def _one_more(form: "Form", offers: "Offers", file: Path, *, finding: bool, kept
 
 
 def _empty(there: "Settings") -> dict[str, Any]:
-    """No answers yet, for a mailbox that is added to settings."""
+    """No answers yet, for a mailbox that is added to existing settings."""
     names = [parameter.name for parameter in command.params if isinstance(parameter, click.Option)]
     return dict.fromkeys(name for name in names if name is not None) | {
         "outgoing_there": there.outgoing.sends,
@@ -233,7 +244,7 @@ def _empty(there: "Settings") -> dict[str, Any]:
 
 
 def _add(form: "Form", invocation: Invocation, *, no_input: bool, finding: bool, kept: list[Path]) -> None:
-    """Add a mailbox to the settings that are there."""
+    """Add a mailbox to the existing settings."""
     import os
 
     from redmine_mailbridge.cli import service_install
@@ -244,10 +255,10 @@ def _add(form: "Form", invocation: Invocation, *, no_input: bool, finding: bool,
 
     file = find(invocation.settings_file, os.environ)
     if file is None:
-        raise SettingsError("there are no settings yet that a mailbox could be added to: `init` writes them")
-    given = [name for name in _OF_REDMINE if form[name] is not None]
-    if given:
-        raise click.UsageError(f"--add leaves Redmine as it is: take out --{given[0].replace('_', '-')}")
+        raise SettingsError("no settings file to add a mailbox to; run `init` first")
+    redmine_options = [name for name in _OF_REDMINE if form[name] is not None]
+    if redmine_options:
+        raise click.UsageError(f"--add keeps the settings of Redmine; remove --{redmine_options[0].replace('_', '-')}")
     there, base = load(file), file.read_text("utf-8-sig")
     form.answers = _empty(there) | {name: value for name, value in form.answers.items() if value is not None}
     if no_input:
@@ -264,12 +275,12 @@ def _add(form: "Form", invocation: Invocation, *, no_input: bool, finding: bool,
 
 
 def _say_next(form: "Form", file: Path, last: list[str]) -> None:
-    """Name the commands that come next."""
+    """Print the commands to run next."""
     from redmine_mailbridge.cli import service_install
     from redmine_mailbridge.cli.setup.drafting import name_of
 
-    signed = [one for one in (form, *form.answers.get("sign_ins", ())) if one["client_id"]]
+    signed = [each for each in (form, *form.answers.get("sign_ins", ())) if each["client_id"]]
     where = f" --settings {file}" if file not in {Path("settings.toml"), service_install.SETTINGS} else ""
-    names = [*(f"oauth login {name_of(one.answers)}" for one in signed), "check", "receive --once --dry-run"]
+    names = [*(f"oauth login {name_of(each.answers)}" for each in signed), "check", "receive --dry-run"]
     steps = [f"redmine-mailbridge {name}{where}" for name in names]
     click.echo("Next: " + ", then ".join([*steps, *last]))

@@ -1,4 +1,4 @@
-"""`oauth`: signs in at providers, and says where sign-ins stand."""
+"""`oauth`: signs in at providers and shows the state of each sign-in."""
 
 import click
 
@@ -7,7 +7,7 @@ from redmine_mailbridge.cli.main import Invocation, pass_invocation
 
 @click.group()
 def command() -> None:
-    """Sign in at Google, Microsoft and others, instead of giving a password."""
+    """Sign in to Google, Microsoft and others."""
 
 
 @command.command()
@@ -17,12 +17,17 @@ def command() -> None:
 @click.option("--browser", "how", flag_value="browser", help="Use a browser on this machine [default].")
 @pass_invocation
 def login(invocation: Invocation, mailbox: str, how: str | None) -> None:
-    """Sign in once for MAILBOX (or MAILBOX/outgoing, or outgoing). What was kept before is replaced."""
+    """Sign in for MAILBOX.
+
+    Use MAILBOX/outgoing, or outgoing, for the sign-in used for sending. An existing sign-in is replaced.
+    """
     from redmine_mailbridge.checks.advice import advising
+    from redmine_mailbridge.cli.audit import record_change
     from redmine_mailbridge.oauth.terminal_login import by_browser, by_device, by_paste
     from redmine_mailbridge.wiring.oauth import opened
 
-    with opened(invocation.settings()) as signs, advising():
+    settings = invocation.settings()
+    with opened(settings) as signs, advising():
         if how == "device":
             standing = by_device(signs, mailbox, click.echo)
         elif how == "paste":
@@ -30,16 +35,20 @@ def login(invocation: Invocation, mailbox: str, how: str | None) -> None:
         else:
             standing = by_browser(signs, mailbox, click.echo, open_page=click.launch)
     who = standing.signed_in_as
+    record_change(settings, "oauth", f"signed in {mailbox}" + (f" as {who}" if who else ""))
     click.secho(f"{mailbox}: signed in" + (f" as {who}" if who else ""), fg="green")
     if "@" in who and who.lower() != standing.account.lower():
-        click.secho(f"{standing.account} was expected: does {who} have a right to that mailbox?", fg="yellow")
+        click.secho(f"expected {standing.account}; check that {who} may access that mailbox", fg="yellow")
 
 
 @command.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @pass_invocation
 def status(invocation: Invocation, *, as_json: bool) -> None:
-    """Say where each sign-in stands. No provider is asked. Ends with exit code 1 when one needs a person."""
+    """Show the state of each sign-in.
+
+    Does not contact the providers. Exits with 1 if a sign-in is missing or no longer works.
+    """
     import dataclasses
     import datetime as dt
     import json
@@ -47,19 +56,19 @@ def status(invocation: Invocation, *, as_json: bool) -> None:
     from redmine_mailbridge.wiring.oauth import opened
 
     with opened(invocation.settings()) as signs:
-        found = signs.status()
-    for one in found:
+        sign_ins = signs.status()
+    for sign_in in sign_ins:
         if as_json:
-            click.echo(json.dumps(dataclasses.asdict(one) | {"works": one.works}, ensure_ascii=False))
+            click.echo(json.dumps(dataclasses.asdict(sign_in) | {"works": sign_in.works}, ensure_ascii=False))
             continue
-        words = f"{one.connection}: {one.provider}, {one.account}: {one.state}"
-        words += f" as {one.signed_in_as}" if one.signed_in_as else ""
-        if one.renewed_at is not None and one.works:
-            words += f", renewed {dt.datetime.fromtimestamp(one.renewed_at, dt.UTC):%Y-%m-%d %H:%M} UTC"
-        click.secho(words + (f": {one.reason}" if one.reason else ""), fg="green" if one.works else "red")
-    if not found and not as_json:
-        click.echo("no mailbox signs in by OAuth")
-    if not all(one.works for one in found):
+        words = f"{sign_in.connection}: {sign_in.provider}, {sign_in.account}: {sign_in.state}"
+        words += f" as {sign_in.signed_in_as}" if sign_in.signed_in_as else ""
+        if sign_in.renewed_at is not None and sign_in.works:
+            words += f", renewed {dt.datetime.fromtimestamp(sign_in.renewed_at, dt.UTC):%Y-%m-%d %H:%M} UTC"
+        click.secho(words + (f": {sign_in.reason}" if sign_in.reason else ""), fg="green" if sign_in.works else "red")
+    if not sign_ins and not as_json:
+        click.echo("no mailbox uses OAuth")
+    if not all(sign_in.works for sign_in in sign_ins):
         raise SystemExit(1)
 
 
@@ -67,9 +76,12 @@ def status(invocation: Invocation, *, as_json: bool) -> None:
 @click.argument("mailbox")
 @pass_invocation
 def forget(invocation: Invocation, mailbox: str) -> None:
-    """Remove what is kept of MAILBOX's sign-in, and tell the provider where it wants to know."""
+    """Delete the sign-in of MAILBOX and revoke it."""
+    from redmine_mailbridge.cli.audit import record_change
     from redmine_mailbridge.wiring.oauth import opened
 
-    with opened(invocation.settings()) as signs:
+    settings = invocation.settings()
+    with opened(settings) as signs:
         gone = signs.forget(mailbox)
-    click.echo(f"{mailbox}: forgotten" if gone else f"{mailbox}: nothing was kept")
+    record_change(settings, "oauth", f"forgot {mailbox}")
+    click.echo(f"{mailbox}: sign-in deleted" if gone else f"{mailbox}: there was no sign-in")

@@ -1,4 +1,4 @@
-"""`run`: the service."""
+"""`run`: runs the service."""
 
 import click
 
@@ -6,11 +6,16 @@ from redmine_mailbridge.cli.main import Invocation, pass_invocation
 
 
 @click.command()
-@click.option("--wait", type=float, default=0.0, metavar="SECONDS", help="Wait so long for another service to end.")
-@click.option("--no-listen", is_flag=True, help="Receive on schedule only; do not wait for hints of the servers.")
+@click.option(
+    "--wait", type=float, default=0.0, metavar="SECONDS", help="Wait up to SECONDS for another service to end."
+)
+@click.option("--no-listen", is_flag=True, help="Receive on schedule only, without IMAP IDLE.")
 @pass_invocation
 def command(invocation: Invocation, *, wait: float, no_listen: bool) -> None:
-    """Receive mail on schedule and whenever it arrives, until told to stop (SIGTERM). SIGHUP reads settings again."""
+    """Run the service.
+
+    Receives mail on schedule and as it arrives. SIGTERM ends it, SIGHUP reloads the settings.
+    """
     from redmine_mailbridge.cli.daemon import Daemon
 
     Daemon(invocation.settings(), invocation.settings_file, listen=not no_listen).run(wait=wait)

@@ -1,21 +1,27 @@
-"""`settings show`: the values in force, and where each comes from."""
+"""`settings show`: prints the effective values and the source of each."""
 
 import click
 
 from redmine_mailbridge.cli.main import Invocation, pass_invocation
 
 
-@click.group()
-def command() -> None:
-    """Look at the settings as they are in force."""
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Show the settings in effect."""
+    if context.invoked_subcommand is None:
+        context.invoke(show, as_json=False, changed=False)
 
 
 @command.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a value.")
-@click.option("--changed", is_flag=True, help="Leave out what is at its default.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per value.")
+@click.option("--changed", is_flag=True, help="Omit values that are at their default.")
 @pass_invocation
 def show(invocation: Invocation, *, as_json: bool, changed: bool) -> None:
-    """Print every value in force and where it comes from. Secrets are shown as set or not set."""
+    """Print every value and its source.
+
+    Secrets are shown as "set" or "not set".
+    """
     import json
 
     from redmine_mailbridge.settings.effective import values

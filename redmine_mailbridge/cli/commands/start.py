@@ -1,4 +1,4 @@
-"""`start`: let the synchronisation go on."""
+"""`start`: resumes processing after `stop`."""
 
 import click
 
@@ -8,15 +8,20 @@ from redmine_mailbridge.cli.main import Invocation, pass_invocation
 @click.command()
 @pass_invocation
 def command(invocation: Invocation) -> None:
-    """Let the synchronisation go on after `stop`; the service itself is started by `run`."""
-    from redmine_mailbridge.store.task_state import TaskBook
-    from redmine_mailbridge.tasks.service.task_status import is_running
-    from redmine_mailbridge.wiring import application
+    """Resume processing after `stop`.
 
-    store = application.open_store(invocation.settings())
+    The service itself is started by `run`.
+    """
+    from redmine_mailbridge.cli.audit import record_change
+    from redmine_mailbridge.tasks.service.task_status import is_running
+    from redmine_mailbridge.wiring.store import open_store, task_book
+
+    settings = invocation.settings()
+    store = open_store(settings)
     try:
-        TaskBook(store.database, store.clock).start()
+        task_book(store).start()
         serving = is_running(store)
     finally:
         store.close()
-    click.echo("goes on" if serving else "may go on; no service runs: start one by `redmine-mailbridge run`")
+    record_change(settings, "start")
+    click.echo("resumed" if serving else "resumed, but no service is running; start it with `redmine-mailbridge run`")

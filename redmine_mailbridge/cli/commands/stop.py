@@ -1,4 +1,4 @@
-"""`stop`: stop the whole synchronisation."""
+"""`stop`: pauses all processing."""
 
 import click
 
@@ -8,13 +8,18 @@ from redmine_mailbridge.cli.main import Invocation, pass_invocation
 @click.command()
 @pass_invocation
 def command(invocation: Invocation) -> None:
-    """Stop reading, writing and sending until `start`, also over restarts; the service goes on waiting."""
-    from redmine_mailbridge.store.task_state import TaskBook
-    from redmine_mailbridge.wiring import application
+    """Pause all reading, writing and sending.
 
-    store = application.open_store(invocation.settings())
+    Lasts until `start`, across restarts. The service keeps running, idle.
+    """
+    from redmine_mailbridge.cli.audit import record_change
+    from redmine_mailbridge.wiring.store import open_store, task_book
+
+    settings = invocation.settings()
+    store = open_store(settings)
     try:
-        TaskBook(store.database, store.clock).stop()
+        task_book(store).stop()
     finally:
         store.close()
-    click.echo("stopped: no mail is read or sent by itself until `redmine-mailbridge start`")
+    record_change(settings, "stop")
+    click.echo("paused: no mail is read or sent until `redmine-mailbridge start`")

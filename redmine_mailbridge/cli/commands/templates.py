@@ -1,4 +1,4 @@
-"""`templates list|copy|preview`: the texts of the mails that go out."""
+"""`templates list|copy|preview`: the texts of outgoing messages."""
 
 from pathlib import Path
 
@@ -7,42 +7,56 @@ import click
 _LANGUAGE = click.option("--language", default="en", show_default=True, help="The language of the template.")
 
 
-@click.group()
-def command() -> None:
-    """Look at the texts of the mails that go out, and take copies to edit."""
+@click.group(invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """List, preview and copy the mail templates."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_)
+
+
+def _require_kind(kind: str) -> None:
+    """Given the name of a template, raise SettingsError unless there is one of this name."""
+    from redmine_mailbridge.errors import SettingsError
+    from redmine_mailbridge.outgoing.template_variables import KINDS
+    from redmine_mailbridge.util.suggest import did_you_mean
+
+    if kind not in KINDS:
+        meant = did_you_mean(kind, KINDS) or f"; the templates are {', '.join(KINDS)}"
+        raise SettingsError(f'unknown template "{kind}"{meant}')
 
 
 @command.command("list")
 def list_() -> None:
-    """List the kinds of mail and the languages that there are."""
+    """List the kinds of mail and languages."""
     from redmine_mailbridge.outgoing.template_variables import KINDS
-    from redmine_mailbridge.outgoing.templates import OURS
+    from redmine_mailbridge.outgoing.templates import BUILT_IN
 
     for kind in KINDS:
-        languages = sorted(folder.name for folder in (OURS / kind).iterdir() if folder.is_dir())
+        languages = sorted(folder.name for folder in (BUILT_IN / kind).iterdir() if folder.is_dir())
         click.echo(f"{kind:<16} {', '.join(languages)}")
 
 
 @command.command()
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--kind", "kinds", multiple=True, help="Only this kind; can be repeated.")
+@click.option("--kind", "kinds", multiple=True, help="Copy only this kind; repeatable.")
 def copy(folder: Path, kinds: tuple[str, ...]) -> None:
-    """Copy templates into FOLDER, to edit them there; name it as `templates` in [outgoing]. Files that exist stay."""
+    """Copy templates to FOLDER for editing.
+
+    Set `templates` in [outgoing] to FOLDER. Existing files are not overwritten.
+    """
     import shutil
 
-    from redmine_mailbridge.errors import SettingsError
     from redmine_mailbridge.outgoing.template_variables import KINDS
-    from redmine_mailbridge.outgoing.templates import OURS
-    from redmine_mailbridge.util.suggest import did_you_mean
+    from redmine_mailbridge.outgoing.templates import BUILT_IN
 
     for kind in kinds:
-        if kind not in KINDS:
-            raise SettingsError(f'there is no template "{kind}"{did_you_mean(kind, KINDS)}')
+        _require_kind(kind)
     for kind in kinds or KINDS:
-        for source in sorted((OURS / kind).rglob("*.*")):
-            target = folder / source.relative_to(OURS)
+        for source in sorted((BUILT_IN / kind).rglob("*.*")):
+            target = folder / source.relative_to(BUILT_IN)
             if target.exists():
-                click.echo(f"{target} is there already")
+                click.echo(f"{target} already exists")
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
@@ -53,16 +67,16 @@ def copy(folder: Path, kinds: tuple[str, ...]) -> None:
 @click.argument("kind")
 @_LANGUAGE
 @click.option("--folder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Your own templates.")
-@click.option("--html", "as_html", is_flag=True, help="The HTML in place of the text.")
+@click.option("--html", "as_html", is_flag=True, help="Show the HTML instead of the text.")
 def preview(kind: str, language: str, folder: Path | None, *, as_html: bool) -> None:
-    """Show a mail of KIND with made-up values."""
+    """Show a message of KIND with sample values."""
     from redmine_mailbridge.errors import SettingsError
-    from redmine_mailbridge.outgoing.template_variables import EXAMPLES, KINDS
     from redmine_mailbridge.outgoing.templates import Templates
-    from redmine_mailbridge.util.suggest import did_you_mean
 
-    if kind not in KINDS:
-        raise SettingsError(f'there is no template "{kind}"{did_you_mean(kind, KINDS)}')
-    texts = Templates(folder).render(kind, language, EXAMPLES[kind])
+    _require_kind(kind)
+    templates = Templates(folder)
+    if problem := templates.problem(language, kind):
+        raise SettingsError(problem)
+    texts = templates.preview(kind, language)
     click.secho(texts.subject, bold=True)
     click.echo(f"\n{texts.html if as_html else texts.text}")

@@ -1,4 +1,4 @@
-"""What `init` does: asks, tries each answer when it is given, and makes a draft of the settings.
+"""`init`: asks, tests each answer, and drafts the settings.
 
-Knows settings, checks and the ways to every server; `settings/init_file.py` alone writes.
+Knows settings, checks and every kind of server; only `settings/init_file.py` writes.
 """

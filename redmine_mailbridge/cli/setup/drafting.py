@@ -1,26 +1,26 @@
-"""From the answers of `init` to a draft of the settings."""
+"""Turns the answers of `init` into a draft of the settings."""
 
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from redmine_mailbridge.cli.setup.form import Answers, from_environment
-from redmine_mailbridge.settings.init_file import Draft
+from redmine_mailbridge.settings.init_file import InitFile
 from redmine_mailbridge.settings.loading.environment import variable_of
 from redmine_mailbridge.settings.presets import Preset, presets
 
 if TYPE_CHECKING:
     from redmine_mailbridge.discovery.model import Offer
 
-NOBODY = (
-    "Nobody would tell customers what agents answer: give --answers public_notes (or marked) with --smtp-host; or "
-    "--redmine-users leave_to_redmine, when Redmine itself mails those who have an account"
+ANSWERS_REACH_NO_CUSTOMER = (
+    "customers would not get the answers of agents: add --answers public_notes (or marked) with --smtp-host; or "
+    "--redmine-users leave_to_redmine if Redmine itself mails customers with an account"
 )
 Values = dict[tuple[str, ...], Any]
 
 
 def name_of(answers: Answers) -> str:
-    """The mailbox's name: as given, else the local part of its address, in letters that a name may have."""
+    """The mailbox's name: as given, else the local part of its address, reduced to the characters allowed in a name."""
     if answers.get("mailbox"):
         return str(answers["mailbox"])
     local = str(answers["address"]).partition("@")[0].lower()
@@ -29,37 +29,37 @@ def name_of(answers: Answers) -> str:
 
 
 def preset_of(answers: Answers) -> Preset | None:
-    """The provider that was given or found out."""
+    """The provider that was given or detected."""
     return presets().get(answers.get("preset") or "")
 
 
 def signs_in(answers: Answers) -> str:
-    """The preset of the [oauth.NAME] table that the mailbox needs since its provider takes no passwords, or ""."""
+    """The preset of the [oauth.NAME] table that the mailbox needs if its provider has no password logins, or ""."""
     preset = preset_of(answers)
     return preset.oauth if preset is not None and preset.tokens_only else ""
 
 
 def by_password(answers: Answers) -> bool:
-    """Is there a password already, or an application in its place?"""
-    given = answers.get("password_file") or answers.get("client_id")
-    return bool(given or from_environment(variable_of(("mailboxes", name_of(answers), "password"))))
+    """Is there a password, or an application instead of one?"""
+    credential = answers.get("password_file") or answers.get("client_id")
+    return bool(credential or from_environment(variable_of(("mailboxes", name_of(answers), "password"))))
 
 
 def sends(answers: Answers) -> bool:
-    """Is a server for outgoing mail known: given, found out, the provider's, or there in [outgoing]?"""
+    """Is a server for outgoing mail known: given, detected, the provider's, or already in [outgoing]?"""
     offer: Offer | None = answers.get("offer")
-    found = offer is not None and offer.server("smtp") is not None
-    return bool(answers.get("smtp_host") or found or preset_of(answers) or answers.get("outgoing_there"))
+    has_smtp = offer is not None and offer.server("smtp") is not None
+    return bool(answers.get("smtp_host") or has_smtp or preset_of(answers) or answers.get("outgoing_there"))
 
 
-def told_by_nobody(answers: Answers) -> bool:
-    """Would nobody tell customers what agents answer, without anybody having said so?"""
+def notes_reach_no_one(answers: Answers) -> bool:
+    """Would customers not get agents' answers from anyone, without the answers saying so explicitly?"""
     return (answers.get("answers") or "never") == "never" and answers.get("redmine_users") is None
 
 
-def draft_of(answers: Answers, file: Path, *, whole: bool) -> Draft:
-    """Given the answers, return the values and secrets to write: of a `whole` file, or of one more mailbox.
-    What was not answered is left to its default.
+def draft_of(answers: Answers, file: Path, *, whole: bool) -> InitFile:
+    """Given the answers, return the values and secrets to write: of a `whole` file, or of one more mailbox. What was
+    not answered keeps its default.
     """
     secrets: dict[str, str] = {}
 
@@ -67,8 +67,8 @@ def draft_of(answers: Answers, file: Path, *, whole: bool) -> Draft:
         if answers.get(kind):
             secrets[target] = str(answers[kind])
             return f"secrets/{target}"
-        given: Path | None = answers.get(f"{kind}_file")
-        return os.path.relpath(given, file.parent) if given is not None else None
+        secret_file: Path | None = answers.get(f"{kind}_file")
+        return os.path.relpath(secret_file, file.parent) if secret_file is not None else None
 
     values: Values = {}
     if whole:
@@ -86,16 +86,16 @@ def draft_of(answers: Answers, file: Path, *, whole: bool) -> Draft:
     name = name_of(answers)
     values |= _provider(answers) | _mailbox(answers, reference("password", name))
     values |= _answers(answers, reference("smtp_password", f"{name}-smtp"))
-    return Draft({path: value for path, value in values.items() if value is not None}, secrets)
+    return InitFile({path: value for path, value in values.items() if value is not None}, secrets)
 
 
 def _path(given: str | Path | None) -> str | None:
-    """Given a file as it was typed, or as a flag names it from here, return it as the settings name it."""
+    """Given a file as typed, or as an option names it from the current folder, return it as the settings name it."""
     return str(given.resolve()) if isinstance(given, Path) else given or None
 
 
 def _mailbox(answers: Answers, password_file: str | None) -> Values:
-    """The tables of the mailbox itself, and what becomes of its mail."""
+    """The tables of the mailbox itself, and how its mail is handled."""
     box = ("mailboxes", name_of(answers))
     protocol = answers["protocol"] or "imap"
     values: Values = {
@@ -129,7 +129,7 @@ def _mailbox(answers: Answers, password_file: str | None) -> Values:
 
 
 def _answers(answers: Answers, smtp_password_file: str | None) -> Values:
-    """The tables of what is mailed to people, and by which server."""
+    """The tables for what is mailed to people, and its server."""
     box = ("mailboxes", name_of(answers))
     values: Values = {
         (*box, "answers", "received"): answers.get("received") or None,
@@ -150,7 +150,7 @@ def _answers(answers: Answers, smtp_password_file: str | None) -> Values:
 
 
 def _provider(answers: Answers) -> Values:
-    """The table to sign in by, when an application was named."""
+    """The table for signing in, if an application was given."""
     kind = signs_in(answers)
     if not answers["client_id"] or not kind or kind in answers.get("providers_there", ()):
         return {}

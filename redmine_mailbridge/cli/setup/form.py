@@ -1,4 +1,4 @@
-"""The questions of `init`: what is given is not asked, what was wrong is asked again, with what was typed."""
+"""The questions of `init`: options are not asked; wrong answers are asked again, with what was typed as the default."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -8,10 +8,10 @@ import click
 
 Answers = dict[str, Any]
 Trial = Callable[[], str]
-"""Tries answers. Returns what is wrong with them, in lines, or ""."""
+"""Tests answers. Returns what is wrong with them, in lines, or ""."""
 
-AUTHORITY = "File with the certificate of your own authority (PEM; -: none)"
-KEPT = "Kept as it is: `redmine-mailbridge check` tries it again."
+AUTHORITY = "CA certificate file of your own authority (PEM; - for none)"
+KEPT = "Kept as entered; `redmine-mailbridge check` tests it again."
 SECRETS = frozenset({"api_key", "gateway_password", "password", "smtp_password"})
 
 
@@ -21,8 +21,8 @@ def choice(words: Sequence[str]) -> click.Choice[str]:
 
 
 class Form:
-    """The answers so far, by name (None: not given), and how further ones are had. `tries` says whether answers are
-    tried when they are given; `given` are the flags' and what was found out, which need not be kept.
+    """The answers so far, by name (None: not given), and the way to ask for more. `tries` says whether answers are
+    tested when they are given; `given` holds the options and what was detected, which need not be saved.
     """
 
     def __init__(self, answers: Answers, *, tries: bool = True) -> None:
@@ -33,21 +33,21 @@ class Form:
         self._keep: Callable[[Answers, Answers], object] = lambda _answers, _typed: None
 
     def keep_by(self, keep: Callable[[Answers, Answers], object]) -> None:
-        """From now on have `keep` keep, after each answer, the answers that count and what was typed besides."""
+        """From now on, call `keep` after each answer with the answers that count and with what else was typed."""
         self._keep = keep
 
     def go_on(self, answers: Answers, typed: Answers) -> None:
-        """Take answers of before, where no flag says otherwise; what was `typed` is the default of its question."""
+        """Take earlier answers that no option overrides; what was `typed` is the default of its question."""
         self.answers |= {name: value for name, value in answers.items() if name not in self.given}
         self._typed |= typed
 
     def answered(self) -> None:
-        """Keep what was answered so far."""
-        told = {name: value for name, value in self.answers.items() if value is not None and name not in self.given}
-        self._keep(told, {name: value for name, value in self._typed.items() if name not in told})
+        """Save the answers so far."""
+        answers = {name: value for name, value in self.answers.items() if value is not None and name not in self.given}
+        self._keep(answers, {name: value for name, value in self._typed.items() if name not in answers})
 
     def found_out(self, answers: Answers) -> None:
-        """Take answers that nobody typed: they are found out anew when `init` is broken off."""
+        """Take answers that were not typed: they are detected again if `init` is interrupted."""
         self.answers |= answers
         self.given |= {name for name, value in answers.items() if value is not None}
 
@@ -55,19 +55,19 @@ class Form:
         return self.answers.get(name)
 
     def ask(self, name: str, question: str, default: Any = None, **how: Any) -> None:
-        """Given a name and a question, ask unless there is an answer; what was typed before is the default then."""
+        """Given a name and a question, ask unless there is an answer; the default is what was typed before."""
         if self.answers.get(name) is not None:
             return
         secret = name in SECRETS
-        if name in self._typed and default != "":  # where nothing is an answer too, Enter stays that
+        if name in self._typed and default != "":  # where an empty answer is valid, Enter stays empty
             default, how = self._typed[name], how | ({"show_default": False} if secret else {"show_default": True})
             question += " (Enter: as typed before)" if secret else ""
         self.answers[name] = click.prompt(question, default=default, hide_input=secret, **how)
         self.answered()
 
     def ask_for_authority(self, name: str, *, needed: bool) -> None:
-        """Ask for the file of an own authority's certificate where a trial showed that one is `needed`, or one was
-        typed before: what another trial says, of a password perhaps, does not take it back.
+        """Ask for the certificate file of a private authority if a test showed that one is `needed`, or one was typed
+        before; a later error, such as a wrong password, does not drop it.
         """
         typed = self._typed.get(name)
         if not needed and not typed:
@@ -83,15 +83,15 @@ class Form:
             self.answered()
 
     def forget(self, names: Iterable[str]) -> None:
-        """Have these asked again, with what was answered as the default."""
+        """Ask these again, with the earlier answers as defaults."""
         self._typed |= {name: self.answers[name] for name in names if self.answers.get(name) is not None}
         self.answers |= dict.fromkeys(names)
         self.given -= set(names)
         self.answered()
 
     def until_right(self, names: Sequence[str], ask: Callable[[], None], trial: Trial) -> None:
-        """Ask, and try what was answered. What is wrong is told, and those `names` are asked again, each with what was
-        typed as its default; who gives the same answers twice means them.
+        """Ask, and test the answers. Print what is wrong and ask those `names` again, each with what was typed as its
+        default; the same answers given twice are accepted.
         """
         before: Answers | None = None
         while True:
@@ -109,5 +109,5 @@ class Form:
 
 
 def from_environment(variable: str) -> str | None:
-    """Given the name of a variable, return what it says; None when that is nothing."""
+    """Given the name of a variable, return its value; None if it is empty or unset."""
     return os.environ.get(variable) or None

@@ -1,4 +1,4 @@
-"""The whole of `init`'s questions, in the order in which an admin knows the answers."""
+"""All questions of `init`, in the order in which an admin knows the answers."""
 
 from pathlib import Path
 
@@ -13,16 +13,16 @@ from redmine_mailbridge.settings.models import Settings
 UNKNOWN = ("accept", "create", "hold", "ignore", "refuse")
 NOTES = ("never", "public_notes", "marked")
 _STRANGERS = """\
-Senders who are no Redmine users:
-  accept   the bridge's own user writes the issue and names the sender
-  create   likewise, and they get a Redmine account
-  hold     their mail waits until an admin decides
-  ignore, refuse   no issue; filed as done, or to the failure folder"""
+Senders without a Redmine account:
+  accept   the bridge's own user creates the issue and names the sender in it
+  create   as accept, and the sender gets a Redmine account
+  hold     the message waits for an admin's decision
+  ignore, refuse   no issue; the message goes to the success or the failure folder"""
 _NOTES = """\
-Agents' notes that go to the customer by mail:
-  public_notes   each public note
+Agents' notes to mail to the customer:
+  public_notes   every public note
   marked         public notes that begin with /mail
-  never          none: customers without a Redmine account hear nothing"""
+  never          none: customers without a Redmine account get no answers"""
 
 
 def ask_for_all(form: Form, file: Path, *, finding: bool) -> Offers:
@@ -36,30 +36,30 @@ def ask_for_all(form: Form, file: Path, *, finding: bool) -> Offers:
 def ask_for_one(
     form: Form, offers: Offers, file: Path, *, finding: bool, there: Settings | None = None, base: str = ""
 ) -> None:
-    """Ask for a mailbox and what becomes of its mail. `there` are the settings that there are, `base` their text."""
+    """Ask for a mailbox and how its mail is handled. `there` are the existing settings, `base` their text."""
     ask_for_mailbox(form, file, finding=finding, there=there, base=base)
     ask_for_project(form, offers)
     if form["unknown_sender"] is None:
         click.echo(_STRANGERS)
-    form.ask("unknown_sender", "What to do with them", "accept", type=choice(UNKNOWN))
+    form.ask("unknown_sender", "Unknown senders", "accept", type=choice(UNKNOWN))
     _ask_who_mails_whom(form)
     if form["answers"] != "never" or form["received"]:
         ask_for_smtp(form, file, base)
 
 
 def _ask_who_mails_whom(form: Form) -> None:
-    """Nothing is taken for granted of who tells customers what agents answer."""
+    """Ask explicitly who sends agents' answers to customers."""
     if form["answers"] is None:
         click.echo(_NOTES)
-    form.ask("answers", "Which notes of agents go to customers by mail", "public_notes", type=choice(NOTES))
+    form.ask("answers", "Notes to mail", "public_notes", type=choice(NOTES))
     while form["redmine_users"] is None:
-        question = "Does Redmine itself send mails to customers who have an account there?"
+        question = "Does Redmine itself mail customers who have an account?"
         if click.confirm(question, default=False):
             form.answers["redmine_users"] = "leave_to_redmine"
         elif form["answers"] != "never":
             form.answers["redmine_users"] = "mail"
         else:
-            click.secho("Then nobody would tell any customer what agents answer.", fg="red")
+            click.secho("Then no customer would get agents' answers.", fg="red")
             form.answers["answers"] = None
-            form.ask("answers", "Which notes of agents go to customers by mail", "public_notes", type=choice(NOTES))
-    form.confirm("received", "Shall who writes get a mail that says that the issue was made?", default=False)
+            form.ask("answers", "Notes to mail", "public_notes", type=choice(NOTES))
+    form.confirm("received", "Acknowledge messages that create an issue?", default=False)

@@ -1,7 +1,7 @@
-"""What was answered before `init` was broken off (Ctrl-C, a closed terminal): kept beside the settings, offered again.
+"""The answers of an interrupted `init` (Ctrl-C, a closed terminal): saved beside the settings and offered again.
 
-Written after each answer, so that nothing need happen at the end; readable by its owner alone. Secrets are never in it:
-they are asked again.
+Written after each answer, so that nothing has to happen at the end; readable by its owner only. It never holds
+secrets: they are asked again.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _KEPT = {
     "trusted_authserv_ids", "project", "tracker", "unknown_sender", "answers", "redmine_users", "received",
     "smtp_host", "smtp_security", "smtp_port", "smtp_allow_cleartext", "smtp_ca_file", "smtp_username",
 }  # fmt: skip
-"""The answers that are kept: what people type, and none of the secrets."""
+"""The answers that are saved: what people type, and none of the secrets."""
 
 _WITH_PASSWORD = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*://)?[^/\s]*:[^/]*@")
 """A URL, or its authority alone, with a user and a password before the host (RFC 3986 section 3.2.1)."""
@@ -32,7 +32,7 @@ _WITH_PASSWORD = re.compile(r"\s*(?:[a-zA-Z][a-zA-Z0-9+.-]*://)?[^/\s]*:[^/]*@")
 
 @dataclass(frozen=True, slots=True)
 class BrokenOff:
-    """What an `init` had been told when it was broken off: `answers` that count, and what was `typed` and was wrong."""
+    """The state of an interrupted `init`: `answers` that count, and what was `typed` and was wrong."""
 
     answers: Answers
     typed: Answers
@@ -40,13 +40,13 @@ class BrokenOff:
 
 
 def place(file: Path, *, adding: bool) -> Path:
-    """Given the settings file, return where answers are kept until it is written, or until a mailbox is added to it."""
+    """Given the settings file, return where answers are saved until it is written or a mailbox is added to it."""
     return file.with_name(f".{file.name}.{'init-add' if adding else 'init'}")
 
 
 def keep(place: Path, answers: Answers, typed: Answers) -> bool:
-    """Given answers and what was typed, keep what is no secret. Return whether there is anything, and it is kept: a
-    folder that cannot be written to is told when the settings are.
+    """Given answers and what was typed, save what is not secret. Return whether anything was saved; a folder that is
+    not writable is reported when the settings are written.
     """
     kept = {"answers": _plain(answers), "typed": _plain(typed)}
     if not (kept["answers"] or kept["typed"]):
@@ -60,35 +60,35 @@ def keep(place: Path, answers: Answers, typed: Answers) -> bool:
 
 
 def _plain(answers: Answers) -> Answers:
-    found: Answers = {}
+    plain: Answers = {}
     for name in sorted((_KEPT - SECRETS) & answers.keys()):
         value = answers[name]
         if isinstance(value, dt.datetime):
-            found[name] = {"moment": value.isoformat()}
+            plain[name] = {"moment": value.isoformat()}
         elif isinstance(value, str | int) and not _WITH_PASSWORD.match(str(value)):
-            found[name] = value
-    return found
+            plain[name] = value
+    return plain
 
 
 def broken_off(place: Path) -> BrokenOff | None:
-    """Given where answers would be kept, return them; None where there are none, or none that can be read, or another
-    user's: what is asked next is a key, which would go to the address that stands there.
+    """Given where answers would be saved, return them; None if there are none, or none readable, or another user's: the
+    key that is asked next would be sent to the address in them.
     """
     try:
-        found = json.loads(_own(place))
+        saved = json.loads(_own(place))
         return BrokenOff(
-            _read(found["answers"]), _read(found["typed"]), dt.datetime.fromisoformat(found["at"]).astimezone()
+            _read(saved["answers"]), _read(saved["typed"]), dt.datetime.fromisoformat(saved["at"]).astimezone()
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
 def _own(place: Path) -> str:
-    """The text of a file of our own. Raise OSError when there is none, or it is a link, no file, or another user's."""
+    """The text of a file of our own. Raise OSError if there is none, or it is a link, not a file, or another user's."""
     with os.fdopen(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="utf-8") as opened:
-        found = os.fstat(opened.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
-            raise PermissionError(f"{place} is not a file of this user's own")
+        status = os.fstat(opened.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise PermissionError(f"{place} is not a regular file of this user")
         return opened.read()
 
 
@@ -97,29 +97,37 @@ def _read(kept: Answers) -> Answers:
 
 
 def _value(value: object) -> object:
-    """What `_plain` has written. Raise TypeError, KeyError or ValueError for anything else."""
+    """Return what `_plain` has written. Raise TypeError, KeyError or ValueError for anything else."""
     if isinstance(value, dict):
         return dt.datetime.fromisoformat(value["moment"])
     if not isinstance(value, str | int):
-        raise TypeError(f"{type(value).__name__} is no answer")
+        raise TypeError(f"{type(value).__name__} is not an answer")
     return value
 
 
 def forget(place: Path) -> None:
-    """The settings are written, or nobody wants these answers."""
+    """Delete the answers: the settings are written, or the answers are not wanted."""
     with contextlib.suppress(OSError):
         place.unlink(missing_ok=True)
 
 
+def _shown(value: object) -> object:
+    """Given an answer, return it as people write it: yes or no, a time in UTC."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC" if isinstance(value, dt.datetime) else value
+
+
 def offered(place: Path) -> BrokenOff | None:
-    """Given where answers may be kept, ask whether to go on with them. Return them when it is so; else they go."""
-    found = broken_off(place)
-    if found is None:
+    """Given where answers may be saved, ask whether to use them. Return them if so; else delete them."""
+    saved = broken_off(place)
+    if saved is None:
         return None
-    click.echo(f"An init was broken off on {found.at:%Y-%m-%d at %H:%M}; it had been told:")
-    for name, value in (found.answers | found.typed).items():
-        click.echo(f"  {name.replace('_', '-')}: {value}")
-    if click.confirm("Go on with these answers? (No: they are thrown away)", default=True):
-        return found
+    click.echo(f"An earlier init was interrupted on {saved.at:%Y-%m-%d at %H:%M}; its answers were:")
+    for name, value in (saved.answers | saved.typed).items():
+        if value != "":
+            click.echo(f"  {name.replace('_', '-')}: {_shown(value)}")
+    if click.confirm("Continue with these answers? (No deletes them)", default=True):
+        return saved
     forget(place)
     return None

@@ -35,13 +35,14 @@ class Dialect:
         return text.replace(BAR, number("|"))
 
     def line_in_cell(self) -> str:
-        """What stands between two lines of a cell."""
+        """Separator between two lines of a cell."""
         return "<br>" if self.name == "common_mark" else " "
 
     def link(self, text: str, url: str, *, open_end: bool, pictured: bool = False) -> tuple[str, str]:
-        """What stands before and behind the text of a link. Where that is an address, too, it must not be one.
+        """The text before and after a link's text. Where that is an address, too, it must not be one.
 
-        `open_end`: something stands right behind it. `pictured`: a picture is in it, which Textile would not see there.
+        `open_end`: it is directly followed by something. `pictured`: a picture is in it, which Textile would not see
+        there.
         """
         shown = inert_line(url if self.name == "textile" else f"<{url}>", self.name, whole=False)
         apart = "", f" ({shown}){' ' * open_end}"

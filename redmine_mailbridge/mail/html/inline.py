@@ -12,8 +12,8 @@ CODE = frozenset({"code", "tt", "kbd", "samp"})
 
 
 @dataclass(slots=True)
-class Mark:
-    """Markup within a line. `kind`: "open" and "close" of `tag`, or "raw" for what stands as it is; `said` is the
+class InlineMark:
+    """Markup within a line. `kind`: "open" and "close" of `tag`, or "raw" for unchanged text; `said` is the
     text of code.
     """
 
@@ -27,11 +27,11 @@ class Mark:
 class Inline:
     """The pieces of a line, and what is open in it (tag, address of a link)."""
 
-    pieces: list[str | Mark] = field(default_factory=list)
+    pieces: list[str | InlineMark] = field(default_factory=list)
     open: list[tuple[str, str]] = field(default_factory=list)
 
     def text(self, text: str) -> None:
-        """Add text, collapsing white space with what stands before."""
+        """Add text, collapsing white space with the preceding text."""
         if text[:1] == " " and self._ends_in_blank():
             text = text[1:]
         if text:
@@ -48,27 +48,27 @@ class Inline:
     def start(self, tag: str, value: str = "") -> None:
         """Open emphasis or a link."""
         self.open.append((tag, value))
-        self.pieces.append(Mark("open", tag, value))
+        self.pieces.append(InlineMark("open", tag, value))
 
     def end(self, tag: str) -> None:
         """Close the innermost `tag` that is open, if one is."""
         for index in range(len(self.open) - 1, max(-1, len(self.open) - 50), -1):
             if self.open[index][0] == tag:
                 del self.open[index]
-                self.pieces.append(Mark("close", tag))
+                self.pieces.append(InlineMark("close", tag))
                 return
 
-    def take(self) -> list[str | Mark]:
+    def take(self) -> list[str | InlineMark]:
         """Return the line's pieces, everything closed; open the same again for the next line."""
         if not self.open:
             taken, self.pieces = self.pieces, []
             return taken
-        taken = self.pieces + [Mark("close", tag) for tag, _ in reversed(self.open[-50:])]
-        self.pieces = [Mark("open", tag, value) for tag, value in self.open[-50:]]
+        taken = self.pieces + [InlineMark("close", tag) for tag, _ in reversed(self.open[-50:])]
+        self.pieces = [InlineMark("open", tag, value) for tag, value in self.open[-50:]]
         return taken
 
 
-def render(pieces: list[str | Mark], dialect: Dialect, *, whole: bool = True) -> tuple[str, str]:
+def render(pieces: list[str | InlineMark], dialect: Dialect, *, whole: bool = True) -> tuple[str, str]:
     """Given a line's pieces, return it as plain text and in the dialect, escaped and inert."""
     if len(pieces) == 1 and isinstance(pieces[0], str):
         text = pieces[0].strip()
@@ -76,11 +76,11 @@ def render(pieces: list[str | Mark], dialect: Dialect, *, whole: bool = True) ->
     resolved = _resolve(pieces, dialect)
     if dialect.name == "textile":
         _set_pictures_apart(resolved)
-    skeleton = "".join(MARK if isinstance(piece, Mark) else piece for piece in resolved)
+    skeleton = "".join(MARK if isinstance(piece, InlineMark) else piece for piece in resolved)
     plain = "".join(
-        (piece.value if piece.kind == "raw" else "") if isinstance(piece, Mark) else piece for piece in resolved
+        (piece.value if piece.kind == "raw" else "") if isinstance(piece, InlineMark) else piece for piece in resolved
     )
-    marks = [piece.value for piece in resolved if isinstance(piece, Mark)]
+    marks = [piece.value for piece in resolved if isinstance(piece, InlineMark)]
     lead = len(skeleton) - len(skeleton.lstrip())
     escaped = dialect.escape(skeleton[lead:].rstrip(), whole)
     parts = escaped.split(MARK)
@@ -91,14 +91,14 @@ def render(pieces: list[str | Mark], dialect: Dialect, *, whole: bool = True) ->
 
 
 def _joined(parts: list[str], marks: list[str]) -> str:
-    """What stands between marks, and the marks."""
+    """The text between marks, and the marks."""
     return parts[0] + "".join(mark + part for mark, part in zip(marks, parts[1:], strict=False))
 
 
-def _resolve(pieces: list[str | Mark], dialect: Dialect) -> list[str | Mark]:
+def _resolve(pieces: list[str | InlineMark], dialect: Dialect) -> list[str | InlineMark]:
     """Turn matching open and close marks into raw ones where the markup can stand; drop them elsewhere."""
-    out: list[str | Mark] = list(pieces)
-    if dialect.name == "markdown" and any(isinstance(piece, Mark) and piece.tag in CODE for piece in out):
+    out: list[str | InlineMark] = list(pieces)
+    if dialect.name == "markdown" and any(isinstance(piece, InlineMark) and piece.tag in CODE for piece in out):
         out = [piece for piece in out if isinstance(piece, str) or piece.tag not in dialect.emphasis]
     stack: list[int] = []
     within: set[int] = set()  # opened inside of the same
@@ -122,25 +122,25 @@ def _resolve(pieces: list[str | Mark], dialect: Dialect) -> list[str | Mark]:
     return [piece for piece in out if isinstance(piece, str) or (piece.kind == "raw" and piece.value)]
 
 
-def _tag(out: list[str | Mark], index: int) -> str:
+def _tag(out: list[str | InlineMark], index: int) -> str:
     piece = out[index]
-    return piece.tag if isinstance(piece, Mark) else ""
+    return piece.tag if isinstance(piece, InlineMark) else ""
 
 
-def _pair(out: list[str | Mark], start: int, end: int, dialect: Dialect) -> None:
+def _pair(out: list[str | InlineMark], start: int, end: int, dialect: Dialect) -> None:
     inner = "".join(
         piece if isinstance(piece, str) else (piece.value if piece.kind == "raw" else "")
         for piece in out[start + 1 : end]
     )
     opened = out[start]
     text = inner.strip()
-    if not text or not isinstance(opened, Mark):
+    if not text or not isinstance(opened, InlineMark):
         return
     if opened.tag in CODE:
         _code(out, start, end, dialect)
         return
     if opened.tag == "a":
-        pictured = any(isinstance(piece, Mark) and piece.tag == "picture" for piece in out[start + 1 : end])
+        pictured = any(isinstance(piece, InlineMark) and piece.tag == "picture" for piece in out[start + 1 : end])
         before, behind = _link(text, opened.value, dialect, open_end=_goes_on(out, end), pictured=pictured)
     else:
         before, behind = dialect.emphasis.get(opened.tag, ("", ""))
@@ -160,41 +160,41 @@ def _pair(out: list[str | Mark], start: int, end: int, dialect: Dialect) -> None
     if inner[-1:] == " ":
         behind += " "
         _strip_last(out, start, end)
-    out[start] = Mark("raw", "", before)
-    out[end] = Mark("raw", "", behind)
+    out[start] = InlineMark("raw", "", before)
+    out[end] = InlineMark("raw", "", behind)
 
 
-def _code(out: list[str | Mark], start: int, end: int, dialect: Dialect) -> None:
-    """What stands within code is neither escaped nor markup; of what else is there, pictures are kept, behind it."""
+def _code(out: list[str | InlineMark], start: int, end: int, dialect: Dialect) -> None:
+    """Text within code is neither escaped nor markup; of other content, pictures are kept, after it."""
     inner = out[start + 1 : end]
     said = "".join(piece if isinstance(piece, str) else piece.said for piece in inner)
-    pictures = [piece for piece in inner if isinstance(piece, Mark) and piece.tag == "picture"]
-    code = [Mark("raw", "code", code_span(said.strip(), dialect.name), said)] if said.strip() else []
+    pictures = [piece for piece in inner if isinstance(piece, InlineMark) and piece.tag == "picture"]
+    code = [InlineMark("raw", "code", code_span(said.strip(), dialect.name), said)] if said.strip() else []
     out[start : end + 1] = [""] * (end + 1 - start)
     out[start] = " " * (said[:1] == " ")
     out[start + 1 : start + 1 + len(code) + len(pictures)] = [*code, *pictures]
     out[end] = " " * (said[-1:] == " ")
 
 
-def _begins_with_a_picture(pieces: list[str | Mark]) -> bool:
+def _begins_with_a_picture(pieces: list[str | InlineMark]) -> bool:
     said = (
         piece for piece in pieces if (piece.strip() if isinstance(piece, str) else piece.kind == "raw" and piece.value)
     )
     first = next(said, "")
-    return isinstance(first, Mark) and first.tag == "picture"
+    return isinstance(first, InlineMark) and first.tag == "picture"
 
 
-def _set_pictures_apart(pieces: list[str | Mark]) -> None:
+def _set_pictures_apart(pieces: list[str | InlineMark]) -> None:
     """Textile sees a picture only behind a blank, or where a line begins; ":" behind it would make a link of it."""
     before, last = "", None
     for index, piece in enumerate(pieces):
-        said = piece.value if isinstance(piece, Mark) else piece
+        said = piece.value if isinstance(piece, InlineMark) else piece
         if not said:
             continue
         if last is not None and said[0] == ":":
-            pieces[last] = Mark("raw", "picture", f"{before}{JOINER}")
+            pieces[last] = InlineMark("raw", "picture", f"{before}{JOINER}")
         last = None
-        if isinstance(piece, Mark) and piece.tag == "picture":
+        if isinstance(piece, InlineMark) and piece.tag == "picture":
             last, said = index, f"{' ' * bool(before and not before[-1].isspace())}{said}"
             pieces[index] = replace(piece, value=said)
         before = said
@@ -210,14 +210,14 @@ def _link(text: str, url: str, dialect: Dialect, *, open_end: bool, pictured: bo
     return dialect.link(text, url, open_end=open_end, pictured=pictured)
 
 
-def _goes_on(out: list[str | Mark], index: int) -> bool:
+def _goes_on(out: list[str | InlineMark], index: int) -> bool:
     """Does something stand right behind a mark, without a blank?"""
     behind = next((piece for piece in out[index + 1 :] if piece != ""), " ")
-    return isinstance(behind, Mark) or not behind[0].isspace()
+    return isinstance(behind, InlineMark) or not behind[0].isspace()
 
 
-def _beside(out: list[str | Mark], index: int, step: int) -> str:
-    """The sign that stands beside a mark, other marks aside; "" at the end of the line."""
+def _beside(out: list[str | InlineMark], index: int, step: int) -> str:
+    """The character beside a mark, ignoring other marks; "" at the end of the line."""
     place = index + step
     for _ in range(20):
         if not 0 <= place < len(out):
@@ -239,7 +239,7 @@ def _apart_in_textile(sign: str, allowed: str) -> bool:
     return not sign or sign in " \t" or sign in allowed
 
 
-def _strip_first(out: list[str | Mark], start: int, end: int) -> None:
+def _strip_first(out: list[str | InlineMark], start: int, end: int) -> None:
     for place in range(start + 1, end):
         piece = out[place]
         if isinstance(piece, str):
@@ -252,7 +252,7 @@ def _strip_first(out: list[str | Mark], start: int, end: int) -> None:
             return
 
 
-def _strip_last(out: list[str | Mark], start: int, end: int) -> None:
+def _strip_last(out: list[str | InlineMark], start: int, end: int) -> None:
     for place in range(end - 1, start, -1):
         piece = out[place]
         if isinstance(piece, str):

@@ -23,7 +23,7 @@ class _List:
 
     @property
     def mark(self) -> str:
-        """What stands before its newest item."""
+        """The mark before its newest item."""
         if self.kind == "ul":
             return "- "
         return f"{self.count}\\. " if self.literal else f"{self.count}. "
@@ -57,11 +57,11 @@ class Lists:
             self.leave()
 
     def interrupt(self) -> None:
-        """Note that what is written now stands in none of them and ends them all, as the markup has it."""
+        """Record that the next text is in none of them and ends them all, according to the markup."""
         self._apart = len(self._open)
 
     def begin_item(self) -> str:
-        """Begin an item. Return the mark that stands before its words."""
+        """Begin an item. Return the mark before its text."""
         if not self._open:
             self._open.append(_List("ul", implied=True))
         level = self._open[-1]
@@ -80,11 +80,11 @@ class Lists:
             self._open[-1].written = True
 
     def hang(self) -> str:
-        """The blanks before a line that goes on an item."""
+        """The indent of a line that continues an item."""
         return "" if self.text_format == "textile" else self._indent(self._open)
 
     def _indent(self, levels: list[_List]) -> str:
-        """How far what stands in these lists is indented; not by those that something else has ended."""
+        """The indent of text in these lists; not by those that something else has ended."""
         written = [level for level in levels[self._apart :][-_MOST_LEVELS:] if level.written and not level.literal]
         return " " * sum(len(level.mark) for level in written)
 

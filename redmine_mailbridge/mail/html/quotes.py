@@ -27,7 +27,7 @@ _FORWARD = re.compile(r"\s{0,40}-{3,}[^-]{3,60}-{3,}")
 
 
 @dataclass(slots=True)
-class Marks:
+class QuoteMarks:
     """`quoted`: these elements are quotes as a whole. `attributions`: these introduce one. `cut`: with the start
     of one of these, everything that follows in the mail is quoted."""
 
@@ -36,9 +36,9 @@ class Marks:
     cut: set[_Element] = field(default_factory=set)
 
 
-def find_marks(root: _Element) -> Marks:
+def find_marks(root: _Element) -> QuoteMarks:
     """Given a parsed mail, find what its program marked. A container that holds a forwarded mail is not marked."""
-    marks = Marks()
+    marks = QuoteMarks()
     for element in _MARKABLE(root):
         classes = set((element.get("class") or "")[:500].split())
         if classes & _ATTRIBUTIONS:
@@ -61,7 +61,7 @@ def _cuts(element: _Element) -> bool:
     return bool(style and element.tag == "div" and _OUTLOOK_RULES.search(style[:2000]))
 
 
-def _mark_gmail(element: _Element, marks: Marks) -> None:
+def _mark_gmail(element: _Element, marks: QuoteMarks) -> None:
     """Gmail's container: answers between its quotes stay outside of the mark."""
     if _forwards(element):
         return

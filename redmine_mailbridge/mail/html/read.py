@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.mail.html.dialect import DIALECTS
 from redmine_mailbridge.mail.html.quotes import find_marks
-from redmine_mailbridge.mail.html.rows import Row, text_of
+from redmine_mailbridge.mail.html.rows import TextRow, text_of
 from redmine_mailbridge.mail.html.to_markup import Converter
 from redmine_mailbridge.mail.html.tree import parse_html
 from redmine_mailbridge.mail.text.quotes import judge
@@ -53,5 +53,14 @@ def read_html(
     )
 
 
-def _names(rows: Sequence[Row]) -> frozenset[str]:
+def plain_rows(html: str) -> tuple[list[str], list[bool]]:
+    """Given an HTML part, return its lines as plain text, and which of them it marks as quoted. Never raises."""
+    root = parse_html(html)
+    if root is None:
+        return [], []
+    rows = Converter(DIALECTS["common_mark"], {}, find_marks(root)).run(root)
+    return [row.plain for row in rows], [row.quoted for row in rows]
+
+
+def _names(rows: Sequence[TextRow]) -> frozenset[str]:
     return frozenset(name for row in rows for name in row.pictures)

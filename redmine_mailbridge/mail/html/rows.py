@@ -19,10 +19,10 @@ class CodeBlock:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TextRow:
     """One line of converted text: as plain text, in the markup, and what the sender's program said of it.
 
-    A line of code is no markup yet: it becomes that with the others of its block that are left.
+    A line of code is not markup yet: it becomes that with the others of its block that are left.
     """
 
     plain: str
@@ -38,7 +38,7 @@ class Row:
         return self.code is None and not self.marked.strip("> ")
 
 
-def text_of(rows: Sequence[Row], text_format: TextFormat) -> str:
+def text_of(rows: Sequence[TextRow], text_format: TextFormat) -> str:
     """Given rows, return them as text: one blank line at most between two, none around."""
     lines: list[str] = []
     for block, group in groupby(rows, key=lambda row: row.code):
@@ -57,7 +57,7 @@ def text_of(rows: Sequence[Row], text_format: TextFormat) -> str:
 def _add_code(lines: list[str], code: list[str], block: CodeBlock, text_format: TextFormat) -> None:
     """Add code, a blank line before and behind it."""
     blank = block.prefix.rstrip()
-    in_list = False  # code that is indented could go on an item of a list in the same quotes
+    in_list = False  # code that is indented could continue an item of a list in the same quotes
     for line in reversed(lines if blank else []):
         if in_list or not line.startswith(blank):
             break

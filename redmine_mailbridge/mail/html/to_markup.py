@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from lxml.etree import _Element
 
 from redmine_mailbridge.mail.html.dialect import Dialect
-from redmine_mailbridge.mail.html.inline import CODE, Inline, Mark, render
+from redmine_mailbridge.mail.html.inline import CODE, Inline, InlineMark, render
 from redmine_mailbridge.mail.html.links import safe_address
 from redmine_mailbridge.mail.html.lists import Lists
-from redmine_mailbridge.mail.html.quotes import Marks
-from redmine_mailbridge.mail.html.rows import CodeBlock, Row
+from redmine_mailbridge.mail.html.quotes import QuoteMarks
+from redmine_mailbridge.mail.html.rows import CodeBlock, TextRow
 from redmine_mailbridge.mail.html.tree import CONTROL, detached, is_data_table, is_hidden, is_pixel
 from redmine_mailbridge.mail.text.characters import BAR, JOINER
 from redmine_mailbridge.mail.text.code import code_span
@@ -31,12 +31,14 @@ MOST_ELEMENTS = 24_000  # counted when entered and when left
 class Converter:
     """Walks one tree. `rows` is the result."""
 
-    def __init__(self, dialect: Dialect, pictures: Mapping[str, str], marks: Marks, *, in_cell: bool = False) -> None:
+    def __init__(
+        self, dialect: Dialect, pictures: Mapping[str, str], marks: QuoteMarks, *, in_cell: bool = False
+    ) -> None:
         self.dialect = dialect
         self.in_cell = in_cell
         self.pictures = pictures
         self.marks = marks
-        self.rows: list[Row] = []
+        self.rows: list[TextRow] = []
         self._line = Inline()
         self._names: list[str] = []
         self._lists = Lists(dialect.name)
@@ -46,7 +48,7 @@ class Converter:
         self._cut = False
         self._code: list[str] = []
 
-    def run(self, root: _Element) -> list[Row]:
+    def run(self, root: _Element) -> list[TextRow]:
         """Walk the tree without recursion. Return the rows."""
         stack: list[tuple[_Element, bool]] = [(root, False)]
         left = MOST_ELEMENTS
@@ -69,7 +71,7 @@ class Converter:
         return self.rows
 
     def _rest(self, stack: list[tuple[_Element, bool]]) -> None:
-        """What stands beyond MOST_ELEMENTS: its lines, whole and inert, without markup."""
+        """The content beyond MOST_ELEMENTS: its lines, complete and escaped, without markup."""
         if self._pre:
             self._pre = 0
             self._write_code()
@@ -92,7 +94,7 @@ class Converter:
         text = _LINES.sub("\n", _INVISIBLE.sub("", CONTROL.sub("", "".join(said))))
         quoted = bool(self._quoted) or self._cut
         for plain, marked in zip(text.split("\n"), inert_in_bulk(text).split("\n"), strict=True):
-            self.rows.append(Row(plain, marked, quoted))
+            self.rows.append(TextRow(plain, marked, quoted))
 
     def _text(self, text: str | None) -> None:
         if not text:
@@ -222,7 +224,7 @@ class Converter:
             self._row(item.strip(), item.rstrip() if self.dialect.name != "textile" else item + JOINER)
 
     def _write_code(self) -> None:
-        """Write the code that was read, set apart from what stands before and behind; it ends the lists around it."""
+        """Write the code that was read, separated from the text before and after; it ends the lists around it."""
         lines, self._code = self._code, []
         while lines and not lines[-1].strip():
             lines.pop()
@@ -243,7 +245,7 @@ class Converter:
         quoted = bool(self._quoted) or self._cut
         attribution = bool(self._attribution) and not self._quoted
         shown = marked if code is not None else prefix + marked
-        self.rows.append(Row(prefix + plain, shown, quoted, attribution, names, code))
+        self.rows.append(TextRow(prefix + plain, shown, quoted, attribution, names, code))
 
     def _gap(self) -> None:
         prefix = ("> " * min(self._blockquotes, _MOST_LEVELS)).rstrip()
@@ -251,7 +253,7 @@ class Converter:
             self.rows.pop()
         if self.rows and not self.rows[-1].blank:
             self.rows.append(
-                Row(prefix, prefix, bool(self._quoted) or self._cut, bool(self._attribution) and not self._quoted)
+                TextRow(prefix, prefix, bool(self._quoted) or self._cut, bool(self._attribution) and not self._quoted)
             )
 
     def _picture(self, element: _Element) -> None:
@@ -261,7 +263,7 @@ class Converter:
             name = self.pictures.get(source[4:].strip("<>").replace("%40", "@"))
         if name is not None:
             self._names.append(name)
-            self._line.pieces.append(Mark("raw", "picture", self.dialect.picture(name)))
+            self._line.pieces.append(InlineMark("raw", "picture", self.dialect.picture(name)))
         elif not is_pixel(element):
             alt = _SPACES.sub(" ", element.get("alt") or "").strip()[:200]
             if alt and source[:4].lower() != "cid:":
@@ -289,7 +291,7 @@ class Converter:
         self._gap()
 
     def _cell(self, cell: _Element) -> tuple[str, str]:
-        inner = Converter(self.dialect, self.pictures, Marks(), in_cell=True)
+        inner = Converter(self.dialect, self.pictures, QuoteMarks(), in_cell=True)
         rows = inner.run(detached(cell))
         self._names.extend(name for row in rows for name in row.pictures)
         plain = " ".join(row.plain for row in rows if row.plain)

@@ -46,7 +46,7 @@ def parse_html(html: str) -> _Element | None:
 
 
 def _with_few_attributes(text: str) -> str:
-    """Take away what stands behind the first MOST_ATTRIBUTES attributes of a tag. Each character is read once."""
+    """Remove the attributes of a tag after the first MOST_ATTRIBUTES. Each character is read once."""
     pieces: list[str] = []
     kept = at = 0
     while begins := _TAG_BEGINS.search(text, at):
@@ -62,7 +62,7 @@ def _with_few_attributes(text: str) -> str:
 
 
 def _flatten(text: str) -> str:
-    """Take away the containers that stand deeper than the parser bears; those around them stay."""
+    """Remove containers that are nested deeper than the parser supports; those around them stay."""
     if text.count("<") <= _DEEPEST:
         return text
     depth = 0
@@ -154,6 +154,6 @@ def detached(cell: _Element) -> _Element:
 
 
 def is_pixel(element: _Element) -> bool:
-    """Is this picture so small that nobody sees it?"""
+    """Is this picture too small to be seen?"""
     sizes = [(element.get(side) or "").strip().removesuffix("px") for side in ("width", "height")]
     return any(size in {"0", "1"} for size in sizes)

@@ -11,12 +11,13 @@ _QUOTED = re.compile(r'"(?:[ !#-\[\]-~]|\\[ -~])*"')
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _LITERAL = re.compile(r"\[[0-9A-Za-z.:-]{1,60}\]")
+_DOTS = ".\u3002\uff0e\uff61"  # IDNA reads each as a dot (UTS 46)
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"})
 
 
 def ascii_host(host: str) -> str | None:
     """Given a host name or an address literal, return it in ASCII (IDNA 2008, RFC 5891: "straße" stays another name
-    than "strasse"); None when it is no name.
+    than "strasse"); None if it is not a name.
     """
     if len(host) > 255:
         return None
@@ -29,8 +30,8 @@ def ascii_host(host: str) -> str | None:
 
 
 def is_local_part(local: str) -> bool:
-    """Given what stands before the @, may it? Letters beyond ASCII may (RFC 6531), what looks like an encoded word may
-    not: some mail programs would read it.
+    """Given the part before the @, is it allowed? Letters beyond ASCII may (RFC 6531), what looks like an encoded word
+    may not: some mail programs would read it.
     """
     if local.isascii():
         return bool(_ATOMS.fullmatch(local) or _QUOTED.fullmatch(local)) and "=?" not in local
@@ -39,12 +40,30 @@ def is_local_part(local: str) -> bool:
     return _ATOMS.fullmatch("".join(sign if sign.isascii() else "x" for sign in local)) is not None
 
 
+def unquoted(local: str) -> str:
+    """Given the part before the @, return it without quotes that it does not need: it is the same mailbox (RFC 5321
+    section 4.1.2).
+    """
+    inner = local[1:-1]
+    return inner if len(local) > 2 and local[0] == local[-1] == '"' and _ATOMS.fullmatch(inner) else local
+
+
 def spellings(address: str) -> frozenset[str]:
     """Given an address, return it in lower case in each way in which its domain may be written: as it is, in ASCII, in
     its own script.
     """
     local, at, domain = address.strip().lower().rpartition("@")
-    ways = {domain, ascii_host(domain) or domain}
-    with contextlib.suppress(idna.IDNAError, UnicodeError):
-        ways.add(idna.decode(ascii_host(domain) or domain, uts46=True))
+    host = ascii_host(domain) or domain
+    ways = {domain, host}
+    if not host.isascii() or "xn--" in host:  # any other is in its own script
+        with contextlib.suppress(idna.IDNAError, UnicodeError):
+            ways.add(idna.decode(host, uts46=True))
     return frozenset(f"{local}{at}{way}" for way in ways)
+
+
+def ways_to_write(address: str) -> frozenset[str]:
+    """Given an address, return it in lower case in each way that means the same mailbox, with the plainest among them:
+    besides its `spellings`, without quotes that it does not need, and without a last dot.
+    """
+    local, at, domain = address.strip().rpartition("@")
+    return spellings(address) | spellings(f"{unquoted(local)}{at}{domain.rstrip(_DOTS)}")

@@ -8,11 +8,11 @@ from functools import partial
 
 from redmine_mailbridge.mail.mime import params, transfer_encoding
 from redmine_mailbridge.mail.mime.encoded_words import decode_words, unfold
-from redmine_mailbridge.mail.mime.filenames import Names, extension, sniff
+from redmine_mailbridge.mail.mime.filenames import TakenNames, extension, sniff
 from redmine_mailbridge.mail.mime.header_block import read_fields
 from redmine_mailbridge.mail.mime.headers import Headers
 from redmine_mailbridge.mail.mime.structure import Part
-from redmine_mailbridge.mail.mime.tnef import Enclosed, slice_of
+from redmine_mailbridge.mail.mime.tnef import TnefFile, slice_of
 from redmine_mailbridge.mail.mime.tnef_message import message_of
 from redmine_mailbridge.model.mail import Attachment, LeftOut, ReadingOptions
 
@@ -23,7 +23,7 @@ _MESSAGES = frozenset({"message/rfc822", "message/global", "message/news"})
 
 
 @dataclass(slots=True)
-class File:
+class FilePart:
     """A part that becomes a file, before it has its final name. `chunks` yields its decoded bytes. `last` says that it
     reaches to the end of the mail: where only the beginning was loaded, it is cut.
     """
@@ -69,7 +69,7 @@ def reader(part: Part) -> Callable[[], Iterator[bytes]]:
 
 
 def whole(part: Part) -> Callable[[], Iterator[bytes]]:
-    """Given a part, return the function that yields it as it stands in the mail, its header block included."""
+    """Given a part, return the function that yields it unchanged from the message, its header block included."""
     return partial(transfer_encoding.chunks, part.buffer, part.start, part.end, "")
 
 
@@ -83,7 +83,7 @@ def start_of(chunks: Callable[[], Iterator[bytes]], size: int) -> bytes:
     return found
 
 
-def file_of(part: Part, fallback: str = "") -> File:
+def file_of(part: Part, fallback: str = "") -> FilePart:
     """Given a leaf that is not text of the mail, return it as a file."""
     kind = part.kind
     head, _ = disposition(part, fallback)
@@ -104,7 +104,7 @@ def file_of(part: Part, fallback: str = "") -> File:
         wanted = location
     if not wanted and kind.partition("/")[0] in {"message", "image", "audio", "video"}:
         wanted = _described(part, kind, fallback)
-    return File(
+    return FilePart(
         wanted, kind, chunks, identity, location, head == "inline" or bool(identity), part.end >= len(part.buffer)
     )
 
@@ -117,7 +117,7 @@ def _described(part: Part, kind: str, fallback: str) -> str:
     return words if words.lower().endswith(extension(kind)) else words + extension(kind)
 
 
-def file_of_tnef(enclosed: Enclosed, chunks: Callable[[], Iterator[bytes]]) -> File | None:
+def file_of_tnef(enclosed: TnefFile, chunks: Callable[[], Iterator[bytes]]) -> FilePart | None:
     """Given a file within a winmail.dat and the winmail.dat's own bytes, return it as a file.
 
     None when it is an item of Outlook's own that no file can say.
@@ -125,14 +125,16 @@ def file_of_tnef(enclosed: Enclosed, chunks: Callable[[], Iterator[bytes]]) -> F
     own = partial(slice_of, chunks, enclosed.start, enclosed.size)
     if enclosed.embedded:
         message = message_of(own)
-        return None if message is None else File(_message_name(enclosed.name, message), "message/rfc822", message)
+        return None if message is None else FilePart(_message_name(enclosed.name, message), "message/rfc822", message)
     kind = enclosed.content_type or "application/octet-stream"
-    return File(enclosed.name, sniff(kind, start_of(own, 16)), own, enclosed.content_id, "", bool(enclosed.content_id))
+    return FilePart(
+        enclosed.name, sniff(kind, start_of(own, 16)), own, enclosed.content_id, "", bool(enclosed.content_id)
+    )
 
 
-def file_of_bytes(name: str, data: bytes) -> File:
+def file_of_bytes(name: str, data: bytes) -> FilePart:
     """Given a file that stood within a text, and its bytes, return it as a file."""
-    return File(name, sniff("application/octet-stream", data[:16]), lambda: iter((data,)))
+    return FilePart(name, sniff("application/octet-stream", data[:16]), lambda: iter((data,)))
 
 
 def _message_name(wanted: str, chunks: Callable[[], Iterator[bytes]]) -> str:
@@ -144,7 +146,7 @@ def _message_name(wanted: str, chunks: Callable[[], Iterator[bytes]]) -> str:
     return wanted + ".eml" if wanted and not wanted.lower().endswith((".eml", ".msg", ".mht")) else wanted
 
 
-def attach(file: File, names: Names, options: ReadingOptions) -> Attachment | LeftOut:
+def attach(file: FilePart, names: TakenNames, options: ReadingOptions) -> Attachment | LeftOut:
     """Given a file, return it as an attachment under its final name, or why it is left out.
 
     Its bytes are read once, in pieces, for the size and the hash.
@@ -168,13 +170,13 @@ def attach(file: File, names: Names, options: ReadingOptions) -> Attachment | Le
     )
 
 
-def without_copies(files: list[File]) -> list[File]:
-    """Given the files of a mail, return them without an invitation that stands in it a second time.
+def without_copies(files: list[FilePart]) -> list[FilePart]:
+    """Given the files of a mail, return them without a duplicate invitation.
 
     Calendars send it as an alternative of the text and as a file; the one with a name is kept.
     """
-    kept: dict[bytes, File] = {}
-    found: list[File] = []
+    kept: dict[bytes, FilePart] = {}
+    found: list[FilePart] = []
     for file in files:
         if file.content_type not in _CALENDARS:
             found.append(file)

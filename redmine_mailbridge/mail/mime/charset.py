@@ -143,4 +143,4 @@ def _nearly(data: bytes, codec: str, one_in: int = 10) -> str | None:
 
 def clean(text: str) -> str:
     """Given text that a codec made, return it without lone surrogates, which no database takes."""
-    return _SURROGATES.sub("\ufffd", text)
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)

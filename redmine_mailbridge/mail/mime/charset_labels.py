@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from functools import lru_cache
 
 _LABELS = {
     "": "ascii us-ascii ansi_x3.4-1968 unknown unknown-8bit x-unknown default none binary 8bit 7bit"
@@ -34,7 +35,7 @@ _SUPERSETS = {
     "ascii": "", "iso8859-1": "windows-1252", "iso8859-9": "windows-1254", "iso8859-11": "cp874",
     "tis-620": "cp874", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "big5": "cp950",
 }  # fmt: skip
-"""What a codec's name stands for in mail: the larger one, as browsers and mail programs read it."""
+"""The meaning of a codec's name in mail: the larger one, as browsers and mail programs read it."""
 _MAC = {
     "arabic": "mac-arabic", "ce": "mac-latin2", "centraleurroman": "mac-latin2", "chinesesimp": "gb18030",
     "chinesetrad": "cp950", "croatian": "mac-croatian", "cyrillic": "mac-cyrillic", "farsi": "mac-farsi",
@@ -56,6 +57,10 @@ _NOT_CHARSETS = {"idna", "punycode", "unicode-escape", "raw-unicode-escape", "un
 
 def codec_name(declared: str) -> str:
     """Given a charset as a mail declares it, return the name of the codec to read it with, or "" if unknown."""
+    return _codec_of_name(declared) if len(declared) <= _LONGEST_KNOWN else _codec(declared)
+
+
+def _codec(declared: str) -> str:
     name = re.sub(r"\s{1,10}", "-", declared.strip().strip("\"'").lower().partition("*")[0].strip())
     if not _SAFE_NAME.fullmatch(name):
         return ""
@@ -72,6 +77,11 @@ def codec_name(declared: str) -> str:
         return _windows(name)
     # zlib, hex, rot13… are codecs and no charsets; the mark is private, yet str.encode itself reads it
     return _SUPERSETS.get(info.name, name) if getattr(info, "_is_text_encoding", False) else ""
+
+
+_LONGEST_KNOWN = 40
+_codec_of_name = lru_cache(maxsize=256)(_codec)
+"""Remembers the names that mails declare: the same few."""
 
 
 def _windows(name: str) -> str:

@@ -14,6 +14,9 @@ _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 
 def one_line(text: str) -> str:
     """Given decoded text, return it on one line: line ends and tabs become one blank, control characters go."""
+    text = text.strip()  # of the field's own line end, too
+    if text.isprintable():  # as most are: neither is in it, and no white space but blanks
+        return text
     return _CONTROL.sub("", _RUN.sub(_one_blank, text)).strip()
 
 
@@ -89,12 +92,12 @@ def _data(encoding: str, text: str) -> bytes | None:
     raw = text.encode("utf-8", "replace")
     if encoding == "q":
         return binascii.a2b_qp(raw.replace(b"\n", b" "), header=True)
-    letters = _NOT_BASE64.sub(b"", raw)
-    if len(letters) % 4 == 1:
-        letters = letters[:-1]
-    if not letters:
+    mailer = _NOT_BASE64.sub(b"", raw)
+    if len(mailer) % 4 == 1:
+        mailer = mailer[:-1]
+    if not mailer:
         return b"" if not raw.strip() else None
     try:
-        return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
+        return binascii.a2b_base64(mailer + b"=" * (-len(mailer) % 4))
     except binascii.Error:
         return None

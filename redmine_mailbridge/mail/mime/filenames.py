@@ -105,7 +105,8 @@ _MAGIC = (
 
 
 def sniff(content_type: str, start: bytes) -> str:
-    """Given a declared type and the first bytes, return the type, told by the bytes when the declared says nothing."""
+    """Given a declared type and the first bytes, return the type, detected from the bytes if the declared one is
+    generic."""
     if content_type not in {"application/octet-stream", "application/unknown", "application/x-unknown"}:
         return content_type
     return next((kind for magic, kind in _MAGIC if start.startswith(magic)), content_type)
@@ -136,7 +137,7 @@ def _shorten(name: str) -> str:
     return stem.rstrip() + extension
 
 
-class Names:
+class TakenNames:
     """The names that are taken in one mail; two that differ only in case count as the same."""
 
     def __init__(self) -> None:

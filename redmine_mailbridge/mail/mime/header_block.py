@@ -36,7 +36,7 @@ def read_fields(
 ) -> tuple[list[tuple[str, bytes]], int, bool]:
     """Given where a header block begins, return its fields, where the body begins, and whether fields were cut.
 
-    The block ends at an empty line, at a delimiter line, or at a line that is no field and that no field
+    The block ends at an empty line, at a delimiter line, or at a line that is not a field and that no field
     follows. A line that lost the blank of its folding continues the field before it.
     """
     ending = line_end(buffer, start, size)
@@ -72,8 +72,8 @@ def read_fields(
 
 
 def _last_field(buffer: Buffer, at: int, end: int) -> int:
-    """Given a line of a header block that is no field, return where the last well-known field before the next blank
-    line begins, 0 when none follows: up to there the block goes on, whatever a relay has done to its white space.
+    """Given a line of a header block that is not a field, return where the last well-known field before the next blank
+    line begins, 0 when none follows: the block continues up to there, whatever a relay has done to its white space.
     """
     block = _BLANK.split(bytes(buffer[at:end]), maxsplit=1)[0]
     found = max((match.start() for match in _KNOWN_LINE.finditer(block)), default=None)

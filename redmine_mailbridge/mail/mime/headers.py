@@ -26,14 +26,25 @@ class Headers:
             fallback = charset.guess(odd) if odd else ""
         self.fallback = fallback
         self.fields = fields
+        self._unfolded: dict[bytes, str] = {}
+        self._named: dict[str, list[bytes]] = {}
+        for name, raw in fields:
+            self._named.setdefault(name.lower(), []).append(raw)
 
     def raw_line(self, name: str) -> str:
         """The first value of a field on one line, encoded words untouched; "" when there is none."""
-        return next((unfold(raw, self.fallback) for key, raw in self.fields if key.lower() == name), "")
+        found = self._named.get(name)
+        return self._unfold(found[0]) if found else ""
 
     def raw_lines(self, name: str) -> list[str]:
         """All values of a field, as `raw_line`."""
-        return [unfold(raw, self.fallback) for key, raw in self.fields if key.lower() == name]
+        return [self._unfold(raw) for raw in self._named.get(name, ())]
+
+    def _unfold(self, raw: bytes) -> str:
+        """As `unfold`, once for each value: many look at the same few fields."""
+        if raw not in self._unfolded:
+            self._unfolded[raw] = unfold(raw, self.fallback)
+        return self._unfolded[raw]
 
     def text(self, name: str) -> str:
         """The first value of a field, decoded."""
@@ -45,7 +56,7 @@ class Headers:
 
     def all(self) -> tuple[tuple[str, str], ...]:
         """All fields in order, decoded."""
-        return tuple((name, decode_words(unfold(raw, self.fallback))) for name, raw in self.fields)
+        return tuple((name, decode_words(self._unfold(raw))) for name, raw in self.fields)
 
     def addresses(self, name: str) -> tuple[Address, ...]:
         """The addresses of all fields of this name, in order."""

@@ -52,10 +52,10 @@ def summary(text: str) -> str:
 
 def _answer(value: str, parameters: str) -> str:
     """Given an ATTENDEE of a reply (RFC 5546 section 3.2.3), return who says what, "" when it says nothing."""
-    told = dict(one.partition("=")[::2] for one in parameters.split(";"))
-    said = _ANSWERS.get(told.get("PARTSTAT", "").strip().upper(), "")
+    values = dict(one.partition("=")[::2] for one in parameters.split(";"))
+    said = _ANSWERS.get(values.get("PARTSTAT", "").strip().upper(), "")
     address = re.sub("^mailto:", "", value, flags=re.IGNORECASE)
-    name = told.get("CN", "").strip('" ')
+    name = values.get("CN", "").strip('" ')
     who = f"{name} ({address})" if name and name != address else address
     return f"{said} by {who}" if said else ""
 

@@ -78,7 +78,7 @@ def _each(run: bytes, read: Callable[[bytes], str]) -> str:
             said.append(read(pair))
         except (UnicodeError, ValueError, IndexError):
             said.append("\ufffd")
-            at -= not (len(pair) == 2 and 0x21 <= pair[1] <= 0x7E)  # what stands there is not its second half
+            at -= not (len(pair) == 2 and 0x21 <= pair[1] <= 0x7E)  # the second byte is invalid
         at += 2
     return "".join(said)
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from redmine_mailbridge.mail.mime import attachments, charset, uuencoded
-from redmine_mailbridge.mail.mime.attachments import File
+from redmine_mailbridge.mail.mime.attachments import FilePart
 from redmine_mailbridge.mail.mime.charset_labels import codec_name
 from redmine_mailbridge.mail.mime.invitation import summary
 from redmine_mailbridge.mail.mime.rtf import read_rtf
 from redmine_mailbridge.mail.mime.smime import enclosed as smime_enclosed
 from redmine_mailbridge.mail.mime.structure import MAX_DEPTH, Part, leaves, scan
-from redmine_mailbridge.mail.mime.tnef import Opened, open_tnef
+from redmine_mailbridge.mail.mime.tnef import TnefContents, open_tnef
 from redmine_mailbridge.mail.mime.transfer_encoding import plain_tail, read
 from redmine_mailbridge.mail.text.body import Alternative, TextPart
 from redmine_mailbridge.mail.text.enriched import plain_of_enriched
@@ -33,7 +33,7 @@ MAX_NAMED = 20 * 1024  # bytes of a text with a file name that can be the text o
 _MIME_PART = re.compile(
     rb"(?:[A-Za-z-]{1,60}:[^\n]{0,1000}\r?\n(?:[ \t][^\n]{0,1000}\n){0,20}){0,20}content-", re.IGNORECASE
 )
-LONGER = "(The text goes on; all of it is attached.)"
+LONGER = "(The text continues; all of it is attached.)"
 ENCRYPTED_NOTE = {
     "pgp": "This mail is encrypted (PGP/MIME). It cannot be read here; the original is attached.",
     "smime": "This mail is encrypted (S/MIME). It cannot be read here; the original is attached.",
@@ -43,11 +43,11 @@ Element = TextPart | Alternative
 
 
 @dataclass(slots=True)
-class Leaves:
+class ClassifiedParts:
     """All leaves of a mail, sorted; `elements` and `files` in the order of the mail."""
 
     elements: list[Element] = field(default_factory=list)
-    files: list[File] = field(default_factory=list)
+    files: list[FilePart] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     security: Literal["none", "signed", "encrypted"] = "none"
 
@@ -60,19 +60,19 @@ class Leaves:
         return ""
 
 
-class Sorter:
+class PartClassifier:
     """One walk over the tree. `fallback` is the codec to read 8-bit names with."""
 
     def __init__(self, fallback: str = "") -> None:
         self.fallback = fallback
-        self.leaves = Leaves()
+        self.leaves = ClassifiedParts()
         self._room = MAX_TEXT
         self._lines = MAX_LINES
         self._within_smime = False
-        self._named: list[tuple[Part, File]] = []
+        self._named: list[tuple[Part, FilePart]] = []
         self._rtf: list[bytes] = []
 
-    def sort(self, root: Part) -> Leaves:
+    def sort(self, root: Part) -> ClassifiedParts:
         """Given a tree, return its leaves, each of them text, file or named as left out."""
         self.leaves.elements = self._walk(root)
         if not any(_says(element) for element in self.leaves.elements):
@@ -197,7 +197,7 @@ class Sorter:
         return texts
 
     @staticmethod
-    def _text_of_tnef(opened: Opened) -> list[Element]:
+    def _text_of_tnef(opened: TnefContents) -> list[Element]:
         """Given an opened winmail.dat, return the text that it says, as an element that counts only without others."""
         said = charset.decode(opened.html) if opened.html else ""
         text = (TextPart(opened.text, is_html=False),) if opened.text.strip() else ()
@@ -205,7 +205,7 @@ class Sorter:
         return [Alternative(text, shown)] if text or shown else []
 
     def _picture(self, part: Part) -> list[Element]:
-        """Given an image, keep it; one that stands inline between texts, without HTML, is shown in its place."""
+        """Given an image, keep it; one that is inline between texts, without HTML, is shown in its place."""
         self._keep(part)
         above = part.parent
         head, _ = attachments.disposition(part, self.fallback)

@@ -99,7 +99,7 @@ def _pieces(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _found_out(remarks: list[str]) -> Iterator[str]:
-    """Given the words of the comments on the client, yield those that the server found out by itself: not what the
+    """Given the words of the comments on the client, yield those that the server determined itself: not what the
     client called himself ("helo=[127.0.0.1]" as Exim has it, "HELO [127.0.0.1]" as qmail), nor what he said of his
     user ("ident=…").
     """
@@ -125,9 +125,9 @@ def _ip(text: str) -> str:
 
 
 def is_inner(hop: Hop, identities: frozenset[str]) -> bool:
-    """Did a host of ours, or of these authserv-ids' domains, pass the mail on to another of ours?
+    """Did a host of the bridge's domains, or of these authserv-ids' domains, relay the message to another of these?
 
-    The first Received from the top of which this cannot be said is the door: the mail came in there, and what stands
+    The first Received from the top of which this cannot be said is the door: the mail came in there, and what is
     below was in it then, but for what the server put there.
     """
     if hop.stayed and hop.by in {"localhost", "localhost.localdomain"}:

@@ -247,7 +247,7 @@ class _Scanner:
 
 
 def taken_apart(fields: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """Given fields, return them with a MIME field that stands on the line of another one as a field of its own."""
+    """Given fields, return them with a MIME field on the line of another one as a separate field."""
     found: list[tuple[str, bytes]] = []
     for name, raw in fields:
         if not name.lower().startswith("content-") or b"ontent-" not in raw:

@@ -13,7 +13,7 @@ _CODEPAGE = 0x9007
 _BODY_TEXT = 0x800C
 _LONG_NAME, _SHORT_NAME, _CONTENT_ID, _MIME, _OBJECT = 0x3707, 0x3704, 0x3712, 0x370E, 0x3701
 _HTML, _RTF, _PLAIN = 0x1013, 0x1009, 0x1000
-_TOLD = {
+_NAMED = {
     0x001A: "class",
     0x0037: "subject",
     0x0C1A: "sender",
@@ -33,7 +33,7 @@ Chunks = Callable[[], Iterator[bytes]]
 
 
 @dataclass(slots=True)
-class Enclosed:
+class TnefFile:
     """A file in a winmail.dat: its bytes lie at `start`, `size` bytes long, in the decoded stream.
 
     `embedded` is True when they are an item of Outlook's own, a winmail.dat within.
@@ -48,15 +48,15 @@ class Enclosed:
 
 
 @dataclass(slots=True)
-class Opened:
+class TnefContents:
     """What a winmail.dat holds: files, and its text when it says one ("" else). `whole` is False when it is broken.
 
-    `told` is what its properties say of the message: class, subject, sender, address, smtp, to, cc; `sent` is when, in
+    `properties` are the message's properties: class, subject, sender, address, smtp, to, cc; `sent` is when, in
     seconds since the epoch. `rtf` is its text as compressed RTF.
     """
 
-    files: list[Enclosed]
-    told: dict[str, str] = field(default_factory=dict)
+    files: list[TnefFile]
+    properties: dict[str, str] = field(default_factory=dict)
     sent: float | None = None
     text: str = ""
     html: bytes = b""
@@ -113,12 +113,12 @@ def slice_of(chunks: Chunks, start: int, size: int) -> Iterator[bytes]:
             return
 
 
-def open_tnef(chunks: Chunks) -> Opened | None:
+def open_tnef(chunks: Chunks) -> TnefContents | None:
     """Given the decoded bytes of a winmail.dat, return what it holds, or None when it is none. Never raises."""
     stream = _Stream(chunks)
     if stream.take(6)[:4] != SIGNATURE:
         return None
-    opened = Opened([])
+    opened = TnefContents([])
     codec = "windows-1252"
     while True:
         head = stream.take(9)
@@ -131,7 +131,7 @@ def open_tnef(chunks: Chunks) -> Opened | None:
             break
         start = stream.at
         if name == _RENDER and level == 2:
-            opened.files.append(Enclosed())
+            opened.files.append(TnefFile())
         data = b"" if name == _DATA or size > _MAX_PROPERTIES else stream.take(size)
         if name == _DATA and opened.files and not opened.files[-1].embedded:
             opened.files[-1].start, opened.files[-1].size = start, size
@@ -145,7 +145,7 @@ def open_tnef(chunks: Chunks) -> Opened | None:
     return opened
 
 
-def _use(opened: Opened, name: int, data: bytes, start: int, codec: str) -> None:
+def _use(opened: TnefContents, name: int, data: bytes, start: int, codec: str) -> None:
     """Given an attribute, put what it says where it belongs."""
     if name == _BODY_TEXT:
         opened.text = _string(data, codec)
@@ -158,14 +158,14 @@ def _use(opened: Opened, name: int, data: bytes, start: int, codec: str) -> None
         for key, kind, value, at in _properties(data):
             _describe(opened.files[-1], key, _typed(kind, value, codec) if key != _OBJECT else "")
             if key == _OBJECT and len(value) > 16 and value[16:20] == SIGNATURE:
-                # the item itself; what stands in attAttachData beside it is a stub (MS-OXTNEF section 2.1.3.4)
+                # the item itself; attAttachData beside it contains a stub (MS-OXTNEF section 2.1.3.4)
                 opened.files[-1].start, opened.files[-1].size = start + at + 16, len(value) - 16
                 opened.files[-1].embedded = True
             elif key == _OBJECT and len(value) > 16 and not opened.files[-1].size:
                 opened.files[-1].start, opened.files[-1].size = start + at + 16, len(value) - 16
 
 
-def _tell(opened: Opened, key: int, kind: int, value: bytes, codec: str) -> None:
+def _tell(opened: TnefContents, key: int, kind: int, value: bytes, codec: str) -> None:
     """Given a property of the message, note what it says."""
     if key == _HTML:
         opened.html = value
@@ -173,13 +173,13 @@ def _tell(opened: Opened, key: int, kind: int, value: bytes, codec: str) -> None
         opened.rtf = value
     elif key == _PLAIN and not opened.text:
         opened.text = _typed(kind, value, codec)
-    elif key in _TOLD:
-        opened.told[_TOLD[key]] = _typed(kind, value, codec)
+    elif key in _NAMED:
+        opened.properties[_NAMED[key]] = _typed(kind, value, codec)
     elif key == _SENT and len(value) == 8:
         opened.sent = int.from_bytes(value, "little") / 1e7 - 11_644_473_600  # MS-DTYP FILETIME
 
 
-def _describe(file: Enclosed, key: int, said: str) -> None:
+def _describe(file: TnefFile, key: int, said: str) -> None:
     """Given a property of an attachment as text, note what it says of the file."""
     if key == _LONG_NAME or (key == _SHORT_NAME and not file.name):
         file.name = said

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from functools import partial
 
 from redmine_mailbridge.mail.mime.rtf import read_rtf
-from redmine_mailbridge.mail.mime.tnef import Chunks, Enclosed, Opened, open_tnef, slice_of
+from redmine_mailbridge.mail.mime.tnef import Chunks, TnefContents, TnefFile, open_tnef, slice_of
 
 MAX_DEPTH = 5  # messages within messages
 _BOUNDARY = "=_winmail_{depth}"
@@ -26,7 +26,7 @@ def message_of(chunks: Chunks, depth: int = 1) -> Chunks | None:
         _read_rtf(opened)
     if opened is None or not opened.whole or depth > MAX_DEPTH or not _is_mail(opened):
         return None
-    inner: list[tuple[Enclosed, Chunks]] = []
+    inner: list[tuple[TnefFile, Chunks]] = []
     for one in opened.files:
         own = partial(slice_of, chunks, one.start, one.size)
         nested = message_of(own, depth + 1) if one.embedded else own
@@ -36,7 +36,7 @@ def message_of(chunks: Chunks, depth: int = 1) -> Chunks | None:
     return partial(_mail, opened, inner, depth)
 
 
-def _read_rtf(opened: Opened) -> None:
+def _read_rtf(opened: TnefContents) -> None:
     """Where RTF alone says the text, put that in its place: as the HTML that it was made of, or as plain text."""
     if opened.text.strip() or opened.html.strip() or not opened.rtf:
         return
@@ -47,12 +47,12 @@ def _read_rtf(opened: Opened) -> None:
         opened.text = said.text
 
 
-def _is_mail(opened: Opened) -> bool:
-    kind = opened.told.get("class", "IPM.Note").upper()
+def _is_mail(opened: TnefContents) -> bool:
+    kind = opened.properties.get("class", "IPM.Note").upper()
     return kind.startswith(("IPM.NOTE", "REPORT.")) and bool(opened.text.strip() or opened.html.strip())
 
 
-def _mail(opened: Opened, inner: list[tuple[Enclosed, Chunks]], depth: int) -> Iterator[bytes]:
+def _mail(opened: TnefContents, inner: list[tuple[TnefFile, Chunks]], depth: int) -> Iterator[bytes]:
     boundary = _BOUNDARY.format(depth=depth)
     yield _head(opened)
     yield f'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="{boundary}"\r\n\r\n'.encode()
@@ -67,13 +67,13 @@ def _mail(opened: Opened, inner: list[tuple[Enclosed, Chunks]], depth: int) -> I
     yield f"\r\n--{boundary}--\r\n".encode()
 
 
-def _head(opened: Opened) -> bytes:
-    told = opened.told
-    address = told.get("smtp") or told.get("address", "")
+def _head(opened: TnefContents) -> bytes:
+    properties = opened.properties
+    address = properties.get("smtp") or properties.get("address", "")
     address = address if "@" in address and address.isascii() and not set(address) & set("<> \r\n") else ""
-    lines = [f"From: {_word(told.get('sender', ''))} <{address}>"]
-    lines += [f"{name}: {_word(told[key])}" for name, key in (("To", "to"), ("Cc", "cc")) if told.get(key)]
-    lines.append(f"Subject: {_word(told.get('subject', ''))}")
+    lines = [f"From: {_word(properties.get('sender', ''))} <{address}>"]
+    lines += [f"{name}: {_word(properties[key])}" for name, key in (("To", "to"), ("Cc", "cc")) if properties.get(key)]
+    lines.append(f"Subject: {_word(properties.get('subject', ''))}")
     if opened.sent is not None:
         with contextlib.suppress(OverflowError, ValueError, OSError):
             lines.append(f"Date: {format_datetime(dt.datetime.fromtimestamp(opened.sent, dt.UTC))}")
@@ -81,7 +81,7 @@ def _head(opened: Opened) -> bytes:
 
 
 def _word(text: str) -> str:
-    """Given a text, return it as encoded words (RFC 2047), whatever stands in it."""
+    """Given a text, return it as encoded words (RFC 2047), whatever it contains."""
     text = " ".join(text.split())[:500]
     pieces = [text[at : at + 12] for at in range(0, len(text), 12)]
     return "\r\n ".join(

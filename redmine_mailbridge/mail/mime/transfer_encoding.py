@@ -1,4 +1,4 @@
-"""Content-Transfer-Encodings undone in pieces: base64, quoted-printable, uuencode; anything else as it stands."""
+"""Content-Transfer-Encodings decoded in pieces: base64, quoted-printable, uuencode; anything else unchanged."""
 
 import binascii
 import itertools
@@ -79,8 +79,8 @@ def _base64(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
     """Undo base64; a padding in the middle ends one stretch and begins the next (files glued together)."""
     left = b""
     for at in range(start, end, PIECE):
-        letters = left + bytes(buffer[at : min(at + PIECE, end)]).translate(None, _NO_BASE64)
-        stretches = re.split(b"=+", letters)
+        mailer = left + bytes(buffer[at : min(at + PIECE, end)]).translate(None, _NO_BASE64)
+        stretches = re.split(b"=+", mailer)
         left = stretches.pop()
         whole = len(left) - len(left) % 4
         done = b"".join(_stretch(stretch) for stretch in stretches) + _stretch(left[:whole])
@@ -91,11 +91,11 @@ def _base64(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
         yield last
 
 
-def _stretch(letters: bytes) -> bytes:
+def _stretch(mailer: bytes) -> bytes:
     """Given letters of base64 without padding, return their bytes; a single letter too many is passed over."""
-    if len(letters) % 4 == 1:
-        letters = letters[:-1]
-    return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4)) if letters else b""
+    if len(mailer) % 4 == 1:
+        mailer = mailer[:-1]
+    return binascii.a2b_base64(mailer + b"=" * (-len(mailer) % 4)) if mailer else b""
 
 
 def _quoted_printable(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
@@ -105,7 +105,7 @@ def _quoted_printable(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
         left = b""
         if at + PIECE < end:
             cut = piece.rfind(b"\n") + 1
-            if not cut:  # one line of more than a piece: cut it where no =XX stands
+            if not cut:  # one line of more than a piece: cut it outside of any =XX
                 cut = len(piece) - 3 + max(piece[-3:].rfind(b"="), 0) if b"=" in piece[-3:] else len(piece)
             piece, left = piece[:cut], piece[cut:]
         if piece:
@@ -117,7 +117,7 @@ def _quoted_printable(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
 def _uuencode(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
     """Undo uuencode between "begin" and "end"; lines that are broken give what can be read of them."""
     left = b""
-    begun = False
+    begun = ended = False
     for at in range(start, end, PIECE):
         lines = (left + bytes(buffer[at : min(at + PIECE, end)])).split(b"\n")
         left = lines.pop() if at + PIECE < end else b""
@@ -128,11 +128,14 @@ def _uuencode(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
             if not begun:
                 begun = line.startswith(b"begin ")
                 continue
-            if line.strip() == b"end":
+            ended = line.strip() == b"end"
+            if ended:
                 break
             done.append(_uu_line(line.rstrip(b"\r")))
         if piece := b"".join(done):
             yield piece
+        if ended:
+            return
 
 
 def _uu_line(line: bytes) -> bytes:

@@ -29,7 +29,8 @@ def taken_out(text: str) -> tuple[str, list[tuple[str, bytes]]]:
 
 
 def _read(text: str, at: int) -> tuple[bytes, int] | None:
-    """Given where the first line of code begins, return the bytes and where the text goes on, None when it is none."""
+    """Given where the first line of code begins, return the bytes and where the text continues, None if it is not
+    uuencode."""
     found: list[bytes] = []
     while at < len(text):
         stop = text.find("\n", at)
@@ -46,7 +47,7 @@ def _read(text: str, at: int) -> tuple[bytes, int] | None:
 
 
 def _line(line: str) -> bytes | None:
-    """Given a line, return its bytes, None when it is no line of uuencode; blanks at its end may have been lost."""
+    """Given a line, return its bytes, None if it is not a line of uuencode; trailing spaces may have been lost."""
     if not line.strip() or not line.isascii():
         return b"" if not line.strip() else None
     count = (ord(line[0]) - 32) & 63

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from redmine_mailbridge.mail.text.lines import Line
+from redmine_mailbridge.mail.text.lines import TextLine
 from redmine_mailbridge.mail.text.quote_words import OPENERS, VERB_PARTS, VERBS, WEEKDAYS
 
 _ADDRESS = re.compile(r"[^\s<>@(\[:;,]{1,80}@[^\s<>@)\];,]{1,120}")
@@ -32,7 +32,7 @@ MOST_WEIGHED = 4000
 class Attributions:
     """Finds attributions in one text. Weighs at most MOST_WEIGHED candidates, so that time stays linear."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, lines: Sequence[TextLine]) -> None:
         self.lines = lines
         self.left = MOST_WEIGHED
         self._known: dict[int, int | None] = {}
@@ -52,6 +52,14 @@ class Attributions:
         if start not in self._known:
             self._known[start] = self._look(start)
         return self._known[start]
+
+    def may_be(self, index: int) -> bool:
+        """Is this line one that introduces a quote if a quote follows, marked as one or not?"""
+        bare = self.lines[index].bare
+        if len(bare) > _LONGEST or not _may_begin(bare) or not _may_end(bare, bare):
+            return False
+        self.left -= 1
+        return self.left < 0 or is_attribution(bare, quote_follows=True)
 
     def _look(self, start: int) -> int | None:
         first = self.lines[start]
@@ -106,7 +114,7 @@ def _may_end(bare: str, joined: str) -> bool:
     return bare[bare.rfind(" ") + 1 :].casefold() in VERBS or (joined[:1] == "2" and bool(_GMT.match(joined)))
 
 
-def _quote_follows(lines: Sequence[Line], start: int) -> bool:
+def _quote_follows(lines: Sequence[TextLine], start: int) -> bool:
     """Is one of the next three lines a quote, with nothing but blank lines before it?"""
     for line in lines[start : start + 3]:
         if not line.blank:
@@ -115,7 +123,7 @@ def _quote_follows(lines: Sequence[Line], start: int) -> bool:
 
 
 def _may_begin(bare: str) -> bool:
-    """Cheap: an attribution begins with a letter, a digit, a quotation mark or dashes, and is no bullet."""
+    """Cheap: an attribution begins with a letter, a digit, a quotation mark or dashes, and is not a bullet."""
     text = bare.lstrip("-–— \"'<«„“”")
     return bool(text) and (text[0].isalnum() or text[0] in "@&[(") and len(bare) <= _LONGEST
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from redmine_mailbridge.mail.html.dialect import DIALECTS
-from redmine_mailbridge.mail.html.read import read_html
+from redmine_mailbridge.mail.html.read import plain_rows, read_html
 from redmine_mailbridge.mail.text.escaping import make_inert
 from redmine_mailbridge.mail.text.flowed import unflow
+from redmine_mailbridge.mail.text.forwards import NO_FORWARD, ForwardedText, read_forward
 from redmine_mailbridge.mail.text.quotes import split_reply
 from redmine_mailbridge.mail.text.stubs import is_stub
 from redmine_mailbridge.model.mail import Body, ReadingOptions
@@ -19,6 +20,7 @@ _RICH = re.compile(r"<table|<img", re.IGNORECASE)
 _PLACE = "\ufdd1"  # a noncharacter, which `clean` takes out of what comes
 _PLACED = re.compile(rf"{_PLACE}(\d{{1,6}}){_PLACE}")
 _PICTURE = re.compile(r"\[cid:([^\]\s]{1,200})\]|\[image: ([^\]\n]{1,200})\]")
+_OTHER_BREAKS = re.compile("\r(?!\n)|[\x0c\x85\u2028\u2029]")
 _NEWLINES = re.compile("\r\n?|[\x0c\x85\u2028\u2029]")
 
 
@@ -44,12 +46,14 @@ class Alternative:
 class BodyReading:
     """A Body, and where its pictures are: file names that `written` shows, and those that only `quoted` shows.
 
-    A picture of the mail that is in neither stands nowhere in the text.
+    A picture of the message that is in neither is not in the text. `forward` is what the text shows of a forwarded
+    mail, if `options.forwards` asks for that.
     """
 
     body: Body
     placed: frozenset[str] = frozenset()
     placed_in_quoted: frozenset[str] = frozenset()
+    forward: ForwardedText = NO_FORWARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,25 @@ def read_body(
         source=source,
         cut_by=next((piece.rule for piece in pieces if piece.rule), ""),
     )
-    return BodyReading(body, placed, in_quoted - placed)
+    return BodyReading(body, placed, in_quoted - placed, _forward(chosen) if options.forwards else NO_FORWARD)
+
+
+def _forward(parts: Iterable[TextPart]) -> ForwardedText:
+    """What the first part shows of a forwarded mail in which anything looks like one."""
+    rows = (plain_rows(part.content) if part.is_html else (_text(_on_one_line(part)).split("\n"), ()) for part in parts)
+    found = (read_forward(lines, marked) for lines, marked in rows)
+    return next((one for one in found if not one.plain), NO_FORWARD)
+
+
+def _text(part: TextPart) -> str:
+    """The text of a part that is not HTML, its flowed lines joined."""
+    text = clean(part.content)
+    return unflow(text, delsp=part.delsp) if part.flowed else text
+
+
+def _on_one_line(part: TextPart) -> TextPart:
+    """A part whose lines end as those of a mail do: any other line break may be within somebody's name."""
+    return replace(part, content=_OTHER_BREAKS.sub(" ", part.content)) if "\n" in part.content else part
 
 
 def _join(texts: Iterable[str]) -> str:
@@ -149,14 +171,13 @@ def _read(part: TextPart, pictures: Mapping[str, str], options: ReadingOptions) 
         return _Piece(
             html.written, html.quoted, html.whole, True, html.rule, html.delimited, html.placed, html.placed_in_quoted
         )
-    text = clean(part.content)
-    if part.flowed:
-        text = unflow(text, delsp=part.delsp)
-    text, names = _with_places(text, pictures)
+    text, names = _with_places(_text(part), pictures)
     split = split_reply(text, options.delimiters)
-    whole, _ = _shown(split.whole, names, options)
-    written, placed = _shown(split.written, names, options)
-    quoted, in_quoted = _shown(split.quoted, names, options)
+    texts = {split.whole, split.written, split.quoted}  # two, where nothing is cut
+    shown = {text: _shown(text, names, options) for text in texts}
+    whole, _ = shown[split.whole]
+    written, placed = shown[split.written]
+    quoted, in_quoted = shown[split.quoted]
     return _Piece(
         written=written,
         quoted=quoted,

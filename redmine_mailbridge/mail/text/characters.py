@@ -1,4 +1,4 @@
-"""Signs that are put into a text: one without width that keeps two others apart, and one that stands for another."""
+"""Characters inserted into a text: one without width that separates two others, and one that replaces another."""
 
 JOINER = "\u2060"
 """WORD JOINER: no width, no break."""

@@ -1,8 +1,8 @@
-"""Code as Redmine shows it: nothing in it is alive, and it can be copied as it stands, without an invisible character.
+"""Code as Redmine shows it: nothing in it is active, and it can be copied unchanged, without an invisible character.
 
 Redmine leaves code alone when it shows a text, but for two things. A macro that begins in it and ends elsewhere takes
 what lies between away, and a login behind an @ notifies a user: that is looked for in the text as it is stored, and
-code is passed over only where it is fenced (CommonMark, Markdown) or stands in <pre> (Textile), outside of quotes.
+code is passed over only where it is fenced (CommonMark, Markdown) or is in <pre> (Textile), outside of quotes.
 Where one of both may be, code is written otherwise: in CommonMark as HTML, of which any sign may be written by its
 number; in the other formats, where no HTML or no number counts within code, by leaving the code for these signs.
 """
@@ -84,7 +84,7 @@ def code_block(
     """Given lines of code, return them as a block of code; a blank line must stand before and behind it.
 
     `quoted`: each line of it will stand behind quote marks; lines that must not are one string with line ends.
-    `in_list`: a list item stands before it.
+    `in_list`: a list item precedes it.
     """
     lines = [line.rstrip() for line in without_controls("\n".join(lines)).split("\n")]
     text = "\n".join(lines)

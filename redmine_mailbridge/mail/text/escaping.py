@@ -4,9 +4,9 @@ Whatever of a stranger's goes into an issue passes through here (a whole text), 
 through `code`, in one of three formats: Textile, CommonMark, and the Markdown of Redmine up to 5.1 (Redcarpet).
 
 A text is read block by block: what it quotes, its code, its lists, its words. The blocks are found by rules of our
-own and written so that the format finds the same: code at the left edge, whatever it stood in, and what goes on below
-set apart. So nothing depends on where a list, a quote or a fence of the sender's ends by the rules of one format or
-another.
+own and written so that the format finds the same: code at the left edge, whatever contained it, and what continues
+below set apart. So nothing depends on where a list, a quote or a fence of the sender's ends by the rules of one format
+or another.
 """
 
 import re
@@ -140,7 +140,7 @@ class _Writer:
         self.levels.clear()
 
     def _blank(self) -> None:
-        """Write a blank line, unless one stands there."""
+        """Write a blank line, unless there is one."""
         if self.out and self.out[-1] != self.prefix.rstrip():
             self.out.append(self.prefix.rstrip())
 
@@ -185,7 +185,7 @@ class _Writer:
         self.out.append(self.prefix + before + made)
 
     def _hangs(self, line: _Line) -> int:
-        """Where words that are no item of a list are written: in the item that they go on, else where they stood."""
+        """Where text that is not a list item is written: in the item that it continues, else where it was."""
         if not self.levels or not self._begins():
             return min(line.indent, 3)
         while self.levels and line.indent <= self.levels[-1].source:
@@ -193,7 +193,7 @@ class _Writer:
         return self.levels[-1].written + self.levels[-1].width if self.levels else min(line.indent, 3)
 
     def _level(self, item: re.Match[str]) -> _Level | None:
-        """Given the mark of an item, return its list, a new one or one that is open; None when it is no item here."""
+        """Given the mark of an item, return its list, a new one or one that is open; None if it is not an item here."""
         source, number = len(item[1].expandtabs(4)), int(item[3]) if item[3] else None
         while len(self.levels) > 1 and source < self.levels[-1].source:
             self.levels.pop()

@@ -1,6 +1,7 @@
 """The lines that telephones and mail programs add below what somebody wrote, in many languages. Data only."""
 
 import re
+from functools import cache
 
 _STRONG = r"""
 sent from (?:my|mobile|outlook|mail\b|yahoo|gmail|a (?:phone|mobile)|samsung|iphone|ipad|android|windows|
@@ -91,11 +92,20 @@ sendt (?:fra|med) \S.{0,40}
 
 
 def _compile(lines: str) -> re.Pattern[str]:
-    """Given expressions one a line (a line that ends in | goes on in the next), join them."""
+    """Given expressions one a line (a line that ends in | continues in the next), join them."""
     return re.compile("|".join(f"(?:{line})" for line in lines.strip().replace("|\n", "|").split("\n")), re.IGNORECASE)
 
 
-# A line that begins so is the footer of a telephone or a program, and what follows is not the writer's.
-STRONG_FOOTER = _compile(_STRONG)
-# A line that is so as a whole may be one, when nothing else follows.
-WEAK_FOOTER = _compile(_WEAK)
+@cache
+def strong_footer() -> re.Pattern[str]:
+    """What a line begins with that is the footer of a telephone or a program; what follows is not the writer's.
+
+    Compiled on first use, as the other: a pass without mail needs neither.
+    """
+    return _compile(_STRONG)
+
+
+@cache
+def weak_footer() -> re.Pattern[str]:
+    """What a line is as a whole that may be such a footer, when nothing else follows."""
+    return _compile(_WEAK)

@@ -60,7 +60,7 @@ def inert_in_bulk(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a line: `text` is what is to be read of it. Of an address, `tail` is what of its sentence stands right
+    """A part of a line: `text` is what is to be read of it. Of an address, `tail` is what of its sentence is directly
     behind it, and `stuck` that no blank follows.
     """
 
@@ -139,7 +139,7 @@ def _pieces(line: str) -> list[Piece]:
 
 
 def _code_in(line: str) -> list[tuple[int, int, str]]:
-    """Where code stands between two runs of one or two backticks: begin, end, what is within."""
+    """Code between two runs of one or two backticks: start, end, content."""
     runs = [(run.start(), run.end()) for run in _BACKTICKS.finditer(line)]
     last: dict[int, int] = {}
     closing = [0] * len(runs)
@@ -185,7 +185,7 @@ def _with_addresses(text: str, *, more: bool = False) -> list[Piece]:
 
 
 def _tail(address: str) -> int:
-    """How many signs at the end of an address that stands in a sentence are the sentence's."""
+    """How many characters at the end of an address in a sentence belong to the sentence."""
     body = address.rstrip(_SENTENCE)
     while body.endswith(")") and body.count(")") > body.count("("):
         body = body[:-1].rstrip(_SENTENCE)

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Sequence
 
-from redmine_mailbridge.mail.text.lines import Line
+from redmine_mailbridge.mail.text.lines import TextLine
 from redmine_mailbridge.mail.text.quote_words import FORWARDED, ORIGINAL
 
 _ORIGINAL = frozenset(ORIGINAL)
 _FORWARDED = frozenset(FORWARDED)
 _SENTENCE_ENDS = ("?", "!", "？", "！")
-_CODE = Line("code", quoted=False, blank=False)
+_CODE = TextLine("code", quoted=False, blank=False)
 _ABOVE = re.compile(
     r"(?:reply|respond|write|type your reply|answer) above (?:this|the) line|"
     r"(?:antwort|antworten|schreiben) .{0,20}(?:über|oberhalb) dieser (?:zeile|linie)|"
@@ -18,7 +18,7 @@ _ABOVE = re.compile(
 )
 
 
-def heal(lines: Sequence[Line]) -> list[Line]:
+def heal(lines: Sequence[TextLine]) -> list[TextLine]:
     """Lines of a quote that were wrapped on the way lost their >: give it back where that is certain.
 
     Certain is: between two quoted lines, the one above long and not ending a question, itself shorter and
@@ -32,12 +32,12 @@ def heal(lines: Sequence[Line]) -> list[Line]:
         first = line.bare[:1]
         torn = first.islower() or first in "<(" or line.bare.startswith(("http", "&"))
         if torn and len(above.bare) >= 52 and not above.bare.endswith(_SENTENCE_ENDS):
-            healed[index] = Line(line.bare, True, False)
+            healed[index] = TextLine(line.bare, True, False)
     return healed
 
 
-def veil_code(lines: Sequence[Line]) -> Sequence[Line]:
-    """What stands between a pair of ``` is code, whatever it looks like: no rule shall read it."""
+def veil_code(lines: Sequence[TextLine]) -> Sequence[TextLine]:
+    """Text between a pair of ``` is code, whatever it looks like: no rule applies to it."""
     fences = [index for index, line in enumerate(lines) if line.bare.startswith("```") and not line.quoted]
     if len(fences) < 2:
         return lines
@@ -47,7 +47,7 @@ def veil_code(lines: Sequence[Line]) -> Sequence[Line]:
     return veiled
 
 
-def end_of_quote(lines: Sequence[Line], start: int, end: int) -> int | None:
+def end_of_quote(lines: Sequence[TextLine], start: int, end: int) -> int | None:
     """Return the index behind the quoted lines that begin at `start` (blank lines before allowed), or None."""
     index = start
     while index < end and lines[index].blank:

@@ -12,7 +12,7 @@ _MARKED = re.compile(r"[ \t]{0,3}(\||[A-Z]{1,3}>)(?:[ \t]|$)")
 LONGEST = 1000
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """One line: `bare` is it without quote marks and dress, cut to LONGEST characters, for the rules to read.
 
     `quoted` is True when it starts with > or lies in what the mail program marked as quoted.
@@ -23,17 +23,17 @@ class Line(NamedTuple):
     blank: bool
 
 
-_EMPTY = Line("", quoted=False, blank=True)
+_EMPTY = TextLine("", quoted=False, blank=True)
 
 
-def look(lines: Sequence[str], marked: Sequence[bool] = ()) -> list[Line]:
+def analyse_lines(lines: Sequence[str], marked: Sequence[bool] = ()) -> list[TextLine]:
     """Given lines (and which of them the HTML marks as quoted), return them as the rules read them."""
-    out: list[Line] = []
+    out: list[TextLine] = []
     otherwise = _marked_otherwise(lines)
     for index, line in enumerate(lines):
         head = line[:LONGEST]
         if index in otherwise:
-            out.append(Line(head[otherwise[index] :].strip(_DRESS), True, False))
+            out.append(TextLine(head[otherwise[index] :].strip(_DRESS), True, False))
             continue
         if not head and not marked:
             out.append(_EMPTY)
@@ -44,7 +44,7 @@ def look(lines: Sequence[str], marked: Sequence[bool] = ()) -> list[Line]:
             quoted = True
             head = head[match.end() :]
         bare = head.strip(_DRESS) or head.strip()
-        out.append(Line(bare, quoted, not bare and not quoted))
+        out.append(TextLine(bare, quoted, not bare and not quoted))
     return out
 
 
@@ -68,5 +68,5 @@ def _marked_otherwise(lines: Sequence[str]) -> dict[int, int]:
 
 
 def _is_quote(head: str, end: int) -> bool:
-    """A line that is only ">:" is no quote: it ends the address of an attribution that was wrapped."""
+    """A line of only ">:" is not a quote: it ends the address of a wrapped attribution."""
     return head[end:].strip() not in {":", "wrote:"} or end > 2

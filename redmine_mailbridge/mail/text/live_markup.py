@@ -14,7 +14,7 @@ STILL = "\ufde0"
 BANG = "\ufde1"
 """Here a "!" does: Redmine takes it away when it shows the text."""
 AT = "\ufde2"
-"""An @ that would notify somebody, wherever it stands in the stored text."""
+"""An @ that would notify a user, anywhere in the stored text."""
 
 LINKED = "attachment|document|version|forum|news|message|project|commit|source|export|user"
 """What Redmine makes a link of behind such a word and a colon."""
@@ -33,6 +33,7 @@ _LINK = re.compile(
     r"|(?P<repository>[a-z0-9_-]{1,100}\|)?r\d"
     rf"|(?:{LINKED}):[^\s<>]))"
 )
+_REVISION = re.compile(r"r\d")
 _NUMBER_ENDS = re.compile(r"(?:\d{1,20}|note)?(?:(?:\#note)?-\d{1,20})?(?=[\s,\]]|$|[.;:)?](?:[\s)\]]|$))", re.ASCII)
 _LOGIN_ENDS = re.compile(r"[A-Za-z0-9_\-]{0,80}(?=[\s,\]]|$|[.;:)?](?:[\s)\]]|$))", re.ASCII)
 _MAIL_TAIL = re.compile(r"[A-Za-z0-9_\-.]{1,200}\.[A-Za-z]{2}")
@@ -49,7 +50,7 @@ def mentions(text: str) -> bool:
 def marked(text: str, *, certain: bool, start: bool = False) -> str:
     """Given a piece of a line as it is to be read, return it with a mark where Redmine would act.
 
-    `certain`: a "!" may be used where Redmine is certain to take it away. A "!" that stands there already stays to be
+    `certain`: a "!" may be used where Redmine certainly removes it. An existing "!" stays to be
     seen. `start`: the line begins here.
     """
     if "{{" in text:
@@ -58,7 +59,7 @@ def marked(text: str, *, certain: bool, start: bool = False) -> str:
         text = _WIKI.sub(lambda found: _held(found, certain=certain), text)
     if "!" in text:
         text = _EATEN.sub("!" + STILL, text)
-    if any(sign in text for sign in "#@:r"):
+    if "#" in text or "@" in text or ":" in text or _REVISION.search(text):
         text = _LINK.sub(lambda found: _link(found, certain=certain, start=start), text)
     return _MENTION.sub(AT, text) if "@" in text else text
 

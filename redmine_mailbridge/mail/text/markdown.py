@@ -97,7 +97,7 @@ def _put_in(line: str, text_format: TextFormat) -> str:
 
 
 def address(text: str, text_format: TextFormat, *, bracketed: bool, tail: str = "", stuck: bool = False) -> str:
-    """Given an address of the web or of mail, which stood in <> or not, and what of the sentence stands right behind
+    """Given an address of the web or of mail, which was in <> or not, and the part of the sentence directly after
     it, return it so that it is a link to itself.
     """
     if bracketed and _MAIL.fullmatch(text.removeprefix("mailto:")):

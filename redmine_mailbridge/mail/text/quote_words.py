@@ -103,7 +103,7 @@ WEEKDAYS = frozenset(
     τετ πέμ παρ σάβ κυρ hétfő kedd szerda csütörtök péntek szombat vasárnap""".split()  # noqa: SIM905  # words, not a list
 )
 
-# What stands between dashes above a quoted mail.
+# The text between dashes above a quoted message.
 ORIGINAL = """original message|original mail|original e-mail|original email|original appointment|reply message
 |ursprüngliche nachricht|ursprungliche nachricht|originalnachricht|original-nachricht|originale nachricht
 |ursprüngliche mail|ursprüngliche e-mail|message d'origine|message d’origine|message original|mail original
@@ -121,7 +121,7 @@ ORIGINAL = """original message|original mail|original e-mail|original email|orig
 |mesajul original|izvorna poruka|originalna poruka|izvirno sporočilo|missatge original|tin nhắn gốc
 |оригинално съобщение|pesan asli|algne kiri|original besked""".replace("\n", "").split("|")
 
-# What stands above a forwarded mail: content, not a quote.
+# The text above a forwarded message: content, not a quote.
 FORWARDED = """forwarded message|begin forwarded message|forwarded mail|forwarded by|weitergeleitete nachricht
 |anfang der weitergeleiteten nachricht|weitergeleitete mail|message transféré|message transmis|message réexpédié
 |début du message transféré|début du message réexpédié|mensaje reenviado|inicio del mensaje reenviado
@@ -136,6 +136,12 @@ FORWARDED = """forwarded message|begin forwarded message|forwarded mail|forwarde
 |転送されたメッセージ|転送メッセージ|전달된 메시지|전달된 메일|رسالة مُعاد توجيهها|رسالة معاد توجيهها
 |الرسالة المعاد توجيهها|הודעה שהועברה|הודעה מועברת|továbbított üzenet|mesaj redirecționat|preposlaná správa
 |proslijeđena poruka|posredovano sporočilo""".replace("\n", "").split("|")
+
+# What mail programs put before the subject of a forwarded mail, in lower case and without the colon.
+FORWARD_PREFIXES = frozenset(
+    """fwd fw wg tr rv enc i vl vb videresendt doorst pd předáno továbbítás továbbított ilt i̇lt πρθ
+    转发 轉寄 轉呈 転送 전달 הועבר إعادة_توجيه пересл пересылка""".split()  # noqa: SIM905  # words, not a list
+)
 
 # Closing words, alone on their line, that may begin a block of name, company and telephone.
 SIGN_OFFS = frozenset(

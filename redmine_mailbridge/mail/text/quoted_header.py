@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from redmine_mailbridge.mail.text.lines import Line
+from redmine_mailbridge.mail.text.lines import TextLine
 from redmine_mailbridge.mail.text.quote_words import HEADER_ROLE, RAW_HEADER_KEYS
 
 _KEY = re.compile(r"([^\s:：<>@\d][^:：<>@\d\n]{0,28}?)[ \t\xa0*_\\]{0,6}[:：]")
@@ -32,7 +32,7 @@ def _key(bare: str) -> tuple[str, str] | None:
 class HeaderBlocks:
     """Finds header blocks in one text; every line's key is read once."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    def __init__(self, lines: Sequence[TextLine]) -> None:
         self.lines = lines
         self._keys: dict[int, tuple[str, str] | None] = {}
 
@@ -76,6 +76,21 @@ class HeaderBlocks:
                 end = index + 1
         return end if _is_block(found) else None
 
+    def senders(self, start: int, end: int) -> str:
+        """Given the header block between these lines, return what it says of the sender: all of it, if it says that
+        more than once. Lines below a blank one may be the quoted mail's, and do not count.
+        """
+        said: list[str] = []
+        role = ""
+        for index in range(start, end):
+            line, key = self.lines[index], self._key_of(index)
+            if not line.bare:
+                break
+            role = role if key is None else key[0]
+            if role == "from":
+                said.append(line.bare if key is None else key[1])
+        return " ".join(said)[:600]
+
 
 def _is_block(found: dict[str, str]) -> bool:
     roles = set(found) - {"cc"}
@@ -89,7 +104,7 @@ def _is_block(found: dict[str, str]) -> bool:
     return len(roles) == 2 and "from" in roles and "cc" in found and address and moment
 
 
-def looks_like_block(lines: Sequence[Line], start: int) -> bool:
+def looks_like_block(lines: Sequence[TextLine], start: int) -> bool:
     """Given where a separator ends, say whether "key: value" lines with an address or a moment follow.
 
     For languages whose words are not known: three such lines in a row, one with an address, one with a moment.

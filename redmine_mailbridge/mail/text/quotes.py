@@ -19,7 +19,7 @@ from redmine_mailbridge.mail.text.introductions import (
     names_original,
     veil_code,
 )
-from redmine_mailbridge.mail.text.lines import Line, look
+from redmine_mailbridge.mail.text.lines import TextLine, analyse_lines
 from redmine_mailbridge.mail.text.quote_words import SIGN_OFFS
 from redmine_mailbridge.mail.text.quoted_header import HeaderBlocks, looks_like_block
 
@@ -28,7 +28,7 @@ MOST_LINES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
+class SplitText:
     """A text, split: what was written, what was cut ("" when nothing), and in one phrase by which rule.
 
     `whole` is all of it, up to the admin's delimiter where there is one (`delimited`).
@@ -42,7 +42,7 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class QuoteVerdict:
     """Which lines are kept, and by which rule the others are not ("" when all are)."""
 
     keep: list[bool]
@@ -58,14 +58,14 @@ class Verdict:
         return self.footer if self.delimiter is None else self.delimiter
 
 
-def split_reply(text: str, delimiters: Sequence[re.Pattern[str]] = ()) -> Split:
+def split_reply(text: str, delimiters: Sequence[re.Pattern[str]] = ()) -> SplitText:
     """Given plain text with \\n line ends and the admin's delimiters, split it. Pure; linear; never raises."""
     raws = text.split("\n")
     verdict = judge(raws, delimiters)
     kept = [raw for raw, keep in zip(raws, verdict.keep, strict=True) if keep]
     cut = [raw for raw, keep in zip(raws, verdict.keep, strict=True) if not keep]
     whole = "\n".join(raws[: verdict.ends]).strip("\n")
-    return Split(
+    return SplitText(
         "\n".join(kept).strip("\n"), "\n".join(cut).strip("\n"), verdict.rule, whole, verdict.delimiter is not None
     )
 
@@ -75,7 +75,7 @@ def judge(
     delimiters: Sequence[re.Pattern[str]] = (),
     marked: Sequence[bool] = (),
     attributions: Sequence[bool] = (),
-) -> Verdict:
+) -> QuoteVerdict:
     """Given lines, delimiters, and which lines the HTML marks as quoted or as an attribution, say which lines are
     what was written.
 
@@ -83,7 +83,7 @@ def judge(
     """
     head = raws[:MOST_LINES]
     others = len(raws) - len(head)
-    work = _Work(head, look(head, marked), bool(marked) and any(marked))
+    work = _Work(head, analyse_lines(head, marked), bool(marked) and any(marked))
     work.attributions.believe(attributions[:MOST_LINES])
     work.cut_at_delimiter(delimiters)
     work.cut_quotes()
@@ -92,15 +92,15 @@ def judge(
     else:
         work.keep.extend([work.keep[-1]] * others)
     if not any(keep and _WORDY.search(raw) for keep, raw in zip(work.keep, raws, strict=True)):
-        return Verdict([True] * len(raws))
+        return QuoteVerdict([True] * len(raws))
     footer = None if others else signature.list_footer_start(work.lines, len(head))
-    return Verdict(work.keep, work.rule if not all(work.keep) else "", work.delimiter, footer)
+    return QuoteVerdict(work.keep, work.rule if not all(work.keep) else "", work.delimiter, footer)
 
 
 class _Work:
     """One text being judged: `end` is the first line that is cut with all that follow, up to `limit`."""
 
-    def __init__(self, raws: Sequence[str], lines: Sequence[Line], by_html: bool) -> None:
+    def __init__(self, raws: Sequence[str], lines: Sequence[TextLine], by_html: bool) -> None:
         self.raws = raws
         self.lines = heal(veil_code(lines))
         self.by_html = by_html
@@ -191,7 +191,7 @@ class _Work:
         return None
 
     def _attributed(self, start: int, behind: int, said: bool) -> int | None:
-        """An attribution: cut it with its quote. Return where to go on, or None to cut everything from here."""
+        """An attribution: cut it with its quote. Return where to continue, or None to cut everything from here."""
         quote_end = end_of_quote(self.lines, behind, self.end)
         if quote_end is None:
             if said:
@@ -246,7 +246,7 @@ class _Work:
         return above if dashed or signature.is_rule(bare) or names_original(bare) else index
 
     def cut_tail(self) -> None:
-        """Take off what stands below the text: trailing quotes, signatures, footers; at most a few rounds."""
+        """Remove what is below the text: trailing quotes, signatures, footers; at most a few rounds."""
         for _ in range(8):
             before = self.end
             while self.end and (self.lines[self.end - 1].blank or not self.keep[self.end - 1]):
@@ -300,19 +300,19 @@ class _Work:
 
 
 def _no_raws(
-    find: Callable[[Sequence[Line], int], int | None],
-) -> Callable[[Sequence[str], Sequence[Line], int], int | None]:
-    def adapted(_raws: Sequence[str], lines: Sequence[Line], end: int) -> int | None:
+    find: Callable[[Sequence[TextLine], int], int | None],
+) -> Callable[[Sequence[str], Sequence[TextLine], int], int | None]:
+    def adapted(_raws: Sequence[str], lines: Sequence[TextLine], end: int) -> int | None:
         return find(lines, end)
 
     return adapted
 
 
-def _trailing_rule(lines: Sequence[Line], end: int) -> int | None:
+def _trailing_rule(lines: Sequence[TextLine], end: int) -> int | None:
     return end - 1 if end and signature.is_rule(lines[end - 1].bare) else None
 
 
-_TAILS: tuple[tuple[Callable[[Sequence[str], Sequence[Line], int], int | None], str], ...] = (
+_TAILS: tuple[tuple[Callable[[Sequence[str], Sequence[TextLine], int], int | None], str], ...] = (
     (signature.signature_start, "signature"),
     (_no_raws(signature.footer_start), "mobile footer"),
     (_no_raws(signature.list_footer_start), "mailing list footer"),

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from redmine_mailbridge.mail.text.footer_words import STRONG_FOOTER, WEAK_FOOTER
-from redmine_mailbridge.mail.text.lines import Line
+from redmine_mailbridge.mail.text.footer_words import strong_footer, weak_footer
+from redmine_mailbridge.mail.text.lines import TextLine
 from redmine_mailbridge.mail.text.quote_words import SIGN_OFFS
 
 _RULE = re.compile(r"(?:[_=~*\u2014\u2500\u2501-]{4,}|[_=*\u2014\u2013-]{2,3})$")
@@ -35,14 +35,14 @@ _LONGEST_CARD = 9
 def is_strong_footer(bare: str) -> bool:
     """Is this line what a telephone or a mail program adds below the text?"""
     text = bare.strip("<>([*_\"' \t")
-    if len(bare) > _LONGEST_FOOTER or len(text.split()) > 16 or not STRONG_FOOTER.match(text):
+    if len(bare) > _LONGEST_FOOTER or len(text.split()) > 16 or not strong_footer().match(text):
         return False
     return not _GOES_ON.search(text) or bool(_EXCUSE.search(text) or "http" in text)
 
 
 def _is_weak_footer(bare: str) -> bool:
     text = bare.strip("<>()[]*_\"'. \t")
-    return len(text) <= 70 and len(text.split()) <= 9 and bool(WEAK_FOOTER.fullmatch(text))
+    return len(text) <= 70 and len(text.split()) <= 9 and bool(weak_footer().fullmatch(text))
 
 
 def is_rule(bare: str) -> bool:
@@ -50,12 +50,12 @@ def is_rule(bare: str) -> bool:
     return bool(_RULE.match(bare[:200])) and len(set(bare)) <= 2
 
 
-def is_delimited_signature(raw: str, line: Line) -> bool:
+def is_delimited_signature(raw: str, line: TextLine) -> bool:
     """Is this the line that signatures begin with: "-- ", or its worn forms "--" and a dash alone?"""
     return not line.quoted and (raw.rstrip() == "--" or bool(_SIGNATURE.match(line.bare[:8])))
 
 
-def signature_start(raws: Sequence[str], lines: Sequence[Line], end: int) -> int | None:
+def signature_start(raws: Sequence[str], lines: Sequence[TextLine], end: int) -> int | None:
     """Given the lines up to `end`, return where a signature begins that runs to the end, or None.
 
     "-- " is believed for any length, its worn forms for at most 25 lines of text.
@@ -75,15 +75,15 @@ def signature_start(raws: Sequence[str], lines: Sequence[Line], end: int) -> int
     return found
 
 
-def _divides(lines: Sequence[Line], index: int, end: int) -> bool:
-    """Does a dash that stands alone between blank lines part two pieces of prose?"""
+def _divides(lines: Sequence[TextLine], index: int, end: int) -> bool:
+    """Does a single dash between blank lines separate two pieces of prose?"""
     if index + 1 >= end or not lines[index + 1].blank or (index and not lines[index - 1].blank):
         return False
     below = (line.bare for line in lines[index + 2 : min(end, index + 2 + _LONGEST_SIGNATURE)])
     return any(len(bare.split()) >= 6 and bare[-1] in ".!?" for bare in below if bare)
 
 
-def footer_start(lines: Sequence[Line], end: int) -> int | None:
+def footer_start(lines: Sequence[TextLine], end: int) -> int | None:
     """Given the lines up to `end`, return where footers that run to the end begin, or None."""
     found: int | None = None
     for index in range(end - 1, -1, -1):
@@ -96,7 +96,7 @@ def footer_start(lines: Sequence[Line], end: int) -> int | None:
     return found
 
 
-def card_start(lines: Sequence[Line], end: int) -> int | None:
+def card_start(lines: Sequence[TextLine], end: int) -> int | None:
     """Given the lines up to `end`, return where "Regards," with name, title and telephone begins, or None.
 
     Only with at least two lines below the closing words, of which one other than the first shows a card.
@@ -116,10 +116,10 @@ def card_start(lines: Sequence[Line], end: int) -> int | None:
     return None
 
 
-def list_footer_start(lines: Sequence[Line], end: int) -> int | None:
+def list_footer_start(lines: Sequence[TextLine], end: int) -> int | None:
     """Given the lines up to `end`, return where a mailing list's footer below a drawn line begins, or None.
 
-    A short line, "__" or "-- ", counts where an address or a link stands below it.
+    A short line, "__" or "-- ", counts if an address or a link is below it.
     """
     seen: list[str] = []
     for index in range(end - 1, max(-1, end - 12), -1):

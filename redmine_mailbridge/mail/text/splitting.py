@@ -1,6 +1,6 @@
-"""A text that was made inert in two: nothing comes to life because what kept it still stands in the other half.
+"""Splits an escaped text in two: nothing becomes active because its escape is in the other half.
 
-Code keeps what is in it still as long as it is whole. In words, each sign that could be alive bears what keeps it
+Complete code keeps its content inactive. In text, each character that could be active has its escape
 still. The text may be in any of the formats; what marks code in one is words in another, where it may be, too.
 """
 
@@ -21,7 +21,7 @@ def divided(text: str, at: int) -> tuple[str, str]:
     """Given a text that was made inert and so many of its characters that fit, return what of it is kept and the rest.
 
     It is cut between lines; a first line that does not fit, between words, or where it must be. Code that is cut is
-    closed, with at most MOST_CLOSED, and goes on in the rest.
+    closed, with at most MOST_CLOSED, and continues in the rest.
     """
     if not at:
         return "", text

@@ -31,7 +31,7 @@ def is_stub(text: str, rich: str = "") -> bool:
     """Given the text half of an alternative and the HTML half, say whether the first only points to the second.
 
     By three signs together: it is short, it speaks of HTML or a browser and of being able to see, and none of its
-    lines stands in the HTML, as the lines of a real answer do. Linear in the length of both.
+    lines is in the HTML, as the lines of a real answer do. Linear in the length of both.
     """
     short = text.strip()
     if len(short) > _LIMIT or not short:

@@ -100,7 +100,7 @@ def _marks(text: str, *, typed: bool, closing: str, among: bool) -> str:
 
 
 def address(text: str, *, before: str, tail: str, stuck: bool, closing: str, among: bool) -> str:
-    """Given an address of the web, what stands right before it and behind it, return it: as it is where Redmine makes a
+    """Given an address of the web, the text directly before and after it, return it: as it is where Redmine makes a
     link of it and of nothing else, otherwise as words.
     """
     alone = before[-1:] in {"", " ", "\t", "(", ",", ";", STILL} and not stuck and not tail.strip(".,:?!)>")
@@ -114,7 +114,7 @@ def address(text: str, *, before: str, tail: str, stuck: bool, closing: str, amo
 
 
 def _run(found: re.Match[str], closing: str, *, typed: bool) -> str:
-    """A run of marks that may open something: kept apart from what stands before it, if one of them also closes. Stars
+    """A run of marks that may open something: separated from the text before it, if one of them also closes. Stars
     may stay, but not before what would be a style.
     """
     run = found[0]

@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 
 from redmine_mailbridge.errors import FolderMissing, MailboxUnreachable
-from redmine_mailbridge.mailboxes.graph.client import GraphClient, Refused
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.mailboxes.graph.client import GraphClient, GraphRefused
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 
 INBOX = "INBOX"
 DEEPEST = 20
@@ -55,13 +55,13 @@ class GraphFolders:
         return found
 
     def target(self, folder: str) -> str:
-        """Given a folder that mail is moved to, return its id, looked at anew. Raise FolderMissing."""
+        """Given the target folder of a move, return its id, fetched again. Raise FolderMissing."""
         number = self.id_of(folder)
         if time.monotonic() - self._seen_at.get(number, 0.0) < FRESH:
             return number
         try:
             found = self.client.call("GET", f"/mailFolders/{number}", params={"$select": "parentFolderId"})
-        except Refused as refused:
+        except GraphRefused as refused:
             if not refused.missing:
                 raise MailboxUnreachable(str(refused)) from None
             found = {}
@@ -79,11 +79,16 @@ class GraphFolders:
             above.add(number)
         return any(self._well_known(name) in above for name in EMPTIED)
 
+    def junk(self) -> str | None:
+        """Return the path of the folder for junk e-mail, whatever it is called; None if there is none."""
+        number = self._well_known("junkemail")
+        return next((path for path, one in self.listed().items() if one == number), None) if number else None
+
     def _well_known(self, name: str) -> str:
         """Given a name that every mailbox has for a folder of its own, return the folder's id; "" for none."""
         try:
             return str(self.client.call("GET", f"/mailFolders/{name}", params={"$select": "id"})["id"])
-        except Refused as refused:
+        except GraphRefused as refused:
             if refused.missing:
                 return ""
             raise MailboxUnreachable(str(refused)) from None
@@ -99,7 +104,7 @@ class GraphFolders:
         name = spelled(folder)
         if self._named(name, self.listed()) or self._named(name, self.listed(fresh=True)):
             return False
-        with effect(Effect.MAKE_FOLDER):
+        with side_effect(SideEffect.MAKE_FOLDER):
             self._make(name)
         self.listed(fresh=True)
         return True
@@ -113,7 +118,7 @@ class GraphFolders:
             if number is None:
                 try:
                     number = str(self.client.call("POST", path, json={"displayName": piece})["id"])
-                except Refused as refused:
+                except GraphRefused as refused:
                     raise FolderMissing(f"{self.client.where}: folder {name!r} cannot be made: {refused}") from None
             path = f"/mailFolders/{number}/childFolders"
 

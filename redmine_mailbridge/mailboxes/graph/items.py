@@ -7,7 +7,7 @@ from typing import Any
 DONE = "Mailbridge done"
 """The category of a mail that is done with and stays where it is."""
 SIZE = "Integer 0xE08"
-"""PidTagMessageSize: about the size of the mail; Graph tells no exact one."""
+"""PidTagMessageSize: approximately the size of the message; Graph reports no exact one."""
 STAMP = "%Y%m%dT%H%M%SZ"
 
 
@@ -16,10 +16,11 @@ GONE_AT_MOST = 1000
 
 
 @dataclass(slots=True)
-class Item:
-    """A mail in a folder: its size, when it came, whether it bears our category; `order` grows as mails appear.
+class GraphItem:
+    """A mail in a folder: its size, when it came, whether it has the bridge's category; `order` grows as messages
+    arrive.
 
-    `listed`: this process has told of it.
+    `listed`: this process has listed it.
     """
 
     order: int
@@ -31,13 +32,13 @@ class Item:
 
 
 @dataclass(slots=True)
-class Seen:
+class FolderSnapshot:
     """What is known of a folder: where the next question for changes goes, and the mails by UID."""
 
     link: str = ""
-    items: dict[str, Item] = field(default_factory=dict)
+    items: dict[str, GraphItem] = field(default_factory=dict)
     count: int = 0
-    told: int = 0
+    reported: int = 0
     """How many had appeared when the folder was last listed or waited in."""
     gone: dict[str, int] = field(default_factory=dict)
     """The order of mails that were listed and are not there any more, the newest last."""
@@ -79,12 +80,12 @@ def time_of(message: dict[str, Any]) -> dt.datetime | None:
     except ValueError:
         return None
     found = found if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)
-    return found if dt.MINYEAR < found.year < dt.MAXYEAR else None  # Exchange's DateTime.MinValue is no time
+    return found if dt.MINYEAR < found.year < dt.MAXYEAR else None  # Exchange's DateTime.MinValue means unknown
 
 
-def item_of(message: dict[str, Any], order: int) -> Item:
+def item_of(message: dict[str, Any], order: int) -> GraphItem:
     """Given a message and its place, return what is remembered of it."""
     sizes = [one.get("value") for one in message.get("singleValueExtendedProperties", ())]
     size = next((int(value) for value in sizes if str(value).isdecimal()), 0)
     written = " ".join(str(message.get("internetMessageId") or "").split())
-    return Item(order, size, time_of(message), DONE in message.get("categories", ()), written)
+    return GraphItem(order, size, time_of(message), DONE in message.get("categories", ()), written)

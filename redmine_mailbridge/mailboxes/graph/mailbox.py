@@ -1,7 +1,7 @@
 """A mailbox over Microsoft Graph: for Exchange Online where IMAP is switched off.
 
 New mail is found by delta queries (the changes since the last question), so that what lies there costs nothing. Of a
-change Graph tells that a mail is in the folder now, not since when: `receivedDateTime` stays when a mail is moved
+change Graph reports that a message is in the folder now, not since when: `receivedDateTime` stays when a mail is moved
 in, `lastModifiedDateTime` changes when somebody reads it. So new is what the store does not know by its id. A UID is
 the time of arrival and Graph's id, which changes when a mail moves to another folder.
 """
@@ -14,13 +14,30 @@ from typing import Any
 
 from redmine_mailbridge.errors import FilingRefused, LoginRefused, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.account import Account
-from redmine_mailbridge.mailboxes.graph.client import PAGE, GraphClient, Refused
+from redmine_mailbridge.mailboxes.graph.client import PAGE, GraphClient, GraphRefused
 from redmine_mailbridge.mailboxes.graph.folders import GraphFolders, spelled
-from redmine_mailbridge.mailboxes.graph.items import DONE, SIZE, Item, Seen, id_of, item_of, time_of, uid_of
+from redmine_mailbridge.mailboxes.graph.items import (
+    DONE,
+    SIZE,
+    FolderSnapshot,
+    GraphItem,
+    id_of,
+    item_of,
+    time_of,
+    uid_of,
+)
 from redmine_mailbridge.mailboxes.pop3.mailbox import Known
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
-from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.model.mailbox import (
+    ConnectionInfo,
+    Filing,
+    FolderState,
+    Listed,
+    Location,
+    MailboxConfig,
+    RawMail,
+)
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 
 VALIDITY = "graph"
 POLL = 15.0
@@ -37,7 +54,7 @@ class GraphMailbox(Account):
         self._poll = poll
         self._client: GraphClient | None = None
         self._folders: GraphFolders | None = None
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, FolderSnapshot] = {}
 
     def connect(self) -> None:
         """Ask for the inbox, if nothing was asked yet."""
@@ -47,7 +64,7 @@ class GraphMailbox(Account):
         try:
             folders = GraphFolders(client)
             folders.listed()
-        except Refused as refused:
+        except GraphRefused as refused:
             client.close()
             raise LoginRefused(str(refused)) from None
         except BaseException:
@@ -62,10 +79,10 @@ class GraphMailbox(Account):
             client.close()
         return True
 
-    def connected(self) -> Connected:
+    def connected(self) -> ConnectionInfo:
         """Connect; return what the connection is."""
         client, _ = self._open()
-        return Connected("Microsoft Graph v1.0", "OAuth bearer token", (), client.tls, None, "move", False)
+        return ConnectionInfo("Microsoft Graph v1.0", "OAuth bearer token", (), client.tls, None, "move", False)
 
     def folders(self) -> tuple[str, ...]:
         """All folders, as paths."""
@@ -87,31 +104,31 @@ class GraphMailbox(Account):
     def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
         """Ask for the changes; list what appeared after `after` and the store does not know."""
         seen = self._refreshed(folder)
-        seen.told = seen.count
+        seen.reported = seen.count
         uids = seen.behind(after)
         known = self._known(uids) if self._known is not None and uids else ()
         new = [uid for uid in uids if uid not in known]
         return tuple(self._listed(folder, uid, seen.items[uid]) for uid in (new if limit is None else new[:limit]))
 
-    def _listed(self, folder: str, uid: str, item: Item) -> Listed:
+    def _listed(self, folder: str, uid: str, item: GraphItem) -> Listed:
         item.listed = True
         return Listed(Location(self.name, folder, VALIDITY, uid), item.size, item.received_at)
 
-    def _refreshed(self, folder: str) -> Seen:
+    def _refreshed(self, folder: str) -> FolderSnapshot:
         """Given a folder, take in what has changed there since the last question, or all of it the first time."""
         client, folders = self._open()
         number = folders.id_of(folder)
-        seen = self._seen.setdefault(number, Seen())
+        seen = self._seen.setdefault(number, FolderSnapshot())
         try:
             self._take_changes(client, number, seen)
-        except Refused as refused:
+        except GraphRefused as refused:
             if refused.status != 410:  # Graph has forgotten where we were: ask for all again
                 raise MailboxUnreachable(str(refused)) from None
             seen.link = ""
             self._take_changes(client, number, seen)
         return seen
 
-    def _take_changes(self, client: GraphClient, number: str, seen: Seen) -> None:
+    def _take_changes(self, client: GraphClient, number: str, seen: FolderSnapshot) -> None:
         whole = not seen.link  # what it does not name is not there, then
         path = seen.link or (
             f"/mailFolders/{number}/messages/delta?$select=receivedDateTime,categories,internetMessageId"
@@ -120,7 +137,7 @@ class GraphMailbox(Account):
         changes: list[dict[str, Any]] = []
         link = ""
         for page in client.pages(path, headers={"Prefer": f"odata.maxpagesize={PAGE}"}):
-            changes += page.get("value", ())
+            changes += client.objects(page)
             link = str(page.get("@odata.deltaLink", ""))
         uids = {uid.partition("-")[2]: uid for uid in seen.items}
         if whole:
@@ -141,7 +158,7 @@ class GraphMailbox(Account):
     def fetch(self, listed: Sequence[Listed], spool: Path, *, max_size: int) -> Iterator[RawMail]:
         """Yield the bytes of mails, one request each."""
         for mail in listed:
-            if mail.location.validity != VALIDITY:
+            if mail.location.uid_validity != VALIDITY:
                 continue
             found = self._fetch_one(mail, spool, max_size)
             if found is not None:
@@ -158,7 +175,7 @@ class GraphMailbox(Account):
                     return RawMail(mail, content=bytes(content[:HEAD]), truncated=True)
                 if len(content) > PIECE:
                     return to_file(spool, mail, chain([bytes(content)], pieces), max_size)
-        except Refused as refused:
+        except GraphRefused as refused:
             if refused.missing:
                 return None
             raise MailUnreadable(str(refused), uid=mail.location.uid) from None
@@ -175,7 +192,7 @@ class GraphMailbox(Account):
         target = folders.target(folder)
         if spelled(folder).casefold() == spelled(location.folder).casefold():
             return Filing.KEPT
-        with effect(Effect.MOVE):
+        with side_effect(SideEffect.MOVE):
             done = self._change(client, "POST", location, "/move", {"destinationId": target})
         if not done and self._is_there(client, location):  # what Graph did not find is the folder, then
             folders.listed(fresh=True)
@@ -185,11 +202,11 @@ class GraphMailbox(Account):
 
     def _is_there(self, client: GraphClient, location: Location) -> bool:
         """Does a mail lie where it did? A 404 of a move names neither the mail nor the folder."""
-        if location.validity != VALIDITY:
+        if location.uid_validity != VALIDITY:
             return False
         try:
             client.call("GET", f"/messages/{id_of(location.uid)}", params={"$select": "parentFolderId"})
-        except Refused as refused:
+        except GraphRefused as refused:
             if refused.missing:
                 return False
             raise FilingRefused(str(refused)) from None
@@ -200,25 +217,30 @@ class GraphMailbox(Account):
         _, folders = self._open()
         return folders.empties(folder)
 
+    def junk(self) -> str | None:
+        """Exchange's folder for junk e-mail."""
+        _, folders = self._open()
+        return folders.junk()
+
     def delete(self, location: Location) -> Filing:
         """Remove one mail: it goes to Exchange's deleted items."""
         client, _ = self._open()
-        with effect(Effect.MOVE):
+        with side_effect(SideEffect.MOVE):
             return Filing.DELETED if self._change(client, "DELETE", location) else Filing.GONE
 
     def mark(self, location: Location) -> Filing:
         """Add the category `Mailbridge done` to one mail."""
         client, _ = self._open()
-        if location.validity != VALIDITY:
+        if location.uid_validity != VALIDITY:
             return Filing.GONE
         try:
             mail = client.call("GET", f"/messages/{id_of(location.uid)}", params={"$select": "categories"})
-        except Refused as refused:
+        except GraphRefused as refused:
             if refused.missing:
                 return Filing.GONE
             raise FilingRefused(str(refused)) from None
         categories = list(dict.fromkeys([*mail.get("categories", ()), DONE]))
-        with effect(Effect.MOVE):
+        with side_effect(SideEffect.MOVE):
             return (
                 Filing.KEPT if self._change(client, "PATCH", location, "", {"categories": categories}) else Filing.GONE
             )
@@ -227,12 +249,12 @@ class GraphMailbox(Account):
         self, client: GraphClient, method: str, location: Location, way: str = "", body: dict[str, Any] | None = None
     ) -> bool:
         """Change one mail. Return whether it was there. Raise FilingRefused with the server's words."""
-        if location.validity != VALIDITY:
+        if location.uid_validity != VALIDITY:
             return False
         options = {"json": body} if body is not None else {}
         try:
             client.call(method, f"/messages/{id_of(location.uid)}{way}", **options)
-        except Refused as refused:
+        except GraphRefused as refused:
             if refused.missing:
                 return False
             raise FilingRefused(str(refused)) from None
@@ -243,7 +265,7 @@ class GraphMailbox(Account):
         if not listed:
             return {}
         items = self._refreshed(listed[0].location.folder).items
-        wanted = (mail.location.uid for mail in listed if mail.location.validity == VALIDITY)
+        wanted = (mail.location.uid for mail in listed if mail.location.uid_validity == VALIDITY)
         return {uid: items[uid].message_id for uid in wanted if uid in items and items[uid].message_id}
 
     def find(self, folder: str, message_id: str) -> tuple[str, ...]:
@@ -253,7 +275,7 @@ class GraphMailbox(Account):
         asked = {"$filter": f"internetMessageId eq '{wanted}'", "$select": "receivedDateTime"}
         try:
             found = list(client.values(f"/mailFolders/{folders.id_of(folder)}/messages", params=asked))
-        except Refused as refused:
+        except GraphRefused as refused:
             raise MailboxUnreachable(str(refused)) from None
         return tuple(sorted(uid_of(one, time_of(one)) for one in found))
 
@@ -266,28 +288,28 @@ class GraphMailbox(Account):
         asked = {"$filter": f"receivedDateTime eq {second}", "$select": "receivedDateTime"}
         try:
             found = list(client.values(f"/mailFolders/{folders.id_of(folder)}/messages", params=asked))
-        except Refused as refused:
+        except GraphRefused as refused:
             raise MailboxUnreachable(str(refused)) from None
         return tuple(Location(self.name, folder, VALIDITY, uid_of(one, time_of(one))) for one in found)
 
     def wait(self, folder: str, seconds: float) -> bool:
-        """Ask for changes now and then: Graph tells of news by itself only to a server that it can reach."""
+        """Poll for changes periodically: Graph sends notifications only to a server that it can reach."""
         left = seconds
         while True:
             seen = self._refreshed(folder)
-            if seen.count != seen.told:
-                seen.told = seen.count
+            if seen.count != seen.reported:
+                seen.reported = seen.count
                 return True
             if left <= 0:
                 return False
-            rang, _ = self._alarm.wait(min(self._poll, left))
+            rang, _ = self._wakeup.wait(min(self._poll, left))
             if rang:
                 return False
             left -= self._poll
 
     def cut(self) -> None:
         """Nothing to cut: each request has a connection and an end of its own."""
-        self._alarm.ring()
+        self._wakeup.set()
 
     def _open(self) -> tuple[GraphClient, GraphFolders]:
         self.connect()
@@ -297,5 +319,5 @@ class GraphMailbox(Account):
     def _asked(self, client: GraphClient, method: str, path: str, **options: Any) -> dict[str, Any]:
         try:
             return client.call(method, path, **options)
-        except Refused as refused:
+        except GraphRefused as refused:
             raise MailboxUnreachable(str(refused)) from None

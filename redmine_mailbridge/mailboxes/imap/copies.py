@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from redmine_mailbridge.mailboxes.errors import Spoiled
-from redmine_mailbridge.mailboxes.imap.filing import moves_at_once, there
+from redmine_mailbridge.mailboxes.errors import ConnectionLost
+from redmine_mailbridge.mailboxes.imap.filing import exists, moves_at_once
 from redmine_mailbridge.mailboxes.imap.parse import NIL, by_uid
 from redmine_mailbridge.mailboxes.imap.search import SIZES_AT_ONCE, found_by_id, header_values, message_id_field
 from redmine_mailbridge.mailboxes.imap.session import ImapSession
@@ -15,7 +15,7 @@ def copied(session: ImapSession, uid: str, target: str, wire: bytes) -> bool:
     It has the same header, to the letter, and the same size. The open folder is open again afterwards.
     """
     source = session.selected
-    if source is None or moves_at_once(session) or not there(session, uid):
+    if source is None or moves_at_once(session) or not exists(session, uid):
         return False
     mail = heads(session, [uid]).get(uid)
     if not mail or not session.select(target, wire).ok:
@@ -26,8 +26,8 @@ def copied(session: ImapSession, uid: str, target: str, wire: bytes) -> bool:
         uids = uids or of_size(session, mail[0])
         found = mail in heads(session, uids).values()
     opened = session.select(source.name, source.wire)
-    if not opened.ok or session.selected is None or session.selected.validity != source.validity:
-        raise Spoiled(f"{session.where}: folder {source.name!r} is another one than a moment ago: {opened.text}")
+    if not opened.ok or session.selected is None or session.selected.uid_validity != source.uid_validity:
+        raise ConnectionLost(f"{session.where}: folder {source.name!r} is another one than a moment ago: {opened.text}")
     return found
 
 
@@ -36,7 +36,7 @@ def heads(session: ImapSession, uids: Sequence[str]) -> dict[str, tuple[int, byt
     found: dict[str, tuple[int, bytes]] = {}
     for start in range(0, len(uids), SIZES_AT_ONCE):
         some = ",".join(uids[start : start + SIZES_AT_ONCE])
-        answer = session.asked(session.uid("FETCH", some, "(UID RFC822.SIZE BODY.PEEK[HEADER])"))
+        answer = session.require_ok(session.uid("FETCH", some, "(UID RFC822.SIZE BODY.PEEK[HEADER])"))
         for uid, values in by_uid(answer.data.get("FETCH", [])).items():
             if values.get("RFC822.SIZE", b"").isdigit() and values.get("BODY", NIL) != NIL:
                 found[uid] = int(values["RFC822.SIZE"]), values["BODY"]
@@ -45,5 +45,5 @@ def heads(session: ImapSession, uids: Sequence[str]) -> dict[str, tuple[int, byt
 
 def of_size(session: ImapSession, size: int) -> tuple[str, ...]:
     """Given a size in bytes, return the UIDs in the open folder of the mails that have it."""
-    answer = session.asked(session.uid("SEARCH", "LARGER", str(size - 1), "SMALLER", str(size + 1)))
+    answer = session.require_ok(session.uid("SEARCH", "LARGER", str(size - 1), "SMALLER", str(size + 1)))
     return tuple(answer.all_words("SEARCH"))

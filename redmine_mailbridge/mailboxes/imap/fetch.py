@@ -5,7 +5,7 @@ from pathlib import Path
 
 from redmine_mailbridge.errors import MailUnreadable, MailVanished
 from redmine_mailbridge.mailboxes.imap.parse import NIL, by_uid
-from redmine_mailbridge.mailboxes.imap.session import Answer, ImapSession
+from redmine_mailbridge.mailboxes.imap.session import ImapResponse, ImapSession
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, seen_whole, to_file
 from redmine_mailbridge.model.mailbox import Listed, RawMail
 
@@ -22,11 +22,11 @@ def fetch_raw(open_folder: Opener, listed: Sequence[Listed], spool: Path, *, max
     """
     for group in groups(listed, max_size):
         if group[0].size > max_size:
-            found = head(open_folder, group[0], max_size)
+            found = fetch_head(open_folder, group[0], max_size)
         elif group[0].size > PIECE:
-            found = large(open_folder, group[0], spool, max_size)
+            found = fetch_large(open_folder, group[0], spool, max_size)
         else:
-            yield from small(open_folder, group, max_size)
+            yield from fetch_batch(open_folder, group, max_size)
             continue
         if found is not None:
             yield found
@@ -50,13 +50,13 @@ def groups(listed: Sequence[Listed], max_size: int) -> Iterator[list[Listed]]:
         yield group
 
 
-def bodies(answer: Answer) -> dict[str, bytes]:
+def bodies(answer: ImapResponse) -> dict[str, bytes]:
     """Given a FETCH answer, return the bytes by UID; a mail that is being removed comes as NIL and is left out."""
     found = by_uid(answer.data.get("FETCH", []))
     return {uid: values["BODY"] for uid, values in found.items() if values.get("BODY", NIL) != NIL}
 
 
-def small(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[RawMail]:
+def fetch_batch(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[RawMail]:
     """Given small mails, yield them out of one request; those that its answer leaves out, out of one request each."""
     found: dict[str, bytes] = {}
     session = open_folder() if len(group) > 1 else None
@@ -65,7 +65,7 @@ def small(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[R
     for mail in group:
         content = found.pop(mail.location.uid, None)  # the chunk is held once, and less with every mail that goes out
         if not content:
-            content = single(open_folder, mail, "BODY.PEEK[]")
+            content = fetch_one(open_folder, mail, "BODY.PEEK[]")
         if content is None:
             continue
         if len(content) > max_size:
@@ -78,11 +78,11 @@ def together(session: ImapSession, group: list[Listed]) -> dict[str, bytes]:
     """Given small mails of the open folder, return what one request brings of them, by UID."""
     answer = session.uid("FETCH", ",".join(mail.location.uid for mail in group), "(UID BODY.PEEK[])")
     if answer.throttled:
-        session.asked(answer)
+        session.require_ok(answer)
     return bodies(answer)
 
 
-def single(open_folder: Opener, mail: Listed, what: str, *, begun: bool = False) -> bytes | None:
+def fetch_one(open_folder: Opener, mail: Listed, what: str, *, begun: bool = False) -> bytes | None:
     """Given one mail and what of it is wanted, return the bytes; None if it has vanished. Raise MailUnreadable.
 
     Where the server names a size, no bytes at all are no mail: it does not hand it out.
@@ -95,10 +95,10 @@ def single(open_folder: Opener, mail: Listed, what: str, *, begun: bool = False)
     uid = mail.location.uid
     answer = session.uid("FETCH", uid, f"(UID {what})")
     if answer.throttled:
-        session.asked(answer)
+        session.require_ok(answer)
     content = bodies(answer).get(uid)
     content = None if not content and mail.size and not begun else content
-    if content is None and (answer.later or present(session, uid)):
+    if content is None and (answer.later or exists(session, uid)):
         if begun and answer.ok:
             return b""
         why = f"{session.where}: the server does not hand out UID {uid}: {answer.text}"
@@ -106,28 +106,28 @@ def single(open_folder: Opener, mail: Listed, what: str, *, begun: bool = False)
     return content
 
 
-def present(session: ImapSession, uid: str) -> bool:
+def exists(session: ImapSession, uid: str) -> bool:
     """Given a UID in the open folder, say whether there is such a mail. Raise MailboxUnreachable.
 
-    It is looked for once, as long as the server tells of no mail that goes.
+    It is searched once, as long as the server reports no expunged message.
     """
     seen = session.selected.seen if session.selected is not None else set()
-    if uid not in seen and uid in session.asked(session.uid("SEARCH", "UID", uid)).all_words("SEARCH"):
+    if uid not in seen and uid in session.require_ok(session.uid("SEARCH", "UID", uid)).all_words("SEARCH"):
         seen.add(uid)
     return uid in seen
 
 
-def head(open_folder: Opener, mail: Listed, max_size: int) -> RawMail | None:
+def fetch_head(open_folder: Opener, mail: Listed, max_size: int) -> RawMail | None:
     """Given a mail above the limit, return its first 256 KiB; all of it, where that is not more."""
-    content = single(open_folder, mail, f"BODY.PEEK[]<0.{HEAD}>")
+    content = fetch_one(open_folder, mail, f"BODY.PEEK[]<0.{HEAD}>")
     if content is None:
         return None
     whole = len(content) < HEAD and len(content) <= max_size
-    whole = whole and single(open_folder, mail, f"BODY.PEEK[]<{len(content)}.{HEAD}>", begun=True) == b""
+    whole = whole and fetch_one(open_folder, mail, f"BODY.PEEK[]<{len(content)}.{HEAD}>", begun=True) == b""
     return RawMail(mail, content=content[:HEAD], truncated=not whole)
 
 
-def large(open_folder: Opener, mail: Listed, spool: Path, max_size: int) -> RawMail | None:
+def fetch_large(open_folder: Opener, mail: Listed, spool: Path, max_size: int) -> RawMail | None:
     """Given a large mail, write it to a new file in the spool, a piece at a time. Return it, None if it vanished."""
     try:
         return to_file(spool, mail, pieces(open_folder, mail), max_size)
@@ -143,9 +143,9 @@ def pieces(open_folder: Opener, mail: Listed) -> Iterator[bytes]:
     """
     offset = 0
     while True:
-        piece = single(open_folder, mail, f"BODY.PEEK[]<{offset}.{PIECE}>", begun=offset > 0)
+        piece = fetch_one(open_folder, mail, f"BODY.PEEK[]<{offset}.{PIECE}>", begun=offset > 0)
         if piece == b"" and 0 < offset < mail.size:
-            again = single(open_folder, mail, f"BODY.PEEK[]<{offset - 1}.{PIECE}>", begun=True)
+            again = fetch_one(open_folder, mail, f"BODY.PEEK[]<{offset - 1}.{PIECE}>", begun=True)
             if again == b"":
                 place = mail.location
                 why = f"mailbox {place.mailbox}: the server hands out {offset} bytes of {mail.size} of UID {place.uid}"

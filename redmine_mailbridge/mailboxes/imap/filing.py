@@ -1,7 +1,7 @@
 """Moves, deletes and marks exactly one mail over IMAP. A plain EXPUNGE is never sent."""
 
 from redmine_mailbridge.errors import FilingRefused, MailboxUnreachable
-from redmine_mailbridge.mailboxes.imap.session import Answer, ImapSession
+from redmine_mailbridge.mailboxes.imap.session import ImapResponse, ImapSession
 from redmine_mailbridge.model.mailbox import Filing
 
 DONE = "$MailbridgeDone"
@@ -13,7 +13,7 @@ MISSING = frozenset({"TRYCREATE", "NONEXISTENT"})
 class TargetMissing(FilingRefused):
     """The folder to move to does not exist."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: ImapResponse) -> None:
         super().__init__(answer.text)
         self.answer = answer
 
@@ -23,12 +23,12 @@ def expunges_one(session: ImapSession) -> bool:
     return session.has("UIDPLUS") or session.has("IMAP4REV2")
 
 
-def there(session: ImapSession, uid: str) -> bool:
+def exists(session: ImapSession, uid: str) -> bool:
     """Given a UID in the open folder, say whether there is such a mail, and it is not one that we moved as far as
     a server without UID EXPUNGE lets us.
     """
     undeleted = () if expunges_one(session) or session.has("MOVE") else ("UNDELETED",)
-    return uid in session.asked(session.uid("SEARCH", "UID", uid, *undeleted)).all_words("SEARCH")
+    return uid in session.require_ok(session.uid("SEARCH", "UID", uid, *undeleted)).all_words("SEARCH")
 
 
 def moves_at_once(session: ImapSession) -> bool:
@@ -45,11 +45,11 @@ def move(session: ImapSession, uid: str, target: bytes, *, copied: bool = False)
         answer = expect(session.uid("MOVE", uid, target), session, uid)
         proven = "COPYUID" in answer.data or (not expunges_one(session) and "EXPUNGE" in answer.data)
         return Filing.MOVED if proven else Filing.GONE
-    if not there(session, uid):
+    if not exists(session, uid):
         return Filing.GONE
     if not copied:
         answer = expect(session.uid("COPY", uid, target), session, uid)
-        if expunges_one(session) and "COPYUID" not in answer.data and not there(session, uid):
+        if expunges_one(session) and "COPYUID" not in answer.data and not exists(session, uid):
             return Filing.GONE
     remove(session, uid)
     return Filing.MOVED
@@ -57,7 +57,7 @@ def move(session: ImapSession, uid: str, target: bytes, *, copied: bool = False)
 
 def delete(session: ImapSession, uid: str) -> Filing:
     """Given a UID in the open folder, remove the mail. Return DELETED or GONE. Raise FilingRefused."""
-    if not there(session, uid):
+    if not exists(session, uid):
         return Filing.GONE
     remove(session, uid)
     return Filing.DELETED
@@ -75,7 +75,7 @@ def remove(session: ImapSession, uid: str) -> None:
 
 def mark(session: ImapSession, uid: str) -> Filing:
     """Given a UID in the open folder, set the keyword, where keywords are kept. Return KEPT or GONE."""
-    if not there(session, uid):
+    if not exists(session, uid):
         return Filing.GONE
     if keeps_keywords(session):
         expect(session.uid("STORE", uid, "+FLAGS.SILENT", f"({DONE})"), session, uid)
@@ -91,20 +91,20 @@ def keeps_keywords(session: ImapSession) -> bool:
 
 
 def rights(session: ImapSession) -> str | None:
-    """Return the letters of what we may do in the open folder (MYRIGHTS, RFC 4314), None where nobody tells.
+    """Return the rights in the open folder as letters (MYRIGHTS, RFC 4314), None if the server does not report them.
 
-    The rights of RFC 2086, `c` and `d`, are told as those of today that they became.
+    The rights of RFC 2086, `c` and `d`, are mapped to their RFC 4314 equivalents.
     """
     if session.selected is None or not session.has("ACL"):
         return None
     answer = session.command("MYRIGHTS", session.selected.wire)
-    letters = answer.first("MYRIGHTS").rpartition(" ")[2].strip('"')
-    if not answer.ok or not letters.isalnum():
+    mailer = answer.first("MYRIGHTS").rpartition(" ")[2].strip('"')
+    if not answer.ok or not mailer.isalnum():
         return None
-    return letters + ("te" if "d" in letters else "") + ("kx" if "c" in letters else "")
+    return mailer + ("te" if "d" in mailer else "") + ("kx" if "c" in mailer else "")
 
 
-def expect(answer: Answer, session: ImapSession, uid: str) -> Answer:
+def expect(answer: ImapResponse, session: ImapSession, uid: str) -> ImapResponse:
     """Given an answer to a change, return it if the server did it. Raise FilingRefused (or TargetMissing) if not."""
     if answer.ok:
         return answer

@@ -6,9 +6,13 @@ from dataclasses import replace
 
 from redmine_mailbridge.errors import FolderMissing
 from redmine_mailbridge.mailboxes.imap.parse import ListedFolder, encode_folder, listed_folders, quote, tokens
-from redmine_mailbridge.mailboxes.imap.session import Answer, ImapSession
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.mailboxes.imap.session import ImapResponse, ImapSession
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 
+JUNK = "\\junk"
+SENT = "\\sent"
+JUNK_NAMES = ("junk", "junk e-mail", "junk mail", "spam", "bulk mail", "spamverdacht")
+"""By what name a junk folder is known where the server marks none, the likeliest first."""
 EMPTIED = frozenset({"\\trash", "\\junk"})
 EMPTIED_NAMES = frozenset(
     name.casefold()
@@ -30,7 +34,7 @@ class ImapFolders:
     def listed(self, *, fresh: bool = False) -> dict[str, ListedFolder]:
         """Return the folders by name as the server spells it."""
         if self._listed is None or fresh:
-            answer = self.session.asked(self.session.command("LIST", '""', '"*"'))
+            answer = self.session.require_ok(self.session.command("LIST", '""', '"*"'))
             self._listed = named(listed_folders(answer.data.get("LIST", [])))
         return self._listed
 
@@ -66,7 +70,7 @@ class ImapFolders:
     def spell(self, folder: str) -> str:
         """Given a folder's name in the settings, return the server's spelling, whether it exists or is to be made.
 
-        A folder of exactly this name wins, then one that is written so on the wire. Else `/` stands for the server's
+        A folder of exactly this name is preferred, then one with this encoded name. Else `/` represents the server's
         delimiter, `inbox` for INBOX, and the account's prefix is added where it is missing.
         """
         listed = self.listed()
@@ -89,23 +93,41 @@ class ImapFolders:
             return name
         return prefix + name
 
-    def empties(self, folder: str) -> bool:
-        """Given a folder's name, does the server remove by itself what lies there? It, or one above it, is the trash or
-        the junk: by its mark (RFC 6154), or by its name where no folder bears such a mark.
-        """
-        name = self.spell(folder)
-        marked = {one for one, known in self.listed().items() if known.flags & EMPTIED}
+    def junk(self) -> str | None:
+        """Return the folder marked \\Junk (RFC 6154), else one that is called like it; None if there is none."""
+        marked = sorted(self._marked(frozenset({JUNK})))
+        if marked:
+            return marked[0]
+        delimiter = self.delimiter() or "/"
+        there = {name.rpartition(delimiter)[2].casefold(): name for name in sorted(self.listed(), reverse=True)}
+        return next((there[name] for name in JUNK_NAMES if name in there), None)
+
+    def sent(self) -> str | None:
+        """Return the folder marked \\Sent (RFC 6154); None if there is none."""
+        return next(iter(sorted(self._marked(frozenset({SENT})))), None)
+
+    def _marked(self, flags: frozenset[str]) -> set[str]:
+        """Return the folders with one of these attributes."""
+        marked = {one for one, known in self.listed().items() if known.flags & flags}
         if not marked and self.session.has("SPECIAL-USE"):
             answer = self.session.command("LIST", "(SPECIAL-USE)", '""', '"*"')
             found = listed_folders(answer.data.get("LIST", []))
-            marked = {one.name for one in found if one.flags & EMPTIED}
+            marked = {one.name for one in found if one.flags & flags}
+        return marked
+
+    def empties(self, folder: str) -> bool:
+        """Given a folder's name, does the server delete its messages automatically? It, or a parent, is the trash or
+        the junk: by its attribute (RFC 6154), or by its name if no folder has such an attribute.
+        """
+        name = self.spell(folder)
+        marked = self._marked(EMPTIED)
         pieces = name.split(self.delimiter() or "/")
         if not marked:
             return any(piece.casefold() in EMPTIED_NAMES for piece in pieces)
         above = ((self.delimiter() or "/").join(pieces[:count]) for count in range(1, len(pieces) + 1))
         return any(one in marked for one in above)
 
-    def missing(self, folder: str, answer: Answer) -> FolderMissing:
+    def missing(self, folder: str, answer: ImapResponse) -> FolderMissing:
         """Given a folder and the server's refusal, return the error that says so and names similar folders."""
         names = [listed.name for listed in self.listed(fresh=True).values() if listed.selectable]
         lower = {name.lower(): name for name in names}
@@ -119,7 +141,7 @@ class ImapFolders:
         known = self.listed().get(name) or self.listed(fresh=True).get(name)
         if name.upper() == "INBOX" or (known is not None and known.selectable):
             return False
-        with effect(Effect.MAKE_FOLDER):
+        with side_effect(SideEffect.MAKE_FOLDER):
             answer = self._create(name)
             if answer.ok:
                 self.session.command("SUBSCRIBE", encode_folder(name))
@@ -129,8 +151,9 @@ class ImapFolders:
             raise self.missing(folder, answer)
         return answer.ok
 
-    def _create(self, name: str) -> Answer:
-        """Given a spelled name, make the folder; where the server does not make its parents by itself, make them."""
+    def _create(self, name: str) -> ImapResponse:
+        """Given a spelled name, create the folder; if the server does not create its parents automatically, create
+        them."""
         answer = self.session.command("CREATE", encode_folder(name))
         delimiter = self.delimiter()
         if answer.ok or answer.code == "ALREADYEXISTS" or not delimiter or delimiter not in name:

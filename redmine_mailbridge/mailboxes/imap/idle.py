@@ -3,39 +3,40 @@
 import ssl
 import time
 
-from redmine_mailbridge.mailboxes.errors import Spoiled, translate_errors, words
+from redmine_mailbridge.mailboxes.errors import ConnectionLost, one_line, translate_errors
 from redmine_mailbridge.mailboxes.imap.session import ImapSession
-from redmine_mailbridge.mailboxes.wakeup import Alarm
+from redmine_mailbridge.mailboxes.wakeup import Wakeup
 
 RENEW = 9 * 60.0
-"""Seconds after which IDLE is begun anew: sooner than the shortest time-outs of servers and address translators."""
+"""Seconds after which IDLE is restarted: before the shortest timeouts of servers and NAT devices."""
 
 SHORTEST = 60.0
-"""Seconds before which a server that ends an IDLE by itself refuses it rather than letting it end."""
+"""A server that ends an IDLE within this many seconds counts as rejecting it."""
 
 END_WITHIN = 10.0
 """Seconds that a server has to answer DONE."""
 
 
-def idle(session: ImapSession, alarm: Alarm, seconds: float) -> tuple[bool, bool]:
-    """Given a session with a folder open, wait until the server tells of a mail. Return (rang, a mail was told of).
+def idle(session: ImapSession, wakeup: Wakeup, seconds: float) -> tuple[bool, bool]:
+    """Given a session with a folder open, wait until the server reports a message. Return (rung, a message was
+    reported).
 
     Raise MailboxUnreachable when the server refuses IDLE, ends it soon, or the connection breaks.
     """
     end = time.monotonic() + seconds
     rang = news = False
     while not rang and not news and (left := end - time.monotonic()) > 0:
-        rang, news = Idle(session, alarm).once(min(left, RENEW))
+        rang, news = Idle(session, wakeup).once(min(left, RENEW))
     return rang, news
 
 
 class Idle:
-    """One IDLE. What the server says in it of flags, of mails that are gone, or to keep the line open is no news."""
+    """One IDLE. Responses about flags, expunged messages, or to keep the connection open are ignored."""
 
-    def __init__(self, session: ImapSession, alarm: Alarm) -> None:
+    def __init__(self, session: ImapSession, wakeup: Wakeup) -> None:
         self._session = session
         self._client = session.client
-        self._alarm = alarm
+        self._wakeup = wakeup
         self._count = session.selected.answer.number("EXISTS") if session.selected is not None else None
         self._fewer = False
         self._changed = False
@@ -50,7 +51,7 @@ class Idle:
             if tag in self._client.tagged_commands:
                 self._end(tag)
             if self._changed and self._count is not None:
-                self._session.heard({"EXISTS": [b"%d" % self._count]})
+                self._session.apply_untagged({"EXISTS": [b"%d" % self._count]})
             return rang, self.news
 
     def _begin(self) -> str:
@@ -64,10 +65,10 @@ class Idle:
         return tag
 
     def _listen(self, tag: str, began: float, end: float) -> bool:
-        """Read what the server says until it is news, the alarm rings, or the time is over. Return whether it rang."""
+        """Read what the server says until it is news, it is woken, or the time is over. Return whether it was woken."""
         while not self.news and (left := end - time.monotonic()) > 0:
             if not readable(self._session):
-                rang, ready = self._alarm.wait(left, self._session.socket)
+                rang, ready = self._wakeup.wait(left, self._session.socket)
                 if rang:
                     return True
                 if not ready or not readable(self._session, polled=True):
@@ -92,19 +93,21 @@ class Idle:
             client._get_response()
             self._take()
             if time.monotonic() > deadline:
-                raise Spoiled(f"{self._session.where}: IDLE: the server does not end it")
+                raise ConnectionLost(f"{self._session.where}: IDLE: the server does not end it")
         client.tagged_commands.pop(tag)
         sock.settimeout(usual)
 
     def _refused(self, tag: str) -> None:
         status, lines = self._client.tagged_commands.pop(tag)
-        raise Spoiled(f"{self._session.where}: IDLE: the server ends it by itself: {status} {words(lines)}")
+        raise ConnectionLost(f"{self._session.where}: IDLE: the server ended it: {status} {one_line(lines)}")
 
     def _take(self) -> None:
         """Take what was said last. More mails than were there are news; so is a count that nothing explains."""
         said = self._client.untagged_responses
         if said.get("BYE"):
-            raise Spoiled(f"{self._session.where}: the server ends the connection while we wait: {words(said['BYE'])}")
+            raise ConnectionLost(
+                f"{self._session.where}: the server ends the connection while we wait: {one_line(said['BYE'])}"
+            )
         for _ in said.get("EXPUNGE", ()):
             self._count, self._fewer = None if self._count is None else self._count - 1, True
         for raw in said.get("EXISTS", ()):

@@ -9,7 +9,7 @@ from typing import Literal
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnreachable, MailbridgeError
 from redmine_mailbridge.mailboxes.account import Account
 from redmine_mailbridge.mailboxes.connection_info import described
-from redmine_mailbridge.mailboxes.errors import Spoiled
+from redmine_mailbridge.mailboxes.errors import ConnectionLost
 from redmine_mailbridge.mailboxes.imap import filing
 from redmine_mailbridge.mailboxes.imap.copies import copied
 from redmine_mailbridge.mailboxes.imap.fetch import fetch_raw
@@ -18,8 +18,16 @@ from redmine_mailbridge.mailboxes.imap.idle import idle
 from redmine_mailbridge.mailboxes.imap.search import found_alike, found_by_id, highest_uid, message_ids, new_uids, sized
 from redmine_mailbridge.mailboxes.imap.session import ImapSession, Selected
 from redmine_mailbridge.mailboxes.wakeup import shut
-from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.model.mailbox import (
+    ConnectionInfo,
+    Filing,
+    FolderState,
+    Listed,
+    Location,
+    MailboxConfig,
+    RawMail,
+)
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 
 STALE = 20.0
 """Seconds without a command after which a connection is tried with NOOP before it is used."""
@@ -43,10 +51,10 @@ class ImapMailbox(Account):
         if self._session is not None and time.monotonic() - self._used > STALE:
             try:
                 self._session.command("NOOP")
-            except Spoiled:
+            except ConnectionLost:
                 self._forget()
         if self._session is None:
-            self._alarm.refuse_if_cut(self.name)
+            self._wakeup.refuse_if_cut(self.name)
             self._session = ImapSession(self.config)
             self._folders = ImapFolders(self._session)
         self._used = time.monotonic()
@@ -66,7 +74,7 @@ class ImapMailbox(Account):
             raise MailboxUnreachable(f"mailbox {self.name}: not connected")
         return self._session
 
-    def connected(self) -> Connected:
+    def connected(self) -> ConnectionInfo:
         """Connect; return what the server is and can."""
         with self._using() as (session, _):
             moves: Literal["move", "copy", "mark"] = "copy" if filing.expunges_one(session) else "mark"
@@ -85,14 +93,14 @@ class ImapMailbox(Account):
             return folders.ensure(folder)
 
     def state(self, folder: str) -> FolderState:
-        """Open a folder; return how it stands."""
+        """Open a folder; return its status."""
         with self._using() as (session, _):
             looked_at, self._looked_at = self._looked_at, None
             known = looked_at is not None and looked_at is session.selected  # `wait` has opened it for this very pass
             opened = self._open(folder, fresh=not known)
             return FolderState(
                 name=folder,
-                validity=opened.validity,
+                uid_validity=opened.uid_validity,
                 messages=opened.answer.number("EXISTS") or 0,
                 uid_next=opened.answer.number("UIDNEXT"),
                 keywords=filing.keeps_keywords(session),
@@ -107,7 +115,7 @@ class ImapMailbox(Account):
             opened = self._look(folder) if above else self._open(folder, fresh=True)
             uids = new_uids(session, opened, above=above, limit=limit)
             self._known_next[folder] = opened.answer.number("UIDNEXT") or (uids[-1] + 1 if uids else above + 1)
-            return tuple(sized(session, self.name, folder, opened.validity, uids))
+            return tuple(sized(session, self.name, folder, opened.uid_validity, uids))
 
     def fetch(self, listed: Sequence[Listed], spool: Path, *, max_size: int) -> Iterator[RawMail]:
         """Yield the bytes of mails of one folder; other calls may come between two of them."""
@@ -132,7 +140,7 @@ class ImapMailbox(Account):
                 return Filing.GONE
             there_already = not first and copied(session, location.uid, target, folders.wire(target))
             try:
-                with effect(Effect.MOVE):
+                with side_effect(SideEffect.MOVE):
                     return filing.move(session, location.uid, folders.wire(target), copied=there_already)
             except filing.TargetMissing as missing:
                 raise folders.missing(folder, missing.answer) from None
@@ -142,12 +150,17 @@ class ImapMailbox(Account):
         with self._using() as (_, folders):
             return folders.empties(folder)
 
+    def junk(self) -> str | None:
+        """The folder for spam."""
+        with self._using() as (_, folders):
+            return folders.junk()
+
     def delete(self, location: Location) -> Filing:
         """Remove one mail."""
         with self._using() as (session, _):
             if self._open_writable(location) is None:
                 return Filing.GONE
-            with effect(Effect.MOVE):
+            with side_effect(SideEffect.MOVE):
                 return filing.delete(session, location.uid)
 
     def mark(self, location: Location) -> Filing:
@@ -158,7 +171,7 @@ class ImapMailbox(Account):
                 return Filing.GONE
             if opened.read_only:
                 return Filing.KEPT
-            with effect(Effect.MOVE):
+            with side_effect(SideEffect.MOVE):
                 return filing.mark(session, location.uid)
 
     def message_ids(self, listed: Sequence[Listed]) -> dict[str, str]:
@@ -180,7 +193,7 @@ class ImapMailbox(Account):
         """Search around the day on which it was received, and compare size and second."""
         with self._using() as (session, _):
             opened = self._open(folder, fresh=True)
-            return found_alike(session, self.name, folder, opened.validity, listed)
+            return found_alike(session, self.name, folder, opened.uid_validity, listed)
 
     def wait(self, folder: str, seconds: float) -> bool:
         """IDLE, or a pause; the folder's next UID is looked at before it, and after it where the server cannot push."""
@@ -188,9 +201,9 @@ class ImapMailbox(Account):
             if self._has_more(folder):
                 return True
             if session.has("IDLE"):
-                _, said = idle(session, self._alarm, seconds)
+                _, said = idle(session, self._wakeup, seconds)
                 return said
-            rang, _ = self._alarm.wait(seconds)
+            rang, _ = self._wakeup.wait(seconds)
         if rang:
             return False
         with self._using():
@@ -198,31 +211,32 @@ class ImapMailbox(Account):
 
     def cut(self) -> None:
         """Shut the socket, which whoever reads from it notices at once."""
-        self._alarm.cut()
+        self._wakeup.cut()
         if (session := self._session) is not None:
             shut(session.client)
 
     def _has_more(self, folder: str) -> bool:
-        """Given a folder, open it anew and say whether its next UID is another than when it was last listed.
+        """Given a folder, open it again and return whether its next UID has changed since it was last listed.
 
         Where the server does not tell (RFC 3501 section 6.3.1 lets it), the highest UID there says what can be said.
         """
         opened = self._open(folder, fresh=True)
-        told = opened.answer.number("UIDNEXT")
-        after = told if told is not None else highest_uid(self.session, opened) + 1
+        uid_next = opened.answer.number("UIDNEXT")
+        after = uid_next if uid_next is not None else highest_uid(self.session, opened) + 1
         before = self._known_next.get(folder, after)
-        self._known_next[folder] = after if told is not None else max(before, after)
-        more = after != before if told is not None else after > before
+        self._known_next[folder] = after if uid_next is not None else max(before, after)
+        more = after != before if uid_next is not None else after > before
         self._looked_at = opened if more and opened.answer.number("UIDNEXT") is not None else None
         return more
 
     def _look(self, folder: str) -> Selected:
-        """Given a folder, open it; if it is open, let the server tell its news, which costs less than opening anew."""
+        """Given a folder, open it; if it is open, let the server report changes, which costs less than opening it
+        again."""
         session = self.session
         before = session.selected
         opened = self._open(folder)
         if opened is before:
-            session.asked(session.command("NOOP"))
+            session.require_ok(session.command("NOOP"))
         return opened
 
     def _open(self, folder: str, *, fresh: bool = False) -> Selected:
@@ -250,7 +264,7 @@ class ImapMailbox(Account):
     def _open_at(self, location: Location) -> Selected | None:
         """Given a mail, open its folder. Return None when the folder, or its validity, is not the mail's any more."""
         opened = self._open(location.folder)
-        return opened if opened.validity == location.validity else None
+        return opened if opened.uid_validity == location.uid_validity else None
 
     def _open_writable(self, location: Location) -> Selected | None:
         """Given a mail, open its folder to change it. Return None as `_open_at`. Raise FilingRefused."""
@@ -271,7 +285,7 @@ class ImapMailbox(Account):
         assert self._folders is not None  # noqa: S101 - set together with the session
         try:
             yield session, self._folders
-        except Spoiled:
+        except ConnectionLost:
             self._forget()
             raise
         except (MailbridgeError, GeneratorExit):

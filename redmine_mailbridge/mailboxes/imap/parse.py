@@ -84,7 +84,7 @@ class Fetched:
 
     @property
     def uid(self) -> str:
-        """The UID, or an empty text when the answer has none (a flag change that nobody asked for)."""
+        """The UID, or an empty text if the response has none (an unsolicited flag change)."""
         return self.values.get("UID", b"").decode("ascii", "replace")
 
 
@@ -114,8 +114,8 @@ def fetched(parts: Iterable[Part]) -> Iterator[Fetched]:
 def by_uid(parts: Iterable[Part]) -> dict[str, dict[str, bytes]]:
     """Given the pieces of FETCH answers, return what they say of each mail, by UID and name.
 
-    A server may tell of a mail more than once, also what nobody asked for (RFC 9051 section 7.5.2): the first value of
-    each name stands, and nothing that is missing in a later answer takes it away.
+    A server may report a message more than once, also unsolicited (RFC 9051 section 7.5.2): the first value of
+    each name is kept, even if a later response lacks it.
     """
     found: dict[str, dict[str, bytes]] = {}
     for mail in fetched(parts):
@@ -180,7 +180,7 @@ def merged(parts: Iterable[Part]) -> Iterator[list[Part]]:
 def decode_folder(raw: bytes) -> str:
     """Given a folder's name on the wire, return it decoded from modified UTF-7 (RFC 3501 section 5.1.3) or UTF-8.
 
-    What is no modified UTF-7 (a lone `&`, bits that stand for no letter) is what it looks like.
+    What is not valid modified UTF-7 (a lone `&`, bits without a letter) stays as written.
     """
     if not raw.isascii():
         return raw.decode("utf-8", "replace")

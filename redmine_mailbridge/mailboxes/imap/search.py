@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
-from redmine_mailbridge.mailboxes.errors import Spoiled
+from redmine_mailbridge.mailboxes.errors import ConnectionLost
 from redmine_mailbridge.mailboxes.imap.filing import DONE, expunges_one
 from redmine_mailbridge.mailboxes.imap.parse import by_uid, fetched, imap_date, internal_date, quote, uid_set
 from redmine_mailbridge.mailboxes.imap.session import ImapSession, Selected
@@ -59,41 +59,41 @@ def search(session: ImapSession, uids: str, conditions: Sequence[str], above: in
 
     Raise MailboxUnreachable when the answer holds anything else: what it hides would be passed over.
     """
-    answer = session.asked(session.uid("SEARCH", "UID", uids, *conditions))
+    answer = session.require_ok(session.uid("SEARCH", "UID", uids, *conditions))
     words = answer.all_words("SEARCH")
     if not all(word.isascii() and word.isdecimal() for word in words):
-        raise Spoiled(f"{session.where}: the server's answer to SEARCH cannot be read")
+        raise ConnectionLost(f"{session.where}: the server's answer to SEARCH cannot be read")
     numbers = {int(word) for word in words}
     return sorted(number for number in numbers if number > above)
 
 
-def sized(session: ImapSession, mailbox: str, folder: str, validity: str, uids: Sequence[int]) -> Iterator[Listed]:
+def sized(session: ImapSession, mailbox: str, folder: str, uid_validity: str, uids: Sequence[int]) -> Iterator[Listed]:
     """Given UIDs of the open folder, yield them with size and time of arrival, without those that have vanished.
 
-    What an answer leaves out is asked for once more. A mail that is there and of which the server tells nothing is not
+    What a response omits is requested once more. An existing message that the server does not report is not
     passed over: its size is 0, as long as unknown.
     """
     for start in range(0, len(uids), SIZES_AT_ONCE):
         some = uids[start : start + SIZES_AT_ONCE]
-        found = told(session, some)
+        found = sizes_and_ids(session, some)
         lacking = [uid for uid in some if not {"RFC822.SIZE", "INTERNALDATE"} <= found.get(str(uid), {}).keys()]
-        for number, values in (told(session, lacking) if lacking else {}).items():
+        for number, values in (sizes_and_ids(session, lacking) if lacking else {}).items():
             found[number] = values | found.get(number, {})
-        untold = [uid for uid in some if not found.get(str(uid), {}).get("RFC822.SIZE", b"").isdigit()]
-        gone = set(untold).difference(search(session, uid_set(untold), (), 0) if untold else ())
+        unsized = [uid for uid in some if not found.get(str(uid), {}).get("RFC822.SIZE", b"").isdigit()]
+        gone = set(unsized).difference(search(session, uid_set(unsized), (), 0) if unsized else ())
         for uid in some:
             values = found.get(str(uid), {})
             if uid not in gone:
-                size = int(values["RFC822.SIZE"]) if uid not in untold else 0
+                size = int(values["RFC822.SIZE"]) if uid not in unsized else 0
                 when = internal_date(values.get("INTERNALDATE", b""))
-                yield Listed(Location(mailbox, folder, validity, str(uid)), size, when)
+                yield Listed(Location(mailbox, folder, uid_validity, str(uid)), size, when)
 
 
-def told(session: ImapSession, uids: Sequence[int]) -> dict[str, dict[str, bytes]]:
+def sizes_and_ids(session: ImapSession, uids: Sequence[int]) -> dict[str, dict[str, bytes]]:
     """Given UIDs of the open folder, return what the server says of their size and time of arrival, by UID."""
     answer = session.uid("FETCH", uid_set(uids), "(UID RFC822.SIZE INTERNALDATE)")
     if not answer.data.get("FETCH"):
-        session.asked(answer)
+        session.require_ok(answer)
     return by_uid(answer.data.get("FETCH", []))
 
 
@@ -110,17 +110,19 @@ def found_by_id(session: ImapSession, message_id: str) -> tuple[str, ...]:
     else:
         session.client.literal = wanted.encode()
         answer = session.uid("SEARCH", "CHARSET", "UTF-8", "HEADER", "Message-ID")
-    candidates = session.asked(answer).all_words("SEARCH")
+    candidates = session.require_ok(answer).all_words("SEARCH")
     uids: list[str] = []
     for start in range(0, len(candidates), SIZES_AT_ONCE):
         some = ",".join(candidates[start : start + SIZES_AT_ONCE])
-        answer = session.asked(session.uid("FETCH", some, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))
+        answer = session.require_ok(session.uid("FETCH", some, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))
         mails = fetched(answer.data.get("FETCH", []))
         uids += [mail.uid for mail in mails if wanted in header_values(mail.values.get("BODY", b""))]
     return tuple(sorted(uids, key=int))
 
 
-def found_alike(session: ImapSession, mailbox: str, folder: str, validity: str, listed: Listed) -> tuple[Location, ...]:
+def found_alike(
+    session: ImapSession, mailbox: str, folder: str, uid_validity: str, listed: Listed
+) -> tuple[Location, ...]:
     """Given a mail as it was once listed, return where in the open folder mails of its size and time of receipt lie.
 
     SEARCH knows days only, in a zone of the server's (RFC 9051 section 6.4.4).
@@ -129,9 +131,9 @@ def found_alike(session: ImapSession, mailbox: str, folder: str, validity: str, 
         return ()
     day = listed.received_at.date()
     since, before = (imap_date(day + dt.timedelta(days=days)) for days in (-1, 2))
-    answer = session.asked(session.uid("SEARCH", "SINCE", since, "BEFORE", before))
+    answer = session.require_ok(session.uid("SEARCH", "SINCE", since, "BEFORE", before))
     uids = sorted(int(word) for word in answer.all_words("SEARCH") if word.isdecimal())
-    found = sized(session, mailbox, folder, validity, uids)
+    found = sized(session, mailbox, folder, uid_validity, uids)
     return tuple(mail.location for mail in found if (mail.size, mail.received_at) == (listed.size, listed.received_at))
 
 
@@ -140,7 +142,7 @@ def message_ids(session: ImapSession, uids: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for start in range(0, len(uids), SIZES_AT_ONCE):
         some = ",".join(uids[start : start + SIZES_AT_ONCE])
-        answer = session.asked(session.uid("FETCH", some, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))
+        answer = session.require_ok(session.uid("FETCH", some, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))
         for mail in fetched(answer.data.get("FETCH", [])):
             value = one_line(mail.values.get("BODY", b""))
             found |= {mail.uid: value} if value else {}

@@ -1,4 +1,4 @@
-"""One logged-in IMAP connection: commands go out, whole answers come back, errors are ours.
+"""One logged-in IMAP connection: sends commands, returns complete responses, raises the bridge's errors.
 
 imap-tools is the transport only; of imaplib's own bookkeeping nothing is believed between two commands.
 """
@@ -8,26 +8,27 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any
 
-from imap_tools import BaseMailBox, MailBox, MailBoxUnencrypted
+from imap_tools import BaseMailBox
 
 from redmine_mailbridge.errors import LoginRefused, MailboxUnreachable
 from redmine_mailbridge.mailboxes.connection_info import described
-from redmine_mailbridge.mailboxes.errors import Spoiled, scrub, translate_errors, words
+from redmine_mailbridge.mailboxes.errors import ConnectionLost, one_line, translate_errors
+from redmine_mailbridge.mailboxes.imap.client import PlainBox, TlsBox
 from redmine_mailbridge.mailboxes.imap.parse import Part, quote
 from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.mailboxes.tls import context, private
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
-from redmine_mailbridge.sasl.bearer import told
-from redmine_mailbridge.sasl.mechanism import Credentials, credentials, told_refused
-from redmine_mailbridge.sasl.selection import MAKERS, choose
+from redmine_mailbridge.sasl.exchange import Exchange
+from redmine_mailbridge.sasl.mechanism import Credentials, credentials, report_rejected_token
+from redmine_mailbridge.sasl.selection import choose
 from redmine_mailbridge.util.backoff import throttled
 
-MOST_LINES = 200_000
-"""Lines of one answer, literals not counted: more than any folder needs, and no server can talk without an end."""
+SIGNING_IN = frozenset({"AUTHENTICATE", "LOGIN"})
+"""The commands that a server may answer with what it was sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ImapResponse:
     """What the server answered to one command: OK, NO or BAD, its text, the code in brackets, the untagged data."""
 
     status: str
@@ -59,7 +60,7 @@ class Answer:
     def first(self, name: str) -> str:
         """Given the name of an untagged answer, return its first value as text, or an empty one."""
         found = self.data.get(name) or [b""]
-        return words(found[0])
+        return one_line(found[0])
 
     def all_words(self, name: str) -> list[str]:
         """Given the name of an untagged answer, return the words of all its values."""
@@ -81,9 +82,9 @@ class Selected:
 
     name: str
     wire: bytes
-    validity: str
+    uid_validity: str
     read_only: bool
-    answer: Answer
+    answer: ImapResponse
     seen: set[str] = field(default_factory=set)
 
 
@@ -103,11 +104,11 @@ class ImapSession:
         with translate_errors(f"{self.where}: cannot connect"):
             box: BaseMailBox
             if config.security is Security.TLS:
-                box = MailBox(config.host, config.port, timeout=config.timeout, ssl_context=tls)
+                box = TlsBox(config.host, config.port, timeout=config.timeout, ssl_context=tls)
             else:
-                box = MailBoxUnencrypted(config.host, config.port, timeout=config.timeout)
+                box = PlainBox(config.host, config.port, timeout=config.timeout)
         self.client: Any = box.client  # imaplib.IMAP4, whose inner methods have no types
-        self.greeting = words(self.client.welcome)
+        self.greeting = one_line(self.client.welcome)
         try:
             if config.security is Security.STARTTLS:
                 with translate_errors(f"{self.where}: STARTTLS"):
@@ -139,14 +140,14 @@ class ImapSession:
             if refusal is None:
                 self.mechanism = name
                 return
-            text = scrub(f"{name}: {refusal.text}", self._secrets)
+            text = f"{name}: {refusal.text}"
             if refusal.later:
-                raise Spoiled(f"{self.where}: the server does not log anybody in now: {text}")
+                raise ConnectionLost(f"{self.where}: the server does not log anybody in now: {text}")
             refusals.append(text)
-        told_refused(self.config, who)
+        report_rejected_token(self.config, who)
         raise LoginRefused(f"{self.where}: the server refuses the login of {who.user}: {'; '.join(refusals)}")
 
-    def _login_command(self, who: Credentials) -> Answer | None:
+    def _login_command(self, who: Credentials) -> ImapResponse | None:
         """Given credentials, log in by the command LOGIN, the password as a literal so that it may hold anything."""
         self.client.literal = who.password.encode()
         answer = self.command("LOGIN", quote(who.user.encode()))
@@ -155,53 +156,43 @@ class ImapSession:
             return None
         return answer
 
-    def _authenticate(self, name: str, who: Credentials) -> Answer | None:
+    def _authenticate(self, name: str, who: Credentials) -> ImapResponse | None:
         """Given a mechanism and credentials, log in. Return None, or the server's refusal."""
-        mechanism = MAKERS[name](who)
-        hint = b""
-
-        def answer(challenge: bytes) -> bytes | None:
-            nonlocal hint
-            hint = challenge if challenge.startswith(b"{") else hint
-            return mechanism.answer(challenge)
-
-        self.client.literal = imaplib._Authenticator(answer).process
+        exchange = Exchange(name, who, self.where)
+        self.client.literal = exchange.reply
         found = self.command("AUTHENTICATE", name)
         if found.ok:
             self.client.state = "AUTH"
             return None
-        return Answer(found.status, " ".join(filter(None, (found.text, words(hint), told(hint)))), found.data)
+        return ImapResponse(found.status, " ".join(filter(None, (found.text, exchange.hint))), found.data)
 
     def _refresh_capabilities(self) -> None:
         """Ask for the capabilities after the login: before it, servers hide MOVE and UIDPLUS."""
         answer = self.command("CAPABILITY")
         self.capabilities = frozenset(answer.first("CAPABILITY").upper().split())
 
-    def command(self, name: str, *args: str | bytes) -> Answer:
+    def command(self, name: str, *args: str | bytes) -> ImapResponse:
         """Given a command and its arguments as they go over the wire, return the whole answer.
 
         Raise MailboxUnreachable when the connection breaks, times out or the server says goodbye.
         """
         client = self.client
         client.untagged_responses.clear()
+        client.lines = 0
         client.is_readonly = True  # imaplib would raise in the middle of another command
         with translate_errors(f"{self.where}: {name}", secrets=self._secrets):
             tag = client._command(name, *args)
             self.config.on_command()
-            left = MOST_LINES
             while client.tagged_commands[tag] is None:
                 self._check_bye()
                 client._get_response()
-                left -= 1
-                if not left:
-                    raise Spoiled(f"{self.where}: {name}: the server says more than {MOST_LINES} lines and no end")
             status, lines = client.tagged_commands.pop(tag)
         data = dict(client.untagged_responses)
         client.untagged_responses.clear()  # the answer alone holds the mails
-        self.heard(data)
-        return Answer(status, words(lines), data)
+        self.apply_untagged(data)
+        return ImapResponse(status, one_line(lines, self._secrets if name in SIGNING_IN else ()), data)
 
-    def heard(self, data: dict[str, list[Part]]) -> None:
+    def apply_untagged(self, data: dict[str, list[Part]]) -> None:
         """Given untagged answers, remember news of the open folder: it holds more mails, its next UID is unknown."""
         if self.selected is not None and {"EXPUNGE", "VANISHED"} & data.keys():
             self.selected.seen.clear()
@@ -209,24 +200,24 @@ class ImapSession:
             before = self.selected.answer
             known = {name: values for name, values in before.data.items() if name != "UIDNEXT"}
             known["EXISTS"] = data["EXISTS"][-1:]
-            self.selected.answer = Answer(before.status, before.text, known)
+            self.selected.answer = ImapResponse(before.status, before.text, known)
 
     def _check_bye(self) -> None:
         bye = self.client.untagged_responses.get("BYE")
         if bye:
-            raise Spoiled(f"{self.where}: the server ends the connection: {words(bye)}")
+            raise ConnectionLost(f"{self.where}: the server ends the connection: {one_line(bye, self._secrets)}")
 
-    def uid(self, name: str, *args: str | bytes) -> Answer:
+    def uid(self, name: str, *args: str | bytes) -> ImapResponse:
         """Given a UID command (`FETCH`, `MOVE`, …), return the whole answer."""
         return self.command("UID", name, *args)
 
-    def asked(self, answer: Answer) -> Answer:
+    def require_ok(self, answer: ImapResponse) -> ImapResponse:
         """Given an answer to a question, return it. Raise MailboxUnreachable if the server did not answer it."""
         if answer.ok:
             return answer
         raise MailboxUnreachable(f"{self.where}: the server does not answer: {answer.text}", answered=True)
 
-    def select(self, name: str, wire: bytes) -> Answer:
+    def select(self, name: str, wire: bytes) -> ImapResponse:
         """Given a folder as the server spells it, and its name for the wire, open it, even if it is open: the answer
         holds its present state.
         """

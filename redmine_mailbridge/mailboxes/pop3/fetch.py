@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from redmine_mailbridge.mailboxes.imap.search import message_id_field
-from redmine_mailbridge.mailboxes.pop3.session import Entry, Pop3Session, Refused
+from redmine_mailbridge.mailboxes.pop3.session import MaildropEntry, Pop3Refused, Pop3Session
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, seen_whole, to_file
 from redmine_mailbridge.model.mailbox import Listed, RawMail
 
@@ -17,12 +17,12 @@ HEAD_LINES = HEAD // 64
 def fetch_one(session: Pop3Session, number: int, mail: Listed, spool: Path, *, max_size: int) -> tuple[RawMail, bool]:
     """Given a mail and its number in this session, return its bytes, and whether the connection can still be used.
 
-    It cannot where the rest of a mail is on its way, and nobody wants it. Raise Refused, MailboxUnreachable; Refused
+    It cannot while the unwanted rest of a message is being received. Raise Refused, MailboxUnreachable; Refused
     too where the server says OK and sends nothing of a mail that has a size.
     """
     found, usable = _fetched(session, number, mail, spool, max_size)
     if mail.size and found.path is None and not found.content:
-        raise Refused("+OK, and not a byte of it")
+        raise Pop3Refused("+OK, and not a byte of it")
     return seen_whole(found), usable
 
 
@@ -63,7 +63,9 @@ def beginning_of(found: RawMail) -> bytes:
         return file.read(HEAD)
 
 
-def message_id_fields(session: Pop3Session, there: Mapping[str, Entry], uids: Sequence[str]) -> dict[str, bytes]:
+def message_id_fields(
+    session: Pop3Session, there: Mapping[str, MaildropEntry], uids: Sequence[str]
+) -> dict[str, bytes]:
     """Given what lies there by name, and names, return the Message-ID fields of their headers, one request each.
 
     What has gone since the connection began is left out. Raise MailboxUnreachable.
@@ -71,6 +73,6 @@ def message_id_fields(session: Pop3Session, there: Mapping[str, Entry], uids: Se
     found: dict[str, bytes] = {}
     for uid in uids:
         if uid in there:
-            with contextlib.suppress(Refused):
+            with contextlib.suppress(Pop3Refused):
                 found[uid] = message_id_field(session.head(there[uid].number))
     return found

@@ -1,6 +1,6 @@
 """A mailbox over POP3: one folder, UIDLs as UIDs, deletions that take effect when the connection ends.
 
-POP3 shows what lay there when the connection began. A listing that has nothing new therefore connects anew. A UIDL may
+POP3 shows the messages at the start of the connection. A listing without new messages therefore reconnects. A UIDL may
 name another mail the next time (see unique_ids.py): outside the session in which a mail was read, its header is
 compared before it is deleted.
 """
@@ -15,12 +15,20 @@ from redmine_mailbridge.mailboxes.account import Account
 from redmine_mailbridge.mailboxes.connection_info import described
 from redmine_mailbridge.mailboxes.imap.search import header_values, one_line
 from redmine_mailbridge.mailboxes.pop3.fetch import beginning_of, fetch_one, message_id_fields
-from redmine_mailbridge.mailboxes.pop3.session import Pop3Session, Refused
-from redmine_mailbridge.mailboxes.pop3.unique_ids import Contents, MaildropMemory
+from redmine_mailbridge.mailboxes.pop3.session import Pop3Refused, Pop3Session
+from redmine_mailbridge.mailboxes.pop3.unique_ids import MaildropContents, MaildropMemory
 from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.mailboxes.wakeup import shut
-from redmine_mailbridge.model.mailbox import Connected, Filing, FolderState, Listed, Location, MailboxConfig, RawMail
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.model.mailbox import (
+    ConnectionInfo,
+    Filing,
+    FolderState,
+    Listed,
+    Location,
+    MailboxConfig,
+    RawMail,
+)
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.util.backoff import throttled
 
 VALIDITY = "pop3"
@@ -39,7 +47,7 @@ class Pop3Mailbox(Account):
     def __init__(self, config: MailboxConfig, known: Known | None = None) -> None:
         super().__init__(config)
         self._known = known
-        self._contents = Contents(known if isinstance(known, MaildropMemory) else None)
+        self._contents = MaildropContents(known if isinstance(known, MaildropMemory) else None)
         self._session: Pop3Session | None = None
         self._order: dict[str, int] = {}
         self._doomed: set[str] = set()
@@ -57,7 +65,7 @@ class Pop3Mailbox(Account):
             except MailboxUnreachable:
                 self._forget()
         if self._session is None:
-            self._alarm.refuse_if_cut(self.name)
+            self._wakeup.refuse_if_cut(self.name)
             session = Pop3Session(self.config)
             try:
                 self._begin(session)
@@ -81,7 +89,7 @@ class Pop3Mailbox(Account):
                 self._doomed.discard(uid)
 
     def close(self) -> bool:
-        """End the connection; what was deleted is gone for good, or else False. It is deleted again next time."""
+        """Close the connection; return whether deletions were committed. If not, they are repeated next time."""
         self._end()
         return not self._doomed
 
@@ -93,7 +101,7 @@ class Pop3Mailbox(Account):
             raise MailboxUnreachable(f"mailbox {self.name}: not connected")
         return self._session
 
-    def connected(self) -> Connected:
+    def connected(self) -> ConnectionInfo:
         """Connect; return what the server is and can."""
         with self._using() as session:
             return described(session, moves="none", pushes=False)
@@ -109,16 +117,16 @@ class Pop3Mailbox(Account):
         return False
 
     def state(self, folder: str) -> FolderState:
-        """Connect anew, unless nothing was asked of this connection yet; return how many mails lie there."""
+        """Reconnect, unless this connection is unused; return the number of messages."""
         self._only(folder)
         if self._shown:
             self._end()
         with self._using() as session:
             self._shown.add("state")
-            return FolderState(name=folder, validity=VALIDITY, messages=len(session.entries))
+            return FolderState(name=folder, uid_validity=VALIDITY, messages=len(session.entries))
 
     def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
-        """List what the store does not know; where nobody asks it, what appeared after `after`."""
+        """List messages unknown to the store; without a store, those that arrived after `after`."""
         self._only(folder)
         with self._using():
             listed_before = "list" in self._shown
@@ -159,7 +167,7 @@ class Pop3Mailbox(Account):
             return None
         try:
             found, usable = fetch_one(session, entry.number, mail, spool, max_size=max_size)
-        except Refused as refusal:
+        except Pop3Refused as refusal:
             self._not_handed_out(mail, refusal.said)
             return None
         self._contents.was_read(mail.location.uid, beginning_of(found))
@@ -193,12 +201,16 @@ class Pop3Mailbox(Account):
             return Filing.KEPT if self._here(location) and location.uid in self._contents.there else Filing.GONE
 
     def empties(self, folder: str) -> bool:
-        """Nobody empties INBOX. Raise FolderMissing for any other."""
+        """INBOX is never emptied by the server. Raise FolderMissing for any other."""
         self._only(folder)
         return False
 
+    def junk(self) -> str | None:
+        """POP3 has no folders."""
+        return None
+
     def delete(self, location: Location) -> Filing:
-        """Mark one mail for deletion. It is carried out by `close`, or by any call that connects anew.
+        """Mark one mail for deletion. It is executed by `close`, or by any call that reconnects.
 
         GONE also where another mail has its UIDL by now.
         """
@@ -215,12 +227,12 @@ class Pop3Mailbox(Account):
     def _delete(self, session: Pop3Session, uid: str) -> str | None:
         """Given a mail that lies there, mark it for deletion, to be done until the server confirms it.
 
-        Return None, or the server's words when it refuses, which is then not asked again by itself.
+        Return None, or the server's words if it rejects the command, which is then not repeated automatically.
         """
         self._doomed.add(uid)
         try:
             session.delete(self._contents.there[uid].number)
-        except Refused as refusal:
+        except Pop3Refused as refusal:
             self._doomed.discard(uid)
             return str(refusal)
         del self._contents.there[uid]
@@ -256,17 +268,17 @@ class Pop3Mailbox(Account):
         if self._has_more():
             return True
         self._end()
-        rang, _ = self._alarm.wait(seconds)
+        rang, _ = self._wakeup.wait(seconds)
         return not rang and self._has_more()
 
     def cut(self) -> None:
         """Shut the socket, which whoever reads from it notices at once. What was deleted is asked for again."""
-        self._alarm.cut()
+        self._wakeup.cut()
         if (session := self._session) is not None:
             shut(session.client)
 
     def _has_more(self) -> bool:
-        """Connect anew and say whether something lies there that was not there when the folder was last listed."""
+        """Reconnect and return whether there are messages that were not in the last listing."""
         self._end()
         with self._using():
             found = set(self._contents.there)
@@ -274,7 +286,7 @@ class Pop3Mailbox(Account):
         return not found <= self._looked
 
     def _here(self, location: Location) -> bool:
-        return location.validity == VALIDITY and location.folder.upper() == FOLDER
+        return location.uid_validity == VALIDITY and location.folder.upper() == FOLDER
 
     def _only(self, folder: str) -> None:
         if folder.upper() != FOLDER:
@@ -287,7 +299,7 @@ class Pop3Mailbox(Account):
             return
         try:
             if session.deleted:
-                with effect(Effect.MOVE):
+                with side_effect(SideEffect.MOVE):
                     session.quit()
                 self._doomed &= self._contents.there.keys()
             else:

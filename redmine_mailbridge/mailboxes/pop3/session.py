@@ -4,57 +4,27 @@ import contextlib
 import hashlib
 import poplib
 import socket
-import ssl
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from redmine_mailbridge.errors import LoginRefused, MailboxError
 from redmine_mailbridge.mailboxes.connection_info import described
-from redmine_mailbridge.mailboxes.errors import Spoiled, scrub, translate_errors, words
+from redmine_mailbridge.mailboxes.errors import ConnectionLost, one_line, translate_errors
+from redmine_mailbridge.mailboxes.pop3.client import Pop3Client, Pop3TlsClient, hang_up
 from redmine_mailbridge.mailboxes.refusals import about_server
 from redmine_mailbridge.mailboxes.tls import context, private
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
-from redmine_mailbridge.sasl.bearer import told
-from redmine_mailbridge.sasl.mechanism import Credentials, credentials, told_refused
-from redmine_mailbridge.sasl.selection import MAKERS, choose
+from redmine_mailbridge.sasl.exchange import Exchange
+from redmine_mailbridge.sasl.mechanism import Credentials, credentials, report_rejected_token
+from redmine_mailbridge.sasl.selection import choose
 
 PIECE = 1 << 16
 HEAD_AT_MOST = 1 << 20
 
 
-class Plain(poplib.POP3):
-    """poplib's client, which leaves its socket open when the greeting is a refusal."""
-
-    def __init__(self, host: str, port: int, timeout: float) -> None:
-        try:
-            super().__init__(host, port, timeout)
-        except BaseException:
-            hang_up(self)
-            raise
-
-
-class Tls(poplib.POP3_SSL):
-    """The same under TLS."""
-
-    def __init__(self, host: str, port: int, timeout: float, tls: ssl.SSLContext | None) -> None:
-        try:
-            super().__init__(host, port, timeout=timeout, context=tls)
-        except BaseException:
-            hang_up(self)
-            raise
-
-
-def hang_up(client: poplib.POP3) -> None:
-    """Given a client in any state, close its socket; never raises."""
-    if hasattr(client, "file"):
-        with contextlib.suppress(OSError, poplib.error_proto):
-            client.close()
-
-
-class Refused(MailboxError):
-    """The server answered -ERR, and goes on; `said` is what it said."""
+class Pop3Refused(MailboxError):
+    """The server responded with -ERR, and the connection stays open; `said` is its text."""
 
     def __init__(self, said: str) -> None:
         super().__init__(said)
@@ -67,14 +37,14 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except poplib.error_proto as error:
-        said = words(error.args[0])
+        said = one_line(error.args[0])
         if "EOF" in said:
             raise
-        raise Refused(said) from None
+        raise Pop3Refused(said) from None
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MaildropEntry:
     """A mail as the server lists it: its number in this session, its UIDL, the size that is named, in bytes."""
 
     number: int
@@ -101,13 +71,13 @@ class Pop3Session:
         with translate_errors(f"{self.where}: cannot connect"):
             client: poplib.POP3
             if config.security is Security.TLS:
-                client = Tls(config.host, config.port, config.timeout, tls)
+                client = Pop3TlsClient(config.host, config.port, config.timeout, tls)
             else:
-                client = Plain(config.host, config.port, config.timeout)
+                client = Pop3Client(config.host, config.port, config.timeout)
         made: Any = client  # its inner methods have no types
         made._putline = self._counted(made._putline)
         self.client = made
-        self.greeting = words(client.welcome)
+        self.greeting = one_line(client.welcome)
         try:
             with translate_errors(f"{self.where}: cannot log in", secrets=self._secrets):
                 if config.security is Security.STARTTLS:
@@ -119,7 +89,7 @@ class Pop3Session:
                 sizes = {number: _whole_number(size) for number, size in self._pairs(client.list()[1])}
                 uidls = self._uidls()
                 numbers = sorted({*sizes, *uidls}, key=int)
-                self.entries = [Entry(int(n), uidls.get(n, n), sizes.get(n, 0)) for n in numbers]
+                self.entries = [MaildropEntry(int(n), uidls.get(n, n), sizes.get(n, 0)) for n in numbers]
         except LoginRefused as refused:
             refused.met = described(self, moves="none", pushes=False)
             self.drop()
@@ -155,7 +125,7 @@ class Pop3Session:
         try:
             return dict(self._pairs(self.client.uidl()[1]))
         except poplib.error_proto as error:
-            said = words(error.args[0])
+            said = one_line(error.args[0])
             if "EOF" in said or about_server(said) or "UIDL" in self.capabilities:
                 raise
             return {}
@@ -173,16 +143,18 @@ class Pop3Session:
             try:
                 self._log_in_by(name, who, by_command=by_command)
             except poplib.error_proto as error:
-                said = scrub(words(error.args[0]), self._secrets)
+                said = one_line(error.args[0], self._secrets)
                 if "EOF" in said or about_server(said):
                     delay = "".join(self.capabilities.get("LOGIN-DELAY", [])[:1])
                     often = f" (one login every {delay} seconds)" if delay.isdecimal() else ""
-                    raise Spoiled(f"{self.where}: the server does not log anybody in now: {said}{often}") from None
+                    raise ConnectionLost(
+                        f"{self.where}: the server does not log anybody in now: {said}{often}"
+                    ) from None
                 refusals.append(f"{name}: {said.removeprefix('-ERR').strip()}")
             else:
                 self.mechanism = name
                 return
-        told_refused(self.config, who)
+        report_rejected_token(self.config, who)
         raise LoginRefused(f"{self.where}: the server refuses the login of {who.user}: {'; '.join(refusals)}")
 
     def _log_in_by(self, name: str, who: Credentials, *, by_command: bool) -> None:
@@ -199,18 +171,15 @@ class Pop3Session:
 
     def _authenticate(self, name: str, who: Credentials) -> None:
         """Given a SASL mechanism, log in by AUTH (RFC 5034), a challenge a line, until the server says yes or no."""
-        mechanism = MAKERS[name](who)
+        exchange = Exchange(name, who, self.where)
         answer = self.client._shortcmd(f"AUTH {name}")
-        hint = ""
         while not answer.upper().startswith(b"+OK"):
-            challenge = b64decode(answer[1:].strip())
-            hint = f"{words(challenge)} {told(challenge)}".strip() if challenge.startswith(b"{") else hint
-            reply = mechanism.answer(challenge)
-            self.client._putcmd("*" if reply is None else b64encode(reply).decode())
+            self.client._putcmd(exchange.line(answer[1:]))
             try:
                 answer = self.client._getresp()
             except poplib.error_proto as error:
-                raise poplib.error_proto(f"{words(error.args[0])} {hint}".strip()) from None
+                said = one_line(error.args[0], self._secrets)
+                raise poplib.error_proto(f"{said} {exchange.hint}".strip()) from None
 
     def lines(self, command: str) -> Iterator[bytes]:
         """Given a command with an answer of many lines, yield its bytes as they come, without the dots that POP3 adds.
@@ -228,7 +197,7 @@ class Pop3Session:
             with translate_errors(doing):
                 piece = self.client.file.readline(PIECE)
             if not piece:
-                raise Spoiled(f"{doing}: the server ends the connection")
+                raise ConnectionLost(f"{doing}: the server ends the connection")
             if begins and piece.startswith(b"."):
                 if piece in {b".\r\n", b".\n"}:
                     return
@@ -244,7 +213,7 @@ class Pop3Session:
         if "TOP" in self.capabilities or not self.capabilities:
             try:
                 return b"".join(self.lines(f"TOP {number} 0"))
-            except Refused:
+            except Pop3Refused:
                 if "TOP" in self.capabilities:
                     raise
         head, inside = b"", True
@@ -291,6 +260,6 @@ class Pop3Session:
 
 
 def _whole_number(text: str) -> int:
-    """Given what LIST says of a mail's size (some servers add words), return it in bytes; 0 when it is no number."""
+    """Given what LIST says of a mail's size (some servers add words), return it in bytes; 0 if it is not a number."""
     digits = text.split(" ", 1)[0]
     return int(digits) if digits.isdecimal() else 0

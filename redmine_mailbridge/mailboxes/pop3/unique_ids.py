@@ -2,7 +2,7 @@
 
 A UIDL should name one mail for as long as it lies there (RFC 1939 section 7). Some servers give one to two mails, or
 use it again for another mail as soon as the first is gone; some have none, or give the number in the listing for one.
-So a UIDL is believed only where it stands alone, is not its number in the listing, and the size is that of the mail
+So a UIDL is trusted only if it is unique, is not its number in the listing, and the size is that of the mail
 that the store knows by it; else the headers decide, or, where the store has forgotten a header, all the bytes.
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from redmine_mailbridge.mailboxes.pop3.session import Entry, Refused
+from redmine_mailbridge.mailboxes.pop3.session import MaildropEntry, Pop3Refused
 
 TELLING = frozenset({b"message-id", b"date", b"from", b"subject", b"received"})
 """The fields that tell mails apart; others (Status, X-UIDL) are written by some servers as they go."""
 SIGN = " #"
-"""What stands between a UIDL, which holds no blank, and the mark that tells its mails apart."""
+"""Separator between a UIDL, which contains no space, and the mark that distinguishes its messages."""
 
 
 @dataclass(slots=True, eq=False)
@@ -36,7 +36,7 @@ class RememberedMail:
 
     @property
     def mark(self) -> str | None:
-        """What tells it from others of its UIDL; None when that is not known any more."""
+        """What distinguishes it from others with its UIDL; None if no longer known."""
         if SIGN in self.uid:
             return self.uid.rpartition(SIGN)[2].partition("-")[0]
         head = self.head()
@@ -64,7 +64,7 @@ class MaildropMemory(ABC):
         """A mail that had gone lies there again, and is called that now."""
 
 
-class Heads(Protocol):
+class HeaderSource(Protocol):
     """Where headers come from: a session."""
 
     def head(self, number: int) -> bytes:
@@ -74,18 +74,18 @@ class Heads(Protocol):
         """Given a mail's number, return the SHA-256 of its bytes in hex. Raise Refused."""
 
 
-class Namer:
+class UniqueIdAssigner:
     """Names the mails of a maildrop, session after session."""
 
     def __init__(self, memory: MaildropMemory | None) -> None:
         self._memory = memory
         self._last: frozenset[str] | None = None
         self._learned: dict[int, str] = {}
-        """The marks, by the mails' ids, that the store has forgotten, and that a comparison of all bytes told again."""
+        """The marks, by the mails' ids, that the store no longer has, restored by a comparison of all bytes."""
 
-    def names(self, entries: Sequence[Entry], heads: Heads) -> dict[str, int]:
+    def names(self, entries: Sequence[MaildropEntry], heads: HeaderSource) -> dict[str, int]:
         """Given what a session lists, return the numbers by name, in the order of the listing."""
-        by_uidl: dict[str, list[Entry]] = {}
+        by_uidl: dict[str, list[MaildropEntry]] = {}
         for entry in entries:
             by_uidl.setdefault(entry.uidl, []).append(entry)
         remembered: dict[str, list[RememberedMail]] = {}
@@ -97,7 +97,9 @@ class Namer:
         self._last = frozenset(found.values())
         return {found[entry.number]: entry.number for entry in entries}
 
-    def _named(self, entries: Sequence[Entry], mails: Sequence[RememberedMail], heads: Heads) -> Mapping[int, str]:
+    def _named(
+        self, entries: Sequence[MaildropEntry], mails: Sequence[RememberedMail], heads: HeaderSource
+    ) -> Mapping[int, str]:
         """Given the entries of one UIDL, and the mails that are known by it, return the names by number."""
         there = [mail for mail in mails if not mail.gone]
         if len(entries) == 1 and not there and all(mail.size != entries[0].size for mail in mails):
@@ -106,25 +108,27 @@ class Namer:
             return {entries[0].number: there[0].uid}
         return self._told_apart(entries, list(mails), heads)
 
-    def _is_the_same(self, entry: Entry, mail: RememberedMail) -> bool:
+    def _is_the_same(self, entry: MaildropEntry, mail: RememberedMail) -> bool:
         """Is the only entry the only mail of its UIDL? Not where it was away and is back, has another size, or where
         its UIDL is its number, which is another mail's as soon as one before it goes.
         """
         away = self._last is not None and mail.uid not in self._last
         return not away and mail.size == entry.size and entry.uidl != str(entry.number)
 
-    def _is_it(self, mail: RememberedMail, entry: Entry, mark: str, heads: Heads) -> bool:
+    def _is_it(self, mail: RememberedMail, entry: MaildropEntry, mark: str, heads: HeaderSource) -> bool:
         """Is an entry, which has this mark, the mail? By its mark, or by all bytes where that is not known any more."""
         known = mail.mark or self._learned.get(mail.id)
         if known is None and mail.size == entry.size and same_bytes(mail, entry, heads):
             known = self._learned[mail.id] = mark
         return known == mark
 
-    def _told_apart(self, entries: Sequence[Entry], mails: list[RememberedMail], heads: Heads) -> dict[int, str]:
+    def _told_apart(
+        self, entries: Sequence[MaildropEntry], mails: list[RememberedMail], heads: HeaderSource
+    ) -> dict[int, str]:
         """Compare headers; where a mail's is not known any more, its size, if it fits one entry only."""
         found: dict[int, str] = {}
         taken = {mail.uid for mail in mails if not mail.gone}
-        new: list[tuple[Entry, str]] = []
+        new: list[tuple[MaildropEntry, str]] = []
         for entry in entries:
             mark = _mark(entry, heads)
             same = next((mail for mail in mails if self._is_it(mail, entry, mark, heads)), None)
@@ -154,19 +158,19 @@ class Namer:
         return uid
 
 
-class Contents:
+class MaildropContents:
     """What lies in a maildrop, session after session, by name and in the order of the listing."""
 
     def __init__(self, memory: MaildropMemory | None) -> None:
         self._memory = memory
-        self._namer = Namer(memory)
-        self.there: dict[str, Entry] = {}
+        self._namer = UniqueIdAssigner(memory)
+        self.there: dict[str, MaildropEntry] = {}
         """What this session shows, without what is marked for deletion."""
         self._read: set[str] = set()
         """The mails that were read in this session, in which no other can have their names."""
         self._marks: dict[str, str] = {}
 
-    def begin(self, entries: Sequence[Entry], heads: Heads) -> None:
+    def begin(self, entries: Sequence[MaildropEntry], heads: HeaderSource) -> None:
         """Given what a new session lists, and where headers come from, name it."""
         by_number = {entry.number: entry for entry in entries}
         self.there = {uid: by_number[number] for uid, number in self._namer.names(entries, heads).items()}
@@ -178,7 +182,7 @@ class Contents:
         self._marks[uid] = mark_of(head)
         self._read.add(uid)
 
-    def is_the_same(self, uid: str, heads: Heads) -> bool:
+    def is_the_same(self, uid: str, heads: HeaderSource) -> bool:
         """Given the name of a mail that lies there, is it the one that was read under it? Yes, without a memory."""
         if uid in self._read:
             return True
@@ -191,18 +195,18 @@ class Contents:
         return mark is None or mark == _mark(entry, heads)
 
 
-def same_bytes(mail: RememberedMail, entry: Entry, heads: Heads) -> bool:
+def same_bytes(mail: RememberedMail, entry: MaildropEntry, heads: HeaderSource) -> bool:
     """Given a mail whose header is not known any more, and an entry, has that all its bytes? No, if those were never
     known: another mail may have its name.
     """
     try:
         return mail.digest is not None and heads.digest(entry.number) == mail.digest
-    except Refused:
+    except Pop3Refused:
         return False
 
 
 def _free(uidl: str, mark: str, taken: Collection[str], *, alone: bool) -> str:
-    """Given a UIDL and a mark, return a name that is not taken; the UIDL itself when it stands alone."""
+    """Given a UIDL and a mark, return an unused name; the UIDL itself if it is unique."""
     if alone and uidl not in taken:
         return uidl
     name, count = f"{uidl}{SIGN}{mark}", 1
@@ -217,15 +221,15 @@ def uidl_of(uid: str) -> str:
     return uid.partition(SIGN)[0]
 
 
-def _mark(entry: Entry, heads: Heads) -> str:
+def _mark(entry: MaildropEntry, heads: HeaderSource) -> str:
     try:
         return mark_of(heads.head(entry.number))
-    except Refused:
+    except Pop3Refused:
         return f"of {entry.size} bytes"
 
 
 def mark_of(head: bytes) -> str:
-    """Given a header (what follows it is ignored), return what tells its mail from others."""
+    """Given a header (what follows it is ignored), return what distinguishes its message from others."""
     lines = head.replace(b"\r\n", b"\n").split(b"\n\n", 1)[0].split(b"\n")
     kept: list[bytes] = []
     inside = False

@@ -1,1 +1,1 @@
-"""Which time-based rules are due for an issue, and how that is said. Pure."""
+"""Which automation rules are due for an issue, and how that is worded. Pure."""

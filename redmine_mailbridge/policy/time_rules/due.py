@@ -1,4 +1,4 @@
-"""Whether a rule of time is due for an issue: the whole policy, as functions of values.
+"""Whether an automation rule is due for an issue: the complete policy, as functions of values.
 
 A rule measures spans from events: the issue's making, notes, changes of status. Its *anchor* is the newest event
 brought about by a person among those that it looks at. It acts once for each anchor. So a reminder is sent once, the
@@ -18,7 +18,7 @@ MADE = 0
 """The anchor of a rule that looks at nothing but the issue's making."""
 
 
-class Issue(Protocol):
+class RuleIssue(Protocol):
     """What a rule looks at in an issue. Times in seconds since the epoch, UTC."""
 
     @property
@@ -41,7 +41,7 @@ class Issue(Protocol):
     def created_on(self) -> float: ...
 
 
-class Entry(Protocol):
+class RuleJournal(Protocol):
     """What a rule looks at in an entry of an issue's history. `side` is "customer", "agent" or "bridge", `mail_id` the
     mail that made it, None when none did.
     """
@@ -63,14 +63,14 @@ class Entry(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Application:
+class RuleMatch:
     """A rule is due for an issue. `anchor` is the journal since which (MADE: the issue's making), `at` the instant
     from which on it was due, `reason` what an agent wants to read.
     """
 
     rule: str
     issue: int
-    anchor: int
+    trigger_event: int
     at: float
     reason: str
 
@@ -85,21 +85,21 @@ class _Event:
 
 def due(
     rule: TimeRule,
-    issue: Issue,
-    history: Sequence[Entry],
+    issue: RuleIssue,
+    history: Sequence[RuleJournal],
     now: float,
     calendar: Calendar,
     *,
-    told: Callable[[int], bool],
-) -> Application | None:
+    mailed: Callable[[int], bool],
+) -> RuleMatch | None:
     """Given a rule, an issue with its whole history in order, the time, and the calendar of the issue's project,
     return the rule's application when all its conditions hold, else None.
 
-    `told` says of an agent's note, by its number, whether the customer got it by mail: nobody waits for the answer to a
-    note that went to nobody. Whether it was carried out before is not asked here: the anchor tells.
+    An agent's note, by its number, counts as `mailed` if the customer received it by mail: no one waits for the answer
+    to a note that was sent to no one. Whether it ran before is not checked here: the trigger event identifies the run.
     """
     when = rule.when
-    if not fits(when, issue) or (when.waiting_for is not None and when.waiting_for != _turn(history, told)):
+    if not fits(when, issue) or (when.waiting_for is not None and when.waiting_for != _turn(history, mailed)):
         return None
     at, anchor, reasons = 0.0, MADE, []
     for name, age in when.ages.items():
@@ -113,11 +113,11 @@ def due(
         reasons.append(SAID[name].format(said(age)))
     if when.waiting_for is not None:
         anchor = max(anchor, _newest(history, _public))
-    return Application(rule.name, issue.id, anchor, at, " and ".join(reasons))
+    return RuleMatch(rule.name, issue.id, anchor, at, " and ".join(reasons))
 
 
-def fits(when: RuleWhen, issue: Issue) -> bool:
-    """Whether an issue is one of those that a rule is for, whatever the time."""
+def fits(when: RuleWhen, issue: RuleIssue) -> bool:
+    """Whether a rule applies to an issue, regardless of time."""
     return (
         when.closed == issue.closed
         and _one_of(when.statuses, issue.status)
@@ -130,12 +130,12 @@ def fits(when: RuleWhen, issue: Issue) -> bool:
 
 
 def end_of(age: Age, start: float, calendar: Calendar) -> float:
-    """Given a span and where it begins, return the instant when it has passed."""
+    """Given a span and its start, return the instant when it has passed."""
     return calendar.after(start, age.seconds) if age.business else start + age.seconds
 
 
 def said(age: Age) -> str:
-    """Given a span, return it as people say it: "3 days", "4 business hours"."""
+    """Given a span, return it in words: "3 days", "4 business hours"."""
     word = "business " if age.business else ""
     units = ((3600, "hour"), (60, "minute")) if age.business else ((86400, "day"), (3600, "hour"), (60, "minute"))
     for size, unit in (*units, (1, "second")):
@@ -152,80 +152,80 @@ def _one_of(names: Collection[str], name: str) -> bool:
 # ------------------------------------------------------------------ what counts as whose word
 
 
-def _wrote(entry: Entry) -> bool:
+def _wrote(entry: RuleJournal) -> bool:
     """Did a person say something, be it only by a file in a mail?"""
     return entry.side != "bridge" and (entry.has_notes or entry.mail_id is not None)
 
 
-def _customer(entry: Entry) -> bool:
+def _customer(entry: RuleJournal) -> bool:
     return _wrote(entry) and entry.side == "customer"
 
 
-def _agent(entry: Entry) -> bool:
+def _agent(entry: RuleJournal) -> bool:
     """An agent's word that the customer can read."""
     return _wrote(entry) and entry.side == "agent" and not entry.private
 
 
-def _public(entry: Entry) -> bool:
+def _public(entry: RuleJournal) -> bool:
     return _customer(entry) or _agent(entry)
 
 
-def _status_by_person(entry: Entry) -> bool:
+def _status_by_person(entry: RuleJournal) -> bool:
     return _wrote(entry) or (entry.side != "bridge" and entry.status_to is not None)
 
 
-def _newest(history: Sequence[Entry], counts: Callable[[Entry], bool]) -> int:
+def _newest(history: Sequence[RuleJournal], counts: Callable[[RuleJournal], bool]) -> int:
     return max((entry.id for entry in history if counts(entry)), default=MADE)
 
 
-def _last(history: Sequence[Entry], counts: Callable[[Entry], bool]) -> Entry | None:
-    found: Iterator[Entry] = (entry for entry in reversed(history) if counts(entry))
+def _last(history: Sequence[RuleJournal], counts: Callable[[RuleJournal], bool]) -> RuleJournal | None:
+    found: Iterator[RuleJournal] = (entry for entry in reversed(history) if counts(entry))
     return next(found, None)
 
 
-def _turn(history: Sequence[Entry], told: Callable[[int], bool]) -> str:
-    """Whose turn it is: who wrote last waits for the other. Nobody's, "", when agents have written since the customer
-    did, but nothing of it went to the customer.
+def _turn(history: Sequence[RuleJournal], mailed: Callable[[int], bool]) -> str:
+    """Whose turn it is: the last writer waits for the other side. No one's, "", if agents have written since the
+    customer did, but nothing of it went to the customer.
     """
     last = _last(history, _public)
     if last is None or _customer(last):
         return "agent"
     since = _newest(history, _customer)
-    return "customer" if any(_agent(one) and one.id > since and told(one.id) for one in history) else ""
+    return "customer" if any(_agent(one) and one.id > since and mailed(one.id) for one in history) else ""
 
 
 # ------------------------------------------------------------------ where each span begins
 
 
-def _no_answer(issue: Issue, history: Sequence[Entry]) -> _Event | None:
+def _no_answer(issue: RuleIssue, history: Sequence[RuleJournal]) -> _Event | None:
     return _Event(issue.created_on, MADE) if _last(history, _agent) is None else None
 
 
-def _customer_silent(issue: Issue, history: Sequence[Entry]) -> _Event:
+def _customer_silent(issue: RuleIssue, history: Sequence[RuleJournal]) -> _Event:
     last = _last(history, _customer)
     return _Event(issue.created_on, MADE) if last is None else _Event(last.at, last.id)
 
 
-def _agent_silent(_issue: Issue, history: Sequence[Entry]) -> _Event | None:
+def _agent_silent(_issue: RuleIssue, history: Sequence[RuleJournal]) -> _Event | None:
     last = _last(history, _agent)
     return None if last is None else _Event(last.at, _newest(history, _public))
 
 
-def _silent(issue: Issue, history: Sequence[Entry]) -> _Event:
+def _silent(issue: RuleIssue, history: Sequence[RuleJournal]) -> _Event:
     last = _last(history, _wrote)
     return _Event(issue.created_on, MADE) if last is None else _Event(last.at, last.id)
 
 
-def _in_status(issue: Issue, history: Sequence[Entry]) -> _Event:
+def _in_status(issue: RuleIssue, history: Sequence[RuleJournal]) -> _Event:
     changed = _last(history, lambda entry: entry.status_to is not None)
     return _Event(issue.created_on if changed is None else changed.at, _newest(history, _status_by_person))
 
 
-def _created(issue: Issue, _history: Sequence[Entry]) -> _Event:
+def _created(issue: RuleIssue, _history: Sequence[RuleJournal]) -> _Event:
     return _Event(issue.created_on, MADE)
 
 
-_EVENTS: dict[str, Callable[[Issue, Sequence[Entry]], _Event | None]] = {
+_EVENTS: dict[str, Callable[[RuleIssue, Sequence[RuleJournal]], _Event | None]] = {
     "no_answer": _no_answer,
     "customer_silent": _customer_silent,
     "agent_silent": _agent_silent,
@@ -239,5 +239,5 @@ SAID = {
     "agent_silent": "no word from an agent for {}",
     "silent": "no word for {}",
     "in_status": "in this status for {}",
-    "created": "made {} ago",
+    "created": "created {} ago",
 }

@@ -1,4 +1,4 @@
-"""Rules of time in words: what one says, and the note that it writes."""
+"""Automation rules in words: their description, and the note that they write."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,9 +13,9 @@ _STRANGERS = frozenset({"requester.name", "requester.address", "issue.subject"})
 
 
 def filled(template: str, values: Mapping[str, str], text_format: TextFormat) -> str:
-    """Given a note's text and what its places stand for, return the note.
+    """Given a note's text and the values of its placeholders, return the note.
 
-    What a stranger wrote stands in it as code, so that nothing of it comes to life in Redmine.
+    A stranger's text is inserted as code, so that none of it is active in Redmine.
     """
 
     def place(found: re.Match[str]) -> str:
@@ -28,7 +28,7 @@ def filled(template: str, values: Mapping[str, str], text_format: TextFormat) ->
     return _PLACE.sub(place, template)
 
 
-def told(rule: TimeRule) -> str:
+def rule_text(rule: TimeRule) -> str:
     """Given a rule, return it as one English line."""
     return f"when {' and '.join(_conditions(rule.when))}: {', '.join(actions(rule.then))}"
 
@@ -41,7 +41,7 @@ def _conditions(when: RuleWhen) -> Iterator[str]:
     if when.closed:
         yield "it is closed"
     if when.assigned is not None:
-        yield "somebody has it" if when.assigned else "nobody has it"
+        yield "it has an assignee" if when.assigned else "it has no assignee"
     if when.waiting_for is not None:
         yield f"it waits for {'the customer' if when.waiting_for == 'customer' else 'an agent'}"
     yield from (SAID[name].format(said(age)) for name, age in when.ages.items())

@@ -1,1 +1,1 @@
-"""From file, environment and secrets to values, with the place of each for errors."""
+"""From file, environment and secrets to values, with the origin of each for error texts."""

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from redmine_mailbridge.settings import schema
-from redmine_mailbridge.settings.loading.origins import Layer, Origin
+from redmine_mailbridge.settings.loading.origins import Layer, ValueOrigin
+from redmine_mailbridge.settings.loading.problems import RENAMED
 from redmine_mailbridge.settings.loading.secrets import read_secret
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.util.suggest import closest, did_you_mean
@@ -20,10 +21,10 @@ _IGNORED_PREFIX = "MAILBRIDGE_TEST_"
 
 
 def environment_layer(environ: Mapping[str, str], file: Mapping[str, Any]) -> Layer:
-    """Given the environment and what the file says, return what MAILBRIDGE_TABLE__KEY variables say.
+    """Given the environment and the file's values, return the values of MAILBRIDGE_TABLE__KEY variables.
 
-    A mailbox of the file is found by its name in any case, with _ for -; another name makes a new mailbox.
-    Lists are written as JSON or with commas. An empty variable says nothing.
+    A mailbox of the file is matched by name in any case, with _ for -; another name adds a new mailbox.
+    Lists are written as JSON or with commas. An empty variable is ignored.
     """
     layer = Layer()
     for variable, value in sorted(environ.items()):
@@ -34,7 +35,7 @@ def environment_layer(environ: Mapping[str, str], file: Mapping[str, Any]) -> La
             layer.problems.append(f"environment {variable}: unknown setting{_meant(variable, file)}")
         elif value != "":
             try:
-                layer.put(path, _decoded(path, value), Origin("environment", variable))
+                layer.put(path, _decoded(path, value), ValueOrigin("environment", variable))
             except ValueError as error:
                 layer.problems.append(f"environment {variable}: {error}")
     _refuse_stray_mailboxes(layer, file)
@@ -42,7 +43,7 @@ def environment_layer(environ: Mapping[str, str], file: Mapping[str, Any]) -> La
 
 
 def _path(variable: str, file: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """Given a variable's name, return the path of the setting that it means, or None."""
+    """Given a variable's name, return the path of its setting, or None."""
     steps = variable.removeprefix(PREFIX).lower().split("__")
     if len(steps) >= 2 and steps[0] == "mailboxes":
         boxes = file.get("mailboxes")
@@ -66,6 +67,10 @@ def variable_of(path: tuple[str, ...]) -> str:
 
 
 def _meant(variable: str, file: Mapping[str, Any]) -> str:
+    *table, name = variable.split("__")
+    renamed = "__".join([*table, RENAMED.get(name.lower(), name).upper()])
+    if renamed != variable and _path(renamed, file) is not None:
+        return f", it is called {renamed} now"
     boxes = file.get("mailboxes")
     names = [*boxes] if isinstance(boxes, Mapping) else []
     steps = variable.split("__")
@@ -83,7 +88,7 @@ def _meant(variable: str, file: Mapping[str, Any]) -> str:
 
 
 def _decoded(path: tuple[str, ...], value: str) -> Any:
-    """Given a variable's text, return the value that its key takes. Raise ValueError when it is no valid JSON."""
+    """Given a variable's text, return its key's value. Raise ValueError if it is not valid JSON."""
     field = schema.field_at(Settings, path)
     if field is None or not (schema.is_list(field.annotation) or schema.is_mapping(field.annotation)):
         return value
@@ -91,29 +96,29 @@ def _decoded(path: tuple[str, ...], value: str) -> Any:
         try:
             return json.loads(value)
         except json.JSONDecodeError as error:
-            raise ValueError(f"is no valid JSON: {error.msg} at character {error.pos + 1}") from error
+            raise ValueError(f"is not valid JSON: {error.msg} at character {error.pos + 1}") from error
     if schema.is_mapping(field.annotation) or schema.listed_tables(field.annotation):
         raise ValueError("must be JSON here")
     return [item.strip() for item in value.split(",") if item.strip()]
 
 
 def _refuse_stray_mailboxes(layer: Layer, file: Mapping[str, Any]) -> None:
-    """A mailbox that only the environment names, without an address, is a misspelt one: say so, and drop it."""
+    """A mailbox that only the environment names, without an address, is a typo: report it, and drop it."""
     boxes, known = layer.data.get("mailboxes", {}), file.get("mailboxes")
     known = known if isinstance(known, Mapping) else {}
     for name in [name for name in boxes if name not in known and "address" not in boxes[name]]:
         variable = next(o.name for path, o in layer.origins.items() if path[:2] == ("mailboxes", name))
         near = closest(name, known)
         hint = f", did you mean {variable.replace(name.upper(), _folded(near).upper())}?" if near else ""
-        layer.problems.append(f"environment {variable}: there is no mailbox {name!r}{hint}")
+        layer.problems.append(f"environment {variable}: mailbox {name!r} does not exist{hint}")
         del boxes[name]
 
 
 def secrets_layer(environ: Mapping[str, str]) -> Layer:
-    """Given the environment, return the secrets that lie in MAILBRIDGE_SECRETS_DIR and CREDENTIALS_DIRECTORY.
+    """Given the environment, return the secrets in MAILBRIDGE_SECRETS_DIR and CREDENTIALS_DIRECTORY.
 
-    A secret's file is named by its path: mailboxes/support/password, or in one word mailboxes.support.password
-    (as systemd's LoadCredential needs it). The own directory wins over systemd's, and must hold nothing else.
+    A secret's file is named by its path: mailboxes/support/password, or mailboxes.support.password
+    (as systemd's LoadCredential requires). The bridge's directory overrides systemd's, and must contain nothing else.
     """
     layer = Layer()
     for variable in (SYSTEMD_VARIABLE, SECRETS_VARIABLE):
@@ -121,7 +126,7 @@ def secrets_layer(environ: Mapping[str, str]) -> Layer:
             continue
         folder = Path(environ[variable])
         if not folder.is_dir():
-            layer.problems.append(f"environment {variable}: there is no folder {folder}")
+            layer.problems.append(f"environment {variable}: folder {folder} does not exist")
             continue
         for file in sorted(folder.rglob("*")):
             name = file.relative_to(folder)
@@ -132,9 +137,9 @@ def secrets_layer(environ: Mapping[str, str]) -> Layer:
             if field is not None and schema.holds_secret(field.annotation):
                 secret = read_secret(file, layer)
                 if secret is not None:
-                    layer.put(path, secret, Origin("secret", str(file)))
+                    layer.put(path, secret, ValueOrigin("secret", str(file)))
             elif variable == SECRETS_VARIABLE:
-                layer.problems.append(f"{file}: no secret is called {'.'.join(path)}{_meant_secret(path)}")
+                layer.problems.append(f"{file}: unknown secret {'.'.join(path)}{_meant_secret(path)}")
     return layer
 
 

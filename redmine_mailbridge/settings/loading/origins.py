@@ -1,4 +1,4 @@
-"""Where values come from, and what is wrong with them: the small values that loading passes about."""
+"""Origins of values and problems with them: the small types that loading passes around."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ Where = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a value comes from: `name` is a file, a variable, a preset or "" for a default.
+class ValueOrigin:
+    """The origin of a value: `name` is a file, a variable, a preset or "" for a default.
 
     `line` counts from 1; 0 is unknown.
     """
@@ -30,20 +30,20 @@ class Origin:
                 return "default"
 
 
-DEFAULT = Origin("default")
+DEFAULT = ValueOrigin("default")
 
 
 @dataclass(slots=True)
 class Layer:
-    """What one source says: its values as nested tables, where each comes from, and what is wrong with it."""
+    """The values of one source: nested tables, the origin of each value, and its problems."""
 
     data: dict[str, Any] = field(default_factory=dict)
-    origins: dict[Where, Origin] = field(default_factory=dict)
+    origins: dict[Where, ValueOrigin] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def put(self, path: tuple[str, ...], value: Any, origin: Origin) -> None:
-        """Set one value at a path, making the tables on the way."""
+    def put(self, path: tuple[str, ...], value: Any, origin: ValueOrigin) -> None:
+        """Set one value at a path, creating the tables on the way."""
         table = self.data
         for step in path[:-1]:
             table = table.setdefault(step, {})
@@ -52,7 +52,7 @@ class Layer:
 
 
 def leaves(data: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Given nested tables, yield the path and value of everything that is no table."""
+    """Given nested tables, yield the path and value of everything that is not a table."""
     for name, value in data.items():
         if isinstance(value, Mapping) and value:
             yield from leaves(value, (*path, name))

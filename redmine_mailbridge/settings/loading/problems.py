@@ -1,4 +1,4 @@
-"""What is wrong with settings, one line a problem: where it stands, what was written, what would be right."""
+"""Problems with settings, one per line: where, what was written, what would be right."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,20 +8,31 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from redmine_mailbridge.settings import schema
-from redmine_mailbridge.settings.loading.origins import Origin, Where
+from redmine_mailbridge.settings.loading.origins import ValueOrigin, Where
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.util.suggest import closest, did_you_mean
 
 _SECRET_NAME = re.compile(r"pass|pwd|secret|key|token|credential", re.IGNORECASE)
 _USER_INFO = re.compile(r"(https?://)[^/\s]{0,400}@|((?!https?:)[a-z][a-z0-9+.-]{0,40}://)\S{0,400}@")
-"""In a web address it ends before the path; in a database's the password itself may hold a slash."""
+"""In a web address the password ends before the path; in a database's URL it may contain a slash."""
 _IN_QUERY = re.compile(
     r"([?&])(?!(?:sslmode|timeout|connect_timeout|host|port|user|application_name)=)([^=&\s\"]{1,40}=|)[^&\s\"]{1,400}"
 )
-"""Behind a question mark anything can be a secret, under any name, but for what drivers of databases are told."""
+"""In the query part anything can be a secret, under any name, except the known options of database drivers."""
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{0,40}://[^\s\"]{0,2000}")
 _OWN_PATH = re.compile(r"([a-z][A-Za-z0-9_.-]{0,200}): (.*)")
 _LONGEST_VALUE = 60
+RENAMED = {
+    "at_most": "max_issues",
+    "brake_at": "max_new_mails",
+    "directory_life": "cache_ttl",
+    "give_up_after": "max_attempts",
+    "keep_raw": "raw_retention",
+    "most_writes": "max_writes",
+    "session_life": "session_lifetime",
+    "write_above": "reply_marker_line",
+}
+"""What keys were called before version 0.1.0, and what they are called."""
 
 _WORDS = {
     "bool_parsing": "must be true or false",
@@ -53,15 +64,15 @@ _LIMITS = {
 
 
 class Problems:
-    """Turns validation errors into lines; knows what was given and where each value comes from.
+    """Turns validation errors into lines; knows the input and the origin of each value.
 
-    `homes` gives the place in `[mailbox_defaults]` of each value of a mailbox that was taken from there.
+    `homes` maps each inherited value of a mailbox to its place in `[mailbox_defaults]`.
     """
 
     def __init__(
         self,
         data: Mapping[str, Any],
-        origins: Mapping[Where, Origin],
+        origins: Mapping[Where, ValueOrigin],
         file: str,
         homes: Mapping[Where, Where] | None = None,
     ) -> None:
@@ -71,13 +82,13 @@ class Problems:
         self.file = file
 
     def lines(self, error: ValidationError) -> list[str]:
-        """Given what pydantic found, return one line a problem, in the order of the file."""
+        """Given pydantic's errors, return one line per problem, in the order of the file."""
         details = error.errors(include_url=False, include_context=True)
         found = [pair for detail in details for pair in self._of(detail)]
         return [line for _, line in sorted(dict.fromkeys(found), key=lambda pair: pair[0])]
 
     def line(self, path: Where, words: str) -> str:
-        """Given a key's path and what is wrong with it, return the whole line."""
+        """Given a key's path and the problem with it, return the whole line."""
         origin = self._origin(path)
         if origin.kind == "environment":
             return f"{origin}{self._shown(path)}: {words}"
@@ -96,14 +107,14 @@ class Problems:
                 yield self._placed(path[:length], "must be " + _one_of(schema.kinds(field)))
                 return
         if path and path[-1] == "[key]":
-            words = "a name must begin with a letter or digit and hold only letters, digits, - and _"
+            words = "a name must start with a letter or digit and contain only letters, digits, - and _"
             yield self._placed(path[:-1], words)
         elif kind == "extra_forbidden":
             yield self._placed(path, self._unknown(path))
         elif kind == "missing":
             yield self._missing(path)
         elif kind == "default_factory_not_called":
-            return  # only says that another key of the same table is wrong, which has its own line
+            return  # only means that another key of the same table is invalid, which has its own line
         elif kind == "value_error":
             for text in str(detail["ctx"]["error"]).splitlines():
                 own = _OWN_PATH.fullmatch(text) if self._is_table(path) else None
@@ -129,6 +140,8 @@ class Problems:
         name, model = str(path[-1]), schema.model_at(Settings, path[:-1])
         known = list(model.model_fields) if model is not None else []
         what = "unknown table" if isinstance(self._value(path), Mapping) else "unknown key"
+        if RENAMED.get(name) in known:
+            return f"{what}, it is called {RENAMED[name]} now"
         if closest(name, known) is None:
             homes = [key.table for key in schema.keys(Settings) if key.name == name]
             homes.sort(key=lambda home: -sum(a in (b, schema.NAME) for a, b in zip(home, path, strict=False)))
@@ -140,6 +153,8 @@ class Problems:
     def _words(self, path: Where, detail: ErrorDetails) -> str:
         kind, context = detail["type"], detail.get("ctx", {})
         field = schema.field_at(Settings, path)
+        if field is not None and schema.listed_tables(field.annotation) and self._is_table(path):
+            return f"must be a list of tables: write its header in double brackets, [[{schema.dotted(path)}]]"
         if kind == "literal_error" and field is not None:
             allowed = [str(choice) for choice in schema.choices(field.annotation)]
             near = did_you_mean(str(self._value(path)), allowed)
@@ -150,15 +165,15 @@ class Problems:
         text = detail["msg"]
         return _WORDS.get(kind, text[:1].lower() + text[1:])
 
-    def _origin(self, path: Where) -> Origin:
-        """Where a path comes from; when only what lies around it is known, that."""
+    def _origin(self, path: Where) -> ValueOrigin:
+        """The origin of a path; if only that of its surroundings is known, that one."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.origins:
                 return self.origins[path[:length]]
-        return Origin("file", self.file)
+        return ValueOrigin("file", self.file)
 
     def _home(self, path: Where) -> Where:
-        """Where a value is written: its own path, or that in the table that mailboxes share."""
+        """Where a value is written: its own path, or that in `[mailbox_defaults]`."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.homes:
                 return (*self.homes[path[:length]], *path[length:])
@@ -179,7 +194,7 @@ class Problems:
         return not path or isinstance(self._value(path), Mapping)
 
     def _shown(self, path: Where) -> str:
-        """Return ' = VALUE' as it was written, or "" when it may be a secret or is not there."""
+        """Return ' = VALUE' as it was written, or "" if it may be a secret or is missing."""
         value = self._value(path)
         inside = value if isinstance(value, list) else [value]
         if value is None or any(isinstance(item, Mapping | list) for item in inside) or self._may_be_secret(path):
@@ -198,7 +213,7 @@ class Problems:
 
 
 def shown(value: Any) -> str:
-    """Given a value that is no secret, return it as TOML writes it, shortened, without a password in an address."""
+    """Given a value that is not a secret, return it as TOML, shortened, without a password in an address."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

@@ -1,17 +1,17 @@
-"""In which line of a TOML text each key stands: for error texts only."""
+"""The line of each key in a TOML text: for error texts only."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-Where = tuple[str | int, ...]
+from redmine_mailbridge.settings.loading.origins import Where
 
 
 def line_numbers(text: str) -> dict[Where, int]:
-    """Given a valid TOML text, return for each table and key the number of its line, from 1.
+    """Given a valid TOML text, return the line number of each table and key, from 1.
 
-    A statement is the shortest run of lines that is TOML by itself; within one that spans several lines, all
-    keys are said to be in its first.
+    A statement is the shortest run of lines that is valid TOML; in one that spans several lines, all
+    keys are reported on its first line.
     """
     found: dict[Where, int] = {}
     counts: dict[Where, int] = {}
@@ -27,9 +27,14 @@ def line_numbers(text: str) -> dict[Where, int]:
     return found
 
 
+def toml_lines(text: str) -> list[str]:
+    """Given TOML, return its lines. They end with LF or CRLF only: U+0085 or U+2028 may be in a comment."""
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+
+
 def _statements(text: str) -> Iterator[tuple[int, str]]:
     start, gathered = 0, ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(toml_lines(text), 1):
         if not gathered and (not line.strip() or line.lstrip().startswith("#")):
             continue
         start, gathered = (start, f"{gathered}\n{line}") if gathered else (number, line)
@@ -42,7 +47,8 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _header(parsed: Mapping[str, Any], counts: dict[Where, int], *, is_list: bool) -> Where:
-    """Given a parsed header, return its path with the indexes of the lists it lies in; count a new list element."""
+    """Given a parsed header, return its path with the indexes of the lists that contain it; count a new list
+    element."""
     path: Where = ()
     at: Any = parsed
     while isinstance(at, dict) and at:

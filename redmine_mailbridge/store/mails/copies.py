@@ -1,7 +1,7 @@
-"""Which mail is a copy of which. For each content one mail speaks, and the others end as it does.
+"""Duplicates of messages. For each content one message is the primary, and the others get its result.
 
-What is the same content the keys say that `describe` is given (tasks/receive/copies.py makes them). Whether a mail is a
-copy of the one that speaks is asked anew whenever it is looked at, since that depends on what became of that one.
+The keys given to `describe` (made by tasks/receive/copies.py) define what is the same content. Whether a message is a
+copy of the primary is decided again each time, since that depends on the primary's state.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,10 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import OPEN, State
-from redmine_mailbridge.model.stored_mail import Description, MailRow
-from redmine_mailbridge.side_effects import Effect, effect
+from redmine_mailbridge.model.stored_mail import Description, StoredMail
+from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.dialects import insert_if_missing, one_at_a_time
-from redmine_mailbridge.store.folder_cursors import Folders
+from redmine_mailbridge.store.folder_cursors import FolderCursors
 from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
 from redmine_mailbridge.store.mails.steps import write_step_once
 from redmine_mailbridge.store.mails.transitions import move_mail
@@ -23,84 +23,84 @@ from redmine_mailbridge.store.raw_files import RawStore
 from redmine_mailbridge.store.tables import content, mail
 
 SAME_MINUTES = 120.0
-"""Seconds within which mails without a Message-ID and with the same content are one mail."""
+"""Seconds within which messages without a Message-ID and with the same content are one message."""
 UNNAMED = ("traced:", "bare:")
-"""How the keys of mails without a Message-ID begin: with a Received field, and without one."""
+"""Key prefixes of messages without a Message-ID: with a Received field, and without one."""
 
 
 class Relation(Enum):
-    """What a mail is to the one that speaks for its content."""
+    """What a message is to the primary of its content."""
 
-    COPY = "it ends as that one does"
-    ANOTHER_TRY = "it asks for another try of that one, which may have been written, and ends as that one does"
-    OWN = "it is handled by itself, and speaks from now on"
+    COPY = "it gets the primary's result"
+    ANOTHER_TRY = "it retries the primary, which may have been written, and gets its result"
+    OWN = "it is processed, and is the primary from now on"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A mail with what tells copies: the key of its content, how far its sender is proven, its bytes' digest.
+class CopyCandidate:
+    """A message with what identifies copies: the key of its content, the proof of its sender, its bytes' digest.
 
-    `proof` grows: 0 is known to be forged, 1 not proven, 2 proven; None where it was never noted.
+    `proof` is ordered: 0 known to be forged or spam, 1 not proven, 2 proven; None if not recorded.
     """
 
-    row: MailRow
+    row: StoredMail
     key: str
     proof: int | None
     digest: str | None
 
 
-def relation(this: Standing, speaker: Standing) -> tuple[Relation, str]:
-    """Given a mail and the one that speaks for its content, return what it is to it, and why, "" where nothing is to
-    be said.
+def relation(this: CopyCandidate, speaker: CopyCandidate) -> tuple[Relation, str]:
+    """Given a message and its primary, return its relation to it, and the reason, "" if there is nothing to
+    report.
     """
     same_bytes = this.digest is not None and this.digest == speaker.digest
     if not _one_mail(this, speaker, same_bytes=same_bytes):
         return Relation.OWN, ""
     if not same_bytes and None not in (this.proof, speaker.proof) and (this.proof or 0) > (speaker.proof or 0):
-        why = f"mail {speaker.row.id} says the same, but its sender is less proven: this one is no copy of it"
+        why = f"not a copy of message {speaker.row.id} with the same content, which is less believable"
         return Relation.OWN, why
     if speaker.row.state in OPEN or speaker.row.issue is not None:
         return Relation.COPY, ""
     return _to_one_without_issue(this.row, speaker.row)
 
 
-def _to_one_without_issue(this: MailRow, speaker: MailRow) -> tuple[Relation, str]:
-    """The same where the mail that speaks has come to an end, or waits for an admin, and made no issue.
+def _to_one_without_issue(this: StoredMail, speaker: StoredMail) -> tuple[Relation, str]:
+    """The same if the primary is closed or held, and created no issue.
 
-    That decides nothing for another mailbox. In its own, whoever puts a mail back after it was turned away asks for
+    That decides nothing for another mailbox. In its own mailbox, moving a rejected message back asks for
     another try.
     """
-    put_back = this.kept_at >= speaker.changed_at and speaker.state in {State.REFUSED, State.ASIDE}
+    put_back = this.kept_at >= speaker.changed_at and speaker.state in {State.REJECTED, State.FAILED}
     if put_back and speaker.last_sent_at is not None:
         return Relation.ANOTHER_TRY, ""
     if this.location.mailbox != speaker.location.mailbox:
-        return Relation.OWN, f"mail {speaker.id}, the same mail, made no issue in {speaker.location.mailbox}"
+        return Relation.OWN, f"message {speaker.id}, the same message, created no issue in {speaker.location.mailbox}"
     return (Relation.OWN if put_back else Relation.COPY), ""
 
 
-def _one_mail(this: Standing, speaker: Standing, *, same_bytes: bool) -> bool:
-    """Are two mails of one key one mail? Without a Message-ID they are when they came within the same minutes, or are
-    the same to the last byte with a Received field, which no two deliveries share.
+def _one_mail(this: CopyCandidate, speaker: CopyCandidate, *, same_bytes: bool) -> bool:
+    """Are two messages with one key the same? Without a Message-ID they are if they arrived within `WINDOW`, or are
+    identical to the last byte with a Received field, which no two deliveries share.
     """
     key = _unscoped(this.key)
     if not key.startswith(UNNAMED) or (same_bytes and key.startswith(UNNAMED[0])):
         return True
-    return abs(this.row.came_at - speaker.row.came_at) < SAME_MINUTES
+    return abs(this.row.arrived_at - speaker.row.arrived_at) < SAME_MINUTES
 
 
 def _unscoped(key: str) -> str:
-    """Given a key, return it without the mailbox that it counts in."""
+    """Given a key, return it without the mailbox that it is scoped to."""
     return key.rpartition("/")[2]
 
 
-class Copies(Folders):
-    """What the store knows of copies. Safe for many threads and processes."""
+class CopyRecords(FolderCursors):
+    """The store's record of copies. Safe for concurrent threads and processes."""
 
     raw: RawStore
 
-    def describe(self, descriptions: Sequence[Description]) -> dict[int, MailRow]:
-        """Given what mails say of themselves, note it. Return, for each that is a copy of another, that other."""
-        copies: dict[int, MailRow] = {}
+    def describe(self, descriptions: Sequence[Description]) -> dict[int, StoredMail]:
+        """Given descriptions of messages, record them. Return, for each that is a copy of another, that other."""
+        copies: dict[int, StoredMail] = {}
         values = [
             {"of": one.mail_id, "message_id": one.message_id, "content_key": one.content_key, "proof": one.proof}
             | {"sender": one.sender, "subject": one.subject[:1000]}
@@ -108,24 +108,26 @@ class Copies(Folders):
         ]
         if not values:
             return copies
-        with effect(Effect.RECORD_STEP), self.database.write() as db:
+        with side_effect(SideEffect.RECORD_STEP), self.database.write() as db:
             one_at_a_time(db, _DESCRIBING)
             db.execute(_SET, values)
             for one in sorted(descriptions, key=lambda each: each.mail_id):
+                if insert_if_missing(db, content, {"key": one.content_key, "mail_id": one.mail_id}):
+                    continue  # the first of its content: most mails
                 speaker = self._speaker(db, one.mail_id)
                 if speaker is not None:
                     copies[one.mail_id] = speaker
         return copies
 
-    def speaker(self, mail_id: int) -> MailRow | None:
-        """Given a mail that was a copy, return the mail that speaks for it now, None when it is to be handled."""
-        with effect(Effect.RECORD_STEP), self.database.write() as db:
+    def speaker(self, mail_id: int) -> StoredMail | None:
+        """Given a message that was a copy, return its current primary, None if it is to be processed itself."""
+        with side_effect(SideEffect.RECORD_STEP), self.database.write() as db:
             one_at_a_time(db, _DESCRIBING)
             return self._speaker(db, mail_id)
 
-    def namesakes(self, mail_ids: Iterable[int], *, limit: int) -> dict[int, list[MailRow]]:
-        """Given mails that are no copies, return for each the others with its Message-ID that are none either, the
-        first ones, at most so many.
+    def namesakes(self, mail_ids: Iterable[int], *, limit: int) -> dict[int, list[StoredMail]]:
+        """Given messages that are not copies, return for each the others with its Message-ID that are not either, the
+        first ones, up to the given number.
         """
         wanted = list(mail_ids)
         this, other = mail.alias("this"), mail.alias("other")
@@ -138,7 +140,7 @@ class Copies(Folders):
             .subquery()
         )
         query = sa.select(pairs.c.of, *COLUMNS).join(mail, mail.c.id == pairs.c.id).where(pairs.c.place <= limit)
-        found: dict[int, list[MailRow]] = {}
+        found: dict[int, list[StoredMail]] = {}
         with self.database.read() as db:
             for row in db.execute(query.order_by(pairs.c.of, mail.c.id)):
                 values = dict(row._mapping)
@@ -146,11 +148,10 @@ class Copies(Folders):
         return found
 
     def join(self, mail_id: int, other_id: int) -> bool:
-        """Given a mail and another with much the same content, have the other speak for both from now on.
-
-        Return False, and change nothing, when one of them has become a copy meanwhile.
+        """Given a message and another with much the same content, make the other the primary of both from now on.
+        Return False, and change nothing, if one of them has become a copy meanwhile.
         """
-        with effect(Effect.RECORD_STEP), self.database.write() as db:
+        with side_effect(SideEffect.RECORD_STEP), self.database.write() as db:
             one_at_a_time(db, _DESCRIBING)
             own = sa.select(sa.func.count()).select_from(mail).join(content, content.c.key == mail.c.content_key)
             own = own.where(content.c.mail_id == mail.c.id, mail.c.id.in_([mail_id, other_id]))
@@ -161,19 +162,18 @@ class Copies(Folders):
         return True
 
     def say_once(self, mail_id: int, line: str) -> None:
-        """Add a human line to a mail's record, unless it stands there."""
-        with effect(Effect.RECORD_STEP), self.database.write() as db:
+        """Add a line to a message's history, unless it is already there."""
+        with side_effect(SideEffect.RECORD_STEP), self.database.write() as db:
             write_step_once(db, mail_id, line, self.clock())
 
-    def _speaker(self, db: sa.Connection, mail_id: int) -> MailRow | None:
+    def _speaker(self, db: sa.Connection, mail_id: int) -> StoredMail | None:
         """Given a mail, return the one that it is a copy of, None when it speaks for itself, or does from now on."""
-        this = self._standing(db, mail.c.id == mail_id)
+        this = self._standing(db, _BY_ID, mail_id)
         if this is None:
             return None
         if insert_if_missing(db, content, {"key": this.key, "mail_id": mail_id}):
             return None
-        held = sa.select(content.c.mail_id).where(content.c.key == this.key).scalar_subquery()
-        speaker = self._standing(db, mail.c.id == held)
+        speaker = self._standing(db, _BY_KEY, this.key)
         if speaker is None or speaker.row.id == mail_id:
             return None
         what, why = relation(this, speaker)
@@ -187,24 +187,31 @@ class Copies(Folders):
             write_step_once(db, mail_id, why, self.clock())
         return None
 
-    def _try_again(self, db: sa.Connection, row: MailRow, copy: MailRow) -> None:
-        """Have a mail that may have been written be looked for: with the bytes of its copy, where its own are gone."""
+    def _try_again(self, db: sa.Connection, row: StoredMail, copy: StoredMail) -> None:
+        """Have the result of a message that may have been written verified: with the bytes of its copy if its own are
+        gone or damaged.
+        """
         again: dict[str, Any] = {"tries": 0, "next_try_at": 0.0}
-        if row.raw is None or not self.raw.path(row.raw).exists():
+        if row.raw is None or not self.raw.whole(row.raw):
             again |= {"raw": copy.raw, "truncated": copy.truncated}
-        lines = ("tried again: the mail was put back",)
-        move_mail(db, row.id, State.WRITING, self.clock(), lines, among=(row.state,), **again)
+        lines = ("retried: the message was moved back",)
+        move_mail(db, row.id, State.WRITE_PENDING, self.clock(), lines, among=(row.state,), **again)
 
-    def _standing(self, db: sa.Connection, which: sa.ColumnElement[bool]) -> Standing | None:
-        query = sa.select(*COLUMNS, mail.c.content_key, mail.c.proof, mail.c.digest).where(which)
-        found = db.execute(query).first()
+    def _standing(self, db: sa.Connection, query: sa.Select[Any], of: int | str) -> CopyCandidate | None:
+        found = db.execute(query, {"of": of}).first()
         if found is None or found.content_key is None:
             return None
         values = dict(found._mapping)
         key, proof, digest = values.pop("content_key"), values.pop("proof"), values.pop("digest")
-        return Standing(as_row(values), key, proof, digest)
+        return CopyCandidate(as_row(values), key, proof, digest)
 
 
 _DESCRIBING = "copies"
-"""Two mailboxes that describe copies of one mail at once would not see each other's."""
+"""Two mailboxes that describe copies of one message concurrently would not see each other's."""
 _SET = sa.update(mail).where(mail.c.id == sa.bindparam("of"))
+_CANDIDATES = sa.select(*COLUMNS, mail.c.content_key, mail.c.proof, mail.c.digest)
+# Statements run per message, built once: building one costs more than running it.
+_BY_ID = _CANDIDATES.where(mail.c.id == sa.bindparam("of"))
+_BY_KEY = _CANDIDATES.where(
+    mail.c.id == sa.select(content.c.mail_id).where(content.c.key == sa.bindparam("of")).scalar_subquery()
+)

@@ -7,7 +7,6 @@ from redmine_mailbridge.store.tables import metadata
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    render_as_batch=True,
     transactional_ddl=True,
 )
 context.run_migrations()

@@ -1,1 +1,1 @@
-"""Questions to the store that change nothing: messages, conversations, statistics."""
+"""Read-only queries: messages, conversations, statistics."""

@@ -1,4 +1,4 @@
-"""The mails of an issue's conversation, as the store knows them: what came, and what we sent."""
+"""The messages of an issue's conversation in the store: received and sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,17 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.store.database import Database
-from redmine_mailbridge.store.issue_copy import by_machine
-from redmine_mailbridge.store.outbox import FAILED
+from redmine_mailbridge.store.issue_copy import WHOSE, by_machine
+from redmine_mailbridge.store.outbox import DISCARDED, FAILED
 from redmine_mailbridge.store.tables import journal, mail, outbox
 
 
 @dataclass(frozen=True, slots=True)
-class TalkMail:
-    """A mail that led to an issue or a note on it. `request` is the job that wrote it, in JSON; `raw` where its bytes
-    are, None when they were forgotten. `journal` is the note that it made, None for the mail that made the issue.
-    `customers`: it came from the customer's side.
+class ConversationMail:
+    """A message that became an issue or a note. `request` is the intent that wrote it, in JSON; `raw` identifies its
+    bytes, None if they were deleted. `journal` is the note that it became, None for the message that created the issue.
+    `author` is its From address, `sender` the address on whose behalf it was handled. `customers`: it came from the
+    customer's side.
     """
 
     id: int
@@ -28,20 +29,22 @@ class TalkMail:
     truncated: bool
     request: str | None
     journal: int | None
+    author: str
     customers: bool
 
 
-class Talk:
-    """Reads conversations; changes nothing."""
+class ConversationQueries:
+    """Reads conversations; read-only."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def came(self, issue: int, requester: str) -> list[TalkMail]:
-        """Given an issue and its requester's address, return its mails, oldest first, but for machines' answers."""
+    def incoming(self, issue: int, requester: str) -> list[ConversationMail]:
+        """Given an issue and its requester's address, return its messages, oldest first, except auto-replies."""
         query = (
             sa.select(
-                mail.c.id, mail.c.mailbox, mail.c.message_id, mail.c.subject, mail.c.sender, mail.c.raw,
+                mail.c.id, mail.c.mailbox, mail.c.message_id, mail.c.subject, WHOSE.label("sender"), mail.c.raw,
+                mail.c.sender.label("author"),
                 mail.c.truncated, mail.c.request, mail.c.journal, mail.c.created_issue, journal.c.side,
             )
             .outerjoin(journal, journal.c.id == mail.c.journal)
@@ -52,18 +55,20 @@ class Talk:
         with self._database.read() as db:
             rows = db.execute(query).all()
         return [
-            TalkMail(
+            ConversationMail(
                 row.id, row.mailbox, row.message_id, row.subject or "", row.sender or "", row.raw, row.truncated,
-                row.request, row.journal,
+                row.request, row.journal, row.author or "",
                 row.created_issue == issue or (row.side or _side(row.sender, requester)) == "customer",
             )
             for row in rows if not by_machine(row.request)
         ]  # fmt: skip
 
-    def sent(self, issue: int, recipient: str) -> Sequence[tuple[str, float]]:
-        """Given an issue and an address, return the Message-IDs of what we sent there about it, and when; in order."""
+    def outgoing(self, issue: int, recipient: str) -> Sequence[tuple[str, float]]:
+        """Given an issue and an address, return the Message-IDs of messages sent there about it, and when; in order."""
         query = sa.select(outbox.c.message_id, outbox.c.created_at).where(
-            outbox.c.issue == issue, outbox.c.recipient.in_(spellings(recipient)), outbox.c.state != FAILED
+            outbox.c.issue == issue,
+            outbox.c.recipient.in_(spellings(recipient)),
+            outbox.c.state.not_in([FAILED, DISCARDED]),
         )
         with self._database.read() as db:
             return [(row.message_id, row.created_at) for row in db.execute(query.order_by(outbox.c.id))]

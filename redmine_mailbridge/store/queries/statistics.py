@@ -1,4 +1,4 @@
-"""Numbers over the mails: how many wait, are held or failed, and how many came on each day."""
+"""Statistics over messages: how many wait, are held or failed, and how many arrived on each day."""
 
 import datetime as dt
 import time
@@ -14,14 +14,16 @@ from redmine_mailbridge.store.outbox import FAILED, QUEUED, SENT
 from redmine_mailbridge.store.tables import mail, outbox
 
 FRESH = 30.0
-"""Seconds for which the histogram of latencies is good."""
+"""Seconds for which the histogram of latencies is valid."""
+UNDONE = tuple(state for state in State if state is not State.DONE)
+"""Few mails among very many: an index finds those in one of these states, and only reads all for those not in one."""
 BUCKET = 900
-"""Seconds: days of every time zone are made of whole quarters of an hour."""
+"""Seconds: days of every time zone are multiples of a quarter of an hour."""
 
 
 @dataclass(slots=True)
 class Day:
-    """What came on one day, by what became of it so far."""
+    """The messages that arrived on one day, by their state."""
 
     day: dt.date
     done: int = 0
@@ -32,24 +34,24 @@ class Day:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The total."""
         return self.done + self.ignored + self.failed + self.held + self.waiting
 
 
 @dataclass(frozen=True, slots=True)
-class Pile:
-    """What of a mailbox has not ended well: times in epoch seconds."""
+class MailboxCounts:
+    """The unresolved messages of a mailbox: times in epoch seconds."""
 
-    waiting: int = 0
-    held: int = 0
-    refused: int = 0
-    aside: int = 0
-    last_mail: float | None = None
+    waiting: int
+    held: int
+    refused: int
+    aside: int
+    last_mail: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """How many mails of a mailbox were ignored for one reason."""
+    """How many messages of a mailbox were ignored for one reason."""
 
     mailbox: str
     reason: str
@@ -57,18 +59,18 @@ class Ignored:
 
 
 @dataclass(frozen=True, slots=True)
-class Queue:
-    """The sending queue of one mailbox: what waits, failed, and went out within 24 hours; when the oldest came."""
+class OutboxCounts:
+    """The outgoing queue of one mailbox: waiting, failed, and sent within 24 hours; the time of the oldest."""
 
-    waiting: int = 0
-    failed: int = 0
-    sent_today: int = 0
-    oldest: float | None = None
+    waiting: int
+    failed: int
+    sent_today: int
+    oldest: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """A histogram: how many took at most each of BOUNDS (seconds), how many there are, and their sum in seconds."""
+    """A histogram: how many took at most each of BOUNDS (seconds), the count, and the sum in seconds."""
 
     BOUNDS: ClassVar = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0)
 
@@ -77,17 +79,17 @@ class Latencies:
     seconds: float
 
 
-class Figures:
-    """Counts what the store holds; changes nothing."""
+class Statistics:
+    """Computes statistics; read-only."""
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
         self._clock = clock
         self._latencies: tuple[float, Latencies] | None = None
 
-    def piles(self, mailboxes: Collection[str]) -> dict[str, Pile]:
+    def mailbox_counts(self, mailboxes: Collection[str]) -> dict[str, MailboxCounts]:
         """Given mailboxes, return what waits and what failed in each."""
-        query = sa.select(mail.c.mailbox, mail.c.state, sa.func.count()).where(mail.c.state != State.DONE)
+        query = sa.select(mail.c.mailbox, mail.c.state, sa.func.count()).where(mail.c.state.in_(UNDONE))
         counts: dict[str, dict[str, int]] = {}
         with self._database.read() as db:
             for mailbox, state, number in db.execute(query.group_by(mail.c.mailbox, mail.c.state)):
@@ -96,20 +98,20 @@ class Figures:
                 name: db.execute(sa.select(sa.func.max(mail.c.kept_at)).where(mail.c.mailbox == name)).scalar()
                 for name in mailboxes
             }
-        piles = {}
+        by_mailbox = {}
         for name in mailboxes:
             of = counts.get(name, {})
-            piles[name] = Pile(
-                of.get(State.KEPT, 0) + of.get(State.WRITING, 0),
+            by_mailbox[name] = MailboxCounts(
+                of.get(State.STORED, 0) + of.get(State.WRITE_PENDING, 0),
                 of.get(State.HELD, 0),
-                of.get(State.REFUSED, 0),
-                of.get(State.ASIDE, 0),
+                of.get(State.REJECTED, 0),
+                of.get(State.FAILED, 0),
                 latest[name],
             )
-        return piles
+        return by_mailbox
 
     def days(self, mailboxes: Collection[str], today: dt.date, zone: dt.tzinfo, number: int = 14) -> list[Day]:
-        """Given a day and a time zone, return what came on it and on the days before it, oldest first."""
+        """Given a day and a time zone, return what arrived on it and on the days before it, oldest first."""
         days = {day: Day(day) for day in (today - dt.timedelta(days=back) for back in range(number - 1, -1, -1))}
         since = dt.datetime.combine(next(iter(days)), dt.time(), tzinfo=zone).timestamp()
         bucket = sa.cast(sa.func.floor(mail.c.kept_at / BUCKET), sa.Integer)
@@ -134,7 +136,7 @@ class Figures:
         return list(days.values())
 
     def ignored(self, since: float, most: int = 10) -> list[Ignored]:
-        """Given a moment in epoch seconds, return why mails were ignored that came since: the most frequent first."""
+        """Given a time in epoch seconds, return the reasons of messages ignored since: the most frequent first."""
         count = sa.func.count().label("mails")
         query = sa.select(mail.c.mailbox, mail.c.reason, count).where(
             mail.c.state == State.DONE, mail.c.issue.is_(None), mail.c.kept_at >= since
@@ -143,21 +145,27 @@ class Figures:
         with self._database.read() as db:
             return [Ignored(row.mailbox, row.reason or "", row.mails) for row in db.execute(query)]
 
+    def newest_number(self) -> int:
+        """The number of the newest message, about as many as were ever stored; 0 without any. Takes no time."""
+        with self._database.read() as db:
+            return int(db.execute(sa.select(sa.func.max(mail.c.id))).scalar() or 0)
+
     def states(self) -> dict[str, int]:
-        """How many mails stand in each state; those that were ignored apart from those that were done."""
-        every = sa.select(mail.c.state, sa.func.count()).group_by(mail.c.state)
+        """How many messages are in each state; ignored ones separate from processed ones."""
+        undone = sa.select(mail.c.state, sa.func.count()).where(mail.c.state.in_(UNDONE)).group_by(mail.c.state)
         none_made = sa.select(sa.func.count()).where(mail.c.state == State.DONE, mail.c.issue.is_(None))
         with self._database.read() as db:
-            found = {str(state): count for state, count in db.execute(every)}
+            found = {str(state): count for state, count in db.execute(undone)}
             ignored = int(db.execute(none_made).scalar() or 0)
-        done = found.pop(State.DONE.value, 0) - ignored
+            total = int(db.execute(sa.select(sa.func.count()).select_from(mail)).scalar() or 0)
+        done = total - sum(found.values()) - ignored
         found |= {word: count for word, count in ((State.DONE.value, done), ("ignored", ignored)) if count}
         return found
 
     def latencies(self) -> Latencies:
-        """How long mails took from being taken to being in Redmine, over all that are: counts for a histogram.
+        """The time from storing to Redmine of all stored messages: counts for a histogram.
 
-        They are counted anew after `FRESH` seconds: that looks at every mail.
+        They are counted again after `FRESH` seconds, since that reads every message.
         """
         if self._latencies is not None and self._clock() - self._latencies[0] < FRESH:
             return self._latencies[1]
@@ -167,7 +175,7 @@ class Figures:
         return found
 
     def sending_latencies(self) -> Latencies:
-        """How long mails took from being queued to being sent, over all that are kept: counts for a histogram."""
+        """The time from queueing to sending of all stored messages: counts for a histogram."""
         return self._took(outbox.c.sent_at - outbox.c.created_at, outbox.c.state == SENT)
 
     def _took(self, took: sa.ColumnElement[float], where: sa.ColumnElement[bool]) -> Latencies:
@@ -177,8 +185,8 @@ class Figures:
             row = db.execute(query).one()
         return Latencies(tuple(row[: len(within)]), row[-2], float(row[-1]))
 
-    def queues(self, since: float) -> dict[str, Queue]:
-        """Given a time (24 hours ago), return each mailbox's sending queue."""
+    def outbox_counts(self, since: float) -> dict[str, OutboxCounts]:
+        """Given a time (24 hours ago), return each mailbox's outgoing queue."""
         sent = sa.func.count().filter(outbox.c.state == SENT, outbox.c.sent_at > since)
         waiting = sa.func.count().filter(outbox.c.state == QUEUED)
         failed = sa.func.count().filter(outbox.c.state == FAILED, outbox.c.created_at > since)
@@ -186,4 +194,4 @@ class Figures:
         query = sa.select(outbox.c.mailbox, waiting, failed, sent, oldest)
         query = query.where(sa.or_(outbox.c.state == QUEUED, outbox.c.created_at > since - 86_400))
         with self._database.read() as db:
-            return {row[0]: Queue(*row[1:]) for row in db.execute(query.group_by(outbox.c.mailbox))}
+            return {row[0]: OutboxCounts(*row[1:]) for row in db.execute(query.group_by(outbox.c.mailbox))}

@@ -1,7 +1,7 @@
-"""The aggregate task: reads time entries, computes, writes custom fields, warns of budgets.
+"""The aggregate task: reads time entries, computes statistics, writes custom fields, warns about budgets.
 
-mirror ──▶ time entries ──▶ lives ──▶ figures ──▶ store ──▶ custom fields
-                               └────▶ balances ──▶ warnings by mail
+issue copy ──▶ time entries ──▶ timelines ──▶ figures ──▶ store ──▶ custom fields
+                                    └───────▶ balances ──▶ warnings by mail
 """
 
 import threading
@@ -14,27 +14,29 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.model.task_result import StationResult
+from redmine_mailbridge.model.task_result import TaskStepResult
 from redmine_mailbridge.reports.budgets import Balance, balances_of, due_warning
-from redmine_mailbridge.reports.issue_timeline import Counts, Life, figures_of
+from redmine_mailbridge.reports.issue_timeline import Counts, IssueTimeline, figures_of
 from redmine_mailbridge.reports.report import hours_of
-from redmine_mailbridge.reports.report_data import Kept
-from redmine_mailbridge.store.aggregate_results import Figure
+from redmine_mailbridge.reports.report_data import ReportData
+from redmine_mailbridge.store.aggregate_results import IssueFigures
 from redmine_mailbridge.store.time_entries import TimeEntry
-from redmine_mailbridge.tasks.aggregate.custom_field_writer import FieldWriter, Wanted
-from redmine_mailbridge.tasks.aggregate.time_entry_sync import EntryReader, Read
+from redmine_mailbridge.tasks.aggregate.custom_field_writer import CustomFieldWriter, DesiredValues
+from redmine_mailbridge.tasks.aggregate.time_entry_sync import SyncedEntries, TimeEntrySync
 
 log = structlog.get_logger(__name__)
 
 DAY = 86_400.0
 
 Warn = Callable[[str, str, Sequence[Address], Mapping[str, object]], tuple[bool, str]]
-"""Given a kind of mail, a key, people and variables, queues it (`Letters.queue_system`)."""
+"""Given a kind of mail, a key, people and variables, queues it (`IssueMailer.queue_system`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Where results go. Fields by figure; `warn` is None where no mail can be sent; whom to warn by budget."""
+    """Where results are written: custom fields by figure, recipients by budget. `warn` is None when no mail can be
+    sent.
+    """
 
     issue_fields: Mapping[str, str] = field(default_factory=dict)
     project_fields: Mapping[str, str] = field(default_factory=dict)
@@ -43,24 +45,24 @@ class Targets:
 
 
 class Refresh(Protocol):
-    """Brings the copy of the issues up to date, without those that are gone; `anew`: by reading each again
-    (`Mirror.take_stock`).
+    """Updates the copy of the issues and removes those that no longer exist (`IssueSync.take_stock`). With
+    `reread_all`, every issue is read again.
     """
 
-    def __call__(self, stop: threading.Event, *, anew: bool) -> object:
-        """Do it, until the stop sign."""
+    def __call__(self, stop: threading.Event, *, reread_all: bool) -> object:
+        """Run until finished or until `stop` is set."""
 
 
 class Aggregator:
-    """Computes everything anew from what is held, which is brought up to date with few requests before."""
+    """Updates the stored issues and time entries with few requests, then recomputes all results from them."""
 
     name = "aggregate"
 
     def __init__(
         self,
-        kept: Kept,
-        reader: EntryReader,
-        writer: FieldWriter,
+        kept: ReportData,
+        reader: TimeEntrySync,
+        writer: CustomFieldWriter,
         targets: Targets,
         *,
         refresh: Refresh,
@@ -72,17 +74,17 @@ class Aggregator:
         self._targets = targets
         self._refresh = refresh
         self._closing = closing
-        self.last_read = Read()
+        self.last_read = SyncedEntries()
 
-    def once(self, stop: threading.Event, *, rebuild: bool = False) -> StationResult:
-        """Do all there is to do; with `rebuild`, from nothing. Return how much changed, and what ended it early."""
+    def once(self, stop: threading.Event, *, rebuild: bool = False) -> TaskStepResult:
+        """Make one run; with `rebuild`, from scratch. Return the number of changes, and the error if one ended it."""
         try:
-            self._refresh(stop, anew=rebuild)
+            self._refresh(stop, reread_all=rebuild)
             self._kept.results.put_closing(self._closing())
             projects = {issue.project_id for issue in self._kept.issues.issues()}
             self.last_read = self._reader.once(sorted(projects), stop, rebuild=rebuild)
             if stop.is_set():
-                return StationResult(self.last_read.changed)
+                return TaskStepResult(self.last_read.changed)
             lives = self._kept.lives()
             entries = list(self._kept.hours.entries())
             figures, changed = self._compute(lives, entries)
@@ -91,16 +93,18 @@ class Aggregator:
             done, failed = self._writer.write(self._wanted(lives, figures, balances), stop, self._kept.clock())
         except MailbridgeError as error:
             log.warning("aggregate.interrupted", reason=str(error))
-            return StationResult(error=str(error))
+            return TaskStepResult(error=str(error))
         read = self.last_read
         for mailbox, count in sorted(self._kept.ignored_since(self._kept.clock() - DAY).items()):
             log.info("aggregate.ignored", mailbox=mailbox, mails=count, within="24 h")
         log.info(
             "aggregate.done", entries=read.held, requests=read.requests, changed=changed, fields=done, mails=warned
         )
-        return StationResult(read.changed + changed + done + warned, failed)
+        return TaskStepResult(read.changed + changed + done + warned, failed)
 
-    def _compute(self, lives: Mapping[int, Life], entries: Sequence[TimeEntry]) -> tuple[Sequence[Figure], int]:
+    def _compute(
+        self, lives: Mapping[int, IssueTimeline], entries: Sequence[TimeEntry]
+    ) -> tuple[Sequence[IssueFigures], int]:
         ticks: Counter[int] = Counter()
         for entry in entries:
             ticks[entry.issue or 0] += entry.ticks
@@ -117,37 +121,37 @@ class Aggregator:
     def _warn(self, balances: Sequence[Balance]) -> int:
         """Queue the warnings that are due, each once. Return how many."""
         queued = 0
-        told = self._kept.results.warned()
+        already_warned = self._kept.results.warned()
         for balance in balances:
-            due = due_warning(balance, told)
+            due = due_warning(balance, already_warned)
             people = self._targets.people.get(balance.budget.name, ())
             if due is None or not people or self._targets.warn is None:
                 continue
             name, period = balance.budget.name, balance.period
             key = f"{name}/{period}/{due.threshold}"
-            stands, line = self._targets.warn("budget", key, people, {"budget": balance.variables(due.threshold)})
+            is_queued, line = self._targets.warn("budget", key, people, {"budget": balance.variables(due.threshold)})
             log.info("aggregate.budget", budget=name, percent=str(balance.percent), line=line)
-            if stands:  # what a limit holds back, or nobody can send today, is tried again by the next run
+            if is_queued:  # otherwise a rate limit or missing sender stopped it; the next run retries
                 self._kept.results.put_warned(name, period, (*due.also, due.threshold), line, self._kept.clock())
                 queued += 1
         return queued
 
     def _wanted(
-        self, lives: Mapping[int, Life], figures: Sequence[Figure], balances: Sequence[Balance]
-    ) -> Iterator[Wanted]:
+        self, lives: Mapping[int, IssueTimeline], figures: Sequence[IssueFigures], balances: Sequence[Balance]
+    ) -> Iterator[DesiredValues]:
         names = self._targets.issue_fields
         for one in figures if names else ():
             values = {name: _value(one, what) for what, name in names.items()}
-            yield Wanted("issue", one.issue, lives[one.issue].issue.project, values)
+            yield DesiredValues("issue", one.issue, lives[one.issue].issue.project, values)
         if self._targets.project_fields:
             yield from self._of_projects(lives, figures, balances)
 
     def _of_projects(
-        self, lives: Mapping[int, Life], figures: Sequence[Figure], balances: Sequence[Balance]
-    ) -> Iterator[Wanted]:
+        self, lives: Mapping[int, IssueTimeline], figures: Sequence[IssueFigures], balances: Sequence[Balance]
+    ) -> Iterator[DesiredValues]:
         ticks: Counter[int] = Counter()
         backlog: Counter[int] = Counter()
-        # those too whose last issue is gone
+        # includes projects whose last issue no longer exists
         names = {row.project_id: row.project for row in self._kept.issues.issues(gone=None) if row.project_id}
         for one in figures:
             issue = lives[one.issue].issue
@@ -162,14 +166,14 @@ class Aggregator:
                 values["budget_spent"] = str(hours_of(balance.spent))
                 values["budget_left"] = str(hours_of(balance.remaining))
             fields = {name: values[what] for what, name in self._targets.project_fields.items() if what in values}
-            yield Wanted("project", number, identifier, fields)
+            yield DesiredValues("project", number, identifier, fields)
 
 
-def _value(figure: Figure, what: str) -> str:
-    """A figure as a custom field takes it: hours with two decimals, counts, "" where there is nothing."""
+def _value(figure: IssueFigures, what: str) -> str:
+    """Format a figure for a custom field: hours with two decimals, a count, or "" when there is none."""
     if what == "hours":
         return str(hours_of(figure.ticks))
-    found = getattr(figure, what)
-    if found is None:
+    value = getattr(figure, what)
+    if value is None:
         return ""
-    return str(found) if isinstance(found, int) else f"{found / 3600:.2f}"
+    return str(value) if isinstance(value, int) else f"{value / 3600:.2f}"

@@ -1,6 +1,6 @@
-"""Writes what was computed into custom fields of issues and projects: only what changed, and looks whether it stayed.
+"""Writes computed values to custom fields of issues and projects. Only changes are written, and then verified.
 
-Writing the same value twice is no change to Redmine, so a crash between writing and remembering does no harm.
+Redmine ignores a write of the same value, so a crash between writing and recording does no harm.
 """
 
 import threading
@@ -12,21 +12,21 @@ import structlog
 
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.metadata import Directory
-from redmine_mailbridge.redmine.verification import issue_drift
-from redmine_mailbridge.side_effects import Effect, effect
-from redmine_mailbridge.store.aggregate_results import Results
+from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.verification import issue_mismatches
+from redmine_mailbridge.side_effects import SideEffect, side_effect
+from redmine_mailbridge.store.aggregate_results import AggregateResults
 
 log = structlog.get_logger(__name__)
 
 
 TRY_AGAIN = 86_400.0
-"""Seconds after which a field that did not take its value is tried again: an admin may have mended it."""
+"""Seconds after which a field that did not accept its value is retried: an admin may have fixed it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The values that one issue or project shall have, by the names of custom fields. `project` is its identifier."""
+class DesiredValues:
+    """The values for one issue or project, by custom field name. `project` is the project's identifier."""
 
     kind: str
     of: int
@@ -34,19 +34,20 @@ class Wanted:
     values: Mapping[str, str]
 
 
-class FieldWriter:
+class CustomFieldWriter:
     """Writes to at most `most` issues and projects a run."""
 
-    def __init__(self, client: Client, directory: Directory, results: Results, *, most: int = 100) -> None:
+    def __init__(self, client: Client, metadata: MetadataCache, results: AggregateResults, *, most: int = 100) -> None:
         self._client = client
-        self._directory = directory
+        self._metadata = metadata
         self._results = results
         self._most = most
 
-    def write(self, wanted: Iterator[Wanted], stop: threading.Event, now: float) -> tuple[int, int]:
-        """Given what shall be there, write what is other than was written last. Return how many took it, and did not.
+    def write(self, wanted: Iterator[DesiredValues], stop: threading.Event, now: float) -> tuple[int, int]:
+        """Given the desired values, write those that differ from the last written ones. Return the numbers of issues
+        and projects that accepted and that did not.
 
-        Raise RedmineUnavailable; what was written until then is remembered.
+        Raise RedmineUnavailable; what was written before it is recorded.
         """
         known = {kind: self._results.written(kind, now, refused_within=TRY_AGAIN) for kind in ("issue", "project")}
         done = failed = 0
@@ -64,28 +65,30 @@ class FieldWriter:
                 log.warning("aggregate.field", kind=one.kind, number=one.of, field=name, reason=why)
         return done, failed
 
-    def _write(self, one: Wanted, values: Mapping[str, str]) -> dict[str, str]:
-        """Write. Return, for each field that did not take its value, why."""
+    def _write(self, one: DesiredValues, values: Mapping[str, str]) -> dict[str, str]:
+        """Write the values. Return the reason for each field that did not accept its value."""
         try:
             ids = self._ids(one)
-            missing = {name: "there is no such custom field there" for name in values if name.lower() not in ids}
+            missing = {name: "this custom field does not exist there" for name in values if name.lower() not in ids}
             fields = [
                 {"id": ids[name.lower()], "value": value} for name, value in values.items() if name not in missing
             ]
             if not fields:
                 return missing
             path = f"/{one.kind}s/{one.of}.json"
-            with effect(Effect.WRITE_FIELD):
+            with side_effect(SideEffect.WRITE_FIELD):
                 self._client.put(path, {one.kind: {"custom_fields": fields}})
-            found: dict[str, Any] = self._client.get(path)[one.kind]
+            updated: dict[str, Any] = self._client.get(path)[one.kind]
         except RedmineRefused as error:
             return dict.fromkeys(values, str(error))
-        drift = "; ".join(str(line) for line in issue_drift({"custom_fields": fields}, found))
-        return missing | (dict.fromkeys((name for name in values if name not in missing), drift) if drift else {})
+        mismatches = "; ".join(str(line) for line in issue_mismatches({"custom_fields": fields}, updated))
+        return missing | (
+            dict.fromkeys((name for name in values if name not in missing), mismatches) if mismatches else {}
+        )
 
-    def _ids(self, one: Wanted) -> Mapping[str, int]:
+    def _ids(self, one: DesiredValues) -> Mapping[str, int]:
         if one.kind == "issue":
-            project = self._directory.project(one.project)
+            project = self._metadata.project(one.project)
             return project.custom_fields if project is not None else {}
-        found = self._client.get(f"/projects/{one.of}.json")["project"].get("custom_fields", ())
-        return {str(field["name"]).lower(): int(field["id"]) for field in found}
+        fields = self._client.get(f"/projects/{one.of}.json")["project"].get("custom_fields", ())
+        return {str(field["name"]).lower(): int(field["id"]) for field in fields}

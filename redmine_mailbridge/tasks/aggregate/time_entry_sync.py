@@ -1,13 +1,13 @@
-"""Reading Redmine's time entries: all of them once, then what is new, what is gone, and some pages of the rest.
+"""Synchronises Redmine's time entries: all of them once, then new and deleted ones, and some older pages per run.
 
-Redmine filters time entries neither by when they were changed nor by their number, sorts them by neither, and does
-not tell of deletions (5.0 to 6.1: an unknown filter is ignored and gives every entry). But a sort that it does not
-know, such as by "id", leaves its own last resort, which is the number. So in the order of their numbers each run asks
-1. for the last page: what is new, and fifty that are known;
-2. if Redmine then counts other than we hold, for where ours first differ from Redmine's, by halving, and for that
-   page: an entry that was deleted, or came with its issue from another project;
-3. for some of the older pages in turn, for entries that were changed or moved to another issue.
-What 2 and 3 may ask together is bounded, so that a run takes a number of requests that does not grow with history.
+Redmine can neither filter nor sort time entries by ID or by time of change, and does not report deletions (5.0 to
+6.1: an unknown filter is ignored and returns every entry). But a sort key that it does not know, such as "id", leaves
+only its final sort criterion, the ID. So each run requests, in ID order:
+1. the last page: new entries, and fifty known ones;
+2. if Redmine's total differs from the stored total, the first page that differs, found by binary search: an entry was
+   deleted, or moved in with its issue from another project;
+3. some of the older pages in turn, to find entries that were changed or moved to another issue.
+Steps 2 and 3 share a request limit, so the number of requests in a run does not grow with the history.
 """
 
 import datetime as dt
@@ -22,23 +22,23 @@ import structlog
 
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.redmine.client import PAGE, Client
-from redmine_mailbridge.store.time_entries import TICKS, Hours, Reading, TimeEntry
+from redmine_mailbridge.store.time_entries import TICKS, ReadPosition, TimeEntries, TimeEntry
 
 log = structlog.get_logger(__name__)
 
 MOST_PROJECTS = 100
-"""More are not named in a request, whose address has a limit: then the entries of all of Redmine are held."""
+"""With more projects than this, a URL would be too long to name them: the entries of all projects are stored."""
 AGAIN = 50
-"""So many of the newest known entries are read again: numbers become visible out of order under many writers."""
+"""How many of the newest known entries are read again: concurrent writers can make IDs visible out of order."""
 SEARCH = 12
-"""The least requests that a run may spend on finding what is gone or came: enough for 400,000 entries at once."""
+"""The minimum of requests that a run may spend on finding differences: enough for 400,000 entries at once."""
 FEW = 50
-"""So many entries may vanish at once without a question."""
+"""How many entries may disappear at once without being treated as lost permissions."""
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """What one reading did: entries that are other than before, those held now, requests spent, and pages swept."""
+class SyncedEntries:
+    """The result of one run: entries changed, entries stored now, requests made, and older pages read again."""
 
     changed: int = 0
     held: int = 0
@@ -47,8 +47,8 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """A part of Redmine's list, by numbers. `start` and `end`: whether it holds the first and the last of all."""
+class TimeEntryPage:
+    """A page of Redmine's list in ID order. `start` and `end`: whether it contains the first and the last entry."""
 
     total: int
     entries: tuple[TimeEntry, ...]
@@ -57,10 +57,11 @@ class Page:
 
 
 def ticks_of(hours: object) -> int:
-    """Given an entry's hours as the API tells them, two decimals, return them in ticks (300 to the hour).
+    """Given an entry's hours from the API, with two decimals, return them in ticks (300 to the hour).
 
-    Redmine keeps a fraction and tells two decimals of it, from 6.0 on of whole minutes: "1:20" comes as 1.33. What
-    whole minutes would come as is taken for them, anything else for hundredths.
+    Redmine stores a fraction and returns it with two decimals; since 6.0 it rounds to whole minutes first: "1:20" is
+    returned as 1.33. A value that a whole number of minutes rounds to is read as those minutes, any other as
+    hundredths of an hour.
     """
     hundredths = int((Decimal(str(hours)) * 100).to_integral_value())
     minutes = int((Decimal(str(hours)) * 60).to_integral_value())
@@ -70,7 +71,7 @@ def ticks_of(hours: object) -> int:
 
 
 def entry_of(found: Mapping[str, Any]) -> TimeEntry:
-    """Given an entry as the API tells it, return the value."""
+    """Given an entry from the API, return it as a TimeEntry."""
     user, activity = found.get("user") or {}, found.get("activity") or {}
     return TimeEntry(
         id=int(found["id"]),
@@ -87,57 +88,57 @@ def entry_of(found: Mapping[str, Any]) -> TimeEntry:
 
 
 def _day(text: str) -> dt.date:
-    """A day as Redmine has it: of four digits of a year, 0000 too, which is none here."""
+    """Parse a date from Redmine. Its year may be 0000, which Python does not support."""
     return dt.date.min if text.startswith("0000-") else dt.date.fromisoformat(text)
 
 
-class EntryReader:
-    """Brings the time entries that are held in line with Redmine's. One thread at a time.
+class TimeEntrySync:
+    """Synchronises the stored time entries with Redmine's. One thread at a time.
 
-    `sweep` is how many pages of older entries each run looks at again.
+    `sweep` is the number of older pages that each run reads again.
     """
 
-    def __init__(self, client: Client, hours: Hours, *, sweep: int = 5) -> None:
+    def __init__(self, client: Client, hours: TimeEntries, *, sweep: int = 5) -> None:
         self._client = client
         self._hours = hours
         self._sweep_pages = sweep
         self._requests = 0
         self._changed = 0
-        self._reading = Reading()
+        self._reading = ReadPosition()
 
-    def once(self, projects: Sequence[int], stop: threading.Event, *, rebuild: bool = False) -> Read:
-        """Given the projects that count, read what changed; with `rebuild`, or the first time, read everything.
+    def once(self, projects: Sequence[int], stop: threading.Event, *, rebuild: bool = False) -> SyncedEntries:
+        """Given the relevant projects, read what changed; with `rebuild`, or on the first run, read everything.
 
-        Raise RedmineError when Redmine is away or does not let the key see time entries, and when it suddenly shows
-        less than half of what is held: then nothing is forgotten, since lost rights look the same.
+        Raise RedmineError when Redmine is unavailable or the key may not see time entries, and when Redmine suddenly
+        lists less than half of the stored entries: nothing is deleted then, since lost permissions look the same.
         """
         self._requests = self._changed = 0
         before = self._reading = self._hours.reading()
-        wanted = tuple(sorted(set(projects))) if len(set(projects)) <= MOST_PROJECTS else None
-        if wanted == ():
-            return Read(held=self._hours.count())
-        if rebuild or not before.complete or (wanted is None) != (before.projects is None):
-            complete = self._everything(wanted, stop)
+        projects_to_read = tuple(sorted(set(projects))) if len(set(projects)) <= MOST_PROJECTS else None
+        if projects_to_read == ():
+            return SyncedEntries(held=self._hours.count())
+        if rebuild or not before.complete or (projects_to_read is None) != (before.projects is None):
+            complete = self._everything(projects_to_read, stop)
         else:
-            self._meet(wanted, stop)
+            self._meet(projects_to_read, stop)
             complete = not stop.is_set()
             if complete:
                 self._follow(stop)
-        return Read(self._changed, self._hours.count(), self._requests, complete)
+        return SyncedEntries(self._changed, self._hours.count(), self._requests, complete)
 
-    # ------------------------------------------------------------------ from nothing
+    # ------------------------------------------------------------------ from scratch
 
     def _everything(self, projects: tuple[int, ...] | None, stop: threading.Event) -> bool:
-        found = {entry.id: entry for entry in self._all(projects, stop)}
+        entries = {entry.id: entry for entry in self._all(projects, stop)}
         if stop.is_set():
             return False
-        self._changed = len(found)
-        self._reading = Reading(projects=projects, complete=True)
-        self._hours.replace_all(self._reading, [found[number] for number in sorted(found)])
+        self._changed = len(entries)
+        self._reading = ReadPosition(projects=projects, complete=True)
+        self._hours.replace_all(self._reading, [entries[number] for number in sorted(entries)])
         return True
 
     def _all(self, projects: tuple[int, ...] | None, stop: threading.Event) -> Iterator[TimeEntry]:
-        """All entries. Each page begins with the last entry of the one before: if not, one was deleted meanwhile."""
+        """All entries. Pages overlap by one entry: if the overlap does not match, an entry was deleted meanwhile."""
         offset, last = 0, -1
         while not stop.is_set():
             page = self._page(projects, offset)
@@ -151,17 +152,17 @@ class EntryReader:
             offset += len(page.entries) - 1
 
     def _meet(self, wanted: tuple[int, ...] | None, stop: threading.Event) -> None:
-        """Take over the entries of projects that are new to us, and forget those of projects that count no more."""
+        """Add the entries of projects that became relevant and delete those of projects that no longer are."""
         if wanted is None or self._reading.projects is None:
             return
         known = set(self._reading.projects)
         for project in sorted(set(wanted) - known):
-            found = list(self._all((project,), stop))
+            entries = list(self._all((project,), stop))
             if stop.is_set():
                 return
             known.add(project)
             self._reading = replace(self._reading, projects=tuple(sorted(known)))
-            self._changed += self._hours.change(self._reading, found)
+            self._changed += self._hours.change(self._reading, entries)
         if known - set(wanted):
             self._reading = replace(self._reading, projects=wanted)
             self._changed += self._hours.keep_only(self._reading)
@@ -180,13 +181,13 @@ class EntryReader:
             self._sweep(total, max(0, self._sweep_pages - spent), stop)
 
     def _newest(self, held: int) -> int:
-        """Given how many are held, take over what is new. Return how many Redmine counts."""
+        """Given the number of stored entries, add new ones. Return Redmine's total."""
         offset = max(0, held - AGAIN)
         page = self._page(self._reading.projects, offset)
         if held > FEW and page.total < held / 2:
-            text = f"Redmine shows only {page.total} of the {held} time entries that it had: look at the key's rights"
-            raise RedmineUnavailable(f'{text}, and if they are really gone run "aggregate --rebuild"')
-        if not page.entries and page.total:  # so many are gone that nothing stands there any more
+            text = f"Redmine lists only {page.total} of {held} known time entries: check the permissions of the API key"
+            raise RedmineUnavailable(f'{text}; if the entries were deleted, run "aggregate --rebuild"')
+        if not page.entries and page.total:  # so many were deleted that this offset is past the end
             offset = max(0, page.total - AGAIN)
             page = self._page(self._reading.projects, offset)
         while True:
@@ -197,9 +198,9 @@ class EntryReader:
             page = self._page(self._reading.projects, offset)
 
     def _search(self, total: int, budget: int) -> int:
-        """Find the first page that differs and take it over. Return how many Redmine counts now.
+        """Find the first page that differs and store it. Return Redmine's current total.
 
-        Given a budget of requests: when it is used up, the next run goes on between the pages that are left.
+        When the request budget is used up, the next run continues between the remaining pages.
         """
         pages = -(-max(total, self._hours.count()) // PAGE)
         low, high = self._reading.search or (0, pages)
@@ -220,7 +221,7 @@ class EntryReader:
         return page.total
 
     def _sweep(self, total: int, pages: int, stop: threading.Event) -> None:
-        """Look at some pages of older entries again, where the last run stopped; the newest page was seen already."""
+        """Read some older pages again, from where the last run stopped; the newest page has been read already."""
         for _ in range(min(pages, -(-(total - PAGE) // PAGE))):
             if stop.is_set():
                 return
@@ -233,8 +234,8 @@ class EntryReader:
             self._reading = replace(self._reading, swept=page.entries[-1].id)
             self._take(page)
 
-    def _take(self, page: Page) -> None:
-        """Given a page without gaps, hold its entries, and nothing else between its first and its last."""
+    def _take(self, page: TimeEntryPage) -> None:
+        """Given a page without gaps, store its entries and delete all others between its first and its last."""
         if not page.entries and not (page.start and page.end):
             return
         first: int | None = None if page.start else page.entries[0].id
@@ -243,7 +244,7 @@ class EntryReader:
         gone = held.keys() - {entry.id for entry in page.entries}
         self._changed += self._hours.change(self._reading, page.entries, gone)
 
-    def _page(self, projects: tuple[int, ...] | None, offset: int, *, limit: int = PAGE) -> Page:
+    def _page(self, projects: tuple[int, ...] | None, offset: int, *, limit: int = PAGE) -> TimeEntryPage:
         """One request."""
         params: list[tuple[str, str | int]] = [("f[]", "issue_id"), ("op[issue_id]", "*")]
         if projects is not None:
@@ -254,9 +255,9 @@ class EntryReader:
         answer = self._client.get("/time_entries.json", params)
         found = answer.get("time_entries")
         if not isinstance(found, list):
-            raise RedmineUnavailable("GET /time_entries.json: no list of time_entries in the answer")
+            raise RedmineUnavailable("GET /time_entries.json: the response has no list time_entries")
         entries = tuple(entry_of(one) for one in found)
         if any(one.id >= other.id for one, other in pairwise(entries)):
-            raise RedmineUnavailable("GET /time_entries.json: they do not come in the order of their numbers")
+            raise RedmineUnavailable("GET /time_entries.json: the entries are not in the order of their IDs")
         total = int(answer.get("total_count", 0))
-        return Page(total, entries, offset == 0, offset + len(found) >= total)
+        return TimeEntryPage(total, entries, offset == 0, offset + len(found) >= total)

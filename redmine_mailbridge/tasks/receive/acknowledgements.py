@@ -1,4 +1,4 @@
-"""Turns what a plan earns into a mail in the outbox: queued with the end of the mail it answers, or not at all."""
+"""Composes the auto-replies of a plan for the outbox. They are queued in the transaction that closes the mail."""
 
 import datetime as dt
 import hashlib
@@ -8,16 +8,20 @@ from dataclasses import dataclass, replace
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.mail.automatic import takes_no_reply
+from redmine_mailbridge.mail.language import language_of
+from redmine_mailbridge.mail.no_reply import takes_no_reply
 from redmine_mailbridge.model.mail import Address, Message
-from redmine_mailbridge.model.pending_replies import Earned
-from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.model.pending_replies import PendingReplies
+from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.outgoing.addresses import comparable, is_mail_system, mailable, plain_name, without_tag
-from redmine_mailbridge.outgoing.message import Letter
+from redmine_mailbridge.outgoing.conversation import quotable
+from redmine_mailbridge.outgoing.dates import Moment
+from redmine_mailbridge.outgoing.message import OutgoingMessage
+from redmine_mailbridge.outgoing.personal_names import as_written
 from redmine_mailbridge.outgoing.rate_limits import held_back
 from redmine_mailbridge.outgoing.reasons import reason
-from redmine_mailbridge.outgoing.sender_profile import Desk
-from redmine_mailbridge.outgoing.template_variables import Named
+from redmine_mailbridge.outgoing.sender_profile import SenderProfile, person
+from redmine_mailbridge.outgoing.template_variables import NamedText
 from redmine_mailbridge.store.outbox import NewAnswer
 from redmine_mailbridge.util.error_boundary import fault, where
 
@@ -27,78 +31,97 @@ REFUSALS = frozenset({"refused"})
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
-    """What is answered: a mail of the store, read, and the issue that it led to, if any."""
+class ReplyContext:
+    """What is answered: a stored mail, its parsed message, and its issue, if any."""
 
-    row: MailRow
+    row: StoredMail
     message: Message
     issue: int | None
 
-    def answer_id(self, kind: str, desk: Desk) -> str:
-        """The Message-ID of the answer: always the same for the same mail and kind, so that it is queued once."""
+    def answer_id(self, kind: str, profile: SenderProfile) -> str:
+        """The Message-ID of the auto-reply: always the same for a mail and kind, so that it is queued once."""
         serial = f"{self.row.id}-{hashlib.sha256(self.message.message_id.encode()).hexdigest()[:12]}"
-        host = desk.sender.host
+        host = profile.sender.host
         if self.issue is None:
-            return f"{kind}.{serial}.{desk.signer.short_instance}@{host}"
-        return desk.signer.message_id(kind.replace("_", ""), self.issue, serial, host)
+            return f"{kind}.{serial}.{profile.signer.short_instance}@{host}"
+        return profile.signer.message_id(kind.replace("_", ""), self.issue, serial, host)
 
 
-class Answers:
-    """Composes answers. Safe to share among threads. A mailbox without a desk sends nothing. `ours` are the addresses
-    that are never written to, nor their subaddresses, also when a mail asks for it by its Reply-To.
+class AutoReplies:
+    """Composes auto-replies. Safe to share among threads. A mailbox without a sender profile sends nothing. `ours` are
+    addresses that never get a reply, nor do their subaddresses, even if a mail names them in Reply-To.
     """
 
     def __init__(
-        self, desks: Mapping[str, Desk], now: Callable[[], dt.datetime] | None = None, ours: Collection[str] = ()
+        self,
+        profiles: Mapping[str, SenderProfile],
+        now: Callable[[], dt.datetime] | None = None,
+        ours: Collection[str] = (),
     ) -> None:
-        self._desks = desks
+        self._profiles = profiles
         self._ours = frozenset(map(comparable, ours))
         self._now = now or (lambda: dt.datetime.now(dt.UTC))
 
-    def to(self, row: MailRow, message: Message, earned: Earned, *, issue: int | None) -> tuple[NewAnswer, ...]:
-        """Given a mail at its end, what it earns and its issue, return the mails to send. Never raises: an answer that
-        cannot be composed is none, and its line says so.
+    def to(
+        self, row: StoredMail, message: Message, pending_replies: PendingReplies, *, issue: int | None
+    ) -> tuple[NewAnswer, ...]:
+        """Given a processed mail, its pending replies and its issue, return the mails to send. Never raise: if a reply
+        cannot be composed, the history says why.
         """
-        desk = self._desks.get(row.location.mailbox)
-        if desk is None:
+        profile = self._profiles.get(row.location.mailbox)
+        if profile is None:
             return ()
-        cause = Cause(row, message, issue)
-        return tuple(self._safely(desk, kind, cause, earned) for kind in earned.kinds if kind in desk.kinds)
+        cause = ReplyContext(row, message, issue)
+        return tuple(
+            self._safely(profile, kind, cause, pending_replies)
+            for kind in pending_replies.kinds
+            if kind in profile.kinds
+        )
 
-    def _safely(self, desk: Desk, kind: str, cause: Cause, earned: Earned) -> NewAnswer:
+    def _safely(
+        self, profile: SenderProfile, kind: str, cause: ReplyContext, pending_replies: PendingReplies
+    ) -> NewAnswer:
         try:
-            return self._one(desk, kind, cause, earned)
+            return self._one(profile, kind, cause, pending_replies)
         except MailbridgeError as error:
             log.warning("answer.left_out", id=cause.row.id, kind=kind, reason=str(error))
             why = str(error)
-        except Exception as error:  # noqa: BLE001 - the mail that is answered has come to its end, whatever this brings up
+        except Exception as error:  # noqa: BLE001 - an error here does not affect the mail that is answered
             name = type(error).__name__
             log.error("answer.fault", id=cause.row.id, kind=kind, fault=name, where=where(error))  # noqa: TRY400 - may quote it
             why = fault(error)
-        own_id = f"{kind}.{cause.row.id}.none@{desk.sender.host}"
-        return _none(desk, kind, own_id, cause, cause.message.sender, f"no answer: {why}")
+        own_id = f"{kind}.{cause.row.id}.none@{profile.sender.host}"
+        return _none(profile, kind, own_id, cause, cause.message.sender, f"no answer: {why}")
 
     def _why_not(self, to: Address) -> str:
-        """Why no answer goes to an address; "" when one may."""
+        """The reason for sending no reply to an address; "" when there is none."""
         if {to.key, without_tag(to.key)} & self._ours:
-            return "it is ours"
-        return "it takes no replies" if takes_no_reply(to) or is_mail_system(to.key) else ""
+            return "it is one of the bridge's own addresses"
+        return "it does not accept replies" if takes_no_reply(to) or is_mail_system(to.key) else ""
 
-    def _one(self, desk: Desk, kind: str, cause: Cause, earned: Earned) -> NewAnswer:
-        message, issue, proven = cause.message, cause.issue, earned.proven
-        wanted = _answer_address(message, anybody=proven or desk.trust_reply_to)
-        to = mailable(wanted)
-        if to is None or (why := self._why_not(to)):
-            why = "it is no address" if to is None else why
-            return _none(desk, kind, cause.answer_id(kind, desk), cause, wanted, f"no answer: {why}")
-        proven = proven and wanted.key == message.sender.key  # who wants it sent elsewhere proves nothing of elsewhere
+    def _one(
+        self, profile: SenderProfile, kind: str, cause: ReplyContext, pending_replies: PendingReplies
+    ) -> NewAnswer:
+        message, issue, proven = cause.message, cause.issue, pending_replies.proven
+        reply_to = _answer_address(message, pending_replies, anybody=profile.trust_reply_to)
+        to = mailable(reply_to)
+        why = "it is not a valid address" if to is None else self._why_not(to)
+        if pending_replies.address and not (proven or pending_replies.vouched or profile.trust_reply_to):
+            why = f"the mail from {message.sender.key} that names this address is not proven (answers.trust_reply_to)"
+        if to is None or why:
+            return _none(profile, kind, cause.answer_id(kind, profile), cause, reply_to, f"no answer: {why}")
+        writer = pending_replies.address or message.sender.address
+        proven = proven and reply_to.key == writer.lower()  # a proven sender does not prove another Reply-To
         to = to if proven else Address(plain_name(to.name), to.address)
-        variables = _variables(desk, cause, replace(earned, proven=proven), self._now().timestamp())
-        texts = desk.finished(desk.templates.safely(kind, desk.language, variables), issue)
-        own_id = cause.answer_id(kind, desk)
-        letter = Letter(
+        language = profile.language_for(kind, language_of(message))
+        variables = _variables(
+            profile, cause, replace(pending_replies, proven=proven), self._now().timestamp(), language
+        )
+        texts = profile.mail(kind, language, variables, issue)
+        own_id = cause.answer_id(kind, profile)
+        outgoing_message = OutgoingMessage(
             kind=kind,
-            sender=desk.sender,
+            sender=profile.sender_for((*(one.address for one in message.recipients), *message.recipients_of_record)),
             to=to,
             subject=texts.subject,
             text=texts.text,
@@ -106,48 +129,63 @@ class Answers:
             message_id=own_id,
             in_reply_to="" if message.message_id_made else message.message_id,
             references=message.references,
-            loop_value=desk.signer.instance,
+            loop_value=profile.signer.instance,
         )
         return NewAnswer(
-            mailbox=desk.mailbox,
+            mailbox=profile.mailbox,
             kind=kind,
-            sender=desk.sender.address,
+            sender=profile.sender.address,
             recipient=to.address,
             message_id=own_id,
-            content=letter.as_bytes(self._now()),
+            content=outgoing_message.as_bytes(self._now()),
             why_not=lambda count: held_back(count, refusal=kind in REFUSALS),
             issue=issue,
             person=without_tag(to.key),
         )
 
 
-def _none(desk: Desk, kind: str, own_id: str, cause: Cause, to: Address, why: str) -> NewAnswer:  # noqa: PLR0917
-    """An answer that is never queued: the record says why."""
-    return NewAnswer(desk.mailbox, kind, desk.sender.address, to.address, own_id, b"", lambda _count: why, cause.issue)
+def _none(profile: SenderProfile, kind: str, own_id: str, cause: ReplyContext, to: Address, why: str) -> NewAnswer:  # noqa: PLR0917
+    """A reply that is never queued; the history says why."""
+    return NewAnswer(
+        profile.mailbox, kind, profile.sender.address, to.address, own_id, b"", lambda _count: why, cause.issue
+    )
 
 
-def _answer_address(message: Message, *, anybody: bool) -> Address:
-    """Where an answer goes: the first Reply-To, else From (RFC 5322 section 3.6.2). To another address than From's only
-    when `anybody` may be named: else whoever writes a mail has us write to whom he likes.
+def _answer_address(message: Message, pending_replies: PendingReplies, *, anybody: bool) -> Address:
+    """The address of a reply: the person behind the From address, if the plan found one; else the first Reply-To, else
+    From (RFC 5322 section 3.6.2). An address other than From's is used only if the sender is proven, or `anybody` is
+    set: otherwise a sender could make the program write to any address.
     """
-    wanted = next((address for address in message.reply_to if address.domain), message.sender)
-    return wanted if anybody or wanted.key == message.sender.key else message.sender
+    if pending_replies.address:
+        return Address(pending_replies.name, pending_replies.address)
+    reply_to = next((address for address in message.reply_to if address.domain), message.sender)
+    named = anybody or pending_replies.proven or reply_to.key == message.sender.key
+    return reply_to if named else message.sender
 
 
-def _variables(desk: Desk, cause: Cause, earned: Earned, now: float) -> dict[str, object]:
-    """What the templates may speak of. Where nothing proves that who gets the answer wrote the mail, that is nothing of
-    its text: we would carry it to whomever it names.
+def _variables(
+    profile: SenderProfile, cause: ReplyContext, pending_replies: PendingReplies, now: float, language: str
+) -> dict[str, object]:
+    """The template variables. Without proof that the recipient wrote the mail, they contain nothing of its text:
+    otherwise anyone could have a text sent to any address.
     """
-    message, issue, proven = cause.message, cause.issue, earned.proven
-    url = desk.redmine_url.rstrip("/")
+    message, issue, proven = cause.message, cause.issue, pending_replies.proven
+    url = profile.redmine_url.rstrip("/")
     subject = message.subject if proven else ""
-    about = {"id": issue, "subject": (earned.subject or subject) if proven else "", "url": f"{url}/issues/{issue}"}
-    name = message.sender.name if proven else plain_name(message.sender.name)
-    return desk.variables(now) | {
+    about = {
+        "id": issue,
+        "subject": (pending_replies.subject or subject) if proven else "",
+        "url": f"{url}/issues/{issue}",
+    }
+    asks = message.sender
+    if pending_replies.address:
+        asks = Address(pending_replies.name, pending_replies.address)
+    name = asks.name if proven else plain_name(as_written(asks.name))
+    return profile.variables(now) | {
         **({"issue": about} if issue else {}),
-        "requester": {"name": name, "address": message.sender.address},
-        "project": Named(earned.project, url=f"{url}/projects/{earned.project}"),
-        "mail": {"subject": subject, "date": f"{message.date:%Y-%m-%d %H:%M}" if message.date else ""},
-        "reason": reason(earned.told, desk.language),
-        "login": earned.login,
+        "requester": person(name, asks.address),
+        "project": NamedText(pending_replies.project, url=f"{url}/projects/{pending_replies.project}"),
+        "mail": {"subject": subject, "date": Moment(message.date), "text": quotable(message) if proven else ""},
+        "reason": reason(pending_replies.told, language),
+        "login": pending_replies.login,
     }

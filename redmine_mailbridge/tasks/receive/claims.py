@@ -1,10 +1,10 @@
-"""What looking for a lost write must know: which issues and notes others made."""
+"""The issues and notes written by other mails, which the search for a lost write must exclude."""
 
 from collections.abc import Callable
 
 
-class Claimed:
-    """The issues or notes that other mails have made, asked one by one."""
+class ClaimedIds:
+    """The issues or notes written by other mails, checked one by one."""
 
     def __init__(self, is_claimed: Callable[[int], bool]) -> None:
         self._is_claimed = is_claimed

@@ -1,8 +1,8 @@
-"""Tells copies: what mails say of themselves goes into the store, and what has only been changed on the way is found.
+"""Detects copies: stores descriptions of mails and finds mails that differ only by changes made in transit.
 
-A copy has the same Message-ID and the same content (`content_key`: what stays the same on the way), or much the same
-(mail/similarity.py). Without a Message-ID, the same content within the same minutes. A mail whose sender is proven is
-never a copy of one whose sender is not. The rest stands in store/mails/copies.py.
+A copy has the same Message-ID and the same content (`content_key`: the parts that transit does not change) or similar
+content (mail/similarity.py). Without a Message-ID, it has the same content within the same minutes. A mail whose sender
+is proven is never a copy of one whose sender is not. See also store/mails/copies.py.
 """
 
 from collections.abc import Sequence
@@ -11,27 +11,27 @@ from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.mail import similarity
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.model.stored_mail import Description, MailRow
+from redmine_mailbridge.model.stored_mail import Description, StoredMail
 from redmine_mailbridge.policy.sender import believed
 from redmine_mailbridge.settings.issue import Route
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.receive.planner import Decider
+from redmine_mailbridge.tasks.receive.planner import Planner
 
 SAME_RECEIPT = 1.5
-"""Seconds within which two times of receipt are one: protocols round them."""
+"""Two times of receipt within this many seconds count as equal, since protocols round them."""
 COMPARED = 5
-"""How many mails of one Message-ID a mail is compared with."""
+"""The maximum number of mails with the same Message-ID that a mail is compared with."""
 
 
 class CopyFinder:
-    """Finds, for mails that are to be worked on, those that are copies of others. Safe to share among threads."""
+    """Finds mails that are copies of others before they are processed. Safe to share among threads."""
 
-    def __init__(self, store: Store, decider: Decider) -> None:
+    def __init__(self, store: Store, planner: Planner) -> None:
         self._store = store
-        self._decider = decider
+        self._planner = planner
 
-    def find(self, read: Sequence[tuple[MailRow, Message]]) -> dict[int, MailRow]:
-        """Given mails and what they say, note it. Return, for each that is a copy of another, that other."""
+    def find(self, read: Sequence[tuple[StoredMail, Message]]) -> dict[int, StoredMail]:
+        """Given mails and their messages, store their descriptions. Return, for each copy, the original."""
         copies = self._store.describe([self._description(row, message) for row, message in read])
         otherwise = [one for one in read if one[0].id in copies and self._adds(*one, copies[one[0].id])]
         for row, _ in otherwise:
@@ -40,16 +40,16 @@ class CopyFinder:
         own = {row.id: (row, message) for row, message in read if row.id not in copies and not message.message_id_made}
         for number, others in self._store.namesakes(own, limit=COMPARED).items():
             row, message = own[number]
-            if row.state is State.KEPT and row.wish is None:
+            if row.state is State.STORED and row.manual_decision is None:
                 earlier = [other for other in others if other.id not in own or other.id < number]
                 speaker = self._much_the_same(row, message, earlier)
                 copies |= {number: speaker} if speaker is not None else {}
         return copies
 
-    def _description(self, row: MailRow, message: Message, *, as_read: bool = False) -> Description:
-        """What a mail says of itself; where each mailbox makes an issue of its own, copies count within one only.
+    def _description(self, row: StoredMail, message: Message, *, as_read: bool = False) -> Description:
+        """The description of a mail. If each mailbox creates its own issue, copies are found within a mailbox only.
 
-        `as_read`: only mails that are read as this one is are its copies.
+        `as_read`: only mails that were parsed in the same way are its copies.
         """
         mailbox = row.location.mailbox
         key, proof = message.content_key, None
@@ -57,28 +57,30 @@ class CopyFinder:
             key = f"{key}~{similarity.as_read(message)}"
         if message.message_id_made:
             key = f"{'traced' if message.header('received') else 'bare'}:{key}"
-        context = self._decider.contexts.get(mailbox)
+        context = self._planner.contexts.get(mailbox)
         if context is not None:
             key = f"{mailbox}/{key}" if context.route.issue.several_mailboxes == "each" else key
             proof = _proof(message, context.route)
         return Description(row.id, message.message_id, key, message.sender.key, message.subject, proof)
 
-    def _adds(self, row: MailRow, message: Message, speaker: MailRow) -> bool:
-        """Does a copy say more than the mail with the same body, since it is read otherwise?"""
+    def _adds(self, row: StoredMail, message: Message, speaker: StoredMail) -> bool:
+        """Whether a mail contains more text than the original with the same body, because it is parsed differently."""
         if speaker.raw is None or speaker.raw == row.raw or row.truncated or speaker.truncated:
             return False
         try:
             raw = self._store.raw.read(speaker.raw)
         except RawUnreadable:
             return False
-        if not similarity.adds(message, self._decider.read(raw, row.location.mailbox, truncated=False)):
+        if not similarity.adds(message, self._planner.read(raw, row.location.mailbox, truncated=False)):
             return False
-        self._store.say_once(row.id, f"it has the bytes of mail {speaker.id}, but says more as it is read: no copy")
+        self._store.say_once(
+            row.id, f"same content as mail {speaker.id}, but this mailbox reads more of it: not a copy"
+        )
         return True
 
-    def _much_the_same(self, row: MailRow, message: Message, others: Sequence[MailRow]) -> MailRow | None:
-        """Given a mail and others of its Message-ID, return the one that it is a copy of. Those that it is no copy of
-        are named in its record.
+    def _much_the_same(self, row: StoredMail, message: Message, others: Sequence[StoredMail]) -> StoredMail | None:
+        """Given a mail and others with its Message-ID, return the original that it is a copy of. The history names
+        those of which it is not a copy.
         """
         for other in others:
             if self._apart(row, other):
@@ -87,45 +89,45 @@ class CopyFinder:
             if not why and self._store.join(row.id, other.id):
                 speaker = self._store.speaker(row.id)
                 if speaker is not None:
-                    self._store.say_once(row.id, f"mail {other.id} with a few words of a list or gateway")
+                    self._store.say_once(row.id, f"copy of mail {other.id} with text added by a list or gateway")
                 return speaker
             if why:
-                self._store.say_once(row.id, f"it bears the Message-ID of mail {other.id}, but has {why}: no copy")
+                self._store.say_once(row.id, f"same Message-ID as mail {other.id}, but {why}: not a copy")
         return None
 
-    def _apart(self, row: MailRow, other: MailRow) -> bool:
-        """Does each mailbox make an issue of its own?"""
-        context = self._decider.contexts.get(row.location.mailbox)
+    def _apart(self, row: StoredMail, other: StoredMail) -> bool:
+        """Whether each mailbox creates its own issue."""
+        context = self._planner.contexts.get(row.location.mailbox)
         each = context is not None and context.route.issue.several_mailboxes == "each"
         return each and row.location.mailbox != other.location.mailbox
 
-    def _difference(self, row: MailRow, message: Message, other: MailRow) -> str:
-        """What tells two mails of one Message-ID apart. Where the bytes of one are forgotten, the moment of its receipt
-        tells it: a mail that comes again from another server, or over another protocol, brings that along.
+    def _difference(self, row: StoredMail, message: Message, other: StoredMail) -> str:
+        """The difference between two mails with one Message-ID. If the content of one is no longer stored, the time of
+        receipt decides: it stays the same when a mail arrives again from another server or over another protocol.
         """
         try:
             raw = self._store.raw.read(other.raw or "") if other.raw is not None else None
         except RawUnreadable:
             raw = None
         if raw is None:
-            return "" if _same_receipt(row, message, other) else "content that is not known any more"
+            return "" if _same_receipt(row, message, other) else "the content of that mail is no longer stored"
         return similarity.difference(
-            message, self._decider.read(raw, other.location.mailbox, truncated=other.truncated)
+            message, self._planner.read(raw, other.location.mailbox, truncated=other.truncated)
         )
 
 
-def _same_receipt(row: MailRow, message: Message, other: MailRow) -> bool:
-    """Was a mail received when the other was, from the same author and about the same?"""
+def _same_receipt(row: StoredMail, message: Message, other: StoredMail) -> bool:
+    """Whether two mails have the same time of receipt, author and subject."""
     if row.received_at is None or other.received_at is None or abs(row.received_at - other.received_at) >= SAME_RECEIPT:
         return False
     return (other.sender, other.subject) == (message.sender.key, message.subject[:1000])
 
 
 def _proof(message: Message, route: Route) -> int:
-    """How far the sender of a mail is proven: 0 known to be forged, 1 not proven, 2 proven. That trust = "any" believes
-    everybody proves nobody: of two mails with the same words neither is the genuine one then.
+    """How far a mail is believed: 0 forged, or spam that is not accepted, 1 not proven, 2 proven. trust = "any" proves
+    no sender: neither of two mails with the same text counts as the genuine one then.
     """
-    if message.authenticity.verdict == "failed":
+    if message.authenticity.verdict == "failed" or (message.spam.spam and route.senders.spam != "accept"):
         return 0
     internal = route.issue.trust == "internal" and bool(believed(message, route))
     return 2 if message.authenticity.verdict == "passed" or internal else 1

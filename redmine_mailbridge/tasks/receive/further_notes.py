@@ -1,111 +1,113 @@
-"""Notes after the request of a mail: what Redmine did not take of it stands in them, each once.
+"""Writes further notes with the parts of a mail that Redmine did not store, each once.
 
-A tracker without a description drops the text, a workflow a status, a database the end of a text, and Redmine says 201
-to each. So what it has stored is compared with what was sent, and what is missing is noted by the key's own user:
+A tracker without a description drops the text, a workflow drops a status, a database truncates a text, and Redmine
+returns 201 each time. So the stored issue is compared with the request, and the key's user adds what is missing:
 
-    the request is there → claimed, with the intent of the first note → send (once.py) → the next note's intent → …
-                                                                                        → the last is there: done
+    the request is written → claim it, with the intent of the first note → send (once.py) → intent of the next note → …
+                                                                                          → after the last note: done
 
-Each note bears the mail's number in the store and its own, so that it is found again by its words.
+Each note contains the ID of the mail and its own number, so that it can be found by its text.
 """
 
 from collections.abc import Iterator
 
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.mail import LeftOut, TextFormat
-from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.policy.issue_text import left_out_lines, literal_lines
 from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.redmine.size_limits import pieces
-from redmine_mailbridge.redmine.write_intent import Job
+from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.redmine.writer import Writer, Written
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.receive.once import Once, Sending
+from redmine_mailbridge.tasks.receive.once import OnceWriter, WriteAttempt
 from redmine_mailbridge.tasks.receive.settle import stamped
 
 HEAD = 200
-"""Bytes that the first line of a further note has at most."""
+"""Maximum bytes of the first line of a further note."""
 
 
-class Further:
-    """Writes further notes. Safe to share among threads; a mail is in one thread's hand at a time."""
+class FurtherNotes:
+    """Writes further notes. Safe to share among threads; a mail is processed by one thread at a time."""
 
-    def __init__(self, store: Store, writer: Writer, once: Once, text_format: TextFormat) -> None:
+    def __init__(self, store: Store, writer: Writer, once: OnceWriter, text_format: TextFormat) -> None:
         self._store = store
         self._writer = writer
         self._once = once
         self._format = text_format
 
-    def begin(self, row: MailRow, job: Job, written: Written, lines: tuple[str, ...]) -> Job | None:
-        """Given a mail whose request is there, and lines for its record, claim what was made, and note the intent of
-        the first further note. Return that note's job; None when everything of the mail is there.
+    def begin(
+        self, row: StoredMail, intent: WriteIntent, written: Written, lines: tuple[str, ...]
+    ) -> WriteIntent | None:
+        """Given a mail whose request was written, and lines for its history, claim the result and record the intent of
+        the first further note. Return that intent; None if the whole mail has been stored.
         """
-        texts = self._texts(row, job, written)
+        texts = self._texts(row, intent, written)
         if not texts:
             return None
-        made = job.has_made(written.issue, written.journal)
-        tail = job.then(made, texts, self._writer.look.newest_journal(made.issue))
-        said = f"Redmine did not take all of it: the rest is noted on #{made.issue} (further notes: {len(texts)})"
+        made = intent.has_made(written.issue, written.journal)
+        tail = intent.then(made, texts, self._writer.recovery.newest_journal(made.issue))
+        line = f"Redmine did not store all of it: the rest is added to #{made.issue} (further notes: {len(texts)})"
         self._store.wrote(
             row.id, stamped(tail.to_json()), issue=made.issue, created=made.created, number_again=made.again,
-            journal=made.journal, lines=(*lines, said),
+            journal=made.journal, lines=(*lines, line),
         )  # fmt: skip
         return tail
 
-    def write(self, sending: Sending) -> Job:
-        """Given the job of a further note on its way, write it and all after it. Return the last one's job.
+    def write(self, sending: WriteAttempt) -> WriteIntent:
+        """Given the attempt at a further note, write it and all following ones. Return the intent of the last one.
 
-        Raise as `Once.send` does. What is refused is tried again from there when an admin asks for another try; its
-        status is 204, since something of the mail is there.
+        Raise as `OnceWriter.send` does. After a rejection, an admin's retry continues from there; its status is 204,
+        since part of the mail has been written.
         """
         while True:
-            job = sending.job
-            first = job.first
+            intent = sending.intent
+            first = intent.first
             assert first is not None, "a further note comes after something"  # noqa: S101 - the callers have looked
             try:
-                self._checked(job)
+                self._checked(intent)
                 written = self._once.send(sending)
             except RedmineRefused as error:
                 raise RedmineRefused(
-                    f"{'issue' if first.created else 'a note on'} #{first.issue} was made, but Redmine did not take "
-                    f"all of the mail, and takes no further note of the bridge's own user: {error}. Give that user the "
-                    f"permission to add notes there, then try the mail again",
+                    f"{'issue' if first.created else 'a note on'} #{first.issue} was created, but Redmine did not "
+                    f"store all of the mail, and accepts no further note of the bridge's own user: {error}. Give that "
+                    f"user the permission to add notes there, then retry the mail",
                     status=204,
                 ) from error
-            if not sending.job.rest:
-                return sending.job
-            following = sending.job.then(first, sending.job.rest, written.journal or 0)
-            sending = Sending(sending.row, following)
+            if not sending.intent.rest:
+                return sending.intent
+            following = sending.intent.then(first, sending.intent.rest, written.journal or 0)
+            sending = WriteAttempt(sending.row, following)
 
-    def _checked(self, job: Job) -> None:
-        """Raise RedmineRefused where a note that is for the team would be seen by others."""
-        if isinstance(job.request, NoteRequest):
-            self._writer.prepare_note(job.request)
+    def _checked(self, intent: WriteIntent) -> None:
+        """Raise RedmineRefused if a note for the team would be visible to others."""
+        if isinstance(intent.request, NoteRequest):
+            self._writer.prepare_note(intent.request)
 
-    def _texts(self, row: MailRow, job: Job, written: Written) -> tuple[str, ...]:
-        whole = "\n\n".join(part for part in self._parts(job, written) if part.strip())
+    def _texts(self, row: StoredMail, intent: WriteIntent, written: Written) -> tuple[str, ...]:
+        whole = "\n\n".join(part for part in self._parts(intent, written) if part.strip())
         if not whole:
             return ()
-        parts = pieces(whole, max(job.limit - HEAD, HEAD) if job.limit else 0)
-        head = f"Mail {row.id}: what this Redmine did not take of it"
+        parts = pieces(whole, max(intent.limit - HEAD, HEAD) if intent.limit else 0)
+        head = f"Mail {row.id}: what this Redmine did not store of it"
         return tuple(
             f"{head}{f' ({number} of {len(parts)})' if len(parts) > 1 else ''}\n\n{part}"
             for number, part in enumerate(parts, 1)
         )
 
-    def _parts(self, job: Job, written: Written) -> Iterator[str]:
-        if not job.in_file:
+    def _parts(self, intent: WriteIntent, written: Written) -> Iterator[str]:
+        if not intent.in_file:
             yield written.text
-        yield from job.rest
-        lacking = tuple(LeftOut(name, "this Redmine did not take it") for name in written.files)
+        yield from intent.rest
+        lacking = tuple(LeftOut(name, "Redmine did not accept it") for name in written.files)
         yield left_out_lines(lacking, self._format)
-        lost = [word.line for word in job.words if not _is_set(word.attribute, word.field, job, written)]
+        lost = [word.line for word in intent.words if not _is_set(word.attribute, word.field, intent, written)]
         yield "\n".join(f"* {literal_lines(' '.join(line.split()), self._format)}" for line in lost)
 
 
-def _is_set(attribute: str, field: int, job: Job, written: Written) -> bool:
-    """Is what a keyword line asks for in the request as it was sent, and in Redmine?"""
-    attributes = job.request.attributes
+def _is_set(attribute: str, field: int, intent: WriteIntent, written: Written) -> bool:
+    """Whether the value of a keyword line is in the request that was sent, and in Redmine."""
+    attributes = intent.request.attributes
     if attribute != "custom_fields":
         return attribute == "project_id" or (attribute in attributes and attribute not in written.unlike)
     asked = {int(one["id"]) for one in attributes.get("custom_fields", ())}

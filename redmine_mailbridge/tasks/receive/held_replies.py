@@ -1,23 +1,23 @@
-"""Replies that wait for the update task: held back while it has times of its own or is paused, let through by it."""
+"""Replies that wait for the update task: held while it has its own schedule or is paused, and released by it."""
 
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from redmine_mailbridge.model.task_result import StationResult
+from redmine_mailbridge.model.task_result import TaskStepResult
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.receive.receiver import PassResult
 
 
 @dataclass(slots=True)
-class ReplyGate:
+class ReplyHold:
     """Whether a reply that is received waits for the update task (`closed`) or becomes a note at once."""
 
     closed: bool = False
 
 
-class Replies:
-    """The first station of update: lets the waiting replies through, and has their mailboxes make a pass."""
+class HeldReplies:
+    """The first step of the update task: releases the waiting replies and requests a pass of their mailboxes."""
 
     name = "replies"
 
@@ -25,11 +25,11 @@ class Replies:
         self._store = store
         self._receive = receive
 
-    def once(self, stop: threading.Event) -> StationResult:
-        """Let through what waits, and see it to its end. Return how many."""
-        del stop  # whoever receives watches it
-        waiting = self._store.let_replies_through()
+    def once(self, stop: threading.Event) -> TaskStepResult:
+        """Release the waiting replies and process them. Return their number."""
+        del stop  # the receivers check it
+        waiting = self._store.release_replies()
         if not waiting:
-            return StationResult()
+            return TaskStepResult()
         errors = [f"{result.mailbox}: {result.error}" for result in self._receive(waiting.keys()) if result.error]
-        return StationResult(sum(waiting.values()), len(errors), errors[0] if errors else None)
+        return TaskStepResult(sum(waiting.values()), len(errors), errors[0] if errors else None)

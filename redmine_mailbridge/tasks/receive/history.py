@@ -1,51 +1,53 @@
-"""The whole story of one mail: where it came from, each decision, what went to Redmine, and the mail itself."""
+"""The history of one mail: where it came from, each decision, what was written to Redmine, and the mail itself."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.model.mail import Message
-from redmine_mailbridge.model.stored_mail import MailRow, Step
-from redmine_mailbridge.redmine.write_intent import Job
+from redmine_mailbridge.model.stored_mail import HistoryLine, StoredMail
+from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
-from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
+from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 
-Read = Callable[..., Message]
+ReadCopy = Callable[..., Message]
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """One mail: `message` is None when its bytes are gone, `sent` (subject, text) when nothing was written."""
+class MessageHistory:
+    """One mail. `message` is None if its content is no longer stored, `sent` (subject, text) if nothing was written."""
 
-    row: MailRow
-    steps: tuple[Step, ...]
+    row: StoredMail
+    steps: tuple[HistoryLine, ...]
     answers: tuple[QueuedMail, ...]
     message: Message | None
     sent: tuple[str, str] | None
     files: tuple[str, ...]
 
 
-def story(store: Store, archive: Archive, read: Read, mail_id: int) -> Story | None:
-    """Given a mail and how its mailbox reads, return its story; None when there is no such mail."""
-    rows = archive.messages(MessageFilter(ids=[mail_id], limit=1))
+def story(
+    store: Store, message_queries: MessageQueries, outbox: Outbox, read: ReadCopy, mail_id: int
+) -> MessageHistory | None:
+    """Given the ID of a mail and its mailbox's parser, return its history; None if the mail does not exist."""
+    rows = message_queries.messages(MessageFilter(ids=[mail_id], limit=1))
     if not rows:
         return None
     row = rows[0]
-    answers = Outbox(store.database, store.clock).of_mail(row.id)
-    job = Job.from_json(row.request) if row.request else None
-    return Story(
+    answers = outbox.of_mail(row.id)
+    intent = WriteIntent.from_json(row.request) if row.request else None
+    return MessageHistory(
         row,
-        tuple(archive.steps(row.id)),
+        tuple(message_queries.steps(row.id)),
         tuple(answers),
         message_of(store, read, row),
-        _sent(job) if job else None,
-        tuple(upload.filename for upload in job.request.uploads) if job else (),
+        _sent(intent) if intent else None,
+        tuple(upload.filename for upload in intent.request.uploads) if intent else (),
     )
 
 
-def raw_of(store: Store, row: MailRow) -> bytes | None:
-    """Given a mail, return its bytes as they came; None when they are gone."""
+def raw_of(store: Store, row: StoredMail) -> bytes | None:
+    """Given a mail, return its original content; None if it is no longer stored."""
     if row.raw is None:
         return None
     try:
@@ -54,8 +56,8 @@ def raw_of(store: Store, row: MailRow) -> bytes | None:
         return None
 
 
-def message_of(store: Store, read: Read, row: MailRow) -> Message | None:
-    """Given a mail, return it as its mailbox reads it; None when its bytes are gone or its mailbox is no more."""
+def message_of(store: Store, read: ReadCopy, row: StoredMail) -> Message | None:
+    """Given a mail, return its message as its mailbox parses it; None if its content or its mailbox is gone."""
     raw = raw_of(store, row)
     if raw is None:
         return None
@@ -65,7 +67,7 @@ def message_of(store: Store, read: Read, row: MailRow) -> Message | None:
         return None
 
 
-def _sent(job: Job) -> tuple[str, str]:
-    """Subject and text of the request as it was, or is being, sent."""
-    body = job.request.body().get("issue", {})
+def _sent(intent: WriteIntent) -> tuple[str, str]:
+    """Subject and text of the request that was, or is being, sent."""
+    body = intent.request.body().get("issue", {})
     return str(body.get("subject", "")), str(body.get("description") or body.get("notes") or "")

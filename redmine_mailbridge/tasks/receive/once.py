@@ -1,12 +1,12 @@
-"""Sends a job until it is carried out, once.
+"""Sends a write intent to Redmine exactly once.
 
-    (may be there already? look) → there? done
-                                 → not there: record the intent → send → carried out? done
-                                                                       → unclear, or refused as it is: once more
+    (may exist already? search) → found: done
+                                → not found: record the intent → send → written: done
+                                                                      → unclear, or rejected in this form: repeat
 
-Each form in which it was sent is remembered, so that whichever Redmine has taken is found. It is sent in another form
-(in simpler characters, without what an issue can do without) only when none of those before is there: Redmine refused
-them, or a look found nothing.
+Every form in which the request was sent is recorded, so that a search finds whichever was accepted. Another form
+(without 4-byte characters, without optional fields) is sent only if none of the earlier ones exists in Redmine: they
+were rejected, or a search found nothing.
 """
 
 import datetime as dt
@@ -14,41 +14,47 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
 from redmine_mailbridge.model.mail import TextFormat
-from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.redmine.newest import Mark
+from redmine_mailbridge.model.stored_mail import StoredMail
+from redmine_mailbridge.redmine.newest import IssueMark
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
-from redmine_mailbridge.redmine.size_limits import may_be_wide
-from redmine_mailbridge.redmine.write_intent import Job
+from redmine_mailbridge.redmine.size_limits import may_contain_4byte_chars
+from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.redmine.writer import Writer, Written
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.queries.messages import Archive
-from redmine_mailbridge.tasks.receive.claims import Claimed
+from redmine_mailbridge.store.queries.messages import MessageQueries
+from redmine_mailbridge.tasks.receive.claims import ClaimedIds
 from redmine_mailbridge.tasks.receive.settle import seconds_left, stamped
-from redmine_mailbridge.tasks.receive.uploads import Files
+from redmine_mailbridge.tasks.receive.uploads import FileUploader
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    import tenacity
+else:  # a pass that writes nothing repeats nothing
+    tenacity = lazy_import("tenacity")
 
 log = structlog.get_logger(__name__)
 
 IN_HAND_TRIES = 3
 NARROWED = "4-byte characters replaced: this Redmine's database does not take them; the raw mail keeps them"
-Form = Callable[[Job], tuple[Job, str]]
-"""Makes another form of a job, and tells in a line how."""
+Form = Callable[[WriteIntent], tuple[WriteIntent, str]]
+"""Given an intent, returns another form of it, and a line that describes the difference."""
 
 
 @dataclass(slots=True)
-class Sending:
-    """A job on its way. `lines` are for the mail's record. `doubtful`: something that was sent may be there, so that a
-    look comes before the next request. `fresh`: the tokens of its files were in no request of an earlier time. `other`
-    is the form to go on with when nothing is there. `spent`: its tokens may be used up, so that there is none.
+class WriteAttempt:
+    """An attempt to write an intent. `lines` are for the mail's history. `doubtful`: a request may have been executed,
+    so a search comes before the next request. `fresh`: the upload tokens were not used in an earlier request. `other`
+    is the form to send next if nothing is found. `spent`: the upload tokens may be used up, so no other form is sent.
     """
 
-    row: MailRow
-    job: Job
+    row: StoredMail
+    intent: WriteIntent
     lines: tuple[str, ...] = ()
     doubtful: bool = False
     fresh: bool = True
@@ -56,32 +62,38 @@ class Sending:
     spent: bool = False
 
 
-class Anew(RedmineUnavailable):
-    """Nothing of a mail is in Redmine, and its intent is withdrawn, as it cannot be carried out: it is decided anew."""
+class DecideAgain(RedmineUnavailable):
+    """The intent of a mail cannot be executed, nothing was written, and it is withdrawn: the mail is decided again."""
 
 
 class _Otherwise(RedmineRefused):
-    """Redmine refuses it as it is: it is looked for, or sent in another form."""
+    """Redmine rejects this form of the request: search for it, or send another form."""
 
 
-class Once:
-    """Sends jobs. `settle` in seconds. Safe to share among threads; a mail is in one thread's hand at a time."""
+class OnceWriter:
+    """Writes intents. `settle` in seconds. Safe to share among threads; a mail is processed by one thread at a time."""
 
-    def __init__(
-        self, store: Store, writer: Writer, stop: threading.Event, settle: float, text_format: TextFormat
+    def __init__(  # noqa: PLR0917 - what it is wired to
+        self,
+        store: Store,
+        message_queries: MessageQueries,
+        writer: Writer,
+        stop: threading.Event,
+        settle: float,
+        text_format: TextFormat,
     ) -> None:
         self._store = store
-        self._archive = Archive(store.database)
+        self._message_queries = message_queries
         self._writer = writer
         self._stop = stop
         self._settle = settle
-        self.files = Files(writer, self.tries, text_format)
+        self.files = FileUploader(writer, self.tries, text_format)
 
-    def send(self, sending: Sending) -> Written:
-        """Given a job, see to it that it is carried out once. Return what is there.
+    def send(self, sending: WriteAttempt) -> Written:
+        """Given an attempt, ensure that its intent is executed once. Return what was written.
 
-        Raise RedmineUnavailable and RedmineUnclear (its intent is recorded), RedmineRefused, and Anew or UnknownLogin
-        when nothing is there and the intent is withdrawn.
+        Raise RedmineUnavailable or RedmineUnclear (the intent stays recorded), RedmineRefused, and DecideAgain or
+        UnknownLogin when nothing was written and the intent is withdrawn.
         """
         while True:
             try:
@@ -89,42 +101,42 @@ class Once:
             except _Otherwise:
                 continue
 
-    def wait(self, row: MailRow) -> float:
-        """Given a mail whose intent is recorded, return for how many seconds what became of it cannot be known yet."""
+    def wait(self, row: StoredMail) -> float:
+        """Given a mail whose intent is recorded, return the seconds until its result can be known."""
         return seconds_left(row.request or "{}", self._settle, partial(self._store.rewrite, row.id))
 
-    def intended(self, row: MailRow) -> Job:
-        """Given a mail whose intent is recorded, return its job."""
-        job = Job.from_json(row.request or "{}")
-        if job.after is not None:
-            return job
-        # the first version kept only when it was sent
+    def intended(self, row: StoredMail) -> WriteIntent:
+        """Given a mail whose intent is recorded, return the intent."""
+        intent = WriteIntent.from_json(row.request or "{}")
+        if intent.after is not None:
+            return intent
+        # the first version stored only the time of sending
         sent = dt.datetime.fromtimestamp(row.first_sent_at or row.kept_at, dt.UTC)
-        return job.marked(self._writer.look.newest_issue_before(sent) if job.creates else Mark(), 0)
+        return intent.marked(self._writer.recovery.newest_issue_before(sent) if intent.creates else IssueMark(), 0)
 
-    def look(self, row: MailRow, job: Job) -> Written | None:
-        """Given a mail and its job, return what is there of it, and is no other mail's; None when it is not there.
+    def find_written(self, row: StoredMail, intent: WriteIntent) -> Written | None:
+        """Given a mail and its intent, return its result in Redmine that no other mail has claimed; None if not found.
 
         Raise RedmineError.
         """
-        if job.creates:
-            shared = self._archive.another_writes(row)
-            found = self._writer.look.find_issue(job.issues, job.mark, self._others(job), shared=shared)
+        if intent.creates:
+            shared = self._message_queries.another_writes(row)
+            found = self._writer.recovery.find_issue(intent.issues, intent.mark, self._others(intent), shared=shared)
             return None if found is None else self._writer.adopt_issue(*found)
         try:
-            written = self._writer.confirm_note(job.notes, job.mark.number, self._others(job), taken=False)
+            written = self._writer.confirm_note(intent.notes, intent.mark.number, self._others(intent), taken=False)
         except RedmineRefused as error:
             if error.status != 404:
                 raise
-            return None  # the issue is gone, and whatever was noted there with it
+            return None  # the issue was deleted together with its notes
         return None if written.journal is None else written
 
-    def tries(self) -> Retrying:
-        """A plain failure inside Redmine, as of a locked database, is tried again in hand."""
-        return Retrying(
-            stop=stop_after_attempt(IN_HAND_TRIES),
-            wait=wait_random_exponential(multiplier=0.3, max=3.0),
-            retry=retry_if_exception(self._worth_another),
+    def tries(self) -> "tenacity.Retrying":
+        """The immediate retries after a simple failure inside Redmine, such as a locked database."""
+        return tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(IN_HAND_TRIES),
+            wait=tenacity.wait_random_exponential(multiplier=0.3, max=3.0),
+            retry=tenacity.retry_if_exception(self._worth_another),
             sleep=self._pause,
             reraise=True,
             before_sleep=_say_again,
@@ -134,99 +146,100 @@ class Once:
         self._stop.wait(seconds)
 
     def _worth_another(self, error: BaseException) -> bool:
-        """Is it a failure that has ended inside Redmine, so that a look tells the truth at once?"""
+        """Whether the failed request has ended inside Redmine, so that a search is reliable at once."""
         return isinstance(error, RedmineUnclear) and not error.settle and not self._stop.is_set()
 
-    def _step(self, sending: Sending) -> Written:
-        """Look if need be, then send once."""
-        if sending.doubtful and (written := self.look(sending.row, sending.job)) is not None:
+    def _step(self, sending: WriteAttempt) -> Written:
+        """Search if necessary, then send once."""
+        if sending.doubtful and (written := self.find_written(sending.row, sending.intent)) is not None:
             return written
         if sending.spent:
             self._withdraw(sending)
-            raise Anew("its files are not in Redmine any more")
+            raise DecideAgain("its files no longer exist in Redmine")
         if sending.other is not None:
-            sending.job, line = sending.other(sending.job)
+            sending.intent, line = sending.other(sending.intent)
             sending.lines, sending.other = (*sending.lines, line), None
-        sending.job = self._marked(sending.job)
-        self._store.intend(sending.row.id, stamped(sending.job.to_json()), sending.lines)
+        sending.intent = self._marked(sending.intent)
+        asks = sending.intent.requester_address or None
+        self._store.record_intent(sending.row.id, stamped(sending.intent.to_json()), sending.lines, requester=asks)
         sending.lines = ()
         try:
             return self._request(sending)
-        except UnknownLogin:  # nothing was written, neither by this nor by what was looked for
+        except UnknownLogin:  # neither this request nor the earlier ones wrote anything
             self._withdraw(sending)
             raise
         except RedmineUnclear as error:
             sending.doubtful = True
-            if sending.other is None and may_be_wide(sending.job.request, error):
-                sending.other = narrowed
-                if error.settle:  # another pass looks, and goes on with the other form
-                    sending.job = replace(sending.job, wide=True)
-                    self._store.rewrite(sending.row.id, stamped(sending.job.to_json()))
+            if sending.other is None and may_contain_4byte_chars(sending.intent.request, error):
+                sending.other = retry_without_4byte_chars
+                if error.settle:  # a later pass searches, and continues with the other form
+                    sending.intent = replace(sending.intent, wide=True)
+                    self._store.rewrite(sending.row.id, stamped(sending.intent.to_json()))
             raise
         except RedmineRefused as error:
             self._refused(sending, error)
             raise
 
-    def _request(self, sending: Sending) -> Written:
-        job = sending.job
-        if isinstance(job.request, IssueRequest):
-            return self._writer.create_issue(job.request)
-        self._writer.add_note(job.request)
-        sending.doubtful = True  # should it be refused from here on: nothing can be seen of it, which was a success
-        written = self._writer.confirm_note(job.notes, job.mark.number, self._others(job))
-        if written.journal is None and (job.request.notes.strip() or job.request.uploads):
-            raise RedmineRefused("; ".join(written.drift), status=204)
+    def _request(self, sending: WriteAttempt) -> Written:
+        intent = sending.intent
+        if isinstance(intent.request, IssueRequest):
+            return self._writer.create_issue(intent.request)
+        self._writer.add_note(intent.request)
+        sending.doubtful = True  # in case it is refused from here on: a success of it could not be seen
+        written = self._writer.confirm_note(intent.notes, intent.mark.number, self._others(intent))
+        if written.journal is None and (intent.request.notes.strip() or intent.request.uploads):
+            raise RedmineRefused("; ".join(written.mismatches), status=204)
         return written
 
-    def _others(self, job: Job) -> Claimed:
-        """The issues, or notes of its issue, that other mails made."""
-        claimed = self._archive.claimed_issue
-        if isinstance(job.request, NoteRequest):
-            claimed = partial(self._archive.claimed_journal, issue=job.request.issue)
-        return Claimed(lambda number: not job.number_again(number) and claimed(number))
+    def _others(self, intent: WriteIntent) -> ClaimedIds:
+        """The issues, or the notes of the issue, that were written by other mails."""
+        claimed = self._message_queries.claimed_issue
+        if isinstance(intent.request, NoteRequest):
+            claimed = partial(self._message_queries.claimed_journal, issue=intent.request.issue)
+        return ClaimedIds(lambda number: not intent.number_again(number) and claimed(number))
 
-    def _refused(self, sending: Sending, error: RedmineRefused) -> None:
-        """Redmine refuses. Raise _Otherwise where that is not the end of it, else note what is known."""
-        job = sending.job
-        # a request of an earlier time may have taken its files after the look, or Redmine has forgotten them
-        sending.spent = error.status == 422 and bool(job.request.uploads) and not sending.fresh
-        sending.other = None if sending.spent else self._other(job, error)
+    def _refused(self, sending: WriteAttempt, error: RedmineRefused) -> None:
+        """Redmine rejects the request. Raise _Otherwise if another form can be sent, else record the rejection."""
+        intent = sending.intent
+        # an earlier request may have used the uploads after the search, or Redmine has deleted them
+        sending.spent = error.status == 422 and bool(intent.request.uploads) and not sending.fresh
+        sending.other = None if sending.spent else self._other(intent, error)
         if sending.spent or sending.other is not None:
             raise _Otherwise(str(error), status=error.status) from error
         if sending.doubtful:
-            self._store.rewrite(sending.row.id, stamped(job.ended(dropped=error.status == 204).to_json()))
+            self._store.rewrite(sending.row.id, stamped(intent.ended(dropped=error.status == 204).to_json()))
         else:
             self._withdraw(sending)
 
-    def _withdraw(self, sending: Sending) -> None:
-        """Nothing of the request is there: it is forgotten; but not that of a further note, whose mail is there."""
-        if sending.job.first is None:
+    def _withdraw(self, sending: WriteAttempt) -> None:
+        """Withdraw an intent without a result, except that of a further note, since its mail has been written."""
+        if sending.intent.first is None:
             self._store.withdraw(sending.row.id)
 
-    def _other(self, job: Job, error: RedmineRefused) -> Form | None:
-        if may_be_wide(job.request, error):
-            return narrowed
+    def _other(self, intent: WriteIntent, error: RedmineRefused) -> Form | None:
+        if may_contain_4byte_chars(intent.request, error):
+            return retry_without_4byte_chars
         if error.status != 422:
             return None
-        softer = job.softer()
+        softer = intent.without_optional_fields()
         if softer is None:
             return None
         made, left_out = softer
         return lambda _job: (made, f"{error}: sent again without {', '.join(left_out)}")
 
-    def _marked(self, job: Job) -> Job:
-        """Given a job that is about to be sent, return it with the newest issue that is there before."""
-        if job.after is not None:
-            return job
-        claimed = self._archive.newest_claimed()
-        return job.marked(self._writer.look.newest_issue(), claimed)
+    def _marked(self, intent: WriteIntent) -> WriteIntent:
+        """Given an intent that is about to be sent, return it with the newest existing issue."""
+        if intent.after is not None:
+            return intent
+        claimed = self._message_queries.newest_claimed()
+        return intent.marked(self._writer.recovery.newest_issue(), claimed)
 
 
-def narrowed(job: Job) -> tuple[Job, str]:
-    """Given a job, return it without characters of 4 bytes in UTF-8, and the line that tells it."""
-    return job.narrowed(), NARROWED
+def retry_without_4byte_chars(intent: WriteIntent) -> tuple[WriteIntent, str]:
+    """Given an intent, return it without characters of 4 bytes in UTF-8, and a line that says so."""
+    return intent.without_4byte_chars(), NARROWED
 
 
-def _say_again(state: RetryCallState) -> None:
+def _say_again(state: "tenacity.RetryCallState") -> None:
     error = state.outcome.exception() if state.outcome else None
-    log.warning("redmine.again", attempt=state.attempt_number, reason=str(error))
+    log.warning("redmine.retry", attempt=state.attempt_number, reason=str(error))

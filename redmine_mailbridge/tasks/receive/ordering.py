@@ -1,4 +1,4 @@
-"""Keeps the mails of one conversation in order while several mails are in hand at once."""
+"""Keeps the mails of a conversation in order while several mails are processed in parallel."""
 
 import threading
 from collections import deque
@@ -11,25 +11,24 @@ from redmine_mailbridge.model.mail import Message
 T = TypeVar("T")
 
 
-class Conversations(Generic[T]):
-    """Knows, for each identifier of a conversation, the newest work that is in hand for it.
+class ConversationOrder(Generic[T]):
+    """Records the latest submitted work for each identifier of a conversation.
 
-    Work starts in the order in which it was submitted, and waits only for what was submitted before it, so that
-    nothing waits in a circle. What waits takes no thread of the pool: a hundred mails of one conversation keep no other
-    from its turn.
+    Work starts in the order of submission and waits only for earlier work, so a deadlock is impossible. Waiting work
+    occupies no thread of the pool: a hundred mails of one conversation do not delay others.
     """
 
     def __init__(self) -> None:
         self._newest: dict[str, Future[T]] = {}
         self._lock = threading.Lock()
         self._not_taken: deque[Callable[[], None]] = deque()
-        """What a pool did not take any more: whichever of its threads is still at work does it."""
+        """Work that a closing pool did not accept: one of its remaining threads does it."""
 
     def submit(
         self, pool: Executor, identifiers: Collection[str], work: Callable[[Collection[Future[T]]], T]
     ) -> Future[T]:
-        """Given the identifiers of a mail's conversation, have the pool call `work` with what came before it there, all
-        of which has ended. Return the result to come.
+        """Given the identifiers of a mail's conversation, have the pool call `work` with the earlier work of that
+        conversation, after all of it has ended. Return a future of the result.
         """
         future: Future[T] = Future()
         with self._lock:
@@ -37,12 +36,12 @@ class Conversations(Generic[T]):
             for key in identifiers:
                 self._newest[key] = future
         future.add_done_callback(lambda done: self._leave(identifiers, done))
-        left = [*before, None]  # the last one stands for this call
+        pending = [*before, None]  # None is this call
 
         def one_less() -> bool:
             with self._lock:
-                left.pop()
-                return not left
+                pending.pop()
+                return not pending
 
         def begin() -> None:
             _do(work, before, future)
@@ -57,8 +56,8 @@ class Conversations(Generic[T]):
         return future
 
     def _next(self, pool: Executor, work: Callable[[], None]) -> None:
-        """In the thread that has done what this work waited for: give it to the pool, or do it behind that, where the
-        pool is about to end.
+        """Submit the work to the pool; if the pool is closing, run it in this thread, which has just finished the work
+        that it waited for.
         """
         try:
             pool.submit(self._run, work)
@@ -66,12 +65,12 @@ class Conversations(Generic[T]):
             self._not_taken.append(work)
 
     def _run(self, work: Callable[[], None]) -> None:
-        """In a thread of the pool."""
+        """Runs in a thread of the pool."""
         work()
         while self._not_taken:
             try:
                 more = self._not_taken.popleft()
-            except IndexError:  # another thread was quicker
+            except IndexError:  # another thread has taken it
                 return
             more()
 
@@ -83,20 +82,20 @@ class Conversations(Generic[T]):
 
 
 def _do(work: Callable[[Collection[Future[T]]], T], before: Collection[Future[T]], future: Future[T]) -> None:
-    """Work, and tell what came of it."""
+    """Do the work and set the result of the future."""
     try:
         result = work(before)
-    except BaseException as error:  # noqa: BLE001 - it is whoever asks for the result who is told
+    except BaseException as error:  # noqa: BLE001 - it is raised to whoever reads the result
         future.set_exception(error)
     else:
         future.set_result(result)
 
 
 def identifiers(message: Message) -> frozenset[str]:
-    """Given a message, return what ties it to its conversation: Message-IDs, content, and an issue in the subject."""
-    found = {message.message_id, *message.answered, f"content:{message.content_key}"}
+    """Given a message, return what identifies its conversation: Message-IDs, content, and an issue in the subject."""
+    keys = {message.message_id, *message.answered, f"content:{message.content_key}"}
     start = message.subject.rfind("#")
     if start >= 0:
-        found.add(f"subject:{message.subject[start : start + 12]}")
-    found.add(f"sender:{message.sender.key}:{message.subject}")
-    return frozenset(found)
+        keys.add(f"subject:{message.subject[start : start + 12]}")
+    keys.add(f"sender:{message.sender.key}:{message.subject}")
+    return frozenset(keys)

@@ -1,23 +1,23 @@
-"""Where a mail lies that was filed once, and was tried again since: no longer where it was read."""
+"""Finds a mail that was filed once and then retried: it is no longer where it was read."""
 
 from dataclasses import replace
 
 from redmine_mailbridge.mail.mime.headers import message_ids
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mailbox import Location
-from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.raw_files import digest_of, discard
 
 COMPARED = 20
-"""So many mails that may be it are fetched and compared."""
+"""The maximum number of candidates that are fetched and compared."""
 
 
-def lies_now(mailbox: Mailbox, store: Store, row: MailRow, folder: str, *, max_size: int) -> Location | None:
-    """Given a mail and the folder that it was filed to, return where it lies there; None when it does not.
+def lies_now(mailbox: Mailbox, store: Store, row: StoredMail, folder: str, *, max_size: int) -> Location | None:
+    """Given a mail and the folder that it was filed to, return its place there; None if it is not found.
 
-    It is known by its bytes; or, where the server does not give the same ones again (Exchange makes them anew), by its
-    Message-ID when it is the only one that came at that second. Raise FolderMissing, MailboxUnreachable.
+    It is identified by its content or, if the server does not return identical content (Exchange regenerates it), by
+    its Message-ID if no other mail was received in the same second. Raise FolderMissing, MailboxUnreachable.
     """
     if row.raw is None:
         return None

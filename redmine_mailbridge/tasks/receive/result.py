@@ -1,22 +1,22 @@
-"""What became of one mail in one try."""
+"""The result of one attempt at a mail."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from redmine_mailbridge.model.mail_state import OPEN, State
 from redmine_mailbridge.model.plan import Plan
-from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.model.stored_mail import StoredMail
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """One mail after one try. `state` DONE, REFUSED, HELD and ASIDE are ends; KEPT and WRITING mean: tried later.
+class ProcessingResult:
+    """One mail after one attempt. DONE, REJECTED, HELD and FAILED are final; STORED and WRITE_PENDING are retried.
 
-    `line` is one human line. `retry_at` is in seconds since the epoch. `filed` says where the mail lies now,
-    None while it was not filed. `plan` is there when one was made in this try.
+    `line` is one readable line. `retry_at` is in seconds since the epoch. `filed` is the present place of the mail;
+    None if it has not been filed. `junk`: it is filed as spam. `plan` is set if this attempt made one.
     """
 
-    row: MailRow
+    row: StoredMail
     state: State
     line: str
     issue: int | None = None
@@ -24,14 +24,15 @@ class Outcome:
     retry_at: float | None = None
     filed: str | None = None
     plan: Plan | None = None
+    junk: bool = False
 
     @property
     def open(self) -> bool:
-        """Is it to be tried again?"""
+        """Whether the mail will be retried."""
         return self.state in OPEN
 
     def filed_to(self, place: str) -> Self:
-        """The same, filed."""
+        """The same result, filed to this place."""
         return replace(self, filed=place)
 
     def as_json(self) -> dict[str, Any]:

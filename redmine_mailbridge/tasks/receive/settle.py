@@ -1,8 +1,8 @@
-"""How long ago was a request sent, by a clock that nobody sets: whether what became of it can be known already.
+"""Measures how long ago a request was sent, independently of the wall clock, to know when its result is final.
 
-The machine counts the seconds since it was started, suspended ones included, whatever its clock is set to, and the same
-for each process (Linux: CLOCK_BOOTTIME, and the id of the start in /proc). A moment of another start, or of another
-machine, says nothing about how long ago that was: then the time counts anew from when it was first seen here.
+The time since boot, including suspension, does not depend on the wall clock and is the same for all processes (Linux:
+CLOCK_BOOTTIME, and the boot ID in /proc). A time from another boot or another machine cannot be compared: then the time
+is counted from when it was first seen here.
 """
 
 import json
@@ -12,32 +12,32 @@ from functools import cache
 from pathlib import Path
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-Moment = tuple[str, float]
-"""The start of a machine, and seconds since then."""
+BootTime = tuple[str, float]
+"""A boot ID, and the seconds since that boot."""
 
 
 @cache
 def _boot() -> str:
-    """Which start of which machine this is; "" where that cannot be told, and the clock must do."""
+    """The boot ID of this machine; "" if there is none, and the wall clock is used."""
     try:
         return BOOT_ID.read_text("ascii").strip() if hasattr(time, "CLOCK_BOOTTIME") else ""
     except OSError:
         return ""
 
 
-def now() -> Moment:
-    """This moment."""
+def now() -> BootTime:
+    """The present time."""
     boot = _boot()
     return (boot, time.clock_gettime(time.CLOCK_BOOTTIME)) if boot else ("", time.time())
 
 
 def stamped(request: str) -> str:
-    """Given a request in JSON that is about to be sent, return it with this moment in it."""
+    """Given a request in JSON that is about to be sent, return it with the present time."""
     return json.dumps({**json.loads(request), "sent": now()})
 
 
 def seconds_since(request: str) -> float | None:
-    """Given a request as it was stored, return how many seconds ago it was sent; None when nothing here can tell."""
+    """Given a stored request, return how many seconds ago it was sent; None when unknown."""
     sent = json.loads(request).get("sent")
     boot, at = now()
     if not sent or sent[0] != boot or sent[1] > at:
@@ -46,11 +46,10 @@ def seconds_since(request: str) -> float | None:
 
 
 def seconds_left(request: str, settle: float, restamp: Callable[[str], object]) -> float:
-    """Given a request as it was stored, and how many seconds after it was sent what became of it can be known, return
-    how many of these are left.
+    """Given a stored request, and the seconds after sending when its result is final, return the remaining seconds.
 
-    Where nothing here can tell when that was (before this machine was started, or by another), it counts from now on:
-    `restamp` is given the request with this moment in it, to store it so.
+    If the time of sending is unknown (before the last boot, or on another machine), the time counts from now on:
+    `restamp` is called with the request and the present time, to store it.
     """
     passed = seconds_since(request)
     if passed is None and settle:

@@ -1,7 +1,7 @@
-"""Tells the admins by mail when something has been failing for too long, and when it works again: once each.
+"""Alerts the admins by mail when something has been failing for too long, and when it works again: once each.
 
-The mail is queued before it is noted that somebody was told, and its Message-ID is the same each time: a crash in
-between neither loses it nor sends it twice.
+The mail is queued before the alert is recorded, and its Message-ID does not change on a retry: a crash in between
+neither loses it nor sends it twice.
 """
 
 import time
@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.issue_mailer import Letters
-from redmine_mailbridge.outgoing.sender_profile import when
+from redmine_mailbridge.outgoing.dates import Moment
+from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Condition, Health
 
 log = structlog.get_logger(__name__)
@@ -19,18 +19,18 @@ log = structlog.get_logger(__name__)
 TITLES = {
     REDMINE: ("Redmine takes no mail", "Redmine takes mail again"),
     "sending": ("Mail cannot be sent", "Mail is sent again"),
-    "settings": ("Mailbox {name} waits: its settings do not fit Redmine", "The mail of mailbox {name} goes on"),
+    "settings": ("Mailbox {name} is paused: its settings do not fit Redmine", "Mailbox {name} is processed again"),
     "mailbox": ("Mailbox {name} cannot be read", "Mailbox {name} is read again"),
 }
 
 
 class Alerts:
-    """Looks at how everything is. `after` is in seconds, counted by `steady` as long as this process looks."""
+    """Sends alerts and all-clears. A condition is alerted after failing for `after` seconds, measured by `steady`."""
 
     def __init__(
         self,
         health: Health,
-        letters: Letters,
+        mailer: IssueMailer,
         to: Sequence[str],
         *,
         after: float,
@@ -38,7 +38,7 @@ class Alerts:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._health = health
-        self._letters = letters
+        self._mailer = mailer
         self._to = tuple(Address("", address) for address in to)
         self._after = after
         self._clock = clock
@@ -46,7 +46,7 @@ class Alerts:
         self._seen: dict[tuple[str, float], float] = {}
 
     def once(self) -> None:
-        """Tell what is to be told. Does nothing when nobody wants to know."""
+        """Queue the alerts and all-clears that are due. Without recipients, do nothing."""
         if not self._to:
             return
         for name, condition in self._health.all().items():
@@ -61,7 +61,9 @@ class Alerts:
                 self._health.alerted(name, over=True)
 
     def _lasts(self, name: str, since: float) -> float:
-        """For how many seconds something fails: by the clock until it was first seen here, from then on counted."""
+        """Return for how many seconds a condition has been failing: by the wall clock up to the moment when this
+        process first saw it, by the monotonic clock since then.
+        """
         now = self._steady()
         began = self._seen.get((name, since))
         if began is None:
@@ -70,12 +72,12 @@ class Alerts:
         return now - began
 
     def _tell(self, condition: Condition, key: str, which: int, since: float | None) -> bool:
-        """Queue the mail. Return whether that is done: what a limit holds back is tried again."""
+        """Queue the mail. Return whether it is queued: a mail that a rate limit stops is retried."""
         kind, _, name = condition.name.partition(":")
         title = TITLES.get(kind, (f"{kind} fails", f"{kind} works again"))[which].format(name=name)
-        text = condition.error or "It works again; what waited goes on by itself."
-        variables = {"alert": {"title": title, "text": text, "since": when(since)}}
-        stands, line = self._letters.queue_system("alert", key, self._to, variables)
-        done = stands or not self._letters.reaches_admins
+        text = condition.error or "It works again; pending work continues automatically."
+        variables = {"alert": {"title": title, "text": text, "since": Moment.of(since)}}
+        is_queued, line = self._mailer.queue_system("alert", key, self._to, variables)
+        done = is_queued or not self._mailer.reaches_admins
         (log.warning if done else log.debug)("alert", title=title, reason=text, line=line)
         return done

@@ -1,6 +1,6 @@
-"""Listens to one further folder of a mailbox, over a connection of its own, and wakes the mailbox's thread.
+"""Watches one more folder of a mailbox by IMAP IDLE, over its own connection, and wakes the mailbox's thread.
 
-The mailbox's own thread listens to its first folder; a server tells of news only in the folder that is open.
+The mailbox's thread watches the first folder; a server reports new mail only for the selected folder.
 """
 
 import contextlib
@@ -11,22 +11,23 @@ import structlog
 
 from redmine_mailbridge.errors import FolderMissing, MailbridgeError
 from redmine_mailbridge.mailboxes.contract import Mailbox
-from redmine_mailbridge.tasks.receive.fetch.pass_backoff import Cause, PassBackoff, refused
+from redmine_mailbridge.tasks.receive.fetch.pass_backoff import PassBackoff, PassTrigger, refused
 from redmine_mailbridge.util.error_boundary import Enduring
 
 log = structlog.get_logger(__name__)
 
-AT_MOST = 3600.0
+MAX_WAIT = 3600.0
+"""Seconds of one wait, then the thread checks for a stop. IDLE itself is renewed in mailboxes/imap/idle.py."""
 
 BETWEEN = 1.0
-"""Seconds between two hints at least: the pass that the first one brings about reads what came meanwhile."""
+"""Minimum seconds between two wake-ups: the pass caused by the first one also reads what arrived meanwhile."""
 
 
-class FolderListener(Enduring):
-    """Waits in a folder, as a hint only, as long as the server pushes; errors make it pause, longer each time.
+class IdleWatcher(Enduring):
+    """Watches a folder as long as the server supports push. After errors it pauses, longer each time.
 
-    `wake` makes the mailbox's thread look; `quiet` says for how many seconds that thread does not care for hints,
-    because earlier ones were for nothing.
+    `wake` wakes the mailbox's thread; `quiet` returns for how many seconds that thread ignores wake-ups because
+    earlier ones brought no mail.
     """
 
     def __init__(
@@ -46,19 +47,19 @@ class FolderListener(Enduring):
         self._backoff = PassBackoff()
 
     def end(self) -> None:
-        """Have it look at the stop sign soon, whatever it waits for."""
+        """Interrupt any wait so that the thread checks for a stop."""
         self._mailbox.interrupt()
 
     def cut(self) -> None:
-        """Wait no longer for the server."""
+        """Stop waiting for the server."""
         self._mailbox.cut()
 
     def run(self) -> None:
-        """Wait, wake, wait, until the stop sign, or for good where the server does not push."""
+        """Watch and wake until stopped. Return early when the server does not support push."""
         try:
             super().run()
         finally:
-            with contextlib.suppress(Exception):  # nobody listens any more
+            with contextlib.suppress(Exception):  # the connection is no longer used
                 self._mailbox.close()
 
     def _listen(self) -> None:
@@ -67,19 +68,19 @@ class FolderListener(Enduring):
             try:
                 if not self._mailbox.connected().pushes:
                     break
-                news = self._mailbox.wait(self._folder, 0.0 if fresh else AT_MOST)
+                news = self._mailbox.wait(self._folder, 0.0 if fresh else MAX_WAIT)
             except MailbridgeError as error:
                 fresh = True
-                said = {"mailbox": self._mailbox.name, "folder": self._folder, "reason": str(error)}
-                log.warning("listen.interrupted", **said)
-                if not isinstance(error, FolderMissing):  # it may be made, and the connection is well
+                fields = {"mailbox": self._mailbox.name, "folder": self._folder, "reason": str(error)}
+                log.warning("listen.interrupted", **fields)
+                if not isinstance(error, FolderMissing):  # the folder may be created later; the connection is fine
                     self._mailbox.close()
                 self._backoff.failed(str(error), login_refused=refused(error))
                 self._stop_sign.wait(self._backoff.pause)
                 continue
-            self._backoff.passed(Cause.AGAIN, found=False)
-            if news or fresh:  # what came before this connection looked is nobody else's business to tell
+            self._backoff.passed(PassTrigger.AGAIN, found=False)
+            if news or fresh:  # a new connection gets no notification of mail that arrived before it was opened
                 self._wake()
-                self._stop_sign.wait(BETWEEN)  # by then the pass that this brings about has mostly been made
+                self._stop_sign.wait(BETWEEN)  # the pass that this causes has usually finished by then
                 self._stop_sign.wait(self._quiet())
             fresh = False

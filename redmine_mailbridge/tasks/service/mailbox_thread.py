@@ -1,7 +1,7 @@
-"""The thread of one mailbox: receives, then listens until there is something to do.
+"""The thread of one mailbox: receives mail, then waits for the next trigger.
 
-Something to do is: somebody asks for a pass, the server hints at new mail (IDLE), or a deferred mail is due. What the
-server does, and what it does not, makes the thread slower and never faster: see `tasks/receive/fetch/pass_backoff.py`.
+A trigger is a requested pass, a notification of new mail from the server (IDLE), or a deferred mail that is due. The
+server's behaviour can only slow the thread down, never speed it up: see `tasks/receive/fetch/pass_backoff.py`.
 """
 
 import contextlib
@@ -17,81 +17,83 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, StoreError
 from redmine_mailbridge.model.mail_state import pause_after
-from redmine_mailbridge.store.queries.messages import Archive
-from redmine_mailbridge.tasks.receive.fetch.pass_backoff import Cause, PassBackoff, refused
-from redmine_mailbridge.tasks.receive.receiver import PassResult, Receiver, Shared
+from redmine_mailbridge.store.queries.messages import MessageQueries
+from redmine_mailbridge.tasks.receive.fetch.pass_backoff import PassBackoff, PassTrigger, refused
+from redmine_mailbridge.tasks.receive.receiver import PassResult, Receiver, SharedResources
 from redmine_mailbridge.util.error_boundary import Enduring, fault
 
 log = structlog.get_logger(__name__)
 
 LONGEST_WAIT = 3600.0
-"""Seconds after which a mailbox is looked at again, whatever its server says."""
+"""Seconds after which a mailbox is read again, whether or not its server has sent a notification."""
 OFFLINE_PAUSE = 5.0
-"""Seconds between two looks at what is due while the server is left alone, at least."""
+"""Minimum seconds between two checks for due mail while the server is not contacted."""
 
 
-class Gone(Exception):
-    """The thread that was asked has ended."""
+class ThreadEnded(Exception):
+    """A pass was requested from a thread that has ended."""
 
 
 class MailboxThread(Enduring):
-    """Receives from one mailbox whenever it is woken, and wakes itself when the server hints at new mail."""
+    """Receives from one mailbox when it is woken or when the server reports new mail."""
 
-    def __init__(self, receiver: Receiver, shared: Shared, archive: Archive, *, listen: bool) -> None:
+    def __init__(
+        self, receiver: Receiver, shared: SharedResources, message_queries: MessageQueries, *, listen: bool
+    ) -> None:
         super().__init__(f"mailbox-{receiver.mailbox.name}", self._receive_and_listen, shared.stop)
         self.receiver = receiver
         self._shared = shared
-        self._archive = archive
+        self._message_queries = message_queries
         self._listen = listen
         self._wake = threading.Event()
         self._wanted: queue.SimpleQueue[Future[PassResult]] = queue.SimpleQueue()
         self._enabled = False
-        self._cause = Cause.AGAIN
+        self._cause = PassTrigger.AGAIN
         self._owed = False
         self.backoff = PassBackoff()
         self.name_of_mailbox = receiver.mailbox.name
         self.error: str | None = None
-        """The line that ended the last pass or the listening, None when it went well."""
+        """The error of the last pass or of IDLE; None after a success."""
         self.doing = ""
-        """What it does now, in one phrase; "" before the first pass."""
+        """The current activity in one phrase; "" before the first pass."""
         self.tried = False
-        """Has a pass come to its end yet, so that `error` is a verdict?"""
+        """Whether a pass has finished, so that `error` is meaningful."""
         self.certificate_until: float | None = None
 
     def wake(self) -> None:
-        """Have it look whether there is something to do."""
+        """Wake the thread to check for work."""
         self._wake.set()
         self.receiver.mailbox.interrupt()
 
     def cut(self) -> None:
-        """Have it wait no longer for its server."""
+        """Make the thread stop waiting for its server."""
         self.receiver.mailbox.cut()
 
     def request(self) -> "Future[PassResult]":
-        """Have it make a pass soon, whatever it waits for. Return the pass's result to come, or Gone."""
-        wanted: Future[PassResult] = Future()
-        self._wanted.put(wanted)
+        """Request a pass as soon as possible. Return a future of its result, or of ThreadEnded."""
+        future: Future[PassResult] = Future()
+        self._wanted.put(future)
         self.wake()
         if self._shared.stop.is_set() and not self.is_alive():
-            self._take(Gone())
-        return wanted
+            self._take(ThreadEnded())
+        return future
 
     def enable(self, on: bool) -> None:
-        """Let it listen and make passes of its own accord, or only when asked."""
+        """Enable automatic passes and IDLE, or make passes only on request."""
         if on != self._enabled:
             self._enabled = on
             self.doing = self.doing if on else "not active"
             self.wake()
 
     def run(self) -> None:
-        """Pass, wait, pass, until the stop sign."""
+        """Make passes and wait in between, until stopped."""
         self._wake.wait()
         try:
             super().run()
         finally:
-            with contextlib.suppress(Exception):  # nobody needs it any more
+            with contextlib.suppress(Exception):  # the connection is no longer used
                 self.receiver.mailbox.close()
-            self._take(Gone())
+            self._take(ThreadEnded())
 
     def _receive_and_listen(self) -> None:
         while not self._shared.stop.is_set():
@@ -102,33 +104,33 @@ class MailboxThread(Enduring):
             elif wanted or (self._enabled and self.backoff.pause == 0.0):
                 self._settle(wanted, partial(self._pass, asked=bool(wanted)))
             else:
-                self._owed = self._enabled  # woken in a pause: the pass is made when that is over
+                self._owed = self._enabled  # woken during a pause: make the pass after the pause
             if not self._shared.stop.is_set():
                 self._wait()
 
     def _fell(self, error: BaseException, pause: float) -> None:
         self.error, self.doing = f"mailbox {self.name_of_mailbox}: {fault(error)}", "waiting to try again"
-        with contextlib.suppress(Exception):  # it is opened anew
+        with contextlib.suppress(Exception):  # it is reopened for the next pass
             self.receiver.mailbox.close()
         super()._fell(error, pause)
 
     def _settle(self, wanted: "Sequence[Future[PassResult]]", make: Callable[[], PassResult]) -> None:
-        """Given who wants a pass, make it and tell them, whatever becomes of it: nobody waits for ever."""
+        """Given the requests for a pass, make the pass and complete every request, whatever happens."""
         try:
             result = make()
         except BaseException as error:
             for one in wanted:
                 one.set_exception(error)
             raise
-        # who asked while it was failing need not have the server asked again at once
+        # requests that came in while the pass was failing do not cause another attempt at once
         for one in (*wanted, *(self._waiting() if result.error else ())):
             one.set_result(result)
 
     def _pass(self, *, asked: bool) -> PassResult:
         self.doing = "receiving"
-        why = "by the task receive" if asked else "because the server spoke up, or a mail was due"
-        cause = Cause.ASKED if asked else self._cause
-        self._cause, self._owed = Cause.HINT, False  # who wakes it from now on knows of news
+        why = "requested by the receive task" if asked else "the server reported new mail, or a mail was due"
+        cause = PassTrigger.ASKED if asked else self._cause
+        self._cause, self._owed = PassTrigger.HINT, False  # later wake-ups report newer mail
         before = self.receiver.mailbox.commands
         result = self.receiver.once(why=why)
         commands = math.ceil((self.receiver.mailbox.commands - before) / len(self.receiver.reading.folders))
@@ -141,40 +143,40 @@ class MailboxThread(Enduring):
         return result
 
     def _without_the_server(self) -> PassResult:
-        """The server asked to be left alone: what the store holds is worked on, and whoever wants a pass is told so."""
-        result = self.receiver.once(why="without the server, which asked to be left alone", server=False)
-        left = round(self.backoff.left_alone)
-        result.error = result.error or f"{self.error} (not tried again before {left} s are over)"
+        """While the server is throttling, process the stored mail only and report the error to requests for a pass."""
+        result = self.receiver.once(why="stored mail only: the server is throttling", server=False)
+        remaining = round(self.backoff.left_alone)
+        result.error = result.error or f"{self.error} (next attempt in {remaining} s at the earliest)"
         return result
 
     def _waiting(self) -> "list[Future[PassResult]]":
-        found = []
+        requests = []
         with contextlib.suppress(queue.Empty):
             while True:
-                found.append(self._wanted.get_nowait())
-        return found
+                requests.append(self._wanted.get_nowait())
+        return requests
 
     def _take(self, error: Exception) -> None:
         for one in self._waiting():
             one.set_exception(error)
 
     def _went_well(self, missing: str | None) -> None:
-        """The pass came to its end. `missing` is the line about a folder that is not there, while the others are."""
+        """The pass finished. `missing` is the error of one missing folder when the others exist."""
         self.error = missing
-        if not self.receiver.reading.files_at_the_end:  # POP3 has ended its connection
+        if not self.receiver.reading.files_at_the_end:  # POP3 has closed its connection
             self._look_at_certificate()
         self.doing = "listening" if self._listen else "waiting"
 
     def _failed(self, said: str, *, found: bool = False, login_refused: bool = False, commands: int = 0) -> None:
-        """The connection is of no use: begin anew after a pause, and not before the server's own hint is over."""
+        """The connection failed: reconnect after a pause that is at least as long as the server requested."""
         self.error, self.doing = said, "waiting to try again"
         self.receiver.mailbox.close()
         self.backoff.failed(said, found=found, login_refused=login_refused, commands=commands)
         if self.backoff.left_alone:
-            log.info("listen.asked_to_wait", mailbox=self.receiver.mailbox.name, seconds=round(self.backoff.left_alone))
+            log.info("listen.retry_later", mailbox=self.receiver.mailbox.name, seconds=round(self.backoff.left_alone))
 
     def _wait(self) -> None:
-        """Until woken, a hint of the server, a mail that is due, or the end of a pause."""
+        """Wait until woken, notified by the server, a mail is due, or a pause ends."""
         if not self._enabled:
             self._wake.wait()
             return
@@ -182,26 +184,26 @@ class MailboxThread(Enduring):
         if pause > 0.0 and self._wake.wait(min(pause, self._until_due_without_the_server())):
             return
         if self.backoff.failing or self._owed:
-            self._cause = Cause.AGAIN if self.backoff.failing else Cause.HINT
+            self._cause = PassTrigger.AGAIN if self.backoff.failing else PassTrigger.HINT
             return
         seconds = max(self._seconds_until_due(), self.backoff.due_pause)
         if not self._listen:
-            self._cause = Cause.HINT if self._wake.wait(seconds) else Cause.DUE
+            self._cause = PassTrigger.HINT if self._wake.wait(seconds) else PassTrigger.DUE
         elif not self._wake.is_set():
             self._listen_for(seconds)
 
     def _listen_for(self, seconds: float) -> None:
-        """Given a time, wait for the server's hint so long; when that fails, pause before the next pass."""
+        """Wait up to this many seconds for a notification from the server; on an error, pause before the next pass."""
         try:
             hinted = self.receiver.mailbox.wait(self.receiver.listened_to, seconds)
         except MailbridgeError as error:
             log.warning("listen.interrupted", mailbox=self.receiver.mailbox.name, reason=str(error))
             self._failed(str(error), login_refused=refused(error))
             return
-        self._cause = Cause.HINT if hinted or self._wake.is_set() else Cause.DUE
+        self._cause = PassTrigger.HINT if hinted or self._wake.is_set() else PassTrigger.DUE
 
     def _look_at_certificate(self) -> None:
-        """The connection stands: until when is its certificate good?"""
+        """Record until when the certificate of the open connection is valid."""
         try:
             until = self.receiver.mailbox.connected().certificate_until
         except MailbridgeError:
@@ -209,13 +211,13 @@ class MailboxThread(Enduring):
         self.certificate_until = until.timestamp() if until is not None else None
 
     def _until_due_without_the_server(self) -> float:
-        """In how many seconds there is something to do that needs no mail server."""
+        """Return the seconds until there is work that does not need the mail server."""
         return max(self._seconds_until_due(), OFFLINE_PAUSE) if self.backoff.left_alone > 0.0 else LONGEST_WAIT
 
     def _seconds_until_due(self) -> float:
         try:
-            due = self._archive.next_due(self.receiver.names[:1], others=self.receiver.names[1:])
+            due = self._message_queries.next_due(self.receiver.names[:1], others=self.receiver.names[1:])
         except StoreError as error:
-            log.warning("listen.store_away", mailbox=self.receiver.mailbox.name, reason=str(error))
+            log.warning("listen.database_unavailable", mailbox=self.receiver.mailbox.name, reason=str(error))
             return pause_after(1)
-        return max(due - time.time(), self._shared.gate.closed_for, 0.2) if due is not None else LONGEST_WAIT
+        return max(due - time.time(), self._shared.breaker.closed_for, 0.2) if due is not None else LONGEST_WAIT

@@ -1,9 +1,8 @@
-"""When tasks run: in equal intervals by a clock that nobody can set, or by a crontab line on the clock on the wall.
+"""Schedules tasks: at equal intervals of the monotonic clock, or by a crontab line on the wall clock.
 
-Intervals are counted on the monotonic clock. Only a crontab line, and a time that was asked for, are read off the
-clock on the wall; where that is set forward, what was due meanwhile runs once, and where it is set back, the next time
-is reckoned anew, by the rule of cron(8): a line with fixed hours is not run a second time by a change of less than
-three hours.
+Only crontab lines and requested times use the wall clock. When it is set forward, runs that became due in between are
+made once. When it is set back, the next run is recalculated by the rule of cron(8): a line with fixed hours does not
+run a second time after a change of less than three hours.
 """
 
 import datetime as dt
@@ -11,58 +10,66 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import structlog
-from apscheduler.triggers.base import BaseTrigger
 
-from redmine_mailbridge.business_time.crontab import CHANGE_AT_MOST, crontab
 from redmine_mailbridge.util.error_boundary import Enduring, where
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    from apscheduler.triggers import base as triggers
+
+    from redmine_mailbridge.business_time import crontab
+else:  # APScheduler is slow to load, and only crontab lines need it
+    triggers = lazy_import("apscheduler.triggers.base")
+    crontab = lazy_import("redmine_mailbridge.business_time.crontab")
 
 log = structlog.get_logger(__name__)
 
 MOVED = 2.0
-"""Seconds from which on the clock on the wall counts as set; less is how it is kept right."""
+"""A jump of the wall clock by at least this many seconds counts as a change; less is normal clock adjustment."""
 LOOK_EVERY = 1.0
-"""Seconds after which the clock on the wall is looked at again, at the latest."""
+"""Maximum seconds between two readings of the wall clock."""
 Overlap = Callable[[str, dt.datetime], None]
 
 
 def utc_now() -> dt.datetime:
-    """The clock on the wall."""
+    """The wall clock."""
     return dt.datetime.now(dt.UTC)
 
 
 @dataclass(slots=True)
 class _Job:
-    """A task's times. `due` is on the monotonic clock; `at` is a time on the wall, where the next run has one.
+    """The schedule of a task. `due` is on the monotonic clock; `at` is the next run on the wall clock, if it has one.
 
-    `every` in seconds, or `trigger`, or neither: it runs once. `asked`: somebody named `at`, it is not reckoned.
-    `last` is the time on the wall at which it was last due.
+    `every` (seconds) or `trigger` is set; with neither, the task runs once. `asked`: `at` was requested, not
+    calculated. `last` is the wall-clock time at which the task was last due.
     """
 
     run: Callable[[], None]
     every: float | None = None
-    trigger: BaseTrigger | None = None
+    trigger: "triggers.BaseTrigger | None" = None
     due: float | None = None
     at: dt.datetime | None = None
     asked: bool = False
     last: dt.datetime | None = None
 
     def planned(self, now: float, wall: dt.datetime) -> dt.datetime | None:
-        """The time on the wall of the next run; None when there is none."""
+        """The wall-clock time of the next run; None when there is none."""
         if self.due is not None:
             return wall + dt.timedelta(seconds=self.due - now)
         return self.at
 
     def rest(self, now: float, wall: dt.datetime) -> float | None:
-        """In how many seconds its time comes; None when it has none."""
+        """The seconds until the next run; None when there is none."""
         if self.due is not None:
             return self.due - now
         return (self.at - wall).total_seconds() if self.at is not None else None
 
     def go_on(self, now: float, wall: dt.datetime) -> None:
-        """Its time has come: reckon the next one. Times that went by meanwhile are made up for by one run."""
+        """The task is due: calculate the next run. Several missed runs are made up for by one."""
         self.last, self.asked = self.planned(now, wall), False
         if self.trigger is not None:
             begin = max(wall, self.at or wall) + dt.timedelta(microseconds=1)
@@ -74,17 +81,17 @@ class _Job:
             self.due = self.at = None
 
     def clock_set_back(self, wall: dt.datetime, by: dt.timedelta) -> None:
-        """The clock on the wall was set back: reckon the next time of a crontab line anew."""
+        """The wall clock was set back: recalculate the next run of a crontab line."""
         if self.trigger is not None and not self.asked:
-            self.at = self.trigger.get_next_fire_time(self.last if by < CHANGE_AT_MOST else None, wall)
+            self.at = self.trigger.get_next_fire_time(self.last if by < crontab.CHANGE_AT_MOST else None, wall)
 
 
 class Scheduler:
-    """Runs named tasks, each in a thread of its own, so that one that hangs holds up no other.
+    """Runs named tasks, each in its own thread, so that a task that hangs does not block the others.
 
-    A task never runs beside itself; late runs are made up for once. `on_overlap` is told the name and the planned time
-    of a run that is left out, the one before it still going on. `clock` gives seconds and cannot be set, `wall` the
-    time of day.
+    Runs of one task never overlap; missed runs are made up for by one. `on_overlap` is called with the name and the
+    planned time of a run that is skipped because the previous one has not finished. `clock` is the monotonic clock,
+    `wall` the wall clock.
     """
 
     def __init__(
@@ -108,16 +115,16 @@ class Scheduler:
         self._thread = Enduring("schedule", self._loop, self._stop)
 
     def start(self) -> None:
-        """Begin to run tasks."""
+        """Start running tasks."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Start nothing more. Does not wait for a task that runs: it must watch its own stop sign."""
+        """Start no more runs. Does not wait for running tasks; each must check its own stop event."""
         self._stop.set()
         self._news.set()
 
     def wait(self, seconds: float | None = None) -> None:
-        """After `stop`, wait for the tasks that still run, each so long at most (None: for ever)."""
+        """After `stop`, wait up to `seconds` for each running task (None: without a limit)."""
         with self._lock:
             running = list(self._running.values())
         for thread in running:
@@ -133,7 +140,7 @@ class Scheduler:
         first_at: dt.datetime | None = None,
         first_in: float = 0.0,
     ) -> None:
-        """Run a task in equal intervals, the first time at that time, or in so many seconds. Replaces its earlier
+        """Run a task at equal intervals, first at the given time or after the given seconds. Replaces its previous
         schedule.
         """
         due = None if first_at else self._clock() + first_in
@@ -148,38 +155,38 @@ class Scheduler:
         zone: ZoneInfo | None = None,
         first_at: dt.datetime | None = None,
     ) -> None:
-        """Run a task by a crontab expression in a time zone (None: the machine's), the first time perhaps at another.
+        """Run a task by a crontab expression in a time zone (None: the machine's), optionally first at a given time.
 
-        Raise SettingsError when it is none.
+        Raise SettingsError if the expression is invalid.
         """
-        trigger = crontab(expression, zone)
+        trigger = crontab.crontab(expression, zone)
         at = first_at or trigger.get_next_fire_time(None, self._wall())
         self._put(name, _Job(run, trigger=trigger, at=at, asked=first_at is not None))
 
     def now(self, run: Callable[[], None]) -> None:
-        """Run something once, at once, beside whatever runs: it keeps its own order."""
+        """Run something once, immediately, in parallel to running tasks; it does its own locking."""
         with self._lock:
             self._once += 1
             name = f"once-{self._once}"
         self._put(name, _Job(run, due=self._clock()))
 
     def cancel(self, name: str) -> None:
-        """Run it no more."""
+        """Remove a task from the schedule."""
         with self._lock:
             self._jobs.pop(name, None)
 
     def next_run(self, name: str) -> dt.datetime | None:
-        """When the task runs next; None when it does not."""
+        """The time of the task's next run; None when there is none."""
         with self._lock:
             job = self._jobs.get(name)
             return job.planned(self._clock(), self._wall()) if job else None
 
     def planned(self, name: str) -> dt.datetime | None:
-        """Given a task that runs now, return the time that its run was planned for."""
+        """Given a running task, return the time its run was planned for."""
         return self._planned.get(name)
 
     def turn(self) -> float:
-        """Start what is due. Return for how many seconds nothing more is, as far as is known."""
+        """Start the tasks that are due. Return the seconds until the next one, as far as is known."""
         left_out = []
         with self._lock:
             now, wall = self._clock(), self._wall()
@@ -212,7 +219,7 @@ class Scheduler:
         self._news.set()
 
     def _look_at_the_wall(self, now: float, wall: dt.datetime) -> None:
-        """Was its clock set since the last look?"""
+        """React if the wall clock was set since the last check."""
         ahead = wall.timestamp() - now
         moved, self._ahead = ahead - self._ahead, ahead
         if abs(moved) < MOVED:
@@ -225,7 +232,7 @@ class Scheduler:
         def one() -> None:
             try:
                 job.run()
-            except Exception as error:  # noqa: BLE001 - the border of a task: the others go on, and it has its next time
+            except Exception as error:  # noqa: BLE001 - the boundary of a task: other tasks and its next run are not affected
                 log.error("task.fault", task=name, kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
             finally:
                 with self._lock:

@@ -1,7 +1,7 @@
-"""The service: a thread for each mailbox that receives, then listens until there is something to do.
+"""The service: one thread per mailbox that receives mail, then waits for the next trigger.
 
-Something to do is: the schedule says so, the server hints at new mail (IDLE), a deferred mail is due, or an admin
-asks. A stop lets the mail in hand end, and starts no other.
+A trigger is the schedule, a notification of new mail from the server (IDLE), a deferred mail that is due, or an
+admin's request. On a stop, the message being processed is finished and no other is started.
 """
 
 import datetime as dt
@@ -15,54 +15,57 @@ from functools import partial
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.model.task_result import StationResult
-from redmine_mailbridge.outgoing.outbox_sender import Sending
-from redmine_mailbridge.store.task_state import TaskBook
-from redmine_mailbridge.tasks.receive.held_replies import Replies, ReplyGate
-from redmine_mailbridge.tasks.receive.receiver import PassResult, Receiver, Shared
-from redmine_mailbridge.tasks.receive.result import Outcome
-from redmine_mailbridge.tasks.service.health_monitor import Pulse
-from redmine_mailbridge.tasks.service.idle_watcher import FolderListener
-from redmine_mailbridge.tasks.service.mailbox_thread import Gone, MailboxThread
+from redmine_mailbridge.model.task_result import TaskStepResult
+from redmine_mailbridge.outgoing.outbox_sender import OutboxSender
+from redmine_mailbridge.store.health import Health, of_mailbox
+from redmine_mailbridge.store.task_state import TaskState
+from redmine_mailbridge.tasks.receive.held_replies import HeldReplies, ReplyHold
+from redmine_mailbridge.tasks.receive.receiver import PassResult, Receiver, SharedResources
+from redmine_mailbridge.tasks.receive.result import ProcessingResult
+from redmine_mailbridge.tasks.service.health_monitor import HealthMonitor
+from redmine_mailbridge.tasks.service.idle_watcher import IdleWatcher
+from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread, ThreadEnded
 from redmine_mailbridge.tasks.service.task_runner import Plans, TaskRunner
-from redmine_mailbridge.tasks.service.task_status import TaskPlan
-from redmine_mailbridge.tasks.update.update import Station, Updater
+from redmine_mailbridge.tasks.service.task_status import TaskSchedule
+from redmine_mailbridge.tasks.update.update import Updater, UpdateStep
 from redmine_mailbridge.util.error_boundary import fault
 
 log = structlog.get_logger(__name__)
 
 SEND_EVERY = dt.timedelta(seconds=5)
+COPY_EVERY = dt.timedelta(minutes=1)
+"""Copies of sent mail take a login of their own to the mailbox, of the six a minute that an account may see."""
 PULSE_EVERY = dt.timedelta(seconds=5)
 HANGS = 120.0
-"""Seconds without a turn of the schedule, after which it hangs."""
+"""Seconds without a cycle of the scheduler after which it counts as hanging."""
 PATIENCE = 30.0
-"""Seconds that a task on time waits for a mailbox's pass at most."""
+"""Maximum seconds that a scheduled run waits for a mailbox's pass."""
 CUT_AFTER = 10.0
-"""Seconds after a stop in which a mail server may end what it says; then its connection is cut."""
+"""Seconds after a stop in which a mail server may finish its response; then its connection is closed."""
 END_WITHIN = 75.0
-"""Seconds after a stop after which nobody is waited for: longer than a request to Redmine takes, and less than systemd
-waits for us.
+"""Maximum seconds from a stop to the end of the process: longer than a request to Redmine takes, shorter than the
+stop timeout of systemd.
 """
-Listener = Callable[[Outcome], None]
+Listener = Callable[[ProcessingResult], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Tasks:
-    """The scheduled tasks of a service: what is in force, what each does, and who receives `together`.
+class ServiceTasks:
+    """The scheduled tasks of a service: their schedules, what each does, and the mailboxes that receive `together`.
 
-    The mailboxes that are not among `together` have a schedule of their own.
+    Mailboxes that are not in `together` have their own schedule.
     """
 
-    book: TaskBook
+    book: TaskState
     plans: Plans
-    stations: Sequence[Station]
-    aggregate: Callable[[threading.Event], StationResult]
-    replies: ReplyGate
+    steps: Sequence[UpdateStep]
+    aggregate: Callable[[threading.Event], TaskStepResult]
+    replies: ReplyHold
     together: Collection[str]
 
 
 def receive_once(receivers: Sequence[Receiver], on_outcome: Listener = lambda _outcome: None) -> list[PassResult]:
-    """Given receivers, make one pass with each, side by side. Return their results in the same order."""
+    """Given receivers, make one pass with each in parallel. Return their results in the same order."""
     results: dict[int, PassResult] = {}
 
     def one(number: int, receiver: Receiver) -> None:
@@ -78,24 +81,33 @@ def receive_once(receivers: Sequence[Receiver], on_outcome: Listener = lambda _o
 
 
 def one_pass(
-    receivers: Sequence[Receiver], shared: Shared, tasks: Tasks, *, update: bool, on_outcome: Listener
+    receivers: Sequence[Receiver],
+    shared: SharedResources,
+    tasks: ServiceTasks,
+    health: Health,
+    *,
+    update: bool,
+    on_outcome: Listener,
 ) -> list[str]:
-    """Receive once and, if wanted and not paused, update once. Return what went wrong, one line each.
+    """Receive once and, if requested and not paused, update once. Record the health of each mailbox. Return the errors,
+    one line each.
 
-    Without the update, replies are kept and wait for it.
+    Without the update, replies are stored and wait for it.
     """
     plan = tasks.plans()["update"]
     with_update = update and plan.active
     tasks.replies.closed = not with_update
     if with_update:
-        shared.store.let_replies_through()
+        shared.store.release_replies()
     run = tasks.book.begin("receive", None)
     results = receive_once(receivers, on_outcome)
     _end(tasks.book, run, _waiting(received(results), shared))
+    for one in results:
+        health.note(of_mailbox(one.mailbox), one.error)
     errors = [f"{result.mailbox}: {line}" for result in results for line in (result.error, result.paused) if line]
-    if with_update and shared.gate.closed_for == 0.0:
+    if with_update and shared.breaker.closed_for == 0.0:
         run = tasks.book.begin("update", None)
-        result = Updater(tasks.stations).once(shared.stop)
+        result = Updater(tasks.steps).once(shared.stop)
         _end(tasks.book, run, result)
         errors += [f"update: {result.error}"] if result.error else []
     away = _away(shared)
@@ -103,69 +115,74 @@ def one_pass(
 
 
 class Service:
-    """Everything that runs until it is told to stop. `replies` is closed while replies wait for the update task."""
+    """The running service, from start to stop. `replies` is closed while replies wait for the update task."""
 
     def __init__(
         self,
         threads: Sequence[MailboxThread],
-        shared: Shared,
-        sending: Sending,
-        tasks: Tasks,
-        pulse: Pulse,
+        shared: SharedResources,
+        sending: OutboxSender,
+        tasks: ServiceTasks,
+        health_monitor: HealthMonitor,
         *,
-        listeners: Sequence[FolderListener] = (),
+        watchers: Sequence[IdleWatcher] = (),
     ) -> None:
         self.threads = threads
-        self._listeners = listeners
+        self._listeners = watchers
         self._shared = shared
         self._sending = sending
         self._tasks = tasks
         patient = partial(self.receive, patience=PATIENCE)
-        self._updater = Updater((Replies(shared.store, patient), *tasks.stations))
+        self._updater = Updater((HeldReplies(shared.store, patient), *tasks.steps))
         self.runner = TaskRunner(
             tasks.book, tasks.plans, self._work, self._in_force, shared.stop, by_hand=self._work_by_hand
         )
         self._stopped = False
-        self._pulse = pulse
+        self._health_monitor = health_monitor
         self._turned = time.monotonic()
 
     def turns(self) -> bool:
-        """Does the schedule still begin what is due?"""
+        """Whether the scheduler is still starting due tasks."""
         return time.monotonic() - self._turned < HANGS
 
     def _turn(self) -> None:
         self._turned = time.monotonic()
 
     def start(self, *, upkeep: Callable[[], object]) -> None:
-        """Start the threads and the schedule: the tasks at once and then as told, upkeep once an hour."""
-        _quietly(lambda: self._pulse.begin(self.threads))
+        """Start the threads and the scheduler: the tasks at once and then by their schedule, upkeep once an hour."""
+        _quietly(lambda: self._health_monitor.begin(self.threads))
         for thread in (*self.threads, *self._listeners):
             thread.start()
         self.runner.start()
         self.runner.scheduler.every("upkeep", dt.timedelta(hours=1), lambda: _quietly(upkeep))
-        self.runner.scheduler.every("pulse", PULSE_EVERY, lambda: _quietly(lambda: self._pulse.once(self.threads)))
+        self.runner.scheduler.every(
+            "pulse", PULSE_EVERY, lambda: _quietly(lambda: self._health_monitor.once(self.threads))
+        )
         self.runner.scheduler.every("turn", PULSE_EVERY, self._turn)
+        self.runner.scheduler.every("ask", PULSE_EVERY, self._shared.breaker.ask_when_due)
         self.runner.scheduler.every("send", SEND_EVERY, lambda: _quietly(self._send))
+        self.runner.scheduler.every("copies", COPY_EVERY, lambda: _quietly(self._sending.save_copies))
         log.info("service.started", mailboxes=[thread.receiver.mailbox.name for thread in self.threads])
 
     def receive(self, mailboxes: Collection[str], *, patience: float | None = None) -> list[PassResult]:
-        """Given mailboxes' names, have each make a pass now. Return what those did that end within `patience` seconds
-        (None: all): one that is throttled, or brings in very many mails, goes on by itself and holds up nobody.
+        """Given the names of mailboxes, request a pass of each. Return the results of those that finish within
+        `patience` seconds (None: all): a mailbox that is throttled or has very many mails finishes later, without
+        delaying the others.
         """
         asked = [one for one in self.threads if set(one.receiver.names) & set(mailboxes)]
-        wanted = [(one.name_of_mailbox, one.request()) for one in asked]
+        requests = [(one.name_of_mailbox, one.request()) for one in asked]
         end = None if patience is None else time.monotonic() + patience
-        left = {future for _, future in wanted}
-        while left and not self._shared.stop.is_set() and (end is None or time.monotonic() < end):
-            left = wait(left, timeout=1.0 if end is None else min(end - time.monotonic(), 1.0)).not_done
-        return [result for name, future in wanted if (result := _result(name, future)) is not None]
+        unfinished = {future for _, future in requests}
+        while unfinished and not self._shared.stop.is_set() and (end is None or time.monotonic() < end):
+            unfinished = wait(unfinished, timeout=1.0 if end is None else min(end - time.monotonic(), 1.0)).not_done
+        return [result for name, future in requests if (result := _result(name, future)) is not None]
 
-    def _work(self, name: str) -> StationResult:
-        """One run of a task on its time."""
+    def _work(self, name: str) -> TaskStepResult:
+        """Make a scheduled run of a task."""
         return self._run(name, PATIENCE)
 
-    def _run(self, name: str, patience: float | None) -> StationResult:
-        """One run of a task that waits for each mailbox so long."""
+    def _run(self, name: str, patience: float | None) -> TaskStepResult:
+        """Make a run of a task that waits up to `patience` seconds for each mailbox."""
         if name == "update":
             return self._updater.once(self._shared.stop)
         if name == "aggregate":
@@ -174,18 +191,18 @@ class Service:
         results = self.receive([mailbox] if mailbox else self._tasks.together, patience=patience)
         return _waiting(received(results), self._shared)
 
-    def _work_by_hand(self, name: str) -> StationResult:
-        """One run that somebody asked for: whether Redmine is away, or settings do not fit, is asked anew, and every
-        mailbox is waited for.
+    def _work_by_hand(self, name: str) -> TaskStepResult:
+        """Make a requested run: check again whether Redmine is available and the settings fit, and wait for every
+        mailbox.
         """
-        self._shared.gate.ask_anew()
-        self._shared.fitness.look_now()
+        self._shared.breaker.ask_anew()
+        self._shared.settings_fitness.look_now()
         return self._run(name, None)
 
-    def _in_force(self, plans: Mapping[str, TaskPlan], stopped: bool) -> None:
-        """Follow what was changed: who listens, whether mail is sent, whether replies wait."""
+    def _in_force(self, plans: Mapping[str, TaskSchedule], stopped: bool) -> None:
+        """Apply changed schedules: which mailboxes use IDLE, whether mail is sent, whether replies wait."""
         self._stopped = stopped
-        self._tasks.replies.closed = not (plans["update"].active and plans["update"].follows)
+        self._tasks.replies.closed = not (plans["update"].active and plans["update"].runs_after_receive)
         for thread in self.threads:
             thread.enable(not stopped and plans["receive"].active)
 
@@ -194,33 +211,31 @@ class Service:
             self._sending.once()
 
     def stop(self) -> None:
-        """Let the mail in hand end, start no other, wait for the threads.
+        """Finish the messages being processed, start no others, and wait for the threads.
 
-        A server that drips, or talks without an end, does not hold that up: it loses its connection, and who does not
-        end even then is left behind, and does nothing more (each watches the stop sign before it takes up a mail).
+        A slow or endless response of a server does not delay the stop: its connection is closed. A thread that does
+        not end even then is abandoned; it checks for the stop before each message and so processes no more.
         """
         self._shared.stop.set()
         self.runner.stop()
         for mailbox in self.threads:
             mailbox.wake()
-        for listener in self._listeners:
-            listener.end()
-        everyone: tuple[MailboxThread | FolderListener, ...] = (*self.threads, *self._listeners)
+        for watcher in self._listeners:
+            watcher.end()
+        everyone: tuple[MailboxThread | IdleWatcher, ...] = (*self.threads, *self._listeners)
         end = time.monotonic() + END_WITHIN
         for thread in _still_at_work(everyone, time.monotonic() + CUT_AFTER):
-            log.warning("service.cut", thread=thread.name, reason="its server is still being waited for")
+            log.warning("service.connection_cut", thread=thread.name, reason="still waiting for its server")
             thread.cut()
         for thread in _still_at_work(everyone, end):
-            log.error("service.left_behind", thread=thread.name)
+            log.error("service.thread_abandoned", thread=thread.name)
         self.runner.wait(max(end - time.monotonic(), 1.0))
-        _quietly(self._pulse.end)
+        _quietly(self._health_monitor.end)
         log.info("service.stopped")
 
 
-def _still_at_work(
-    threads: Sequence[MailboxThread | FolderListener], until: float
-) -> list[MailboxThread | FolderListener]:
-    """Given threads and a time (monotonic), wait for them so long at most. Return those that have not ended."""
+def _still_at_work(threads: Sequence[MailboxThread | IdleWatcher], until: float) -> list[MailboxThread | IdleWatcher]:
+    """Given threads and a monotonic time, wait for the threads until then. Return those that have not ended."""
     for thread in threads:
         if thread.is_alive():
             thread.join(max(until - time.monotonic(), 0.0))
@@ -228,29 +243,29 @@ def _still_at_work(
 
 
 def _result(name: str, future: "Future[PassResult]") -> PassResult | None:
-    """What a mailbox's pass did; None when it still goes on, or the service ends."""
-    if not future.done() or isinstance(error := future.exception(), Gone):
+    """The result of a mailbox's pass; None while it is still running or when the service is stopping."""
+    if not future.done() or isinstance(error := future.exception(), ThreadEnded):
         return None
     return future.result() if error is None else PassResult(name, error=f"mailbox {name}: {fault(error)}")
 
 
-def received(results: Sequence[PassResult]) -> StationResult:
-    """Given the passes over mailboxes, return them as one result; the first error counts, with its mailbox."""
+def received(results: Sequence[PassResult]) -> TaskStepResult:
+    """Given the results of passes, return them as one result, with the first error and its mailbox."""
     errors = [f"{result.mailbox}: {result.error}" for result in results if result.error]
-    return StationResult(sum(result.seen for result in results), len(errors), errors[0] if errors else None)
+    return TaskStepResult(sum(result.seen for result in results), len(errors), errors[0] if errors else None)
 
 
-def _away(shared: Shared) -> str | None:
-    """Is Redmine away, so that mails wait? One line, or None."""
-    return shared.gate.why if shared.gate.closed_for > 0.0 else None
+def _away(shared: SharedResources) -> str | None:
+    """One line if Redmine is unavailable and mail waits, else None."""
+    return shared.breaker.why if shared.breaker.closed_for > 0.0 else None
 
 
-def _waiting(result: StationResult, shared: Shared) -> StationResult:
-    """Given what a pass did, return it with the word that Redmine is away, when it says nothing worse."""
+def _waiting(result: TaskStepResult, shared: SharedResources) -> TaskStepResult:
+    """Given a result without an error, return it with the error that Redmine is unavailable, if so."""
     return replace(result, error=result.error or _away(shared))
 
 
-def _end(book: TaskBook, run: int, result: StationResult) -> None:
+def _end(book: TaskState, run: int, result: TaskStepResult) -> None:
     book.end(run, done=result.done, failed=result.failed, error=result.error)
 
 

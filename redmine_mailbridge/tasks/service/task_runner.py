@@ -1,6 +1,6 @@
-"""Keeps the schedule as the settings and the store say it, and records each run of a task.
+"""Schedules the tasks according to the settings and the store, and records each run.
 
-What another process changes or asks for goes through the store: one look a second at one number.
+Other processes change schedules and request runs through the store, which is polled once a second by one number.
 """
 
 import datetime as dt
@@ -12,37 +12,42 @@ from functools import partial
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, StoreError
-from redmine_mailbridge.model.task_result import StationResult
-from redmine_mailbridge.store.task_state import TaskBook
+from redmine_mailbridge.model.task_result import TaskStepResult
+from redmine_mailbridge.store.task_state import TaskState
 from redmine_mailbridge.tasks.service.schedule import Scheduler
-from redmine_mailbridge.tasks.service.task_status import TaskPlan
+from redmine_mailbridge.tasks.service.task_status import TaskSchedule
 from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY = dt.timedelta(seconds=1)
+BETWEEN = "update in between"
+BETWEEN_EVERY = dt.timedelta(seconds=30)
+"""How long an update task without its own schedule leaves an agent's answer waiting when no mail arrives. An update
+that finds nothing changed costs one request.
+"""
 SAID_AGAIN = dt.timedelta(seconds=5)
-"""By how much the time of a next run may be another than was said before it is said anew."""
-Plans = Callable[[], Mapping[str, TaskPlan]]
-InForce = Callable[[Mapping[str, TaskPlan], bool], None]
+"""How much the time of a next run must differ from the published one to be published again."""
+Plans = Callable[[], Mapping[str, TaskSchedule]]
+InForce = Callable[[Mapping[str, TaskSchedule], bool], None]
 
 
 class TaskRunner:
-    """Runs tasks when their time comes, or when somebody asks; a task never runs beside itself.
+    """Runs tasks by their schedule or on request; runs of one task never overlap.
 
-    `plans` tells what is in force now; `work` does one run of the task of that name, `by_hand` one that somebody asked
-    for; `in_force` is told each new state: the plans, and whether the whole synchronisation is stopped.
+    `plans` returns the current schedules; `work` makes a scheduled run of the named task, `by_hand` a requested one;
+    `in_force` is called with each new state: the schedules, and whether all tasks are stopped.
     """
 
     def __init__(
         self,
-        book: TaskBook,
+        book: TaskState,
         plans: Plans,
-        work: Callable[[str], StationResult],
+        work: Callable[[str], TaskStepResult],
         in_force: InForce,
         stop: threading.Event,
         *,
-        by_hand: Callable[[str], StationResult] | None = None,
+        by_hand: Callable[[str], TaskStepResult] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.scheduler = Scheduler(self._left_out, clock=clock)
@@ -56,37 +61,38 @@ class TaskRunner:
         self._locks: dict[str, threading.Lock] = {}
         self._asked_for = set[str]()
         self._update_follows = False
-        self._scheduled: dict[str, TaskPlan] = {}
+        self._in_between = False
+        self._scheduled: dict[str, TaskSchedule] = {}
         self._revision = -1
         self._began: dict[str, float] = {}
         self._said_next: dict[str, dt.datetime | None] = {}
 
     def start(self) -> None:
-        """Begin. A store that cannot be read now is looked at again every second."""
+        """Start. If the store cannot be read, retry every second."""
         try:
-            self._book.take_wishes()  # whoever asked has long stopped waiting
+            self._book.take_requests()  # requests from before the start have timed out
             self._apply()
         except StoreError as error:
-            log.warning("tasks.store_away", reason=str(error))
+            log.warning("tasks.database_unavailable", reason=str(error))
         self.scheduler.every("look", LOOK_EVERY, self._look)
         self.scheduler.start()
 
     def stop(self) -> None:
-        """Start nothing more."""
+        """Start no more runs."""
         self.scheduler.stop()
 
     def wait(self, seconds: float | None = None) -> None:
-        """After `stop`, wait for the tasks that still run, each so long at most: they watch the stop sign."""
+        """After `stop`, wait up to `seconds` for each running task; they check the stop event."""
         self.scheduler.wait(seconds)
 
     def _look(self) -> None:
-        """Has another process changed or asked for something? Was the clock set, so that the next times are others?"""
+        """Apply changes and requests of other processes, and publish next runs that changed with the clock."""
         try:
             if self._book.revision() != self._revision:
                 self._apply()
-                for name in self._book.take_wishes():
-                    log.info("task.asked_for", task=name)
-                    if name not in self._asked_for:  # else that run, which has not begun, is the answer
+                for name in self._book.take_requests():
+                    log.info("task.requested", task=name)
+                    if name not in self._asked_for:  # else the pending run satisfies the request
                         self._asked_for.add(name)
                         self.scheduler.now(partial(self._by_hand, name))
             for name in self._scheduled:
@@ -94,20 +100,39 @@ class TaskRunner:
                 if (said is None) != (at is None) or (said and at and abs(at - said) > SAID_AGAIN):
                     self._say_next(name)
         except StoreError as error:
-            log.warning("tasks.store_away", reason=str(error))
+            log.warning("tasks.database_unavailable", reason=str(error))
 
     def _apply(self) -> None:
         revision = self._book.revision()
         stopped, plans = self._book.stopped, self._plans()
         self._in_force(plans, stopped)
-        wanted = {name: plan for name, plan in plans.items() if plan.active and not plan.follows and not stopped}
+        schedules = {
+            name: plan for name, plan in plans.items() if plan.active and not plan.runs_after_receive and not stopped
+        }
         for name in plans:
             self._locks.setdefault(name, threading.Lock())
-            if wanted.get(name) != self._scheduled.get(name):
-                self._schedule(name, wanted.get(name))
-        self._scheduled, self._revision = wanted, revision
+            if schedules.get(name) != self._scheduled.get(name):
+                self._schedule(name, schedules.get(name))
+        self._scheduled, self._revision = schedules, revision
+        update = plans.get("update")
+        self._schedule_between(on=update is not None and update.active and update.runs_after_receive and not stopped)
 
-    def _schedule(self, name: str, plan: TaskPlan | None) -> None:
+    def _schedule_between(self, *, on: bool) -> None:
+        """Also schedule an update that runs after each receive in between, so that agents' answers do not wait for
+        incoming mail.
+        """
+        if on and not self._in_between:
+            first_in = BETWEEN_EVERY.total_seconds()
+            self.scheduler.every(BETWEEN, BETWEEN_EVERY, self._between, first_in=first_in)
+        elif self._in_between and not on:
+            self.scheduler.cancel(BETWEEN)
+        self._in_between = on
+
+    def _between(self) -> None:
+        if self._after_the_last("update", BETWEEN_EVERY / 2) <= 0.0:
+            self._follow(self.scheduler.planned(BETWEEN))
+
+    def _schedule(self, name: str, plan: TaskSchedule | None) -> None:
         if plan is None:
             self.scheduler.cancel(name)
         else:
@@ -121,7 +146,7 @@ class TaskRunner:
         self._say_next(name)
 
     def _after_the_last(self, name: str, every: dt.timedelta) -> float:
-        """In how many seconds one interval after the last run of this service is over; 0 when it has not run yet."""
+        """The seconds until one interval after the last run in this service; 0 before the first run."""
         if name not in self._began:
             return 0.0
         return max(self._began[name] + every.total_seconds() - self._clock(), 0.0)
@@ -137,10 +162,10 @@ class TaskRunner:
     def _by_hand(self, name: str) -> None:
         self.run(name, None)
 
-    def run(self, name: str, planned: dt.datetime | None) -> StationResult:
-        """Run a task now, after a run of it that is going on. Return what it did; never raises.
+    def run(self, name: str, planned: dt.datetime | None) -> TaskStepResult:
+        """Run a task now, after a run of it in progress. Return its result; never raise.
 
-        Who asks for mail by hand does not wait for a run on time: each mailbox keeps its own order.
+        A requested receive does not wait for a scheduled one: each mailbox does its own locking.
         """
         receives = name.startswith("receive")
         try:
@@ -155,14 +180,14 @@ class TaskRunner:
             if receives and not self._stop.is_set():
                 self._follow(planned)
         except StoreError as error:
-            log.warning("tasks.store_away", task=name, reason=str(error))
-            result = StationResult(error=str(error))
+            log.warning("tasks.database_unavailable", task=name, reason=str(error))
+            result = TaskStepResult(error=str(error))
         return result
 
     def _follow(self, planned: dt.datetime | None) -> None:
-        """Mail was received: the update comes behind it, in a thread of its own, unless one is about to begin."""
+        """Mail was received: run the update in its own thread, unless one is about to start."""
         plan = self._plans()["update"]
-        if plan.active and plan.follows and not self._update_follows:
+        if plan.active and plan.runs_after_receive and not self._update_follows:
             self._update_follows = True
             self.scheduler.now(lambda: self._run_update(planned))
 
@@ -172,32 +197,32 @@ class TaskRunner:
             try:
                 self._recorded("update", planned)
             except StoreError as error:
-                log.warning("tasks.store_away", task="update", reason=str(error))
+                log.warning("tasks.database_unavailable", task="update", reason=str(error))
 
-    def _recorded(self, name: str, planned: dt.datetime | None) -> StationResult:
+    def _recorded(self, name: str, planned: dt.datetime | None) -> TaskStepResult:
         asked_for = name in self._asked_for and planned is None
         if planned is None:
             self._asked_for.discard(name)
         if self._stop.is_set():
-            return StationResult()
+            return TaskStepResult()
         self._began[name] = self._clock()
         run = self._book.begin(name, planned.timestamp() if planned else None)
         try:
             result = self._work_by_hand(name) if asked_for else self._work(name)
         except MailbridgeError as error:
             log.warning("task.interrupted", task=name, reason=str(error))
-            result = StationResult(error=str(error))
-        except Exception as error:  # noqa: BLE001 - the border of a task: it is tried again at its next time
+            result = TaskStepResult(error=str(error))
+        except Exception as error:  # noqa: BLE001 - the boundary of a task: the next run retries
             log.error("task.fault", task=name, kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
-            result = StationResult(error=fault(error))
+            result = TaskStepResult(error=fault(error))
         self._book.end(run, done=result.done, failed=result.failed, error=result.error)
         return result
 
     def _left_out(self, name: str, planned: dt.datetime) -> None:
         if name not in self._locks:
             return
-        log.warning("task.left_out", task=name, reason="the run before it is still going")
+        log.warning("task.skipped", task=name, reason="the run before it is still going")
         try:
             self._book.skip(name, planned.timestamp(), "the run before it was still going")
         except StoreError as error:
-            log.warning("tasks.store_away", task=name, reason=str(error))
+            log.warning("tasks.database_unavailable", task=name, reason=str(error))

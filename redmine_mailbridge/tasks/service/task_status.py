@@ -1,39 +1,45 @@
-"""What is in force for each scheduled task, and how it has kept its times: for the service, the commands, the pages.
+"""The current schedule of each task and whether its runs were on time, for the service, the commands and the pages.
 
-A change made while running stands above the settings file, lives in the store, and is shown beside the file's value.
+A change made at runtime is stored, overrides the settings file, and is displayed next to the file's value.
 """
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from redmine_mailbridge.business_time.crontab import crontab
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.tasks import TaskSettings
 from redmine_mailbridge.settings.value_types import format_span, parse_span
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.task_state import Override, TaskBook, TaskRun
+from redmine_mailbridge.store.task_state import Override, TaskRun, TaskState
+from redmine_mailbridge.util.lazy import lazy_import
 from redmine_mailbridge.util.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.business_time import crontab
+else:  # slow to load, and only crontab lines need it
+    crontab = lazy_import("redmine_mailbridge.business_time.crontab")
 
 TASKS = ("receive", "update", "aggregate")
 LATE = 10.0
-"""Seconds after its time from which on a run counts as late."""
+"""A run that starts more than this many seconds after its planned time counts as late."""
 ON_TIME = "{n} on time"
 WAS_LATE = "{n} late, by up to {worst} s (the machine was busy or asleep)"
 LEFT_OUT = "{n} left out: the run before was still going, so it takes longer than its interval"
 
 
 NO_RUN = "no run yet"
-NO_PLANNED_RUN = "no run by its times in the last day"
+NO_PLANNED_RUN = "no scheduled run in the last day"
 
 
 @dataclass(frozen=True, slots=True)
-class TaskPlan:
-    """When a task runs. `every` and `cron` both None: right after each receive.
+class TaskSchedule:
+    """The schedule of a task. With neither `every` nor `cron`, it runs after each receive.
 
-    `overridden`: the keys that were changed while running, with the file's value of each in words.
+    `overridden`: the keys changed at runtime, each with the formatted value from the file.
     """
 
     name: str
@@ -45,29 +51,29 @@ class TaskPlan:
     overridden: Mapping[str, str]
 
     @property
-    def follows(self) -> bool:
-        """Does it run right after each receive?"""
+    def runs_after_receive(self) -> bool:
+        """Whether the task runs after each receive."""
         return self.every is None and self.cron is None
 
     @property
     def frequency(self) -> str:
-        """The times in words."""
+        """The schedule in words."""
         return frequency(self.every, self.cron)
 
 
 @dataclass(frozen=True, slots=True)
-class TaskView:
-    """One line of the list of tasks. `kept` says whether the intervals were kept, `last` is None before any run.
+class TaskStatus:
+    """One line of the list of tasks. `on_schedule` says whether the runs were on time; `last` is None before the first.
 
-    `next_at` is None when it does not run by itself, or no service runs; `kept_parts` are the texts of `kept` with
-    their values, for other languages.
+    `next_at` is None when no run is scheduled or no service is running; `kept_parts` are the texts of `on_schedule`
+    with their values, for translation.
     """
 
-    plan: TaskPlan
+    plan: TaskSchedule
     last: TaskRun | None
     next_at: dt.datetime | None
     state: str
-    kept: str
+    on_schedule: str
     is_kept: bool
     kept_parts: tuple[tuple[str, Mapping[str, int]], ...] = ()
 
@@ -79,43 +85,42 @@ def frequency(every: dt.timedelta | None, cron: str | None) -> str:
     return f"every {format_span(every)}" if every is not None else "after each receive"
 
 
-def plans(settings: Settings, overrides: Mapping[str, Override]) -> dict[str, TaskPlan]:
-    """Given settings and what was changed while running, return what is in force.
+def plans(settings: Settings, overrides: Mapping[str, Override]) -> dict[str, TaskSchedule]:
+    """Given the settings and the runtime changes, return the current schedules.
 
-    A mailbox with an interval of its own is a task "receive:NAME" of its own.
+    A mailbox with its own interval has its own task "receive:NAME".
     """
-    found = {}
+    schedules = {}
     for name in TASKS:
         given: TaskSettings = getattr(settings.tasks, name)
-        found[name] = _plan(name, given, overrides.get(name, Override()))
-    receive = found["receive"]
+        schedules[name] = _plan(name, given, overrides.get(name, Override()))
+    receive = schedules["receive"]
     for name, box in settings.active_mailboxes.items():
         if box.every is not None:
             own = TaskSettings(active=receive.active, every=box.every)
-            found[f"receive:{name}"] = _plan(f"receive:{name}", own, overrides.get(f"receive:{name}", Override()))
-    return found
+            schedules[f"receive:{name}"] = _plan(f"receive:{name}", own, overrides.get(f"receive:{name}", Override()))
+    return schedules
 
 
-def _plan(name: str, given: TaskSettings, changed: Override) -> TaskPlan:
-    every, cron = given.every if given.cron is None else None, given.cron
+def _plan(name: str, from_file: TaskSettings, changed: Override) -> TaskSchedule:
+    every, cron = from_file.every if from_file.cron is None else None, from_file.cron
     before: dict[str, str] = {}
     if changed.every is not None or changed.cron is not None:
         before["frequency"] = frequency(every, cron)
         every, cron = (dt.timedelta(seconds=changed.every) if changed.every else None), changed.cron
-    if changed.active is not None and changed.active != given.active:
-        before["active"] = "active" if given.active else "not active"
-    next_run = given.next_run.astimezone(dt.UTC) if given.next_run else None
+    if changed.active is not None and changed.active != from_file.active:
+        before["active"] = "active" if from_file.active else "not active"
+    next_run = from_file.next_run.astimezone(dt.UTC) if from_file.next_run else None
     if changed.next_run is not None:
         before["next run"] = "by its frequency"
         next_run = dt.datetime.fromtimestamp(changed.next_run, dt.UTC)
-    active = given.active if changed.active is None else changed.active
-    zone = ZoneInfo(given.time_zone) if given.time_zone else None
-    return TaskPlan(name, active, every, cron, zone, next_run, before)
+    active = from_file.active if changed.active is None else changed.active
+    zone = ZoneInfo(from_file.time_zone) if from_file.time_zone else None
+    return TaskSchedule(name, active, every, cron, zone, next_run, before)
 
 
-def overview(settings: Settings, store: Store) -> list[TaskView]:
-    """Given settings and the store, return every task with its last run, its next one, and how it keeps its times."""
-    book = TaskBook(store.database, store.clock)
+def overview(settings: Settings, store: Store, book: TaskState) -> list[TaskStatus]:
+    """Given the settings and the store, return every task with its last and next run and whether runs were on time."""
     serving, stopped, nexts = is_running(store), book.stopped, book.next_runs()
     now = store.clock()
     views = []
@@ -125,12 +130,12 @@ def overview(settings: Settings, store: Store) -> list[TaskView]:
         is_kept, parts = _kept(runs, now)
         at = nexts.get(name) if serving and plan.active and not stopped else None
         views.append(
-            TaskView(
+            TaskStatus(
                 plan=plan,
                 last=begun[0] if begun else None,
                 next_at=dt.datetime.fromtimestamp(at, dt.UTC) if at else None,
                 state=_state(plan, begun, serving=serving, stopped=stopped),
-                kept=", ".join(text.format(**values) for text, values in parts) or no_planned_run(begun),
+                on_schedule=", ".join(text.format(**values) for text, values in parts) or no_planned_run(begun),
                 is_kept=is_kept,
                 kept_parts=parts,
             )
@@ -139,11 +144,11 @@ def overview(settings: Settings, store: Store) -> list[TaskView]:
 
 
 def no_planned_run(runs: Sequence[TaskRun]) -> str:
-    """Given the runs of a task without one in the last day that its times brought about, return that in words."""
+    """Given the runs of a task without a scheduled one in the last day, return that in words."""
     return NO_PLANNED_RUN if runs else NO_RUN
 
 
-def _state(plan: TaskPlan, runs: Sequence[TaskRun], *, serving: bool, stopped: bool) -> str:
+def _state(plan: TaskSchedule, runs: Sequence[TaskRun], *, serving: bool, stopped: bool) -> str:
     if stopped:
         return "stopped"
     if not plan.active:
@@ -154,59 +159,68 @@ def _state(plan: TaskPlan, runs: Sequence[TaskRun], *, serving: bool, stopped: b
 
 
 def _kept(runs: Sequence[TaskRun], now: float) -> tuple[bool, tuple[tuple[str, Mapping[str, int]], ...]]:
-    """Given runs, newest first, say whether those of the last day came at their times, and what went otherwise."""
+    """Given runs, newest first, return whether those of the last day were on time, and counts of the others."""
     planned = [run for run in runs if run.planned_at is not None and run.began_at > now - 86_400]
     if not planned:
         return True, ()
     left_out = [run for run in planned if run.skipped]
     late = [run for run in planned if not run.skipped and run.began_at - (run.planned_at or 0) > LATE]
     on_time = len(planned) - len(left_out) - len(late)
-    words: list[tuple[str, Mapping[str, int]]] = [(ON_TIME, {"n": on_time})]
+    parts: list[tuple[str, Mapping[str, int]]] = [(ON_TIME, {"n": on_time})]
     if late:
         worst = max(run.began_at - (run.planned_at or 0) for run in late)
-        words.append((WAS_LATE, {"n": len(late), "worst": round(worst)}))
+        parts.append((WAS_LATE, {"n": len(late), "worst": round(worst)}))
     if left_out:
-        words.append((LEFT_OUT, {"n": len(left_out)}))
-    return not late and not left_out, tuple(words)
+        parts.append((LEFT_OUT, {"n": len(left_out)}))
+    return not late and not left_out, tuple(parts)
 
 
 def is_running(store: Store) -> bool:
-    """Does a service (or a single pass) work on this store now?"""
+    """Whether a service or a single pass is currently using this store."""
     return store.is_locked("service")
 
 
 def known_task(name: str, settings: Settings) -> str:
-    """Given a task's name, return it. Raise SettingsError with the likely one when there is none of that name."""
+    """Given a task's name, return it. Raise SettingsError with a suggestion if it does not exist."""
     known = list(plans(settings, {}))
     if name not in known:
-        hint = did_you_mean(name, known) or f": there are {', '.join(known)}"
-        raise SettingsError(f'there is no task "{name}"{hint}')
+        hint = did_you_mean(name, known) or f"; the tasks are {', '.join(known)}"
+        raise SettingsError(f'task "{name}" does not exist{hint}')
     return name
 
 
 A_MINUTE = 60
-"""So many seconds ago is "now" for who types minutes."""
+"""A time up to this many seconds ago counts as now, since times are entered in minutes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What an admin wants changed of a task; None leaves it."""
+class TaskChange:
+    """The changes that an admin makes to a task; None leaves a value unchanged."""
 
     active: bool | None = None
     every: dt.timedelta | None = None
     cron: str | None = None
     next_run: dt.datetime | None = None
 
+    def __str__(self) -> str:
+        values = {
+            "active": None if self.active is None else "yes" if self.active else "no",
+            "every": format_span(self.every) if self.every is not None else None,
+            "cron": self.cron,
+            "next run": self.next_run.isoformat(" ", "minutes") if self.next_run is not None else None,
+        }
+        return ", ".join(f"{name} = {value}" for name, value in values.items() if value is not None)
 
-def change(book: TaskBook, name: str, wanted: Change) -> Override:
-    """Given a task and what to change, keep that above the settings file. Return all that is changed now.
 
-    Raise SettingsError when the wish makes no sense.
+def change(book: TaskState, name: str, wanted: TaskChange) -> Override:
+    """Given a task and changes, store them as overrides of the settings file. Return all overrides of the task.
+
+    Raise SettingsError if the changes contradict each other.
     """
     if wanted.every is not None and wanted.cron is not None:
         raise SettingsError("give either --every or --cron, not both")
     if wanted.cron is not None:
-        crontab(wanted.cron)
+        crontab.crontab(wanted.cron)
     if wanted.every is not None and wanted.every <= dt.timedelta(0):
         raise SettingsError("--every must be longer than 0s")
     if wanted.next_run is not None and wanted.next_run.timestamp() < book.clock() - A_MINUTE:
@@ -225,13 +239,13 @@ def change(book: TaskBook, name: str, wanted: Change) -> Override:
     return book.override(name, changed)
 
 
-def reset(book: TaskBook, name: str) -> None:
-    """Given a task, let the settings file count again."""
+def reset(book: TaskState, name: str) -> None:
+    """Given a task, delete its overrides so that the settings file applies again."""
     book.override(name, lambda _old: Override())
 
 
 def parse_span_or_say(option: str, value: str) -> dt.timedelta:
-    """Given what stands behind an option, return the span. Raise SettingsError naming the option."""
+    """Given an option's value, return the span. Raise SettingsError naming the option."""
     try:
         return parse_span(value)
     except ValueError as error:
@@ -239,7 +253,7 @@ def parse_span_or_say(option: str, value: str) -> dt.timedelta:
 
 
 def parse_time(option: str, value: str) -> dt.datetime:
-    """Given what stands behind an option, return the time; without a zone it is this machine's. Raise SettingsError."""
+    """Given an option's value, return the time; without a zone it is this machine's. Raise SettingsError."""
     try:
         return dt.datetime.fromisoformat(value).astimezone(dt.UTC)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Tells systemd that the service still turns (sd_notify(3), WatchdogSec=), so that one that hangs is begun anew."""
+"""Sends keep-alive messages to systemd (sd_notify(3), WatchdogSec=), which restarts a service that hangs."""
 
 import os
 import socket
@@ -8,34 +8,34 @@ from contextlib import suppress
 
 
 class Watchdog:
-    """Given the environment, speaks to who started this process, if that watches it; else it says nothing.
+    """Sends keep-alive messages if the environment says that systemd watches this process, otherwise nothing.
 
-    `ask` is what must hold for another sign of life.
+    `ask` returns whether the process is alive, which each message requires.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
-        address, given = environ.get("NOTIFY_SOCKET", ""), environ.get("WATCHDOG_USEC", "")
+        address, interval = environ.get("NOTIFY_SOCKET", ""), environ.get("WATCHDOG_USEC", "")
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
-        self.every = int(given) / 3e6 if address and given.isdecimal() and int(given) else None
-        """Seconds between two signs of life; None when nobody waits for them."""
+        self.every = int(interval) / 3e6 if address and interval.isdecimal() and int(interval) else None
+        """Seconds between two messages; None when the process is not watched."""
         self.ask: Callable[[], bool] = _always
         self._next = 0.0
 
     def ask_nothing(self) -> None:
-        """From now on it lives as long as it speaks."""
+        """From now on, send messages without checking whether the process is alive."""
         self.ask = _always
 
     def tell(self) -> None:
-        """Give a sign of life when it is time for one, and what is asked holds."""
+        """Send a message if it is due and the process is alive."""
         now = time.monotonic()
         if self.every is None or now < self._next or not self.ask():
             return
         self._next = now + self.every
-        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as there:
-            there.sendto(b"WATCHDOG=1", self._address)
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.sendto(b"WATCHDOG=1", self._address)
 
     def within(self, seconds: float | None) -> float | None:
-        """Given for how long one wants to wait (None: for ever), return for how long one may, at once."""
+        """Given a wait in seconds (None: without a limit), return it limited by the time until the next message."""
         waits = [one for one in (seconds, self.every) if one is not None]
         return min(waits, default=None)
 

@@ -1,9 +1,9 @@
-"""Agents' answers: what an agent writes in Redmine on an issue that came by mail goes to the requester by mail, once.
+"""Agents' answers: an agent's note on an issue that came by mail is sent to the requester by mail, once.
 
-Each journal is decided once (store/note_decisions.py), in the transaction that queues its mails; their Message-IDs
-are made of the journal's number, so that not even a lost database sends one under two names. What is held back by a
-limit is decided later. A note that is made private, changed or removed before it is decided goes out as it is then,
-or not.
+Each journal is decided once (store/note_decisions.py), in the transaction that queues its mails. Their Message-IDs are
+derived from the journal's ID, so that a note has the same Message-ID even after the database was lost. A note that
+exceeds a rate limit is decided later. The decision uses the note as it is at that time; a note that has been made
+private or deleted is not sent.
 """
 
 import hashlib
@@ -17,118 +17,117 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, RedmineRefused, RedmineUnavailable
 from redmine_mailbridge.model.mail import Address, TextFormat
-from redmine_mailbridge.model.task_result import StationResult
+from redmine_mailbridge.model.task_result import TaskStepResult
 from redmine_mailbridge.outgoing.addresses import comparable, mailable
-from redmine_mailbridge.outgoing.conversation import Thread
+from redmine_mailbridge.outgoing.conversation import Conversation
+from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.from_redmine import as_html, as_text
-from redmine_mailbridge.outgoing.issue_mailer import Letters
-from redmine_mailbridge.outgoing.message import File
-from redmine_mailbridge.outgoing.recipients import People
-from redmine_mailbridge.outgoing.sender_profile import when
-from redmine_mailbridge.outgoing.template_variables import Fields
+from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
+from redmine_mailbridge.outgoing.message import OutgoingFile
+from redmine_mailbridge.outgoing.personal_names import as_written, is_signed
+from redmine_mailbridge.outgoing.recipients import Recipients
+from redmine_mailbridge.outgoing.template_variables import CustomFieldValues
 from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.facts import read_issue
-from redmine_mailbridge.redmine.issue_visibility import Visible, look
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.issue_visibility import VisibleIssue, visible_issue
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.redmine.rights import sees
 from redmine_mailbridge.redmine.users import utc
-from redmine_mailbridge.redmine.write_intent import Job
+from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.settings.value_types import format_size
-from redmine_mailbridge.store.issue_copy import IssueRow, Issues
-from redmine_mailbridge.store.note_decisions import Answered, Decided, HeldBack
+from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
+from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions, RateLimited
 from redmine_mailbridge.store.notices import NewNotice
-from redmine_mailbridge.tasks.update.delivery_failures import Undelivered
-from redmine_mailbridge.tasks.update.issue_sync import Mirror
-from redmine_mailbridge.tasks.update.issue_turns import Turns
-from redmine_mailbridge.tasks.update.note_filter import Mailing, Note, closes, note_to_mail
+from redmine_mailbridge.tasks.update.delivery_failures import DeliveryFailures
+from redmine_mailbridge.tasks.update.issue_sync import IssueSync
+from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
+from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, note_to_mail
 
 log = structlog.get_logger(__name__)
 
 SHOWN = 20
-"""How many addresses a note to the agents names."""
+"""How many addresses a note to the agents lists."""
 
 
-class AgentAnswers:
-    """The station of `update` that refreshes the copy of Redmine's issues and mails what agents wrote."""
+class AgentNoteMailer:
+    """The step of the update task that refreshes the issue copy and mails agents' notes."""
 
     name = "answers"
 
     def __init__(  # noqa: PLR0917 - what it is wired to
         self,
-        mirror: Mirror,
-        issues: Issues,
-        answered: Answered,
-        letters: Letters,
+        issue_sync: IssueSync,
+        issues: IssueCopy,
+        answered: NoteDecisions,
+        mailer: IssueMailer,
         client: Client,
-        directory: Directory,
+        metadata: MetadataCache,
         *,
-        undelivered: Undelivered,
-        mailings: Mapping[str, Mailing],
+        delivery_failures: DeliveryFailures,
+        mailings: Mapping[str, NoteMailPolicy],
         text_format: TextFormat,
     ) -> None:
-        self._turns = Turns("answers", client.whoami, issues.record)
-        self._undelivered = undelivered
-        self._mirror = mirror
+        self._turns = IssueTurns("answers", client.whoami, issues.record)
+        self._delivery_failures = delivery_failures
+        self._issue_sync = issue_sync
         self._issues = issues
-        self._answered = answered
-        self._letters = letters
+        self._decisions = answered
+        self._mailer = mailer
         self._client = client
-        self._directory = directory
+        self._metadata = metadata
         self._mailings = mailings
         self._text_format = text_format
 
-    def once(self, stop: threading.Event) -> StationResult:
-        """Refresh, then decide about every entry that is not decided. Return how many mails were queued
-        and notes written.
-        """
+    def once(self, stop: threading.Event) -> TaskStepResult:
+        """Refresh, then decide every undecided journal. Return the number of mails queued and notes written."""
         done = failed = 0
         try:
-            self._mirror.refresh(stop)
+            self._issue_sync.refresh(stop)
             for mailbox, mailing in self._mailings.items():
                 for number, journals in self._pending(mailbox, mailing):
                     if stop.is_set():
-                        return StationResult(done, failed)
+                        return TaskStepResult(done, failed)
                     queued, ended = self._turns.take(number, partial(self._issue, number, journals, mailing))
                     done, failed = done + queued, failed + (not ended)
-            told, untold = self._undelivered.once()
-            return StationResult(done + told, failed + untold)
+            notes, unwritten = self._delivery_failures.once()
+            return TaskStepResult(done + notes, failed + unwritten)
         except MailbridgeError as error:
             log.warning("answers.interrupted", reason=str(error))
-            return StationResult(done, failed, str(error))
+            return TaskStepResult(done, failed, str(error))
 
-    def _pending(self, mailbox: str, mailing: Mailing) -> Iterator[tuple[int, list[int]]]:
-        """The issues of a mailbox with the journals that are to be decided; those that a mail is just written to wait,
-        since the newest note may be that mail's.
+    def _pending(self, mailbox: str, mailing: NoteMailPolicy) -> Iterator[tuple[int, list[int]]]:
+        """The issues of a mailbox with their undecided journals. Issues to which a mail is being written wait, since
+        the newest note may be that mail's.
         """
         notes, closed = (
-            self._begun(f"{mailbox}:{what}", on=on and mailbox in self._letters.desks)
+            self._begun(f"{mailbox}:{what}", on=on and mailbox in self._mailer.profiles)
             for what, on in (("notes", mailing.notes != "never"), ("closed", mailing.closed))
         )
         if notes is None and closed is None:
             return
-        jobs = [Job.from_json(job).request for job in self._answered.being_written()]
+        jobs = [WriteIntent.from_json(intent).request for intent in self._decisions.being_written()]
         busy = {request.issue for request in jobs if isinstance(request, NoteRequest)}
-        found = self._answered.undecided(mailbox, notes=notes, closed=closed)
-        for number, rows in groupby(found, key=lambda pair: pair[0]):
+        undecided = self._decisions.undecided(mailbox, notes=notes, closed=closed)
+        for number, rows in groupby(undecided, key=lambda pair: pair[0]):
             if number not in busy:
                 yield number, [journal for _, journal in rows]
 
     def _begun(self, what: str, *, on: bool) -> int | None:
-        """Behind which journal it is mailed; None when it is switched off."""
+        """The journal after which journals are mailed; None when mailing is off."""
         if on:
-            return self._answered.begin(what)
-        self._answered.end(what)
+            return self._decisions.begin(what)
+        self._decisions.end(what)
         return None
 
     # ------------------------------------------------------------------ one issue
 
-    def _issue(self, number: int, journals: Sequence[int], mailing: Mailing) -> int:
+    def _issue(self, number: int, journals: Sequence[int], mailing: NoteMailPolicy) -> int:
         row = self._issues.get(number)
         if row is None:
             return 0
-        visible = look(self._client, number)
+        visible = visible_issue(self._client, number)
         if visible is None:
             self._issues.gone(number)
             return 0
@@ -139,56 +138,59 @@ class AgentAnswers:
             entry = shown.get(journal)
             by_agent = known[journal].side == "agent"
             if entry is None:
-                self._answered.decide(Decided(journal, number, 0.0, f"note {journal}: it is not there any more"))
+                self._decisions.decide(NoteDecision(journal, number, 0.0, f"note {journal}: it no longer exists"))
                 continue
             try:
                 queued += self._journal(row, visible, entry, mailing, by_agent=by_agent)
-            except HeldBack as error:
+            except RateLimited as error:
                 log.info("answers.held_back", issue=number, journal=journal, reason=str(error))
                 if by_agent:
-                    break  # what comes after it on this issue waits for it
+                    break  # later notes of this issue wait for it
         return queued
 
     def _journal(
-        self, row: IssueRow, visible: Visible, entry: Mapping[str, Any], mailing: Mailing, *, by_agent: bool
+        self, row: IssueRow, visible: VisibleIssue, entry: Mapping[str, Any], mailing: NoteMailPolicy, *, by_agent: bool
     ) -> int:
-        """Decide about one entry. Return how many mails were queued. Raise HeldBack when it must wait."""
+        """Decide one journal. Return the number of mails queued. Raise RateLimited when it must wait."""
         number, found = int(entry["id"]), visible.found
         author = str((entry.get("user") or {}).get("name", ""))
-        said = note_to_mail(mailing, entry, list(found.get("attachments", ())), by_agent=by_agent)
-        statuses = self._directory.statuses()
+        content = note_to_mail(mailing, entry, list(found.get("attachments", ())), by_agent=by_agent)
+        statuses = self._metadata.statuses()
         closing = mailing.closed and closes(entry, statuses.closed) and bool(found["status"].get("is_closed", True))
         what = f"note {number} by {author}" if by_agent else f"entry {number}"
 
         def not_mailed(why: str, notices: Sequence[NewNotice] = (), by_redmine: bool = False) -> int:
             line = f"{what}: not mailed: {why}"
-            tell = by_agent and mailing.notes != "never"
-            decided = Decided(number, row.id, 0.0, line, "redmine" if by_redmine else None)
-            self._answered.decide(decided, mail_id=row.mail_id, notices=notices, on_record=tell)
+            on_record = by_agent and mailing.notes != "never"
+            decided = NoteDecision(number, row.id, 0.0, line, "redmine" if by_redmine else None)
+            self._decisions.decide(decided, mail_id=row.mail_id, notices=notices, on_record=on_record)
             return 0
 
-        spoken = by_agent and isinstance(said, Note)
-        if not spoken and not closing:
-            return not_mailed(said if isinstance(said, str) else "it is the bridge's own")
-        thread = self._letters.thread(row, visible)
+        has_agent_note = by_agent and isinstance(content, AgentNote)
+        if not has_agent_note and not closing:
+            return not_mailed(content if isinstance(content, str) else "it was written by the bridge")
+        thread = self._mailer.thread(row, visible)
         people = self._people(row, visible, entry, mailing, thread)
         if not people.to and not people.cc:
             return not_mailed(people.why_nobody, self._notices(people), people.redmine_tells(row.requester))
-        note = said if isinstance(said, Note) else Note()
+        note = content if isinstance(content, AgentNote) else AgentNote()
         files, left_out = self._files(note, mailing.max_attachments)
         variables = {
-            "agent": {"name": author},
-            "fields": Fields({str(f["name"]): _value(f.get("value")) for f in found.get("custom_fields", ())}),
+            "agent": {"name": as_written(author)},
+            "fields": CustomFieldValues(
+                {str(f["name"]): _value(f.get("value")) for f in found.get("custom_fields", ())}
+            ),
             "note": {
                 "text": as_text(note.text, self._text_format),
                 "html": as_html(note.text, self._text_format),
-                "author": author if by_agent else "",
-                "date": when(_seconds(entry)),
+                "author": as_written(author) if by_agent else "",
+                "signed": by_agent and is_signed(as_text(note.text, self._text_format), author),
+                "date": Moment.of(_seconds(entry)),
                 "left_out": left_out,
             },
         }
-        made = self._letters.compose(
-            "answer" if spoken else "closed",
+        made = self._mailer.compose(
+            "answer" if has_agent_note else "closed",
             row,
             f"j{number}",
             people.to,
@@ -201,73 +203,78 @@ class AgentAnswers:
         if not made.mails:
             return not_mailed(made.why_not, self._notices(people))
         line = f"{what}: mailed to {', '.join(one.recipient for one in made.mails)}{people.line}"
-        told: Literal["mailed", "redmine"] | None
-        told = "mailed" if people.to else "redmine" if people.redmine_tells(row.requester) else None
-        decided, notices = Decided(number, row.id, 0.0, line, told), self._notices(people)
-        queued = self._answered.decide(decided, made.mails, mail_id=row.mail_id, notices=notices)
+        mailed_by: Literal["mailed", "redmine"] | None
+        mailed_by = "mailed" if people.to else "redmine" if people.redmine_tells(row.requester) else None
+        decided, notices = NoteDecision(number, row.id, 0.0, line, mailed_by), self._notices(people)
+        queued = self._decisions.decide(decided, made.mails, mail_id=row.mail_id, notices=notices)
         log.info("answers.queued", issue=row.id, journal=number, kind=made.mails[0].kind, mails=len(made.mails))
         return len(made.mails) if queued else 0
 
     # ------------------------------------------------------------------ to whom
 
     def _people(
-        self, row: IssueRow, visible: Visible, entry: Mapping[str, Any], mailing: Mailing, thread: Thread
-    ) -> People:
-        """The requester and those in Cc, without those whom Redmine itself mails. Whoever wrote it gets nothing."""
+        self,
+        row: IssueRow,
+        visible: VisibleIssue,
+        entry: Mapping[str, Any],
+        mailing: NoteMailPolicy,
+        thread: Conversation,
+    ) -> Recipients:
+        """The requester and those in Cc, without the note's author and those whom Redmine mails."""
         writer = int((entry.get("user") or {}).get("id", 0))
         copied = thread.cc if mailing.cc else ()
-        wanted = self._letters.reachable([Address(row.requester_name, row.requester), *copied], "answer")
+        reachable = self._mailer.reachable([Address(row.requester_name, row.requester), *copied], "answer")
         kept: list[Address] = []
-        left: list[str] = []
-        for one in wanted:
-            user = self._directory.people.by_address(one.address)
+        by_redmine: list[str] = []
+        for one in reachable:
+            user = self._metadata.people.by_address(one.address)
             if user is not None and user.id == writer:
                 continue
             if user is not None and mailing.leave_to_redmine and self._redmine_mails(user.id, visible.found):
-                left.append(one.address)
+                by_redmine.append(one.address)
             else:
                 kept.append(one)
         requester = comparable(row.requester)
-        unproven = self._letters.reachable(thread.unproven, "answer") if mailing.cc else []
+        unproven = self._mailer.reachable(thread.unproven, "answer") if mailing.cc else []
         cc = [one for one in kept if one.key != requester]
-        return People(
+        return Recipients(
             to=tuple(one for one in kept if one.key == requester),
             cc=tuple(cc[: mailing.max_cc]),
-            by_redmine=tuple(left),
+            by_redmine=tuple(by_redmine),
             over=tuple(cc[mailing.max_cc :]),
-            unproven=tuple(one for one in unproven if self._directory.people.by_address(one.address) is None),
+            unproven=tuple(one for one in unproven if self._metadata.people.by_address(one.address) is None),
             without=tuple(one for one in [Address("", row.requester)] if mailable(one) is None),
         )
 
-    def _notices(self, people: People) -> list[NewNotice]:
-        """What the agents are told about those who do not get the mail, each once on an issue."""
-        found = []
+    def _notices(self, people: Recipients) -> list[NewNotice]:
+        """The notices to the agents about people who do not get the mail, each once per issue."""
+        notices = []
         for why, them in people.left_out.items():
             names = ", ".join(literal(one.address, self._text_format) for one in them[:SHOWN])
             more = f" and {len(them) - SHOWN} more" if len(them) > SHOWN else ""
             of = hashlib.sha256("\n".join(sorted(one.key for one in them)).encode("utf-8", "replace")).hexdigest()[:16]
-            found.append(NewNotice(f"{why.key}/{of}", f"{why.words}: {names}{more}"))
-        return found
+            notices.append(NewNotice(f"{why.key}/{of}", f"{why.words}: {names}{more}"))
+        return notices
 
     def _redmine_mails(self, user_id: int, found: Mapping[str, Any]) -> bool:
-        """Does Redmine most likely mail this user about the issue? An active user who takes part in it and may see it.
+        """Whether Redmine most likely mails this user about the issue: an active user who is involved and may see it.
 
-        What users have chosen for themselves, and whether Redmine sends mail at all, its API does not tell.
+        The API contains neither the users' notification settings nor whether Redmine sends mail at all.
         """
         concerned = {int(one["id"]) for one in found.get("watchers", ())}
         concerned |= {int(found[role]["id"]) for role in ("author", "assigned_to") if found.get(role)}
-        person = self._directory.people.by_id(user_id)
-        project = self._directory.project(str(found["project"]["id"]))
+        person = self._metadata.people.by_id(user_id)
+        project = self._metadata.project(str(found["project"]["id"]))
         if user_id not in concerned or person is None or person.user.status != "active" or project is None:
             return False
-        roles = self._directory.roles_of(person.rights, project)
+        roles = self._metadata.roles_of(person.rights, project)
         return sees(person.rights, read_issue(found, project), project, roles)
 
     # ------------------------------------------------------------------ with what
 
-    def _files(self, note: Note, most: int) -> tuple[list[File], list[str]]:
-        """Given a note, return its files as far as they go along, and the names of those that do not."""
-        files: list[File] = []
+    def _files(self, note: AgentNote, most: int) -> tuple[list[OutgoingFile], list[str]]:
+        """Given a note, return the files to attach, and the names of those that are left out."""
+        files: list[OutgoingFile] = []
         left_out: list[str] = []
         room = most
         for one in note.files:
@@ -283,7 +290,7 @@ class AgentAnswers:
                 left_out.append(name)
                 continue
             room -= len(content)
-            files.append(File(name, str(one.get("content_type") or "application/octet-stream"), content))
+            files.append(OutgoingFile(name, str(one.get("content_type") or "application/octet-stream"), content))
         return files, left_out
 
 

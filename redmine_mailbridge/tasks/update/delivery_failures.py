@@ -1,13 +1,15 @@
-"""What the agents of an issue are told by a private note, each once: mail about it that did not arrive, and who does
-not get what is mailed there.
+"""Private notes to the agents of an issue, each written once: mail that was not delivered, and people who do not get
+the mails about the issue.
 
-That is a mail that the server refused for good, one that a delivery report says will never arrive (a delay is not
-told), and the notices that were noted when mail was composed. A note about a mail bears the mail's own Message-ID, and
-each notice is another text, so that it is looked for before it is written. What a request makes whose answer was lost
-may come later than such a look: that it is on its way is noted before, and nothing is sent until it has settled. So
-neither a crash nor a lost answer makes a second one.
+Reported are mails that the server rejected permanently, mails that a delivery report declares undeliverable (a delay
+is not reported), and the notices stored when a mail was composed. A note about a mail contains the mail's Message-ID,
+and the text of each notice is unique, so the program searches for a note before writing it. Because the effect of a
+request with a lost response may appear after that search, the request is recorded before it is sent, and the note is
+not sent again until its result is known. So neither a crash nor a lost response causes a second note. A note that
+Redmine confirms and drops counts as not written, which the history of the message says.
 """
 
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -23,13 +25,21 @@ from redmine_mailbridge.store.note_intents import NoteIntents
 from redmine_mailbridge.store.notices import Notice, Notices
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
 from redmine_mailbridge.tasks.receive.settle import seconds_left, stamped
-from redmine_mailbridge.tasks.update.issue_turns import Turns
+from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 
 log = structlog.get_logger(__name__)
 
 
-class Undelivered:
-    """Tells on issues what did not arrive, and what is noted. `settle` in seconds."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A note that exists: how many were written for it, and how it differs from what was requested."""
+
+    written: int = 0
+    mismatches: tuple[str, ...] = ()
+
+
+class DeliveryFailures:
+    """Writes private notes about undelivered mail and the stored notices. `settle` in seconds."""
 
     def __init__(
         self,
@@ -40,7 +50,7 @@ class Undelivered:
         *,
         intents: NoteIntents,
         settle: float,
-        turns: Turns,
+        turns: IssueTurns,
     ) -> None:
         self._outbox = outbox
         self._notices = notices
@@ -51,62 +61,67 @@ class Undelivered:
         self._turns = turns
 
     def once(self) -> tuple[int, int]:
-        """Tell what is not told. Return how many notes were written, and how many could not be. Raise
-        RedmineUnavailable when Redmine is away.
-        """
+        """Write the notes that are due. Return the numbers of written and of failed notes. Raise RedmineUnavailable."""
         written = failed = 0
-        for mail in self._outbox.untold():
+        for mail in self._outbox.unreported():
             done, ended = self._turns.take(mail.issue or 0, partial(self._tell_mail, mail))
             written, failed = written + done, failed + (not ended)
-        for notice in self._notices.untold():
+        for notice in self._notices.unreported():
             done, ended = self._turns.take(notice.issue, partial(self._tell_notice, notice))
             written, failed = written + done, failed + (not ended)
         return written, failed
 
     def _tell_mail(self, mail: QueuedMail) -> int:
-        assert mail.issue is not None, "only mail about issues is told there"  # noqa: S101 - `untold` has looked
+        assert mail.issue is not None, "only mail about issues is reported"  # noqa: S101 - `unreported` filters
         try:
-            new = self._tell(mail.issue, self._text(mail))
+            told = self._tell(mail.issue, self._text(mail))
         except RedmineRefused as error:
-            log.warning("undelivered.untold", issue=mail.issue, reason=str(error))
-            self._outbox.told(mail, f"no private note about it: {error}")
+            log.warning("delivery_failure.not_reported", issue=mail.issue, reason=str(error))
+            self._outbox.mark_reported(mail, f"private note not written: {error}")
             return 0
-        if new is None:
+        if told is None:
             return 0
-        self._outbox.told(mail, f"a private note on #{mail.issue} tells that it did not arrive" if new else None)
-        return new
+        reported = f"a private note on #{mail.issue} reports that it was not delivered" if told.written else ""
+        self._outbox.mark_reported(mail, "; ".join(filter(None, (reported, *told.mismatches))) or None)
+        return told.written
 
     def _tell_notice(self, notice: Notice) -> int:
         try:
-            new = self._tell(notice.issue, notice.text)
+            told = self._tell(notice.issue, notice.text)
         except RedmineRefused as error:
-            log.warning("notice.untold", issue=notice.issue, reason=str(error))
-            self._notices.told(notice, f"no private note, which would say {notice.text}: {error}")
+            log.warning("notice.not_reported", issue=notice.issue, reason=str(error))
+            self._notices.mark_reported(notice, f"private note not written ({notice.text}): {error}")
             return 0
-        if new is None:
+        if told is None:
             return 0
-        self._notices.told(notice)
-        return new
+        self._notices.mark_reported(notice, "; ".join(told.mismatches) or None)
+        return told.written
 
-    def _tell(self, issue: int, text: str) -> int | None:
-        """Write a private note, if it is not there. Return how many were written; None while one may be on its way."""
+    def _tell(self, issue: int, text: str) -> _Told | None:
+        """Write a private note unless it exists. Return None while a request may be pending. Raise RedmineRefused when
+        Redmine confirms the note and drops it.
+        """
         sent = self._intents.sent(issue, text)
         if sent is not None and seconds_left(sent, self._settle, partial(self._intents.keep, issue, text)) > 0:
             return None
-        found = self._writer.look.issue(issue)
-        if any(same_text(text, one.get("notes")) for one in found.get("journals", ())):
+        issue_data = self._writer.recovery.issue(issue)
+        if any(same_text(text, one.get("notes")) for one in issue_data.get("journals", ())):
             self._intents.forget(issue, text)
-            return 0
-        note = NoteRequest(issue, int(found["project"]["id"]), {"notes": text, "private_notes": True})
+            return _Told()
+        note = NoteRequest(issue, int(issue_data["project"]["id"]), {"notes": text, "private_notes": True})
         note, _ = self._writer.prepare_note(note)
         self._intents.keep(issue, text, stamped("{}"))
         self._send(note, text)
-        self._writer.confirm_note([note], newest_of(found))
+        result = self._writer.confirm_note([note], newest_of(issue_data))
         self._intents.forget(issue, text)
-        return 1
+        if result.journal is None:
+            raise RedmineRefused("; ".join(result.mismatches), status=204)
+        for line in result.mismatches:
+            log.warning("redmine.drift", issue=issue, line=line)
+        return _Told(1, result.mismatches)
 
     def _send(self, note: NoteRequest, text: str) -> None:
-        """Send it. What surely changed nothing is not on its way."""
+        """Send the note. If the request certainly had no effect, delete its record."""
         try:
             self._writer.add_note(note)
         except RedmineRefused:

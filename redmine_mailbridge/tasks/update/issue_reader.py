@@ -1,102 +1,145 @@
-"""Turns an issue as Redmine shows it into rows of the copy."""
+"""Converts an issue from the API into rows of the issue copy."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
-from redmine_mailbridge.errors import RedmineRefused
-from redmine_mailbridge.model.authorship import Entry, Sides
+from redmine_mailbridge.model.authorship import JournalAuthorship, Participants
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.recent_issues import RecentIssues, Shown
+from redmine_mailbridge.redmine.responses import is_closed
 from redmine_mailbridge.redmine.users import utc
-from redmine_mailbridge.redmine.write_intent import Job
-from redmine_mailbridge.store.issue_copy import IssueRow, JournalMail, JournalRow, Origin
-from redmine_mailbridge.util.cache import Cache
+from redmine_mailbridge.redmine.write_intent import WriteIntent
+from redmine_mailbridge.store.issue_copy import IssueOrigin, IssueRow, JournalMail, JournalRow
+from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
 
 SAME_SECOND = 2.0
 UNKNOWN_SKEW = 600.0
-"""Seconds by which the clocks may differ as long as no answer told Redmine's."""
+"""Seconds by which the clocks may differ as long as no response has shown Redmine's time."""
 MailsOf = Callable[[Collection[int]], Mapping[int, JournalMail]]
 
 
-class Snapshots:
-    """Reads single issues with their histories. Safe to share among threads. `life` in seconds."""
+class IssueReader:
+    """Reads single issues with their histories; issues in `recent` need no request. `requester_fields`
+    correct the requester. Safe to share among threads.
+    """
 
-    def __init__(self, client: Client, directory: Directory, mails_of: MailsOf, *, life: float = 600.0) -> None:
+    def __init__(
+        self,
+        client: Client,
+        metadata: MetadataCache,
+        mails_of: MailsOf,
+        recent: RecentIssues | None = None,
+        requester_fields: RequesterFields | None = None,
+    ) -> None:
         self._client = client
-        self._directory = directory
+        self._metadata = metadata
         self._mails_of = mails_of
-        self._projects: Cache[int, Mapping[str, Any]] = Cache(life)
+        self._recent = recent
+        self._requester_fields = requester_fields
 
-    def take(self, origin: Origin, now: float, before: IssueRow | None) -> tuple[IssueRow, list[JournalRow]] | None:
-        """Given the mail that made an issue, the time, and what was known, return the issue and its history as they
-        are; None when Redmine does not show the issue (any more). Raise RedmineUnavailable.
+    def take(
+        self, origin: IssueOrigin, now: float, before: IssueRow | None
+    ) -> tuple[IssueRow, list[JournalRow]] | None:
+        """Given the mail that created an issue, the time, and the previous row, return the current issue and history;
+        None when the issue does not exist or is not visible. Raise RedmineUnavailable.
         """
-        try:
-            found = self._client.get(f"/issues/{origin.issue}.json", [("include", "journals")])["issue"]
-        except RedmineRefused as error:
-            if error.status in (403, 404):
-                return None
-            raise
+        answer = self._client.get_or_none(f"/issues/{origin.issue}.json", [("include", "journals")])
+        return None if answer is None else self._snapshot(answer["issue"], origin, now, before)
+
+    def shown(self, number: int) -> Shown | None:
+        """Given an issue, return it as Redmine returned it to the last write; None when it must be read."""
+        return self._recent.take(number) if self._recent is not None else None
+
+    def of(self, shown: Shown, origin: IssueOrigin) -> tuple[IssueRow, list[JournalRow]]:
+        """Given an issue from a response, and the mail that created it, return its rows. They are not final: a later
+        change within the same second is missing.
+        """
+        row, journals = self._snapshot(shown.found, origin, shown.at, None)
+        return replace(row, settled=False), journals
+
+    def differs(self, row: IssueRow, listed: Mapping[str, Any]) -> bool:
+        """Given a row and the issue from Redmine's list, return whether they differ. A list contains no history."""
+        return any(getattr(row, name) != value for name, value in self._columns(listed).items())
+
+    def _snapshot(
+        self, found: Mapping[str, Any], origin: IssueOrigin, now: float, before: IssueRow | None
+    ) -> tuple[IssueRow, list[JournalRow]]:
         row = self._row(found, origin, now, before)
-        return row, self._journals(found, self.sides(row))
+        return row, self._journals(found, self.participants(row))
 
-    def sides(self, row: IssueRow) -> Sides:
+    def participants(self, row: IssueRow) -> Participants:
         """Given an issue, return who is on its two sides."""
-        return Sides(row.requester, row.author_id, self._directory.people.me().user.id)
+        return Participants(row.requester, row.author_id, self._metadata.people.me().user.id)
 
-    def _row(self, found: Mapping[str, Any], origin: Origin, now: float, before: IssueRow | None) -> IssueRow:
-        project = self._project(int(found["project"]["id"]))
-        status, assigned = found.get("status", {}), found.get("assigned_to")
-        author = found.get("author")
-        updated = seconds(str(found["updated_on"]))
-        closed_on = found.get("closed_on")
+    def _row(self, found: Mapping[str, Any], origin: IssueOrigin, now: float, before: IssueRow | None) -> IssueRow:
+        columns = self._columns(found)
+        intent = WriteIntent.from_json(origin.request) if origin.request else None
+        requester = origin.sender
+        if self._requester_fields is not None:
+            requester = self._requester_fields.correct(found, origin, intent)
         return IssueRow(
             id=int(found["id"]),
             mailbox=origin.mailbox,
             mail_id=origin.mail_id,
-            requester=origin.sender,
-            requester_name=Job.from_json(origin.request).requester if origin.request else "",
-            domain=origin.sender.rpartition("@")[2],
-            project_id=int(found["project"]["id"]),
-            project=str(project.get("identifier", found["project"]["id"])),
-            project_name=str(found["project"].get("name", "")),
-            project_public=bool(project.get("is_public", False)),
-            tracker=str(found.get("tracker", {}).get("name", "")),
-            status=str(status.get("name", "")),
-            closed=bool(status.get("is_closed", closed_on)),
-            priority=str(found.get("priority", {}).get("name", "")),
-            assignee_id=int(assigned["id"]) if assigned else None,
-            assignee=str(assigned["name"]) if assigned else None,
-            author_id=int(author["id"]) if author else None,
-            subject=str(found.get("subject", "")),
-            private=bool(found.get("is_private", False)),
-            created_on=seconds(str(found["created_on"])),
-            updated_on=updated,
-            closed_on=seconds(str(closed_on)) if closed_on else None,
+            requester=requester,
+            requester_name=intent.requester if intent is not None and requester == origin.sender else "",
+            domain=requester.rpartition("@")[2],
             seen_at=now,
-            settled=self._settled(updated, now, before),
+            settled=self._settled(columns["updated_on"], now, before),
+            **columns,
         )
 
+    def _columns(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """The columns that both a single issue and a list of issues contain."""
+        number = int(found["project"]["id"])
+        project = self._metadata.project(str(number))
+        status, assigned, author = found.get("status", {}), found.get("assigned_to"), found.get("author")
+        closed_on = found.get("closed_on")
+        return {
+            "project_id": number,
+            "project": project.identifier if project is not None else str(number),
+            "project_name": str(found["project"].get("name", "")),
+            "project_public": project is not None and project.public,
+            "tracker": str(found.get("tracker", {}).get("name", "")),
+            "status": str(status.get("name", "")),
+            "closed": is_closed(found),
+            "priority": str(found.get("priority", {}).get("name", "")),
+            "assignee_id": int(assigned["id"]) if assigned else None,
+            "assignee": str(assigned["name"]) if assigned else None,
+            "author_id": int(author["id"]) if author else None,
+            "subject": str(found.get("subject", "")),
+            "private": bool(found.get("is_private", False)),
+            "created_on": seconds(str(found["created_on"])),
+            "updated_on": seconds(str(found["updated_on"])),
+            "closed_on": seconds(str(closed_on)) if closed_on else None,
+        }
+
     def _settled(self, updated: float, now: float, before: IssueRow | None) -> bool:
-        """Is the second in which it changed surely over, by Redmine's clock, or because we saw it before?"""
-        skew = self._client.skew
+        """Whether the second of the last change is over: by Redmine's clock, or because this state was seen before."""
+        skew = self._client.clock_offset
         doubt = UNKNOWN_SKEW if skew is None else -skew.total_seconds()
         if now > updated + SAME_SECOND + doubt:
             return True
         return before is not None and before.updated_on == updated and now >= before.seen_at + SAME_SECOND
 
-    def _journals(self, found: Mapping[str, Any], sides: Sides) -> list[JournalRow]:
-        """The history, in order. Private notes are among them only when the bridge's role may see them."""
+    def _journals(self, found: Mapping[str, Any], participants: Participants) -> list[JournalRow]:
+        """The history, in order. Private notes are included only if the role of the API user may see them."""
         entries = sorted(found.get("journals", ()), key=lambda one: int(one["id"]))
         mails = self._mails_of([int(one["id"]) for one in entries])
-        return [self._journal(one, int(found["id"]), sides, mails.get(int(one["id"]))) for one in entries]
+        return [self._journal(one, int(found["id"]), participants, mails.get(int(one["id"]))) for one in entries]
 
-    def _journal(self, one: Mapping[str, Any], issue: int, sides: Sides, mail: JournalMail | None) -> JournalRow:
+    def _journal(
+        self, one: Mapping[str, Any], issue: int, participants: Participants, mail: JournalMail | None
+    ) -> JournalRow:
         user = one.get("user") or {"id": 0, "name": ""}
-        entry = Entry(int(user["id"]), mail.sender if mail else None, machine=mail is not None and mail.machine)
-        if sides.of(entry) == "agent":
-            person = self._directory.people.by_id(entry.user_id)
-            entry = Entry(entry.user_id, entry.mail_sender, person.user.mail if person is not None else "")
+        entry = JournalAuthorship(
+            int(user["id"]), mail.sender if mail else None, machine=mail is not None and mail.machine
+        )
+        if participants.side_of(entry) == "agent":
+            person = self._metadata.people.by_id(entry.user_id)
+            entry = JournalAuthorship(entry.user_id, entry.mail_sender, person.user.mail if person is not None else "")
         change: Mapping[str, Any] = next((d for d in one.get("details", ()) if _is_status(d)), {})
         return JournalRow(
             id=int(one["id"]),
@@ -104,7 +147,7 @@ class Snapshots:
             at=seconds(str(one["created_on"])),
             user_id=entry.user_id,
             user_name=str(user.get("name", "")),
-            side=sides.of(entry),
+            side=participants.side_of(entry),
             has_notes=bool(str(one.get("notes") or "").strip()),
             private=bool(one.get("private_notes", False)),
             status_from=self._status(change.get("old_value")),
@@ -113,27 +156,15 @@ class Snapshots:
         )
 
     def _status(self, number: object) -> str | None:
-        """Given a status's id as journals hold it, return its name; the id when there is none of it any more."""
+        """Given a status ID from a journal, return its name, or the ID if the status no longer exists."""
         if number is None:
             return None
-        names = self._directory.statuses().names
+        names = self._metadata.statuses().names
         return names.get(int(str(number)), str(number)) if str(number).isdecimal() else str(number)
 
-    def _project(self, number: int) -> Mapping[str, Any]:
-        def ask() -> Mapping[str, Any]:
-            try:
-                found: Mapping[str, Any] = self._client.get(f"/projects/{number}.json")["project"]
-            except RedmineRefused as error:
-                if error.status in (403, 404):
-                    return {}
-                raise
-            return found
 
-        return self._projects.get(number, ask)
-
-
-def never_seen(origin: Origin, now: float) -> IssueRow:
-    """The row of an issue that was gone before we ever read it, so that it is not asked for again and again."""
+def never_seen(origin: IssueOrigin, now: float) -> IssueRow:
+    """The row of an issue that was deleted before it was ever read, so that it is not requested repeatedly."""
     return IssueRow(
         id=origin.issue,
         mailbox=origin.mailbox,
@@ -162,11 +193,20 @@ def never_seen(origin: Origin, now: float) -> IssueRow:
     )
 
 
+def claimed(one: JournalRow, mail: JournalMail | None, participants: Participants) -> JournalRow:
+    """Given a journal row, and the mail that wrote it according to the store, return the row with that mail."""
+    if mail is None or one.mail_id is not None:
+        return one
+    now = participants.side_of(JournalAuthorship(one.user_id, mail.sender, machine=mail.machine))
+    side = "customer" if one.side == "customer" and not mail.machine else now
+    return JournalRow(**{**asdict(one), "mail_id": mail.mail_id, "side": side})
+
+
 def _is_status(detail: Mapping[str, Any]) -> bool:
     return detail.get("property") == "attr" and detail.get("name") == "status_id"
 
 
 def seconds(text: str) -> float:
-    """Given a time as the API writes it (2026-01-02T03:04:05Z), return seconds since the epoch."""
-    found = utc(text)
-    return found.timestamp() if found is not None else 0.0
+    """Given an API time (2026-01-02T03:04:05Z), return seconds since the epoch."""
+    moment = utc(text)
+    return moment.timestamp() if moment is not None else 0.0

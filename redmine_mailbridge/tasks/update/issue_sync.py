@@ -1,142 +1,148 @@
-"""Brings the copy of Redmine's issues that came by mail up to date, with as few requests as can be.
+"""Updates the copy of Redmine's issues that came by mail, with as few requests as possible.
 
-One list of what changed in Redmine since the last time (by `updated_on`), then one request for each issue among
-them that came by mail. What `updated_on` cannot tell is made up for:
+One request lists what changed in Redmine since the last run (by `updated_on`); then each listed issue that came by
+mail and was changed by others is read with one request. The program's own writes need no request: Redmine's responses
+contain the result (redmine/recent_issues.py). The limits of `updated_on` are handled as follows:
 
-- it has whole seconds: an issue read within the second in which it changed is read once more in the next run;
-- it is set when a change begins, and seen when it ends: the list reaches back behind the newest by OVERLAP, until a
-  run was made that long after the newest was seen;
-- Redmine's clock may be set back, so that what changes now lies before the newest: by what Redmine writes into a new
-  issue its clock is known, and the list reaches back behind that too; and a stocktaking reads what has changed, at
-  whatever time;
-- the list moves while it is read page by page: the next page begins at the last time of the page before, not at an
-  offset;
-- deleted issues are on no list: who asks for one learns that it is gone, and says so (`Issues.gone`). Whoever counts
-  issues asks which of those that we hold are still listed (`take_stock`), a hundred with one request.
+- It has whole seconds, so what was read within the second of a change is not final. A new issue is final when a later
+  list shows it unchanged and without notes; any other issue is read once more. The next run asks for notes, the next
+  sweep for everything else.
+- It is set when a change begins, but visible when the change ends, usually at once: the list overlaps the newest known
+  change by BRIEF_OVERLAP seconds. Every OVERLAP seconds, a run is a sweep: its list begins with the oldest change that
+  may not have been visible to the previous sweep. So a change that takes up to OVERLAP seconds is read at most OVERLAP
+  seconds late, and none is listed more than a few times.
+- Redmine's clock may be set back, so that new changes are older than the newest known one. The time of each new issue
+  shows Redmine's clock, and the list starts before it; `take_stock` finds changes of any time.
+- The list changes while its pages are read: each page is requested from the last time of the previous page, not by
+  offset.
+- Deleted issues are not listed. A request for a deleted issue fails, and the issue is recorded as deleted
+  (`IssueCopy.gone`). Before issues are counted, `take_stock` checks which of them are still listed, a hundred per
+  request.
 """
 
-import datetime as dt
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from types import MappingProxyType
 
 import structlog
 
-from redmine_mailbridge.model.authorship import Entry, Sides
 from redmine_mailbridge.redmine.client import PAGE, Client
-from redmine_mailbridge.redmine.metadata import Directory
-from redmine_mailbridge.store.issue_copy import IssueRow, Issues, JournalMail, JournalRow, Origin
-from redmine_mailbridge.tasks.update.issue_reader import Snapshots, never_seen, seconds
-from redmine_mailbridge.tasks.update.issue_turns import Turns
+from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.recent_issues import RecentIssues
+from redmine_mailbridge.store.chunks import chunks
+from redmine_mailbridge.store.issue_copy import IssueCopy, IssueOrigin, IssueRow, JournalRow
+from redmine_mailbridge.tasks.update.issue_list import IssueList, SyncProgress, Thing
+from redmine_mailbridge.tasks.update.issue_reader import SAME_SECOND, IssueReader, claimed, never_seen, seconds
+from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
+from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
 
 log = structlog.get_logger(__name__)
 
-OVERLAP = 300.0
-"""Seconds for which a change may be under way in Redmine before anybody can see it."""
 STATE, STOCK = "mirror", "mirror-stock"
 CLOSED_AT_ONCE = 1000
-"""How many closed issues one stocktaking asks for; the next one goes on behind them. Open ones are all asked for."""
+"""How many closed issues one `take_stock` checks; the next call continues after them. Open issues are all checked."""
 ALONE_AT_ONCE = 100
-"""How many that are not listed it asks for one by one."""
+"""How many unlisted issues it requests one by one."""
+NOTHING: Mapping[int, float] = MappingProxyType({})
+UNSEEN_AT_ONCE = 500
+"""How many issues that were never read are loaded at once; each comes with the request that created it."""
+SIDE_BY_SIDE = 4
+"""How many issues are read in parallel; the adaptive limiter may allow fewer."""
 
 
 @dataclass(slots=True)
-class MirrorResult:
-    """What one refresh did: how many changed issues Redmine listed, which of ours were read anew, which are gone."""
+class SyncResult:
+    """The result of one refresh: the number of changed issues listed, the issues that were reread, those deleted."""
 
     listed: int = 0
     read: list[int] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far Redmine's changes are known: `newest` as Redmine writes times, first seen at `reached` (our clock).
-
-    `swept`: a run was made OVERLAP after that, so that nothing older can come up any more.
-    """
-
-    newest: str
-    reached: float
-    swept: bool = False
-
-    @property
-    def since(self) -> str:
-        """From when on to ask."""
-        if self.swept:
-            return self.newest
-        return _text(seconds(self.newest) - OVERLAP)
-
-    def after(self, newest: str, began: float) -> "Progress":
-        """The progress after a run that began then and saw this as the newest."""
-        if newest > self.newest:
-            return Progress(newest, began)
-        return Progress(self.newest, self.reached, self.swept or began >= self.reached + OVERLAP)
-
-
 @dataclass(slots=True)
 class _Run:
-    """One refresh under way."""
+    """A refresh in progress."""
 
-    result: MirrorResult
+    result: SyncResult
     stop: threading.Event
+    began: float
     done: set[int] = field(default_factory=set)
+    copied: set[int] = field(default_factory=set)
+    """Issues copied from the responses that created them."""
+    doubts: dict[int, float] = field(default_factory=dict)
+    """New issues copied as created, with the time when they were seen: they may have changed since."""
+    listed: set[int] = field(default_factory=set)
+    """Those of them that the list shows unchanged."""
+    sweep: bool = False
+    """Does it go back as far as changes may be under way in Redmine?"""
 
 
-class Mirror:
-    """Refreshes the copy. `refresh` is called by one thread at a time; twice at once does no harm."""
+class IssueSync:
+    """Refreshes the copy. `refresh` is meant for one thread at a time; concurrent calls do no harm."""
 
-    def __init__(self, issues: Issues, client: Client, directory: Directory, *, life: float = 600.0) -> None:
+    def __init__(
+        self,
+        issues: IssueCopy,
+        client: Client,
+        metadata: MetadataCache,
+        recent: RecentIssues | None = None,
+        *,
+        requester_fields: RequesterFields | None = None,
+    ) -> None:
         self._issues = issues
         self._client = client
-        self._snapshots = Snapshots(client, directory, issues.mails_of, life=life)
-        self._turns = Turns("reading the issue", client.whoami, issues.record)
+        self._list = IssueList(client)
+        self._reader = IssueReader(client, metadata, issues.mails_of, recent, requester_fields)
+        self._turns = IssueTurns("reading the issue", self._client.whoami, issues.record)
+        self._without_notes: set[int] = set()
+        """New issues that had no notes after the second of their creation, and that the next sweep decides about."""
 
-    def refresh(self, stop: threading.Event | None = None, *, anew: bool = False) -> MirrorResult:
-        """Read what has changed. Return what was done. Raise RedmineUnavailable; what was read until then is kept.
+    def refresh(self, stop: threading.Event | None = None, *, reread_all: bool = False) -> SyncResult:
+        """Read what has changed. Return the result. Raise RedmineUnavailable; what was read before it is kept.
 
-        A refresh with nothing changed costs one request, whatever the history. `anew`: read every issue, one request
-        for each, whatever is known of it (a status that has another name now, a history edited in the database).
+        A refresh without changes costs one request, whatever the history. With `reread_all`, every issue is read with
+        one request each (after a status was renamed, or a history was edited in the database).
         """
-        result = MirrorResult()
-        run = _Run(result, stop or threading.Event())
-        began = self._issues.clock()
-        progress = self._progress() or self._begin(began)
-        rows = self._issues.issues(settled=None if anew else False, gone=None)
-        doubtful = self._issues.origins([row.id for row in rows])
-        for origin in (*self._issues.missing(), *doubtful.values()):
-            self._read(origin, run)
+        return self._refresh(stop or threading.Event(), reread_all=reread_all).result
+
+    def _refresh(self, stop: threading.Event, *, reread_all: bool = False) -> _Run:
+        run = _Run(SyncResult(), stop, self._issues.clock())
+        result = run.result
+        progress = self._progress() or self._begin(run.began)
+        run.sweep = progress is not None and progress.sweep_is_due(run.began)
+        self._read_unseen(run)
+        self._read_all(self._doubtful(run, reread_all=reread_all), run)
         if progress is not None:
-            self._follow(progress, began, run)
+            self._follow(progress, run)
+        self._end_doubts(run)
         self._claim()
-        if result.read or result.gone:
-            log.info("mirror.refreshed", listed=result.listed, read=len(result.read), gone=len(result.gone))
-        return result
+        if run.copied or result.read or result.gone:
+            counts = {"copied": len(run.copied), "read": len(result.read), "gone": len(result.gone)}
+            log.info("mirror.refreshed", listed=result.listed, **counts)
+        return run
 
-    def take_stock(self, stop: threading.Event | None = None, *, anew: bool = False) -> MirrorResult:
-        """As `refresh`, then find out which issues Redmine does not show any more, or shows with another time of change
-        than is known. Raise RedmineUnavailable.
+    def take_stock(self, stop: threading.Event | None = None, *, reread_all: bool = False) -> SyncResult:
+        """Refresh, then find the issues that Redmine no longer lists, or lists with a different time of change. Raise
+        RedmineUnavailable.
         """
-        run = _Run(self.refresh(stop, anew=anew), stop or threading.Event())
+        run = self._refresh(stop or threading.Event(), reread_all=reread_all)
         numbers = self._to_look_for()
         unlisted: list[int] = []
         for start in range(0, len(numbers), PAGE):
             if run.stop.is_set():
                 return run.result
             some = numbers[start : start + PAGE]
-            asked: list[tuple[str, str | int]] = [("f[]", "issue_id"), ("op[issue_id]", "="), ("limit", PAGE)]
-            asked.append(("v[issue_id][]", ",".join(map(str, some))))
-            listed = {int(one["id"]): str(one["updated_on"]) for one in self._list(asked)}
-            unlisted += sorted(set(some) - listed.keys())
+            listed = self._list.among(some)
+            unlisted += sorted(set(some) - {int(one["id"]) for one in listed})
             self._read_changed(listed, run)
-        for origin in self._issues.origins(unlisted[:ALONE_AT_ONCE]).values():
-            self._read(origin, run)
+        self._read_all(self._issues.origins(unlisted[:ALONE_AT_ONCE]).values(), run)
         return run.result
 
     def _to_look_for(self) -> list[int]:
-        """All open issues, and of the closed ones the next, round and round."""
+        """All open issues, and the next of the closed ones in rotation."""
         rows = self._issues.issues()
         closed = [row.id for row in rows if row.closed]
         behind = int(self._issues.state(STOCK) or 0)
@@ -145,97 +151,174 @@ class Mirror:
         return [*(row.id for row in rows if not row.closed), *some]
 
     def reread(self, number: int) -> IssueRow | None:
-        """Read one issue anew, now. Return its row; None when it did not come by mail, or is gone."""
+        """Read one issue now. Return its row; None when it did not come by mail or no longer exists."""
         origin = self._issues.origins([number]).get(number)
         if origin is None:
             return None
-        result = MirrorResult()
+        result = SyncResult()
         self._fetch(origin, result)
         return self._issues.get(number) if result.read else None
 
     # ------------------------------------------------------------------ the list
 
-    def _progress(self) -> Progress | None:
+    def _progress(self) -> SyncProgress | None:
         kept = self._issues.state(STATE)
-        return Progress(**json.loads(kept)) if kept is not None else None
+        return SyncProgress.from_json(kept) if kept is not None else None
 
-    def _begin(self, now: float) -> Progress | None:
-        """The first time: everything of ours is read one by one, so that the list begins now. None: no issue yet."""
-        newest = self._list([("sort", "updated_on:desc"), ("limit", 1)])
-        if not newest:
+    def _begin(self, now: float) -> SyncProgress | None:
+        """On the first run, read every issue that came by mail; the list starts from now. None: there are no issues."""
+        newest = self._list.newest()
+        if newest is None:
             return None
-        progress = Progress(str(newest[0]["updated_on"]), now)
+        progress = SyncProgress.begin(str(newest["updated_on"]), now)
         self._issues.keep_state(STATE, json.dumps(asdict(progress)))
         return progress
 
-    def _follow(self, progress: Progress, began: float, run: _Run) -> None:
-        for page in self._pages(self._since(progress, began)):
+    def _follow(self, progress: SyncProgress, run: _Run) -> None:
+        before = progress
+        for page in self._list.pages(self._list.since(progress, run.began, sweep=run.sweep)):
             run.result.listed += len(page)
-            self._read_changed({int(one["id"]): str(one["updated_on"]) for one in page}, run)
+            self._read_changed(page, run)
             if run.stop.is_set():
                 return
             if page:
-                progress = progress.after(str(page[-1]["updated_on"]), began)
-        self._issues.keep_state(STATE, json.dumps(asdict(progress.after("", began))))
+                progress = progress.saw(str(page[-1]["updated_on"]), self._issues.clock())
+        if run.sweep:
+            progress = progress.swept(before, run.began)
+        if progress != before:
+            self._issues.keep_state(STATE, json.dumps(asdict(progress)))
 
-    def _since(self, progress: Progress, now: float) -> str:
-        """From when on to ask: never later than what Redmine writes now, by its clock as it was last seen."""
-        skew = self._client.skew
-        if skew is None:
-            return progress.since
-        return min(progress.since, _text(now + skew.total_seconds() - OVERLAP))
+    def _read_changed(self, page: Iterable[Thing], run: _Run) -> None:
+        """Given a page of Redmine's list, read the issues that came by mail and changed since they were copied."""
+        listed = {int(one["id"]): one for one in page}
+        same: set[int] = set()
+        for row in self._issues.issues(listed, gone=None):
+            if row.gone or row.updated_on != seconds(str(listed[row.id]["updated_on"])):
+                continue
+            if row.id not in run.doubts:
+                same.add(row.id)
+            elif not self._reader.differs(row, listed[row.id]):
+                same.add(row.id)
+                run.listed.add(row.id)
+        changed = self._issues.origins(listed.keys() - same)
+        for number in changed.keys() & run.done:  # it changed after it was read in this run; the next list is later
+            self._issues.unsettle(number)
+        times = {number: seconds(str(listed[number]["updated_on"])) for number in changed}
+        self._read_all([origin for _, origin in sorted(changed.items())], run, times)
 
-    def _read_changed(self, listed: Mapping[int, str], run: _Run) -> None:
-        """Given issues by number with when they were changed last, as Redmine lists them, read those of ours of which
-        we do not know that.
+    # ------------------------------------------------------------------ what is not final
+
+    def _read_unseen(self, run: _Run) -> None:
+        """Copy new issues from the responses that created them, some hundred at a time; read those without one."""
+        last = 0
+        while some := self._issues.missing(after=last, limit=UNSEEN_AT_ONCE):
+            last = some[-1].issue
+            self._read_all(self._unseen(some, run), run)
+
+    def _unseen(self, some: Iterable[IssueOrigin], run: _Run) -> list[IssueOrigin]:
+        """Copy these issues from the responses that created them. Return those without a response."""
+        unseen: list[IssueOrigin] = []
+        copied: list[tuple[IssueRow, list[JournalRow]]] = []
+        for origin in some:
+            shown = self._reader.shown(origin.issue)
+            if shown is None or run.stop.is_set():
+                unseen.append(origin)
+            elif not self._turn(origin, lambda: copied.append(self._reader.of(shown, origin))):  # noqa: B023 - called at once
+                run.done.add(origin.issue)
+        self._issues.save_all(copied)
+        run.copied |= {row.id for row, _ in copied}
+        return unseen
+
+    def _doubtful(self, run: _Run, *, reread_all: bool) -> list[IssueOrigin]:
+        """Return the issues that must be read again whatever the list shows; for new issues, the list decides. Issues
+        copied in this run wait for the next one.
         """
-        known = {row.id: row for row in self._issues.issues(listed, gone=None)}
-        for number, origin in sorted(self._issues.origins(listed).items()):
-            row = known.get(number)
-            if row is None or row.gone or row.updated_on != seconds(listed[number]):
-                self._read(origin, run)
+        if reread_all:
+            return list(self._issues.origins([row.id for row in self._issues.issues(gone=None)]).values())
+        rows = self._issues.unsettled()
+        run.doubts = {
+            row.id: row.seen_at for row in rows if row.new and (row.id not in run.copied or _is_over(row.seen_at, run))
+        }
+        again = {row.id for row in rows} - run.doubts.keys() - run.copied
+        return list(self._issues.origins(again).values())
 
-    def _pages(self, since: str) -> Iterator[list[Mapping[str, Any]]]:
-        """What changed since then, oldest first, each page asked for anew from where the last one ended."""
-        offset = 0
-        while True:
-            page = self._list(
-                [("f[]", "updated_on"), ("op[updated_on]", ">="), ("v[updated_on][]", since),
-                 ("sort", "updated_on,id"), ("limit", PAGE), ("offset", offset)]
-            )  # fmt: skip
-            yield page
-            if len(page) < PAGE:
+    def _end_doubts(self, run: _Run) -> None:
+        """Mark the new issues as final that the list shows unchanged and that have no notes; read those with notes.
+
+        A sweep decides about all of them: it asks for those that its list does not contain, a page at a time, and reads
+        the rest. Until then the others are only asked for notes, once.
+        """
+        if run.sweep:
+            self._without_notes.clear()
+            self._list_doubts(run)
+        remaining = run.doubts.keys() - run.done
+        if run.stop.is_set() or not remaining:
+            return
+        quiet = run.listed & remaining
+        over = {number for number in remaining if _is_over(run.doubts[number], run)}
+        waiting = set() if run.sweep else over - quiet - self._without_notes
+        noted = self._list.with_notes(sorted(quiet | waiting))
+        self._issues.settle((quiet - noted) & over)
+        self._without_notes = (self._without_notes | waiting) - noted
+        self._read_all(self._issues.origins(remaining - quiet | noted if run.sweep else noted).values(), run)
+
+    def _list_doubts(self, run: _Run) -> None:
+        """Look up the new issues that are older than the list."""
+        unlisted = sorted(run.doubts.keys() - run.listed - run.done)
+        for some in chunks(unlisted, PAGE):
+            if run.stop.is_set():
                 return
-            last = str(page[-1]["updated_on"])
-            since, offset = (last, 0) if last > since else (since, offset + PAGE)
-
-    def _list(self, params: list[tuple[str, str | int]]) -> list[Mapping[str, Any]]:
-        always: list[tuple[str, str | int]] = [("f[]", "status_id"), ("op[status_id]", "*")]
-        found: list[Mapping[str, Any]] = self._client.get("/issues.json", [*always, *params]).get("issues", [])
-        return found
+            self._read_changed(self._list.among(some), run)
 
     # ------------------------------------------------------------------ one issue
 
-    def _read(self, origin: Origin, run: _Run) -> None:
-        """Read one issue. One that fails does not keep the others waiting; the next run comes back to it."""
+    def _read_all(self, origins: Collection[IssueOrigin], run: _Run, listed: Mapping[int, float] = NOTHING) -> None:
+        """Given the mails that created issues, read the issues, a few in parallel; `listed` contains the time of the
+        last change where the list shows it. Raise RedmineUnavailable or StoreError; no more issues are read then.
+        """
+        todo = [origin for origin in origins if origin.issue not in run.done]
+        if len(todo) < 2:
+            for origin in todo:
+                self._read(origin, run, listed.get(origin.issue))
+            return
+        with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(todo)), thread_name_prefix="issues") as pool:
+            begun = [pool.submit(self._read, origin, run, listed.get(origin.issue)) for origin in todo]
+            try:
+                for one in begun:
+                    one.result()
+            finally:
+                for one in begun:
+                    one.cancel()
+
+    def _read(self, origin: IssueOrigin, run: _Run, changed: float | None) -> None:
+        """Read one issue. A failure does not delay the others; the next run retries it."""
         if run.stop.is_set() or origin.issue in run.done:
             return
         run.done.add(origin.issue)
-
-        def read() -> int:
-            self._fetch(origin, run.result)
-            return 1
-
-        _, ended = self._turns.take(origin.issue, read)
-        if not ended:
+        if not self._turn(origin, lambda: self._fetch(origin, run.result, changed)):
             self._issues.unsettle(origin.issue)
 
-    def _fetch(self, origin: Origin, result: MirrorResult) -> None:
+    def _turn(self, origin: IssueOrigin, work: Callable[[], None]) -> bool:
+        """Given an issue and its work, do the work. Return whether it succeeded."""
+
+        def turn() -> int:
+            work()
+            return 1
+
+        return self._turns.take(origin.issue, turn)[1]
+
+    def _fetch(self, origin: IssueOrigin, result: SyncResult, changed: float | None = None) -> None:
+        """Copy an issue. No request is made if a recent response shows its last change, of the time `changed`."""
         now = self._issues.clock()
+        shown = self._reader.shown(origin.issue) if changed is not None else None
+        if shown is not None and seconds(str(shown.found["updated_on"])) == changed:
+            self._issues.save(*self._reader.of(shown, origin))
+            result.read.append(origin.issue)
+            return
         before = self._issues.get(origin.issue)
-        found = self._snapshots.take(origin, now, before)
-        if found is not None:
-            self._issues.save(*found)
+        rows = self._reader.take(origin, now, before)
+        if rows is not None:
+            self._issues.save(*rows)
             result.read.append(origin.issue)
             return
         if before is None:
@@ -244,28 +327,20 @@ class Mirror:
             self._issues.gone(origin.issue)
         result.gone.append(origin.issue)
 
-    # ------------------------------------------------------------------ notes that mails made
+    # ------------------------------------------------------------------ notes created by mails
 
     def _claim(self) -> None:
-        """A note that was read before the store knew that a mail had made it: say so now."""
+        """Attribute notes to mails that were read before the store knew that these mails had created them."""
         for number in self._issues.unclaimed():
             row = self._issues.get(number)
             if row is None:
                 continue
-            sides = self._snapshots.sides(row)
+            participants = self._reader.participants(row)
             journals = self._issues.journals([number])
             mails = self._issues.mails_of([one.id for one in journals])
-            self._issues.save_journals(number, [_claimed(one, mails.get(one.id), sides) for one in journals])
+            self._issues.save_journals(number, [claimed(one, mails.get(one.id), participants) for one in journals])
 
 
-def _claimed(one: JournalRow, mail: JournalMail | None, sides: Sides) -> JournalRow:
-    if mail is None or one.mail_id is not None:
-        return one
-    now = sides.of(Entry(one.user_id, mail.sender, machine=mail.machine))
-    side = "customer" if one.side == "customer" and not mail.machine else now
-    return JournalRow(**{**asdict(one), "mail_id": mail.mail_id, "side": side})
-
-
-def _text(seconds: float) -> str:
-    """Given seconds since the epoch, return the time as the API reads it."""
-    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _is_over(seen_at: float, run: _Run) -> bool:
+    """Whether the second of an issue's last change was over when the run began."""
+    return run.began >= seen_at + SAME_SECOND

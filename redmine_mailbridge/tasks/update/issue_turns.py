@@ -1,9 +1,8 @@
-"""Each issue has its turn: whatever one of them brings up ends only its own work, is told on its record, and the next
-one follows.
+"""Processes issues one by one: an error on one issue is recorded in its history, and the next issue follows.
 
-Redmine failing on one issue is that issue's, as long as Redmine answers otherwise: it is asked, and only when it does
-not answer either does the fault end the whole run. An issue that keeps failing rests for a while, longer each time, so
-that many of them cannot hold up the others either.
+If Redmine fails on one issue but answers another request, the error counts for that issue only; if it does not answer,
+the error ends the run. An issue that keeps failing is skipped for a while, longer each time, so that many such issues
+do not delay the others.
 """
 
 import threading
@@ -21,10 +20,10 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Turns:
-    """The turns of one kind of work (`what`, for the record). Safe to share among threads; it lives as long as the work
-    is done again and again. `is_there` asks Redmine for a sign of life and raises RedmineUnavailable; `record` puts a
-    line on the record of an issue, once.
+class IssueTurns:
+    """Runs one kind of work (`what`, for the history) on issues and keeps their failures between runs. Safe to share
+    among threads. `is_there` sends a test request to Redmine and raises RedmineUnavailable; `record` adds a line to the
+    history of an issue, once.
     """
 
     what: str
@@ -35,9 +34,9 @@ class Turns:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, issue: int, work: Callable[[], int]) -> tuple[int, bool]:
-        """Given an issue and its work, do it. Return what it returned, and whether it came to its end.
+        """Given an issue and its work, do the work. Return its result, and whether it succeeded.
 
-        Raise StoreError, and RedmineUnavailable when Redmine does not answer otherwise either.
+        Raise StoreError, and RedmineUnavailable when Redmine does not answer the test request either.
         """
         tries, until = self._failed.get(issue, (0, 0.0))
         if until > self.clock():
@@ -53,7 +52,7 @@ class Turns:
             why = f"Redmine fails on it: {error}"
         except MailbridgeError as error:
             why = str(error)
-        except Exception as error:  # noqa: BLE001 - the border of one issue: whatever it brings up stops only its turn
+        except Exception as error:  # noqa: BLE001 - the boundary of an issue: an error ends only its own work
             kind = type(error).__name__
             log.error("issue.fault", what=self.what, issue=issue, kind=kind, where=where(error))  # noqa: TRY400 - may quote it
             why = fault(error)

@@ -1,17 +1,17 @@
-"""Which notes of agents their customers have got by mail: ours, or Redmine's where the settings leave it to Redmine."""
+"""Which agent notes customers received by mail: from this program, or from Redmine where the settings say so."""
 
 from collections.abc import Callable, Collection
 
 from redmine_mailbridge.store.issue_copy import IssueRow
 
 Asks = Callable[[int], bool]
-"""Given a note's number, whether the customer got it by mail."""
+"""Given the ID of a note, returns whether the customer received it by mail."""
 
 
-class Told:
-    """Tells it of the notes of issues. `mailed` gives, of issues, the notes that reached their requesters by mail;
-    `left` are the mailboxes whose notes Redmine alone mails, to authors who have an account; `writers` gives the users
-    who write for those who have none.
+class MailedNotes:
+    """Answers it for the notes of issues. `mailed` returns the notes of issues that were mailed to their requesters;
+    `left` are the mailboxes whose notes only Redmine mails, to authors who have an account; `writers` returns the users
+    that act for senders without an account.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class Told:
         self._writers = writers
 
     def of(self, rows: Collection[IssueRow]) -> Callable[[IssueRow], Asks]:
-        """Given issues, return what gives for each of them what to ask of its notes."""
+        """Given issues, return a function that returns the answers for the notes of one of them."""
         mailed = frozenset(self._mailed([row.id for row in rows]))
         writers = self._writers() if any(row.mailbox in self._left for row in rows) else ()
 

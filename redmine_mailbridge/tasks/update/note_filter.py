@@ -1,4 +1,4 @@
-"""What of an issue's entry goes out by mail, as its settings say. Pure."""
+"""Which part of a journal is sent by mail, according to the settings. Pure."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Mailing:
-    """What a mailbox mails of its issues. `max_cc` is how many may stand in Cc, `max_attachments` in bytes."""
+class NoteMailPolicy:
+    """What a mailbox mails of its issues. `max_cc` is the maximum of Cc recipients, `max_attachments` in bytes."""
 
     notes: Literal["never", "public_notes", "marked"] = "never"
     closed: bool = False
@@ -19,20 +19,20 @@ class Mailing:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """A note as it goes out: its text in Redmine's markup, and the files that came with it."""
+class AgentNote:
+    """A note to be sent: its text in Redmine's markup, and its files."""
 
     text: str = ""
     files: tuple[Mapping[str, Any], ...] = ()
 
 
 def note_to_mail(
-    mailing: Mailing, journal: Mapping[str, Any], attachments: list[Mapping[str, Any]], *, by_agent: bool = True
-) -> Note | str:
-    """Given a journal as Redmine shows it now, the issue's files, and whether an agent wrote it (else the bridge, by a
-    rule that closed the issue), return what of it goes out, or why nothing does.
+    mailing: NoteMailPolicy, journal: Mapping[str, Any], attachments: list[Mapping[str, Any]], *, by_agent: bool = True
+) -> AgentNote | str:
+    """Given a current journal, the issue's files, and whether an agent wrote it (otherwise a rule closed the issue),
+    return the note to send, or the reason for sending nothing.
 
-    A note that somebody has made private, emptied or removed since is not mailed.
+    A note that has since been made private, emptied or deleted is not sent.
     """
     if journal.get("private_notes"):
         return "it is private"
@@ -40,19 +40,19 @@ def note_to_mail(
     if not text:
         return "it has no text"
     if not by_agent:
-        return Note(text) if mailing.closed else "it is the bridge's own"
+        return AgentNote(text) if mailing.closed else "it was written by the bridge"
     if mailing.notes == "never":
         return "notes are not mailed"
     rest = without_marker(text, mailing.marker)
     if rest is None and mailing.notes == "marked":
-        return f"it does not begin with {mailing.marker}"
+        return f"it does not start with {mailing.marker}"
     text = text if rest is None else rest
     files = tuple(_files(journal, attachments))
-    return Note(text, files) if text or files else "it has no text"
+    return AgentNote(text, files) if text or files else "it has no text"
 
 
 def without_marker(text: str, marker: str) -> str | None:
-    """Given a note, return it without the marker that it begins with, as a word of its own; None when it does not."""
+    """Given a note, return it without the marker at its start; None when the marker is not its first word."""
     start = text.lstrip()
     if not start.lower().startswith(marker.lower()):
         return None
@@ -66,7 +66,7 @@ def _files(journal: Mapping[str, Any], attachments: list[Mapping[str, Any]]) -> 
 
 
 def closes(journal: Mapping[str, Any], closed: frozenset[int]) -> bool:
-    """Given a journal and the ids of the closed statuses, did it close the issue?"""
+    """Given a journal and the IDs of the closed statuses, return whether the journal closed the issue."""
     for detail in journal.get("details", ()):
         if detail.get("property") == "attr" and detail.get("name") == "status_id":
             before, after = (str(detail.get(side) or "") for side in ("old_value", "new_value"))

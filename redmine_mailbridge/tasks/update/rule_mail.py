@@ -1,65 +1,128 @@
-"""The mail of a rule of time: to whom it goes, and what its template may speak of."""
+"""The mail of a time-based rule: its recipients and its template variables."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from redmine_mailbridge.model.mail import Address, TextFormat
+from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.from_redmine import as_html, as_text
-from redmine_mailbridge.outgoing.sender_profile import when
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.outgoing.issue_mailer import NO_QUESTION, Variables
+from redmine_mailbridge.outgoing.personal_names import as_written
+from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.requests import NoteRequest
+from redmine_mailbridge.redmine.users import utc
 from redmine_mailbridge.settings.time_rules import RuleThen
-from redmine_mailbridge.store.issue_copy import IssueRow
-from redmine_mailbridge.store.rule_runs import Applied
+from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
+from redmine_mailbridge.store.rule_runs import RuleRun
+from redmine_mailbridge.tasks.update.mailed_notes import MailedNotes
+from redmine_mailbridge.tasks.update.note_filter import without_marker
 
 
-class Post(Protocol):
-    """What queues mail about an issue: `outgoing.issue_mailer.Letters`."""
+class MailQueue(Protocol):
+    """Queues mail about an issue: `outgoing.issue_mailer.IssueMailer`."""
 
-    def queue(self, kind: str, issue: IssueRow, key: str, to: Sequence[Address], variables: Mapping[str, Any]) -> str:
-        """Queue it, once for each kind, issue and key. Return the line for the record."""
+    def queue(self, kind: str, issue: IssueRow, key: str, to: Sequence[Address], variables: Variables) -> str:
+        """Queue a mail, once per kind, issue and key. Return the line for the history."""
 
 
 class RuleMail:
-    """Queues the mails of rules. Whether the customer may hear of the issue, `Letters` asks when the mail is made."""
+    """Queues the mails of rules. `mailed_notes` says which notes customers received, `markers` are the markers of notes
+    to mail, by mailbox. `IssueMailer` checks whether the customer may receive mail about the issue.
+    """
 
-    def __init__(self, post: Post, directory: Directory, text_format: TextFormat) -> None:
+    def __init__(
+        self,
+        post: MailQueue,
+        metadata: MetadataCache,
+        issues: IssueCopy,
+        *,
+        mailed_notes: MailedNotes,
+        markers: Mapping[str, str],
+        text_format: TextFormat,
+    ) -> None:
         self._post = post
-        self._directory = directory
+        self._metadata = metadata
+        self._issues = issues
+        self._mailed_notes = mailed_notes
+        self._markers = markers
         self._text_format = text_format
 
-    def queue(self, then: RuleThen, issue: IssueRow, row: Applied) -> str | None:
-        """Given what a rule does, the issue as it is now, and what was applied, queue its mail; twice is once.
+    def queue(self, then: RuleThen, issue: IssueRow, row: RuleRun) -> str | None:
+        """Given a rule's actions, the current issue, and the rule run, queue the mail; a repeated call has no effect.
 
-        Return the line for the record, None when the rule sends nothing.
+        Return the line for the history; None when the rule sends no mail.
         """
         if then.mail is None:
             return None
         if then.mail == "closed" and not issue.closed:
             return "no closed mail: the issue is not closed"
         people = [person for name in then.mail_to if (person := self._person(name, issue)) is not None]
-        # as the station of agents' answers names it, so that the two never mail one closing twice
-        key = f"j{row.journal}" if then.mail == "closed" and row.journal else f"{row.rule} after {row.anchor}"
-        variables: dict[str, Any] = {"rule": row.rule, "reason": row.reason}
+        entry = self._mailed_entry(issue, row) if then.mail == "closed" else None
+        key = f"j{entry}" if entry is not None else f"{row.rule} after {row.anchor}"
+        variables: Variables = {"rule": row.rule, "reason": row.reason}
         if then.mail == "closed":
             variables = {"note": self._note(row)}
+        if then.mail == "reminder":
+            variables = partial(self._of_reminder, issue, row)
         return self._post.queue(then.mail, issue, key, people, variables)
+
+    def _mailed_entry(self, issue: IssueRow, row: RuleRun) -> int | None:
+        """The entry of the history that closed the issue, or holds the rule's public note; None if there is none. It is
+        the key in agent_notes.py too, so that the two never mail one closing twice. Redmine splits a private note from
+        the change that came with it, and no mail about a private entry is sent.
+        """
+        if row.journal is None:
+            return None
+        own = [one for one in self._issues.journals([issue.id]) if row.after_journal < one.id <= row.journal]
+        shown = [one for one in reversed(own) if not one.private]
+        return next((one.id for one in shown if one.id == row.journal or one.status_to is not None), None)
+
+    def _of_reminder(self, issue: IssueRow, row: RuleRun, visible: VisibleIssue) -> Mapping[str, Any]:
+        return {"rule": row.rule, "reason": row.reason, "question": self._question(issue, row.anchor, visible)}
+
+    def _question(self, issue: IssueRow, anchor: int, visible: VisibleIssue) -> Mapping[str, Any]:
+        """The question to the customer: the newest agents' note up to the event that the rule counts from that the
+        customer received by mail and that is still public.
+        """
+        got = self._mailed_notes.of([issue])(issue)
+        asked = {
+            one.id
+            for one in self._issues.journals([issue.id])
+            if one.side == "agent" and one.id <= anchor and got(one.id)
+        }
+        shown = (visible.journal(int(one["id"])) for one in reversed(visible.found.get("journals", ())))
+        entry = next((one for one in shown if one and int(one["id"]) in asked and one.get("notes")), {})
+        if not entry:
+            return NO_QUESTION
+        notes, written = str(entry.get("notes") or ""), utc(entry.get("created_on"))
+        rest = without_marker(notes, self._markers.get(issue.mailbox, "")) if issue.mailbox in self._markers else None
+        text = notes if rest is None else rest
+        return {
+            "journal": int(entry["id"]),
+            "text": as_text(text, self._text_format),
+            "html": as_html(text, self._text_format),
+            "author": as_written(str((entry.get("user") or {}).get("name", ""))),
+            "date": Moment.of(written.timestamp() if written is not None else None),
+        }
 
     def _person(self, name: str, issue: IssueRow) -> Address | None:
         if name == "requester":
             return Address(issue.requester_name, issue.requester)
         if name != "assignee":
             return Address("", name)
-        person = self._directory.people.by_id(issue.assignee_id) if issue.assignee_id is not None else None
+        person = self._metadata.people.by_id(issue.assignee_id) if issue.assignee_id is not None else None
         return Address(issue.assignee or "", person.user.mail) if person is not None and person.user.mail else None
 
-    def _note(self, row: Applied) -> dict[str, Any]:
+    def _note(self, row: RuleRun) -> dict[str, Any]:
         request = NoteRequest.from_json(row.request) if row.request else None
         text = request.notes if request is not None and not request.private else ""
         return {
             "text": as_text(text, self._text_format),
             "html": as_html(text, self._text_format),
             "author": "",
-            "date": when(row.changed_at),
+            "signed": False,
+            "date": Moment.of(row.changed_at),
             "left_out": [],
         }

@@ -1,20 +1,20 @@
-"""What is said of rules of time: what each has done, is about to do, and whether it asks first."""
+"""The status of time-based rules: past runs, due issues, and whether a rule waits for confirmation."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from redmine_mailbridge.policy.time_rules.due import Application
+from redmine_mailbridge.policy.time_rules.due import RuleMatch
 from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.rule_runs import Tally
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """A rule that is due for an issue, as a preview shows it: `what` it would do, in words."""
+class DueRule:
+    """A rule that is due for an issue, for a preview. `what` describes its actions."""
 
     issue: IssueRow
-    application: Application
+    application: RuleMatch
     what: str
 
     def as_json(self) -> dict[str, Any]:
@@ -23,9 +23,9 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleState:
-    """A rule as a list shows it: in words (`text`), what it has done, for how many issues it is due, and whether it
-    stopped since these are more than its at_most.
+class RuleStatus:
+    """A rule for a list: its description (`text`), the number of past runs and of due issues, and whether it stopped
+    because more issues are due than its max_issues.
     """
 
     rule: TimeRule

@@ -1,8 +1,8 @@
-"""The update task: what happens to issues that exist already, station by station.
+"""The update task: processes existing issues, step by step.
 
-replies    the answers of customers that waited for this task become notes
-answers    what agents wrote goes out by mail
-rules      what has been quiet for too long is reminded of, closed, escalated
+replies    customers' replies that waited for this task become notes
+answers    agents' notes are sent by mail
+rules      time-based rules remind, close or escalate
 """
 
 import threading
@@ -12,43 +12,43 @@ from typing import Protocol
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
-from redmine_mailbridge.model.task_result import StationResult
+from redmine_mailbridge.model.task_result import TaskStepResult
 from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)
 
 
-class Station(Protocol):
+class UpdateStep(Protocol):
     """One kind of work of the update task."""
 
     @property
     def name(self) -> str:
         """One word for lists and logs."""
 
-    def once(self, stop: threading.Event) -> StationResult:
-        """Do what there is to do, until the stop sign. A fault of ours may be in the result or be raised."""
+    def once(self, stop: threading.Event) -> TaskStepResult:
+        """Run until finished or until `stop` is set. An internal error may be in the result or be raised."""
 
 
 class Updater:
-    """Runs the stations in their order; what ends one early ends only that one."""
+    """Runs the steps in order; an error ends only its own step."""
 
-    def __init__(self, stations: Sequence[Station]) -> None:
-        self._stations = stations
+    def __init__(self, steps: Sequence[UpdateStep]) -> None:
+        self._steps = steps
 
-    def once(self, stop: threading.Event) -> StationResult:
-        """Do all there is to do. Return the sum, with the first error and its station."""
-        result = StationResult()
-        for station in self._stations:
+    def once(self, stop: threading.Event) -> TaskStepResult:
+        """Run all steps. Return the sum of their results, with the first error and its step."""
+        result = TaskStepResult()
+        for step in self._steps:
             if stop.is_set():
                 break
             try:
-                one = station.once(stop)
+                one = step.once(stop)
             except MailbridgeError as error:
-                one = StationResult(error=str(error))
-            except Exception as error:  # noqa: BLE001 - the border of a station: the others have their turn
-                log.error("update.fault", station=station.name, kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
-                one = StationResult(error=fault(error))
+                one = TaskStepResult(error=str(error))
+            except Exception as error:  # noqa: BLE001 - the boundary of a step: the others still run
+                log.error("update.fault", step=step.name, kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
+                one = TaskStepResult(error=fault(error))
             if one.error:
-                log.warning("update.interrupted", station=station.name, reason=one.error)
-            result = result.and_also(one, station.name)
+                log.warning("update.interrupted", step=step.name, reason=one.error)
+            result = result.and_also(one, step.name)
         return result

@@ -1,4 +1,4 @@
-"""The mails: found, told about, decided about."""
+"""The messages: the list, the history of one, decisions."""
 
 import datetime as dt
 from base64 import b64encode
@@ -9,46 +9,50 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
-from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.store.queries.messages import MessageFilter
+from redmine_mailbridge.errors import RedmineError
+from redmine_mailbridge.store.queries.search import MessageFilter, SearchResult
 from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide, hurry, possible
-from redmine_mailbridge.tasks.receive.history import Story, raw_of, story
+from redmine_mailbridge.tasks.receive.history import MessageHistory, raw_of, story
+from redmine_mailbridge.tasks.receive.requester_decisions import set_requester, undo_requester
 from redmine_mailbridge.util.spreadsheet import Cell, as_csv
+from redmine_mailbridge.util.suggest import closest
 from redmine_mailbridge.web import formatting
-from redmine_mailbridge.web.request import Call, whole
+from redmine_mailbridge.web.request import PageRequest, whole
 
 PAGE = 50
+SEARCH_SECONDS = 0.06
+"""How long a page looks for a subject; then it says how far back it looked."""
 ISSUES = 2**31 - 1
 """The largest number that an issue of Redmine can have."""
 EXPORTED = 100_000
-OUTCOMES = ("kept", "writing", "done", "ignored", "held", "refused", "aside")
-WAITING = ("kept", "writing")
-FAILED = ("refused", "aside")
-NOT_IMPORTED = ("held", "refused", "aside", "ignored")
+OUTCOMES = ("stored", "write_pending", "done", "ignored", "held", "rejected", "failed")
+WAITING = ("stored", "write_pending")
+FAILED = ("rejected", "failed")
+NOT_IMPORTED = ("held", "rejected", "failed", "ignored")
 STYLE = (Path(__file__).parents[1] / "static" / "mail.css").read_text("utf-8")
 FRAME = (
     f"default-src 'none'; img-src data:; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; "
     "sandbox; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
-"""The policy of a stranger's mail: no script, nothing from anywhere, one style of ours."""
+"""The policy of a stranger's mail: no script, nothing from anywhere, one built-in style."""
 
 
-def search(call: Call) -> Response:
+def search(call: PageRequest) -> Response:
     """The mails that fit, newest first."""
-    rows = call.desk.archive.messages(_wanted(call, _outcomes(call), PAGE + 1))
-    return _list(call, "messages.html", "Messages", rows, choices=("", "waiting", *OUTCOMES))
+    found = call.context.message_queries.search(_wanted(call, _outcomes(call), PAGE + 1), within=SEARCH_SECONDS)
+    return _list(call, "messages.html", "Messages", found, choices=("", "waiting", *OUTCOMES))
 
 
-def not_imported(call: Call) -> Response:
+def not_imported(call: PageRequest) -> Response:
     """The mails that became nothing in Redmine, each with its reason."""
-    rows = call.desk.archive.messages(_wanted(call, _left(call), PAGE + 1))
-    return _list(call, "not_imported.html", "Not imported", rows, choices=("", *NOT_IMPORTED))
+    found = call.context.message_queries.search(_wanted(call, _left(call), PAGE + 1), within=SEARCH_SECONDS)
+    return _list(call, "not_imported.html", "Not imported", found, choices=("", *NOT_IMPORTED))
 
 
-def export(call: Call) -> Response:
+def export(call: PageRequest) -> Response:
     """What was not imported, as CSV for a spreadsheet."""
     lines: list[Sequence[Cell]] = [("id", "kept", "mailbox", "state", "sender", "subject", "reason")]
-    for row in call.desk.archive.messages(_wanted(call, _left(call), EXPORTED)):
+    for row in call.context.message_queries.messages(_wanted(call, _left(call), EXPORTED)):
         kept = dt.datetime.fromtimestamp(row.kept_at, call.zone).isoformat(" ", "seconds")
         state = formatting.state_of(row.state, row.issue)
         lines.append((row.id, kept, row.location.mailbox, state, row.sender or "", row.subject or "", row.reason or ""))
@@ -56,36 +60,39 @@ def export(call: Call) -> Response:
     return Response(as_csv(lines), headers=headers, media_type="text/csv; charset=utf-8")
 
 
-def show(call: Call) -> Response:
+def show(call: PageRequest) -> Response:
     """One mail: each step, what went to Redmine, and the mail itself."""
-    told = _story(call)
-    if told is None:
+    history = _story(call)
+    if history is None:
         return missing(call)
-    raw = raw_of(call.desk.store, told.row)
-    files = told.message.attachments if told.message else ()
-    blocked = call.desk.seen.original(raw, files).blocked if raw is not None and told.message else 0
+    raw = raw_of(call.context.store, history.row)
+    files = history.message.attachments if history.message else ()
+    blocked = call.context.seen.original(raw, files).blocked if raw is not None and history.message else 0
     return call.render(
         "message.html",
-        title=told.row.subject or call.words("(no subject)"),
-        told=told,
-        row=told.row,
-        possible=possible(told.row),
+        title=history.row.subject or call.words("(no subject)"),
+        history=history,
+        timeline=[(step.at, call.step(step.line)) for step in sorted(history.steps, key=lambda one: one.at)],
+        row=history.row,
+        possible=possible(call.context.store, history.row),
+        requester=call.context.store.requesters.current(history.row.id),
+        set_by_hand=call.context.store.requesters.last(history.row.id),
         blocked=blocked,
         has_raw=raw is not None,
-        redmine=call.desk.settings.redmine.url,
+        redmine=call.context.settings.redmine.url,
     )
 
 
-def frame(call: Call) -> Response:
+def frame(call: PageRequest) -> Response:
     """The mail as its sender meant it to look, harmless, for the sandboxed frame."""
-    told = _story(call)
-    raw = raw_of(call.desk.store, told.row) if told else None
-    if told is None or raw is None:
+    history = _story(call)
+    raw = raw_of(call.context.store, history.row) if history else None
+    if history is None or raw is None:
         return missing(call)
-    return framed(call, call.desk.seen.original(raw, told.message.attachments if told.message else ()).html)
+    return framed(call, call.context.seen.original(raw, history.message.attachments if history.message else ()).html)
 
 
-def framed(call: Call, html: str) -> Response:
+def framed(call: PageRequest, html: str) -> Response:
     """Given HTML from outside, sanitised, return it as the page of a sandboxed frame."""
     answer = call.render("original.html", html=html, style=STYLE)
     answer.headers["Content-Security-Policy"] = FRAME
@@ -93,36 +100,39 @@ def framed(call: Call, html: str) -> Response:
     return answer
 
 
-def raw(call: Call) -> Response:
+def raw(call: PageRequest) -> Response:
     """The mail's bytes, to keep."""
-    told = _story(call)
-    content = raw_of(call.desk.store, told.row) if told else None
-    if told is None or content is None:
+    history = _story(call)
+    content = raw_of(call.context.store, history.row) if history else None
+    if history is None or content is None:
         return missing(call)
-    return download(content, f"mail-{told.row.id}.eml")
+    return download(content, f"mail-{history.row.id}.eml")
 
 
-def attachment(call: Call) -> Response:
+def attachment(call: PageRequest) -> Response:
     """One attachment, to keep: never shown by the browser."""
-    told = _story(call)
+    history = _story(call)
     number = int(call.request.path_params["number"])
-    files = told.message.attachments if told and told.message else ()
+    files = history.message.attachments if history and history.message else ()
     if number >= len(files):
         return missing(call)
     return download(b"".join(files[number].chunks()), files[number].name)
 
 
-def decision(call: Call) -> Response:
+def decision(call: PageRequest) -> Response:
     """Carry out what was decided about one mail or many."""
     ids = call.typed_numbers("id")
     word, issue = call.typed("decision"), call.typed("issue").lstrip("#")
     if word not in set(Decision) or not ids:
-        return call.back(call.words("Nothing was ticked, so nothing was done."), "/messages")
+        return call.back(call.words("Select at least one mail first."), "/messages")
     if word == Decision.FILE and not whole(issue, ISSUES):
-        return call.back(call.words("Type the number of the issue that takes it."), "/messages")
+        return call.back(call.words("Enter the number of the issue."), "/messages")
+    if word in {Decision.IMPORT, Decision.NEW} and (wrong := _wrong_project(call)):
+        return call.back(wrong, "/messages")
     results = list(
         decide(
-            call.desk.store,
+            call.context.store,
+            call.context.message_queries,
             ids,
             Decision(word),
             by=call.who,
@@ -133,12 +143,53 @@ def decision(call: Call) -> Response:
     )
     done = [str(one.id) for one in results if one.ok]
     if done:
-        hurry(call.desk.store, [one.id for one in results if one.ok])
-        call.audit(word, f"{', '.join(done)}{f' to #{issue}' if word == Decision.FILE else ''}")
-    lines = [f"{one.id}: {call.words(one.words)}" for one in results[:10]]
+        hurry(call.context.message_queries, call.context.book, [one.id for one in results if one.ok])
+        to = f"#{issue}" if word == Decision.FILE else call.typed("project") * (word in {Decision.IMPORT, Decision.NEW})
+        call.audit(word, f"{', '.join(done)}{f' to {to}' if to else ''}")
+    lines = [f"{one.id}: {'; '.join(map(call.words, filter(None, (one.words, one.hint))))}" for one in results[:10]]
     if len(results) > len(lines):
         lines.append(call.words("… and {n} more", n=len(results) - len(lines)))
     return call.back("\n".join(lines), "/messages")
+
+
+def requester(call: PageRequest) -> Response:
+    """Set the requester of a message's issue, or restore the one from before."""
+    (number, *_), store = (*call.typed_numbers("id"), 0), call.context.store
+    if call.typed("decision") == "undo":
+        result, who = undo_requester(store, number, by=call.who), ""
+        who = store.requesters.current(number)[0] if result.ok else call.words("Requester")
+    else:
+        who, ours = call.typed("address"), call.context.settings.own_addresses
+        if not who:
+            return call.back(call.words("Enter an address."), "/messages")
+        result = set_requester(store, number, who, call.typed("name"), by=call.who, ours=ours)
+    if result.ok:
+        call.audit("undo requester" if call.typed("decision") == "undo" else "requester", f"#{result.issue}: {who}")
+    return call.back(f"{who}: {call.words(result.words)}", "/messages")
+
+
+def _wrong_project(call: PageRequest) -> str:
+    """Why the project that was typed takes no issue, "" when it does, none was typed, or Redmine does not answer now:
+    then the mail itself is held with the reason.
+    """
+    typed = call.typed("project")
+    try:
+        project = call.context.metadata.project(typed) if typed else None
+        names = call.context.metadata.project_names() if typed and project is None else {}
+    except RedmineError:
+        return ""
+    if not typed or (project is not None and project.active and project.issue_tracking):
+        return ""
+    if project is not None:
+        wrong = (
+            "Project {name} is closed: no issue can be added."
+            if not project.active
+            else ("Project {name} has no issue tracking: enable that module in Redmine, or choose another project.")
+        )
+        return call.words(wrong, name=project.identifier)
+    guess = closest(typed, names)
+    wrong = call.words("Nothing was imported: Redmine shows no project “{name}” to the API key.", name=typed)
+    return f"{wrong} {call.words('Did you mean {name}?', name=names[guess])}" if guess else wrong
 
 
 def download(content: bytes, name: str) -> Response:
@@ -150,38 +201,50 @@ def download(content: bytes, name: str) -> Response:
     return Response(content, headers=headers, media_type="application/octet-stream")
 
 
-def missing(call: Call) -> Response:
-    """There is no such mail, or its bytes are gone."""
-    reason = call.words("There is no such mail, or its bytes are not kept any more.")
+def missing(call: PageRequest) -> Response:
+    """The message does not exist, or its original has been deleted."""
+    reason = call.words("This mail does not exist, or its original is no longer stored.")
     return call.render("error.html", 404, title=call.words("Not found"), reason=reason)
 
 
-def _story(call: Call) -> Story | None:
-    desk = call.desk
-    return story(desk.store, desk.archive, desk.seen.read, int(call.request.path_params["id"]))
+def _story(call: PageRequest) -> MessageHistory | None:
+    context = call.context
+    return story(
+        context.store, context.message_queries, context.outbox, context.seen.read, int(call.request.path_params["id"])
+    )
 
 
-def _list(call: Call, template: str, title: str, rows: Sequence[MailRow], *, choices: Sequence[str]) -> Response:
+def _list(call: PageRequest, template: str, title: str, found: SearchResult, *, choices: Sequence[str]) -> Response:
+    rows = found.rows
     older = rows[PAGE - 1].id if len(rows) > PAGE else None
     given = {
         name: call.query(name)
         for name in ("outcome", "mailbox", "sender", "subject", "issue", "since", "until")
         if call.query(name)
     }
-    return call.render(template, title=call.words(title), rows=rows[:PAGE], older=older, given=given, choices=choices)
+    return call.render(
+        template,
+        title=call.words(title),
+        rows=rows[:PAGE],
+        older=older,
+        unsearched=found.before,
+        searched_since=found.since,
+        given=given,
+        choices=choices,
+    )
 
 
-def _outcomes(call: Call) -> tuple[str, ...]:
+def _outcomes(call: PageRequest) -> tuple[str, ...]:
     word = call.query("outcome")
     return WAITING if word == "waiting" else (word,) if word in OUTCOMES else ()
 
 
-def _left(call: Call) -> tuple[str, ...]:
+def _left(call: PageRequest) -> tuple[str, ...]:
     word = call.query("outcome")
     return FAILED if word == "failed" else (word,) if word in NOT_IMPORTED else NOT_IMPORTED
 
 
-def _wanted(call: Call, outcomes: Sequence[str], limit: int) -> MessageFilter:
+def _wanted(call: PageRequest, outcomes: Sequence[str], limit: int) -> MessageFilter:
     return MessageFilter(
         outcomes=outcomes,
         mailbox=call.query("mailbox") or None,
@@ -195,7 +258,7 @@ def _wanted(call: Call, outcomes: Sequence[str], limit: int) -> MessageFilter:
     )
 
 
-def _day(call: Call, name: str, days: int = 0) -> float | None:
+def _day(call: PageRequest, name: str, days: int = 0) -> float | None:
     """A day of the address as epoch seconds in the viewer's zone, so many days later."""
     try:
         day = dt.date.fromisoformat(call.query(name)) + dt.timedelta(days=days)

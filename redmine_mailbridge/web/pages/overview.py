@@ -6,20 +6,21 @@ from starlette.responses import Response
 
 from redmine_mailbridge.settings.who_mails import who_mails
 from redmine_mailbridge.store.health import REDMINE, SERVICE, alive, of_mailbox, of_settings
-from redmine_mailbridge.web.pages.tasks import book
-from redmine_mailbridge.web.request import Call
+from redmine_mailbridge.web.pages.tasks import halted
+from redmine_mailbridge.web.request import PageRequest
 
 DAYS = 14
 KINDS = ("done", "ignored", "waiting", "held", "failed")
 
 
-def show(call: Call) -> Response:
-    """Each mailbox with its piles, the last days, the sending queue."""
-    desk = call.desk
-    boxes = desk.settings.active_mailboxes
-    health = desk.health.all()
+def show(call: PageRequest) -> Response:
+    """Each mailbox with its counts, the last days, the sending queue."""
+    context = call.context
+    boxes = context.settings.active_mailboxes
+    health = context.health.all()
     today = dt.datetime.fromtimestamp(call.now, call.zone).date()
-    days = desk.figures.days(boxes, today, call.zone, DAYS)
+    queues, limits = context.statistics.outbox_counts(call.now - 86_400), context.limits
+    days = context.statistics.days(boxes, today, call.zone, DAYS)
     return call.render(
         "overview.html",
         title=call.words("Overview"),
@@ -27,15 +28,16 @@ def show(call: Call) -> Response:
         health={name: health.get(of_mailbox(name)) for name in boxes},
         paused={name: health.get(of_settings(name)) for name in boxes},
         service=alive(health.get(SERVICE), call.now),
-        stopped=book(call).stopped,
+        halted=halted(call),
+        stopped=call.context.book.stopped,
         redmine=health.get(REDMINE),
         sending=health.get("sending"),
-        tellers={name: who_mails(box, desk.settings.outgoing) for name, box in boxes.items()},
-        piles=desk.figures.piles(boxes),
+        tellers={name: who_mails(box, context.settings.outgoing) for name, box in boxes.items()},
+        counts=context.statistics.mailbox_counts(boxes),
         days=days,
         kinds=KINDS,
         bars=[(str(day.day), [(kind, getattr(day, kind)) for kind in KINDS]) for day in days],
-        ignored=desk.figures.ignored(call.now - DAYS * 86_400),
-        queues=desk.figures.queues(call.now - 86_400),
-        limits=desk.limits,
+        ignored=context.statistics.ignored(call.now - DAYS * 86_400),
+        outgoing=context.outbox.counts(),
+        accounts=[(one, sum(queues[name].sent_today for name in one.mailboxes if name in queues)) for one in limits],
     )

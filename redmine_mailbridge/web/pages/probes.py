@@ -10,41 +10,41 @@ from redmine_mailbridge.settings.value_types import reveal
 from redmine_mailbridge.store.health import SERVICE, alive
 from redmine_mailbridge.store.queries.statistics import Latencies
 from redmine_mailbridge.web.addresses import is_within
-from redmine_mailbridge.web.request import Call
+from redmine_mailbridge.web.request import PageRequest
 
 FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 """Headers by which a proxy makes itself known."""
 
 
-def healthz(call: Call) -> Response:
+def healthz(call: PageRequest) -> Response:
     """The process answers."""
     del call
     return PlainTextResponse("ok\n")
 
 
-def readyz(call: Call) -> Response:
+def readyz(call: PageRequest) -> Response:
     """The store answers too."""
     try:
-        call.desk.archive.answers()
+        call.context.message_queries.answers()
     except MailbridgeError:
         return PlainTextResponse("the store does not answer\n", 503)
     return PlainTextResponse("ok\n")
 
 
-def metrics(call: Call) -> Response:
+def metrics(call: PageRequest) -> Response:
     """The numbers, for who may read them: one who is signed in, or a machine of `metrics_from`."""
     if call.session is None and not _may_read(call):
         return PlainTextResponse("not for this address: see metrics_from and metrics_token in [admin]\n", 403)
     return PlainTextResponse("".join(_lines(call)), media_type="text/plain; version=0.0.4")
 
 
-def _may_read(call: Call) -> bool:
+def _may_read(call: PageRequest) -> bool:
     """Does the request bring the token, or come from an address that may, as far as addresses can be believed?
 
-    Behind a proxy that nobody has named each visitor looks like this machine, and so does who comes through a named one
-    that does not tell the visitor's address.
+    Behind a proxy that the settings do not name, each visitor looks like this machine, and so does a visitor through
+    a named one that does not give the visitor's address.
     """
-    admin, headers = call.desk.settings.admin, call.request.headers
+    admin, headers = call.context.settings.admin, call.request.headers
     token = reveal(admin.metrics_token)
     if token and hmac.compare_digest(headers.get("authorization", "").encode(), f"Bearer {token}".encode()):
         return True
@@ -55,13 +55,13 @@ def _may_read(call: Call) -> bool:
     return not unknown and is_within(call.address, admin.metrics_from)
 
 
-def _lines(call: Call) -> Iterator[str]:
-    figures, names = call.desk.figures, list(call.desk.settings.active_mailboxes)
-    piles, queues = figures.piles(names), figures.queues(call.now - 86_400)
-    last = {name: pile.last_mail for name, pile in piles.items() if pile.last_mail is not None}
+def _lines(call: PageRequest) -> Iterator[str]:
+    statistics, names = call.context.statistics, list(call.context.settings.active_mailboxes)
+    counts, queues = statistics.mailbox_counts(names), statistics.outbox_counts(call.now - 86_400)
+    last = {name: count.last_mail for name, count in counts.items() if count.last_mail is not None}
     families: tuple[tuple[str, str, Mapping[str, float], str], ...] = (
-        ("mails", "Mails in the store by state.", figures.states(), "state"),
-        ("mailbox_waiting", "Mails that wait.", {name: pile.waiting for name, pile in piles.items()}, "mailbox"),
+        ("mails", "Mails in the store by state.", statistics.states(), "state"),
+        ("mailbox_waiting", "Mails that wait.", {name: count.waiting for name, count in counts.items()}, "mailbox"),
         ("mailbox_last_mail_timestamp_seconds", "When the last mail was taken.", last, "mailbox"),
         ("outbox_waiting", "Mails that wait to be sent.", {n: q.waiting for n, q in queues.items()}, "mailbox"),
         ("outbox_sent_24h", "Mails sent within 24 hours.", {n: q.sent_today for n, q in queues.items()}, "mailbox"),
@@ -69,13 +69,13 @@ def _lines(call: Call) -> Iterator[str]:
     for name, words, values, label in families:
         yield from _family(name, words, values, label)
     yield from _conditions(call)
-    yield from _histogram("mail_seconds", "From being taken to being in Redmine.", figures.latencies())
-    yield from _histogram("sending_seconds", "From being queued to being sent.", figures.sending_latencies())
+    yield from _histogram("mail_seconds", "From being taken to being in Redmine.", statistics.latencies())
+    yield from _histogram("sending_seconds", "From being queued to being sent.", statistics.sending_latencies())
 
 
-def _conditions(call: Call) -> Iterator[str]:
+def _conditions(call: PageRequest) -> Iterator[str]:
     """What the running service has noted: 1 is well, 0 fails."""
-    seen = call.desk.health.all()
+    seen = call.context.health.all()
     certificates = {
         name.partition(":")[2]: (condition.certificate_until - call.now) / 86_400
         for name, condition in seen.items()

@@ -1,69 +1,81 @@
 """Hours, first answers, backlog and budgets, with charts; as a table, CSV, JSON, or one HTML file."""
 
 import datetime as dt
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 from starlette.responses import Response
 
 from redmine_mailbridge.reports.html_page import charts, tiles
 from redmine_mailbridge.reports.overview import Format, Overview, overview
 from redmine_mailbridge.reports.report import BYS, By, Period
-from redmine_mailbridge.reports.table import COLUMNS, balance_values, cells_of
-from redmine_mailbridge.web.request import Call
+from redmine_mailbridge.reports.table import COLUMNS, IN_BUSINESS_HOURS, balance_values, cells_of
+from redmine_mailbridge.web.request import PageRequest
 from redmine_mailbridge.wiring import aggregate
 
-FRESH, REMEMBERED = 60.0, 20
-"""For how many seconds a report is shown again without computing it anew, and how many are kept."""
+MANY = 2000
+"""With more messages than these the page does not wait for a new report: it shows the last one meanwhile."""
 TYPES = {"csv": "text/csv", "json": "application/json", "html": "text/html"}
 
 
-def show(call: Call) -> Response:
-    """The report of a period, by what is chosen."""
-    found = _overview(call)
+def show(call: PageRequest) -> Response:
+    """The report of a period, by what is chosen. With many messages it is the last one while a new one is computed."""
+    kind, compute = _wanted(call)
+    if call.context.statistics.newest_number() > MANY:
+        found, computing = call.context.reports.at_once(kind, call.now, compute)
+    else:
+        found, computing = call.context.reports.whole(kind, call.now, compute), False
+    chosen: dict[str, Any] = {"by": kind[0], "choices": BYS, "first": call.query("first"), "last": call.query("last")}
+    if found is None:
+        return call.render("reports.html", title=call.words("Reports"), computing=True, made_at=None, **chosen)
     report = found.report
     return call.render(
         "reports.html",
         title=call.words("Reports"),
-        by=report.by,
-        choices=BYS,
-        first=call.query("first"),
-        last=call.query("last"),
+        computing=computing,
+        **chosen,
         made_at=report.made_at,
         tiles=tiles(report.total),
         drawn=charts(report, found.months, call.words),
         budgets=[balance_values(one) for one in found.balances],
-        columns=COLUMNS,
-        rows=[(row.label, cells_of(row)) for row in report.rows],
-        total=cells_of(report.total),
+        columns=_stacked(COLUMNS),
+        rows=[(row.label, _stacked(cells_of(row))) for row in report.rows],
+        total=_stacked(cells_of(report.total)),
     )
 
 
-def download(call: Call) -> Response:
+def download(call: PageRequest) -> Response:
     """The same as a file."""
     style = str(call.request.path_params["style"])
     if style not in TYPES:
-        reason = call.words("There is no such page.")
+        reason = call.words("This page does not exist.")
         return call.render("error.html", 404, title=call.words("Not found"), reason=reason)
     headers = {
         "Content-Disposition": f'attachment; filename="report.{style}"',
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
-    text = _overview(call).text(cast("Format", style))
+    kind, compute = _wanted(call)
+    text = call.context.reports.whole(kind, call.now, compute).text(cast("Format", style))
     return Response(text, headers=headers, media_type=f"{TYPES[style]}; charset=utf-8")
 
 
-def _overview(call: Call) -> Overview:
+def _wanted(call: PageRequest) -> tuple[tuple[By, Period], Callable[[], Overview]]:
+    """What is chosen, and what computes that report."""
     by = call.query("by")
     wanted: By = next((one for one in BYS if one == by), "project")
     period = Period(_day(call.query("first")), _day(call.query("last")))
-    known = call.desk.reports.get((wanted, period))
-    if known is not None and call.now - known[0] < FRESH:
-        return known[1]
-    made = overview(aggregate.kept(call.desk.settings, call.desk.store), wanted, period)
-    if len(call.desk.reports) >= REMEMBERED:
-        call.desk.reports.clear()
-    call.desk.reports[wanted, period] = (call.now, made)
-    return made
+    settings, store = call.context.settings, call.context.store
+    return (wanted, period), lambda: overview(aggregate.kept(settings, store), wanted, period)
+
+
+def _stacked(cells: Sequence[str]) -> list[tuple[str, str]]:
+    """Given the cells of a row (or the columns' names), return each with its second line: a time in business hours
+    below the same time by the clock, to keep the table within the page.
+    """
+    below = [place for place, name in enumerate(COLUMNS) if name == IN_BUSINESS_HOURS]
+    return [
+        (cell, cells[place + 1] if place + 1 in below else "") for place, cell in enumerate(cells) if place not in below
+    ]
 
 
 def _day(text: str) -> dt.date | None:

@@ -6,8 +6,6 @@ document.documentElement.classList.add("live");
   const base = document.documentElement.dataset.base || "/";
   const secure = location.protocol === "https:" ? "; Secure" : "";
   if (zone) document.cookie = `mailbridge_zone=${zone}; Path=${base}; Max-Age=31536000; SameSite=Lax${secure}`;
-  const current = document.querySelector("nav [aria-current=page]");
-  if (current) current.scrollIntoView({ block: "nearest", inline: "center" });
   document.addEventListener("change", (event) => {
     const all = event.target.closest("input[data-all]");
     if (!all) return;

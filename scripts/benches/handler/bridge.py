@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from handler.world import World
-from redmine_mailbridge.tasks.receive.result import Outcome
+from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from tests.product import Product, merged
 from tests.servers.mail import Mailbox
 
@@ -15,7 +15,7 @@ from tests.servers.mail import Mailbox
 class Result:
     """What became of the mail, which issues are there now that were not before, and the lines of its record."""
 
-    outcome: Outcome
+    outcome: ProcessingResult
     new_issues: tuple[int, ...]
     steps: tuple[str, ...] = ()
 

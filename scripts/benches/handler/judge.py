@@ -37,7 +37,7 @@ REASONS = {
     "names": "better: a new user is named and called as its address says, in words that Redmine takes",
     "quoted": "better: of a reply, what the person wrote; the quoted rest is left out",
 }
-"""Each is told in docs/policy.md, "Where Redmine's own handler does otherwise"."""
+"""docs/admin/who-may-write.md lists each, under "Differences from Redmine's own mail handler"."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,13 @@ def _meant_ends(case: Case, made: str, result: Result) -> Iterator[tuple[str, bo
     steps = " / ".join(result.steps)
     wanted, created, line = case.outcome, made == "created", result.outcome.line
     unknown = "no Redmine user" in steps and case.options.get("unknown_user") in {"accept", "create"}
-    signs = ("left out", "sent again without", "no such issue", "lets nobody write", "takes no part in it")
+    signs = ("left out", "sent again without", "no such issue", "lets nobody write", "the sender is not a participant")
     left_out = any(words in steps for words in signs)
-    named = ("keyword line", "by the subaddress") if str(_project(case)).islower() else ("project",)
+    named = ("keyword line", "from the subaddress") if str(_project(case)).islower() else ("project",)
     by_machine = b"auto-generated" in case.mail.lower() + _change(case)
     older = "older: ignored" in str(case.told.get("version_note", ""))
     yield "machine", made == "ignored" and "accept_automatic" in line
-    yield "stranger", wanted == "reply" and "takes no part in it" in steps
+    yield "stranger", wanted == "reply" and "the sender is not a participant" in steps
     yield "tag", wanted == "reply" and "another system's tag" in steps
     yield "several", made == "ignored" and wanted == "created" and "nothing proves" in line
     yield "dropped", made != "ignored" and wanted == "ignored" and left_out

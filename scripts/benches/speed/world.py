@@ -1,6 +1,7 @@
 """The servers that a bench measures on, and the runs that it measures."""
 
 import http.client
+import imaplib
 import json
 import os
 import shutil
@@ -38,7 +39,7 @@ security = "none"
 username = "{user}@example.com"
 password = "{password}"
 start_from = "{start_from}"
-brake_at = 0
+max_new_mails = 0
 [mailboxes.support.issue]
 project = "support"
 tracker = "Support"
@@ -141,6 +142,22 @@ with open(sys.argv[1], "w") as file:
 """
 
 
+def as_installed() -> dict[str, str]:
+    """The environment in which the byte code of modules is kept, as an installation keeps it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
+def pin(state: dict[str, Any]) -> None:
+    """Given servers, give them the first core, and this process and what it starts from now on the last one."""
+    last = max(os.sched_getaffinity(0))
+    todo = [process["pid"] for process in state["processes"]]
+    for pid in todo:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            todo += map(int, (task / "children").read_text().split())
+            os.sched_setaffinity(int(task.name), {0})
+    os.sched_setaffinity(0, {last})
+
+
 def measured(command: Sequence[str], count: int, directory: Path) -> Run:
     """Given a command, run it to its end and measure it. Raise if it fails.
 
@@ -152,7 +169,7 @@ def measured(command: Sequence[str], count: int, directory: Path) -> Run:
         began = time.monotonic()
         subprocess.run(
             [sys.executable, "-I", "-S", "-c", _MEASURER, str(usage), *command],
-            check=True, stdout=to, stderr=wrong, cwd=ROOT,
+            check=True, stdout=to, stderr=wrong, cwd=ROOT, env=as_installed(),
         )  # fmt: skip
         seconds = time.monotonic() - began
     code, cpu, memory = json.loads(usage.read_text())
@@ -174,6 +191,16 @@ def keep_in_mdbox(state: dict[str, Any]) -> None:
     wait_until(
         lambda: "SIGHUP received" in (home / "dovecot.log").read_text(), "Dovecot reads its settings", 10, dovecot
     )
+    wait_until(lambda: _takes_logins(state["dovecot"]), "Dovecot takes logins again", 10)
+
+
+def _takes_logins(dovecot: dict[str, Any]) -> bool:
+    """Old login processes end a moment after the signal: until then a login may end without an answer."""
+    try:
+        with imaplib.IMAP4("127.0.0.1", dovecot["imap_port"]) as session:
+            return session.login("ready@example.com", dovecot["password"])[0] == "OK"
+    except (OSError, imaplib.IMAP4.error):
+        return False
 
 
 @contextmanager

@@ -10,20 +10,20 @@ from tests.unit.business_time.test_calendar import file
 UTC = ZoneInfo("UTC")
 
 REFUSED = [
-    (b"", "is no iCalendar file"),
-    (b"hello", "is no iCalendar file"),
-    (b"\x00\xff" * 50, "is no iCalendar file"),
-    (b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n", "holds no events"),
+    (b"", "is not an iCalendar file"),
+    (b"hello", "is not an iCalendar file"),
+    (b"\x00\xff" * 50, "is not an iCalendar file"),
+    (b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nEND:VCALENDAR\r\n", "contains no events"),
     (b"x" * (MAX_BYTES + 1), "is larger than"),
-    (file("COMMENT:no day"), "does not begin between"),
+    (file("COMMENT:no day"), "does not start between"),
     (file("DTSTART:some day"), "cannot be read: DTSTART"),
-    (file("DTSTART;VALUE=DATE:18000101\r\nRRULE:FREQ=YEARLY"), "does not begin between"),
+    (file("DTSTART;VALUE=DATE:18000101\r\nRRULE:FREQ=YEARLY"), "does not start between"),
     (file("DTSTART;VALUE=DATE:20200101\r\nRRULE:FREQ=NOW AND THEN"), "cannot be read: RRULE"),
-    (file("DTSTART;VALUE=DATE:20200101\r\nRRULE:FREQ=DAILY;INTERVAL=0"), "repeats in a way"),
-    (file("DTSTART:20200101T000000\r\nRRULE:FREQ=SECONDLY"), "repeats in a way"),
-    (file("DTSTART:20200101T000000\r\nRRULE:FREQ=DAILY;BYMINUTE=1,2,3"), "repeats in a way"),
-    (file(*["DTSTART;VALUE=DATE:20000101\r\nRRULE:FREQ=DAILY"] * 30), "repeats too often"),
-    (file(*["DTSTART;VALUE=DATE:20000101"] * 5001), "holds more than 5000 events"),
+    (file("DTSTART;VALUE=DATE:20200101\r\nRRULE:FREQ=DAILY;INTERVAL=0"), "recurs more often"),
+    (file("DTSTART:20200101T000000\r\nRRULE:FREQ=SECONDLY"), "recurs more often"),
+    (file("DTSTART:20200101T000000\r\nRRULE:FREQ=DAILY;BYMINUTE=1,2,3"), "recurs more often"),
+    (file(*["DTSTART;VALUE=DATE:20000101\r\nRRULE:FREQ=DAILY"] * 30), "has too many recurrences"),
+    (file(*["DTSTART;VALUE=DATE:20000101"] * 5001), "contains more than 5000 events"),
 ]
 
 

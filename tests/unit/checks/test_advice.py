@@ -7,7 +7,7 @@ from redmine_mailbridge.checks.advice import ABOUT_SIGN_INS, LOGIN_ADVICE, RIDDL
 SAID = {
     "A0001 BAD User is authenticated but not connected.": "opens no mailbox of that name",
     "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit "
-    "https://aka.ms/smtp_auth_disabled for more information.": "Switch on Authenticated SMTP",
+    "https://aka.ms/smtp_auth_disabled for more information.": "Enable Authenticated SMTP",
     "535 5.7.139 Authentication unsuccessful, basic authentication is disabled.": "sign in with OAuth",
     "530 5.7.57 Client not authenticated to send mail.": "without a login",
     "[ALERT] Application-specific password required: https://support.google.com/accounts/answer/185833 (Failure)": (
@@ -19,31 +19,31 @@ SAID = {
     ),
     "[WEBALERT https://accounts.google.com/signin/continue?sarp=1] Web login required. (Failure)": "in a browser",
     "535 5.7.8 Username and Password not accepted. For more information, go to": "app passwords",
-    "[ALERT] Your account is not enabled for IMAP use. Please visit your Gmail settings page.": "IMAP is switched off",
-    "-ERR [SYS/PERM] Your account is not enabled for POP access.": "POP is switched off",
-    "NO IMAP access is disabled for this account": "IMAP is switched off",
+    "[ALERT] Your account is not enabled for IMAP use. Please visit your Gmail settings page.": "IMAP is disabled",
+    "-ERR [SYS/PERM] Your account is not enabled for POP access.": "POP is disabled",
+    "NO IMAP access is disabled for this account": "IMAP is disabled",
     "NO [ALERT] Too many simultaneous connections. (Failure)": "Others are connected",
     "NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=10)": (
         "Others are connected"
     ),
-    "[OVERQUOTA] Account exceeded command or bandwidth limits.": "used up its allowance",
+    "[OVERQUOTA] Account exceeded command or bandwidth limits.": "used up its quota",
     '{"status":"400","schemes":"Bearer","scope":"https://mail.google.com/"}': "does not cover mail",
     '{"error":"invalid_grant","error_description":"Token has been expired or revoked."}': "sign in again",
     "AADSTS7000215: Invalid client secret provided.": "client secret is wrong",
-    "AADSTS65001: The user or administrator has not consented to use the application": "agreed",
+    "AADSTS65001: The user or administrator has not consented to use the application": "no consent yet",
     "oauth ms (Microsoft): invalid_client: client authentication failed": "client_id and client secret",
     "oauth local: the provider says: access_denied the person said no": "sign in again and agree",
     "NO [AUTHORIZATIONFAILED] Authorization failed": "may not open this mailbox",
-    "NO [PRIVACYREQUIRED] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.": "wants TLS first",
-    "NO [EXPIRED] Password expired": "run out",
+    "NO [PRIVACYREQUIRED] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.": "requires TLS",
+    "NO [EXPIRED] Password expired": "expired",
     "the server's certificate is not accepted: certificate has expired": "must renew",
     "the server's certificate is not accepted: Hostname mismatch, certificate is not valid for 'a'.": "other names",
     "the server's certificate is not accepted: self-signed certificate in certificate chain": "ca_file",
     "the server's certificate is not accepted: unable to get local issuer certificate": "ca_file",
-    "cannot connect: [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1016)": "speaks no TLS",
+    "cannot connect: [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1016)": "does not speak TLS",
     "STARTTLS: TLS not supported by server": "offers no STARTTLS",
     "cannot log in: -ERR STLS not supported by server": "offers no STARTTLS",
-    "Name or service not known": "written right",
+    "Name or service not known": "spelling of host",
     "cannot connect: Connection refused": "Nothing listens there",
 }
 
@@ -71,7 +71,7 @@ def test_logins() -> None:
     assert "Make one." == login_advice(plain, "mail.example.com", preset_advice="Make one.")
     assert "OAuth" in login_advice("NO LOGIN failed.", "outlook.office365.com")
     assert ABOUT_SIGN_INS == login_advice("NO AUTHENTICATE failed.", "x", by_token=True, preset_advice="Make one.")
-    assert "IMAP is switched off" in login_advice("NO IMAP is disabled", "x", preset_advice="Make one.")
+    assert "IMAP is disabled" in login_advice("NO IMAP is disabled", "x", preset_advice="Make one.")
 
 
 def test_every_riddle_is_lower_case_and_reachable() -> None:

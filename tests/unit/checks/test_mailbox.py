@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from redmine_mailbridge.checks.mailbox import mailbox_checks
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.settings.mailbox import MailboxSettings
-from redmine_mailbridge.wiring import application
+from redmine_mailbridge.wiring.mailboxes import mailbox_of
 from tests.scripted_server import Reply, scripted
 
 NOW = dt.datetime.now(dt.UTC)
@@ -65,7 +65,7 @@ def settings(port: int, **values: Any) -> MailboxSettings:
 
 def checked(box: MailboxSettings) -> dict[str, Check]:
     """Given settings, check. Return what is found by its name."""
-    found = list(mailbox_checks("desk", box, application.mailbox("desk", box)))
+    found = list(mailbox_checks("desk", box, mailbox_of("desk", box)))
     assert len({check.name for check in found}) == len(found)
     return {check.name.removeprefix("mailbox desk: "): check for check in found}
 
@@ -85,7 +85,7 @@ def test_a_certificate_for_another_name(tmp_path: Path) -> None:
     assert "connection" == name
     assert "certificate is not valid for '127.0.0.1'" in words
     assert (
-        f"for mail.hoster.example, *.hoster.example, signed by mail.hoster.example, good from {NOW.year - 1}" in words
+        f"for mail.hoster.example, *.hoster.example, issued by mail.hoster.example, valid from {NOW.year - 1}" in words
     )
     assert "write the server's name as host" in words
 
@@ -104,7 +104,7 @@ def test_a_certificate_that_ends_soon(tmp_path: Path) -> None:
     with scripted(IMAP, READY, tls=certificate(tmp_path, "127.0.0.1", days=5)) as server:
         found = checked(settings(server.port, security="tls", ca_file=tmp_path / "server.pem"))
     assert None is found["connection"].ok
-    assert "certificate good for 4 days" in found["connection"].words
+    assert "certificate valid for 4 days" in found["connection"].words
 
 
 def test_tls_where_there_is_none() -> None:
@@ -112,7 +112,7 @@ def test_tls_where_there_is_none() -> None:
     with scripted(IMAP, "* OK Plain server ready") as server:
         name, words = failure(checked(settings(server.port, security="tls")))
     assert "connection" == name
-    assert 'without TLS: "* OK Plain server ready": security = "starttls"' in words
+    assert 'without TLS ("* OK Plain server ready"): set security = "starttls"' in words
 
 
 def test_plain_where_there_is_tls(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_plain_where_there_is_tls(tmp_path: Path) -> None:
     with scripted(IMAP, READY, tls=certificate(tmp_path, "127.0.0.1", days=30)) as server:
         name, words = failure(checked(settings(server.port, security="starttls", timeout="1s")))
     assert "connection" == name
-    assert words.endswith('The server speaks TLS from the first byte on this port: security = "tls".')
+    assert words.endswith('The server starts with TLS on this port: set security = "tls".')
 
 
 def test_no_starttls() -> None:
@@ -144,7 +144,7 @@ def test_no_login_without_tls() -> None:
     [
         ("BAD User is authenticated but not connected.", "opens no mailbox of that name"),
         ("NO [ALERT] Application-specific password required: https://x (Failure)", "app password"),
-        ("NO [AUTHENTICATIONFAILED] Authentication failed.", "Are username and password right?"),
+        ("NO [AUTHENTICATIONFAILED] Authentication failed.", "Check username and password."),
     ],
 )
 def test_a_refused_login(said: str, advised: str) -> None:
@@ -182,14 +182,18 @@ def test_the_provider_has_a_word() -> None:
     """A refused login at a provider with a preset gets the provider's own advice."""
     with scripted({**IMAP, "LOGIN": "{tag} NO [AUTHENTICATIONFAILED] No.\n"}, READY) as server:
         _, words = failure(checked(settings(server.port, preset="fastmail")))
-    assert "make an app password with access to mail" in words
+    assert "create an app password with access to mail" in words
 
 
 @pytest.mark.parametrize(
     ("rights", "name", "words"),
     [
-        ("lrs", "folder INBOX", "3 mails, but no right to mark as deleted, expunge: no mail can be moved out of it"),
-        ("lrswte", "success folder Processed", "no right to put mails in: no mail can be moved into it"),
+        (
+            "lrs",
+            "folder INBOX",
+            "3 messages, but without the right to mark as deleted, expunge: messages cannot be moved",
+        ),
+        ("lrswte", "success folder Processed", "no right to insert messages: messages cannot be moved into it"),
     ],
 )
 def test_rights(rights: str, name: str, words: str) -> None:
@@ -210,13 +214,13 @@ def test_enough_rights(rights: str) -> None:
     with scripted(answers, READY) as server:
         found = checked(settings(server.port))
     assert {True} == {check.ok for check in found.values()}
-    assert "3 mails, writable" == found["folder INBOX"].words
+    assert "3 messages, writable" == found["folder INBOX"].words
 
 
 def test_what_is_kept_where_no_keywords_are(tmp_path: Path) -> None:
-    """Where mails are kept and the server keeps no keywords, a note says that only the bridge remembers."""
+    """Where mails are kept and the server stores no keywords, a note says that only the bridge remembers."""
     answers = {**IMAP, "MYRIGHTS": "* MYRIGHTS INBOX lrswite\n{tag} OK done\n"}
     with scripted(answers, READY) as server:
         found = checked(settings(server.port, after_success="keep", after_failure="keep"))
     assert None is found["folder INBOX"].ok
-    assert "keeps no keywords" in found["folder INBOX"].words
+    assert "stores no keywords" in found["folder INBOX"].words

@@ -3,13 +3,13 @@
 import pytest
 
 from redmine_mailbridge.checks.result import Check
-from redmine_mailbridge.checks.round_trip import Trial, round_trip
+from redmine_mailbridge.checks.round_trip import RoundTrip, round_trip
 from redmine_mailbridge.errors import SendingDeferred
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 
-TRIAL = Trial("desk@example.com", "desk@example.com", patience=0.0)
+TRIAL = RoundTrip("desk@example.com", "desk@example.com", patience=0.0)
 
 
 class Delivering(ConsoleTransport):

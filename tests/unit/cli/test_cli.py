@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -67,6 +69,36 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert "Usage:" in done.stdout
 
 
+def every_command(above: click.Group, context: click.Context, way: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name in above.list_commands(context):
+        command = above.get_command(context, name)
+        assert command is not None
+        yield f"{way}{name}", command
+        if isinstance(command, click.Group):
+            yield from every_command(command, context, f"{way}{name} ")
+
+
+def test_one_line_helps_fit_their_line() -> None:
+    """The list of commands shows each one's first line whole, on a terminal of 80 columns."""
+    assert isinstance(cli, Commands)
+    everything = dict(every_command(cli, click.Context(cli)))
+
+    assert {} == {
+        name: one.get_short_help_str(200) for name, one in everything.items() if "..." in one.get_short_help_str(62)
+    }
+    assert {"messages accept", "messages reject", "messages retry", "messages show", "mailboxes resume"} < set(
+        everything
+    )
+
+
+def test_a_number_is_a_message_to_show(settings: Path) -> None:
+    """`messages 7` is `messages show 7`; anything else is a command, or an error that names one."""
+    assert "no message with this number: 7" in run("messages", "7", "--settings", settings).output
+    assert "no message with this number: 7, 8" in run("messages", "--json", "7", "8", "--settings", settings).output
+    wrong = run("messages", "acept", "7")
+    assert (2, True) == (wrong.exit_code, "acept" in wrong.output)
+
+
 def test_version_and_module() -> None:
     """`python -m redmine_mailbridge --version` prints the version."""
     done = subprocess.run(
@@ -96,7 +128,7 @@ def test_settings_show_hides_secrets(settings: Path) -> None:
 
 
 def test_bad_settings_end_with_two(settings: Path) -> None:
-    """Settings that cannot be used end with exit code 2 and one line a problem, without a traceback."""
+    """Settings that cannot be used end with exit code 2 and one line per problem, without a traceback."""
     settings.write_text(GOOD + 'trackr = "x"\n', "utf-8")
     result = run("settings", "show", "--settings", settings)
 
@@ -109,7 +141,7 @@ def test_misspelt_command() -> None:
     result = run("setings")
 
     assert 2 == result.exit_code
-    assert 'There is no command "setings", did you mean "settings"?' in result.stderr
+    assert 'unknown command "setings", did you mean "settings"?' in result.stderr
 
 
 PROGRAM = [sys.executable, "-m", "redmine_mailbridge"]
@@ -182,3 +214,60 @@ def test_tasks_alone_lists_them(settings: Path) -> None:
     names = [line.split()[0] for line in listed.stdout.splitlines() if not line.startswith(" ")]
     assert names == [line.split()[0] for line in alone.stdout.splitlines() if not line.startswith(" ")]
     assert {"receive", "update"} <= set(names)
+
+
+@pytest.mark.parametrize("group", ["rules", "settings", "templates"])
+def test_a_group_alone_lists(settings: Path, group: str) -> None:
+    """As `tasks`, `messages` and `mailboxes` do: a group without a command lists what it has."""
+    alone = run("--settings", settings, group)
+    listed = run("--settings", settings, group, "show" if group == "settings" else "list")
+    assert (0, listed.output) == (alone.exit_code, alone.output)
+    assert "Usage" not in alone.output
+
+
+def test_mailboxes_say_that_all_is_paused(settings: Path) -> None:
+    """After `stop`, the list of mailboxes says so: they are not ok in the meantime."""
+    assert "paused" not in run("--settings", settings, "mailboxes").output
+    assert 0 == run("--settings", settings, "stop").exit_code
+    assert "processing is paused; run `redmine-mailbridge start`" in run("--settings", settings, "mailboxes").output
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (("templates", "preview", "foo"), 'unknown template "foo"; the templates are received, '),
+        (("receive", "--mailbox", "foo"), 'no active mailbox is called "foo"; the active mailboxes are a'),
+        (("messages", "retry", "x"), "'x' is not a valid number."),
+        (("init", "--port", "x"), "'x' is not a valid number."),
+    ],
+)
+def test_a_wrong_value_is_answered_with_the_possible_ones(settings: Path, words: tuple[str, ...], answer: str) -> None:
+    """A name that is like none is answered with all of them, and no error speaks of an "integer range"."""
+    assert answer in run("--settings", settings, *words).output
+
+
+@pytest.mark.fault("N13")
+def test_explain_reads_standard_input(settings: Path) -> None:
+    """`explain -` explains the message on standard input."""
+    words = ["--settings", str(settings), "explain", "--offline", "-"]
+    result = CliRunner().invoke(cli, words, input=b"From: c@example.com\nSubject: No ink\n\nIt is empty.\n")
+
+    assert 0 == result.exit_code
+    assert "-: No ink" == result.output.splitlines()[0]
+    assert "It is empty." in result.output
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        ("", 'auto-reply "received" is not enabled'),
+        ("answers.received = true\n", 'auto-reply "received" is not enabled'),
+        ('answers.received = true\noutgoing.host = "mail.example.com"\n', 'auto-reply "received" will be sent'),
+    ],
+)
+def test_explain_knows_which_auto_replies_are_sent(settings: Path, more: str, line: str) -> None:
+    """An auto-reply is promised only where the mailbox sends it: it is enabled, and there is a server to send it by."""
+    settings.write_text(GOOD.replace("[mailboxes.a.issue]", f"{more}[mailboxes.a.issue]"), "utf-8")
+    words = ["--settings", str(settings), "explain", "--offline", "-"]
+    result = CliRunner().invoke(cli, words, input=b"From: c@example.com\nSubject: No ink\n\nIt is empty.\n")
+    assert line in result.output, result.output

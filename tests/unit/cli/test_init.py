@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from redmine_mailbridge.cli.main import cli
 from redmine_mailbridge.discovery import find
 from redmine_mailbridge.discovery.dns_records import Records
-from redmine_mailbridge.discovery.find import Ways
+from redmine_mailbridge.discovery.find import LookupMethods
 from redmine_mailbridge.discovery.http import Web
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.value_types import reveal
@@ -73,7 +73,7 @@ def test_the_text_format_is_never_guessed(tmp_path: Path) -> None:
     env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__SUPPORT__PASSWORD": "p"}
     result = init(tmp_path / "settings.toml", *FLAGS, "--no-input", env=env)
     assert 0 == result.exit_code
-    assert "text_format is not set, and this Redmine does not tell it" in result.output
+    assert "text_format is not set, and this Redmine does not report it" in result.output
     assert "text_format" not in (tmp_path / "settings.toml").read_text("utf-8")
 
 
@@ -132,7 +132,7 @@ def test_a_known_provider(tmp_path: Path) -> None:
 
     assert 0 == result.exit_code, result.output
     assert "found preset       gmail" in result.output
-    assert "make an app password" in result.output
+    assert "create an app password" in result.output
     box = load(file, {}).mailboxes["desk"]
     assert ("gmail", "imap.gmail.com", "smtp.gmail.com") == (box.preset, box.host, box.outgoing.host)
     assert "\nhost" not in file.read_text("utf-8")
@@ -156,8 +156,8 @@ def test_servers_that_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Where a domain publishes its servers these are written, for reading and for sending, and nobody is asked."""
     url = "https://autoconfig.firm.example/mail/config-v1.1.xml"
     with web_server({url: Answer(content=PUBLISHED)}) as web, name_server({}) as names:
-        ways = Ways(Web(web.locate), Records(names), lambda _host, _port: False)
-        monkeypatch.setattr(find, "Ways", lambda: ways)
+        ways = LookupMethods(Web(web.locate), Records(names), lambda _host, _port: False)
+        monkeypatch.setattr(find, "LookupMethods", lambda: ways)
         file = tmp_path / "settings.toml"
         flags = ["--redmine-url", "http://127.0.0.1:1", "--address", "desk@firm.example", "--project", "p"]
         env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__DESK__PASSWORD": "p"}
@@ -215,7 +215,7 @@ def test_nobody_who_answers(tmp_path: Path) -> None:
     result = init(tmp_path / "settings.toml")
 
     assert 2 == result.exit_code
-    assert "give its answers as flags, with --no-input" in result.stderr
+    assert "pass the answers as options with --no-input" in result.stderr
     assert [] == list(tmp_path.iterdir())
 
 
@@ -253,7 +253,7 @@ def test_answers_that_nobody_sends_are_refused(tmp_path: Path) -> None:
     env = {"MAILBRIDGE_REDMINE__API_KEY": "k", "MAILBRIDGE_MAILBOXES__SUPPORT__PASSWORD": "p"}
     refused = init(tmp_path / "settings.toml", *FLAGS[:-2], "--no-input", env=env)
     assert (2, []) == (refused.exit_code, list(tmp_path.iterdir()))
-    assert "Nobody would tell customers" in refused.stderr
+    assert "customers would not get the answers of agents" in refused.stderr
     assert 0 == init(tmp_path / "settings.toml", *FLAGS, "--no-input", env=env).exit_code
     assert "leave_to_redmine" == load(tmp_path / "settings.toml", env).mailboxes["support"].answers.redmine_users
 

@@ -44,8 +44,12 @@ def chosen(names: Mapping[str, str], *typed: str) -> tuple[str, str]:
         (("project-1507",), "project-1507", "and 1980 more"),
         (("PROJECT-1507",), "project-1507", ""),
         (("team 12: office",), "project-0012", ""),
-        (("plant", "2"), "project-0507", '4 projects hold "plant":'),
-        (("1507", ""), "project-1507", 'One project holds "1507": project-1507 (team 1507: plant) (Enter: that one)'),
+        (("plant", "2"), "project-0507", '4 projects contain "plant":'),
+        (
+            ("1507", ""),
+            "project-1507",
+            'One project contains "1507": project-1507 (team 1507: plant) (press Enter to use it)',
+        ),
         (("3",), "project-0002", ""),
         (("office", "999", "project-0999"), "project-0999", "and 1976 more"),
         (("projekt-0001", "project-0001"), "project-0001", 'did you mean "project-0001"?'),
@@ -132,12 +136,12 @@ def test_the_name_of_who_vouches(fields: list[str], expected: str | None) -> Non
 
 def asked(typed: str, name: str, times: int, looked: int) -> tuple[object, str]:
     """What is answered about who vouches, and what was said."""
-    from redmine_mailbridge.checks.vouching import Vouched
+    from redmine_mailbridge.checks.vouching import VouchingCount
     from redmine_mailbridge.cli.setup.form import Form
     from redmine_mailbridge.cli.setup.vouching import ask_who_vouches
 
     form = Form({"address": "desk@example.com"})
-    ask: Callable[[], None] = lambda: ask_who_vouches(form, Vouched(name, times, looked))  # noqa: E731 - a command
+    ask: Callable[[], None] = lambda: ask_who_vouches(form, VouchingCount(name, times, looked))  # noqa: E731 - a command
     said = CliRunner().invoke(click.command()(ask), input=typed)
     assert 0 == said.exit_code, said.output
     return form["trusted_authserv_ids"] or "", said.output
@@ -155,7 +159,7 @@ def test_who_vouches_is_confirmed_or_typed() -> None:
     for typed, looked in (("\n", 0), ("", 5)):
         found = asked(typed, "", 0, looked)
         assert "" == found[0]
-        assert "nothing proves who wrote a mail" in found[1]
+        assert "no sender can be authenticated" in found[1]
         assert '[mailboxes.desk] reading.trusted_authserv_ids = ["mx.example.com"]' in found[1]
 
 
@@ -167,7 +171,7 @@ def test_few_mails_do_not_say_who_vouches(looked: int, taken: str) -> None:
     """
     answered, said = asked("\n\n", "elsewhere.example", looked, looked)
     assert taken == answered
-    assert "say yes only if you know that name" in said
+    assert "answer yes only if you know that name" in said
 
 
 @pytest.mark.fault("N9")
@@ -183,7 +187,7 @@ def test_check_says_what_it_means_that_nobody_vouches(tmp_path: Path) -> None:
     from redmine_mailbridge.settings.load import load_with_origins
 
     words = "\n".join(one.words for one in settings_checks(load_with_origins(file, {})))
-    assert "no mail acts for a Redmine user" in words
+    assert "no message acts for a Redmine user" in words
     assert '[mailboxes.desk] reading.trusted_authserv_ids = ["' in words
 
 
@@ -211,9 +215,9 @@ def test_a_gateway_before_redmine(tmp_path: Path) -> None:
         typed = [tiny.url, "", "bridge", "wrong", "", "", "words", "the-key", "textile", ""]
         said = CliRunner().invoke(click.command()(ask), input="\n".join(typed))
     assert 0 == said.exit_code, said.output
-    assert "a gateway in front of Redmine wants a login of its own" in said.output
+    assert "a gateway in front of Redmine requires a separate login" in said.output
     assert "does not accept [redmine] gateway_user and its password" in said.output
-    assert "the key is bridge's, an administrator's" in said.output
+    assert "the key belongs to bridge, an administrator." in said.output
     assert "words" not in said.output
     names = ("preset", "host", "port", "security", "username", "client_id", "tracker", "unknown_sender", "answers")
     form.answers |= {name: form[name] for name in (*names, "redmine_users", "smtp_host", "smtp_port")}
@@ -257,7 +261,7 @@ def test_what_cannot_be_the_name_of_who_vouches_is_asked_again() -> None:
     for typed in ("desk@example.com", "mx.example.com; spf=pass", "mx.example.com 1"):
         found = asked(f"{typed}\nmx.example.com\n", "", 0, 0)
         assert "mx.example.com" == found[0]
-        assert "must be the name alone" in found[1]
+        assert "must be only the name" in found[1]
 
 
 @pytest.mark.fault("N9")
@@ -265,6 +269,6 @@ def test_an_address_is_no_name_of_who_vouches() -> None:
     """The settings refuse it too, with what to write."""
     from redmine_mailbridge.settings.reading import ReadingSettings
 
-    with pytest.raises(ValueError, match="must be the name alone"):
+    with pytest.raises(ValueError, match="must be only the name"):
         ReadingSettings(trusted_authserv_ids=("desk@example.com",))
     assert ("*", "mx.example.com") == ReadingSettings(trusted_authserv_ids=("*", "mx.example.com")).trusted_authserv_ids

@@ -99,10 +99,10 @@ def begun(terminal: Terminal) -> None:
     terminal.answer("Redmine's address", URL)
     terminal.answer("API key", "secret-key")
     terminal.answer("text formatting", "textile")
-    terminal.answer("Mail address of the mailbox", "desk@firm.example")
-    terminal.answer("How its mail is read", "pop3")
+    terminal.answer("Email address of the mailbox", "desk@firm.example")
+    terminal.answer("Protocol", "pop3")
     terminal.answer("Mail server", "mail.firm.example")
-    terminal.until("Protection of the connection")
+    terminal.until("Encryption")
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "Ctrl-D", "closed"])
@@ -118,11 +118,11 @@ def test_what_was_answered_is_offered_again(tmp_path: Path, how: str) -> None:
             assert -signal.SIGHUP == terminal.ended()
         else:
             if how == "Ctrl-C":
-                terminal.interrupt("is kept in")
+                terminal.interrupt("are saved in")
             else:
                 os.write(terminal.master, b"\x04")
-                terminal.until("is kept in")
-            terminal.until("the next `init` offers it")
+                terminal.until("are saved in")
+            terminal.until("the next `init` offers them")
             assert 1 == terminal.ended()
     (kept,) = tmp_path.iterdir()
     assert 0o600 == stat.S_IMODE(kept.stat().st_mode)
@@ -131,17 +131,17 @@ def test_what_was_answered_is_offered_again(tmp_path: Path, how: str) -> None:
 
     with init(file) as terminal:
         terminal.until("host: mail.firm.example")
-        terminal.answer("Go on with these answers?", "")
+        terminal.answer("Continue with these answers?", "")
         terminal.answer("API key", "secret-key")
-        for question in ("Protection of the connection", "Port", "Name to log in with"):
+        for question in ("Encryption", "Port", "Login name"):
             terminal.answer(question, "")
-        terminal.answer("Password of", "secret-word")
+        terminal.answer("Password for", "secret-word")
         terminal.answer("Project for new issues", "desk")
-        for question in ("Tracker", "What to do with them"):
+        for question in ("Tracker", "Unknown senders"):
             terminal.answer(question, "")
-        terminal.answer("Which notes of agents", "never")
-        terminal.answer("Does Redmine itself send mails", "y")
-        terminal.answer("Shall who writes get a mail", "n")
+        terminal.answer("Notes to mail", "never")
+        terminal.answer("Does Redmine itself mail customers", "y")
+        terminal.answer("Acknowledge messages that create", "n")
         terminal.until("Wrote ")
         terminal.answer("Add another mailbox?", "n")
         assert 0 == terminal.ended()
@@ -159,7 +159,7 @@ def test_who_wants_them_no_more_throws_them_away(tmp_path: Path) -> None:
         terminal.interrupt("Aborted!")
         assert 1 == terminal.ended()
     with init(file) as terminal:
-        terminal.answer("Go on with these answers?", "n")
+        terminal.answer("Continue with these answers?", "n")
         terminal.until("Redmine's address")
         terminal.interrupt("Aborted!")
         assert 1 == terminal.ended()
@@ -192,9 +192,9 @@ def test_a_mailbox_that_is_added_is_kept_for_add(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     with init(file, *_flags(tmp_path)) as terminal:
         terminal.answer("Add another mailbox?", "y")
-        terminal.answer("Mail address of the mailbox", "sales@firm.example")
-        terminal.until("Name to log in with")
-        terminal.interrupt("the next `init --add` offers it")
+        terminal.answer("Email address of the mailbox", "sales@firm.example")
+        terminal.until("Login name")
+        terminal.interrupt("the next `init --add` offers them")
         assert 1 == terminal.ended()
     assert ["desk"] == list(load(file, {}).mailboxes)
     with init(file, "--add") as terminal:

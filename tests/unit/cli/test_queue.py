@@ -10,28 +10,11 @@ from redmine_mailbridge.cli.main import cli
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 
-FILE = """
-[redmine]
-text_format = "common_mark"
-url = "https://redmine.example.com"
-api_key = "k"
-[store]
-url = "sqlite:///{folder}/store.db"
-[mailboxes.support]
-address = "support@example.com"
-host = "mail.example.com"
-password = "p"
-issue.project = "support"
-"""
-
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Path:
+def settings(settings: Path) -> Path:
     """Settings whose store has one mail that waits, one that was put off and one that was refused."""
-    file = tmp_path / "settings.toml"
-    file.write_text(FILE.format(folder=tmp_path))
-    file.chmod(0o600)
-    store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "mails")
+    store = Store.open(f"sqlite:///{settings.parent}/store.db", settings.parent / "mails")
     outbox = Outbox(store.database, store.clock)
     for name in ("new", "late", "gone"):
         mail = NewAnswer("support", "answer", "s@example.com", f"{name}@x.example", f"{name}@m", b"secret", _no, 7)
@@ -40,7 +23,7 @@ def settings(tmp_path: Path) -> Path:
     outbox.later(rows["late@x.example"], "451 greylisted")
     outbox.failed(rows["gone@x.example"], "550 no such user")
     store.close()
-    return file
+    return settings
 
 
 def _no(_count: object) -> None:

@@ -9,9 +9,9 @@ import pytest
 import requests
 
 from redmine_mailbridge.discovery.dns_records import Records
-from redmine_mailbridge.discovery.find import Probe, Ways, discover
+from redmine_mailbridge.discovery.find import LookupMethods, Probe, discover
 from redmine_mailbridge.discovery.http import SIZE, Web
-from redmine_mailbridge.discovery.model import Step
+from redmine_mailbridge.discovery.model import DiscoveryStep
 from redmine_mailbridge.discovery.output import nothing
 from redmine_mailbridge.errors import SettingsError
 from tests.servers.web import Answer, WebServer, name_server, web_server
@@ -40,7 +40,7 @@ RESPONSE = b"""<?xml version="1.0"?><Autodiscover xmlns="http://schemas.microsof
 <Protocol><Type>SMTP</Type><Server>smtp.firm.example</Server><Port>587</Port><Encryption>TLS</Encryption>
 <LoginName>desk</LoginName></Protocol></Account></Response></Autodiscover>"""
 
-World = Callable[..., tuple[Ways, WebServer]]
+World = Callable[..., tuple[LookupMethods, WebServer]]
 
 
 @pytest.fixture
@@ -52,15 +52,15 @@ def world() -> Iterator[World]:
             pages: Mapping[str, Answer] | None = None,
             records: Mapping[tuple[str, str], list[str]] | None = None,
             probe: Probe = lambda _host, _port: False,
-        ) -> tuple[Ways, WebServer]:
+        ) -> tuple[LookupMethods, WebServer]:
             web = stack.enter_context(web_server(pages or {}))
             names = stack.enter_context(name_server(records or {}))
-            return Ways(Web(web.locate), Records(names), probe), web
+            return LookupMethods(Web(web.locate), Records(names), probe), web
 
         yield make
 
 
-def found(steps: list[Step]) -> tuple[str, tuple[str, ...], dict[tuple[str, ...], str | int]]:
+def found(steps: list[DiscoveryStep]) -> tuple[str, tuple[str, ...], dict[tuple[str, ...], str | int]]:
     """Given the steps, return the name of the one that found something, its servers, and the settings."""
     last = steps[-1]
     assert last.offer is not None, steps
@@ -201,7 +201,7 @@ def test_nothing(world: World) -> None:
     steps = list(discover(ADDRESS, ways))
     assert ["preset", "autoconfig", "SRV", "MX", "autodiscover", "guess"] == [step.name for step in steps]
     assert all(step.offer is None and step.words and "\n" not in step.words for step in steps)
-    assert "firm.example has no mail exchanger: is it written right?" == steps[3].words
+    assert "firm.example has no mail exchanger: check the spelling" == steps[3].words
     assert nothing(steps).startswith("Nothing found: ask your provider")
 
 
@@ -213,7 +213,7 @@ def test_without_a_network() -> None:
 
     deaf = dns.resolver.Resolver(configure=False)
     deaf.nameservers = []
-    steps = list(discover(ADDRESS, Ways(Web(away), Records(deaf), lambda _host, _port: False)))
+    steps = list(discover(ADDRESS, LookupMethods(Web(away), Records(deaf), lambda _host, _port: False)))
     assert [False, True, True, True, True, True] == [step.away for step in steps]
     assert all("DNS does not answer" in step.words for step in steps[1:])
     assert "has this machine a network" in nothing(steps)
@@ -242,11 +242,11 @@ def test_nobody_is_told_who_we_are(world: World, tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"<html>Welcome", "is no XML"),
-        (b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><clientConfig>&x;</clientConfig>', "kind that is"),
-        (b"<clientConfig>" + b"<a/>" * 6000 + b"</clientConfig>", "kind that is"),
-        (b"<a>" * 3000, "is no XML"),
-        (b"<other/>", "is no autoconfig document"),
+        (b"<html>Welcome", "not XML"),
+        (b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><clientConfig>&x;</clientConfig>', "expected kind"),
+        (b"<clientConfig>" + b"<a/>" * 6000 + b"</clientConfig>", "expected kind"),
+        (b"<a>" * 3000, "not XML"),
+        (b"<other/>", "not an autoconfig document"),
         (b" " * (SIZE + 1), "is larger than 256 KiB"),
         (CONFIG.replace(b"SSL", b"plain"), "names no server with TLS"),
         (CONFIG.replace(b"993", b"99999"), "names no server with TLS"),
@@ -289,7 +289,7 @@ def test_a_circle(world: World) -> None:
 def test_no_address(world: World, address: str) -> None:
     """What is no address is refused before anybody is asked."""
     ways, web = world()
-    with pytest.raises(SettingsError, match="is no mail address"):
+    with pytest.raises(SettingsError, match="is not a mail address"):
         list(discover(address, ways))
     assert [] == web.asked
 

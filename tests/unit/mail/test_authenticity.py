@@ -214,7 +214,7 @@ def test_what_servers_write_is_read(results: str) -> None:
 @example(results.google, 'a\\"b) smtp.mailfrom=q@corp.example; dmarc=pass header.from=corp.example (\\"y', "h", "")
 @example(results.policy_server, "x;dmarc=pass header.from=corp.example;auth=pass smtp.auth=y", "h", "")
 @example(results.opendmarc, 'x@a;dmarc=pass header.from=corp.example;p.q=\\"y', "h", "")
-@settings(max_examples=600)
+@settings(max_examples=600, deadline=None)
 def test_no_envelope_makes_a_server_say_pass(
     written: Callable[[results.Client], list[str]], inner: str, helo: str, dmarc: str
 ) -> None:

@@ -128,3 +128,50 @@ def test_a_postmaster_who_writes_himself(head: str, expected: AutomaticKind | No
     """
     raw = f"From: postmaster@client.example\r\n{head}\r\n\r\nPlease look.\r\n".encode()
     assert expected == read(raw, ReadingOptions()).automatic.kind
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        (("Message-ID: <redmine.issue-5.20260101120000.abc@redmine.example>",), AutomaticKind.OWN),
+        (("X-Redmine-Issue-Id: 5",), AutomaticKind.OWN),
+        (("X-Mailer: Redmine",), AutomaticKind.OWN),
+        (("Content-Class: urn:content-classes:mdn",), AutomaticKind.AUTO_REPLY),
+        (("Precedence: auto_reply",), AutomaticKind.AUTO_REPLY),
+        (("X-Autoreply: yes",), AutomaticKind.AUTO_REPLY),
+        (("X-Autoreply: no",), None),
+        (("Subject: Out of office", "Auto-Submitted: auto-generated"), AutomaticKind.AUTO_REPLY),
+        (("Subject: Out of office", "Precedence: junk"), AutomaticKind.AUTO_REPLY),
+        (("List-Id: <users.example.org>",), AutomaticKind.LIST),
+        (("List-Id: no",), None),
+        (("Precedence: list",), AutomaticKind.LIST),
+        (("Precedence: bulk", "Sender: owner-users@example.org"), AutomaticKind.LIST),
+        (("Auto-Submitted: auto-notified",), AutomaticKind.NOTIFICATION),
+        (("Precedence: junk",), AutomaticKind.NOTIFICATION),
+        (("X-Grafana-Alert: disk",), AutomaticKind.NOTIFICATION),
+        (("X-Mailer: Nagios XI 5",), AutomaticKind.NOTIFICATION),
+    ],
+)
+def test_which_machine_wrote(fields: tuple[str, ...], kind: AutomaticKind | None) -> None:
+    """Redmine's own mail, receipts, answering machines, lists and monitors are told apart by what they write; a header
+    that says "no" accuses nobody. None of them gets an automatic answer.
+    """
+    verdict = judged(*fields)
+    assert (kind, kind is None) == (verdict.kind, verdict.answerable)
+
+
+def test_an_absence_in_the_words_alone() -> None:
+    """A message without a return path that answers ours and speaks of an absence is an answering machine's."""
+    body = "I am out of the office until Monday."
+    verdict = judged("Subject: Re: Order", "Return-Path: <>", "In-Reply-To: <2@firm.example>", body=body)
+    assert verdict.kind is AutomaticKind.AUTO_REPLY
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["Precedence: bulk", "X-GitHub-Reason: mention", "X-Auto-Response-Suppress: All", "Subject: Automatic reply: x"],
+)
+def test_a_person_whom_no_machine_answers(field: str) -> None:
+    """What a tracker passes on, and what asks for no automatic answer, is a person's mail that gets none."""
+    verdict = judged(field)
+    assert (None, False) == (verdict.kind, verdict.answerable)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge.mail.text import body
 from redmine_mailbridge.mail.text.body import Alternative, TextPart, read_body
 from redmine_mailbridge.mail.text.flowed import unflow
 from redmine_mailbridge.model.mail import ReadingOptions, TextFormat
@@ -226,3 +227,17 @@ def _seconds(content: str, options: ReadingOptions) -> float:
         read_body([TextPart(content, content.startswith("<"))], {}, options)
         times.append(time.process_time() - before)
     return min(times)
+
+
+def test_a_text_that_is_not_cut_is_made_inert_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written is the whole of most mails: the same words are not looked at twice."""
+    seen: list[str] = []
+
+    def counted(text: str, _text_format: TextFormat) -> str:
+        seen.append(text)
+        return text
+
+    monkeypatch.setattr(body, "make_inert", counted)
+    found = read_body([TextPart("One\n\nTwo r3 #4\n", False)], {}, ReadingOptions())
+    assert found.body.written == found.body.whole
+    assert 1 == sum("Two r3 #4" in text for text in seen)

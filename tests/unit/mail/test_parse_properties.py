@@ -55,11 +55,11 @@ def test_no_leaf_is_lost(node: tuple[object, ...]) -> None:
     tokens: list[str] = []
     raw = b"From: a@example.org\r\nMIME-Version: 1.0\r\n" + render(node, "b", tokens).encode()
     from redmine_mailbridge.mail.mime import structure
-    from redmine_mailbridge.mail.mime.parts import Sorter
+    from redmine_mailbridge.mail.mime.parts import PartClassifier
     from redmine_mailbridge.mail.text.body import TextPart
 
     message = read(raw, ReadingOptions())
-    sorted_ = Sorter().sort(structure.scan(raw))
+    sorted_ = PartClassifier().sort(structure.scan(raw))
     held = b"".join(b"".join(one.chunks()) for one in message.attachments).decode("utf-8", "replace")
     for element in sorted_.elements:
         parts = (element,) if isinstance(element, TextPart) else element.text + element.html

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.mail.text.attribution import Attributions
-from redmine_mailbridge.mail.text.lines import look
+from redmine_mailbridge.mail.text.lines import analyse_lines
 from redmine_mailbridge.mail.text.quotes import split_reply
 
 CASES = [
@@ -91,5 +91,5 @@ def _steps(text: str) -> int:
 
 def test_attribution_does_not_swallow_what_stands_above() -> None:
     """Closing words right above an attribution are not part of it."""
-    lines = look(["Thanks,", "Alex", *ATTRIBUTION.splitlines(), "> q"])
+    lines = analyse_lines(["Thanks,", "Alex", *ATTRIBUTION.splitlines(), "> q"])
     assert [None, None, 3] == [Attributions(lines).at(index) for index in range(3)]

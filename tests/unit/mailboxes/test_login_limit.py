@@ -16,7 +16,7 @@ from redmine_mailbridge.util.backoff import hint
 from redmine_mailbridge.wiring import application
 from tests.memory_mailbox import MemoryMailbox
 from tests.scripted_server import scripted
-from tests.unit.tasks.desk import Desk, open_desk
+from tests.unit.tasks.fake_redmine import FakeRedmine, open_fake_redmine
 
 
 def test_one_too_many_is_refused_until_the_first_is_a_minute_old() -> None:
@@ -68,18 +68,18 @@ def test_the_server_does_not_see_the_login_that_is_refused(protocol: MailProtoco
         assert 4 == server.connections
 
 
-def allowed(desk: Desk, monkeypatch: pytest.MonkeyPatch, builds: int = 1, **more: Any) -> int:
+def allowed(fake: FakeRedmine, monkeypatch: pytest.MonkeyPatch, builds: int = 1, **more: Any) -> int:
     """How many logins the mailboxes of so many applications, one after the other, may make at once."""
     configs: list[MailboxConfig] = []
 
     def opened(config: MailboxConfig, **_known: object) -> MemoryMailbox:
         configs.append(config)
-        return MemoryMailbox(desk.server, config.name)
+        return MemoryMailbox(fake.server, config.name)
 
-    monkeypatch.setattr(application, "open_mailbox", opened)
+    monkeypatch.setattr("redmine_mailbridge.wiring.mailboxes.open_mailbox", opened)
     taken = 0
     for _ in range(builds):
-        application.build(desk.settings, **more).close()
+        application.build(fake.settings, **more).close()
         for config in configs:
             assert config.take_login is not None
             with contextlib.suppress(TooManyLogins):
@@ -92,12 +92,23 @@ def allowed(desk: Desk, monkeypatch: pytest.MonkeyPatch, builds: int = 1, **more
 @pytest.mark.fault("A11-D1")
 def test_two_names_of_one_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two mailboxes that read two folders of one account have the logins of one account with two folders."""
-    with open_desk(tmp_path, monkeypatch, boxes=("one", "two")) as desk:
-        boxes = desk.settings.mailboxes
+    with open_fake_redmine(tmp_path, monkeypatch, boxes=("one", "two")) as fake:
+        boxes = fake.settings.mailboxes
         two = boxes["two"].model_copy(update={"folders": ("Sales",), "username": boxes["one"].username})
-        desk.settings = desk.settings.model_copy(update={"mailboxes": boxes | {"two": two}})
-        assert desk.settings.mailboxes["one"].account == two.account
-        assert 7 == allowed(desk, monkeypatch)
+        fake.settings = fake.settings.model_copy(update={"mailboxes": boxes | {"two": two}})
+        assert fake.settings.mailboxes["one"].account == two.account
+        assert 7 == allowed(fake, monkeypatch)
+
+
+def test_copies_of_sent_mail_leave_the_limit_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two mailboxes of one account have as many logins where copies of sent mail are put into its Sent folder."""
+    with open_fake_redmine(tmp_path, monkeypatch, boxes=("one", "two")) as fake:
+        boxes, out = fake.settings.mailboxes, {"host": "smtp.example.com", "transport": "smtp", "save_sent": True}
+        two = boxes["two"].model_copy(update={"folders": ("Sales",), "username": boxes["one"].username})
+        more = {"mailboxes": boxes | {"two": two}, "outgoing": fake.settings.outgoing.model_copy(update=out)}
+        fake.settings = fake.settings.model_copy(update=more)
+        assert fake.settings.mailboxes["one"].outgoing.over(fake.settings.outgoing).copies
+        assert 7 == allowed(fake, monkeypatch)
 
 
 @pytest.mark.fault("A11-D2")
@@ -105,5 +116,5 @@ def test_logins_before_new_settings_count(tmp_path: Path, monkeypatch: pytest.Mo
     """A service that is made anew, for new settings or since the store's lock was lost, has no more logins for that."""
     from redmine_mailbridge.mailboxes.login_limit import LoginLimits
 
-    with open_desk(tmp_path, monkeypatch, boxes=("one",)) as desk:
-        assert 6 == allowed(desk, monkeypatch, builds=3, logins=LoginLimits())
+    with open_fake_redmine(tmp_path, monkeypatch, boxes=("one",)) as fake:
+        assert 6 == allowed(fake, monkeypatch, builds=3, logins=LoginLimits())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import SendingDeferred
-from redmine_mailbridge.outgoing.outbox_sender import Line, Sending
+from redmine_mailbridge.outgoing.outbox_sender import OutboxSender, SendingAccount
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from tests.clocks import Clock
@@ -37,10 +37,12 @@ def queued(store: Store, *people: str, kind: str = "answer", issue: int = 1, key
     )
 
 
-def sending(store: Store, wire: Any, **line: Any) -> Sending:
+def sending(store: Store, wire: Any, **line: Any) -> OutboxSender:
     outbox = Outbox(store.database, store.clock)
-    return Sending(
-        outbox, {"support": Line(lambda: wire, line.pop("daily", 0), 0, ("support",), **line)}, threading.Event()
+    return OutboxSender(
+        outbox,
+        {"support": SendingAccount(lambda: wire, line.pop("daily", 0), 0, ("support",), **line)},
+        threading.Event(),
     )
 
 
@@ -229,7 +231,7 @@ def test_queue_retry_sends_what_failed_again(desk: HelpDesk) -> None:
     desk.turn()
     assert ["p0@client.example"] == [to for to, _ in desk.post.taken]
     again = desk.command("queue", "retry", "1")
-    assert (1, True) == (again.exit_code, "no such mail that failed" in again.output)
+    assert (1, True) == (again.exit_code, "no failed message with this number" in again.output)
 
 
 @pytest.mark.fault("O13")

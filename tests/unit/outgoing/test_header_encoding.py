@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing import header_encoding
-from redmine_mailbridge.outgoing.message import File, Letter, Sender
+from redmine_mailbridge.outgoing.message import FromIdentity, OutgoingFile, OutgoingMessage
 
 NOW = dt.datetime(2026, 5, 20, 10, 0, tzinfo=dt.UTC)
 ANYTHING = st.text(st.characters(codec=None), max_size=300)
@@ -26,13 +26,13 @@ def composed(**more: object) -> bytes:
     """A mail with these values."""
     values: dict[str, object] = {
         "kind": "answer",
-        "sender": Sender("support@example.com", "Support"),
+        "sender": FromIdentity("support@example.com", "Support"),
         "to": Address("Kim", "kim@client.example"),
         "subject": "x",
         "text": "Hello\n",
         "message_id": "own@example.com",
     }
-    return Letter(**(values | more)).as_bytes(NOW)  # type: ignore[arg-type]  # a table of values
+    return OutgoingMessage(**(values | more)).as_bytes(NOW)  # type: ignore[arg-type]  # a table of values
 
 
 def parsed(content: bytes) -> EmailMessage:
@@ -74,9 +74,9 @@ def test_no_encoded_word_is_longer_than_75_and_no_line_than_998(subject: str, na
     """
     long = "x" * 1200
     raw = composed(
-        subject=f"{subject} \u00e4 {long}", to=Address(f"{name} {long}", "kim@client.example"), topic=subject,
+        subject=f"{subject} \u00e4 {long}", to=Address(f"{name} {long}", "kim@client.example"), thread_topic=subject,
         references=(*ids, long, "first@x"), in_reply_to="last@x",
-        files=(File(f"{name}{long}\u00e4.pdf", "text/x", b"1"),),
+        files=(OutgoingFile(f"{name}{long}\u00e4.pdf", "text/x", b"1"),),
     )  # fmt: skip
     for line in raw.split(b"\r\n"):
         assert len(line) <= 998
@@ -95,7 +95,9 @@ def test_no_encoded_word_is_longer_than_75_and_no_line_than_998(subject: str, na
 def test_text_and_files_arrive_whole(name: str, text: str) -> None:
     """The text comes out as it went in, but for line ends, NUL and lone surrogates; so does a file, under its name."""
     content = bytes(range(256)) * 3
-    mail = parsed(composed(text=text, html=f"<p>{len(text)}</p>", files=(File(name, "application/x-y", content),)))
+    mail = parsed(
+        composed(text=text, html=f"<p>{len(text)}</p>", files=(OutgoingFile(name, "application/x-y", content),))
+    )
     body = mail.get_body(("plain",))
     assert body is not None
     wanted = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "?")
@@ -121,7 +123,7 @@ def test_text_and_files_arrive_whole(name: str, text: str) -> None:
 )
 def test_file_names(name: str, shown: str) -> None:
     """A file keeps its name and, when that is too long, its ending; a name is never read as anything else."""
-    (file,) = list(email.message_from_bytes(composed(files=(File(name, "a/b", b"1"),))).walk())[2:]
+    (file,) = list(email.message_from_bytes(composed(files=(OutgoingFile(name, "a/b", b"1"),))).walk())[2:]
     assert shown == email.message.Message.get_filename(file)
 
 
@@ -130,7 +132,7 @@ def test_file_names(name: str, shown: str) -> None:
 )
 def test_types_of_files(kind: str) -> None:
     """A file's type is one, or none is told; it makes no mail of the file."""
-    mail = parsed(composed(files=(File("x", kind, b"1"),)))
+    mail = parsed(composed(files=(OutgoingFile("x", kind, b"1"),)))
     (file,) = list(mail.iter_attachments())
     assert ("a/b" if kind == "a/b; c=d" else "application/octet-stream") == file.get_content_type()
 

@@ -16,7 +16,7 @@ import pytest
 
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.template_variables import EXAMPLES
-from redmine_mailbridge.store.issue_copy import Issues
+from redmine_mailbridge.store.issue_copy import IssueCopy
 from tests.helpdesk import ANNA, Post, help_desk, writes
 
 FIELDS = {
@@ -195,16 +195,16 @@ def test_each_mail_is_the_one_that_was_meant(tmp_path: Path, monkeypatch: pytest
             answered = ours[f"p{number}@client.example"].encode()
             desk.mail(raw.replace(b"In-Reply-To: ", b"In-Reply-To: " + answered + b" ", 1))
         desk.turn(made)
-        rows = {row.id: row for row in Issues(made.store.database, made.store.clock).issues()}
+        rows = {row.id: row for row in IssueCopy(made.store.database, made.store.clock).issues()}
         for issue, case in zip(issues, CASES.values(), strict=True):
             value = next(iter(case.values()))
             said = {"rule": value, "reason": f"{value}{INJECTED}{SURROGATE}"}
             for kind in ("reminder", "escalation"):
-                made.letters.queue(kind, rows[issue], "k", [Address(value, rows[issue].requester)], said)
+                made.mailer.queue(kind, rows[issue], "k", [Address(value, rows[issue].requester)], said)
             alert = {"alert": {"title": f"{value}{INJECTED}", "text": value, "since": SURROGATE}}
-            made.letters.queue_system("alert", f"{issue}", [Address(value, f"admin{issue}@example.com")], alert)
+            made.mailer.queue_system("alert", f"{issue}", [Address(value, f"admin{issue}@example.com")], alert)
             budget = Address(value, f"boss{issue}@example.com")
-            made.letters.queue_system("budget", f"{issue}", [budget], EXAMPLES["budget"])
+            made.mailer.queue_system("budget", f"{issue}", [budget], EXAMPLES["budget"])
         desk.send_all(made)
     wrong = {
         f"{number} to {to}": found for number, (to, raw) in enumerate(server.taken) if (found := problems(to, raw))
@@ -233,7 +233,7 @@ def test_a_message_id_makes_no_mail_of_a_stranger_s(
         desk.turn()
     ((to, raw),) = server.taken
     mail = email.message_from_bytes(raw)
-    assert ("kim@client.example", "text/plain", None) == (to, mail.get_content_type(), mail["In-Reply-To"])
+    assert ("kim@client.example", "multipart/alternative", None) == (to, mail.get_content_type(), mail["In-Reply-To"])
     assert b"Pay here" not in raw
     assert mail["X-Mailbridge-Loop"]
 

@@ -13,20 +13,20 @@ from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Description
-from redmine_mailbridge.outgoing.conversation import Threads, without_re
+from redmine_mailbridge.outgoing.conversation import ConversationFinder, without_re
 from redmine_mailbridge.outgoing.from_redmine import LONGEST
-from redmine_mailbridge.outgoing.issue_mailer import Letters
-from redmine_mailbridge.outgoing.message import File, Sender, chain, child_index
-from redmine_mailbridge.outgoing.sender_profile import Desk
+from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
+from redmine_mailbridge.outgoing.message import FromIdentity, OutgoingFile, chain, child_index
+from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.outgoing.template_variables import EXAMPLES
 from redmine_mailbridge.outgoing.templates import Templates
-from redmine_mailbridge.redmine.issue_visibility import Visible
+from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
-from redmine_mailbridge.redmine.write_intent import Job
-from redmine_mailbridge.store.issue_copy import IssueRow, Issues
+from redmine_mailbridge.redmine.write_intent import WriteIntent
+from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
-from redmine_mailbridge.store.queries.conversations import Talk
+from redmine_mailbridge.store.queries.conversations import ConversationQueries
 from tests.clocks import Clock
 from tests.outbox import mails_about
 
@@ -34,7 +34,14 @@ SIGNER = Signer(b"a key for the tests only", "test")
 KIM, BOSS = Address("Kim Client", "kim@client.example"), Address("The Boss", "boss@client.example")
 KINDS = frozenset({"answer", "closed", "reminder"})
 NOTE = {
-    "note": {"text": "Leave the room.", "html": "<p>Leave the room.</p>", "author": "Anna", "date": "", "left_out": []}
+    "note": {
+        "text": "Leave the room.",
+        "html": "<p>Leave the room.</p>",
+        "author": "Anna",
+        "date": "",
+        "signed": False,
+        "left_out": [],
+    }
 }
 MAIL = """From: Kim Client <kim@client.example>
 To: support@example.com
@@ -68,11 +75,11 @@ def came(
     content = text.replace("\n", "\r\n").encode()
     message = parse(content)
     place = Location("support", "INBOX", "1", message.message_id)
-    (row,) = store.keep([RawMail(Listed(place, len(content)), content)])
+    (row,) = store.add([RawMail(Listed(place, len(content)), content)])
     one = Description(row.id, message.message_id, message.content_key, message.sender.key, message.subject)
     store.describe([one])
     request = IssueRequest(1, {"description": "x"}) if created else NoteRequest(issue, 1, {"notes": "x"})
-    store.intend(row.id, Job(request, "x", machine=machine, proven=True).to_json())
+    store.record_intent(row.id, WriteIntent(request, "x", machine=machine, proven=True).to_json())
     store.done(row.id, "done", issue=issue, created=created, journal=journal)
     return row.id
 
@@ -86,29 +93,29 @@ def issue(store: Store) -> IssueRow:
         status="New", closed=False, priority="Normal", assignee_id=None, assignee=None, author_id=3,
         subject="Printer on fire", private=False, created_on=0.0, updated_on=0.0, closed_on=None, seen_at=0.0,
     )  # fmt: skip
-    Issues(store.database, store.clock).save(made, ())
+    IssueCopy(store.database, store.clock).save(made, ())
     return made
 
 
-def letters(store: Store, kinds: frozenset[str] = KINDS, **desk: object) -> Letters:
-    sender = Sender("support@example.com", "Support")
-    made = Desk("support", sender, Templates(), "en", kinds, SIGNER, "https://redmine.example.com", **desk)  # type: ignore[arg-type]  # more of a desk
+def letters(store: Store, kinds: frozenset[str] = KINDS, **desk: object) -> IssueMailer:
+    sender = FromIdentity("support@example.com", "Support")
+    made = SenderProfile("support", sender, Templates(), "en", kinds, SIGNER, "https://redmine.example.com", **desk)  # type: ignore[arg-type]  # more of a desk
 
     def read(raw: str, _truncated: bool, _mailbox: str) -> Message:
         return parse(store.raw.read(raw))
 
-    threads = Threads(Talk(store.database), read, lambda _address: False)
+    threads = ConversationFinder(ConversationQueries(store.database), read, lambda _address: False)
     ours = {"support@example.com"}
-    return Letters(
+    return IssueMailer(
         {"support": made}, Outbox(store.database, store.clock), threads,
-        look=shown, ours=ours, system=made, clock=store.clock,
+        look=shown, own_addresses=ours, system=made, clock=store.clock,
     )  # fmt: skip
 
 
-def shown(_number: int = 7) -> Visible:
+def shown(_number: int = 7) -> VisibleIssue:
     """The issue as Redmine shows it: public, with the notes that these tests speak of."""
     journals = [{"id": number, "notes": "x", "private_notes": False} for number in (3, 9)]
-    return Visible({"description": "x", "journals": journals}, public=True)
+    return VisibleIssue({"description": "x", "journals": journals}, public=True)
 
 
 def rows(store: Store, issue: int = 7) -> list[QueuedMail]:
@@ -171,7 +178,7 @@ def test_queued_once(store: Store, issue: IssueRow) -> None:
     """The same kind, issue and key queue nothing new, and the record tells of it once."""
     box = letters(store)
     first = box.queue("answer", issue, "j1", [KIM], NOTE)
-    assert ("queued: answer to kim@client.example", "queued before: answer to kim@client.example") == (
+    assert ("queued: answer to kim@client.example", "queued before: answer mail about #7") == (
         first, box.queue("answer", issue, "j1", [KIM], NOTE),
     )  # fmt: skip
     assert 1 == len(rows(store))
@@ -212,7 +219,7 @@ def test_how_each_kind_is_marked(store: Store, issue: IssueRow, kind: str, marks
 
 def test_the_text_is_marked_and_says_where_to_write(store: Store, issue: IssueRow) -> None:
     """Text and HTML bear the marker, and the line above which to write when there is one."""
-    letters(store, write_above="-- write above --").queue("answer", issue, "j1", [KIM], NOTE)
+    letters(store, reply_marker_line="-- write above --").queue("answer", issue, "j1", [KIM], NOTE)
     mail = parsed(*rows(store))
     for kind in ("plain", "html"):
         body = mail.get_body((kind,))
@@ -224,7 +231,9 @@ def test_the_text_is_marked_and_says_where_to_write(store: Store, issue: IssueRo
 
 def test_files_go_along(store: Store, issue: IssueRow) -> None:
     """A file is an attachment with its name, whatever characters are in it."""
-    letters(store).queue("answer", issue, "j1", [KIM], NOTE, [File("Plän\r\nBcc: x.pdf", "application/pdf", b"%PDF")])
+    letters(store).queue(
+        "answer", issue, "j1", [KIM], NOTE, [OutgoingFile("Plän\r\nBcc: x.pdf", "application/pdf", b"%PDF")]
+    )
     (file,) = list(parsed(*rows(store)).iter_attachments())
     assert ("Plän Bcc: x.pdf", "application/pdf", b"%PDF") == (
         file.get_filename(), file.get_content_type(), file.get_content(),  # type: ignore[attr-defined]  # EmailMessage's
@@ -236,9 +245,9 @@ def test_files_go_along(store: Store, issue: IssueRow) -> None:
     [
         (frozenset({"answer"}), "support", KIM, "switched off"),
         (KINDS, "gone", KIM, "nowhere to send by"),
-        (KINDS, "support", Address("", "support@example.com"), "nobody to write to"),
-        (KINDS, "support", Address("", "noreply@client.example"), "nobody to write to"),
-        (KINDS, "support", Address("", ""), "nobody to write to"),
+        (KINDS, "support", Address("", "support@example.com"), "no recipients"),
+        (KINDS, "support", Address("", "noreply@client.example"), "no recipients"),
+        (KINDS, "support", Address("", ""), "no recipients"),
     ],
 )
 def test_what_does_not_go_out(  # noqa: PLR0917 - a table's columns

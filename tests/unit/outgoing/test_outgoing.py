@@ -13,7 +13,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from redmine_mailbridge.errors import SendingDeferred, SendingRefused
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.message import Letter, Sender
+from redmine_mailbridge.outgoing.message import FromIdentity, OutgoingMessage
 from redmine_mailbridge.outgoing.rate_limits import LIMITS, held_back
 from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpTransport
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
@@ -25,10 +25,10 @@ NOW = dt.datetime(2026, 5, 20, 10, 0, tzinfo=dt.UTC)
 KIM = Address("Kim Grün", "kim@client.example")
 
 
-def letter(**more: object) -> Letter:
+def letter(**more: object) -> OutgoingMessage:
     values: dict[str, object] = {
         "kind": "received",
-        "sender": Sender("support@example.com", "Support"),
+        "sender": FromIdentity("support@example.com", "Support"),
         "to": KIM,
         "subject": "[support #1] Größe",
         "text": "Grüße\n",
@@ -37,7 +37,7 @@ def letter(**more: object) -> Letter:
         "references": ("first@client.example",),
         "loop_value": "instance-1",
     }
-    return Letter(**(values | more))  # type: ignore[arg-type]  # a table of values
+    return OutgoingMessage(**(values | more))  # type: ignore[arg-type]  # a table of values
 
 
 def parsed(content: bytes) -> email.message.EmailMessage:

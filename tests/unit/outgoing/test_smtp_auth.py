@@ -14,6 +14,7 @@ from scramp import ScramMechanism
 from redmine_mailbridge.errors import SendingDeferred
 from redmine_mailbridge.outgoing.smtp import SmtpTransport
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
+from tests.scripted_server import Reply, scripted
 from tests.servers.processes import free_port
 
 SECRET = "grüße"
@@ -127,3 +128,51 @@ def test_a_wrong_password_is_tried_three_times_at_most_and_never_told() -> None:
             pass
     assert ["SCRAM-SHA-256", "CRAM-MD5", "PLAIN"] == server.tried
     assert SECRET not in str(error.value)
+
+
+def smtp(answers: dict[str, Reply], **changes: Any) -> str:
+    """Log in to a server that refuses it. Return the error."""
+    hello = {"EHLO": "250-mail\n250 AUTH LOGIN PLAIN XOAUTH2 NTLM\n", "QUIT": "221 bye\n"}
+    with scripted(hello | answers, "220 ready", tagged=False) as server:
+        config = SmtpConfig("127.0.0.1", server.port, "none", "me", "hunter22", timeout=5.0)
+        with pytest.raises(SendingDeferred) as caught, SmtpTransport(replace(config, **changes)):
+            pass
+    return str(caught.value)
+
+
+@pytest.mark.fault("A18-1")
+@pytest.mark.parametrize("before", [0, 470, 495])
+def test_a_server_that_repeats_what_it_was_sent(before: int) -> None:
+    """Neither the password nor a token is shown, in whatever form and place a server repeats it."""
+    padding = "x" * before
+    echo = {"AUTH LOGIN": "334 \n", "BWU=": "334 \n", "AUTH PLAIN": lambda line: f"535 {padding} {line}\n"}
+    text = smtp(echo | {"AHVU": lambda line: f"535 {padding} hunter22 {line} no\n"})
+    assert [] == [form for form in ("hunte", "aHVudG", "h1bnRlcj") if form in text]
+    token = "ya29." + "T0ken-" * 200
+    text = smtp(
+        {"AUTH XOAUTH2": lambda line: f"535 {padding} {token} {line}\n"},
+        token=lambda: token, mechanisms=("XOAUTH2",), password="",
+    )  # fmt: skip
+    assert [] == [form for form in ("T0ken", "VDBrZW4", "QwazW4", "UMGtlbi") if form in text]
+
+
+@pytest.mark.fault("A18-2")
+def test_control_characters_in_a_servers_words() -> None:
+    """What a server says is one line that no terminal obeys."""
+    text = smtp({"AUTH": "535-\x1b[2Jno\n535 \x07not now\n"}, login="plain")
+    assert (True, True) == (text.isprintable(), "not now" in text)
+
+
+@pytest.mark.fault("A18-3")
+def test_an_answer_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that never ends its answer is left."""
+    monkeypatch.setattr("redmine_mailbridge.outgoing.smtp_client.MOST_LINES", 500)
+    assert "no end" in smtp({"AUTH": "334-\n" * 2000}, login="plain")
+    assert "no end" in smtp({"EHLO": "250-X\n" * 2000})
+
+
+@pytest.mark.fault("A18-4")
+def test_an_odd_challenge_of_ntlm() -> None:
+    """A challenge that is none of NTLM's ends the login with a refusal, not with a fault of ours."""
+    pytest.importorskip("spnego")
+    assert "NTLM" in smtp({"AUTH NTLM": "334 \n", "TLRM": "334 TlRM\n", "*": "501 cancelled\n"}, login="ntlm")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.store.note_decisions import Answered
+from redmine_mailbridge.store.note_decisions import NoteDecisions
 from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, writes
 
 KIM, BOSS = "kim@client.example", "boss@client.example"
@@ -29,7 +29,7 @@ def desk(desk: HelpDesk) -> HelpDesk:
 def told(desk: HelpDesk, issue: int = 1) -> frozenset[int]:
     """The notes that count as told to the customer."""
     with desk.application() as made:
-        return Answered(made.store.database, made.store.clock).told([issue])
+        return NoteDecisions(made.store.database, made.store.clock).told([issue])
 
 
 def returned(raw: bytes, recipient: str) -> bytes:

@@ -334,7 +334,7 @@ def test_an_issue_that_nothing_can_be_made_of_holds_back_no_other(desk: HelpDesk
     del desk.redmine.issues[2]["journals"][-1]["id"]
     desk.turn()
     assert 2 == len(mails(desk))
-    assert "a fault of the bridge (KeyError)" in desk.story()
+    assert "internal error (KeyError)" in desk.story()
 
 
 @pytest.mark.fault("O3")
@@ -347,14 +347,14 @@ def test_an_acknowledgement_that_cannot_be_composed_leaves_its_mail_done(desk: H
     with desk.application() as made:
         from redmine_mailbridge.store.queries.messages import MessageFilter
 
-        (row,) = made.archive.messages(MessageFilter())
+        (row,) = made.message_queries.messages(MessageFilter())
     assert (1, "done", "Processed") == (len(desk.redmine.issues), row.state.value, row.filed_to)
 
 
 def composed(desk: HelpDesk, made: Any) -> None:
     """What agents wrote stands in the outbox; nothing has left yet."""
     receive_once(made.receivers)
-    Updater(made.tasks.stations).once(threading.Event())
+    Updater(made.tasks.steps).once(threading.Event())
     assert not mails(desk)
 
 
@@ -414,7 +414,7 @@ def answers_private_note(desk: HelpDesk, about: int, *, proven: bool, sender: st
     of ours that stands for issue 1.
     """
     with desk.application() as made:
-        marker = made.letters.desks["desk"].signer.marker(1)
+        marker = made.mailer.profiles["desk"].signer.marker(1)
     note = desk.redmine.journal(desk.redmine.writes(about, BOB, "Does he pay?", private=True))
     answered = f"<redmine.journal-{note['id']}.{stamp(note['created_on'])}.2@redmine.example.com>"
     words = f"{SECRET}\n\nOn Monday, Bob wrote:\n> Does he pay?\n> It burns. {marker}\n"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from redmine_mailbridge.model.plan import Action
 from redmine_mailbridge.policy.explanation import as_json, as_lines
-from redmine_mailbridge.policy.fact_request import needs
+from redmine_mailbridge.policy.fact_request import requested_facts
 from tests.unit.policy.world import ISSUES, USERS, identity, message, plan_of, route_of
 
 WHO = ["anna", "carl", "lena", "rita", "admin", "kim", "cora", "stranger", "mallory", "lookalike", "support", "nobody"]
@@ -68,7 +68,7 @@ def test_what_always_holds(row: dict[str, str]) -> None:
     assert plan.reason in plan.steps[-1]
     assert as_json("f", mail, plan)["plan"] == plan.action
     assert as_lines(plan)
-    assert set(needs(mail, route_of(row["set"], row), identity(row)).issues) <= {*ISSUES, 1, 999}
+    assert set(requested_facts(mail, route_of(row["set"], row), identity(row)).issues) <= {*ISSUES, 1, 999}
 
 
 @settings(max_examples=300, deadline=None)

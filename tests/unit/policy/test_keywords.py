@@ -15,7 +15,7 @@ VALUES = {"start_date": "2026-05-20", "due_date": "2026-05-20", "done_ratio": "4
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_names_every_key(language: str) -> None:
-    """Each of a language's own names of each key is understood in mail of a user of that language."""
+    """Each of a language's own names of each key is understood where that language is read."""
     words = words_for(language)
     assert set(KEYWORDS) == set(words)
     for key, names in words.items():
@@ -25,7 +25,7 @@ def test_every_language_names_every_key(language: str) -> None:
 
 
 def test_languages_of_others_are_text() -> None:
-    """The words of a language that is neither the sender's nor Redmine's are text."""
+    """The words of a language that is not read are text."""
     assert Keywords() == find_keywords("Priorität: hoch", ALL, ("fr",), ())
     assert {} == words_for("tlh")
 
@@ -54,6 +54,18 @@ def test_custom_fields_by_name() -> None:
     assert Keywords() == find_keywords("Float field: 2", frozenset({"status"}), (), ["Float field"])
 
 
+def test_only_the_first_thousand_characters_of_a_line_are_read() -> None:
+    """A value ends there, and a colon behind them makes no keyword line."""
+    assert {"category": "x" * 990} == find_keywords("Category: " + "x" * 2000, ALL, (), ()).values
+    assert {"Order": "1"} == find_keywords("Order" + " " * 993 + ":1", ALL, (), ["Order"]).values
+    assert Keywords() == find_keywords("Order" + " " * 994 + ":1", ALL, (), ["Order"])
+
+
+def test_a_key_without_a_value_is_text_and_leaves_the_key_to_a_later_line() -> None:
+    assert Keywords() == find_keywords("Priority:", ALL, (), ())
+    assert {"priority": "High"} == find_keywords("Priority: \nPriority: High", ALL, (), ()).values
+
+
 def test_yes_in_any_language() -> None:
     """A yes-or-no keyword takes 1, yes, and the language's own word."""
     assert means_yes("Oui", ("fr",))
@@ -79,3 +91,16 @@ def test_hostile_text_is_linear(piece: str) -> None:
     assert 2.2 >= growth(
         lambda raw: find_keywords(raw.decode(), ALL, ("de",), ()), lambda n: (piece * (n // len(piece))).encode()
     )
+
+
+@pytest.mark.fault("A18-7")
+@pytest.mark.parametrize(
+    ("language", "line"), [("pt_BR", "Privado: sim"), ("zh_TW", "私人: 是"), ("sr_YU", "Privatno: da")]
+)
+def test_a_language_as_systems_name_it(language: str, line: str) -> None:
+    """Where the settings name a language as systems do, its words for yes and no count as those of its fields: whoever
+    asks for a private issue does not get a public one.
+    """
+    found = find_keywords(line, ALL, (language,), ()).values
+    assert ["is_private"] == list(found)
+    assert means_yes(found["is_private"], (language,))

@@ -4,24 +4,24 @@ from dataclasses import replace
 
 import pytest
 
-from redmine_mailbridge.model.plan import Needs
-from redmine_mailbridge.policy.fact_request import needs
+from redmine_mailbridge.model.plan import FactRequest
+from redmine_mailbridge.policy.fact_request import requested_facts
 from tests.unit.policy.world import SIGNER, identity, message, route_of
 
 
-def asked(row: dict[str, str]) -> Needs:
+def asked(row: dict[str, str]) -> FactRequest:
     """What is asked for a row of the tables."""
-    return needs(message(row), route_of(row.get("set", ""), row), identity(row))
+    return requested_facts(message(row), route_of(row.get("set", ""), row), identity(row))
 
 
 def test_a_plain_mail_asks_for_sender_and_project_only() -> None:
     """A plain new mail needs nothing that costs a request of its own."""
-    assert Needs("kim@client.example", projects=("support",)) == asked({})
+    assert FactRequest("kim@client.example", projects=("support",), followed=("duplicates",)) == asked({})
 
 
 def test_our_own_mail_asks_for_nothing() -> None:
     """Mail that is ignored at sight asks for no issue, however many it names."""
-    assert Needs("redmine@corp.example") == asked({"from": "redmine", "ref": "tag:10 redmine:20"})
+    assert FactRequest("redmine@corp.example") == asked({"from": "redmine", "ref": "tag:10 redmine:20"})
 
 
 def test_every_sign_is_asked_for() -> None:
@@ -72,8 +72,8 @@ def test_keyword_lines_are_looked_for_in_the_whole_mail_only_when_nothing_was_wr
     forwarded = replace(plain, body=replace(plain.body, written="", whole="Project: wiki"))
     quoting = replace(plain, body=replace(plain.body, written="As below.", whole="As below.\n\nProject: wiki"))
     route, mailbox = route_of(row["set"], row), identity(row)
-    assert ("wiki", "support") == needs(forwarded, route, mailbox).projects
-    assert ("support",) == needs(quoting, route, mailbox).projects
+    assert ("wiki", "support") == requested_facts(forwarded, route, mailbox).projects
+    assert ("support",) == requested_facts(quoting, route, mailbox).projects
 
 
 def test_people_groups_and_parents() -> None:

@@ -61,9 +61,9 @@ def test_expressions_that_backtrack_elsewhere_are_linear(expression: str) -> Non
 @pytest.mark.parametrize("expression", ["/(?=a)/", r"/(a)\1/", "/(/", "/a**/"])
 def test_unusable_expressions_are_refused_when_loaded(expression: str) -> None:
     """Look-around, back-references and broken expressions are a settings error, not a surprise on the first mail."""
-    with pytest.raises(ValidationError, match="no usable regular expression"):
+    with pytest.raises(ValidationError, match="not a usable regular expression"):
         Rule(name="r", subject=expression)
-    with pytest.raises(ValidationError, match="no usable regular expression"):
+    with pytest.raises(ValidationError, match="not a usable regular expression"):
         Route(senders={"block": [expression]})
 
 
@@ -168,15 +168,16 @@ class TestBrakes:
         assert ("x",) == first_taken(("x",), lambda _: None, StartSettings(start_from="now"), self.seen)
 
     @pytest.mark.parametrize(
-        ("new", "released", "stops"), [(5, None, False), (6, None, True), (6, 6, False), (7, 6, True)]
+        ("new", "released", "stops"),
+        [(0, None, False), (4, None, False), (5, None, False), (6, None, True), (6, 6, False), (7, 6, True)],
     )
     def test_brake(self, new: int, released: int | None, *, stops: bool) -> None:
-        """More new mails than brake_at stop the mailbox, until so many are released."""
-        assert stops is (braked(new, StartSettings(brake_at=5), released) is not None)
+        """More new mails than max_new_mails stop the mailbox, until so many are released."""
+        assert stops is (braked(new, StartSettings(max_new_mails=5), released) is not None)
 
     def test_no_brake(self) -> None:
-        """brake_at = 0 never stops."""
-        assert braked(10**6, StartSettings(brake_at=0)) is None
+        """max_new_mails = 0 never stops."""
+        assert braked(10**6, StartSettings(max_new_mails=0)) is None
 
 
 def test_explain_prints_the_fixed_keys() -> None:
@@ -223,3 +224,17 @@ def test_what_may_change_no_status_starts_nothing_anew(closed: str) -> None:
     )
     assert ("create", None) == (people.action, people.issue)
     assert ("note", 30, None) == (machines.action, machines.issue, machines.fields.status_id)
+
+
+def test_no_user_is_made_of_an_address_that_redmine_calls_taken() -> None:
+    """A stranger's mail of an address that belongs to somebody whom Redmine does not tell makes the issue all the same:
+    the bridge's own user writes it and names the sender, and the record says why no user was made.
+    """
+    row = {"from": "kim", "unknown": "create"}
+    known = replace(facts(row), taken_addresses=frozenset({"kim@client.example"}))
+    plan = decide(message(row), route_of("", row), identity(row), known)
+    made = decide(message(row), route_of("", row), identity(row), facts(row))
+    assert ("create", None, None) == (plan.action, plan.new_user, plan.act_as)
+    assert made.new_user is not None
+    assert "kim@client.example" in plan.text
+    assert any("whom the API does not name" in step for step in plan.steps)

@@ -7,6 +7,7 @@ import pytest
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.model.mail import Authenticity, ReadingOptions
 from redmine_mailbridge.model.plan import Action, IssueFields
+from redmine_mailbridge.model.sender_list import ListedSender, SenderListing
 from redmine_mailbridge.policy.decide import decide
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.settings.issue import Route
@@ -21,10 +22,10 @@ TARGET = Target(
     redmines=f"redmine.issue-20.{STAMP}.5@corp.example",
 )
 MAILS = list(hostile_mails(TARGET))
-OPTIONS = ReadingOptions(trusted_authserv_ids=("mx.corp.example", "*", "mx.google.com"))
+OPTIONS = ReadingOptions(trusted_authserv_ids=("mx.corp.example", "*", "mx.google.com"), forwards=True)
 INSIDE = Route(
     issue={"project": "support", "trust": "any", "allow_override": "all", "keywords_from": "anyone",
-           "signed_references": "anyone"}
+           "signed_references": "anyone", "forwarded": "original"}
 )  # fmt: skip
 OUT_OF_REACH = {20, 40, 50}
 ROUTES = {
@@ -32,6 +33,10 @@ ROUTES = {
     "all keyword lines": Route(issue={"project": "support", "allow_override": "all", "closed_reply": "reopen"}),
     "creating users": Route(issue={"project": "support", "unknown_sender": "create"}),
     "notes of machines": Route(issue={"project": "support", "automatic_reply": "private_note"}),
+    "spam to the junk, everybody allowed": Route(
+        issue={"project": "support", "allow_override": "all"}, senders={"spam": "junk", "allow": ["*"]}
+    ),
+    "passing customers on": Route(issue={"project": "support", "forwarded": "original", "closed_reply": "new"}),
     "each mailbox": Route(issue={"project": "support", "several_mailboxes": "each", "bundle_window": "1h"}),
 }
 
@@ -51,10 +56,14 @@ def test_acts_as_nobody_and_reaches_nothing(raw: bytes, route: Route) -> None:
     known = replace(facts({}), issues={n: replace(i, visible_to_sender=True, noteable_by_sender=True,
                                                   editable_by_sender=True) for n, i in ISSUES.items()})  # fmt: skip
     message = parse(raw, OPTIONS)
+    allowed = ListedSender(message.sender.key, SenderListing.ALLOW, "anna", 0.0)
+    known = replace(known, listed_senders=(allowed,))  # allowed is not trusted
     plan = decide(message, route, box(), known)
     steps = "\n".join(plan.steps)
     made = plan.new_user.login if plan.new_user else None
     assert plan.act_as in {None, made}, steps
+    assert plan.vouched is None, steps
+    assert "bank.example" not in plan.requester.key, steps
     assert plan.new_user is None or message.sender.key == plan.new_user.mail, steps
     assert plan.new_user is None or plan.new_user.mail not in USERS, steps
     assert plan.issue not in OUT_OF_REACH or plan.action is Action.IGNORE, steps
@@ -75,3 +84,11 @@ def test_the_same_mails_honest_do_reach() -> None:
     honest = replace(message, authenticity=Authenticity("passed", "dmarc"))
     plan = decide(honest, ROUTES["as delivered"], identity({}), facts({}))
     assert (Action.NOTE, 20) == (plan.action, plan.issue), plan.steps
+
+
+def test_the_same_forward_honest_does_pass_on() -> None:
+    """The test could fail: the same forward makes its victim the requester once the agent is proven."""
+    message = parse(dict(MAILS)["a forward by a forged agent"], OPTIONS)
+    honest = replace(message, authenticity=Authenticity("passed", "dmarc"))
+    plan = decide(honest, ROUTES["passing customers on"], identity({}), facts({}))
+    assert ("forwarded", "victim@bank.example") == (plan.vouched, plan.requester.key), plan.steps

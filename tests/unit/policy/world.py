@@ -19,10 +19,12 @@ from redmine_mailbridge.model.mail import (
     Automatic,
     AutomaticKind,
     Body,
+    Forwarded,
     LeftOut,
     Message,
+    SpamVerdict,
 )
-from redmine_mailbridge.model.plan import Facts, FieldKind, Issue, Journal, KnownMail, Plan, Project, User
+from redmine_mailbridge.model.plan import Facts, FieldKind, Issue, Journal, KnownMail, Plan, Project, Successor, User
 from redmine_mailbridge.policy.decide import decide
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.settings.issue import Route
@@ -48,11 +50,12 @@ PEOPLE = {
     "nobody": Address("", ""),
 }
 USERS = {
-    "anna@corp.example": User(5, "anna", "Anna Agent", language="de"),
+    "anna@corp.example": User(5, "anna", "Anna Agent"),
     "carl@client.example": User(6, "carl", "Carl Client"),
     "lena@corp.example": User(7, "lena", "Lena Locked", status="locked"),
     "rita@client.example": User(8, "rita", "Rita", status="registered"),
     "admin@corp.example": User(1, "admin", "Root", admin=True),
+    "alerts@corp.example": User(9, "alerts", "Monitoring"),
 }
 _TRACKERS = {"bug": 1, "support": 2, "feature request": 3}
 _MEMBERS = {"anna": 5, "anna agent": 5, "ben": 11, "ben boss": 11, "cleo": 12, "helpers": 40}
@@ -82,6 +85,15 @@ PROJECTS = {
     "wiki": Project(5, "wiki", "Wiki", issue_tracking=False),
 }  # fmt: skip
 _TAKE_PART = frozenset({"kim@client.example", "cora@client.example"})
+
+
+def closed(number: int, **continues: int) -> Issue:
+    """A closed issue of kim and cora, and the relation by which it continues elsewhere."""
+    successors = tuple(Successor(to, relation) for relation, to in continues.items())  # type: ignore[arg-type]  # a literal
+    return Issue(number, "support", "Also done", "Closed", closed=True, closed_on=NOW - dt.timedelta(days=3),
+                 participants=_TAKE_PART, successors=successors)  # fmt: skip
+
+
 ISSUES = {
     10: Issue(10, "support", "Printer", "New", participants=_TAKE_PART, author_id=99, project_name="Support desk",
               tracker="Bug", created_on=MADE),
@@ -92,6 +104,18 @@ ISSUES = {
               participants=_TAKE_PART),
     40: Issue(40, "old", "Past", project_active=False, participants=_TAKE_PART),
     50: Issue(50, "support", "Private one", private=True, participants=_TAKE_PART, created_on=MADE),
+    60: closed(60, duplicates=10),
+    61: closed(61, duplicates=20),
+    62: closed(62, duplicates=11),
+    63: closed(63, copied_to=11),
+    64: closed(64, duplicates=62),
+    65: closed(65, duplicates=66),
+    66: closed(66, duplicates=65),
+    67: replace(closed(67), successors=(Successor(30, "duplicates"), Successor(10, "duplicates"))),
+    68: closed(68, copied_to=20),
+    69: replace(closed(69, duplicates=10), participants=frozenset({"stranger@else.example"})),
+    70: closed(70, duplicates=404),
+    71: closed(71, duplicates=64),
 }  # fmt: skip
 JOURNALS = {7: Journal(7, 10, created_on=MADE), 8: Journal(8, 10, private=True, created_on=MADE), 9: Journal(9, 20)}
 STATUSES = {"new": 1, "in progress": 2, "resolved": 3, "closed": 5}
@@ -112,6 +136,7 @@ class Signs:
 
 _IDS: dict[str, Callable[[int], str]] = {
     "signed": lambda n: SIGNER.message_id("answer", n, "5", "corp.example"),
+    "escalation": lambda n: SIGNER.message_id("escalation", n, "5", "corp.example"),
     "relayed": lambda n: SIGNER.message_id("answer", n, "5", "some-relay.example"),
     "forged": lambda n: SIGNER.message_id("answer", 1, "5", "corp.example").replace("answer.1.", f"answer.{n}."),
     "elsewhere": lambda n: Signer(SIGNER.key, "prod").message_id("answer", n, "5", "corp.example"),
@@ -173,6 +198,8 @@ def message(row: Mapping[str, str]) -> Message:
         content_key="k1",
         size=int(row.get("size", "2000")),
         from_all=addresses(row.get("from_all", "")) or (sender,) * bool(sender.address),
+        reply_to=addresses(row.get("reply", "")),
+        original_from=addresses(row.get("original", "")),
         to=addresses(row.get("to", "support")),
         cc=addresses(row.get("cc", "")),
         bcc=addresses(row.get("bcc", "")),
@@ -186,7 +213,9 @@ def message(row: Mapping[str, str]) -> Message:
         attachments=(empty,) if row.get("files") == "yes" else (),
         left_out=(LeftOut("virus.exe", "refused"),) if row.get("files") == "left out" else (),
         automatic=Automatic(kind, "a header", answerable=not machine, may_change_status=not machine),
+        spam=SpamVerdict(row.get("spam") == "yes", "X-Spam-Flag: YES" if row.get("spam") == "yes" else ""),
         authenticity=Authenticity(verdict, "dmarc" if verdict != "unknown" else ""),
+        forwarded=Forwarded(PEOPLE[row["forwards"]]) if row.get("forwards") else None,
     )
 
 
@@ -215,9 +244,12 @@ def facts(row: Mapping[str, str]) -> Facts:
     }
     if "made" in row:
         issues = {n: replace(i, mailbox=row["made"]) for n, i in issues.items()}
+    mailed = frozenset(one.key for one in addresses(row.get("mailed", "")))
+    issues = {n: replace(i, mailed=mailed) for n, i in issues.items()}
     return Facts(
         now=NOW,
         offline=row.get("offline") == "yes",
+        keyword_languages=("de",),
         can_impersonate=row.get("key", "admin") == "admin",
         users=USERS,
         known=signs.known,
@@ -227,6 +259,7 @@ def facts(row: Mapping[str, str]) -> Facts:
         may_add_issues=frozenset(row.get("may", "support sales").split()),
         may_add_watchers=frozenset(row.get("watch", "support sales").split()),
         anyone_may_add=frozenset(row.get("anyone", "support").split()),
+        agents={name: frozenset(row.get("agents", "anna@corp.example").split()) for name in ("support", "sales")},
         logins={"taken": User(33, "taken", "T"), "desk": User(34, "desk", "Desk"), "ben": User(11, "ben", "Ben")},
         groups={"helpers": (5, 11, 12), "outsiders": (90,)},
         open_issues={5: 4, 11: 2, 12: 2},
@@ -258,7 +291,8 @@ def identity(row: Mapping[str, str]) -> MailboxIdentity:
     names = {"support": "support", "help": "support", "sales": "sales", "closed": "closed"}
     ours = {f"{name}@corp.example": box for name, box in names.items()}
     box = row.get("box", "support")
-    return MailboxIdentity(box, f"{box}@corp.example", ours, NEIGHBOURS, frozenset({"redmine@corp.example"}), SIGNER)
+    redmine, sent = frozenset({"redmine@corp.example"}), frozenset({"received", "refused"})
+    return MailboxIdentity(box, f"{box}@corp.example", ours, NEIGHBOURS, redmine, SIGNER, auto_replies=sent)
 
 
 def plan_of(row: Mapping[str, str]) -> Plan:
@@ -286,7 +320,9 @@ def detail(plan: Plan, key: str) -> str:  # noqa: PLR0911 - one a kind of detail
             return str(
                 {"related": plan.related_issue, "private": plan.private_note, "files": len(plan.attachments)}[key]
             )
-        case "watchers" | "template" | "groups" | "machine":
+        case "requester":
+            return plan.requester.address
+        case "watchers" | "template" | "groups" | "machine" | "unreached_issue" | "vouched":
             return str(getattr(plan, key))
         case _ if key.startswith("cf"):
             return str(dict(plan.fields.custom_fields).get(int(key[2:])))

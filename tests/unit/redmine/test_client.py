@@ -10,8 +10,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
-from redmine_mailbridge.redmine.client import Client, Connection, Sized
+from redmine_mailbridge.errors import (
+    LockLost,
+    RedmineError,
+    RedmineRefused,
+    RedmineUnavailable,
+    RedmineUnclear,
+    UnknownLogin,
+)
+from redmine_mailbridge.redmine.client import LATE, Client, Connection, SizedBody
 from tests.unit.redmine.tiny import Script, Seen, Tiny, answer, serve
 
 KEY = "0123456789abcdef-the-key"
@@ -62,15 +69,15 @@ CASES: list[tuple[str, bytes | None, type[RedmineError], type[RedmineError], str
     ("422 html", page("422 X"), RedmineUnavailable, RedmineUnavailable, "proxy"),
     ("200 html", page("200 OK"), RedmineUnavailable, RedmineUnclear, "not a Redmine"),
     ("200 empty", answer(" "), RedmineUnavailable, RedmineError, "empty"),
-    ("200 list", answer("[]"), RedmineUnavailable, RedmineUnclear, "no object"),
-    ("200 half", answer('{"issue": {"id": 1', Content_Length="18"), RedmineUnavailable, RedmineUnclear, "cut"),
+    ("200 list", answer("[]"), RedmineUnavailable, RedmineUnclear, "not an object"),
+    ("200 half", answer('{"issue": {"id": 1', Content_Length="18"), RedmineUnavailable, RedmineUnclear, "truncated"),
     ("cut", answer('{"issue"', Content_Length="500", X_Close="yes"), RedmineUnavailable, RedmineUnclear, "connection"),
     ("redirect", answer("", "302 Found", Location="https://sso.example.com/login?back=secret"),
      RedmineUnavailable, RedmineUnavailable, "login page"),
     ("moved", answer("", "301 Moved", Location="https://redmine.example.com/issues.json"),
      RedmineUnavailable, RedmineUnavailable, "[redmine] url"),
     ("closed", None, RedmineUnavailable, RedmineUnclear, "connection"),
-    ("silent", b"", RedmineUnavailable, RedmineUnclear, "no answer within the time"),
+    ("silent", b"", RedmineUnavailable, RedmineUnclear, "the response timed out"),
     ("garbage", b"220 mail.example.com ESMTP\r\n", RedmineUnavailable, RedmineUnclear, "connection"),
 ]  # fmt: skip
 
@@ -95,7 +102,7 @@ def test_a_key_that_is_not_accepted(method: str) -> None:
         error = failing(client_of(tiny, key_at="the file /etc/key"), method)
     assert AccessDenied is type(error)
     assert "does not accept the API key (401)" in str(error)
-    assert str(error).endswith("into the file /etc/key")
+    assert str(error).endswith("to the file /etc/key")
     assert KEY not in str(error)
 
 
@@ -257,7 +264,7 @@ def test_proxy_of_the_settings() -> None:
 def test_upload_is_sent_in_pieces_under_its_length() -> None:
     """A file is sent under a known length, not in HTTP chunks, its name whole in the address."""
     with serve(saying(answer('{"upload":{"token":"1.a"}}', "201 Created"))) as tiny:
-        body = Sized(lambda: iter([b"abc", b"de"]), 5)
+        body = SizedBody(lambda: iter([b"abc", b"de"]), 5)
         client_of(tiny).upload([("filename", "Größe & #1.txt")], body)
     seen = tiny.seen[0]
     assert (b"abcde", "5", None) == (
@@ -300,14 +307,14 @@ def ahead() -> Iterator[Tiny]:
 
 
 @pytest.mark.fault("I5")
-def test_skew(ahead: Tiny) -> None:
+def test_clock_offset(ahead: Tiny) -> None:
     """An answer's Date, a proxy's perhaps, tells nothing of Redmine's clock; a time that Redmine wrote does."""
     client = client_of(ahead)
     client.put("/issues/1.json", {})
-    assert client.skew is None
+    assert client.clock_offset is None
     client.note_time(dt.datetime.now(dt.UTC) + dt.timedelta(hours=1))
-    assert client.skew is not None
-    assert 3595 < client.skew.total_seconds() < 3605
+    assert client.clock_offset is not None
+    assert 3595 < client.clock_offset.total_seconds() < 3605
 
 
 def test_whoever_listens_hears_how_redmine_is() -> None:
@@ -327,3 +334,33 @@ def test_whoever_listens_hears_how_redmine_is() -> None:
         with pytest.raises(RedmineRefused):
             client.post("/a.json", {})
     assert [None, True] == [words if words is None else "(503)" in words for words in heard]
+
+
+@pytest.mark.fault("A22-1")
+def test_a_write_that_waited_is_checked_before_it_is_sent() -> None:
+    """While all connections wait for a Redmine that is slow, another process may take over the store and send what
+    waits here: such a write is sent only if nothing speaks against it then.
+    """
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(seen: Seen) -> bytes:
+        if seen.path == "/slow.json":
+            entered.set()
+            leave.wait(10)
+        return answer("{}")
+
+    def refuse() -> None:
+        raise LockLost("it is held by another process")
+
+    with serve(slow) as tiny:
+        client = Client(Connection(tiny.url, KEY, max_parallel=1))
+        client.before_late_write(refuse)
+        first = threading.Thread(target=client.get, args=("/slow.json",))
+        first.start()
+        assert entered.wait(10)
+        threading.Timer(LATE + 0.2, leave.set).start()
+        with pytest.raises(LockLost):
+            client.post("/issues.json", {"issue": {}})
+        first.join()
+        client.post("/issues.json", {"issue": {"subject": "at once"}})
+        assert ["/slow.json", "/issues.json"] == [seen.path for seen in tiny.seen]

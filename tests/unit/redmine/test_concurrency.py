@@ -4,11 +4,11 @@ import threading
 import pytest
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear
-from redmine_mailbridge.redmine.concurrency import Pace
+from redmine_mailbridge.redmine.concurrency import AdaptiveLimiter
 from tests.clocks import Clock
 
 
-def round_of(pace: Pace, error: Exception | None = None) -> int:
+def round_of(pace: AdaptiveLimiter, error: Exception | None = None) -> int:
     """As many requests at once as the pace lets through, all ending alike. Return how many they were."""
     slots = [pace.slot() for _ in range(pace.state.limit)]
     for slot in slots:
@@ -25,7 +25,7 @@ def busy(retry_after: float | None = None) -> RedmineUnavailable:
 
 def test_grows() -> None:
     """While all goes well the limit grows up to the most that the settings allow, and no further."""
-    pace = Pace(8, Clock(0.0))
+    pace = AdaptiveLimiter(8, Clock(0.0))
     limits = [round_of(pace) for _ in range(40)]
     assert (2, 8) == (limits[0], max(limits))
     assert 8 == pace.state.limit
@@ -33,7 +33,7 @@ def test_grows() -> None:
 
 def test_does_not_grow_idle() -> None:
     """One request after another does not raise the limit: it says nothing about many at once."""
-    pace = Pace(8, Clock(0.0))
+    pace = AdaptiveLimiter(8, Clock(0.0))
     for _ in range(100):
         with pace.slot():
             pass
@@ -43,7 +43,7 @@ def test_does_not_grow_idle() -> None:
 @pytest.mark.parametrize("error", [busy(), RedmineUnclear("timed out", overloaded=True)])
 def test_halves_once_for_a_burst(error: Exception) -> None:
     """Eight requests that fail of one overload halve the limit once, not eight times."""
-    pace = Pace(8, Clock(0.0))
+    pace = AdaptiveLimiter(8, Clock(0.0))
     while pace.state.limit < 8:
         round_of(pace)
     round_of(pace, error)
@@ -52,7 +52,7 @@ def test_halves_once_for_a_burst(error: Exception) -> None:
 
 def test_never_below_one() -> None:
     """However often Redmine is overloaded, one request at a time is still made."""
-    pace = Pace(8, Clock(0.0))
+    pace = AdaptiveLimiter(8, Clock(0.0))
     for _ in range(10):
         round_of(pace, busy())
     assert 1 == pace.state.limit
@@ -60,7 +60,7 @@ def test_never_below_one() -> None:
 
 def test_careful_after_an_overload() -> None:
     """After an overload the limit that was found is kept for many rounds before one more is tried."""
-    pace = Pace(8, Clock(0.0))
+    pace = AdaptiveLimiter(8, Clock(0.0))
     while pace.state.limit < 8:
         round_of(pace)
     round_of(pace, busy())
@@ -74,7 +74,7 @@ def test_careful_after_an_overload() -> None:
 @pytest.mark.parametrize("error", [RedmineRefused("422"), RedmineUnavailable("refused"), ValueError()])
 def test_other_errors_change_nothing(error: Exception) -> None:
     """A refusal, a dead connection or a bug of ours is no sign of overload, and gives the slot back."""
-    pace = Pace(1, Clock(0.0))
+    pace = AdaptiveLimiter(1, Clock(0.0))
     for _ in range(3):
         with pytest.raises(type(error)), pace.slot():
             raise error
@@ -84,7 +84,7 @@ def test_other_errors_change_nothing(error: Exception) -> None:
 def test_retry_after() -> None:
     """During the pause that Redmine asked for nothing is sent, and what is left of it is told to the caller."""
     clock = Clock(0.0)
-    pace = Pace(8, clock)
+    pace = AdaptiveLimiter(8, clock)
     with pytest.raises(RedmineUnavailable), pace.slot():
         raise busy(retry_after=30)
     clock.now = 10
@@ -98,7 +98,7 @@ def test_retry_after() -> None:
 
 def test_waits_for_a_slot() -> None:
     """With the limit reached a request waits until another ends, and then goes."""
-    pace = Pace(1, Clock(0.0))
+    pace = AdaptiveLimiter(1, Clock(0.0))
     order: list[str] = []
     started = threading.Event()
 
@@ -118,7 +118,7 @@ def test_waits_for_a_slot() -> None:
 
 def test_never_more_than_the_limit() -> None:
     """Many threads together never have more requests under way than the limit."""
-    pace = Pace(3, Clock(0.0))
+    pace = AdaptiveLimiter(3, Clock(0.0))
     lock = threading.Lock()
     now, most = 0, 0
 

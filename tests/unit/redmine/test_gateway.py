@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, SettingsError
-from redmine_mailbridge.redmine.client import Client, Sized
+from redmine_mailbridge.redmine.client import Client, SizedBody
 from redmine_mailbridge.settings.load import load
-from redmine_mailbridge.wiring import application
+from redmine_mailbridge.wiring.redmine import redmine_client
 from tests.unit.redmine.tiny import Script, Seen, Tiny, answer, serve
 
 ME = json.dumps({"user": {"id": 5, "login": "bridge"}})
@@ -34,7 +34,7 @@ def client_of(tiny: Tiny, folder: Path, more: str = "") -> Client:
     """The client of settings with these further lines."""
     file = folder / "settings.toml"
     file.write_text(SETTINGS.format(url=tiny.url, more=more), "utf-8")
-    return application.redmine_client(load(file, {}).redmine)
+    return redmine_client(load(file, {}).redmine)
 
 
 def gateway(user: str, password: str) -> Script:
@@ -99,7 +99,7 @@ def test_a_smaller_limit(tmp_path: Path) -> None:
     """A gateway that takes less than Redmine does is named, with what to change; it is this one request's refusal."""
     said = answer(PAGE, "413 Request Entity Too Large", Server="nginx", Content_Type="text/html")
     with serve(lambda _seen: said) as tiny, pytest.raises(RedmineRefused) as raised:
-        client_of(tiny, tmp_path).upload([("filename", "a.bin")], Sized(lambda: iter([b"x" * 1000]), 1000))
+        client_of(tiny, tmp_path).upload([("filename", "a.bin")], SizedBody(lambda: iter([b"x" * 1000]), 1000))
     assert "gateway" in str(raised.value)
     assert "client_max_body_size" in str(raised.value)
     assert 413 == raised.value.status

@@ -7,7 +7,7 @@ import pytest
 
 from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.rights import Rights
 from tests.unit.redmine.tiny import Seen, Tiny, answer, serve
 
@@ -44,7 +44,7 @@ def test_roles_of_non_members(*, admin: bool, asked: int) -> None:
     """
     with redmine(admin=admin) as tiny:
         client = Client(Connection(tiny.url, "key"))
-        directory = Directory(client)
+        directory = MetadataCache(client)
         for _ in range(2):
             found = [[role.id for role in directory.roles_of(Rights(9), one)] for one in (OPEN, OTHER, PRIVATE)]
             assert [[4], [1], []] == found

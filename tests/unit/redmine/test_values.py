@@ -1,4 +1,4 @@
-"""The pure parts: texts that fit, requests that are stored, drift, rights."""
+"""The pure parts: texts that fit, requests that are stored, mismatches, rights."""
 
 import datetime as dt
 from typing import Any
@@ -12,9 +12,15 @@ from redmine_mailbridge.model.plan import Action, Issue, IssueFields, Plan, Proj
 from redmine_mailbridge.policy.issue_text import size_in_redmine
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload, issue_request, note_request
 from redmine_mailbridge.redmine.rights import Rights, Role, allowed, sees
-from redmine_mailbridge.redmine.size_limits import fit, free_name, may_be_wide, narrowed, pieces
+from redmine_mailbridge.redmine.size_limits import (
+    free_name,
+    may_contain_4byte_chars,
+    pieces,
+    truncate,
+    without_4byte_chars,
+)
 from redmine_mailbridge.redmine.text_cleaning import clean, clean_line, cut_text, same_text, without_wide
-from redmine_mailbridge.redmine.verification import author_drift, issue_drift
+from redmine_mailbridge.redmine.verification import author_mismatches, issue_mismatches
 from redmine_mailbridge.redmine.writer import short_name
 
 PROJECT = Project(7, "support", "Support")
@@ -110,13 +116,13 @@ def test_stored_requests() -> None:
 def test_what_fits_is_left_alone() -> None:
     """A request within the limits stays as it is."""
     request = issue_request(plan(fields=IssueFields(subject="s" * 255)), PROJECT)
-    assert (request, ()) == fit(request, 65_535) == fit(request, 0)
+    assert (request, ()) == truncate(request, 65_535) == truncate(request, 0)
 
 
 def test_long_note() -> None:
     """A note beyond the limit is cut, and is to go along whole as a file, or with its rest in a further note."""
     text = "".join(f"ü {number}\n" for number in range(100))
-    request, (cut,) = fit(note_request(plan(issue=4, text=text), PROJECT), limit=100)
+    request, (cut,) = truncate(note_request(plan(issue=4, text=text), PROJECT), limit=100)
     assert size_in_redmine(request.notes) <= 100
     assert request.notes.endswith("\n\n[…]")
     assert cut.file is not None
@@ -129,12 +135,12 @@ def test_an_ending_that_stays() -> None:
     """What the bridge adds behind a text stands in the note, however long the text is, if it is not too long itself."""
     ending = "Not attached:\n\n* `a.exe`"
     text = "".join(f"line {number}\n" for number in range(1000)) + f"\n\n{ending}"
-    request, (cut,) = fit(note_request(plan(issue=4, text=text), PROJECT), 500, ending)
+    request, (cut,) = truncate(note_request(plan(issue=4, text=text), PROJECT), 500, ending)
     assert request.notes.endswith(f"\n\n[…]\n\n{ending}")
     assert size_in_redmine(request.notes) <= 500
     whole = [*request.notes.removesuffix(f"[…]\n\n{ending}").split(), *cut.rest.split(), *ending.split()]
     assert text.split() == whole
-    request, (cut,) = fit(note_request(plan(issue=4, text="x" * 80 + "\n\n" + "y" * 80), PROJECT), 100, "y" * 80)
+    request, (cut,) = truncate(note_request(plan(issue=4, text="x" * 80 + "\n\n" + "y" * 80), PROJECT), 100, "y" * 80)
     assert request.notes.startswith("x" * 80)
     assert 80 == (request.notes + cut.rest).count("y")
 
@@ -149,7 +155,7 @@ def test_pieces(text: str, limit: int) -> None:
 
 def test_long_private_note() -> None:
     """A private note that is too long is cut, and makes no file, which everybody would see."""
-    request, (cut,) = fit(NoteRequest(7, 12, {"notes": "x" * 300, "private_notes": True}), 200)
+    request, (cut,) = truncate(NoteRequest(7, 12, {"notes": "x" * 300, "private_notes": True}), 200)
     assert (True, None) == (request.notes.startswith("xxx"), cut.file)
     assert len(request.notes) <= 200
     assert 300 == (request.notes + cut.rest).count("x")
@@ -163,7 +169,7 @@ def test_the_whole_is_a_file_of_its_own_name() -> None:
         free_name("b.txt", {"b.txt", "b-2.txt"}),
     ]
     used = Upload("1.x", "mail-text.txt", "text/plain")
-    _request, cuts = fit(note_request(plan(issue=4, text="x" * 300), PROJECT, (used,)), limit=100)
+    _request, cuts = truncate(note_request(plan(issue=4, text="x" * 300), PROJECT, (used,)), limit=100)
     assert ["mail-text-2.txt"] == [cut.file.name for cut in cuts if cut.file is not None]
 
 
@@ -177,14 +183,14 @@ def test_the_whole_is_a_file_of_its_own_name() -> None:
 def test_old_mysql(text: str, error: Any, expected: bool) -> None:
     """Only a request with a 4-byte character, and only such failures, are worth a try without them."""
     request = issue_request(plan(text="x", fields=IssueFields(subject="s", custom_fields=((5, text),))), PROJECT)
-    assert expected == may_be_wide(request, error)
+    assert expected == may_contain_4byte_chars(request, error)
 
 
 def test_narrowed() -> None:
     """Every text of a request is narrowed, names of files too, and the subject still fits."""
     fields = IssueFields(subject="😀" * 200, custom_fields=((5, "𠀋"),))
     request = issue_request(plan(text="😀", fields=fields), PROJECT, (Upload("1.a", "😀.txt", "text/plain"),))
-    after = narrowed(request)
+    after = without_4byte_chars(request)
     assert 255 == len(after.attributes["subject"])
     assert (":grinning_face:", "\ufffd") == (
         after.attributes["description"], after.attributes["custom_fields"][0]["value"]
@@ -192,7 +198,7 @@ def test_narrowed() -> None:
     assert (":grinning_face:.txt", "1.a") == (after.uploads[0].filename, after.uploads[0].token)
 
 
-# ---------------------------------------------------------------------------------------------- drift
+# ----------------------------------------------------------------------------------------- mismatches
 
 FOUND: dict[str, Any] = {
     "project": {"id": 7, "name": "Support"}, "status": {"id": 1, "name": "New"}, "subject": "s",
@@ -207,28 +213,28 @@ FOUND: dict[str, Any] = {
         ({"project_id": 7, "status_id": 1, "subject": "s", "description": "a\nb", "start_date": "2031-02-03"}, []),
         ({"estimated_hours": 1.5, "custom_fields": [{"id": 5, "value": "x"}, {"id": 6, "value": ["a", "b"]}]}, []),
         ({"custom_fields": [{"id": 8, "value": ""}]}, []),
-        ({"status_id": 5}, ["asked for status 5, has New (1)"]),
-        ({"assigned_to_id": 3}, ["asked for assigned to 3, has none"]),
-        ({"is_private": True}, ["asked for is_private True, has False"]),
-        ({"project_id": 8}, ["asked for project 8, has Support (7)"]),
+        ({"status_id": 5}, ["requested status 5, has New (1)"]),
+        ({"assigned_to_id": 3}, ["requested assigned to 3, has none"]),
+        ({"is_private": True}, ["requested is_private True, has False"]),
+        ({"project_id": 8}, ["requested project 8, has Support (7)"]),
         ({"description": "a b"}, ["the description is not as it was sent"]),
-        ({"estimated_hours": 2}, ["asked for 2 estimated hours, has 1.5"]),
-        ({"custom_fields": [{"id": 5, "value": "y"}]}, ["custom field 5 did not take its value"]),
+        ({"estimated_hours": 2}, ["requested 2 estimated hours, has 1.5"]),
+        ({"custom_fields": [{"id": 5, "value": "y"}]}, ["custom field 5 rejected its value"]),
         ({"custom_fields": [{"id": 4, "value": "y"}]},
          ["custom field 4 was dropped: not enabled for this project and tracker, or not allowed"]),
     ],
 )  # fmt: skip
-def test_drift(asked: dict[str, Any], lines: list[str]) -> None:
+def test_mismatches(asked: dict[str, Any], lines: list[str]) -> None:
     """Each attribute that is not as asked is one line, and what is as asked is none."""
-    assert lines == [str(drift) for drift in issue_drift(asked, FOUND)]
+    assert lines == [str(mismatch) for mismatch in issue_mismatches(asked, FOUND)]
 
 
-def test_author_drift() -> None:
+def test_author_mismatches() -> None:
     """Another author than the one asked for is told, by name."""
-    assert () == author_drift(3, "anna", {"id": 3, "name": "Anna"})
-    assert () == author_drift(None, None, {"id": 1, "name": "Admin"})
+    assert () == author_mismatches(3, "anna", {"id": 3, "name": "Anna"})
+    assert () == author_mismatches(None, None, {"id": 1, "name": "Admin"})
     assert ["written by Admin (1) instead of anna (user 3)"] == [
-        str(d) for d in author_drift(3, "anna", {"id": 1, "name": "Admin"})
+        str(d) for d in author_mismatches(3, "anna", {"id": 1, "name": "Admin"})
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from redmine_mailbridge.reports.budgets import Balance, Budget, balance_of, due_warning, spent_by_day
 from redmine_mailbridge.reports.issue_timeline import lives_of
-from tests.unit.reports.desk import CLOSING, entry, issue
+from tests.unit.reports.sample_data import CLOSING, entry, issue
 
 HOUR = 300
 

@@ -11,10 +11,10 @@ import pytest
 
 from redmine_mailbridge.reports.events import MailFact
 from redmine_mailbridge.reports.html_page import page
-from redmine_mailbridge.reports.issue_timeline import Counts, Moment, figure_of, life_of
+from redmine_mailbridge.reports.issue_timeline import Counts, TimelineEvent, figure_of, life_of
 from redmine_mailbridge.reports.report import BYS, Period, Report, hours_of, report_of
 from redmine_mailbridge.reports.table import as_csv, as_json, span_text, table
-from tests.unit.reports.desk import BERLIN, CLOSING, at, entry, facts, half_time, issue, journal
+from tests.unit.reports.sample_data import BERLIN, CLOSING, at, entry, facts, half_time, issue, journal
 
 NOW = at("2026-05-15 12:00")
 EVER = Period()
@@ -30,7 +30,7 @@ def test_the_first_answer_is_an_agents_first_public_note() -> None:
         journal(5, "2026-03-02 12:00", has_notes=True),
         journal(6, "2026-03-02 13:00", has_notes=True, user_name="Bob"),
     ]
-    assert Moment(at("2026-03-02 12:00"), "Anna", 5) == life_of(issue(), history, CLOSING).first_answer
+    assert TimelineEvent(at("2026-03-02 12:00"), "Anna", 5) == life_of(issue(), history, CLOSING).first_answer
 
 
 def test_the_resolution_is_the_last_closing_and_reopening_takes_it_back() -> None:
@@ -42,7 +42,7 @@ def test_the_resolution_is_the_last_closing_and_reopening_takes_it_back() -> Non
     ]
     still_open = life_of(issue(), history[:2], CLOSING)
     closed = life_of(issue(closed=True, closed_on=at("2026-03-06 10:00")), history, CLOSING)
-    assert (None, Moment(at("2026-03-06 10:00"), "Anna", 5)) == (still_open.resolved, closed.resolved)
+    assert (None, TimelineEvent(at("2026-03-06 10:00"), "Anna", 5)) == (still_open.resolved, closed.resolved)
     assert (at("2026-03-04 10:00"),) == closed.reopened
     moments = ("2026-03-01", "2026-03-02 11:00", "2026-03-03 12:00", "2026-03-05", "2026-03-07")
     assert [False, True, False, True, False] == [closed.open_at(at(moment)) for moment in moments]
@@ -51,7 +51,7 @@ def test_the_resolution_is_the_last_closing_and_reopening_takes_it_back() -> Non
 def test_an_issue_that_was_closed_without_a_trace_is_resolved_when_redmine_says() -> None:
     """Without a journal of it, closed_on tells."""
     life = life_of(issue(closed=True, closed_on=at("2026-03-05 10:00"), assignee="Bob"), [], CLOSING)
-    assert Moment(at("2026-03-05 10:00"), "Bob") == life.resolved
+    assert TimelineEvent(at("2026-03-05 10:00"), "Bob") == life.resolved
 
 
 def test_figures_have_calendar_and_business_time() -> None:

@@ -33,11 +33,11 @@ values = st.recursive(
 )
 
 
-def hide(value: Any) -> Any:
+def redact(value: Any) -> Any:
     """Put the secret wherever a secret's key stands."""
     if isinstance(value, dict):
-        return {k: SECRET if k in SECRETS and not isinstance(v, dict) else hide(v) for k, v in value.items()}
-    return [hide(item) for item in value] if isinstance(value, list) else value
+        return {k: SECRET if k in SECRETS and not isinstance(v, dict) else redact(v) for k, v in value.items()}
+    return [redact(item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_any_tables(file: Path, anything: dict[str, Any], tables: dict[str, Any], box: Any, issue: Any) -> None:
     """Tables in place of values, values in place of tables, unknown keys: only SettingsError, and no secret in it."""
     boxes = {"a": {"issue": issue} | box if isinstance(box, dict) else box}
-    data = hide(anything | tables | {"mailboxes": boxes})
+    data = redact(anything | tables | {"mailboxes": boxes})
     file.write_text(tomlkit.dumps(data), "utf-8")
     try:
         load(file, {})

@@ -46,7 +46,7 @@ WRONG = [
     ('hours = { mon = "09:00-24:30" }', "must run forwards within one day"),
     ('hours = { mon = "09:00-12:00, 11:00-13:00" }', "must not overlap"),
     ('hours = { monday = "09:00-12:00" }', "mon"),
-    ('hours = { mon = "" }', "must hold an open hour"),
+    ('hours = { mon = "" }', "must contain at least one open hour"),
     ('holidays = "none.ics"', "No such file or directory"),
     ('zone = "UTC"', 'did you mean "time_zone"?'),
 ]
@@ -67,8 +67,8 @@ def test_a_project_keeps_one_calendar(tmp_path: Path) -> None:
     text = f'{GOOD}\n[calendars.a]\nprojects = ["x"]\n[calendars.b]\nprojects = ["X"]\n[calendars.c]\n[calendars.d]\n'
 
     assert [
-        'settings.toml:16: [calendars.b] projects = ["X"]: "X" keeps calendar "a" already',
-        'settings.toml:18: [calendars.d] projects: must be given: calendar "c" is already the one for all others',
+        'settings.toml:16: [calendars.b] projects = ["X"]: "X" already uses calendar "a"',
+        'settings.toml:18: [calendars.d] projects: is required: calendar "c" already applies to all others',
     ] == problems(tmp_path, text)
 
 
@@ -78,4 +78,4 @@ def test_a_file_that_is_no_calendar_is_refused(tmp_path: Path) -> None:
     found = problems(tmp_path, f'{GOOD}\n[calendars.office]\nholidays = "days.ics"\n')
 
     assert 1 == len(found)
-    assert "days.ics: is no iCalendar file (.ics)" in found[0]
+    assert "days.ics: is not an iCalendar file (.ics)" in found[0]

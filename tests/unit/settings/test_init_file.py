@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.settings.init_file import Draft, write
+from redmine_mailbridge.settings.init_file import InitFile, write
 from redmine_mailbridge.settings.load import load
 
 pytestmark = pytest.mark.fault("A17-2")
@@ -30,11 +30,11 @@ def file(tmp_path: Path) -> Path:
     return made
 
 
-def mailbox(name: str) -> Draft:
+def mailbox(name: str) -> InitFile:
     """A draft of one more mailbox."""
     values = {"address": f"{name}@example.com", "host": "127.0.0.1", "password": "p"}
     draft = {("mailboxes", name, key): value for key, value in values.items()}
-    return Draft(draft | {("mailboxes", name, "issue", "project"): "p"}, {})
+    return InitFile(draft | {("mailboxes", name, "issue", "project"): "p"}, {})
 
 
 def test_what_another_added_meanwhile_stays(file: Path) -> None:

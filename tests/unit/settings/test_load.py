@@ -12,7 +12,7 @@ from tests.unit.settings.given import GOOD, problems, write
 
 
 def test_defaults(folder: Path) -> None:
-    """A file that gives only what must be given loads, with the defaults that fit it."""
+    """A file that gives only what is required loads, with the defaults that fit it."""
     settings = load(folder / "settings.toml", {})
     box = settings.mailboxes["my-box"]
 
@@ -50,7 +50,7 @@ def test_all_problems_at_once(folder: Path) -> None:
 
     assert [
         'settings.toml:2: [redmine] text_format = "rst": must be "common_mark", "textile" or "markdown"',
-        'settings.toml:3: [redmine] timeout = 30: must be a span of time such as "90s", "5m", "12h", "14d" or "1d 12h"',
+        'settings.toml:3: [redmine] timeout = 30: must be a time span such as "90s", "5m", "12h", "14d" or "1d 12h"',
         'settings.toml:8: [mailboxes.my-box] port = "many": must be a whole number',
         'settings.toml:9: [mailboxes.my-box] folders = "INBOX": must be a list in brackets, such as ["…", "…"]',
     ] == problems(folder, text)
@@ -66,12 +66,12 @@ def test_key_in_the_wrong_table(folder: Path) -> None:
 
 
 def test_missing_key_and_table(folder: Path) -> None:
-    """What must be given is asked for with its description."""
+    """What is required is asked for with its description."""
     text = GOOD.replace('host = "mail.example.com"\n', "")
 
     assert [
-        "settings.toml: [redmine]: this table is missing (The Redmine that mail goes to.)",
-        "settings.toml:1: [mailboxes.my-box] host: is missing (The mail server's name.)",
+        "settings.toml: [redmine]: this table is missing (The Redmine in which issues and notes are created.)",
+        "settings.toml:1: [mailboxes.my-box] host: is missing (The host name of the mail server.)",
     ] == problems(folder, text[text.index("[mailboxes") :])
 
 
@@ -79,7 +79,7 @@ def test_no_way_to_a_project(folder: Path) -> None:
     """A mailbox whose mail could never find a project is refused."""
     (line,) = problems(folder, GOOD.replace("project =", "tracker ="))
 
-    assert line.startswith("settings.toml:10: [mailboxes.my-box.issue] project: is needed, unless")
+    assert line.startswith("settings.toml:10: [mailboxes.my-box.issue] project: is missing: set it, name")
 
 
 def test_no_mailboxes(folder: Path) -> None:
@@ -91,9 +91,9 @@ def test_no_mailboxes(folder: Path) -> None:
 
 def test_syntax_error(folder: Path) -> None:
     """A text that is no TOML is refused with the line and the key or table that it begins with."""
-    assert ["settings.toml:6: invalid value: address …"] == problems(
-        folder, GOOD.replace('"support@example.com"', "support@example.com")
-    )
+    assert [
+        'settings.toml:6: invalid value: address …: text must be in double quotes, such as address = "…"'
+    ] == problems(folder, GOOD.replace('"support@example.com"', "support@example.com"))
     assert ["settings.toml:1: expected ']' at the end of a table declaration: [redmine …"] == problems(
         folder, GOOD.replace("[redmine]", "[redmine")
     )
@@ -146,7 +146,7 @@ def test_a_budget_that_begins_in_another_age(folder: Path, year: str) -> None:
         f'{GOOD}\n[[budgets]]\nname = "b"\nproject = "support"\nhours = 5\ncarry_over = "all"\nstart = {year}-12-01\n'
     )
     (line,) = problems(folder, text)
-    assert "must be a day of the years 2000 to 2199" in line
+    assert "must be in the years 2000 to 2199" in line
 
 
 @pytest.mark.fault("L5")
@@ -155,7 +155,7 @@ def test_a_folder_of_templates_that_is_not_there(folder: Path, table: str) -> No
     """It is refused with how to make it: customers would get our words in place of one's own."""
     (line,) = problems(folder, f'{GOOD}\n[{table}]\ntemplates = "own"\n')
     assert f"[{table}] templates" in line
-    assert "there is no folder own; `redmine-mailbridge templates copy own` makes it" in line
+    assert "folder own does not exist; `redmine-mailbridge templates copy own` creates it" in line
     (folder / "own").mkdir()
     assert load(folder / "settings.toml", {})
 
@@ -166,7 +166,7 @@ def test_a_redmine_elsewhere_in_the_clear(folder: Path, host: str) -> None:
     """A Redmine on another machine without TLS is refused, unless the settings say that it is meant."""
     text = GOOD.replace("https://redmine.example.com/", f"http://{host}/redmine")
     (line,) = problems(folder, text)
-    assert "in the clear: begin it with https://, or say allow_cleartext = true" in line
+    assert "unencrypted: use https://, or set allow_cleartext = true" in line
     assert load(write(folder / "settings.toml", text.replace("[redmine]", "[redmine]\nallow_cleartext = true")), {})
 
 
@@ -179,7 +179,7 @@ def test_a_redmine_on_this_machine_in_the_clear(folder: Path, host: str) -> None
 def test_named_file_must_exist(tmp_path: Path) -> None:
     """A file that was named and is not there is an error, not silence."""
     for path, environ in ((tmp_path / "no.toml", {}), (None, {"MAILBRIDGE_SETTINGS": str(tmp_path / "no.toml")})):
-        with pytest.raises(SettingsError, match=r"no\.toml: there is no such settings file"):
+        with pytest.raises(SettingsError, match=r"no\.toml: settings file not found"):
             load(path, environ)
 
 
@@ -201,3 +201,58 @@ def test_reload_swaps_or_changes_nothing(folder: Path) -> None:
         reload(old, write(folder / "settings.toml", GOOD + 'traker = "Bug"\n'), {})
     with pytest.raises(SettingsError, match="cannot change while the service runs"):
         reload(old, write(folder / "settings.toml", GOOD + '[store]\nurl = "sqlite:///other.db"\n'), {})
+
+
+@pytest.mark.fault("N13")
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (
+            'tracker = "Bug"\n[mailboxes.my-box.rules]\nname = "r"',
+            "settings.toml:13: [mailboxes.my-box.rules]: must be a list of tables: "  # noqa: ISC004 - one line
+            "write its header in double brackets, [[mailboxes.my-box.rules]]",
+        ),
+        (
+            '[redmine]\nurl = "https://other.example"',
+            "settings.toml:12: cannot declare this table twice: [redmine] …",
+        ),
+        (
+            "[mailboxes.my-box.answers]\nreceived = yes",
+            "settings.toml:13: invalid value: received …: must be true or false",
+        ),
+        (
+            "tracker = Support",
+            'settings.toml:12: invalid value: tracker …: text must be in double quotes, such as tracker = "…"',
+        ),
+        (
+            "tracker = 127.0.0.1",
+            "settings.toml:12: expected newline or end of document after a statement: tracker …: "  # noqa: ISC004
+            'text must be in double quotes, such as tracker = "…"',
+        ),
+        (
+            "due_in = 3d",
+            "settings.toml:12: expected newline or end of document after a statement: due_in …: "  # noqa: ISC004
+            'text must be in double quotes, such as due_in = "…"',
+        ),
+    ],
+)
+def test_slips_of_toml_say_what_to_write(folder: Path, line: str, problem: str) -> None:
+    """Single brackets for a list of tables, `yes` for true, and text without quotes each say what to write."""
+    assert [problem] == problems(folder, f"{GOOD}{line}\n")
+
+
+@pytest.mark.parametrize("sign", ["\x85", "\u2028", "\u2029"])
+def test_signs_that_end_no_line_of_toml(tmp_path: Path, sign: str) -> None:
+    """A sign that is a line end elsewhere does not move the numbers of the lines behind it."""
+    file = tmp_path / "settings.toml"
+    file.write_text(f"# a note{sign} of ours\n[redmine]\nurl = nonsense\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"settings\.toml:3: "):
+        load(file, {})
+
+
+def test_the_home_directory_of_nobody_there(tmp_path: Path) -> None:
+    """A path that begins with the home directory of an unknown user is reported, with its line and key."""
+    file = tmp_path / "settings.toml"
+    file.write_text('[redmine]\nurl = "https://redmine.example"\napi_key_file = "~nobodyx/key"\n', encoding="utf-8")
+    with pytest.raises(SettingsError, match=r'settings\.toml:3: .*api_key_file.*home directory of "~nobodyx"'):
+        load(file, {})

@@ -6,10 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from redmine_mailbridge.errors import LoginRefused
+from redmine_mailbridge.errors import LoginRefused, SettingsError
 from redmine_mailbridge.oauth.client import ProviderClient
 from redmine_mailbridge.oauth.model import Grant
 from redmine_mailbridge.wiring.oauth import connections, outgoing_connection
+from redmine_mailbridge.wiring.outgoing import sent_by
 from tests.unit.settings.test_cross_checks import BOX, loaded, refused
 
 GOOGLE = {"preset": "google", "client_id": "id", "client_secret": "s"}
@@ -20,16 +21,16 @@ DESK = {name: value for name, value in BOX.items() if name != "password"} | {"oa
 @pytest.mark.parametrize(
     ("provider", "words"),
     [
-        ({"client_id": "id"}, "preset: give exactly one of preset, issuer and token_endpoint"),
-        (GOOGLE | {"issuer": "https://id.example.com"}, 'preset = "google": give exactly one'),
-        ({"issuer": "http://id.example.com", "client_id": "id"}, "must begin with https://: tokens are sent there"),
+        ({"client_id": "id"}, "preset: set exactly one of preset, issuer and token_endpoint"),
+        (GOOGLE | {"issuer": "https://id.example.com"}, 'preset = "google": set exactly one'),
+        ({"issuer": "http://id.example.com", "client_id": "id"}, "must start with https://: tokens are sent there"),
         ({"issuer": "https://u:p@id.example.com", "client_id": "id"}, "must be only the address"),
-        ({"issuer": "https://id.example.com"}, "client_id: is needed"),
-        ({"token_endpoint": "https://id.example.com/t", "client_id": "id"}, "where do people sign in?"),
-        (MICROSOFT | {"grant": "client_credentials"}, "client_secret_file: is needed for client credentials"),
+        ({"issuer": "https://id.example.com"}, "client_id: is missing"),
+        ({"token_endpoint": "https://id.example.com/t", "client_id": "id"}, "for people to sign in"),
+        (MICROSOFT | {"grant": "client_credentials"}, "client_secret_file: is missing: client credentials require it"),
         (MICROSOFT | {"grant": "client_credentials", "client_secret": "s"}, "tenant: must name the directory"),
-        (GOOGLE | {"grant": "service_account"}, "service_account_file: is needed"),
-        (GOOGLE | {"tenant": "example.com"}, 'tenant = "example.com": is Microsoft\'s'),
+        (GOOGLE | {"grant": "service_account"}, "service_account_file: is missing"),
+        (GOOGLE | {"tenant": "example.com"}, 'tenant = "example.com": applies only with preset'),
     ],
 )
 def test_a_provider_that_cannot_be_asked(tmp_path: Path, provider: dict[str, Any], words: str) -> None:
@@ -40,10 +41,10 @@ def test_a_provider_that_cannot_be_asked(tmp_path: Path, provider: dict[str, Any
 @pytest.mark.parametrize(
     ("box", "words"),
     [
-        (DESK | {"oauth": "gogle"}, 'there is no [oauth.gogle], did you mean "google"?'),
-        (DESK | {"password": "x"}, "is used in place of a password; give one of the two"),
-        (DESK | {"login": "plain"}, "does not log in by a token"),
-        (BOX | {"login": "xoauth2"}, "logs in by a token, which needs oauth"),
+        (DESK | {"oauth": "gogle"}, '[oauth.gogle] does not exist, did you mean "google"?'),
+        (DESK | {"password": "x"}, "cannot be combined with a password; set only one of the two"),
+        (DESK | {"login": "plain"}, "does not use a token"),
+        (BOX | {"login": "xoauth2"}, "uses a token: set oauth"),
     ],
 )
 def test_a_mailbox_that_contradicts_itself(tmp_path: Path, box: dict[str, Any], words: str) -> None:
@@ -93,7 +94,7 @@ def test_google(tmp_path: Path) -> None:
     assert ("accounts.google.com", "offline", "consent") == (url.netloc, asked["access_type"], asked["prompt"])
     assert ("S256", "a@example.com") == (asked["code_challenge_method"], asked["login_hint"])
     assert "https://mail.google.com/" in asked["scope"].split()
-    with pytest.raises(LoginRefused, match="by a device code: sign in by browser"):
+    with pytest.raises(LoginRefused, match="device codes for mail: sign in by browser"):
         client.device()
 
 
@@ -124,3 +125,71 @@ def test_a_mailbox_over_graph(tmp_path: Path) -> None:
     assert ["a", "a/outgoing", "b"] == list(found)
     assert "https://graph.microsoft.com/Mail.ReadWrite" in found["a"]
     assert "https://outlook.office.com/SMTP.Send" in found["a/outgoing"]
+
+
+GRAPH_OUT = {"transport": "graph"}
+
+
+@pytest.mark.parametrize(
+    ("box", "outgoing", "serves"),
+    [
+        ({"protocol": "graph", "outgoing": GRAPH_OUT}, {}, "a"),
+        ({"protocol": "graph"}, GRAPH_OUT, "a"),
+        ({"protocol": "graph", "outgoing": GRAPH_OUT | {"oauth": "q"}}, {}, "a/outgoing"),
+        ({"outgoing": GRAPH_OUT}, {}, "a/outgoing"),
+        ({}, GRAPH_OUT | {"oauth": "p", "username": "mail@example.com"}, "outgoing"),
+        ({}, GRAPH_OUT | {"oauth": "p"}, "a/outgoing"),
+    ],
+)
+def test_whose_tokens_send_by_graph(tmp_path: Path, box: dict[str, Any], outgoing: dict[str, Any], serves: str) -> None:
+    """A mailbox that is read by Graph sends by the same sign-in, which asks for the permission to send; one that is
+    read by IMAP needs one of its own, for a token is good for one of the two.
+    """
+    settings = loaded(
+        tmp_path,
+        {"a": DESK | {"preset": "microsoft365"} | box},
+        outgoing=outgoing,
+        oauth={"p": MICROSOFT, "q": MICROSOFT},
+    )
+    assert serves == outgoing_connection("a", settings.mailboxes["a"], settings)
+    scopes = connections(settings)[serves].provider.scopes
+    assert {"https://graph.microsoft.com/Mail.Send", "https://graph.microsoft.com/Mail.Send.Shared"} <= set(scopes)
+    out = sent_by(settings, settings.mailboxes["a"])
+    assert ("graph.microsoft.com", None) == (out.server, out.port)
+
+
+def test_graph_takes_nothing_from_an_smtp_server(tmp_path: Path) -> None:
+    """A mailbox that sends by Graph uses neither host nor password of the SMTP server that the others send by."""
+    smtp = OUT | {"password": "x", "username": "all@example.com", "from_name": "Desk", "port": 2525}
+    box = DESK | {"protocol": "graph", "preset": "microsoft365", "outgoing": GRAPH_OUT}
+    settings = loaded(tmp_path, {"a": box}, outgoing=smtp, oauth={"p": MICROSOFT})
+    out = sent_by(settings, settings.mailboxes["a"])
+    assert ("graph.microsoft.com", None, "Desk", None) == (out.server, out.port, out.from_name, out.password)
+    assert "a@example.com" == out.username
+
+
+@pytest.mark.parametrize(
+    ("out", "line"),
+    [
+        ({"security": "starttls"}, "Microsoft Graph uses implicit TLS"),
+        ({"login": "plain"}, "Microsoft Graph accepts OAuth tokens only"),
+        ({"password": "x"}, "set oauth in its place"),
+        ({"username": ""}, "must name the mailbox that sends"),
+    ],
+)
+def test_what_sending_by_graph_cannot_do(tmp_path: Path, out: dict[str, Any], line: str) -> None:
+    """What Graph does not know is said at load."""
+    with pytest.raises(SettingsError, match=line):
+        loaded(tmp_path, {"a": DESK | {"outgoing": GRAPH_OUT | out}}, oauth={"p": MICROSOFT})
+
+
+def test_a_host_says_not_whether_it_is_of_graph(tmp_path: Path) -> None:
+    """A mailbox that names a server under [outgoing] with Graph must say for what: no token goes to an SMTP server."""
+    with pytest.raises(SettingsError, match='uses "graph", but host is set here'):
+        loaded(tmp_path, {"a": DESK | {"outgoing": OUT}}, outgoing=GRAPH_OUT, oauth={"p": MICROSOFT})
+
+
+def test_sending_by_graph_needs_a_sign_in(tmp_path: Path) -> None:
+    """Without oauth nothing can be sent by Graph."""
+    with pytest.raises(SettingsError, match=r"mailboxes\.a\.outgoing\] oauth: is missing"):
+        loaded(tmp_path, {"a": BOX}, outgoing=GRAPH_OUT)

@@ -91,9 +91,9 @@ def test_names_to_log_in_with(tmp_path: Path) -> None:
 def test_a_preset_that_is_not_there(tmp_path: Path) -> None:
     """An unknown name is told with the one that was probably meant, and a protocol that the provider has not."""
     lines = problems(tmp_path, f'{HEAD}{BOX}preset = "gmial"\n')
-    assert 'preset = "gmial": there is no such preset, did you mean "gmail"?' in lines[-1]
+    assert 'preset = "gmial": unknown preset, did you mean "gmail"?' in lines[-1]
     text = f'{HEAD}{BOX}preset = "icloud"\nprotocol = "pop3"\n'
-    assert '[mailboxes.desk] protocol = "pop3": iCloud Mail: there is no POP3' in problems(tmp_path, text)[0]
+    assert '[mailboxes.desk] protocol = "pop3": iCloud Mail: no POP3 server is known' in problems(tmp_path, text)[0]
 
 
 def test_whose_address_it_is() -> None:
@@ -127,7 +127,7 @@ def test_only_bridge_is_this_machine() -> None:
 
 
 def test_the_docs_name_them_all() -> None:
-    """docs/mailboxes.md has a row for each preset."""
-    page = (Path(__file__).parents[3] / "docs" / "mailboxes.md").read_text("utf-8")
+    """docs/admin/mailboxes.md has a row for each preset."""
+    page = (Path(__file__).parents[3] / "docs" / "admin" / "mailboxes.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `([^`]+)` \| [^|]+ \| (IMAP[^|]*) \|$", page, re.MULTILINE))
     assert {name: "IMAP, POP3" if one.pop3 else "IMAP" for name, one in presets().items()} == rows

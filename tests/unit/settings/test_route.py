@@ -88,7 +88,7 @@ def test_what_is_new_and_risky_is_off(tmp_path: Path) -> None:
         ("subject = '/order (?P<order>\\d+)/'", "subject = '/order (?=x)/'", "look-around"),
         ('login = "local"', 'login = "loc"', "create"),
         ('"*.example.org"', '"two words"', "an address, a domain"),
-        ('bundle_window = "1h"', "bundle_window = 60", "span of time"),
+        ('bundle_window = "1h"', "bundle_window = 60", "time span"),
         ('project = "support"\n', "", "project"),
     ],
 )

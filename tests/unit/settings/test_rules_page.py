@@ -1,11 +1,11 @@
-"""What the page about rules of time shows works as it stands there."""
+"""The example of the page about time-based rules means what the page says."""
 
 import re
 from pathlib import Path
 
 from redmine_mailbridge.settings.load import load
 
-PAGE = Path(__file__).parents[3] / "docs" / "rules.md"
+PAGE = Path(__file__).parents[3] / "docs" / "admin" / "rules.md"
 REST = """
 [redmine]
 url = "https://redmine.example.com"

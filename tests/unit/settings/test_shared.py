@@ -1,6 +1,5 @@
 """`[mailbox_defaults]`: what mailboxes share, and whose mistake a mistake in it is."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -76,8 +75,8 @@ def test_a_provider_or_protocol_of_its_own(folder: Path) -> None:
             'issue.trust = "anyone"',
             'settings.toml:5: [mailbox_defaults.issue] trust = "anyone": must be "authenticated"',
         ),
-        ("keep_days = 3", "settings.toml:5: [mailbox_defaults] keep_days = 3: says how long mails are kept"),
-        ('address = "a@example.com"', "settings.toml:5: [mailbox_defaults] address: each mailbox has its own"),
+        ("keep_days = 3", "settings.toml:5: [mailbox_defaults] keep_days = 3: applies only with"),
+        ('address = "a@example.com"', "settings.toml:5: [mailbox_defaults] address: differs per mailbox"),
         ("[mailbox_defaults.isue]", 'settings.toml:5: [mailbox_defaults.isue]: unknown table, did you mean "issue"?'),
     ],
 )
@@ -101,16 +100,3 @@ def test_a_secret_there_is_given_once(folder: Path) -> None:
     (found,) = problems(folder, f"{REDMINE}{SHARED.replace('port = 1993', PASSWORD)}{BOXES}")
     assert "[mailbox_defaults] password" in found
     assert "not both" in found
-
-
-def test_the_three_mailboxes_of_the_readme(tmp_path: Path) -> None:
-    """What the README shows loads: three mailboxes that share a server, each with what is its own."""
-    readme = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
-    (text,) = [block for block in re.findall(r"```toml\n(.*?)```", readme, flags=re.DOTALL) if "[mailboxes." in block]
-    for name in ("redmine-api-key", "support", "sales", "office"):
-        (tmp_path / "secrets").mkdir(exist_ok=True)
-        write(tmp_path / "secrets" / name, name)
-    boxes = load(write(tmp_path / "settings.toml", text), {}).mailboxes
-    assert ["support", "sales", "office"] == list(boxes)
-    assert {("mail.example.com", 993)} == {(box.host, box.port) for box in boxes.values()}
-    assert ["public_notes", "public_notes", "never"] == [box.answers.notes for box in boxes.values()]

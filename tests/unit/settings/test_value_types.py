@@ -29,7 +29,7 @@ def test_spans(written: str, seconds: int) -> None:
 @pytest.mark.parametrize("written", ["", "5y", "m5", "5m 5m", "-5m", "5.5m", "5 minutes", "1d, 2h", 5, None, "9" * 99])
 def test_no_spans(written: object) -> None:
     """A number without a unit, an unknown unit, and a unit that comes twice are no spans."""
-    with pytest.raises(ValueError, match="must be a span"):
+    with pytest.raises(ValueError, match="must be a time span"):
         parse_span(written)
 
 

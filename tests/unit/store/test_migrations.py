@@ -51,6 +51,23 @@ def test_a_store_of_before_the_first_release(tmp_path: Path, version: str | None
     database.close()
 
 
+@pytest.mark.fault("A18-6")
+@pytest.mark.parametrize(
+    "change", ["mail RENAME COLUMN uid_validity TO validity", "outbox DROP COLUMN told", "folder RENAME TO old_folder"]
+)
+def test_tables_that_were_changed_under_one_version(store: Store, change: str) -> None:
+    """Until the first release the tables changed under one version: a store of then is refused in one line too, which
+    names what it lacks.
+    """
+    with store.database.engine.begin() as db:
+        db.execute(sa.text(f"ALTER TABLE {change}"))
+    with pytest.raises(
+        StoreError, match=r"before the first release \(version 0001_first, but without the column "
+    ) as caught:
+        store.database.migrate()
+    assert 1 == len(str(caught.value).splitlines())
+
+
 @pytest.mark.parametrize("words", ["messages", "queue", "report", "aggregate", "tasks list", "stop"])
 def test_commands_on_a_store_of_before(tmp_path: Path, words: str) -> None:
     """Every command says that in a line, and ends."""
@@ -70,5 +87,5 @@ def test_tables_of_a_newer_program(store: Store) -> None:
     """A store whose tables a newer program has made is refused, with what to do."""
     with store.database.engine.begin() as db:
         db.execute(sa.text("UPDATE alembic_version SET version_num = '0002_from_tomorrow'"))
-    with pytest.raises(StoreError, match="newer than this program's 0001_first: update it"):
+    with pytest.raises(StoreError, match="newer than this program's 0001_first: update redmine-mailbridge"):
         store.database.migrate()

@@ -1,6 +1,7 @@
 """Raw bytes on disk: what one bad file and an interrupted fetch leave behind."""
 
 import hashlib
+import mmap
 import os
 import time
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_one_bad_file_is_told_from_a_bad_disk(raws: RawStore) -> None:
     with pytest.raises(RawUnreadable, match="cannot be read"):
         raws.read(bad)
     raws.path(bad).rmdir()
-    with pytest.raises(RawMissing, match="gone from the store"):
+    with pytest.raises(RawMissing, match="missing in the store"):
         raws.read(bad)
     assert b"one" == raws.read(good)
     raws.root.rename(raws.root.with_name("elsewhere"))
@@ -67,3 +68,49 @@ def test_the_spool_is_swept(raws: RawStore) -> None:
         os.utime(path, (time.time() - age,) * 2)
     assert 1 == raws.sweep_spool()
     assert ["young"] == [path.name for path in raws.spool.iterdir()]
+
+
+def test_raw_mails_lie_in_folders_by_the_first_two_characters_of_their_digest(raws: RawStore) -> None:
+    """So that a version finds what another one kept, and no folder holds too many."""
+    digest = raws.keep(RawMail(Listed(PLACE, 3), b"one"))
+    assert hashlib.sha256(b"one").hexdigest() == digest
+    assert b"one" == (raws.root / digest[:2] / f"{digest}.eml").read_bytes()
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    """A folder of bytes that cannot be made is an error that names it and says why."""
+    (tmp_path / "raw").write_bytes(b"a file")
+    with pytest.raises(StoreError, match=f"^{tmp_path}/raw: File exists$"):
+        RawStore(tmp_path / "raw")
+
+
+@pytest.mark.parametrize(("size", "kind"), [(256 * 1024 - 1, bytes), (256 * 1024, mmap.mmap)])
+def test_large_is_mapped(raws: RawStore, size: int, kind: type) -> None:
+    """A message of 256 KiB or more is mapped, so that its bytes take no memory until they are looked at."""
+    content = raws.read(raws.keep(RawMail(Listed(PLACE, size), b"a" * size)))
+    assert kind is type(content)
+    assert b"a" * size == bytes(content)
+
+
+def test_private_folders(raws: RawStore) -> None:
+    """Every folder of bytes is its owner's alone."""
+    digest = raws.keep(RawMail(Listed(PLACE, 3), b"one"))
+    folders = (raws.root, raws.spool, raws.path(digest).parent)
+    assert ["0o700"] * 3 == [oct(folder.stat().st_mode & 0o777) for folder in folders]
+
+
+def test_no_spool(raws: RawStore) -> None:
+    """A spool that cannot be read is an error that names it."""
+    raws.spool.rmdir()
+    raws.spool.write_bytes(b"a file")
+    with pytest.raises(StoreError, match=f"^{raws.spool}: Not a directory$"):
+        raws.sweep_spool()
+
+
+def test_cleared(raws: RawStore) -> None:
+    """At the start of a service the spool is emptied, and stored bytes stay."""
+    digest = raws.keep(RawMail(Listed(PLACE, 3), b"one"))
+    spooled(raws, b"half")
+    raws.clear_spool()
+    assert [] == list(raws.spool.iterdir())
+    assert b"one" == raws.read(digest)

@@ -9,19 +9,18 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.tasks.receive.result import Outcome
-from redmine_mailbridge.wiring import application as app
+from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
-from tests.unit.tasks.desk import URL, Desk, open_desk
+from tests.unit.tasks.fake_redmine import URL, FakeRedmine, open_fake_redmine
 
 
 @dataclass(slots=True)
 class Boxes:
     """`values` are the tables of the mailboxes by name; the account is what `host` and `username` say."""
 
-    desk: Desk
+    fake: FakeRedmine
     folder: Path
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
     servers: dict[tuple[str, str], MemoryServer] = field(default_factory=dict)
@@ -59,22 +58,22 @@ class Boxes:
 
     def load(self) -> None:
         """Read the settings."""
-        self.desk.settings = Settings.model_validate(
+        self.fake.settings = Settings.model_validate(
             {
                 "redmine": {"url": URL, "api_key": "key", "text_format": "common_mark", "settle": "0s"},
                 "store": {"url": f"sqlite:///{self.folder}/bridge.db"},
-                "receive": {"give_up_after": 3},
+                "receive": {"max_attempts": 3},
                 "mailboxes": self.values,
             }
         )
 
-    def receive(self, *names: str, hurry: bool = True) -> list[Outcome]:
+    def receive(self, *names: str, hurry: bool = True) -> list[ProcessingResult]:
         """Make one pass over the mailboxes (those named, one after the other), as a new process would.
 
         With `hurry` as if all pauses were over. Fail when something ends a pass early.
         """
-        outcomes: list[Outcome] = []
-        with self.desk.application() as made:
+        outcomes: list[ProcessingResult] = []
+        with self.fake.application() as made:
             if hurry:
                 with made.store.database.write() as db:
                     db.exec_driver_sql("UPDATE mail SET next_try_at = 0, next_file_at = 0")
@@ -83,13 +82,13 @@ class Boxes:
                 assert by_name[name].once(outcomes.append).error is None
         return outcomes
 
-    def rows(self) -> list[MailRow]:
+    def rows(self) -> list[StoredMail]:
         """What the store holds, oldest first."""
-        return self.desk.rows()
+        return self.fake.rows()
 
     def subjects(self) -> list[str]:
         """The subjects of the issues, sorted."""
-        return sorted(issue["subject"] for issue in self.desk.issues)
+        return sorted(issue["subject"] for issue in self.fake.issues)
 
     def states(self) -> list[State]:
         """Where the mails stand, oldest first."""
@@ -99,11 +98,10 @@ class Boxes:
 @contextmanager
 def open_boxes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boxes]:
     """Given a folder, return the product without a mailbox yet."""
-    with open_desk(folder, monkeypatch) as desk:
-        boxes = Boxes(desk, folder)
+    with open_fake_redmine(folder, monkeypatch) as fake:
+        boxes = Boxes(fake, folder)
         monkeypatch.setattr(
-            app,
-            "open_mailbox",
+            "redmine_mailbridge.wiring.mailboxes.open_mailbox",
             lambda config, **_known: MemoryMailbox(boxes.server(config.host, config.username), config.name),
         )
         yield boxes

@@ -16,11 +16,12 @@ from tests.unit.redmine.tiny import Seen, answer, serve
 
 @dataclass(slots=True)
 class Twin:
-    """`rows` are its time entries by number, as the API tells them."""
+    """`rows` are its time entries by number, as the API tells them; while it is `broken` it answers without a list."""
 
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     next_id: int = 1
     asked: int = 0
+    broken: bool = False
     before: Callable[["Twin"], None] = lambda _twin: None
 
     def add(self, *, issue: int = 1, project: int = 1, hours: float = 1.0, user: str = "Anna", **more: Any) -> int:
@@ -48,7 +49,7 @@ class Twin:
         rows = [row for _, row in sorted(self.rows.items()) if not projects or row["project"]["id"] in projects]
         offset, limit = int(asked["offset"][0]), int(asked["limit"][0])
         page = {"time_entries": rows[offset : offset + limit], "total_count": len(rows)}
-        return answer(json.dumps(page))
+        return answer(json.dumps({} if self.broken else page))
 
 
 @contextmanager

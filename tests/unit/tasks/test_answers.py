@@ -12,22 +12,22 @@ from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
-from redmine_mailbridge.model.pending_replies import Earned
-from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.outgoing.message import Sender
-from redmine_mailbridge.outgoing.outbox_sender import Line, Sending
-from redmine_mailbridge.outgoing.sender_profile import Desk
+from redmine_mailbridge.model.pending_replies import PendingReplies
+from redmine_mailbridge.model.stored_mail import StoredMail
+from redmine_mailbridge.outgoing.message import FromIdentity
+from redmine_mailbridge.outgoing.outbox_sender import OutboxSender, SendingAccount
+from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.outgoing.templates import Templates
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import Outbox
-from redmine_mailbridge.store.queries.messages import Archive
+from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.store.retention import forget_raw
-from redmine_mailbridge.tasks.receive.acknowledgements import Answers
+from redmine_mailbridge.tasks.receive.acknowledgements import AutoReplies
 from tests.clocks import Clock
 from tests.wire import Wire
 
 SIGNER = Signer(b"a key for the tests only", "test")
-EARNED = Earned(("received",), "Printer", "support", proven=True)
+EARNED = PendingReplies(("received",), "Printer", "support", proven=True)
 
 
 @pytest.fixture
@@ -39,31 +39,33 @@ def mail(number: int, sender: str = "kim@client.example") -> bytes:
     return f"From: Kim <{sender}>\r\nSubject: Printer\r\nMessage-ID: <{number}@x.example>\r\n\r\nHelp {number}".encode()
 
 
-def kept(store: Store, number: int, sender: str = "kim@client.example") -> tuple[MailRow, Message]:
+def kept(store: Store, number: int, sender: str = "kim@client.example") -> tuple[StoredMail, Message]:
     content = mail(number, sender)
     listed = Listed(Location("support", "INBOX", "1", str(number)), len(content))
-    (row,) = store.keep([RawMail(listed, content)])
+    (row,) = store.add([RawMail(listed, content)])
     return row, parse(content)
 
 
-def answers(*kinds: str) -> Answers:
-    sender = Sender("support@example.com", "Support")
-    desk = Desk("support", sender, Templates(), "en", frozenset(kinds), SIGNER, "https://redmine.example.com")
+def answers(*kinds: str) -> AutoReplies:
+    sender = FromIdentity("support@example.com", "Support")
+    profile = SenderProfile(
+        "support", sender, Templates(), "en", frozenset(kinds), SIGNER, "https://redmine.example.com"
+    )
     now = dt.datetime(2026, 5, 20, tzinfo=dt.UTC)
-    return Answers({"support": desk, "sales": desk}, lambda: now, {"support@example.com"})
+    return AutoReplies({"support": profile, "sales": profile}, lambda: now, {"support@example.com"})
 
 
-def finish(store: Store, number: int, sender: str = "kim@client.example", earned: Earned = EARNED) -> int:
+def finish(store: Store, number: int, sender: str = "kim@client.example", earned: PendingReplies = EARNED) -> int:
     row, message = kept(store, number, sender)
     queued = answers("received", "refused").to(row, message, earned, issue=number)
     store.done(row.id, "made", issue=number, created=True, answers=queued)
     return row.id
 
 
-def sending(store: Store, wire: Wire, *, daily: int = 0, minute: int = 0) -> Sending:
-    return Sending(
+def sending(store: Store, wire: Wire, *, daily: int = 0, minute: int = 0) -> OutboxSender:
+    return OutboxSender(
         Outbox(store.database, store.clock),
-        {name: Line(lambda: wire, daily, minute, ("support", "sales")) for name in ("support", "sales")},
+        {name: SendingAccount(lambda: wire, daily, minute, ("support", "sales")) for name in ("support", "sales")},
         threading.Event(),
     )
 
@@ -75,7 +77,7 @@ def test_an_answer_is_queued_with_the_issue_and_sent_once(store: Store) -> None:
         sending(store, wire).once()
     ((recipient, content),) = wire.taken
     assert "kim@client.example" == recipient
-    assert b"[support #7] Printer" in content
+    assert b"[#7] Printer" in content
     (sent,) = Outbox(store.database, store.clock).of_mail(mail_id)
     read = SIGNER.read(sent.message_id)
     assert read is not None
@@ -96,22 +98,25 @@ def test_a_sender_whose_address_is_none_gets_no_answer(store: Store) -> None:
     """An address that no mail can go to costs the answer, never the mail's issue."""
     mail_id = finish(store, 1, "kim..x@client.example")
     assert [] == Outbox(store.database, store.clock).of_mail(mail_id)
-    assert State.DONE is Archive(store.database).state(mail_id)
+    assert State.DONE is MessageQueries(store.database).state(mail_id)
 
 
 @pytest.mark.parametrize(
     ("reply_to", "why"),
-    [("Support@Example.com", "it is ours"), ("no-reply@client.example", "it takes no replies")],
+    [
+        ("Support@Example.com", "it is one of the bridge's own addresses"),
+        ("no-reply@client.example", "it does not accept replies"),
+    ],
 )
 def test_a_reply_to_that_leads_to_ourselves_or_nobody(store: Store, reply_to: str, why: str) -> None:
     """Whatever address a mail asks answers to, none goes to ourselves or to nobody; the record says so."""
     content = mail(1).replace(b"Subject:", f"Reply-To: {reply_to}\r\nSubject:".encode())
-    (row,) = store.keep([RawMail(Listed(Location("support", "INBOX", "1", "1"), len(content)), content)])
+    (row,) = store.add([RawMail(Listed(Location("support", "INBOX", "1", "1"), len(content)), content)])
     store.done(
         row.id, "made", issue=1, created=True, answers=answers("received").to(row, parse(content), EARNED, issue=1)
     )
     assert [] == Outbox(store.database, store.clock).of_mail(row.id)
-    told = [step.line for step in Archive(store.database).steps(row.id)]
+    told = [step.line for step in MessageQueries(store.database).steps(row.id)]
     assert f"no answer: {why} (received to {reply_to})" in told
 
 
@@ -119,7 +124,7 @@ def test_what_is_switched_off_is_not_sent(store: Store) -> None:
     """A kind that the settings do not name earns nothing, nor does a mailbox without a server."""
     row, message = kept(store, 1)
     assert () == answers("refused").to(row, message, EARNED, issue=1)
-    assert () == Answers({}).to(row, message, EARNED, issue=1)
+    assert () == AutoReplies({}).to(row, message, EARNED, issue=1)
 
 
 def test_the_limit_against_loops_holds_and_is_told(store: Store) -> None:
@@ -128,7 +133,7 @@ def test_the_limit_against_loops_holds_and_is_told(store: Store) -> None:
     wire = Wire()
     sending(store, wire).once()
     assert 10 == len(wire.taken)
-    told = [step.line for step in Archive(store.database).steps(ids[-1])]
+    told = [step.line for step in MessageQueries(store.database).steps(ids[-1])]
     assert any("no answer: the limit of 10 to one address in 10 minutes" in line for line in told)
 
 
@@ -192,7 +197,7 @@ def test_after_some_days_a_mail_is_given_up(store: Store, clock: Clock) -> None:
     assert 1 == sending(store, wire).once().failed
     (row,) = Outbox(store.database, store.clock).of_mail(mail_id)
     assert ("failed", "given up after 2 days: 451 greylisted") == (row.state, row.reason)
-    assert [row.id] == [one.id for one in Outbox(store.database, store.clock).untold()]
+    assert [row.id] == [one.id for one in Outbox(store.database, store.clock).unreported()]
 
 
 def test_what_is_over_the_daily_limit_waits(store: Store, clock: Clock) -> None:
@@ -212,7 +217,7 @@ def test_mailboxes_that_send_by_one_account_share_its_limit(store: Store) -> Non
     for number in range(1, 5):
         finish(store, number, f"p{number}@client.example")
     content = mail(9, "lee@client.example")
-    (row,) = store.keep([RawMail(Listed(Location("sales", "INBOX", "1", "9"), len(content)), content)])
+    (row,) = store.add([RawMail(Listed(Location("sales", "INBOX", "1", "9"), len(content)), content)])
     (answer,) = answers("received").to(row, parse(content), EARNED, issue=9)
     store.done(row.id, "made", issue=9, answers=[replace(answer, mailbox="sales")])
     wire = Wire()
@@ -247,11 +252,11 @@ def test_a_crash_in_mid_sending_sends_it_again_under_the_same_id(store: Store, c
 
 def test_one_refusal_a_day_is_enough(store: Store) -> None:
     """A stranger who writes ten times is told once."""
-    earned = Earned(("refused",), told="replies_only")
+    earned = PendingReplies(("refused",), told="replies_only")
     for number in range(1, 11):
         row, message = kept(store, number)
         store.done(row.id, "x", answers=answers("refused").to(row, message, earned, issue=None))
     wire = Wire()
     sending(store, wire).once()
     assert 1 == len(wire.taken)
-    assert b"takes only answers to mails of ours" in wire.taken[0][1]
+    assert b"only accepts replies to our own messages" in wire.taken[0][1].replace(b"=\r\n", b"")

@@ -12,7 +12,7 @@ import redmine_mailbridge
 from redmine_mailbridge.model.mail_state import State
 from tests.servers.odd_imap import OddImap, odd_imap
 from tests.servers.odd_pop3 import OddPop3, odd_pop3
-from tests.unit.tasks.odd_desk import letter, odd_desk, one_pass, row_of, subjects
+from tests.unit.tasks.misbehaving_server import letter, misbehaving_server, one_pass, row_of, subjects
 
 LARGE = 300_000
 LIMIT = {"max_mail_size": "100 kB"}
@@ -38,14 +38,14 @@ def test_a_mail_above_the_limit_stays(pop3: OddPop3, tmp_path: Path, monkeypatch
     large = letter("Large", LARGE)
     pop3.append("a", large)
     pop3.append("b", letter("Small"))
-    with odd_desk(tmp_path, monkeypatch, pop3, LIMIT) as desk:
-        assert one_pass(desk) is None
-        assert ["Large", "Small"] == subjects(desk)
+    with misbehaving_server(tmp_path, monkeypatch, pop3, LIMIT) as fake:
+        assert one_pass(fake) is None
+        assert ["Large", "Small"] == subjects(fake)
         assert [large] == pop3.contents()
-        assert "left in INBOX: only its beginning was fetched" in (row_of(desk, "Large").filed_to or "")
-        assert "deleted from the server" == row_of(desk, "Small").filed_to
-        assert one_pass(desk) is None
-        assert 2 == len(desk.rows())
+        assert "left in INBOX: it was fetched partially" in (row_of(fake, "Large").filed_to or "")
+        assert "deleted from the server" == row_of(fake, "Small").filed_to
+        assert one_pass(fake) is None
+        assert 2 == len(fake.rows())
 
 
 @pytest.mark.fault("I4")
@@ -54,13 +54,13 @@ def test_a_mail_above_the_limit_stays_for_good(pop3: OddPop3, tmp_path: Path, mo
     large = letter("Large", LARGE)
     pop3.append("a", large)
     pop3.append("b", letter("Small"))
-    with odd_desk(tmp_path, monkeypatch, pop3, LIMIT, after_success="keep", keep_days=7) as desk:
-        assert one_pass(desk) is None
+    with misbehaving_server(tmp_path, monkeypatch, pop3, LIMIT, after_success="keep", keep_days=7) as fake:
+        assert one_pass(fake) is None
         assert 2 == len(pop3.contents())
         with time_machine.travel(dt.datetime.now(dt.UTC) + dt.timedelta(days=8)):
-            assert one_pass(desk) is None
+            assert one_pass(fake) is None
         assert [large] == pop3.contents()
-        assert "left in INBOX: only its beginning was fetched" in (row_of(desk, "Large").filed_to or "")
+        assert "left in INBOX: it was fetched partially" in (row_of(fake, "Large").filed_to or "")
 
 
 @pytest.mark.fault("I4")
@@ -70,9 +70,9 @@ def test_a_mail_above_the_limit_stays_over_imap_too(
     """Where IMAP is told to delete what is done, a mail of which only the beginning was read stays, marked."""
     large = letter("Large", LARGE)
     imap.append(large, letter("Small"))
-    with odd_desk(tmp_path, monkeypatch, imap, LIMIT, after_success="delete") as desk:
-        assert one_pass(desk) is None
-        assert ["Large", "Small"] == subjects(desk)
+    with misbehaving_server(tmp_path, monkeypatch, imap, LIMIT, after_success="delete") as fake:
+        assert one_pass(fake) is None
+        assert ["Large", "Small"] == subjects(fake)
         assert [large] == imap.contents()
         assert [{"$mailbridgedone"}] == [mail.flags for mail in imap.folders["INBOX"].values()]
 
@@ -85,10 +85,10 @@ def test_a_move_to_the_trash_is_a_deletion(
     """A mail that was never read whole is not moved to a folder that the server empties; one that was read whole is."""
     large, small = letter("Large", LARGE), letter("Small")
     imap.append(large, small)
-    with odd_desk(tmp_path, monkeypatch, imap, LIMIT, success_folder=folder) as desk:
-        assert one_pass(desk) is None
+    with misbehaving_server(tmp_path, monkeypatch, imap, LIMIT, success_folder=folder) as fake:
+        assert one_pass(fake) is None
         assert ([large], [small]) == (imap.contents(), imap.contents(folder))
-        assert f"the server empties {folder} by itself" in (row_of(desk, "Large").filed_to or "")
+        assert f"the server empties {folder} automatically" in (row_of(fake, "Large").filed_to or "")
 
 
 @pytest.mark.fault("I3")
@@ -97,28 +97,28 @@ def test_a_mail_that_was_never_fetched_stays(pop3: OddPop3, tmp_path: Path, monk
     stubborn = letter("Stubborn")
     pop3.append("a", stubborn)
     pop3.wish = lambda line: "virus found" if line == "RETR 1" else None
-    with odd_desk(tmp_path, monkeypatch, pop3, after_failure="delete") as desk:
+    with misbehaving_server(tmp_path, monkeypatch, pop3, after_failure="delete") as fake:
         for number in range(6):
             pop3.append(f"{number}", letter(f"Well {number}"))
             with time_machine.travel(dt.datetime.now(dt.UTC) + dt.timedelta(hours=number)):
-                one_pass(desk)
+                one_pass(fake)
         assert [stubborn] == pop3.contents()
-        assert [f"Well {number}" for number in range(6)] == subjects(desk)
-        assert [State.ASIDE] == [row.state for row in desk.rows() if row.subject is None]
+        assert [f"Well {number}" for number in range(6)] == subjects(fake)
+        assert [State.FAILED] == [row.state for row in fake.rows() if row.subject is None]
 
 
 @pytest.mark.fault("I3")
 def test_a_mail_whose_bytes_are_lost_stays(pop3: OddPop3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With after_failure = "delete", a mail whose bytes somebody removed from the store is not deleted as well."""
     pop3.append("a", letter("Only there"))
-    with odd_desk(tmp_path, monkeypatch, pop3, after_failure="delete") as desk:
-        desk.down = True
-        one_pass(desk)
-        (row,) = desk.rows()
-        (desk.settings.store.raw_folder / (row.raw or "")[:2] / f"{row.raw}.eml").unlink()
-        desk.down = False
+    with misbehaving_server(tmp_path, monkeypatch, pop3, after_failure="delete") as fake:
+        fake.down = True
+        one_pass(fake)
+        (row,) = fake.rows()
+        (fake.settings.store.raw_folder / (row.raw or "")[:2] / f"{row.raw}.eml").unlink()
+        fake.down = False
         for _ in range(2):
-            desk.receive()
+            fake.receive()
         assert 1 == len(pop3.contents())
 
 
@@ -129,10 +129,10 @@ def test_a_refused_mail_is_deleted_once_it_is_in_the_store(
     """What was refused, and lies whole in the store, is deleted as the settings say; the others' bytes decide alone."""
     pop3.append("a", letter("Refused", LARGE))
     pop3.append("b", letter("Refused"))
-    with odd_desk(tmp_path, monkeypatch, pop3, LIMIT, after_failure="delete") as desk:
-        desk.always = lambda _body: (422, "")
-        one_pass(desk)
-        assert {State.REFUSED} == {row.state for row in desk.rows()}
+    with misbehaving_server(tmp_path, monkeypatch, pop3, LIMIT, after_failure="delete") as fake:
+        fake.always = lambda _body: (422, "")
+        one_pass(fake)
+        assert {State.REJECTED} == {row.state for row in fake.rows()}
         assert [LARGE < len(raw) for raw in pop3.contents()] == [True]
 
 

@@ -12,12 +12,12 @@ from redmine_mailbridge.model.mailbox import Listed, Location
 from redmine_mailbridge.model.stored_mail import Cursor
 from redmine_mailbridge.outgoing.rate_limits import held_back
 from redmine_mailbridge.store.admin_sessions import Audit
-from redmine_mailbridge.store.aggregate_results import Results
+from redmine_mailbridge.store.aggregate_results import AggregateResults
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from tests.clocks import Clock
 from tests.product import mail
-from tests.unit.tasks.desk import open_desk
+from tests.unit.tasks.fake_redmine import open_fake_redmine
 
 DAY = 86_400.0
 NOW = 2_000_000_000.0
@@ -58,7 +58,7 @@ def test_what_is_counted_of_sign_ins(store: Store, clock: Clock) -> None:
 @pytest.mark.fault("A11-F1")
 def test_a_field_that_redmine_refused(store: Store, clock: Clock) -> None:
     """A custom field that was refused before the clock was set back is tried again."""
-    results = Results(store.database)
+    results = AggregateResults(store.database)
     results.put_written("issue", 1, {"Hours": "1"}, {"Hours": "not now"}, clock())
     assert {(1, "Hours"): "1"} == results.written("issue", clock(), refused_within=DAY)
     assert {} == results.written("issue", clock() - DAY, refused_within=DAY)
@@ -67,17 +67,17 @@ def test_a_field_that_redmine_refused(store: Store, clock: Clock) -> None:
 @pytest.mark.fault("A11-F1")
 def test_a_mail_that_was_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Replies wait an hour at most for a mail that the server does not hand out, also where the clock is set back."""
-    with open_desk(tmp_path, monkeypatch) as desk, desk.application() as made:
+    with open_fake_redmine(tmp_path, monkeypatch) as fake, fake.application() as made:
         place = Location("desk", "INBOX", "1", "99")
         store: Store = made.store
-        store.keep_unfetched(
-            Listed(place, 10), "no", cursor=Cursor("1", None), state=State.KEPT, next_try_at=store.clock() + 900
+        store.add_unfetched(
+            Listed(place, 10), "no", cursor=Cursor("1", None), state=State.STORED, next_try_at=store.clock() + 900
         )
         reply = mail("Re: Something", In_Reply_To="<never-seen@example.com>")
         with time_machine.travel(dt.datetime.now(dt.UTC) - dt.timedelta(days=1)):
-            desk.server.append(reply)
+            fake.server.append(reply)
             made.receivers[0].once()
-        assert ["Re: Something"] == [issue["subject"] for issue in desk.issues]
+        assert ["Re: Something"] == [issue["subject"] for issue in fake.issues]
 
 
 @pytest.mark.fault("A11-F2")

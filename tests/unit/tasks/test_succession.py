@@ -13,7 +13,6 @@ from redmine_mailbridge.mailboxes.graph.mailbox import GraphMailbox
 from redmine_mailbridge.mailboxes.pop3.mailbox import Known
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import MailboxConfig
-from redmine_mailbridge.wiring import application as app
 from tests.mail_worlds import graph_config
 from tests.product import mail
 from tests.servers.graph import graph_server
@@ -31,13 +30,13 @@ def with_open_mails(boxes: Boxes, *, written: bool = False, **keys: Any) -> Any:
     """Add the mailbox "desk" with a mail that waits to be decided and one of unknown end. Return its server."""
     server = boxes.add("desk", **keys)
     server.append(mail("Unknown"))
-    boxes.desk.answers = [(502, "written" if written else "")]
+    boxes.fake.answers = [(502, "written" if written else "")]
     boxes.receive()
     server.append(mail("Waits"))
-    with boxes.desk.application() as made:
-        made.shared.gate.away()  # kept, and not looked at yet
+    with boxes.fake.application() as made:
+        made.shared.breaker.record_failure()  # kept, and not looked at yet
         made.receivers[0].once()
-    assert [State.WRITING, State.KEPT] == boxes.states()
+    assert [State.WRITE_PENDING, State.STORED] == boxes.states()
     return server
 
 
@@ -92,7 +91,7 @@ def test_names_that_change_places(boxes: Boxes) -> None:
     first, second = boxes.add("one"), boxes.add("two")
     first.append(mail("In the first"))
     second.append(mail("In the second"))
-    boxes.desk.answers = [(502, ""), (502, "")]
+    boxes.fake.answers = [(502, ""), (502, "")]
     boxes.receive()
     boxes.values = {"one": boxes.values["two"], "two": boxes.values["one"]}
     boxes.load()
@@ -156,7 +155,7 @@ def test_a_copy_of_a_mail_of_a_mailbox_that_is_not_read(boxes: Boxes, how: str) 
     both = mail("To both", to="list@example.com", message_id="<both@example.com>")
     boxes.add("desk").append(both)
     other = boxes.add("other")
-    boxes.desk.answers = [(502, "")]
+    boxes.fake.answers = [(502, "")]
     boxes.receive("desk")
     other.append(both, mail("Re: To both", "A reply.\n", In_Reply_To="<both@example.com>"))
     if how == "off":
@@ -167,7 +166,7 @@ def test_a_copy_of_a_mail_of_a_mailbox_that_is_not_read(boxes: Boxes, how: str) 
         boxes.receive()
     assert {State.DONE} == set(boxes.states())
     assert ["To both"] == boxes.subjects()
-    assert 1 == len(boxes.desk.issues[0]["journals"])
+    assert 1 == len(boxes.fake.issues[0]["journals"])
 
 
 @pytest.mark.fault("I12")
@@ -181,12 +180,12 @@ def test_left_out_with_open_mails(boxes: Boxes, *, written: bool) -> None:
     table = boxes.values["desk"]
     boxes.remove("desk")
     boxes.receive()
-    assert [State.DONE, State.ASIDE] == boxes.states()
+    assert [State.DONE, State.FAILED] == boxes.states()
     assert ["Unknown"] == boxes.subjects()
-    assert 'the settings know no mailbox "desk"' in (boxes.rows()[1].reason or "")
+    assert 'mailbox "desk" is not in the settings' in (boxes.rows()[1].reason or "")
     boxes.values["desk"] = table
     boxes.load()
-    with boxes.desk.application() as made:
+    with boxes.fake.application() as made:
         assert made.store.retry(2)
     boxes.receive()
     assert ["Unknown", "Waits"] == boxes.subjects()
@@ -204,7 +203,7 @@ def test_left_out_and_taken_up_under_another_name(boxes: Boxes) -> None:
     server.append(mail("New"))
     boxes.receive()
     assert ["New", "Unknown"] == boxes.subjects()
-    with boxes.desk.application() as made:
+    with boxes.fake.application() as made:
         assert made.store.retry(2)
     boxes.receive()
     assert ["New", "Unknown", "Waits"] == boxes.subjects()
@@ -303,13 +302,13 @@ def test_from_imap_to_graph(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> No
     old.append(mail("One"), mail("Two"))
     boxes.receive()
     boxes.rename("desk", "helpdesk")
-    boxes.change("helpdesk", host="graph.microsoft.com", brake_at=1)
+    boxes.change("helpdesk", host="graph.microsoft.com", max_new_mails=1)
     with graph_server() as server:
 
         def opened(config: MailboxConfig, known: Known | None = None, **_more: object) -> GraphMailbox:
             return GraphMailbox(graph_config(server, name=config.name), known)
 
-        monkeypatch.setattr(app, "open_mailbox", opened)
+        monkeypatch.setattr("redmine_mailbridge.wiring.mailboxes.open_mailbox", opened)
         server.append(*(raw for _, _, raw in old.contents()), mail("Three"))
         boxes.receive()
         boxes.receive()
@@ -322,7 +321,7 @@ def test_no_brake_for_known_mails(boxes: Boxes) -> None:
     """Mails that the mailbox has read, and that stay without a mark, are no reason to ask when all UIDs change; so many
     others are.
     """
-    server = boxes.add("desk", after_success="keep", brake_at=3)
+    server = boxes.add("desk", after_success="keep", max_new_mails=3)
     for number in range(6):
         server.append(mail(f"Mail {number}"))
         boxes.receive()
@@ -333,14 +332,14 @@ def test_no_brake_for_known_mails(boxes: Boxes) -> None:
     assert 6 == len(boxes.subjects())
     assert [State.DONE] * 12 == boxes.states()
     server.append(*(mail(f"New {number}") for number in range(4)))
-    with boxes.desk.application() as made:
-        assert "4 mails are suddenly new" in str(made.receivers[0].once().error)
+    with boxes.fake.application() as made:
+        assert "4 new mails at once" in str(made.receivers[0].once().error)
 
 
 def test_the_store_of_an_earlier_version(boxes: Boxes) -> None:
     """A store that remembers no account goes on with the names that it has."""
     server = with_open_mails(boxes)
-    with boxes.desk.application() as made, made.store.database.write() as db:
+    with boxes.fake.application() as made, made.store.database.write() as db:
         db.execute(sa.text("DELETE FROM account"))
         db.execute(sa.text("UPDATE folder SET taken_from = NULL"))
     boxes.receive()

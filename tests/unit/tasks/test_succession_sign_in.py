@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from redmine_mailbridge.oauth.encryption import Seal, Unsealable
-from redmine_mailbridge.oauth.model import Connection, Provider, Tokens
-from redmine_mailbridge.oauth.token_manager import Keeper
+from redmine_mailbridge.oauth.encryption import Encryption, Unsealable
+from redmine_mailbridge.oauth.model import Provider, SignInConnection, Tokens
+from redmine_mailbridge.oauth.token_manager import TokenManager
 
 PROVIDER = Provider(name="ms", title="Microsoft", client_id="app")
 TOKENS = Tokens("access", "refresh", 2.0, 1.0, "desk@example.com")
@@ -18,11 +18,11 @@ def test_tokens_follow_a_renamed_mailbox(tmp_path: Path) -> None:
     """Tokens that were sealed under one name, by an earlier version too, are good under another one of the same
     account and application, and of no other account.
     """
-    seal = Seal(tmp_path / "key")
-    keeper = Keeper(cast("Any", None), seal, cast("Any", None))
-    before, after = (Connection(name, "desk@example.com", PROVIDER) for name in ("support", "helpdesk"))
+    seal = Encryption(tmp_path / "key")
+    keeper = TokenManager(cast("Any", None), seal, cast("Any", None))
+    before, after = (SignInConnection(name, "desk@example.com", PROVIDER) for name in ("support", "helpdesk"))
     assert TOKENS == keeper.opened(after, keeper.sealed(before, TOKENS))
-    earlier = seal.open(keeper.sealed(before, TOKENS)) | {"connection": "support"}
-    assert TOKENS == keeper.opened(after, seal.seal(earlier))
+    earlier = seal.decrypt(keeper.sealed(before, TOKENS)) | {"connection": "support"}
+    assert TOKENS == keeper.opened(after, seal.encrypt(earlier))
     with pytest.raises(Unsealable, match="another account"):
-        keeper.opened(Connection("support", "other@example.com", PROVIDER), keeper.sealed(before, TOKENS))
+        keeper.opened(SignInConnection("support", "other@example.com", PROVIDER), keeper.sealed(before, TOKENS))

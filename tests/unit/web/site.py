@@ -9,10 +9,10 @@ from typing import Any, Self
 from starlette.testclient import TestClient
 
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
-from redmine_mailbridge.model.stored_mail import Description, MailRow
+from redmine_mailbridge.model.stored_mail import Description, StoredMail
 from redmine_mailbridge.settings.load import load_with_origins
 from redmine_mailbridge.web import wiring
-from redmine_mailbridge.web.context import Desk
+from redmine_mailbridge.web.context import AppContext
 from redmine_mailbridge.web.routes import make
 
 URL = "http://127.0.0.1:8025"
@@ -38,14 +38,14 @@ def values(**admin: Any) -> dict[str, Any]:
 class Site:
     """The pages and a browser before them."""
 
-    desk: Desk
+    desk: AppContext
     browser: TestClient
 
     @classmethod
     @contextmanager
     def of(cls, file: Path, url: str = URL) -> Iterator[Self]:
         """Given a settings file, make the pages, and close their store at the end."""
-        desk = wiring.desk(load_with_origins(file, {}))
+        desk = wiring.context(load_with_origins(file, {}))
         try:
             yield cls(
                 desk,
@@ -61,11 +61,11 @@ class Site:
 
     def keep(
         self, content: bytes, *, mailbox: str = "support", sender: str = "", subject: str = "", uid: str = ""
-    ) -> MailRow:
+    ) -> StoredMail:
         """Given a mail's bytes and what it says of itself, keep it in the store. Return its row."""
-        number = uid or str(self.desk.figures.states().get("kept", 0) + 1)
+        number = uid or str(self.desk.statistics.states().get("stored", 0) + 1)
         place = Location(mailbox, "INBOX", "1", number)
-        (row,) = self.desk.store.keep([RawMail(Listed(place, len(content)), content)])
+        (row,) = self.desk.store.add([RawMail(Listed(place, len(content)), content)])
         described = Description(row.id, f"{row.id}@example.net", f"content-{row.id}", sender, subject)
         self.desk.store.describe([described])
         return row

@@ -76,7 +76,7 @@ def test_half_open_connections(pages: str, says: bytes) -> None:
 def test_each_step_has_its_time(tmp_path: Path) -> None:
     """A connection that does not say the rest of its head or form in time, or takes nothing of an answer, is ended."""
     from redmine_mailbridge.settings.admin import AdminSettings
-    from redmine_mailbridge.web.connections import Limits
+    from redmine_mailbridge.web.connections import ConnectionLimits
     from redmine_mailbridge.web.server import AdminServer
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -90,7 +90,7 @@ def test_each_step_has_its_time(tmp_path: Path) -> None:
         given_up.set()
 
     given_up = threading.Event()
-    limits = Limits(head=0.3, untaken=0.3, look_every=0.05)
+    limits = ConnectionLimits(head=0.3, untaken=0.3, look_every=0.05)
     server = AdminServer(application, AdminSettings(), "127.0.0.1:0", limits).start()
     try:
         for says in (SILENT, BEGUN, POST + FORM):
@@ -141,7 +141,7 @@ def test_a_slow_line(tmp_path: Path, stops_after: int) -> None:
     keep the connection for what went before.
     """
     from redmine_mailbridge.settings.admin import AdminSettings
-    from redmine_mailbridge.web.connections import Limits
+    from redmine_mailbridge.web.connections import ConnectionLimits
     from redmine_mailbridge.web.server import AdminServer
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -152,7 +152,9 @@ def test_a_slow_line(tmp_path: Path, stops_after: int) -> None:
         gone.set()
 
     gone = threading.Event()
-    server = AdminServer(application, AdminSettings(), "127.0.0.1:0", Limits(untaken=0.5, look_every=0.05)).start()
+    server = AdminServer(
+        application, AdminSettings(), "127.0.0.1:0", ConnectionLimits(untaken=0.5, look_every=0.05)
+    ).start()
     place, got = urlsplit(server.address), 0
     try:
         with socket.socket() as one:

@@ -9,7 +9,7 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.outgoing.template_variables import KINDS
 from redmine_mailbridge.reports.report import BYS
 from redmine_mailbridge.store.health import REDMINE, SERVICE, of_mailbox
-from redmine_mailbridge.store.task_state import TaskBook
+from redmine_mailbridge.store.task_state import TaskState
 from redmine_mailbridge.web import i18n, request
 from redmine_mailbridge.web.pages.templates import ABOUT
 from redmine_mailbridge.web.routes import GET
@@ -21,7 +21,7 @@ PATHS += ["/messages/1", "/messages/2", "/messages/99", "/mailboxes/support", "/
 PATHS += [f"/reports?by={by}" for by in BYS]
 
 
-class Listening(i18n.Words):
+class Listening(i18n.Translations):
     """Notes what it was asked for and does not know."""
 
     unknown: ClassVar[set[str]] = set()
@@ -35,12 +35,12 @@ class Listening(i18n.Words):
 @pytest.fixture
 def busy(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A store in which something of everything has happened, before a German browser."""
-    store, book = site.desk.store, TaskBook(site.desk.store.database, site.desk.store.clock)
+    store, book = site.desk.store, TaskState(site.desk.store.database, site.desk.store.clock)
     rows = [site.keep(mail(f"Mail {n}"), sender="s@example.net", subject="S", uid=str(n)) for n in range(1, 7)]
     store.done(rows[0].id, "made", issue=7, created=True)
     store.done(rows[1].id, "an automatic reply")
-    for row, state in zip(rows[2:], (State.REFUSED, State.HELD, State.ASIDE), strict=False):
-        store.end(row.id, state, "why")
+    for row, state in zip(rows[2:], (State.REJECTED, State.HELD, State.FAILED), strict=False):
+        store.finish(row.id, state, "why")
     for name, run in (("receive", store.clock() - 60), ("update", store.clock()), ("aggregate", None)):
         book.end(book.begin(name, run), done=1, failed=1, error="x")
     book.skip("receive", store.clock(), "the run before it was still going")
@@ -55,7 +55,7 @@ def busy(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     site.desk.health.note(of_mailbox("support"), None, "listening")
     site.desk.health.note(of_mailbox("sales"), "refused", "waiting to try again")
     site.sign_in()
-    monkeypatch.setattr(request, "Words", Listening)
+    monkeypatch.setattr(request, "Translations", Listening)
     monkeypatch.setattr(Listening, "unknown", set())
     site.browser.headers["Accept-Language"] = "de"
     return site

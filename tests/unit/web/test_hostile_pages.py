@@ -65,12 +65,12 @@ def hostile(site: Site, value: str) -> Site:
     desk = site.desk
     raw = mail("x", value.encode("utf-8", "replace").decode(), files={"xfile.txt": b"x"})
     raw = raw.replace(b"xfile.txt", re.sub(r'[\r\n"\\]', " ", value[:500]).encode("utf-8", "replace"))
-    for uid, state in enumerate((State.DONE, State.HELD, State.REFUSED), 1):
+    for uid, state in enumerate((State.DONE, State.HELD, State.REJECTED), 1):
         row = site.keep(raw, sender=f"{value} <m@example.net>", subject=value, uid=str(uid))
         if state is State.DONE:
             desk.store.done(row.id, value, lines=(value,))
         else:
-            desk.store.end(row.id, state, value)
+            desk.store.finish(row.id, state, value)
     for name in (of_mailbox("support"), REDMINE, "sending"):
         desk.health.note(name, value, value)
     outbox = Outbox(desk.store.database, desk.store.clock)
@@ -153,7 +153,7 @@ def test_a_fault_of_ours_in_a_form_has_its_page(site: Site) -> None:
     who = ("127.0.0.1", 1)
     browser = TestClient(make(broken), base_url=URL, headers=OURS, client=who, raise_server_exceptions=False)
     answer = browser.post("/login", data={"way": "password", "password": "x"})
-    assert (500, True) == (answer.status_code, "the log of the service tells it" in answer.text)
+    assert (500, True) == (answer.status_code, "The service log has the details" in answer.text)
 
 
 @pytest.mark.parametrize("form", ["json", "console"])

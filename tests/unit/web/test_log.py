@@ -19,7 +19,7 @@ def line(number: int, level: str = "info", mailbox: str = "") -> dict[str, objec
 def test_the_last_lines(site: Site) -> None:
     """The page shows the newest 500 lines, newest first, of the level and mailbox that are asked for."""
     site.sign_in()
-    site.desk.ring.add([line(n, "error" if n % 2 else "info", "sales" if n % 4 == 1 else "") for n in range(600)])
+    site.desk.log_buffer.add([line(n, "error" if n % 2 else "info", "sales" if n % 4 == 1 else "") for n in range(600)])
 
     page = site.browser.get("/log").text
     assert 500 == page.count("<b>event-")
@@ -32,9 +32,9 @@ def test_the_last_lines(site: Site) -> None:
 def test_what_is_new(site: Site) -> None:
     """The live part asks for what came after the last line it has, and gets that only."""
     site.sign_in()
-    site.desk.ring.add([line(1), line(2)])
-    (newest, _) = site.desk.ring.entries()
-    site.desk.ring.add([line(3)])
+    site.desk.log_buffer.add([line(1), line(2)])
+    (newest, _) = site.desk.log_buffer.entries()
+    site.desk.log_buffer.add([line(3)])
 
     text = site.browser.get(f"/log/new?after={newest.id}").text
     assert "event-3" in text
@@ -45,8 +45,8 @@ def test_what_is_new(site: Site) -> None:
 def test_the_download(site: Site, monkeypatch: object) -> None:
     """The download holds the lines that are kept, oldest first, one JSON object each; older ones are gone."""
     site.sign_in()
-    site.desk.ring.add([line(n) for n in range(admin_sessions.KEPT_ENTRIES)])
-    site.desk.ring.add([line(9000)])
+    site.desk.log_buffer.add([line(n) for n in range(admin_sessions.KEPT_ENTRIES)])
+    site.desk.log_buffer.add([line(9000)])
     values = [json.loads(text) for text in site.browser.get("/log/download").text.splitlines()]
 
     assert admin_sessions.KEPT_ENTRIES == len(values)
@@ -59,11 +59,11 @@ def test_the_service_feeds_it(site: Site) -> None:
     handlers, config = logging.getLogger().handlers[:], structlog.get_config()
     try:
         log.configure(LogSettings(level="info"))
-        with kept_in(site.desk.ring):
+        with kept_in(site.desk.log_buffer):
             log.configure(LogSettings(level="info"))
             structlog.get_logger("x").warning("station.event", mailbox="sales", password="hunter2", number=3)
             logging.getLogger("library").warning("its words")
-        first, second = reversed(site.desk.ring.entries())
+        first, second = reversed(site.desk.log_buffer.entries())
     finally:
         logging.getLogger().handlers[:] = handlers
         structlog.configure(**config)

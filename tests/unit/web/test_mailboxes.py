@@ -11,7 +11,7 @@ from redmine_mailbridge.errors import MailboxUnreachable
 from redmine_mailbridge.outgoing.template_variables import KINDS
 from redmine_mailbridge.store.health import REDMINE, SERVICE, of_mailbox
 from redmine_mailbridge.web import passwords
-from redmine_mailbridge.web.background_jobs import AT_ONCE, Jobs
+from redmine_mailbridge.web.background_jobs import AT_ONCE, BackgroundJobs
 from tests.product import mail
 from tests.unit.web.site import PASSWORD, Site, values
 from tests.unit.web.site import REDMINE as URL
@@ -20,6 +20,7 @@ from tests.unit.web.site import REDMINE as URL
 def test_the_state_of_each_mailbox(site: Site) -> None:
     """A mailbox that fails says so in the server's own words, and since when; one that is well says what it does."""
     site.sign_in()
+    site.desk.health.note(SERVICE, None, "running")
     site.desk.health.note(of_mailbox("support"), None, "listening")
     site.desk.health.note(of_mailbox("sales"), "login refused: NO [AUTHENTICATIONFAILED] Wrong", "waiting to try again")
     for path in ("/", "/mailboxes"):
@@ -31,7 +32,7 @@ def test_the_state_of_each_mailbox(site: Site) -> None:
 
 
 def test_what_does_not_run_is_said_first(site: Site) -> None:
-    """The overview says when no service runs, and when Redmine is away; and nothing of it when all is well."""
+    """The overview says when no service runs, and when Redmine is unavailable; and nothing of it when all is well."""
     site.sign_in()
     assert "The service is not running." in site.browser.get("/").text
     site.desk.health.note(SERVICE, None, "running")
@@ -50,10 +51,10 @@ def test_a_mailbox_that_is_paused(site: Site) -> None:
     site.sign_in()
     site.desk.health.note("settings:support", "paused: project desk is closed", "paused")
     page = site.browser.get("/").text
-    assert "Its mail waits." in page
+    assert "This mailbox is paused." in page
     assert "project desk is closed" in page
     site.desk.health.note("settings:support", None)
-    assert "Its mail waits." not in site.browser.get("/").text
+    assert "This mailbox is paused." not in site.browser.get("/").text
 
 
 def test_who_mails_whom(tmp_path: Path) -> None:
@@ -68,8 +69,8 @@ def test_who_mails_whom(tmp_path: Path) -> None:
         site.sign_in()
         page = site.browser.get("/").text
         support, sales = page.index('id="box-1"'), page.index('id="box-2"')
-        assert 3 == page[support:sales].count("<dd>nobody</dd>")
-        assert 1 == page[support:sales].count("Nobody tells customers what agents answer.")
+        assert 3 == page[support:sales].count("<dd>no one</dd>")
+        assert 1 == page[support:sales].count("Customers do not receive answers from agents.")
         assert (3, 0) == (page[sales:].count("<dd>the bridge</dd>"), page[sales:].count("Nobody tells customers"))
 
 
@@ -108,7 +109,7 @@ def test_only_some_checks_at_once() -> None:
     """A few checks run at once; another has to wait. One that breaks off ends with the reason."""
     import threading
 
-    jobs, gate = Jobs(), threading.Event()
+    jobs, gate = BackgroundJobs(), threading.Event()
 
     def waits() -> list[Check]:
         gate.wait(30)
@@ -136,12 +137,12 @@ def test_a_brake_is_released(site: Site) -> None:
     """The button lets a braked mailbox go on, and says so; one that has not stopped stays as it is."""
     site.sign_in()
     site.browser.post("/mailboxes/support/release")
-    assert "support has not stopped" in site.browser.get("/mailboxes/support").text
+    assert "support is not paused" in site.browser.get("/mailboxes/support").text
     site.desk.store.brake("sales", 3000)
     site.browser.post("/mailboxes/sales/release")
     assert (site.desk.store.released("sales") or 0) > 10**6
     assert site.desk.store.released("support") is None
-    assert "sales goes on" in site.browser.get("/mailboxes/sales").text
+    assert "sales resumes" in site.browser.get("/mailboxes/sales").text
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -180,7 +181,7 @@ def test_explain(site: Site, redmine: responses.RequestsMock) -> None:
     files = {"mail": ("a.eml", mail("Printer", "It burns.\n"))}
     answer = site.browser.post("/explain", data={"mailbox": "support"}, files=files)
     assert (200, True) == (answer.status_code, 'role="alert"' in answer.text)
-    assert {} == site.desk.figures.states()
+    assert {} == site.desk.statistics.states()
 
     nothing = site.browser.post("/explain", data={"mailbox": "support"}).text
     assert "Choose a mailbox and a file" in nothing

@@ -5,10 +5,11 @@ import io
 import re
 
 import pytest
+import responses
 
 from redmine_mailbridge.model.mail_state import State
 from tests.product import mail
-from tests.unit.web.site import Site
+from tests.unit.web.site import REDMINE, Site
 
 
 @pytest.fixture
@@ -21,9 +22,9 @@ def mails(site: Site) -> Site:
     ]
     store.done(rows[0].id, "made", issue=4711, created=True, lines=("from s1, a user", "create: a new mail"))
     store.done(rows[1].id, "an automatic reply")
-    store.end(rows[2].id, State.REFUSED, "unknown sender")
-    store.end(rows[3].id, State.HELD, "unknown <b>sender</b>")
-    store.end(rows[4].id, State.ASIDE, "set aside after 10 tries")
+    store.finish(rows[2].id, State.REJECTED, "unknown sender")
+    store.finish(rows[3].id, State.HELD, "unknown <b>sender</b>")
+    store.finish(rows[4].id, State.FAILED, "failed after 10 attempts")
     site.keep(mail("Other"), mailbox="sales", sender="k@example.org", subject="Other & more")
     site.sign_in()
     return site
@@ -71,7 +72,7 @@ def test_no_spreadsheet_sees_a_formula(mails: Site) -> None:
     """A subject in full-width letters, or with a semicolon before the formula, is text in the export too."""
     for number, subject in enumerate(("＝1+1", "x;=cmd|'/c calc'!A0"), 77):
         row = mails.keep(mail("=1"), sender="x@example.net", subject=subject, uid=str(number))
-        mails.desk.store.end(row.id, State.REFUSED, "no")
+        mails.desk.store.finish(row.id, State.REJECTED, "no")
     text = mails.browser.get("/not-imported.csv").text
     assert (False, False) == ('"＝' in text, ";=" in text)
 
@@ -79,11 +80,11 @@ def test_no_spreadsheet_sees_a_formula(mails: Site) -> None:
 def test_the_export(mails: Site) -> None:
     """The export is a table with a line for each mail; what a spreadsheet would take for a formula is text."""
     row = mails.keep(mail("=1"), sender="x@example.net", subject='=HYPERLINK("http://evil.example")', uid="77")
-    mails.desk.store.end(row.id, State.REFUSED, "no")
+    mails.desk.store.finish(row.id, State.REJECTED, "no")
     answer = mails.browser.get("/not-imported.csv")
     lines = list(csv.DictReader(io.StringIO(answer.text)))
 
-    assert ["refused", "aside", "held", "refused", "ignored"] == [line["state"] for line in lines]
+    assert ["rejected", "failed", "held", "rejected", "ignored"] == [line["state"] for line in lines]
     assert '\'=HYPERLINK("http://evil.example")' == lines[0]["subject"]
     assert "attachment" in answer.headers["Content-Disposition"]
 
@@ -133,7 +134,13 @@ def test_files(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("decision", "before", "after"),
-    [("accept", 4, "kept"), ("reject", 4, "refused"), ("retry", 3, "kept"), ("import", 2, "kept"), ("file", 5, "kept")],
+    [
+        ("accept", 4, "stored"),
+        ("reject", 4, "rejected"),
+        ("retry", 3, "stored"),
+        ("import", 2, "stored"),
+        ("file", 5, "stored"),
+    ],
 )
 def test_decisions(mails: Site, decision: str, before: int, after: str) -> None:
     """What is decided about a mail is done, said, and written down with who."""
@@ -144,17 +151,17 @@ def test_decisions(mails: Site, decision: str, before: int, after: str) -> None:
 
     (line, *_) = mails.desk.audit.lines()
     assert ("admin", decision, str(before)) == (line.who, line.action, line.detail.partition(" ")[0])
-    assert after == mails.desk.archive.state(before)
+    assert after == mails.desk.message_queries.state(before)
 
 
 def test_many_at_once(mails: Site) -> None:
     """Several ticked mails are decided about together; those that cannot be are named, and nothing else changes."""
     mails.browser.post("/messages/decide", data={"decision": "accept", "id": ["3", "4", "99"]})
     said = mails.browser.get("/messages").text
-    assert "3: it is refused, not held" in said
-    assert "4: goes on with the next receive" in said
-    assert "99: there is no such mail" in said
-    assert ("refused", "kept") == (mails.desk.archive.state(3), mails.desk.archive.state(4))
+    assert "3: it is rejected, not held" in said
+    assert "4: will be processed with the next receive" in said
+    assert "99: this message does not exist" in said
+    assert ("rejected", "stored") == (mails.desk.message_queries.state(3), mails.desk.message_queries.state(4))
 
 
 @pytest.mark.parametrize(
@@ -163,14 +170,14 @@ def test_many_at_once(mails: Site) -> None:
 def test_half_a_decision(mails: Site, form: dict[str, str]) -> None:
     """A decision that does not exist, about nothing, or without its issue, changes nothing and says so."""
     assert 303 == mails.browser.post("/messages/decide", data=form).status_code
-    assert "refused" == mails.desk.archive.state(3)
+    assert "rejected" == mails.desk.message_queries.state(3)
     assert ["signed in"] == [line.action for line in mails.desk.audit.lines()]
 
 
 def test_a_mail_whose_bytes_are_gone(mails: Site) -> None:
     """A mail whose bytes are not kept any more still tells its story, and can only be refused."""
     row = mails.desk.store.due("sales")[0]
-    mails.desk.store.end(row.id, State.HELD, "unknown sender")
+    mails.desk.store.finish(row.id, State.HELD, "unknown sender")
     mails.desk.store.raw.path(row.raw or "").unlink()
     page = mails.browser.get(f"/messages/{row.id}")
     assert 200 == page.status_code
@@ -195,8 +202,37 @@ def test_what_was_ignored_is_counted(site: Site) -> None:
     for number in range(3):
         row = site.keep(mail(f"No {number}"), uid=str(number + 1))
         reason = 'rule "all" says so' if number else "an automatic reply"
-        site.desk.store.end(row.id, State.DONE, reason)
+        site.desk.store.finish(row.id, State.DONE, reason)
     page = site.browser.get("/").text
     assert "<b>3</b><span>ignored today</span>" in page
     rows = re.findall(r"outcome=ignored[^>]*>(\d+)</a></td><td>([a-z]+)</td><td[^>]*>([^<]*)<", page)
     assert [("2", "support", "rule &#34;all&#34; says so"), ("1", "support", "an automatic reply")] == rows
+
+
+@pytest.mark.fault("N12")
+def test_an_import_into_a_project_that_is_not_there(mails: Site, redmine: responses.RequestsMock) -> None:
+    """A mistyped project is named as what is wrong, with the one that was probably meant, and nothing is imported."""
+    projects = {"projects": [{"id": 1, "identifier": "support", "name": "Support"}], "total_count": 1, "limit": 100}
+    redmine.get(f"{REDMINE}/projects.json", json=projects | {"offset": 0})
+    redmine.get(f"{REDMINE}/projects/suport.json", status=404)
+    redmine.get(f"{REDMINE}/users/current.json", json={"user": {"id": 9, "login": "bridge"}})
+    mails.browser.post("/messages/decide", data={"decision": "import", "id": "3", "project": "suport", "back": "/"})
+    page = mails.browser.get("/").text
+    assert "Redmine shows no project “suport” to the API key." in page
+    assert "Did you mean support?" in page
+    assert "import" not in {line.action for line in mails.desk.audit.lines()}
+
+
+def test_a_search_that_ran_out_of_time_goes_on(mails: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says since when it searched, and leads to the rest; a search that ended says nothing of it."""
+    from redmine_mailbridge.store.queries import search
+    from redmine_mailbridge.web.pages import messages
+
+    assert "Continue the search" not in mails.browser.get("/messages?subject=subject").text
+    monkeypatch.setattr(search, "LEAST", 2)
+    monkeypatch.setattr(messages, "SEARCH_SECONDS", 0.0)
+    first = mails.browser.get("/messages?subject=subject+4").text
+    assert "No matching mail among those searched so far" in first
+    assert 'href="/messages?before=6&amp;subject=subject+4"' in first
+    assert [4] == ids(mails.browser.get("/messages?before=6&subject=subject+4").text)
+    assert "Continue the search" in mails.browser.get("/not-imported?before=6&subject=subject+9").text

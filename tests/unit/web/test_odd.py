@@ -29,7 +29,7 @@ def test_an_empty_store(site: Site, path: str) -> None:
 def test_odd_subjects(site: Site, subject: str) -> None:
     """A subject of any script or length is shown as text of its own direction, everywhere the mail is."""
     row = site.keep(mail("x"), sender=f"{EMOJI} <{'y' * 200}@example.net>", subject=subject)
-    site.desk.store.end(row.id, State.HELD, subject)
+    site.desk.store.finish(row.id, State.HELD, subject)
     site.sign_in()
     site.browser.headers["Accept-Language"] = "de"
     for path in ("/messages", "/not-imported", f"/messages/{row.id}", "/", "/not-imported.csv"):
@@ -58,6 +58,6 @@ def test_what_was_cut_is_what_is_not_there(site: Site) -> None:
     row = site.keep(mail("Re: x", text), subject="Re: x")
     site.sign_in()
     page = site.browser.get(f"/messages/{row.id}").text
-    cut = page.partition("What was cut")[2]
+    cut = page.partition("Removed text")[2]
     assert "shall we?" in cut
-    assert "shall we?" not in re.sub("(?s)What was cut.*?</details>", "", page).partition("All header fields")[0]
+    assert "shall we?" not in re.sub("(?s)Removed text.*?</details>", "", page).partition("All header fields")[0]

@@ -17,7 +17,7 @@ import time_machine
 import tomlkit
 
 from redmine_mailbridge.settings.load import load_with_origins
-from redmine_mailbridge.store.task_state import TaskBook
+from redmine_mailbridge.store.task_state import TaskState
 from redmine_mailbridge.web import passwords
 from redmine_mailbridge.web.wiring import Pages
 from tests.servers.web import Answer, web_server
@@ -47,7 +47,7 @@ def jo(site: Site, redmine: responses.RequestsMock) -> Site:
 
 
 def stopped(site: Site) -> bool:
-    return TaskBook(site.desk.store.database, site.desk.store.clock).stopped
+    return TaskState(site.desk.store.database, site.desk.store.clock).stopped
 
 
 @pytest.mark.fault("V10")
@@ -107,7 +107,7 @@ def test_while_redmine_is_away(jo: Site, redmine: responses.RequestsMock) -> Non
     says(redmine, 502, {})
     answer = jo.browser.post("/tasks/switch", data={"do": "stop"})
     assert (503, False) == (answer.status_code, stopped(jo))
-    assert "cannot be asked just now, so nothing was done" in answer.text
+    assert "cannot be verified at the moment, so nothing was changed" in answer.text
 
     start = jo.desk.store.clock()
     for minutes in (6, 30, 58):

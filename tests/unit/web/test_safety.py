@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import load
-from redmine_mailbridge.store.queries.statistics import Figures
+from redmine_mailbridge.store.queries.statistics import Statistics
 from redmine_mailbridge.store.tables import outbox
 from redmine_mailbridge.web import passwords
 from redmine_mailbridge.web.request import local_path
@@ -43,7 +43,7 @@ def test_an_administrator_of_redmine_comes_in(site: Site, redmine: responses.Req
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (200, user(admin=False), "jsmith is no administrator"),
+        (200, user(admin=False), "jsmith is not an administrator"),
         (401, {}, "Redmine does not accept that"),
         (403, {}, "Redmine answers 403"),
         (500, {}, "Redmine cannot be asked"),
@@ -53,7 +53,7 @@ def test_an_administrator_of_redmine_comes_in(site: Site, redmine: responses.Req
 def test_others_stay_outside(
     site: Site, redmine: responses.RequestsMock, status: int, body: dict[str, object], words: str
 ) -> None:
-    """Who is no administrator, or cannot be asked about, gets the reason and no session."""
+    """Who is not an administrator, or cannot be asked about, gets the reason and no session."""
     redmine.get(ME, json=body, status=status)
     answer = site.sign_in("x", way="", login="jsmith")
 
@@ -286,7 +286,14 @@ def test_the_numbers_for_machines(site: Site) -> None:
     store.done(row.id, "made", issue=7, created=True)
     site.desk.health.note("mailbox:support", "no", "x", certificate_until=store.clock() + 10.5 * 86_400)
     sent = {"mailbox": "support", "kind": "received", "sender": "a@example.com", "recipient": "b@example.net"}
-    sent |= {"message_id": "1", "state": "sent", "created_at": 1000.0, "sent_at": 1003.0}
+    sent |= {
+        "message_id": "1",
+        "state": "sent",
+        "created_at": 1000.0,
+        "sent_at": 1003.0,
+        "tries": 1,
+        "next_try_at": 0.0,
+    }
     with store.database.write() as db:
         db.execute(sa.insert(outbox).values(sent))
     text = site.browser.get("/metrics").text
@@ -301,7 +308,7 @@ def test_the_numbers_for_machines(site: Site) -> None:
 def test_the_histogram_is_fresh_enough(site: Site) -> None:
     """How long mails took is counted anew after half a minute, not at every question: that looks at every mail."""
     now = 0.0
-    figures = Figures(site.desk.store.database, lambda: now)
+    figures = Statistics(site.desk.store.database, lambda: now)
     assert 0 == figures.latencies().count
     site.desk.store.done(site.keep(b"Subject: x\n\nx").id, "made", issue=7, created=True)
     assert 0 == figures.latencies().count

@@ -44,7 +44,7 @@ def wrong_password(address: str, tmp_path: Path, **admin: Any) -> str:
         headers = {"X-Forwarded-For": address, "Origin": url, "Sec-Fetch-Site": "same-origin"}
         form = {"way": "password", "password": "wrong horse 10"}
         assert 403 == requests.post(f"{url}/login", data=form, headers=headers, timeout=20).status_code
-        (line,) = pages._desk.audit.lines()
+        (line,) = pages._context.audit.lines()
     finally:
         pages.stop()
     assert SIGN_IN_REFUSED == line.action

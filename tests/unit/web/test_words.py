@@ -80,9 +80,30 @@ def test_the_pages_speak_german(site: Site) -> None:
 def test_relative_times(away: int, expected: str) -> None:
     """A time is told by how far away it is, and exactly in the viewer's zone on hover."""
     now = 1_800_000_000.0
-    told = str(formatting.moment(now + away, i18n.Words("en"), formatting.zone_of("Europe/Berlin"), now))
+    told = str(formatting.moment(now + away, i18n.Translations("en"), formatting.zone_of("Europe/Berlin"), now))
     assert f">{expected}</time>" in told
     assert "CET" in told
+
+
+@pytest.mark.fault("N12")
+@pytest.mark.parametrize(
+    ("text", "english", "german"),
+    [("72.86", "72.86", "72,86"), ("2.6 d", "2.6 d", "2,6 Tage"), ("45 min", "45 min", "45 Min."), ("", "", "")],
+)
+def test_numbers(text: str, english: str, german: str) -> None:
+    """A number of a report is written as its reader writes numbers."""
+    assert (english, german) == tuple(formatting.number(text, i18n.Translations(one)) for one in ("en", "de"))
+
+
+@pytest.mark.fault("N12")
+def test_the_pages_are_reached_without_scrolling_a_row(site: Site) -> None:
+    """On a narrow screen all pages stand behind one button, which opens without JavaScript; no row of tabs scrolls."""
+    site.sign_in()
+    page = site.browser.get("/").text
+    behind_a_button = page[page.index('<details class="menu">') :].partition("</details>")[0]
+    assert [] == [address for address, _, _ in MENU if f'href="{address}"' not in behind_a_button]
+    style = site.browser.get("/static/app.css").text
+    assert "overflow-x" not in style[style.index("/* the frame") : style.index("/* cards")]
 
 
 def test_zones() -> None:

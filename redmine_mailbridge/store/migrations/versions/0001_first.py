@@ -1,6 +1,6 @@
 """The tables of the first release, as they stand in tables.py.
 
-Until that release a new column or table goes in here, as nobody has a store with data to keep; afterwards each change
+Until that release a new column or table goes in here, since no store has data to keep; afterwards each change
 is a migration of its own behind this one.
 """
 
@@ -61,44 +61,65 @@ def upgrade() -> None:
 def _mails() -> None:
     op.create_table(
         "mail", _id(),
-        *_required(Text, "mailbox", "folder", "validity", "uid"),
+        *_required(Text, "mailbox", "folder", "uid_validity", "uid"),
         *_required(BigInteger, "size"), *_optional(Text, "raw", "digest"),
         Column("truncated", Boolean, nullable=False),
         Column("first_sync", Boolean, nullable=False), *_optional(Double, "received_at"),
         *_required(Double, "kept_at"),
         *_optional(Text, "message_id", "content_key"), *_optional(Integer, "proof"),
-        *_optional(Text, "sender", "subject"),
+        *_optional(Text, "sender", "requester", "subject"),
         *_required(Text, "state"), Column("tries", Integer, nullable=False),
         Column("next_try_at", Double, nullable=False),
         Column("accepted", Boolean, nullable=False),
-        Column("let_through", Boolean, nullable=False, server_default=false()),
-        *_optional(Text, "wish", "reason", "paused_by"), *_required(Double, "changed_at"),
+        Column("released", Boolean, nullable=False, server_default=false()),
+        *_optional(Text, "manual_decision", "reason", "paused_by"), *_required(Double, "changed_at"),
+        Column("junk", Boolean, nullable=False, server_default=false()),
         *_optional(Text, "request"), *_optional(Double, "first_sent_at", "last_sent_at"),
         *_optional(Integer, "issue"), Column("created_issue", Integer, unique=True),
         Column("journal", Integer, unique=True),
         *_optional(Double, "filed_at"), *_optional(Text, "filed_to"),
         Column("file_tries", Integer, nullable=False),
         Column("next_file_at", Double, nullable=False),
-        UniqueConstraint("mailbox", "folder", "validity", "uid", name="uq_mail_location"),
+        UniqueConstraint("mailbox", "folder", "uid_validity", "uid", name="uq_mail_location"),
         Index("ix_mail_message_id", "message_id"),
         Index("ix_mail_open", "mailbox", "state", "next_try_at"),
         Index("ix_mail_unfiled", "mailbox", "filed_at", "next_file_at", "state"),
         Index("ix_mail_issue", "issue"),
         Index("ix_mail_raw", "raw"),
-        Index("ix_mail_state", "state", "issue", "mailbox"),
+        Index("ix_mail_state", "state", "issue", "kept_at", "changed_at", "mailbox"),
         Index("ix_mail_kept", "mailbox", "kept_at", "state", "issue"),
+        Index("ix_mail_kept_at", "kept_at"),
+        Index("ix_mail_sender", "sender"),
+        Index("ix_mail_requester", "requester"),
     )
     op.create_table(
         "step", _id(), _of_mail(), *_required(Double, "at"), *_required(Text, "line"),
         Index("ix_step_mail", "mail_id"),
     )
     op.create_table("content", *_key(Text, "key"), _of_mail())
+    op.create_table(
+        "manual_change", _id(), _of_mail(), *_required(Text, "who"), *_required(Double, "at"),
+        *_required(Text, "before", "reason", "phase"),
+        *_optional(Integer, "old_issue", "old_journal"), *_optional(Boolean, "old_created"),
+        *_optional(Text, "old_request", "old_requester"),
+        *_optional(Integer, "new_issue", "new_journal"), *_optional(Boolean, "new_created"),
+        *_optional(Text, "new_request", "new_requester"),
+        *_optional(Integer, "status"), *_required(Double, "next_at"), *_optional(Text, "undone_by"),
+        Index("ix_manual_change_mail", "mail_id"),
+        Index("ix_manual_change_phase", "phase", "next_at"),
+    )
+    op.create_table(
+        "requester_change", _id(), _of_mail(), *_required(Integer, "issue"),
+        *_required(Text, "address", "name", "before", "before_name", "who"), *_optional(Text, "requester", "undone_by"),
+        *_required(Boolean, "joined"), *_required(Double, "at"),
+        Index("ix_requester_change_mail", "mail_id"),
+    )
     op.create_table("participant", *_key(Integer, "issue"), *_key(Text, "address"))
 
 
 def _mailboxes() -> None:
     op.create_table(
-        "folder", *_key(Text, "mailbox", "folder"), *_required(Text, "validity"),
+        "folder", *_key(Text, "mailbox", "folder"), *_required(Text, "uid_validity"),
         *_optional(Text, "uid", "first_until"), *_required(Double, "since"), *_optional(Double, "taken_from"),
     )
     op.create_table(
@@ -121,7 +142,9 @@ def _outgoing() -> None:
         Column("next_try_at", Double, nullable=False), *_required(Double, "created_at"),
         *_optional(Double, "offered_at", "sent_at"), *_optional(Text, "reason"),
         Column("told", Boolean, nullable=False, server_default=false()),
+        Column("copy_due", Boolean, nullable=False, server_default=false()),
         UniqueConstraint("message_id", "recipient", name="uq_outbox_mail"),
+        Index("ix_outbox_copy_due", "mailbox", "copy_due"),
         Index("ix_outbox_due", "state", "next_try_at"),
         Index("ix_outbox_recipient", "recipient", "created_at"),
         Index("ix_outbox_issue", "issue", "created_at"),
@@ -219,6 +242,9 @@ def _service() -> None:
     op.create_table(
         "audit", _id(), *_required(Double, "at"), *_required(Text, "who", "address", "action", "detail"),
         Index("ix_audit_action", "action", "at"),
+    )
+    op.create_table(
+        "sender_list", *_key(Text, "pattern"), *_required(Text, "listing", "who"), *_required(Double, "at"),
     )
     op.create_table(
         "log_entry", _id(), *_required(Double, "at"),

@@ -1,1 +1,1 @@
-"""From the server to the store: what is new, fetched once, whole."""
+"""Downloads new mail from the server to the store: each message once and complete."""

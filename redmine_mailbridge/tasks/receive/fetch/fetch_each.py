@@ -1,16 +1,18 @@
-"""Fetches listed mails so that no mail stops the others, and nothing that the server suffers is blamed on a mail.
+"""Fetches listed mails so that one bad mail does not block the others, and a server fault is not blamed on a mail.
 
-What a server says proves little: Gmail tells "System Error" of one mail for ever while all others come, and of all of
-them while it is not well. So the others decide:
+An error message proves little: Gmail returns "System Error" permanently for a single bad mail, and for all mails during
+an outage. So the other mails decide:
 
-- A mail is refused, and the connection stands: it is asked for once more, then the next ones, one by one. When one of
-  them comes, the mail is passed by. When three in a row do not come, nor another one behind them, it is the server.
-- The connection breaks: the pass ends, and the next one fetches one by one. The mail that breaks it alone is asked for
-  in turn with another one; when that one comes, and this one breaks the connection again, it is passed by.
-- The server wants to be left alone: the pass ends, whoever was in hand.
+- The server refuses a mail, and the connection is open: the mail is requested once more, then the next ones, one by
+  one. If one of them is delivered, the bad mail is skipped. If three in a row fail, and another one after them, the
+  server is at fault.
+- The connection breaks: the pass ends, and the next one fetches mail by mail. A mail that breaks the connection when
+  fetched alone is tried in turn with another mail; if the other is delivered and this one breaks the connection again,
+  it is skipped.
+- The server throttles: the pass ends, whatever mail was being fetched.
 
-A mail that is passed by is set aside where the server's words are about the mail, and others came. Else it waits, known
-to the store without its bytes, and is fetched anew by later passes (see tasks/receive/fetch/refetch.py).
+A skipped mail fails if the server's error is about the mail and others were delivered. Otherwise it is stored without
+content and retried in later passes (see tasks/receive/fetch/refetch.py).
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -21,7 +23,7 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.spool import PIECE
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, RawMail
-from redmine_mailbridge.model.stored_mail import Cursor, MailRow
+from redmine_mailbridge.model.stored_mail import Cursor, StoredMail
 from redmine_mailbridge.store.mails.doubts import Doubt, Doubts
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.raw_files import discard
@@ -30,18 +32,18 @@ from redmine_mailbridge.util.backoff import throttled
 CHUNK = 50
 BATCH_BYTES = 4 * 1024 * 1024
 IN_A_ROW = 3
-"""So many mails in a row that do not come are no longer each one's own affair."""
+"""After this many failed mails in a row, the server is suspected instead of the mails."""
 AGAIN_AFTER = 30.0
-"""Seconds before a mail that was passed by is asked for anew."""
+"""Seconds before a skipped mail is fetched again."""
 ALONE = 3
-"""So many passes end at a mail that does not come and has no others beside it, before it is passed by."""
+"""How many passes end at a mail that cannot be fetched, when there are no others to compare, before it is skipped."""
 
 
 @dataclass(slots=True)
 class _Run:
-    """One call of `take`: what is left to do, how far it went, the mails that did not come and what was said of each.
+    """The state of one call of `take`: the remaining mails, the cursor, and the failed mails with their errors.
 
-    After the last of `missing` no other mail has come. Right before `beside` is asked for, another one came.
+    No mail was delivered after the last of `missing`. Another mail was delivered right before `beside` is requested.
     """
 
     todo: list[Listed]
@@ -51,13 +53,13 @@ class _Run:
     beside: Listed | None = None
 
     def behind(self, mail: Listed) -> None:
-        """Done with everything up to this mail."""
+        """Move the cursor past this mail."""
         if mail in self.todo:
             self.todo = self.todo[self.todo.index(mail) + 1 :]
 
 
-class Fetcher:
-    """Fetches and keeps the mails of one mailbox. Used by one thread at a time."""
+class MessageDownloader:
+    """Fetches and stores the mails of one mailbox. Used by one thread at a time."""
 
     def __init__(self, mailbox: Mailbox, store: Store, *, max_size: int) -> None:
         self._mailbox = mailbox
@@ -65,24 +67,24 @@ class Fetcher:
         self._max_size = max_size
         self._doubts = Doubts(store)
         self.way = ""
-        """How the mails of this pass are taken: the run and its connection, the first step of each mail's record."""
+        """The run and its connection, for the first line of each mail's history."""
         self.came = 0
-        """How many mails have come, ever."""
+        """The number of mails delivered so far."""
         self._came_before = 0
 
     def begin(self, way: str) -> None:
-        """A pass begins."""
+        """Begin a pass."""
         self.way, self._came_before = way, self.came
 
     def fetch(self, part: Sequence[Listed]) -> Iterator[RawMail]:
-        """Given mails of one folder, yield their bytes. Raise as `Mailbox.fetch`."""
+        """Given mails of one folder, yield their content. Raise as `Mailbox.fetch`."""
         return self._mailbox.fetch(part, self._store.raw.spool, max_size=self._max_size)
 
-    def take(self, listed: Sequence[Listed], cursor: Cursor) -> Generator[list[MailRow], None, Cursor]:
-        """Given new mails of one folder, oldest first, and how far it was read, fetch and keep them.
+    def take(self, listed: Sequence[Listed], cursor: Cursor) -> Generator[list[StoredMail], None, Cursor]:
+        """Given new mails of one folder, oldest first, and the folder's cursor, fetch and store them.
 
-        Yield their rows in batches, each durable when it is yielded. Return how far that went: past all of them. Raise
-        MailboxUnreachable; what was yielded stands.
+        Yield their rows in batches, each committed before it is yielded. Return the new cursor, past all of them. Raise
+        MailboxUnreachable; what has been yielded stays stored.
         """
         place = listed[0].location
         run = _Run(list(listed), cursor, self._doubts.of(place))
@@ -98,23 +100,23 @@ class Fetcher:
             run.doubt = Doubt()
         finally:
             self._doubts.note(place, run.doubt)
-        last = Cursor(run.cursor.validity, listed[-1].location.uid)
-        if last != run.cursor:  # what was listed last had vanished before it was fetched
+        last = Cursor(run.cursor.uid_validity, listed[-1].location.uid)
+        if last != run.cursor:  # the last listed mails were deleted before they were fetched
             self._store.move_cursor(place.mailbox, place.folder, last)
         return last
 
-    def _fetch(self, part: Sequence[Listed], run: _Run) -> Iterator[list[MailRow]]:
-        """Fetch and keep these mails. When one of them comes, those that did not come before it are passed by."""
+    def _fetch(self, part: Sequence[Listed], run: _Run) -> Iterator[list[StoredMail]]:
+        """Fetch and store these mails. When one is delivered, the failed ones before it are skipped."""
         for batch in batches(self.fetch(part)):
             yield from self._pass_by(run)
-            run.cursor = Cursor(run.cursor.validity, batch[-1].listed.location.uid)
+            run.cursor = Cursor(run.cursor.uid_validity, batch[-1].listed.location.uid)
             run.behind(batch[-1].listed)
             self.came += len(batch)
-            yield self._store.keep(batch, cursor=run.cursor, way=self.way)
+            yield self._store.add(batch, cursor=run.cursor, way=self.way)
         run.behind(part[-1])
 
-    def _did_not_come(self, part: Sequence[Listed], run: _Run, error: MailboxUnreachable) -> Iterator[list[MailRow]]:
-        """Of these mails one did not come: ask for it once more, and go on behind it. Raise when the pass must end."""
+    def _did_not_come(self, part: Sequence[Listed], run: _Run, error: MailboxUnreachable) -> Iterator[list[StoredMail]]:
+        """One of these mails failed: request it once more and continue after it. Raise when the pass must end."""
         self._unless_over(part, run, error)
         if not run.todo:
             raise error
@@ -131,9 +133,9 @@ class Fetcher:
             yield from self._pass_by(run)
 
     def _unless_over(self, part: Sequence[Listed], run: _Run, error: MailboxUnreachable) -> None:
-        """Given an error at these mails, return when the connection stands and may be used. Else raise it.
+        """Given an error while fetching these mails, return if the connection is still usable, otherwise raise it.
 
-        What a broken connection says of them is noted; that none was made (TooManyLogins) says nothing.
+        A broken connection is counted against the mails, except when none was opened (TooManyLogins).
         """
         if isinstance(error, TooManyLogins):
             raise error
@@ -148,20 +150,20 @@ class Fetcher:
             raise error
 
     def _another_comes(self, others: Sequence[Listed]) -> None:
-        """Return when the server hands out another mail, the newest that is not large. Raise MailboxUnreachable."""
+        """Return if the server delivers another mail, the newest that is not large. Raise MailboxUnreachable."""
         small = [mail for mail in others if mail.size <= PIECE]
         for raw in self.fetch(small[-1:] or [min(others, key=lambda mail: mail.size)]):
-            discard(raw)  # it comes again when it is its turn
+            discard(raw)  # it is fetched again in its turn
 
-    def _begin(self, run: _Run) -> Iterator[list[MailRow]]:
-        """When an earlier pass ended at the first of these mails: does another one come, while this one does not?"""
+    def _begin(self, run: _Run) -> Iterator[list[StoredMail]]:
+        """If an earlier pass ended at the first of these mails, test whether only this one is not delivered."""
         first, doubt = run.todo[0], run.doubt
         if doubt.uid != first.location.uid:
             doubt.lift()
             return
         over = doubt.fails >= ALONE and len(run.todo) == 1
         if doubt.other_first and len(run.todo) > 1:
-            doubt.other_first = False  # the next time this one is first, unless it breaks the connection again
+            doubt.other_first = False  # next time, this mail is tried first, unless it breaks the connection again
             self._another_comes(run.todo[1:])
             over, run.beside = doubt.blamed > 0, first
         if over:
@@ -170,8 +172,8 @@ class Fetcher:
             doubt.lift()
             yield from self._pass_by(run)
 
-    def _end(self, run: _Run) -> Iterator[list[MailRow]]:
-        """All were asked for, and the last ones did not come. Raise when that may be the server's doing."""
+    def _end(self, run: _Run) -> Iterator[list[StoredMail]]:
+        """All mails were requested, and the last ones failed. Raise if the server may be at fault."""
         if not run.missing:
             return
         first, error = run.missing[0]
@@ -181,28 +183,28 @@ class Fetcher:
                 raise error
         yield from self._pass_by(run)
 
-    def _pass_by(self, run: _Run) -> Iterator[list[MailRow]]:
-        """Go on behind the mails that did not come: set aside, or to be fetched anew."""
+    def _pass_by(self, run: _Run) -> Iterator[list[StoredMail]]:
+        """Skip the failed mails: each is recorded as failed, or fetched again later."""
         for mail, error in run.missing:
-            run.cursor = Cursor(run.cursor.validity, mail.location.uid)
+            run.cursor = Cursor(run.cursor.uid_validity, mail.location.uid)
             if _of_itself(error) and self.came > self._came_before:
-                row = self._store.keep_unfetched(mail, str(error), cursor=run.cursor)
+                row = self._store.add_unfetched(mail, str(error), cursor=run.cursor)
             else:
                 at = self._store.clock() + AGAIN_AFTER
-                row = self._store.keep_unfetched(mail, str(error), cursor=run.cursor, state=State.KEPT, next_try_at=at)
+                row = self._store.add_unfetched(mail, str(error), cursor=run.cursor, state=State.STORED, next_try_at=at)
             yield [row]
         run.missing = []
 
 
 def _of_itself(error: MailboxUnreachable) -> bool:
-    """Is what the server said about the mail, and not about the server?"""
+    """Whether the server's error is about the mail, not about the server."""
     return isinstance(error, MailUnreadable) and not error.of_server
 
 
 def batches(raws: Iterator[RawMail]) -> Iterator[list[RawMail]]:
-    """Given fetched mails, yield them in batches that are small enough to hold in memory, also before an error.
+    """Given fetched mails, yield them in batches that fit in memory; an error is raised after the last full batch.
 
-    A large one, which lies in the spool, ends its batch: it is kept before the next one is fetched.
+    A large mail, which is spooled to disk, ends its batch: it is stored before the next mail is fetched.
     """
     batch: list[RawMail] = []
     held = 0

@@ -10,7 +10,7 @@ from redmine_mailbridge.store.messages import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Lying:
+class UnreadBacklog:
     """A mailbox that has never been read and does not say what counts: how many mails lie in which folder.
 
     `dated` is False where the server does not tell when a mail came (POP3).
@@ -22,12 +22,12 @@ class Lying:
     dated: bool = True
 
 
-def lying(
+def backlog(
     boxes: Mapping[str, MailboxSettings],
     store: Store | None,
     opened: Callable[[str, MailboxSettings], Mailbox],
     former: Mapping[str, str],
-) -> Iterator[Lying]:
+) -> Iterator[UnreadBacklog]:
     """Given mailboxes, what is known (None: nothing), how to open one, and which of them had another name, yield where
     mail lies undecided.
 
@@ -43,8 +43,8 @@ def lying(
             mailbox.connect()
             for folder in new:
                 mailbox.state(folder)
-                if there := mailbox.list_new(folder):
-                    yield Lying(name, folder, len(there), any(mail.received_at is not None for mail in there))
+                if listed := mailbox.list_new(folder):
+                    yield UnreadBacklog(name, folder, len(listed), any(mail.received_at is not None for mail in listed))
         except MailbridgeError:
             continue
         finally:

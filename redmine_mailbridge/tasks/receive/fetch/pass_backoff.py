@@ -1,8 +1,8 @@
-"""How long a mailbox's thread pauses, so that no behaviour of a server can make it spin. Pure, but for its clock.
+"""Calculates the pauses of a mailbox's thread, so that no server can make it loop. Pure, except for its clock.
 
-Pauses grow with each failure in a row, of a pass or of listening, and with each time in a row that the thread was
-woken for nothing. They are short again only after something that shows a server at work: a pass that found something,
-or a minute without trouble. A pass that merely went through shows nothing: one may go through between any two failures.
+Pauses grow with consecutive failures of passes or of IDLE, and with consecutive wake-ups that brought no mail. They are
+reset only by evidence of a working server: a pass that found something, or a minute without errors. A pass that merely
+succeeded proves nothing, since one may succeed between any two failures.
 """
 
 import time
@@ -17,49 +17,49 @@ from redmine_mailbridge.model.mail_state import pause_after
 from redmine_mailbridge.util.backoff import hint, jittered
 
 MOST_FOR_NOTHING: Final = 30
-"""Commands a folder, within a minute, of passes that found nothing, after which the next one waits until they are
-fewer: with the last of these passes, and what listening takes, a minute for nothing costs less than 60 a folder.
+"""The limit of commands per folder and minute for passes that found nothing; the next pass waits until they are fewer.
+Including the last of these passes and IDLE, a minute without mail costs less than 60 commands per folder.
 """
 
 CALM: Final = 60.0
-"""Seconds without trouble after which the next trouble is a new one, and no longer one in a row."""
+"""Seconds without an error after which the next error starts a new streak."""
 
 FOR_NOTHING: Final = (1.0, 5.0, 15.0, 60.0)
-"""Pauses in seconds of a thread that was woken for nothing once, twice, and so on in a row. The last one holds on, so
-that no mail is found later than that.
+"""Pauses in seconds after one, two, and more consecutive wake-ups without mail. The last one is the maximum, so that no
+mail is delayed longer.
 """
 
 LATER: Final = 2
-"""Steps of `pause_after` by which the pauses after a refused login are longer: they begin with a minute."""
+"""How many steps of `pause_after` are skipped after a refused login: those pauses begin with a minute."""
 
 
-class Cause(Enum):
-    """What a pass was made for."""
+class PassTrigger(Enum):
+    """The reason for a pass."""
 
     ASKED = auto()
-    """Somebody, or the schedule, wanted it: has a rhythm of its own."""
+    """It was requested by a user or the schedule, which limits its frequency."""
     HINT = auto()
-    """The server spoke up."""
+    """The server sent a notification."""
     DUE = auto()
-    """A deferred mail's time had come."""
+    """A deferred mail was due."""
     AGAIN = auto()
-    """The pause after a failure was over, or the thread begins."""
+    """The pause after a failure is over, or the thread starts."""
 
 
 @dataclass(slots=True)
-class Series:
-    """How often in a row something was for nothing, and until when that makes the thread wait (monotonic)."""
+class FailureStreak:
+    """Counts consecutive failures, and until when (monotonic) the thread waits because of them."""
 
     times: int = 0
     until: float = 0.0
 
     def again(self, now: float) -> None:
-        """Given the time, count once more, or anew when all was calm since the last pause."""
+        """Given the time, count another failure, or the first if there was none since the last pause."""
         self.times = self.times + 1 if now - self.until < CALM else 1
         self.until = now + FOR_NOTHING[min(self.times, len(FOR_NOTHING)) - 1]
 
     def not_for_nothing(self, now: float) -> None:
-        """Given the time, this once it was not: wait no longer, and believe a little more the next time."""
+        """Given the time of a success, end the pause and reduce the count."""
         self.times, self.until = max(self.times - 1, 0), now
 
 
@@ -72,30 +72,30 @@ class PassBackoff:
         self._well_since: float | None = None
         self._failed_until = 0.0
         self._left_alone_until = 0.0
-        self._hints = Series()
-        self._dues = Series()
+        self._hints = FailureStreak()
+        self._dues = FailureStreak()
         self._spent: deque[tuple[float, int]] = deque()
-        """When so many commands were sent for nothing, within the last minute."""
+        """Times and numbers of commands of the last minute that found nothing."""
 
     @property
     def failing(self) -> bool:
-        """Did the last thing that was tried fail, so that a pass comes before listening?"""
+        """Whether the last attempt failed, so that a pass comes before IDLE."""
         return self._failures > 0 and self._well_since is None
 
     @property
     def pause(self) -> float:
-        """For how many seconds neither a pass of its own accord nor listening begins; 0 when at once."""
+        """Seconds until the next automatic pass or IDLE may begin; 0 when at once."""
         return self._left(max(self._failed_until if self.failing else 0.0, self._hints.until, self._paid_at))
 
     @property
     def _paid_at(self) -> float:
-        """When less than `MOST_FOR_NOTHING` commands will lie within the minute before."""
-        left = sum(commands for _, commands in self._spent)
+        """The time when fewer than `MOST_FOR_NOTHING` commands will fall into the minute before."""
+        remaining = sum(commands for _, commands in self._spent)
         for at, commands in self._spent:
-            if left < MOST_FOR_NOTHING:
+            if remaining < MOST_FOR_NOTHING:
                 return 0.0
-            left, until = left - commands, at + CALM
-            if left < MOST_FOR_NOTHING:
+            remaining, until = remaining - commands, at + CALM
+            if remaining < MOST_FOR_NOTHING:
                 return until
         return 0.0
 
@@ -106,20 +106,20 @@ class PassBackoff:
 
     @property
     def left_alone(self) -> float:
-        """For how many seconds the server asked to be left alone by everybody."""
+        """Seconds for which the server is throttling all requests."""
         return self._left(self._left_alone_until)
 
     @property
     def due_pause(self) -> float:
-        """For how many seconds no deferred mail is a reason for a pass."""
+        """Seconds for which deferred mail does not cause a pass."""
         return self._left(max(self._dues.until, self._paid_at))
 
     def failed(self, words: str, *, found: bool = False, login_refused: bool = False, commands: int = 0) -> None:
-        """Given what was said when a pass or listening failed, pause, and not less than the server asks for.
+        """Given the error of a failed pass or IDLE, pause for at least as long as the server requested.
 
-        `found`: it had found something before; `commands` is how many it sent for each folder. A login that was
-        refused begins with a longer pause: servers lock accounts after a few of those, and nobody mends a password in
-        15 seconds.
+        `found`: the pass had found something before; `commands` is the number of commands per folder. After a refused
+        login the first pause is longer: servers lock accounts after several attempts, and a password is not corrected
+        within 15 seconds.
         """
         now, asked = self._clock(), hint(words) or 0.0
         self._spend(now, 0 if found else commands)
@@ -130,20 +130,20 @@ class PassBackoff:
         pause = pause_after(self._failures + (LATER if login_refused else 0))
         self._failed_until = now + max(jittered(pause), asked)
 
-    def passed(self, cause: Cause, *, found: bool, commands: int = 0) -> None:
-        """A pass over the mailbox went through: why it was made, whether it found anything to do, and how many commands
-        it sent for each folder. One that the schedule wanted is no server's doing, and holds up no listening.
+    def passed(self, cause: PassTrigger, *, found: bool, commands: int = 0) -> None:
+        """Record a successful pass: its reason, whether it found anything to do, and the number of commands per folder.
+        A scheduled pass was not caused by the server and does not delay IDLE.
         """
         now = self._clock()
-        self._spend(now, 0 if found or cause is Cause.ASKED else commands)
+        self._spend(now, 0 if found or cause is PassTrigger.ASKED else commands)
         self._well_since = now if self._well_since is None else self._well_since
         if found:
             self._failures = 0
             self._hints.not_for_nothing(now)
             self._dues.not_for_nothing(now)
-        elif cause is Cause.HINT:
+        elif cause is PassTrigger.HINT:
             self._hints.again(now)
-        elif cause is Cause.DUE:
+        elif cause is PassTrigger.DUE:
             self._dues.again(now)
 
     def _left(self, until: float) -> float:
@@ -151,5 +151,5 @@ class PassBackoff:
 
 
 def refused(error: MailbridgeError) -> bool:
-    """Given an error, say whether it is the server's no to a login; that nobody has signed in yet is none."""
+    """Given an error, return whether the server refused a login. A missing OAuth sign-in does not count."""
     return isinstance(error, LoginRefused) and not isinstance(error, SignInNeeded)

@@ -1,12 +1,12 @@
-"""Who goes on with a mailbox's mails when the settings name it otherwise, switch it off, move it or leave it out.
+"""Assigns the stored mails when a mailbox is renamed, disabled, moved or removed in the settings.
 
-A mailbox is an account (settings/account.py); the store remembers which account and which address each name stood for.
+A mailbox is an account (settings/account.py); the store records the account and the address of each name.
 
-    the same account, another name     → it is renamed: all that the store knows bears the new name
-    the same name, another account     → it has moved: its folders are read as if all UIDs had changed
-    neither, but the same address      → it was renamed and has moved
-    switched off                       → what was read is finished by its own settings; nothing is read or filed
-    left out of the settings           → what may be written already is finished; the rest is set aside, with the reason
+    same account, different name       → renamed: everything in the store gets the new name
+    same name, different account       → moved: its folders are read as if all UIDs had changed
+    neither, but the same address      → renamed and moved
+    disabled                           → mails that were read are finished by its settings; nothing is read or filed
+    removed from the settings          → mails that may have been written are finished; the rest fails, with the reason
 """
 
 import datetime as dt
@@ -16,14 +16,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from redmine_mailbridge.store.accounts import Accounts, KnownMailbox, Relabelling
+from redmine_mailbridge.store.accounts import Accounts, KnownMailbox, MailboxRenaming
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class NamedMailbox:
-    """A mailbox as the settings name it."""
+    """A mailbox in the settings."""
 
     name: str
     account: str
@@ -32,8 +32,8 @@ class NamedMailbox:
     active: bool = True
 
 
-def relabelling(known: Mapping[str, KnownMailbox], named: Iterable[NamedMailbox], today: dt.date) -> Relabelling:
-    """Given what the store remembers and what the settings say, return what changes in the store."""
+def relabelling(known: Mapping[str, KnownMailbox], named: Iterable[NamedMailbox], today: dt.date) -> MailboxRenaming:
+    """Given the mailboxes in the store and in the settings, return the changes to the store."""
     active = {one.name: one for one in named if one.active}
     own = {name for name, one in active.items() if name in known and known[name].account in {None, one.account}}
     free = {name: known[name] for name in sorted(known.keys() - own)}
@@ -57,11 +57,11 @@ def relabelling(known: Mapping[str, KnownMailbox], named: Iterable[NamedMailbox]
         del free[heirs[name]]
     names = {old: new for new, old in heirs.items() if old != new}
     names |= {old: _retired(old, today, known) for old in heirs.keys() & free.keys()}
-    return Relabelling(names, moved, tuple(_handed_over(known, active, own, names)))
+    return MailboxRenaming(names, moved, tuple(_handed_over(known, active, own, names)))
 
 
 def _retired(name: str, today: dt.date, known: Mapping[str, KnownMailbox]) -> str:
-    """Given a name that another account bears now, return what the mails of the former one are labelled."""
+    """Given a name that another account uses now, return the name for the mails of the former account."""
     label, number = f"{name} (until {today})", 1
     while label in known:
         label, number = f"{name} (until {today}, {number + 1})", number + 1
@@ -71,19 +71,19 @@ def _retired(name: str, today: dt.date, known: Mapping[str, KnownMailbox]) -> st
 def _handed_over(
     known: Mapping[str, KnownMailbox], active: Mapping[str, NamedMailbox], own: Iterable[str], names: Mapping[str, str]
 ) -> Iterable[tuple[str, str, str]]:
-    """Which folders of an account another name of it reads now: old name, folder, new name."""
+    """The folders of an account that another of its names reads now: old name, folder, new name."""
     former = {new: old for old, new in names.items()}
     for name, one in active.items():
         before = known.get(former.get(name, name))
         read = before.folders if before is not None else frozenset()
         others = [known[old] for old in sorted(own) if old != name and known[old].account == one.account]
         for folder in sorted(one.folders - read):
-            given = (old.name for old in others if folder in old.folders - active[old.name].folders)
-            yield from ((old, folder, name) for old in list(given)[:1])
+            previous = (old.name for old in others if folder in old.folders - active[old.name].folders)
+            yield from ((old, folder, name) for old in list(previous)[:1])
 
 
 class Succession:
-    """Settles once, before the first pass, whose the mails in the store are. Safe to share among threads."""
+    """Assigns the stored mails to mailboxes once, before the first pass. Safe to share among threads."""
 
     def __init__(self, accounts: Accounts, named: Iterable[NamedMailbox], *, today: dt.date | None = None) -> None:
         self._accounts = accounts
@@ -92,12 +92,12 @@ class Succession:
         self._lock = threading.Lock()
         self._settled = False
         self.others: tuple[str, ...] = ()
-        """The names of mailboxes that nobody reads, and that have open mails."""
+        """The names of mailboxes that are no longer read but have open mails."""
         self.gone: frozenset[str] = frozenset()
-        """Those of them that the settings know no more."""
+        """Those of them that are no longer in the settings."""
 
     def once(self) -> None:
-        """Settle it, unless that is done. Only for who holds the service's lock. Raise StoreError."""
+        """Assign the mails, unless done. Requires the service's lock. Raise StoreError."""
         with self._lock:
             if self._settled:
                 return
@@ -113,10 +113,10 @@ class Succession:
             self._settled = True
 
     def former(self) -> dict[str, str]:
-        """By name, under which other name the store knows a mailbox until it is settled: for who only looks."""
+        """The name in the store of each renamed mailbox until the change is applied, for read-only use."""
         return {new: old for old, new in self.plan().names.items()}
 
-    def plan(self) -> Relabelling:
-        """What would change now."""
+    def plan(self) -> MailboxRenaming:
+        """The changes that would be made now."""
         today = self._today or dt.datetime.now(dt.UTC).date()
         return relabelling(self._accounts.known(), self._named, today)

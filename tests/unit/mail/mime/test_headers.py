@@ -2,10 +2,10 @@ import datetime as dt
 
 import pytest
 
-from redmine_mailbridge.mail.mime import addresses, params
+from redmine_mailbridge.mail.mime import addresses, headers, params
 from redmine_mailbridge.mail.mime.charset import decode
 from redmine_mailbridge.mail.mime.encoded_words import decode_words, unfold
-from redmine_mailbridge.mail.mime.filenames import Names, safe
+from redmine_mailbridge.mail.mime.filenames import TakenNames, safe
 from redmine_mailbridge.mail.mime.headers import Headers, date, message_ids
 from redmine_mailbridge.mail.parse import read
 from redmine_mailbridge.model.mail import ReadingOptions
@@ -135,7 +135,7 @@ def test_file_names_are_safe_and_keep_their_script(sent: str, expected: str) -> 
 
 def test_names_are_one_of_a_kind() -> None:
     """Two files of one name, in whatever case, and nameless ones by type, get names of their own."""
-    names = Names()
+    names = TakenNames()
     wanted = [("a.txt", "text/plain"), ("A.TXT", "text/plain"), ("", "image/png"), ("", "image/png"), ("", "x/y")]
     assert ["a.txt", "A-2.TXT", "image-1.png", "image-2.png", "attachment-1.bin"] == [
         names.take(*one) for one in wanted
@@ -200,3 +200,35 @@ def test_a_header_block_whose_folding_was_lost() -> None:
         message.subject,
         message.body.whole,
     )
+
+
+def test_a_field_is_unfolded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rules look at a field, its value is decoded once, and as often as it differs."""
+    unfolded: list[bytes] = []
+
+    def counted(raw: bytes, fallback: str) -> str:
+        unfolded.append(raw)
+        return unfold(raw, fallback)
+
+    monkeypatch.setattr(headers, "unfold", counted)
+    found = Headers([("Subject", b" a b\r\n"), ("To", b"x@example.org\r\n"), ("To", b"y@example.org\r\n")])
+    assert ["a b"] * 3 == [found.text("subject"), found.raw_line("subject"), found.best("subject")]
+    assert ["x@example.org", "y@example.org"] == found.raw_lines("to")
+    assert ("Subject", "a b") == found.all()[0]
+    assert [b" a b\r\n", b"x@example.org\r\n", b"y@example.org\r\n"] == unfolded
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b" a b \r\n", "a b"),
+        (b"a  b\r\n", "a  b"),
+        (b"a \r\n b\r\n", "a b"),
+        (b"\x00 a\x01 b \x7f\r\n", "a b"),
+        (b"\t a\tb\x1f\r\n", "a b"),
+        ("\u3000a\u3000b\u3000\r\n".encode(), "a\u3000b"),
+    ],
+)
+def test_white_space_of_a_field(raw: bytes, expected: str) -> None:
+    """White space around a value goes, its own line end too; a line end or a tab within it becomes one blank."""
+    assert expected == unfold(raw)

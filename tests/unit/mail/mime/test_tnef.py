@@ -84,3 +84,81 @@ def test_messages_within_messages_end() -> None:
     for _ in range(40):
         inner = item("IPM.Note", "x", *enclosing(inner))
     assert ["winmail.dat"] == [one.name for one in mail(tnef(*enclosing(inner))).attachments]
+
+
+def names_and_bytes(message: Message) -> list[tuple[str, bytes]]:
+    """The files of a mail, and what they hold."""
+    return [(one.name, b"".join(one.chunks())) for one in message.attachments]
+
+
+def file(*attributes: bytes, data: bytes = b"the plan") -> tuple[bytes, ...]:
+    """A file in a winmail.dat, with what is said of it."""
+    return attribute(2, RENDER, b"\0" * 14), attribute(2, DATA, data), *attributes
+
+
+def test_names_of_files() -> None:
+    """The long name wins over the short one, in whatever order they stand; a title is read in the codepage that the
+    message names, and an unknown one is read as Windows reads it.
+    """
+    long = (0x3707, 0x1F, text("The plan.txt"))
+    both = attribute(2, PROPERTIES, properties((0x3704, 0x1F, text("PLAN~1.TXT")), long))
+    title = attribute(2, 0x8010, "план.txt\0".encode("cp1251"))
+    for codepage, name in ((1251, "план.txt"), (64999, "ïëàí.txt")):
+        page = attribute(1, 0x9007, struct.pack("<II", codepage, 0))
+        winmail = tnef(page, *file(both), *file(title, data=b"other"))
+        assert [("The plan.txt", b"the plan"), (name, b"other")] == names_and_bytes(mail(winmail))
+
+
+def test_a_picture_within() -> None:
+    """A picture's type and the id by which the text names it come out with it."""
+    said = properties(
+        (0x3707, 0x1F, text("logo.png")), (0x370E, 0x1F, text("IMAGE/PNG")), (0x3712, 0x1F, text("logo@1"))
+    )
+    (found,) = mail(tnef(*file(attribute(2, PROPERTIES, said), data=b"\x89PNG\r\n\x1a\n"))).attachments
+    assert ("logo.png", "image/png", "logo@1") == (found.name, found.content_type, found.content_id)
+
+
+def test_properties_of_every_kind() -> None:
+    """Numbers, lists of values and named properties beside a name do not hide it."""
+    fixed = struct.pack("<HHI", 0x0003, 0x0E21, 7)
+    several = struct.pack("<HHI", 0x1003, 0x1234, 2) + struct.pack("<II", 1, 2)
+    guid = b"g" * 16
+    by_number = struct.pack("<HH", 0x0003, 0x8001) + guid + struct.pack("<II", 0, 5) + struct.pack("<I", 9)
+    word = "Color".encode("utf-16-le")
+    by_name = struct.pack("<HH", 0x0003, 0x8002) + guid + struct.pack("<II", 1, len(word)) + word
+    by_name += b"\0" * (-len(word) % 4) + struct.pack("<I", 9)
+    named = properties((0x3707, 0x1F, text("plan.txt")))[4:]
+    data = struct.pack("<I", 5) + fixed + several + by_number + by_name + named
+    assert [("plan.txt", b"the plan")] == names_and_bytes(mail(tnef(*file(attribute(2, PROPERTIES, data)))))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"\1\0",
+        struct.pack("<IHH", 1, 0x1F, 0x3707),
+        struct.pack("<IHHI", 1, 0x1F, 0x3707, 1),
+        struct.pack("<IHHI", 1, 0x0099, 0x3707, 1),
+        struct.pack("<IHH", 1, 0x0003, 0x8001) + b"g" * 8,
+    ],
+)
+def test_properties_that_are_cut_off(broken: bytes) -> None:
+    """What is said of a file may be damaged: the file comes out under a name of ours."""
+    ((name, data),) = names_and_bytes(mail(tnef(*file(attribute(2, PROPERTIES, broken)))))
+    assert (b"the plan", True) == (data, bool(name))
+
+
+@pytest.mark.parametrize(
+    "winmail",
+    [
+        b"no winmail.dat at all",
+        tnef(*file()) + b"\7",
+        tnef(*file()) + struct.pack("<BHHI", 9, DATA, 0, 3) + b"abc\0\0",
+        tnef(*file(), attribute(2, RENDER, b""), struct.pack("<BHHI", 2, DATA, 0, 1000) + b"x"),
+    ],
+    ids=["none", "cut in a head", "no level", "cut in a file"],
+)
+def test_a_damaged_one_stays(winmail: bytes) -> None:
+    """Of what cannot be read to its end nothing is lost: the winmail.dat itself is attached."""
+    assert "winmail.dat" in [one.name for one in mail(winmail).attachments]

@@ -301,6 +301,21 @@ def test_links_that_only_look_alike(link: str) -> None:
     client.close()
 
 
+@pytest.mark.fault("A23-12")
+@pytest.mark.parametrize("page", [{}, {"value": None}, {"value": 5}, {"value": ["x"]}, {"value": [{}]}])
+def test_changes_that_are_no_list(server: GraphServer, box: GraphMailbox, page: dict[str, object]) -> None:
+    """A page of changes that lacks its list, or the ids in it, is an error of the server's, and not a folder without
+    mails: what is in the folder is listed when the server answers well again.
+    """
+    server.append(letter(1))
+    with responses.RequestsMock() as mock:
+        mock.get(re.compile(r".*/messages/delta.*"), json=page)
+        mock.add_passthru(re.compile(r"^((?!/messages/delta).)*$"))
+        with pytest.raises(MailboxUnreachable):
+            list(box.list_new("INBOX"))
+    assert 1 == len(list(box.list_new("INBOX")))
+
+
 def test_nobody_there(server: GraphServer) -> None:
     """A server that takes no connections is unreachable, with the reason."""
     config = graph_config(server)

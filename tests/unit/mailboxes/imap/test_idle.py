@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from redmine_mailbridge.errors import MailboxUnreachable
+from redmine_mailbridge.mailboxes.imap import client as imap_client
 from redmine_mailbridge.mailboxes.imap import idle
-from redmine_mailbridge.mailboxes.imap import session as imap_session
 from tests.scripted_server import scripted
 from tests.unit.mailboxes.imap.test_mailbox import ANSWERS, OPENED, capable, mailbox
 
@@ -57,7 +57,7 @@ def test_a_mail_ends_a_wait_whatever_comes_with_it(said: str) -> None:
 def test_an_idle_that_the_server_ends_is_an_error(ends: str) -> None:
     """An IDLE that is refused, or that the server ends at once, is told with its words, and not begun again."""
     with scripted(capable("IDLE") | {"IDLE": ends}) as server:
-        with pytest.raises(MailboxUnreachable, match=r"IDLE: the server ends it by itself: (NO|BAD|OK)"):
+        with pytest.raises(MailboxUnreachable, match=r"IDLE: the server ended it: (NO|BAD|OK)"):
             mailbox(server.port).wait("INBOX", 30)
         assert 1 == server.lines.count("IDLE")
 
@@ -74,7 +74,7 @@ def test_a_server_that_never_ends_an_idle_is_left(monkeypatch: pytest.MonkeyPatc
 
 def test_an_answer_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that talks on and on in one answer is left."""
-    monkeypatch.setattr(imap_session, "MOST_LINES", 1000)
+    monkeypatch.setattr(imap_client, "MOST_LINES", 1000)
     with scripted(ANSWERS | {"NOOP": "* 3 EXISTS\n" * 5000}) as server:
         box = mailbox(server.port)
         box.state("INBOX")

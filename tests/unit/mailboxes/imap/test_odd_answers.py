@@ -271,7 +271,7 @@ def test_an_inbox_that_holds_no_folders(inbox: str) -> None:
     """Where INBOX is listed without a delimiter, `/` stands for that of the other folders."""
     listing = f'* LIST (\\NoInferiors) {inbox}\n* LIST () "." "Support.done"\n{{tag}} OK done\n'
     with scripted(ANSWERS | {"LIST": listing}) as server:
-        assert "7" == mailbox(server.port).state("Support/done").validity
+        assert "7" == mailbox(server.port).state("Support/done").uid_validity
         assert 'SELECT "Support.done"' in server.lines
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from redmine_mailbridge.business_time.business_hours import ALWAYS, Calendar
 from redmine_mailbridge.policy.time_rules import due as timing
-from redmine_mailbridge.policy.time_rules.due import Application
-from redmine_mailbridge.settings.time_rules import TimeRule
+from redmine_mailbridge.policy.time_rules.due import RuleMatch
+from redmine_mailbridge.settings.time_rules import TimeRule, parse_age
 from tests.unit.business_time.test_calendar import HOLIDAYS, HOUR, OFFICE, at, calendar
 
 MADE = at("2026-11-16 09:00")
@@ -72,9 +72,9 @@ def rule(when: dict[str, Any]) -> TimeRule:
     return TimeRule.model_validate({"name": "r", "when": when, "then": {"status": "Closed"}})
 
 
-def due(one: TimeRule, of: Issue, past: list[Entry], now: float, kept: Calendar) -> Application | None:
+def due(one: TimeRule, of: Issue, past: list[Entry], now: float, kept: Calendar) -> RuleMatch | None:
     """What the policy says where each note of an agent went to the customer by mail."""
-    return timing.due(one, of, past, now, kept, told=lambda _note: True)
+    return timing.due(one, of, past, now, kept, mailed=lambda _note: True)
 
 
 def issue(**changed: Any) -> Issue:
@@ -232,7 +232,7 @@ def test_policy(when: dict[str, Any], told: str, hour: float, changed: dict[str,
     one = issue(**changed)
     found = due(rule(when), one, history(told), MADE + hour * HOUR, OFFICE_HOURS)
 
-    assert anchor == (None if found is None else found.anchor)
+    assert anchor == (None if found is None else found.trigger_event)
 
 
 def test_the_table_is_read_as_it_is_written() -> None:
@@ -249,7 +249,7 @@ def test_the_reason_is_what_an_agent_reads() -> None:
     found = due(rule({"no_answer": "4 business hours", "created": "1d"}), issue(), [], MADE + 30 * HOUR, OFFICE_HOURS)
 
     assert found is not None
-    assert "no first answer for 4 business hours and made 1 day ago" == found.reason
+    assert "no first answer for 4 business hours and created 1 day ago" == found.reason
 
 
 spans = st.sampled_from(["30m", "3h", "3d", "14d", "4 business hours", "20 business hours", "90 business minutes"])
@@ -289,7 +289,7 @@ def test_what_the_bridge_does_makes_no_rule_new(
     after = due(rule(when | turn), one, more, MADE + 10_000 * HOUR, kept)
 
     assert (before is None) == (after is None)
-    assert before is None or after is None or before.anchor == after.anchor
+    assert before is None or after is None or before.trigger_event == after.trigger_event
 
 
 @given(st.sampled_from(["customer_silent", "silent"]), spans, entries, calendars)
@@ -303,8 +303,8 @@ def test_a_customers_new_mail_makes_a_rule_new(name: str, span: str, told: str, 
     assert due(rule({name: span}), one, more, mailed, kept) is None
     after = due(rule({name: span}), one, more, MADE + 10_000 * HOUR, kept)
     assert after is not None
-    assert 99 == after.anchor
-    assert before is None or before.anchor != after.anchor
+    assert 99 == after.trigger_event
+    assert before is None or before.trigger_event != after.trigger_event
 
 
 @pytest.mark.parametrize(
@@ -323,5 +323,23 @@ def test_nobody_waits_for_the_answer_to_a_note_that_nobody_got(told: str, mailed
     """It is the customer's turn only when a note since the customer's last word went to the customer by mail."""
     for who in ("customer", "agent"):
         one = rule({"silent": "1d", "waiting_for": who})
-        found = timing.due(one, issue(), history(told), MADE + 100 * HOUR, ALWAYS, told=mailed.__contains__)
+        found = timing.due(one, issue(), history(told), MADE + 100 * HOUR, ALWAYS, mailed=mailed.__contains__)
         assert (who == turn) == (found is not None), who
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("90s", "90 seconds"),
+        ("1s", "1 second"),
+        ("1m", "1 minute"),
+        ("90m", "90 minutes"),
+        ("36h", "36 hours"),
+        ("3d", "3 days"),
+        ("2 business hours", "2 business hours"),
+        ("60 business minutes", "1 business hour"),
+        ("90 business minutes", "90 business minutes"),
+    ],
+)
+def test_a_span_is_said_in_its_largest_whole_unit(text: str, words: str) -> None:
+    assert words == timing.said(parse_age(text))

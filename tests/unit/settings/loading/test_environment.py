@@ -62,7 +62,7 @@ def test_misspelt_mailbox_in_a_variable(folder: Path) -> None:
     (line,) = problems(folder, GOOD, {"MAILBRIDGE_MAILBOXES__MYBOX__PORT": "1"})
 
     assert (
-        "environment MAILBRIDGE_MAILBOXES__MYBOX__PORT: there is no mailbox 'mybox', "
+        "environment MAILBRIDGE_MAILBOXES__MYBOX__PORT: mailbox 'mybox' does not exist, "
         "did you mean MAILBRIDGE_MAILBOXES__MY_BOX__PORT?"
     ) == line
 

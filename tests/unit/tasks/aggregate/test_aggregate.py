@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.reports.budgets import Budget
-from redmine_mailbridge.reports.report_data import Kept
-from redmine_mailbridge.store.aggregate_results import Results
-from redmine_mailbridge.store.issue_copy import Issues
+from redmine_mailbridge.reports.report_data import ReportData
+from redmine_mailbridge.store.aggregate_results import AggregateResults
+from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.time_entries import Hours
+from redmine_mailbridge.store.time_entries import TimeEntries
 from redmine_mailbridge.tasks.aggregate.aggregate import Aggregator, Targets
-from redmine_mailbridge.tasks.aggregate.custom_field_writer import FieldWriter
-from redmine_mailbridge.tasks.aggregate.time_entry_sync import EntryReader
-from tests.unit.reports.desk import half_time, issue
+from redmine_mailbridge.tasks.aggregate.custom_field_writer import CustomFieldWriter
+from redmine_mailbridge.tasks.aggregate.time_entry_sync import TimeEntrySync
+from tests.unit.reports.sample_data import half_time, issue
 from tests.unit.tasks.entries_twin import twin
 
 NOW = dt.datetime(2026, 3, 20, tzinfo=dt.UTC).timestamp()
@@ -39,27 +39,33 @@ class Post:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw", clock=lambda: NOW)
-    Issues(store.database, store.clock).save(issue(), ())
+    IssueCopy(store.database, store.clock).save(issue(), ())
     yield store
     store.close()
 
 
 def test_a_warning_that_was_held_back_goes_out_with_the_next_run(store: Store) -> None:
     """What a limit holds back is asked for again, what is queued is not; higher thresholds are told anew."""
-    post, results = Post(), Results(store.database)
+    post, results = Post(), AggregateResults(store.database)
     budget = Budget("Client", 10 * 300, project="support")
-    kept = Kept(
-        Issues(store.database, store.clock), Hours(store.database), results, half_time, dt.UTC, store.clock, [budget]
+    kept = ReportData(
+        IssueCopy(store.database, store.clock),
+        TimeEntries(store.database),
+        results,
+        half_time,
+        dt.UTC,
+        store.clock,
+        [budget],
     )
     targets = Targets(warn=post, people={"Client": [Address("", "boss@example.com")]})
     with twin() as (made, client):
         made.add(hours=8.5)
         task = Aggregator(
             kept,
-            EntryReader(client, kept.hours),
-            FieldWriter(client, Directory(client), results),
+            TimeEntrySync(client, kept.hours),
+            CustomFieldWriter(client, MetadataCache(client), results),
             targets,
-            refresh=lambda _stop, anew: None,  # noqa: ARG005 - called by its name
+            refresh=lambda _stop, reread_all: None,  # noqa: ARG005 - called by its name
             closing=frozenset,
         )
         for open_ in (False, True, True):
@@ -74,7 +80,7 @@ def test_a_warning_that_was_held_back_goes_out_with_the_next_run(store: Store) -
 
 def test_a_field_that_refused_is_tried_again_after_a_day(store: Store) -> None:
     """What was written stays known; what was refused is known for a day only, so that no run is full of refusals."""
-    results = Results(store.database)
+    results = AggregateResults(store.database)
     results.put_written("issue", 1, {"Hours": "1.50", "Gone": "2"}, {"Gone": "there is no such custom field"}, NOW)
     both = {(1, "Hours"): "1.50", (1, "Gone"): "2"}
     assert both == results.written("issue", NOW, refused_within=1)

@@ -10,8 +10,8 @@ import pytest
 
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.time_entries import Hours
-from redmine_mailbridge.tasks.aggregate.time_entry_sync import SEARCH, EntryReader, Read, entry_of, ticks_of
+from redmine_mailbridge.store.time_entries import TimeEntries
+from redmine_mailbridge.tasks.aggregate.time_entry_sync import SEARCH, SyncedEntries, TimeEntrySync, entry_of, ticks_of
 from tests.unit.tasks.entries_twin import Twin, twin
 
 SWEEP = 3
@@ -20,10 +20,10 @@ SWEEP = 3
 @dataclass(slots=True)
 class World:
     twin: Twin
-    hours: Hours
-    reader: EntryReader
+    hours: TimeEntries
+    reader: TimeEntrySync
 
-    def read(self, *projects: int, rebuild: bool = False) -> Read:
+    def read(self, *projects: int, rebuild: bool = False) -> SyncedEntries:
         return self.reader.once(projects or (1,), threading.Event(), rebuild=rebuild)
 
     def held(self) -> list[tuple[int, int | None, int]]:
@@ -38,8 +38,8 @@ class World:
 def world(tmp_path: Path) -> Iterator[World]:
     store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw")
     with twin() as (made, client):
-        hours = Hours(store.database)
-        yield World(made, hours, EntryReader(client, hours, sweep=SWEEP))
+        hours = TimeEntries(store.database)
+        yield World(made, hours, TimeEntrySync(client, hours, sweep=SWEEP))
     store.close()
 
 
@@ -61,7 +61,7 @@ def test_everything_is_read_the_first_time(world: World) -> None:
     """The first run reads every page once; pages overlap by the entry that proves that none was lost between them."""
     for number in range(250):
         world.twin.add(issue=number, hours=0.25)
-    assert Read(changed=250, held=250, requests=3) == world.read()
+    assert SyncedEntries(changed=250, held=250, requests=3) == world.read()
     assert world.truth() == world.held()
 
 
@@ -187,3 +187,82 @@ def test_whatever_happens_the_increments_give_what_everything_gives(world: World
     incremental = world.held()
     world.read(rebuild=True)
     assert incremental == world.held() == world.truth()
+
+
+def test_an_import_of_many_entries(world: World) -> None:
+    """However many entries come between two runs, one run reads them all."""
+    for _ in range(120):
+        world.twin.add()
+    world.read()
+    for _ in range(340):
+        world.twin.add(hours=0.25)
+    world.read()
+    assert world.truth() == world.held()
+
+
+def test_many_of_the_newest_were_deleted(world: World) -> None:
+    """Where so many were deleted that the list ends before the known ones, what is left is right."""
+    for _ in range(240):
+        world.twin.add()
+    world.read()
+    for number in list(world.twin.rows)[130:]:
+        del world.twin.rows[number]
+    for _ in range(3):
+        world.read()
+    assert world.truth() == world.held()
+
+
+def test_deletions_all_over_the_history(world: World) -> None:
+    """Entries that were deleted in many places are found within some runs, none of which makes many requests: a search
+    that was broken off goes on where it was.
+    """
+    for _ in range(4_000):
+        world.twin.add()
+    world.read()
+    for number in range(50, 4_000, 500):
+        del world.twin.rows[number]
+    requests = [world.read().requests for _ in range(12)]
+    assert world.truth() == world.held()
+    assert max(requests) <= SEARCH + SWEEP + 2
+
+
+def test_a_stop_while_entries_are_read(world: World) -> None:
+    """A run that is stopped keeps what was known, and the next one is whole."""
+    for _ in range(250):
+        world.twin.add()
+    stop = threading.Event()
+    world.twin.before = lambda _twin: stop.set()
+    assert (False, 0) == ((read := world.reader.once((1,), stop)).complete, read.held)
+    assert world.read().complete
+    for _ in range(250):
+        world.twin.add(project=2)
+    stop.clear()
+    assert not world.reader.once((1, 2), stop).complete
+    assert world.truth(1) == world.held()
+    assert world.read(1, 2).complete
+    assert world.truth(1, 2) == world.held()
+    assert SyncedEntries(held=500) == world.reader.once((), threading.Event())
+
+
+def test_more_projects_than_a_request_can_name(world: World) -> None:
+    """With very many projects the entries of all are read; with few again, those of these."""
+    for project in (1, 2, 300):
+        world.twin.add(project=project)
+    many = tuple(range(1, 150))
+    world.reader.once(many, threading.Event())
+    assert 3 == len(world.held())
+    world.twin.add(project=2)
+    world.reader.once(many, threading.Event())
+    assert 4 == len(world.held())
+    world.read(1)
+    assert world.truth(1) == world.held()
+
+
+def test_an_answer_without_a_list(world: World) -> None:
+    """An answer that is no list of entries ends the run, and nothing is forgotten."""
+    world.twin.add()
+    world.read()
+    world.twin.broken = True
+    with pytest.raises(RedmineUnavailable, match="the response has no list time_entries"):
+        world.read()
+    assert world.truth() == world.held()

@@ -12,30 +12,31 @@ from redmine_mailbridge.errors import StoreFull
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, RawMail
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.receive.fetch.fetcher import Intake, Reading
+from redmine_mailbridge.tasks.receive.fetch.fetcher import MailFetcher
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.product import mail, message_id_of
-from tests.unit.tasks.desk import Desk, open_desk
+from tests.unit.tasks.fake_redmine import FakeRedmine, open_fake_redmine
+from tests.unit.tasks.fetch_settings import fetch_settings
 
 LARGE = b"x" * (2 << 20)
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRedmine]:
     """A desk that gives up after three tries."""
-    with open_desk(tmp_path, monkeypatch, give_up_after=3) as made:
+    with open_fake_redmine(tmp_path, monkeypatch, max_attempts=3) as made:
         yield made
 
 
-def subjects(desk: Desk) -> list[str]:
+def subjects(fake: FakeRedmine) -> list[str]:
     """The subjects of the issues, sorted."""
-    return sorted(issue["subject"] for issue in desk.issues)
+    return sorted(issue["subject"] for issue in fake.issues)
 
 
-def file_of(desk: Desk, number: int) -> Path:
+def file_of(fake: FakeRedmine, number: int) -> Path:
     """Given a mail's place in the store, return its file."""
-    with desk.application() as made:
-        return made.store.raw.path(desk.rows()[number].raw or "")
+    with fake.application() as made:
+        return made.store.raw.path(fake.rows()[number].raw or "")
 
 
 def make_unreadable(path: Path) -> None:
@@ -45,50 +46,50 @@ def make_unreadable(path: Path) -> None:
 
 
 @pytest.mark.fault("B4")
-def test_one_file_that_cannot_be_read(desk: Desk) -> None:
+def test_one_file_that_cannot_be_read(fake: FakeRedmine) -> None:
     """Mails that wait go on although one of them cannot be read; that one is tried, and set aside with the reason."""
-    desk.answers = [(502, ""), (502, ""), (502, "")]
-    desk.server.append(mail("Bad block"), mail("Good"), mail("Good too"))
-    desk.receive()
-    bad = next(number for number, row in enumerate(desk.rows()) if row.subject == "Bad block")
-    make_unreadable(file_of(desk, bad))
-    desk.server.append(mail("New"))
+    fake.answers = [(502, ""), (502, ""), (502, "")]
+    fake.server.append(mail("Bad block"), mail("Good"), mail("Good too"))
+    fake.receive()
+    bad = next(number for number, row in enumerate(fake.rows()) if row.subject == "Bad block")
+    make_unreadable(file_of(fake, bad))
+    fake.server.append(mail("New"))
     for _ in range(4):
-        desk.receive()
-    assert ["Good", "Good too", "New"] == subjects(desk)
-    row = desk.rows()[bad]
-    assert State.ASIDE is row.state
-    assert "set aside after 3 tries" in (row.reason or "")
+        fake.receive()
+    assert ["Good", "Good too", "New"] == subjects(fake)
+    row = fake.rows()[bad]
+    assert State.FAILED is row.state
+    assert "failed after 3 attempts" in (row.reason or "")
     assert "cannot be read" in (row.reason or "")
 
 
-def test_what_was_never_read_holds_no_reply_up(desk: Desk) -> None:
+def test_what_was_never_read_holds_no_reply_up(fake: FakeRedmine) -> None:
     """A reply waits for earlier mails that have not been read yet, not for one that could not be."""
-    desk.server.append(mail("First"), mail("Unreadable"))
-    with desk.application() as made:
-        made.shared.gate.away()  # kept, and not looked at
+    fake.server.append(mail("First"), mail("Unreadable"))
+    with fake.application() as made:
+        made.shared.breaker.record_failure()  # kept, and not looked at
         made.receivers[0].once()
         with made.store.database.write() as db:
             db.exec_driver_sql("UPDATE mail SET message_id = NULL")
-    make_unreadable(file_of(desk, 1))
-    desk.receive()
-    desk.server.append(mail("Re: First", In_Reply_To="<unknown@example.com>"))
-    desk.receive()
-    assert ["First", "Re: First"] == subjects(desk)
+    make_unreadable(file_of(fake, 1))
+    fake.receive()
+    fake.server.append(mail("Re: First", In_Reply_To="<unknown@example.com>"))
+    fake.receive()
+    assert ["First", "Re: First"] == subjects(fake)
 
 
 @pytest.mark.parametrize("how", ["gone", "unreadable"])
-def test_old_bytes_that_cannot_be_removed(desk: Desk, how: str) -> None:
+def test_old_bytes_that_cannot_be_removed(fake: FakeRedmine, how: str) -> None:
     """Retention goes on behind a file that it cannot remove."""
     from redmine_mailbridge.store.retention import forget_raw
 
-    desk.server.append(mail("One"), mail("Two"))
-    desk.receive()
-    first = file_of(desk, 0)
+    fake.server.append(mail("One"), mail("Two"))
+    fake.receive()
+    first = file_of(fake, 0)
     make_unreadable(first)
     if how == "gone":
         first.rmdir()
-    with desk.application() as made:
+    with fake.application() as made:
         assert (2 if how == "gone" else 1) == forget_raw(made.store, older_than=made.store.clock() + 10)
         assert 0 == forget_raw(made.store, older_than=made.store.clock() + 10)
 
@@ -111,10 +112,10 @@ class Watching(MemoryMailbox):
             yield raw
 
 
-def intake(folder: Path, box: MemoryMailbox) -> Intake:
+def intake(folder: Path, box: MemoryMailbox) -> MailFetcher:
     """Given a mailbox, return what brings its mail into a new store."""
     store = Store.open(f"sqlite:///{folder}/store.db", folder / "raw")
-    return Intake(box, Reading(("INBOX",), None, None, 50 << 20), store, threading.Event())
+    return MailFetcher(box, fetch_settings(50 << 20), store, threading.Event())
 
 
 @pytest.mark.fault("B5")
@@ -140,9 +141,9 @@ def test_a_full_disk_leaves_nothing_in_the_spool(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("B5")
-def test_the_spool_is_swept_while_it_runs(desk: Desk) -> None:
+def test_the_spool_is_swept_while_it_runs(fake: FakeRedmine) -> None:
     """What was left in the spool is gone after the upkeep that the service does every hour, without a restart."""
-    with desk.application() as made:
+    with fake.application() as made:
         orphan = made.store.raw.spool / "orphan.eml"
         orphan.write_bytes(LARGE)
         os.utime(orphan, (time.time() - 7200,) * 2)
@@ -150,12 +151,12 @@ def test_the_spool_is_swept_while_it_runs(desk: Desk) -> None:
         assert not orphan.exists()
 
 
-def test_ids_are_used(desk: Desk) -> None:
+def test_ids_are_used(fake: FakeRedmine) -> None:
     """A reply to a mail whose bytes are gone is still known by its id."""
     first = mail("First")
-    desk.server.append(first)
-    desk.receive()
-    file_of(desk, 0).unlink()
-    desk.server.append(mail("Re: First", "Thanks.\n", In_Reply_To=message_id_of(first)))
-    desk.receive()
-    assert (1, 1) == (len(desk.issues), len(desk.issues[0]["journals"]))
+    fake.server.append(first)
+    fake.receive()
+    file_of(fake, 0).unlink()
+    fake.server.append(mail("Re: First", "Thanks.\n", In_Reply_To=message_id_of(first)))
+    fake.receive()
+    assert (1, 1) == (len(fake.issues), len(fake.issues[0]["journals"]))

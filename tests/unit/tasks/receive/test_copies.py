@@ -68,15 +68,15 @@ def test_the_first_mailbox_turns_it_away_after_an_outage(boxes: Boxes) -> None:
     first, second = boxes.add("strict"), boxes.add("open")
     both = mail("To both", to="list@example.com")
     first.append(both)
-    boxes.desk.answers = [(502, "")]
+    boxes.fake.answers = [(502, "")]
     boxes.receive("strict")
     second.append(both)
     boxes.receive("open")
-    assert [State.WRITING, State.KEPT] == boxes.states()
-    boxes.desk.answers = [(422, "")] * 2
+    assert [State.WRITE_PENDING, State.STORED] == boxes.states()
+    boxes.fake.answers = [(422, "")] * 2
     boxes.receive("strict")
     boxes.receive("open")
-    assert [State.REFUSED, State.DONE] == boxes.states()
+    assert [State.REJECTED, State.DONE] == boxes.states()
     assert ["To both"] == boxes.subjects()
 
 
@@ -113,7 +113,7 @@ def test_a_held_mail_that_was_taken_elsewhere(boxes: Boxes) -> None:
     second.append(both)
     boxes.receive("strict", "open")
     assert [State.HELD, State.DONE] == boxes.states()
-    with boxes.desk.application() as made:
+    with boxes.fake.application() as made:
         made.store.retry(1, accept=True)
     boxes.receive()
     assert ["To both"] == boxes.subjects()
@@ -123,13 +123,13 @@ def test_a_held_mail_that_was_taken_elsewhere(boxes: Boxes) -> None:
 def test_copies_in_one_mailbox_end_alike(boxes: Boxes) -> None:
     """A second copy that waited for the first is refused with it, and asks Redmine nothing of its own."""
     boxes.add("desk").append(*[mail("Twice", message_id="<twice@example.com>")] * 2)
-    boxes.desk.answers = [(502, "")]
+    boxes.fake.answers = [(502, "")]
     boxes.receive()
-    boxes.desk.answers = [(422, "")] * 2
+    boxes.fake.answers = [(422, "")] * 2
     boxes.receive()
     boxes.receive()
-    assert [State.REFUSED, State.REFUSED] == boxes.states()
-    assert 3 == boxes.desk.writes
+    assert [State.REJECTED, State.REJECTED] == boxes.states()
+    assert 3 == boxes.fake.writes
     assert "a copy of mail 1" in (boxes.rows()[1].reason or "")
 
 
@@ -198,9 +198,9 @@ def test_a_forgery_that_comes_first(boxes: Boxes) -> None:
     server.append(proven(genuine))
     boxes.receive()
     assert ["Order 7", "Order 7"] == boxes.subjects()
-    with boxes.desk.application() as made:
-        lines = [step.line for step in made.archive.steps(2)]
-    assert any("its sender is less proven" in line for line in lines)
+    with boxes.fake.application() as made:
+        lines = [step.line for step in made.message_queries.steps(2)]
+    assert any("which is less believable" in line for line in lines)
 
 
 @pytest.mark.fault("V14")
@@ -212,7 +212,7 @@ def test_a_known_forgery_that_comes_first(boxes: Boxes) -> None:
     boxes.receive()
     server.append(genuine)
     boxes.receive()
-    assert 2 == len(boxes.desk.issues)
+    assert 2 == len(boxes.fake.issues)
 
 
 def test_a_forgery_that_comes_second(boxes: Boxes) -> None:
@@ -223,8 +223,8 @@ def test_a_forgery_that_comes_second(boxes: Boxes) -> None:
     boxes.receive()
     server.append(genuine, mail("Order 7", "Pay to account 2.\n", message_id="<order@elsewhere.example>"))
     boxes.receive()
-    assert 2 == len(boxes.desk.issues)
-    assert ["account 1", "account 2"] == sorted(one["description"].split("to ")[1][:9] for one in boxes.desk.issues)
+    assert 2 == len(boxes.fake.issues)
+    assert ["account 1", "account 2"] == sorted(one["description"].split("to ")[1][:9] for one in boxes.fake.issues)
 
 
 def test_proof_that_is_only_noticed_later(boxes: Boxes) -> None:
@@ -248,7 +248,7 @@ def test_replies_belong_to_the_mail_that_is_proven(boxes: Boxes) -> None:
     boxes.receive()
     server.append(proven(mail("Re: Order 7", "More.\n", In_Reply_To="<order@elsewhere.example>")))
     boxes.receive()
-    assert [0, 1] == [len(one["journals"]) for one in boxes.desk.issues]
+    assert [0, 1] == [len(one["journals"]) for one in boxes.fake.issues]
 
 
 # ---------------------------------------------------------------------- lists and gateways
@@ -281,7 +281,7 @@ def test_one_mail_directly_and_changed_on_the_way(boxes: Boxes, other: bytes, fi
     server.append(*([said(), other] if first == "direct" else [other, said()]))
     boxes.receive()
     boxes.receive()
-    assert 1 == len(boxes.desk.issues)
+    assert 1 == len(boxes.fake.issues)
     assert [State.DONE, State.DONE] == boxes.states()
 
 
@@ -291,7 +291,7 @@ def test_in_two_mailboxes_one_of_which_is_on_the_list(boxes: Boxes) -> None:
     boxes.add("staff").append(LISTED)
     boxes.receive()
     boxes.receive()
-    assert 1 == len(boxes.desk.issues)
+    assert 1 == len(boxes.fake.issues)
 
 
 @pytest.mark.parametrize(
@@ -309,10 +309,10 @@ def test_another_mail_with_the_same_message_id(boxes: Boxes, other: bytes, why: 
     """A mail with the Message-ID of another and content of its own is an issue of its own, and its record says so."""
     boxes.add("desk").append(said(), other)
     boxes.receive()
-    assert 2 == len(boxes.desk.issues)
-    with boxes.desk.application() as made:
-        lines = [step.line for step in made.archive.steps(2)]
-    assert f"it bears the Message-ID of mail 1, but has {why}: no copy" in lines
+    assert 2 == len(boxes.fake.issues)
+    with boxes.fake.application() as made:
+        lines = [step.line for step in made.message_queries.steps(2)]
+    assert f"same Message-ID as mail 1, but {why}: not a copy" in lines
 
 
 @pytest.mark.fault("A11-E1")
@@ -330,8 +330,8 @@ def test_a_stub_that_comes_first(boxes: Boxes, stub: bytes) -> None:
     """A mail of which somebody has sent a few words before, under its Message-ID and Date, is no copy of these."""
     boxes.add("desk").append(stub, said())
     boxes.receive()
-    assert 2 == len(boxes.desk.issues)
-    assert ("Printer", True) == (boxes.desk.issues[1]["subject"], "second floor" in boxes.desk.issues[1]["description"])
+    assert 2 == len(boxes.fake.issues)
+    assert ("Printer", True) == (boxes.fake.issues[1]["subject"], "second floor" in boxes.fake.issues[1]["description"])
 
 
 @pytest.mark.fault("A11-E1")
@@ -341,7 +341,7 @@ def test_a_small_file_behind_a_look_alike_of_a_list(boxes: Boxes) -> None:
     genuine = said(files={"note.txt": b"Pay to account 1."}).replace(b"application/octet-stream", b"text/plain")
     boxes.add("desk").append(b"List-Id: <staff.lists.example.com>\n" + note, genuine)
     boxes.receive()
-    assert 2 == len(boxes.desk.issues)
+    assert 2 == len(boxes.fake.issues)
 
 
 def test_a_short_mail_with_a_long_footer(boxes: Boxes) -> None:
@@ -351,7 +351,7 @@ def test_a_short_mail_with_a_long_footer(boxes: Boxes) -> None:
     by_list = said("[staff] Printer", "Thank you!\n" + footer, List_Id="<staff.lists.example.com>")
     boxes.add("desk").append(short, by_list)
     boxes.receive()
-    assert 1 == len(boxes.desk.issues)
+    assert 1 == len(boxes.fake.issues)
 
 
 def test_a_list_that_takes_files_away(boxes: Boxes) -> None:
@@ -359,17 +359,17 @@ def test_a_list_that_takes_files_away(boxes: Boxes) -> None:
     whole = said(files={"plan.pdf": b"%PDF-1.4"})
     boxes.add("desk").append(whole, LISTED)
     boxes.receive()
-    assert 1 == len(boxes.desk.issues)
+    assert 1 == len(boxes.fake.issues)
     boxes.add("second").append(LISTED.replace(b"printer@", b"other@"), whole.replace(b"printer@", b"other@"))
     boxes.receive()
-    assert 3 == len(boxes.desk.issues)
+    assert 3 == len(boxes.fake.issues)
 
 
 def test_many_mails_with_one_message_id(boxes: Boxes) -> None:
     """A program that gives all its mails one Message-ID gets an issue for each."""
     boxes.add("desk").append(*(said(text=f"Parcel {number} has arrived.\n") for number in range(12)))
     boxes.receive()
-    assert 12 == len(boxes.desk.issues)
+    assert 12 == len(boxes.fake.issues)
 
 
 # ---------------------------------------------------------------------- dragged back
@@ -380,14 +380,14 @@ def test_dragged_back_when_its_bytes_are_forgotten(boxes: Boxes) -> None:
     """A mail that was set aside in doubt, and whose bytes are forgotten, is fetched anew once, and nothing spins."""
     server = boxes.add("desk")
     server.append(mail("In doubt"), mail("Good"))
-    boxes.desk.always = lambda body: (502, "") if "In doubt" in body else None
+    boxes.fake.always = lambda body: (502, "") if "In doubt" in body else None
     for _ in range(6):
         boxes.receive()
         server.append(mail("Good"))
-    assert State.ASIDE is boxes.states()[0]
-    with boxes.desk.application() as made:
+    assert State.FAILED is boxes.states()[0]
+    with boxes.fake.application() as made:
         assert forget_raw(made.store, older_than=made.store.clock() + 10)
-    boxes.desk.always = lambda _body: None
+    boxes.fake.always = lambda _body: None
     ((uid, _flags, raw),) = server.contents("Failed")
     server.remove(uid, "Failed")
     server.append(raw)
@@ -395,8 +395,8 @@ def test_dragged_back_when_its_bytes_are_forgotten(boxes: Boxes) -> None:
     boxes.receive()
     assert 1 == boxes.subjects().count("In doubt")
     assert {State.DONE} == set(boxes.states())
-    with boxes.desk.application() as made:
-        assert made.archive.next_due(["desk"]) is None
+    with boxes.fake.application() as made:
+        assert made.message_queries.next_due(["desk"]) is None
 
 
 def parts(boundary: str) -> bytes:
@@ -418,7 +418,7 @@ def test_an_account_that_moves_after_the_bytes_are_forgotten(boxes: Boxes, forgo
     minutes_ago(boxes, 1, 60)
     boxes.receive()
     if forgotten:
-        with boxes.desk.application() as made:
+        with boxes.fake.application() as made:
             assert 1 == forget_raw(made.store, older_than=9e12)
     new = boxes.server("elsewhere")
     new.append(parts("two"))
@@ -426,7 +426,26 @@ def test_an_account_that_moves_after_the_bytes_are_forgotten(boxes: Boxes, forgo
     new.folders["INBOX"].mails[1].received_at = received_at + dt.timedelta(seconds=seconds)
     boxes.change("desk", host="elsewhere", username="elsewhere@example.com")
     boxes.receive()
-    assert (2 if forgotten and seconds else 1) == len(boxes.desk.issues)
+    assert (2 if forgotten and seconds else 1) == len(boxes.fake.issues)
+
+
+@pytest.mark.parametrize("seconds", [0, 90])
+def test_an_account_that_moves_while_the_bytes_of_a_mail_cannot_be_read(boxes: Boxes, seconds: int) -> None:
+    """A file that the disk does not give back is like one that is forgotten: the moment of receipt tells a copy."""
+    old = boxes.add("desk", after_success="keep")
+    old.append(parts("one"))
+    minutes_ago(boxes, 1, 60)
+    boxes.receive()
+    with boxes.fake.application() as made:
+        (file,) = made.store.raw.root.rglob("*.eml")
+    file.unlink()
+    file.mkdir()
+    boxes.server("elsewhere").append(parts("two"))
+    received_at = old.folders["INBOX"].mails[1].received_at
+    boxes.server("elsewhere").folders["INBOX"].mails[1].received_at = received_at + dt.timedelta(seconds=seconds)
+    boxes.change("desk", host="elsewhere", username="elsewhere@example.com")
+    boxes.receive()
+    assert (2 if seconds else 1) == len(boxes.fake.issues)
 
 
 # ---------------------------------------------------------------------- the same bytes, read otherwise
@@ -442,9 +461,9 @@ def test_a_look_alike_whose_words_nobody_reads(boxes: Boxes) -> None:
     assert forged != genuine
     boxes.add("desk").append(forged, genuine)
     boxes.receive()
-    assert 2 == len(boxes.desk.issues)
-    assert "second floor" in boxes.desk.issues[1]["description"]
+    assert 2 == len(boxes.fake.issues)
+    assert "second floor" in boxes.fake.issues[1]["description"]
     boxes.server("desk").append(b"Received: from a by b; Mon, 02 Mar 2026 10:00:00 +0100\n" + genuine, genuine)
     boxes.receive()
     boxes.receive()
-    assert 2 == len(boxes.desk.issues)
+    assert 2 == len(boxes.fake.issues)

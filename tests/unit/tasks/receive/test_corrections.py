@@ -6,17 +6,18 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.metadata import Directory
-from redmine_mailbridge.redmine.requests import IssueRequest
-from redmine_mailbridge.redmine.write_intent import Job
+from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
+from redmine_mailbridge.redmine.rights import Rights
+from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.redmine.writer import Writer
-from redmine_mailbridge.tasks.receive.corrections import with_category
+from redmine_mailbridge.tasks.receive.corrections import learn_dropped, with_category
 from tests.unit.redmine.tiny import Seen, answer, serve
 
 ASKED, ANOTHER = 4, 9
 
 
-def completed(category: int | None, *changes: dict[str, str]) -> tuple[Job, list[Any]]:
+def completed(category: int | None, *changes: dict[str, str]) -> tuple[WriteIntent, list[Any]]:
     """An issue that Redmine refused to make with its category is there, with this one and these changes in its history:
     return the job as it goes on, and what was asked of the issue.
     """
@@ -41,10 +42,10 @@ def completed(category: int | None, *changes: dict[str, str]) -> tuple[Job, list
         return answer(json.dumps({"issue": issue | there}))
 
     whole = IssueRequest(7, {"subject": "x", "category_id": ASKED})
-    job = Job(IssueRequest(7, {"subject": "x"}), "new", earlier=(whole,))
+    job = WriteIntent(IssueRequest(7, {"subject": "x"}), "new", earlier=(whole,))
     with serve(redmine) as tiny:
         client = Client(Connection(tiny.url, "key"))
-        writer = Writer(client, Directory(client))
+        writer = Writer(client, MetadataCache(client))
         job, _ = with_category(job, writer.adopt_issue(job.issues[0], 5), writer)
         client.close()
     return job, asked
@@ -72,3 +73,28 @@ def test_a_category_that_was_set_before_the_crash_is_not_left_out() -> None:
     """What was set before a crash is neither set again nor told to be missing."""
     job, asked = completed(ASKED, {"property": "attr", "name": "category_id", "new_value": str(ASKED)})
     assert ((), []) == (job.left_out, asked)
+
+
+@pytest.mark.parametrize(
+    ("request_", "dropped", "may"),
+    [
+        (NoteRequest(5, 7, {"notes": "x"}, as_login="kim", author_id=6), True, False),
+        (NoteRequest(5, 7, {"notes": "x"}, as_login="kim", author_id=6), False, True),
+        (NoteRequest(5, 7, {"notes": "x"}, author_id=6), True, True),
+        (IssueRequest(7, {"subject": "x"}, as_login="kim", author_id=6), True, True),
+    ],
+)
+def test_of_a_user_whose_note_was_dropped_it_is_known_that_he_may_write_none(
+    request_: IssueRequest | NoteRequest, *, dropped: bool, may: bool
+) -> None:
+    """And of nobody whose note was not dropped, or who did not write it himself, or who made an issue."""
+    project = {"id": 7, "identifier": "desk", "name": "Desk", "status": 1, "is_public": True}
+    project |= {"enabled_modules": [{"id": 1, "name": "issue_tracking"}]}
+    with serve(lambda _: answer(json.dumps({"project": project}))) as tiny:
+        client = Client(Connection(tiny.url, "key"))
+        metadata = MetadataCache(client)
+        learn_dropped(WriteIntent(request_, "note", dropped=dropped), metadata)
+        found = metadata.project("desk")
+        assert found is not None
+        assert may is metadata.may(Rights(6, admin=True), "add_issue_notes", found)
+        client.close()

@@ -12,8 +12,8 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Filing, Location, MailboxConfig, Security
 from tests.servers.odd import DO_AND_HANG_UP, HANG_UP
 from tests.servers.odd_imap import OddImap, odd_imap
-from tests.unit.tasks.desk import Desk
-from tests.unit.tasks.odd_desk import letter, odd_desk, one_pass, row_of, subjects
+from tests.unit.tasks.fake_redmine import FakeRedmine
+from tests.unit.tasks.misbehaving_server import letter, misbehaving_server, one_pass, row_of, subjects
 
 OLD = "IMAP4rev1 UIDPLUS"
 OLDER = "IMAP4rev1"
@@ -27,16 +27,16 @@ def server() -> Iterator[OddImap]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: OddImap) -> Iterator[Desk]:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: OddImap) -> Iterator[FakeRedmine]:
     """The bridge that reads it."""
-    with odd_desk(tmp_path, monkeypatch, server) as made:
+    with misbehaving_server(tmp_path, monkeypatch, server) as made:
         yield made
 
 
-def later(desk: Desk, hours: float) -> str | None:
+def later(fake: FakeRedmine, hours: float) -> str | None:
     """Make a pass so many hours from now."""
     with time_machine.travel(dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours)):
-        return one_pass(desk)
+        return one_pass(fake)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def later(desk: Desk, hours: float) -> str | None:
         "NO System Error (Failure)",
     ],
 )
-def test_a_mail_that_cannot_be_moved_stops_nothing(desk: Desk, server: OddImap, words: str) -> None:
+def test_a_mail_that_cannot_be_moved_stops_nothing(fake: FakeRedmine, server: OddImap, words: str) -> None:
     """A mail whose move drops the connection, or is refused in the server's name, is tried at its own times; in each
     pass the others are read and filed, and the pass ends well.
     """
@@ -55,47 +55,47 @@ def test_a_mail_that_cannot_be_moved_stops_nothing(desk: Desk, server: OddImap, 
     server.wish = lambda line: words if line.startswith("UID MOVE 1 ") else None
     for number in range(6):
         server.append(letter(f"Well {number}"))
-        assert one_pass(desk) is None
-        assert f"Well {number}" in subjects(desk)
+        assert one_pass(fake) is None
+        assert f"Well {number}" in subjects(fake)
         assert number + 1 == len(server.contents("Processed"))
     tries = sum(line.startswith("UID MOVE 1 ") for line in server.lines)
     assert 2 == tries  # then it pauses
     assert server.logins <= 6 + 2 * tries
-    stuck = row_of(desk, "Stuck")
+    stuck = row_of(fake, "Stuck")
     assert (State.DONE, None) == (stuck.state, stuck.filed_at)
-    assert any("not filed yet" in line for line in desk.lines(stuck))
+    assert any("not filed yet" in line for line in fake.lines(stuck))
 
     server.wish = lambda _line: None
-    assert later(desk, 1) is None
+    assert later(fake, 1) is None
     assert (0, 7) == (len(server.contents()), len(server.contents("Processed")))
-    assert 7 == len(subjects(desk))
+    assert 7 == len(subjects(fake))
 
 
 @pytest.mark.fault("B3")
-def test_a_server_that_moves_nothing(desk: Desk, server: OddImap) -> None:
+def test_a_server_that_moves_nothing(fake: FakeRedmine, server: OddImap) -> None:
     """A server that drops the connection at each move gets a few in a pass, and new mail is read all the same."""
     server.append(*(letter(f"Mail {number}") for number in range(12)))
     server.wish = lambda line: HANG_UP if line.startswith("UID MOVE") else None
-    one_pass(desk)
+    one_pass(fake)
     moves = sum(line.startswith("UID MOVE") for line in server.lines)
-    assert (12, True) == (len(subjects(desk)), moves <= 3)
+    assert (12, True) == (len(subjects(fake)), moves <= 3)
     server.append(letter("New"))
-    one_pass(desk)
-    assert "New" in subjects(desk)
+    one_pass(fake)
+    assert "New" in subjects(fake)
     server.wish = lambda _line: None
-    later(desk, 1)
-    assert (0, 13, 13) == (len(server.contents()), len(server.contents("Processed")), len(subjects(desk)))
+    later(fake, 1)
+    assert (0, 13, 13) == (len(server.contents()), len(server.contents("Processed")), len(subjects(fake)))
 
 
 @pytest.mark.parametrize("words", ["NO Request is throttled. Suggested Backoff Time: 299961 milliseconds"])
-def test_a_server_that_wants_to_be_left_alone(desk: Desk, server: OddImap, words: str) -> None:
+def test_a_server_that_wants_to_be_left_alone(fake: FakeRedmine, server: OddImap, words: str) -> None:
     """A server that throttles a move is asked nothing more in that pass, which says so, and no mail pauses for it."""
     server.append(letter("One"), letter("Two"))
     server.wish = lambda line: words if line.startswith("UID MOVE") else None
-    assert "is throttled" in (one_pass(desk) or "")
+    assert "is throttled" in (one_pass(fake) or "")
     assert 1 == sum(line.startswith("UID MOVE") for line in server.lines)
     server.wish = lambda _line: None
-    assert one_pass(desk) is None
+    assert one_pass(fake) is None
     assert (0, 2) == (len(server.contents()), len(server.contents("Processed")))
 
 
@@ -110,29 +110,29 @@ CUTS = [
 DOUBLED = [cut for cut in CUTS if cut not in {("UID COPY", HANG_UP), ("UID EXPUNGE", DO_AND_HANG_UP)}]
 
 
-def _filed_once(desk: Desk, server: OddImap, command: str, wish: str) -> None:
+def _filed_once(fake: FakeRedmine, server: OddImap, command: str, wish: str) -> None:
     server.capabilities = OLD
     mails = [letter("One"), letter("Two").replace(b"Message-ID:", b"X-Id:"), letter("Three")]
     server.append(*mails)
     cuts = iter([wish] * 2)
     server.wish = lambda line: next(cuts, None) if line.startswith(command) else None
     for hours in range(4):
-        later(desk, hours)
-    assert ["One", "Three", "Two"] == subjects(desk)
+        later(fake, hours)
+    assert ["One", "Three", "Two"] == subjects(fake)
     assert ([], sorted(mails)) == (server.contents(), sorted(server.contents("Processed")))
 
 
 @pytest.mark.parametrize(("command", "wish"), CUTS)
-def test_a_move_of_several_steps(desk: Desk, server: OddImap, command: str, wish: str) -> None:
+def test_a_move_of_several_steps(fake: FakeRedmine, server: OddImap, command: str, wish: str) -> None:
     """Without MOVE, wherever copying, marking and removing is cut off, each mail lies in the success folder once."""
-    _filed_once(desk, server, command, wish)
+    _filed_once(fake, server, command, wish)
 
 
 @pytest.mark.fault("C5")
 @pytest.mark.parametrize(("command", "wish"), DOUBLED)
-def test_a_copy_that_is_there(desk: Desk, server: OddImap, command: str, wish: str) -> None:
+def test_a_copy_that_is_there(fake: FakeRedmine, server: OddImap, command: str, wish: str) -> None:
     """A copy that was made before the connection broke is found in the success folder, and not made again."""
-    _filed_once(desk, server, command, wish)
+    _filed_once(fake, server, command, wish)
 
 
 @pytest.mark.fault("C5")
@@ -158,10 +158,10 @@ def test_a_copy_that_another_process_made(server: OddImap, capabilities: str) ->
     assert sorted([mail, same_id]) == sorted(server.contents("Processed"))
 
 
-def test_the_first_try_looks_nowhere(desk: Desk, server: OddImap) -> None:
+def test_the_first_try_looks_nowhere(fake: FakeRedmine, server: OddImap) -> None:
     """A mail that is filed right after it was handled costs no look into the success folder."""
     server.capabilities = OLD
     server.append(letter("One"), letter("Two"))
-    one_pass(desk)
+    one_pass(fake)
     assert 2 == len(server.contents("Processed"))
     assert [] == [line for line in server.lines if "BODY.PEEK[HEADER]" in line or line == 'SELECT "Processed"']

@@ -1,7 +1,6 @@
 """A lost answer where the key is another's by now, the issue has gone, or something before Redmine has answered."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,110 +9,103 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.wiring import time_rules as ruling
 from tests.product import mail, message_id_of
-from tests.unit.tasks import desk as small
-from tests.unit.tasks.desk import Desk, open_desk
+from tests.unit.tasks import fake_redmine as small
+from tests.unit.tasks.fake_redmine import FakeRedmine, open_fake_redmine
 
 PAGE = "<html><title>500 Internal Server Error</title></html>"
 HOUR = 3600.0
 
 
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """A desk."""
-    with open_desk(tmp_path, monkeypatch) as made:
-        yield made
-
-
-def subjects(desk: Desk) -> list[str]:
+def subjects(fake: FakeRedmine) -> list[str]:
     """The subjects of the issues, sorted."""
-    return sorted(issue["subject"] for issue in desk.issues)
+    return sorted(issue["subject"] for issue in fake.issues)
 
 
-def ended(desk: Desk) -> list[State]:
+def ended(fake: FakeRedmine) -> list[State]:
     """Where the mails stand."""
-    return [row.state for row in desk.rows()]
+    return [row.state for row in fake.rows()]
 
 
-def wait_long(desk: Desk) -> None:
+def wait_long(fake: FakeRedmine) -> None:
     """A request may be under way for half a minute."""
-    values = desk.settings.model_dump(exclude_unset=True)
-    desk.settings = Settings.model_validate(values | {"redmine": values["redmine"] | {"settle": "30s"}})
+    values = fake.settings.model_dump(exclude_unset=True)
+    fake.settings = Settings.model_validate(values | {"redmine": values["redmine"] | {"settle": "30s"}})
 
 
 @pytest.mark.fault("A11-A1")
 @pytest.mark.parametrize("reply", [False, True], ids=["issue", "note"])
-def test_the_key_is_anothers_by_now(desk: Desk, monkeypatch: pytest.MonkeyPatch, *, reply: bool) -> None:
+def test_the_key_is_anothers_by_now(fake: FakeRedmine, monkeypatch: pytest.MonkeyPatch, *, reply: bool) -> None:
     """What the bridge wrote under the key of one user is found again under the key of another."""
     first = mail("Start")
     if reply:
-        desk.server.append(first)
-        desk.receive()
-    desk.answers = [(502, "written")]
-    desk.server.append(mail("Re: Start", "Again.\n", In_Reply_To=message_id_of(first)) if reply else first)
-    desk.receive()
+        fake.server.append(first)
+        fake.receive()
+    fake.answers = [(502, "written")]
+    fake.server.append(mail("Re: Start", "Again.\n", In_Reply_To=message_id_of(first)) if reply else first)
+    fake.receive()
     monkeypatch.setitem(small.ME, "id", 9)
     for _ in range(2):
-        desk.receive()
-    assert ["Start"] == subjects(desk)
-    assert int(reply) == len(desk.issues[0]["journals"])
-    assert {State.DONE} == set(ended(desk))
+        fake.receive()
+    assert ["Start"] == subjects(fake)
+    assert int(reply) == len(fake.issues[0]["journals"])
+    assert {State.DONE} == set(ended(fake))
 
 
 @pytest.mark.fault("A11-A2")
 @pytest.mark.parametrize("cut", [("subject",), ("subject", "description")])
-def test_nothing_is_left_before_the_first_emoji(desk: Desk, cut: tuple[str, ...]) -> None:
+def test_nothing_is_left_before_the_first_emoji(fake: FakeRedmine, cut: tuple[str, ...]) -> None:
     """A MySQL that is not strict cuts a text at its first character of 4 bytes, also where that begins the text."""
-    desk.answers = [(502, "written")]
+    fake.answers = [(502, "written")]
     text = "\N{GRINNING FACE} too\n" if len(cut) > 1 else "Plain words\n"
-    desk.server.append(mail("\N{GRINNING FACE} hello", text))
-    desk.receive()
-    desk.issues[0] |= {name: desk.issues[0][name].partition("\N{GRINNING FACE}")[0].rstrip() for name in cut}
+    fake.server.append(mail("\N{GRINNING FACE} hello", text))
+    fake.receive()
+    fake.issues[0] |= {name: fake.issues[0][name].partition("\N{GRINNING FACE}")[0].rstrip() for name in cut}
     for _ in range(2):
-        desk.receive()
-    assert 1 == len(desk.issues)
-    assert [State.DONE] == ended(desk)
+        fake.receive()
+    assert 1 == len(fake.issues)
+    assert [State.DONE] == ended(fake)
 
 
 @pytest.mark.fault("A11-A3")
 @pytest.mark.parametrize("said", [PAGE, "<upstream failed>"], ids=["page", "words"])
-def test_a_500_of_something_before_redmine(desk: Desk, said: str) -> None:
+def test_a_500_of_something_before_redmine(fake: FakeRedmine, said: str) -> None:
     """A 500 that Redmine has not written says nothing of the request, which may still go on: it is given its time."""
-    wait_long(desk)
-    desk.answers = [(500, said)]
-    desk.server.append(mail("Slow"))
-    desk.receive()
-    assert (1, [State.WRITING]) == (desk.writes, ended(desk))
+    wait_long(fake)
+    fake.answers = [(500, said)]
+    fake.server.append(mail("Slow"))
+    fake.receive()
+    assert (1, [State.WRITE_PENDING]) == (fake.writes, ended(fake))
 
 
-def test_an_emoji_behind_such_a_500(desk: Desk) -> None:
+def test_an_emoji_behind_such_a_500(fake: FakeRedmine) -> None:
     """Where a page stands in for Redmine's 500, a mail with an emoji is sent in simpler characters all the same."""
-    desk.always = lambda body: (500, PAGE) if "\\ud83d" in body else None
-    desk.server.append(mail("Broken \N{GRINNING FACE}"))
+    fake.always = lambda body: (500, PAGE) if "\\ud83d" in body else None
+    fake.server.append(mail("Broken \N{GRINNING FACE}"))
     for _ in range(3):
-        desk.receive()
-    assert ["Broken :grinning_face:"] == subjects(desk)
-    assert [State.DONE] == ended(desk)
+        fake.receive()
+    assert ["Broken :grinning_face:"] == subjects(fake)
+    assert [State.DONE] == ended(fake)
 
 
 @pytest.mark.fault("A11-A4")
 @pytest.mark.parametrize("status", [403, 404, 406])
-def test_a_refusal_in_words_that_are_not_redmines(desk: Desk, status: int) -> None:
+def test_a_refusal_in_words_that_are_not_redmines(fake: FakeRedmine, status: int) -> None:
     """A load balancer's "404 page not found" refuses no mail, although Redmine has answered a moment ago."""
-    desk.answers = [(status, "<page not found>")]
-    desk.server.append(mail("Redeployed"))
-    desk.receive()
-    assert [State.WRITING] == ended(desk)
-    desk.receive()
-    assert (["Redeployed"], [State.DONE]) == (subjects(desk), ended(desk))
+    fake.answers = [(status, "<page not found>")]
+    fake.server.append(mail("Redeployed"))
+    fake.receive()
+    assert [State.WRITE_PENDING] == ended(fake)
+    fake.receive()
+    assert (["Redeployed"], [State.DONE]) == (subjects(fake), ended(fake))
 
 
 @pytest.mark.fault("A11-A6")
 @pytest.mark.parametrize(("status", "lost"), [(403, False), (404, False), (404, True)])
-def test_the_issue_goes_before_the_note(desk: Desk, status: int, *, lost: bool) -> None:
+def test_the_issue_goes_before_the_note(fake: FakeRedmine, status: int, *, lost: bool) -> None:
     """A reply to an issue that is deleted, or hidden, between the decision and the note makes an issue of its own."""
     first = mail("Start")
-    desk.server.append(first)
-    desk.receive()
+    fake.server.append(first)
+    fake.receive()
     gone = threading.Event()
 
     def put(body: str) -> tuple[int, str] | None:
@@ -125,13 +117,13 @@ def test_the_issue_goes_before_the_note(desk: Desk, status: int, *, lost: bool) 
         gone.set()
         return status, ""
 
-    desk.always = put
-    desk.reads = lambda url: (status, {}, "") if gone.is_set() and "/issues/1.json" in url else None
-    desk.server.append(mail("Re: Start", "The reply.\n", In_Reply_To=message_id_of(first)))
+    fake.always = put
+    fake.reads = lambda url: (status, {}, "") if gone.is_set() and "/issues/1.json" in url else None
+    fake.server.append(mail("Re: Start", "The reply.\n", In_Reply_To=message_id_of(first)))
     for _ in range(3):
-        desk.receive()
-    assert ["Re: Start", "Start"] == subjects(desk)
-    assert [State.DONE, State.DONE] == ended(desk)
+        fake.receive()
+    assert ["Re: Start", "Start"] == subjects(fake)
+    assert [State.DONE, State.DONE] == ended(fake)
 
 
 @pytest.mark.fault("A11-A7")
@@ -140,42 +132,56 @@ def test_a_stranger_bears_the_message_id(tmp_path: Path, monkeypatch: pytest.Mon
     looked for, although it bears the marker.
     """
     monkeypatch.setitem(small.PROJECT, "issue_custom_fields", [{"id": 5, "name": "Mail"}])
-    with open_desk(tmp_path, monkeypatch) as desk:
-        values = desk.settings.model_dump(exclude_unset=True)
-        desk.settings = Settings.model_validate(values | {"redmine": values["redmine"] | {"marker_field": "Mail"}})
+    with open_fake_redmine(tmp_path, monkeypatch) as fake:
+        values = fake.settings.model_dump(exclude_unset=True)
+        fake.settings = Settings.model_validate(values | {"redmine": values["redmine"] | {"marker_field": "Mail"}})
         forged = mail("Something else", "Quite other words, of somebody else.\n", sender="eve@evil.example")
         bears = message_id_of(forged)
-        desk.answers = [(502, "written"), (502, "")]
-        desk.server.append(forged, mail("The true one", "What I have to say.\n", message_id=bears))
-        desk.receive()
-        desk.issues[0]["custom_fields"] = [{"id": 5, "value": bears.strip("<>")}]
-        forger, true = desk.rows()
-        with desk.application() as made:
+        fake.answers = [(502, "written"), (502, "")]
+        fake.server.append(forged, mail("The true one", "What I have to say.\n", message_id=bears))
+        fake.receive()
+        fake.issues[0]["custom_fields"] = [{"id": 5, "value": bears.strip("<>")}]
+        forger, true = fake.rows()
+        with fake.application() as made:
             made.store.defer(forger.id, "looked for later", after=900.0, counts=False)
             made.store.defer(true.id, "looked for now", after=0.0, counts=False)
             made.receivers[0].once()
-        desk.receive()
-        assert ["Something else", "The true one"] == subjects(desk)
-        assert [1, 2] == [row.issue for row in desk.rows()]
+        fake.receive()
+        assert ["Something else", "The true one"] == subjects(fake)
+        assert [1, 2] == [row.issue for row in fake.rows()]
 
 
 @pytest.mark.fault("A11-A5")
 @pytest.mark.parametrize("status", [408, 429, 503])
-def test_a_rule_of_time_behind_a_proxy(desk: Desk, status: int) -> None:
+def test_a_rule_of_time_behind_a_proxy(fake: FakeRedmine, status: int) -> None:
     """Where a proxy says that nothing was done, a rule's note is looked for before it is written again."""
-    values = desk.settings.model_dump(exclude_unset=True)
+    values = fake.settings.model_dump(exclude_unset=True)
     rule = {"name": "late", "when": {"no_answer": "1h"}, "then": {"note": "Nobody has answered."}}
-    desk.settings = Settings.model_validate(values | {"rules": [rule]})
-    desk.server.append(mail("Start"))
-    desk.receive()
-    desk.answers = [(status, "written")]
-    with desk.application() as one:
+    fake.settings = Settings.model_validate(values | {"rules": [rule]})
+    fake.server.append(mail("Start"))
+    fake.receive()
+    fake.answers = [(status, "written")]
+    with fake.application() as one:
         clock = one.store.clock() + 2 * HOUR
         rules = ruling.time_rules(
-            one.settings, one.store, one.client, one.directory, mirror=one.mirror, letters=one.letters,
+            one.settings, one.store, one.client, one.metadata, issue_sync=one.issue_sync, mailer=one.mailer,
             now=lambda: clock,
         )  # fmt: skip
         for _ in range(3):
-            one.client.pace.forget_pause()
+            one.client.limiter.forget_pause()
             rules.once(threading.Event())
-    assert ["Nobody has answered."] == [journal["notes"] for journal in desk.issues[0]["journals"]]
+    assert ["Nobody has answered."] == [journal["notes"] for journal in fake.issues[0]["journals"]]
+
+
+def test_what_the_last_of_many_tries_has_written_is_found_before_the_mail_is_set_aside(fake: FakeRedmine) -> None:
+    """The mail is done then, with the number of its tries on its record, and not in the failure folder."""
+    fake.answers = [(502, "written")]
+    fake.server.append(mail("Start"))
+    fake.receive()
+    with fake.application() as made, made.store.database.write() as db:
+        db.exec_driver_sql("UPDATE mail SET tries = 500")
+    fake.receive()
+    (row,) = fake.rows()
+    assert ["Start"] == subjects(fake)
+    assert (State.DONE, fake.issues[0]["id"]) == (row.state, row.created_issue)
+    assert "found after 500 failed attempts" in (row.reason or "")

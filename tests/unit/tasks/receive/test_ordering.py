@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.mail.parse import parse
-from redmine_mailbridge.tasks.receive.ordering import Conversations, identifiers
+from redmine_mailbridge.tasks.receive.ordering import ConversationOrder, identifiers
 from tests.product import mail, message_id_of
 
 
@@ -20,7 +20,7 @@ def waits(before: Collection[Future[int]]) -> None:
 def test_order_within_a_conversation() -> None:
     """Work that shares an identifier runs in the order in which it was submitted, however many threads there are."""
     done: list[int] = []
-    conversations: Conversations[int] = Conversations()
+    conversations: ConversationOrder[int] = ConversationOrder()
 
     def work(number: int) -> Callable[[Collection[Future[int]]], int]:
         def run(before: Collection[Future[int]]) -> int:
@@ -39,7 +39,7 @@ def test_order_within_a_conversation() -> None:
 
 def test_side_by_side() -> None:
     """Work that shares nothing does not wait for each other."""
-    conversations: Conversations[int] = Conversations()
+    conversations: ConversationOrder[int] = ConversationOrder()
     both = threading.Barrier(2, timeout=10)
 
     def run(before: Collection[Future[int]]) -> int:
@@ -55,7 +55,7 @@ def test_side_by_side() -> None:
 
 def test_a_failure_stops_nobody() -> None:
     """Work whose forerunner fails runs all the same, and nothing is remembered of work that is over."""
-    conversations: Conversations[int] = Conversations()
+    conversations: ConversationOrder[int] = ConversationOrder()
 
     def fail(_before: Collection[Future[int]]) -> int:
         raise ValueError
@@ -76,7 +76,7 @@ def test_a_failure_stops_nobody() -> None:
 @pytest.mark.fault("A11-D3")
 def test_many_mails_of_one_conversation() -> None:
     """A device that says the same again and again, each mail of which waits for the one before, holds up nobody."""
-    conversations: Conversations[int] = Conversations()
+    conversations: ConversationOrder[int] = ConversationOrder()
     go_on, other = threading.Event(), threading.Event()
 
     def slow(before: Collection[Future[int]]) -> int:
@@ -100,7 +100,7 @@ def test_many_mails_of_one_conversation() -> None:
 
 def test_a_pool_that_has_ended() -> None:
     """What is given to a pool that has ended is told so at once, and nobody waits for it."""
-    conversations: Conversations[int] = Conversations()
+    conversations: ConversationOrder[int] = ConversationOrder()
     pool = ThreadPoolExecutor(1)
     pool.shutdown()
     work = conversations.submit(pool, {"a"}, lambda _before: 1)
@@ -123,7 +123,7 @@ class ByHand(Executor):
 def test_work_that_ends_leaves_the_place_to_its_successor() -> None:
     """A mail waits for the one right before it, also when an earlier one of the conversation has ended meanwhile."""
     pool, seen = ByHand(), []
-    conversations: Conversations[int] = Conversations()
+    conversations: ConversationOrder[int] = ConversationOrder()
 
     def run(before: Collection[Future[int]]) -> int:
         seen.append(set(before))

@@ -5,82 +5,82 @@ from pathlib import Path
 
 import pytest
 
-from redmine_mailbridge.cli.output import decided
+from redmine_mailbridge.cli.output import apply_decision
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.tasks.service.service import _away
 from redmine_mailbridge.tasks.service.task_runner import TaskRunner
 from tests.product import mail, message_id_of
-from tests.unit.tasks.desk import Desk, open_desk
+from tests.unit.tasks.fake_redmine import FakeRedmine, open_fake_redmine
 from tests.unit.tasks.service.test_nothing_starves import ended, serving, until
 
 HTML = "<html><title>Request blocked</title></html>"
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRedmine]:
     """A desk that gives up after three tries."""
-    with open_desk(tmp_path, monkeypatch, give_up_after=3) as made:
+    with open_fake_redmine(tmp_path, monkeypatch, max_attempts=3) as made:
         yield made
 
 
-def state_of(desk: Desk, subject: str) -> tuple[State, str]:
+def state_of(fake: FakeRedmine, subject: str) -> tuple[State, str]:
     """Where the mail with this subject stands, and why."""
-    (row,) = [row for row in desk.rows() if row.subject == subject]
+    (row,) = [row for row in fake.rows() if row.subject == subject]
     return row.state, row.reason or ""
 
 
-def with_good_ones(desk: Desk, passes: int = 6) -> None:
+def with_good_ones(fake: FakeRedmine, passes: int = 6) -> None:
     """So many passes, before each of which another mail has come."""
     for number in range(passes):
-        desk.server.append(mail(f"Good {number}"))
-        desk.receive()
+        fake.server.append(mail(f"Good {number}"))
+        fake.receive()
 
 
-def goods(desk: Desk) -> list[str]:
+def goods(fake: FakeRedmine) -> list[str]:
     """The subjects of the good ones that are issues."""
-    return [issue["subject"] for issue in desk.issues if issue["subject"].startswith("Good")]
+    return [issue["subject"] for issue in fake.issues if issue["subject"].startswith("Good")]
 
 
 @pytest.mark.fault("B7")
-def test_one_issue_cannot_be_shown(desk: Desk) -> None:
+def test_one_issue_cannot_be_shown(fake: FakeRedmine) -> None:
     """A reply to an issue on which Redmine answers 500 waits alone and is set aside at last; the others go on."""
     start = mail("Start")
-    desk.server.append(start)
-    desk.receive()
-    desk.reads = lambda url: (500, {}, "") if "/issues/1.json" in url else None
-    desk.server.append(mail("Re: Start", In_Reply_To=message_id_of(start)))
-    with_good_ones(desk)
+    fake.server.append(start)
+    fake.receive()
+    fake.reads = lambda url: (500, {}, "") if "/issues/1.json" in url else None
+    fake.server.append(mail("Re: Start", In_Reply_To=message_id_of(start)))
+    with_good_ones(fake)
 
-    assert [f"Good {number}" for number in range(6)] == goods(desk)
-    state, reason = state_of(desk, "Re: Start")
-    assert State.ASIDE is state
-    assert "set aside after 3 tries: Redmine answers, but not to what this mail needs" in reason
+    assert [f"Good {number}" for number in range(6)] == goods(fake)
+    state, reason = state_of(fake, "Re: Start")
+    assert State.FAILED is state
+    assert "failed after 3 attempts: Redmine is available, but a request for this mail fails" in reason
 
 
 @pytest.mark.fault("B7")
 @pytest.mark.parametrize("answer", [(403, HTML), (412, "")], ids=["firewall", "login"])
-def test_one_request_is_never_taken(desk: Desk, answer: tuple[int, str]) -> None:
+def test_one_request_is_never_taken(fake: FakeRedmine, answer: tuple[int, str]) -> None:
     """A text that a firewall does not like, and a user that cannot be acted as any more, concern one mail only."""
-    desk.always = lambda body: answer if "Blocked" in body else None
-    desk.server.append(mail("Blocked"))
-    with_good_ones(desk)
+    fake.always = lambda body: answer if "Blocked" in body else None
+    fake.server.append(mail("Blocked"))
+    with_good_ones(fake)
 
-    assert [f"Good {number}" for number in range(6)] == goods(desk)
-    state, reason = state_of(desk, "Blocked")
-    assert State.ASIDE is state
+    assert [f"Good {number}" for number in range(6)] == goods(fake)
+    state, reason = state_of(fake, "Blocked")
+    assert State.FAILED is state
     assert f"({answer[0]})" in reason
 
 
 @pytest.mark.fault("B7")
-def test_decided_anew(desk: Desk) -> None:
+def test_decided_anew(fake: FakeRedmine) -> None:
     """A mail whose user Redmine would not act as any more is decided about anew, and not sent as it was for ever."""
-    desk.answers = [(412, "")] * 2
-    desk.server.append(mail("Anew"))
-    desk.receive()
-    assert State.KEPT is state_of(desk, "Anew")[0]
-    desk.receive()
+    fake.answers = [(412, "")] * 2
+    fake.server.append(mail("Anew"))
+    fake.receive()
+    assert State.STORED is state_of(fake, "Anew")[0]
+    fake.receive()
 
-    assert (State.DONE, 1) == (state_of(desk, "Anew")[0], len(desk.issues))
+    assert (State.DONE, 1) == (state_of(fake, "Anew")[0], len(fake.issues))
 
 
 @pytest.mark.parametrize(
@@ -92,54 +92,54 @@ def test_decided_anew(desk: Desk) -> None:
         pytest.param((403, HTML), id="blocked"),
     ],
 )
-def test_a_redmine_that_reads_but_cannot_write(desk: Desk, answer: tuple[int, str]) -> None:
+def test_a_redmine_that_reads_but_cannot_write(fake: FakeRedmine, answer: tuple[int, str]) -> None:
     """A mail is not to blame for a Redmine that takes no mail at all: it waits, however long, and is written then."""
-    desk.always = lambda _body: answer
-    desk.server.append(mail("Lonely"))
+    fake.always = lambda _body: answer
+    fake.server.append(mail("Lonely"))
     for _ in range(8):
-        desk.receive()
-    state, reason = state_of(desk, "Lonely")
-    assert state in {State.KEPT, State.WRITING}, reason
+        fake.receive()
+    state, reason = state_of(fake, "Lonely")
+    assert state in {State.STORED, State.WRITE_PENDING}, reason
 
-    desk.always = lambda _body: None
-    desk.receive()
-    desk.receive()
-    assert ["Lonely"] == [issue["subject"] for issue in desk.issues]
+    fake.always = lambda _body: None
+    fake.receive()
+    fake.receive()
+    assert ["Lonely"] == [issue["subject"] for issue in fake.issues]
 
 
-def test_lonely_in_one_process(desk: Desk) -> None:
+def test_lonely_in_one_process(fake: FakeRedmine) -> None:
     """A service whose Redmine does not show one issue sets its lonely reply aside in the end, too."""
     start = mail("Start")
-    desk.server.append(start)
-    desk.receive()
-    desk.reads = lambda url: (500, {}, "") if "/issues/1.json" in url else None
-    desk.server.append(mail("Re: Start", In_Reply_To=message_id_of(start)))
-    with desk.application() as made:
+    fake.server.append(start)
+    fake.receive()
+    fake.reads = lambda url: (500, {}, "") if "/issues/1.json" in url else None
+    fake.server.append(mail("Re: Start", In_Reply_To=message_id_of(start)))
+    with fake.application() as made:
         for _ in range(4):
             made.store.retry(2)
             made.receivers[0].once()
-    assert State.ASIDE is state_of(desk, "Re: Start")[0]
+    assert State.FAILED is state_of(fake, "Re: Start")[0]
 
 
 @pytest.mark.fault("N8")
 @pytest.mark.parametrize("how", ["tasks run", "retry"])
-def test_asked_for_by_hand_after_an_outage(desk: Desk, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+def test_asked_for_by_hand_after_an_outage(fake: FakeRedmine, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     """Who asks for a run or for a mail by hand has Redmine asked anew, whatever pause the service keeps."""
-    desk.down = True
-    desk.server.append(mail("Waited"))
-    with serving(desk, monkeypatch, {}) as (made, service):
-        assert until(lambda: made.shared.gate.closed_for > 0)
+    fake.down = True
+    fake.server.append(mail("Waited"))
+    with serving(fake, monkeypatch, {}) as (made, service):
+        assert until(lambda: made.shared.breaker.closed_for > 0)
         for _ in range(5):
-            made.shared.gate.away(300.0, "502 for a while")
-        desk.down = False
-        assert [] == desk.issues
+            made.shared.breaker.record_failure(300.0, "502 for a while")
+        fake.down = False
+        assert [] == fake.issues
         if how == "tasks run":
-            made.tasks.book.wish("receive")
+            made.tasks.book.request_run("receive")
             assert until(lambda: ended(_by_hand(service.runner)) == 1)
             assert [None] == [run.error for run in _by_hand(service.runner)]
         else:
-            decided(desk.settings, [1], "retry")
-        assert until(lambda: len(desk.issues) == 1)
+            apply_decision(fake.settings, [1], "retry")
+        assert until(lambda: len(fake.issues) == 1)
 
 
 def _by_hand(runner: TaskRunner) -> list:  # type: ignore[type-arg]
@@ -148,14 +148,14 @@ def _by_hand(runner: TaskRunner) -> list:  # type: ignore[type-arg]
 
 
 @pytest.mark.fault("N8")
-def test_asked_for_by_hand_during_an_outage(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While Redmine is away, whoever asks is told what it says now, not what it said minutes ago."""
-    desk.down = True
-    desk.server.append(mail("Waits"))
-    with serving(desk, monkeypatch, {}) as (made, service):
-        assert until(lambda: made.shared.gate.closed_for > 0)
-        made.shared.gate.away(300.0, "something of long ago")
-        made.tasks.book.wish("receive")
+def test_asked_for_by_hand_during_an_outage(fake: FakeRedmine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While Redmine is unavailable, whoever asks is told what it says now, not what it said minutes ago."""
+    fake.down = True
+    fake.server.append(mail("Waits"))
+    with serving(fake, monkeypatch, {}) as (made, service):
+        assert until(lambda: made.shared.breaker.closed_for > 0)
+        made.shared.breaker.record_failure(300.0, "something of long ago")
+        made.tasks.book.request_run("receive")
         assert until(lambda: ended(_by_hand(service.runner)) == 1)
         (run,) = _by_hand(service.runner)
     assert "(502)" in (run.error or "")
@@ -163,17 +163,17 @@ def test_asked_for_by_hand_during_an_outage(desk: Desk, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("pause", [0.0, 300.0])
-def test_the_reason_is_told(desk: Desk, pause: float) -> None:
-    """The line of a mail that waits says whether Redmine is away, or answers otherwise."""
+def test_the_reason_is_told(fake: FakeRedmine, pause: float) -> None:
+    """The line of a mail that waits says whether Redmine is unavailable, or answers otherwise."""
     fails: Callable[[str], bool] = lambda url: "/issues/1.json" in url  # noqa: E731 - one condition
     start = mail("Start")
-    desk.server.append(start)
-    desk.receive()
-    desk.down = pause > 0
-    desk.reads = lambda url: (500, {}, "") if fails(url) else None
-    desk.server.append(mail("Re: Start", In_Reply_To=message_id_of(start)))
-    (outcome,) = desk.receive()
-    words = "Redmine is away" if pause else "Redmine does not take it now"
+    fake.server.append(start)
+    fake.receive()
+    fake.down = pause > 0
+    fake.reads = lambda url: (500, {}, "") if fails(url) else None
+    fake.server.append(mail("Re: Start", In_Reply_To=message_id_of(start)))
+    (outcome,) = fake.receive()
+    words = "Redmine is unavailable" if pause else "Redmine does not accept it at present"
     assert words in outcome.line
 
 
@@ -183,43 +183,43 @@ REALM = {"WWW-Authenticate": 'Basic realm="Redmine API"'}
 @pytest.mark.fault("A12-5")
 @pytest.mark.parametrize("at", ["the file {}/redmine.key ([redmine] api_key_file)", "[redmine] api_key"])
 @pytest.mark.parametrize("first", [True, False], ids=["from the start", "later"])
-def test_a_key_that_is_not_accepted(desk: Desk, tmp_path: Path, at: str, first: bool) -> None:
+def test_a_key_that_is_not_accepted(fake: FakeRedmine, tmp_path: Path, at: str, first: bool) -> None:
     """A key that Redmine does not accept is told as that, with where it stands and what to put there; nobody is told
-    that Redmine is away, and the mail goes on when the key is mended.
+    that Redmine is unavailable, and the mail goes on when the key is mended.
     """
     file = tmp_path / "redmine.key" if "file" in at else None
-    redmine = desk.settings.redmine.model_copy(update={"api_key_file": file})
-    desk.settings = desk.settings.model_copy(update={"redmine": redmine})
-    desk.who = (401, REALM, "") if first else None
-    desk.server.append(mail("Waits"))
+    redmine = fake.settings.redmine.model_copy(update={"api_key_file": file})
+    fake.settings = fake.settings.model_copy(update={"redmine": redmine})
+    fake.who = (401, REALM, "") if first else None
+    fake.server.append(mail("Waits"))
     if not first:
-        desk.receive()
-        desk.who = (401, REALM, "")
-        desk.server.append(mail("Waits too"))
-    (outcome,) = desk.receive()
+        fake.receive()
+        fake.who = (401, REALM, "")
+        fake.server.append(mail("Waits too"))
+    (outcome,) = fake.receive()
     said = [outcome.line]
-    with desk.application() as made:
+    with fake.application() as made:
         if "is away" not in outcome.line:
-            made.shared.gate.away(60.0)
-            made.shared.gate.ask_anew()
+            made.shared.breaker.record_failure(60.0)
+            made.shared.breaker.ask_anew()
             said.append(_away(made.shared) or "")
     for words in said:
         assert "Redmine does not accept the API key (401)" in words
-        assert "Redmine is away" not in words
-        assert f"(My account, API access key) into {at.format(tmp_path)}" in words
-    desk.who = None
-    assert all(one.state is State.DONE for one in desk.receive())
+        assert "Redmine is unavailable" not in words
+        assert f"(My account, API access key) to {at.format(tmp_path)}" in words
+    fake.who = None
+    assert all(one.state is State.DONE for one in fake.receive())
 
 
 @pytest.mark.fault("A12-5")
-def test_no_api(desk: Desk) -> None:
+def test_no_api(fake: FakeRedmine) -> None:
     """A Redmine whose REST API is switched off is told as that, with where to switch it on, and not as one that is
     away.
     """
-    desk.who = (403, {}, "")
-    desk.server.append(mail("Waits"))
-    (outcome,) = desk.receive()
-    assert "Redmine is away" not in outcome.line
+    fake.who = (403, {}, "")
+    fake.server.append(mail("Waits"))
+    (outcome,) = fake.receive()
+    assert "Redmine is unavailable" not in outcome.line
     assert "(Administration, Settings, API: Enable REST web service)" in outcome.line
-    desk.who = None
-    assert all(one.state is State.DONE for one in desk.receive())
+    fake.who = None
+    assert all(one.state is State.DONE for one in fake.receive())

@@ -10,7 +10,6 @@ from redmine_mailbridge.mailboxes.graph.mailbox import GraphMailbox
 from redmine_mailbridge.mailboxes.pop3.mailbox import Known
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import MailboxConfig
-from redmine_mailbridge.wiring import application as app
 from tests.mail_worlds import graph_config
 from tests.product import mail
 from tests.servers.graph import graph_server
@@ -29,7 +28,7 @@ def refused(boxes: Boxes, *mails: bytes, **keys: Any) -> Any:
     server = boxes.add("desk", issue={"unknown_sender": "refuse"}, **keys)
     server.append(*mails)
     boxes.receive()
-    assert {State.REFUSED} == set(boxes.states())
+    assert {State.REJECTED} == set(boxes.states())
     assert (0, len(mails)) == (len(server.contents()), len(server.contents("Failed")))
     return server
 
@@ -37,7 +36,7 @@ def refused(boxes: Boxes, *mails: bytes, **keys: Any) -> Any:
 def retry(boxes: Boxes, *numbers: int) -> None:
     """An admin lets strangers in, and asks for another try of these mails."""
     boxes.change("desk", issue={"project": "desk"})
-    with boxes.desk.application() as made:
+    with boxes.fake.application() as made:
         assert all(made.store.retry(number) for number in numbers)
     boxes.receive()
 
@@ -79,7 +78,7 @@ def test_out_of_failed_and_kept(boxes: Boxes) -> None:
 def test_refused_again(boxes: Boxes) -> None:
     """A mail that is refused again stays in the failure folder, once."""
     server = refused(boxes, mail("Again"))
-    with boxes.desk.application() as made:
+    with boxes.fake.application() as made:
         assert made.store.retry(1)
     boxes.receive()
     assert (0, 1) == (len(server.contents()), len(server.contents("Failed")))
@@ -114,7 +113,7 @@ def test_out_of_failed_over_graph(boxes: Boxes, monkeypatch: pytest.MonkeyPatch)
         def opened(config: MailboxConfig, known: Known | None = None, **_more: object) -> GraphMailbox:
             return GraphMailbox(graph_config(server, name=config.name), known)
 
-        monkeypatch.setattr(app, "open_mailbox", opened)
+        monkeypatch.setattr("redmine_mailbridge.wiring.mailboxes.open_mailbox", opened)
         boxes.add("desk", issue={"unknown_sender": "refuse"})
         server.append(mail("Again"), mail("Stays"))
         boxes.receive()

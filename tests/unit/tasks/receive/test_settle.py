@@ -1,13 +1,17 @@
 """What is being written survives being written down."""
 
 import json
+import time
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from redmine_mailbridge.redmine.newest import Mark
+from redmine_mailbridge.redmine.newest import IssueMark
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload
-from redmine_mailbridge.redmine.write_intent import Job
+from redmine_mailbridge.redmine.write_intent import WriteIntent
+from redmine_mailbridge.tasks.receive import settle
 from redmine_mailbridge.tasks.receive.settle import stamped
 
 WORDS = st.text(max_size=30)
@@ -24,19 +28,19 @@ def test_back_from_the_store(
     request_: IssueRequest | NoteRequest, reason: str, watchers: tuple[int, ...], participants: tuple[str, ...]
 ) -> None:
     """A job that was kept and read again is the same, whatever its words."""
-    job = Job(request_, reason, watchers, participants, ("status_id",))
-    sent = job.marked(Mark(12, "2026-01-01T00:00:00Z"), 14).narrowed().narrowed().ended()
+    job = WriteIntent(request_, reason, watchers, participants, ("status_id",))
+    sent = job.marked(IssueMark(12, "2026-01-01T00:00:00Z"), 14).without_4byte_chars().without_4byte_chars().ended()
 
-    assert job == Job.from_json(job.to_json())
-    assert sent == Job.from_json(stamped(sent.to_json()))
+    assert job == WriteIntent.from_json(job.to_json())
+    assert sent == WriteIntent.from_json(stamped(sent.to_json()))
     assert (3, True, True) == (len([*sent.issues, *sent.notes]), sent.number_again(14), not sent.number_again(15))
-    assert sent == sent.marked(Mark(99), 99)
+    assert sent == sent.marked(IssueMark(99), 99)
 
 
 def test_a_job_of_the_first_version() -> None:
     """A job that was stored before numbers were is read, and knows none."""
-    kept = json.loads(Job(NoteRequest(7, 12, {"notes": "x"}), "why").to_json())
-    job = Job.from_json(
+    kept = json.loads(WriteIntent(NoteRequest(7, 12, {"notes": "x"}), "why").to_json())
+    job = WriteIntent.from_json(
         json.dumps({name: kept[name] for name in kept if name not in {"after", "made", "again", "earlier"}})
     )
 
@@ -50,27 +54,42 @@ def test_softer() -> None:
     fields = [{"id": 5, "value": "x"}, {"id": 9, "value": "m@example.com"}]
     values = {"subject": "x", "is_private": True, "due_date": "2026-01-01", "priority_id": 4, "custom_fields": fields}
     request = IssueRequest(7, {**values, "assigned_to_id": 3}, marker=(9, "m@example.com"))
-    job = Job(request, "why", amendable=("assigned_to_id", "is_private", "priority_id"))
+    job = WriteIntent(request, "why", amendable=("assigned_to_id", "is_private", "priority_id"))
 
-    first = job.softer()
+    first = job.without_optional_fields()
     assert first is not None
     assert ("due_date", "custom_fields") == first[1]
     assert [fields[1]] == first[0].request.attributes["custom_fields"]
-    second = first[0].softer()
+    second = first[0].without_optional_fields()
     assert second is not None
     assert ("assigned_to_id",) == second[1]
     assert ({"subject", "is_private", "priority_id", "custom_fields"}, ("is_private", "priority_id")) == (
         set(second[0].request.attributes),
         second[0].amendable,
     )
-    assert second[0].softer() is None
+    assert second[0].without_optional_fields() is None
 
 
 def test_narrowed() -> None:
     """Characters of four bytes are replaced, and nothing else."""
-    job = Job(IssueRequest(7, {"subject": "ä 😀", "description": "漢字"}), "why")
-    narrowed = job.narrowed().request.attributes
+    job = WriteIntent(IssueRequest(7, {"subject": "ä 😀", "description": "漢字"}), "why")
+    narrowed = job.without_4byte_chars().request.attributes
 
     assert "漢字" == narrowed["description"]
     assert narrowed["subject"].startswith("ä ")
     assert max(narrowed["subject"]) < "\U00010000"
+
+
+def test_a_machine_without_a_boot_id_counts_by_the_wall_clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What was sent after its present time was sent by another clock: its age is not known."""
+    monkeypatch.setattr(settle, "BOOT_ID", tmp_path / "nothing")
+    settle._boot.cache_clear()
+    try:
+        assert "" == settle.now()[0]
+        assert abs(settle.now()[1] - time.time()) < 60
+        age = settle.seconds_since(settle.stamped("{}"))
+        assert age is not None
+        assert 0.0 <= age < 60
+        assert None is settle.seconds_since(json.dumps({"sent": ["", time.time() + 3600]}))
+    finally:
+        settle._boot.cache_clear()

@@ -10,9 +10,9 @@ from redmine_mailbridge.outgoing.outbox_sender import SendResult
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, alive, of_mailbox
 from redmine_mailbridge.store.outbox import Outbox
-from redmine_mailbridge.tasks.receive.circuit_breaker import Gate
+from redmine_mailbridge.tasks.receive.circuit_breaker import CircuitBreaker
 from redmine_mailbridge.tasks.service.alerts import Alerts
-from redmine_mailbridge.tasks.service.health_monitor import Pulse
+from redmine_mailbridge.tasks.service.health_monitor import HealthMonitor
 from redmine_mailbridge.wiring import application as app
 from redmine_mailbridge.wiring import outgoing as speaking
 
@@ -35,9 +35,9 @@ class World:
         self.store.clock = lambda: self.now
         self.health = Health(self.store.database, lambda: self.now)
         settings = self.application.settings
-        desks = speaking.desks(settings, self.store.secret)
-        letters = speaking.letters(
-            settings, self.store, self.application.decider, desks, self.application.client, self.application.directory
+        desks = speaking.profiles(settings, self.store.secret)
+        letters = speaking.mailer(
+            settings, self.store, self.application.planner, desks, self.application.client, self.application.metadata
         )
         to = ("admin@example.org", "second@example.org")
         self.alerts = Alerts(self.health, letters, to, after=1800, clock=lambda: self.now, steady=lambda: self.now)
@@ -128,12 +128,12 @@ def test_a_crash_between_queueing_and_noting(world: World, monkeypatch: pytest.M
 def test_the_pulse(world: World) -> None:
     """The running service notes itself, its mailboxes, Redmine and the sending; ended, it is seen as ended."""
     application = world.application
-    gate = Gate()
-    pulse = Pulse(world.health, gate, application.sending)
+    gate = CircuitBreaker()
+    pulse = HealthMonitor(world.health, gate, application.sending)
     (thread,) = application.service().threads
     thread.error, thread.doing = "no route to host", "waiting to try again"
     application.sending.last = SendResult(error="535 wrong password", waiting=3)
-    gate.away(None, "connection refused")
+    gate.record_failure(None, "connection refused")
     pulse.begin([thread])
 
     seen = world.health.all()
@@ -145,7 +145,7 @@ def test_the_pulse(world: World) -> None:
         "redmine": "connection refused",
         "sending": "535 wrong password",
     } == errors
-    gate.went_well()
+    gate.record_success()
     pulse.once([thread])
     assert world.health.all()[REDMINE].error is None
     pulse.end()
@@ -161,7 +161,7 @@ def test_a_restart_is_no_recovery(world: World) -> None:
 
     (thread,) = world.application.service().threads
     again = Health(world.store.database, lambda: world.now)
-    pulse = Pulse(again, Gate(), world.application.sending, world.alerts.once)
+    pulse = HealthMonitor(again, CircuitBreaker(), world.application.sending, world.alerts.once)
     thread.doing = "receiving"
     pulse.begin([thread])
     seen = again.all()[of_mailbox("support")]

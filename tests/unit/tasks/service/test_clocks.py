@@ -3,7 +3,6 @@
 import datetime as dt
 import queue
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,20 +10,20 @@ import pytest
 import time_machine
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.model.task_result import StationResult
+from redmine_mailbridge.model.task_result import TaskStepResult
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.health import SERVICE, Health, alive
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.store.queries.messages import MessageFilter
-from redmine_mailbridge.store.task_state import TaskBook
+from redmine_mailbridge.store.task_state import TaskState
 from redmine_mailbridge.tasks.service.alerts import Alerts
 from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
 from redmine_mailbridge.tasks.service.schedule import Scheduler
 from redmine_mailbridge.tasks.service.task_runner import TaskRunner
 from redmine_mailbridge.tasks.service.task_status import plans
 from tests.product import mail
-from tests.unit.tasks.desk import Desk, open_desk
+from tests.unit.tasks.fake_redmine import FakeRedmine
 from tests.unit.tasks.service.test_task_runner import TEXT
 
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
@@ -139,36 +138,29 @@ def test_a_time_that_was_asked_for_stays(ran: "queue.SimpleQueue[str]") -> None:
 # ------------------------------------------------------------------ what waits in the store
 
 
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """The product between a mailbox in memory and a small Redmine."""
-    with open_desk(tmp_path, monkeypatch) as made:
-        yield made
-
-
 @pytest.mark.parametrize("move", MOVES)
-def test_a_deferred_mail_is_tried_at_its_time(desk: Desk, move: dt.timedelta) -> None:
+def test_a_deferred_mail_is_tried_at_its_time(fake: FakeRedmine, move: dt.timedelta) -> None:
     """A mail that waited for a quarter of a minute is tried within that, by the new clock as by the old."""
-    desk.always = lambda _body: (502, "")
-    desk.server.append(mail("Deferred"))
-    desk.receive(hurry=False)
-    desk.always = lambda _body: None
+    fake.always = lambda _body: (502, "")
+    fake.server.append(mail("Deferred"))
+    fake.receive(hurry=False)
+    fake.always = lambda _body: None
     with time_machine.travel(dt.datetime.now(dt.UTC) + move) as clock:
         clock.shift(dt.timedelta(seconds=16))
-        desk.receive(hurry=False)
-        assert [State.DONE] == [row.state for row in desk.rows()]
-    assert ["Deferred"] == [issue["subject"] for issue in desk.issues]
+        fake.receive(hurry=False)
+        assert [State.DONE] == [row.state for row in fake.rows()]
+    assert ["Deferred"] == [issue["subject"] for issue in fake.issues]
 
 
 @pytest.mark.parametrize("move", MOVES)
-def test_the_next_due_mail_wakes_the_mailbox(desk: Desk, move: dt.timedelta) -> None:
+def test_the_next_due_mail_wakes_the_mailbox(fake: FakeRedmine, move: dt.timedelta) -> None:
     """A running mailbox comes back to a deferred mail at its time, although the clock was set in between, and once."""
-    desk.always = lambda _body: (502, "")
-    desk.server.append(mail("Deferred"))
-    with desk.application() as made:
+    fake.always = lambda _body: (502, "")
+    fake.server.append(mail("Deferred"))
+    with fake.application() as made:
         (receiver,) = made.receivers
         receiver.once()
-        (row,) = made.archive.messages(MessageFilter())
+        (row,) = made.message_queries.messages(MessageFilter())
         made.store.defer(row.id, "later", after=1.0, counts=False)
         passes, began, wrote = [], threading.Event(), threading.Event()
         once = receiver.once
@@ -179,11 +171,11 @@ def test_the_next_due_mail_wakes_the_mailbox(desk: Desk, move: dt.timedelta) -> 
             return once(**how)  # type: ignore[arg-type]
 
         receiver.once = counted  # type: ignore[method-assign, assignment]
-        thread = MailboxThread(receiver, made.shared, made.archive, listen=False)
+        thread = MailboxThread(receiver, made.shared, made.message_queries, listen=False)
         thread.start()
         thread.enable(True)
         assert began.wait(20)
-        desk.always = lambda _body: wrote.set()
+        fake.always = lambda _body: wrote.set()
         with time_machine.travel(dt.datetime.now(dt.UTC) + move):
             thread.wake()
             assert wrote.wait(20)
@@ -228,9 +220,9 @@ def test_the_list_of_tasks_says_the_next_run_by_the_new_clock(tmp_path: Path) ->
     path.write_text(TEXT)
     settings, stop = load(path, {}), threading.Event()
     store = Store.open(f"sqlite:///{tmp_path / 'db'}", tmp_path / "raw")
-    book = TaskBook(store.database, store.clock)
+    book = TaskState(store.database, store.clock)
     runner = TaskRunner(
-        book, lambda: plans(settings, book.overrides()), lambda _name: StationResult(), lambda _p, _s: None, stop
+        book, lambda: plans(settings, book.overrides()), lambda _name: TaskStepResult(), lambda _p, _s: None, stop
     )
     runner.start()
     try:
@@ -245,7 +237,7 @@ def test_the_list_of_tasks_says_the_next_run_by_the_new_clock(tmp_path: Path) ->
         store.close()
 
 
-def _next_of(book: TaskBook, name: str, holds: object) -> float:
+def _next_of(book: TaskState, name: str, holds: object) -> float:
     """Look until the store says so of a task's next run."""
     for _ in range(400):
         at = book.next_runs().get(name)

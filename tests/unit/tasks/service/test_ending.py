@@ -20,7 +20,7 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.service import service as services
 from redmine_mailbridge.wiring import application as app
 from tests.product import Product
-from tests.unit.tasks.desk import URL, open_desk
+from tests.unit.tasks.fake_redmine import URL, open_fake_redmine
 from tests.unit.tasks.service.test_nothing_starves import change, serving, until
 
 IMAP = {
@@ -100,11 +100,11 @@ def dripping(protocol: MailProtocol) -> Iterator[tuple[Dripping, Mailbox]]:
 def test_a_server_that_drips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: MailProtocol) -> None:
     """While a server hands out a mail a letter at a time, a stop cuts its connection after a while and ends."""
     monkeypatch.setattr(services, "CUT_AFTER", 0.3, raising=False)
-    with open_desk(tmp_path, monkeypatch, boxes=("desk", "slow")) as desk, dripping(protocol) as (server, box):
+    with open_fake_redmine(tmp_path, monkeypatch, boxes=("desk", "slow")) as fake, dripping(protocol) as (server, box):
         if protocol is MailProtocol.POP3:
             none = {"success_folder": None, "failure_folder": None}
-            change(desk, "slow", protocol="pop3", after_success="delete", after_failure="keep", **none)
-        with serving(desk, monkeypatch, {"slow": lambda: box}) as (_, service):  # type: ignore[dict-item, return-value]
+            change(fake, "slow", protocol="pop3", after_success="delete", after_failure="keep", **none)
+        with serving(fake, monkeypatch, {"slow": lambda: box}) as (_, service):  # type: ignore[dict-item, return-value]
             assert until(server.drips.is_set)
             began, stopping = time.monotonic(), threading.Thread(target=service.stop, daemon=True)
             stopping.start()
@@ -130,7 +130,7 @@ def test_a_service_that_waits_for_another_to_end(tmp_path: Path) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # as some that start programs leave it
     try:
         with Product(tmp_path, values).service("--wait", "600") as service:
-            service.wait_for("service.waits_for_the_lock")
+            service.wait_for("service.waiting_for_lock")
             service.signal(signal.SIGTERM)
             assert 0 == service.wait(60)
     finally:
@@ -146,24 +146,24 @@ def test_admin_pages_that_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     from redmine_mailbridge.web import wiring
 
     class Pages:
-        def __init__(self, _loaded: object) -> None:
+        def __init__(self, _loaded: object, _reload: object) -> None:
             pass
 
         def stop(self) -> None:
             raise RuntimeError("no loop")
 
-    def none(_loaded: object) -> None:
+    def none(_loaded: object, _reload: object) -> None:
         raise RuntimeError("no loop")
 
-    with open_desk(tmp_path, monkeypatch) as desk:
-        admin = desk.settings.admin.model_copy(update={"listen": "127.0.0.1:0"})
-        desk.settings = desk.settings.model_copy(update={"admin": admin})
+    with open_fake_redmine(tmp_path, monkeypatch) as fake:
+        admin = fake.settings.admin.model_copy(update={"listen": "127.0.0.1:0"})
+        fake.settings = fake.settings.model_copy(update={"admin": admin})
         monkeypatch.setattr(daemon, "load_with_origins", lambda _path: None)
         for made, fails in ((Pages, True), (none, False)):
             monkeypatch.setattr(wiring, "Pages", made)
-            service = daemon.Daemon(desk.settings, None, listen=False)
+            service = daemon.Daemon(fake.settings, None, listen=False)
             service._far.send(bytes([signal.SIGTERM]))
-            application = app.build(desk.settings)
+            application = app.build(fake.settings)
             lock = application.store.lock("service")
             try:
                 with pytest.raises(RuntimeError, match="no loop") if fails else contextlib.nullcontext():

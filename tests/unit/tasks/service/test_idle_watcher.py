@@ -14,20 +14,13 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.store.health import Health, of_mailbox
-from redmine_mailbridge.tasks.service.health_monitor import Pulse
-from redmine_mailbridge.tasks.service.idle_watcher import FolderListener
+from redmine_mailbridge.tasks.service.health_monitor import HealthMonitor
+from redmine_mailbridge.tasks.service.idle_watcher import IdleWatcher
 from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
 from redmine_mailbridge.wiring import application as app
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.product import mail
-from tests.unit.tasks.desk import Desk, open_desk
-
-
-@pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """The product between a mailbox in memory and a small Redmine."""
-    with open_desk(tmp_path, monkeypatch) as made:
-        yield made
+from tests.unit.tasks.fake_redmine import FakeRedmine, open_fake_redmine
 
 
 def until(condition: threading.Condition, holds: object, seconds: float = 10.0) -> bool:
@@ -36,7 +29,7 @@ def until(condition: threading.Condition, holds: object, seconds: float = 10.0) 
         return condition.wait_for(holds, timeout=seconds)  # type: ignore[arg-type]
 
 
-def test_a_server_that_asks_for_a_pause_gets_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_asks_for_a_pause_gets_it(fake: FakeRedmine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mailbox whose server asks to be left alone is not asked before that is over, whoever wants a pass."""
     tried: list[float] = []
     connect = MemoryMailbox.connect
@@ -46,21 +39,23 @@ def test_a_server_that_asks_for_a_pause_gets_it(desk: Desk, monkeypatch: pytest.
         connect(box)
 
     monkeypatch.setattr(MemoryMailbox, "connect", counted)
-    desk.server.down = "Request is throttled. Suggested Backoff Time: 700 milliseconds"
-    with desk.application() as made, listening(made) as threads:
+    fake.server.down = "Request is throttled. Suggested Backoff Time: 700 milliseconds"
+    with fake.application() as made, listening(made) as threads:
         first = threads["desk"].request().result(10)
-        desk.server.down = ""
+        fake.server.down = ""
         put_off = threads["desk"].request().result(10)
         while threads["desk"].request().result(10).error is not None:
             assert len(tried) == 1
-    assert (True, True) == ("throttled" in str(first.error), "not tried again" in str(put_off.error))
+    assert (True, True) == ("throttled" in str(first.error), "next attempt in" in str(put_off.error))
     assert 0.7 <= tried[1] - tried[0] < 10
 
 
 @contextmanager
 def listening(made: app.Application) -> Iterator[dict[str, MailboxThread]]:
     """The threads of the mailboxes, at work, by name."""
-    threads = {one.mailbox.name: MailboxThread(one, made.shared, made.archive, listen=False) for one in made.receivers}
+    threads = {
+        one.mailbox.name: MailboxThread(one, made.shared, made.message_queries, listen=False) for one in made.receivers
+    }
     try:
         for thread in threads.values():
             thread.start()
@@ -77,37 +72,37 @@ def test_a_hung_server_holds_up_no_other_mailbox(tmp_path: Path, monkeypatch: py
     """While one mail server takes the connection and says nothing, mail of another mailbox becomes its issue."""
     with (
         socket.create_server(("127.0.0.1", 0)) as hung,
-        open_desk(tmp_path, monkeypatch, boxes=("desk", "hung")) as desk,
+        open_fake_redmine(tmp_path, monkeypatch, boxes=("desk", "hung")) as fake,
     ):
         where = {"host": "127.0.0.1", "port": hung.getsockname()[1], "security": Security.NONE, "password": "p"}
 
         def opened(config: MailboxConfig, **_known: object) -> Mailbox:
-            memory = MemoryMailbox(desk.server, config.name)
+            memory = MemoryMailbox(fake.server, config.name)
             return ImapMailbox(dataclasses.replace(config, **where)) if config.name == "hung" else memory
 
-        monkeypatch.setattr(app, "open_mailbox", opened)
-        desk.server.append(mail("Not held up"))
-        with desk.application() as made, listening(made) as threads:
+        monkeypatch.setattr("redmine_mailbridge.wiring.mailboxes.open_mailbox", opened)
+        fake.server.append(mail("Not held up"))
+        with fake.application() as made, listening(made) as threads:
             client, _ = hung.accept()
             assert threads["desk"].request().result(10).error is None
-            assert ["Not held up"] == [issue["subject"] for issue in desk.issues]
+            assert ["Not held up"] == [issue["subject"] for issue in fake.issues]
             assert "receiving" == threads["hung"].doing
             client.close()
 
 
-def test_a_refused_login_is_a_signal(desk: Desk) -> None:
+def test_a_refused_login_is_a_signal(fake: FakeRedmine) -> None:
     """A login that is refused (a sign-in that ended, too) shows in the health with its line, until it is well again."""
     words = "oauth desk: deactivated: invalid_grant; run redmine-mailbridge oauth login desk"
-    desk.server.refuse_login = words
-    with desk.application() as made, listening(made) as threads:
+    fake.server.refuse_login = words
+    with fake.application() as made, listening(made) as threads:
         health = Health(made.store.database, made.store.clock)
-        pulse = Pulse(health, made.shared.gate, made.sending)
+        pulse = HealthMonitor(health, made.shared.breaker, made.sending)
         seen = []
         for _ in range(2):
             threads["desk"].request().result(10)
             pulse.once(list(threads.values()))
             seen.append(health.all()[of_mailbox("desk")].error)
-            desk.server.refuse_login = ""
+            fake.server.refuse_login = ""
     assert [f"mailbox desk: {words}", None] == seen
 
 
@@ -134,7 +129,7 @@ def test_another_folder_is_listened_to(woken: Woken) -> None:
     """Mail in a further folder wakes the mailbox's thread; so does the beginning, for what came before it."""
     server, stop = MemoryServer(), threading.Event()
     server.create("Sales")
-    listener = FolderListener(MemoryMailbox(server), "Sales", woken, stop)
+    listener = IdleWatcher(MemoryMailbox(server), "Sales", woken, stop)
     listener.start()
     assert until(woken.changed, lambda: woken.count == 1)
     server.append(b"Subject: x\r\n\r\n", folder="Sales")
@@ -149,7 +144,7 @@ def test_a_stop_ends_a_pause(woken: Woken) -> None:
     """A listener that pauses after a fault ends at the stop sign, and has woken nobody."""
     server, stop = MemoryServer(), threading.Event()
     server.down = "away"
-    listener = FolderListener(MemoryMailbox(server), "INBOX", woken, stop)
+    listener = IdleWatcher(MemoryMailbox(server), "INBOX", woken, stop)
     listener.start()
     stop.set()
     listener.end()

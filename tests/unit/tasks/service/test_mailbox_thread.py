@@ -34,7 +34,7 @@ def test_a_second_folder_that_is_missing(boxes: Boxes) -> None:
 def test_all_folders_are_missing(boxes: Boxes) -> None:
     """A mailbox none of whose folders is there has failed, with their names."""
     boxes.add("desk", folders=["Forms", "Faxes"])
-    with boxes.desk.application() as made:
+    with boxes.fake.application() as made:
         assert "'Forms'" in str(made.receivers[0].once().error)
         assert "'Faxes'" in str(made.receivers[0].once().error)
 
@@ -58,10 +58,10 @@ class Heard(MemoryMailbox):
 def test_what_is_there_is_listened_to(boxes: Boxes, folders: list[str], expected: str) -> None:
     """A mailbox with a missing folder listens to one that is there, and says which one is missing."""
     boxes.add("desk", folders=folders)
-    with boxes.desk.application() as made:
+    with boxes.fake.application() as made:
         receiver = made.receivers[0]
         heard = receiver.mailbox = Heard(receiver.mailbox)  # type: ignore[assignment, arg-type]
-        thread = MailboxThread(receiver, made.shared, made.archive, listen=True)
+        thread = MailboxThread(receiver, made.shared, made.message_queries, listen=True)
         thread.start()
         thread.enable(on=True)
         try:

@@ -18,12 +18,12 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
-from redmine_mailbridge.model.stored_mail import MailRow
-from redmine_mailbridge.tasks.service.idle_watcher import FolderListener
+from redmine_mailbridge.model.stored_mail import StoredMail
+from redmine_mailbridge.tasks.service.idle_watcher import IdleWatcher
 from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
 from redmine_mailbridge.wiring import application as app
 from tests.scripted_server import Reply, ScriptedServer, scripted
-from tests.unit.tasks.desk import Desk, open_desk
+from tests.unit.tasks.fake_redmine import FakeRedmine, open_fake_redmine
 
 MOST_LOGINS, MOST_COMMANDS = 10, 60
 RUNAWAY = 400
@@ -161,13 +161,13 @@ class Cost:
 
     logins: int
     commands: int
-    rows: list[MailRow]
+    rows: list[StoredMail]
 
 
 @contextlib.contextmanager
 def on(
     server: ScriptedServer, minute: Minute, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> "Iterator[tuple[Desk, app.Application]]":
+) -> "Iterator[tuple[FakeRedmine, app.Application]]":
     """The product with its one mailbox on this server, in simulated time."""
     limits = {}
     with contextlib.suppress(ImportError):  # the first version had none
@@ -179,19 +179,19 @@ def on(
         where = {"host": "127.0.0.1", "port": server.port, "security": Security.NONE, "password": "p", "timeout": 5.0}
         return SimulatedMailbox(dataclasses.replace(config, **where, **limits), minute, server)
 
-    with open_desk(folder, monkeypatch) as desk:
-        monkeypatch.setattr(app, "open_mailbox", opened)
-        with desk.application() as made:
-            yield desk, made
+    with open_fake_redmine(folder, monkeypatch) as fake:
+        monkeypatch.setattr("redmine_mailbridge.wiring.mailboxes.open_mailbox", opened)
+        with fake.application() as made:
+            yield fake, made
 
 
 def minute_with(row: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cost:
     """Given a row, let a mailbox's thread spend a simulated minute with it."""
     minute = Minute()
     answers, greeting = ROWS[row]
-    with scripted(answers, greeting) as server, on(server, minute, folder, monkeypatch) as (desk, made):
+    with scripted(answers, greeting) as server, on(server, minute, folder, monkeypatch) as (fake, made):
         shared = dataclasses.replace(made.shared, stop=SimulatedEvent(minute))
-        thread = MailboxThread(made.receivers[0], shared, made.archive, listen=True)
+        thread = MailboxThread(made.receivers[0], shared, made.message_queries, listen=True)
         thread._wake = SimulatedEvent(minute)
         with contextlib.suppress(ImportError):
             from redmine_mailbridge.tasks.receive.fetch.pass_backoff import PassBackoff
@@ -205,7 +205,7 @@ def minute_with(row: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Cost
         thread.join(20)
         assert not thread.is_alive()
         said = [line for line in server.lines if line and line != "DONE"]
-    return Cost(server.connections, len(said), desk.rows())
+    return Cost(server.connections, len(said), fake.rows())
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_minute_of_a_stubborn_server_is_cheap(row: str, tmp_path: Path, monkey
     """
     cost = minute_with(row, tmp_path, monkeypatch)
     assert (True, True) == (cost.logins <= MOST_LOGINS, cost.commands <= MOST_COMMANDS), cost
-    assert [] == [row.reason for row in cost.rows if row.state is State.ASIDE]
+    assert [] == [row.reason for row in cost.rows if row.state is State.FAILED]
 
 
 @pytest.mark.fault("A17-1")
@@ -236,7 +236,7 @@ def test_a_healthy_mailbox_of_many_folders_is_listened_to(tmp_path: Path, monkey
         receiver.reading = dataclasses.replace(receiver.reading, folders=folders)
         monkeypatch.setattr(SimulatedMailbox, "wait", lambda *_: heard.append(minute.now) or minute.end())
         shared = dataclasses.replace(made.shared, stop=SimulatedEvent(minute))
-        thread = MailboxThread(receiver, shared, made.archive, listen=True)
+        thread = MailboxThread(receiver, shared, made.message_queries, listen=True)
         thread._wake = SimulatedEvent(minute)
         thread.backoff = PassBackoff(minute)
         minute.at_the_end += [shared.stop.set, made.shared.stop.set]
@@ -262,7 +262,7 @@ def test_a_further_folder_is_listened_to_at_the_pace_of_its_mailbox(row: str) ->
         box = SimulatedMailbox(config, minute, server)
         from redmine_mailbridge.tasks.receive.fetch.pass_backoff import PassBackoff
 
-        listener = FolderListener(box, "INBOX", lambda: woken.append(1), stop, quiet=lambda: 15.0)
+        listener = IdleWatcher(box, "INBOX", lambda: woken.append(1), stop, quiet=lambda: 15.0)
         listener._backoff = PassBackoff(minute)
         listener.start()
         listener.join(30)

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from redmine_mailbridge.business_time.crontab import crontab
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.tasks.service.schedule import Scheduler, crontab
+from redmine_mailbridge.tasks.service.schedule import Scheduler
 
 MONDAY = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 

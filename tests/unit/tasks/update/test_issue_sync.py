@@ -14,14 +14,16 @@ from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Description
 from redmine_mailbridge.redmine.client import Client, Connection
-from redmine_mailbridge.redmine.metadata import Directory
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.requests import NoteRequest
-from redmine_mailbridge.redmine.write_intent import Job
-from redmine_mailbridge.store.issue_copy import IssueRow, Issues, JournalRow
+from redmine_mailbridge.redmine.write_intent import WriteIntent
+from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow, JournalRow
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.update.issue_sync import OVERLAP, Mirror
+from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from tests.unit.redmine.tiny import Seen, Tiny, answer, serve
 
+OVERLAP = 300.0
+"""Seconds for which the list reaches back."""
 START = datetime(2026, 5, 20, 10, 0, tzinfo=UTC).timestamp()
 KIM, ANNA, BRIDGE = "kim@client.example", {"id": 9, "name": "Anna Agent"}, {"id": 3, "name": "Mail Bridge"}
 STATUSES = [{"id": 1, "name": "New", "is_closed": False}, {"id": 5, "name": "Closed", "is_closed": True}]
@@ -75,18 +77,21 @@ class World:
 
     def by_mail(self, number: int) -> int:
         """An issue that came by mail. Return the mail's number."""
-        self.add(number)
+        if number not in self.issues:
+            self.add(number)
         content = f"mail {number}".encode()
-        (row,) = self.store.keep([RawMail(Listed(Location("support", "INBOX", "1", str(number)), 9), content)])
+        (row,) = self.store.add([RawMail(Listed(Location("support", "INBOX", "1", str(number)), 9), content)])
         self.store.describe([Description(row.id, f"{number}@x.example", f"key {number}", KIM, "Help")])
         self.store.done(row.id, "made", issue=number, created=True)
         return row.id
 
     def note_by_mail(self, number: int, journal: int, sender: str, uid: int, *, machine: bool = False) -> None:
         """The store learns that a mail has made a note."""
-        (row,) = self.store.keep([RawMail(Listed(Location("support", "INBOX", "1", str(uid)), 9), b"%d" % uid)])
+        (row,) = self.store.add([RawMail(Listed(Location("support", "INBOX", "1", str(uid)), 9), b"%d" % uid)])
         self.store.describe([Description(row.id, f"{uid}@x.example", f"key {uid}", sender, "Re: Help")])
-        self.store.intend(row.id, Job(NoteRequest(number, 7, {"notes": "x"}), "x", machine=machine).to_json())
+        self.store.record_intent(
+            row.id, WriteIntent(NoteRequest(number, 7, {"notes": "x"}), "x", machine=machine).to_json()
+        )
         self.store.done(row.id, "noted", issue=number, journal=journal)
 
     def serve(self, seen: Seen) -> bytes:  # noqa: PLR0911 - a list of addresses
@@ -96,8 +101,14 @@ class World:
             return answer("", "500 Internal Server Error")
         query = parse_qs(urlsplit(seen.target).query)
         match seen.path.removesuffix(".json").strip("/").split("/"):
+            case ["issues"] if seen.method == "POST":
+                self.add(number := max(self.issues, default=0) + 1)
+                shown = {name: value for name, value in self.issues[number].items() if name != "journals"}
+                return answer(json.dumps({"issue": shown}), "201 Created")
             case ["issues"]:
                 return self.page(query)
+            case ["issues", _, "watchers"] | ["issues", _] if seen.method != "GET":
+                return answer("", "204 No Content")
             case ["issues", number]:
                 if int(number) in self.broken:
                     return answer("", "500 Internal Server Error")
@@ -126,11 +137,14 @@ class World:
             rows = [one for one in rows if one["updated_on"] >= query["v[updated_on][]"][0]]
         if "v[issue_id][]" in query:
             rows = [one for one in rows if str(one["id"]) in query["v[issue_id][]"][0].split(",")]
+        if "op[notes]" in query:
+            rows = [one for one in rows if any(each["notes"] for each in one["journals"])]
         if query.get("sort") == ["updated_on:desc"]:
             rows.reverse()
         offset, limit = int(query.get("offset", ["0"])[0]), int(query["limit"][0])
-        shown = [{name: value for name, value in one.items() if name != "journals"} for one in rows]
-        return answer(json.dumps({"issues": shown[offset : offset + limit], "total_count": len(shown)}))
+        page = rows[offset : offset + limit]
+        shown = [{name: value for name, value in one.items() if name != "journals"} for one in page]
+        return answer(json.dumps({"issues": shown, "total_count": len(rows)}))
 
 
 @pytest.fixture
@@ -147,29 +161,29 @@ def tiny(world: World) -> Iterator[Tiny]:
 
 
 @pytest.fixture
-def issues(world: World) -> Issues:
-    return Issues(world.store.database, lambda: world.now)
+def issues(world: World) -> IssueCopy:
+    return IssueCopy(world.store.database, lambda: world.now)
 
 
 @pytest.fixture
-def mirror(world: World, tiny: Tiny, issues: Issues) -> Mirror:
+def mirror(world: World, tiny: Tiny, issues: IssueCopy) -> IssueSync:
     client = Client(Connection(tiny.url, "key"))
-    return Mirror(issues, client, Directory(client))
+    return IssueSync(issues, client, MetadataCache(client))
 
 
-def requests(world: World, mirror: Mirror) -> int:
+def requests(world: World, mirror: IssueSync) -> int:
     before = len(world.asked)
     mirror.refresh()
     return len(world.asked) - before
 
 
-def row(issues: Issues, number: int) -> IssueRow:
+def row(issues: IssueCopy, number: int) -> IssueRow:
     found = issues.get(number)
     assert found is not None
     return found
 
 
-def test_what_the_copy_holds(world: World, mirror: Mirror, issues: Issues) -> None:
+def test_what_the_copy_holds(world: World, mirror: IssueSync, issues: IssueCopy) -> None:
     """An issue that came by mail and its history stand in the copy, statuses by name, in the order of writing."""
     mail_id = world.by_mail(1)
     world.now += 60
@@ -190,7 +204,7 @@ def test_what_the_copy_holds(world: World, mirror: Mirror, issues: Issues) -> No
     ] == issues.journals([1])
 
 
-def test_nothing_changed_is_one_request(world: World, mirror: Mirror) -> None:
+def test_nothing_changed_is_one_request(world: World, mirror: IssueSync) -> None:
     """With 250 issues by mail and nothing changed, a refresh is one request; after one change it is two."""
     for number in range(1, 251):
         world.by_mail(number)
@@ -205,7 +219,7 @@ def test_nothing_changed_is_one_request(world: World, mirror: Mirror) -> None:
     assert (3, 1) == (requests(world, mirror), requests(world, mirror))  # the list, the issue, its writer
 
 
-def test_all_anew(world: World, mirror: Mirror, issues: Issues) -> None:
+def test_all_anew(world: World, mirror: IssueSync, issues: IssueCopy) -> None:
     """What the times in Redmine do not tell, as a status named anew, reading all again finds, one request for each."""
     for number in (1, 2):
         world.by_mail(number)
@@ -215,11 +229,11 @@ def test_all_anew(world: World, mirror: Mirror, issues: Issues) -> None:
     issues.save(replace(right, status="Another name"), ())
     world.now += OVERLAP + 1
     assert [] == mirror.refresh().read
-    assert [1, 2] == mirror.refresh(anew=True).read
+    assert [1, 2] == sorted(mirror.refresh(reread_all=True).read)
     assert right.status == row(issues, 1).status
 
 
-def test_issues_of_others_are_not_read(world: World, mirror: Mirror, issues: Issues) -> None:
+def test_issues_of_others_are_not_read(world: World, mirror: IssueSync, issues: IssueCopy) -> None:
     """What did not come by mail costs nothing but its line in the list."""
     world.by_mail(1)
     world.now += 3600
@@ -230,7 +244,7 @@ def test_issues_of_others_are_not_read(world: World, mirror: Mirror, issues: Iss
     assert [1] == [one.id for one in issues.issues(gone=None)]
 
 
-def test_a_second_change_in_the_same_second(world: World, mirror: Mirror, issues: Issues) -> None:
+def test_a_second_change_in_the_same_second(world: World, mirror: IssueSync, issues: IssueCopy) -> None:
     """What changes after we looked, within the second that `updated_on` tells, is found by the next refresh."""
     world.by_mail(1)
     world.change(1, notes="one")
@@ -241,7 +255,7 @@ def test_a_second_change_in_the_same_second(world: World, mirror: Mirror, issues
     assert [1, 2] == [one.id for one in issues.journals([1])]
 
 
-def test_a_change_that_shows_late(world: World, mirror: Mirror, issues: Issues) -> None:
+def test_a_change_that_shows_late(world: World, mirror: IssueSync, issues: IssueCopy) -> None:
     """A change whose transaction took minutes, so that newer ones were seen before, is not missed."""
     world.by_mail(1)
     world.by_mail(2)
@@ -252,13 +266,56 @@ def test_a_change_that_shows_late(world: World, mirror: Mirror, issues: Issues) 
     mirror.refresh()
     now, world.now = world.now, world.now - 200
     world.change(1, notes="begun before")
-    world.now = now + 60
+    world.now = now + OVERLAP
     mirror.refresh()
     assert 1 == len(issues.journals([1]))
 
 
+@pytest.mark.parametrize("seconds", [3, 10, 100, 299])
+@pytest.mark.parametrize("pause", [20, 60, 299, 300, 1000])
+def test_every_change_is_read_however_long_it_took(
+    world: World, mirror: IssueSync, issues: IssueCopy, seconds: int, pause: int
+) -> None:
+    """Changes that take up to five minutes are read five minutes after they became visible, or by the next run after
+    that, while newer ones are seen at each run.
+    """
+    world.by_mail(1)
+    world.by_mail(2)
+    world.now += 3600
+    mirror.refresh()
+    late: list[float] = []
+    for number in range(1, 1 + 1200 // pause + 3):
+        world.now += pause
+        if number % 3 == 0:
+            now, world.now = world.now, world.now - seconds
+            world.change(1, notes="begun before")
+            world.now = now
+            late.append(now)
+        world.change(2, notes="now")
+        mirror.refresh()
+        assert sum(at + OVERLAP <= world.now for at in late) <= len(issues.journals([1]))
+    world.now += OVERLAP
+    mirror.refresh()
+    assert len(late) == len(issues.journals([1]))
+
+
+def test_what_is_known_is_not_listed_at_each_run(world: World, mirror: IssueSync) -> None:
+    """With changes all the time, ten runs half a minute apart list each once, and few twice: not ten times."""
+    for number in range(1, 101):
+        world.by_mail(number)
+    world.now += 3600
+    mirror.refresh()
+    listed = 0
+    for _ in range(10):
+        for number in range(10, 101, 10):
+            world.now += 3
+            world.change(number, notes="x")
+        listed += mirror.refresh().listed
+    assert listed <= 3 * 100
+
+
 def test_the_list_moves_while_it_is_read(
-    world: World, mirror: Mirror, issues: Issues, monkeypatch: pytest.MonkeyPatch
+    world: World, mirror: IssueSync, issues: IssueCopy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An issue of the first page that changes while the second is fetched keeps no other from being read."""
     for number in range(1, 181):
@@ -288,7 +345,47 @@ def test_the_list_moves_while_it_is_read(
     }
 
 
-def test_more_changes_in_one_second_than_a_page_holds(world: World, mirror: Mirror, issues: Issues) -> None:
+@pytest.mark.fault("A24-3")
+def test_a_change_after_the_read_within_one_long_run(
+    world: World, tiny: Tiny, issues: IssueCopy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What changes after it was read, while the pages of one run are read, is read by the next run, not by the next
+    sweep minutes later.
+    """
+    client = Client(Connection(tiny.url, "key"))
+    client.note_time(datetime.now(UTC))
+    mirror = IssueSync(issues, client, MetadataCache(client))
+    for number in range(1, 151):
+        world.by_mail(number)
+    world.now += 3600
+    mirror.refresh()
+    world.now += OVERLAP + 1
+    mirror.refresh()
+    for number in range(1, 151):
+        world.now += 0.01
+        world.change(number, notes="all of them")
+    world.now += 10
+    whole, pages = world.page, []
+
+    def page(query: dict[str, list[str]]) -> bytes:
+        if "v[updated_on][]" in query:
+            pages.append(query)
+            if len(pages) == 2:
+                world.now += 30
+                world.change(1, notes="again")
+                world.now += 30
+                world.change(150, notes="again")
+        return whole(query)
+
+    monkeypatch.setattr(world, "page", page)
+    mirror.refresh()
+    world.now += 20
+    mirror.refresh()
+    assert len(pages) < 6
+    assert 2 == len(issues.journals([1]))
+
+
+def test_more_changes_in_one_second_than_a_page_holds(world: World, mirror: IssueSync, issues: IssueCopy) -> None:
     """A bulk edit that stamps 230 issues with one second is read whole."""
     for number in range(1, 231):
         world.by_mail(number)
@@ -301,7 +398,7 @@ def test_more_changes_in_one_second_than_a_page_holds(world: World, mirror: Mirr
     assert 230 == len(issues.issues(closed=True))
 
 
-def test_a_deleted_issue_is_gone(world: World, mirror: Mirror, issues: Issues) -> None:
+def test_a_deleted_issue_is_gone(world: World, mirror: IssueSync, issues: IssueCopy) -> None:
     """An issue that Redmine does not show is gone, asked for once, and comes back when it is shown again."""
     world.by_mail(1)
     world.by_mail(2)
@@ -317,7 +414,7 @@ def test_a_deleted_issue_is_gone(world: World, mirror: Mirror, issues: Issues) -
     assert [1, 2] == [one.id for one in issues.issues()]
 
 
-def test_an_issue_that_redmine_fails_on(world: World, mirror: Mirror, issues: Issues) -> None:
+def test_an_issue_that_redmine_fails_on(world: World, mirror: IssueSync, issues: IssueCopy) -> None:
     """One issue that Redmine cannot show keeps no other waiting, and is read when it can be shown."""
     for number in (1, 2):
         world.by_mail(number)
@@ -335,7 +432,7 @@ def test_an_issue_that_redmine_fails_on(world: World, mirror: Mirror, issues: Is
     assert 1 == len(issues.journals([1]))
 
 
-def test_redmine_away(world: World, mirror: Mirror, issues: Issues) -> None:
+def test_redmine_away(world: World, mirror: IssueSync, issues: IssueCopy) -> None:
     """When Redmine fails on everything, the refresh says so, and the next one catches up."""
     for number in range(1, 6):
         world.by_mail(number)
@@ -347,7 +444,7 @@ def test_redmine_away(world: World, mirror: Mirror, issues: Issues) -> None:
     assert [1, 2, 3, 4, 5] == [one.id for one in issues.issues()]
 
 
-def test_notes_that_mails_made(world: World, mirror: Mirror, issues: Issues) -> None:
+def test_notes_that_mails_made(world: World, mirror: IssueSync, issues: IssueCopy) -> None:
     """A note that a mail made bears the mail and its sender's side, also when the store learns of the mail later;
     what a machine answered is nobody's word.
     """
@@ -370,7 +467,7 @@ def test_notes_that_mails_made(world: World, mirror: Mirror, issues: Issues) -> 
 
 @pytest.mark.fault("A12-8")
 @pytest.mark.parametrize("known", [True, False], ids=["an issue was made", "nothing was made"])
-def test_redmines_clock_is_set_back(world: World, mirror: Mirror, issues: Issues, *, known: bool) -> None:
+def test_redmines_clock_is_set_back(world: World, mirror: IssueSync, issues: IssueCopy, *, known: bool) -> None:
     """What somebody writes after Redmine's clock was set back is read by the next refresh where an issue was made
     since, as whose time of making tells of it, else by the next stocktaking; nothing is read twice for that.
     """
@@ -385,7 +482,7 @@ def test_redmines_clock_is_set_back(world: World, mirror: Mirror, issues: Issues
     world.now += 60
     world.change(1, notes="After it was set back")
     if known:
-        mirror._client.skew = timedelta(seconds=-world.behind)
+        mirror._client.clock_offset = timedelta(seconds=-world.behind)
         mirror.refresh()
     else:
         mirror.take_stock()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.tasks.update.note_filter import Mailing, Note, closes, note_to_mail, without_marker
+from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, note_to_mail, without_marker
 
 FILE = {"id": 7, "filename": "plan.txt"}
 
@@ -24,10 +24,10 @@ def test_the_marker(text: str, rest: str | None) -> None:
 @pytest.mark.parametrize(
     ("notes", "journal", "expected"),
     [
-        ("public_notes", {"notes": "Hi"}, Note("Hi")),
-        ("public_notes", {"notes": "/mail Hi"}, Note("Hi")),
-        ("marked", {"notes": "/mail Hi"}, Note("Hi")),
-        ("marked", {"notes": "Hi"}, "it does not begin with /mail"),
+        ("public_notes", {"notes": "Hi"}, AgentNote("Hi")),
+        ("public_notes", {"notes": "/mail Hi"}, AgentNote("Hi")),
+        ("marked", {"notes": "/mail Hi"}, AgentNote("Hi")),
+        ("marked", {"notes": "Hi"}, "it does not start with /mail"),
         ("marked", {"notes": "/mail"}, "it has no text"),
         ("never", {"notes": "/mail Hi"}, "notes are not mailed"),
         ("public_notes", {"notes": "Hi", "private_notes": True}, "it is private"),
@@ -36,16 +36,16 @@ def test_the_marker(text: str, rest: str | None) -> None:
         ("public_notes", {"notes": None}, "it has no text"),
     ],
 )
-def test_which_notes_go_out(notes: Any, journal: dict[str, Any], expected: Note | str) -> None:
+def test_which_notes_go_out(notes: Any, journal: dict[str, Any], expected: AgentNote | str) -> None:
     """Public notes go as the setting says; a private one never, whatever it begins with."""
-    assert expected == note_to_mail(Mailing(notes=notes), journal, [])
+    assert expected == note_to_mail(NoteMailPolicy(notes=notes), journal, [])
 
 
 def test_the_files_of_a_note() -> None:
     """The files that came with a note go with it, those of other notes do not."""
     details = [{"property": "attachment", "name": "7"}, {"property": "attr", "name": "status_id"}]
-    found = note_to_mail(Mailing("public_notes"), {"notes": "See", "details": details}, [FILE, FILE | {"id": 8}])
-    assert Note("See", (FILE,)) == found
+    found = note_to_mail(NoteMailPolicy("public_notes"), {"notes": "See", "details": details}, [FILE, FILE | {"id": 8}])
+    assert AgentNote("See", (FILE,)) == found
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,14 @@ from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, RawMail, Security
-from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.queries.messages import Archive, MessageFilter
-from redmine_mailbridge.tasks.receive.fetch.fetcher import Intake, Reading
+from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
+from redmine_mailbridge.tasks.receive.fetch.fetcher import MailFetcher
 from tests.servers.odd import HANG_UP, OddServer
 from tests.servers.odd_imap import OddImap, odd_imap
 from tests.servers.odd_pop3 import OddPop3, odd_pop3
+from tests.unit.tasks.fetch_settings import fetch_settings
 
 BODY = "BODY.PEEK[]"
 
@@ -31,9 +32,9 @@ class Reader:
         self.fresh = fresh
         self.passes = 0
         self.errors: list[str] = []
-        self._intake: Intake | None = None
+        self._intake: MailFetcher | None = None
 
-    def _begun(self) -> Intake:
+    def _begun(self) -> MailFetcher:
         if self._intake is None or self.fresh:
             pop3 = isinstance(self.server, OddPop3)
             config = MailboxConfig(
@@ -41,13 +42,13 @@ class Reader:
                 security=Security.NONE, timeout=5.0, protocol=MailProtocol.POP3 if pop3 else MailProtocol.IMAP,
             )  # fmt: skip
             self._box = open_mailbox(config, lambda uids: self.store.known("x", None, uids))
-            self._intake = Intake(self._box, Reading(("INBOX",), None, None, 5 << 20), self.store, threading.Event())
+            self._intake = MailFetcher(self._box, fetch_settings(5 << 20), self.store, threading.Event())
         return self._intake
 
-    def once(self) -> list[MailRow]:
+    def once(self) -> list[StoredMail]:
         """Make one pass over the INBOX. Return the rows of it; a connection of its own each time."""
         intake = self._begun()
-        rows: list[MailRow] = []
+        rows: list[StoredMail] = []
         self.passes += 1
         try:
             for batch in intake.new("INBOX"):
@@ -57,9 +58,9 @@ class Reader:
         self._box.close()
         return rows
 
-    def rows(self) -> list[MailRow]:
+    def rows(self) -> list[StoredMail]:
         """What the store holds, oldest first."""
-        return Archive(self.store.database).messages(MessageFilter(limit=1000))[::-1]
+        return MessageQueries(self.store.database).messages(MessageFilter(limit=1000))[::-1]
 
     def kept(self) -> list[bytes]:
         """The first lines of what the store has the bytes of, in the order in which it was kept."""
@@ -131,7 +132,7 @@ def test_an_outage_sets_nothing_aside(
         server.wish = lambda _line: None
         reader.once()
         assert subjects(*range(1, 121)) == reader.kept()
-        assert {State.KEPT} == {row.state for row in reader.rows()}
+        assert {State.STORED} == {row.state for row in reader.rows()}
 
 
 @pytest.mark.fault("I9")
@@ -155,7 +156,7 @@ def test_a_server_that_is_not_well_for_many_passes(
         server.wish = to_bodies(words)
         for _ in range(8):
             reader.once()
-        assert [] == [row for row in reader.rows() if row.state is not State.KEPT]
+        assert [] == [row for row in reader.rows() if row.state is not State.STORED]
         assert len(server.lines) < 8 * 30
         server.wish = lambda _line: None
         reader.once()
@@ -184,7 +185,7 @@ def test_a_mail_that_crashes_the_fetch(
         assert reader.passes <= 5
         assert server.logins <= 5
         (waiting,) = [row for row in reader.rows() if row.raw is None]
-        assert State.KEPT is waiting.state
+        assert State.STORED is waiting.state
 
 
 @pytest.mark.fault("B10")
@@ -210,7 +211,7 @@ def test_one_mail_that_the_server_speaks_of_itself_about(store: Store, words: st
         reader = Reader(store, server)
         rows = reader.once()
         assert ([str(uid) for uid in range(1, 10)], []) == ([row.location.uid for row in rows], reader.errors)
-        assert [("4", State.KEPT)] == [(row.location.uid, row.state) for row in rows if row.raw is None]
+        assert [("4", State.STORED)] == [(row.location.uid, row.state) for row in rows if row.raw is None]
         assert [] == reader.once()
 
 
@@ -232,7 +233,7 @@ def test_a_mail_that_is_refused_for_its_own_sake(store: Store) -> None:
         reader = Reader(store, server)
         rows = reader.once()
         (aside,) = [row for row in rows if row.raw is None]
-        assert (State.ASIDE, True) == (aside.state, "virus found" in (aside.reason or ""))
+        assert (State.FAILED, True) == (aside.state, "virus found" in (aside.reason or ""))
         assert subjects(1, 2, 4, 5) == reader.kept()
 
 
@@ -242,7 +243,7 @@ def test_one_alone_is_not_blamed(store: Store) -> None:
         server.wish = lambda line: "virus found" if line == "RETR 1" else None
         reader = Reader(store, server)
         (row,) = reader.once()
-        assert (State.KEPT, None) == (row.state, row.raw)
+        assert (State.STORED, None) == (row.state, row.raw)
         assert [] == reader.errors
 
 
@@ -257,7 +258,7 @@ def test_ten_that_are_refused_in_a_row(store: Store) -> None:
         reader = Reader(store, server)
         reader.once()
         assert subjects(*range(1, 5), *range(15, 31)) == reader.kept()
-        assert {State.KEPT} == {row.state for row in reader.rows()}
+        assert {State.STORED} == {row.state for row in reader.rows()}
 
 
 @pytest.mark.fault("B10")
@@ -271,7 +272,7 @@ def test_one_alone_that_breaks_the_connection(store: Store) -> None:
         while not reader.rows() and reader.passes < 40:
             reader.once()
         (row,) = reader.rows()
-        assert (State.KEPT, None) == (row.state, row.raw)
+        assert (State.STORED, None) == (row.state, row.raw)
         assert reader.passes <= 5
         errors = len(reader.errors)
         assert ([], errors) == (reader.once(), len(reader.errors))

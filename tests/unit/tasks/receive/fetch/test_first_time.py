@@ -7,13 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from redmine_mailbridge.errors import MailboxError
-from redmine_mailbridge.model.stored_mail import MailRow
+from redmine_mailbridge.model.stored_mail import Description, StoredMail
 from redmine_mailbridge.settings.first_sync import StartSettings
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.receive.fetch.fetcher import Braked, Intake, Reading
+from redmine_mailbridge.tasks.receive.fetch.fetcher import MailFetcher, TooManyNewMails
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
+from tests.unit.tasks.fetch_settings import fetch_settings
 
-Begin = Callable[..., Intake]
+Begin = Callable[..., MailFetcher]
 
 
 @pytest.fixture
@@ -26,10 +27,10 @@ def server() -> MemoryServer:
 def begin(server: MemoryServer, store: Store) -> Begin:
     """Given keys of StartSettings, return an intake as a new process has it."""
 
-    def made(**start: object) -> Intake:
+    def made(**start: object) -> MailFetcher:
         given = {"start_from": "all"} | start
-        reading = Reading(("INBOX",), None, None, 1 << 20, start=StartSettings.model_validate(given))
-        return Intake(MemoryMailbox(server), reading, store, threading.Event())
+        reading = fetch_settings(1 << 20, start=StartSettings.model_validate(given))
+        return MailFetcher(MemoryMailbox(server), reading, store, threading.Event())
 
     return made
 
@@ -39,12 +40,12 @@ def letters(*numbers: int) -> list[bytes]:
     return [f"Subject: {number}\r\n\r\n".encode() for number in numbers]
 
 
-def taken(intake: Intake) -> list[MailRow]:
+def taken(intake: MailFetcher) -> list[StoredMail]:
     """The rows of what is new."""
     return [row for batch in intake.new("INBOX") for row in batch]
 
 
-def uids(intake: Intake) -> list[str]:
+def uids(intake: MailFetcher) -> list[str]:
     """The UIDs of what is new."""
     return [row.location.uid for row in taken(intake)]
 
@@ -77,11 +78,11 @@ def test_from_a_moment_on(server: MemoryServer, begin: Begin) -> None:
     ("start", "expected", "words"),
     [
         ({"start_from": "all"}, 3, ""),
-        ({"start_from": "now"}, 0, "3 of 3 mails in INBOX do not count (start_from) and stay there"),
+        ({"start_from": "now"}, 0, "3 of 3 messages in INBOX are not imported (start_from)"),
         (
             {"start_from": "all", "first_sync_limit": 1},
             1,
-            "2 of 3 mails in INBOX do not count (start_from, first_sync_limit) and stay there",
+            "2 of 3 messages in INBOX are not imported (start_from, first_sync_limit)",
         ),
         (None, 3, ""),
     ],
@@ -90,13 +91,13 @@ def test_the_dry_run_counts_what_the_first_pass_leaves(
     server: MemoryServer, start: dict[str, object] | None, expected: int, words: str
 ) -> None:
     """The dry-run says how many mails a first pass leaves lying; where a folder has been read already, none."""
-    from redmine_mailbridge.cli.dry_run import look
+    from redmine_mailbridge.cli.dry_run import preview_folder
 
     server.append(*letters(1, 2, 3))
     for kept in server.folders["INBOX"].mails.values():
         kept.received_at = dt.datetime(2026, 1, 31, 8, 0, tzinfo=dt.UTC)
     settings = None if start is None else StartSettings.model_validate(start)
-    taken, left = look(MemoryMailbox(server), "INBOX", settings)
+    taken, left = preview_folder(MemoryMailbox(server), "INBOX", settings)
     assert (expected, words) == (len(taken), left)
 
 
@@ -105,7 +106,7 @@ def test_mail_that_lies_there_is_a_question(server: MemoryServer, begin: Begin) 
     """Where nothing says whether mail that lies there counts, none is taken, and the error says what to write."""
     server.append(*letters(1, 2))
     for _ in range(2):
-        with pytest.raises(MailboxError, match=r'2 mails lie in INBOX.*\[mailboxes.memory\]: start_from = "all"'):
+        with pytest.raises(MailboxError, match=r'INBOX contains 2 mails.*\[mailboxes.memory\]: start_from = "all"'):
             taken(begin(start_from=None))
     assert ["1", "2"] == uids(begin(start_from="all"))
 
@@ -194,8 +195,8 @@ def test_older_mails_are_no_reason_to_brake(server: MemoryServer, begin: Begin) 
     for uid in range(2, 8):
         server.folders["INBOX"].mails[uid].received_at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     server.folders["INBOX"].mails[1].received_at = dt.datetime(2026, 1, 20, tzinfo=dt.UTC)
-    assert ["1"] == uids(begin(start_from="2026-01-10", brake_at=3))
-    assert [] == uids(begin(start_from="2026-01-10", brake_at=3))
+    assert ["1"] == uids(begin(start_from="2026-01-10", max_new_mails=3))
+    assert [] == uids(begin(start_from="2026-01-10", max_new_mails=3))
 
 
 @pytest.mark.parametrize("start", [{"start_from": "now"}, {"first_sync_limit": 1}])
@@ -234,60 +235,60 @@ def test_an_empty_mailbox(server: MemoryServer, begin: Begin) -> None:
 
 def test_brake(server: MemoryServer, store: Store, begin: Begin) -> None:
     """More new mails at once than the brake allows: none is taken until so many are released."""
-    assert [] == uids(begin(brake_at=3))
+    assert [] == uids(begin(max_new_mails=3))
     server.append(*letters(*range(1, 5)))
-    with pytest.raises(Braked, match="redmine-mailbridge release memory"):
-        uids(begin(brake_at=3))
+    with pytest.raises(TooManyNewMails, match="redmine-mailbridge mailboxes resume memory"):
+        uids(begin(max_new_mails=3))
     store.release("memory", 3)
-    with pytest.raises(Braked):
-        uids(begin(brake_at=3))
+    with pytest.raises(TooManyNewMails):
+        uids(begin(max_new_mails=3))
     store.release("memory", 4)
-    assert ["1", "2", "3", "4"] == uids(begin(brake_at=3))
+    assert ["1", "2", "3", "4"] == uids(begin(max_new_mails=3))
 
 
 def test_the_brake_at_its_border(server: MemoryServer, begin: Begin) -> None:
-    """As many new mails as brake_at go on; one more stops it."""
-    assert [] == uids(begin(brake_at=3))
+    """As many new mails as max_new_mails go on; one more stops it."""
+    assert [] == uids(begin(max_new_mails=3))
     server.append(*letters(1, 2, 3))
-    assert 3 == len(uids(begin(brake_at=3)))
+    assert 3 == len(uids(begin(max_new_mails=3)))
     server.append(*letters(4, 5, 6, 7))
-    with pytest.raises(Braked):
-        uids(begin(brake_at=3))
+    with pytest.raises(TooManyNewMails):
+        uids(begin(max_new_mails=3))
 
 
 def test_a_release_counts_once(server: MemoryServer, store: Store, begin: Begin) -> None:
     """After what was released has been read, the brake holds again."""
-    intake = begin(brake_at=3)
+    intake = begin(max_new_mails=3)
     assert [] == uids(intake)
     server.append(*letters(*range(1, 6)))
-    with pytest.raises(Braked):
+    with pytest.raises(TooManyNewMails):
         uids(intake)
     store.release("memory", 100)
     assert 5 == len(uids(intake))
     intake.finish()
     server.append(*letters(*range(6, 11)))
-    with pytest.raises(Braked):
+    with pytest.raises(TooManyNewMails):
         uids(intake)
 
 
 @pytest.mark.fault("S3")
 def test_a_release_while_nothing_is_stopped(server: MemoryServer, store: Store, begin: Begin) -> None:
     """A release that answers no question is none for the next one, and the line tells how many mails are new."""
-    intake = begin(brake_at=2)
+    intake = begin(max_new_mails=2)
     assert [] == uids(intake)
     store.release("memory", 10**9)
     server.append(*letters(*range(1, 6)))
-    with pytest.raises(Braked, match="INBOX: 5 mails are suddenly new, more than brake_at = 2"):
+    with pytest.raises(TooManyNewMails, match="INBOX: 5 new mails at once, more than max_new_mails = 2"):
         uids(intake)
 
 
 @pytest.mark.fault("S3")
 def test_a_release_that_was_not_needed(server: MemoryServer, store: Store, begin: Begin) -> None:
     """When what was suddenly new is moved away by hand, the release that was given for it is over too."""
-    intake = begin(brake_at=2)
+    intake = begin(max_new_mails=2)
     assert [] == uids(intake)
     server.append(*letters(*range(1, 6)))
-    with pytest.raises(Braked):
+    with pytest.raises(TooManyNewMails):
         uids(intake)
     store.release("memory", 10**9)
     for uid in range(2, 6):
@@ -295,35 +296,65 @@ def test_a_release_that_was_not_needed(server: MemoryServer, store: Store, begin
     assert ["1"] == uids(intake)
     intake.finish()
     server.append(*letters(*range(6, 11)))
-    with pytest.raises(Braked):
+    with pytest.raises(TooManyNewMails):
         uids(intake)
 
 
 @pytest.mark.fault("S3")
 def test_no_more_than_was_released(server: MemoryServer, store: Store, begin: Begin) -> None:
     """What is let go on up to a number stops again when more than that is new."""
-    intake = begin(brake_at=2)
+    intake = begin(max_new_mails=2)
     assert [] == uids(intake)
     server.append(*letters(*range(1, 9)))
-    with pytest.raises(Braked):
+    with pytest.raises(TooManyNewMails):
         uids(intake)
     store.release("memory", 7)
-    with pytest.raises(Braked):
+    with pytest.raises(TooManyNewMails):
         uids(intake)
 
 
 def test_brake_at_a_new_validity(server: MemoryServer, begin: Begin) -> None:
     """A folder whose UIDs all changed, and which holds very much, is not read again without a question."""
     server.append(*letters(*range(1, 6)))
-    assert 5 == len(uids(begin(brake_at=3)))
+    assert 5 == len(uids(begin(max_new_mails=3)))
     server.renew("INBOX")
 
-    with pytest.raises(Braked):
-        uids(begin(brake_at=3))
+    with pytest.raises(TooManyNewMails):
+        uids(begin(max_new_mails=3))
 
 
 def test_no_brake(server: MemoryServer, begin: Begin) -> None:
-    """With brake_at = 0 nothing stops it."""
-    assert [] == uids(begin(brake_at=0))
+    """With max_new_mails = 0 nothing stops it."""
+    assert [] == uids(begin(max_new_mails=0))
     server.append(*letters(*range(1, 120)))
-    assert 119 == len(uids(begin(brake_at=0)))
+    assert 119 == len(uids(begin(max_new_mails=0)))
+
+
+def with_ids(*numbers: int) -> list[bytes]:
+    """Mails with numbers as Message-IDs."""
+    return [f"Message-ID: <{number}@x.example>\r\nSubject: {number}\r\n\r\n".encode() for number in numbers]
+
+
+def described(store: Store, rows: list[StoredMail]) -> None:
+    """The mails are worked on: their ids are known."""
+    store.describe(
+        [Description(row.id, f"{row.location.uid}@x.example", f"key {row.id}", "k@x.example", "S") for row in rows]
+    )
+
+
+def test_known_mails_that_appear_again_are_no_reason_to_stop(server: MemoryServer, begin: Begin, store: Store) -> None:
+    """An account that moved shows all its mails under other numbers: those that were read before do not count, new ones
+    among them do, and again each time that more have come.
+    """
+    server.append(*with_ids(*range(1, 7)))
+    described(store, taken(begin()))
+    server.renew("INBOX")
+    intake = begin(max_new_mails=2)
+    assert 6 == len(taken(intake))
+
+    server.append(*with_ids(*range(11, 14)))
+    with pytest.raises(TooManyNewMails, match="3 new"):
+        taken(intake)
+    server.append(*with_ids(14))
+    with pytest.raises(TooManyNewMails, match="4 new"):
+        taken(intake)

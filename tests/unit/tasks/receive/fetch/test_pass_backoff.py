@@ -2,7 +2,7 @@
 
 import pytest
 
-from redmine_mailbridge.tasks.receive.fetch.pass_backoff import CALM, Cause, PassBackoff
+from redmine_mailbridge.tasks.receive.fetch.pass_backoff import CALM, FailureStreak, PassBackoff, PassTrigger
 from tests.clocks import Clock
 
 
@@ -22,7 +22,7 @@ def pauses_of_failures(backoff: PassBackoff, clock: Clock, times: int, *, betwee
     """Given how long a pass that went well lies before each failure, return the pauses after so many failures."""
     pauses = []
     for _ in range(times):
-        backoff.passed(Cause.AGAIN, found=found)
+        backoff.passed(PassTrigger.AGAIN, found=found)
         clock.now += between
         backoff.failed("IDLE: BAD")
         pauses.append(backoff.pause)
@@ -62,7 +62,7 @@ def test_a_pass_ends_a_pause(backoff: PassBackoff, clock: Clock) -> None:
     """A pass that somebody asked for in a pause and that went well ends it: listening begins at once."""
     backoff.failed("away")
     assert (True, True) == (backoff.failing, backoff.pause > 0)
-    backoff.passed(Cause.ASKED, found=False)
+    backoff.passed(PassTrigger.ASKED, found=False)
     assert (False, 0.0) == (backoff.failing, backoff.pause)
 
 
@@ -78,7 +78,7 @@ def test_hints_for_nothing_slow_down(backoff: PassBackoff, clock: Clock) -> None
     """A server that keeps telling of mails that are not there is believed less and less."""
     pauses = []
     for _ in range(7):
-        backoff.passed(Cause.HINT, found=False)
+        backoff.passed(PassTrigger.HINT, found=False)
         pauses.append(backoff.pause)
         clock.now += backoff.pause
     assert [1, 5, 15, 60, 60, 60, 60] == pauses
@@ -87,18 +87,18 @@ def test_hints_for_nothing_slow_down(backoff: PassBackoff, clock: Clock) -> None
 def test_a_mail_restores_belief_step_by_step(backoff: PassBackoff, clock: Clock) -> None:
     """A mail among many false hints is fetched at once, and does not make up for all of them."""
     for _ in range(4):
-        backoff.passed(Cause.HINT, found=False)
+        backoff.passed(PassTrigger.HINT, found=False)
         clock.now += backoff.pause
-    backoff.passed(Cause.HINT, found=True)
+    backoff.passed(PassTrigger.HINT, found=True)
     assert backoff.pause == 0.0
-    backoff.passed(Cause.HINT, found=False)
+    backoff.passed(PassTrigger.HINT, found=False)
     assert 60 == backoff.pause
 
 
 def test_calm_makes_up_for_false_hints(backoff: PassBackoff, clock: Clock) -> None:
     """False hints that are more than a minute apart cost a second each, however many there are."""
     for _ in range(10):
-        backoff.passed(Cause.HINT, found=False)
+        backoff.passed(PassTrigger.HINT, found=False)
         assert 1 == backoff.pause
         clock.now += CALM + 2
 
@@ -106,7 +106,7 @@ def test_calm_makes_up_for_false_hints(backoff: PassBackoff, clock: Clock) -> No
 def test_hints_that_bring_mail_cost_no_time(backoff: PassBackoff) -> None:
     """However fast mails come, none waits for a pause."""
     for _ in range(1000):
-        backoff.passed(Cause.HINT, found=True)
+        backoff.passed(PassTrigger.HINT, found=True)
         assert backoff.pause == 0.0
 
 
@@ -114,11 +114,11 @@ def test_mails_that_are_due_and_get_nowhere_slow_down(backoff: PassBackoff, cloc
     """A mail that is due again and again for nothing makes fewer passes, and hinders no hint of the server."""
     pauses = []
     for _ in range(4):
-        backoff.passed(Cause.DUE, found=False)
+        backoff.passed(PassTrigger.DUE, found=False)
         pauses.append(backoff.due_pause)
         clock.now += backoff.due_pause
     assert [1, 5, 15, 60] == pauses
-    backoff.passed(Cause.DUE, found=False)
+    backoff.passed(PassTrigger.DUE, found=False)
     assert (True, 0.0) == (backoff.due_pause > 0, backoff.pause)
 
 
@@ -127,11 +127,11 @@ def test_a_minute_for_nothing_costs_few_commands(clock: Clock) -> None:
     passes that found something count for nothing, however many commands they took.
     """
     backoff = PassBackoff(clock)
-    backoff.passed(Cause.HINT, found=True, commands=500)
+    backoff.passed(PassTrigger.HINT, found=True, commands=500)
     assert 0.0 == backoff.pause
     for _ in range(3):
         clock.now += 1
-        backoff.passed(Cause.AGAIN, found=False, commands=15)
+        backoff.passed(PassTrigger.AGAIN, found=False, commands=15)
     assert 59 == backoff.pause == backoff.due_pause
     clock.now += 59
     assert 0.0 == backoff.pause
@@ -142,6 +142,24 @@ def test_the_schedules_own_passes_hold_up_nothing(clock: Clock) -> None:
     """However often the schedule wants a pass, and however little that finds, the server is listened to in between."""
     backoff = PassBackoff(clock)
     for _ in range(20):
-        backoff.passed(Cause.ASKED, found=False, commands=15)
+        backoff.passed(PassTrigger.ASKED, found=False, commands=15)
         assert (0.0, 0.0) == (backoff.pause, backoff.due_pause)
         clock.now += 10
+
+
+def test_a_success_ends_the_pause_and_takes_one_failure_back() -> None:
+    """After three failures and a success the next pause is as long as the third, neither the longest nor the first."""
+    streak, now = FailureStreak(), 1000.0
+    pauses = []
+    for _ in range(3):
+        streak.again(now)
+        pauses.append(streak.until - now)
+        now = streak.until
+    streak.not_for_nothing(now)
+    assert now == streak.until
+    streak.again(now)
+    assert pauses[2] == streak.until - now
+    fresh = FailureStreak()
+    fresh.not_for_nothing(now)
+    fresh.again(now)
+    assert pauses[0] == fresh.until - now

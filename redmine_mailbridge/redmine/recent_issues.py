@@ -1,0 +1,99 @@
+"""The issues that Redmine returned in full during writes, so that the local copy does not fetch them again.
+
+Redmine responds to a POST of an issue with the issue as created, and a note is confirmed by reading its issue with its
+history. Both contain all data of the copy. The consumer compares the time of change with that in Redmine's list,
+so that later changes are still read.
+"""
+
+import json
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.responses import Response, is_closed
+
+MOST = 8_000_000
+"""Characters that are cached: those of some ten thousand new issues. The oldest is dropped first, and fetched again."""
+FIELDS = (
+    "id", "project", "tracker", "status", "priority", "author", "assigned_to", "subject", "is_private", "created_on",
+    "updated_on", "closed_on",
+)  # fmt: skip
+JOURNAL = ("id", "user", "created_on", "private_notes")
+ISSUE = re.compile(r"/issues/(\d+)(?:\.json|/)")
+WATCHERS = "/watchers.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An issue as Redmine returned it, `at` in seconds since the epoch by the local clock. Of texts it contains only
+    the subject: notes are "x" if there is one.
+    """
+
+    found: Mapping[str, Any]
+    at: float
+
+
+class RecentIssues:
+    """Learns from every response to the client. Thread-safe."""
+
+    def __init__(self, client: Client, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[int, tuple[float, str]] = OrderedDict()
+        self._size = 0
+        client.on_answer(self._learn)
+
+    def take(self, number: int) -> Shown | None:
+        """Given an issue's number, remove and return its last known state; None if the bridge has changed it
+        since, or it was not returned.
+        """
+        with self._lock:
+            at, text = self._drop(number)
+        return Shown(json.loads(text), at) if text else None
+
+    def _learn(self, method: str, path: str, answer: Response, as_login: str | None) -> None:
+        """A new issue has no history yet, unless it is closed: a plugin may have closed it, which its history shows.
+        Any other is cached only with its history, as the bridge itself sees it. An issue that the bridge changes is
+        dropped.
+        """
+        issue = answer.get("issue")
+        shown = issue if isinstance(issue, dict) and "id" in issue else None
+        if shown is not None and method == "post" and path == "/issues.json":
+            self._keep(shown | {"journals": ()}, known=not is_closed(shown))
+        elif shown is not None and method == "get" and as_login is None and "journals" in shown:
+            self._keep(shown)
+        elif method != "get" and (changed := ISSUE.match(path)) is not None and not path.endswith(WATCHERS):
+            with self._lock:
+                self._drop(int(changed[1]))
+
+    def _keep(self, shown: Mapping[str, Any], *, known: bool = True) -> None:
+        number, text = int(shown["id"]), json.dumps(_slim(shown), separators=(",", ":"))
+        with self._lock:
+            self._drop(number)
+            if not known:
+                return
+            self._kept[number] = (self._clock(), text)
+            self._size += len(text)
+            while self._size > MOST:
+                self._drop(next(iter(self._kept)))
+
+    def _drop(self, number: int) -> tuple[float, str]:
+        """Forget an issue. Return when it was returned, and how; "" if it is not cached."""
+        dropped = self._kept.pop(number, (0.0, ""))
+        self._size -= len(dropped[1])
+        return dropped
+
+
+def _slim(shown: Mapping[str, Any]) -> dict[str, Any]:
+    journals = [
+        {name: one[name] for name in JOURNAL if name in one}
+        | {"notes": "x" if str(one.get("notes") or "").strip() else ""}
+        | {"details": [change for change in one.get("details", ()) if change.get("name") == "status_id"]}
+        for one in shown["journals"]
+    ]
+    return {name: shown[name] for name in FIELDS if name in shown} | {"journals": journals}

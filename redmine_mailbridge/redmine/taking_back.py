@@ -1,0 +1,185 @@
+"""Takes back what a message wrote to Redmine, and restores it: the text of its note, the state of its issue.
+
+Every request here sets something to a value and is preceded by a look, so that it may be repeated: a crash or a lost
+response does no harm. Redmine's API cannot remove an issue without the right to delete it, nor take back the mails that
+Redmine sent; what is done instead is described in docs/admin/who-may-write.md.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redmine_mailbridge.errors import RedmineRefused
+from redmine_mailbridge.model.manual_change import Place
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.text_cleaning import same_text
+from redmine_mailbridge.redmine.write_intent import WriteIntent
+from redmine_mailbridge.redmine.writer import Writer
+from redmine_mailbridge.side_effects import SideEffect, side_effect
+
+DUPLICATES = "duplicates"
+
+
+class NotRestored(Exception):
+    """A former place cannot be restored; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Takes back and restores, as the key's own user."""
+
+    client: Client
+    writer: Writer
+
+    def take_back(
+        self, place: Place, target: Place | None, note_status: Callable[[int], None], *, others: bool
+    ) -> tuple[str, ...]:
+        """Given where a message was, and where it is now (None: nowhere), take back what it wrote. Return lines about
+        what was done and what remains.
+
+        A note becomes a reference to the other issue, or empty, which removes it unless it has files or changes. An
+        issue is closed, as a duplicate of the other issue, unless others have written to it (`others`: another message
+        has). `note_status` stores its status before that. Raise RedmineUnavailable, RedmineUnclear.
+        """
+        found = self._issue(place.issue)
+        if found is None:
+            return (f"#{place.issue} is gone",)
+        if place.created:
+            return self._leave_issue(found, target, note_status, others=others)
+        if place.journal is None:
+            return ()
+        lines = self._change_note(found, place, mark(target))
+        return (*lines, *_remains(found, place))
+
+    def restore(self, place: Place, target: Place | None, status: int | None) -> tuple[str, ...]:
+        """Given where a message was before it was written to `target`, restore it. Return lines about what was done.
+
+        Raise NotRestored if its text is no longer there and cannot be written again; RedmineUnavailable,
+        RedmineUnclear.
+        """
+        found = self._issue(place.issue)
+        if found is None:
+            raise NotRestored(f"#{place.issue} is gone")
+        if place.created:
+            return self._return_to_issue(found, target, status)
+        return self._restore_note(found, place, mark(target))
+
+    # ------------------------------------------------------------------ notes
+
+    def _change_note(self, found: Mapping[str, Any], place: Place, text: str) -> tuple[str, ...]:
+        journal, sent = _journal(found, place), sent_text(place)
+        if journal is None:
+            return (f"its note on #{place.issue} is gone",)
+        if same_text(text, journal.get("notes")):
+            return (_told(place, text),)
+        if sent is None:
+            return (f"its notes on #{place.issue} remain: it was written in several",)
+        if not same_text(sent, journal.get("notes")):
+            return (f"its note on #{place.issue} was edited since, and remains",)
+        why_not = self._put_note(place, text)
+        return (f"its note on #{place.issue} remains: {why_not}" if why_not else _told(place, text),)
+
+    def _restore_note(self, found: Mapping[str, Any], place: Place, text: str) -> tuple[str, ...]:
+        journal, sent = _journal(found, place), sent_text(place)
+        if journal is None:
+            raise NotRestored(f"its note on #{place.issue} is gone")
+        if sent is None or not same_text(text, journal.get("notes")):
+            return (f"its note on #{place.issue} is as it was left",)
+        why_not = self._put_note(place, sent)
+        if why_not:
+            raise NotRestored(f"its note on #{place.issue} cannot be restored: {why_not}")
+        return (f"its note on #{place.issue} is restored",)
+
+    def _put_note(self, place: Place, text: str) -> str:
+        """Set the text of a note. Return why that is not possible, "" if it is done."""
+        try:
+            with side_effect(SideEffect.ADD_NOTE):
+                self.client.put(f"/journals/{place.journal}.json", {"journal": {"notes": text}})
+        except RedmineRefused as error:
+            return str(error)
+        found = self._issue(place.issue) or {}
+        journal = _journal(found, place)
+        there = same_text(text, journal.get("notes")) if journal is not None else not text
+        return "" if there else "Redmine accepted the change and did not make it"
+
+    # ------------------------------------------------------------------ issues
+
+    def _leave_issue(
+        self, found: Mapping[str, Any], target: Place | None, note_status: Callable[[int], None], *, others: bool
+    ) -> tuple[str, ...]:
+        number = int(found["id"])
+        lines = [] if target is None else [self.writer.add_relation(number, target.issue, DUPLICATES)]
+        if others or any(str(one.get("notes") or "").strip() for one in found.get("journals", ())):
+            return (*lines, f"#{number} remains open: there are other notes in it. Later notes there are not mailed")
+        if found.get("status", {}).get("is_closed"):
+            return (*lines, f"#{number} is closed")
+        closed = next((one for one in found.get("allowed_statuses", ()) if one.get("is_closed")), None)
+        if closed is None:
+            return (*lines, f"#{number} remains open: its workflow lets the API key's user close it nowhere")
+        note_status(int(found["status"]["id"]))
+        return (*lines, self._set_status(number, int(closed["id"]), f"#{number} is closed"))
+
+    def _return_to_issue(self, found: Mapping[str, Any], target: Place | None, status: int | None) -> tuple[str, ...]:
+        number = int(found["id"])
+        lines = [] if target is None else self._unrelate(number, target.issue)
+        if status is None or not found.get("status", {}).get("is_closed"):
+            return (*lines, f"the message belongs to #{number} again")
+        return (*lines, self._set_status(number, status, f"#{number} is open again"))
+
+    def _set_status(self, number: int, status: int, done: str) -> str:
+        try:
+            with side_effect(SideEffect.ADD_NOTE):
+                self.client.put(f"/issues/{number}.json", {"issue": {"status_id": status}})
+        except RedmineRefused as error:
+            return f"the status of #{number} remains: {error}"
+        there = (self._issue(number) or {}).get("status", {}).get("id")
+        return done if there == status else f"the status of #{number} remains: Redmine does not let this user change it"
+
+    def _unrelate(self, number: int, other: int) -> list[str]:
+        """Remove the relation that the move made. It is read with the issue: the list of relations is for those who may
+        manage them.
+        """
+        answer = self.client.get_or_none(f"/issues/{number}.json", [("include", "relations")])
+        for one in answer["issue"].get("relations", ()) if answer is not None else ():
+            if one.get("relation_type") == DUPLICATES and (one["issue_id"], one["issue_to_id"]) == (number, other):
+                try:
+                    with side_effect(SideEffect.ADD_RELATION):
+                        self.client.delete(f"/relations/{one['id']}.json")
+                except RedmineRefused as error:
+                    return [f"#{number} remains a duplicate of #{other}: {error}"]
+                return [f"#{number} is no longer a duplicate of #{other}"]
+        return []
+
+    def _issue(self, number: int) -> Mapping[str, Any] | None:
+        wanted = [("include", "journals,attachments,allowed_statuses")]
+        answer = self.client.get_or_none(f"/issues/{number}.json", wanted)
+        return None if answer is None else answer["issue"]
+
+
+def mark(target: Place | None) -> str:
+    """What a note says whose message is elsewhere; empty if it is nowhere."""
+    return "" if target is None else f"→ #{target.issue}"
+
+
+def sent_text(place: Place) -> str | None:
+    """The text of a message's note as it was sent; None if it was sent in several notes, or nothing is known."""
+    if not place.request:
+        return None
+    intent = WriteIntent.from_json(place.request)
+    return None if intent.first is not None else str(intent.request.attributes.get("notes", ""))
+
+
+def _journal(found: Mapping[str, Any], place: Place) -> Mapping[str, Any] | None:
+    return next((one for one in found.get("journals", ()) if one["id"] == place.journal), None)
+
+
+def _told(place: Place, text: str) -> str:
+    return f"its note on #{place.issue} now says {text}" if text else f"its note on #{place.issue} is removed"
+
+
+def _remains(found: Mapping[str, Any], place: Place) -> tuple[str, ...]:
+    """A line about the files that the note added, which remain."""
+    there = {str(one["id"]): str(one["filename"]) for one in found.get("attachments", ())}
+    details = (_journal(found, place) or {}).get("details", ())
+    names = [there[one["name"]] for one in details if one.get("property") == "attachment" and one["name"] in there]
+    return (f"its files remain on #{place.issue}: {', '.join(names)}",) if names else ()

@@ -1,0 +1,79 @@
+"""The settings file as TOML: its values with their lines, and what is wrong with a file that is not TOML."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from redmine_mailbridge.errors import SettingsError
+from redmine_mailbridge.settings import schema
+from redmine_mailbridge.settings.loading.origins import Layer, ValueOrigin
+from redmine_mailbridge.settings.loading.toml_lines import line_numbers, toml_lines
+from redmine_mailbridge.settings.models import Settings
+
+_BEGINNING = re.compile(r"\s*(?:\[{1,2}[A-Za-z0-9_. -]{1,200}\]{0,2}|[A-Za-z0-9_.-]{1,100})")
+_BARE_VALUE = ("Invalid value", "Expected newline or end of document after a statement")
+"""What tomllib says of a text without quotes: `host = mail.example.com`, and `host = 192.0.2.1`, which begins as a
+number does.
+"""
+
+
+def file_layer(file: Path) -> Layer:
+    """Given a file, return its values with line numbers. Raise SettingsError if it is not readable TOML."""
+    try:
+        text = file.read_text("utf-8-sig")  # Windows editors start a file with a byte order mark
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(_syntax_problem(file, str(error))) from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file}: is not UTF-8 text") from None
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror or type(error).__name__}") from None
+    layer = Layer(data=dict(data))
+    for where, line in line_numbers(text).items():
+        layer.origins[where] = ValueOrigin("file", str(file), line)
+    return layer
+
+
+def _syntax_problem(file: Path, message: str) -> str:
+    """Given tomllib's message, return it with file and line, and the key or table at the start of that line.
+
+    Never with the rest of the line: in invalid TOML any part of it may be a secret.
+    """
+    lines = toml_lines(file.read_text("utf-8-sig"))
+    at = re.search(r"\(at line (\d+), column (\d+)\)", message)
+    number = min(int(at[1]), len(lines)) if at else len(lines)
+    found = _BEGINNING.match(lines[number - 1]) if lines else None
+    begins = f": {found[0].strip()} …" if found and _is_known(found[0].strip()) else ""
+    what = re.sub(r"\s*\(at .*\)$", "", message)
+    what = re.sub(r" \('.*\) twice$", " this table twice", what)  # tomllib shows its name as a tuple
+    advice = _value_advice(begins, whole=what == "Invalid value") if what in _BARE_VALUE else ""
+    return f"{file}:{number}: {what[:1].lower()}{what[1:]}{begins}{advice}"
+
+
+def _value_advice(begins: str, *, whole: bool) -> str:
+    """Given the start of a line whose value is not TOML, return what such a key takes; "" when it has no known key.
+
+    TOML knows no bare words: text is quoted, and the truth values are true and false. `whole`: the value does not even
+    begin as one.
+    """
+    name = re.findall(r"[A-Za-z0-9_-]+", begins)[-1:]
+    fields = [key.field for key in schema.keys(Settings) if [key.name] == name]
+    kinds = {kind for field in fields for kind in schema.kinds(field)}
+    if not whole and not kinds <= {"text", "a file", "a secret", "a time span", "a size"}:
+        return ""
+    if not kinds:
+        return ": text must be in double quotes" if begins else ""
+    if kinds <= {"true or false"}:
+        return ": must be true or false"
+    return f': text must be in double quotes, such as {name[0]} = "…"'
+
+
+def _is_known(beginning: str) -> bool:
+    """Given the start of a line, is it a table header, or only known keys?"""
+    known = (
+        {key.name for key in schema.keys(Settings)}
+        | {*Settings.model_fields}
+        | {step for path, _ in schema.tables(Settings) for step in path}
+    )
+    words = re.findall(r"[A-Za-z0-9_-]+", beginning)
+    return bool(words) and (known >= set(words[:1]) if beginning.startswith("[") else known >= set(words))

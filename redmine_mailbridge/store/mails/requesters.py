@@ -1,0 +1,187 @@
+"""The requester of an issue, as a person sets it: to whom answers go, in place of whom the message itself names.
+
+It is the requester of the message that created the issue, so that everything that asks on whose behalf that message was
+handled finds it. What it was before is kept, so that it can be undone.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from redmine_mailbridge.model.manual_change import Place
+from redmine_mailbridge.side_effects import SideEffect, side_effect
+from redmine_mailbridge.store.database import Database
+from redmine_mailbridge.store.dialects import insert_if_missing, is_there
+from redmine_mailbridge.store.issue_copy import WHOSE
+from redmine_mailbridge.store.mails.steps import write_steps
+from redmine_mailbridge.store.tables import issue, mail, participant, requester_change
+
+BY_FIELD = "the custom field in Redmine"
+"""Who has set a requester by changing `requester_field`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetRequester:
+    """A requester that a person has set; `at` in seconds since the epoch. `before` is the address that it replaced."""
+
+    id: int
+    mail_id: int
+    issue: int
+    address: str
+    name: str
+    before: str
+    who: str
+    at: float
+
+
+class Requesters:
+    """The requesters that persons have set. Thread-safe."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def last(self, mail_id: int) -> SetRequester | None:
+        """The last requester set for the issue that a message created, and not undone; None if there is none."""
+        with self._database.read() as db:
+            row = db.execute(_last(mail_id).where(requester_change.c.issue == _created(mail_id))).first()
+        if row is None:
+            return None
+        return SetRequester(row.id, row.mail_id, row.issue, row.address, row.name, row.before, row.who, row.at)
+
+    def current(self, mail_id: int) -> tuple[str, str]:
+        """Given a message, return the address and name of the person on whose behalf it was handled."""
+        with self._database.read() as db:
+            row = db.execute(sa.select(mail).where(mail.c.id == mail_id)).one()
+        return row.requester or row.sender or "", str(_intent(row).get("requester", ""))
+
+    def set(self, mail_id: int, address: str, name: str, who: str) -> int | None:
+        """Given a message that created an issue, and a person's address (lower case) and name, make that person the
+        requester. Return the issue; None, changing nothing, if the message did not create one.
+        """
+        with side_effect(SideEffect.RECORD_STEP), self._database.write() as db:
+            row = db.execute(sa.select(mail).where(mail.c.id == mail_id)).first()
+            if row is None or row.created_issue is None or not row.request:
+                return None
+            _set(db, row, (address, name), who, self._clock())
+            return int(row.created_issue)
+
+    def set_by_field(self, mail_id: int, address: str, written: str) -> bool:
+        """Given a message that created an issue, the address in the custom field of its requester, and the one that the
+        bridge wrote there ("": the first requester's), make the address the requester if the field has changed since
+        the last look. Return whether it has.
+        """
+        query = sa.select(requester_change).where(requester_change.c.mail_id == mail_id)
+        query = query.where(requester_change.c.issue == _created(mail_id))
+        with self._database.read() as db:
+            changes = db.execute(query.order_by(requester_change.c.id)).all()
+        seen = [row.address for row in changes if row.who == BY_FIELD]
+        before = changes[0].before if changes else self.current(mail_id)[0]
+        known = seen[-1] if seen else written or before
+        return address != known and self.set(mail_id, address, "", BY_FIELD) is not None
+
+    def undo(self, change: SetRequester, who: str) -> bool:
+        """Restore the requester from before. Return whether it had not been undone yet.
+
+        The person no longer takes part in the issue unless they did before, or have written to it since.
+        """
+        with side_effect(SideEffect.RECORD_STEP), self._database.write() as db:
+            open_ = sa.and_(requester_change.c.id == change.id, requester_change.c.undone_by.is_(None))
+            kept = db.execute(sa.select(requester_change).where(open_)).first()
+            row = db.execute(sa.select(mail).where(mail.c.id == change.mail_id)).first()
+            if kept is None or row is None or row.created_issue != kept.issue:  # it has been moved since
+                return False
+            db.execute(sa.update(requester_change).where(open_).values(undone_by=who[:255]))
+            others = sa.select(mail.c.id).where(mail.c.issue == change.issue, mail.c.id != change.mail_id)
+            wrote = others.where(WHOSE == change.address)  # noqa: SIM300 - a column
+            if kept.joined and not is_there(db, wrote):
+                of_address = sa.and_(participant.c.issue == change.issue, participant.c.address == change.address)
+                db.execute(sa.delete(participant).where(of_address))
+            line = f"the requester of #{change.issue} is {change.before} again, undone by {who}"
+            told = (change.before, kept.before_name, kept.requester)
+            _write(db, row, told, line, self._clock())
+            return True
+
+
+def carry_requester(db: sa.Connection, mail_id: int, old: Place, now: float) -> None:
+    """Given a message that was moved, and where it was: if a person had set its requester there, that one is the
+    requester of the issue that it has created now, or takes part in the one whose note it is.
+    """
+    change = db.execute(_last(mail_id).where(requester_change.c.address == old.requester)).first()
+    row = db.execute(sa.select(mail).where(mail.c.id == mail_id)).one()
+    if change is None or row.issue is None or not row.request or row.requester == change.address:
+        return
+    if row.created_issue is not None:
+        _set(db, row, (change.address, change.name), f"{change.who} (#{old.issue})", now)
+        return
+    intent = _intent(row)
+    people = [*intent.get("participants", ()), change.address]
+    told = json.dumps(intent | {"participants": people}, ensure_ascii=False)
+    db.execute(sa.update(mail).where(mail.c.id == mail_id).values(requester=change.address, request=told))
+    _join(db, row.issue, change.address)
+    write_steps(db, mail_id, (f"{change.address}, set by {change.who}, takes part in #{row.issue}",), now)
+
+
+def set_of_message(db: sa.Connection, mail_id: int, number: int) -> set[str]:
+    """Those whom a person has made the requester of an issue that this message created, and who took part in nothing
+    of it before.
+    """
+    of_mail = sa.and_(requester_change.c.mail_id == mail_id, requester_change.c.issue == number)
+    open_ = sa.and_(requester_change.c.undone_by.is_(None), requester_change.c.joined)
+    return set(db.execute(sa.select(requester_change.c.address).where(of_mail, open_)).scalars())
+
+
+def set_on_issue(db: sa.Connection, number: int, *, but: int) -> set[str]:
+    """Those whom a person has made the requester of an issue, but for those by this message."""
+    query = sa.select(requester_change.c.address).join(mail, mail.c.id == requester_change.c.mail_id)
+    query = query.where(mail.c.issue == number, mail.c.id != but, requester_change.c.issue == number)
+    return set(db.execute(query.where(requester_change.c.undone_by.is_(None))).scalars())
+
+
+def _set(db: sa.Connection, row: Any, person: tuple[str, str], who: str, now: float) -> None:
+    """Make a person (address and name) the requester of the issue that a message created, and record it."""
+    address, name = person
+    number, before = row.created_issue, row.requester or row.sender or ""
+    values = {
+        "mail_id": row.id, "issue": number, "address": address, "name": name, "before": before,
+        "before_name": str(_intent(row).get("requester", "")), "requester": row.requester,
+        "joined": _join(db, number, address), "who": who[:255], "at": now,
+    }  # fmt: skip
+    db.execute(sa.insert(requester_change).values(values))
+    line = f"the requester of #{number} is {address} instead of {before}, set by {who}"
+    _write(db, row, (address, name, address), line, now)
+
+
+def _join(db: sa.Connection, number: int, address: str) -> bool:
+    """Have an address take part in an issue. Return whether it did not before."""
+    return insert_if_missing(db, participant, {"issue": number, "address": address})
+
+
+def _write(db: sa.Connection, row: Any, told: tuple[str, str, str | None], line: str, now: float) -> None:
+    """Set the requester of the message, and of the copy of its issue, if that has been read. `told`: the person's
+    address and name, and the address to be stored, None if that is the sender's.
+    """
+    address, name, requester = told
+    intent = json.dumps(_intent(row) | {"requester": name}, ensure_ascii=False)
+    db.execute(sa.update(mail).where(mail.c.id == row.id).values(requester=requester, request=intent))
+    copied = {"requester": address, "requester_name": name, "domain": address.rpartition("@")[2]}
+    db.execute(sa.update(issue).where(issue.c.id == row.created_issue).values(**copied, settled=False))
+    write_steps(db, row.id, (line,), now)
+
+
+def _created(mail_id: int) -> Any:
+    """The issue that a message created, as it is now."""
+    return sa.select(mail.c.created_issue).where(mail.c.id == mail_id).scalar_subquery()
+
+
+def _last(mail_id: int) -> sa.Select[Any]:
+    of_mail = sa.and_(requester_change.c.mail_id == mail_id, requester_change.c.undone_by.is_(None))
+    return sa.select(requester_change).where(of_mail).order_by(requester_change.c.id.desc()).limit(1)
+
+
+def _intent(row: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(row.request) if row.request else {}
+    return found

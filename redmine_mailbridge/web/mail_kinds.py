@@ -1,0 +1,17 @@
+"""What each kind of outgoing mail is called."""
+
+from typing import Final
+
+MAIL_KINDS: Final = {
+    "received": "acknowledgement",
+    "received_reply": "acknowledgement of a reply",
+    "refused": "rejection notice",
+    "registration": "account notice",
+    "answer": "agent's answer",
+    "closed": "closing notice",
+    "reminder": "reminder",
+    "escalation": "escalation",
+    "budget": "budget warning",
+    "alert": "alert",
+}
+"""By the kind, which is the name of its templates."""

@@ -1,0 +1,88 @@
+"""The last reports, so that a page need not wait for one: with very many messages it takes seconds."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+
+from redmine_mailbridge.reports.overview import Overview
+
+FRESH, REMEMBERED, AT_ONCE = 60.0, 20, 2
+"""For how many seconds a report is shown again, how many are kept, and how many are computed at once."""
+Compute = Callable[[], Overview]
+
+
+class ReportCache:
+    """Keeps the last report of each kind, and computes new ones in threads. Safe for many threads. Times are in epoch
+    seconds.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: OrderedDict[Hashable, tuple[float, Overview]] = OrderedDict()
+        self._begun: dict[Hashable, tuple[float, Future[tuple[float, Overview]]]] = {}
+
+    def whole(self, kind: Hashable, now: float, compute: Compute) -> Overview:
+        """Given the kind of a report, the time now and what computes it, return the one of the last minute, or a new
+        one, however long that takes.
+        """
+        with self._lock:
+            fresh = self._fresh(kind, now)
+        if fresh is not None:
+            return fresh
+        made = compute()
+        with self._lock:
+            self._keep(kind, now, made)
+        return made
+
+    def at_once(self, kind: Hashable, now: float, compute: Compute) -> tuple[Overview | None, bool]:
+        """Given the same, return the last report (None: there is none yet), and whether a newer one is being computed.
+
+        Raise what computing raised, once: the next request computes it again.
+        """
+        with self._lock:
+            self._collect(kind)
+            fresh = self._fresh(kind, now)
+            if fresh is not None:
+                return fresh, False
+            running = sum(not future.done() for _, future in self._begun.values())
+            if kind not in self._begun and running < AT_ONCE:
+                self._begin(kind, now, compute)
+            return (self._last[kind][1] if kind in self._last else None), True
+
+    def _fresh(self, kind: Hashable, now: float) -> Overview | None:
+        at, last = self._last.get(kind, (0.0, None))
+        return last if abs(now - at) < FRESH else None
+
+    def _collect(self, kind: Hashable) -> None:
+        """Take over what a thread has computed in the meantime."""
+        if kind in self._begun and self._begun[kind][1].done():
+            begun, future = self._begun.pop(kind)
+            took, made = future.result()
+            self._keep(kind, begun + took, made)
+
+    def _keep(self, kind: Hashable, at: float, made: Overview) -> None:
+        if kind in self._last and self._last[kind][1].report.made_at > made.report.made_at:
+            return  # a newer one has come in the meantime
+        self._last[kind] = (at, made)
+        self._last.move_to_end(kind)
+        while len(self._last) > REMEMBERED:
+            self._last.popitem(last=False)
+
+    def _begin(self, kind: Hashable, now: float, compute: Compute) -> None:
+        future: Future[tuple[float, Overview]] = Future()
+
+        def work() -> None:
+            began = time.monotonic()
+            try:
+                made = compute()
+            except BaseException as error:  # noqa: BLE001 - the request that fetches the result raises it
+                future.set_exception(error)
+            else:
+                future.set_result((time.monotonic() - began, made))
+
+        if len(self._begun) >= REMEMBERED:  # results that were never asked for again
+            self._begun = {one: (at, each) for one, (at, each) in self._begun.items() if not each.done()}
+        threading.Thread(target=work, name="report", daemon=True).start()
+        self._begun[kind] = (now, future)  # not before: a thread that cannot start would never end

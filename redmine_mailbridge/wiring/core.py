@@ -1,0 +1,39 @@
+"""Wires what all the rest is wired to: the store, the way to Redmine, and what decides."""
+
+from dataclasses import dataclass
+
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.queries.messages import MessageQueries
+from redmine_mailbridge.tasks.receive.planner import Planner
+from redmine_mailbridge.wiring.planner import planner
+from redmine_mailbridge.wiring.redmine import directory_of, fact_finder, redmine_client
+from redmine_mailbridge.wiring.store import message_queries
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What all the rest is wired to."""
+
+    settings: Settings
+    store: Store
+    message_queries: MessageQueries
+    client: Client
+    metadata: MetadataCache
+    planner: Planner
+
+
+def core_of(settings: Settings, store: Store) -> Core:
+    """Given settings and the open store, wire what all the rest is wired to. Nothing is connected yet."""
+    client = redmine_client(settings.redmine)
+    metadata = directory_of(client, settings.redmine)
+    return Core(
+        settings=settings,
+        store=store,
+        message_queries=message_queries(store),
+        client=client,
+        metadata=metadata,
+        planner=planner(settings, store, fact_finder(client, metadata, settings.redmine)),
+    )

@@ -1,0 +1,123 @@
+"""Wires mailboxes: how each is reached, who bounds its logins, and what is read of it."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from redmine_mailbridge.mailboxes.contract import Mailbox
+from redmine_mailbridge.mailboxes.factory import open_mailbox
+from redmine_mailbridge.mailboxes.login_limit import MOST, LoginLimiter, LoginLimits
+from redmine_mailbridge.model.mailbox import LoginChoice, MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.settings.mailbox import MailboxSettings
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.settings.value_types import reveal
+from redmine_mailbridge.store.accounts import Accounts
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.tasks.receive.fetch.fetcher import FetchSettings
+from redmine_mailbridge.tasks.receive.fetch.succession import NamedMailbox, Succession
+from redmine_mailbridge.util.lazy import lazy_import
+from redmine_mailbridge.wiring.oauth import TokenGiver, token_of
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.oauth.sign_in_service import SignIns
+    from redmine_mailbridge.store import maildrops
+else:  # only POP3 needs them, and they need its room
+    maildrops = lazy_import("redmine_mailbridge.store.maildrops")
+
+OpenMailbox = Callable[[str, MailboxSettings], Mailbox]
+"""Given a mailbox's name and settings, makes a way to it of its own, not connected yet."""
+
+
+def mailbox_of(
+    name: str,
+    settings: MailboxSettings,
+    store: Store | None = None,
+    *,
+    tokens: TokenGiver | None = None,
+    logins: LoginLimiter | None = None,
+) -> Mailbox:
+    """One mailbox, not connected yet. With a store, POP3 and Graph ask it what is known already.
+
+    `tokens` gives OAuth's, for a mailbox that logs in with them; `logins` bounds the logins to the account.
+    """
+    config = mailbox_config(name, settings, tokens=tokens, logins=logins)
+    if store is None:
+        return open_mailbox(config)
+    if config.protocol is MailProtocol.POP3:
+        return open_mailbox(config, known=maildrops.Maildrop(store, name))
+
+    def known(uids: Sequence[str]) -> Collection[str]:
+        return store.known(name, None, uids, uid_validity=config.protocol.value)  # Graph's ids are of no two folders
+
+    return open_mailbox(config, known=known)
+
+
+def mailbox_config(
+    name: str, settings: MailboxSettings, *, tokens: TokenGiver | None = None, logins: LoginLimiter | None = None
+) -> MailboxConfig:
+    """Given a mailbox's name and settings, return how to reach its account; the others as `mailbox_of`."""
+    return MailboxConfig(
+        name=name,
+        host=settings.host,
+        port=settings.port,
+        username=settings.username,
+        protocol=MailProtocol(settings.protocol),
+        security=Security(settings.security),
+        password=reveal(settings.password),
+        token=tokens,
+        token_refused=tokens.refused if tokens is not None else None,
+        ca_file=settings.ca_file,
+        timeout=settings.timeout.total_seconds(),
+        take_login=logins.take if logins is not None else None,
+        login=LoginChoice(settings.login),
+        allow_cleartext=settings.allow_cleartext,
+        prevent_cleartext_login=settings.prevent_cleartext_login,
+        prevent_ntlm=settings.prevent_ntlm,
+        authorize_as=settings.authorize_as,
+    )
+
+
+def mailbox_opener(settings: Settings, store: Store, signs: "SignIns | None", limits: LoginLimits) -> OpenMailbox:
+    """What opens the mailboxes of the service. `limits` bounds the logins of all mailboxes of an account together."""
+    limiter_of = limiters(settings, limits)
+
+    def opened(name: str, box: MailboxSettings) -> Mailbox:
+        return mailbox_of(name, box, store, tokens=token_of(signs, name), logins=limiter_of(box))
+
+    return opened
+
+
+def limiters(settings: Settings, limits: LoginLimits) -> Callable[[MailboxSettings], LoginLimiter]:
+    """What gives a mailbox the limiter of its account, which all mailboxes of the account share."""
+    folders = Counter[str]()  # every folder is listened to over a connection of its own
+    for box in settings.active_mailboxes.values():
+        folders[box.account] += len(box.folders)
+    return lambda box: limits.of(box.account, MOST + max(folders[box.account], 1) - 1)
+
+
+def succession_of(settings: Settings, store: Store) -> Succession:
+    """Which mailbox continues with the mails in the store."""
+    named = [
+        NamedMailbox(name, box.account, box.address.lower(), frozenset(box.folders), box.active)
+        for name, box in settings.mailboxes.items()
+    ]
+    return Succession(Accounts(store.database), named)
+
+
+def reading_of(box: MailboxSettings, settings: Settings) -> FetchSettings:
+    """What is read of a mailbox, how much at once, and what becomes of the mails there."""
+    return FetchSettings(
+        folders=box.folders,
+        success_folder=box.success_folder,
+        failure_folder=box.failure_folder,
+        junk_folder=box.junk_folder,
+        max_size=settings.receive.max_mail_size,
+        in_hand=settings.receive.workers * 2,
+        batch=max(1, settings.receive.workers // 2),
+        after_success=box.after_success,
+        after_failure=box.after_failure,
+        keep_for=box.keep_days * 86400.0 if box.keep_days is not None else None,
+        files_at_the_end=box.protocol == "pop3",
+        max_attempts=settings.receive.max_attempts,
+        start=box,
+    )

@@ -1,0 +1,65 @@
+"""Mails whose bytes the server did not hand out at first."""
+
+import pytest
+
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.model.stored_mail import Cursor, StoredMail
+from redmine_mailbridge.store.mails.unfetched import fetched, wanted
+from redmine_mailbridge.store.messages import Store
+from tests.clocks import Clock
+from tests.unit.store.kept import keep, lines
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def _listed(uid: int, folder: str = "INBOX") -> Listed:
+    return Listed(Location("support", folder, "1", str(uid)), 5)
+
+
+def _unfetched(store: Store, uid: int) -> StoredMail:
+    return store.add_unfetched(_listed(uid), "no answer", cursor=Cursor("1", str(uid)), state=State.STORED)
+
+
+def test_a_mail_that_comes_after_all_is_like_one_that_came_at_once(store: Store) -> None:
+    keep(store, 1)
+    row, other = _unfetched(store, 2), _unfetched(store, 3)
+    assert [row.id, other.id] == [one.id for one in wanted(store, "support")]
+    assert [row.id] == [one.id for one in wanted(store, "support", limit=1)]
+    assert [] == wanted(store, "sales")
+    now = fetched(store, row, RawMail(_listed(2), b"here it is"))
+    assert now is not None
+    assert (row.id, 0, 0.0, None) == (now.id, now.tries, now.next_try_at, now.reason)
+    assert b"here it is" == bytes(store.raw.read(now.raw or ""))
+    assert "fetched on a later try" == lines(store, row.id)[-1]
+    assert [other.id] == [one.id for one in wanted(store, "support")]
+
+
+def test_it_lies_where_its_bytes_came_from(store: Store) -> None:
+    row = _unfetched(store, 2)
+    now = fetched(store, row, RawMail(_listed(9, "MessageQueries"), b"moved"))
+    assert now is not None
+    assert ("MessageQueries", "9") == (now.location.folder, now.location.uid)
+    assert "fetched on a later try from MessageQueries, its current folder" == lines(store, row.id)[-1]
+
+
+def test_bytes_that_are_another_mails_do_not_become_its_own(store: Store) -> None:
+    """Neither what lies where another mail of the store lies, nor what another one has."""
+    row = _unfetched(store, 2)
+    place = Location("support", "MessageQueries", "1", "9")
+    store.add([RawMail(Listed(place, 5), b"known")])
+    assert None is fetched(store, row, RawMail(_listed(9, "MessageQueries"), b"at its place"))
+    assert None is fetched(store, row, RawMail(_listed(10, "MessageQueries"), b"known"))
+    assert [row.id] == [one.id for one in wanted(store, "support")]
+
+
+def test_bytes_of_an_earlier_mail(store: Store) -> None:
+    """Bytes that an earlier message has, or that lie where it does, are not this one's."""
+    place = Location("support", "Sent", "1", "9")
+    store.add([RawMail(Listed(place, 5), b"known")])
+    row = _unfetched(store, 2)
+    assert None is fetched(store, row, RawMail(_listed(9, "Sent"), b"at its place"))
+    assert None is fetched(store, row, RawMail(_listed(10, "Sent"), b"known"))

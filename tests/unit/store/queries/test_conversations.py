@@ -1,0 +1,48 @@
+"""The mails of a conversation."""
+
+import pytest
+
+from redmine_mailbridge.store.issue_copy import IssueCopy
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.queries.conversations import ConversationQueries
+from tests.clocks import Clock
+from tests.unit.store.kept import describe, keep, make
+from tests.unit.store.test_issue_copy import journal, row
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_the_mails_that_came_are_those_that_made_the_issue_or_a_note_of_it(store: Store, clock: Clock) -> None:
+    first, agents, customers, found, machine, other = (keep(store, uid) for uid in range(6))
+    for mail_id in (first, customers, found, machine, other):
+        describe(store, mail_id, f"{mail_id}@x", sender="Kim@c.example")
+    describe(store, agents, f"{agents}@x", sender="anna@corp.example")
+    make(store, first, 7)
+    make(store, agents, 7, journal=70)
+    make(store, customers, 7, journal=71)
+    store.done(found, "it was there", issue=7)
+    make(store, machine, 7, journal=72, request='{"machine": true}')
+    make(store, other, 8)
+    queries = ConversationQueries(store.database)
+    came = queries.incoming(7, "kim@c.example")
+    assert [(first, None, True), (agents, 70, False), (customers, 71, True)] == [
+        (one.id, one.journal, one.customers) for one in came
+    ]
+    IssueCopy(store.database, clock).save(row(7), [journal(70, 7, side="customer"), journal(71, 7, side="agent")])
+    assert [True, True, False] == [one.customers for one in queries.incoming(7, "kim@c.example")]
+
+
+def test_the_mails_that_went_to_an_address_about_an_issue_but_for_those_that_failed(store: Store, clock: Clock) -> None:
+    outbox = Outbox(store.database, clock)
+    for number, issue, to in ((1, 7, "kim@x"), (2, 7, "cora@x"), (3, 8, "kim@x"), (4, 7, "kim@x"), (5, 7, "kim@x")):
+        outbox.queue([NewAnswer("support", "note", "s@x", to, f"m{number}@x", b"x", lambda _: None, issue=issue)])
+        clock.now += 1
+    (failed,) = outbox.copies(["m4@x"])
+    outbox.failed(failed, "550")
+    assert [("m1@x", clock.now - 5), ("m5@x", clock.now - 1)] == ConversationQueries(store.database).outgoing(
+        7, "kim@x"
+    )

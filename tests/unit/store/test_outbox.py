@@ -1,0 +1,289 @@
+"""The queue of mails to send."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from redmine_mailbridge.model.mail_state import pause_after
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.outbox import (
+    BOUNCED,
+    CLAIM_SECONDS,
+    FAILED,
+    HEADER_BYTES,
+    QUEUED,
+    SENT,
+    Count,
+    NewAnswer,
+    Outbox,
+)
+from redmine_mailbridge.store.queries.messages import MessageQueries
+from tests.clocks import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def outbox(store: Store, clock: Clock) -> Outbox:
+    return Outbox(store.database, clock)
+
+
+def _mail(
+    number: int, *, issue: int | None = 7, kind: str = "received", to: str = "kim@client.example", **more: object
+) -> NewAnswer:
+    fields = {"mailbox": "support", "sender": "support@corp.example", "why_not": lambda _: None} | more
+    content = f"mail {number}".encode()
+    return NewAnswer(kind=kind, recipient=to, message_id=f"m{number}@x", content=content, issue=issue, **fields)  # type: ignore[arg-type]
+
+
+def _kept(store: Store, uid: int = 1) -> int:
+    place = Location("support", "INBOX", "1", str(uid))
+    (row,) = store.add([RawMail(Listed(place, 5), f"mail {uid}".encode())])
+    return row.id
+
+
+def _record(store: Store, mail_id: int) -> list[str]:
+    return [step.line for step in MessageQueries(store.database).steps(mail_id)]
+
+
+def test_a_mail_is_queued_once_for_each_recipient(outbox: Outbox, store: Store, clock: Clock) -> None:
+    mail_id = _kept(store)
+    first, other = _mail(1, to="Kim@client.example"), _mail(1, to="cora@client.example")
+    assert [(True, "queued: received to Kim@client.example"), (True, "queued: received to cora@client.example")] == (
+        outbox.queue([first, other], mail_id=mail_id)
+    )
+    assert [(True, "queued before: received to Kim@client.example")] == outbox.queue([first], mail_id=mail_id)
+    mail, copy = outbox.copies(["m1@x"])
+    assert ("kim@client.example", "cora@client.example") == (mail.recipient, copy.recipient)
+    assert (mail_id, "support", "received", 7, b"mail 1", QUEUED) == (
+        mail.mail_id, mail.mailbox, mail.kind, mail.issue, mail.content, mail.state,
+    )  # fmt: skip
+    assert (0, 0.0, clock.now, None, None, False) == (
+        mail.tries, mail.next_try_at, mail.created_at, mail.sent_at, mail.offered_at, mail.told,
+    )  # fmt: skip
+    assert ["queued: received to Kim@client.example", "queued: received to cora@client.example"] == _record(
+        store, mail_id
+    )[-2:]
+    assert [mail, copy] == outbox.of_mail(mail_id)
+    assert (2, []) == (outbox.waiting(), outbox.of_mail(mail_id + 1))
+    assert "content" not in mail.as_json()
+    assert "m1@x" == mail.as_json()["message_id"]
+
+
+def _asks(by: str, seconds: float, answers: list[int]) -> Callable[[Count], str | None]:
+    def why_not(count: Count) -> str | None:
+        answers.append(count(by, seconds))
+        return "too many" if answers[-1] > 1 else None
+
+    return why_not
+
+
+def test_what_counts_for_a_limit_are_mails_about_the_issue_or_to_the_person(outbox: Outbox, clock: Clock) -> None:
+    outbox.queue([_mail(1), _mail(1, to="cora@client.example"), _mail(2, kind="note"), _mail(3, issue=8)])
+    clock.now += 100
+    answers: list[int] = []
+
+    def counted(number: int, by: str, seconds: float, **more: object) -> int:
+        outbox.queue([_mail(number, why_not=_asks(by, seconds, answers), **more)])  # type: ignore[arg-type]
+        return answers[-1]
+
+    assert 2 == counted(90, "issue", 100.0), "the copies of one mail are one"
+    assert 0 == counted(91, "issue", 99.0)
+    assert 0 == counted(92, "issue", 100.0, issue=None)
+    assert 1 == counted(93, "issue", 100.0, among=frozenset({"note"}))
+    assert 6 == counted(94, "person", 500.0, issue=99, to="KIM@client.example")
+    assert 1 == counted(95, "person", 100.0, to="cora@client.example", issue=99)
+    assert 1 == counted(96, "refusal", 100.0, kind="note", issue=98)
+    assert ["m94@x", "m90@x"] == [number for number in ("m94@x", "m90@x") if not outbox.copies([number])]
+
+
+def test_a_mail_that_is_too_much_is_not_queued_and_the_line_says_why(outbox: Outbox) -> None:
+    refused = _mail(1, why_not=lambda _: "more than 3 within an hour")
+    assert [(False, "more than 3 within an hour (received to kim@client.example)")] == outbox.queue([refused])
+    assert 0 == outbox.waiting()
+
+
+def test_a_person_has_one_count_under_all_subaddresses(outbox: Outbox) -> None:
+    for number, address in enumerate(("kim@c.example", "kim+a@c.example", "kim+b@d.example", "kimberly@c.example")):
+        outbox.queue([_mail(number, to=address)])
+    answers: list[int] = []
+    asks = _asks("person", 60.0, answers)
+    outbox.queue([_mail(90, to="kim+z@c.example", person="kim@c.example", why_not=asks, issue=99)])
+    outbox.queue([_mail(91, to="kim+a@c.example", why_not=asks, issue=99)])
+    assert [2, 1] == answers
+
+
+def test_mails_are_claimed_in_turn_for_five_minutes(outbox: Outbox, clock: Clock) -> None:
+    outbox.queue(
+        [_mail(1), _mail(2), _mail(3, issue=8), _mail(4, kind="sign-in", issue=None), _mail(5, mailbox="sales")]
+    )
+    assert ["m4@x", "m1@x", "m3@x"] == [m.message_id for m in outbox.claim("support", limit=3, first=["sign-in"])]
+    assert ["m2@x"] == [mail.message_id for mail in outbox.claim("support", limit=3)]
+    assert [] == outbox.claim("support", limit=3)
+    clock.now += CLAIM_SECONDS
+    assert 4 == len(outbox.claim("support", limit=9))
+    assert ["m5@x"] == [mail.message_id for mail in outbox.claim("sales", limit=3)]
+
+
+def test_a_mail_that_was_sent_or_failed_is_claimed_no_more(outbox: Outbox, store: Store, clock: Clock) -> None:
+    mail_id = _kept(store)
+    outbox.queue([_mail(1), _mail(2)], mail_id=mail_id)
+    one, two = outbox.claim("support", limit=2)
+    clock.now += 5
+    outbox.sent(one, "250 OK")
+    outbox.failed(two, "550 no such user")
+    sent, failed = outbox.copies(["m1@x", "m2@x"])
+    assert (SENT, clock.now, "250 OK", 1) == (sent.state, sent.sent_at, sent.reason, sent.tries)
+    assert (FAILED, None, "550 no such user", 1) == (failed.state, failed.sent_at, failed.reason, failed.tries)
+    assert [
+        "sent: received to kim@client.example: 250 OK",
+        "not sent: received to kim@client.example: 550 no such user",
+    ] == _record(store, mail_id)[-2:]
+    clock.now += 2 * CLAIM_SECONDS
+    assert [] == outbox.claim("support", limit=9)
+    assert ([], [failed], [sent]) == (
+        outbox.listed(), outbox.listed(states=[FAILED]), outbox.listed(states=[SENT, QUEUED]),
+    )  # fmt: skip
+
+
+def test_a_try_that_counts_makes_the_next_pause_longer(outbox: Outbox, clock: Clock) -> None:
+    outbox.queue([_mail(1)])
+    (mail,) = outbox.claim("support", limit=1)
+    outbox.later(mail, "451 later")
+    (mail,) = outbox.copies(["m1@x"])
+    assert (1, clock.now + pause_after(1), "451 later", None) == (
+        mail.tries, mail.next_try_at, mail.reason, mail.offered_at,
+    )  # fmt: skip
+    outbox.later(mail, "timeout", offered=True)
+    (mail,) = outbox.copies(["m1@x"])
+    offered_at = clock.now
+    assert (2, clock.now + pause_after(2), offered_at) == (mail.tries, mail.next_try_at, mail.offered_at)
+    clock.now += 3
+    outbox.later(mail, None, counts=False, offered=True, after=20.0)
+    (mail,) = outbox.copies(["m1@x"])
+    assert (2, clock.now + 20, None, offered_at) == (mail.tries, mail.next_try_at, mail.reason, mail.offered_at)
+    outbox.later(mail, None, counts=False)
+    assert clock.now + 60 == outbox.copies(["m1@x"])[0].next_try_at
+
+
+def test_failed_mails_are_sent_again_on_request_from_their_first_try_on(outbox: Outbox, store: Store) -> None:
+    mail_id = _kept(store)
+    outbox.queue([_mail(1), _mail(2), _mail(3)], mail_id=mail_id)
+    one, two, three = outbox.claim("support", limit=3)
+    outbox.later(one, "451 later", offered=True)
+    (one,) = outbox.copies(["m1@x"])
+    outbox.failed(one, "550 no")
+    outbox.mark_reported(one)
+    outbox.sent(two, "250 OK")
+    outbox.failed(three, "550 no")
+    assert [one.id] == [mail.id for mail in outbox.retry([one.id, two.id], by="anna")]
+    again, sent, failed = outbox.copies(["m1@x", "m2@x", "m3@x"])
+    assert (QUEUED, 0, 0.0, None, False) == (
+        again.state, again.tries, again.next_try_at, again.offered_at, again.told,
+    )  # fmt: skip
+    assert (SENT, FAILED) == (sent.state, failed.state)
+    assert "retried by anna: received to kim@client.example" == _record(store, mail_id)[-1]
+
+
+def test_what_did_not_arrive_is_to_be_told_once_one_of_each_issue_in_turn(outbox: Outbox, store: Store) -> None:
+    mail_id = _kept(store)
+    outbox.queue([_mail(1), _mail(2), _mail(3, issue=8), _mail(4, issue=None), _mail(5)], mail_id=mail_id)
+    mails = outbox.claim("support", limit=9)
+    by_id = {mail.message_id: mail for mail in mails}
+    for name in ("m1@x", "m2@x", "m4@x"):
+        outbox.failed(by_id[name], "550 no")
+    outbox.bounced(by_id["m3@x"], "5.1.1 unknown")
+    outbox.bounced(by_id["m5@x"], "5.1.1 unknown", told=True)
+    assert ["m1@x", "m3@x", "m2@x"] == [mail.message_id for mail in outbox.unreported()]
+    assert ["m1@x", "m3@x"] == [mail.message_id for mail in outbox.unreported(limit=2)]
+    assert [BOUNCED, BOUNCED] == [mail.state for mail in outbox.copies(["m3@x", "m5@x"])]
+    assert "bounced: received to kim@client.example: 5.1.1 unknown" == _record(store, mail_id)[-1]
+    before = _record(store, mail_id)
+    outbox.mark_reported(by_id["m1@x"])
+    assert before == _record(store, mail_id)
+    outbox.mark_reported(by_id["m3@x"], "it stands on #8")
+    assert [*before, "it stands on #8"] == _record(store, mail_id)
+    assert ["m2@x"] == [mail.message_id for mail in outbox.unreported()]
+
+
+def test_sent_mails_are_counted_for_each_recipient(outbox: Outbox, clock: Clock) -> None:
+    outbox.queue(
+        [_mail(1), _mail(1, to="cora@client.example"), _mail(2, kind="sign-in"), _mail(3), _mail(4, mailbox="b")]
+    )
+    for mail in [*outbox.claim("support", limit=3), *outbox.claim("b", limit=3)]:
+        outbox.sent(mail, "250 OK")
+    clock.now += 60
+    assert [3, 2, 4, 1, 0, 0] == [
+        outbox.sent_since(["support"], 60.0),
+        outbox.sent_since(["support"], 60.0, but=["sign-in"]),
+        outbox.sent_since(["support", "b"], 61.0),
+        outbox.sent_since(["b"], 60.0),
+        outbox.sent_since(["support"], 59.0),
+        outbox.sent_since(["other"], 60.0),
+    ]
+    assert 1 == outbox.waiting()
+
+
+def test_ids_of_a_kind(outbox: Outbox) -> None:
+    """The Message-IDs of a kind of mail about an issue are those of that kind and issue alone, each once."""
+    outbox.queue([_mail(1), _mail(1, to="cora@client.example"), _mail(2), _mail(3, kind="note")])
+    outbox.queue([_mail(4, issue=6), _mail(5, issue=8), _mail(6, issue=None)])
+    assert ["m1@x", "m2@x"] == sorted(outbox.message_ids(7, "received"))
+
+
+def test_beginning_only(outbox: Outbox) -> None:
+    """A list has the whole bytes of each mail, or on request only the beginning, in which the header is; the newest
+    mails come with the beginning.
+    """
+    long = replace(_mail(1), content=b"a" * HEADER_BYTES + b"b")
+    outbox.queue([long])
+    (whole,), (head,), (newest,) = outbox.listed(), outbox.listed(whole=False), outbox.newest(states=(QUEUED,))
+    assert long.content == whole.content
+    assert replace(whole, content=b"a" * HEADER_BYTES) == head
+    assert head == newest
+
+
+def test_newest_first(outbox: Outbox, clock: Clock) -> None:
+    """The newest mails of a state are listed by mailbox, and page by page."""
+    outbox.queue([_mail(number) for number in (1, 2, 3)])
+    outbox.queue([_mail(4, mailbox="sales")])
+    rows = {row.message_id: row for row in outbox.listed()}
+    outbox.sent(rows["m2@x"], "250 OK")
+
+    def newest(**asked: object) -> list[str]:
+        return [row.message_id for row in outbox.newest(**({"states": (QUEUED,)} | asked))]  # type: ignore[arg-type]
+
+    assert ["m4@x", "m3@x", "m1@x"] == newest()
+    assert ["m3@x", "m1@x"] == newest(mailbox="support")
+    assert ["m1@x"] == newest(before=rows["m3@x"].id)
+    assert ["m4@x"] == newest(limit=1)
+    assert ["m2@x"] == newest(states=(SENT,))
+    assert {QUEUED: 3, SENT: 1} == outbox.counts()
+
+
+@pytest.mark.parametrize(
+    ("person", "other"), [("k_m@c.example", "kim+a@c.example"), ("kim@c_d.example", "kim+a@cxd.example")]
+)
+def test_similar_persons(outbox: Outbox, person: str, other: str) -> None:
+    """An address that differs in a character is another person's, even where the other one has "_" there."""
+    local, _, domain = person.partition("@")
+    for number, address in enumerate((person, f"{local}+a@{domain}", other, "a@a.example", "b@a.example")):
+        outbox.queue([_mail(number, to=address)])
+    answers: list[int] = []
+    outbox.queue([_mail(90, to=person, person=person, why_not=_asks("person", 60.0, answers), issue=99)])
+    assert [2] == answers
+
+
+def test_still_queued(outbox: Outbox) -> None:
+    """A mail is to be sent until it was sent, refused or discarded."""
+    outbox.queue([_mail(number) for number in range(4)])
+    sent, failed, discarded, waiting = outbox.listed()
+    outbox.sent(sent, "250 OK")
+    outbox.failed(failed, "550")
+    outbox.discard([discarded.id], by="anna")
+    assert [False, False, False, True] == [outbox.is_queued(one) for one in (sent, failed, discarded, waiting)]

@@ -1,0 +1,231 @@
+"""What becomes of a mail beside an issue: bundled, held for the update task, junk, a bounce, a text without a place."""
+
+from email import message_from_bytes
+from typing import Any
+
+import pytest
+
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.tasks.receive.result import ProcessingResult
+from redmine_mailbridge.wiring.application import Application
+from tests.product import mail, message_id_of
+from tests.unit.tasks.fake_redmine import FakeRedmine
+
+KIM = "Kim <kim@c.example>"
+
+
+def change(fake: FakeRedmine, *, issue: dict[str, Any] | None = None, **box: Any) -> None:
+    """Given keys of the mailbox, and of its issue table, set them."""
+    values = fake.settings.model_dump(exclude_unset=True)
+    mailbox = values["mailboxes"]["desk"]
+    mailbox |= box
+    mailbox["issue"] |= issue or {}
+    fake.settings = Settings.model_validate(values)
+
+
+def arrives(fake: FakeRedmine, *mails: bytes) -> None:
+    """Each in a pass of its own."""
+    for one in mails:
+        fake.server.append(one)
+        fake.receive()
+
+
+def once(made: Application) -> list[ProcessingResult]:
+    told: list[ProcessingResult] = []
+    assert None is made.receivers[0].once(told.append).error
+    return told
+
+
+# ---------------------------------------------------------------------- to which issue
+
+
+@pytest.mark.parametrize(
+    ("sender", "subject", "issues"),
+    [(KIM, "Alarm", 1), ("Jo <jo@c.example>", "Alarm", 2), (KIM, "Another alarm", 2)],
+)
+def test_mails_of_one_sender_and_subject_are_bundled(fake: FakeRedmine, sender: str, subject: str, issues: int) -> None:
+    """Within the window the second is a note of the first one's issue; another sender's, or another subject, is not."""
+    change(fake, issue={"bundle_window": "1h"})
+    arrives(fake, mail("Alarm", sender=KIM), mail(subject, "Again.\n", sender=sender))
+    assert (issues, 2 - issues) == (len(fake.issues), len(fake.issues[0]["journals"]))
+
+
+def test_mails_are_not_bundled_where_no_setting_says_so(fake: FakeRedmine) -> None:
+    arrives(fake, mail("Alarm", sender=KIM), mail("Alarm", "Again.\n", sender=KIM))
+    assert 2 == len(fake.issues)
+
+
+# ---------------------------------------------------------------------- replies that wait
+
+
+def test_a_reply_waits_for_the_update_task_where_that_has_a_schedule_of_its_own(fake: FakeRedmine) -> None:
+    """A new mail is written at once; the reply once it is released, and it says what it waits for until then."""
+    first = mail("First")
+    arrives(fake, first)
+    fake.server.append(mail("Re: First", "The note.\n", In_Reply_To=message_id_of(first)), mail("Second"))
+    with fake.application() as made:
+        made.tasks.replies.closed = True
+        told = {one.line: one.issue for one in once(made)}
+        assert 1 == told["a reply to #1: waits for the update task"]
+        assert (2, []) == (len(fake.issues), fake.issues[0]["journals"])
+        assert [] == once(made)
+        made.store.release_replies()
+        once(made)
+    assert 1 == len(fake.issues[0]["journals"])
+    assert [State.DONE] * 3 == [row.state for row in fake.rows()]
+
+
+# ---------------------------------------------------------------------- spam
+
+
+@pytest.mark.parametrize(("folder", "expected"), [(None, "Junk"), ("Spam", "Spam")])
+def test_spam_is_filed_as_junk(fake: FakeRedmine, folder: str | None, expected: str) -> None:
+    """It goes to the folder of the settings, else to the account's own, and becomes no issue."""
+    fake.server.create("Junk")
+    reading = {"trusted_authserv_ids": ["mx.example.com"]}
+    change(fake, senders={"spam": "junk"}, reading=reading, **({"junk_folder": folder} if folder else {}))
+    said = b"X-Spam-Flag: YES\nReceived: from c.example by mx.example.com; Mon, 5 Jan 2026 10:00:00 +0000\n"
+    arrives(fake, said + mail("Buy", sender=KIM))
+    assert ([], 1, 0) == (fake.issues, len(fake.server.contents(expected)), len(fake.server.contents("INBOX")))
+    assert [State.REJECTED] == [row.state for row in fake.rows()]
+
+
+# ---------------------------------------------------------------------- bounces
+
+
+def sent(made: Application, recipient: str, content: bytes, kind: str = "received") -> None:
+    """A mail of ours went out."""
+    box = Outbox(made.store.database, made.store.clock)
+    own_id = str(message_from_bytes(content)["Message-ID"]).strip("<>")
+    box.queue([NewAnswer("desk", kind, "desk@example.com", recipient, own_id, content, lambda _count: None)])
+    for one in box.claim("desk", limit=10):
+        box.sent(one, "250 queued")
+
+
+def report(raw: bytes, recipient: str, *, action: str = "failed", status: str = "5.1.1") -> bytes:
+    """What a relay says of a mail (RFC 3464)."""
+    return (
+        "From: MAILER-DAEMON@relay.example\r\nTo: desk@example.com\r\nSubject: Undelivered Mail Returned to Sender\r\n"
+        f"Message-ID: <report-{action}-{recipient}>\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
+        "--b\r\n\r\nIt could not be delivered.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+        "Reporting-MTA: dns; relay.example\r\n\r\n"
+        f"Final-Recipient: rfc822; {recipient}\r\nAction: {action}\r\nStatus: {status}\r\n"
+        "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
+        f"Message-ID: {message_id_of(raw)}\r\nSubject: x\r\n\r\nx\r\n--b--\r\n"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("recipients", "named", "action", "expected"),
+    [
+        (["kim@c.example"], "KIM@c.example", "failed", ["bounced"]),
+        (["kim@c.example"], "kim@relay.example", "failed", ["bounced"]),  # rewritten, and there is but one
+        (["kim@c.example", "jo@c.example"], "jo@c.example", "failed", ["sent", "bounced"]),
+        (["kim@c.example", "jo@c.example"], "jo@relay.example", "failed", ["sent", "sent"]),
+        (["kim@c.example"], "kim@c.example", "delayed", ["sent"]),
+    ],
+)
+def test_a_report_that_a_mail_failed_for_good_is_recorded(
+    fake: FakeRedmine, recipients: list[str], named: str, action: str, expected: list[str]
+) -> None:
+    """Of the recipient that it names; of the only one if a relay has rewritten the address. A delay is no failure."""
+    content = mail("Answer", message_id="<ours@example.com>")
+    with fake.application() as made:
+        for one in recipients:
+            sent(made, one, content)
+    status = "5.1.1" if action == "failed" else "4.0.0"
+    arrives(fake, report(content, named, action=action, status=status))
+    with fake.application() as made:
+        box = Outbox(made.store.database, made.store.clock)
+        found = {one.recipient: one for one in box.copies(["ours@example.com"])}
+        assert expected == [found[one].state for one in recipients]
+        reasons = {one.reason for one in found.values() if one.state == "bounced"}
+        assert reasons <= {"5.1.1 smtp; 550 5.1.1 no such user", "5.1.1 550 5.1.1 no such user"}
+
+
+# ---------------------------------------------------------------------- a text without a place
+
+
+@pytest.fixture
+def textless(fake: FakeRedmine) -> FakeRedmine:
+    """The tracker has no description: Redmine drops the text."""
+    fake.pages["/trackers.json"] = {"trackers": [{"id": 1, "name": "Bug", "enabled_standard_fields": []}]}
+    fake.describes = lambda _text: None
+    return fake
+
+
+def pass_without_notes(fake: FakeRedmine) -> list[ProcessingResult]:
+    """A pass in which the key's user may add no notes."""
+    with fake.application() as made:
+        project = made.metadata.project("desk")
+        assert project is not None
+        made.metadata.deny(1, "add_issue_notes", project)
+        return once(made)
+
+
+def test_the_text_is_a_file_where_the_tracker_has_none_and_notes_are_not_allowed(textless: FakeRedmine) -> None:
+    """Nothing of the mail is lost; a mail without words needs no file."""
+    textless.server.append(mail("Printer", "It burns.\n"))
+    pass_without_notes(textless)
+    assert ["mail-text.txt"] == [one["filename"] for one in textless.issues[0]["attachments"]]
+    assert [] == textless.issues[0]["journals"]
+    assert "the text is in a file" in textless.lines(textless.rows()[0])
+
+
+def test_a_text_that_has_no_place_at_all_is_refused_before_anything_is_written(textless: FakeRedmine) -> None:
+    """It says what to change: the permission, or the type of files."""
+    textless.no_files = "type txt is not allowed"
+    textless.server.append(mail("Printer", "It burns.\n"))
+    (result,) = pass_without_notes(textless)
+    assert ([], State.REJECTED) == (textless.issues, result.state)
+    for part in ('the tracker "bug" has no description', "type txt is not allowed", "may not add notes there"):
+        assert part in result.line
+
+
+def test_a_text_that_the_tracker_drops_is_a_note_where_notes_are_allowed(textless: FakeRedmine) -> None:
+    arrives(textless, mail("Printer", "It burns.\n"))
+    assert ([], 1) == (textless.issues[0]["attachments"], len(textless.issues[0]["journals"]))
+    assert "It burns." in textless.issues[0]["journals"][0]["notes"]
+
+
+# ---------------------------------------------------------------------- folders
+
+
+def test_a_missing_folder_is_said_and_the_others_are_read(fake: FakeRedmine) -> None:
+    """If all are missing the pass ends with their names."""
+    change(fake, folders=["Gone", "INBOX"])
+    fake.server.append(mail("Printer"))
+    with fake.application() as made:
+        result = made.receivers[0].once()
+        assert (None, ["Gone"]) == (result.error, list(result.missing))
+        assert "INBOX" == made.receivers[0].listened_to
+    assert 1 == len(fake.issues)
+    change(fake, folders=["Gone", "Lost"])
+    with fake.application() as made:
+        error = made.receivers[0].once().error
+        assert error is not None
+        assert ("Gone" in error, "Lost" in error) == (True, True)
+        assert "Gone" == made.receivers[0].listened_to
+
+
+def test_the_folders_for_filing_are_there_before_the_first_mail(fake: FakeRedmine) -> None:
+    """So that an account which allows none says so at once, not after a mail has become an issue."""
+    box = fake.settings.mailboxes["desk"]
+    assert {box.success_folder, box.failure_folder}.isdisjoint(fake.server.folders)
+    fake.receive()
+    assert {box.success_folder, box.failure_folder} <= fake.server.folders.keys()
+
+
+# ---------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(("words", "ends"), [("Too rude", " (project desk)"), ("The desk is shut", "The desk is shut")])
+def test_a_refusal_names_the_project_once(fake: FakeRedmine, words: str, ends: str) -> None:
+    """Redmine's words say it themselves at times."""
+    fake.wrong = lambda values: [words] if "rude" in values["description"] else []
+    fake.server.append(mail("Printer", "A rude word.\n"))
+    (result,) = fake.receive()
+    assert (State.REJECTED, True, True) == (result.state, words in result.line, result.line.endswith(ends))

@@ -1,0 +1,165 @@
+"""The mail of a rule: who gets it, and what it says of the issue and of the question that waits."""
+
+import email
+import email.policy
+import time
+from typing import Any
+
+import pytest
+
+from tests.helpdesk import ANNA, BOB, HelpDesk, iso, writes
+
+KIM = "Kim Client <kim@client.example>"
+OLD = {"name": "old", "when": {"created": "1h"}}
+DAYS = {"name": "days", "when": {"waiting_for": "customer", "agent_silent": "3d"}, "then": {"mail": "reminder"}}
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    """It acknowledges nothing, and tells nobody that an issue was closed."""
+    return {"mailboxes": {"desk": {"answers": {"received": False, "received_reply": False, "closed": False}}}}
+
+
+def mails(desk: HelpDesk) -> list[tuple[str, Any]]:
+    """What left since this was asked last: recipient and mail."""
+    found = [(to, email.message_from_bytes(raw, policy=email.policy.default)) for to, raw in desk.post.taken]
+    desk.post.taken.clear()
+    return found
+
+
+def text(mail: Any) -> str:
+    """The plain part of a mail."""
+    return str(mail.get_body(("plain",)).get_content()).replace("\r\n", "\n")
+
+
+def age(desk: HelpDesk, seconds: float) -> None:
+    """Everything on the first issue was so long ago."""
+    issue, ago = desk.redmine.issues[1], iso(time.time() - seconds)
+    for entry in issue["journals"]:
+        entry["created_on"] = ago
+    issue["created_on"] = ago
+    desk.redmine.touch(1)
+
+
+def old_issue(desk: HelpDesk, **then: Any) -> list[tuple[str, Any]]:
+    """Kim's issue is two hours old, and a rule is about it. Return what leaves."""
+    desk.mail(writes(KIM))
+    desk.turn()
+    age(desk, 7200)
+    desk.change({"rules": [OLD | {"then": then}]})
+    for _ in range(3):
+        desk.turn()
+    return mails(desk)
+
+
+def test_a_rule_that_closes(desk: HelpDesk) -> None:
+    """The customer reads once, in one mail, that the request is closed, with the note of the rule."""
+    ((to, mail),) = old_issue(desk, status="Closed", note="Nobody answered.", mail="closed")
+    assert "kim@client.example" == to
+    assert "Nobody answered." in text(mail)
+    assert "closed your request #1" in text(mail)
+    assert "None" not in text(mail)
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_private_note_of_a_rule_is_not_mailed(desk: HelpDesk, *, closed: bool) -> None:
+    """A rule that closes with a private note tells the customer once that it is closed, whether `answers.closed` tells
+    of it too, and nothing of the note.
+    """
+    desk.change({"mailboxes": {"desk": {"answers": {"closed": closed}}}})
+    ((to, mail),) = old_issue(desk, status="Closed", note="He never pays.", private_note=True, mail="closed")
+    assert ("kim@client.example", True) == (to, "closed your request #1" in text(mail))
+    assert "pays" not in mail.as_string()
+    assert "not delivered" not in desk.story()
+
+
+def test_a_private_note_on_a_closed_issue(desk: HelpDesk) -> None:
+    """A rule for closed issues that leaves a private note mails the customer all the same."""
+    desk.mail(writes(KIM))
+    desk.turn()
+    desk.redmine.writes(1, BOB, "", status=5)
+    age(desk, 7200)
+    then = {"note": "He never pays.", "private_note": True, "mail": "closed"}
+    desk.change({"rules": [OLD | {"when": {"created": "1h", "closed": True}, "then": then}]})
+    for _ in range(3):
+        desk.turn()
+    ((_, mail),) = mails(desk)
+    assert "closed your request #1" in text(mail)
+    assert "pays" not in mail.as_string()
+
+
+def test_a_rule_that_says_closed_and_does_not_close(desk: HelpDesk) -> None:
+    """No mail says that an issue is closed which is open."""
+    assert [] == old_issue(desk, note="Look at it.", private_note=True, mail="closed")
+    assert "no closed mail: the issue is not closed" in desk.story()
+
+
+def test_to_whom_an_escalation_goes(desk: HelpDesk) -> None:
+    """The assignee, by the address in Redmine, and others; without an assignee the others."""
+    people = ["assignee", "chief@example.com"]
+    ((to, mail),) = old_issue(desk, mail="escalation", mail_to=people)
+    assert ("chief@example.com", True) == (to, "created 1 hour ago" in text(mail))
+    desk.redmine.issues[1]["assigned_to"] = {"id": ANNA, "name": "Anna Agent"}
+    desk.redmine.touch(1)
+    desk.change({"rules": [OLD | {"name": "again", "then": {"mail": "escalation", "mail_to": people}}]})
+    for _ in range(2):
+        desk.turn()
+    assert ["anna@example.com", "chief@example.com"] == [to for to, _ in mails(desk)]
+
+
+def asked(desk: HelpDesk, *questions: str) -> None:
+    """Bob has asked Kim, four days ago, and Kim was mailed it."""
+    desk.mail(writes(KIM))
+    desk.turn()
+    for question in questions:
+        desk.redmine.writes(1, BOB, question)
+    desk.turn()
+    mails(desk)
+    age(desk, 4 * 86_400)
+    desk.change({"rules": [DAYS]})
+
+
+def test_a_reminder_quotes_the_newest_question(desk: HelpDesk) -> None:
+    """A reminder quotes the newest question that the customer was mailed, and nothing that agents wrote among
+    themselves.
+    """
+    asked(desk, "Which printer?", "And which floor?")
+    desk.redmine.writes(1, ANNA, "He never knows.", private=True)
+    for _ in range(2):
+        desk.turn()
+    ((to, mail),) = mails(desk)
+    assert ("kim@client.example", True) == (to, "> And which floor?" in text(mail))
+    assert [] == [words for words in ("Which printer", "never knows") if words in mail.as_string()]
+
+
+def test_a_question_that_was_hidden_or_emptied(desk: HelpDesk) -> None:
+    """A question that is private by now is not quoted: the newest before it that still stands there is."""
+    asked(desk, "Which printer?", "And which floor?")
+    desk.redmine.journal(2)["notes"] = ""
+    for _ in range(2):
+        desk.turn()
+    ((_, mail),) = mails(desk)
+    assert "> Which printer?" in text(mail)
+    assert "floor" not in text(mail)
+
+
+def test_a_reminder_without_a_question(desk: HelpDesk) -> None:
+    """Where no question can be quoted any more, the reminder says that an answer is waited for, without a quote."""
+    asked(desk, "Which printer?")
+    desk.redmine.journal(1)["notes"] = ""
+    desk.change({"rules": [DAYS | {"when": {"created": "3d"}}]})
+    for _ in range(2):
+        desk.turn()
+    ((_, mail),) = mails(desk)
+    assert "waiting for your answer to request #1" in text(mail)
+    assert ">" not in text(mail)
+
+
+def test_the_marker_is_not_quoted(desk: HelpDesk) -> None:
+    """The marker by which an agent had the note mailed is not in the reminder."""
+    desk.change({"mailboxes": {"desk": {"answers": {"notes": "marked"}}}})
+    asked(desk, "/mail Which printer?")
+    for _ in range(2):
+        desk.turn()
+    ((_, mail),) = mails(desk)
+    assert "> Which printer?" in text(mail)
