@@ -21,7 +21,6 @@ production:
   adapter: sqlite3
   database: /srv/redmine/redmine.sqlite3
   pool: 20
-  timeout: 5000
   encoding: utf8
 """,
     "postgresql": """

@@ -9,6 +9,11 @@
 # what cannot be changed over REST (workflows, roles, custom fields, users); it is answered with their result as JSON.
 # An issue of the tracker "Wordy" needs a description of 20 characters, as a plugin of a team's own may want. Where the
 # instance has a file sudo_mode, people are asked for their password again.
+#
+# On SQLite a transaction takes the lock for writing at its beginning. As Rails begins them, two that both read and then
+# write cannot wait for each other: one is refused at once with "database is locked", a 500 that no test asked for.
+# It is waited for by sleeping in Ruby: SQLite's own timeout keeps the thread that holds the lock from going on. Readers
+# and the writer do not wait for each other, as with the Rails of Redmine 6.1 (WAL).
 Redmine::Plugin.register :mailbridge_faults do
   name 'Mailbridge faults'
   description 'Raises errors where a test tells it to'
@@ -65,9 +70,23 @@ module MailbridgeWordy
   end
 end
 
+module MailbridgeOneWriter
+  def initialize(*)
+    super
+    busy_handler { |tries| sleep(0.005) && tries < 6000 }
+    execute('PRAGMA journal_mode = WAL')
+    execute('PRAGMA synchronous = NORMAL')
+  end
+
+  def transaction(mode = nil, &block)
+    super(mode || :immediate, &block)
+  end
+end
+
 # Redmine may run this file more than once (Rails' to_prepare); a module is prepended once.
 ApplicationController.prepend(MailbridgeFaults)
 Issue.prepend(MailbridgeWordy)
+SQLite3::Database.prepend(MailbridgeOneWriter) if defined?(SQLite3::Database)
 
 if File.exist?('/srv/redmine/sudo_mode')
   Redmine::Configuration['sudo_mode'] # has it loaded
