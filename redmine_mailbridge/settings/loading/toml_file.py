@@ -2,14 +2,18 @@
 
 import re
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings import schema
-from redmine_mailbridge.settings.loading.origins import Layer, ValueOrigin
+from redmine_mailbridge.settings.loading.origins import Layer, ValueOrigin, leaves
 from redmine_mailbridge.settings.loading.toml_lines import line_numbers, toml_lines
 from redmine_mailbridge.settings.models import Settings
 
+NUL, ESCAPED_NUL = "\0", "\\u0000"
+"""A character that no file name, no header field and no database takes, and how TOML writes it."""
 _BEGINNING = re.compile(r"\s*(?:\[{1,2}[A-Za-z0-9_. -]{1,200}\]{0,2}|[A-Za-z0-9_.-]{1,100})")
 _BARE_VALUE = ("Invalid value", "Expected newline or end of document after a statement")
 """What tomllib says of a text without quotes: `host = mail.example.com`, and `host = 192.0.2.1`, which begins as a
@@ -28,10 +32,37 @@ def file_layer(file: Path) -> Layer:
         raise SettingsError(f"{file}: is not UTF-8 text") from None
     except OSError as error:
         raise SettingsError(f"{file}: {error.strerror or type(error).__name__}") from None
+    except RecursionError:
+        raise SettingsError(f"{file}:{_line_with_most(text, '[{')}: brackets are nested too deeply") from None
+    except ValueError:  # valid TOML, and more digits than Python converts
+        raise SettingsError(f"{file}:{_line_with_most(text, '0123456789')}: the number has too many digits") from None
     layer = Layer(data=dict(data))
-    for where, line in line_numbers(text).items():
-        layer.origins[where] = ValueOrigin("file", str(file), line)
+    for path, line in line_numbers(text).items():
+        layer.origins[path] = ValueOrigin("file", str(file), line)
+    if nul := [
+        f"{file}:{layer.origins[path].line}: {'.'.join(path).replace(NUL, ESCAPED_NUL)}: remove {ESCAPED_NUL}"
+        for path, value in leaves(data)
+        if any(NUL in text for text in (*path, *_texts(value)))
+    ]:
+        raise SettingsError(*nul)
     return layer
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Given a value of TOML, yield the strings in it, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for step in value:
+            yield from _texts(step)
+        for below in value.values() if isinstance(value, Mapping) else ():
+            yield from _texts(below)
+
+
+def _line_with_most(text: str, characters: str) -> int:
+    """Given TOML, return the number, from 1, of the line that has the most of these characters."""
+    lines = toml_lines(text)
+    return 1 + max(range(len(lines)), key=lambda index: sum(lines[index].count(character) for character in characters))
 
 
 def _syntax_problem(file: Path, message: str) -> str:
