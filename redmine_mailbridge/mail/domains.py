@@ -32,6 +32,14 @@ def organisation(domain: str) -> str:
     return _suffixes().privatesuffix(text) or ""
 
 
+def is_public_suffix(domain: str) -> bool:
+    """Is this domain on the list of public suffixes ("com", "co.uk")? A name of the local network ("intranet") is not,
+    though no organisation is behind it that others could know.
+    """
+    text = ascii_domain(domain)
+    return bool(text) and _suffixes().publicsuffix(text, accept_unknown=False) == text
+
+
 def same(first: str, second: str) -> bool:
     """Are the two the same domain, with an owner?"""
     return bool(organisation(first)) and ascii_domain(first) == ascii_domain(second)

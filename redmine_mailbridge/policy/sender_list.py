@@ -4,7 +4,7 @@ An entry of a person is newer and more exact than a list of the settings, and ta
 entries the most exact counts: an address before its domain, a domain before those above it.
 """
 
-from redmine_mailbridge.mail.domains import organisation
+from redmine_mailbridge.mail.domains import is_public_suffix, organisation
 from redmine_mailbridge.mail.mime.address_syntax import ascii_host, is_local_part, unquoted, ways_to_write
 from redmine_mailbridge.model.sender_list import ListedSender
 
@@ -44,13 +44,13 @@ def pattern_of(text: str) -> str:
 
     "someone@example.com", "example.com" or "@example.com", "*.example.com"; the domain in lower case and in ASCII
     (IDNA 2008), so that a sender has one entry however it is written. A public suffix ("com", "co.uk") has no owner
-    and is rejected.
+    and is rejected; an address at a host of the local network ("root@intranet") is one sender like any other.
     """
     local, at, domain = text.strip().removeprefix("@").rpartition("@")
     below = "*." if not at and domain.startswith("*.") else ""
     host, local = ascii_host(domain.removeprefix(below)), unquoted(local)
     if host is None or len(text) > LONGEST or (at and ("*" in local or not is_local_part(local))):
         raise ValueError("is neither an address nor a domain")
-    if not organisation(host):
+    if is_public_suffix(host) or (not at and not organisation(host)):
         raise ValueError("is neither an address nor a domain that somebody owns")
     return f"{local}{at}{below}{host}".lower()

@@ -105,6 +105,8 @@ def test_an_allow_by_hand_opens_every_mailbox_concerned() -> None:
         ("b\u00fccher.example", "xn--bcher-kva.example"),
         ("Kim@B\u00dcCHER.example", "kim@xn--bcher-kva.example"),
         ('"kim"@client.example', "kim@client.example"),
+        ("root@localhost", "root@localhost"),
+        ("Kim@Intranet", "kim@intranet"),
     ],
 )
 def test_what_may_be_listed(typed: str, expected: str) -> None:
@@ -114,7 +116,7 @@ def test_what_may_be_listed(typed: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["", "*", "com", "co.uk", "*.co.uk", "kim", "kim@", "kim@com", "a b@example.com", "*@example.com.*",
+    ["", "*", "com", "co.uk", "*.co.uk", "kim", "kim@", "kim@com", "kim@co.uk", "intranet", "*.intranet", "a b@example.com", "*@example.com.*",
      "a@*.example.com", "/.*/", "From: x", "x" * 300 + "@example.com", "kim@example.com\n", "a\u200bb@example.com",
      "[192.0.2.1]", "example.com.", "kim@example.com.", "*@example.com", "a@b@example.com", "<kim@example.com>",
      "mailto:kim@example.com", "kim@example.com,jo@example.com", "exam<b>ple.com"],
