@@ -263,9 +263,9 @@ def advising() -> Iterator[None]:
 
 def login_advice(text: str, host: str, *, by_token: bool = False, preset_advice: str = "") -> str:
     """Given the server's refusal of a login, return what to do: specific advice, the provider's, or the general one."""
-    found = advice(text)
-    if found:
-        return found
+    specific = advice(text)
+    if specific:
+        return specific
     if by_token:
         return ABOUT_SIGN_INS
     if host.lower() in _NO_PASSWORDS:

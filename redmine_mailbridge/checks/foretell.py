@@ -175,9 +175,9 @@ class RefusalForecast:
                     "(Administration, Custom fields), or remove it from the settings (requester_field, custom_fields)"
                 )  # fmt: skip
 
-    def _attributes(self, wanted: RequestedFields, message: Message, project: Project) -> Mapping[str, Any]:
+    def _attributes(self, requested: RequestedFields, message: Message, project: Project) -> Mapping[str, Any]:
         """What is sent for a message."""
-        assignee = wanted.values.get("assigned_to", "")
+        assignee = requested.values.get("assigned_to", "")
         turn = assignee.lower().startswith(ROUND_ROBIN)
         needs = FactRequest(
             sender="",
@@ -186,7 +186,7 @@ class RefusalForecast:
             groups=(assignee[len(ROUND_ROBIN) :].strip().lower(),) if turn else (),
         )
         facts = self._facts.gather(needs)
-        fields = Resolver(project, facts, Trace(), ("en",)).fields(wanted, "")
+        fields = Resolver(project, facts, Trace(), ("en",)).fields(requested, "")
         plan = Plan(
             Action.CREATE, "", project=project.identifier, fields=fields, text=ORDINARY, marker=message.message_id
         )
@@ -248,7 +248,11 @@ class RefusalForecast:
             if not roles or "user" not in membership:
                 continue
             person = people.by_id(int(membership["user"]["id"]))
-            names = [people.role(one).name for one in sorted(roles) if "add_issues" in people.role(one).permissions]
+            names = [
+                people.role(role_id).name
+                for role_id in sorted(roles)
+                if "add_issues" in people.role(role_id).permissions
+            ]
             if person is None or person.user.status != "active" or person.user.admin:
                 continue
             seen |= roles

@@ -181,7 +181,7 @@ def _vouching(here: str, name: str, box: MailboxSettings, mailbox: Mailbox) -> I
         return
     vouching = vouched(mailbox, list(mailbox.list_new(box.folders[0])))
     if vouching.name:
-        words = f"{vouching.said}. If this is your own server, add {line_of(name, vouching.name)}"
+        words = f"{vouching.summary}. If this is your own server, add {line_of(name, vouching.name)}"
         yield Check(f"{here}: senders", None, words)
 
 

@@ -71,7 +71,7 @@ class NameChecks:
 
 def unresolved(settings: Settings, metadata: MetadataCache) -> list[str]:
     """At startup: one line for each name that Redmine does not know. Raise RedmineError when it cannot be queried."""
-    checks = (one for name, box in settings.active_mailboxes.items() for one in mailbox_names(name, box, metadata))
+    checks = (check for name, box in settings.active_mailboxes.items() for check in mailbox_names(name, box, metadata))
     return [f"{check.name}: {check.words}" for check in checks if check.ok is False]
 
 
@@ -120,10 +120,10 @@ def _places(box: MailboxSettings) -> Iterator[NameChecks]:
 
 
 def _project(
-    title: str, wanted: str, project: Project | None, metadata: MetadataCache, box: MailboxSettings
+    title: str, name_or_id: str, project: Project | None, metadata: MetadataCache, box: MailboxSettings
 ) -> Iterator[Check]:
     if project is None:
-        yield Check(title, False, unknown_project(wanted, metadata))
+        yield Check(title, False, unknown_project(name_or_id, metadata))
         return
     if not project.active:
         yield Check(title, False, f"{project.identifier} is closed or archived: it accepts no issues")

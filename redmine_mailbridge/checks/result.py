@@ -97,8 +97,8 @@ def settings_checks(loaded: Loaded) -> list[Check]:
     return checks
 
 
-def _who_mails(name: str, found: WhoMails) -> list[Check]:
+def _who_mails(name: str, mailing: WhoMails) -> list[Check]:
     """Who acknowledges mail and who mails notes to customers; no one is an error unless the settings say so."""
-    why, risks = found.unsent_reason, found.risks
-    words = "\n".join([found.words, *([why] if why else risks)])
+    why, risks = mailing.unsent_reason, mailing.risks
+    words = "\n".join([mailing.words, *([why] if why else risks)])
     return [Check(f"mailbox {name}: who mails whom", False if why else None if risks else True, words)]

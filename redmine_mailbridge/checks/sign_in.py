@@ -21,7 +21,7 @@ def sign_in_checks(name: str, settings: Settings) -> Iterator[Check]:
         try:
             with signing_in.opened(settings) as signs:
                 signs.source(connection)()
-                sign_in = next(one for one in signs.status() if one.connection == connection)
+                sign_in = next(status for status in signs.status() if status.connection == connection)
         except MailbridgeError as error:
             yield Check(title, False, with_advice(str(error)))
             continue

@@ -28,7 +28,7 @@ class VouchingCount:
     looked: int = 0
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """What was seen, in words."""
         how = (
             "a mail server without a name (such as Microsoft 365)"
@@ -50,15 +50,15 @@ def vouched(mailbox: Mailbox, listed: list[Listed]) -> VouchingCount:
     """Given a connected mailbox and messages of one folder, return which server authenticates senders in the newest of
     them. What cannot be fetched is skipped.
     """
-    newest = sorted(listed, key=lambda one: one.received_at.timestamp() if one.received_at else 0.0)[-LOOKED_AT:]
+    newest = sorted(listed, key=lambda mail: mail.received_at.timestamp() if mail.received_at else 0.0)[-LOOKED_AT:]
     names: Counter[str] = Counter()
     looked = 0
     with TemporaryDirectory(prefix="mailbridge-") as spool:
         try:
             for raw in mailbox.fetch(newest, Path(spool), max_size=_HEAD):
                 looked += 1
-                found = voucher(_head(raw.content, raw.path))
-                names.update([found] if found else [])
+                server = voucher(_head(raw.content, raw.path))
+                names.update([server] if server else [])
         except MailbridgeError:
             pass
     name, times = next(iter(names.most_common(1)), ("", 0))

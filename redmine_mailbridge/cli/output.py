@@ -69,12 +69,12 @@ def apply_decision(
 
     store = open_store(settings)
     try:
-        found, chosen = message_queries(store), Decision(decision)
+        queries, chosen = message_queries(store), Decision(decision)
         by = current_user()
-        results = list(decide(store, found, ids, chosen, issue=issue, project=project, by=by, dry_run=dry_run))
+        results = list(decide(store, queries, ids, chosen, issue=issue, project=project, by=by, dry_run=dry_run))
         taken = [result.id for result in results if result.ok]
         if taken and not dry_run:
-            hurry(found, task_book(store), taken)
+            hurry(queries, task_book(store), taken)
     finally:
         store.close()
     if taken and not dry_run:  # before anything is printed, since whoever reads that may be gone

@@ -28,11 +28,11 @@ def parse_hours(text: str) -> Hours:
     """Given "09:00-12:30, 13:30-17:00" or "", return the time spans in seconds of the day. Raise ValueError."""
     spans = []
     for part in filter(None, (part.strip() for part in text.split(","))):
-        found = _SPAN.fullmatch(part)
-        if found is None:
+        span = _SPAN.fullmatch(part)
+        if span is None:
             raise ValueError('must be hours such as "09:00-17:00" or "09:00-12:30, 13:30-17:00"')
-        opens, closes = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
-        if int(found[2]) > 59 or int(found[4]) > 59 or not opens < closes <= 1440:
+        opens, closes = int(span[1]) * 60 + int(span[2]), int(span[3]) * 60 + int(span[4])
+        if int(span[2]) > 59 or int(span[4]) > 59 or not opens < closes <= 1440:
             raise ValueError(f'"{part}" must run forwards within one day, from 00:00 to 24:00')
         spans.append((opens * 60, closes * 60))
     spans.sort()

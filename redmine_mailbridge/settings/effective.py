@@ -49,12 +49,12 @@ def _values(table: BaseModel, path: Where, loaded: Loaded) -> Iterator[Effective
 
 def _origin(path: Where, loaded: Loaded) -> ValueOrigin:
     """The origin of a value; for a secret read from a file, the place of the reference."""
-    found = loaded.origins.get(path)
-    if found is None and isinstance(path[-1], str):
-        found = loaded.origins.get((*path[:-1], f"{path[-1]}_file"))
-    if found is None:
-        found = next((o for where, o in loaded.origins.items() if where[: len(path)] == path), None)
-    return found or DEFAULT
+    origin = loaded.origins.get(path)
+    if origin is None and isinstance(path[-1], str):
+        origin = loaded.origins.get((*path[:-1], f"{path[-1]}_file"))
+    if origin is None:
+        origin = next((o for where, o in loaded.origins.items() if where[: len(path)] == path), None)
+    return origin or DEFAULT
 
 
 def _header(path: Where) -> str:

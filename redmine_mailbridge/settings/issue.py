@@ -152,8 +152,8 @@ class IssueSettings(SettingsTable):
     @property
     def overrides(self) -> frozenset[str]:
         """The allowed keyword names, as Redmine writes them: lower case with underscores."""
-        given = self.allow_override
-        names = given.split(",") if isinstance(given, str) else given
+        allowed = self.allow_override
+        names = allowed.split(",") if isinstance(allowed, str) else allowed
         return frozenset("_".join(name.lower().split()) for name in names if name.strip())
 
 

@@ -143,13 +143,13 @@ def _merge(into: Layer, data: Mapping[str, Any], origins: Mapping[Where, ValueOr
 
 def _twofold_secrets(file: Layer, problems: Problems) -> list[str]:
     """Reject a secret that one file sets both directly and by reference."""
-    given = {path for path, _ in leaves(file.data)}
-    found = []
-    for path in sorted(given):
+    paths = {path for path, _ in leaves(file.data)}
+    lines = []
+    for path in sorted(paths):
         model = schema.model_at(Settings, path[:-1])
-        if model is not None and path[-1] in secret_keys(model) and (*path[:-1], f"{path[-1]}_file") in given:
-            found.append(problems.line(path, f"set either {path[-1]} or {path[-1]}_file, not both"))
-    return found
+        if model is not None and path[-1] in secret_keys(model) and (*path[:-1], f"{path[-1]}_file") in paths:
+            lines.append(problems.line(path, f"set either {path[-1]} or {path[-1]}_file, not both"))
+    return lines
 
 
 def _missing_secrets(settings: Settings, problems: Problems) -> list[str]:
@@ -174,13 +174,13 @@ def _missing_secrets(settings: Settings, problems: Problems) -> list[str]:
 
 def _bad_holidays(settings: Settings, problems: Problems) -> list[str]:
     """Reject unusable holiday files: a rule would close issues or remind on the wrong day."""
-    found = []
+    lines = []
     for name, table in settings.calendars.items():
         try:
             read_file(table.holidays)
         except ValueError as error:
-            found.append(problems.line(("calendars", name, "holidays"), str(error)))
-    return found
+            lines.append(problems.line(("calendars", name, "holidays"), str(error)))
+    return lines
 
 
 def _missing_templates(settings: Settings, problems: Problems) -> list[str]:
@@ -212,12 +212,12 @@ def _open_to_all(settings: Settings) -> list[str]:
     database, admin = settings.store.sqlite_file, settings.admin
     logs = [database.with_name(f"{database.name}-{end}") for end in ("wal", "shm")] if database is not None else []
     files = [database, *logs, admin.password_hash_file, admin.certificate_key_file]
-    files += [one.service_account_file for one in settings.oauth.values()]
-    found = [(file, "read", 0o004, 600) for file in files if file is not None]
-    found.append((settings.store.raw_folder, "look into", 0o005, 700))
+    files += [table.service_account_file for table in settings.oauth.values()]
+    checked = [(file, "read", 0o004, 600) for file in files if file is not None]
+    checked.append((settings.store.raw_folder, "look into", 0o005, 700))
     return [
         f"{place}: every user of this machine can {what} it; run chmod {mode} {place}"
-        for place, what, bits, mode in found
+        for place, what, bits, mode in checked
         if _mode(place) & bits
     ]
 

@@ -31,8 +31,8 @@ PORTS |= {("pop3", "tls"): 995, ("pop3", "starttls"): 110, ("pop3", "none"): 110
 PORTS |= {("graph", "tls"): 443, ("graph", "none"): 80}
 
 
-def _port(given: dict[str, Any]) -> int:
-    return PORTS.get((given.get("protocol", ""), given.get("security", "")), 993)
+def _port(values: dict[str, Any]) -> int:
+    return PORTS.get((values.get("protocol", ""), values.get("security", "")), 993)
 
 
 def _known_preset(value: str) -> str:
@@ -44,7 +44,7 @@ def _known_preset(value: str) -> str:
 
 def _only_imap(value: Any) -> Any:
     """Return a factory for a default that POP3 does not have."""
-    return lambda given: None if given.get("protocol") == "pop3" else value
+    return lambda values: None if values.get("protocol") == "pop3" else value
 
 
 class MailboxSettings(StartSettings):
@@ -71,7 +71,7 @@ class MailboxSettings(StartSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = setting(
         "The mail server's port.", _port, shown="imap: 993 with tls, else 143; pop3: 995 with tls, else 110; graph: 443"
     )
-    username: Name = setting("The login name.", lambda given: given.get("address", ""), shown="the address")
+    username: Name = setting("The login name.", lambda values: values.get("address", ""), shown="the address")
     authorize_as: Name | None = setting(
         "The shared mailbox to open with the login of `username` (SASL authorization identity). Also accepted as "
         r"part of username: user@example.com\shared@example.com.",
@@ -116,7 +116,7 @@ class MailboxSettings(StartSettings):
         'What happens on the server to a processed message: "move" to success_folder, "delete" from the server, or '
         '"keep" in place, flagged if the server allows it. A message that the store has not received in full (larger '
         "than receive.max_mail_size, or not returned by the server) is never deleted.",
-        lambda given: "delete" if given.get("protocol") == "pop3" else "move",
+        lambda values: "delete" if values.get("protocol") == "pop3" else "move",
         shown='"move"; "delete" with POP3',
     )
     keep_days: Annotated[int, Field(ge=1, le=3650)] | None = setting(
@@ -127,7 +127,7 @@ class MailboxSettings(StartSettings):
     after_failure: Literal["move", "keep", "delete"] = setting(
         'What happens on the server to a refused or failed message: "move" to failure_folder, or "keep"; with '
         'POP3 also "delete": the raw message is then only in the store, for the time of store.raw_retention.',
-        lambda given: "keep" if given.get("protocol") == "pop3" else "move",
+        lambda values: "keep" if values.get("protocol") == "pop3" else "move",
         shown='"move"; "keep" with POP3',
     )
     accept_automatic: bool = setting(

@@ -162,7 +162,7 @@ class Settings(BaseSettings):
         """All addresses of the bridge in lower case, with each spelling of their domains, inactive mailboxes
         included."""
         boxes = self.mailboxes.values()
-        return frozenset(one for box in boxes for a in (box.address, *box.aliases) for one in spellings(a))
+        return frozenset(spelling for box in boxes for a in (box.address, *box.aliases) for spelling in spellings(a))
 
     @model_validator(mode="after")
     def _rooms_fit(self) -> Self:

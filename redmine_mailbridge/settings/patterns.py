@@ -27,10 +27,10 @@ class Pattern:
         expression = _compiled(self.written)
         if expression is None:
             return {} if self.written == "*" or self.written.casefold() in text[:MAX_TEXT].casefold() else None
-        found = expression.search(text[:MAX_TEXT].encode("utf-8", "replace").decode())
-        if found is None:
+        match = expression.search(text[:MAX_TEXT].encode("utf-8", "replace").decode())
+        if match is None:
             return None
-        return {name: value for name, value in found.groupdict().items() if value is not None}
+        return {name: value for name, value in match.groupdict().items() if value is not None}
 
 
 @lru_cache(maxsize=1024)

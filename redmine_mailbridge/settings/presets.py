@@ -138,11 +138,11 @@ def _reaches(outgoing: Mapping[str, Any]) -> bool:
     return "host" in outgoing or outgoing.get("transport") in {"console", "graph"}
 
 
-def _reach(server: PresetServer, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _reach(server: PresetServer, table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield host, security and port where they are left out; a security other than the preset's has another port."""
-    if "host" not in given:
+    if "host" not in table:
         yield "host", server.host
-    if "security" not in given:
+    if "security" not in table:
         yield "security", server.security
-    if "port" not in given and given.get("security", server.security) == server.security:
+    if "port" not in table and table.get("security", server.security) == server.security:
         yield "port", server.port

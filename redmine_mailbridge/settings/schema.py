@@ -97,8 +97,8 @@ def holds_secret(annotation: Any) -> bool:
 
 def is_size(field: FieldInfo) -> bool:
     """Whether the value is a number of bytes, written as "50MB"."""
-    found = [*field.metadata, *_metadata(field.annotation)]
-    return any(isinstance(mark, PlainSerializer) and mark.func is format_size for mark in found)
+    marks = [*field.metadata, *_metadata(field.annotation)]
+    return any(isinstance(mark, PlainSerializer) and mark.func is format_size for mark in marks)
 
 
 def _metadata(annotation: Any) -> Iterator[Any]:
@@ -138,13 +138,13 @@ _KINDS = {
 
 def kinds(field: FieldInfo) -> tuple[str, ...]:
     """Given a key, return each kind of value that it accepts, as text: its choices, and its types."""
-    found = [f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in choices(field.annotation)]
+    texts = [f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in choices(field.annotation)]
     for part in parts_of(field.annotation):
         if is_list(part):
-            found.append("a list")
+            texts.append("a list")
         elif get_origin(part) is not Literal:
-            found.append("a size" if part is int and is_size(field) else _KINDS.get(part, "a table"))
-    return tuple(dict.fromkeys(found))
+            texts.append("a size" if part is int and is_size(field) else _KINDS.get(part, "a table"))
+    return tuple(dict.fromkeys(texts))
 
 
 def _walked(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:

@@ -41,9 +41,9 @@ class Age:
 
 def parse_age(text: str) -> Age:
     """Given "3d", "36h" or "4 business hours", return it. Raise ValueError if it is invalid or zero."""
-    found = _BUSINESS.fullmatch(" ".join(text.split()))
-    if found is not None:
-        age = Age(int(found[1]) * (3600 if found[2].startswith("hour") else 60), business=True)
+    match = _BUSINESS.fullmatch(" ".join(text.split()))
+    if match is not None:
+        age = Age(int(match[1]) * (3600 if match[2].startswith("hour") else 60), business=True)
     else:
         try:
             age = Age(int(parse_span(text).total_seconds()), business=False)

@@ -92,12 +92,12 @@ class Authenticator:
                 raise SignInRefused("The local password is another one now: sign in again.")
             return
         try:
-            found = by_key(self._redmine, proof)
+            user = by_key(self._redmine, proof)
         except CannotBeAsked:
             raise
         except SignInRefused:
             raise SignInRefused("Redmine does not take you for an administrator any more: sign in again.") from None
-        if found.login != login:
+        if user.login != login:
             raise SignInRefused("Redmine knows you by another login now: sign in again.")
 
     @contextlib.contextmanager
@@ -121,8 +121,8 @@ class Authenticator:
         return f"somebody ({hmac.new(self._key, typed, hashlib.sha256).hexdigest()[:12]})"
 
     def _of_redmine(self, login: str, password: str) -> SignedInPerson:
-        found = by_password(self._redmine, login, password)
-        return SignedInPerson(found.login, found.name, "redmine", found.key)
+        user = by_password(self._redmine, login, password)
+        return SignedInPerson(user.login, user.name, "redmine", user.key)
 
     def _local(self, password: str) -> SignedInPerson:
         line = self.line()
@@ -166,9 +166,9 @@ class RightsCheck:
 
 def _refuse_many(who: str, place: str, tries: Sequence[tuple[str, str]], known: frozenset[str]) -> None:
     """Given who tries from where, and the refused tries of late, raise SignInRefused when there were too many."""
-    here = [one for one, address in tries if network(address) == place]
+    here = [login for login, address in tries if network(address) == place]
     known_here = any(network(address) == place for address in known)
-    anywhere = [one for one, _ in tries]
+    anywhere = [login for login, _ in tries]
     if (
         here.count(who) >= PER_LOGIN
         or len(here) >= PER_ADDRESS

@@ -179,14 +179,14 @@ class LimitedServer(uvicorn.Server):
 
     def _room(self, connection: socket.socket, address: str) -> TrackedConnection | None:
         """Given who comes, make room by letting go who has been waited for longest; None when all are being served."""
-        self._guests = [one for one in self._guests if one.connection.fileno() >= 0]
+        self._guests = [guest for guest in self._guests if guest.connection.fileno() >= 0]
         limits, place = self._limits, network(address)
-        here = [one for one in self._guests if one.place == place]
+        here = [guest for guest in self._guests if guest.place == place]
         if not is_within(address, self._proxies) and len(here) >= limits.from_one and not self._let_go(here):
             return None
         if len(self._guests) >= limits.at_all:
-            most = Counter(one.place for one in self._guests if one.waited_for).most_common(1)
-            if not most or not self._let_go([one for one in self._guests if one.place == most[0][0]]):
+            most = Counter(guest.place for guest in self._guests if guest.waited_for).most_common(1)
+            if not most or not self._let_go([guest for guest in self._guests if guest.place == most[0][0]]):
                 return None
         visit = HttpProtocol(self.config, self.server_state, self.lifespan.state)
         guest = TrackedConnection(place, connection, visit)

@@ -81,11 +81,11 @@ def clock(at: float, zone: ZoneInfo) -> str:
 
 def number(text: str, words: Translations) -> str:
     """Given a number as a report has it (72.86, 2.6 d, 45 min), return it as this language writes it."""
-    found = _NUMBER.fullmatch(text)
-    if found is None:
+    match = _NUMBER.fullmatch(text)
+    if match is None:
         return text
-    digits = found[1].replace(".", words("."))
-    return words(f"{{n}} {found[2]}", n=digits) if found[2] else digits
+    digits = match[1].replace(".", words("."))
+    return words(f"{{n}} {match[2]}", n=digits) if match[2] else digits
 
 
 def size(count: int) -> str:

@@ -21,8 +21,8 @@ class Translations:
 
     def __call__(self, text: str, /, **values: object) -> str:
         """Given an English text with {names}, return it in this language with the values in their places."""
-        said = self._texts.get(text, text)
-        return said.format(**values) if values else said
+        translation = self._texts.get(text, text)
+        return translation.format(**values) if values else translation
 
     def recorded(self, line: str) -> str:
         """Given a line that was recorded in English, such as a step of a mail, return it in this language. What the
@@ -32,15 +32,15 @@ class Translations:
 
     def _recorded(self, line: str, nested: int) -> str:
         for pattern, translation in lines_of(self.language) if len(line) <= LONGEST else ():
-            found = pattern.fullmatch(line)
-            if found is not None:
+            match = pattern.fullmatch(line)
+            if match is not None:
                 values = {
                     name: self(MAIL_KINDS.get(value, value))
                     if name == "kind"
                     else self._recorded(value, nested - 1)
                     if nested and (name in LINES_THEMSELVES or value == AN_ADMIN)
                     else value
-                    for name, value in found.groupdict().items()
+                    for name, value in match.groupdict().items()
                 }
                 return translation.format(**values)
         return line
@@ -71,10 +71,10 @@ def lines_of(language: str) -> tuple[tuple[Any, str], ...]:
     if language not in languages() or not file.is_file():
         return ()
     texts = tomllib.loads(file.read_text("utf-8"))
-    longest_first = sorted(texts.items(), key=lambda one: len(_PLACE.sub("", re.escape(one[0]))), reverse=True)
+    longest_first = sorted(texts.items(), key=lambda entry: len(_PLACE.sub("", re.escape(entry[0]))), reverse=True)
     patterns = (f"(?s){_PLACE.sub(_group, re.escape(line))}" for line, _ in longest_first)
     compiled = (compile_linear(pattern, any_case=False) for pattern in patterns)
-    return tuple((pattern, said) for pattern, (_, said) in zip(compiled, longest_first, strict=True))
+    return tuple((pattern, translation) for pattern, (_, translation) in zip(compiled, longest_first, strict=True))
 
 
 @cache
@@ -92,9 +92,9 @@ def languages() -> tuple[str, ...]:
     return ("en", *sorted(file.stem for file in FOLDER.glob("*.toml")))
 
 
-def best(accepted: str, wanted: str | None = None) -> str:
+def best(accepted: str, preferred: str | None = None) -> str:
     """Given an Accept-Language header and the language of the settings, return the one to use."""
-    for part in [wanted or "", *accepted[:500].split(",")]:
+    for part in [preferred or "", *accepted[:500].split(",")]:
         word = part.partition(";")[0].strip().partition("-")[0].lower()
         if word in languages():
             return word

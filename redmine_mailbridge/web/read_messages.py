@@ -27,14 +27,14 @@ class MessageViews:
     def read(self, content: bytes, mailbox: str, *, truncated: bool = False) -> Message:
         """Given a mail's bytes, return it as this mailbox reads it."""
         key = (sha256(content).digest(), mailbox, truncated)
-        found: Message = self._once(key, len(content), lambda: self._read(content, mailbox, truncated=truncated))
-        return found
+        message: Message = self._once(key, len(content), lambda: self._read(content, mailbox, truncated=truncated))
+        return message
 
     def original(self, content: bytes, attachments: tuple[Attachment, ...]) -> SanitizedHtml:
         """Given a mail's bytes and its attachments, return what may be shown of it."""
         key = (sha256(content).digest(), len(attachments))
-        found: SanitizedHtml = self._once(key, len(content), lambda: original(content, attachments))
-        return found
+        sanitized: SanitizedHtml = self._once(key, len(content), lambda: original(content, attachments))
+        return sanitized
 
     def _once(self, key: Key, size: int, make: Callable[[], object]) -> Any:
         with self._lock:
@@ -42,7 +42,7 @@ class MessageViews:
             future = known[1] if known is not None else Future[Any]()
             self._known[key] = (size, future)
             self._known.move_to_end(key)
-            while len(self._known) > 1 and sum(one for one, _ in self._known.values()) > MOST_BYTES:
+            while len(self._known) > 1 and sum(mail_size for mail_size, _ in self._known.values()) > MOST_BYTES:
                 self._known.popitem(last=False)
         if known is None:
             try:

@@ -83,6 +83,6 @@ class ReportCache:
                 future.set_result((time.monotonic() - began, made))
 
         if len(self._begun) >= REMEMBERED:  # results that were never asked for again
-            self._begun = {one: (at, each) for one, (at, each) in self._begun.items() if not each.done()}
+            self._begun = {begun_kind: (at, each) for begun_kind, (at, each) in self._begun.items() if not each.done()}
         threading.Thread(target=work, name="report", daemon=True).start()
         self._begun[kind] = (now, future)  # not before: a thread that cannot start would never end

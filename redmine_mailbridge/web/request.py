@@ -72,8 +72,8 @@ class PageRequest:
     now: float = field(init=False)
 
     def __post_init__(self) -> None:
-        wanted = self.context.settings.admin.language
-        self.words = Translations(best(self.request.headers.get("accept-language", ""), wanted))
+        language = self.context.settings.admin.language
+        self.words = Translations(best(self.request.headers.get("accept-language", ""), language))
         self.now = time.time()
 
     @property
@@ -121,8 +121,8 @@ class PageRequest:
 
     def path(self, path: str, **query: object) -> str:
         """Given a path of the application, return it as the browser must request it."""
-        given = {name: str(value) for name, value in query.items() if value not in (None, "")}
-        return self.context.settings.admin.prefix + quote(path) + (f"?{urlencode(given)}" if given else "")
+        parameters = {name: str(value) for name, value in query.items() if value not in (None, "")}
+        return self.context.settings.admin.prefix + quote(path) + (f"?{urlencode(parameters)}" if parameters else "")
 
     def render(self, template: str, status: int = 200, **values: object) -> Response:
         """Given a template and its values, return the page."""

@@ -111,13 +111,13 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
-def _with_headers(send: Send, given: Mapping[str, str]) -> Send:
+def _with_headers(send: Send, defaults: Mapping[str, str]) -> Send:
     """Add the headers that every answer has; what a page has set itself stays."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in given.items():
+            for name, value in defaults.items():
                 headers.setdefault(name, value)
         await send(message)
 

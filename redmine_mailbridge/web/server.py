@@ -35,7 +35,7 @@ class AdminServer:
             loop="asyncio",
             server_header=False,
             proxy_headers=bool(settings.proxies),
-            forwarded_allow_ips=[str(ip_network(one, strict=False)) for one in settings.proxies],
+            forwarded_allow_ips=[str(ip_network(proxy, strict=False)) for proxy in settings.proxies],
             ssl_certfile=settings.certificate_file,
             ssl_keyfile=str(settings.certificate_key_file) if settings.certificate_key_file else None,
             timeout_graceful_shutdown=3,

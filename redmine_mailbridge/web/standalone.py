@@ -41,9 +41,9 @@ def _next(present: Loaded, listen: str | None) -> tuple[Loaded, Pages]:
     """The pages by the settings as the file has them now, by the present ones when that cannot be served: its listener
     is taken, its certificate cannot be read, its store cannot be opened. Raise MailbridgeError when neither can.
     """
-    wanted = _read_again(present)
+    reread = _read_again(present)
     try:
-        return wanted, Pages(wanted, _reload, listen)
+        return reread, Pages(reread, _reload, listen)
     except MailbridgeError as error:
         log.warning("settings.unchanged", reason=str(error))
         return present, Pages(present, _reload, listen)

@@ -31,22 +31,22 @@ def kept(settings: Settings, store: Store) -> ReportData:
         working=lambda project, start, end: hours.of(project).seconds_between(start, end),
         zone=ZoneInfo(settings.aggregate.time_zone),
         clock=store.clock,
-        budgets=[budget(one) for one in settings.budgets],
+        budgets=[budget(table) for table in settings.budgets],
     )
 
 
-def budget(one: BudgetSettings) -> Budget:
+def budget(table: BudgetSettings) -> Budget:
     """A budget as it is computed with."""
     return Budget(
-        name=one.name,
-        ticks=ticks_of_hours(one.exact_hours),
-        project=one.project,
-        customer=one.customer.lower() if one.customer is not None else None,
-        carry_over=one.carry_over,
-        most_carried=int(one.most_carried * 300) if one.most_carried is not None else None,
-        reset_day=one.reset_day,
-        start=one.start,
-        thresholds=tuple(sorted(set(one.warn_at))),
+        name=table.name,
+        ticks=ticks_of_hours(table.exact_hours),
+        project=table.project,
+        customer=table.customer.lower() if table.customer is not None else None,
+        carry_over=table.carry_over,
+        most_carried=int(table.most_carried * 300) if table.most_carried is not None else None,
+        reset_day=table.reset_day,
+        start=table.start,
+        thresholds=tuple(sorted(set(table.warn_at))),
     )
 
 
@@ -74,7 +74,7 @@ def aggregator(
             issue_fields={str(k): v for k, v in settings.aggregate.issue_fields.items()},
             project_fields={str(k): v for k, v in settings.aggregate.project_fields.items()},
             warn=mailer.queue_system,
-            people={one.name: [Address("", address) for address in one.warn] for one in settings.budgets},
+            people={table.name: [Address("", address) for address in table.warn] for table in settings.budgets},
         ),
         refresh=issue_sync.take_stock,
         closing=closing,

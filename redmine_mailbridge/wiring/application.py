@@ -78,10 +78,12 @@ class Application:
 
     def service(self, *, listen: bool = True) -> Service:
         """The threads and the schedule of `run`."""
-        threads = [MailboxThread(one, self.shared, self.message_queries, listen=listen) for one in self.receivers]
+        threads = [
+            MailboxThread(receiver, self.shared, self.message_queries, listen=listen) for receiver in self.receivers
+        ]
         opened = self.open_reader
         heard = threads if listen else []
-        watchers = [one for each in heard for one in listeners_of(each, self.settings, self.shared, opened)]
+        watchers = [watcher for each in heard for watcher in listeners_of(each, self.settings, self.shared, opened)]
         health_monitor = pulse_of(self.settings, self.store, self.shared, self.sending, self.mailer)
         return Service(threads, self.shared, self.sending, self.tasks, health_monitor, watchers=watchers)
 

@@ -26,34 +26,34 @@ else:  # most mailboxes have a password
 FREE_SCOPES = ("openid", "email", "offline_access")
 
 
-def provider(name: str, given: OAuthSettings) -> "Provider":
+def provider(name: str, table: OAuthSettings) -> "Provider":
     """Given a table `[oauth.NAME]`, return the provider."""
-    return {"google": _google, "microsoft365": _microsoft}.get(given.preset or "", _free)(name, given)
+    return {"google": _google, "microsoft365": _microsoft}.get(table.preset or "", _free)(name, table)
 
 
-def _provider(name: str, title: str, given: OAuthSettings, scopes: tuple[str, ...], **more: object) -> "Provider":
+def _provider(name: str, title: str, table: OAuthSettings, scopes: tuple[str, ...], **more: object) -> "Provider":
     return model.Provider(
         name=name,
         title=title,
-        client_id=given.client_id or "",
-        client_secret=reveal(given.client_secret),
-        grant=model.Grant(given.grant),
-        scopes=given.scopes if given.scopes is not None else scopes,
-        service_account_file=given.service_account_file,
-        client_certificate_file=given.client_certificate_file,
-        client_key_file=given.client_key_file,
-        ca_file=given.ca_file,
-        timeout=given.timeout.total_seconds(),
+        client_id=table.client_id or "",
+        client_secret=reveal(table.client_secret),
+        grant=model.Grant(table.grant),
+        scopes=table.scopes if table.scopes is not None else scopes,
+        service_account_file=table.service_account_file,
+        client_certificate_file=table.client_certificate_file,
+        client_key_file=table.client_key_file,
+        ca_file=table.ca_file,
+        timeout=table.timeout.total_seconds(),
         **more,  # type: ignore[arg-type]  # the fields of one provider, given below
     )
 
 
-def _google(name: str, given: OAuthSettings) -> "Provider":
-    scopes = presets.GOOGLE_SERVICE_SCOPES if given.grant == "service_account" else presets.GOOGLE_SCOPES
+def _google(name: str, table: OAuthSettings) -> "Provider":
+    scopes = presets.GOOGLE_SERVICE_SCOPES if table.grant == "service_account" else presets.GOOGLE_SCOPES
     return _provider(
         name,
         "Google",
-        given,
+        table,
         scopes,
         endpoints=presets.GOOGLE,
         asked=presets.GOOGLE_ASKED,
@@ -61,34 +61,34 @@ def _google(name: str, given: OAuthSettings) -> "Provider":
     )
 
 
-def _microsoft(name: str, given: OAuthSettings) -> "Provider":
-    by_itself = given.grant == "client_credentials"
+def _microsoft(name: str, table: OAuthSettings) -> "Provider":
+    by_itself = table.grant == "client_credentials"
     scopes = presets.MICROSOFT_APPLICATION_SCOPES if by_itself else presets.MICROSOFT_SCOPES
-    endpoints = presets.microsoft(given.tenant)
-    return _provider(name, "Microsoft", given, scopes, endpoints=endpoints, loopback="localhost")
+    endpoints = presets.microsoft(table.tenant)
+    return _provider(name, "Microsoft", table, scopes, endpoints=endpoints, loopback="localhost")
 
 
-def _free(name: str, given: OAuthSettings) -> "Provider":
+def _free(name: str, table: OAuthSettings) -> "Provider":
     endpoints = None
-    if given.token_endpoint is not None:
+    if table.token_endpoint is not None:
         endpoints = model.Endpoints(
-            token=given.token_endpoint,
-            authorization=given.authorization_endpoint or "",
-            device=given.device_endpoint or "",
+            token=table.token_endpoint,
+            authorization=table.authorization_endpoint or "",
+            device=table.device_endpoint or "",
             client_auth="basic",
         )
-    where = given.issuer or given.token_endpoint or ""
-    return _provider(name, where, given, FREE_SCOPES, issuer=given.issuer or "", endpoints=endpoints)
+    where = table.issuer or table.token_endpoint or ""
+    return _provider(name, where, table, FREE_SCOPES, issuer=table.issuer or "", endpoints=endpoints)
 
 
 def connections(settings: Settings) -> "dict[str, SignInConnection]":
     """Given settings, return every sign-in that they need, by name, in the order of the mailboxes."""
-    found: dict[str, SignInConnection] = {}
+    by_name: dict[str, SignInConnection] = {}
     for name, box in settings.active_mailboxes.items():
         if box.oauth is not None:
-            found[name] = model.SignInConnection(name, _account(box), _of_mailbox(box, box.oauth, settings))
+            by_name[name] = model.SignInConnection(name, _account(box), _of_mailbox(box, box.oauth, settings))
         own = outgoing_connection(name, box, settings)
-        if own is not None and own not in found:
+        if own is not None and own not in by_name:
             out = box.outgoing.over(settings.outgoing)
             chosen = out.oauth or box.oauth
             if chosen is not None:
@@ -96,24 +96,24 @@ def connections(settings: Settings) -> "dict[str, SignInConnection]":
                 made = provider(chosen, settings.oauth[chosen])
                 if out.transport == "graph":
                     account, made = parse_username(account).sign_in, _of_graph(made, settings.oauth[chosen], sends=True)
-                found[own] = model.SignInConnection(own, account, made)
-    return found
+                by_name[own] = model.SignInConnection(own, account, made)
+    return by_name
 
 
 def _of_mailbox(box: MailboxSettings, name: str, settings: Settings) -> "Provider":
     """Whom a mailbox signs in with; Microsoft Graph needs other permissions than IMAP and POP3, and more to send."""
-    given = settings.oauth[name]
+    table = settings.oauth[name]
     if box.protocol != "graph":
-        return provider(name, given)
-    return _of_graph(provider(name, given), given, sends=box.outgoing.over(settings.outgoing).transport == "graph")
+        return provider(name, table)
+    return _of_graph(provider(name, table), table, sends=box.outgoing.over(settings.outgoing).transport == "graph")
 
 
-def _of_graph(made: "Provider", given: OAuthSettings, *, sends: bool) -> "Provider":
+def _of_graph(made: "Provider", table: OAuthSettings, *, sends: bool) -> "Provider":
     """Given a provider, return it with the scopes for Microsoft Graph, unless the settings name some."""
-    if given.preset != "microsoft365" or given.scopes is not None:
+    if table.preset != "microsoft365" or table.scopes is not None:
         return made
     by_person = presets.MICROSOFT_GRAPH_SENDING_SCOPES if sends else presets.MICROSOFT_GRAPH_SCOPES
-    by_itself = given.grant == "client_credentials"
+    by_itself = table.grant == "client_credentials"
     return replace(made, scopes=presets.MICROSOFT_GRAPH_APPLICATION_SCOPES if by_itself else by_person)
 
 

@@ -73,7 +73,7 @@ def ours(settings: Settings) -> frozenset[str]:
     """The addresses that nothing is ever sent to, lower case: our mailboxes', our senders', and Redmine's own."""
     senders = {sent_by(settings, box).from_address or "" for box in settings.mailboxes.values()}
     return frozenset(
-        one.lower() for one in {*settings.own_addresses, *senders, settings.redmine.mail_from or ""} if one
+        address.lower() for address in {*settings.own_addresses, *senders, settings.redmine.mail_from or ""} if address
     )
 
 
@@ -107,16 +107,16 @@ def profiles(settings: Settings, secret: Callable[[str], str]) -> dict[str, Send
 
 def _aliases(box: MailboxSettings) -> dict[str, str]:
     """From each address of a mailbox, as it may be written, to the sender of answers to mail that was sent there."""
-    found = dict.fromkeys(spellings(box.address), "")
+    senders = dict.fromkeys(spellings(box.address), "")
     for alias in box.aliases:
         to = mailable(Address("", alias))
-        found |= dict.fromkeys(spellings(alias) - found.keys(), to.address if to is not None else "")
-    return found
+        senders |= dict.fromkeys(spellings(alias) - senders.keys(), to.address if to is not None else "")
+    return senders
 
 
 def _sender(address: str, out: OutgoingSettings) -> FromIdentity:
     """The sender's name and address, domains in ASCII: the settings accept no other address."""
-    sent, answered = (mailable(Address("", one)) for one in (address, out.reply_to or ""))
+    sent, answered = (mailable(Address("", written)) for written in (address, out.reply_to or ""))
     return FromIdentity(sent.address if sent else address, out.from_name or "", answered.address if answered else "")
 
 
@@ -221,7 +221,7 @@ def agent_answers(
     )
 
 
-def asking(store: Store, told: IssueMailer, is_there: Callable[[], object]) -> Callable[[], Ask]:
+def asking(store: Store, mailer: IssueMailer, is_there: Callable[[], object]) -> Callable[[], Ask]:
     """What asks Redmine of a mail right before it leaves, as when mail is composed; `is_there` asks for a
     sign of life.
     """
@@ -231,7 +231,7 @@ def asking(store: Store, told: IssueMailer, is_there: Callable[[], object]) -> C
         row = issues.get(number)
         return row.requester if row is not None else ""
 
-    return lambda: ReadableCheck(told.profiles, told.look, requester, is_there).why_not
+    return lambda: ReadableCheck(mailer.profiles, mailer.look, requester, is_there).why_not
 
 
 def sending(

@@ -20,10 +20,10 @@ def contexts(settings: Settings, secret: Callable[[str], str]) -> dict[str, Mail
     boxes = settings.active_mailboxes
     resting = {name: box for name, box in settings.mailboxes.items() if not box.active}
     addresses = {
-        one: name
+        spelling: name
         for name, box in boxes.items()
         for address in (box.address, *box.aliases)
-        for one in spellings(address)
+        for spelling in spellings(address)
     }
     routes = {
         name: box.route for name, box in settings.mailboxes.items()

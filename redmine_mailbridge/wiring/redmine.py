@@ -45,8 +45,8 @@ def fact_finder(client: Client, metadata: MetadataCache, settings: RedmineSettin
 
 def languages_read(settings: RedmineSettings) -> tuple[str, ...]:
     """The languages of keyword lines besides English: none where the settings name an empty list."""
-    given = settings.keyword_languages
-    return (settings.language,) if given is None else given
+    languages = settings.keyword_languages
+    return (settings.language,) if languages is None else languages
 
 
 def with_text_format(settings: Settings) -> Settings:
@@ -58,10 +58,10 @@ def with_text_format(settings: Settings) -> Settings:
         return settings
     client = redmine_client(settings.redmine)
     try:
-        found = text_format(client.connection)
+        formatting = text_format(client.connection)
     finally:
         client.close()
-    known = next((name for name in get_args(TextFormat) if name == found), None)
+    known = next((name for name in get_args(TextFormat) if name == formatting), None)
     if known is None:
         raise SettingsError(NO_FORMAT)
     return settings.model_copy(update={"redmine": settings.redmine.model_copy(update={"text_format": known})})

@@ -85,8 +85,8 @@ def policy(settings: Settings) -> RulePolicy:
 def _left(box: MailboxSettings) -> bool:
     """Are all notes of a mailbox left to Redmine, by the settings' own word?"""
     answers = box.answers
-    said = "redmine_users" in answers.model_fields_set and answers.redmine_users == "leave_to_redmine"
-    return said and answers.notes == "never"
+    leaves_users = "redmine_users" in answers.model_fields_set and answers.redmine_users == "leave_to_redmine"
+    return leaves_users and answers.notes == "never"
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def command(
     force: bool,
     finding: bool,
     tries: bool,
-    **given: Any,
+    **options: Any,
 ) -> None:
     """Write a settings file, or add a mailbox to it.
 
@@ -96,8 +96,8 @@ def command(
     """
     kept: list[Path] = []
     try:
-        _init(invocation, given, service=service, add=add, no_input=no_input, force=force, finding=finding, tries=tries,
-              kept=kept)  # fmt: skip
+        _init(invocation, options, service=service, add=add, no_input=no_input, force=force, finding=finding,
+              tries=tries, kept=kept)  # fmt: skip
     except (click.Abort, KeyboardInterrupt):
         there = [str(file) for file in kept if file.exists()]
         if there:
@@ -112,7 +112,7 @@ def command(
 
 
 def _init(
-    invocation: Invocation, given: dict[str, Any], *, service: bool, add: bool, no_input: bool, force: bool,
+    invocation: Invocation, options: dict[str, Any], *, service: bool, add: bool, no_input: bool, force: bool,
     finding: bool, tries: bool, kept: list[Path],
 ) -> None:  # fmt: skip
     from redmine_mailbridge.cli import service_install
@@ -122,7 +122,7 @@ def _init(
 
     if service:
         service_install.require_root()
-    form = Form(given, tries=tries)
+    form = Form(options, tries=tries)
     if add:
         _add(form, invocation, no_input=no_input, finding=finding, kept=kept)
         return

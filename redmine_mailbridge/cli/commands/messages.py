@@ -71,16 +71,18 @@ def show(ctx: click.Context, *, ids: tuple[int, ...], as_json: bool) -> None:
     from redmine_mailbridge.store.queries.messages import MessageFilter
 
     above = ctx.parent.params if ctx.parent is not None else {}
-    given = [f"--{name}" for name in FILTERS if above.get(name) is not None]
-    if given:
-        raise click.UsageError(f"{', '.join(given)}: filters the list; leave it out to show messages by their numbers")
+    filter_options = [f"--{name}" for name in FILTERS if above.get(name) is not None]
+    if filter_options:
+        raise click.UsageError(
+            f"{', '.join(filter_options)}: filters the list; leave it out to show messages by their numbers"
+        )
     filter_ = MessageFilter(ids=ids, limit=len(ids))
     shown = listed(ctx.ensure_object(Invocation), filter_, whole=True, as_json=as_json or above.get("as_json", False))
     if unknown := sorted(set(ids) - shown):
         raise click.ClickException(f"no message with this number: {', '.join(map(str, unknown))}")
 
 
-def listed(invocation: Invocation, wanted: "MessageFilter", *, whole: bool, as_json: bool) -> set[int]:
+def listed(invocation: Invocation, filter_: "MessageFilter", *, whole: bool, as_json: bool) -> set[int]:
     """Print the messages of a filter; `whole`: with their history. Return their numbers."""
     import json
 
@@ -90,10 +92,10 @@ def listed(invocation: Invocation, wanted: "MessageFilter", *, whole: bool, as_j
 
     store, numbers = open_store(invocation.settings()), set[int]()
     try:
-        found = message_queries(store)
-        for row in found.messages(wanted):
+        queries = message_queries(store)
+        for row in queries.messages(filter_):
             numbers.add(row.id)
-            steps = found.steps(row.id) if whole or as_json else []
+            steps = queries.steps(row.id) if whole or as_json else []
             if as_json:
                 click.echo(json.dumps(row.as_json() | {"steps": [step.line for step in steps]}, ensure_ascii=False))
                 continue

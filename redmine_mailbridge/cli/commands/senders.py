@@ -35,8 +35,10 @@ def listed(invocation: Invocation, *, as_json: bool) -> None:
             click.echo(json.dumps(asdict(entry), ensure_ascii=False))
             continue
         colour = {"block": "red", "allow": "green"}[entry.listing.value]
-        said = click.style(f"{entry.listing.value:<6}", fg=colour)
-        click.echo(f"{said} {printable_text(entry.pattern):<40} {local_time(entry.at)}  {printable_text(entry.who)}")
+        listing_shown = click.style(f"{entry.listing.value:<6}", fg=colour)
+        click.echo(
+            f"{listing_shown} {printable_text(entry.pattern):<40} {local_time(entry.at)}  {printable_text(entry.who)}"
+        )
     if not entries and not as_json:
         click.echo("no sender is blocked or allowed, apart from those in the settings")
 
@@ -79,13 +81,15 @@ def change(invocation: Invocation, senders: Sequence[str], listing: str | None) 
     settings = invocation.settings()
     store = open_store(settings)
     try:
-        wanted = SenderListing(listing) if listing is not None else None
-        results = list(decide_senders(sender_list(store), senders, wanted, by=current_user()))
+        decision = SenderListing(listing) if listing is not None else None
+        results = list(decide_senders(sender_list(store), senders, decision, by=current_user()))
     finally:
         store.close()
-    if done := [one.pattern for one in results if one.ok]:
+    if done := [result.pattern for result in results if result.ok]:
         record_change(settings, f"{listing or 'remove'} sender", ", ".join(done))
-    for one in results:
-        click.secho(f"{printable_text(one.pattern)}: {one.words}", fg=None if one.ok else "red", err=not one.ok)
+    for result in results:
+        click.secho(
+            f"{printable_text(result.pattern)}: {result.words}", fg=None if result.ok else "red", err=not result.ok
+        )
     if len(done) < len(results):
         raise SystemExit(1)

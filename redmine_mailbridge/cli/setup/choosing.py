@@ -43,18 +43,18 @@ class Choice:
             return f'One {self._what} contains "{answer}": {self._called(matches[0])} (press Enter to use it)'
         return f'{len(matches)} {self._what}s contain "{answer}":{self._lines(matches)}'
 
-    def _exact(self, said: str) -> list[str]:
+    def _exact(self, answer: str) -> list[str]:
         """The names with this exact name or title, or the one with this number in the last list."""
-        folded = said.casefold()
+        folded = answer.casefold()
         matches = [name for name in self._names if name.casefold() == folded]
         matches = matches or [name for name, title in self._names.items() if title.casefold() == folded]
-        if not matches and said.isdecimal() and 0 < int(said) <= len(self._shown):
-            return [self._shown[int(said) - 1]]
+        if not matches and answer.isdecimal() and 0 < int(answer) <= len(self._shown):
+            return [self._shown[int(answer) - 1]]
         return matches
 
-    def _holding(self, said: str) -> list[str]:
+    def _holding(self, answer: str) -> list[str]:
         """The names that contain it, those that begin with it first."""
-        folded = said.casefold()
+        folded = answer.casefold()
         matches = [name for name, title in self._names.items() if folded in f"{name}\n{title}".casefold()]
         return sorted(matches, key=lambda name: not f"{name}\n{self._names[name]}".casefold().startswith(folded))
 

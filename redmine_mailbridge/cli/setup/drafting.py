@@ -89,9 +89,9 @@ def draft_of(answers: Answers, file: Path, *, whole: bool) -> InitFile:
     return InitFile({path: value for path, value in values.items() if value is not None}, secrets)
 
 
-def _path(given: str | Path | None) -> str | None:
+def _path(file: str | Path | None) -> str | None:
     """Given a file as typed, or as an option names it from the current folder, return it as the settings name it."""
-    return str(given.resolve()) if isinstance(given, Path) else given or None
+    return str(file.resolve()) if isinstance(file, Path) else file or None
 
 
 def _mailbox(answers: Answers, password_file: str | None) -> Values:
@@ -145,7 +145,7 @@ def _answers(answers: Answers, smtp_password_file: str | None) -> Values:
     }
     offer: Offer | None = answers.get("offer")
     if offer is not None and offer.preset is None and not answers["smtp_host"]:
-        values |= {(*box, *path): said for path, said in offer.settings(answers["address"]).items() if len(path) > 1}
+        values |= {(*box, *path): value for path, value in offer.settings(answers["address"]).items() if len(path) > 1}
     return values
 
 

@@ -22,13 +22,13 @@ def choice(words: Sequence[str]) -> click.Choice[str]:
 
 class Form:
     """The answers so far, by name (None: not given), and the way to ask for more. `tries` says whether answers are
-    tested when they are given; `given` holds the options and what was detected, which need not be saved.
+    tested when they are given; `unsaved` names the options and what was detected, which need not be saved.
     """
 
     def __init__(self, answers: Answers, *, tries: bool = True) -> None:
         self.answers = answers
         self.tries = tries
-        self.given = {name for name, value in answers.items() if value is not None}
+        self.unsaved = {name for name, value in answers.items() if value is not None}
         self._typed: Answers = {}
         self._keep: Callable[[Answers, Answers], object] = lambda _answers, _typed: None
 
@@ -38,18 +38,20 @@ class Form:
 
     def go_on(self, answers: Answers, typed: Answers) -> None:
         """Take earlier answers that no option overrides; what was `typed` is the default of its question."""
-        self.answers |= {name: value for name, value in answers.items() if name not in self.given}
+        self.answers |= {name: value for name, value in answers.items() if name not in self.unsaved}
         self._typed |= typed
 
     def answered(self) -> None:
         """Save the answers so far."""
-        answers = {name: value for name, value in self.answers.items() if value is not None and name not in self.given}
+        answers = {
+            name: value for name, value in self.answers.items() if value is not None and name not in self.unsaved
+        }
         self._keep(answers, {name: value for name, value in self._typed.items() if name not in answers})
 
     def found_out(self, answers: Answers) -> None:
         """Take answers that were not typed: they are detected again if `init` is interrupted."""
         self.answers |= answers
-        self.given |= {name for name, value in answers.items() if value is not None}
+        self.unsaved |= {name for name, value in answers.items() if value is not None}
 
     def __getitem__(self, name: str) -> Any:
         return self.answers.get(name)
@@ -86,7 +88,7 @@ class Form:
         """Ask these again, with the earlier answers as defaults."""
         self._typed |= {name: self.answers[name] for name in names if self.answers.get(name) is not None}
         self.answers |= dict.fromkeys(names)
-        self.given -= set(names)
+        self.unsaved -= set(names)
         self.answered()
 
     def until_right(self, names: Sequence[str], ask: Callable[[], None], trial: Trial) -> None:

@@ -122,16 +122,16 @@ def found_out(answers: Answers, *, finding: bool) -> Answers:
     return {"offer": offer} | _as_answers(offer, answers)
 
 
-def _as_answers(offer: Offer | None, given: Answers) -> Answers:
+def _as_answers(offer: Offer | None, answers: Answers) -> Answers:
     """Given the detected servers, return the answers that follow from them, unless they are given."""
-    server = offer.server(given["protocol"]) if offer and given["protocol"] else offer.incoming if offer else None
+    server = offer.server(answers["protocol"]) if offer and answers["protocol"] else offer.incoming if offer else None
     if offer is None or server is None:
         return {}
     if offer.preset is not None:
         return {"preset": offer.preset}
     detected = {"protocol": server.protocol, "host": server.host, "port": server.port, "security": server.security}
     detected |= {"username": server.username} if server.username else {}
-    return {name: value for name, value in detected.items() if given[name] is None}
+    return {name: value for name, value in detected.items() if answers[name] is None}
 
 
 # ---------------------------------------------------------------------- questions

@@ -61,10 +61,10 @@ class Offers:
 
     def trackers(self, project: str) -> list[str]:
         """The names of the trackers of a project, as Redmine's pages show them."""
-        if self.metadata is None or (found := self.metadata.project(project)) is None:
+        if self.metadata is None or (details := self.metadata.project(project)) is None:
             return []
         known = self.metadata.trackers()
-        return [known[number].name for number in found.trackers.values() if number in known]
+        return [known[number].name for number in details.trackers.values() if number in known]
 
 
 def ask_for_redmine(form: Form, offers: Offers) -> None:

@@ -11,20 +11,20 @@ from redmine_mailbridge.settings.reading import authserv_id
 _QUESTION = "Name at the start of your mail server's Authentication-Results header (empty: it adds none)"
 
 
-def ask_who_vouches(form: Form, found: VouchingCount | None) -> None:
+def ask_who_vouches(form: Form, count: VouchingCount | None) -> None:
     """Given what the existing messages say (None: they could not be read), ask whose verdict on senders counts, unless
     that is answered; explain what it means if there is none, and print the line to add.
     """
     if form["trusted_authserv_ids"] is not None:
         return
-    if found is not None and found.name:
-        click.echo(f"{found.said}.")
+    if count is not None and count.name:
+        click.echo(f"{count.summary}.")
         click.secho("A message can arrive with a forged header: answer yes only if you know that name.", fg="yellow")
-        if click.confirm("Is this your own mail server, and should it authenticate senders?", default=found.always):
-            form.answers["trusted_authserv_ids"] = found.name
+        if click.confirm("Is this your own mail server, and should it authenticate senders?", default=count.always):
+            form.answers["trusted_authserv_ids"] = count.name
             form.answered()
             return
-    if found is not None and not (found.looked and not found.name):
+    if count is not None and not (count.looked and not count.name):
         form.ask("trusted_authserv_ids", _QUESTION, "", show_default=False, value_proc=_name)
     if not form["trusted_authserv_ids"]:
         click.secho(f"Then {UNAUTHENTICATED}. Once you know: {line_of(name_of(form.answers))}", fg="yellow")

@@ -84,8 +84,8 @@ class Problems:
     def lines(self, error: ValidationError) -> list[str]:
         """Given pydantic's errors, return one line per problem, in the order of the file."""
         details = error.errors(include_url=False, include_context=True)
-        found = [pair for detail in details for pair in self._of(detail)]
-        return [line for _, line in sorted(dict.fromkeys(found), key=lambda pair: pair[0])]
+        placed_lines = [pair for detail in details for pair in self._of(detail)]
+        return [line for _, line in sorted(dict.fromkeys(placed_lines), key=lambda pair: pair[0])]
 
     def line(self, path: Where, words: str) -> str:
         """Given a key's path and the problem with it, return the whole line."""
@@ -225,7 +225,7 @@ def shown(value: Any) -> str:
         text = "{" + ", ".join(f"{name} = {shown(item)}" for name, item in value.items()) + "}"
     else:
         text = str(value)
-    text = _ADDRESS.sub(lambda found: _IN_QUERY.sub(r"\1\2…", found[0]), _USER_INFO.sub(r"\1\2…@", text))
+    text = _ADDRESS.sub(lambda match: _IN_QUERY.sub(r"\1\2…", match[0]), _USER_INFO.sub(r"\1\2…@", text))
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 

@@ -73,8 +73,8 @@ def _syntax_problem(file: Path, message: str) -> str:
     lines = toml_lines(file.read_text("utf-8-sig"))
     at = re.search(r"\(at line (\d+), column (\d+)\)", message)
     number = min(int(at[1]), len(lines)) if at else len(lines)
-    found = _BEGINNING.match(lines[number - 1]) if lines else None
-    begins = f": {found[0].strip()} …" if found and _is_known(found[0].strip()) else ""
+    beginning = _BEGINNING.match(lines[number - 1]) if lines else None
+    begins = f": {beginning[0].strip()} …" if beginning and _is_known(beginning[0].strip()) else ""
     what = re.sub(r"\s*\(at .*\)$", "", message)
     what = re.sub(r" \('.*\) twice$", " this table twice", what)  # tomllib shows its name as a tuple
     advice = _value_advice(begins, whole=what == "Invalid value") if what in _BARE_VALUE else ""

@@ -13,18 +13,18 @@ def line_numbers(text: str) -> dict[Where, int]:
     A statement is the shortest run of lines that is valid TOML; in one that spans several lines, all
     keys are reported on its first line.
     """
-    found: dict[Where, int] = {}
+    numbers: dict[Where, int] = {}
     counts: dict[Where, int] = {}
     table: Where = ()
     for number, statement in _statements(text):
         parsed = tomllib.loads(statement)
         if statement.lstrip().startswith("["):
             table = _header(parsed, counts, is_list=statement.lstrip().startswith("[["))
-            found.setdefault(table, number)
+            numbers.setdefault(table, number)
         else:
             for path in _paths(parsed):
-                found.setdefault((*table, *path), number)
-    return found
+                numbers.setdefault((*table, *path), number)
+    return numbers
 
 
 def toml_lines(text: str) -> list[str]:

@@ -35,7 +35,7 @@ def show(call: PageRequest) -> Response:
     if name is None:
         return unknown(call)
     everything = call.query("all") == "1"
-    found = [
+    listed_values = [
         value
         for value in values(call.context.loaded)
         if f"{value.table}.".startswith(f"mailboxes.{name}.") and (everything or value.origin.kind != "default")
@@ -46,7 +46,7 @@ def show(call: PageRequest) -> Response:
         name=name,
         halted=halted(call),
         box=call.context.settings.mailboxes[name],
-        tables=by_table(found, f"mailboxes.{name}"),
+        tables=by_table(listed_values, f"mailboxes.{name}"),
         anchor=anchor,
         all=everything,
         condition=call.context.health.all().get(of_mailbox(name)),
@@ -77,15 +77,15 @@ def folders(call: PageRequest) -> Response:
 
 def job(call: PageRequest) -> Response:
     """What a check has found so far."""
-    found = call.context.jobs.get(call.request.path_params["job"])
-    if found is None:
+    check_job = call.context.jobs.get(call.request.path_params["job"])
+    if check_job is None:
         return call.render(
             "error.html",
             404,
             title=call.words("Not found"),
             reason=call.words("This check is no longer stored. Start it again."),
         )
-    return call.render("job.html", title=found.title, job=found, lines=list(found.lines))
+    return call.render("job.html", title=check_job.title, job=check_job, lines=list(check_job.lines))
 
 
 def release(call: PageRequest) -> Response:

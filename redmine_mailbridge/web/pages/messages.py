@@ -39,20 +39,22 @@ FRAME = (
 
 def search(call: PageRequest) -> Response:
     """The mails that fit, newest first."""
-    found = call.context.message_queries.search(_wanted(call, _outcomes(call), PAGE + 1), within=SEARCH_SECONDS)
-    return _list(call, "messages.html", "Messages", found, choices=("", "waiting", *OUTCOMES))
+    matching = call.context.message_queries.search(_filter_of(call, _outcomes(call), PAGE + 1), within=SEARCH_SECONDS)
+    return _list(call, "messages.html", "Messages", matching, choices=("", "waiting", *OUTCOMES))
 
 
 def not_imported(call: PageRequest) -> Response:
     """The mails that became nothing in Redmine, each with its reason."""
-    found = call.context.message_queries.search(_wanted(call, _left(call), PAGE + 1), within=SEARCH_SECONDS)
-    return _list(call, "not_imported.html", "Not imported", found, choices=("", *NOT_IMPORTED))
+    matching = call.context.message_queries.search(
+        _filter_of(call, _not_imported_outcomes(call), PAGE + 1), within=SEARCH_SECONDS
+    )
+    return _list(call, "not_imported.html", "Not imported", matching, choices=("", *NOT_IMPORTED))
 
 
 def export(call: PageRequest) -> Response:
     """What was not imported, as CSV for a spreadsheet."""
     lines: list[Sequence[Cell]] = [("id", "kept", "mailbox", "state", "sender", "subject", "reason")]
-    for row in call.context.message_queries.messages(_wanted(call, _left(call), EXPORTED)):
+    for row in call.context.message_queries.messages(_filter_of(call, _not_imported_outcomes(call), EXPORTED)):
         kept = dt.datetime.fromtimestamp(row.kept_at, call.zone).isoformat(" ", "seconds")
         state = formatting.state_of(row.state, row.issue)
         lines.append((row.id, kept, row.location.mailbox, state, row.sender or "", row.subject or "", row.reason or ""))
@@ -72,7 +74,7 @@ def show(call: PageRequest) -> Response:
         "message.html",
         title=history.row.subject or call.words("(no subject)"),
         history=history,
-        timeline=[(step.at, call.step(step.line)) for step in sorted(history.steps, key=lambda one: one.at)],
+        timeline=[(step.at, call.step(step.line)) for step in sorted(history.steps, key=lambda entry: entry.at)],
         row=history.row,
         possible=possible(call.context.store, history.row),
         requester=call.context.store.requesters.current(history.row.id),
@@ -141,12 +143,15 @@ def decision(call: PageRequest) -> Response:
             subject=call.typed("subject") or None,
         )
     )
-    done = [str(one.id) for one in results if one.ok]
+    done = [str(result.id) for result in results if result.ok]
     if done:
-        hurry(call.context.message_queries, call.context.book, [one.id for one in results if one.ok])
+        hurry(call.context.message_queries, call.context.book, [result.id for result in results if result.ok])
         to = f"#{issue}" if word == Decision.FILE else call.typed("project") * (word in {Decision.IMPORT, Decision.NEW})
         call.audit(word, f"{', '.join(done)}{f' to {to}' if to else ''}")
-    lines = [f"{one.id}: {'; '.join(map(call.words, filter(None, (one.words, one.hint))))}" for one in results[:10]]
+    lines = []
+    for result in results[:10]:
+        words = "; ".join(map(call.words, filter(None, (result.words, result.hint))))
+        lines.append(f"{result.id}: {words}")
     if len(results) > len(lines):
         lines.append(call.words("… and {n} more", n=len(results) - len(lines)))
     return call.back("\n".join(lines), "/messages")
@@ -214,10 +219,10 @@ def _story(call: PageRequest) -> MessageHistory | None:
     )
 
 
-def _list(call: PageRequest, template: str, title: str, found: SearchResult, *, choices: Sequence[str]) -> Response:
-    rows = found.rows
+def _list(call: PageRequest, template: str, title: str, matching: SearchResult, *, choices: Sequence[str]) -> Response:
+    rows = matching.rows
     older = rows[PAGE - 1].id if len(rows) > PAGE else None
-    given = {
+    filters = {
         name: call.query(name)
         for name in ("outcome", "mailbox", "sender", "subject", "issue", "since", "until")
         if call.query(name)
@@ -227,9 +232,9 @@ def _list(call: PageRequest, template: str, title: str, found: SearchResult, *, 
         title=call.words(title),
         rows=rows[:PAGE],
         older=older,
-        unsearched=found.before,
-        searched_since=found.since,
-        given=given,
+        unsearched=matching.before,
+        searched_since=matching.since,
+        filters=filters,
         choices=choices,
     )
 
@@ -239,12 +244,12 @@ def _outcomes(call: PageRequest) -> tuple[str, ...]:
     return WAITING if word == "waiting" else (word,) if word in OUTCOMES else ()
 
 
-def _left(call: PageRequest) -> tuple[str, ...]:
+def _not_imported_outcomes(call: PageRequest) -> tuple[str, ...]:
     word = call.query("outcome")
     return FAILED if word == "failed" else (word,) if word in NOT_IMPORTED else NOT_IMPORTED
 
 
-def _wanted(call: PageRequest, outcomes: Sequence[str], limit: int) -> MessageFilter:
+def _filter_of(call: PageRequest, outcomes: Sequence[str], limit: int) -> MessageFilter:
     return MessageFilter(
         outcomes=outcomes,
         mailbox=call.query("mailbox") or None,

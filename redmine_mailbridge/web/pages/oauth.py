@@ -53,8 +53,8 @@ def begin(call: PageRequest) -> Response:
 def answered(call: PageRequest) -> Response:
     """The provider has sent the browser back: keep what it gave, if this browser has begun it."""
     state = call.request.cookies.get(STATE, "")
-    given = call.query("state")
-    if not state or not hmac.compare_digest(state.encode(), given.encode()):
+    returned_state = call.query("state")
+    if not state or not hmac.compare_digest(state.encode(), returned_state.encode()):
         return _page(call, problem=call.words("This sign-in was not started in this browser. Start again."), status=400)
     try:
         standing = call.context.signs.finish_code_flow(f"?{call.request.url.query}", state=state)
@@ -74,8 +74,8 @@ def forget(call: PageRequest) -> Response:
     except SettingsError as error:
         return _page(call, problem=with_advice(str(error)), status=400)
     call.audit("oauth", f"{name}: forgotten")
-    said = "{name}: sign-in deleted." if gone else "{name}: no sign-in was stored."
-    return call.to("/oauth", call.words(said, name=name))
+    notice = "{name}: sign-in deleted." if gone else "{name}: no sign-in was stored."
+    return call.to("/oauth", call.words(notice, name=name))
 
 
 def _by_device(call: PageRequest, name: str) -> Response:
@@ -97,12 +97,12 @@ def _by_device(call: PageRequest, name: str) -> Response:
 
 def _done(call: PageRequest, standing: ConnectionStatus) -> str:
     who = standing.signed_in_as
-    said = call.words("{name}: signed in as {who}.", name=standing.connection, who=who or standing.account)
+    notice = call.words("{name}: signed in as {who}.", name=standing.connection, who=who or standing.account)
     if "@" in who and who.lower() != standing.account.lower():
-        said += " " + call.words(
+        notice += " " + call.words(
             "{account} was expected. Does {who} have access to it?", account=standing.account, who=who
         )
-    return said
+    return notice
 
 
 def _back(call: PageRequest) -> str:

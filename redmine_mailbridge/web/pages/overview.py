@@ -39,5 +39,7 @@ def show(call: PageRequest) -> Response:
         bars=[(str(day.day), [(kind, getattr(day, kind)) for kind in KINDS]) for day in days],
         ignored=context.statistics.ignored(call.now - DAYS * 86_400),
         outgoing=context.outbox.counts(),
-        accounts=[(one, sum(queues[name].sent_today for name in one.mailboxes if name in queues)) for one in limits],
+        accounts=[
+            (limit, sum(queues[name].sent_today for name in limit.mailboxes if name in queues)) for limit in limits
+        ],
     )

@@ -97,9 +97,10 @@ def _family(name: str, words: str, values: Mapping[str, float], label: str) -> I
         yield f'{full}{{{label}="{escaped}"}} {value}\n'
 
 
-def _histogram(name: str, words: str, found: Latencies) -> Iterator[str]:
+def _histogram(name: str, words: str, latencies: Latencies) -> Iterator[str]:
     full = f"redmine_mailbridge_{name}"
     yield f"# HELP {full} {words}\n# TYPE {full} histogram\n"
-    for bound, count in zip(Latencies.BOUNDS, found.within, strict=True):
+    for bound, count in zip(Latencies.BOUNDS, latencies.within, strict=True):
         yield f'{full}_bucket{{le="{bound:g}"}} {count}\n'
-    yield f'{full}_bucket{{le="+Inf"}} {found.count}\n{full}_sum {found.seconds}\n{full}_count {found.count}\n'
+    yield f'{full}_bucket{{le="+Inf"}} {latencies.count}\n'
+    yield f"{full}_sum {latencies.seconds}\n{full}_count {latencies.count}\n"

@@ -20,15 +20,15 @@ TYPES = {"csv": "text/csv", "json": "application/json", "html": "text/html"}
 
 def show(call: PageRequest) -> Response:
     """The report of a period, by what is chosen. With many messages it is the last one while a new one is computed."""
-    kind, compute = _wanted(call)
+    kind, compute = _chosen(call)
     if call.context.statistics.newest_number() > MANY:
-        found, computing = call.context.reports.at_once(kind, call.now, compute)
+        shown, computing = call.context.reports.at_once(kind, call.now, compute)
     else:
-        found, computing = call.context.reports.whole(kind, call.now, compute), False
+        shown, computing = call.context.reports.whole(kind, call.now, compute), False
     chosen: dict[str, Any] = {"by": kind[0], "choices": BYS, "first": call.query("first"), "last": call.query("last")}
-    if found is None:
+    if shown is None:
         return call.render("reports.html", title=call.words("Reports"), computing=True, made_at=None, **chosen)
-    report = found.report
+    report = shown.report
     return call.render(
         "reports.html",
         title=call.words("Reports"),
@@ -36,8 +36,8 @@ def show(call: PageRequest) -> Response:
         **chosen,
         made_at=report.made_at,
         tiles=tiles(report.total),
-        drawn=charts(report, found.months, call.words),
-        budgets=[balance_values(one) for one in found.balances],
+        drawn=charts(report, shown.months, call.words),
+        budgets=[balance_values(balance) for balance in shown.balances],
         columns=_stacked(COLUMNS),
         rows=[(row.label, _stacked(cells_of(row))) for row in report.rows],
         total=_stacked(cells_of(report.total)),
@@ -54,18 +54,18 @@ def download(call: PageRequest) -> Response:
         "Content-Disposition": f'attachment; filename="report.{style}"',
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
-    kind, compute = _wanted(call)
+    kind, compute = _chosen(call)
     text = call.context.reports.whole(kind, call.now, compute).text(cast("Format", style))
     return Response(text, headers=headers, media_type=f"{TYPES[style]}; charset=utf-8")
 
 
-def _wanted(call: PageRequest) -> tuple[tuple[By, Period], Callable[[], Overview]]:
+def _chosen(call: PageRequest) -> tuple[tuple[By, Period], Callable[[], Overview]]:
     """What is chosen, and what computes that report."""
     by = call.query("by")
-    wanted: By = next((one for one in BYS if one == by), "project")
+    grouping: By = next((choice for choice in BYS if choice == by), "project")
     period = Period(_day(call.query("first")), _day(call.query("last")))
     settings, store = call.context.settings, call.context.store
-    return (wanted, period), lambda: overview(aggregate.kept(settings, store), wanted, period)
+    return (grouping, period), lambda: overview(aggregate.kept(settings, store), grouping, period)
 
 
 def _stacked(cells: Sequence[str]) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ def show(call: PageRequest) -> Response:
         title=call.words("Senders"),
         entries=call.context.senders.all(),
         settings=settings,
-        given=call.query("sender"),
+        typed_sender=call.query("sender"),
     )
 
 

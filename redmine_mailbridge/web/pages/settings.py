@@ -36,34 +36,36 @@ def read_again(call: PageRequest) -> Response:
 
 
 def _page(call: PageRequest, *, problem: str = "", status: int = 200) -> Response:
-    wanted, changed = call.query("q"), call.query("changed") == "1"
-    found = [value for value in values(call.context.loaded) if _fits(value, wanted.lower(), changed=changed)]
-    if not (wanted or changed):
-        found = [value for value in found if not value.table.startswith("mailboxes.")]
+    search_text, changed = call.query("q"), call.query("changed") == "1"
+    listed_values = [
+        value for value in values(call.context.loaded) if _fits(value, search_text.lower(), changed=changed)
+    ]
+    if not (search_text or changed):
+        listed_values = [value for value in listed_values if not value.table.startswith("mailboxes.")]
     return call.render(
         "settings.html",
         status,
         title=call.words("Settings"),
         problem=problem,
-        tables=by_table(found, ""),
+        tables=by_table(listed_values, ""),
         anchor=anchor,
-        wanted=wanted,
+        search_text=search_text,
         changed=changed,
         path_of=call.context.loaded.path,
     )
 
 
-def _fits(value: EffectiveValue, wanted: str, *, changed: bool) -> bool:
+def _fits(value: EffectiveValue, search_text: str, *, changed: bool) -> bool:
     if changed and value.origin.kind == "default":
         return False
     text = f"{value.table}.{value.key} {value.text} {value.description}".lower()
-    return all(word in text for word in wanted.split())
+    return all(word in text for word in search_text.split())
 
 
-def by_table(found: list[EffectiveValue], above: str) -> dict[str, list[EffectiveValue]]:
+def by_table(listed_values: list[EffectiveValue], above: str) -> dict[str, list[EffectiveValue]]:
     """Given values, return them by their table, without the part of its name that all share."""
     tables: dict[str, list[EffectiveValue]] = {}
-    for value in found:
+    for value in listed_values:
         tables.setdefault(value.table.removeprefix(above).lstrip("."), []).append(value)
     return tables
 

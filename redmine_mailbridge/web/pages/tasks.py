@@ -43,8 +43,8 @@ def switch(call: PageRequest) -> Response:
     else:
         return call.to("/tasks")
     call.audit(word)
-    said = {"stop": "Stopped: no mail is read or sent until you start it again.", "start": "Started."}
-    return call.back(call.words(said[word]), "/tasks")
+    notices = {"stop": "Stopped: no mail is read or sent until you start it again.", "start": "Started."}
+    return call.back(call.words(notices[word]), "/tasks")
 
 
 def run(call: PageRequest) -> Response:
@@ -70,13 +70,15 @@ def edit(call: PageRequest) -> Response:
             reset(call.context.book, name)
             call.audit("reset", name)
             return call.to("/tasks", call.words("{name} follows the settings file again.", name=name))
-        wanted = _wanted(call, _present(call, plans(call.context.settings, call.context.book.overrides())[name]))
-        if wanted == TaskChange():
+        task_change = _changes_typed(
+            call, _present(call, plans(call.context.settings, call.context.book.overrides())[name])
+        )
+        if task_change == TaskChange():
             return call.to("/tasks", call.words("Nothing was changed: {name} runs as before.", name=name))
-        change(call.context.book, name, wanted)
+        change(call.context.book, name, task_change)
     except SettingsError as error:
         return _page(call, problem=str(error), status=400)
-    call.audit("set", f"{name}: {wanted}")
+    call.audit("set", f"{name}: {task_change}")
     return call.to("/tasks", call.words("{name} was changed.", name=name))
 
 
@@ -112,7 +114,7 @@ def _present(call: PageRequest, plan: TaskSchedule) -> dict[str, str]:
     }
 
 
-def _wanted(call: PageRequest, present: Mapping[str, str]) -> TaskChange:
+def _changes_typed(call: PageRequest, present: Mapping[str, str]) -> TaskChange:
     """What the form has that differs from the present values; an empty field leaves what is. Raise SettingsError."""
     typed = {name: call.typed(name) for name in present}
     every, cron, moment, active = (typed[name] if typed[name] != present[name] else "" for name in _FIELDS)

@@ -33,7 +33,14 @@ def listing(call: PageRequest) -> Response:
     kinds = {}
     for kind in KINDS:
         folders = [root / kind for root in (BUILT_IN, own) if root is not None and (root / kind).is_dir()]
-        kinds[kind] = sorted({one.name for folder in folders for one in folder.iterdir() if one.is_dir()})
+        kinds[kind] = sorted(
+            {
+                language_folder.name
+                for folder in folders
+                for language_folder in folder.iterdir()
+                if language_folder.is_dir()
+            }
+        )
     return call.render("templates.html", title=call.words("Templates"), kinds=kinds, own=own, about=ABOUT)
 
 
@@ -57,7 +64,9 @@ def preview(call: PageRequest) -> Response:
         title=kind,
         kind=kind,
         language=folder.name,
-        languages=sorted(one.name for one in folder.parent.iterdir() if one.is_dir()),
+        languages=sorted(
+            language_folder.name for language_folder in folder.parent.iterdir() if language_folder.is_dir()
+        ),
         folder=folder,
         built_in=folder.is_relative_to(BUILT_IN),
         texts=texts,
