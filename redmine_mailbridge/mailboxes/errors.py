@@ -48,13 +48,13 @@ def translate_errors(doing: str, *, secrets: Collection[str] = ()) -> Iterator[N
         message = f"{doing}: the server's certificate is not accepted: {one_line(error.verify_message)}"
         raise ConnectionLost(message) from None
     except TimeoutError as error:
-        said = one_line(error)
-        raise ConnectionLost(f"{doing}: no answer in time" + (f" ({said})" if said else "")) from None
+        reason = one_line(error)
+        raise ConnectionLost(f"{doing}: no answer in time" + (f" ({reason})" if reason else "")) from None
     except (ImapToolsError, imaplib.IMAP4.error, poplib.error_proto, OSError, EOFError) as error:
         raise ConnectionLost(f"{doing}: {one_line(said_by(error), secrets)}") from None
     except (UnicodeError, binascii.Error, ValueError) as error:
-        said = f"{type(error).__name__}: {one_line(error, secrets)}"
-        raise ConnectionLost(f"{doing}: what the server sent cannot be read: {said}") from None
+        reason = f"{type(error).__name__}: {one_line(error, secrets)}"
+        raise ConnectionLost(f"{doing}: what the server sent cannot be read: {reason}") from None
 
 
 def said_by(error: BaseException) -> object:

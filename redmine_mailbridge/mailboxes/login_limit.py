@@ -45,9 +45,9 @@ class LoginLimiter:
             if len(self._begun) < self._most:
                 self._begun.append(now)
                 return
-            left = int(self._begun[0] + WITHIN - now) + 1
+            seconds_left = int(self._begun[0] + WITHIN - now) + 1
         kept = f"{self._most} logins within a minute, and no connection that lasted"
-        raise TooManyLogins(f"{where}: {kept}: the server is left alone; try again in {left} seconds")
+        raise TooManyLogins(f"{where}: {kept}: the server is left alone; try again in {seconds_left} seconds")
 
 
 class LoginLimits:

@@ -41,25 +41,25 @@ _SIGN_IN_WORDS: Final = re.compile(
 )
 
 
-def code_of(said: str) -> str:
+def code_of(reason: str) -> str:
     """Given what a server said, return its response code, upper case, without what follows "/" or a blank; "" for none.
 
     `-ERR [SYS/TEMP] …` has the code SYS, `[UNAVAILABLE] …` the code UNAVAILABLE.
     """
-    found = _CODE.match(said)
-    return found[1].upper() if found is not None else ""
+    match = _CODE.match(reason)
+    return match[1].upper() if match is not None else ""
 
 
-def about_server(said: str) -> bool:
+def about_server(reason: str) -> bool:
     """Given the words of a NO, BAD or -ERR, say whether the server speaks of itself and not of what was asked for.
 
     A response code decides where there is a known one; else its words do. What speaks of a password or a sign-in
     without such a code is about that.
     """
-    said = said[:READ].strip()
-    if throttled(said):
+    reason = reason[:READ].strip()
+    if throttled(reason):
         return True
-    code = code_of(said)
+    code = code_of(reason)
     if code in _SERVER_CODES or code in _OTHER_CODES:
         return code in _SERVER_CODES
-    return _SERVER_WORDS.search(said) is not None and _SIGN_IN_WORDS.search(said) is None
+    return _SERVER_WORDS.search(reason) is not None and _SIGN_IN_WORDS.search(reason) is None

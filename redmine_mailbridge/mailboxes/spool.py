@@ -19,14 +19,14 @@ MISSING = 64 << 10
 """Bytes by which the size that a server names may be wrong at least: some count line ends otherwise, some estimate."""
 
 
-def seen_whole(found: RawMail) -> RawMail:
+def seen_whole(raw: RawMail) -> RawMail:
     """Given a mail as it was fetched, return it; as one whose beginning only came, where that is less than half of what
     the server named, and much is missing: a server that cuts mails (a scanner before it, a full disk) says no word.
     """
-    named = found.listed.size
-    came = found.path.stat().st_size if found.path is not None else len(found.content or b"")
-    cut = came < named // 2 and named - came > MISSING
-    return replace(found, truncated=True) if cut and not found.truncated else found
+    named_size = raw.listed.size
+    received_size = raw.path.stat().st_size if raw.path is not None else len(raw.content or b"")
+    cut = received_size < named_size // 2 and named_size - received_size > MISSING
+    return replace(raw, truncated=True) if cut and not raw.truncated else raw
 
 
 def to_file(spool: Path, mail: Listed, pieces: Iterable[bytes], max_size: int) -> RawMail:

@@ -15,11 +15,11 @@ def context(config: MailboxConfig) -> ssl.SSLContext:
     Raise SettingsError if `ca_file` cannot be read.
     """
     try:
-        made = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
+        tls_context = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(f"mailbox {config.name}: ca_file {config.ca_file}: {error}") from None
-    made.minimum_version = ssl.TLSVersion.TLSv1_2
-    return made
+    tls_context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return tls_context
 
 
 def version(sock: socket.socket) -> str:

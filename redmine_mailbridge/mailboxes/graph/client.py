@@ -173,14 +173,14 @@ class GraphClient:
         url = path if path.startswith("http") else self.root + path
         if _origin(url) != _origin(self.origin):
             raise ConnectionLost(f"{self.where}: the server sends us to another one, which gets no token")
-        given = options.pop("headers", None) or {}
+        extra_headers = options.pop("headers", None) or {}
         token = self._token()
-        answer = self._request(method, url, {"Authorization": f"Bearer {token}", **given}, (token,), **options)
+        answer = self._request(method, url, {"Authorization": f"Bearer {token}", **extra_headers}, (token,), **options)
         if answer.status_code == 401 and self.config.token_refused is not None:
             self.config.token_refused(token)
             if (renewed := self._token()) != token:
                 answer.close()
-                token, headers = renewed, {"Authorization": f"Bearer {renewed}", **given}
+                token, headers = renewed, {"Authorization": f"Bearer {renewed}", **extra_headers}
                 answer = self._request(method, url, headers, (token,), **options)
                 if answer.status_code == 401:
                     self.config.token_refused(token)
@@ -211,8 +211,8 @@ class GraphClient:
 
     def _refuse(self, answer: requests.Response, *secrets: str) -> NoReturn:
         """Given an unsuccessful response, raise the error that it means."""
-        code, said = error_in(start_of(answer))
-        text = f"{self.where}: {answer.status_code} {one_line(code, secrets)}: {one_line(said, secrets)}"
+        code, message = error_in(start_of(answer))
+        text = f"{self.where}: {answer.status_code} {one_line(code, secrets)}: {one_line(message, secrets)}"
         if answer.status_code in BUSY:
             pause = pause_of(answer)
             text += f" (retry after {pause} seconds)" if pause is not None else ""

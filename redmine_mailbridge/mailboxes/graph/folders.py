@@ -35,54 +35,56 @@ class GraphFolders:
         return self._ids
 
     def _below(self, path: str, prefix: str, inbox: str, deep: int) -> Iterator[tuple[str, str]]:
-        wanted = {"$select": "id,displayName,childFolderCount,parentFolderId", "$top": "250"}
-        for folder in self.client.values(path, params=wanted):
-            number = str(folder["id"])
-            self._parents[number], self._seen_at[number] = str(folder.get("parentFolderId", "")), time.monotonic()
-            name = INBOX if number == inbox else prefix + str(folder.get("displayName", ""))
-            yield name, number
+        parameters = {"$select": "id,displayName,childFolderCount,parentFolderId", "$top": "250"}
+        for folder in self.client.values(path, params=parameters):
+            folder_id = str(folder["id"])
+            self._parents[folder_id], self._seen_at[folder_id] = str(folder.get("parentFolderId", "")), time.monotonic()
+            name = INBOX if folder_id == inbox else prefix + str(folder.get("displayName", ""))
+            yield name, folder_id
             if folder.get("childFolderCount") and deep:
-                yield from self._below(f"/mailFolders/{number}/childFolders", name + "/", inbox, deep - 1)
+                yield from self._below(f"/mailFolders/{folder_id}/childFolders", name + "/", inbox, deep - 1)
 
     def id_of(self, folder: str) -> str:
         """Given a folder of the settings, return its id. Raise FolderMissing, with similar names."""
         name = spelled(folder)
-        found = self._named(name, self.listed()) or self._named(name, self.listed(fresh=True))
-        if found is None:
+        folder_id = self._named(name, self.listed()) or self._named(name, self.listed(fresh=True))
+        if folder_id is None:
             near = difflib.get_close_matches(name, self._ids, n=2, cutoff=0.6)
             hint = f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
             raise FolderMissing(f"{self.client.where}: no folder {folder!r}{hint}")
-        return found
+        return folder_id
 
     def target(self, folder: str) -> str:
         """Given the target folder of a move, return its id, fetched again. Raise FolderMissing."""
-        number = self.id_of(folder)
-        if time.monotonic() - self._seen_at.get(number, 0.0) < FRESH:
-            return number
+        folder_id = self.id_of(folder)
+        if time.monotonic() - self._seen_at.get(folder_id, 0.0) < FRESH:
+            return folder_id
         try:
-            found = self.client.call("GET", f"/mailFolders/{number}", params={"$select": "parentFolderId"})
+            properties = self.client.call("GET", f"/mailFolders/{folder_id}", params={"$select": "parentFolderId"})
         except GraphRefused as refused:
             if not refused.missing:
                 raise MailboxUnreachable(str(refused)) from None
-            found = {}
-        if found.get("parentFolderId") != self._parents.get(number):  # gone, or moved elsewhere
+            properties = {}
+        if properties.get("parentFolderId") != self._parents.get(folder_id):  # gone, or moved elsewhere
             self.listed(fresh=True)
             return self.id_of(folder)
-        self._seen_at[number] = time.monotonic()
-        return number
+        self._seen_at[folder_id] = time.monotonic()
+        return folder_id
 
     def empties(self, folder: str) -> bool:
         """Given a folder of the settings, does it lie among the deleted items or the junk, which the server empties?"""
-        number = self.id_of(folder)
-        above = {number}
-        while number := self._parents.get(number, ""):
-            above.add(number)
+        folder_id = self.id_of(folder)
+        above = {folder_id}
+        while folder_id := self._parents.get(folder_id, ""):
+            above.add(folder_id)
         return any(self._well_known(name) in above for name in EMPTIED)
 
     def junk(self) -> str | None:
         """Return the path of the folder for junk e-mail, whatever it is called; None if there is none."""
-        number = self._well_known("junkemail")
-        return next((path for path, one in self.listed().items() if one == number), None) if number else None
+        junk_id = self._well_known("junkemail")
+        if not junk_id:
+            return None
+        return next((path for path, folder_id in self.listed().items() if folder_id == junk_id), None)
 
     def _well_known(self, name: str) -> str:
         """Given a name that every mailbox has for a folder of its own, return the folder's id; "" for none."""
@@ -97,7 +99,7 @@ class GraphFolders:
         """Exactly, else in any case: Exchange keeps no two folders whose names differ in case only."""
         if name in ids:
             return ids[name]
-        return next((number for path, number in ids.items() if path.casefold() == name.casefold()), None)
+        return next((folder_id for path, folder_id in ids.items() if path.casefold() == name.casefold()), None)
 
     def ensure(self, folder: str) -> bool:
         """Given a folder, make it, and those above it, when it is missing. Return whether it was made."""
@@ -114,13 +116,13 @@ class GraphFolders:
         path = "/mailFolders"
         for piece in name.split("/"):
             above = f"{above}/{piece}" if above else piece
-            number = self._named(above, self._ids)
-            if number is None:
+            parent_id = self._named(above, self._ids)
+            if parent_id is None:
                 try:
-                    number = str(self.client.call("POST", path, json={"displayName": piece})["id"])
+                    parent_id = str(self.client.call("POST", path, json={"displayName": piece})["id"])
                 except GraphRefused as refused:
                     raise FolderMissing(f"{self.client.where}: folder {name!r} cannot be made: {refused}") from None
-            path = f"/mailFolders/{number}/childFolders"
+            path = f"/mailFolders/{parent_id}/childFolders"
 
 
 def spelled(folder: str) -> str:

@@ -60,7 +60,7 @@ class FolderSnapshot:
         """
         item = self.items.get(after or "")
         place = self.gone.get(after or "", -1) if item is None or not item.listed else item.order
-        return [uid for uid, one in self.items.items() if not one.done and one.order > place]
+        return [uid for uid, other in self.items.items() if not other.done and other.order > place]
 
 
 def id_of(uid: str) -> str:
@@ -76,16 +76,16 @@ def uid_of(message: dict[str, Any], received_at: dt.datetime | None) -> str:
 def time_of(message: dict[str, Any]) -> dt.datetime | None:
     """Given a message, return when it came; None when it does not say."""
     try:
-        found = dt.datetime.fromisoformat(str(message.get("receivedDateTime", "")))
+        moment = dt.datetime.fromisoformat(str(message.get("receivedDateTime", "")))
     except ValueError:
         return None
-    found = found if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)
-    return found if dt.MINYEAR < found.year < dt.MAXYEAR else None  # Exchange's DateTime.MinValue means unknown
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
+    return moment if dt.MINYEAR < moment.year < dt.MAXYEAR else None  # Exchange's DateTime.MinValue means unknown
 
 
 def item_of(message: dict[str, Any], order: int) -> GraphItem:
     """Given a message and its place, return what is remembered of it."""
-    sizes = [one.get("value") for one in message.get("singleValueExtendedProperties", ())]
+    sizes = [extended.get("value") for extended in message.get("singleValueExtendedProperties", ())]
     size = next((int(value) for value in sizes if str(value).isdecimal()), 0)
     written = " ".join(str(message.get("internetMessageId") or "").split())
     return GraphItem(order, size, time_of(message), DONE in message.get("categories", ()), written)

@@ -98,16 +98,16 @@ class GraphMailbox(Account):
         """Ask how many mails lie there."""
         client, folders = self._open()
         path = f"/mailFolders/{folders.id_of(folder)}"
-        found = self._asked(client, "GET", path, params={"$select": "totalItemCount"})
-        return FolderState(folder, VALIDITY, int(found.get("totalItemCount", 0)), keywords=True)
+        properties = self._asked(client, "GET", path, params={"$select": "totalItemCount"})
+        return FolderState(folder, VALIDITY, int(properties.get("totalItemCount", 0)), keywords=True)
 
     def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
         """Ask for the changes; list what appeared after `after` and the store does not know."""
         seen = self._refreshed(folder)
         seen.reported = seen.count
         uids = seen.behind(after)
-        known = self._known(uids) if self._known is not None and uids else ()
-        new = [uid for uid in uids if uid not in known]
+        known_uids = self._known(uids) if self._known is not None and uids else ()
+        new = [uid for uid in uids if uid not in known_uids]
         return tuple(self._listed(folder, uid, seen.items[uid]) for uid in (new if limit is None else new[:limit]))
 
     def _listed(self, folder: str, uid: str, item: GraphItem) -> Listed:
@@ -117,21 +117,21 @@ class GraphMailbox(Account):
     def _refreshed(self, folder: str) -> FolderSnapshot:
         """Given a folder, take in what has changed there since the last question, or all of it the first time."""
         client, folders = self._open()
-        number = folders.id_of(folder)
-        seen = self._seen.setdefault(number, FolderSnapshot())
+        folder_id = folders.id_of(folder)
+        seen = self._seen.setdefault(folder_id, FolderSnapshot())
         try:
-            self._take_changes(client, number, seen)
+            self._take_changes(client, folder_id, seen)
         except GraphRefused as refused:
             if refused.status != 410:  # Graph has forgotten where we were: ask for all again
                 raise MailboxUnreachable(str(refused)) from None
             seen.link = ""
-            self._take_changes(client, number, seen)
+            self._take_changes(client, folder_id, seen)
         return seen
 
-    def _take_changes(self, client: GraphClient, number: str, seen: FolderSnapshot) -> None:
+    def _take_changes(self, client: GraphClient, folder_id: str, seen: FolderSnapshot) -> None:
         whole = not seen.link  # what it does not name is not there, then
         path = seen.link or (
-            f"/mailFolders/{number}/messages/delta?$select=receivedDateTime,categories,internetMessageId"
+            f"/mailFolders/{folder_id}/messages/delta?$select=receivedDateTime,categories,internetMessageId"
             f"&$expand=singleValueExtendedProperties($filter=id eq '{SIZE}')"
         )
         changes: list[dict[str, Any]] = []
@@ -143,7 +143,7 @@ class GraphMailbox(Account):
         if whole:
             for gone in uids.keys() - {str(change["id"]) for change in changes}:
                 seen.remove(uids[gone])
-        for change in sorted(changes, key=lambda one: str(one.get("receivedDateTime", ""))):
+        for change in sorted(changes, key=lambda message: str(message.get("receivedDateTime", ""))):
             uid = uids.get(str(change["id"]))
             if "@removed" in change:
                 seen.remove(uid or "")
@@ -160,9 +160,9 @@ class GraphMailbox(Account):
         for mail in listed:
             if mail.location.uid_validity != VALIDITY:
                 continue
-            found = self._fetch_one(mail, spool, max_size)
-            if found is not None:
-                yield found
+            raw = self._fetch_one(mail, spool, max_size)
+            if raw is not None:
+                yield raw
 
     def _fetch_one(self, mail: Listed, spool: Path, max_size: int) -> RawMail | None:
         client, _ = self._open()
@@ -265,19 +265,19 @@ class GraphMailbox(Account):
         if not listed:
             return {}
         items = self._refreshed(listed[0].location.folder).items
-        wanted = (mail.location.uid for mail in listed if mail.location.uid_validity == VALIDITY)
-        return {uid: items[uid].message_id for uid in wanted if uid in items and items[uid].message_id}
+        uids = (mail.location.uid for mail in listed if mail.location.uid_validity == VALIDITY)
+        return {uid: items[uid].message_id for uid in uids if uid in items and items[uid].message_id}
 
     def find(self, folder: str, message_id: str) -> tuple[str, ...]:
         """Ask for the mails whose Message-ID is exactly this one."""
         client, folders = self._open()
-        wanted = "<" + message_id.replace("'", "''") + ">"
-        asked = {"$filter": f"internetMessageId eq '{wanted}'", "$select": "receivedDateTime"}
+        quoted_id = "<" + message_id.replace("'", "''") + ">"
+        parameters = {"$filter": f"internetMessageId eq '{quoted_id}'", "$select": "receivedDateTime"}
         try:
-            found = list(client.values(f"/mailFolders/{folders.id_of(folder)}/messages", params=asked))
+            messages = list(client.values(f"/mailFolders/{folders.id_of(folder)}/messages", params=parameters))
         except GraphRefused as refused:
             raise MailboxUnreachable(str(refused)) from None
-        return tuple(sorted(uid_of(one, time_of(one)) for one in found))
+        return tuple(sorted(uid_of(message, time_of(message)) for message in messages))
 
     def alike(self, listed: Listed, folder: str) -> tuple[Location, ...]:
         """Ask for the mails received at the same second; sizes are Exchange's, and not compared."""
@@ -285,27 +285,27 @@ class GraphMailbox(Account):
         if listed.received_at is None:
             return ()
         second = listed.received_at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        asked = {"$filter": f"receivedDateTime eq {second}", "$select": "receivedDateTime"}
+        parameters = {"$filter": f"receivedDateTime eq {second}", "$select": "receivedDateTime"}
         try:
-            found = list(client.values(f"/mailFolders/{folders.id_of(folder)}/messages", params=asked))
+            messages = list(client.values(f"/mailFolders/{folders.id_of(folder)}/messages", params=parameters))
         except GraphRefused as refused:
             raise MailboxUnreachable(str(refused)) from None
-        return tuple(Location(self.name, folder, VALIDITY, uid_of(one, time_of(one))) for one in found)
+        return tuple(Location(self.name, folder, VALIDITY, uid_of(message, time_of(message))) for message in messages)
 
     def wait(self, folder: str, seconds: float) -> bool:
         """Poll for changes periodically: Graph sends notifications only to a server that it can reach."""
-        left = seconds
+        seconds_left = seconds
         while True:
             seen = self._refreshed(folder)
             if seen.count != seen.reported:
                 seen.reported = seen.count
                 return True
-            if left <= 0:
+            if seconds_left <= 0:
                 return False
-            rang, _ = self._wakeup.wait(min(self._poll, left))
+            rang, _ = self._wakeup.wait(min(self._poll, seconds_left))
             if rang:
                 return False
-            left -= self._poll
+            seconds_left -= self._poll
 
     def cut(self) -> None:
         """Nothing to cut: each request has a connection and an end of its own."""

@@ -63,7 +63,7 @@ def object_of(body: bytes) -> dict[str, Any]:
 
 def objects_in(value: object) -> list[dict[str, Any]]:
     """Given a value of an answer, return the objects of the list that it is. Raise Unreadable."""
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+    if not isinstance(value, list) or not all(isinstance(element, dict) for element in value):
         raise Unreadable("the response has no list of objects where one belongs")
     return value
 
@@ -81,10 +81,10 @@ def pause_of(answer: requests.Response) -> int | None:
     """Given an answer, return the seconds that its Retry-After names, as a number or a date (RFC 9110, 10.2.3), at most
     a day; None if it names none.
     """
-    said = answer.headers.get("Retry-After", "").strip()
-    if said.isdecimal():
-        return int(min(float(said), LONGEST))
-    end = http_date(said)
+    retry_after = answer.headers.get("Retry-After", "").strip()
+    if retry_after.isdecimal():
+        return int(min(float(retry_after), LONGEST))
+    end = http_date(retry_after)
     if end is None:
         return None
     return int(min(max((end - dt.datetime.now(dt.UTC)).total_seconds() + 1, 0), LONGEST))

@@ -19,28 +19,28 @@ def copied(session: ImapSession, uid: str, target: str, wire: bytes) -> bool:
         return False
     mail = heads(session, [uid]).get(uid)
     if not mail or not session.select(target, wire).ok:
-        found = False
+        is_copied = False
     else:
         ids = header_values(message_id_field(mail[1]))
         uids = found_by_id(session, min(ids, key=len)) if ids else ()
         uids = uids or of_size(session, mail[0])
-        found = mail in heads(session, uids).values()
+        is_copied = mail in heads(session, uids).values()
     opened = session.select(source.name, source.wire)
     if not opened.ok or session.selected is None or session.selected.uid_validity != source.uid_validity:
         raise ConnectionLost(f"{session.where}: folder {source.name!r} is another one than a moment ago: {opened.text}")
-    return found
+    return is_copied
 
 
 def heads(session: ImapSession, uids: Sequence[str]) -> dict[str, tuple[int, bytes]]:
     """Given UIDs in the open folder, return size and header of those that are there and have both."""
-    found: dict[str, tuple[int, bytes]] = {}
+    heads_by_uid: dict[str, tuple[int, bytes]] = {}
     for start in range(0, len(uids), SIZES_AT_ONCE):
-        some = ",".join(uids[start : start + SIZES_AT_ONCE])
-        answer = session.require_ok(session.uid("FETCH", some, "(UID RFC822.SIZE BODY.PEEK[HEADER])"))
+        uid_list = ",".join(uids[start : start + SIZES_AT_ONCE])
+        answer = session.require_ok(session.uid("FETCH", uid_list, "(UID RFC822.SIZE BODY.PEEK[HEADER])"))
         for uid, values in by_uid(answer.data.get("FETCH", [])).items():
             if values.get("RFC822.SIZE", b"").isdigit() and values.get("BODY", NIL) != NIL:
-                found[uid] = int(values["RFC822.SIZE"]), values["BODY"]
-    return found
+                heads_by_uid[uid] = int(values["RFC822.SIZE"]), values["BODY"]
+    return heads_by_uid
 
 
 def of_size(session: ImapSession, size: int) -> tuple[str, ...]:

@@ -22,14 +22,14 @@ def fetch_raw(open_folder: Opener, listed: Sequence[Listed], spool: Path, *, max
     """
     for group in groups(listed, max_size):
         if group[0].size > max_size:
-            found = fetch_head(open_folder, group[0], max_size)
+            raw = fetch_head(open_folder, group[0], max_size)
         elif group[0].size > PIECE:
-            found = fetch_large(open_folder, group[0], spool, max_size)
+            raw = fetch_large(open_folder, group[0], spool, max_size)
         else:
             yield from fetch_batch(open_folder, group, max_size)
             continue
-        if found is not None:
-            yield found
+        if raw is not None:
+            yield raw
 
 
 def groups(listed: Sequence[Listed], max_size: int) -> Iterator[list[Listed]]:
@@ -52,18 +52,19 @@ def groups(listed: Sequence[Listed], max_size: int) -> Iterator[list[Listed]]:
 
 def bodies(answer: ImapResponse) -> dict[str, bytes]:
     """Given a FETCH answer, return the bytes by UID; a mail that is being removed comes as NIL and is left out."""
-    found = by_uid(answer.data.get("FETCH", []))
-    return {uid: values["BODY"] for uid, values in found.items() if values.get("BODY", NIL) != NIL}
+    values_by_uid = by_uid(answer.data.get("FETCH", []))
+    return {uid: values["BODY"] for uid, values in values_by_uid.items() if values.get("BODY", NIL) != NIL}
 
 
 def fetch_batch(open_folder: Opener, group: list[Listed], max_size: int) -> Iterator[RawMail]:
     """Given small mails, yield them out of one request; those that its answer leaves out, out of one request each."""
-    found: dict[str, bytes] = {}
+    bodies_by_uid: dict[str, bytes] = {}
     session = open_folder() if len(group) > 1 else None
     if session is not None:
-        found = together(session, group)
+        bodies_by_uid = together(session, group)
     for mail in group:
-        content = found.pop(mail.location.uid, None)  # the chunk is held once, and less with every mail that goes out
+        # the chunk is held once, and less with every mail that goes out
+        content = bodies_by_uid.pop(mail.location.uid, None)
         if not content:
             content = fetch_one(open_folder, mail, "BODY.PEEK[]")
         if content is None:
@@ -82,7 +83,7 @@ def together(session: ImapSession, group: list[Listed]) -> dict[str, bytes]:
     return bodies(answer)
 
 
-def fetch_one(open_folder: Opener, mail: Listed, what: str, *, begun: bool = False) -> bytes | None:
+def fetch_one(open_folder: Opener, mail: Listed, section: str, *, begun: bool = False) -> bytes | None:
     """Given one mail and what of it is wanted, return the bytes; None if it has vanished. Raise MailUnreadable.
 
     Where the server names a size, no bytes at all are no mail: it does not hand it out.
@@ -93,7 +94,7 @@ def fetch_one(open_folder: Opener, mail: Listed, what: str, *, begun: bool = Fal
     if session is None:
         return None
     uid = mail.location.uid
-    answer = session.uid("FETCH", uid, f"(UID {what})")
+    answer = session.uid("FETCH", uid, f"(UID {section})")
     if answer.throttled:
         session.require_ok(answer)
     content = bodies(answer).get(uid)

@@ -40,15 +40,15 @@ class ImapFolders:
 
     def wire(self, name: str) -> bytes:
         """Given a spelled name, return it for the wire: as the server listed it, else encoded."""
-        known = self.listed().get(name)
-        return encode_folder(name) if known is None else quote(known.wire)
+        folder = self.listed().get(name)
+        return encode_folder(name) if folder is None else quote(folder.wire)
 
     def delimiter(self) -> str | None:
         """Return the sign between a folder and the one in it; None when no folder holds folders: some servers say so of
         INBOX alone.
         """
-        found = [folder.delimiter for folder in self.listed().values()]
-        return next((sign for sign in found if sign is not None), None if found else "/")
+        delimiters = [folder.delimiter for folder in self.listed().values()]
+        return next((sign for sign in delimiters if sign is not None), None if delimiters else "/")
 
     def prefix(self) -> str:
         """Return what the account's own folders begin with (`INBOX.`, RFC 2342), or an empty text."""
@@ -77,9 +77,9 @@ class ImapFolders:
         if folder in listed:
             return folder
         if "&" in folder:
-            for known in listed.values():
-                if known.written == folder:
-                    return known.name
+            for entry in listed.values():
+                if entry.written == folder:
+                    return entry.name
         delimiter = self.delimiter()
         name = folder.strip("/") if delimiter != "/" else folder.removesuffix("/")
         pieces = name.split("/")
@@ -99,8 +99,8 @@ class ImapFolders:
         if marked:
             return marked[0]
         delimiter = self.delimiter() or "/"
-        there = {name.rpartition(delimiter)[2].casefold(): name for name in sorted(self.listed(), reverse=True)}
-        return next((there[name] for name in JUNK_NAMES if name in there), None)
+        by_last_name = {name.rpartition(delimiter)[2].casefold(): name for name in sorted(self.listed(), reverse=True)}
+        return next((by_last_name[name] for name in JUNK_NAMES if name in by_last_name), None)
 
     def sent(self) -> str | None:
         """Return the folder marked \\Sent (RFC 6154); None if there is none."""
@@ -108,11 +108,11 @@ class ImapFolders:
 
     def _marked(self, flags: frozenset[str]) -> set[str]:
         """Return the folders with one of these attributes."""
-        marked = {one for one, known in self.listed().items() if known.flags & flags}
+        marked = {name for name, folder in self.listed().items() if folder.flags & flags}
         if not marked and self.session.has("SPECIAL-USE"):
             answer = self.session.command("LIST", "(SPECIAL-USE)", '""', '"*"')
-            found = listed_folders(answer.data.get("LIST", []))
-            marked = {one.name for one in found if one.flags & flags}
+            folders = listed_folders(answer.data.get("LIST", []))
+            marked = {folder.name for folder in folders if folder.flags & flags}
         return marked
 
     def empties(self, folder: str) -> bool:
@@ -125,7 +125,7 @@ class ImapFolders:
         if not marked:
             return any(piece.casefold() in EMPTIED_NAMES for piece in pieces)
         above = ((self.delimiter() or "/").join(pieces[:count]) for count in range(1, len(pieces) + 1))
-        return any(one in marked for one in above)
+        return any(path in marked for path in above)
 
     def missing(self, folder: str, answer: ImapResponse) -> FolderMissing:
         """Given a folder and the server's refusal, return the error that says so and names similar folders."""
@@ -138,16 +138,17 @@ class ImapFolders:
     def ensure(self, folder: str) -> bool:
         """Given a folder's name, make it when it is missing. Return whether it was made. Raise FolderMissing."""
         name = self.spell(folder)
-        known = self.listed().get(name) or self.listed(fresh=True).get(name)
-        if name.upper() == "INBOX" or (known is not None and known.selectable):
+        entry_before = self.listed().get(name) or self.listed(fresh=True).get(name)
+        if name.upper() == "INBOX" or (entry_before is not None and entry_before.selectable):
             return False
         with side_effect(SideEffect.MAKE_FOLDER):
             answer = self._create(name)
             if answer.ok:
                 self.session.command("SUBSCRIBE", encode_folder(name))
-        found = self.listed(fresh=True).get(name)
-        there = answer.code == "ALREADYEXISTS" if found is None else found.selectable  # not every server lists them all
-        if not answer.ok and not there:
+        entry = self.listed(fresh=True).get(name)
+        # not every server lists them all
+        exists = answer.code == "ALREADYEXISTS" if entry is None else entry.selectable
+        if not answer.ok and not exists:
             raise self.missing(folder, answer)
         return answer.ok
 
@@ -168,10 +169,10 @@ class ImapFolders:
 
 def named(folders: Iterable[ListedFolder]) -> dict[str, ListedFolder]:
     """Given folders, return them by name. Where two have one name (`R&-D` and `R&D`), each has what is on the wire."""
-    found: dict[str, ListedFolder] = {}
+    by_name: dict[str, ListedFolder] = {}
     for folder in folders:
-        other = found.pop(folder.name, None)
-        for one in (folder,) if other is None else (folder, other):
-            name = folder.name if other is None else one.written
-            found[name] = replace(one, name=name)
-    return found
+        other = by_name.pop(folder.name, None)
+        for namesake in (folder,) if other is None else (folder, other):
+            name = folder.name if other is None else namesake.written
+            by_name[name] = replace(namesake, name=name)
+    return by_name

@@ -103,19 +103,19 @@ class Idle:
 
     def _take(self) -> None:
         """Take what was said last. More mails than were there are news; so is a count that nothing explains."""
-        said = self._client.untagged_responses
-        if said.get("BYE"):
+        responses = self._client.untagged_responses
+        if responses.get("BYE"):
             raise ConnectionLost(
-                f"{self._session.where}: the server ends the connection while we wait: {one_line(said['BYE'])}"
+                f"{self._session.where}: the server ends the connection while we wait: {one_line(responses['BYE'])}"
             )
-        for _ in said.get("EXPUNGE", ()):
+        for _ in responses.get("EXPUNGE", ()):
             self._count, self._fewer = None if self._count is None else self._count - 1, True
-        for raw in said.get("EXISTS", ()):
+        for raw in responses.get("EXISTS", ()):
             if isinstance(raw, bytes) and raw.isdigit():
                 self.news = self.news or not self._fewer or self._count is None or int(raw) > self._count
                 self._count = int(raw)
-        self._changed = self._changed or bool({"EXPUNGE", "EXISTS"} & said.keys())
-        said.clear()
+        self._changed = self._changed or bool({"EXPUNGE", "EXISTS"} & responses.keys())
+        responses.clear()
 
 
 def readable(session: ImapSession, *, polled: bool = False) -> bool:

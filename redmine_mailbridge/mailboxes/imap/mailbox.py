@@ -96,8 +96,9 @@ class ImapMailbox(Account):
         """Open a folder; return its status."""
         with self._using() as (session, _):
             looked_at, self._looked_at = self._looked_at, None
-            known = looked_at is not None and looked_at is session.selected  # `wait` has opened it for this very pass
-            opened = self._open(folder, fresh=not known)
+            # `wait` has opened it for this very pass
+            is_current = looked_at is not None and looked_at is session.selected
+            opened = self._open(folder, fresh=not is_current)
             return FolderState(
                 name=folder,
                 uid_validity=opened.uid_validity,
@@ -201,8 +202,8 @@ class ImapMailbox(Account):
             if self._has_more(folder):
                 return True
             if session.has("IDLE"):
-                _, said = idle(session, self._wakeup, seconds)
-                return said
+                _, news = idle(session, self._wakeup, seconds)
+                return news
             rang, _ = self._wakeup.wait(seconds)
         if rang:
             return False

@@ -117,10 +117,10 @@ def by_uid(parts: Iterable[Part]) -> dict[str, dict[str, bytes]]:
     A server may report a message more than once, also unsolicited (RFC 9051 section 7.5.2): the first value of
     each name is kept, even if a later response lacks it.
     """
-    found: dict[str, dict[str, bytes]] = {}
+    values_by_uid: dict[str, dict[str, bytes]] = {}
     for mail in fetched(parts):
-        found[mail.uid] = mail.values | found.get(mail.uid, {})
-    return found
+        values_by_uid[mail.uid] = mail.values | values_by_uid.get(mail.uid, {})
+    return values_by_uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +150,16 @@ class ListedFolder:
 def listed_folders(parts: Iterable[Part]) -> Iterator[ListedFolder]:
     """Given the pieces of LIST answers, yield the folders."""
     for part in merged(parts):
-        found = list(tokens(part))
-        if ")" not in found:
+        words = list(tokens(part))
+        if ")" not in words:
             continue
-        close = found.index(")")
-        rest = [token for token in found[close + 1 :] if isinstance(token, bytes)]
-        if len(rest) < 2:
+        close = words.index(")")
+        delimiter_and_name = [token for token in words[close + 1 :] if isinstance(token, bytes)]
+        if len(delimiter_and_name) < 2:
             continue
-        flags = frozenset(flag.decode("ascii", "replace").lower() for flag in found[1:close] if isinstance(flag, bytes))
-        delimiter = None if rest[0].upper() == NIL else rest[0].decode("ascii", "replace")
-        yield ListedFolder(decode_folder(rest[1]), delimiter, flags, rest[1])
+        flags = frozenset(flag.decode("ascii", "replace").lower() for flag in words[1:close] if isinstance(flag, bytes))
+        delimiter = None if delimiter_and_name[0].upper() == NIL else delimiter_and_name[0].decode("ascii", "replace")
+        yield ListedFolder(decode_folder(delimiter_and_name[1]), delimiter, flags, delimiter_and_name[1])
 
 
 def merged(parts: Iterable[Part]) -> Iterator[list[Part]]:
@@ -212,13 +212,13 @@ def internal_date(raw: bytes) -> dt.datetime | None:
         day, month, year = date.split("-")
         hour, minute, second = (int(piece) for piece in clock.split(":"))
         offset = dt.timedelta(hours=int(zone[1:3]), minutes=int(zone[3:5]))
-        found = dt.datetime(
+        moment = dt.datetime(
             int(year), MONTHS.index(month.lower()) + 1, int(day), hour, minute, min(second, 59),
             tzinfo=dt.timezone(-offset if zone.startswith("-") else offset),
         )  # fmt: skip
     except (ValueError, IndexError):
         return None
-    return found if dt.MINYEAR < found.year < dt.MAXYEAR else None
+    return moment if dt.MINYEAR < moment.year < dt.MAXYEAR else None
 
 
 def imap_date(day: dt.date) -> str:
@@ -234,4 +234,4 @@ def uid_set(uids: Iterable[int]) -> str:
             runs[-1][1] = uid
         else:
             runs.append([uid, uid])
-    return ",".join(str(a) if a == b else f"{a}:{b}" for a, b in runs)
+    return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in runs)

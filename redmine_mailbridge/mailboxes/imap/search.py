@@ -24,27 +24,27 @@ def new_uids(session: ImapSession, opened: Selected, *, above: int, limit: int |
 
     `UID SEARCH UID n:*` always answers with the last mail, even one below n (RFC 3501 section 6.4.8): filtered.
     """
-    there = opened.answer.number("EXISTS")
-    if there == 0:
+    count = opened.answer.number("EXISTS")
+    if count == 0:
         return []
     uid_next = opened.answer.number("UIDNEXT")
     if above >= LAST_UID or uid_next == above + 1:
         return []
-    uid_next = None if uid_next is not None and uid_next <= max(above, there or 0) else uid_next  # it is untrue
+    uid_next = None if uid_next is not None and uid_next <= max(above, count or 0) else uid_next  # it is untrue
     conditions = []
     if DONE.lower() in opened.answer.first("FLAGS").lower():
         conditions += ["UNKEYWORD", DONE]
     if not expunges_one(session) and not session.has("MOVE"):
         conditions += ["UNDELETED"]
     window = max(WINDOW, 2 * (limit or 0))
-    if limit is None or uid_next is None or (there is not None and there <= window):
+    if limit is None or uid_next is None or (count is not None and count <= window):
         return search(session, f"{above + 1}:*", conditions, above)[:limit]
-    found: list[int] = []
+    uids: list[int] = []
     start = above + 1
-    while len(found) < limit and start < uid_next:
-        found += search(session, f"{start}:{min(start + window, uid_next) - 1}", conditions, start - 1)
+    while len(uids) < limit and start < uid_next:
+        uids += search(session, f"{start}:{min(start + window, uid_next) - 1}", conditions, start - 1)
         start, window = start + window, window * 2
-    return found[:limit]
+    return uids[:limit]
 
 
 def highest_uid(session: ImapSession, opened: Selected) -> int:
@@ -74,15 +74,17 @@ def sized(session: ImapSession, mailbox: str, folder: str, uid_validity: str, ui
     passed over: its size is 0, as long as unknown.
     """
     for start in range(0, len(uids), SIZES_AT_ONCE):
-        some = uids[start : start + SIZES_AT_ONCE]
-        found = sizes_and_ids(session, some)
-        lacking = [uid for uid in some if not {"RFC822.SIZE", "INTERNALDATE"} <= found.get(str(uid), {}).keys()]
+        chunk = uids[start : start + SIZES_AT_ONCE]
+        values_by_uid = sizes_and_ids(session, chunk)
+        lacking = [
+            uid for uid in chunk if not {"RFC822.SIZE", "INTERNALDATE"} <= values_by_uid.get(str(uid), {}).keys()
+        ]
         for number, values in (sizes_and_ids(session, lacking) if lacking else {}).items():
-            found[number] = values | found.get(number, {})
-        unsized = [uid for uid in some if not found.get(str(uid), {}).get("RFC822.SIZE", b"").isdigit()]
+            values_by_uid[number] = values | values_by_uid.get(number, {})
+        unsized = [uid for uid in chunk if not values_by_uid.get(str(uid), {}).get("RFC822.SIZE", b"").isdigit()]
         gone = set(unsized).difference(search(session, uid_set(unsized), (), 0) if unsized else ())
-        for uid in some:
-            values = found.get(str(uid), {})
+        for uid in chunk:
+            values = values_by_uid.get(str(uid), {})
             if uid not in gone:
                 size = int(values["RFC822.SIZE"]) if uid not in unsized else 0
                 when = internal_date(values.get("INTERNALDATE", b""))
@@ -102,21 +104,21 @@ def found_by_id(session: ImapSession, message_id: str) -> tuple[str, ...]:
 
     The server compares parts of the header (RFC 3501 section 6.4.4), so that each candidate is read and compared.
     """
-    wanted = message_id.strip()
-    if not wanted or len(wanted) > MESSAGE_ID_LIMIT or not wanted.isprintable():
+    exact_id = message_id.strip()
+    if not exact_id or len(exact_id) > MESSAGE_ID_LIMIT or not exact_id.isprintable():
         return ()
-    if wanted.isascii():
-        answer = session.uid("SEARCH", "HEADER", "Message-ID", quote(wanted.encode()))
+    if exact_id.isascii():
+        answer = session.uid("SEARCH", "HEADER", "Message-ID", quote(exact_id.encode()))
     else:
-        session.client.literal = wanted.encode()
+        session.client.literal = exact_id.encode()
         answer = session.uid("SEARCH", "CHARSET", "UTF-8", "HEADER", "Message-ID")
     candidates = session.require_ok(answer).all_words("SEARCH")
     uids: list[str] = []
     for start in range(0, len(candidates), SIZES_AT_ONCE):
-        some = ",".join(candidates[start : start + SIZES_AT_ONCE])
-        answer = session.require_ok(session.uid("FETCH", some, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))
+        uid_list = ",".join(candidates[start : start + SIZES_AT_ONCE])
+        answer = session.require_ok(session.uid("FETCH", uid_list, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))
         mails = fetched(answer.data.get("FETCH", []))
-        uids += [mail.uid for mail in mails if wanted in header_values(mail.values.get("BODY", b""))]
+        uids += [mail.uid for mail in mails if exact_id in header_values(mail.values.get("BODY", b""))]
     return tuple(sorted(uids, key=int))
 
 
@@ -133,20 +135,22 @@ def found_alike(
     since, before = (imap_date(day + dt.timedelta(days=days)) for days in (-1, 2))
     answer = session.require_ok(session.uid("SEARCH", "SINCE", since, "BEFORE", before))
     uids = sorted(int(word) for word in answer.all_words("SEARCH") if word.isdecimal())
-    found = sized(session, mailbox, folder, uid_validity, uids)
-    return tuple(mail.location for mail in found if (mail.size, mail.received_at) == (listed.size, listed.received_at))
+    candidates = sized(session, mailbox, folder, uid_validity, uids)
+    return tuple(
+        mail.location for mail in candidates if (mail.size, mail.received_at) == (listed.size, listed.received_at)
+    )
 
 
 def message_ids(session: ImapSession, uids: Sequence[str]) -> dict[str, str]:
     """Given UIDs of the open folder, return by UID the Message-ID fields of those that have one, on one line."""
-    found: dict[str, str] = {}
+    ids_by_uid: dict[str, str] = {}
     for start in range(0, len(uids), SIZES_AT_ONCE):
-        some = ",".join(uids[start : start + SIZES_AT_ONCE])
-        answer = session.require_ok(session.uid("FETCH", some, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))
+        uid_list = ",".join(uids[start : start + SIZES_AT_ONCE])
+        answer = session.require_ok(session.uid("FETCH", uid_list, "(UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"))
         for mail in fetched(answer.data.get("FETCH", [])):
             value = one_line(mail.values.get("BODY", b""))
-            found |= {mail.uid: value} if value else {}
-    return found
+            ids_by_uid |= {mail.uid: value} if value else {}
+    return ids_by_uid
 
 
 def one_line(field: bytes) -> str:

@@ -59,13 +59,13 @@ class ImapResponse:
 
     def first(self, name: str) -> str:
         """Given the name of an untagged answer, return its first value as text, or an empty one."""
-        found = self.data.get(name) or [b""]
-        return one_line(found[0])
+        values = self.data.get(name) or [b""]
+        return one_line(values[0])
 
     def all_words(self, name: str) -> list[str]:
         """Given the name of an untagged answer, return the words of all its values."""
-        found = self.data.get(name, [])
-        return [word.decode("ascii", "replace") for part in found if isinstance(part, bytes) for word in part.split()]
+        values = self.data.get(name, [])
+        return [word.decode("ascii", "replace") for part in values if isinstance(part, bytes) for word in part.split()]
 
     def number(self, name: str) -> int | None:
         """Given the name of an untagged answer, return the number that it begins with, or None."""
@@ -160,11 +160,11 @@ class ImapSession:
         """Given a mechanism and credentials, log in. Return None, or the server's refusal."""
         exchange = Exchange(name, who, self.where)
         self.client.literal = exchange.reply
-        found = self.command("AUTHENTICATE", name)
-        if found.ok:
+        answer = self.command("AUTHENTICATE", name)
+        if answer.ok:
             self.client.state = "AUTH"
             return None
-        return ImapResponse(found.status, " ".join(filter(None, (found.text, exchange.hint))), found.data)
+        return ImapResponse(answer.status, " ".join(filter(None, (answer.text, exchange.hint))), answer.data)
 
     def _refresh_capabilities(self) -> None:
         """Ask for the capabilities after the login: before it, servers hide MOVE and UIDPLUS."""
@@ -198,9 +198,9 @@ class ImapSession:
             self.selected.seen.clear()
         if self.selected is not None and data.get("EXISTS"):
             before = self.selected.answer
-            known = {name: values for name, values in before.data.items() if name != "UIDNEXT"}
-            known["EXISTS"] = data["EXISTS"][-1:]
-            self.selected.answer = ImapResponse(before.status, before.text, known)
+            data_now = {name: values for name, values in before.data.items() if name != "UIDNEXT"}
+            data_now["EXISTS"] = data["EXISTS"][-1:]
+            self.selected.answer = ImapResponse(before.status, before.text, data_now)
 
     def _check_bye(self) -> None:
         bye = self.client.untagged_responses.get("BYE")
@@ -238,8 +238,8 @@ class ImapSession:
     @property
     def socket(self) -> socket.socket:
         """The socket, to wait on."""
-        found: socket.socket = self.client.socket()
-        return found
+        connected: socket.socket = self.client.socket()
+        return connected
 
     def drop(self) -> None:
         """End the connection at once; never raises."""

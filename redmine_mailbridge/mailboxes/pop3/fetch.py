@@ -20,10 +20,10 @@ def fetch_one(session: Pop3Session, number: int, mail: Listed, spool: Path, *, m
     It cannot while the unwanted rest of a message is being received. Raise Refused, MailboxUnreachable; Refused
     too where the server says OK and sends nothing of a mail that has a size.
     """
-    found, usable = _fetched(session, number, mail, spool, max_size)
-    if mail.size and found.path is None and not found.content:
+    raw, usable = _fetched(session, number, mail, spool, max_size)
+    if mail.size and raw.path is None and not raw.content:
         raise Pop3Refused("+OK, and not a byte of it")
-    return seen_whole(found), usable
+    return seen_whole(raw), usable
 
 
 def _fetched(session: Pop3Session, number: int, mail: Listed, spool: Path, max_size: int) -> tuple[RawMail, bool]:
@@ -38,8 +38,8 @@ def _fetched(session: Pop3Session, number: int, mail: Listed, spool: Path, max_s
             break
     else:
         return RawMail(mail, content=bytes(content)), True
-    found = to_file(spool, mail, chain([bytes(content)], lines), max_size)
-    return found, not found.truncated
+    raw = to_file(spool, mail, chain([bytes(content)], lines), max_size)
+    return raw, not raw.truncated
 
 
 def _beginning(session: Pop3Session, number: int, mail: Listed) -> tuple[RawMail, bool]:
@@ -55,24 +55,24 @@ def _beginning(session: Pop3Session, number: int, mail: Listed) -> tuple[RawMail
     return RawMail(mail, content=bytes(content[:HEAD]), truncated=True), usable
 
 
-def beginning_of(found: RawMail) -> bytes:
+def beginning_of(raw: RawMail) -> bytes:
     """Given a mail as it was fetched, return its beginning, with its header."""
-    if found.path is None:
-        return (found.content or b"")[:HEAD]
-    with found.path.open("rb") as file:
+    if raw.path is None:
+        return (raw.content or b"")[:HEAD]
+    with raw.path.open("rb") as file:
         return file.read(HEAD)
 
 
 def message_id_fields(
-    session: Pop3Session, there: Mapping[str, MaildropEntry], uids: Sequence[str]
+    session: Pop3Session, entries: Mapping[str, MaildropEntry], uids: Sequence[str]
 ) -> dict[str, bytes]:
     """Given what lies there by name, and names, return the Message-ID fields of their headers, one request each.
 
     What has gone since the connection began is left out. Raise MailboxUnreachable.
     """
-    found: dict[str, bytes] = {}
+    fields: dict[str, bytes] = {}
     for uid in uids:
-        if uid in there:
+        if uid in entries:
             with contextlib.suppress(Pop3Refused):
-                found[uid] = message_id_field(session.head(there[uid].number))
-    return found
+                fields[uid] = message_id_field(session.head(entries[uid].number))
+    return fields

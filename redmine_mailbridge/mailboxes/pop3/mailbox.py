@@ -148,16 +148,16 @@ class Pop3Mailbox(Account):
         if self._known is None:
             last = self._order.get(after, -1) if after is not None else -1
             return [uid for uid in uids if self._order[uid] > last]
-        known = self._known(uids) if uids else ()
-        return [uid for uid in uids if uid not in known]
+        known_uids = self._known(uids) if uids else ()
+        return [uid for uid in uids if uid not in known_uids]
 
     def fetch(self, listed: Sequence[Listed], spool: Path, *, max_size: int) -> Iterator[RawMail]:
         """Yield the bytes of mails, one request each; other calls may come between two of them."""
         for mail in listed:
             with self._using():
-                found = self._fetch_one(mail, spool, max_size)
-            if found is not None:
-                yield found
+                raw = self._fetch_one(mail, spool, max_size)
+            if raw is not None:
+                yield raw
 
     def _fetch_one(self, mail: Listed, spool: Path, max_size: int) -> RawMail | None:
         """Given a mail, return its bytes; None if it has vanished. Raise MailUnreadable with the server's words."""
@@ -166,23 +166,23 @@ class Pop3Mailbox(Account):
         if entry is None or not self._here(mail.location):
             return None
         try:
-            found, usable = fetch_one(session, entry.number, mail, spool, max_size=max_size)
+            raw, usable = fetch_one(session, entry.number, mail, spool, max_size=max_size)
         except Pop3Refused as refusal:
-            self._not_handed_out(mail, refusal.said)
+            self._not_handed_out(mail, refusal.reason)
             return None
-        self._contents.was_read(mail.location.uid, beginning_of(found))
+        self._contents.was_read(mail.location.uid, beginning_of(raw))
         if not usable:
             self._forget()
-        return found
+        return raw
 
-    def _not_handed_out(self, mail: Listed, said: str) -> None:
+    def _not_handed_out(self, mail: Listed, refusal: str) -> None:
         """Given a mail that the server refused, and its words, return if it has vanished.
 
         Raise MailUnreadable; MailboxUnreachable where the server only wants to be left alone.
         """
-        uid, of_server = mail.location.uid, about_server(said)
-        if throttled(said):
-            raise MailboxUnreachable(f"{self.session.where}: {said}", answered=True)
+        uid, of_server = mail.location.uid, about_server(refusal)
+        if throttled(refusal):
+            raise MailboxUnreachable(f"{self.session.where}: {refusal}", answered=True)
         if not of_server:
             if self._session is not self._seen_anew:
                 self._end()
@@ -190,7 +190,7 @@ class Pop3Mailbox(Account):
                 self._seen_anew = self._session
             if uid not in self._contents.there:
                 return
-        text = f"{self.session.where}: the server does not hand out {uid}: {said}"
+        text = f"{self.session.where}: the server does not hand out {uid}: {refusal}"
         raise MailUnreadable(text, uid=uid, of_server=of_server)
 
     def file(self, location: Location, folder: str, *, first: bool = False) -> Filing:
@@ -219,9 +219,9 @@ class Pop3Mailbox(Account):
                 return Filing.GONE
             if not self._contents.is_the_same(location.uid, session):
                 return Filing.GONE
-            said = self._delete(session, location.uid)
-            if said is not None:
-                raise FilingRefused(f"{session.where}: DELE: {said}")
+            refusal = self._delete(session, location.uid)
+            if refusal is not None:
+                raise FilingRefused(f"{session.where}: DELE: {refusal}")
             return Filing.DELETED
 
     def _delete(self, session: Pop3Session, uid: str) -> str | None:
@@ -245,8 +245,8 @@ class Pop3Mailbox(Account):
     def message_ids(self, listed: Sequence[Listed]) -> dict[str, str]:
         """Read the header of each: one request each."""
         with self._using() as session:
-            wanted = [mail.location.uid for mail in listed if self._here(mail.location)]
-            fields = message_id_fields(session, self._contents.there, wanted)
+            uids = [mail.location.uid for mail in listed if self._here(mail.location)]
+            fields = message_id_fields(session, self._contents.there, uids)
         return {uid: one_line(field) for uid, field in fields.items() if field}
 
     def find(self, folder: str, message_id: str) -> tuple[str, ...]:
@@ -281,9 +281,9 @@ class Pop3Mailbox(Account):
         """Reconnect and return whether there are messages that were not in the last listing."""
         self._end()
         with self._using():
-            found = set(self._contents.there)
-        self._looked = found if self._looked is None else self._looked
-        return not found <= self._looked
+            uids = set(self._contents.there)
+        self._looked = uids if self._looked is None else self._looked
+        return not uids <= self._looked
 
     def _here(self, location: Location) -> bool:
         return location.uid_validity == VALIDITY and location.folder.upper() == FOLDER

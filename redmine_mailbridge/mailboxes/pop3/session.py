@@ -24,11 +24,11 @@ HEAD_AT_MOST = 1 << 20
 
 
 class Pop3Refused(MailboxError):
-    """The server responded with -ERR, and the connection stays open; `said` is its text."""
+    """The server responded with -ERR, and the connection stays open; `reason` is its text."""
 
-    def __init__(self, said: str) -> None:
-        super().__init__(said)
-        self.said = said
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @contextlib.contextmanager
@@ -37,10 +37,10 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except poplib.error_proto as error:
-        said = one_line(error.args[0])
-        if "EOF" in said:
+        reason = one_line(error.args[0])
+        if "EOF" in reason:
             raise
-        raise Pop3Refused(said) from None
+        raise Pop3Refused(reason) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,9 @@ class Pop3Session:
                 client = Pop3TlsClient(config.host, config.port, config.timeout, tls)
             else:
                 client = Pop3Client(config.host, config.port, config.timeout)
-        made: Any = client  # its inner methods have no types
-        made._putline = self._counted(made._putline)
-        self.client = made
+        untyped: Any = client  # its inner methods have no types
+        untyped._putline = self._counted(untyped._putline)
+        self.client = untyped
         self.greeting = one_line(client.welcome)
         try:
             with translate_errors(f"{self.where}: cannot log in", secrets=self._secrets):
@@ -89,7 +89,9 @@ class Pop3Session:
                 sizes = {number: _whole_number(size) for number, size in self._pairs(client.list()[1])}
                 uidls = self._uidls()
                 numbers = sorted({*sizes, *uidls}, key=int)
-                self.entries = [MaildropEntry(int(n), uidls.get(n, n), sizes.get(n, 0)) for n in numbers]
+                self.entries = [
+                    MaildropEntry(int(number), uidls.get(number, number), sizes.get(number, 0)) for number in numbers
+                ]
         except LoginRefused as refused:
             refused.met = described(self, moves="none", pushes=False)
             self.drop()
@@ -125,8 +127,8 @@ class Pop3Session:
         try:
             return dict(self._pairs(self.client.uidl()[1]))
         except poplib.error_proto as error:
-            said = one_line(error.args[0])
-            if "EOF" in said or about_server(said) or "UIDL" in self.capabilities:
+            reason = one_line(error.args[0])
+            if "EOF" in reason or about_server(reason) or "UIDL" in self.capabilities:
                 raise
             return {}
 
@@ -143,14 +145,14 @@ class Pop3Session:
             try:
                 self._log_in_by(name, who, by_command=by_command)
             except poplib.error_proto as error:
-                said = one_line(error.args[0], self._secrets)
-                if "EOF" in said or about_server(said):
+                reason = one_line(error.args[0], self._secrets)
+                if "EOF" in reason or about_server(reason):
                     delay = "".join(self.capabilities.get("LOGIN-DELAY", [])[:1])
                     often = f" (one login every {delay} seconds)" if delay.isdecimal() else ""
                     raise ConnectionLost(
-                        f"{self.where}: the server does not log anybody in now: {said}{often}"
+                        f"{self.where}: the server does not log anybody in now: {reason}{often}"
                     ) from None
-                refusals.append(f"{name}: {said.removeprefix('-ERR').strip()}")
+                refusals.append(f"{name}: {reason.removeprefix('-ERR').strip()}")
             else:
                 self.mechanism = name
                 return
@@ -178,8 +180,8 @@ class Pop3Session:
             try:
                 answer = self.client._getresp()
             except poplib.error_proto as error:
-                said = one_line(error.args[0], self._secrets)
-                raise poplib.error_proto(f"{said} {exchange.hint}".strip()) from None
+                reason = one_line(error.args[0], self._secrets)
+                raise poplib.error_proto(f"{reason} {exchange.hint}".strip()) from None
 
     def lines(self, command: str) -> Iterator[bytes]:
         """Given a command with an answer of many lines, yield its bytes as they come, without the dots that POP3 adds.
@@ -224,10 +226,10 @@ class Pop3Session:
 
     def digest(self, number: int) -> str:
         """Given a mail's number, read all of it. Return the SHA-256 of its bytes in hex. Raise as `head` does."""
-        found = hashlib.sha256()
+        sha256 = hashlib.sha256()
         for line in self.lines(f"RETR {number}"):
-            found.update(line)
-        return found.hexdigest()
+            sha256.update(line)
+        return sha256.hexdigest()
 
     def noop(self) -> None:
         """Ask for nothing, so that a connection that has gone is noticed. Raise MailboxUnreachable."""
@@ -243,8 +245,8 @@ class Pop3Session:
     @property
     def socket(self) -> socket.socket:
         """The socket, for what TLS says of itself."""
-        found: socket.socket = self.client.sock
-        return found
+        connected: socket.socket = self.client.sock
+        return connected
 
     def quit(self) -> None:
         """End the connection; the server carries out the deletions. Raise MailboxUnreachable if it did not say so."""

@@ -91,21 +91,21 @@ class UniqueIdAssigner:
         remembered: dict[str, list[RememberedMail]] = {}
         for mail in self._memory.mails(by_uidl) if self._memory is not None else ():
             remembered.setdefault(uidl_of(mail.uid), []).append(mail)
-        found: dict[int, str] = {}
+        names_by_number: dict[int, str] = {}
         for uidl, same in by_uidl.items():
-            found |= self._named(same, remembered.get(uidl, []), heads)
-        self._last = frozenset(found.values())
-        return {found[entry.number]: entry.number for entry in entries}
+            names_by_number |= self._named(same, remembered.get(uidl, []), heads)
+        self._last = frozenset(names_by_number.values())
+        return {names_by_number[entry.number]: entry.number for entry in entries}
 
     def _named(
         self, entries: Sequence[MaildropEntry], mails: Sequence[RememberedMail], heads: HeaderSource
     ) -> Mapping[int, str]:
         """Given the entries of one UIDL, and the mails that are known by it, return the names by number."""
-        there = [mail for mail in mails if not mail.gone]
-        if len(entries) == 1 and not there and all(mail.size != entries[0].size for mail in mails):
+        present = [mail for mail in mails if not mail.gone]
+        if len(entries) == 1 and not present and all(mail.size != entries[0].size for mail in mails):
             return {entries[0].number: entries[0].uidl}
-        if len(entries) == len(there) == 1 and self._is_the_same(entries[0], there[0]):
-            return {entries[0].number: there[0].uid}
+        if len(entries) == len(present) == 1 and self._is_the_same(entries[0], present[0]):
+            return {entries[0].number: present[0].uid}
         return self._told_apart(entries, list(mails), heads)
 
     def _is_the_same(self, entry: MaildropEntry, mail: RememberedMail) -> bool:
@@ -117,16 +117,16 @@ class UniqueIdAssigner:
 
     def _is_it(self, mail: RememberedMail, entry: MaildropEntry, mark: str, heads: HeaderSource) -> bool:
         """Is an entry, which has this mark, the mail? By its mark, or by all bytes where that is not known any more."""
-        known = mail.mark or self._learned.get(mail.id)
-        if known is None and mail.size == entry.size and same_bytes(mail, entry, heads):
-            known = self._learned[mail.id] = mark
-        return known == mark
+        known_mark = mail.mark or self._learned.get(mail.id)
+        if known_mark is None and mail.size == entry.size and same_bytes(mail, entry, heads):
+            known_mark = self._learned[mail.id] = mark
+        return known_mark == mark
 
     def _told_apart(
         self, entries: Sequence[MaildropEntry], mails: list[RememberedMail], heads: HeaderSource
     ) -> dict[int, str]:
         """Compare headers; where a mail's is not known any more, its size, if it fits one entry only."""
-        found: dict[int, str] = {}
+        names_by_number: dict[int, str] = {}
         taken = {mail.uid for mail in mails if not mail.gone}
         new: list[tuple[MaildropEntry, str]] = []
         for entry in entries:
@@ -136,16 +136,16 @@ class UniqueIdAssigner:
                 new.append((entry, mark))
                 continue
             mails.remove(same)
-            found[entry.number] = self._returned(same, taken, mark)
+            names_by_number[entry.number] = self._returned(same, taken, mark)
         for entry, mark in new:
             fitting = [mail for mail in mails if mail.unknown and not mail.gone and mail.size == entry.size]
             if len(fitting) == 1:
                 mails.remove(fitting[0])
-                found[entry.number] = fitting[0].uid
+                names_by_number[entry.number] = fitting[0].uid
             else:
-                found[entry.number] = _free(entry.uidl, mark, taken, alone=len(entries) == 1)
-                taken.add(found[entry.number])
-        return found
+                names_by_number[entry.number] = _free(entry.uidl, mark, taken, alone=len(entries) == 1)
+                taken.add(names_by_number[entry.number])
+        return names_by_number
 
     def _returned(self, mail: RememberedMail, taken: set[str], mark: str) -> str:
         """Given a mail that lies there, return what it is called; where it had gone, it is back."""
@@ -188,8 +188,8 @@ class MaildropContents:
             return True
         entry, mark = self.there[uid], self._marks.get(uid)
         if mark is None and self._memory is not None:
-            known = self._memory.mails([uidl_of(uid)])
-            mail = next((one for one in known if one.uid == uid and not one.gone), None)
+            namesakes = self._memory.mails([uidl_of(uid)])
+            mail = next((candidate for candidate in namesakes if candidate.uid == uid and not candidate.gone), None)
             if mail is None or (mark := mail.mark) is None:
                 return mail is not None and same_bytes(mail, entry, heads)
         return mark is None or mark == _mark(entry, heads)
