@@ -101,13 +101,13 @@ class ProviderClient:
                 auth=session.client_auth(session.token_endpoint_auth_method),
                 withhold_token=True,
             )
-            said = answer.json()
-            if not isinstance(said, dict) or "error" in said:
-                raise _denied(self._title, said if isinstance(said, dict) else {})
+            fields = answer.json()
+            if not isinstance(fields, dict) or "error" in fields:
+                raise _denied(self._title, fields if isinstance(fields, dict) else {})
             answer.raise_for_status()
-            if not {"device_code", "user_code", "verification_uri"} <= said.keys():
+            if not {"device_code", "user_code", "verification_uri"} <= fields.keys():
                 raise ProviderAway(f"{self._title}: the answer holds no code")
-            return said
+            return fields
 
     def by_device(self, device_code: str) -> Tokens:
         """Given the device's code, return the tokens. Denied says authorization_pending until somebody signed in."""
@@ -164,8 +164,8 @@ class ProviderClient:
         """Return who the service account is, its private key (PEM), and the key's id, from Google's JSON file."""
         file = self.provider.service_account_file
         try:
-            held = json.loads(file.read_text("utf-8-sig")) if file is not None else {}
-            return str(held["client_email"]), str(held["private_key"]), str(held.get("private_key_id", ""))
+            key = json.loads(file.read_text("utf-8-sig")) if file is not None else {}
+            return str(key["client_email"]), str(key["private_key"]), str(key.get("private_key_id", ""))
         except (OSError, ValueError, KeyError, TypeError) as error:
             why = getattr(error, "strerror", None) or "not a key file of a service account"
             raise LoginRefused(f"{self._title}: service_account_file {file}: {why}") from None
@@ -180,22 +180,22 @@ class ProviderClient:
         """Return the endpoints that the issuer publishes. Its document must name the issuer itself (section 4.3)."""
         issuer = self.provider.issuer.rstrip("/")
         with self._asking(), self._session(None) as session:
-            said: Any = None
+            document: Any = None
             for place in ("openid-configuration", "oauth-authorization-server"):
                 answer = session.get(f"{issuer}/.well-known/{place}", withhold_token=True)
                 if answer.ok:
-                    said = answer.json()
+                    document = answer.json()
                     break
-            if not isinstance(said, dict) or not isinstance(said.get("token_endpoint"), str):
+            if not isinstance(document, dict) or not isinstance(document.get("token_endpoint"), str):
                 raise ProviderAway(f"{self._title}: {issuer} publishes no token endpoint")
-            if str(said.get("issuer", "")).rstrip("/") != issuer:
-                raise ProviderAway(f"{self._title}: {issuer} says that it is {str(said.get('issuer'))[:200]}")
-        ways = said.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+            if str(document.get("issuer", "")).rstrip("/") != issuer:
+                raise ProviderAway(f"{self._title}: {issuer} says that it is {str(document.get('issuer'))[:200]}")
+        ways = document.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
         return Endpoints(
-            token=said["token_endpoint"],
-            authorization=str(said.get("authorization_endpoint", "")),
-            device=str(said.get("device_authorization_endpoint", "")),
-            revocation=str(said.get("revocation_endpoint", "")),
+            token=document["token_endpoint"],
+            authorization=str(document.get("authorization_endpoint", "")),
+            device=str(document.get("device_authorization_endpoint", "")),
+            revocation=str(document.get("revocation_endpoint", "")),
             client_auth="post" if "client_secret_post" in ways else "basic",
         )
 
@@ -244,34 +244,34 @@ class ProviderClient:
         try:
             yield
         except authlib_errors.AuthlibBaseError as error:
-            said = {"error": str(error.error or ""), "error_description": str(error.description or "")}
-            raise _denied(self._title, said, hidden) from None
+            error_fields = {"error": str(error.error or ""), "error_description": str(error.description or "")}
+            raise _denied(self._title, error_fields, hidden) from None
         except requests.RequestException as error:
             raise ProviderAway(redact(f"{self._title}: cannot be reached: {_words(error)}", hidden)) from None
         except (ValueError, KeyError, TypeError) as error:
             words = f"{self._title}: what it answers cannot be used ({type(error).__name__})"
             raise ProviderAway(words) from None
 
-    def _tokens(self, said: Mapping[str, Any]) -> Tokens:
+    def _tokens(self, fields: Mapping[str, Any]) -> Tokens:
         """Given the token endpoint's answer, return the tokens; they are renewed after four fifths of their life."""
         now, life = self._clock(), UNTOLD_LIFE
-        if said.get("expires_in") is not None:
-            life = float(said["expires_in"])
-        if not isinstance(said.get("access_token"), str):
+        if fields.get("expires_in") is not None:
+            life = float(fields["expires_in"])
+        if not isinstance(fields.get("access_token"), str):
             raise ProviderAway(f"{self._title}: the answer holds no access token")
         return Tokens(
-            access=said["access_token"],
-            refresh=str(said.get("refresh_token") or ""),
+            access=fields["access_token"],
+            refresh=str(fields.get("refresh_token") or ""),
             expires_at=now + life,
             renew_at=now + life - min(300.0, life / 5),
-            signed_in_as=_who(said.get("id_token")),
+            signed_in_as=_who(fields.get("id_token")),
         )
 
 
-def _denied(title: str, said: Mapping[str, Any], secrets: tuple[str, ...] = ()) -> Denied | ProviderAway:
+def _denied(title: str, error_fields: Mapping[str, Any], secrets: tuple[str, ...] = ()) -> Denied | ProviderAway:
     """Given the provider's error, return it as a MailbridgeError."""
-    code = printable_line(redact(str(said.get("error") or "no reason given"), secrets))[:80]
-    words = printable_line(redact(str(said.get("error_description") or ""), secrets))[:400]
+    code = printable_line(redact(str(error_fields.get("error") or "no reason given"), secrets))[:80]
+    words = printable_line(redact(str(error_fields.get("error_description") or ""), secrets))[:400]
     text = f"{title}: {code}" + (f": {words}" if words else "")
     return ProviderAway(text) if code in LATER else Denied(text, code)
 
@@ -304,5 +304,5 @@ def _who(id_token: object) -> str:
         return ""
     if not isinstance(claims, dict):
         return ""
-    found = next((claims[name] for name in ("email", "preferred_username", "sub") if claims.get(name)), "")
-    return str(found)[:255]
+    account = next((claims[name] for name in ("email", "preferred_username", "sub") if claims.get(name)), "")
+    return str(account)[:255]

@@ -49,7 +49,7 @@ class SignIns:
         self._rows = TokenRows(database, clock)
         self._encryption = encryption
         self._clock = clock
-        self._clients = {name: ProviderClient(one.provider, clock) for name, one in connections.items()}
+        self._clients = {name: ProviderClient(connection.provider, clock) for name, connection in connections.items()}
         self.token_manager = TokenManager(self._rows, encryption, lambda connection: self._clients[connection.name])
 
     def source(self, name: str) -> TokenSource:
@@ -83,20 +83,24 @@ class SignIns:
         With `state`, only the answer to this very sign-in counts. Return the state of the connection.
         Raise LoginRefused when the provider or the person said no, or no such sign-in is under way; ProviderAway.
         """
-        said = {key: values[0] for key, values in parse_qs(urlsplit(answer).query or answer.lstrip("?")).items()}
-        given = said.get("state", "")
-        row = self._rows.under_way(f"code:{given}") if given and state in {None, given} else None
-        if row is None or row.connection not in self.connections or not self._rows.end(f"code:{given}"):
+        query = {key: values[0] for key, values in parse_qs(urlsplit(answer).query or answer.lstrip("?")).items()}
+        returned_state = query.get("state", "")
+        row = (
+            self._rows.under_way(f"code:{returned_state}")
+            if returned_state and state in {None, returned_state}
+            else None
+        )
+        if row is None or row.connection not in self.connections or not self._rows.end(f"code:{returned_state}"):
             raise LoginRefused("no sign-in is under way that this is the answer to: begin again")
         connection = self.connections[row.connection]
         issuer = connection.provider.issuer.rstrip("/")
-        if "iss" in said and issuer and said["iss"].rstrip("/") != issuer:  # RFC 9207
+        if "iss" in query and issuer and query["iss"].rstrip("/") != issuer:  # RFC 9207
             raise LoginRefused(f"oauth {connection.name}: the answer comes from another provider: begin again")
-        if "code" not in said:
-            words = " ".join(f"{said.get('error', 'no code')} {said.get('error_description', '')}".split())[:400]
+        if "code" not in query:
+            words = " ".join(f"{query.get('error', 'no code')} {query.get('error_description', '')}".split())[:400]
             raise LoginRefused(f"oauth {connection.name}: {connection.provider.title} says: {words}")
         opened = self._encryption.decrypt(row.sealed)
-        tokens = self._clients[connection.name].by_code(said["code"], opened["redirect_uri"], opened["verifier"])
+        tokens = self._clients[connection.name].by_code(query["code"], opened["redirect_uri"], opened["verifier"])
         return self._keep(connection, tokens)
 
     # ------------------------------------------------------------------ by device code
@@ -104,17 +108,17 @@ class SignIns:
     def begin_device(self, name: str) -> DeviceFlow:
         """Given a connection, return what a person opens and types, on whatever device. Raises as `begin_code_flow`."""
         self._of_a_person(name)
-        said = self._clients[name].device()
-        ident, ends_at = secrets.token_urlsafe(32), self._clock() + float(said.get("expires_in", 900))
-        interval = max(1.0, float(said.get("interval", 5)))
+        fields = self._clients[name].device()
+        ident, ends_at = secrets.token_urlsafe(32), self._clock() + float(fields.get("expires_in", 900))
+        interval = max(1.0, float(fields.get("interval", 5)))
         self._rows.begin(
-            f"device:{ident}", name, self._encryption.encrypt({"code": said["device_code"]}), ends_at=ends_at
+            f"device:{ident}", name, self._encryption.encrypt({"code": fields["device_code"]}), ends_at=ends_at
         )
         return DeviceFlow(
             ident,
-            str(said["user_code"]),
-            str(said["verification_uri"]),
-            str(said.get("verification_uri_complete") or said["verification_uri"]),
+            str(fields["user_code"]),
+            str(fields["verification_uri"]),
+            str(fields.get("verification_uri_complete") or fields["verification_uri"]),
             interval,
             ends_at,
         )

@@ -59,9 +59,9 @@ class TokenManager:
         deadline = time.monotonic() + PATIENCE
         with self._locks.setdefault(connection.name, threading.Lock()):
             while True:
-                found = self._once(connection)
-                if found is not None:
-                    return found
+                token = self._once(connection)
+                if token is not None:
+                    return token
                 if time.monotonic() > deadline:
                     raise ProviderAway(f"oauth {connection.name}: another process has been renewing the token for long")
                 time.sleep(0.1)
@@ -126,19 +126,19 @@ class TokenManager:
         Where the store does not take it, it is good all the same, for as long as it lasts. Raise StoreError then.
         """
         version, fresh = self._unkept[connection.name]
-        left = fresh.expires_at - self._rows.clock()
+        lifetime = fresh.expires_at - self._rows.clock()
         times = {"renew_at": fresh.renew_at, "expires_at": fresh.expires_at}
         try:
             kept = self._rows.renewed(connection.name, version, self.sealed(connection, fresh), **times)
         except StoreError as error:
-            if left <= 0:
+            if lifetime <= 0:
                 raise
             log.error("oauth.not_stored", connection=connection.name, reason=str(error))  # noqa: TRY400 - one line
             return fresh.access
         del self._unkept[connection.name]
-        if not kept or left <= 0:
+        if not kept or lifetime <= 0:
             return None
-        log.info("oauth.renewed", connection=connection.name, good_for=round(left))
+        log.info("oauth.renewed", connection=connection.name, good_for=round(lifetime))
         return fresh.access
 
     def _asked(self, connection: SignInConnection, kept: Tokens | None) -> Tokens:

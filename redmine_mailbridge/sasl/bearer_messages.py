@@ -38,11 +38,11 @@ def xoauth2(user: str, token: str) -> bytes:
 def in_words(challenge: bytes) -> str:
     """Given a server's error response (JSON, RFC 7628 section 3.2.2), return its meaning; or nothing."""
     try:
-        said = json.loads(challenge[:4096])
+        response = json.loads(challenge[:4096])
     except (ValueError, RecursionError):
         return ""
-    if not isinstance(said, dict):
+    if not isinstance(response, dict):
         return ""
-    status, scope = str(said.get("status", ""))[:60], str(said.get("scope", ""))[:200]
+    status, scope = str(response.get("status", ""))[:60], str(response.get("scope", ""))[:200]
     words = _MEANINGS.get(status.lower(), "")
     return "; ".join(filter(None, (words, f"it requires the scope {scope}" if scope else "")))

@@ -32,8 +32,8 @@ class Exchange:
         """The error that the server sent in place of a challenge (JSON, RFC 7628 section 3.2.2) and what it means, on
         one line without secrets; empty when it sent none.
         """
-        said = redact(self._error.decode("utf-8", "replace"), self._secrets)
-        return printable_line(f"{said[:400]} {error_in_words(said.encode())}")
+        error_text = redact(self._error.decode("utf-8", "replace"), self._secrets)
+        return printable_line(f"{error_text[:400]} {error_in_words(error_text.encode())}")
 
     def answer(self, challenge: bytes) -> bytes | None:
         """Given a decoded challenge (empty when the client begins), return the reply. Return None to cancel.

@@ -52,17 +52,17 @@ def choose(config: MailboxConfig, who: Credentials, offered: Iterable[str], *, p
     `private` means TLS, loopback, or a setting that allows clear text. Raise LoginRefused, with the offered
     mechanisms and what excludes them, if none is left.
     """
-    have = frozenset(name.upper() for name in offered)
-    wanted = config.login.value.upper()
+    offers = frozenset(name.upper() for name in offered)
+    configured = config.login.value.upper()
     possible = tuple(name for name in RANK if allowed(name, config, who, private=private))
     if config.login is not LoginChoice.AUTO:
-        possible = tuple(name for name in possible if name == wanted)
-    chosen = tuple(name for name in possible if name in have)
+        possible = tuple(name for name in possible if name == configured)
+    chosen = tuple(name for name in possible if name in offers)
     if chosen:
         return limited(chosen)
     text = f"mailbox {config.name}: no login mechanism is allowed by both settings and server"
-    text += f": the server offers {', '.join(sorted(have)) or 'none'}; allowed here: {', '.join(possible) or 'none'}"
-    if not private and have & SENDS_SECRET:
+    text += f": the server offers {', '.join(sorted(offers)) or 'none'}; allowed here: {', '.join(possible) or 'none'}"
+    if not private and offers & SENDS_SECRET:
         text += ' (without TLS no password is sent: set security = "tls" or "starttls")'
     raise LoginRefused(text)
 

@@ -28,9 +28,9 @@ message."""
 def hint(text: str) -> float | None:
     """Given a server's text, return the requested pause in seconds; None if it requests none."""
     for pattern, unit in _HINTS:
-        found = pattern.search(text[:2000])
-        if found is not None:
-            return min(int(found[1]) * unit, LONGEST)
+        match = pattern.search(text[:2000])
+        if match is not None:
+            return min(int(match[1]) * unit, LONGEST)
     return None
 
 

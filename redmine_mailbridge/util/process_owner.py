@@ -13,12 +13,12 @@ def become_owner(folder: Path | None) -> None:
     """
     if folder is None or os.geteuid() != 0 or not folder.is_dir():
         return
-    there = folder.stat()
-    if there.st_uid == 0:
+    status = folder.stat()
+    if status.st_uid == 0:
         return
     try:
-        os.initgroups(pwd.getpwuid(there.st_uid).pw_name, there.st_gid)
+        os.initgroups(pwd.getpwuid(status.st_uid).pw_name, status.st_gid)
     except KeyError:
         os.setgroups([])
-    os.setgid(there.st_gid)
-    os.setuid(there.st_uid)
+    os.setgid(status.st_gid)
+    os.setuid(status.st_uid)

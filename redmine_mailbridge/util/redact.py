@@ -27,12 +27,12 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 def _forms(secret: str) -> Iterator[str]:
     """A secret as texts contain it."""
-    for one in filter(None, (secret, printable_line(secret))):
-        yield one
-        yield one.replace("\\", "\\\\").replace('"', '\\"')
-        for written in (json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1]):
+    for form in filter(None, (secret, printable_line(secret))):
+        yield form
+        yield form.replace("\\", "\\\\").replace('"', '\\"')
+        for written in (json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1]):
             yield from (written, written.replace("/", "\\/"))
-        yield repr(one.encode("utf-8", "replace"))[2:-1]
+        yield repr(form.encode("utf-8", "replace"))[2:-1]
 
 
 def _cores(secret: bytes) -> Iterator[str]:

@@ -27,13 +27,13 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
     candidate keeps its case: that of its `spellings`, where the candidates have them (NameMap).
     """
     spellings: Mapping[str, str] = getattr(candidates, "spellings", {})
-    known = [spellings.get(candidate, candidate) for candidate in dict.fromkeys(candidates)]
+    spelled = [spellings.get(candidate, candidate) for candidate in dict.fromkeys(candidates)]
     folded = word.casefold()
-    same = [c for c in known if c.casefold() == folded]
-    begun = [c for c in known if len(folded) >= 3 and c.casefold().startswith(folded)]
+    same = [name for name in spelled if name.casefold() == folded]
+    begun = [name for name in spelled if len(folded) >= 3 and name.casefold().startswith(folded)]
     if same or len(begun) == 1:
         return (same or begun)[0]
-    by_folded = {c.casefold(): c for c in known}
+    by_folded = {name.casefold(): name for name in spelled}
     near = difflib.get_close_matches(folded[:200], by_folded, n=1, cutoff=0.6)
     return by_folded[near[0]] if near else None
 
