@@ -121,7 +121,9 @@ class AutoReplies:
         own_id = cause.answer_id(kind, profile)
         outgoing_message = OutgoingMessage(
             kind=kind,
-            sender=profile.sender_for((*(one.address for one in message.recipients), *message.recipients_of_record)),
+            sender=profile.sender_for(
+                (*(recipient.address for recipient in message.recipients), *message.recipients_of_record)
+            ),
             to=to,
             subject=texts.subject,
             text=texts.text,

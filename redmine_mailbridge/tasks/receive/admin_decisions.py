@@ -79,16 +79,16 @@ def decide(
     """
     manual_decision = ManualDecision(by, issue, project, subject, new=decision is Decision.NEW)
     rows = {row.id: row for row in message_queries.messages(MessageFilter(ids=ids, limit=len(ids)))}
-    for wanted in ids:
-        row = rows.get(wanted)
+    for mail_id in ids:
+        row = rows.get(mail_id)
         why_not = refusal(row, decision) or (None if row is None else _obstacle(store, row, decision, issue))
         if row is None or why_not is not None:
-            yield DecisionResult(wanted, False, why_not or "this message does not exist")
+            yield DecisionResult(mail_id, False, why_not or "this message does not exist")
         elif dry_run or _do(store, row, decision, by, manual_decision):
             leaves = decision in MOVES and row.state is State.DONE and row.created_issue is not None
-            yield DecisionResult(wanted, True, DONE[decision], row.subject or "", LEAVES if leaves else "")
+            yield DecisionResult(mail_id, True, DONE[decision], row.subject or "", LEAVES if leaves else "")
         else:
-            yield DecisionResult(wanted, False, "it has changed in the meantime")
+            yield DecisionResult(mail_id, False, "it has changed in the meantime")
 
 
 def hurry(message_queries: MessageQueries, book: TaskState, ids: Sequence[int]) -> None:
@@ -134,15 +134,15 @@ def _obstacle(store: Store, row: StoredMail, decision: Decision, issue: int | No
     """
     if decision in PLACES and row.state is State.WRITE_PENDING:
         return "it is being written to Redmine: decide when that is done"
-    last = store.manual_changes.last(row.id) if decision in MOVES else None
+    last_change = store.manual_changes.last(row.id) if decision in MOVES else None
     if decision is Decision.UNDO:
-        if last is None:
+        if last_change is None:
             return "nothing was decided manually"
-        if last.phase in {Phase.UNDOING, Phase.CLEARING}:
+        if last_change.phase in {Phase.UNDOING, Phase.CLEARING}:
             return "it is being undone already"
         return _needed(store, row)
     if decision in MOVES and row.issue is not None and row.state is State.DONE:
-        return _stuck(store, row, row.issue, issue, last)
+        return _stuck(store, row, row.issue, issue, last_change)
     return None
 
 
@@ -154,9 +154,9 @@ def _needed(store: Store, row: StoredMail) -> str | None:
     return f"#{row.issue} has {others} other messages: move them first" if others else None
 
 
-def _stuck(store: Store, row: StoredMail, here: int, issue: int | None, last: ManualChange | None) -> str | None:
+def _stuck(store: Store, row: StoredMail, here: int, issue: int | None, last_change: ManualChange | None) -> str | None:
     """Given a mail in Redmine, return why it cannot be moved from there to an issue; None if it can."""
-    if last is not None and last.phase in UNFINISHED:
+    if last_change is not None and last_change.phase in UNFINISHED:
         return "the last decision has not been carried out yet"
     if issue == here:
         return f"it already belongs to #{issue}"
@@ -168,8 +168,8 @@ def _stuck(store: Store, row: StoredMail, here: int, issue: int | None, last: Ma
 def _do(store: Store, row: StoredMail, decision: Decision, by: str, manual_decision: ManualDecision) -> bool:
     mail_id = row.id
     if decision is Decision.UNDO:
-        last = store.manual_changes.last(mail_id)
-        return last is not None and store.manual_changes.undo(last, by)
+        last_change = store.manual_changes.last(mail_id)
+        return last_change is not None and store.manual_changes.undo(last_change, by)
     if decision in MOVES and row.state is State.DONE and row.issue is not None:
         moved = replace(manual_decision, moved=True)
         return store.manual_changes.move(mail_id, str(moved), by, moved.destination)

@@ -100,8 +100,8 @@ class CircuitBreaker:
         try:
             if self._ask is not None:
                 self._ask()
-        except MailbridgeError as said:
-            first = error or said
+        except MailbridgeError as probe_error:
+            first = error or probe_error
             if isinstance(first, RedmineUnavailable):
                 return self.record_failure(first.retry_after, str(first), first.why_all_waits)
             return self.record_failure(words=str(first))

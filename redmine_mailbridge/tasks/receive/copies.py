@@ -30,14 +30,14 @@ class CopyFinder:
         self._store = store
         self._planner = planner
 
-    def find(self, read: Sequence[tuple[StoredMail, Message]]) -> dict[int, StoredMail]:
+    def find(self, mails: Sequence[tuple[StoredMail, Message]]) -> dict[int, StoredMail]:
         """Given mails and their messages, store their descriptions. Return, for each copy, the original."""
-        copies = self._store.describe([self._description(row, message) for row, message in read])
-        otherwise = [one for one in read if one[0].id in copies and self._adds(*one, copies[one[0].id])]
-        for row, _ in otherwise:
+        copies = self._store.describe([self._description(row, message) for row, message in mails])
+        adding = [mail for mail in mails if mail[0].id in copies and self._adds(*mail, copies[mail[0].id])]
+        for row, _ in adding:
             del copies[row.id]
-        copies |= self._store.describe([self._description(*one, as_read=True) for one in otherwise])
-        own = {row.id: (row, message) for row, message in read if row.id not in copies and not message.message_id_made}
+        copies |= self._store.describe([self._description(*mail, as_read=True) for mail in adding])
+        own = {row.id: (row, message) for row, message in mails if row.id not in copies and not message.message_id_made}
         for number, others in self._store.namesakes(own, limit=COMPARED).items():
             row, message = own[number]
             if row.state is State.STORED and row.manual_decision is None:

@@ -25,13 +25,13 @@ def renewed(intent: WriteIntent, written: Written, writer: Writer, metadata: Met
         return written
     metadata.forget_aged()
     project = metadata.project(str(intent.request.project_id))
-    known = metadata.numbers(project) if project is not None else {}
-    now = {name: known.get(name, {}).get(value.lower()) for name, value in stale.items()}
-    asked = intent.request.attributes
-    renewed = {name: number for name, number in now.items() if number not in {None, asked.get(name)}}
+    ids = metadata.numbers(project) if project is not None else {}
+    current_ids = {name: ids.get(name, {}).get(value.lower()) for name, value in stale.items()}
+    requested = intent.request.attributes
+    renewed = {name: number for name, number in current_ids.items() if number not in {None, requested.get(name)}}
     if not renewed:
         return written
-    request = replace(intent.request, attributes={**asked, **renewed})
+    request = replace(intent.request, attributes={**requested, **renewed})
     amended = writer.amend(request, replace(written, ignored_attributes=tuple(renewed)))
     line = f"set again because their IDs in Redmine have changed: {', '.join(renewed)}"
     return replace(amended, mismatches=(*amended.mismatches, line))
@@ -45,18 +45,18 @@ def with_category(intent: WriteIntent, written: Written, writer: Writer) -> tupl
     category, so the bridge's own user sets it afterwards if that was the reason. If the category itself is refused, it
     is not dropped here. A repeated call has no effect; a category that somebody has set after a crash is kept.
     """
-    numbers = [one.attributes["category_id"] for one in intent.issues if "category_id" in one.attributes]
+    numbers = [request.attributes["category_id"] for request in intent.issues if "category_id" in request.attributes]
     if not isinstance(intent.request, IssueRequest) or "category_id" not in intent.left_out:
         return intent, written
-    asked = replace(intent.request, attributes={**intent.request.attributes, "category_id": numbers[0]})
-    if writer.trial.refusal(asked.attributes, intent.request.as_login) is None:
+    request = replace(intent.request, attributes={**intent.request.attributes, "category_id": numbers[0]})
+    if writer.trial.refusal(request.attributes, intent.request.as_login) is None:
         return intent, written
     issue = writer.recovery.issue(written.issue)
     if "category_id" in changed_since(issue, 0):
-        there = (issue.get("category") or {}).get("id")
-        return (replace(intent, request=asked) if there == numbers[0] else intent), written
-    amended = writer.amend(asked, replace(written, ignored_attributes=("category_id",)))
-    return (intent if amended.ignored_attributes else replace(intent, request=asked)), amended
+        current = (issue.get("category") or {}).get("id")
+        return (replace(intent, request=request) if current == numbers[0] else intent), written
+    amended = writer.amend(request, replace(written, ignored_attributes=("category_id",)))
+    return (intent if amended.ignored_attributes else replace(intent, request=request)), amended
 
 
 def learn_dropped(intent: WriteIntent, metadata: MetadataCache) -> None:

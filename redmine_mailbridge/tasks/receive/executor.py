@@ -142,8 +142,8 @@ class PlanExecutor:
 
     def _unsettled(self, row: StoredMail, wait: float) -> ProcessingResult:
         reason = "the result of the last request is not known yet: it will be checked later"
-        at = self._store.defer(row.id, reason, after=wait, counts=False)
-        return ProcessingResult(row, State.WRITE_PENDING, reason, retry_at=at)
+        retry_at = self._store.defer(row.id, reason, after=wait, counts=False)
+        return ProcessingResult(row, State.WRITE_PENDING, reason, retry_at=retry_at)
 
     def _intent(self, prepared: PreparedRequest, message: Message, issue: Issue | None) -> WriteIntent:
         """Given a prepared request, and for a note the current issue, return the intent that `OnceWriter.send` records
@@ -228,21 +228,21 @@ class PlanExecutor:
         return self._done(row, intent, message, intent.first, (*lines, f"further notes added to #{intent.first.issue}"))
 
     def _done(
-        self, row: StoredMail, intent: WriteIntent, message: Message, made: CreatedRecord, lines: Sequence[str]
+        self, row: StoredMail, intent: WriteIntent, message: Message, record: CreatedRecord, lines: Sequence[str]
     ) -> ProcessingResult:
         self._store.done(
             row.id,
             intent.reason,
-            issue=made.issue,
-            created=made.created,
-            number_again=made.again,
-            journal=made.journal,
+            issue=record.issue,
+            created=record.created,
+            number_again=record.again,
+            journal=record.journal,
             participants=intent.participants,
             lines=lines,
-            answers=self._answers.to(row, message, intent.pending_replies, issue=made.issue),
-            notices=notices(intent, row.id, made),
+            answers=self._answers.to(row, message, intent.pending_replies, issue=record.issue),
+            notices=notices(intent, row.id, record),
         )
-        return ProcessingResult(row, State.DONE, intent.reason, issue=made.issue, journal=made.journal)
+        return ProcessingResult(row, State.DONE, intent.reason, issue=record.issue, journal=record.journal)
 
 
 def _made(intent: WriteIntent, written: Written) -> str:

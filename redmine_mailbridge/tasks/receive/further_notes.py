@@ -45,12 +45,12 @@ class FurtherNotes:
         texts = self._texts(row, intent, written)
         if not texts:
             return None
-        made = intent.has_made(written.issue, written.journal)
-        tail = intent.then(made, texts, self._writer.recovery.newest_journal(made.issue))
-        line = f"Redmine did not store all of it: the rest is added to #{made.issue} (further notes: {len(texts)})"
+        record = intent.has_made(written.issue, written.journal)
+        tail = intent.then(record, texts, self._writer.recovery.newest_journal(record.issue))
+        line = f"Redmine did not store all of it: the rest is added to #{record.issue} (further notes: {len(texts)})"
         self._store.wrote(
-            row.id, stamped(tail.to_json()), issue=made.issue, created=made.created, number_again=made.again,
-            journal=made.journal, lines=(*lines, line),
+            row.id, stamped(tail.to_json()), issue=record.issue, created=record.created, number_again=record.again,
+            journal=record.journal, lines=(*lines, line),
         )  # fmt: skip
         return tail
 
@@ -110,5 +110,5 @@ def _is_set(attribute: str, field: int, intent: WriteIntent, written: Written) -
     attributes = intent.request.attributes
     if attribute != "custom_fields":
         return attribute == "project_id" or (attribute in attributes and attribute not in written.unlike)
-    asked = {int(one["id"]) for one in attributes.get("custom_fields", ())}
-    return field in asked and field not in written.unlike
+    sent_fields = {int(custom_field["id"]) for custom_field in attributes.get("custom_fields", ())}
+    return field in sent_fields and field not in written.unlike

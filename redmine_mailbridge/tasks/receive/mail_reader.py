@@ -61,22 +61,22 @@ class MailReader:
             self._fault(row, error)
         return None
 
-    def _described(self, read: Opened) -> tuple[Opened, dict[int, StoredMail]]:
+    def _described(self, mails: Opened) -> tuple[Opened, dict[int, StoredMail]]:
         """Store the descriptions of mails, all at once, or one by one if that fails."""
         try:
-            return read, self._find_copies(read)
+            return mails, self._find_copies(mails)
         except (StoreBusy, StoreFull, LockLost):
             raise
         except Exception as error:  # noqa: BLE001 - the boundary of a mail: an error affects only this mail
-            if len(read) == 1:
-                self._fault(read[0][0], error)
+            if len(mails) == 1:
+                self._fault(mails[0][0], error)
                 return [], {}
         opened: Opened = []
         copies: dict[int, StoredMail] = {}
-        for one in read:
-            more, others = self._described([one])
-            opened += more
-            copies |= others
+        for mail in mails:
+            more_opened, more_copies = self._described([mail])
+            opened += more_opened
+            copies |= more_copies
         return opened, copies
 
     def _fault(self, row: StoredMail, error: Exception) -> None:
@@ -87,8 +87,8 @@ class MailReader:
         """Defer a mail that cannot be opened; it fails at once with `for_good`, otherwise after several attempts."""
         tries = row.tries + 1
         if not for_good and tries < self._reading.max_attempts:
-            at = self._store.defer(row.id, reason)
-            self._report(ProcessingResult(row, row.state, reason, retry_at=at))
+            retry_at = self._store.defer(row.id, reason)
+            self._report(ProcessingResult(row, row.state, reason, retry_at=retry_at))
             return
         self.set_aside(row, reason if for_good else f"failed after {tries} attempts: {reason}")
 

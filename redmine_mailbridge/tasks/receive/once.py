@@ -121,8 +121,8 @@ class OnceWriter:
         """
         if intent.creates:
             shared = self._message_queries.another_writes(row)
-            found = self._writer.recovery.find_issue(intent.issues, intent.mark, self._others(intent), shared=shared)
-            return None if found is None else self._writer.adopt_issue(*found)
+            accepted = self._writer.recovery.find_issue(intent.issues, intent.mark, self._others(intent), shared=shared)
+            return None if accepted is None else self._writer.adopt_issue(*accepted)
         try:
             written = self._writer.confirm_note(intent.notes, intent.mark.number, self._others(intent), taken=False)
         except RedmineRefused as error:
@@ -221,11 +221,11 @@ class OnceWriter:
             return retry_without_4byte_chars
         if error.status != 422:
             return None
-        softer = intent.without_optional_fields()
-        if softer is None:
+        reduction = intent.without_optional_fields()
+        if reduction is None:
             return None
-        made, left_out = softer
-        return lambda _job: (made, f"{error}: sent again without {', '.join(left_out)}")
+        reduced, left_out = reduction
+        return lambda _job: (reduced, f"{error}: sent again without {', '.join(left_out)}")
 
     def _marked(self, intent: WriteIntent) -> WriteIntent:
         """Given an intent that is about to be sent, return it with the newest existing issue."""

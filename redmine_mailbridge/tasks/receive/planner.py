@@ -92,7 +92,7 @@ class Planner:
         if self._senders is not None:
             people = (message.sender, *message.original_from[:MOST_NAMED], *message.reply_to[:MOST_NAMED])
             people += customer_named(message)
-            patterns = dict.fromkeys(pattern for one in people for pattern in candidates(one.address))
+            patterns = dict.fromkeys(pattern for person in people for pattern in candidates(person.address))
             facts = replace(facts, listed_senders=self._senders.among(tuple(patterns)))
         if row is not None:
             facts = replace(facts, kept_at=dt.datetime.fromtimestamp(row.kept_at, dt.UTC))
@@ -117,25 +117,27 @@ class Planner:
         now = dt.datetime.now(dt.UTC)
         if self._facts is None:
             return Facts(now=now, offline=True)
-        wanted = requested_facts(message, context.route, context.identity)
-        wanted = wanted if manual_decision is None else manual_decision.request(wanted)
+        fact_request = requested_facts(message, context.route, context.identity)
+        fact_request = fact_request if manual_decision is None else manual_decision.request(fact_request)
         known: dict[str, KnownMail] = {}
         newest: dict[int, int] = {}
         noted: dict[int, int] = {}
         same_subject = None
         if self._message_queries is not None:
-            rows = self._message_queries.by_message_id(wanted.message_ids)
-            ours = self._message_queries.sent_by_us(one for one in wanted.message_ids if one not in rows)
+            rows = self._message_queries.by_message_id(fact_request.message_ids)
+            ours = self._message_queries.sent_by_us(
+                message_id for message_id in fact_request.message_ids if message_id not in rows
+            )
             known = {key: KnownMail(key, issue, "", "out", to) for key, (issue, to) in ours.items()}
             known |= {key: KnownMail(key, seen.issue, seen.sender or "") for key, seen in rows.items()}
-            if wanted.same_subject:
+            if fact_request.same_subject:
                 same_subject = self._bundled(message, context, now.timestamp() if row is None else row.arrived_at)
-            noted = self._message_queries.issues_of(number for number, _ in wanted.journals)
-            issues = {*wanted.issues, *noted.values(), *(mail.issue for mail in known.values() if mail.issue)}
+            noted = self._message_queries.issues_of(number for number, _ in fact_request.journals)
+            issues = {*fact_request.issues, *noted.values(), *(mail.issue for mail in known.values() if mail.issue)}
             issues |= {same_subject} if same_subject else set()
             newest = self._message_queries.newest_notes(issues)
         facts = self._facts.gather(
-            wanted,
+            fact_request,
             now=now,
             known=known,
             journal_issues=noted,
@@ -144,14 +146,16 @@ class Planner:
         )
         return facts if self._message_queries is None else _with_mails(facts, self._message_queries, newest)
 
-    def _bundled(self, message: Message, context: MailboxContext, came: float) -> int | None:
+    def _bundled(self, message: Message, context: MailboxContext, arrived_at: float) -> int | None:
         """The issue of a mail of the same sender and subject that came within bundle_window of this one."""
         if self._message_queries is None:
             return None
         _, route = responsible(message, context.identity, context.route)
         window = route.issue.bundle_window.total_seconds()
         key = message.sender.key
-        first = self._message_queries.same_subject(key, message.subject, since=came - window, until=came + window)
+        first = self._message_queries.same_subject(
+            key, message.subject, since=arrived_at - window, until=arrived_at + window
+        )
         return first.issue if first else None
 
 
@@ -163,12 +167,12 @@ def _with_mails(facts: Facts, message_queries: MessageQueries, newest: Mapping[i
     mailed = message_queries.mailed(facts.issues)
     issues = {
         number: replace(
-            one,
+            issue,
             participants=participants.get(number, frozenset()),
             mailed=mailed.get(number, frozenset()),
             mailbox=made_by.get(number, ""),
             noted=newest.get(number, 0),
         )
-        for number, one in facts.issues.items()
+        for number, issue in facts.issues.items()
     }
     return replace(facts, issues=issues)

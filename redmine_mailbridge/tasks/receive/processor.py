@@ -143,15 +143,15 @@ class MessageProcessor:
         self, row: StoredMail, message: Message, copy_of: StoredMail | None, attempt: DecisionAttempt
     ) -> ProcessingResult:
         if row.state is State.WRITE_PENDING:
-            last = row.tries >= self._give_up_after
-            outcome = self._last_look(row, message) if last else self._executor.recover(row, message)
+            last_try = row.tries >= self._give_up_after
+            outcome = self._last_look(row, message) if last_try else self._executor.recover(row, message)
             if outcome is not None:
                 return outcome
             (row,) = self._message_queries.messages(MessageFilter(ids=[row.id]))
         manual_decision = _decided(row)
-        first = self._store.speaker(row.id) if copy_of is not None and manual_decision is None else None
-        if first is not None:
-            return self._copy(row, first)
+        original = self._store.speaker(row.id) if copy_of is not None and manual_decision is None else None
+        if original is not None:
+            return self._copy(row, original)
         if row.location.mailbox not in self._planner.contexts:
             name = row.location.mailbox
             return self._end(
@@ -204,9 +204,9 @@ class MessageProcessor:
 
     def _bounced(self, message: Message, *, noted: bool) -> None:
         """Given a delivery report, record which sent mails failed permanently. A delay changes nothing."""
-        failed = {one.recipient.lower(): one for one in message.automatic.bounced if one.hard}
-        hard = {spelling: one for address, one in failed.items() for spelling in spellings(address)}
-        copies = [one for one in self._outbox.copies(message.automatic.about) if one.state in {QUEUED, SENT}]
+        failed = {bounced.recipient.lower(): bounced for bounced in message.automatic.bounced if bounced.hard}
+        hard = {spelling: bounced for address, bounced in failed.items() for spelling in spellings(address)}
+        copies = [copy for copy in self._outbox.copies(message.automatic.about) if copy.state in {QUEUED, SENT}]
         for mail in copies if failed else ():
             only = next(iter(failed.values())) if len(copies) == 1 and len(failed) == 1 else None
             failure = hard.get(mail.recipient) or only  # a relay may have rewritten the address
@@ -214,16 +214,18 @@ class MessageProcessor:
                 reason = " ".join(f"{failure.status} {failure.diagnostic}".split())[:300] or "not delivered"
                 self._outbox.bounced(mail, reason, told=noted)
 
-    def _copy(self, row: StoredMail, first: StoredMail) -> ProcessingResult:
+    def _copy(self, row: StoredMail, original: StoredMail) -> ProcessingResult:
         """Close a copy with the result of the original."""
-        if first.state is State.DONE:
-            issue = f" (#{first.issue})" if first.issue is not None else ""
-            reason = f"a copy of mail {first.id}{issue}: nothing to do"
+        if original.state is State.DONE:
+            issue = f" (#{original.issue})" if original.issue is not None else ""
+            reason = f"a copy of mail {original.id}{issue}: nothing to do"
             self._store.done(row.id, reason, lines=(reason,))
             return ProcessingResult(row, State.DONE, reason)
-        if first.state in {State.REJECTED, State.FAILED}:
-            return self._end(row, first.state, f"a copy of mail {first.id}: {first.reason}", junk=first.junk)
-        return self._wait_for(row, first, f"a copy of mail {first.id}, which has not been processed yet")
+        if original.state in {State.REJECTED, State.FAILED}:
+            return self._end(
+                row, original.state, f"a copy of mail {original.id}: {original.reason}", junk=original.junk
+            )
+        return self._wait_for(row, original, f"a copy of mail {original.id}, which has not been processed yet")
 
     def _earlier(self, row: StoredMail, message: Message) -> StoredMail | None:
         """An earlier mail of the conversation whose issue is not known yet."""
@@ -291,8 +293,8 @@ class MessageProcessor:
         return self._executor.find_written(row, message) or self._end(row, State.FAILED, reason)
 
     def _defer(self, row: StoredMail, reason: str, *, after: float | None, counts: bool) -> ProcessingResult:
-        at = self._store.defer(row.id, reason, after=after, counts=counts)
-        return ProcessingResult(row, row.state, reason, retry_at=at)
+        retry_at = self._store.defer(row.id, reason, after=after, counts=counts)
+        return ProcessingResult(row, row.state, reason, retry_at=retry_at)
 
     def _end(
         self,

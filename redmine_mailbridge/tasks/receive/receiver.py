@@ -244,8 +244,8 @@ class Receiver:
             self._result.seen += len(rows)
             for row in rows:
                 if row.raw is None:
-                    at = row.next_try_at if row.state in OPEN else None
-                    self._report(ProcessingResult(row, row.state, row.reason or "", retry_at=at))
+                    retry_at = row.next_try_at if row.state in OPEN else None
+                    self._report(ProcessingResult(row, row.state, row.reason or "", retry_at=retry_at))
             self._work_on([row for row in rows if row.state in OPEN and row.next_try_at == 0.0], new=True)
 
     def _fetch_anew(self) -> None:
@@ -272,20 +272,20 @@ class Receiver:
         rows = [row for row in rows if row.id not in self._ids_in_hand and row.raw is not None]
         if not rows:
             return
-        read, copies = self._reader.open(rows)
+        opened, copies = self._reader.open(rows)
         self._copies_in_hand.update(copies)
-        self._result.found += sum(row.id not in copies for row, _ in read) if new else 0
+        self._result.found += sum(row.id not in copies for row, _ in opened) if new else 0
         if self._shared.stop.is_set() or self._shared.breaker.closed_for > 0:
             return
-        for kept, message in read:
-            row = replace(kept, message_id=message.message_id, sender=message.sender.key, subject=message.subject)
+        for stored, message in opened:
+            row = replace(stored, message_id=message.message_id, sender=message.sender.key, subject=message.subject)
             while self._in_hand >= self.reading.in_hand:
                 self._collect(at_least=self.reading.batch)
             self._submit(row, message, copies.get(row.id))
         self._collect()
 
     def _submit(self, row: StoredMail, message: Message, copy_of: StoredMail | None) -> None:
-        def one(_before: Iterable[Future[ProcessingResult | None]]) -> ProcessingResult | None:
+        def process(_before: Iterable[Future[ProcessingResult | None]]) -> ProcessingResult | None:
             """Process one mail in a thread of the pool, after those of its conversation. None when it must wait."""
             if self._shared.stop.is_set() or self._shared.breaker.closed_for > 0:
                 return None
@@ -297,7 +297,7 @@ class Receiver:
 
         self._in_hand += 1
         self._ids_in_hand.add(row.id)
-        work = self._shared.conversations.submit(self._shared.pool, identifiers(message), one)
+        work = self._shared.conversations.submit(self._shared.pool, identifiers(message), process)
         work.add_done_callback(self._finished.put)
 
     def _collect(self, *, at_least: int = 0) -> None:
@@ -322,7 +322,9 @@ class Receiver:
             if outcome is not None:
                 self._result.found += not outcome.open and outcome.row.id not in self._copies_in_hand
                 done.append(outcome)
-        own_results = [one for one in done if self._files_now and one.row.location.mailbox == self.mailbox.name]
+        own_results = [
+            result for result in done if self._files_now and result.row.location.mailbox == self.mailbox.name
+        ]
         for outcome in self._filer.file(own_results):
             self._report(outcome)
         for outcome in done:
@@ -342,7 +344,7 @@ class Receiver:
         self._on_outcome(outcome)
 
 
-def connection_line(found: ConnectionInfo) -> str:
+def connection_line(connection: ConnectionInfo) -> str:
     """Given the properties of a connection, return them in one phrase."""
-    over = f"connection to {found.peer}" if found.peer else f"connection to {found.greeting}"
-    return f"{over}, {found.tls or 'not encrypted'}, login by {found.mechanism}"
+    target = f"connection to {connection.peer}" if connection.peer else f"connection to {connection.greeting}"
+    return f"{target}, {connection.tls or 'not encrypted'}, login by {connection.mechanism}"

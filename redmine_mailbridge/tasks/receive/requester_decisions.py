@@ -30,7 +30,9 @@ def set_requester(
     address = mailable(Address(" ".join(name.split())[:LONGEST_NAME], typed.strip()))
     if address is None:
         return RequesterResult(False, "is not an address that can receive mail")
-    if {comparable(address.key), without_tag(comparable(address.key))} & {comparable(one) for one in ours}:
+    if {comparable(address.key), without_tag(comparable(address.key))} & {
+        comparable(own_address) for own_address in ours
+    }:
         return RequesterResult(False, "is one of the bridge's own addresses")
     issue = store.requesters.set(mail_id, address.key, address.name, by)
     if issue is None:
@@ -40,7 +42,7 @@ def set_requester(
 
 def undo_requester(store: Store, mail_id: int, *, by: str) -> RequesterResult:
     """Given a message, restore the requester of its issue from before the last change."""
-    last = store.requesters.last(mail_id)
-    if last is None or not store.requesters.undo(last, by):
+    last_change = store.requesters.last(mail_id)
+    if last_change is None or not store.requesters.undo(last_change, by):
         return RequesterResult(False, "nothing was decided manually")
-    return RequesterResult(True, "is the requester again", last.issue)
+    return RequesterResult(True, "is the requester again", last_change.issue)

@@ -117,13 +117,13 @@ class SettingsFitness:
         with self._lock:
             if (waits := self.waiting(row, mailbox)) is not None:  # another mail has paused it
                 return waits
-            before = self._paused.get(mailbox)
-            at = self._pauses.pause(mailbox, row.id, lines, before)
+            previous = self._paused.get(mailbox)
+            paused_at = self._pauses.pause(mailbox, row.id, lines, previous)
             self._paused = self._pauses.all()
-            now = self._paused[mailbox]
-        if before is None:
-            log.error("mailbox.paused", paused=mailbox, reason=now.words)
-        return ProcessingResult(row, row.state, f"waits for the settings: {'; '.join(lines)}", retry_at=at)
+            current = self._paused[mailbox]
+        if previous is None:
+            log.error("mailbox.paused", paused=mailbox, reason=current.words)
+        return ProcessingResult(row, row.state, f"waits for the settings: {'; '.join(lines)}", retry_at=paused_at)
 
     def settled(self, outcome: ProcessingResult) -> None:
         """A mail has been closed: resume the mailboxes that it paused."""
@@ -171,7 +171,7 @@ class SettingsFitness:
         mail has paused its mailbox, whether the settings fit now. Raise SettingsUnfit if not.
         """
         with self._lock:
-            pause = next((one for one in self._paused.values() if one.mail_id == row.id), None)
+            pause = next((paused for paused in self._paused.values() if paused.mail_id == row.id), None)
         if unfit := self._formatting.unfit(now=pause is not None):
             raise SettingsUnfit(unfit)
         if pause is None:
@@ -180,8 +180,8 @@ class SettingsFitness:
         if plan.action is Action.NOTE:
             lines = self._lacking_for(plan, facts, row.location.mailbox)
         elif plan.project is not None and (project := self._metadata.project(plan.project)) is not None:
-            said = self._trial.refusal(self._alone(message, row.location.mailbox, facts, project))
-            lines = self._reasons(said, project) if said is not None else ()
+            refusal = self._trial.refusal(self._alone(message, row.location.mailbox, facts, project))
+            lines = self._reasons(refusal, project) if refusal is not None else ()
         if set(lines) & set(pause.lines):
             raise SettingsUnfit(*lines)
 
@@ -203,8 +203,8 @@ class SettingsFitness:
             return ()
         ticket_user = self._planner.contexts[mailbox].route.senders.ticket_user or ""
         if plan.act_as is not None and plan.act_as.lower() != ticket_user.lower():
-            own = self._trial.refusal(alone, None)
-            return self._reasons(own, project) if own is not None else ()
+            own_refusal = self._trial.refusal(alone, None)
+            return self._reasons(own_refusal, project) if own_refusal is not None else ()
         shared = trial.shared(error.messages) if trial.status == 422 else trial.messages
         return self._reasons(replace(trial, messages=shared), project)
 
@@ -215,9 +215,9 @@ class SettingsFitness:
     def _reasons(self, refusal: TrialRefusal, project: Project) -> tuple[str, ...]:
         """The reasons of a rejection, with what to change if that is known."""
         if refusal.status == 422:
-            return tuple(f"project {project.identifier}: {one}" for one in refusal.messages)
+            return tuple(f"project {project.identifier}: {message}" for message in refusal.messages)
         lacking = self._lacking(project, ("view_issues", "add_issues"))
-        return lacking or tuple(f"project {project.identifier}: {one}" for one in refusal.messages)
+        return lacking or tuple(f"project {project.identifier}: {message}" for message in refusal.messages)
 
     def _lacking_for(self, plan: Plan, facts: Facts, mailbox: str) -> tuple[str, ...]:
         """The permissions that the bridge's user lacks for a note in a project named in the mailbox's settings."""
@@ -226,9 +226,11 @@ class SettingsFitness:
             return ()
         route = self._planner.contexts[mailbox].route
         rules = (rule.project for rule in route.rules)
-        named = (route.issue.project, *rules, *(one.project for one in route.senders.domains.values()))
-        projects = [found for name in named if name and (found := self._metadata.project(name)) is not None]
-        project = next((one for one in projects if one.identifier == issue.project), None)
+        names = (route.issue.project, *rules, *(domain.project for domain in route.senders.domains.values()))
+        projects = [
+            named_project for name in names if name and (named_project := self._metadata.project(name)) is not None
+        ]
+        project = next((candidate for candidate in projects if candidate.identifier == issue.project), None)
         needed = ("view_issues", "add_issue_notes", *(("set_notes_private",) if plan.private_note else ()))
         return () if project is None else self._lacking(project, needed)
 
@@ -239,9 +241,9 @@ class SettingsFitness:
             return (f"project {project.identifier} has no module Issue tracking",)
         me = self._metadata.people.me().rights
         return tuple(
-            f"the bridge's user lacks the permission {one} in project {project.identifier}"
-            for one in permissions
-            if not self._metadata.may(me, one, project)
+            f"the bridge's user lacks the permission {permission} in project {project.identifier}"
+            for permission in permissions
+            if not self._metadata.may(me, permission, project)
         )
 
 

@@ -46,11 +46,11 @@ class FileUploader:
     def uploaded(self, plan: Plan) -> tuple[Plan, tuple[Upload, ...], list[str]]:
         """Given a plan, upload its files. Rejected files are listed at the end of the text, which is never cut."""
         sent = [self._upload(attachment, plan.act_as) for attachment in plan.attachments]
-        uploads = tuple(one for one in sent if isinstance(one, Upload))
-        refused = tuple(one for one in sent if isinstance(one, LeftOut))
+        uploads = tuple(upload for upload in sent if isinstance(upload, Upload))
+        refused = tuple(file for file in sent if isinstance(file, LeftOut))
         if refused:
-            named = left_out_lines(refused, self._format)
-            text, ending = (f"{part}\n\n{named}".strip() for part in (plan.text, plan.ending))
+            refused_lines = left_out_lines(refused, self._format)
+            text, ending = (f"{part}\n\n{refused_lines}".strip() for part in (plan.text, plan.ending))
             plan = replace(plan, text=text, ending=ending, left_out=plan.left_out + refused)
         return plan, uploads, [f"not attached: {part.name}: {part.why}" for part in refused]
 
@@ -65,10 +65,10 @@ class FileUploader:
     def with_text(self, request: IssueRequest, plan: Plan) -> tuple[IssueRequest, FittedRequest]:
         """Given a request whose text Redmine does not store, attach the text as a file."""
         taken = {upload.filename for upload in request.uploads}
-        whole = str(request.attributes.get("description", ""))
-        if not whole.strip():
+        description = str(request.attributes.get("description", ""))
+        if not description.strip():
             return request, FittedRequest(in_file=True)
-        file = text_file(free_name("mail-text.txt", taken), whole)
+        file = text_file(free_name("mail-text.txt", taken), description)
         sent = self._upload(file, plan.act_as)
         if isinstance(sent, LeftOut):
             return request, FittedRequest(refused=sent.why)

@@ -78,7 +78,7 @@ class IdleWatcher(Enduring):
                 self._backoff.failed(str(error), login_refused=refused(error))
                 self._stop_sign.wait(self._backoff.pause)
                 continue
-            self._backoff.passed(PassTrigger.AGAIN, found=False)
+            self._backoff.passed(PassTrigger.AGAIN, did_work=False)
             if news or fresh:  # a new connection gets no notification of mail that arrived before it was opened
                 self._wake()
                 self._stop_sign.wait(BETWEEN)  # the pass that this causes has usually finished by then

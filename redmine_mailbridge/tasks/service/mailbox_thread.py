@@ -136,9 +136,9 @@ class MailboxThread(Enduring):
         commands = math.ceil((self.receiver.mailbox.commands - before) / len(self.receiver.reading.folders))
         self.tried = True
         if result.error:
-            self._failed(result.error, found=result.found > 0, login_refused=result.login_refused, commands=commands)
+            self._failed(result.error, did_work=result.found > 0, login_refused=result.login_refused, commands=commands)
         else:
-            self.backoff.passed(cause, found=result.found > 0, commands=commands)
+            self.backoff.passed(cause, did_work=result.found > 0, commands=commands)
             self._went_well(next(iter(result.missing.values()), None))
         return result
 
@@ -167,11 +167,13 @@ class MailboxThread(Enduring):
             self._look_at_certificate()
         self.doing = "listening" if self._listen else "waiting"
 
-    def _failed(self, said: str, *, found: bool = False, login_refused: bool = False, commands: int = 0) -> None:
+    def _failed(
+        self, error_text: str, *, did_work: bool = False, login_refused: bool = False, commands: int = 0
+    ) -> None:
         """The connection failed: reconnect after a pause that is at least as long as the server requested."""
-        self.error, self.doing = said, "waiting to try again"
+        self.error, self.doing = error_text, "waiting to try again"
         self.receiver.mailbox.close()
-        self.backoff.failed(said, found=found, login_refused=login_refused, commands=commands)
+        self.backoff.failed(error_text, did_work=did_work, login_refused=login_refused, commands=commands)
         if self.backoff.left_alone:
             log.info("listen.retry_later", mailbox=self.receiver.mailbox.name, seconds=round(self.backoff.left_alone))
 

@@ -76,9 +76,9 @@ class MessageDownloader:
         """Begin a pass."""
         self.way, self._came_before = way, self.came
 
-    def fetch(self, part: Sequence[Listed]) -> Iterator[RawMail]:
+    def fetch(self, mails: Sequence[Listed]) -> Iterator[RawMail]:
         """Given mails of one folder, yield their content. Raise as `Mailbox.fetch`."""
-        return self._mailbox.fetch(part, self._store.raw.spool, max_size=self._max_size)
+        return self._mailbox.fetch(mails, self._store.raw.spool, max_size=self._max_size)
 
     def take(self, listed: Sequence[Listed], cursor: Cursor) -> Generator[list[StoredMail], None, Cursor]:
         """Given new mails of one folder, oldest first, and the folder's cursor, fetch and store them.
@@ -91,11 +91,11 @@ class MessageDownloader:
         try:
             yield from self._begin(run)
             while run.todo:
-                part = run.todo[:1] if run.doubt.single or run.missing else run.todo
+                mails = run.todo[:1] if run.doubt.single or run.missing else run.todo
                 try:
-                    yield from self._fetch(part, run)
+                    yield from self._fetch(mails, run)
                 except MailboxUnreachable as error:
-                    yield from self._did_not_come(part, run, error)
+                    yield from self._did_not_come(mails, run, error)
             yield from self._end(run)
             run.doubt = Doubt()
         finally:
@@ -105,34 +105,36 @@ class MessageDownloader:
             self._store.move_cursor(place.mailbox, place.folder, last)
         return last
 
-    def _fetch(self, part: Sequence[Listed], run: _Run) -> Iterator[list[StoredMail]]:
+    def _fetch(self, mails: Sequence[Listed], run: _Run) -> Iterator[list[StoredMail]]:
         """Fetch and store these mails. When one is delivered, the failed ones before it are skipped."""
-        for batch in batches(self.fetch(part)):
+        for batch in batches(self.fetch(mails)):
             yield from self._pass_by(run)
             run.cursor = Cursor(run.cursor.uid_validity, batch[-1].listed.location.uid)
             run.behind(batch[-1].listed)
             self.came += len(batch)
             yield self._store.add(batch, cursor=run.cursor, way=self.way)
-        run.behind(part[-1])
+        run.behind(mails[-1])
 
-    def _did_not_come(self, part: Sequence[Listed], run: _Run, error: MailboxUnreachable) -> Iterator[list[StoredMail]]:
+    def _did_not_come(
+        self, mails: Sequence[Listed], run: _Run, error: MailboxUnreachable
+    ) -> Iterator[list[StoredMail]]:
         """One of these mails failed: request it once more and continue after it. Raise when the pass must end."""
-        self._unless_over(part, run, error)
+        self._unless_over(mails, run, error)
         if not run.todo:
             raise error
         uid = error.uid if isinstance(error, MailUnreadable) else ""
-        mail = next((one for one in run.todo if one.location.uid == uid), run.todo[0])
+        mail = next((listed for listed in run.todo if listed.location.uid == uid), run.todo[0])
         try:
             yield from self._fetch([mail], run)
-        except MailboxUnreachable as again:
-            self._unless_over([mail], run, again)
-            run.missing.append((mail, again))
+        except MailboxUnreachable as second_error:
+            self._unless_over([mail], run, second_error)
+            run.missing.append((mail, second_error))
             run.behind(mail)
         if len(run.missing) >= IN_A_ROW and run.todo:
             self._another_comes(run.todo)
             yield from self._pass_by(run)
 
-    def _unless_over(self, part: Sequence[Listed], run: _Run, error: MailboxUnreachable) -> None:
+    def _unless_over(self, mails: Sequence[Listed], run: _Run, error: MailboxUnreachable) -> None:
         """Given an error while fetching these mails, return if the connection is still usable, otherwise raise it.
 
         A broken connection is counted against the mails, except when none was opened (TooManyLogins).
@@ -141,10 +143,10 @@ class MessageDownloader:
             raise error
         if not error.answered:
             run.doubt.single = True
-            if len(part) == 1:
-                run.doubt.against(part[0].location.uid, str(error))
+            if len(mails) == 1:
+                run.doubt.against(mails[0].location.uid, str(error))
                 run.doubt.other_first = True
-                run.doubt.blamed += part[0] is run.beside
+                run.doubt.blamed += mails[0] is run.beside
             raise error
         if throttled(str(error)):
             raise error
@@ -161,12 +163,12 @@ class MessageDownloader:
         if doubt.uid != first.location.uid:
             doubt.lift()
             return
-        over = doubt.fails >= ALONE and len(run.todo) == 1
+        skips = doubt.fails >= ALONE and len(run.todo) == 1
         if doubt.other_first and len(run.todo) > 1:
             doubt.other_first = False  # next time, this mail is tried first, unless it breaks the connection again
             self._another_comes(run.todo[1:])
-            over, run.beside = doubt.blamed > 0, first
-        if over:
+            skips, run.beside = doubt.blamed > 0, first
+        if skips:
             run.missing.append((first, MailboxUnreachable(doubt.words)))
             run.behind(first)
             doubt.lift()
@@ -190,8 +192,10 @@ class MessageDownloader:
             if _of_itself(error) and self.came > self._came_before:
                 row = self._store.add_unfetched(mail, str(error), cursor=run.cursor)
             else:
-                at = self._store.clock() + AGAIN_AFTER
-                row = self._store.add_unfetched(mail, str(error), cursor=run.cursor, state=State.STORED, next_try_at=at)
+                next_try_at = self._store.clock() + AGAIN_AFTER
+                row = self._store.add_unfetched(
+                    mail, str(error), cursor=run.cursor, state=State.STORED, next_try_at=next_try_at
+                )
             yield [row]
         run.missing = []
 

@@ -114,39 +114,39 @@ class MailFetcher:
         """Whether a folder reuses UIDs because it was restored from a backup. UIDs never decrease otherwise (RFC 9051
         section 2.3.1.1); a UIDNEXT below the UID of an existing mail is just wrong.
         """
-        known = self._mailbox.in_order and cursor.uid_validity == state.uid_validity and cursor.uid is not None
-        if not known or state.uid_next is None:
+        comparable = self._mailbox.in_order and cursor.uid_validity == state.uid_validity and cursor.uid is not None
+        if not comparable or state.uid_next is None:
             return False
-        last, news = int(cursor.uid or 0), state.uid_next - 1
-        if news < last:
-            return all(int(mail.location.uid) <= news for mail in self._mailbox.list_new(state.name))
-        return news > last and self._is_anothers(state.name, last)
+        last_uid, newest_uid = int(cursor.uid or 0), state.uid_next - 1
+        if newest_uid < last_uid:
+            return all(int(mail.location.uid) <= newest_uid for mail in self._mailbox.list_new(state.name))
+        return newest_uid > last_uid and self._is_anothers(state.name, last_uid)
 
     def _is_anothers(self, folder: str, uid: int) -> bool:
         """Whether the UID that was read last now belongs to another mail, according to the time of receipt. Then the
         folder was restored from a backup, and new mails have reused the UIDs of those that the backup did not contain.
         """
-        at = self._mailbox.list_new(folder, after=str(uid - 1), limit=1)
-        if not at or at[0].location.uid != str(uid) or at[0].received_at is None:
+        mails = self._mailbox.list_new(folder, after=str(uid - 1), limit=1)
+        if not mails or mails[0].location.uid != str(uid) or mails[0].received_at is None:
             return False
-        before = self._store.received_at(at[0].location)
-        return before is not None and abs(at[0].received_at.timestamp() - before) >= 1.0
+        received_before = self._store.received_at(mails[0].location)
+        return received_before is not None and abs(mails[0].received_at.timestamp() - received_before) >= 1.0
 
     def _behind(
-        self, folder: str, cursor: Cursor, left: Collection[str], there: Sequence[Listed] | None
+        self, folder: str, cursor: Cursor, excluded: Collection[str], new_mails: Sequence[Listed] | None
     ) -> Iterator[list[StoredMail]]:
-        """Fetch and store the mails after the cursor, in chunks, except those that the first pass excluded (`left`).
+        """Fetch and store the mails after the cursor, in chunks, except those that the first pass excluded.
 
-        `there` contains all of them if they have been listed already. POP3 lists only mails that arrived before the
+        `new_mails` contains all of them if they have been listed already. POP3 lists only mails that arrived before the
         login; later ones are left to the next pass.
         """
         more = True
         while more and not self._stop.is_set():
-            if there is None:
-                there = self._mailbox.list_new(folder, after=cursor.uid, limit=CHUNK + 1)
-            more = len(there) > CHUNK or bool(there and not self._reading.files_at_the_end)
-            chunk, there = there[:CHUNK], None
-            listed = [mail for mail in chunk if mail.location.uid not in left]
+            if new_mails is None:
+                new_mails = self._mailbox.list_new(folder, after=cursor.uid, limit=CHUNK + 1)
+            more = len(new_mails) > CHUNK or bool(new_mails and not self._reading.files_at_the_end)
+            chunk, new_mails = new_mails[:CHUNK], None
+            listed = [mail for mail in chunk if mail.location.uid not in excluded]
             if listed:
                 cursor = yield from self.downloader.take(listed, cursor)
             elif chunk:
@@ -186,26 +186,26 @@ class MailFetcher:
         listed = self._mailbox.list_new(folder)
         if since is not None:
             return self._before(listed, taken_since(listed, lambda mail: mail.received_at, since), uid_validity)
-        begun = dt.datetime.fromtimestamp(self._store.begun(self._mailbox.name, folder), dt.UTC) - CLOCKS_DIFFER
-        taken = taken_again(listed, lambda mail: mail.received_at, self._reading.start, begun)
+        first_read_at = dt.datetime.fromtimestamp(self._store.begun(self._mailbox.name, folder), dt.UTC) - CLOCKS_DIFFER
+        taken = taken_again(listed, lambda mail: mail.received_at, self._reading.start, first_read_at)
         return self._before(listed, taken, uid_validity)
 
     def _before(
-        self, there: Sequence[Listed], taken: Sequence[Listed], uid_validity: str
+        self, listed: Sequence[Listed], taken: Sequence[Listed], uid_validity: str
     ) -> tuple[Cursor, frozenset[str]]:
         """Given the mails in a folder and those to be fetched, return the cursor before the first one to be fetched,
         and the UIDs after it that are excluded.
 
         If UIDs have no order, the cursor excludes nothing.
         """
-        first = 0
+        start = 0
         if self._mailbox.in_order:
-            first = there.index(taken[0]) if taken else len(there)
+            start = listed.index(taken[0]) if taken else len(listed)
         taken_uids = {mail.location.uid for mail in taken}
-        excluded = frozenset(mail.location.uid for mail in there[first:]) - taken_uids
-        return Cursor(uid_validity, there[first - 1].location.uid if first else None), excluded
+        excluded = frozenset(mail.location.uid for mail in listed[start:]) - taken_uids
+        return Cursor(uid_validity, listed[start - 1].location.uid if start else None), excluded
 
-    def _brake(self, folder: str, cursor: Cursor, left: Collection[str]) -> Sequence[Listed] | None:
+    def _brake(self, folder: str, cursor: Cursor, excluded: Collection[str]) -> Sequence[Listed] | None:
         """Pause the mailbox when too many mails are new. Return the new mails, or None if they have not been listed.
 
         Raise TooManyNewMails.
@@ -214,34 +214,36 @@ class MailFetcher:
         if not limit:
             return None
         name = self._mailbox.name
-        listed = self._mailbox.list_new(folder, after=cursor.uid, limit=limit + 1 + len(left))
-        new = sum(mail.location.uid not in left for mail in listed)
-        if new <= limit:
-            return listed if new else ()
-        new = self._unknown(folder, cursor, left)
-        if new <= limit:
-            log.info("receive.recognized", folder=folder, new=new)
+        listed = self._mailbox.list_new(folder, after=cursor.uid, limit=limit + 1 + len(excluded))
+        new_count = sum(mail.location.uid not in excluded for mail in listed)
+        if new_count <= limit:
+            return listed if new_count else ()
+        new_count = self._unknown(folder, cursor, excluded)
+        if new_count <= limit:
+            log.info("receive.recognized", folder=folder, new=new_count)
             return None
-        why = braked(new, self._reading.start, self._store.released(name))
+        why = braked(new_count, self._reading.start, self._store.released(name))
         if why is not None:
-            self._store.brake(name, new)
+            self._store.brake(name, new_count)
             raise TooManyNewMails(
                 f"{folder}: {why} Nothing is read until you run: redmine-mailbridge mailboxes resume {name}"
             )
         return None
 
-    def _unknown(self, folder: str, cursor: Cursor, left: Collection[str]) -> int:
+    def _unknown(self, folder: str, cursor: Cursor, excluded: Collection[str]) -> int:
         """The number of new mails that this mailbox has never read, by Message-ID. Known mails appear again when UIDs
         change, the account moves, or an archive is restored; they are no reason to pause.
         """
         name = self._mailbox.name
-        new = [mail for mail in self._mailbox.list_new(folder, after=cursor.uid) if mail.location.uid not in left]
-        asked = (folder, cursor, new[-1].location.uid if new else None, len(new))
-        if self._counted is None or self._counted[0] != asked:
-            written = self._mailbox.message_ids(new).values()
-            ids = [found[0] for value in written if (found := message_ids(value))]
-            known = self._store.known_ids(name, frozenset(ids))
-            self._counted = asked, len(new) - sum(one in known for one in ids)
+        new_mails = [
+            mail for mail in self._mailbox.list_new(folder, after=cursor.uid) if mail.location.uid not in excluded
+        ]
+        listing = (folder, cursor, new_mails[-1].location.uid if new_mails else None, len(new_mails))
+        if self._counted is None or self._counted[0] != listing:
+            headers = self._mailbox.message_ids(new_mails).values()
+            ids = [parsed_ids[0] for header in headers if (parsed_ids := message_ids(header))]
+            known_ids = self._store.known_ids(name, frozenset(ids))
+            self._counted = listing, len(new_mails) - sum(mail_id in known_ids for mail_id in ids)
         return self._counted[1]
 
     def finish(self) -> None:
@@ -249,13 +251,15 @@ class MailFetcher:
         self._store.end_brake(self._mailbox.name)
 
 
-def undecided(mailbox: str, folder: str, there: Sequence[Listed]) -> str:
+def undecided(mailbox: str, folder: str, listed: Sequence[Listed]) -> str:
     """Given a folder of a mailbox and its mails at the first pass, return what to write in the settings."""
-    mails = "1 mail" if len(there) == 1 else f"{len(there)} mails"
-    other = ', or start_from = "now" (only mail that arrives from now on).'
-    if not any(mail.received_at is not None for mail in there):
-        other = ". This server does not report when mail arrived: first move away the mail that is not to be imported."
+    mails = "1 mail" if len(listed) == 1 else f"{len(listed)} mails"
+    alternative = ', or start_from = "now" (only mail that arrives from now on).'
+    if not any(mail.received_at is not None for mail in listed):
+        alternative = (
+            ". This server does not report when mail arrived: first move away the mail that is not to be imported."
+        )
     return (
         f"{folder} contains {mails}, and start_from is not set. Add to "
-        f'[mailboxes.{mailbox}]: start_from = "all" (each becomes an issue or a note){other}'
+        f'[mailboxes.{mailbox}]: start_from = "all" (each becomes an issue or a note){alternative}'
     )

@@ -114,30 +114,30 @@ class PassBackoff:
         """Seconds for which deferred mail does not cause a pass."""
         return self._left(max(self._dues.until, self._paid_at))
 
-    def failed(self, words: str, *, found: bool = False, login_refused: bool = False, commands: int = 0) -> None:
+    def failed(self, words: str, *, did_work: bool = False, login_refused: bool = False, commands: int = 0) -> None:
         """Given the error of a failed pass or IDLE, pause for at least as long as the server requested.
 
-        `found`: the pass had found something before; `commands` is the number of commands per folder. After a refused
-        login the first pause is longer: servers lock accounts after several attempts, and a password is not corrected
-        within 15 seconds.
+        `did_work`: the pass had found something to do before; `commands` is the number of commands per folder. After a
+        refused login the first pause is longer: servers lock accounts after several attempts, and a password is not
+        corrected within 15 seconds.
         """
-        now, asked = self._clock(), hint(words) or 0.0
-        self._spend(now, 0 if found else commands)
+        now, requested_pause = self._clock(), hint(words) or 0.0
+        self._spend(now, 0 if did_work else commands)
         calm = self._well_since is not None and now - self._well_since >= CALM
-        self._failures = 1 if calm or found else self._failures + 1
+        self._failures = 1 if calm or did_work else self._failures + 1
         self._well_since = None
-        self._left_alone_until = now + asked
+        self._left_alone_until = now + requested_pause
         pause = pause_after(self._failures + (LATER if login_refused else 0))
-        self._failed_until = now + max(jittered(pause), asked)
+        self._failed_until = now + max(jittered(pause), requested_pause)
 
-    def passed(self, cause: PassTrigger, *, found: bool, commands: int = 0) -> None:
+    def passed(self, cause: PassTrigger, *, did_work: bool, commands: int = 0) -> None:
         """Record a successful pass: its reason, whether it found anything to do, and the number of commands per folder.
         A scheduled pass was not caused by the server and does not delay IDLE.
         """
         now = self._clock()
-        self._spend(now, 0 if found or cause is PassTrigger.ASKED else commands)
+        self._spend(now, 0 if did_work or cause is PassTrigger.ASKED else commands)
         self._well_since = now if self._well_since is None else self._well_since
-        if found:
+        if did_work:
             self._failures = 0
             self._hints.not_for_nothing(now)
             self._dues.not_for_nothing(now)

@@ -50,18 +50,18 @@ class Refetcher:
         Never raise a MailboxError: failures are retried later and stop nothing else. The order is arbitrary; after
         three failures in a row, the others wait, since the server may be at fault.
         """
-        over: MailboxUnreachable | None = None
+        outage: MailboxUnreachable | None = None
         in_a_row = 0
         for row in random.sample(rows, len(rows)):
-            if over is not None:
-                yield self._later(row, over, counts=False, asked=False)
+            if outage is not None:
+                yield self._later(row, outage, counts=False, requested=False)
                 continue
             try:
                 refetched = self._found(row)
             except MailboxUnreachable as error:
                 alone = not throttled(str(error))
                 in_a_row += 1
-                over = None if error.answered and alone and in_a_row < IN_A_ROW else error
+                outage = None if error.answered and alone and in_a_row < IN_A_ROW else error
                 yield self._later(row, error, counts=alone and self._others_came(row))
             except MailboxError as error:
                 yield self._later(row, error, counts=False)
@@ -72,9 +72,9 @@ class Refetcher:
 
     def _others_came(self, row: StoredMail) -> bool:
         """Whether other mails have been delivered since the last attempt for this one."""
-        then = self._came_then.get(row.id, 0)
+        came_at_last_try = self._came_then.get(row.id, 0)
         self._came_then[row.id] = self._fetcher.came
-        return self._fetcher.came > then
+        return self._fetcher.came > came_at_last_try
 
     def _found(self, row: StoredMail) -> StoredMail | None:
         """Given a mail, fetch it from its folder or from where it was moved. Return its row; None if not found."""
@@ -101,24 +101,24 @@ class Refetcher:
     def _fetched(self, row: StoredMail, listed: Listed) -> StoredMail | None:
         for raw in self._fetcher.fetch([listed]):
             try:
-                found = fetched(self._store, row, raw)
+                refetched = fetched(self._store, row, raw)
             finally:
                 discard(raw)
-            if found is not None:
+            if refetched is not None:
                 self._fetcher.came += 1
                 self._came_then.pop(row.id, None)
-            return found
+            return refetched
         return None
 
-    def _later(self, row: StoredMail, error: MailboxError, *, counts: bool, asked: bool = True) -> ProcessingResult:
+    def _later(self, row: StoredMail, error: MailboxError, *, counts: bool, requested: bool = True) -> ProcessingResult:
         tries = row.tries + counts
         if tries >= TRIES:
             reason = f"could not be fetched in {tries} attempts, while others could: {error}"
             return self._aside(row, reason)
-        reason = f"not fetched yet: {error}" if asked else f"not requested, since others failed too: {error}"
+        reason = f"not fetched yet: {error}" if requested else f"not requested, since others failed too: {error}"
         pause = min(max((self._store.clock() - row.kept_at) / 2, SHORTEST), LONGEST)
-        at = self._store.defer(row.id, reason, after=pause, counts=counts)
-        return ProcessingResult(row, row.state, reason, retry_at=at)
+        retry_at = self._store.defer(row.id, reason, after=pause, counts=counts)
+        return ProcessingResult(row, row.state, reason, retry_at=retry_at)
 
     def _gone(self, row: StoredMail) -> ProcessingResult:
         return self._aside(row, "its content is neither in the store nor on the server any more")

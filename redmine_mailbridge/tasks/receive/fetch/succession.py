@@ -34,16 +34,16 @@ class NamedMailbox:
 
 def relabelling(known: Mapping[str, KnownMailbox], named: Iterable[NamedMailbox], today: dt.date) -> MailboxRenaming:
     """Given the mailboxes in the store and in the settings, return the changes to the store."""
-    active = {one.name: one for one in named if one.active}
-    own = {name for name, one in active.items() if name in known and known[name].account in {None, one.account}}
+    active = {mailbox.name: mailbox for mailbox in named if mailbox.active}
+    own = {name for name, mailbox in active.items() if name in known and known[name].account in {None, mailbox.account}}
     free = {name: known[name] for name in sorted(known.keys() - own)}
     heirs: dict[str, str] = {}  # from new to old
     moved: set[str] = set()
     for name in sorted(active.keys() - own):
-        one = active[name]
-        same = [old for old in free if free[old].account == one.account]
+        mailbox = active[name]
+        same = [old for old in free if free[old].account == mailbox.account]
         if same:
-            heirs[name] = max(same, key=lambda old: len(free[old].folders & one.folders))
+            heirs[name] = max(same, key=lambda old: len(free[old].folders & mailbox.folders))
             del free[heirs[name]]
     for name in sorted(active.keys() - own - heirs.keys()):
         if name in free:
@@ -73,12 +73,12 @@ def _handed_over(
 ) -> Iterable[tuple[str, str, str]]:
     """The folders of an account that another of its names reads now: old name, folder, new name."""
     former = {new: old for old, new in names.items()}
-    for name, one in active.items():
-        before = known.get(former.get(name, name))
-        read = before.folders if before is not None else frozenset()
-        others = [known[old] for old in sorted(own) if old != name and known[old].account == one.account]
-        for folder in sorted(one.folders - read):
-            previous = (old.name for old in others if folder in old.folders - active[old.name].folders)
+    for name, mailbox in active.items():
+        predecessor = known.get(former.get(name, name))
+        folders_read = predecessor.folders if predecessor is not None else frozenset()
+        siblings = [known[old] for old in sorted(own) if old != name and known[old].account == mailbox.account]
+        for folder in sorted(mailbox.folders - folders_read):
+            previous = (old.name for old in siblings if folder in old.folders - active[old.name].folders)
             yield from ((old, folder, name) for old in list(previous)[:1])
 
 
@@ -102,14 +102,16 @@ class Succession:
             if self._settled:
                 return
             change = self.plan()
-            active = {one.name: one for one in self._named if one.active}
-            self._accounts.settle(change, {name: (one.account, one.address) for name, one in active.items()})
+            active = {mailbox.name: mailbox for mailbox in self._named if mailbox.active}
+            self._accounts.settle(
+                change, {name: (mailbox.account, mailbox.address) for name, mailbox in active.items()}
+            )
             for old, new in sorted(change.names.items()):
                 log.warning("mailbox.renamed", mailbox=new, before=old)
             for name in sorted(change.moved):
                 log.warning("mailbox.moved", mailbox=name, account=active[name].account)
             self.others = tuple(sorted(self._accounts.open_in() - active.keys()))
-            self.gone = frozenset(self.others) - {one.name for one in self._named}
+            self.gone = frozenset(self.others) - {mailbox.name for mailbox in self._named}
             self._settled = True
 
     def former(self) -> dict[str, str]:
