@@ -61,7 +61,7 @@ def time_rules(
         ),
         message_queries=message_queries(store),
         turns=IssueTurns("rules", client.whoami, issues.record),
-        told=mailed_notes,
+        mailed_notes=mailed_notes,
     )
 
 

@@ -111,9 +111,9 @@ class Aggregator:
         results = self._kept.results
         came, went = Counter(n for n, _ in results.mails_in()), Counter(n for n, _ in results.mails_out())
         figures = figures_of(lives, Counts(ticks, came, went), self._kept.working)
-        before = results.all()
-        new = [one for one in figures if before.get(one.issue) != one]
-        gone = before.keys() - lives.keys()
+        stored = results.all()
+        new = [figure for figure in figures if stored.get(figure.issue) != figure]
+        gone = stored.keys() - lives.keys()
         if new or gone:
             results.put(new, gone, self._kept.clock())
         return figures, len(new) + len(gone)
@@ -140,9 +140,9 @@ class Aggregator:
         self, lives: Mapping[int, IssueTimeline], figures: Sequence[IssueFigures], balances: Sequence[Balance]
     ) -> Iterator[DesiredValues]:
         names = self._targets.issue_fields
-        for one in figures if names else ():
-            values = {name: _value(one, what) for what, name in names.items()}
-            yield DesiredValues("issue", one.issue, lives[one.issue].issue.project, values)
+        for figure in figures if names else ():
+            values = {name: _value(figure, quantity) for quantity, name in names.items()}
+            yield DesiredValues("issue", figure.issue, lives[figure.issue].issue.project, values)
         if self._targets.project_fields:
             yield from self._of_projects(lives, figures, balances)
 
@@ -153,11 +153,11 @@ class Aggregator:
         backlog: Counter[int] = Counter()
         # includes projects whose last issue no longer exists
         names = {row.project_id: row.project for row in self._kept.issues.issues(gone=None) if row.project_id}
-        for one in figures:
-            issue = lives[one.issue].issue
-            ticks[issue.project_id] += one.ticks
+        for figure in figures:
+            issue = lives[figure.issue].issue
+            ticks[issue.project_id] += figure.ticks
             backlog[issue.project_id] += not issue.closed
-        by_project = {one.budget.project: one for one in balances if one.budget.customer is None}
+        by_project = {balance.budget.project: balance for balance in balances if balance.budget.customer is None}
         for number, identifier in sorted(names.items()):
             values = {"hours": str(hours_of(ticks[number])), "backlog": str(backlog[number])}
             balance = by_project.get(identifier)
@@ -165,15 +165,17 @@ class Aggregator:
                 values["budget_hours"] = str(hours_of(balance.allowed))
                 values["budget_spent"] = str(hours_of(balance.spent))
                 values["budget_left"] = str(hours_of(balance.remaining))
-            fields = {name: values[what] for what, name in self._targets.project_fields.items() if what in values}
+            fields = {
+                name: values[quantity] for quantity, name in self._targets.project_fields.items() if quantity in values
+            }
             yield DesiredValues("project", number, identifier, fields)
 
 
-def _value(figure: IssueFigures, what: str) -> str:
+def _value(figure: IssueFigures, quantity: str) -> str:
     """Format a figure for a custom field: hours with two decimals, a count, or "" when there is none."""
-    if what == "hours":
+    if quantity == "hours":
         return str(hours_of(figure.ticks))
-    value = getattr(figure, what)
+    value = getattr(figure, quantity)
     if value is None:
         return ""
     return str(value) if isinstance(value, int) else f"{value / 3600:.2f}"

@@ -43,42 +43,46 @@ class CustomFieldWriter:
         self._results = results
         self._most = most
 
-    def write(self, wanted: Iterator[DesiredValues], stop: threading.Event, now: float) -> tuple[int, int]:
+    def write(self, desired_values: Iterator[DesiredValues], stop: threading.Event, now: float) -> tuple[int, int]:
         """Given the desired values, write those that differ from the last written ones. Return the numbers of issues
         and projects that accepted and that did not.
 
         Raise RedmineUnavailable; what was written before it is recorded.
         """
-        known = {kind: self._results.written(kind, now, refused_within=TRY_AGAIN) for kind in ("issue", "project")}
+        written_by_kind = {
+            kind: self._results.written(kind, now, refused_within=TRY_AGAIN) for kind in ("issue", "project")
+        }
         done = failed = 0
-        for one in wanted:
+        for desired in desired_values:
             if stop.is_set() or done + failed >= self._most:
                 break
-            written = known[one.kind]
-            changed = {name: value for name, value in one.values.items() if written.get((one.of, name), "") != value}
+            written = written_by_kind[desired.kind]
+            changed = {
+                name: value for name, value in desired.values.items() if written.get((desired.of, name), "") != value
+            }
             if not changed:
                 continue
-            refused = self._write(one, changed)
-            self._results.put_written(one.kind, one.of, changed, refused, now)
+            refused = self._write(desired, changed)
+            self._results.put_written(desired.kind, desired.of, changed, refused, now)
             done, failed = done + (not refused), failed + bool(refused)
             for name, why in refused.items():
-                log.warning("aggregate.field", kind=one.kind, number=one.of, field=name, reason=why)
+                log.warning("aggregate.field", kind=desired.kind, number=desired.of, field=name, reason=why)
         return done, failed
 
-    def _write(self, one: DesiredValues, values: Mapping[str, str]) -> dict[str, str]:
+    def _write(self, desired: DesiredValues, values: Mapping[str, str]) -> dict[str, str]:
         """Write the values. Return the reason for each field that did not accept its value."""
         try:
-            ids = self._ids(one)
+            ids = self._ids(desired)
             missing = {name: "this custom field does not exist there" for name in values if name.lower() not in ids}
             fields = [
                 {"id": ids[name.lower()], "value": value} for name, value in values.items() if name not in missing
             ]
             if not fields:
                 return missing
-            path = f"/{one.kind}s/{one.of}.json"
+            path = f"/{desired.kind}s/{desired.of}.json"
             with side_effect(SideEffect.WRITE_FIELD):
-                self._client.put(path, {one.kind: {"custom_fields": fields}})
-            updated: dict[str, Any] = self._client.get(path)[one.kind]
+                self._client.put(path, {desired.kind: {"custom_fields": fields}})
+            updated: dict[str, Any] = self._client.get(path)[desired.kind]
         except RedmineRefused as error:
             return dict.fromkeys(values, str(error))
         mismatches = "; ".join(str(line) for line in issue_mismatches({"custom_fields": fields}, updated))
@@ -86,9 +90,9 @@ class CustomFieldWriter:
             dict.fromkeys((name for name in values if name not in missing), mismatches) if mismatches else {}
         )
 
-    def _ids(self, one: DesiredValues) -> Mapping[str, int]:
-        if one.kind == "issue":
-            project = self._metadata.project(one.project)
+    def _ids(self, desired: DesiredValues) -> Mapping[str, int]:
+        if desired.kind == "issue":
+            project = self._metadata.project(desired.project)
             return project.custom_fields if project is not None else {}
-        fields = self._client.get(f"/projects/{one.of}.json")["project"].get("custom_fields", ())
+        fields = self._client.get(f"/projects/{desired.of}.json")["project"].get("custom_fields", ())
         return {str(field["name"]).lower(): int(field["id"]) for field in fields}

@@ -70,20 +70,20 @@ def ticks_of(hours: object) -> int:
     return hundredths * (TICKS // 100)
 
 
-def entry_of(found: Mapping[str, Any]) -> TimeEntry:
+def entry_of(entry_data: Mapping[str, Any]) -> TimeEntry:
     """Given an entry from the API, return it as a TimeEntry."""
-    user, activity = found.get("user") or {}, found.get("activity") or {}
+    user, activity = entry_data.get("user") or {}, entry_data.get("activity") or {}
     return TimeEntry(
-        id=int(found["id"]),
-        issue=int(found["issue"]["id"]) if found.get("issue") else None,
-        project_id=int((found.get("project") or {}).get("id", 0)),
+        id=int(entry_data["id"]),
+        issue=int(entry_data["issue"]["id"]) if entry_data.get("issue") else None,
+        project_id=int((entry_data.get("project") or {}).get("id", 0)),
         user_id=int(user.get("id", 0)),
         user=str(user.get("name", "")),
         activity=str(activity.get("name", "")),
-        ticks=ticks_of(found["hours"]),
-        spent_on=_day(str(found["spent_on"])),
-        created_on=dt.datetime.fromisoformat(str(found["created_on"])).timestamp(),
-        updated_on=dt.datetime.fromisoformat(str(found["updated_on"])).timestamp(),
+        ticks=ticks_of(entry_data["hours"]),
+        spent_on=_day(str(entry_data["spent_on"])),
+        created_on=dt.datetime.fromisoformat(str(entry_data["created_on"])).timestamp(),
+        updated_on=dt.datetime.fromisoformat(str(entry_data["updated_on"])).timestamp(),
     )
 
 
@@ -151,20 +151,20 @@ class TimeEntrySync:
             last = page.entries[-1].id
             offset += len(page.entries) - 1
 
-    def _meet(self, wanted: tuple[int, ...] | None, stop: threading.Event) -> None:
+    def _meet(self, projects: tuple[int, ...] | None, stop: threading.Event) -> None:
         """Add the entries of projects that became relevant and delete those of projects that no longer are."""
-        if wanted is None or self._reading.projects is None:
+        if projects is None or self._reading.projects is None:
             return
         known = set(self._reading.projects)
-        for project in sorted(set(wanted) - known):
+        for project in sorted(set(projects) - known):
             entries = list(self._all((project,), stop))
             if stop.is_set():
                 return
             known.add(project)
             self._reading = replace(self._reading, projects=tuple(sorted(known)))
             self._changed += self._hours.change(self._reading, entries)
-        if known - set(wanted):
-            self._reading = replace(self._reading, projects=wanted)
+        if known - set(projects):
+            self._reading = replace(self._reading, projects=projects)
             self._changed += self._hours.keep_only(self._reading)
 
     # ------------------------------------------------------------------ what changed
@@ -253,11 +253,11 @@ class TimeEntrySync:
         self._requests += 1
         params += [("sort", "id"), ("limit", limit), ("offset", offset)]
         answer = self._client.get("/time_entries.json", params)
-        found = answer.get("time_entries")
-        if not isinstance(found, list):
+        page = answer.get("time_entries")
+        if not isinstance(page, list):
             raise RedmineUnavailable("GET /time_entries.json: the response has no list time_entries")
-        entries = tuple(entry_of(one) for one in found)
-        if any(one.id >= other.id for one, other in pairwise(entries)):
+        entries = tuple(entry_of(entry_data) for entry_data in page)
+        if any(entry.id >= following.id for entry, following in pairwise(entries)):
             raise RedmineUnavailable("GET /time_entries.json: the entries are not in the order of their IDs")
         total = int(answer.get("total_count", 0))
-        return TimeEntryPage(total, entries, offset == 0, offset + len(found) >= total)
+        return TimeEntryPage(total, entries, offset == 0, offset + len(page) >= total)

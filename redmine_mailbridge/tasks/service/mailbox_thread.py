@@ -98,11 +98,11 @@ class MailboxThread(Enduring):
     def _receive_and_listen(self) -> None:
         while not self._shared.stop.is_set():
             self._wake.clear()
-            wanted = self._waiting()
+            requests = self._waiting()
             if self.backoff.left_alone > 0.0:
-                self._settle(wanted, self._without_the_server)
-            elif wanted or (self._enabled and self.backoff.pause == 0.0):
-                self._settle(wanted, partial(self._pass, asked=bool(wanted)))
+                self._settle(requests, self._without_the_server)
+            elif requests or (self._enabled and self.backoff.pause == 0.0):
+                self._settle(requests, partial(self._pass, asked=bool(requests)))
             else:
                 self._owed = self._enabled  # woken during a pause: make the pass after the pause
             if not self._shared.stop.is_set():
@@ -114,17 +114,17 @@ class MailboxThread(Enduring):
             self.receiver.mailbox.close()
         super()._fell(error, pause)
 
-    def _settle(self, wanted: "Sequence[Future[PassResult]]", make: Callable[[], PassResult]) -> None:
+    def _settle(self, requests: "Sequence[Future[PassResult]]", make: Callable[[], PassResult]) -> None:
         """Given the requests for a pass, make the pass and complete every request, whatever happens."""
         try:
             result = make()
         except BaseException as error:
-            for one in wanted:
-                one.set_exception(error)
+            for request in requests:
+                request.set_exception(error)
             raise
         # requests that came in while the pass was failing do not cause another attempt at once
-        for one in (*wanted, *(self._waiting() if result.error else ())):
-            one.set_result(result)
+        for request in (*requests, *(self._waiting() if result.error else ())):
+            request.set_result(result)
 
     def _pass(self, *, asked: bool) -> PassResult:
         self.doing = "receiving"
@@ -157,8 +157,8 @@ class MailboxThread(Enduring):
         return requests
 
     def _take(self, error: Exception) -> None:
-        for one in self._waiting():
-            one.set_exception(error)
+        for request in self._waiting():
+            request.set_exception(error)
 
     def _went_well(self, missing: str | None) -> None:
         """The pass finished. `missing` is the error of one missing folder when the others exist."""

@@ -94,7 +94,7 @@ def _work(worker: OfflineWorker, name: str) -> TaskStepResult:
     mailbox = name.partition(":")[2]
 
     def of(names: Collection[str]) -> tuple[Receiver, ...]:
-        return tuple(one for one in worker.receivers if set(one.names) & set(names))
+        return tuple(receiver for receiver in worker.receivers if set(receiver.names) & set(names))
 
     if name == "update":
         steps = (HeldReplies(worker.store, lambda names: receive_once(of(names))), *tasks.steps)

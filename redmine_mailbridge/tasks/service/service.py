@@ -102,8 +102,8 @@ def one_pass(
     run = tasks.book.begin("receive", None)
     results = receive_once(receivers, on_outcome)
     _end(tasks.book, run, _waiting(received(results), shared))
-    for one in results:
-        health.note(of_mailbox(one.mailbox), one.error)
+    for mailbox_result in results:
+        health.note(of_mailbox(mailbox_result.mailbox), mailbox_result.error)
     errors = [f"{result.mailbox}: {line}" for result in results for line in (result.error, result.paused) if line]
     if with_update and shared.breaker.closed_for == 0.0:
         run = tasks.book.begin("update", None)
@@ -169,8 +169,8 @@ class Service:
         `patience` seconds (None: all): a mailbox that is throttled or has very many mails finishes later, without
         delaying the others.
         """
-        asked = [one for one in self.threads if set(one.receiver.names) & set(mailboxes)]
-        requests = [(one.name_of_mailbox, one.request()) for one in asked]
+        threads = [thread for thread in self.threads if set(thread.receiver.names) & set(mailboxes)]
+        requests = [(thread.name_of_mailbox, thread.request()) for thread in threads]
         end = None if patience is None else time.monotonic() + patience
         unfinished = {future for _, future in requests}
         while unfinished and not self._shared.stop.is_set() and (end is None or time.monotonic() < end):

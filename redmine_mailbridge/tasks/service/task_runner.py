@@ -96,8 +96,10 @@ class TaskRunner:
                         self._asked_for.add(name)
                         self.scheduler.now(partial(self._by_hand, name))
             for name in self._scheduled:
-                said, at = self._said_next.get(name), self.scheduler.next_run(name)
-                if (said is None) != (at is None) or (said and at and abs(at - said) > SAID_AGAIN):
+                announced, next_run = self._said_next.get(name), self.scheduler.next_run(name)
+                if (announced is None) != (next_run is None) or (
+                    announced and next_run and abs(next_run - announced) > SAID_AGAIN
+                ):
                     self._say_next(name)
         except StoreError as error:
             log.warning("tasks.database_unavailable", reason=str(error))

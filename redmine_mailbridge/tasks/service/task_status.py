@@ -92,8 +92,8 @@ def plans(settings: Settings, overrides: Mapping[str, Override]) -> dict[str, Ta
     """
     schedules = {}
     for name in TASKS:
-        given: TaskSettings = getattr(settings.tasks, name)
-        schedules[name] = _plan(name, given, overrides.get(name, Override()))
+        task_settings: TaskSettings = getattr(settings.tasks, name)
+        schedules[name] = _plan(name, task_settings, overrides.get(name, Override()))
     receive = schedules["receive"]
     for name, box in settings.active_mailboxes.items():
         if box.every is not None:
@@ -212,28 +212,28 @@ class TaskChange:
         return ", ".join(f"{name} = {value}" for name, value in values.items() if value is not None)
 
 
-def change(book: TaskState, name: str, wanted: TaskChange) -> Override:
+def change(book: TaskState, name: str, task_change: TaskChange) -> Override:
     """Given a task and changes, store them as overrides of the settings file. Return all overrides of the task.
 
     Raise SettingsError if the changes contradict each other.
     """
-    if wanted.every is not None and wanted.cron is not None:
+    if task_change.every is not None and task_change.cron is not None:
         raise SettingsError("give either --every or --cron, not both")
-    if wanted.cron is not None:
-        crontab.crontab(wanted.cron)
-    if wanted.every is not None and wanted.every <= dt.timedelta(0):
+    if task_change.cron is not None:
+        crontab.crontab(task_change.cron)
+    if task_change.every is not None and task_change.every <= dt.timedelta(0):
         raise SettingsError("--every must be longer than 0s")
-    if wanted.next_run is not None and wanted.next_run.timestamp() < book.clock() - A_MINUTE:
-        raise SettingsError(f"--next-run {wanted.next_run.isoformat(' ', 'minutes')} is past")
+    if task_change.next_run is not None and task_change.next_run.timestamp() < book.clock() - A_MINUTE:
+        raise SettingsError(f"--next-run {task_change.next_run.isoformat(' ', 'minutes')} is past")
 
     def changed(old: Override) -> Override:
-        if wanted.every is not None or wanted.cron is not None:
-            seconds = wanted.every.total_seconds() if wanted.every is not None else None
-            old = replace(old, every=seconds, cron=wanted.cron)
-        if wanted.active is not None:
-            old = replace(old, active=wanted.active)
-        if wanted.next_run is not None:
-            old = replace(old, next_run=wanted.next_run.timestamp())
+        if task_change.every is not None or task_change.cron is not None:
+            seconds = task_change.every.total_seconds() if task_change.every is not None else None
+            old = replace(old, every=seconds, cron=task_change.cron)
+        if task_change.active is not None:
+            old = replace(old, active=task_change.active)
+        if task_change.next_run is not None:
+            old = replace(old, next_run=task_change.next_run.timestamp())
         return old
 
     return book.override(name, changed)

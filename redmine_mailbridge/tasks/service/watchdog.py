@@ -36,7 +36,7 @@ class Watchdog:
 
     def within(self, seconds: float | None) -> float | None:
         """Given a wait in seconds (None: without a limit), return it limited by the time until the next message."""
-        waits = [one for one in (seconds, self.every) if one is not None]
+        waits = [wait for wait in (seconds, self.every) if wait is not None]
         return min(waits, default=None)
 
 

@@ -131,8 +131,8 @@ class AgentNoteMailer:
         if visible is None:
             self._issues.gone(number)
             return 0
-        shown = {int(one["id"]): one for one in visible.found.get("journals", ())}
-        known = {one.id: one for one in self._issues.journals([number])}
+        shown = {int(entry["id"]): entry for entry in visible.found.get("journals", ())}
+        known = {journal.id: journal for journal in self._issues.journals([number])}
         queued = 0
         for journal in journals:
             entry = shown.get(journal)
@@ -152,11 +152,13 @@ class AgentNoteMailer:
         self, row: IssueRow, visible: VisibleIssue, entry: Mapping[str, Any], mailing: NoteMailPolicy, *, by_agent: bool
     ) -> int:
         """Decide one journal. Return the number of mails queued. Raise RateLimited when it must wait."""
-        number, found = int(entry["id"]), visible.found
+        number, issue_data = int(entry["id"]), visible.found
         author = str((entry.get("user") or {}).get("name", ""))
-        content = note_to_mail(mailing, entry, list(found.get("attachments", ())), by_agent=by_agent)
+        content = note_to_mail(mailing, entry, list(issue_data.get("attachments", ())), by_agent=by_agent)
         statuses = self._metadata.statuses()
-        closing = mailing.closed and closes(entry, statuses.closed) and bool(found["status"].get("is_closed", True))
+        closing = (
+            mailing.closed and closes(entry, statuses.closed) and bool(issue_data["status"].get("is_closed", True))
+        )
         what = f"note {number} by {author}" if by_agent else f"entry {number}"
 
         def not_mailed(why: str, notices: Sequence[NewNotice] = (), by_redmine: bool = False) -> int:
@@ -178,7 +180,7 @@ class AgentNoteMailer:
         variables = {
             "agent": {"name": as_written(author)},
             "fields": CustomFieldValues(
-                {str(f["name"]): _value(f.get("value")) for f in found.get("custom_fields", ())}
+                {str(f["name"]): _value(f.get("value")) for f in issue_data.get("custom_fields", ())}
             ),
             "note": {
                 "text": as_text(note.text, self._text_format),
@@ -189,7 +191,7 @@ class AgentNoteMailer:
                 "left_out": left_out,
             },
         }
-        made = self._mailer.compose(
+        composed = self._mailer.compose(
             "answer" if has_agent_note else "closed",
             row,
             f"j{number}",
@@ -200,15 +202,15 @@ class AgentNoteMailer:
             now=(visible, thread),
             template="closed" if closing else "answer",
         )
-        if not made.mails:
-            return not_mailed(made.why_not, self._notices(people))
-        line = f"{what}: mailed to {', '.join(one.recipient for one in made.mails)}{people.line}"
+        if not composed.mails:
+            return not_mailed(composed.why_not, self._notices(people))
+        line = f"{what}: mailed to {', '.join(mail.recipient for mail in composed.mails)}{people.line}"
         mailed_by: Literal["mailed", "redmine"] | None
         mailed_by = "mailed" if people.to else "redmine" if people.redmine_tells(row.requester) else None
         decided, notices = NoteDecision(number, row.id, 0.0, line, mailed_by), self._notices(people)
-        queued = self._decisions.decide(decided, made.mails, mail_id=row.mail_id, notices=notices)
-        log.info("answers.queued", issue=row.id, journal=number, kind=made.mails[0].kind, mails=len(made.mails))
-        return len(made.mails) if queued else 0
+        queued = self._decisions.decide(decided, composed.mails, mail_id=row.mail_id, notices=notices)
+        log.info("answers.queued", issue=row.id, journal=number, kind=composed.mails[0].kind, mails=len(composed.mails))
+        return len(composed.mails) if queued else 0
 
     # ------------------------------------------------------------------ to whom
 
@@ -226,49 +228,51 @@ class AgentNoteMailer:
         reachable = self._mailer.reachable([Address(row.requester_name, row.requester), *copied], "answer")
         kept: list[Address] = []
         by_redmine: list[str] = []
-        for one in reachable:
-            user = self._metadata.people.by_address(one.address)
+        for person in reachable:
+            user = self._metadata.people.by_address(person.address)
             if user is not None and user.id == writer:
                 continue
             if user is not None and mailing.leave_to_redmine and self._redmine_mails(user.id, visible.found):
-                by_redmine.append(one.address)
+                by_redmine.append(person.address)
             else:
-                kept.append(one)
+                kept.append(person)
         requester = comparable(row.requester)
         unproven = self._mailer.reachable(thread.unproven, "answer") if mailing.cc else []
-        cc = [one for one in kept if one.key != requester]
+        cc = [person for person in kept if person.key != requester]
         return Recipients(
-            to=tuple(one for one in kept if one.key == requester),
+            to=tuple(person for person in kept if person.key == requester),
             cc=tuple(cc[: mailing.max_cc]),
             by_redmine=tuple(by_redmine),
             over=tuple(cc[mailing.max_cc :]),
-            unproven=tuple(one for one in unproven if self._metadata.people.by_address(one.address) is None),
-            without=tuple(one for one in [Address("", row.requester)] if mailable(one) is None),
+            unproven=tuple(person for person in unproven if self._metadata.people.by_address(person.address) is None),
+            without=tuple(address for address in [Address("", row.requester)] if mailable(address) is None),
         )
 
     def _notices(self, people: Recipients) -> list[NewNotice]:
         """The notices to the agents about people who do not get the mail, each once per issue."""
         notices = []
         for why, them in people.left_out.items():
-            names = ", ".join(literal(one.address, self._text_format) for one in them[:SHOWN])
+            names = ", ".join(literal(person.address, self._text_format) for person in them[:SHOWN])
             more = f" and {len(them) - SHOWN} more" if len(them) > SHOWN else ""
-            of = hashlib.sha256("\n".join(sorted(one.key for one in them)).encode("utf-8", "replace")).hexdigest()[:16]
+            of = hashlib.sha256(
+                "\n".join(sorted(person.key for person in them)).encode("utf-8", "replace")
+            ).hexdigest()[:16]
             notices.append(NewNotice(f"{why.key}/{of}", f"{why.words}: {names}{more}"))
         return notices
 
-    def _redmine_mails(self, user_id: int, found: Mapping[str, Any]) -> bool:
+    def _redmine_mails(self, user_id: int, issue_data: Mapping[str, Any]) -> bool:
         """Whether Redmine most likely mails this user about the issue: an active user who is involved and may see it.
 
         The API contains neither the users' notification settings nor whether Redmine sends mail at all.
         """
-        concerned = {int(one["id"]) for one in found.get("watchers", ())}
-        concerned |= {int(found[role]["id"]) for role in ("author", "assigned_to") if found.get(role)}
+        concerned = {int(watcher["id"]) for watcher in issue_data.get("watchers", ())}
+        concerned |= {int(issue_data[role]["id"]) for role in ("author", "assigned_to") if issue_data.get(role)}
         person = self._metadata.people.by_id(user_id)
-        project = self._metadata.project(str(found["project"]["id"]))
+        project = self._metadata.project(str(issue_data["project"]["id"]))
         if user_id not in concerned or person is None or person.user.status != "active" or project is None:
             return False
         roles = self._metadata.roles_of(person.rights, project)
-        return sees(person.rights, read_issue(found, project), project, roles)
+        return sees(person.rights, read_issue(issue_data, project), project, roles)
 
     # ------------------------------------------------------------------ with what
 
@@ -277,20 +281,20 @@ class AgentNoteMailer:
         files: list[OutgoingFile] = []
         left_out: list[str] = []
         room = most
-        for one in note.files:
-            name, size = str(one.get("filename", "file")), int(one.get("filesize", 0))
+        for file in note.files:
+            name, size = str(file.get("filename", "file")), int(file.get("filesize", 0))
             try:
                 if size > room:
                     left_out.append(f"{name} ({format_size(size)})")
                     continue
-                content = self._client.download(int(one["id"]), name, room)
+                content = self._client.download(int(file["id"]), name, room)
             except RedmineUnavailable:
                 raise
             except RedmineRefused:
                 left_out.append(name)
                 continue
             room -= len(content)
-            files.append(OutgoingFile(name, str(one.get("content_type") or "application/octet-stream"), content))
+            files.append(OutgoingFile(name, str(file.get("content_type") or "application/octet-stream"), content))
         return files, left_out
 
 

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _ConfirmedNote:
     """A note that exists: how many were written for it, and how it differs from what was requested."""
 
     written: int = 0
@@ -74,30 +74,30 @@ class DeliveryFailures:
     def _tell_mail(self, mail: QueuedMail) -> int:
         assert mail.issue is not None, "only mail about issues is reported"  # noqa: S101 - `unreported` filters
         try:
-            told = self._tell(mail.issue, self._text(mail))
+            note = self._tell(mail.issue, self._text(mail))
         except RedmineRefused as error:
             log.warning("delivery_failure.not_reported", issue=mail.issue, reason=str(error))
             self._outbox.mark_reported(mail, f"private note not written: {error}")
             return 0
-        if told is None:
+        if note is None:
             return 0
-        reported = f"a private note on #{mail.issue} reports that it was not delivered" if told.written else ""
-        self._outbox.mark_reported(mail, "; ".join(filter(None, (reported, *told.mismatches))) or None)
-        return told.written
+        reported = f"a private note on #{mail.issue} reports that it was not delivered" if note.written else ""
+        self._outbox.mark_reported(mail, "; ".join(filter(None, (reported, *note.mismatches))) or None)
+        return note.written
 
     def _tell_notice(self, notice: Notice) -> int:
         try:
-            told = self._tell(notice.issue, notice.text)
+            note = self._tell(notice.issue, notice.text)
         except RedmineRefused as error:
             log.warning("notice.not_reported", issue=notice.issue, reason=str(error))
             self._notices.mark_reported(notice, f"private note not written ({notice.text}): {error}")
             return 0
-        if told is None:
+        if note is None:
             return 0
-        self._notices.mark_reported(notice, "; ".join(told.mismatches) or None)
-        return told.written
+        self._notices.mark_reported(notice, "; ".join(note.mismatches) or None)
+        return note.written
 
-    def _tell(self, issue: int, text: str) -> _Told | None:
+    def _tell(self, issue: int, text: str) -> _ConfirmedNote | None:
         """Write a private note unless it exists. Return None while a request may be pending. Raise RedmineRefused when
         Redmine confirms the note and drops it.
         """
@@ -105,9 +105,9 @@ class DeliveryFailures:
         if sent is not None and seconds_left(sent, self._settle, partial(self._intents.keep, issue, text)) > 0:
             return None
         issue_data = self._writer.recovery.issue(issue)
-        if any(same_text(text, one.get("notes")) for one in issue_data.get("journals", ())):
+        if any(same_text(text, journal.get("notes")) for journal in issue_data.get("journals", ())):
             self._intents.forget(issue, text)
-            return _Told()
+            return _ConfirmedNote()
         note = NoteRequest(issue, int(issue_data["project"]["id"]), {"notes": text, "private_notes": True})
         note, _ = self._writer.prepare_note(note)
         self._intents.keep(issue, text, stamped("{}"))
@@ -118,7 +118,7 @@ class DeliveryFailures:
             raise RedmineRefused("; ".join(result.mismatches), status=204)
         for line in result.mismatches:
             log.warning("redmine.drift", issue=issue, line=line)
-        return _Told(1, result.mismatches)
+        return _ConfirmedNote(1, result.mismatches)
 
     def _send(self, note: NoteRequest, text: str) -> None:
         """Send the note. If the request certainly had no effect, delete its record."""

@@ -42,9 +42,11 @@ class SyncProgress:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Given stored progress, return it; that of an earlier version makes the next run go back by OVERLAP."""
-        found = json.loads(text)
-        newest, reached = str(found["newest"]), float(found["reached"])
-        return cls(newest, reached, str(found.get("complete") or _before(newest, OVERLAP)), found.get("swept_at", 0.0))
+        fields = json.loads(text)
+        newest, reached = str(fields["newest"]), float(fields["reached"])
+        return cls(
+            newest, reached, str(fields.get("complete") or _before(newest, OVERLAP)), fields.get("swept_at", 0.0)
+        )
 
     def sweep_is_due(self, now: float) -> bool:
         """Is it OVERLAP since a run went back to everything that may have been under way? Also if the clock was set
@@ -117,14 +119,14 @@ class IssueList:
         for some in chunks(numbers, NUMBERS_AT_ONCE):
             for start in range(0, len(some), PAGE):
                 page = self._ask([*_named(some), *_filter("notes", "*"), ("limit", PAGE), ("offset", start)])
-                noted |= {int(one["id"]) for one in page}
+                noted |= {int(issue["id"]) for issue in page}
                 if len(page) < PAGE:
                     break
         return noted
 
     def _ask(self, params: Sequence[tuple[str, str | int]]) -> list[Thing]:
-        found: list[Thing] = self._client.get("/issues.json", [*_filter("status_id", "*"), *params]).get("issues", [])
-        return found
+        issues: list[Thing] = self._client.get("/issues.json", [*_filter("status_id", "*"), *params]).get("issues", [])
+        return issues
 
 
 def _filter(field: str, operator: str, *values: str) -> tuple[tuple[str, str], ...]:

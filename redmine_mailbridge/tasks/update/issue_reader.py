@@ -64,23 +64,23 @@ class IssueReader:
         return any(getattr(row, name) != value for name, value in self._columns(listed).items())
 
     def _snapshot(
-        self, found: Mapping[str, Any], origin: IssueOrigin, now: float, before: IssueRow | None
+        self, issue_data: Mapping[str, Any], origin: IssueOrigin, now: float, before: IssueRow | None
     ) -> tuple[IssueRow, list[JournalRow]]:
-        row = self._row(found, origin, now, before)
-        return row, self._journals(found, self.participants(row))
+        row = self._row(issue_data, origin, now, before)
+        return row, self._journals(issue_data, self.participants(row))
 
     def participants(self, row: IssueRow) -> Participants:
         """Given an issue, return who is on its two sides."""
         return Participants(row.requester, row.author_id, self._metadata.people.me().user.id)
 
-    def _row(self, found: Mapping[str, Any], origin: IssueOrigin, now: float, before: IssueRow | None) -> IssueRow:
-        columns = self._columns(found)
+    def _row(self, issue_data: Mapping[str, Any], origin: IssueOrigin, now: float, before: IssueRow | None) -> IssueRow:
+        columns = self._columns(issue_data)
         intent = WriteIntent.from_json(origin.request) if origin.request else None
         requester = origin.sender
         if self._requester_fields is not None:
-            requester = self._requester_fields.correct(found, origin, intent)
+            requester = self._requester_fields.correct(issue_data, origin, intent)
         return IssueRow(
-            id=int(found["id"]),
+            id=int(issue_data["id"]),
             mailbox=origin.mailbox,
             mail_id=origin.mail_id,
             requester=requester,
@@ -91,28 +91,28 @@ class IssueReader:
             **columns,
         )
 
-    def _columns(self, found: Mapping[str, Any]) -> dict[str, Any]:
+    def _columns(self, issue_data: Mapping[str, Any]) -> dict[str, Any]:
         """The columns that both a single issue and a list of issues contain."""
-        number = int(found["project"]["id"])
+        number = int(issue_data["project"]["id"])
         project = self._metadata.project(str(number))
-        status, assigned, author = found.get("status", {}), found.get("assigned_to"), found.get("author")
-        closed_on = found.get("closed_on")
+        status, assigned, author = issue_data.get("status", {}), issue_data.get("assigned_to"), issue_data.get("author")
+        closed_on = issue_data.get("closed_on")
         return {
             "project_id": number,
             "project": project.identifier if project is not None else str(number),
-            "project_name": str(found["project"].get("name", "")),
+            "project_name": str(issue_data["project"].get("name", "")),
             "project_public": project is not None and project.public,
-            "tracker": str(found.get("tracker", {}).get("name", "")),
+            "tracker": str(issue_data.get("tracker", {}).get("name", "")),
             "status": str(status.get("name", "")),
-            "closed": is_closed(found),
-            "priority": str(found.get("priority", {}).get("name", "")),
+            "closed": is_closed(issue_data),
+            "priority": str(issue_data.get("priority", {}).get("name", "")),
             "assignee_id": int(assigned["id"]) if assigned else None,
             "assignee": str(assigned["name"]) if assigned else None,
             "author_id": int(author["id"]) if author else None,
-            "subject": str(found.get("subject", "")),
-            "private": bool(found.get("is_private", False)),
-            "created_on": seconds(str(found["created_on"])),
-            "updated_on": seconds(str(found["updated_on"])),
+            "subject": str(issue_data.get("subject", "")),
+            "private": bool(issue_data.get("is_private", False)),
+            "created_on": seconds(str(issue_data["created_on"])),
+            "updated_on": seconds(str(issue_data["updated_on"])),
             "closed_on": seconds(str(closed_on)) if closed_on else None,
         }
 
@@ -124,32 +124,34 @@ class IssueReader:
             return True
         return before is not None and before.updated_on == updated and now >= before.seen_at + SAME_SECOND
 
-    def _journals(self, found: Mapping[str, Any], participants: Participants) -> list[JournalRow]:
+    def _journals(self, issue_data: Mapping[str, Any], participants: Participants) -> list[JournalRow]:
         """The history, in order. Private notes are included only if the role of the API user may see them."""
-        entries = sorted(found.get("journals", ()), key=lambda one: int(one["id"]))
-        mails = self._mails_of([int(one["id"]) for one in entries])
-        return [self._journal(one, int(found["id"]), participants, mails.get(int(one["id"]))) for one in entries]
+        entries = sorted(issue_data.get("journals", ()), key=lambda entry: int(entry["id"]))
+        mails = self._mails_of([int(entry["id"]) for entry in entries])
+        return [
+            self._journal(entry, int(issue_data["id"]), participants, mails.get(int(entry["id"]))) for entry in entries
+        ]
 
     def _journal(
-        self, one: Mapping[str, Any], issue: int, participants: Participants, mail: JournalMail | None
+        self, journal_data: Mapping[str, Any], issue: int, participants: Participants, mail: JournalMail | None
     ) -> JournalRow:
-        user = one.get("user") or {"id": 0, "name": ""}
+        user = journal_data.get("user") or {"id": 0, "name": ""}
         entry = JournalAuthorship(
             int(user["id"]), mail.sender if mail else None, machine=mail is not None and mail.machine
         )
         if participants.side_of(entry) == "agent":
             person = self._metadata.people.by_id(entry.user_id)
             entry = JournalAuthorship(entry.user_id, entry.mail_sender, person.user.mail if person is not None else "")
-        change: Mapping[str, Any] = next((d for d in one.get("details", ()) if _is_status(d)), {})
+        change: Mapping[str, Any] = next((d for d in journal_data.get("details", ()) if _is_status(d)), {})
         return JournalRow(
-            id=int(one["id"]),
+            id=int(journal_data["id"]),
             issue=issue,
-            at=seconds(str(one["created_on"])),
+            at=seconds(str(journal_data["created_on"])),
             user_id=entry.user_id,
             user_name=str(user.get("name", "")),
             side=participants.side_of(entry),
-            has_notes=bool(str(one.get("notes") or "").strip()),
-            private=bool(one.get("private_notes", False)),
+            has_notes=bool(str(journal_data.get("notes") or "").strip()),
+            private=bool(journal_data.get("private_notes", False)),
             status_from=self._status(change.get("old_value")),
             status_to=self._status(change.get("new_value")),
             mail_id=mail.mail_id if mail else None,
@@ -193,13 +195,13 @@ def never_seen(origin: IssueOrigin, now: float) -> IssueRow:
     )
 
 
-def claimed(one: JournalRow, mail: JournalMail | None, participants: Participants) -> JournalRow:
+def claimed(journal: JournalRow, mail: JournalMail | None, participants: Participants) -> JournalRow:
     """Given a journal row, and the mail that wrote it according to the store, return the row with that mail."""
-    if mail is None or one.mail_id is not None:
-        return one
-    now = participants.side_of(JournalAuthorship(one.user_id, mail.sender, machine=mail.machine))
-    side = "customer" if one.side == "customer" and not mail.machine else now
-    return JournalRow(**{**asdict(one), "mail_id": mail.mail_id, "side": side})
+    if mail is None or journal.mail_id is not None:
+        return journal
+    now = participants.side_of(JournalAuthorship(journal.user_id, mail.sender, machine=mail.machine))
+    side = "customer" if journal.side == "customer" and not mail.machine else now
+    return JournalRow(**{**asdict(journal), "mail_id": mail.mail_id, "side": side})
 
 
 def _is_status(detail: Mapping[str, Any]) -> bool:

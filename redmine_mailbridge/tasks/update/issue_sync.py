@@ -136,7 +136,7 @@ class IssueSync:
                 return run.result
             some = numbers[start : start + PAGE]
             listed = self._list.among(some)
-            unlisted += sorted(set(some) - {int(one["id"]) for one in listed})
+            unlisted += sorted(set(some) - {int(issue["id"]) for issue in listed})
             self._read_changed(listed, run)
         self._read_all(self._issues.origins(unlisted[:ALONE_AT_ONCE]).values(), run)
         return run.result
@@ -190,7 +190,7 @@ class IssueSync:
 
     def _read_changed(self, page: Iterable[Thing], run: _Run) -> None:
         """Given a page of Redmine's list, read the issues that came by mail and changed since they were copied."""
-        listed = {int(one["id"]): one for one in page}
+        listed = {int(issue["id"]): issue for issue in page}
         same: set[int] = set()
         for row in self._issues.issues(listed, gone=None):
             if row.gone or row.updated_on != seconds(str(listed[row.id]["updated_on"])):
@@ -284,11 +284,11 @@ class IssueSync:
         with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(todo)), thread_name_prefix="issues") as pool:
             begun = [pool.submit(self._read, origin, run, listed.get(origin.issue)) for origin in todo]
             try:
-                for one in begun:
-                    one.result()
+                for reading in begun:
+                    reading.result()
             finally:
-                for one in begun:
-                    one.cancel()
+                for reading in begun:
+                    reading.cancel()
 
     def _read(self, origin: IssueOrigin, run: _Run, changed: float | None) -> None:
         """Read one issue. A failure does not delay the others; the next run retries it."""
@@ -337,8 +337,10 @@ class IssueSync:
                 continue
             participants = self._reader.participants(row)
             journals = self._issues.journals([number])
-            mails = self._issues.mails_of([one.id for one in journals])
-            self._issues.save_journals(number, [claimed(one, mails.get(one.id), participants) for one in journals])
+            mails = self._issues.mails_of([journal.id for journal in journals])
+            self._issues.save_journals(
+                number, [claimed(journal, mails.get(journal.id), participants) for journal in journals]
+            )
 
 
 def _is_over(seen_at: float, run: _Run) -> bool:

@@ -20,12 +20,15 @@ class RequesterFields:
         self._requesters = requesters
         self._ours = frozenset(map(comparable, ours))
 
-    def correct(self, found: Mapping[str, Any], origin: IssueOrigin, intent: WriteIntent | None) -> str:
+    def correct(self, issue_data: Mapping[str, Any], origin: IssueOrigin, intent: WriteIntent | None) -> str:
         """Given an issue from the API, the message that created it and its intent, make a new value of the field the
         requester, and return the requester's address. A value counts once: what is set by page or command later holds.
         """
         name = self._fields.get(origin.mailbox)
-        field = next((one for one in found.get("custom_fields", ()) if name and name.casefold() in _names(one)), None)
+        field = next(
+            (field for field in issue_data.get("custom_fields", ()) if name and name.casefold() in _names(field)),
+            None,
+        )
         value = field.get("value") if field is not None else None
         if field is None or not isinstance(value, str):
             return origin.sender
@@ -44,5 +47,7 @@ def _names(custom_field: Mapping[str, Any]) -> set[str]:
 
 def _written(intent: WriteIntent | None, field: int) -> str:
     """The value of a custom field in the request that created the issue; "" if it is not known."""
-    asked = intent.issues[-1].attributes.get("custom_fields", ()) if intent is not None and intent.issues else ()
-    return next((str(one.get("value", "")) for one in asked if int(one["id"]) == field), "")
+    custom_fields = (
+        intent.issues[-1].attributes.get("custom_fields", ()) if intent is not None and intent.issues else ()
+    )
+    return next((str(custom.get("value", "")) for custom in custom_fields if int(custom["id"]) == field), "")

@@ -75,9 +75,13 @@ class RuleMail:
         """
         if row.journal is None:
             return None
-        own = [one for one in self._issues.journals([issue.id]) if row.after_journal < one.id <= row.journal]
-        shown = [one for one in reversed(own) if not one.private]
-        return next((one.id for one in shown if one.id == row.journal or one.status_to is not None), None)
+        own = [
+            journal for journal in self._issues.journals([issue.id]) if row.after_journal < journal.id <= row.journal
+        ]
+        shown = [journal for journal in reversed(own) if not journal.private]
+        return next(
+            (journal.id for journal in shown if journal.id == row.journal or journal.status_to is not None), None
+        )
 
     def _of_reminder(self, issue: IssueRow, row: RuleRun, visible: VisibleIssue) -> Mapping[str, Any]:
         return {"rule": row.rule, "reason": row.reason, "question": self._question(issue, row.anchor, visible)}
@@ -86,14 +90,16 @@ class RuleMail:
         """The question to the customer: the newest agents' note up to the event that the rule counts from that the
         customer received by mail and that is still public.
         """
-        got = self._mailed_notes.of([issue])(issue)
-        asked = {
-            one.id
-            for one in self._issues.journals([issue.id])
-            if one.side == "agent" and one.id <= anchor and got(one.id)
+        was_mailed = self._mailed_notes.of([issue])(issue)
+        question_ids = {
+            journal.id
+            for journal in self._issues.journals([issue.id])
+            if journal.side == "agent" and journal.id <= anchor and was_mailed(journal.id)
         }
-        shown = (visible.journal(int(one["id"])) for one in reversed(visible.found.get("journals", ())))
-        entry = next((one for one in shown if one and int(one["id"]) in asked and one.get("notes")), {})
+        shown = (visible.journal(int(entry["id"])) for entry in reversed(visible.found.get("journals", ())))
+        entry = next(
+            (entry for entry in shown if entry and int(entry["id"]) in question_ids and entry.get("notes")), {}
+        )
         if not entry:
             return NO_QUESTION
         notes, written = str(entry.get("notes") or ""), utc(entry.get("created_on"))

@@ -24,7 +24,7 @@ class RuleChange:
         self._metadata = metadata
         self._text_format = text_format
 
-    def request(self, then: RuleThen, issue: IssueRow, found: RuleMatch) -> NoteRequest | None:
+    def request(self, then: RuleThen, issue: IssueRow, match: RuleMatch) -> NoteRequest | None:
         """Given a rule's actions and its match, return the request; None when nothing needs to change.
 
         Raise RedmineRefused when a name does not exist in Redmine.
@@ -35,11 +35,11 @@ class RuleChange:
         if then.priority is not None and then.priority.lower() != issue.priority.lower():
             attributes["priority_id"] = _id("priority", then.priority, self._metadata.priorities())
         if then.assignee is not None:
-            who = self._assignee(then.assignee, self._project(issue))
-            if who != issue.assignee_id:
-                attributes["assigned_to_id"] = who
+            assignee_id = self._assignee(then.assignee, self._project(issue))
+            if assignee_id != issue.assignee_id:
+                attributes["assigned_to_id"] = assignee_id
         if then.note is not None:
-            attributes["notes"] = clean_markup(filled(then.note, _values(issue, found), self._text_format))
+            attributes["notes"] = clean_markup(filled(then.note, _values(issue, match), self._text_format))
             if then.private_note:
                 attributes["private_notes"] = True
         own = self._metadata.people.me().user.id
@@ -51,11 +51,11 @@ class RuleChange:
             raise RedmineRefused(f"the bridge may not see the project of #{issue.id}", status=404)
         return project
 
-    def _assignee(self, wanted: str, project: Project) -> int:
-        owner = self._metadata.people.by_address(wanted) if "@" in wanted else None
+    def _assignee(self, assignee: str, project: Project) -> int:
+        owner = self._metadata.people.by_address(assignee) if "@" in assignee else None
         if owner is not None and owner.id in project.members.values():
             return owner.id
-        return _id("assignee", wanted, project.members)
+        return _id("assignee", assignee, project.members)
 
 
 def _id(what: str, name: str, known: Mapping[str, int]) -> int:
@@ -65,10 +65,10 @@ def _id(what: str, name: str, known: Mapping[str, int]) -> int:
     return number
 
 
-def _values(issue: IssueRow, found: RuleMatch) -> dict[str, str]:
+def _values(issue: IssueRow, match: RuleMatch) -> dict[str, str]:
     return {
-        "rule": found.rule,
-        "reason": found.reason,
+        "rule": match.rule,
+        "reason": match.reason,
         "requester.name": issue.requester_name or issue.requester,
         "requester.address": issue.requester,
         "issue.id": str(issue.id),

@@ -77,10 +77,10 @@ class RuleRunner:
         mail: RuleMail,
         message_queries: MessageQueries,
         turns: IssueTurns,
-        told: MailedNotes,
+        mailed_notes: MailedNotes,
     ) -> None:
         self._policy = policy
-        self._told = told
+        self._mailed_notes = mailed_notes
         self._turns = turns
         self._issue_sync = issue_sync
         self._issues = issues
@@ -103,7 +103,7 @@ class RuleRunner:
         histories: dict[int, list[JournalRow]] = {}
         for entry in self._issues.journals(rows):
             histories.setdefault(entry.issue, []).append(entry)
-        asks = self._told.of(rows.values())
+        asks = self._mailed_notes.of(rows.values())
         due_rules = []
         for row in rows.values():
             match = self._due(rule, row, histories.get(row.id, []), now, asks(row))
@@ -112,12 +112,12 @@ class RuleRunner:
         return due_rules
 
     def _due(
-        self, rule: TimeRule, row: IssueRow, history: list[JournalRow], now: float, told: Asks
+        self, rule: TimeRule, row: IssueRow, history: list[JournalRow], now: float, mailed: Asks
     ) -> RuleMatch | None:
         """The rule's match for an issue, if it is due. An error is recorded and does not affect other issues."""
         try:
             calendar = self._policy.calendars.of(row.project)
-            return due(rule, row, history, now, calendar, mailed=told)
+            return due(rule, row, history, now, calendar, mailed=mailed)
         except Exception as error:  # noqa: BLE001 - the boundary of an issue
             kind = type(error).__name__
             log.error("rules.fault", issue=row.id, rule=rule.name, kind=kind, where=where(error))  # noqa: TRY400 - as in Turns
@@ -127,7 +127,7 @@ class RuleRunner:
     def preview(self) -> list[DueRule]:
         """Refresh the issue copy and return what the rules would do now, as a dry run. Raise RedmineUnavailable."""
         self._issue_sync.refresh()
-        return [one for rule in self._active() for one in self.due(rule)]
+        return [due_rule for rule in self._active() for due_rule in self.due(rule)]
 
     def states(self) -> list[RuleStatus]:
         """The rules with their past runs and due issues, according to the issue copy."""
@@ -171,11 +171,11 @@ class RuleRunner:
             self._rule_runs.stop(rule.name, len(due_rules))
             log.warning("rules.stopped", rule=rule.name, due=len(due_rules), max_issues=rule.max_issues)
             return
-        for one in due_rules:
+        for due_rule in due_rules:
             if run.stop.is_set():
                 return
-            if one.issue.id not in run.busy:
-                self._guarded(run, one.issue.id, partial(self._apply, run, rule, one.issue.id))
+            if due_rule.issue.id not in run.busy:
+                self._guarded(run, due_rule.issue.id, partial(self._apply, run, rule, due_rule.issue.id))
         self._rule_runs.end_stop(rule.name)
 
     def _guarded(self, run: _Run, issue: int, work: Callable[[], None]) -> None:
@@ -203,7 +203,7 @@ class RuleRunner:
             return
         history = self._issues.journals([number])
         calendar = self._policy.calendars.of(issue.project)
-        asks = self._told.of([issue])(issue)
+        asks = self._mailed_notes.of([issue])(issue)
         match = due(rule, issue, history, self._issues.clock(), calendar, mailed=asks)
         if match is None or (match.issue, match.trigger_event) in self._rule_runs.anchors(rule.name):
             return
@@ -255,7 +255,7 @@ class RuleRunner:
 
     def _end(self, run: _Run, issue: IssueRow, row: RuleRun) -> None:
         """Queue the mail of the rule, with the current issue, and finish the run."""
-        rule = next((one for one in self._policy.rules if one.name == row.rule), None)
+        rule = next((rule for rule in self._policy.rules if rule.name == row.rule), None)
         lines = [f'rule "{row.rule}" applied: {row.reason}'] if row.outcome is None else []
         if rule is None:
             lines.append(f'rule "{row.rule}" is no longer in the settings: no mail')

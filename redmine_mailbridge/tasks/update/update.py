@@ -42,13 +42,13 @@ class Updater:
             if stop.is_set():
                 break
             try:
-                one = step.once(stop)
+                step_result = step.once(stop)
             except MailbridgeError as error:
-                one = TaskStepResult(error=str(error))
+                step_result = TaskStepResult(error=str(error))
             except Exception as error:  # noqa: BLE001 - the boundary of a step: the others still run
                 log.error("update.fault", step=step.name, kind=type(error).__name__, where=where(error))  # noqa: TRY400 - no local values
-                one = TaskStepResult(error=fault(error))
-            if one.error:
-                log.warning("update.interrupted", step=step.name, reason=one.error)
-            result = result.and_also(one, step.name)
+                step_result = TaskStepResult(error=fault(error))
+            if step_result.error:
+                log.warning("update.interrupted", step=step.name, reason=step_result.error)
+            result = result.and_also(step_result, step.name)
         return result
