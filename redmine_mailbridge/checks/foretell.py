@@ -25,7 +25,7 @@ from redmine_mailbridge.policy.issue_fields import (
     RequestedFields,
     Resolver,
     filled_from_mail,
-    wanted_of_new,
+    requested_of_new,
 )
 from redmine_mailbridge.policy.rules import MatchedRules
 from redmine_mailbridge.policy.sender import Sender
@@ -115,7 +115,7 @@ class RefusalForecast:
     def _place(self, title: str, place: SettingsPlace, project: Project) -> Iterator[Check]:
         message = self._sample(place)
         matched = MatchedRules((place.rule,) if place.rule is not None else ())
-        requested = wanted_of_new(message, Sender(message.sender), self._box.route, matched, {})
+        requested = requested_of_new(message, Sender(message.sender), self._box.route, matched, {})
         whole = self._attributes(requested, message, project)
         tracker = self._tracker(whole, project)
         if tracker is None:

@@ -56,7 +56,7 @@ class DecisionContext:
     def through(self) -> tuple[str, Address] | None:
         """For a person behind another From address: the header field that names the person, and that address."""
         through = self.sender.through
-        return None if through is None else (self.requester.found.line, through)
+        return None if through is None else (self.requester.found_by.line, through)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ class DecisionContext:
             return ()
         own = self.mailbox.own_fields.union(*(route.own_fields for route in self.routes))
         names = project.fields_of(tracker)
-        return tuple(one for one in names if own.isdisjoint({one.casefold(), str(project.custom_fields[one])}))
+        return tuple(name for name in names if own.isdisjoint({name.casefold(), str(project.custom_fields[name])}))
 
     def watching_mail(self, project: str | None) -> Message | None:
         """Given the issue's project, return the message whose To and Cc name watchers; None if they do not.
@@ -125,7 +125,7 @@ class DecisionContext:
             proven=proven(self.message, self.sender, self.mailbox, self.facts),
             claims=self.sender.claimed is not None,
             unfit=self.steps.unfit,
-            vouched=VOUCHED.get(self.requester.found),
+            vouched=VOUCHED.get(self.requester.found_by),
             **more,
         )
 

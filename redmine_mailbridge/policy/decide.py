@@ -87,8 +87,8 @@ def _who(context: DecisionContext) -> str:
 
 def _who_behind(context: DecisionContext, shown: str, through: Address) -> str:
     """The same about a person behind the From address."""
-    found, why, verdict = context.requester.found, context.requester.why, context.message.authenticity.verdict
-    line = f"from {shown}, named by {found} of a mail from {through.address} ({why}; authentication {verdict})"
+    found_by, why, verdict = context.requester.found_by, context.requester.why, context.message.authenticity.verdict
+    line = f"from {shown}, named by {found_by} of a mail from {through.address} ({why}; authentication {verdict})"
     claimed = context.sender.claimed
     return line if claimed is None else f"{line}, who is not proven to be the Redmine user {claimed.login}"
 
@@ -104,9 +104,14 @@ def _about(context: DecisionContext) -> tuple[int, bool] | None:
 def _machine(context: DecisionContext, issue: int, certain: bool) -> Plan:
     """Given an auto-reply or a bounce about an issue, record it there; it never changes anything."""
     why = f"{said(context.message)}, about #{issue}"
-    found = context.facts.issues.get(issue)
-    if context.route.issue.automatic_reply == "private_note" and certain and found is not None and found.project_active:
-        return note(context, IssueMatch(found, private=True), why=why, machine=True)
+    answered = context.facts.issues.get(issue)
+    if (
+        context.route.issue.automatic_reply == "private_note"
+        and certain
+        and answered is not None
+        and answered.project_active
+    ):
+        return note(context, IssueMatch(answered, private=True), why=why, machine=True)
     return context.finish(Action.IGNORE, why, issue=issue)
 
 

@@ -58,8 +58,8 @@ def _keywords(message: Message, route: Route) -> dict[str, str]:
     """The keyword lines in any known language, since the sender's is not known yet."""
     allowed = route.issue.overrides | {"project"}
     text = message.body.written or message.body.whole
-    found = dict(find_keywords(text, allowed, LANGUAGES, ()).values)
-    return {key: value for key, value in found.items() if key in KEYWORDS}
+    lines = dict(find_keywords(text, allowed, LANGUAGES, ()).values)
+    return {key: value for key, value in lines.items() if key in KEYWORDS}
 
 
 def _issues(
@@ -104,7 +104,7 @@ def _projects(
 
 
 def _of_domain(domain: str, people: tuple[Address, ...]) -> bool:
-    return any(one.domain.endswith(domain.lower().lstrip("*@.")) for one in people)
+    return any(person.domain.endswith(domain.lower().lstrip("*@.")) for person in people)
 
 
 def _addresses(
@@ -119,23 +119,23 @@ def _addresses(
     """The addresses that may be users': the requester's, To and Cc for watchers, and those that name an assignee or a
     watcher.
     """
-    found: list[str] = [asks.key] if asks.domain else []
+    addresses: list[str] = [asks.key] if asks.domain else []
     if route.issue.watchers_from_mail:
-        found += [address.key for address in message.to + message.cc if not mailbox.ours(address.address)]
+        addresses += [address.key for address in message.to + message.cc if not mailbox.ours(address.address)]
     assignees = [keywords.get("assigned_to"), route.issue.assignee, *(rule.assignee for rule in matched)]
     watching = [name for rule in matched for name in rule.watchers]
-    found += [name.lower() for name in (*assignees, *watching) if name and "@" in name]
-    return tuple(dict.fromkeys(address for address in found if address != message.sender.key))[:MAX_ADDRESSES]
+    addresses += [name.lower() for name in (*assignees, *watching) if name and "@" in name]
+    return tuple(dict.fromkeys(address for address in addresses if address != message.sender.key))[:MAX_ADDRESSES]
 
 
 def _logins(people: tuple[Address, ...], route: Route) -> tuple[str, ...]:
     """The logins that may already exist, or that rules name."""
-    found = [name for rule in route.rules for name in rule.watchers if "@" not in name]
+    logins = [name for rule in route.rules for name in rule.watchers if "@" not in name]
     if route.senders.ticket_user:
-        found.append(route.senders.ticket_user)
+        logins.append(route.senders.ticket_user)
     if route.issue.unknown_sender == "create":
-        found += [login_for(one, route.senders.create.login) for one in people if one.domain]
-    return tuple(dict.fromkeys(name.lower() for name in found))
+        logins += [login_for(person, route.senders.create.login) for person in people if person.domain]
+    return tuple(dict.fromkeys(name.lower() for name in logins))
 
 
 def _groups(route: Route, matched: tuple[Rule, ...], people: tuple[Address, ...]) -> tuple[str, ...]:

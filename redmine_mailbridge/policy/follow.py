@@ -33,9 +33,11 @@ def follow(context: DecisionContext, match: IssueMatch) -> IssueMatch:
 def _open_first(context: DecisionContext, issue: Issue, seen: set[int]) -> list[tuple[Successor, Issue]]:
     """The issues in which a closed one continues, without those that are passed already."""
     followed, known = context.route.issue.follow_closed, context.facts.issues
-    successors = [one for one in issue.successors if one.relation in followed and one.issue not in seen]
-    found = [(one, known[one.issue]) for one in successors if one.issue in known]
-    return sorted(found, key=lambda pair: pair[1].closed)
+    successors = [
+        successor for successor in issue.successors if successor.relation in followed and successor.issue not in seen
+    ]
+    continuing = [(successor, known[successor.issue]) for successor in successors if successor.issue in known]
+    return sorted(continuing, key=lambda pair: pair[1].closed)
 
 
 def _step(

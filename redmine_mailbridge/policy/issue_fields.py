@@ -49,55 +49,57 @@ class RequestedFields:
             self.origins[name] = origin
 
 
-def wanted_of_new(
+def requested_of_new(
     message: Message, sender: Sender, route: Route, matched: MatchedRules, keywords: Mapping[str, str]
 ) -> RequestedFields:
     """Given a message that creates an issue, return the requested fields: by the mailbox, then the message's
     importance, the sender's domain, the rules (an earlier one overrides a later one), and last the message's keyword
     lines.
     """
-    wanted, settings = RequestedFields(), route.issue
-    _from_settings(wanted, settings, "the mailbox", message, matched.groups)
-    wanted.want("priority", settings.priority_by_importance.get(message.importance), "the mail's importance")
+    requested, settings = RequestedFields(), route.issue
+    _from_settings(requested, settings, "the mailbox", message, matched.groups)
+    requested.want("priority", settings.priority_by_importance.get(message.importance), "the mail's importance")
     if settings.requester_field:
-        wanted.want_custom(settings.requester_field, sender.address.address, "requester_field")
-    if (found := domain_rule(sender, route)) is not None:
-        domain, rule = found
+        requested.want_custom(settings.requester_field, sender.address.address, "requester_field")
+    if (matching := domain_rule(sender, route)) is not None:
+        domain, domain_defaults = matching
         for name in ("tracker", "category", "priority"):
-            wanted.want(name, getattr(rule, name), f"the domain {domain}")
-        wanted.want("assigned_to", rule.assignee, f"the domain {domain}")
+            requested.want(name, getattr(domain_defaults, name), f"the domain {domain}")
+        requested.want("assigned_to", domain_defaults.assignee, f"the domain {domain}")
         if route.senders.customer_field:
-            wanted.want_custom(route.senders.customer_field, rule.customer or domain, f"the domain {domain}")
-    for one in reversed(matched.rules):
-        _from_settings(wanted, one, f'rule "{one.name}"', message, matched.groups)
-    private = wanted.origins.get("is_private", "") if wanted.values.get("is_private") == "1" else ""
-    add_keywords(wanted, keywords)
+            requested.want_custom(
+                route.senders.customer_field, domain_defaults.customer or domain, f"the domain {domain}"
+            )
+    for rule in reversed(matched.rules):
+        _from_settings(requested, rule, f'rule "{rule.name}"', message, matched.groups)
+    private = requested.origins.get("is_private", "") if requested.values.get("is_private") == "1" else ""
+    add_keywords(requested, keywords)
     if private:
-        wanted.want(
+        requested.want(
             "is_private", "1", private
         )  # an issue that is private by the settings cannot be made public by a line
-    return wanted
+    return requested
 
 
 def _from_settings(
-    wanted: RequestedFields, settings: IssueSettings | Rule, origin: str, message: Message, groups: Mapping[str, str]
+    requested: RequestedFields, settings: IssueSettings | Rule, origin: str, message: Message, groups: Mapping[str, str]
 ) -> None:
     """Given the mailbox's settings or a rule, add its fields."""
     for name, key in _NAMES.items():
-        wanted.want(name, getattr(settings, key), origin)
-    wanted.want("parent_issue", settings.parent, origin)
+        requested.want(name, getattr(settings, key), origin)
+    requested.want("parent_issue", settings.parent, origin)
     if settings.private is not None:
-        wanted.want("is_private", "1" if settings.private else "0", origin)
+        requested.want("is_private", "1" if settings.private else "0", origin)
     for name, span in (("start_date", settings.start_in), ("due_date", settings.due_in)):
         if span is not None:
-            wanted.want(name, _day(message, span), origin)
+            requested.want(name, _day(message, span), origin)
     for name, template in settings.custom_fields.items():
-        wanted.want_custom(name, fill(template, message, groups), origin)
+        requested.want_custom(name, fill(template, message, groups), origin)
 
 
 def filled_from_mail(sources: Iterable[IssueSettings | Rule]) -> set[str]:
     """Given the mailbox's settings and rules, return the custom fields that contain text from messages."""
-    return {name for one in sources for name, template in one.custom_fields.items() if "{" in template}
+    return {name for source in sources for name, template in source.custom_fields.items() if "{" in template}
 
 
 def _day(message: Message, span: dt.timedelta) -> str:
@@ -108,13 +110,13 @@ def _day(message: Message, span: dt.timedelta) -> str:
         return f"+{span.days}"
 
 
-def add_keywords(wanted: RequestedFields, keywords: Mapping[str, str]) -> None:
+def add_keywords(requested: RequestedFields, keywords: Mapping[str, str]) -> None:
     """Given the keyword lines of a message, add their fields, including custom fields."""
     for name, value in keywords.items():
         if attribute_of(name) is None:
-            wanted.want_custom(name, value, KEYWORD_LINE)
+            requested.want_custom(name, value, KEYWORD_LINE)
         elif name != "project":
-            wanted.want(name, value, KEYWORD_LINE)
+            requested.want(name, value, KEYWORD_LINE)
 
 
 def of_no_use(
@@ -153,28 +155,28 @@ class Resolver:
     def __init__(self, project: Project | None, facts: Facts, steps: Trace, languages: tuple[str, ...]) -> None:
         self.project, self.facts, self.steps, self.languages = project, facts, steps, languages
 
-    def fields(self, wanted: RequestedFields, subject: str | None) -> IssueFields:
+    def fields(self, requested: RequestedFields, subject: str | None) -> IssueFields:
         """Given the requested fields, return them with ids; offline, or without a project, with the names."""
-        names = dict(wanted.values) | {f"custom field {name}": value for name, value in wanted.custom.items()}
-        self._say(names, wanted.origins)
+        names = dict(requested.values) | {f"custom field {name}": value for name, value in requested.custom.items()}
+        self._say(names, requested.origins)
         if self.project is None:
             return IssueFields(subject=subject, names=names)
-        project, get = self.project, wanted.values.get
+        project, get = self.project, requested.values.get
         return IssueFields(
             subject=subject,
-            tracker_id=self._needed("tracker", wanted, project.trackers),
-            status_id=self._needed("status", wanted, self.facts.statuses),
-            priority_id=self._needed("priority", wanted, self.facts.priorities),
+            tracker_id=self._needed("tracker", requested, project.trackers),
+            status_id=self._needed("status", requested, self.facts.statuses),
+            priority_id=self._needed("priority", requested, self.facts.priorities),
             category_id=self._id("category", get("category"), project.categories),
             assigned_to_id=self._assignee(get("assigned_to"), project),
             fixed_version_id=self._id("version", get("fixed_version"), project.versions),
-            parent_issue_id=self._parent(get("parent_issue"), wanted.origins.get("parent_issue", "")),
+            parent_issue_id=self._parent(get("parent_issue"), requested.origins.get("parent_issue", "")),
             is_private=means_yes(get("is_private", ""), self.languages) if get("is_private") else None,
             start_date=self._date("start date", get("start_date")),
             due_date=self._date("due date", get("due_date")),
             estimated_hours=self._hours(get("estimated_hours")),
             done_ratio=_ratio(get("done_ratio", "")),
-            custom_fields=tuple(self._custom(wanted.custom, project).items()),
+            custom_fields=tuple(self._custom(requested.custom, project).items()),
             names=names,
         )
 
@@ -193,17 +195,17 @@ class Resolver:
         """Given a name or an id, return the id; None, with a step, if Redmine has none of that name."""
         if name is None:
             return None
-        found = known_id(name, known)
-        if found is None:
+        number = known_id(name, known)
+        if number is None:
             self.steps.add(f'{what} "{name}" does not exist here and is left out{did_you_mean(name, known)}')
-        return found
+        return number
 
-    def _needed(self, what: str, wanted: RequestedFields, known: Mapping[str, int]) -> int | None:
+    def _needed(self, what: str, requested: RequestedFields, known: Mapping[str, int]) -> int | None:
         """The same for attributes that determine where an issue belongs: if the settings name it, the message waits
         until it exists, and is not filed under another.
         """
-        name = wanted.values.get(what)
-        origin = wanted.origins.get(what, "")
+        name = requested.values.get(what)
+        origin = requested.origins.get(what, "")
         if name is None or origin == KEYWORD_LINE or known_id(name, known) is not None:
             return self._id(what, name, known)
         self.steps.add_unfit(f'{what} "{name}" from {origin} does not exist here{did_you_mean(name, known)}')
@@ -260,34 +262,34 @@ class Resolver:
 
     def _hours(self, value: str | None) -> float | None:
         """Given a time span in Redmine's syntax, return hours."""
-        found = hours(value or "")
-        if value is not None and found is None:
+        estimate = hours(value or "")
+        if value is not None and estimate is None:
             self.steps.add(f'estimated hours "{value[:100]}" is not a time and is ignored')
-        return found
+        return estimate
 
-    def _custom(self, wanted: Mapping[str, str], project: Project) -> Mapping[int, str | tuple[str, ...]]:
+    def _custom(self, requested: Mapping[str, str], project: Project) -> Mapping[int, str | tuple[str, ...]]:
         """Given custom fields by name, return the values of those that this project has, by id; of several values for
         one, the last that it accepts.
         """
         values: dict[int, str | tuple[str, ...]] = {}
-        for name, value in wanted.items():
-            found = self._id("custom field", name, project.custom_fields)
-            if found is None:
+        for name, value in requested.items():
+            number = self._id("custom field", name, project.custom_fields)
+            if number is None:
                 continue
-            taken = field_value(project.kinds.get(found), value, project, self.languages)
+            taken = field_value(project.kinds.get(number), value, project, self.languages)
             if taken is None:
                 self.steps.add(f'custom field "{name}" does not accept the value "{value[:100]}" and is left out')
             else:
-                values[found] = taken
+                values[number] = taken
         return values
 
 
 def known_id(name: str, known: Mapping[str, int]) -> int | None:
     """Given a name or an id, return the id if Redmine has it."""
-    found = known.get(name.lower())
-    if found is None and name.isdecimal() and int(name) in known.values():
+    number = known.get(name.lower())
+    if number is None and name.isdecimal() and int(name) in known.values():
         return int(name)
-    return found
+    return number
 
 
 def watchers(message: Message | None, sender: Sender, facts: Facts, named: tuple[str, ...]) -> tuple[int, ...]:
@@ -310,10 +312,10 @@ def hours(value: str) -> float | None:
     if re.fullmatch(r"[0-9]{1,6}(?:\.[0-9]{1,6})?", plain):
         return float(plain)
     clock = re.fullmatch(r"([0-9]{1,6}):([0-5][0-9])", value)
-    found = clock or _HOURS.fullmatch(value)
-    if not value or found is None:
+    match = clock or _HOURS.fullmatch(value)
+    if not value or match is None:
         return None
-    return int(found[1] or 0) + int(found[2] or 0) / 60
+    return int(match[1] or 0) + int(match[2] or 0) / 60
 
 
 def _ratio(value: str) -> int | None:

@@ -70,17 +70,17 @@ def referenced(message: Message) -> tuple[str, ...]:
 
 def redmine_id(message_id: str) -> tuple[str, int, str] | None:
     """Given a Message-ID, return class, number and time stamp if Redmine may have created it; None if not."""
-    found = _REDMINE_ID.match(message_id[:512])
-    return (found[1], int(found[2]), found[3]) if found else None
+    match = _REDMINE_ID.match(message_id[:512])
+    return (match[1], int(match[2]), match[3]) if match else None
 
 
 def answered_other(message: Message) -> str | None:
     """Given a message without an issue, return the subject of Redmine's notification that it answers: news, a
     message."""
-    found = next(filter(None, map(redmine_id, referenced(message))), None)
-    if found is None:
+    answered = next(filter(None, map(redmine_id, referenced(message))), None)
+    if answered is None:
         return "forum message" if _FORUM.search(message.subject[:MAX_SUBJECT]) else None
-    return None if found[0] in ("issue", "journal") else _CALLED.get(found[0], found[0].replace("_", " "))
+    return None if answered[0] in ("issue", "journal") else _CALLED.get(answered[0], answered[0].replace("_", " "))
 
 
 def subject_tags(subject: str) -> tuple[tuple[int, str], ...]:
@@ -90,13 +90,13 @@ def subject_tags(subject: str) -> tuple[tuple[int, str], ...]:
     since that expression backtracks over a subject of brackets and spaces.
     """
     subject, tags = subject[:MAX_SUBJECT], []
-    for found in _HASH_NUMBER.finditer(subject):
-        hash_at = found.start()
+    for match in _HASH_NUMBER.finditer(subject):
+        hash_at = match.start()
         opened = subject.find("[", subject.rfind("]", 0, hash_at) + 1, hash_at)
         before = subject[hash_at - 1 : hash_at]
         if opened >= 0 and (before.isspace() or before == "["):
             words = subject[opened + 1 : hash_at].rpartition("[")[2]
-            tags.append((int(found[1]), " ".join(words.split())))
+            tags.append((int(match[1]), " ".join(words.split())))
     return tuple(tags)
 
 
@@ -165,16 +165,16 @@ def redmines_own(ids: Iterable[str]) -> tuple[str, int, str] | None:
     """Given the ids that a message answers, return class, number and time stamp of Redmine's first one about an issue
     or a note. A message answers one message: several of them indicate guessing.
     """
-    found = filter(None, map(redmine_id, ids))
-    return next((one for one in found if one[0] in {"issue", "journal"}), None)
+    redmine_ids = filter(None, map(redmine_id, ids))
+    return next((parts for parts in redmine_ids if parts[0] in {"issue", "journal"}), None)
 
 
 def redmines_issue(ids: Iterable[str]) -> tuple[int, str] | None:
     """Given the ids that a message answers, return number and time stamp of Redmine's first one about an issue:
     its notifications about a note name their issue in References.
     """
-    found = filter(None, map(redmine_id, ids))
-    return next(((number, stamp) for kind, number, stamp in found if kind == "issue"), None)
+    redmine_ids = filter(None, map(redmine_id, ids))
+    return next(((number, stamp) for kind, number, stamp in redmine_ids if kind == "issue"), None)
 
 
 def _redmine_signs(ids: tuple[str, ...], facts: Facts, *, proven: bool) -> Iterator[Reference]:

@@ -58,7 +58,7 @@ def find_keywords(text: str, allowed: frozenset[str], languages: tuple[str, ...]
     the first line of each key. Lines of a forwarded mail are its writer's, and do not count.
     """
     names = _names(languages)
-    wanted = {name.casefold(): name for name in fields if _allowed(name, allowed)}
+    field_names = {name.casefold(): name for name in fields if _allowed(name, allowed)}
     values, lines = dict[str, str](), dict[str, str]()
     rows = text.split("\n")
     end: int | None = None
@@ -67,18 +67,20 @@ def find_keywords(text: str, allowed: frozenset[str], languages: tuple[str, ...]
         key, value = _plain(name).lstrip(" ").rstrip(" \t").casefold(), _plain(value).strip()
         if not colon or not value or not key or key != key.lstrip():
             continue
-        known = [k for k in names.get(key, ()) if _allowed(k, allowed)] or [wanted[k] for k in (key,) if k in wanted]
-        if known and end is None:
+        keys = [k for k in names.get(key, ()) if _allowed(k, allowed)] or [
+            field_names[k] for k in (key,) if k in field_names
+        ]
+        if keys and end is None:
             end = forward_begins(rows)
         if end is not None and index >= end:
             break
-        for found in known:
-            pattern = _FORMATS.get(found)
-            if found == "is_private" and not (means_yes(value, languages) or means_no(value, languages)):
+        for keyword in keys:
+            pattern = _FORMATS.get(keyword)
+            if keyword == "is_private" and not (means_yes(value, languages) or means_no(value, languages)):
                 continue
-            if found not in values and (pattern is None or pattern.fullmatch(value)):
-                values[found] = value
-                lines[found] = line
+            if keyword not in values and (pattern is None or pattern.fullmatch(value)):
+                values[keyword] = value
+                lines[keyword] = line
     return Keywords(values, lines)
 
 

@@ -83,14 +83,14 @@ def by_hand(
             return note(context.about(thread.issue), thread)
         word = "moved" if manual_decision.moved else "imported"
         return _silent(create(context, thread, f"{word} by {manual_decision.who}"), manual_decision)
-    found = facts.issues.get(manual_decision.issue)
-    if found is None:
+    issue = facts.issues.get(manual_decision.issue)
+    if issue is None:
         return context.finish(Action.HOLD, f"#{manual_decision.issue} does not exist, or this key may not see it")
-    if not found.project_active:
+    if not issue.project_active:
         return context.finish(Action.HOLD, f"#{manual_decision.issue} is in a project that is closed or archived")
     why = f"filed to #{manual_decision.issue} by {manual_decision.who}"
-    there = IssueMatch(found, private=private_anywhere(context, found))
-    return _silent(note(context.about(found), there, why=why), manual_decision)
+    match = IssueMatch(issue, private=private_anywhere(context, issue))
+    return _silent(note(context.about(issue), match, why=why), manual_decision)
 
 
 def _silent(plan: Plan, manual_decision: ManualDecision) -> Plan:

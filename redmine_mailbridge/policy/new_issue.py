@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from redmine_mailbridge.model.plan import Action, NewUser, Plan, Project, RejectionReason
 from redmine_mailbridge.policy.context import DecisionContext
-from redmine_mailbridge.policy.issue_fields import Resolver, of_no_use, wanted_of_new, watchers
+from redmine_mailbridge.policy.issue_fields import Resolver, of_no_use, requested_of_new, watchers
 from redmine_mailbridge.policy.issue_match import IssueMatch
 from redmine_mailbridge.policy.issue_text import compose, named, say_what_is_cut, subject_of
 from redmine_mailbridge.policy.project import ProjectChoice, candidates, find_project
@@ -88,14 +88,14 @@ def _told(made: NewUser) -> str:
 
 def _ticket_user(context: DecisionContext) -> str | None:
     """The login that writes for unknown senders; None, the bridge's own user, if it is not set or not usable."""
-    wanted = context.route.senders.ticket_user
-    if wanted is None:
+    login = context.route.senders.ticket_user
+    if login is None:
         return None
-    user = context.facts.logins.get(wanted.lower())
+    user = context.facts.logins.get(login.lower())
     if user is not None and user.status == "active" and context.facts.can_impersonate:
         context.steps.add(f"the ticket_user {user.login} writes and names the sender")
         return user.login
-    context.steps.add(f"ticket_user {wanted} cannot be used; the bridge's own user writes")
+    context.steps.add(f"ticket_user {login} cannot be used; the bridge's own user writes")
     return None
 
 
@@ -111,7 +111,7 @@ def _written(
 ) -> Plan:
     """Given all decisions, and the text whose keyword lines count (not an attached mail's), build the plan."""
     message, facts, project = context.message, context.facts, place.project
-    tracker = wanted_of_new(
+    tracker = requested_of_new(
         message, context.sender, context.route, matched, context.keywords(written).values
     ).values.get("tracker")
     keywords = context.keywords(
@@ -119,11 +119,11 @@ def _written(
     )
     if place.by_address:
         keywords = keywords.dropping("project")
-    wanted = wanted_of_new(message, context.sender, context.route, matched, keywords.values)
+    requested = requested_of_new(message, context.sender, context.route, matched, keywords.values)
     if thread.private:
-        wanted.want("is_private", "1", "the private note that it answers")
+        requested.want("is_private", "1", "the private note that it answers")
     subject = subject_of(message, facts.default_language)
-    fields = Resolver(project, facts, context.steps, context.languages).fields(wanted, subject)
+    fields = Resolver(project, facts, context.steps, context.languages).fields(requested, subject)
     keywords = keywords.dropping(*of_no_use(keywords.values, fields, project, context.languages))
     text = _text(context, keywords.without(message.body.whole or message.body.written), author)
     say_what_is_cut(context.steps, text, context.route.issue.description_limit, subject)

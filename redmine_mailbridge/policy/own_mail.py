@@ -20,7 +20,7 @@ def own_mail(message: Message, mailbox: MailboxIdentity) -> str | None:
 
 def _on_behalf(message: Message, mailbox: MailboxIdentity) -> bool:
     """Does Reply-To name somebody else, as the mail of a form or of a group does that is sent from our address?"""
-    return any(is_others(one, mailbox) for one in (*message.original_from, *message.reply_to))
+    return any(is_others(address, mailbox) for address in (*message.original_from, *message.reply_to))
 
 
 def unwanted_machine(message: Message, route: Route) -> str | None:

@@ -13,9 +13,9 @@ def sender_fits(pattern: str, message: Message) -> bool:
         return True
     if pattern.startswith("/"):
         return Pattern(pattern).search(str(message.sender)) is not None
-    name, colon, wanted = pattern.partition(": ")
+    name, colon, value_pattern = pattern.partition(": ")
     if colon:
-        return header_fits(message, name, wanted) is not None
+        return header_fits(message, name, value_pattern) is not None
     return address_fits(pattern, message.sender.address)
 
 
@@ -29,7 +29,11 @@ def first_blocking(patterns: Sequence[str], message: Message) -> str | None:
     written; None if none does.
     """
     ways = ways_to_write(message.sender.address) if patterns else frozenset()
-    fitting = (one for one in patterns if sender_fits(one, message) or any(address_fits(one, way) for way in ways))
+    fitting = (
+        pattern
+        for pattern in patterns
+        if sender_fits(pattern, message) or any(address_fits(pattern, way) for way in ways)
+    )
     return next(fitting, None)
 
 
@@ -46,6 +50,6 @@ def address_fits(pattern: str, address: str) -> bool:
 
 def header_fits(message: Message, name: str, pattern: str) -> Mapping[str, str] | None:
     """Given a header field's name and a pattern, return the named groups of its first matching value, or None."""
-    wanted, compiled = name.lower(), Pattern(pattern)
-    values = (value for key, value in message.headers if key.lower() == wanted)
-    return next((found for value in values if (found := compiled.search(value)) is not None), None)
+    field_name, compiled = name.lower(), Pattern(pattern)
+    values = (value for key, value in message.headers if key.lower() == field_name)
+    return next((match for value in values if (match := compiled.search(value)) is not None), None)

@@ -43,13 +43,13 @@ def candidates(context: DecisionContext, matched: MatchedRules, keywords: Keywor
     for rule in matched.rules:
         if rule.project:
             yield rule.project, f'rule "{rule.name}"'
-    if (found := domain_rule(context.sender, route)) is not None and found[1].project:
-        yield found[1].project, f"the rule for the domain {found[0]}"
+    if (matching := domain_rule(context.sender, route)) is not None and matching[1].project:
+        yield matching[1].project, f"the rule for the domain {matching[0]}"
     if route.issue.project:
         yield route.issue.project, "the mailbox"
 
 
-def find_project(found: Iterator[tuple[str, str]], facts: Facts, steps: Trace) -> ProjectChoice:
+def find_project(choices: Iterator[tuple[str, str]], facts: Facts, steps: Trace) -> ProjectChoice:
     """Given the candidates, return the first that exists in Redmine and accepts issues.
 
     When the last of them does not exist the mail is held: somebody must mend the settings; but refused when only the
@@ -59,7 +59,7 @@ def find_project(found: Iterator[tuple[str, str]], facts: Facts, steps: Trace) -
     place = ProjectChoice(
         why="no project: the mailbox has none, and nothing in the mail names one", action=Action.REFUSE
     )
-    for name, origin in found:
+    for name, origin in choices:
         project = facts.projects.get(name.lower())
         by_mail = origin.startswith((BY_ADDRESS, BY_KEYWORD))
         if project is None and facts.offline:

@@ -24,9 +24,9 @@ def _answers_ours(message: Message, address: str, mailbox: MailboxIdentity, fact
     if mailbox.signer is None:
         return False
     theirs = spellings(address)
-    for one in message.answered[:MOST_IDS]:
-        known = facts.known.get(one)
-        if known is None or mailbox.signer.read(one) is None:
+    for message_id in message.answered[:MOST_IDS]:
+        known = facts.known.get(message_id)
+        if known is None or mailbox.signer.read(message_id) is None:
             continue
         others = known.recipients - theirs
         if others != known.recipients and all(map(mailbox.ours, others)):

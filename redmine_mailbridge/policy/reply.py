@@ -87,13 +87,13 @@ def _changes(context: DecisionContext, thread: IssueMatch, issue: Issue, text: s
     if facts.offline or impersonated or may_edit or not settings.check_permissions:
         keywords = context.keywords(text, context.fields_of(project, issue.tracker or None))
         keywords = keywords.dropping("project")
-    wanted = RequestedFields()
-    add_keywords(wanted, keywords.values)
-    if "status" not in wanted.values and (status := _status(context, thread, issue)) is not None:
-        wanted.want("status", status, "the mailbox")
-    if not (wanted.values or wanted.custom):
+    requested = RequestedFields()
+    add_keywords(requested, keywords.values)
+    if "status" not in requested.values and (status := _status(context, thread, issue)) is not None:
+        requested.want("status", status, "the mailbox")
+    if not (requested.values or requested.custom):
         return keywords, IssueFields()
-    fields = Resolver(project, facts, context.steps, context.languages).fields(wanted, None)
+    fields = Resolver(project, facts, context.steps, context.languages).fields(requested, None)
     return keywords.dropping(*of_no_use(keywords.values, fields, project, context.languages)), fields
 
 
@@ -123,16 +123,16 @@ def _by_customer(context: DecisionContext, thread: IssueMatch, issue: Issue) -> 
 
 def _reopening(context: DecisionContext, facts: Facts) -> str | None:
     """The name of the status that reopens: the route's if it exists, else the first open one."""
-    given = _known(context, "reopen_status", context.route.issue.reopen_status)
-    if given is not None:
-        return given
+    status = _known(context, "reopen_status", context.route.issue.reopen_status)
+    if status is not None:
+        return status
     return next((name for name, number in facts.statuses.items() if number not in facts.closed_statuses), None)
 
 
-def _known(context: DecisionContext, key: str, given: str | None) -> str | None:
+def _known(context: DecisionContext, key: str, status: str | None) -> str | None:
     """Given a status in the settings, return it if Redmine has it."""
     facts = context.facts
-    if given is None or facts.offline or known_id(given, facts.statuses) is not None:
-        return given
-    context.steps.add(f'{key} "{given}" does not exist{did_you_mean(given, facts.statuses)}')
+    if status is None or facts.offline or known_id(status, facts.statuses) is not None:
+        return status
+    context.steps.add(f'{key} "{status}" does not exist{did_you_mean(status, facts.statuses)}')
     return None

@@ -57,7 +57,7 @@ class Requester:
     """
 
     address: Address
-    found: FoundBy = FoundBy.FROM
+    found_by: FoundBy = FoundBy.FROM
     why: str = ""
     listed: bool = False
     own: bool = False
@@ -70,16 +70,16 @@ class Requester:
     @property
     def behind(self) -> bool:
         """Is it a person behind the From address, named by a header field that proves nothing?"""
-        return self.found in {FoundBy.REPLY_TO, FoundBy.ORIGINAL_FROM}
+        return self.found_by in {FoundBy.REPLY_TO, FoundBy.ORIGINAL_FROM}
 
 
 def requester_of(message: Message, mailbox: MailboxIdentity, routes: tuple[Route, ...]) -> Requester:
     """Given a mail, the mailbox that it was read from and the routes concerned, return who asks. It is somebody other
     than From only if all of the routes say the same.
     """
-    found = [_behind(message, mailbox, route) for route in routes]
+    requesters = [_behind(message, mailbox, route) for route in routes]
     direct = Requester(message.sender)
-    return found[0] or direct if all(one == found[0] for one in found) else direct
+    return requesters[0] or direct if all(requester == requesters[0] for requester in requesters) else direct
 
 
 def assess_requester(
@@ -147,7 +147,7 @@ def _is_list(message: Message) -> bool:
     section 3.4 (List-Post), RFC 2919 section 3 (List-Id).
     """
     key = message.sender.key
-    posts = {found.lower() for found in _ANGLED.findall(message.header("list-post")[:2000])}
+    posts = {address.lower() for address in _ANGLED.findall(message.header("list-post")[:2000])}
     list_id = message.header("list-id")[:1000].rpartition("<")[2].rstrip("> ").lower()
     return key in posts or list_id == key.replace("@", ".")
 
@@ -157,10 +157,10 @@ def _named(message: Message, mailbox: MailboxIdentity) -> tuple[Address, FoundBy
     names one.
     """
     own = message.sender.key
-    for found, people in ((FoundBy.ORIGINAL_FROM, message.original_from), (FoundBy.REPLY_TO, message.reply_to)):
-        for one in people[:MOST_NAMED]:
-            if one.key != own and is_person(one, mailbox):
-                return one, found
+    for found_by, people in ((FoundBy.ORIGINAL_FROM, message.original_from), (FoundBy.REPLY_TO, message.reply_to)):
+        for person in people[:MOST_NAMED]:
+            if person.key != own and is_person(person, mailbox):
+                return person, found_by
     return None
 
 

@@ -31,11 +31,11 @@ def apply_rules(message: Message, route: Route, steps: Trace) -> MatchedRules:
     """Given a message, return the first rule that matches, or all of them if the route says so."""
     rules, groups = [], dict[str, str]()
     for rule in route.rules:
-        found = rule_fits(rule, message)
-        if found is None:
+        rule_groups = rule_fits(rule, message)
+        if rule_groups is None:
             continue
         rules.append(rule)
-        groups |= found
+        groups |= rule_groups
         steps.add(f'rule "{rule.name}" matches')
         if route.issue.rules == "first":
             break
@@ -45,10 +45,10 @@ def apply_rules(message: Message, route: Route, steps: Trace) -> MatchedRules:
 def rule_fits(rule: Rule, message: Message) -> dict[str, str] | None:
     """Given a rule, return its named groups if every condition holds; None if one does not."""
     groups = dict[str, str]()
-    for found in _conditions(rule, message):
-        if found is None:
+    for condition_groups in _conditions(rule, message):
+        if condition_groups is None:
             return None
-        groups |= found
+        groups |= condition_groups
     return groups
 
 
@@ -60,7 +60,7 @@ def _conditions(rule: Rule, message: Message) -> Iterator[Mapping[str, str] | No
         pattern = rule.recipient
         named = [address.address for address in message.recipients] + list(message.recipients_of_record)
         if pattern.startswith("/"):
-            yield next((found for a in named if (found := Pattern(pattern).search(a)) is not None), None)
+            yield next((match for address in named if (match := Pattern(pattern).search(address)) is not None), None)
         else:
             yield _told(any(address_fits(pattern, address) for address in named))
     for name, pattern in rule.header.items():
@@ -86,8 +86,8 @@ def fill(template: str, message: Message, groups: Mapping[str, str]) -> str:
     characters each. A place that names nothing known stays as it is written; one that the mail leaves empty is "".
     """
 
-    def place(found: re.Match[str]) -> str:
-        name, part = found[1], found[2] or ""
+    def place(placeholder: re.Match[str]) -> str:
+        name, part = placeholder[1], placeholder[2] or ""
         match name, part:
             case "sender", "name" | "address" | "domain":
                 value = str(getattr(message.sender, part))
@@ -102,7 +102,7 @@ def fill(template: str, message: Message, groups: Mapping[str, str]) -> str:
             case "match", _ if part:
                 value = groups.get(part, "")
             case _:
-                return found[0]
+                return placeholder[0]
         return " ".join(value.split())[:2000]
 
     return _PLACE.sub(place, template)

@@ -159,8 +159,8 @@ def blocked(person: Address, message: Message, routes: tuple[Route, ...], facts:
     """Given a person for whom somebody else's mail is, and the routes concerned, return what blocks that person in one
     of them; None if nothing does.
     """
-    found = (_blocked_besides(person, message, route, facts) for route in routes)
-    return next((one for one in found if one is not None), None)
+    reasons = (_blocked_besides(person, message, route, facts) for route in routes)
+    return next((reason for reason in reasons if reason is not None), None)
 
 
 def _blocked_besides(person: Address, message: Message, route: Route, facts: Facts) -> str | None:
@@ -256,18 +256,18 @@ def joins(sender: Sender, new: NewUser | None, route: Route, facts: Facts) -> tu
     """
     if not facts.can_impersonate or (new is None and sender.user is None):
         return ()
-    found = domain_rule(sender, route)
-    group = (found[1].group,) if found and found[1].group else ()
-    made = sender.user.created_on if sender.user else None
-    young = made is not None and facts.kept_at is not None and made > facts.kept_at - CLOCKS_DIFFER
+    matching = domain_rule(sender, route)
+    group = (matching[1].group,) if matching and matching[1].group else ()
+    created_on = sender.user.created_on if sender.user else None
+    young = created_on is not None and facts.kept_at is not None and created_on > facts.kept_at - CLOCKS_DIFFER
     fresh = new is not None or (young and route.issue.unknown_sender == "create")
     return tuple(dict.fromkeys((route.senders.create.groups if fresh else ()) + group))
 
 
 def login_for(address: Address, kind: str) -> str:
     """Given an address and "local" or "address", return a login that Redmine takes: `+` and the like become `_`."""
-    wanted = address.key if kind == "address" else address.local.lower()
-    return _NOT_LOGIN.sub("_", wanted)[:60] or "user"
+    name = address.key if kind == "address" else address.local.lower()
+    return _NOT_LOGIN.sub("_", name)[:60] or "user"
 
 
 def numbered(login: str) -> Iterator[str]:
@@ -276,10 +276,10 @@ def numbered(login: str) -> Iterator[str]:
     yield from (f"{login[:55]}-{number}" for number in range(2, 10_000))
 
 
-def _free_login(wanted: str, facts: Facts) -> str:
+def _free_login(login: str, facts: Facts) -> str:
     """Given a login, return it, or with a number appended if it exists."""
     taken = facts.logins.keys() | {user.login.lower() for user in facts.users.values()}
-    return next(login for login in numbered(wanted) if login not in taken)
+    return next(login for login in numbered(login) if login not in taken)
 
 
 def person_name(address: Address) -> tuple[str, str]:

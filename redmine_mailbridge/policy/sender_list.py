@@ -20,13 +20,13 @@ def candidates(address: str) -> tuple[str, ...]:
     if not local or not at or not domain:
         return ()
     ways = sorted(ways_to_write(address))
-    domains = list(dict.fromkeys(one.rpartition("@")[2] for one in ways))
-    labels = {one: one.split(".")[-MOST_LABELS:] for one in domains}
+    domains = list(dict.fromkeys(way.rpartition("@")[2] for way in ways))
+    labels = {domain: domain.split(".")[-MOST_LABELS:] for domain in domains}
     above = [
-        f"*.{'.'.join(labels[one][start:])}"
+        f"*.{'.'.join(labels[domain][start:])}"
         for start in range(1, MOST_LABELS)
-        for one in domains
-        if start < len(labels[one])
+        for domain in domains
+        if start < len(labels[domain])
     ]
     return (*ways, *domains, *above)
 
@@ -36,7 +36,7 @@ def listed(address: str, entries: tuple[ListedSender, ...]) -> ListedSender | No
     if not entries:  # as for most mails
         return None
     known = {entry.pattern: entry for entry in entries}
-    return next((known[one] for one in candidates(address) if one in known), None)
+    return next((known[pattern] for pattern in candidates(address) if pattern in known), None)
 
 
 def pattern_of(text: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Action, Facts, Plan, Project
 from redmine_mailbridge.policy.context import DecisionContext
-from redmine_mailbridge.policy.issue_fields import Resolver, filled_from_mail, wanted_of_new
+from redmine_mailbridge.policy.issue_fields import Resolver, filled_from_mail, requested_of_new
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
 from redmine_mailbridge.policy.rules import apply_rules
 from redmine_mailbridge.policy.strictest import different
@@ -23,9 +23,9 @@ def settings_alone(message: Message, route: Route, mailbox: MailboxIdentity, fac
     _, responsible_route = responsible(message, mailbox, route)
     context = DecisionContext.of(message, different((responsible_route, route)), mailbox, facts)
     matched = apply_rules(message, context.route, context.steps)
-    wanted = wanted_of_new(replace(message, date=None), context.sender, context.route, matched, {})
+    requested = requested_of_new(replace(message, date=None), context.sender, context.route, matched, {})
     of_the_mail = filled_from_mail((context.route.issue, *matched.rules)) | {context.route.issue.requester_field or ""}
-    wanted.custom = {name: value for name, value in wanted.custom.items() if name not in of_the_mail}
-    fields = Resolver(project, facts, context.steps, context.languages).fields(wanted, "")
+    requested.custom = {name: value for name, value in requested.custom.items() if name not in of_the_mail}
+    fields = Resolver(project, facts, context.steps, context.languages).fields(requested, "")
     plan = context.plan(Action.CREATE, "values from the settings only", project=project.identifier, fields=fields)
     return replace(plan, text=ORDINARY, attachments=(), left_out=())

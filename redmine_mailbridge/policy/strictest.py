@@ -17,11 +17,11 @@ _KEYWORDS = ("anyone", "users")
 
 def different(routes: Iterable[Route | None]) -> tuple[Route, ...]:
     """Given routes, return each once, in order; None is none."""
-    found: list[Route] = []
+    distinct: list[Route] = []
     for route in routes:
-        if route is not None and route not in found:
-            found.append(route)
-    return tuple(found)
+        if route is not None and route not in distinct:
+            distinct.append(route)
+    return tuple(distinct)
 
 
 def strictest(routes: tuple[Route, ...]) -> Route:

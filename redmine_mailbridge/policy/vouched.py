@@ -27,10 +27,10 @@ def candidate(message: Message, mailbox: MailboxIdentity, route: Route) -> Reque
     """
     if route.issue.forwarded != "original" or not believed(message, route) or _by_machine(message):
         return None
-    found = _passed_on(message, mailbox)
-    if found is None or found.address.key == message.sender.key or not is_person(found.address, mailbox):
+    requester = _passed_on(message, mailbox)
+    if requester is None or requester.address.key == message.sender.key or not is_person(requester.address, mailbox):
         return None
-    return found
+    return requester
 
 
 def customer_named(message: Message) -> tuple[Address, ...]:
@@ -43,7 +43,7 @@ def customer_named(message: Message) -> tuple[Address, ...]:
 def _passed_on(message: Message, mailbox: MailboxIdentity) -> Requester | None:
     if message.forwarded is not None:
         return Requester(message.forwarded.sender, FoundBy.FORWARDED)
-    if len(message.to) == 1 and any(mailbox.ours(one.address) for one in message.cc):
+    if len(message.to) == 1 and any(mailbox.ours(address.address) for address in message.cc):
         return Requester(message.to[0], FoundBy.WRITTEN_TO)
     return None
 
@@ -62,33 +62,33 @@ def passed_on(context: DecisionContext, place: ProjectChoice) -> DecisionContext
     """Given a mail that becomes an issue, and its project, return the context in which the customer asks whom an agent
     passes on; else the same context.
     """
-    found = candidate(context.message, context.mailbox, context.route)
+    requester = candidate(context.message, context.mailbox, context.route)
     user = context.sender.user
-    if found is None or user is None or place.identifier is None:
+    if requester is None or user is None or place.identifier is None:
         return context
     if context.route.issue.check_permissions and place.identifier not in context.facts.may_add_issues:
         return context  # which rejects the agent's message
     agents = context.facts.agents.get(place.identifier, frozenset())
-    shown = f"{found.address.address}, from {found.found.value}"
+    shown = f"{requester.address.address}, from {requester.found_by.value}"
     if context.sender.address.key not in agents:
         context.steps.add(f"{shown}, is not the requester: {user.login} may not edit issues in {place.identifier}")
         return context
-    if found.address.key in agents:
+    if requester.address.key in agents:
         context.steps.add(f"{shown}, is not the requester: it is an agent of {place.identifier}")
         return context
-    if (why := blocked(found.address, context.message, context.routes, context.facts)) is not None:
+    if (why := blocked(requester.address, context.message, context.routes, context.facts)) is not None:
         context.steps.add(f"{shown}, is not the requester: blocked by {why}")
         return context
     context.steps.add(f"{shown}, is the requester: {user.login} vouches for it (issue.forwarded)")
     sender = Sender(
-        found.address,
-        claimed=context.facts.users.get(found.address.key),
+        requester.address,
+        claimed=context.facts.users.get(requester.address.key),
         through=context.message.sender,
         through_proven=True,
         admitted=True,
         vouched_by=user,
     )
-    return replace(context, message=_as_forwarded(context.message), requester=found, sender=sender)
+    return replace(context, message=_as_forwarded(context.message), requester=requester, sender=sender)
 
 
 def _as_forwarded(message: Message) -> Message:

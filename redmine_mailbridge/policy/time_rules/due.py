@@ -146,7 +146,7 @@ def said(age: Age) -> str:
 
 
 def _one_of(names: Collection[str], name: str) -> bool:
-    return not names or name.lower() in {one.lower() for one in names}
+    return not names or name.lower() in {allowed.lower() for allowed in names}
 
 
 # ------------------------------------------------------------------ what counts as whose word
@@ -179,8 +179,8 @@ def _newest(history: Sequence[RuleJournal], counts: Callable[[RuleJournal], bool
 
 
 def _last(history: Sequence[RuleJournal], counts: Callable[[RuleJournal], bool]) -> RuleJournal | None:
-    found: Iterator[RuleJournal] = (entry for entry in reversed(history) if counts(entry))
-    return next(found, None)
+    newest_first: Iterator[RuleJournal] = (entry for entry in reversed(history) if counts(entry))
+    return next(newest_first, None)
 
 
 def _turn(history: Sequence[RuleJournal], mailed: Callable[[int], bool]) -> str:
@@ -191,7 +191,7 @@ def _turn(history: Sequence[RuleJournal], mailed: Callable[[int], bool]) -> str:
     if last is None or _customer(last):
         return "agent"
     since = _newest(history, _customer)
-    return "customer" if any(_agent(one) and one.id > since and mailed(one.id) for one in history) else ""
+    return "customer" if any(_agent(entry) and entry.id > since and mailed(entry.id) for entry in history) else ""
 
 
 # ------------------------------------------------------------------ where each span begins

@@ -18,11 +18,11 @@ def filled(template: str, values: Mapping[str, str], text_format: TextFormat) ->
     A stranger's text is inserted as code, so that none of it is active in Redmine.
     """
 
-    def place(found: re.Match[str]) -> str:
-        name = found[1]
+    def place(match: re.Match[str]) -> str:
+        name = match[1]
         value = values.get(name)
         if value is None:
-            return found[0]
+            return match[0]
         return literal(value, text_format) if name in _STRANGERS else value
 
     return _PLACE.sub(place, template)
