@@ -45,5 +45,5 @@ def plain_name(name: str) -> str:
     and apostrophes; else "".
     """
     name = unicodedata.normalize("NFC", " ".join(name.split()))
-    said = len(name) <= 40 and all(unicodedata.category(sign)[0] in "LM" or sign in " -'’" for sign in name)
-    return name if said else ""
+    is_plain = len(name) <= 40 and all(unicodedata.category(sign)[0] in "LM" or sign in " -'’" for sign in name)
+    return name if is_plain else ""

@@ -95,7 +95,7 @@ def _item_html(item: SyntaxTreeNode) -> str:
 
 def _tight(node: SyntaxTreeNode) -> str:
     """The content of an item or a quote: its paragraphs without a paragraph's space around them."""
-    parts = [_inline_html(one) if one.type == "paragraph" else _block_html(one) for one in node.children]
+    parts = [_inline_html(child) if child.type == "paragraph" else _block_html(child) for child in node.children]
     return "<br>\n<br>\n".join(parts) if node.type == "blockquote" else "<br>".join(parts)
 
 
@@ -106,7 +106,7 @@ def _rows(table: SyntaxTreeNode) -> Iterator[Sequence[SyntaxTreeNode]]:
 
 
 def _row_html(cells: Sequence[SyntaxTreeNode]) -> str:
-    return f"<tr>{''.join(f'<{one.tag}>{_inline_html(one)}</{one.tag}>' for one in cells)}</tr>"
+    return f"<tr>{''.join(f'<{cell.tag}>{_inline_html(cell)}</{cell.tag}>' for cell in cells)}</tr>"
 
 
 def _inline_html(node: SyntaxTreeNode) -> str:
@@ -175,7 +175,7 @@ def _span_text(node: SyntaxTreeNode, inner: str) -> str:
 
 def _inline(
     node: SyntaxTreeNode,
-    said: Callable[[str], str],
+    text: Callable[[str], str],
     code: Callable[[str], str],
     span: Callable[[SyntaxTreeNode, str], str],
     line_end: str,
@@ -185,7 +185,7 @@ def _inline(
     for child in node.children:
         match child.type:
             case "text" | "text_special":
-                out.append(said(child.content))
+                out.append(text(child.content))
             case "code_inline":
                 out.append(code(child.content) if code is str else f"<code>{code(child.content)}</code>")
             case "softbreak" | "hardbreak":
@@ -194,5 +194,5 @@ def _inline(
                 name = child.content or str(child.attrs.get("src", ""))
                 out.append(f"[{name}]" if code is str else escaped(f"[{name}]"))
             case _:
-                out.append(span(child, _inline(child, said, code, span, line_end)))
+                out.append(span(child, _inline(child, text, code, span, line_end)))
     return "".join(out)

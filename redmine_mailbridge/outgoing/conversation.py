@@ -81,8 +81,8 @@ class _Part:
 def without_re(subject: str) -> str:
     """Given a subject, return it without the "Re:", "AW:" … before it, however many."""
     text = " ".join(subject.split())[:1000]
-    while (found := _RE.match(text)) is not None:
-        text = text[found.end() :]
+    while (prefix := _RE.match(text)) is not None:
+        text = text[prefix.end() :]
     return text
 
 
@@ -110,7 +110,11 @@ class ConversationFinder:
         return Conversation(
             subject=without_re(subject) or f"#{issue.id}",
             in_reply_to="" if made else last.mail.message_id,
-            references=tuple(dict.fromkeys(one for one in (*known, *sent) if not one.endswith("@mailbridge.invalid"))),
+            references=tuple(
+                dict.fromkeys(
+                    message_id for message_id in (*known, *sent) if not message_id.endswith("@mailbridge.invalid")
+                )
+            ),
             index=message.header("thread-index") if message is not None else "",
             cc=cc,
             unproven=unproven,
@@ -123,17 +127,17 @@ class ConversationFinder:
     def _parts(self, issue: IssueRow, visible: VisibleIssue) -> Iterator[_Part]:
         """The customer side's mails that are public in Redmine, oldest first."""
         requester = issue.requester.lower()
-        for one in self._talk.incoming(issue.id, issue.requester):
-            intent = WriteIntent.from_json(one.request) if one.request else None
-            sender = one.sender.lower()
-            if not one.customers or (one.journal is not None and visible.journal(one.journal) is None):
+        for mail in self._talk.incoming(issue.id, issue.requester):
+            intent = WriteIntent.from_json(mail.request) if mail.request else None
+            sender = mail.sender.lower()
+            if not mail.customers or (mail.journal is not None and visible.journal(mail.journal) is None):
                 continue
             if sender != requester and ((intent is not None and intent.claims) or self._is_user(sender)):
                 continue
-            if one.journal is None and not _by_requester(one, intent, requester):
+            if mail.journal is None and not _by_requester(mail, intent, requester):
                 continue
             written = "" if intent is None else _written(intent)
-            yield _Part(one, intent, visible.says(one.journal, written))
+            yield _Part(mail, intent, visible.says(mail.journal, written))
 
     def _copied(
         self, issue: IssueRow, parts: Sequence[_Part], newest: Message | None
@@ -146,14 +150,14 @@ class ConversationFinder:
         if proven is last:
             return _people(last, newest, issue.requester), ()
         cc = () if proven is None else _people(proven, self._message(proven.mail), issue.requester)
-        known = {one.key for one in cc}
-        return cc, tuple(one for one in _people(last, newest, issue.requester) if one.key not in known)
+        known = {person.key for person in cc}
+        return cc, tuple(person for person in _people(last, newest, issue.requester) if person.key not in known)
 
-    def _message(self, one: ConversationMail) -> Message | None:
-        if one.raw is None:
+    def _message(self, mail: ConversationMail) -> Message | None:
+        if mail.raw is None:
             return None
         try:
-            return self._read(one.raw, one.truncated, one.mailbox)
+            return self._read(mail.raw, mail.truncated, mail.mailbox)
         except RawUnreadable:
             return None
 
@@ -188,9 +192,9 @@ def _people(part: _Part, message: Message | None, requester: str) -> tuple[Addre
     if message is not None:
         people = [_writer(part, message), *message.cc]
     else:
-        people = [Address("", one) for one in (part.intent.participants if part.intent is not None else ())]
-    found = {one.key: one for one in people if one.domain and one.key != requester.lower()}
-    return tuple(found.values())
+        people = [Address("", address) for address in (part.intent.participants if part.intent is not None else ())]
+    by_key = {person.key: person for person in people if person.domain and person.key != requester.lower()}
+    return tuple(by_key.values())
 
 
 def _written_to(part: _Part, message: Message | None) -> tuple[str, ...]:
@@ -199,7 +203,7 @@ def _written_to(part: _Part, message: Message | None) -> tuple[str, ...]:
     """
     if message is None:
         return part.intent.named if part.intent is not None else ()
-    return (*(one.address for one in message.recipients), *message.recipients_of_record)
+    return (*(recipient.address for recipient in message.recipients), *message.recipients_of_record)
 
 
 def _history(last: _Part, message: Message | None) -> tuple[QuotedText, ...]:

@@ -31,21 +31,21 @@ def addressed_to(content: bytes, recipients: Collection[str]) -> bytes:
     """Given a mail's bytes and addresses (in any case), return it with a header that names only these: unchanged if it
     does; one whom it does not name is in Bcc.
     """
-    wanted = {one.lower(): one for one in recipients}
-    there = recipients_of(content)
-    if sorted(_address(one) for people in there.values() for one in people) == sorted(wanted):
+    missing = {address.lower(): address for address in recipients}
+    header_recipients = recipients_of(content)
+    if sorted(_address(person) for people in header_recipients.values() for person in people) == sorted(missing):
         return content
     kept: dict[str, list[str]] = {}
-    for name, people in there.items():
-        kept[name] = [one for one in people if _address(one) in wanted]
-        for one in kept[name]:
-            wanted.pop(_address(one), None)
-    if wanted:
-        kept["Bcc"] = [*kept.get("Bcc", []), *wanted.values()]
+    for name, people in header_recipients.items():
+        kept[name] = [person for person in people if _address(person) in missing]
+        for person in kept[name]:
+            missing.pop(_address(person), None)
+    if missing:
+        kept["Bcc"] = [*kept.get("Bcc", []), *missing.values()]
     head, end, body = content.partition(b"\r\n\r\n")
-    rest = _FIELD.sub(b"", head + b"\r\n")
+    other_fields = _FIELD.sub(b"", head + b"\r\n")
     fields = (f"{name}: {LINE.join(people)}\r\n" for name, people in kept.items() if people)
-    return "".join(fields).encode() + rest + end[2:] + body
+    return "".join(fields).encode() + other_fields + end[2:] + body
 
 
 def _people(value: str) -> Iterator[str]:

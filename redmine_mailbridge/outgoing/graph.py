@@ -78,7 +78,7 @@ class GraphTransport:
             left = list(recipients)
             if again:
                 had = self._had(client, draft)
-                left = [one for one in recipients if one.lower() not in had]
+                left = [recipient for recipient in recipients if recipient.lower() not in had]
             if not left:
                 return "accepted by Microsoft Graph before: found in the mailbox"
             self._send(client, GraphDraft(client, addressed_to(content, left)))
@@ -106,21 +106,21 @@ class GraphTransport:
 
         All folders are looked in: whoever uses the mailbox may have moved or deleted it.
         """
-        wanted = draft.message_id.replace("'", "''")
-        asked = {"$filter": f"internetMessageId eq '{wanted}'", "$select": SENT}
+        quoted_id = draft.message_id.replace("'", "''")
+        query = {"$filter": f"internetMessageId eq '{quoted_id}'", "$select": SENT}
         had: set[str] = set()
         try:
-            found = list(client.values("/messages", most=MOST_PAGES, params=asked))
+            messages = list(client.values("/messages", most=MOST_PAGES, params=query))
         except GraphDenied:
             return had
         except GraphRefused as refused:  # of the question, not of the mail
             raise ConnectionLost(str(refused)) from None
-        for one in found:
-            if one.get("isDraft"):
-                draft.discard(str(one.get("id", "")))
+        for message in messages:
+            if message.get("isDraft"):
+                draft.discard(str(message.get("id", "")))
                 continue
             try:
-                had |= set(_addresses(one))
+                had |= set(_addresses(message))
             except Unreadable as error:
                 raise ConnectionLost(f"{client.where}: {error}") from None
         return had
@@ -151,28 +151,32 @@ def sorted_error(error: MailboxError) -> SendingRefused | SendingDeferred:
     """Given an error of Graph, return what it means for sending. An answer that was lost, or a failure of Graph's own,
     may come after the message was sent: time must pass before that can be seen in the mailbox.
     """
-    said = str(error)
+    error_text = str(error)
     if isinstance(error, GraphBusy) and error.status in AWAY:
-        return SendingDeferred(said, pause=hint(said) or 0.0)
+        return SendingDeferred(error_text, pause=hint(error_text) or 0.0)
     if isinstance(error, GraphBusy | ConnectionLost):
-        return SendingDeferred(said, whole=False, ended=True, pause=max(hint(said) or 0.0, SETTLES))
+        return SendingDeferred(error_text, whole=False, ended=True, pause=max(hint(error_text) or 0.0, SETTLES))
     if isinstance(error, GraphRefused):
         not_graphs = not error.code and error.status != TOO_LARGE  # a proxy's: no word about the mail
         configuration = not_graphs or error.code in CONFIGURATION or error.status in {403, 404}
-        return SendingDeferred(said, whole=False, configuration=True) if configuration else SendingRefused(said)
-    words = said if isinstance(error, LoginRefused) else f"Microsoft Graph: {said}"
+        return (
+            SendingDeferred(error_text, whole=False, configuration=True)
+            if configuration
+            else SendingRefused(error_text)
+        )
+    words = error_text if isinstance(error, LoginRefused) else f"Microsoft Graph: {error_text}"
     return SendingDeferred(words)
 
 
 def _addresses(message: dict[str, Any]) -> list[str]:
     """Given a message of Graph's, return its recipients' addresses, lower case. Raise Unreadable."""
     people = [
-        one
+        recipient
         for field in ("toRecipients", "ccRecipients", "bccRecipients")
-        for one in objects_in(message.get(field) or [])
+        for recipient in objects_in(message.get(field) or [])
     ]
     return [
-        str(one["address"]).lower()
-        for one in objects_in([one.get("emailAddress") or {} for one in people])
-        if "address" in one
+        str(address["address"]).lower()
+        for address in objects_in([person.get("emailAddress") or {} for person in people])
+        if "address" in address
     ]

@@ -44,8 +44,8 @@ class GraphFile:
     @property
     def content(self) -> bytes:
         """Its bytes, decoded."""
-        found = self.message.get_payload(decode=True)
-        return found if isinstance(found, bytes) else b""
+        payload = self.message.get_payload(decode=True)
+        return payload if isinstance(payload, bytes) else b""
 
 
 class GraphDraft:
@@ -72,16 +72,16 @@ class GraphDraft:
         """
         slim, files = without_files(self.content, most)
         large = [("text alone", len(slim))] if len(slim) > most else []
-        large += [(f"file {one.name}", size) for one in files if (size := len(one.content)) > MOST_OF_A_FILE]
+        large += [(f"file {file.name}", size) for file in files if (size := len(file.content)) > MOST_OF_A_FILE]
         if large:
             words = "; ".join(f"its {name} has {size} bytes" for name, size in large)
             raise SendingRefused(f"{words}: more than Microsoft Graph takes")
         with side_effect(SideEffect.MAKE_DRAFT):
-            made = self._client.post_mime("/messages", slim)
-            self._ident = _required(made, "id")
+            draft = self._client.post_mime("/messages", slim)
+            self._ident = _required(draft, "id")
             self._path = f"/messages/{id_of('-' + self._ident)}"
             try:
-                self._amend(str(made.get("internetMessageId", "")))
+                self._amend(str(draft.get("internetMessageId", "")))
                 for file in files:
                     self._attach(file)
             except MailboxError:
@@ -147,11 +147,11 @@ def _required(answer: dict[str, Any], name: str) -> str:
     return str(answer[name])
 
 
-def _next(said: dict[str, Any], end: int) -> int:
+def _next(answer: dict[str, Any], end: int) -> int:
     """Given the answer to a piece that ends before this byte, return the byte that is expected next: `end` if it names
     none. Raise ConnectionLost when it cannot be read.
     """
-    ranges = said.get("nextExpectedRanges") or [f"{end}-"]
+    ranges = answer.get("nextExpectedRanges") or [f"{end}-"]
     first = str(ranges[0]).partition("-")[0] if isinstance(ranges, list) else ""
     if not (first.isascii() and first.isdecimal() and len(first) <= len(str(MOST_OF_A_FILE))):
         raise ConnectionLost("the answer of Microsoft Graph to a piece of a file cannot be read")
@@ -171,18 +171,18 @@ def without_files(content: bytes, most: int) -> tuple[bytes, list[GraphFile]]:
     preamble, *parts, epilogue = (b"\r\n" + body).split(line)
     files = [GraphFile(part, _parsed(part)) for part in parts[1:]]
     left, taken = len(content), list[GraphFile]()
-    for file in sorted(files, key=lambda one: len(one.part), reverse=True):
+    for file in sorted(files, key=lambda file: len(file.part), reverse=True):
         if left <= most:
             break
         taken.append(file)
         left -= len(file.part) + len(line)
-    kept = [parts[0], *(one.part for one in files if one not in taken)]
+    kept = [parts[0], *(file.part for file in files if file not in taken)]
     slim = head + end + line.join([preamble, *kept, epilogue])[2:]
-    return slim, [one for one in files if one in taken]
+    return slim, [file for file in files if file in taken]
 
 
 def _parsed(part: bytes) -> EmailMessage:
     """Given a part that follows its delimiter, return it parsed."""
-    found = message_from_bytes(part.removeprefix(b"\r\n"), policy=policy.default)
-    assert isinstance(found, EmailMessage)  # noqa: S101 - what the policy makes
-    return found
+    parsed = message_from_bytes(part.removeprefix(b"\r\n"), policy=policy.default)
+    assert isinstance(parsed, EmailMessage)  # noqa: S101 - what the policy makes
+    return parsed

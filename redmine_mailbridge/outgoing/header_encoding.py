@@ -60,7 +60,7 @@ def unstructured(name: str, text: str) -> bytes:
 
 def identifiers(name: str, ids: Sequence[str]) -> bytes:
     """Given a field's name and Message-IDs that `identifier` has let pass, return the field."""
-    return folded(name, [f"<{one}>" for one in ids])
+    return folded(name, [f"<{message_id}>" for message_id in ids])
 
 
 def addresses(name: str, people: Sequence[Address], *, international: bool = False) -> bytes:
@@ -98,7 +98,7 @@ def folded(name: str, pieces: Sequence[str]) -> bytes:
             lines.append(line)
             line = ""
         line += f" {piece}"
-    return b"".join(f"{one}\r\n".encode() for one in (*lines, line))
+    return b"".join(f"{field_line}\r\n".encode() for field_line in (*lines, line))
 
 
 def encoded_words(text: str, first: int = LONGEST_WORD) -> list[str]:

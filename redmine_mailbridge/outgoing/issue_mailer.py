@@ -125,7 +125,7 @@ class IssueMailer:
         if profile is None:
             return False
         signed = map(profile.signer.read, self._outbox.message_ids(issue.id, kind))
-        return any(one is not None and _QUOTING.sub("", one.serial) == plain for one in signed)
+        return any(signature is not None and _QUOTING.sub("", signature.serial) == plain for signature in signed)
 
     @property
     def reaches_admins(self) -> bool:
@@ -152,8 +152,8 @@ class IssueMailer:
             kind, profile.sender, people[0], texts.subject, texts.text, own_id, texts.html,
             loop_value=profile.signer.instance, other_recipients=tuple(people[1:]),
         )  # fmt: skip
-        said = self._outbox.queue(self._copies(profile, outgoing_message, None))
-        return any(queued for queued, _ in said), "; ".join(line for _, line in said)
+        outcomes = self._outbox.queue(self._copies(profile, outgoing_message, None))
+        return any(queued for queued, _ in outcomes), "; ".join(line for _, line in outcomes)
 
     def compose(  # noqa: PLR0911 - a list of reasons
         self,
@@ -225,19 +225,19 @@ class IssueMailer:
     ) -> "_Audience":
         """Who of these people gets the mail; `visible_to_customer`: the customer may know of the issue."""
         requester = comparable(issue.requester)
-        asked = any(comparable(one.address) == requester for one in to)
+        asked = any(comparable(person.address) == requester for person in to)
         if not visible_to_customer:
-            to, cc = [one for one in to if comparable(one.address) != requester], ()
+            to, cc = [person for person in to if comparable(person.address) != requester], ()
         first, copied = self.reachable(to, kind), self.reachable(cc, kind)
         if not first:
             first, copied = copied[:1], copied[1:]
-        keys = {one.key for one in first}
+        keys = {person.key for person in first}
         return _Audience(
             to=tuple(first),
-            cc=tuple(one for one in copied if one.key not in keys),
+            cc=tuple(person for person in copied if person.key not in keys),
             to_requester=asked and visible_to_customer,
             private=not visible_to_customer and (asked or not to),
-            without=tuple(one for one in (*to, *cc) if mailable(one) is None),
+            without=tuple(person for person in (*to, *cc) if mailable(person) is None),
         )
 
     def thread(self, issue: IssueRow, visible: VisibleIssue) -> Conversation:
@@ -246,13 +246,13 @@ class IssueMailer:
 
     def reachable(self, people: Sequence[Address], kind: str) -> list[Address]:
         """Those of these people whom we may write to, each once: never ourselves, nor by a machine to machines."""
-        able = [one for one in map(mailable, people) if one is not None and not self._is_own(one)]
-        found = {one.key: one for one in reversed(able)}
-        kept = [found[key] for key in dict.fromkeys(one.key for one in able)]
-        return [one for one in kept if kind in BY_PEOPLE or not takes_no_reply(one)]
+        able = [person for person in map(mailable, people) if person is not None and not self._is_own(person)]
+        by_key = {person.key: person for person in reversed(able)}
+        kept = [by_key[key] for key in dict.fromkeys(person.key for person in able)]
+        return [person for person in kept if kind in BY_PEOPLE or not takes_no_reply(person)]
 
-    def _is_own(self, one: Address) -> bool:
-        return bool({one.key, without_tag(one.key)} & self._own_addresses)
+    def _is_own(self, person: Address) -> bool:
+        return bool({person.key, without_tag(person.key)} & self._own_addresses)
 
     def _copies(
         self, profile: SenderProfile, outgoing_message: OutgoingMessage, issue: int | None
@@ -262,22 +262,22 @@ class IssueMailer:
         people = (outgoing_message.to, *outgoing_message.other_recipients, *outgoing_message.cc)
         contents = {
             plain: outgoing_message.as_bytes(now, international=not plain)
-            for plain in {one.address.isascii() for one in people}
+            for plain in {person.address.isascii() for person in people}
         }
         return tuple(
             NewAnswer(
                 mailbox=profile.mailbox,
                 kind=outgoing_message.kind,
                 sender=profile.sender.address,
-                recipient=one.address,
+                recipient=person.address,
                 message_id=outgoing_message.message_id,
-                content=contents[one.address.isascii()],
+                content=contents[person.address.isascii()],
                 why_not=lambda count: held_back(count, refusal=False),
                 issue=issue,
                 among=BY_PEOPLE if outgoing_message.kind in BY_PEOPLE else None,
-                person="" if outgoing_message.kind in BY_PEOPLE else without_tag(one.key),
+                person="" if outgoing_message.kind in BY_PEOPLE else without_tag(person.key),
             )
-            for one in people
+            for person in people
         )
 
 
@@ -288,7 +288,7 @@ def _of_thread(thread: Conversation) -> dict[str, Any]:
         "question": NO_QUESTION,
         "fields": CustomFieldValues(),
         "thread": {"subject": thread.subject, "reply_subject": thread.reply_subject},
-        "history": [{"author": one.author, "date": one.date, "text": one.text} for one in thread.history],
+        "history": [{"author": mail.author, "date": mail.date, "text": mail.text} for mail in thread.history],
     }
 
 

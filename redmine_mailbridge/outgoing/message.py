@@ -93,7 +93,7 @@ class OutgoingMessage:
         fields = dict(self._fields(now, international=international))
         body = self._body()
         content = b"".join(fields.values()) + b"MIME-Version: 1.0\r\n" + body.as_bytes()
-        of_body = [one.partition(b":")[0].decode() for one in body.fields]
+        of_body = [field.partition(b":")[0].decode() for field in body.fields]
         inspect(content, [*fields, "MIME-Version", *of_body])
         return content
 
@@ -114,7 +114,7 @@ class OutgoingMessage:
         parent = encode.identifier(self.in_reply_to) or ""
         if parent:
             yield "In-Reply-To", encode.identifiers("In-Reply-To", [parent])
-        if known := chain([one for one in self.references if encode.identifier(one)], parent):
+        if known := chain([message_id for message_id in self.references if encode.identifier(message_id)], parent):
             yield "References", encode.identifiers("References", known)
         if self.sender.reply_to:
             yield people("Reply-To", [Address("", self.sender.reply_to)])
@@ -148,7 +148,7 @@ def chain(references: Sequence[str], parent: str) -> list[str]:
     """Given the ids of a conversation, oldest first, and that of the mail that is answered, return what References
     says: each once, the answered one last, the first one always (RFC 5322 section 3.6.4), at most 21.
     """
-    known = list(dict.fromkeys(one for one in references if one != parent))
+    known = list(dict.fromkeys(message_id for message_id in references if message_id != parent))
     if len(known) > REFERENCES:
         known = [known[0], *known[-REFERENCES + 1 :]]
     return [*known, parent] if parent else known

@@ -87,10 +87,10 @@ def field_names(content: bytes) -> list[str]:
             raise MailMalformed("a line of the mail's header is broken or too long")
         if line.startswith((b" ", b"\t")) and line.strip() and names:
             continue
-        found = _FIELD.match(line)
-        if found is None:
+        field = _FIELD.match(line)
+        if field is None:
             raise MailMalformed("a line of the mail's header is not a field")
-        names.append(found[1].decode().lower())
+        names.append(field[1].decode().lower())
     return names
 
 
@@ -99,8 +99,8 @@ def inspect(content: bytes, expected: Sequence[str]) -> None:
     block holds others, or when its bytes cannot go over SMTP.
     """
     names = field_names(content)
-    if names != [one.lower() for one in expected]:
-        others = ", ".join(sorted(set(names).symmetric_difference(one.lower() for one in expected))) or "their order"
+    if names != [name.lower() for name in expected]:
+        others = ", ".join(sorted(set(names).symmetric_difference(name.lower() for name in expected))) or "their order"
         raise MailMalformed(f"the mail's header is not what was set ({others})")
     if b"\x00" in content or b"\r" in content.replace(b"\r\n", b"") or b"\n" in content.replace(b"\r\n", b""):
         raise MailMalformed("the mail holds NUL, or a line end that is not CR LF")
@@ -111,6 +111,6 @@ def inspect_again(content: bytes, known: Collection[str]) -> None:
     raise MailMalformed when its header block holds another, or one of them twice.
     """
     names = field_names(content)
-    odd = sorted({one for one in names if one not in known or names.count(one) > 1})
+    odd = sorted({name for name in names if name not in known or names.count(name) > 1})
     if odd:
         raise MailMalformed(f"the mail's header has unexpected or repeated fields ({', '.join(odd)[:200]})")

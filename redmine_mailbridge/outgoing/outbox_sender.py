@@ -184,7 +184,7 @@ class OutboxSender:
                 words = _offer(transport, mails)
         except (SendingRefused, MailMalformed) as error:
             if len(mails) > 1:  # for one of them, maybe
-                return "".join([self._one(transport, [one], result) for one in mails])
+                return "".join([self._one(transport, [copy], result) for copy in mails])
             self._outbox.failed(mail, str(error))
             result.failed += 1
             log.warning("sending.refused", kind=mail.kind, issue=mail.issue, reason=str(error))
@@ -195,14 +195,14 @@ class OutboxSender:
             log.warning("sending.deferred", kind=mail.kind, issue=mail.issue, reason=str(error))
             if error.configuration:
                 result.error = result.error or f"the server does not take what we send, until that is mended: {error}"
-            for one in mails:
-                self._put_off(one, error, result)
+            for copy in mails:
+                self._put_off(copy, error, result)
             return str(error) if error.ended or error.configuration else ""
         copied = self.copier is not None and mail.mailbox in self.copier.mailboxes
-        for one in mails:
-            self._outbox.sent(one, words, copy_due=copied)
+        for copy in mails:
+            self._outbox.sent(copy, words, copy_due=copied)
             result.sent += 1
-            log.info("sending.sent", kind=one.kind, issue=one.issue)
+            log.info("sending.sent", kind=copy.kind, issue=copy.issue)
         return ""
 
     def _put_off(self, mail: QueuedMail, error: SendingDeferred, result: SendResult) -> None:
@@ -227,6 +227,6 @@ def _offer(transport: Transport, mails: Sequence[QueuedMail]) -> str:
     """Hand over one message. Return the server's words."""
     mail = mails[0]
     if isinstance(transport, MessageTransport):
-        again = any(one.offered_before for one in mails)
-        return transport.send_message([one.recipient for one in mails], mail.content, again=again)
+        again = any(copy.offered_before for copy in mails)
+        return transport.send_message([copy.recipient for copy in mails], mail.content, again=again)
     return transport.send(mail.sender, mail.recipient, mail.content)

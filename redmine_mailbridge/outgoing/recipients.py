@@ -42,12 +42,12 @@ class Recipients:
     @property
     def left_out(self) -> Mapping[NotMailedReason, tuple[Address, ...]]:
         """Those whom a note to the agents names, by the reason."""
-        found = {UNPROVEN: self.unproven, TOO_MANY: self.over, NO_ADDRESS: self.without}
-        return {why: them for why, them in found.items() if them}
+        people_by_reason = {UNPROVEN: self.unproven, TOO_MANY: self.over, NO_ADDRESS: self.without}
+        return {why: them for why, them in people_by_reason.items() if them}
 
     def redmine_tells(self, address: str) -> bool:
         """Is it left to Redmine to mail this address?"""
-        return not spellings(address).isdisjoint(one.lower() for one in self.by_redmine)
+        return not spellings(address).isdisjoint(mailed.lower() for mailed in self.by_redmine)
 
     @property
     def why_nobody(self) -> str:
@@ -59,9 +59,9 @@ class Recipients:
     @property
     def line(self) -> str:
         """The text of the record after the list of recipients."""
-        said = f"; Redmine mails {', '.join(self.by_redmine)} itself" if self.by_redmine else ""
+        line = f"; Redmine mails {', '.join(self.by_redmine)} itself" if self.by_redmine else ""
         for what, them in (("not proven", self.unproven), ("over answers.max_cc", self.over)):
             if them:
                 more = f" and {len(them) - 5} more" if len(them) > 5 else ""
-                said += f"; not in Cc ({what}): {', '.join(one.address for one in them[:5])}{more}"
-        return said
+                line += f"; not in Cc ({what}): {', '.join(person.address for person in them[:5])}{more}"
+        return line

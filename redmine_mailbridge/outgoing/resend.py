@@ -21,9 +21,9 @@ def send_again(
     each mail that failed, with why it is not sent again, "" when it is. Raise RedmineUnavailable.
     """
     failed = outbox.listed(states=(FAILED,), limit=10_000, ids=ids, whole=False)
-    found = {row.id: (row, why_not(row, profiles, look)) for row in failed}
-    queued = {row.id for row in outbox.retry([number for number, (_, why) in found.items() if not why], by=by)}
-    return [(row, why if why or row.id in queued else "it is not there any more") for row, why in found.values()]
+    verdicts = {row.id: (row, why_not(row, profiles, look)) for row in failed}
+    queued = {row.id for row in outbox.retry([number for number, (_, why) in verdicts.items() if not why], by=by)}
+    return [(row, why if why or row.id in queued else "it is not there any more") for row, why in verdicts.values()]
 
 
 def why_not(  # noqa: PLR0911 - a list of reasons

@@ -50,8 +50,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         limited: Mapping[str, Callable[..., Any]] = {
             "join": _join, "replace": _replace, "indent": _indent, _COUNTED: _counted,
         }  # fmt: skip
-        self.filters = {name: one for name, one in self.filters.items() if name in FILTERS} | dict(limited)
-        self.globals = {name: one for name, one in self.globals.items() if name in GLOBALS}
+        self.filters = {name: function for name, function in self.filters.items() if name in FILTERS} | dict(limited)
+        self.globals = {name: function for name, function in self.globals.items() if name in GLOBALS}
         self.concat = _concat  # type: ignore[method-assign]  # jinja2 declares the method of a text
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
@@ -98,7 +98,7 @@ class _Counting(NodeTransformer):
     def visit_Concat(self, node: nodes.Concat) -> nodes.Expr:  # noqa: N802 - likewise
         self.generic_visit(node)
         texts: list[nodes.Expr] = [
-            nodes.Filter(one, "string", [], [], None, None, lineno=node.lineno) for one in node.nodes
+            nodes.Filter(part, "string", [], [], None, None, lineno=node.lineno) for part in node.nodes
         ]
         return reduce(lambda left, right: nodes.Add(left, right, lineno=node.lineno), texts)
 
@@ -119,9 +119,9 @@ def _step(context: Context) -> None:
 
 @pass_context
 def _counted(context: Context, items: Iterable[Any]) -> Iterator[Any]:
-    for one in items:
+    for element in items:
         _step(context)
-        yield one
+        yield element
 
 
 def _concat(pieces: Iterable[str]) -> str:
@@ -137,8 +137,8 @@ def _concat(pieces: Iterable[str]) -> str:
 
 def _join(items: Iterable[Any], between: str = "", attribute: str | None = None) -> str:
     if attribute is not None:
-        items = (one[attribute] for one in items)
-    texts = [soft_str(one) for one in islice(items, MAX_STEPS + 1)]
+        items = (element[attribute] for element in items)
+    texts = [soft_str(element) for element in islice(items, MAX_STEPS + 1)]
     if len(texts) > MAX_STEPS or sum(map(len, texts)) + len(between) * len(texts) > MAX_RESULT:
         raise TemplateError("the text grows too long")
     return soft_str(between).join(texts)

@@ -39,7 +39,7 @@ class SenderProfile:
         """Given the addresses that the customer wrote to, in order, return the sender of the answer: the first of the
         mailbox's addresses among them, if that is an alias, else the mailbox's own sender.
         """
-        alias = next((self.aliases[one.lower()] for one in written_to if one.lower() in self.aliases), "")
+        alias = next((self.aliases[address.lower()] for address in written_to if address.lower() in self.aliases), "")
         return replace(self.sender, address=alias) if alias else self.sender
 
     def language_for(self, kind: str, customers: str) -> str:
@@ -48,7 +48,7 @@ class SenderProfile:
         """
         if kind in TO_TEAM:
             return self.language
-        allowed = not self.languages or any(is_language(customers, one) for one in self.languages)
+        allowed = not self.languages or any(is_language(customers, language) for language in self.languages)
         return customers if allowed and self.templates.speaks(kind, customers) else self.language
 
     def mail(self, kind: str, language: str, variables: Mapping[str, Any], issue: int | None) -> Rendered:

@@ -203,13 +203,13 @@ def _sorted(code: int, words: bytes | str, about: str) -> SendingRefused | Sendi
     A quota of the sending account applies to every mail. A 4xx applies to the current mail. A 5xx for the sender, or
     one whose text is about login, relaying or the sender, is a configuration error: no mail is lost for that.
     """
-    said = _words(code, words)
-    if any(status in f"{said} " for status in OUR_QUOTA):
-        return SendingDeferred(said)
+    answer = _words(code, words)
+    if any(status in f"{answer} " for status in OUR_QUOTA):
+        return SendingDeferred(answer)
     if not 500 <= code < 600:
-        return SendingDeferred(said, whole=False, ended=code == 421)
-    configuration = code in _SETUP_CODES or _SETUP.search(said) is not None or (about == "the sender" and code != 552)
-    return SendingDeferred(said, whole=False, configuration=True) if configuration else SendingRefused(said)
+        return SendingDeferred(answer, whole=False, ended=code == 421)
+    configuration = code in _SETUP_CODES or _SETUP.search(answer) is not None or (about == "the sender" and code != 552)
+    return SendingDeferred(answer, whole=False, configuration=True) if configuration else SendingRefused(answer)
 
 
 def _words(code: int, words: bytes | str) -> str:

@@ -26,8 +26,8 @@ def log_in_by_token(server: smtplib.SMTP, config: SmtpConfig) -> None:
     offered = _offered(server)
     name = next((each for each in config.mechanisms if each in offered), None)
     if name is None:
-        wanted = " or ".join(config.mechanisms)
-        raise smtplib.SMTPNotSupportedError(f"the server takes no token: it offers {' '.join(offered)}, not {wanted}")
+        allowed = " or ".join(config.mechanisms)
+        raise smtplib.SMTPNotSupportedError(f"the server takes no token: it offers {' '.join(offered)}, not {allowed}")
     user = config.username or ""
     who = Credentials(user, user, token=config.token())
     code, words = _log_in_by(server, name, who)
@@ -63,9 +63,9 @@ def _offered(server: smtplib.SMTP) -> list[str]:
 
 def _chosen(config: SmtpConfig, offered: Collection[str]) -> tuple[str, ...]:
     """Given what the server offers, return the mechanisms to try. Raise LoginRefused when there is none."""
-    wanted = config.login.upper()
+    setting = config.login.upper()
     possible = [name for name in RANK if name in MECHANISMS and name not in BY_TOKEN]
-    possible = [name for name in possible if name == wanted or (wanted == "AUTO" and name != "NTLM")]
+    possible = [name for name in possible if name == setting or (setting == "AUTO" and name != "NTLM")]
     if config.prevent_cleartext_login:
         possible = [name for name in possible if name not in SENDS_SECRET]
     if config.prevent_ntlm:
@@ -84,5 +84,5 @@ def _log_in_by(server: smtplib.SMTP, name: str, who: Credentials) -> tuple[int, 
     code, words = server.docmd("AUTH", " ".join([name, *first]))
     while code == 334:
         code, words = server.docmd(exchange.line(words))
-    said = redact(words.decode("utf-8", "replace"), who.secrets)
-    return code, f"{said} {exchange.hint}".strip()
+    redacted = redact(words.decode("utf-8", "replace"), who.secrets)
+    return code, f"{redacted} {exchange.hint}".strip()

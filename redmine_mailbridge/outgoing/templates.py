@@ -141,30 +141,33 @@ class Templates:
 
     def speaks(self, kind: str, language: str) -> bool:
         """Is there a template of this kind in this language, the admin's or built-in?"""
-        return any(is_language(language, one) for one in self.languages(kind))
+        return any(is_language(language, existing) for existing in self.languages(kind))
 
     def languages(self, *kinds: str) -> list[str]:
         """Given kinds (none: all), return the languages of their templates, the admin's and built-in ones, sorted."""
         roots = [root / kind for root in (self._own, BUILT_IN) if root is not None for kind in kinds or KINDS]
-        folders = (one for root in roots if root.is_dir() for one in root.iterdir())
-        return sorted({one.name for one in folders if (one / "body.txt").is_file()})
+        folders = (folder for root in roots if root.is_dir() for folder in root.iterdir())
+        return sorted({folder.name for folder in folders if (folder / "body.txt").is_file()})
 
     def problem(self, language: str, *kinds: str) -> str:
         """Given a language and kinds (none: all), return an error text if that language has no templates, else ""."""
-        there = self.languages(*kinds)
-        if any(is_language(language, one) for one in there):
+        languages = self.languages(*kinds)
+        if any(is_language(language, existing) for existing in languages):
             return ""
-        return f'no templates exist in the language "{language}"{did_you_mean(language, there)} ({", ".join(there)})'
+        suggestion = did_you_mean(language, languages)
+        return f'no templates exist in the language "{language}"{suggestion} ({", ".join(languages)})'
 
     def folder(self, kind: str, language: str) -> Path:
         """Given a kind and a language in any case, return its template's folder: the admin's, else the built-in one,
         in that language; else likewise in the language without its region, else in English.
         """
-        wanted = language if _LANGUAGE.fullmatch(language) else "en"  # it may be from outside, and names a folder
-        for name in (wanted, wanted.partition("-")[0], "en"):
+        safe_language = (
+            language if _LANGUAGE.fullmatch(language) else "en"
+        )  # it may be from outside, and names a folder
+        for name in (safe_language, safe_language.partition("-")[0], "en"):
             for root in (self._own, BUILT_IN):
-                if root is not None and (found := _in_any_case(root / kind, name)) is not None:
-                    return found
+                if root is not None and (folder := _in_any_case(root / kind, name)) is not None:
+                    return folder
         raise SettingsError(f"template {kind} not found in {self._own or BUILT_IN}")
 
     def _compile(self, source: str, *, escaped: bool) -> "jinja2.Template":
@@ -180,9 +183,9 @@ class Templates:
         return text
 
 
-def is_language(wanted: str, there: str) -> bool:
+def is_language(language: str, existing: str) -> bool:
     """Given the tag of a language and one of those that there are, is the latter it, or it without a region?"""
-    return there.lower() in (wanted.lower(), wanted.lower().partition("-")[0])
+    return existing.lower() in (language.lower(), language.lower().partition("-")[0])
 
 
 def _in_any_case(kind: Path, language: str) -> Path | None:
@@ -191,9 +194,9 @@ def _in_any_case(kind: Path, language: str) -> Path | None:
     """
     if (kind / language / "body.txt").is_file():
         return kind / language
-    there = sorted(kind.iterdir()) if kind.is_dir() else []
-    alike = (one for one in there if one.name.lower() == language.lower())
-    return next((one for one in alike if (one / "body.txt").is_file()), None)
+    folders = sorted(kind.iterdir()) if kind.is_dir() else []
+    alike = (folder for folder in folders if folder.name.lower() == language.lower())
+    return next((folder for folder in alike if (folder / "body.txt").is_file()), None)
 
 
 def _source(file: Path) -> str:
@@ -256,11 +259,11 @@ def _unknown_of_items(
         path = _path(items) if items is not None else None
         if path is None or path[0] not in names or not isinstance(loop.target, nodes.Name) or _missing(path, known):
             continue
-        found: Any = known
+        known_value: Any = known
         for word in path:
-            found = found[word] if isinstance(found, Mapping) else getattr(found, word, None)
-        if isinstance(found, list) and found and isinstance(found[0], Mapping):
-            item = {loop.target.name: found[0]}
+            known_value = known_value[word] if isinstance(known_value, Mapping) else getattr(known_value, word, None)
+        if isinstance(known_value, list) and known_value and isinstance(known_value[0], Mapping):
+            item = {loop.target.name: known_value[0]}
             for statement in loop.body:
                 yield from _unknown(statement, item, item)
 

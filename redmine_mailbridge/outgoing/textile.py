@@ -133,17 +133,17 @@ def _lines(note: str) -> Iterator[tuple[Kind, str]]:
 def _one(line: str) -> tuple[Kind, str]:
     if _RULE.fullmatch(line):
         return "rule", ""
-    if found := _QUOTE.match(line):
-        return "quote", line[found.end() :].rstrip()
+    if match := _QUOTE.match(line):
+        return "quote", line[match.end() :].rstrip()
     for kind, mark in _BLOCKS:
-        if found := mark.match(line):
-            return kind, line[found.end() :].rstrip()
+        if match := mark.match(line):
+            return kind, line[match.end() :].rstrip()
     return "text", line.strip()
 
 
 def _plain(line: str) -> str:
-    def one(found: re.Match[str]) -> str:
-        part = {name: value for name, value in found.groupdict().items() if value is not None}
+    def replaced(match: re.Match[str]) -> str:
+        part = {name: value for name, value in match.groupdict().items() if value is not None}
         if "label" in part:
             same = part["label"] == part["target"]
             return part["target"] if same else f"{part['label']} ({part['target']})"
@@ -153,24 +153,24 @@ def _plain(line: str) -> str:
             return part["wiki"].rpartition("|")[2]
         if "strong" in part:
             return f"*{part['strong']}*"
-        return next((part[name] for name in ("code", "angle") if name in part), found[0])
+        return next((part[name] for name in ("code", "angle") if name in part), match[0])
 
-    return without_tags(_INLINE.sub(one, line))
+    return without_tags(_INLINE.sub(replaced, line))
 
 
 def _marked(line: str, depth: int) -> str:
     """Given a line, return it as HTML: everything but markup is escaped."""
     out, at = [], 0
-    for found in _INLINE.finditer(line):
-        out.append(escaped(line[at : found.start()]))
-        out.append(_element(found, depth))
-        at = found.end()
+    for match in _INLINE.finditer(line):
+        out.append(escaped(line[at : match.start()]))
+        out.append(_element(match, depth))
+        at = match.end()
     out.append(escaped(line[at:]))
     return "".join(out)
 
 
-def _element(found: re.Match[str], depth: int) -> str:  # noqa: PLR0911 - a list of marks
-    part = {name: value for name, value in found.groupdict().items() if value is not None}
+def _element(match: re.Match[str], depth: int) -> str:  # noqa: PLR0911 - a list of marks
+    part = {name: value for name, value in match.groupdict().items() if value is not None}
 
     def inner(text: str) -> str:
         return _marked(text, depth - 1) if depth else escaped(text)

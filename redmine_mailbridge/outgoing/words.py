@@ -59,12 +59,12 @@ def plain(text: str) -> str:
 def linked(text: str) -> str:
     """Given text without other markup, return it as HTML, with bare URLs as links."""
     out, at, text = [], 0, _WIKI.sub(_wiki, text)
-    for found in _URL.finditer(text):
-        url, rest = target(found[0])
-        out += [escaped(text[at : found.start()]), link(url, escaped(url)), escaped(rest)]
-        at = found.end()
+    for match in _URL.finditer(text):
+        url, rest = target(match[0])
+        out += [escaped(text[at : match.start()]), link(url, escaped(url)), escaped(rest)]
+        at = match.end()
     return "".join([*out, escaped(text[at:])])
 
 
-def _wiki(found: re.Match[str]) -> str:
-    return found[1].rpartition("|")[2]
+def _wiki(match: re.Match[str]) -> str:
+    return match[1].rpartition("|")[2]
