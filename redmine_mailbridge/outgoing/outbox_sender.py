@@ -139,7 +139,7 @@ class OutboxSender:
                     together = _together(transport, waiting)
                     going = [mail for mail in together if self._may_leave(mail, ask, result)]
                     waiting = [*going, *(mail for mail in waiting if mail not in together)]
-                    words = self._one(transport, going, result) if going else ""
+                    words = self._send(transport, going, result) if going else ""
                     waiting = waiting[len(going) :]
                     broken = [*broken, words] if words else []
         except SendingDeferred as error:
@@ -172,7 +172,7 @@ class OutboxSender:
             log.warning("sending.withheld", kind=mail.kind, issue=mail.issue, reason=why)
         return not why
 
-    def _one(self, transport: Transport, mails: Sequence[QueuedMail], result: SendResult) -> str:
+    def _send(self, transport: Transport, mails: Sequence[QueuedMail], result: SendResult) -> str:
         """Offer one mail, to those of its recipients whose rows these are. Return "" when the server has said what
         becomes of it; its words when it ended the connection or does not take us as the sender of any. Raise
         SendingDeferred when it is away for all.
@@ -184,7 +184,7 @@ class OutboxSender:
                 words = _offer(transport, mails)
         except (SendingRefused, MailMalformed) as error:
             if len(mails) > 1:  # for one of them, maybe
-                return "".join([self._one(transport, [copy], result) for copy in mails])
+                return "".join([self._send(transport, [copy], result) for copy in mails])
             self._outbox.failed(mail, str(error))
             result.failed += 1
             log.warning("sending.refused", kind=mail.kind, issue=mail.issue, reason=str(error))

@@ -102,11 +102,11 @@ class Templates:
         """
         folder = self.folder(kind, language)
         variables = {**variables, "language": folder.name}
-        subject = self._one(folder / "subject.txt", variables, escaped=False)
-        text = self._one(folder / "body.txt", variables, escaped=False)
+        subject = self._fill(folder / "subject.txt", variables, escaped=False)
+        text = self._fill(folder / "body.txt", variables, escaped=False)
         page = folder / "body.html"
         return Rendered(
-            " ".join(subject.split()), text, self._one(page, variables, escaped=True) if page.is_file() else ""
+            " ".join(subject.split()), text, self._fill(page, variables, escaped=True) if page.is_file() else ""
         )
 
     def safely(self, kind: str, language: str, variables: Mapping[str, Any]) -> Rendered:
@@ -173,7 +173,7 @@ class Templates:
     def _compile(self, source: str, *, escaped: bool) -> "jinja2.Template":
         return (self._html if escaped else self._text).from_string(source)
 
-    def _one(self, file: Path, variables: Mapping[str, Any], *, escaped: bool) -> str:
+    def _fill(self, file: Path, variables: Mapping[str, Any], *, escaped: bool) -> str:
         try:
             text = self._compiled(_source(file), escaped=escaped).render({**variables, **sandbox.steps()})
         except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:

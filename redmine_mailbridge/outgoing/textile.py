@@ -127,10 +127,10 @@ def _lines(note: str) -> Iterator[tuple[Kind, str]]:
         elif is_brace(line):
             yield "text", ""
         else:
-            yield _one(line)
+            yield _read_line(line)
 
 
-def _one(line: str) -> tuple[Kind, str]:
+def _read_line(line: str) -> tuple[Kind, str]:
     if _RULE.fullmatch(line):
         return "rule", ""
     if match := _QUOTE.match(line):

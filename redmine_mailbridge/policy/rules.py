@@ -55,29 +55,29 @@ def rule_fits(rule: Rule, message: Message) -> dict[str, str] | None:
 def _conditions(rule: Rule, message: Message) -> Iterator[Mapping[str, str] | None]:
     """Yield for each condition of the rule its groups, None if it does not hold."""
     if rule.sender is not None:
-        yield _told(sender_fits(rule.sender, message))
+        yield _groups_if(sender_fits(rule.sender, message))
     if rule.recipient is not None:
         pattern = rule.recipient
         named = [address.address for address in message.recipients] + list(message.recipients_of_record)
         if pattern.startswith("/"):
             yield next((match for address in named if (match := Pattern(pattern).search(address)) is not None), None)
         else:
-            yield _told(any(address_fits(pattern, address) for address in named))
+            yield _groups_if(any(address_fits(pattern, address) for address in named))
     for name, pattern in rule.header.items():
         yield header_fits(message, name, pattern)
     if rule.larger_than is not None:
-        yield _told(message.size > rule.larger_than)
+        yield _groups_if(message.size > rule.larger_than)
     if rule.smaller_than is not None:
-        yield _told(message.size < rule.smaller_than)
+        yield _groups_if(message.size < rule.smaller_than)
     if rule.has_attachment is not None:
-        yield _told(bool(message.attachments) is rule.has_attachment)
+        yield _groups_if(bool(message.attachments) is rule.has_attachment)
     if rule.subject is not None:
         yield Pattern(rule.subject).search(message.subject)
     if rule.text is not None:
         yield Pattern(rule.text).search(message.body.whole or message.body.written)
 
 
-def _told(holds: bool) -> Mapping[str, str] | None:
+def _groups_if(holds: bool) -> Mapping[str, str] | None:
     return {} if holds else None
 
 

@@ -18,20 +18,20 @@ INCLUDE = (("include", "journals,attachments,watchers"),)
 class VisibleIssue:
     """An issue from the API, with its journals. `public`: anyone may see the issue and its project."""
 
-    found: Mapping[str, Any]
+    issue_data: Mapping[str, Any]
     public: bool
 
     def journal(self, number: int) -> Mapping[str, Any] | None:
         """A journal that exists and is not private; else None."""
-        found = (one for one in self.found.get("journals", ()) if int(one["id"]) == number)
-        return next((one for one in found if not one.get("private_notes")), None)
+        journals = (entry for entry in self.issue_data.get("journals", ()) if int(entry["id"]) == number)
+        return next((entry for entry in journals if not entry.get("private_notes")), None)
 
     def says(self, journal: int | None, written: str) -> bool:
         """Given a note (None: the issue itself) and its text, does it exist, public and unchanged?"""
         if journal is None:
-            return same_text(written, str(self.found.get("description") or ""))
-        found = self.journal(journal)
-        return found is not None and same_text(written, str(found.get("notes") or ""))
+            return same_text(written, str(self.issue_data.get("description") or ""))
+        entry = self.journal(journal)
+        return entry is not None and same_text(written, str(entry.get("notes") or ""))
 
 
 ShowIssue = Callable[[int], VisibleIssue | None]
@@ -42,12 +42,12 @@ def visible_issue(client: Client, number: int) -> VisibleIssue | None:
     """Given an issue's number, return its current state; None if it is not visible. Two requests, without a
     cache. Raise RedmineUnavailable.
     """
-    found = _shown(client, f"/issues/{number}.json", "issue")
-    if found is None:
+    issue_data = _shown(client, f"/issues/{number}.json", "issue")
+    if issue_data is None:
         return None
-    project = _shown(client, f"/projects/{int(found['project']['id'])}.json", "project")
-    public = project is not None and bool(project.get("is_public", False)) and not found.get("is_private", False)
-    return VisibleIssue(found, public)
+    project = _shown(client, f"/projects/{int(issue_data['project']['id'])}.json", "project")
+    public = project is not None and bool(project.get("is_public", False)) and not issue_data.get("is_private", False)
+    return VisibleIssue(issue_data, public)
 
 
 def _shown(client: Client, path: str, what: str) -> Mapping[str, Any] | None:

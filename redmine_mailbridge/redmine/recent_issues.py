@@ -34,7 +34,7 @@ class Shown:
     the subject: notes are "x" if there is one.
     """
 
-    found: Mapping[str, Any]
+    issue_data: Mapping[str, Any]
     at: float
 
 

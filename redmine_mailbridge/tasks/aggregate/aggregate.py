@@ -90,7 +90,7 @@ class Aggregator:
             figures, changed = self._compute(lives, entries)
             balances = balances_of(self._kept.budgets, lives, entries, self._kept.today())
             warned = self._warn(balances)
-            done, failed = self._writer.write(self._wanted(lives, figures, balances), stop, self._kept.clock())
+            done, failed = self._writer.write(self._desired(lives, figures, balances), stop, self._kept.clock())
         except MailbridgeError as error:
             log.warning("aggregate.interrupted", reason=str(error))
             return TaskStepResult(error=str(error))
@@ -136,7 +136,7 @@ class Aggregator:
                 queued += 1
         return queued
 
-    def _wanted(
+    def _desired(
         self, lives: Mapping[int, IssueTimeline], figures: Sequence[IssueFigures], balances: Sequence[Balance]
     ) -> Iterator[DesiredValues]:
         names = self._targets.issue_fields

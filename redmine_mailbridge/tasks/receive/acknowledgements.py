@@ -82,7 +82,7 @@ class AutoReplies:
         self, profile: SenderProfile, kind: str, cause: ReplyContext, pending_replies: PendingReplies
     ) -> NewAnswer:
         try:
-            return self._one(profile, kind, cause, pending_replies)
+            return self._answer(profile, kind, cause, pending_replies)
         except MailbridgeError as error:
             log.warning("answer.left_out", id=cause.row.id, kind=kind, reason=str(error))
             why = str(error)
@@ -99,7 +99,7 @@ class AutoReplies:
             return "it is one of the bridge's own addresses"
         return "it does not accept replies" if takes_no_reply(to) or is_mail_system(to.key) else ""
 
-    def _one(
+    def _answer(
         self, profile: SenderProfile, kind: str, cause: ReplyContext, pending_replies: PendingReplies
     ) -> NewAnswer:
         message, issue, proven = cause.message, cause.issue, pending_replies.proven

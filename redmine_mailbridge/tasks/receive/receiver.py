@@ -42,14 +42,14 @@ Handle = Callable[[StoredMail, Message, StoredMail | None], ProcessingResult]
 class PassResult:
     """The result of one pass over a mailbox. `error` is the error that ended it early; None after a complete pass.
 
-    `seen` is the number of new mails in the mailbox; `found` the number of mails that were new or were closed, without
-    copies. `missing` contains an error for each missing folder when others were read. `login_refused`: the error is a
-    refused login. `paused`: why mail waits because the mailbox's settings do not fit Redmine.
+    `seen` is the number of new mails in the mailbox; `handled` is the number of mails that were new or were closed,
+    without copies. `missing` contains an error for each missing folder when others were read. `login_refused`: the
+    error is a refused login. `paused`: why mail waits because the mailbox's settings do not fit Redmine.
     """
 
     mailbox: str
     seen: int = 0
-    found: int = 0
+    handled: int = 0
     error: str | None = None
     missing: dict[str, str] = field(default_factory=dict)
     login_refused: bool = False
@@ -274,7 +274,7 @@ class Receiver:
             return
         opened, copies = self._reader.open(rows)
         self._copies_in_hand.update(copies)
-        self._result.found += sum(row.id not in copies for row, _ in opened) if new else 0
+        self._result.handled += sum(row.id not in copies for row, _ in opened) if new else 0
         if self._shared.stop.is_set() or self._shared.breaker.closed_for > 0:
             return
         for stored, message in opened:
@@ -320,7 +320,7 @@ class Receiver:
                 self._fault(MailboxError(f"mailbox {self.mailbox.name}: {fault(error)}"))
                 continue
             if outcome is not None:
-                self._result.found += not outcome.open and outcome.row.id not in self._copies_in_hand
+                self._result.handled += not outcome.open and outcome.row.id not in self._copies_in_hand
                 done.append(outcome)
         own_results = [
             result for result in done if self._files_now and result.row.location.mailbox == self.mailbox.name

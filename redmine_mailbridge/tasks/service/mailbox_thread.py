@@ -136,9 +136,11 @@ class MailboxThread(Enduring):
         commands = math.ceil((self.receiver.mailbox.commands - before) / len(self.receiver.reading.folders))
         self.tried = True
         if result.error:
-            self._failed(result.error, did_work=result.found > 0, login_refused=result.login_refused, commands=commands)
+            self._failed(
+                result.error, did_work=result.handled > 0, login_refused=result.login_refused, commands=commands
+            )
         else:
-            self.backoff.passed(cause, did_work=result.found > 0, commands=commands)
+            self.backoff.passed(cause, did_work=result.handled > 0, commands=commands)
             self._went_well(next(iter(result.missing.values()), None))
         return result
 

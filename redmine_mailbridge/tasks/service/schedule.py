@@ -229,7 +229,7 @@ class Scheduler:
             job.clock_set_back(wall, dt.timedelta(seconds=-moved))
 
     def _begin(self, name: str, job: _Job, at: dt.datetime) -> None:
-        def one() -> None:
+        def run() -> None:
             try:
                 job.run()
             except Exception as error:  # noqa: BLE001 - the boundary of a task: other tasks and its next run are not affected
@@ -239,5 +239,5 @@ class Scheduler:
                     del self._running[name], self._planned[name]
 
         self._planned[name] = at
-        thread = self._running[name] = threading.Thread(target=one, name=f"task-{name}", daemon=True)
+        thread = self._running[name] = threading.Thread(target=run, name=f"task-{name}", daemon=True)
         thread.start()

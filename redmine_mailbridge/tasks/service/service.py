@@ -68,11 +68,11 @@ def receive_once(receivers: Sequence[Receiver], on_outcome: Listener = lambda _o
     """Given receivers, make one pass with each in parallel. Return their results in the same order."""
     results: dict[int, PassResult] = {}
 
-    def one(number: int, receiver: Receiver) -> None:
+    def receive(number: int, receiver: Receiver) -> None:
         results[number] = PassResult(receiver.mailbox.name, error=f"mailbox {receiver.mailbox.name}: it was not read")
         results[number] = receiver.once(on_outcome)
 
-    threads = [threading.Thread(target=one, args=pair, name=pair[1].mailbox.name) for pair in enumerate(receivers)]
+    threads = [threading.Thread(target=receive, args=pair, name=pair[1].mailbox.name) for pair in enumerate(receivers)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -131,7 +131,7 @@ class AgentNoteMailer:
         if visible is None:
             self._issues.gone(number)
             return 0
-        shown = {int(entry["id"]): entry for entry in visible.found.get("journals", ())}
+        shown = {int(entry["id"]): entry for entry in visible.issue_data.get("journals", ())}
         known = {journal.id: journal for journal in self._issues.journals([number])}
         queued = 0
         for journal in journals:
@@ -152,7 +152,7 @@ class AgentNoteMailer:
         self, row: IssueRow, visible: VisibleIssue, entry: Mapping[str, Any], mailing: NoteMailPolicy, *, by_agent: bool
     ) -> int:
         """Decide one journal. Return the number of mails queued. Raise RateLimited when it must wait."""
-        number, issue_data = int(entry["id"]), visible.found
+        number, issue_data = int(entry["id"]), visible.issue_data
         author = str((entry.get("user") or {}).get("name", ""))
         content = note_to_mail(mailing, entry, list(issue_data.get("attachments", ())), by_agent=by_agent)
         statuses = self._metadata.statuses()
@@ -232,7 +232,7 @@ class AgentNoteMailer:
             user = self._metadata.people.by_address(person.address)
             if user is not None and user.id == writer:
                 continue
-            if user is not None and mailing.leave_to_redmine and self._redmine_mails(user.id, visible.found):
+            if user is not None and mailing.leave_to_redmine and self._redmine_mails(user.id, visible.issue_data):
                 by_redmine.append(person.address)
             else:
                 kept.append(person)

@@ -56,7 +56,7 @@ class IssueReader:
         """Given an issue from a response, and the mail that created it, return its rows. They are not final: a later
         change within the same second is missing.
         """
-        row, journals = self._snapshot(shown.found, origin, shown.at, None)
+        row, journals = self._snapshot(shown.issue_data, origin, shown.at, None)
         return replace(row, settled=False), journals
 
     def differs(self, row: IssueRow, listed: Mapping[str, Any]) -> bool:

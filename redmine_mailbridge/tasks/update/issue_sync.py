@@ -311,7 +311,7 @@ class IssueSync:
         """Copy an issue. No request is made if a recent response shows its last change, of the time `changed`."""
         now = self._issues.clock()
         shown = self._reader.shown(origin.issue) if changed is not None else None
-        if shown is not None and seconds(str(shown.found["updated_on"])) == changed:
+        if shown is not None and seconds(str(shown.issue_data["updated_on"])) == changed:
             self._issues.save(*self._reader.of(shown, origin))
             result.read.append(origin.issue)
             return

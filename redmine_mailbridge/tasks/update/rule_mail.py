@@ -96,7 +96,7 @@ class RuleMail:
             for journal in self._issues.journals([issue.id])
             if journal.side == "agent" and journal.id <= anchor and was_mailed(journal.id)
         }
-        shown = (visible.journal(int(entry["id"])) for entry in reversed(visible.found.get("journals", ())))
+        shown = (visible.journal(int(entry["id"])) for entry in reversed(visible.issue_data.get("journals", ())))
         entry = next(
             (entry for entry in shown if entry and int(entry["id"]) in question_ids and entry.get("notes")), {}
         )

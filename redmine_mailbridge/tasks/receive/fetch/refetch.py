@@ -57,7 +57,7 @@ class Refetcher:
                 yield self._later(row, outage, counts=False, requested=False)
                 continue
             try:
-                refetched = self._found(row)
+                refetched = self._refetched(row)
             except MailboxUnreachable as error:
                 alone = not throttled(str(error))
                 in_a_row += 1
@@ -76,7 +76,7 @@ class Refetcher:
         self._came_then[row.id] = self._fetcher.came
         return self._fetcher.came > came_at_last_try
 
-    def _found(self, row: StoredMail) -> StoredMail | None:
+    def _refetched(self, row: StoredMail) -> StoredMail | None:
         """Given a mail, fetch it from its folder or from where it was moved. Return its row; None if not found."""
         listed = row.listed
         refetched = self._fetched(row, listed)
