@@ -13,7 +13,7 @@ from redmine_mailbridge.policy.follow import follow
 from redmine_mailbridge.policy.issue_match import IssueMatch, Strength, answered_other, find_thread, references
 from redmine_mailbridge.policy.new_issue import create
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
-from redmine_mailbridge.policy.own_mail import REPLYING_MACHINES, own_mail, said, unwanted_machine
+from redmine_mailbridge.policy.own_mail import REPLYING_MACHINES, described, own_mail, unwanted_machine
 from redmine_mailbridge.policy.reply import note
 from redmine_mailbridge.policy.sender import about_spam, believed, let_in, turned_away, unknown_verdict
 from redmine_mailbridge.policy.strictest import different
@@ -48,7 +48,7 @@ def decide(message: Message, route: Route, mailbox: MailboxIdentity, facts: Fact
     if (unwanted := unwanted_machine(message, route)) is not None:
         return context.finish(Action.IGNORE, unwanted)
     if message.automatic.kind in REPLYING_MACHINES:
-        context.steps.add(f"{said(message)}, and accept_automatic is on")
+        context.steps.add(f"{described(message)}, and accept_automatic is on")
     if thread.issue is None and not facts.offline and (verdict := unknown_verdict(context.sender, route)) is not None:
         return context.finish(verdict.action, verdict.reason, told=RejectionReason.UNKNOWN_SENDER)
     if route.issue.reply_only:
@@ -103,7 +103,7 @@ def _about(context: DecisionContext) -> tuple[int, bool] | None:
 
 def _machine(context: DecisionContext, issue: int, certain: bool) -> Plan:
     """Given an auto-reply or a bounce about an issue, record it there; it never changes anything."""
-    why = f"{said(context.message)}, about #{issue}"
+    why = f"{described(context.message)}, about #{issue}"
     answered = context.facts.issues.get(issue)
     if (
         context.route.issue.automatic_reply == "private_note"

@@ -28,10 +28,10 @@ def unwanted_machine(message: Message, route: Route) -> str | None:
     kind = message.automatic.kind
     if kind is None or kind is AutomaticKind.LIST or kind is AutomaticKind.NOTIFICATION or route.accept_automatic:
         return None
-    return f"{said(message)}, and accept_automatic is off"
+    return f"{described(message)}, and accept_automatic is off"
 
 
-def said(message: Message) -> str:
+def described(message: Message) -> str:
     """Given an automatic message, return its kind and the rule that matched, as words."""
     kind, rule = message.automatic.kind, message.automatic.rule
     names = {AutomaticKind.AUTO_REPLY: "an automatic reply", AutomaticKind.BOUNCE: "a delivery report"}

@@ -110,7 +110,7 @@ def due(
         if math.isinf(ends) or now < ends:
             return None
         at, anchor = max(at, ends), max(anchor, event.anchor)
-        reasons.append(SAID[name].format(said(age)))
+        reasons.append(SAID[name].format(span_text(age)))
     if when.waiting_for is not None:
         anchor = max(anchor, _newest(history, _public))
     return RuleMatch(rule.name, issue.id, anchor, at, " and ".join(reasons))
@@ -134,7 +134,7 @@ def end_of(age: Age, start: float, calendar: Calendar) -> float:
     return calendar.after(start, age.seconds) if age.business else start + age.seconds
 
 
-def said(age: Age) -> str:
+def span_text(age: Age) -> str:
     """Given a span, return it in words: "3 days", "4 business hours"."""
     word = "business " if age.business else ""
     units = ((3600, "hour"), (60, "minute")) if age.business else ((86400, "day"), (3600, "hour"), (60, "minute"))

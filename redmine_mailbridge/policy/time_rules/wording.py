@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.policy.issue_text import literal
-from redmine_mailbridge.policy.time_rules.due import SAID, said
+from redmine_mailbridge.policy.time_rules.due import SAID, span_text
 from redmine_mailbridge.settings.time_rules import RuleThen, RuleWhen, TimeRule
 
 _PLACE = re.compile(r"\{([a-z_.]{1,40})\}")
@@ -44,7 +44,7 @@ def _conditions(when: RuleWhen) -> Iterator[str]:
         yield "it has an assignee" if when.assigned else "it has no assignee"
     if when.waiting_for is not None:
         yield f"it waits for {'the customer' if when.waiting_for == 'customer' else 'an agent'}"
-    yield from (SAID[name].format(said(age)) for name, age in when.ages.items())
+    yield from (SAID[name].format(span_text(age)) for name, age in when.ages.items())
 
 
 def actions(then: RuleThen) -> Iterator[str]:
