@@ -145,7 +145,7 @@ class IssueMailer:
             values = {**profile.variables(self._clock()), **variables}
             texts = profile.mail(kind, profile.language, values, None)
         except SettingsError as error:
-            log.warning("letter.template", kind=kind, reason=str(error))
+            log.warning("mail.template_failed", kind=kind, reason=str(error))
             return False, f"no {kind} mail: {error}"
         own_id = f"{kind}.{_serial(key)}.{profile.signer.short_instance}@{profile.sender.host}"
         outgoing_message = OutgoingMessage(
@@ -193,7 +193,7 @@ class IssueMailer:
             language = profile.language_for(template_name, thread.language)
             texts = profile.mail(template_name, language, values, issue.id)
         except SettingsError as error:
-            log.warning("letter.template", kind=kind, issue=issue.id, reason=str(error))
+            log.warning("mail.template_failed", kind=kind, issue=issue.id, reason=str(error))
             return ComposedMail(why_not=str(error))
         serial = _serial(key, values["question"]["journal"])
         outgoing_message = OutgoingMessage(

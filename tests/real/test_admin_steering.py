@@ -143,7 +143,7 @@ def test_looking(desk: Desk, mailbox: Mailbox) -> None:
         page.get_by_role("button", name="Explain").click()
         expect(page.get_by_role("heading", name="Would be")).to_be_visible()
 
-        desk.service.wait_for("mirror.refreshed")
+        desk.service.wait_for("issues.refreshed")
         page.goto(f"{desk.url}/reports")
         page.get_by_label("Group by", exact=True).select_option("mailbox")
         page.get_by_role("button", name="Show").click()

@@ -43,8 +43,8 @@ def test_no_alias_of_a_type_stands_twice() -> None:
 
 
 PRIVATE = re.compile(
-    r"again$|anew|asked|_away|fell|first_time|gone_back|goes_on|kept|known_again|left_behind|looked_up|made|nobody|"
-    r"not_yet|put_out|untold|waits|\.cut$"
+    r"again$|anew|asked|_away|drift|fell|first_time|gone_back|goes_on|kept|known_again|left_behind|letter|looked_up|made|"
+    r"mirror|nobody|not_yet|put_out|untold|waits|\.cut$"
 )
 """Words of a private vocabulary that events of the log were named by."""
 

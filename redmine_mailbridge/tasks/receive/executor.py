@@ -217,7 +217,7 @@ class PlanExecutor:
         if intent.creates and intent.related is not None:
             lines.append(self._writer.add_relation(written.issue, intent.related))
         for line in written.mismatches:
-            log.warning("redmine.drift", issue=written.issue, line=line)
+            log.warning("redmine.mismatch", issue=written.issue, line=line)
         return intent, written, (*lines, _made(intent, written))  # the reason was recorded with the decision
 
     def _done_with_notes(

@@ -117,7 +117,7 @@ class DeliveryFailures:
         if result.journal is None:
             raise RedmineRefused("; ".join(result.mismatches), status=204)
         for line in result.mismatches:
-            log.warning("redmine.drift", issue=issue, line=line)
+            log.warning("redmine.mismatch", issue=issue, line=line)
         return _ConfirmedNote(1, result.mismatches)
 
     def _send(self, note: NoteRequest, text: str) -> None:

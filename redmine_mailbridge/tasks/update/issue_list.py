@@ -17,7 +17,8 @@ BRIEF_OVERLAP = 5.0
 """
 NUMBERS_AT_ONCE = 400
 """How many issues one request names: about 3 kB of the URL; servers accept 8 kB."""
-Thing = Mapping[str, Any]
+ListedIssue = Mapping[str, Any]
+"""An issue as Redmine's list of issues returns it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class IssueList:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def newest(self) -> Thing | None:
+    def newest(self) -> ListedIssue | None:
         """The issue changed last; None when the API key may see none."""
         return next(iter(self._ask([("sort", "updated_on:desc"), ("limit", 1)])), None)
 
@@ -94,7 +95,7 @@ class IssueList:
         elapsed = min(max(0.0, now - progress.swept_at), OVERLAP) if sweep else 0.0
         return min(since, as_text(now + skew.total_seconds() - back - elapsed))
 
-    def pages(self, since: str) -> Iterator[list[Thing]]:
+    def pages(self, since: str) -> Iterator[list[ListedIssue]]:
         """The issues changed since then, oldest first. Each page is requested from where the previous one ended."""
         offset = 0
         while True:
@@ -107,7 +108,7 @@ class IssueList:
             last = str(page[-1]["updated_on"])
             since, offset = (last, 0) if last > since else (since, offset + PAGE)
 
-    def among(self, numbers: Sequence[int]) -> list[Thing]:
+    def among(self, numbers: Sequence[int]) -> list[ListedIssue]:
         """Given issue IDs, at most one page of them, return the issues that are listed."""
         return self._ask([*_named(numbers), ("limit", PAGE)])
 
@@ -124,8 +125,10 @@ class IssueList:
                     break
         return noted
 
-    def _ask(self, params: Sequence[tuple[str, str | int]]) -> list[Thing]:
-        issues: list[Thing] = self._client.get("/issues.json", [*_filter("status_id", "*"), *params]).get("issues", [])
+    def _ask(self, params: Sequence[tuple[str, str | int]]) -> list[ListedIssue]:
+        issues: list[ListedIssue] = self._client.get("/issues.json", [*_filter("status_id", "*"), *params]).get(
+            "issues", []
+        )
         return issues
 
 

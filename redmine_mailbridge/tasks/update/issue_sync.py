@@ -34,7 +34,7 @@ from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.recent_issues import RecentIssues
 from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueOrigin, IssueRow, JournalRow
-from redmine_mailbridge.tasks.update.issue_list import IssueList, SyncProgress, Thing
+from redmine_mailbridge.tasks.update.issue_list import IssueList, ListedIssue, SyncProgress
 from redmine_mailbridge.tasks.update.issue_reader import SAME_SECOND, IssueReader, claimed, never_seen, seconds
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
@@ -121,7 +121,7 @@ class IssueSync:
         self._claim()
         if run.copied or result.read or result.gone:
             counts = {"copied": len(run.copied), "read": len(result.read), "gone": len(result.gone)}
-            log.info("mirror.refreshed", listed=result.listed, **counts)
+            log.info("issues.refreshed", listed=result.listed, **counts)
         return run
 
     def take_stock(self, stop: threading.Event | None = None, *, reread_all: bool = False) -> SyncResult:
@@ -188,7 +188,7 @@ class IssueSync:
         if progress != before:
             self._issues.keep_state(STATE, json.dumps(asdict(progress)))
 
-    def _read_changed(self, page: Iterable[Thing], run: _Run) -> None:
+    def _read_changed(self, page: Iterable[ListedIssue], run: _Run) -> None:
         """Given a page of Redmine's list, read the issues that came by mail and changed since they were copied."""
         listed = {int(issue["id"]): issue for issue in page}
         same: set[int] = set()

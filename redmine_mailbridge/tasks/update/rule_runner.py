@@ -249,7 +249,7 @@ class RuleRunner:
 
     def _wrote(self, issue: IssueRow, row: RuleRun, written: Written) -> RuleRun:
         for line in written.mismatches:
-            log.warning("redmine.drift", issue=issue.id, rule=row.rule, line=line)
+            log.warning("redmine.mismatch", issue=issue.id, rule=row.rule, line=line)
         line = f'rule "{row.rule}" applied: {row.reason}'
         return self._rule_runs.wrote(row, written.journal, issue.mail_id, [line, *written.mismatches])
 
