@@ -18,11 +18,12 @@ from redmine_mailbridge.tasks.receive.planner import Planner
 from redmine_mailbridge.wiring import oauth, read_only
 from redmine_mailbridge.wiring.mailboxes import mailbox_of, succession_of
 
-Show = Callable[[str, Sequence[str], dict[str, Any]], None]
+ShowPlan = Callable[[str, Sequence[str], dict[str, Any]], None]
+"""Shows a planned message: given the mailbox, the plan in lines, and the same as JSON."""
 CHUNK = 50
 
 
-def preview(settings: Settings, only: Sequence[str], show: Show) -> tuple[list[str], list[str], list[str]]:
+def preview(settings: Settings, only: Sequence[str], show: ShowPlan) -> tuple[list[str], list[str], list[str]]:
     """Given settings, show the plan for every message in the mailboxes (all, or those named).
 
     Return the errors, one line each, the questions that the first pass would ask, and what it would not import. Each
@@ -76,7 +77,7 @@ def _folder(
     listed: Sequence[Listed],
     planner: Planner,
     max_size: int,
-    show: Show,
+    show: ShowPlan,
     *,
     first: StartSettings | None,
 ) -> None:

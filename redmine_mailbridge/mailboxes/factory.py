@@ -16,7 +16,7 @@ else:  # few installations have mailboxes of all kinds
     pop3 = lazy_import("redmine_mailbridge.mailboxes.pop3.mailbox")
 
 
-def open_mailbox(config: MailboxConfig, known: "pop3.Known | None" = None) -> Mailbox:
+def open_mailbox(config: MailboxConfig, known: "pop3.FindKnown | None" = None) -> Mailbox:
     """Given a configuration, return the mailbox; nothing is connected yet.
 
     `known`, given UIDs, returns those that the store holds: POP3 and Graph need it after a restart, because their UIDs

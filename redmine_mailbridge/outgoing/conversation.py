@@ -12,6 +12,7 @@ what it made is unchanged. The people in Cc come from the newest mail whose send
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.mail.language import language_of
@@ -24,8 +25,6 @@ from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.queries.conversations import ConversationMail, ConversationQueries
 
-Read = Callable[[str, bool, str], Message]
-"""Given where a mail's bytes are, whether they are cut, and its mailbox, return it. Raise RawMissing."""
 QUOTED_LINES = 100
 QUOTED_LENGTH = 20_000
 _RE = re.compile(
@@ -86,10 +85,19 @@ def without_re(subject: str) -> str:
     return text
 
 
+class ReadStored(Protocol):
+    """Parses a mail of the store."""
+
+    def __call__(self, raw: str, truncated: bool, mailbox: str) -> Message:
+        """Given the file with a mail's bytes, whether they are cut, and its mailbox, return the message. Raise
+        RawUnreadable.
+        """
+
+
 class ConversationFinder:
     """Finds the conversations of issues. `is_user`: does a Redmine user own this address?"""
 
-    def __init__(self, talk: ConversationQueries, read: Read, is_user: Callable[[str], bool]) -> None:
+    def __init__(self, talk: ConversationQueries, read: ReadStored, is_user: Callable[[str], bool]) -> None:
         self._talk = talk
         self._read = read
         self._is_user = is_user

@@ -51,9 +51,6 @@ class Rendered:
     html: str
 
 
-Render = Callable[[str, str, Mapping[str, Any]], Rendered]
-
-
 class Templates:
     """Finds and renders templates. `own` is the admin's folder, None when there is none."""
 
@@ -88,7 +85,11 @@ class Templates:
 
     @staticmethod
     def _whole(
-        render: Render, kind: str, language: str, variables: Mapping[str, Any], around: Mapping[str, Any]
+        render: Callable[[str, str, Mapping[str, Any]], Rendered],
+        kind: str,
+        language: str,
+        variables: Mapping[str, Any],
+        around: Mapping[str, Any],
     ) -> Rendered:
         inner = render(kind, language, variables)
         values = {**around, "subject": inner.subject, "text": inner.text.strip("\n"), "html": inner.html.strip()}

@@ -25,7 +25,6 @@ KEPT_ENTRIES = 8000
 SIGN_IN, SIGN_IN_REFUSED = "signed in", "sign-in refused"
 WINDOW, KNOWN_FOR = 15 * 60.0, 30 * 86_400.0
 """Seconds within which refused sign-ins count, and for which the address of a successful sign-in is known."""
-Refusal = Callable[[Sequence[tuple[str, str]], frozenset[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,9 @@ class Audit:
         with self._database.write() as db:
             return int(db.execute(sa.insert(audit).values(values).returning(audit.c.id)).scalar_one())
 
-    def attempt(self, who: str, detail: str, address: str, refused: Refusal) -> int:
+    def attempt(
+        self, who: str, detail: str, address: str, refused: Callable[[Sequence[tuple[str, str]], frozenset[str]], None]
+    ) -> int:
         """Record a sign-in as refused before anything is checked, unless there were too many. Return the entry's
         number.
 

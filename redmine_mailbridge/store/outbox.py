@@ -31,7 +31,8 @@ QUEUED, SENT, FAILED, BOUNCED, DISCARDED = "queued", "sent", "failed", "bounced"
 CLAIM_SECONDS = 300.0
 HEADER_BYTES = 60_000
 """Of a mail in a list: its header is within."""
-Count = Callable[[str, float], int]
+CountMails = Callable[[str, float], int]
+"""Given by what ("address", "issue", "refusal") and within how many seconds, counts the similar messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class NewAnswer:
     recipient: str
     message_id: str
     content: bytes
-    why_not: Callable[[Count], str | None]
+    why_not: Callable[[CountMails], str | None]
     issue: int | None = None
     among: frozenset[str] | None = None
     person: str = ""
@@ -135,7 +136,7 @@ def queue(db: sa.Connection, mail_id: int | None, answer: NewAnswer, now: float)
     return True, f"queued: {line}"
 
 
-def _counter(db: sa.Connection, answer: NewAnswer, now: float) -> Count:
+def _counter(db: sa.Connection, answer: NewAnswer, now: float) -> CountMails:
     """Counts messages, not recipients: the copies of one message are one."""
 
     def count(by: str, seconds: float) -> int:

@@ -21,7 +21,6 @@ log = structlog.get_logger(__name__)
 _FIELDS, _FILES = 2000, 20
 FORM = 1_000_000
 """Bytes of a form without a file."""
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Access(Enum):
@@ -37,7 +36,9 @@ class Access(Enum):
     """Who is signed in, without a question whether the person still may be."""
 
 
-def view(context: AppContext, page: Page, access: Access = Access.LOOKS, *, largest: int = FORM) -> Endpoint:
+def view(
+    context: AppContext, page: Page, access: Access = Access.LOOKS, *, largest: int = FORM
+) -> Callable[[Request], Awaitable[Response]]:
     """Given a page, return the endpoint: finds the session, then reads the form, of so many bytes at most, and runs the
     page in a thread. The body of a request without a session is not read.
     """

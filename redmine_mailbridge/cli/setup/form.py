@@ -7,8 +7,6 @@ from typing import Any
 import click
 
 Answers = dict[str, Any]
-Trial = Callable[[], str]
-"""Tests answers. Returns what is wrong with them, in lines, or ""."""
 
 AUTHORITY = "CA certificate file of your own authority (PEM; - for none)"
 KEPT = "Kept as entered; `redmine-mailbridge check` tests it again."
@@ -91,7 +89,7 @@ class Form:
         self.unsaved -= set(names)
         self.answered()
 
-    def until_right(self, names: Sequence[str], ask: Callable[[], None], trial: Trial) -> None:
+    def until_right(self, names: Sequence[str], ask: Callable[[], None], trial: Callable[[], str]) -> None:
         """Ask, and test the answers. Print what is wrong and ask those `names` again, each with what was typed as its
         default; the same answers given twice are accepted.
         """

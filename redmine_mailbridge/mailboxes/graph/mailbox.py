@@ -26,7 +26,7 @@ from redmine_mailbridge.mailboxes.graph.items import (
     time_of,
     uid_of,
 )
-from redmine_mailbridge.mailboxes.pop3.mailbox import Known
+from redmine_mailbridge.mailboxes.pop3.mailbox import FindKnown
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
 from redmine_mailbridge.model.mailbox import (
     ConnectionInfo,
@@ -48,7 +48,7 @@ class GraphMailbox(Account):
 
     in_order = False
 
-    def __init__(self, config: MailboxConfig, known: Known | None = None, *, poll: float = POLL) -> None:
+    def __init__(self, config: MailboxConfig, known: FindKnown | None = None, *, poll: float = POLL) -> None:
         super().__init__(config)
         self._known = known
         self._poll = poll

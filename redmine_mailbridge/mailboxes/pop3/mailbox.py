@@ -35,7 +35,7 @@ VALIDITY = "pop3"
 FOLDER = "INBOX"
 STALE = 20.0
 
-Known = Callable[[Sequence[str]], Collection[str]]
+FindKnown = Callable[[Sequence[str]], Collection[str]]
 """Given UIDs of the one folder, returns those that the store holds already, so that they are not fetched again."""
 
 
@@ -44,7 +44,7 @@ class Pop3Mailbox(Account):
 
     in_order = False
 
-    def __init__(self, config: MailboxConfig, known: Known | None = None) -> None:
+    def __init__(self, config: MailboxConfig, known: FindKnown | None = None) -> None:
         super().__init__(config)
         self._known = known
         self._contents = MaildropContents(known if isinstance(known, MaildropMemory) else None)

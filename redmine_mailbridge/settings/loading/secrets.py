@@ -12,8 +12,6 @@ from redmine_mailbridge.settings.loading.origins import Layer, Where
 
 _MAX_SECRET = 65536
 Table = TypeVar("Table", bound=BaseModel)
-ProblemLine = Callable[[Where, str], str]
-"""Given a key's path and what is wrong with it, returns the line for the administrator, with its place."""
 
 
 def read_secret(file: Path, layer: Layer) -> str | None:
@@ -57,10 +55,12 @@ def drop_overridden(lower: MutableMapping[str, Any], higher: Mapping[str, Any], 
             lower.pop(f"{name}_file", None)
 
 
-def resolve(model: Table, base: Path, layer: Layer, line: ProblemLine, path: tuple[str, ...] = ()) -> Table:
+def resolve(
+    model: Table, base: Path, layer: Layer, line: Callable[[Where, str], str], path: tuple[str, ...] = ()
+) -> Table:
     """Given a table, return it with absolute paths (relative to `base`) and its secrets read; problems go to the layer.
 
-    The references of an inactive table are not read.
+    The references of an inactive table are not read. `line` returns the line of a problem, given the key's path.
     """
     changed: dict[str, Any] = {}
     for name, field in type(model).model_fields.items():

@@ -28,8 +28,14 @@ log = structlog.get_logger(__name__)
 
 DAY = 86_400.0
 
-Warn = Callable[[str, str, Sequence[Address], Mapping[str, object]], tuple[bool, str]]
-"""Given a kind of mail, a key, people and variables, queues it (`IssueMailer.queue_system`)."""
+
+class QueueSystemMail(Protocol):
+    """Queues a mail to admins (`IssueMailer.queue_system`)."""
+
+    def __call__(self, kind: str, key: str, to: Sequence[Address], variables: Mapping[str, object]) -> tuple[bool, str]:
+        """Given a kind of mail, what it is about, its recipients and its template's variables, queue it. Return whether
+        the outbox holds it, and one line.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class Targets:
 
     issue_fields: Mapping[str, str] = field(default_factory=dict)
     project_fields: Mapping[str, str] = field(default_factory=dict)
-    warn: Warn | None = None
+    warn: QueueSystemMail | None = None
     people: Mapping[str, Sequence[Address]] = field(default_factory=dict)
 
 

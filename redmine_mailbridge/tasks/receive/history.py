@@ -1,7 +1,7 @@
 """The history of one mail: where it came from, each decision, what was written to Redmine, and the mail itself."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.model.mail import Message
@@ -11,7 +11,12 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 
-ReadCopy = Callable[..., Message]
+
+class ReadCopy(Protocol):
+    """Parses a stored mail (`Planner.read`)."""
+
+    def __call__(self, content: bytes, mailbox: str, *, truncated: bool = False) -> Message:
+        """Given a mail's content, return the message as this mailbox parses it. Raise KeyError if it is gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 IN_HAND_TRIES = 3
 NARROWED = "4-byte characters replaced: this Redmine's database does not take them; the raw mail keeps them"
-Form = Callable[[WriteIntent], tuple[WriteIntent, str]]
+ChangeIntent = Callable[[WriteIntent], tuple[WriteIntent, str]]
 """Given an intent, returns another form of it, and a line that describes the difference."""
 
 
@@ -58,7 +58,7 @@ class WriteAttempt:
     lines: tuple[str, ...] = ()
     doubtful: bool = False
     fresh: bool = True
-    other: Form | None = None
+    other: ChangeIntent | None = None
     spent: bool = False
 
 
@@ -216,7 +216,7 @@ class OnceWriter:
         if sending.intent.first is None:
             self._store.withdraw(sending.row.id)
 
-    def _other(self, intent: WriteIntent, error: RedmineRefused) -> Form | None:
+    def _other(self, intent: WriteIntent, error: RedmineRefused) -> ChangeIntent | None:
         if may_contain_4byte_chars(intent.request, error):
             return retry_without_4byte_chars
         if error.status != 422:

@@ -35,8 +35,6 @@ from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)
 
-Handle = Callable[[StoredMail, Message, StoredMail | None], ProcessingResult]
-
 
 @dataclass(slots=True)
 class PassResult:
@@ -88,7 +86,7 @@ class Receiver:
         *,
         read: ReadMail,
         find_copies: FindCopies,
-        handle: Handle,
+        handle: Callable[[StoredMail, Message, StoredMail | None], ProcessingResult],
         carry_on: Callable[[Collection[str]], None],
         finishes_others: bool = False,
     ) -> None:

@@ -32,7 +32,6 @@ MOVED = 2.0
 """A jump of the wall clock by at least this many seconds counts as a change; less is normal clock adjustment."""
 LOOK_EVERY = 1.0
 """Maximum seconds between two readings of the wall clock."""
-Overlap = Callable[[str, dt.datetime], None]
 
 
 def utc_now() -> dt.datetime:
@@ -96,7 +95,7 @@ class Scheduler:
 
     def __init__(
         self,
-        on_overlap: Overlap = lambda _name, _at: None,
+        on_overlap: Callable[[str, dt.datetime], None] = lambda _name, _at: None,
         *,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], dt.datetime] = utc_now,

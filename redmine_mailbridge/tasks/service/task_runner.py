@@ -29,7 +29,6 @@ that finds nothing changed costs one request.
 SAID_AGAIN = dt.timedelta(seconds=5)
 """How much the time of a next run must differ from the published one to be published again."""
 Plans = Callable[[], Mapping[str, TaskSchedule]]
-InForce = Callable[[Mapping[str, TaskSchedule], bool], None]
 
 
 class TaskRunner:
@@ -44,7 +43,7 @@ class TaskRunner:
         book: TaskState,
         plans: Plans,
         work: Callable[[str], TaskStepResult],
-        in_force: InForce,
+        in_force: Callable[[Mapping[str, TaskSchedule], bool], None],
         stop: threading.Event,
         *,
         by_hand: Callable[[str], TaskStepResult] | None = None,

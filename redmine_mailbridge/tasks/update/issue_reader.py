@@ -17,7 +17,6 @@ from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
 SAME_SECOND = 2.0
 UNKNOWN_SKEW = 600.0
 """Seconds by which the clocks may differ as long as no response has shown Redmine's time."""
-MailsOf = Callable[[Collection[int]], Mapping[int, JournalMail]]
 
 
 class IssueReader:
@@ -29,7 +28,7 @@ class IssueReader:
         self,
         client: Client,
         metadata: MetadataCache,
-        mails_of: MailsOf,
+        mails_of: Callable[[Collection[int]], Mapping[int, JournalMail]],
         recent: RecentIssues | None = None,
         requester_fields: RequesterFields | None = None,
     ) -> None:

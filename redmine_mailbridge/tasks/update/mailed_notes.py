@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 from redmine_mailbridge.store.issue_copy import IssueRow
 
-Asks = Callable[[int], bool]
+IsMailed = Callable[[int], bool]
 """Given the ID of a note, returns whether the customer received it by mail."""
 
 
@@ -24,13 +24,13 @@ class MailedNotes:
         self._left = frozenset(left)
         self._writers = writers
 
-    def of(self, rows: Collection[IssueRow]) -> Callable[[IssueRow], Asks]:
+    def of(self, rows: Collection[IssueRow]) -> Callable[[IssueRow], IsMailed]:
         """Given issues, return a function that returns the answers for the notes of one of them."""
         mailed = frozenset(self._mailed([row.id for row in rows]))
         writers = self._writers() if any(row.mailbox in self._left for row in rows) else ()
 
-        def asks(row: IssueRow) -> Asks:
+        def notes_of(row: IssueRow) -> IsMailed:
             by_redmine = row.mailbox in self._left and row.author_id not in writers
             return lambda note: by_redmine or note in mailed
 
-        return asks
+        return notes_of

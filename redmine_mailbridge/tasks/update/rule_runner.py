@@ -28,7 +28,7 @@ from redmine_mailbridge.tasks.receive.claims import ClaimedIds
 from redmine_mailbridge.tasks.receive.settle import seconds_left, stamped
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
-from redmine_mailbridge.tasks.update.mailed_notes import Asks, MailedNotes
+from redmine_mailbridge.tasks.update.mailed_notes import IsMailed, MailedNotes
 from redmine_mailbridge.tasks.update.rule_mail import RuleMail
 from redmine_mailbridge.tasks.update.rule_request import RuleChange
 from redmine_mailbridge.tasks.update.rule_status import DueRule, RuleStatus
@@ -112,7 +112,7 @@ class RuleRunner:
         return due_rules
 
     def _due(
-        self, rule: TimeRule, row: IssueRow, history: list[JournalRow], now: float, mailed: Asks
+        self, rule: TimeRule, row: IssueRow, history: list[JournalRow], now: float, mailed: IsMailed
     ) -> RuleMatch | None:
         """The rule's match for an issue, if it is due. An error is recorded and does not affect other issues."""
         try:

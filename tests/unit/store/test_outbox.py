@@ -15,7 +15,7 @@ from redmine_mailbridge.store.outbox import (
     HEADER_BYTES,
     QUEUED,
     SENT,
-    Count,
+    CountMails,
     NewAnswer,
     Outbox,
 )
@@ -75,8 +75,8 @@ def test_a_mail_is_queued_once_for_each_recipient(outbox: Outbox, store: Store, 
     assert "m1@x" == mail.as_json()["message_id"]
 
 
-def _asks(by: str, seconds: float, answers: list[int]) -> Callable[[Count], str | None]:
-    def why_not(count: Count) -> str | None:
+def _asks(by: str, seconds: float, answers: list[int]) -> Callable[[CountMails], str | None]:
+    def why_not(count: CountMails) -> str | None:
         answers.append(count(by, seconds))
         return "too many" if answers[-1] > 1 else None
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from redmine_mailbridge.mailboxes.graph.mailbox import GraphMailbox
-from redmine_mailbridge.mailboxes.pop3.mailbox import Known
+from redmine_mailbridge.mailboxes.pop3.mailbox import FindKnown
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import MailboxConfig
 from tests.mail_worlds import graph_config
@@ -305,7 +305,7 @@ def test_from_imap_to_graph(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> No
     boxes.change("helpdesk", host="graph.microsoft.com", max_new_mails=1)
     with graph_server() as server:
 
-        def opened(config: MailboxConfig, known: Known | None = None, **_more: object) -> GraphMailbox:
+        def opened(config: MailboxConfig, known: FindKnown | None = None, **_more: object) -> GraphMailbox:
             return GraphMailbox(graph_config(server, name=config.name), known)
 
         monkeypatch.setattr("redmine_mailbridge.wiring.mailboxes.open_mailbox", opened)

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from redmine_mailbridge.mailboxes.graph.mailbox import GraphMailbox
-from redmine_mailbridge.mailboxes.pop3.mailbox import Known
+from redmine_mailbridge.mailboxes.pop3.mailbox import FindKnown
 from redmine_mailbridge.model.mailbox import MailboxConfig
 from tests.mail_worlds import graph_config
 from tests.product import mail
@@ -28,7 +28,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: GraphServer) -
     """The product between that account and a small Redmine."""
     with open_fake_redmine(tmp_path, monkeypatch) as made:
 
-        def opened(config: MailboxConfig, known: Known) -> GraphMailbox:
+        def opened(config: MailboxConfig, known: FindKnown) -> GraphMailbox:
             return GraphMailbox(graph_config(server, name=config.name), known)
 
         monkeypatch.setattr("redmine_mailbridge.wiring.mailboxes.open_mailbox", opened)

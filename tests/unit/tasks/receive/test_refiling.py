@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.mailboxes.graph.mailbox import GraphMailbox
-from redmine_mailbridge.mailboxes.pop3.mailbox import Known
+from redmine_mailbridge.mailboxes.pop3.mailbox import FindKnown
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import MailboxConfig
 from tests.mail_worlds import graph_config
@@ -110,7 +110,7 @@ def test_out_of_failed_over_graph(boxes: Boxes, monkeypatch: pytest.MonkeyPatch)
     """The same where a mail gets another id as it moves."""
     with graph_server() as server:
 
-        def opened(config: MailboxConfig, known: Known | None = None, **_more: object) -> GraphMailbox:
+        def opened(config: MailboxConfig, known: FindKnown | None = None, **_more: object) -> GraphMailbox:
             return GraphMailbox(graph_config(server, name=config.name), known)
 
         monkeypatch.setattr("redmine_mailbridge.wiring.mailboxes.open_mailbox", opened)
