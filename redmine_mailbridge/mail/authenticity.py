@@ -65,10 +65,10 @@ def judge(
     if not organisation(sender.domain):
         return Authenticity(detail=f"{sender.domain} is a public suffix or not a domain, so it has no single owner")
     believed = trusted(headers, options)
-    found = _weigh(believed, sender.domain, _signatures(headers))
-    if found.verdict == "unknown" and options.verify_dkim and len(buffer) <= MAX_VERIFIED:
-        return _verify(headers, buffer, sender.domain, dns) or found
-    return found
+    authenticity = _weigh(believed, sender.domain, _signatures(headers))
+    if authenticity.verdict == "unknown" and options.verify_dkim and len(buffer) <= MAX_VERIFIED:
+        return _verify(headers, buffer, sender.domain, dns) or authenticity
+    return authenticity
 
 
 def trusted(headers: Headers, options: ReadingOptions) -> TrustedResults:
@@ -89,7 +89,9 @@ def trusted(headers: Headers, options: ReadingOptions) -> TrustedResults:
     results_by_server: dict[str, tuple[Result, ...]] = {}
     whys: list[str] = []
     all_fields = servers_fields(headers, identities, below=options.results_below_received)
-    for field in islice((one for one in all_fields if one.name == "authentication-results"), MAX_FIELDS):
+    for field in islice(
+        (candidate for candidate in all_fields if candidate.name == "authentication-results"), MAX_FIELDS
+    ):
         names, results, fault = _read(field.raw, headers.fallback, identities)
         for name in names - results_by_server.keys():
             if name in field.servers:
@@ -97,7 +99,9 @@ def trusted(headers: Headers, options: ReadingOptions) -> TrustedResults:
                 whys += [fault] if fault else []
             else:
                 whys.append(_BELOW)
-    return TrustedResults(tuple(one for results in results_by_server.values() for one in results), next(iter(whys), ""))
+    return TrustedResults(
+        tuple(result for results in results_by_server.values() for result in results), next(iter(whys), "")
+    )
 
 
 def _plain_client(headers: Headers, identities: frozenset[str]) -> bool:
@@ -122,7 +126,7 @@ def _read(raw: bytes, fallback: str, identities: frozenset[str]) -> tuple[set[st
             raise authres.MalformedField("a control character")
         identity, results = authres.parse(value)
     except authres.MalformedField as error:
-        named = {one for one in identities if one in value.lower()} or identities & {"*"}
+        named = {identity for identity in identities if identity in value.lower()} or identities & {"*"}
         return set(named), (), f"the field is not written as RFC 8601 says ({error}), so it says nothing"
     return {identity or "*"} & identities, tuple(results), ""
 
@@ -138,11 +142,11 @@ class Signature:
 
 def _signatures(headers: Headers) -> list[Signature]:
     """Given a mail, return its DKIM signatures as far as they say whose they are (RFC 6376 section 3.5)."""
-    found = []
+    signatures = []
     for line in headers.raw_lines("dkim-signature"):
         tags = _tags(line)
-        found.append(Signature(ascii_domain(tags.get("d", "")), tags.get("s", "").lower(), "l" in tags))
-    return found
+        signatures.append(Signature(ascii_domain(tags.get("d", "")), tags.get("s", "").lower(), "l" in tags))
+    return signatures
 
 
 def _tags(value: str) -> dict[str, str]:
@@ -153,18 +157,18 @@ def _tags(value: str) -> dict[str, str]:
 def _weigh(believed: TrustedResults, domain: str, signatures: list[Signature]) -> Authenticity:
     """Given trusted results and the From domain, return the verdict: DMARC first, then aligned DKIM, aligned SPF."""
     results = believed.results
-    evidence = ", ".join(dict.fromkeys(f"{one.method}={one.result}" for one in results))[:300]
+    evidence = ", ".join(dict.fromkeys(f"{result.method}={result.result}" for result in results))[:300]
     evidence = "; ".join(filter(None, (evidence, believed.why)))
-    dmarc = [one for one in results if one.method == "dmarc"]
-    if any(one.result == "fail" and _may_speak_of(one, domain) for one in dmarc):
+    dmarc = [result for result in results if result.method == "dmarc"]
+    if any(result.result == "fail" and _may_speak_of(result, domain) for result in dmarc):
         return Authenticity("failed", "dmarc", evidence)
-    envelopes = [one for one in results if one.method == "spf" and "smtp.mailfrom" in one.properties]
+    envelopes = [result for result in results if result.method == "spf" and "smtp.mailfrom" in result.properties]
     if _differ(dmarc, "header.from") or _differ(envelopes, "smtp.mailfrom"):
         return Authenticity("unknown", "", f"{evidence}; two results contradict each other")
-    signed = any(_vouches(one, domain, results, signatures) for one in results if one.method == "dkim")
-    sent = any(one.result == "pass" and aligned(one.domain("smtp.mailfrom"), domain) for one in envelopes)
-    in_part = any(one.partial and aligned(one.domain, domain) for one in signatures)
-    passes = any(one.result == "pass" and same(one.domain("header.from"), domain) for one in dmarc)
+    signed = any(_vouches(result, domain, results, signatures) for result in results if result.method == "dkim")
+    sent = any(result.result == "pass" and aligned(result.domain("smtp.mailfrom"), domain) for result in envelopes)
+    in_part = any(signature.partial and aligned(signature.domain, domain) for signature in signatures)
+    passes = any(result.result == "pass" and same(result.domain("header.from"), domain) for result in dmarc)
     if passes and (signed or sent or not in_part):
         return Authenticity("passed", "dmarc", evidence)
     if signed or sent:
@@ -181,7 +185,7 @@ def _may_speak_of(result: Result, domain: str) -> bool:
 
 def _differ(results: list[Result], name: str) -> bool:
     """Do results of one method say different things about the same mail?"""
-    return len({(one.result, one.properties.get(name, "").lower()) for one in results}) > 1
+    return len({(result.result, result.properties.get(name, "").lower()) for result in results}) > 1
 
 
 def _vouches(result: Result, domain: str, results: tuple[Result, ...], signatures: list[Signature]) -> bool:
@@ -189,11 +193,13 @@ def _vouches(result: Result, domain: str, results: tuple[Result, ...], signature
     signer, selector = _signer(result), result.properties.get("header.s", "").lower()
     if result.result != "pass" or not aligned(signer, domain):
         return False
-    others = [one for one in results if one.method == "dkim" and _signer(one) == signer]
-    if any(one.result != "pass" and one.properties.get("header.s", "").lower() in {"", selector} for one in others):
+    others = [other for other in results if other.method == "dkim" and _signer(other) == signer]
+    if any(
+        other.result != "pass" and other.properties.get("header.s", "").lower() in {"", selector} for other in others
+    ):
         return False
-    mine = [one for one in signatures if one.domain == ascii_domain(signer)]
-    return not any(one.partial and (not selector or one.selector == selector) for one in mine)
+    mine = [signature for signature in signatures if signature.domain == ascii_domain(signer)]
+    return not any(signature.partial and (not selector or signature.selector == selector) for signature in mine)
 
 
 def _signer(result: Result) -> str:

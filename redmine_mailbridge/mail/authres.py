@@ -93,9 +93,9 @@ class _Reader:
         if identity:
             self.end_of_result()
         while self.at < len(self.text):
-            found = self.result(nothing_yet=not results)
-            if found is not None:
-                results.append(found)
+            result = self.result(nothing_yet=not results)
+            if result is not None:
+                results.append(result)
         return identity, results
 
     def identity(self) -> str:
@@ -166,17 +166,17 @@ class _Reader:
 
     def quoted(self) -> str:
         """A quoted string's content."""
-        found = _QUOTED.match(self.text, self.at)
-        if found is None:
+        match = _QUOTED.match(self.text, self.at)
+        if match is None:
             raise MalformedField("a quote that does not close")
-        self.at = found.end()
-        return _PAIR.sub(r"\1", found[1])
+        self.at = match.end()
+        return _PAIR.sub(r"\1", match[1])
 
     def blanks(self) -> None:
         """CFWS, or nothing."""
         while True:
-            found = _BLANK.match(self.text, self.at)
-            self.at = found.end() if found else self.at
+            match = _BLANK.match(self.text, self.at)
+            self.at = match.end() if match else self.at
             if self.peek() != "(":
                 return
             self.comment()
@@ -203,20 +203,20 @@ class _Reader:
     def peek(self) -> str:
         return self.text[self.at : self.at + 1]
 
-    def sign(self, wanted: str) -> bool:
+    def sign(self, character: str) -> bool:
         """Consume this character if it is next."""
-        if self.peek() != wanted:
+        if self.peek() != character:
             return False
         self.at += 1
         return True
 
-    def expect(self, wanted: str) -> None:
-        if not self.sign(wanted):
-            raise MalformedField(f"no {wanted} at {self.at}")
+    def expect(self, character: str) -> None:
+        if not self.sign(character):
+            raise MalformedField(f"no {character} at {self.at}")
 
     def take(self, pattern: re.Pattern[str]) -> str:
-        found = pattern.match(self.text, self.at)
-        if found is None:
+        match = pattern.match(self.text, self.at)
+        if match is None:
             raise MalformedField(f"an unexpected sign at {self.at}")
-        self.at = found.end()
-        return found[0]
+        self.at = match.end()
+        return match[0]

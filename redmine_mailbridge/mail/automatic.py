@@ -111,7 +111,7 @@ def judge(  # noqa: PLR0911  a list of verdicts in their order reads best as one
 def _own(headers: Headers, options: ReadingOptions) -> str:
     if options.loop_value and options.loop_value in [line.strip() for line in headers.raw_lines(LOOP_HEADER.lower())]:
         return f"{LOOP_HEADER}: our own mail"
-    if any(_REDMINE_ID.match(found) for found in headers.ids("message-id")):
+    if any(_REDMINE_ID.match(message_id) for message_id in headers.ids("message-id")):
         return "Message-ID: Redmine's own mail"
     for name in ("X-Redmine-Host", "X-Redmine-Issue-Id", "X-Redmine-Site"):
         if headers.raw_line(name.lower()):
@@ -224,11 +224,11 @@ def _receipt_ids(root: Part) -> list[str]:
     return bounces.original_ids(root) if root.kind == "multipart/report" else []
 
 
-def _ours_first(found: Sequence[str], options: ReadingOptions) -> tuple[str, ...]:
+def _ours_first(ids: Sequence[str], options: ReadingOptions) -> tuple[str, ...]:
     """Given Message-IDs, return each once, those that look like the bridge's or Redmine's first."""
     domains = {address.rpartition("@")[2] for address in options.own_addresses} - {""}
 
-    def rank(one: str) -> int:
-        return 0 if _REDMINE_ID.match(one) or one.rpartition("@")[2].lower() in domains else 1
+    def rank(message_id: str) -> int:
+        return 0 if _REDMINE_ID.match(message_id) or message_id.rpartition("@")[2].lower() in domains else 1
 
-    return tuple(sorted(dict.fromkeys(found), key=rank))[:MOST_ABOUT]
+    return tuple(sorted(dict.fromkeys(ids), key=rank))[:MOST_ABOUT]

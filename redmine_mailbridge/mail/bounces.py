@@ -106,7 +106,7 @@ def read_report(headers: Headers, root: Part, text: str) -> DeliveryReport | Non
     for part in parts:
         if part.kind == "message/delivery-status":
             recipients += _recipients(_content(part))
-    return DeliveryReport(rule, tuple(recipients[:_MAX_RECIPIENTS]) or _told(headers, text), about)
+    return DeliveryReport(rule, tuple(recipients[:_MAX_RECIPIENTS]) or _named_in_words(headers, text), about)
 
 
 def _by_words(headers: Headers, text: str) -> str:
@@ -131,23 +131,23 @@ def _content(part: Part) -> str:
 
 
 def _quoted_ids(text: str) -> list[str]:
-    return [found for line in _QUOTED_ID.findall(text[:_READ])[:20] for found in message_ids(line)]
+    return [message_id for line in _QUOTED_ID.findall(text[:_READ])[:20] for message_id in message_ids(line)]
 
 
 def _returned_ids(parts: list[Part]) -> list[str]:
     """Given the leaves of a report, return the Message-IDs of the mails, or headers of mails, that it returns."""
-    found: list[str] = []
+    ids: list[str] = []
     for part in parts:
         if part.kind in {"message/rfc822", "message/global", "text/rfc822-headers", "message/global-headers"}:
             data, _ = transfer_encoding.read(part.buffer, part.body, part.end, attachments.encoding_of(part), _READ)
             data = data.lstrip(b"\r\n")
-            found += Headers(read_fields(data, 0, len(data))[0], "utf-8").ids("message-id")
-    return found
+            ids += Headers(read_fields(data, 0, len(data))[0], "utf-8").ids("message-id")
+    return ids
 
 
 def _recipients(text: str) -> list[Bounced]:
     """Given the content of message/delivery-status, return what it says of each recipient (RFC 3464 section 2.3)."""
-    found: list[Bounced] = []
+    recipients: list[Bounced] = []
     data = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace")
     for block in re.split(rb"\n[ \t]*\n", data)[:_MAX_RECIPIENTS]:
         block = block.strip(b"\n")  # noqa: PLW2901  the same block without its edges
@@ -160,8 +160,8 @@ def _recipients(text: str) -> list[Bounced]:
         status = _status(fields.get("status", "")) or _status(diagnostic)
         if not action:
             action = "failed" if not status.startswith("2") else "delivered"
-        found.append(Bounced(recipient, action, status, _typed(diagnostic) or diagnostic))
-    return found
+        recipients.append(Bounced(recipient, action, status, _typed(diagnostic) or diagnostic))
+    return recipients
 
 
 def _typed(value: str) -> str:
@@ -171,14 +171,14 @@ def _typed(value: str) -> str:
 
 
 def _status(text: str) -> str:
-    found = _STATUS.search(text[:2000])
-    if found:
-        return found[1]
+    match = _STATUS.search(text[:2000])
+    if match:
+        return match[1]
     code = _REPLY_CODE.search(text[:2000])
     return f"{code[1]}.0.0" if code else ""
 
 
-def _told(headers: Headers, text: str) -> tuple[Bounced, ...]:
+def _named_in_words(headers: Headers, text: str) -> tuple[Bounced, ...]:
     """Given a report without a machine-readable part, return the recipients that its headers or text name."""
     late = bool(_LATE.search(headers.text("subject")[:500]))
     action = "delayed" if late else "failed"
@@ -189,8 +189,8 @@ def _told(headers: Headers, text: str) -> tuple[Bounced, ...]:
         before = re.split(r"^[ \t>-]{0,20}(?:Received|Return-Path|Message-ID):", start, maxsplit=1, flags=re.MULTILINE)[
             0
         ]
-        named = [found for found in _ADDRESS.findall(before) if found.lower() not in own][:5]
-        named = [found.rstrip(".") for found in named if not _DAEMON.match(found)]
+        named = [address for address in _ADDRESS.findall(before) if address.lower() not in own][:5]
+        named = [address.rstrip(".") for address in named if not _DAEMON.match(address)]
     status = _status(start)
     if late and status.startswith("5"):
         status = ""
@@ -202,9 +202,9 @@ def _told(headers: Headers, text: str) -> tuple[Bounced, ...]:
 def original_ids(root: Part) -> list[str]:
     """Given a read receipt, return the Message-IDs of the mails that it speaks of."""
     parts = leaves(root)[:200]
-    found = _returned_ids(parts)
+    ids = _returned_ids(parts)
     for part in parts:
         if part.kind == "message/disposition-notification":
             data = _content(part).encode("utf-8", "replace").lstrip(b"\r\n")
-            found += Headers(read_fields(data, 0, len(data))[0], "utf-8").ids("original-message-id")
-    return found
+            ids += Headers(read_fields(data, 0, len(data))[0], "utf-8").ids("original-message-id")
+    return ids

@@ -11,9 +11,9 @@ _STAYS = ("message-id", "date", "from", "to", "cc", "subject")
 
 def message_id(headers: Headers, buffer: Buffer) -> tuple[str, bool]:
     """Given a mail, return its Message-ID without <>, or one made from all its bytes, and whether it was made."""
-    found = headers.ids("message-id")
-    if found:
-        return found[0], False
+    ids = headers.ids("message-id")
+    if ids:
+        return ids[0], False
     return f"made.{_digest(buffer, 0, len(buffer), hashlib.sha256())[:40]}@mailbridge.invalid", True
 
 

@@ -66,12 +66,12 @@ class Signer:
         """Given a Message-ID without <>, return what it says if we made it; None if not. The host does not count:
         relays change it.
         """
-        found = _ID.match(message_id.strip("<> ")[:512])
-        if found is None:
+        match = _ID.match(message_id.strip("<> ")[:512])
+        if match is None:
             return None
-        kind, issue, instance, serial, given = found.groups()
-        wanted = self._hash("id", f"{kind}.{issue}.{instance}.{serial}")
-        if instance != self.short_instance or not hmac.compare_digest(given, wanted):
+        kind, issue, instance, serial, sent_hash = match.groups()
+        expected_hash = self._hash("id", f"{kind}.{issue}.{instance}.{serial}")
+        if instance != self.short_instance or not hmac.compare_digest(sent_hash, expected_hash):
             return None
         return SignedId(kind, int(issue), serial)
 
@@ -81,9 +81,9 @@ class Signer:
 
     def markers_in(self, text: str) -> Iterator[int]:
         """Given a text, yield the issues of our markers in it, in order; forged ones are passed over."""
-        for found in _MARKER.finditer(text):
-            if hmac.compare_digest(found[0], self.marker(int(found[1]))):
-                yield int(found[1])
+        for match in _MARKER.finditer(text):
+            if hmac.compare_digest(match[0], self.marker(int(match[1]))):
+                yield int(match[1])
 
     def _hash(self, purpose: str, core: str) -> str:
         """Given a purpose and what is signed, return 26 characters of base 32 (0-9a-v)."""

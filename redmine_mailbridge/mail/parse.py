@@ -116,11 +116,11 @@ def _forwarded(
     """Given the subject, the text and the files of a mail, return the mail that it forwards, in its text or as its only
     attached mail; None if it forwards none, or whose that is is not certain.
     """
-    text, said = reading.forward, without_forward_prefix(subject) is not None
+    text, has_prefix = reading.forward, without_forward_prefix(subject) is not None
     if text.sender is not None:
-        return Forwarded(text.sender) if text.announced or said else None
+        return Forwarded(text.sender) if text.announced or has_prefix else None
     attached = [file for file, _ in files if file.content_type == "message/rfc822"]
-    if len(attached) != 1 or not text.plain or not (said or not reading.body.written.strip()):
+    if len(attached) != 1 or not text.plain or not (has_prefix or not reading.body.written.strip()):
         return None
     content = bytearray()
     for chunk in attached[0].chunks():
@@ -163,12 +163,12 @@ def _name(files: list[FilePart], options: ReadingOptions) -> tuple[list[tuple[Fi
 
 def _pictures(files: list[tuple[FilePart, Attachment]]) -> dict[str, str]:
     """Given the attachments, return what HTML may call them by, mapped to their names."""
-    found: dict[str, str] = {}
+    name_by_key: dict[str, str] = {}
     for file, made in files:
         for key in (file.content_id, file.location):
             if key:
-                found.setdefault(key, made.name)
-    return found
+                name_by_key.setdefault(key, made.name)
+    return name_by_key
 
 
 def _placed(made: Attachment, placed: frozenset[str]) -> Attachment:

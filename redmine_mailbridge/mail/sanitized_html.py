@@ -55,7 +55,11 @@ class _Writer:
 
 def original(raw: Buffer, attachments: tuple[Attachment, ...] = ()) -> SanitizedHtml:
     """Given a mail's bytes and its attachments (for pictures within the text), return what may be shown of it."""
-    pictures = {one.content_id: one for one in attachments if one.content_id and one.content_type in PICTURES}
+    pictures = {
+        attachment.content_id: attachment
+        for attachment in attachments
+        if attachment.content_id and attachment.content_type in PICTURES
+    }
     writer = _Writer(pictures)
     for part in _parts(PartClassifier().sort(scan(raw)).elements):
         if part.is_html:
@@ -108,12 +112,12 @@ def _write(writer: _Writer, root: _Element) -> None:
 
 
 def _attributes(element: _Element, tag: str) -> str:
-    found = [f' {name}="{escape(value)}"' for name, value in element.items() if name in _ATTRIBUTES]
+    attributes = [f' {name}="{escape(value)}"' for name, value in element.items() if name in _ATTRIBUTES]
     if tag == "a":
         target = "".join(c for c in element.get("href") or "" if c > " ").strip()
         if target.lower().startswith(_SCHEMES):
-            found = [f' title="{escape(target[:500])}" class="link"']
-    return "".join(found)
+            attributes = [f' title="{escape(target[:500])}" class="link"']
+    return "".join(attributes)
 
 
 def _picture(writer: _Writer, element: _Element) -> str:

@@ -121,7 +121,7 @@ def _no_persons_words(this: Message, whole: int, length: int) -> bool:
 
 def _authors(mail: Message) -> frozenset[str]:
     """Who may have written a mail: From, and behind a list that writes its own address there, whom it names besides."""
-    found = {mail.sender.key}
+    authors = {mail.sender.key}
     if _listed(mail):
-        found |= {one.key for one in mail.reply_to}
-    return frozenset(found - {""})
+        authors |= {address.key for address in mail.reply_to}
+    return frozenset(authors - {""})

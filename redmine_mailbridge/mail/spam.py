@@ -31,19 +31,19 @@ _ACTIONS = frozenset({"add header", "rewrite subject", "reject", "quarantine", "
 
 def judge(headers: Headers, options: ReadingOptions) -> SpamVerdict:
     """Given a mail, return what its own servers say of it; nothing without `options.trusted_authserv_ids`."""
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for name, raw in _believed(headers, options):
-        if name not in _SAYS or (name in found and not options.results_below_received):
+        if name not in _SAYS or (name in fields and not options.results_below_received):
             continue
         value = unfold(raw, headers.fallback)[:_READ]
-        if name not in found or _SAYS[name](value):  # a mail's own "no" above the server's "yes"
-            found[name] = value
-    if _SCL in found and not options.results_below_received:  # by Exchange's own rules, which overrule its filter
-        found.pop(_FOREFRONT, None)
-    for name, value in found.items():
+        if name not in fields or _SAYS[name](value):  # a mail's own "no" above the server's "yes"
+            fields[name] = value
+    if _SCL in fields and not options.results_below_received:  # by Exchange's own rules, which overrule its filter
+        fields.pop(_FOREFRONT, None)
+    for name, value in fields.items():
         if _SAYS[name](value):
             return SpamVerdict(spam=True, rule=_shown(headers, name, value))
-    return SpamVerdict(doubted=_doubted(headers, found))
+    return SpamVerdict(doubted=_doubted(headers, fields))
 
 
 def _believed(headers: Headers, options: ReadingOptions) -> Iterator[tuple[str, bytes]]:
@@ -71,7 +71,7 @@ def _doubted(headers: Headers, believed: dict[str, str]) -> str:
 
 def _shown(headers: Headers, name: str, value: str) -> str:
     """A field for the operator: its name as written, and the beginning of what it says."""
-    written = next((one for one, _ in headers.fields if one.lower() == name), name)
+    written = next((field_name for field_name, _ in headers.fields if field_name.lower() == name), name)
     if name == _FOREFRONT:
         value = "; ".join(part for part in value.split(";") if part.strip().upper().startswith(("SCL:", "SFV:")))
     return f"{written}: {' '.join(value.split())[:_SHOWN]}"
@@ -89,8 +89,8 @@ def _scl(value: str) -> bool:
 def _forefront(value: str) -> bool:
     """A report of pairs, as "CIP:203.0.113.7;SCL:5;SFV:SPM;": spam by its level, or by the filter's verdict."""
     pairs = [part.partition(":") for part in value.split(";")]
-    said = {name.strip().upper(): text.strip() for name, _, text in reversed(pairs)}
-    return _scl(said.get("SCL", "")) or said.get("SFV", "").upper() == "SPM"
+    verdicts = {name.strip().upper(): text.strip() for name, _, text in reversed(pairs)}
+    return _scl(verdicts.get("SCL", "")) or verdicts.get("SFV", "").upper() == "SPM"
 
 
 _SAYS: dict[str, Callable[[str], bool]] = {

@@ -31,7 +31,7 @@ class ServersField:
 
 def identities_of(options: ReadingOptions) -> frozenset[str]:
     """The trusted authserv-ids, in lower case."""
-    return frozenset(one.strip().lower() for one in options.trusted_authserv_ids if one.strip())
+    return frozenset(identity.strip().lower() for identity in options.trusted_authserv_ids if identity.strip())
 
 
 def servers_fields(headers: Headers, identities: frozenset[str], *, below: bool) -> Iterator[ServersField]:
@@ -50,7 +50,9 @@ def servers_fields(headers: Headers, identities: frozenset[str], *, below: bool)
             if hop.odd or not received.is_inner(hop, identities):
                 inside = False
                 places = frozenset(
-                    one for one in identities if (below or one in _WRITES_BELOW) and received.wrote(hop, one)
+                    identity
+                    for identity in identities
+                    if (below or identity in _WRITES_BELOW) and received.wrote(hop, identity)
                 )
         elif key in _AUTHORS and not inside:
             return

@@ -13,14 +13,14 @@ CODE = frozenset({"code", "tt", "kbd", "samp"})
 
 @dataclass(slots=True)
 class InlineMark:
-    """Markup within a line. `kind`: "open" and "close" of `tag`, or "raw" for unchanged text; `said` is the
+    """Markup within a line. `kind`: "open" and "close" of `tag`, or "raw" for unchanged text; `text` is the
     text of code.
     """
 
     kind: str
     tag: str = ""
     value: str = ""
-    said: str = ""
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -167,20 +167,20 @@ def _pair(out: list[str | InlineMark], start: int, end: int, dialect: Dialect) -
 def _code(out: list[str | InlineMark], start: int, end: int, dialect: Dialect) -> None:
     """Text within code is neither escaped nor markup; of other content, pictures are kept, after it."""
     inner = out[start + 1 : end]
-    said = "".join(piece if isinstance(piece, str) else piece.said for piece in inner)
+    text = "".join(piece if isinstance(piece, str) else piece.text for piece in inner)
     pictures = [piece for piece in inner if isinstance(piece, InlineMark) and piece.tag == "picture"]
-    code = [InlineMark("raw", "code", code_span(said.strip(), dialect.name), said)] if said.strip() else []
+    code = [InlineMark("raw", "code", code_span(text.strip(), dialect.name), text)] if text.strip() else []
     out[start : end + 1] = [""] * (end + 1 - start)
-    out[start] = " " * (said[:1] == " ")
+    out[start] = " " * (text[:1] == " ")
     out[start + 1 : start + 1 + len(code) + len(pictures)] = [*code, *pictures]
-    out[end] = " " * (said[-1:] == " ")
+    out[end] = " " * (text[-1:] == " ")
 
 
 def _begins_with_a_picture(pieces: list[str | InlineMark]) -> bool:
-    said = (
+    visible = (
         piece for piece in pieces if (piece.strip() if isinstance(piece, str) else piece.kind == "raw" and piece.value)
     )
-    first = next(said, "")
+    first = next(visible, "")
     return isinstance(first, InlineMark) and first.tag == "picture"
 
 
@@ -188,16 +188,16 @@ def _set_pictures_apart(pieces: list[str | InlineMark]) -> None:
     """Textile sees a picture only behind a blank, or where a line begins; ":" behind it would make a link of it."""
     before, last = "", None
     for index, piece in enumerate(pieces):
-        said = piece.value if isinstance(piece, InlineMark) else piece
-        if not said:
+        text = piece.value if isinstance(piece, InlineMark) else piece
+        if not text:
             continue
-        if last is not None and said[0] == ":":
+        if last is not None and text[0] == ":":
             pieces[last] = InlineMark("raw", "picture", f"{before}{JOINER}")
         last = None
         if isinstance(piece, InlineMark) and piece.tag == "picture":
-            last, said = index, f"{' ' * bool(before and not before[-1].isspace())}{said}"
-            pieces[index] = replace(piece, value=said)
-        before = said
+            last, text = index, f"{' ' * bool(before and not before[-1].isspace())}{text}"
+            pieces[index] = replace(piece, value=text)
+        before = text
 
 
 def _link(text: str, url: str, dialect: Dialect, *, open_end: bool, pictured: bool) -> tuple[str, str]:

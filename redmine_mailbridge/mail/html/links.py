@@ -16,7 +16,7 @@ def safe_address(href: str | None) -> str:
     """The address of a link, "" when it must not be one."""
     url = re.sub(r"[\x00-\x20\x7f-\x9f\u2060\ufdd0-\ufdef\ufeff]+", "", (href or "")[:4000])
     shown = "".join(_BAD_IN_URL.get(sign, sign) for sign in url) if _SAFE.match(url) else ""
-    return _MENTION.sub(lambda found: f"%{ord(found[0]):X}", shown)
+    return _MENTION.sub(lambda match: f"%{ord(match[0]):X}", shown)
 
 
 def shows_address(text: str) -> bool:
@@ -30,7 +30,7 @@ def speaks_of_another(text: str, url: str) -> bool:
     bare = text.strip().strip("<>")
     if not shown and _NAME.fullmatch(bare[:300]):
         shown = [bare]
-    return any(_place(one) != _place(url) for one in shown)
+    return any(_place(address) != _place(url) for address in shown)
 
 
 def _place(address: str) -> str:

@@ -91,5 +91,5 @@ class Lists:
 
 def _start(element: _Element) -> int:
     """The number before that of the first item of a list."""
-    given = (element.get("start") or "").strip()
-    return int(given) - 1 if given.isdecimal() and given.isascii() and 0 < len(given) < 7 else 0
+    start = (element.get("start") or "").strip()
+    return int(start) - 1 if start.isdecimal() and start.isascii() and 0 < len(start) < 7 else 0

@@ -75,23 +75,23 @@ class Converter:
         if self._pre:
             self._pre = 0
             self._write_code()
-        said: list[str] = []
+        texts: list[str] = []
         while stack:
             element, leaving = stack.pop()
             tag = element.tag
             shown = leaving or not is_hidden(element)
             if shown and (tag == "br" or tag in _BLOCKS):
-                said.append("\n")
+                texts.append("\n")
             if shown and not leaving:
-                said.append(_SPACES.sub(" ", element.text or ""))
+                texts.append(_SPACES.sub(" ", element.text or ""))
                 if len(element):
                     stack.append((element, True))
                     stack.extend((child, False) for child in reversed(element))
                     continue
                 if tag in _BLOCKS:
-                    said.append("\n")
-            said.append(_SPACES.sub(" ", element.tail or ""))
-        text = _LINES.sub("\n", _INVISIBLE.sub("", CONTROL.sub("", "".join(said))))
+                    texts.append("\n")
+            texts.append(_SPACES.sub(" ", element.tail or ""))
+        text = _LINES.sub("\n", _INVISIBLE.sub("", CONTROL.sub("", "".join(texts))))
         quoted = bool(self._quoted) or self._cut
         for plain, marked in zip(text.split("\n"), inert_in_bulk(text).split("\n"), strict=True):
             self.rows.append(TextRow(plain, marked, quoted))

@@ -20,13 +20,13 @@ def parse(value: str) -> tuple[Address, ...]:
 
 
 def _read(value: str, *, again: bool) -> list[Address]:
-    found: list[Address] = []
+    addresses: list[Address] = []
     waiting = ""  # a name that stood before a comma and may belong to the next address
     for words, angle, comment in _elements(value):
         if angle is None and "@" not in words:
             decoded = decode_words(words)
             if again and "=?" in words and "@" in decoded:
-                found += _read(decoded, again=False)
+                addresses += _read(decoded, again=False)
                 waiting = ""
             else:
                 waiting = words
@@ -42,10 +42,10 @@ def _read(value: str, *, again: bool) -> list[Address]:
                 name, address = "", _address(name)
         waiting = ""
         if address:
-            found.append(Address(_name(name), address))
-        if len(found) >= MAX_ADDRESSES:
+            addresses.append(Address(_name(name), address))
+        if len(addresses) >= MAX_ADDRESSES:
             break
-    return found
+    return addresses
 
 
 def _bare(words: str) -> tuple[str, str]:
@@ -78,7 +78,7 @@ def _name(text: str) -> str:
 
 def _elements(value: str) -> list[tuple[str, str | None, str]]:
     """Given a list of addresses, return of each: its words, what stood in <> (None when nothing did), its comment."""
-    found: list[tuple[str, str | None, str]] = []
+    elements: list[tuple[str, str | None, str]] = []
     words: list[str] = []
     comments: list[str] = []
     angle: str | None = None
@@ -88,12 +88,12 @@ def _elements(value: str) -> list[tuple[str, str | None, str]]:
         nonlocal angle
         text = "".join(words).strip()
         if text or angle is not None:
-            found.append((text, angle, " ".join(comments).strip()))
+            elements.append((text, angle, " ".join(comments).strip()))
         words.clear()
         comments.clear()
         angle = None
 
-    while at < len(value) and len(found) <= MAX_ADDRESSES:
+    while at < len(value) and len(elements) <= MAX_ADDRESSES:
         sign = value[at]
         if sign == '"':
             text, at = _until(value, at + 1)
@@ -124,7 +124,7 @@ def _elements(value: str) -> list[tuple[str, str | None, str]]:
             words.append(value[at:stop])
             at = stop
     close()
-    return found
+    return elements
 
 
 def _until(value: str, at: int) -> tuple[str, int]:

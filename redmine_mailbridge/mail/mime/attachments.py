@@ -28,7 +28,7 @@ class FilePart:
     reaches to the end of the mail: where only the beginning was loaded, it is cut.
     """
 
-    wanted: str
+    proposed_name: str
     content_type: str
     chunks: Callable[[], Iterator[bytes]] = field(repr=False)
     content_id: str = ""
@@ -45,8 +45,8 @@ def disposition(part: Part, fallback: str = "") -> tuple[str, dict[str, str]]:
 
 def sent_name(part: Part, fallback: str = "") -> str:
     """Given a part, return the file name that it was sent with, decoded, "" for none."""
-    _, found = disposition(part, fallback)
-    name = found.get("filename") or found.get("name")
+    _, parameters = disposition(part, fallback)
+    name = parameters.get("filename") or parameters.get("name")
     if not name:
         raw = part.raw("content-type")
         name = (
@@ -75,12 +75,12 @@ def whole(part: Part) -> Callable[[], Iterator[bytes]]:
 
 def start_of(chunks: Callable[[], Iterator[bytes]], size: int) -> bytes:
     """Given the function that yields a file's bytes, return at most the first `size` of them."""
-    found = b""
+    beginning = b""
     for piece in chunks():
-        found += piece[: size - len(found)]
-        if len(found) >= size:
+        beginning += piece[: size - len(beginning)]
+        if len(beginning) >= size:
             break
-    return found
+    return beginning
 
 
 def file_of(part: Part, fallback: str = "") -> FilePart:
@@ -88,24 +88,24 @@ def file_of(part: Part, fallback: str = "") -> FilePart:
     kind = part.kind
     head, _ = disposition(part, fallback)
     chunks = reader(part)
-    wanted = sent_name(part, fallback)
+    name = sent_name(part, fallback)
     if kind.startswith("multipart/"):
         kind, chunks = "message/rfc822", whole(part)
     elif kind in _MESSAGES:
-        wanted = _message_name(wanted, chunks)
-    elif kind == "application/applefile" and wanted:
-        wanted = f"._{wanted}"
+        name = _message_name(name, chunks)
+    elif kind == "application/applefile" and name:
+        name = f"._{name}"
     elif part.rest:
-        wanted = "rest-of-mail.txt"
+        name = "rest-of-mail.txt"
     kind = sniff(kind, start_of(chunks, 16)) if kind.startswith("application/") else kind
     identity = unfold(part.raw("content-id"), fallback).strip("<> ")
     location = unfold(part.raw("content-location"), fallback).strip('<>" ')
-    if not wanted and kind.startswith("image/") and location and ":" not in location and len(location) < 200:
-        wanted = location
-    if not wanted and kind.partition("/")[0] in {"message", "image", "audio", "video"}:
-        wanted = _described(part, kind, fallback)
+    if not name and kind.startswith("image/") and location and ":" not in location and len(location) < 200:
+        name = location
+    if not name and kind.partition("/")[0] in {"message", "image", "audio", "video"}:
+        name = _described(part, kind, fallback)
     return FilePart(
-        wanted, kind, chunks, identity, location, head == "inline" or bool(identity), part.end >= len(part.buffer)
+        name, kind, chunks, identity, location, head == "inline" or bool(identity), part.end >= len(part.buffer)
     )
 
 
@@ -137,13 +137,13 @@ def file_of_bytes(name: str, data: bytes) -> FilePart:
     return FilePart(name, sniff("application/octet-stream", data[:16]), lambda: iter((data,)))
 
 
-def _message_name(wanted: str, chunks: Callable[[], Iterator[bytes]]) -> str:
+def _message_name(name: str, chunks: Callable[[], Iterator[bytes]]) -> str:
     """Given an enclosed mail and the name it was sent with, return the name of its file: by its own subject."""
-    if not wanted:
+    if not name:
         head = start_of(chunks, _HEAD).lstrip(b"\r\n")
-        wanted = Headers(read_fields(head, 0, len(head))[0]).best("subject")[:150]
-    wanted = re.sub(r"[/\\]+", "_", wanted)
-    return wanted + ".eml" if wanted and not wanted.lower().endswith((".eml", ".msg", ".mht")) else wanted
+        name = Headers(read_fields(head, 0, len(head))[0]).best("subject")[:150]
+    name = re.sub(r"[/\\]+", "_", name)
+    return name + ".eml" if name and not name.lower().endswith((".eml", ".msg", ".mht")) else name
 
 
 def attach(file: FilePart, names: TakenNames, options: ReadingOptions) -> Attachment | LeftOut:
@@ -156,10 +156,10 @@ def attach(file: FilePart, names: TakenNames, options: ReadingOptions) -> Attach
     for piece in file.chunks():
         digest.update(piece)
         size += len(piece)
-    name = names.take(file.wanted, file.content_type)
+    name = names.take(file.proposed_name, file.content_type)
     if not size:
         return LeftOut(name, "it is empty")
-    if any(pattern.search(name) or pattern.search(file.wanted) for pattern in options.excluded_names):
+    if any(pattern.search(name) or pattern.search(file.proposed_name) for pattern in options.excluded_names):
         return LeftOut(name, "its name is excluded by the settings")
     if options.truncated and file.last:
         return LeftOut(name, "only the beginning of the mail was read, so this file was not loaded whole")
@@ -176,17 +176,17 @@ def without_copies(files: list[FilePart]) -> list[FilePart]:
     Calendars send it as an alternative of the text and as a file; the one with a name is kept.
     """
     kept: dict[bytes, FilePart] = {}
-    found: list[FilePart] = []
+    distinct: list[FilePart] = []
     for file in files:
         if file.content_type not in _CALENDARS:
-            found.append(file)
+            distinct.append(file)
             continue
         content = b"".join(start_of(file.chunks, MAX_CALENDAR).split())
         first = kept.get(content)
         if first is None:
             kept[content] = file
-            found.append(file)
-        elif not first.wanted and file.wanted:
-            found[found.index(first)] = file
+            distinct.append(file)
+        elif not first.proposed_name and file.proposed_name:
+            distinct[distinct.index(first)] = file
             kept[content] = file
-    return found
+    return distinct

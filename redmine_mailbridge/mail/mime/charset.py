@@ -70,10 +70,10 @@ def guess(data: bytes) -> str:
     if _few_accents(data[:_SAMPLE]):
         return "windows-1252"
     try:
-        found = chardet.detect(data[:_SAMPLE], include_encodings=WRITTEN_IN, no_match_encoding="cp1252")["encoding"]
+        encoding = chardet.detect(data[:_SAMPLE], include_encodings=WRITTEN_IN, no_match_encoding="cp1252")["encoding"]
     except (ValueError, LookupError, ArithmeticError):
         return "windows-1252"
-    codec = codec_name(found or "")
+    codec = codec_name(encoding or "")
     return codec or "windows-1252"
 
 

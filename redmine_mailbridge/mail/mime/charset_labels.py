@@ -66,8 +66,8 @@ def _codec(declared: str) -> str:
         return ""
     if (mac := re.fullmatch(r"(?:x-)?mac-?([a-z]+)", name)) and mac[1] in _MAC:
         name = _MAC[mac[1]]
-    elif found := re.fullmatch(r"iso-?_?8859-?_?(\d{1,2})", name):
-        name = f"iso-8859-{found[1]}"
+    elif iso_8859 := re.fullmatch(r"iso-?_?8859-?_?(\d{1,2})", name):
+        name = f"iso-8859-{iso_8859[1]}"
     name = next((_ALIASES[key] for key in (name, name.replace("_", "-")) if key in _ALIASES), name)
     if name.replace("_", "-") in _NOT_CHARSETS or not name:
         return ""
@@ -86,10 +86,10 @@ _codec_of_name = lru_cache(maxsize=256)(_codec)
 
 def _windows(name: str) -> str:
     """Given an unknown name like "windows1251" or "cp-1251", return the code page that it means, or ""."""
-    found = re.fullmatch(r"(?:x-|ms-?)?(?:windows|win|cp|ibm|dos)[-_]?(\d{3,5})", name)
-    if not found:
+    match = re.fullmatch(r"(?:x-|ms-?)?(?:windows|win|cp|ibm|dos)[-_]?(\d{3,5})", name)
+    if not match:
         return ""
     try:
-        return codecs.lookup("cp" + found[1]).name
+        return codecs.lookup("cp" + match[1]).name
     except LookupError:
         return ""

@@ -22,8 +22,8 @@ def one_line(text: str) -> str:
 
 def _one_blank(run: re.Match[str]) -> str:
     """Given a run of white space, return it as it is, or as one blank if it holds a line end or a tab."""
-    found = _BREAK.search(run[0])
-    return run[0] if found is None else run[0][: found.start()].rstrip(" ") + " "
+    line_end = _BREAK.search(run[0])
+    return run[0] if line_end is None else run[0][: line_end.start()].rstrip(" ") + " "
 
 
 def unfold(raw: bytes, fallback: str = "") -> str:
@@ -66,7 +66,7 @@ def decode_words(text: str) -> str:
 
 def _words(text: str) -> list[tuple[int, int, str, bytes]]:
     """Given a value, return its well-formed encoded words: start, end, charset, bytes."""
-    found: list[tuple[int, int, str, bytes]] = []
+    words: list[tuple[int, int, str, bytes]] = []
     start = text.find("=?")
     end = -1
     while start >= 0:
@@ -80,11 +80,11 @@ def _words(text: str) -> list[tuple[int, int, str, bytes]]:
             following = text.find("=?", body, end)
             data = _data(head[2].lower(), text[body:end]) if following < 0 else None
             if data is not None:
-                found.append((start, end + 2, head[1].partition("*")[0].lower(), data))
+                words.append((start, end + 2, head[1].partition("*")[0].lower(), data))
                 start = text.find("=?", end + 2)
                 continue
         start = text.find("=?", start + 2)
-    return found
+    return words
 
 
 def _data(encoding: str, text: str) -> bytes | None:

@@ -129,8 +129,8 @@ def safe(name: str) -> str:
 def _shorten(name: str) -> str:
     if len(name) <= MAX_LENGTH and len(name.encode()) <= 240:
         return name
-    found = _EXTENSION.search(name)
-    extension = found[0] if found else ""
+    match = _EXTENSION.search(name)
+    extension = match[0] if match else ""
     stem = name[: MAX_LENGTH - len(extension)] if len(name) > MAX_LENGTH else name[: len(name) - len(extension)]
     while len((stem + extension).encode()) > 240:
         stem = stem[:-1]
@@ -144,9 +144,9 @@ class TakenNames:
         self._taken: set[str] = set()
         self._counts: dict[str, int] = {}
 
-    def take(self, wanted: str, content_type: str) -> str:
-        """Given a wanted name ("" for none) and the type, return a safe name that no other part has."""
-        name = safe(wanted) or self._by_type(content_type)
+    def take(self, proposed_name: str, content_type: str) -> str:
+        """Given a proposed name ("" for none) and the type, return a safe name that no other part has."""
+        name = safe(proposed_name) or self._by_type(content_type)
         return self._unique(name)
 
     def _by_type(self, content_type: str) -> str:
@@ -158,8 +158,8 @@ class TakenNames:
         return f"{stem}-{self._counts[stem]}{extension(content_type)}"
 
     def _unique(self, name: str) -> str:
-        found = _EXTENSION.search(name)
-        end = found[0] if found else ""
+        match = _EXTENSION.search(name)
+        end = match[0] if match else ""
         stem = name[: len(name) - len(end)]
         candidate = name
         key = name.casefold()

@@ -76,8 +76,8 @@ def _last_field(buffer: Buffer, at: int, end: int) -> int:
     line begins, 0 when none follows: the block continues up to there, whatever a relay has done to its white space.
     """
     block = _BLANK.split(bytes(buffer[at:end]), maxsplit=1)[0]
-    found = max((match.start() for match in _KNOWN_LINE.finditer(block)), default=None)
-    return 0 if found is None else at + found
+    begin = max((match.start() for match in _KNOWN_LINE.finditer(block)), default=None)
+    return 0 if begin is None else at + begin
 
 
 def line_end(buffer: Buffer, start: int, size: int) -> bytes:

@@ -33,8 +33,8 @@ class Headers:
 
     def raw_line(self, name: str) -> str:
         """The first value of a field on one line, encoded words untouched; "" when there is none."""
-        found = self._named.get(name)
-        return self._unfold(found[0]) if found else ""
+        raws = self._named.get(name)
+        return self._unfold(raws[0]) if raws else ""
 
     def raw_lines(self, name: str) -> list[str]:
         """All values of a field, as `raw_line`."""
@@ -60,40 +60,40 @@ class Headers:
 
     def addresses(self, name: str) -> tuple[Address, ...]:
         """The addresses of all fields of this name, in order."""
-        found: list[Address] = []
+        parsed: list[Address] = []
         for line in self.raw_lines(name):
-            found += addresses.parse(line)
-            if len(found) >= addresses.MAX_ADDRESSES:
+            parsed += addresses.parse(line)
+            if len(parsed) >= addresses.MAX_ADDRESSES:
                 break
-        return tuple(found)
+        return tuple(parsed)
 
     def recipients_of_record(self) -> tuple[str, ...]:
         """The addresses that mail servers recorded as the ones it was delivered for, each once, in order."""
-        found = [address.address for name in _RECORD for address in self.addresses(name)]
-        return tuple(dict.fromkeys(found))
+        recorded = [address.address for name in _RECORD for address in self.addresses(name)]
+        return tuple(dict.fromkeys(recorded))
 
     def ids(self, name: str) -> tuple[str, ...]:
         """The Message-IDs of a field, without <> and white space, each once, in order."""
-        found: list[str] = []
+        ids: list[str] = []
         for line in self.raw_lines(name):
-            found += message_ids(line)
-        return tuple(dict.fromkeys(found))[:1000]
+            ids += message_ids(line)
+        return tuple(dict.fromkeys(ids))[:1000]
 
     def date(self) -> dt.datetime | None:
         """The Date with its zone (UTC when it names none), else the time of the newest Received, else None."""
         for line in self.raw_lines("date"):
-            if found := date(line):
-                return found
+            if moment := date(line):
+                return moment
         for line in self.raw_lines("received")[:1]:
-            if found := date(line.rpartition(";")[2]):
-                return found
+            if moment := date(line.rpartition(";")[2]):
+                return moment
         return None
 
     def importance(self) -> Literal["high", "normal", "low"]:
         """What the sender claims, from Importance, X-Priority, Priority and X-MSMail-Priority; the first that says."""
         for name in ("importance", "x-priority", "x-msmail-priority", "priority"):
-            if found := _importance(self.raw_line(name).lower()):
-                return found
+            if importance := _importance(self.raw_line(name).lower()):
+                return importance
         return "normal"
 
 
@@ -116,13 +116,13 @@ def _importance(value: str) -> Literal["high", "low"] | None:
 def message_ids(line: str) -> list[str]:
     """Given the value of Message-ID, In-Reply-To or References, return the ids in it, without <> and blanks."""
     line = line[:200_000]
-    found = ["".join(inner.split()) for inner in _IDS.findall(line)]
-    found = [inner for inner in found if inner]
-    if not found:
-        found = [inner.strip("<>") for inner in _BARE_ID.findall(line)[:100]]
-    if not found and (word := line.strip().strip("<>").strip()) and " " not in word:
-        found = [word[:500]]
-    return found
+    ids = ["".join(inner.split()) for inner in _IDS.findall(line)]
+    ids = [inner for inner in ids if inner]
+    if not ids:
+        ids = [inner.strip("<>") for inner in _BARE_ID.findall(line)[:100]]
+    if not ids and (word := line.strip().strip("<>").strip()) and " " not in word:
+        ids = [word[:500]]
+    return ids
 
 
 def date(value: str) -> dt.datetime | None:
@@ -130,12 +130,12 @@ def date(value: str) -> dt.datetime | None:
     text = " ".join(_DATE_WORD.findall(value[:300].partition("(")[0]))
     for candidate in (text, text.partition(",")[2].strip()):
         try:
-            found = parsedate_to_datetime(candidate)
+            moment = parsedate_to_datetime(candidate)
         except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
             continue
-        return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+        return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
     try:
-        found = dt.datetime.fromisoformat(value.strip()[:40])
+        moment = dt.datetime.fromisoformat(value.strip()[:40])
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

@@ -35,7 +35,7 @@ def summary(text: str) -> str:
     if not inside:
         return ""
     kind = _NAMES.get(method, "Event")
-    answers = [_answer(*one) for one in attendees[:20]] if method == "REPLY" else []
+    answers = [_answer(*attendee) for attendee in attendees[:20]] if method == "REPLY" else []
     lines = [f"{kind}: {fields.get('SUMMARY', ('', ''))[0]}".rstrip(": "), *(answer for answer in answers if answer)]
     start = _when(*fields.get("DTSTART", ("", "")))
     end = _when(*fields.get("DTEND", ("", "")))
@@ -52,25 +52,25 @@ def summary(text: str) -> str:
 
 def _answer(value: str, parameters: str) -> str:
     """Given an ATTENDEE of a reply (RFC 5546 section 3.2.3), return who says what, "" when it says nothing."""
-    values = dict(one.partition("=")[::2] for one in parameters.split(";"))
-    said = _ANSWERS.get(values.get("PARTSTAT", "").strip().upper(), "")
+    values = dict(parameter.partition("=")[::2] for parameter in parameters.split(";"))
+    reply = _ANSWERS.get(values.get("PARTSTAT", "").strip().upper(), "")
     address = re.sub("^mailto:", "", value, flags=re.IGNORECASE)
     name = values.get("CN", "").strip('" ')
     who = f"{name} ({address})" if name and name != address else address
-    return f"{said} by {who}" if said else ""
+    return f"{reply} by {who}" if reply else ""
 
 
 def _plain(value: str) -> str:
     """Undo the escapes of RFC 5545 section 3.3.11."""
-    return re.sub(r"\\([nN,;\\])", lambda found: "\n" if found[1] in "nN" else found[1], value).strip()
+    return re.sub(r"\\([nN,;\\])", lambda escape: "\n" if escape[1] in "nN" else escape[1], value).strip()
 
 
 def _when(value: str, parameters: str) -> str:
     """Given a DATE or DATE-TIME and its parameters, return it as people write it, with its zone; "" if unreadable."""
-    found = _STAMP.match(value)
-    if not found:
+    match = _STAMP.match(value)
+    if not match:
         return ""
-    year, month, day, hour, minute, second, utc = found.groups()
+    year, month, day, hour, minute, second, utc = match.groups()
     try:
         if hour is None:
             return dt.date(int(year), int(month), int(day)).isoformat()
@@ -78,7 +78,11 @@ def _when(value: str, parameters: str) -> str:
             "UTC"
             if utc
             else next(
-                (one.partition("=")[2].strip('"') for one in parameters.split(";") if one.upper().startswith("TZID=")),
+                (
+                    parameter.partition("=")[2].strip('"')
+                    for parameter in parameters.split(";")
+                    if parameter.upper().startswith("TZID=")
+                ),
                 "",
             )
         )

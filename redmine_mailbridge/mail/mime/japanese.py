@@ -19,10 +19,10 @@ def decode(data: bytes) -> str:
     What cannot be read becomes U+FFFD. JIS X 0208 is read as Windows writes it, with NEC's row 13 and IBM's rows.
     """
     parts = _ESCAPE.split(data)
-    said = [_single(parts[0], kana=False)]
+    texts = [_single(parts[0], kana=False)]
     for mark, run in zip(parts[1::2], parts[2::2], strict=True):
-        said.append(_run(mark, run))
-    return "".join(said)
+        texts.append(_run(mark, run))
+    return "".join(texts)
 
 
 def _run(mark: bytes, run: bytes) -> str:
@@ -47,16 +47,16 @@ def _high(pair: bytes) -> bytes:
 
 def _single(run: bytes, *, kana: bool) -> str:
     """Bytes of one column: ASCII, or JIS X 0201's kana; SO and SI switch between them (cp50222)."""
-    said, at = [], 0
-    for found in [*_SHIFT.finditer(run), None]:
-        stop = len(run) if found is None else found.start()
+    texts, at = [], 0
+    for shift in [*_SHIFT.finditer(run), None]:
+        stop = len(run) if shift is None else shift.start()
         piece = run[at:stop]
         if kana:
             piece = bytes(byte | 0x80 if 0x21 <= byte <= 0x5F else byte for byte in piece)
-        said.append(piece.decode("cp932", "replace"))
-        if found is not None:
-            kana, at = found[0] == b"\x0e", found.end()
-    return "".join(said)
+        texts.append(piece.decode("cp932", "replace"))
+        if shift is not None:
+            kana, at = shift[0] == b"\x0e", shift.end()
+    return "".join(texts)
 
 
 def _pairs(run: bytes) -> str:
@@ -66,21 +66,21 @@ def _pairs(run: bytes) -> str:
 
 def _each(run: bytes, read: Callable[[bytes], str]) -> str:
     """Given bytes of two columns, return what `read` says of each pair; line ends and blanks stand by themselves."""
-    said: list[str] = []
+    texts: list[str] = []
     at = 0
     while at < len(run):
         pair = run[at : at + 2]
         if not 0x21 <= pair[0] <= 0x7E:
-            said.append(chr(pair[0]) if pair[0] < 0x80 else "\ufffd")
+            texts.append(chr(pair[0]) if pair[0] < 0x80 else "\ufffd")
             at += 1
             continue
         try:
-            said.append(read(pair))
+            texts.append(read(pair))
         except (UnicodeError, ValueError, IndexError):
-            said.append("\ufffd")
+            texts.append("\ufffd")
             at -= not (len(pair) == 2 and 0x21 <= pair[1] <= 0x7E)  # the second byte is invalid
         at += 2
-    return "".join(said)
+    return "".join(texts)
 
 
 def _shifted(pair: bytes) -> bytes:

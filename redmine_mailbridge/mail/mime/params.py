@@ -32,7 +32,7 @@ def parse(value: str) -> tuple[str, dict[str, str]]:
 
 def _pairs(value: str, at: int) -> list[tuple[str, str]]:
     """Given a value and where its parameters begin, return them raw, in order."""
-    found: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
     while at < len(value):
         skipped = _SKIP.match(value, at)
         at = skipped.end() if skipped else at
@@ -47,8 +47,8 @@ def _pairs(value: str, at: int) -> list[tuple[str, str]]:
             text, at = _quoted(value, at + 1)
         else:
             text, at = _bare(value, at, name[1].lower())
-        found.append((name[1].lower(), text))
-    return found
+        pairs.append((name[1].lower(), text))
+    return pairs
 
 
 def _bare(value: str, at: int, name: str) -> tuple[str, int]:
@@ -95,10 +95,10 @@ def _join(pairs: list[tuple[str, str]]) -> dict[str, str]:
     plain: dict[str, str] = {}
     sections: dict[str, dict[int, tuple[str, bool]]] = {}
     for raw, text in pairs:
-        found = _SECTION.fullmatch(raw)
-        if found and (found[2] is not None or found[3]):
-            place = int(found[2] or 0)
-            sections.setdefault(found[1], {}).setdefault(place, (text, bool(found[3])))
+        section = _SECTION.fullmatch(raw)
+        if section and (section[2] is not None or section[3]):
+            place = int(section[2] or 0)
+            sections.setdefault(section[1], {}).setdefault(place, (text, bool(section[3])))
         else:
             plain.setdefault(raw, text)
     for name, parts in sections.items():

@@ -82,8 +82,8 @@ class PartClassifier:
 
     def _text_of_rtf(self) -> list[Element]:
         """Given a mail without text, return what its winmail.dat says as RTF only; that stays a file, for its looks."""
-        said = next(filter(None, map(read_rtf, self._rtf[:3])), None)
-        return [TextPart(said.text[:MAX_TEXT], is_html=said.is_html)] if said is not None else []
+        rtf_text = next(filter(None, map(read_rtf, self._rtf[:3])), None)
+        return [TextPart(rtf_text.text[:MAX_TEXT], is_html=rtf_text.is_html)] if rtf_text is not None else []
 
     def _named_text(self) -> list[Element]:
         """Given a mail without text, return its first short text with a file name, as gateways of phones send it."""
@@ -99,8 +99,8 @@ class PartClassifier:
         for part in leaves(root)[:100]:
             if part.kind in {"text/calendar", "application/ics"}:
                 data, _ = read(part.buffer, part.body, part.end, attachments.encoding_of(part), MAX_TEXT)
-                said = summary(charset.decode(data, part.params.get("charset", "utf-8")))
-                return [TextPart(said, is_html=False)] if said else []
+                event = summary(charset.decode(data, part.params.get("charset", "utf-8")))
+                return [TextPart(event, is_html=False)] if event else []
         return []
 
     def _walk(self, part: Part) -> list[Element]:
@@ -113,14 +113,14 @@ class PartClassifier:
             self.leaves.security = "signed"
         if part.kind == "multipart/alternative":
             return self._alternative(part)
-        found: list[Element] = []
+        elements: list[Element] = []
         for child in part.children:
             for element in self._walk(child):
-                if found and (both := _same_twice(found[-1], element)):
-                    found[-1] = both
+                if elements and (both := _same_twice(elements[-1], element)):
+                    elements[-1] = both
                 else:
-                    found.append(element)
-        return found
+                    elements.append(element)
+        return elements
 
     def _alternative(self, part: Part) -> list[Element]:
         """Given a multipart/alternative, return one Alternative of what its children say."""
@@ -129,9 +129,9 @@ class PartClassifier:
         for child in part.children:
             if child.kind in _OTHER_FORMS and len(part.children) > 1:
                 continue
-            found = self._walk(child)
-            plain = not any(isinstance(element, TextPart) and element.is_html for element in found)
-            for element in found:
+            elements = self._walk(child)
+            plain = not any(isinstance(element, TextPart) and element.is_html for element in elements)
+            for element in elements:
                 if isinstance(element, Alternative):
                     text += element.text
                     shown += element.html
@@ -183,8 +183,8 @@ class PartClassifier:
         if opened is None or not opened.whole:
             self.leaves.files.append(file)
             return []
-        inner = [attachments.file_of_tnef(one, file.chunks) for one in opened.files if one.size]
-        self.leaves.files += [one for one in inner if one is not None]
+        inner = [attachments.file_of_tnef(enclosed, file.chunks) for enclosed in opened.files if enclosed.size]
+        self.leaves.files += [enclosed for enclosed in inner if enclosed is not None]
         texts = self._text_of_tnef(opened)
         lost = None in inner or len(inner) < len(opened.files)
         if opened.rtf and not texts:
@@ -193,15 +193,17 @@ class PartClassifier:
         if lost or unread or (not inner and (bool(opened.rtf) or not texts)):
             self.leaves.files.append(file)  # not all of it came out, or its text is of a kind that is not read here
         else:
-            self.leaves.left_out.append(LeftOut(file.wanted or "winmail.dat", "it was opened; its files are attached"))
+            self.leaves.left_out.append(
+                LeftOut(file.proposed_name or "winmail.dat", "it was opened; its files are attached")
+            )
         return texts
 
     @staticmethod
     def _text_of_tnef(opened: TnefContents) -> list[Element]:
         """Given an opened winmail.dat, return the text that it says, as an element that counts only without others."""
-        said = charset.decode(opened.html) if opened.html else ""
+        rich = charset.decode(opened.html) if opened.html else ""
         text = (TextPart(opened.text, is_html=False),) if opened.text.strip() else ()
-        shown = (TextPart(said, is_html=True),) if said.strip() else ()
+        shown = (TextPart(rich, is_html=True),) if rich.strip() else ()
         return [Alternative(text, shown)] if text or shown else []
 
     def _picture(self, part: Part) -> list[Element]:
@@ -270,8 +272,8 @@ class PartClassifier:
             data = data[: cut or len(data)]
         is_html = kind == "text/html"
         declared = part.params.get("charset", "")
-        if is_html and not codec_name(declared) and (found := _META.search(data[:4096])):
-            declared = found[1].decode("ascii")
+        if is_html and not codec_name(declared) and (meta := _META.search(data[:4096])):
+            declared = meta[1].decode("ascii")
         text = charset.decode(data, declared, self.fallback)
         if kind in {"text/enriched", "text/richtext"}:
             text = plain_of_enriched(text)

@@ -55,7 +55,7 @@ def read(value: str) -> Hop:
     """Given the value of a Received field, return what it says; an `odd` one when a client had a hand in it."""
     text = value[:LONGEST].strip()
     begins = text[:5].lower() == "from "
-    said = {"from": "", "by": "", "with": ""}
+    clauses = {"from": "", "by": "", "with": ""}
     remarks: list[str] = []
     clause = waiting = ""
     for piece, depth in _pieces(text):
@@ -66,34 +66,38 @@ def read(value: str) -> Hop:
         elif piece == ";":
             break
         elif waiting:
-            said[waiting] = said.get(waiting) or piece
+            clauses[waiting] = clauses.get(waiting) or piece
             waiting = ""
         elif piece.lower() in _CLAUSES:
             clause = waiting = piece.lower()
-    found = list(_found_out(remarks))
-    address = _ip(" ".join(found))
-    verified = found[0] if found and address and _NAME.fullmatch(found[0]) and found[0] != address else ""
-    if "forged" in found:  # Sendmail's "(may be forged)": the name does not lead back to the address
+    verified_words = list(_found_out(remarks))
+    address = _ip(" ".join(verified_words))
+    verified = (
+        verified_words[0]
+        if verified_words and address and _NAME.fullmatch(verified_words[0]) and verified_words[0] != address
+        else ""
+    )
+    if "forged" in verified_words:  # Sendmail's "(may be forged)": the name does not lead back to the address
         verified = ""
     return Hop(
-        by=_host(said["by"]),
-        named=_host(said["from"]),
+        by=_host(clauses["by"]),
+        named=_host(clauses["from"]),
         verified=_host(verified),
-        address=address or (_ip(said["from"]) if remarks else ""),  # alone, it is what the client called himself
-        protocol=said["with"].upper(),
-        odd=begins and not (said["by"] and _HELO.fullmatch(said["from"])),
+        address=address or (_ip(clauses["from"]) if remarks else ""),  # alone, it is what the client called himself
+        protocol=clauses["with"].upper(),
+        odd=begins and not (clauses["by"] and _HELO.fullmatch(clauses["from"])),
     )
 
 
 def _pieces(text: str) -> Iterator[tuple[str, int]]:
     """Yield each word with how many comments it lies in; a last one of -1 when their brackets are not balanced."""
     depth = 0
-    for found in _PIECE.finditer(text):
-        depth += {"(": 1, ")": -1}.get(found[0], 0)
+    for match in _PIECE.finditer(text):
+        depth += {"(": 1, ")": -1}.get(match[0], 0)
         if depth < 0:
             break
-        if found[0] not in "()":
-            yield found[0], depth
+        if match[0] not in "()":
+            yield match[0], depth
     if depth:
         yield "", -1
 
@@ -132,7 +136,7 @@ def is_inner(hop: Hop, identities: frozenset[str]) -> bool:
     """
     if hop.stayed and hop.by in {"localhost", "localhost.localdomain"}:
         return True
-    return any(_is_inner(hop, one) for one in identities)
+    return any(_is_inner(hop, identity) for identity in identities)
 
 
 def wrote(hop: Hop, identity: str) -> bool:

@@ -104,10 +104,10 @@ class _Group:
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads RTF from the top. `said` are pieces of text, `waiting` bytes of a piece in the codec that holds there."""
+    """Reads RTF from the top. `texts` are pieces of text, `waiting` bytes of a piece in the codec that holds there."""
 
     is_html: bool
-    said: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
     waiting: bytearray = field(default_factory=bytearray)
     codec: str = "cp1252"
     codecs: dict[int, str] = field(default_factory=dict)
@@ -119,28 +119,28 @@ class _Reader:
         """All that it says."""
         above: list[_Group] = []
         here = _Group()
-        for found in _TOKEN.finditer(data):
-            if found["brace"] == b"{":
+        for token in _TOKEN.finditer(data):
+            if token["brace"] == b"{":
                 self.skip = 0
                 if len(above) < 1000:
                     above.append(here)
                     here = _Group(here.silent, here.tag, here.fallback, here.codec, here.only_rtf, here.fonts)
-            elif found["brace"]:
+            elif token["brace"]:
                 self._flush(here)
                 self.skip = 0
                 here = above.pop() if above else here
-            elif found["word"]:
-                self._word(here, found["word"].decode(), int(found["number"]) if found["number"] else None)
-            elif found["sign"] == b"*":
+            elif token["word"]:
+                self._word(here, token["word"].decode(), int(token["number"]) if token["number"] else None)
+            elif token["sign"] == b"*":
                 self.starred = True
-            elif found["sign"]:
-                self._say(here, _SIGNS.get(found["sign"], ""))
-            elif found["hex"]:
-                self._bytes(here, bytes.fromhex(found["hex"].decode()))
-            elif found["text"]:
-                self._bytes(here, found["text"])
+            elif token["sign"]:
+                self._say(here, _SIGNS.get(token["sign"], ""))
+            elif token["hex"]:
+                self._bytes(here, bytes.fromhex(token["hex"].decode()))
+            elif token["text"]:
+                self._bytes(here, token["text"])
         self._flush(here)
-        return "".join(self.said).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return "".join(self.texts).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
     def _word(self, here: _Group, word: str, number: int | None) -> None:
         starred, self.starred = self.starred, False
@@ -177,7 +177,7 @@ class _Reader:
     def _say(self, here: _Group, text: str) -> None:
         self._flush(here)
         if text and not (here.silent or here.only_rtf):
-            self.said.append(text)
+            self.texts.append(text)
 
     def _flush(self, here: _Group) -> None:
         if not self.waiting:
@@ -185,6 +185,6 @@ class _Reader:
         data = bytes(self.waiting)
         self.waiting.clear()
         try:
-            self.said.append(data.decode(here.codec or self.codec, "replace"))
+            self.texts.append(data.decode(here.codec or self.codec, "replace"))
         except LookupError:
-            self.said.append(data.decode("cp1252", "replace"))
+            self.texts.append(data.decode("cp1252", "replace"))

@@ -41,7 +41,7 @@ def _header(data: bytes, at: int) -> tuple[int, int, int] | None:
 
 def _octets(data: bytes, at: int) -> bytes | None:
     """Given where an octet string begins, return its bytes, its pieces joined."""
-    found: list[bytes] = []
+    octets: list[bytes] = []
     depth = 0
     while True:
         head = _header(data, at)
@@ -52,10 +52,10 @@ def _octets(data: bytes, at: int) -> bytes | None:
             depth += 1
             at = start
         elif tag == 0x04 and length >= 0:
-            found.append(data[start : start + length])
+            octets.append(data[start : start + length])
             at = start + length
             if not depth:
                 break
         else:
             break
-    return b"".join(found) or None
+    return b"".join(octets) or None

@@ -70,15 +70,15 @@ class _Open:
 
 def leaves(root: Part) -> list[Part]:
     """Given a tree, return its leaves in the order of the mail."""
-    found: list[Part] = []
+    parts: list[Part] = []
     waiting = [root]
     while waiting:
         part = waiting.pop()
         if part.children:
             waiting.extend(reversed(part.children))
         else:
-            found.append(part)
-    return found
+            parts.append(part)
+    return parts
 
 
 def scan(buffer: Buffer, start: int = 0, end: int | None = None) -> Part:
@@ -131,10 +131,10 @@ class _Scanner:
         at = root.body
         self.open(root)
         while self.stack and self.count < MAX_PARTS:
-            found = self.nextdelimiter_line(max(at - 1, 0))
-            if not found:
+            delimiter = self.nextdelimiter_line(max(at - 1, 0))
+            if not delimiter:
                 break
-            line, behind, opened, closing = found
+            line, behind, opened, closing = delimiter
             self._finish(current, self._content_end(line))
             self._close_above(opened, self._content_end(line))
             at = behind
@@ -186,8 +186,8 @@ class _Scanner:
 
     def nextdelimiter_line(self, at: int) -> tuple[int, int, _Open, bool] | None:
         """Return the next delimiter line from `at` on: where it begins and ends, whose it is, is it the last."""
-        while found := _CANDIDATE.search(self.buffer, at, self.size):
-            line = found.start() + 1
+        while candidate := _CANDIDATE.search(self.buffer, at, self.size):
+            line = candidate.start() + 1
             known = delimiter_line(self.buffer, line, self.size, self.longest)
             if known in self.delimiters:
                 opened, closing = self.delimiters[known][-1]
@@ -238,25 +238,25 @@ class _Scanner:
     def _end_of_mail(self, current: Part | None) -> None:
         """Close what is open; behind the last part that is counted, keep the rest as one part."""
         if self.stack and self.count >= MAX_PARTS and current is not None:
-            found = self.nextdelimiter_line(max(current.body - 1, 0))
-            if found:
-                self._finish(current, self._content_end(found[0]))
-                rest = Part(self.buffer, found[0], found[0], self.size, parent=self.stack[0].part, rest=True)
+            delimiter = self.nextdelimiter_line(max(current.body - 1, 0))
+            if delimiter:
+                self._finish(current, self._content_end(delimiter[0]))
+                rest = Part(self.buffer, delimiter[0], delimiter[0], self.size, parent=self.stack[0].part, rest=True)
                 rest.kind = "application/octet-stream"
                 self.stack[0].part.children.append(rest)
 
 
 def taken_apart(fields: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
     """Given fields, return them with a MIME field on the line of another one as a separate field."""
-    found: list[tuple[str, bytes]] = []
+    separated: list[tuple[str, bytes]] = []
     for name, raw in fields:
         if not name.lower().startswith("content-") or b"ontent-" not in raw:
-            found.append((name, raw))
+            separated.append((name, raw))
             continue
         pieces = _RUN_TOGETHER.split(raw[:MAX_TYPE])
-        found.append((name, pieces[0]))
-        found += [(key.decode("ascii"), value) for key, value in zip(pieces[1::2], pieces[2::2], strict=True)]
-    return found
+        separated.append((name, pieces[0]))
+        separated += [(key.decode("ascii"), value) for key, value in zip(pieces[1::2], pieces[2::2], strict=True)]
+    return separated
 
 
 def media_type(raw: bytes, default: str) -> tuple[str, dict[str, str]]:
@@ -264,13 +264,13 @@ def media_type(raw: bytes, default: str) -> tuple[str, dict[str, str]]:
     if not raw.strip():
         return default, {}
     value = unfold(raw)
-    kind, found = params.parse(decode_words(value) if value.startswith("=?") else value)
+    kind, parameters = params.parse(decode_words(value) if value.startswith("=?") else value)
     if not _MIME.fullmatch(kind):
         main = kind.partition("/")[0]
         kind = {"text": "text/plain", "html": "text/html", "multipart": "multipart/mixed"}.get(main, "text/plain")
         if main in {"application", "image", "audio", "video"}:
             kind = "application/octet-stream"
-    return kind, found
+    return kind, parameters
 
 
 def guess_boundary(buffer: Buffer, body: int, size: int) -> tuple[bytes, int]:
@@ -279,5 +279,5 @@ def guess_boundary(buffer: Buffer, body: int, size: int) -> tuple[bytes, int]:
     And where that line begins.
     """
     start = max(body - 1, 0)
-    found = _GUESS.search(bytes(buffer[start : min(body + 64 * 1024, size)]))
-    return (found[1], max(start + found.start(), body)) if found else (b"", body)
+    match = _GUESS.search(bytes(buffer[start : min(body + 64 * 1024, size)]))
+    return (match[1], max(start + match.start(), body)) if match else (b"", body)

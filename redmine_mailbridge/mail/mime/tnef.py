@@ -179,14 +179,14 @@ def _tell(opened: TnefContents, key: int, kind: int, value: bytes, codec: str) -
         opened.sent = int.from_bytes(value, "little") / 1e7 - 11_644_473_600  # MS-DTYP FILETIME
 
 
-def _describe(file: TnefFile, key: int, said: str) -> None:
+def _describe(file: TnefFile, key: int, text: str) -> None:
     """Given a property of an attachment as text, note what it says of the file."""
     if key == _LONG_NAME or (key == _SHORT_NAME and not file.name):
-        file.name = said
+        file.name = text
     elif key == _CONTENT_ID:
-        file.content_id = said
+        file.content_id = text
     elif key == _MIME:
-        file.content_type = said.lower()
+        file.content_type = text.lower()
 
 
 def _typed(kind: int, value: bytes, codec: str) -> str:

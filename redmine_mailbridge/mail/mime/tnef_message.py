@@ -27,12 +27,12 @@ def message_of(chunks: Chunks, depth: int = 1) -> Chunks | None:
     if opened is None or not opened.whole or depth > MAX_DEPTH or not _is_mail(opened):
         return None
     inner: list[tuple[TnefFile, Chunks]] = []
-    for one in opened.files:
-        own = partial(slice_of, chunks, one.start, one.size)
-        nested = message_of(own, depth + 1) if one.embedded else own
+    for file in opened.files:
+        own = partial(slice_of, chunks, file.start, file.size)
+        nested = message_of(own, depth + 1) if file.embedded else own
         if nested is None:
             return None
-        inner.append((one, nested))
+        inner.append((file, nested))
     return partial(_mail, opened, inner, depth)
 
 
@@ -40,11 +40,11 @@ def _read_rtf(opened: TnefContents) -> None:
     """Where RTF alone says the text, put that in its place: as the HTML that it was made of, or as plain text."""
     if opened.text.strip() or opened.html.strip() or not opened.rtf:
         return
-    said = read_rtf(opened.rtf)
-    if said is not None and said.is_html:
-        opened.html = b'<meta charset="utf-8">' + said.text.encode("utf-8", "replace")
-    elif said is not None and not said.pictured:
-        opened.text = said.text
+    rtf_text = read_rtf(opened.rtf)
+    if rtf_text is not None and rtf_text.is_html:
+        opened.html = b'<meta charset="utf-8">' + rtf_text.text.encode("utf-8", "replace")
+    elif rtf_text is not None and not rtf_text.pictured:
+        opened.text = rtf_text.text
 
 
 def _is_mail(opened: TnefContents) -> bool:
@@ -60,9 +60,9 @@ def _mail(opened: TnefContents, inner: list[tuple[TnefFile, Chunks]], depth: int
         yield from _part(boundary, "text/html", lambda: iter((opened.html,)))
     else:
         yield from _part(boundary, "text/plain; charset=utf-8", lambda: iter((opened.text.encode(errors="replace"),)))
-    for one, chunks in inner:
-        kind = "message/rfc822" if one.embedded else "application/octet-stream"
-        name = f"{one.name or 'message'}.eml" if one.embedded else one.name or "file"
+    for file, chunks in inner:
+        kind = "message/rfc822" if file.embedded else "application/octet-stream"
+        name = f"{file.name or 'message'}.eml" if file.embedded else file.name or "file"
         yield from _part(boundary, kind, chunks, name)
     yield f"\r\n--{boundary}--\r\n".encode()
 

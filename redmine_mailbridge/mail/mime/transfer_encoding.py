@@ -23,10 +23,10 @@ def plain_tail(buffer: Buffer, start: int, end: int) -> int:
 
     That is behind a blank line, at a line which holds what base64 does not (a mailing list's or a scanner's footer).
     """
-    for found in itertools.islice(_BLANK_LINE.finditer(buffer, start, end), MOST_BLANK_LINES):
-        line = bytes(buffer[found.end() : min(found.end() + 1000, end)]).split(b"\n", 1)[0].strip()
+    for blank_line in itertools.islice(_BLANK_LINE.finditer(buffer, start, end), MOST_BLANK_LINES):
+        line = bytes(buffer[blank_line.end() : min(blank_line.end() + 1000, end)]).split(b"\n", 1)[0].strip()
         if line and _OUTSIDE.search(line):
-            return found.end()
+            return blank_line.end()
     return end
 
 
@@ -59,15 +59,15 @@ def chunks(buffer: Buffer, start: int, end: int, encoding: str) -> Iterator[byte
 
 def read(buffer: Buffer, start: int, end: int, encoding: str, limit: int) -> tuple[bytes, bool]:
     """Given a body's place, return at most `limit` decoded bytes of it and whether that is all."""
-    found: list[bytes] = []
+    decoded: list[bytes] = []
     left = limit
     for piece in chunks(buffer, start, end, encoding):
         if len(piece) > left:
-            found.append(piece[:left])
-            return b"".join(found), False
-        found.append(piece)
+            decoded.append(piece[:left])
+            return b"".join(decoded), False
+        decoded.append(piece)
         left -= len(piece)
-    return b"".join(found), True
+    return b"".join(decoded), True
 
 
 def _identity(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ def taken_out(text: str) -> tuple[str, list[tuple[str, bytes]]]:
     What has no end, or lines that are no uuencode, stays in the text as it is. Linear in the length.
     """
     files: list[tuple[str, bytes]] = []
-    said: list[str] = []
+    texts: list[str] = []
     at = 0
     for begun in _BEGIN.finditer(text):
         if begun.start() < at or len(files) >= _MOST:
@@ -22,27 +22,27 @@ def taken_out(text: str) -> tuple[str, list[tuple[str, bytes]]]:
         if read is None:
             break  # each later one would look for the same end again
         data, end = read
-        said.append(text[at : begun.start()])
+        texts.append(text[at : begun.start()])
         files.append((begun[1].strip(), data))
         at = end
-    return "".join([*said, text[at:]]), files
+    return "".join([*texts, text[at:]]), files
 
 
 def _read(text: str, at: int) -> tuple[bytes, int] | None:
     """Given where the first line of code begins, return the bytes and where the text continues, None if it is not
     uuencode."""
-    found: list[bytes] = []
+    decoded: list[bytes] = []
     while at < len(text):
         stop = text.find("\n", at)
         stop = len(text) if stop < 0 else stop
         line = text[at:stop].rstrip("\r")
         at = stop + 1
         if line.strip() == "end":
-            return b"".join(found), min(at, len(text))
+            return b"".join(decoded), min(at, len(text))
         data = _line(line)
         if data is None:
             return None
-        found.append(data)
+        decoded.append(data)
     return None
 
 

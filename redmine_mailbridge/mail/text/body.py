@@ -102,8 +102,8 @@ def read_body(
 def _forward(parts: Iterable[TextPart]) -> ForwardedText:
     """What the first part shows of a forwarded mail in which anything looks like one."""
     rows = (plain_rows(part.content) if part.is_html else (_text(_on_one_line(part)).split("\n"), ()) for part in parts)
-    found = (read_forward(lines, marked) for lines, marked in rows)
-    return next((one for one in found if not one.plain), NO_FORWARD)
+    forwards = (read_forward(lines, marked) for lines, marked in rows)
+    return next((forward for forward in forwards if not forward.plain), NO_FORWARD)
 
 
 def _text(part: TextPart) -> str:
@@ -154,10 +154,14 @@ def _choose(
 def _holds_more(element: Alternative, pictures: Mapping[str, str], options: ReadingOptions) -> bool:
     """Does the HTML show a table or a picture that the text does not?"""
     shown = [_read(part, pictures, options) for part in element.html]
-    said = [_read(part, pictures, options) for part in element.text]
-    if frozenset[str]().union(*(one.placed for one in shown)) - frozenset[str]().union(*(one.placed for one in said)):
+    plain = [_read(part, pictures, options) for part in element.text]
+    if frozenset[str]().union(*(reading.placed for reading in shown)) - frozenset[str]().union(
+        *(reading.placed for reading in plain)
+    ):
         return True
-    return _table_rows(_join(one.written for one in shown)) > _table_rows(_join(one.written for one in said))
+    return _table_rows(_join(reading.written for reading in shown)) > _table_rows(
+        _join(reading.written for reading in plain)
+    )
 
 
 def _table_rows(text: str) -> int:
@@ -200,10 +204,10 @@ def _with_places(text: str, pictures: Mapping[str, str]) -> tuple[str, list[str]
     by_name = {name: name for name in pictures.values()}
     names: list[str] = []
 
-    def place(found: re.Match[str]) -> str:
-        name = pictures.get(found[1]) if found[1] else by_name.get(found[2].strip())
+    def place(match: re.Match[str]) -> str:
+        name = pictures.get(match[1]) if match[1] else by_name.get(match[2].strip())
         if name is None:
-            return found[0]
+            return match[0]
         names.append(name)
         return f"{_PLACE}{len(names) - 1}{_PLACE}"
 
@@ -216,8 +220,8 @@ def _shown(text: str, names: Sequence[str], options: ReadingOptions) -> tuple[st
     if not names:
         return made, frozenset()
     dialect = DIALECTS[options.text_format]
-    placed = [names[int(found)] for found in _PLACED.findall(made)]
-    return _PLACED.sub(lambda found: dialect.picture(names[int(found[1])]), made), frozenset(placed)
+    placed = [names[int(index)] for index in _PLACED.findall(made)]
+    return _PLACED.sub(lambda match: dialect.picture(names[int(match[1])]), made), frozenset(placed)
 
 
 def clean(text: str) -> str:

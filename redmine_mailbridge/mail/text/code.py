@@ -41,8 +41,8 @@ def number(sign: str) -> str:
     return f"&#{ord('|' if sign == BAR else sign)};"
 
 
-def _numbered(found: re.Match[str]) -> str:
-    return "".join(map(number, found[0]))
+def _numbered(match: re.Match[str]) -> str:
+    return "".join(map(number, match[0]))
 
 
 def code_span(text: str, text_format: TextFormat) -> str:
@@ -71,10 +71,10 @@ def _apart(text: str, special: re.Pattern[str], code: Callable[[str], str]) -> s
     at = 0
     if special.search(text):  # no macro is whole then for certain
         special = re.compile(f"{special.pattern}|{_MACRO.pattern}", special.flags)
-    for found in special.finditer(text):
-        made += [code(text[at : found.start()])] if found.start() > at else []
-        made.append(_numbered(found))
-        at = found.end()
+    for match in special.finditer(text):
+        made += [code(text[at : match.start()])] if match.start() > at else []
+        made.append(_numbered(match))
+        at = match.end()
     return "".join([*made, code(text[at:])] if at < len(text) else made)
 
 

@@ -7,17 +7,17 @@ _ENRICHED = re.compile(r"<<|<(/?)([A-Za-z0-9-]{1,60})>|\n+")
 
 def plain_of_enriched(text: str) -> str:
     """Given text/enriched (RFC 1896), return its text: no commands, no parameters, single line ends as blanks."""
-    said: list[str] = []
+    texts: list[str] = []
     at = skipped = 0
     text = text.replace("\r\n", "\n")
-    for found in _ENRICHED.finditer(text):
+    for match in _ENRICHED.finditer(text):
         if not skipped:
-            said.append(text[at : found.start()])
-        at = found.end()
-        if (found[2] or "").lower() == "param":
-            skipped = max(skipped - 1, 0) if found[1] else skipped + 1
-        elif found[0] == "<<" and not skipped:
-            said.append("<")
-        elif found[0].startswith("\n") and not skipped:
-            said.append(" " if found[0] == "\n" else found[0][1:])
-    return "".join([*said, "" if skipped else text[at:]])
+            texts.append(text[at : match.start()])
+        at = match.end()
+        if (match[2] or "").lower() == "param":
+            skipped = max(skipped - 1, 0) if match[1] else skipped + 1
+        elif match[0] == "<<" and not skipped:
+            texts.append("<")
+        elif match[0].startswith("\n") and not skipped:
+            texts.append(" " if match[0] == "\n" else match[0][1:])
+    return "".join([*texts, "" if skipped else text[at:]])

@@ -96,11 +96,11 @@ class _Writer:
             if line.closes:
                 language = _FENCE.match(line.text)
                 self._code(
-                    [one.text for one in lines[at + 1 : line.closes]], line.indent, language[2] if language else ""
+                    [inner.text for inner in lines[at + 1 : line.closes]], line.indent, language[2] if language else ""
                 )
                 at = line.closes
             elif (ends := self._indented(lines, at)) > at:
-                self._code([one.text.expandtabs(4) for one in lines[at:ends]], self._code_from)
+                self._code([inner.text.expandtabs(4) for inner in lines[at:ends]], self._code_from)
                 at = ends - 1
             else:
                 self._line(line)
@@ -233,7 +233,7 @@ def _closes(lines: Sequence[tuple[int, str]]) -> list[int]:
 
     From below, each line that may end a fence is kept as long as no nearer one is as long.
     """
-    found = [0] * len(lines)
+    closes = [0] * len(lines)
     waiting: dict[str, list[tuple[int, int]]] = {"`": [], "~": []}
     for place in range(len(lines) - 1, -1, -1):
         depth, text = lines[place]
@@ -243,24 +243,24 @@ def _closes(lines: Sequence[tuple[int, str]]) -> list[int]:
         if fence is None:
             continue
         ends = waiting[fence[1][0]]
-        nearer = [one for one in ends[-1:] if one[1] < len(fence[1])]
+        nearer = [end for end in ends[-1:] if end[1] < len(fence[1])]
         while nearer and not fence[2].strip():
             ends.pop()
-            nearer = [one for one in ends[-1:] if one[1] < len(fence[1])]
-        found[place] = next((end for end, size in reversed(ends) if size >= len(fence[1])), 0)
+            nearer = [end for end in ends[-1:] if end[1] < len(fence[1])]
+        closes[place] = next((end for end, size in reversed(ends) if size >= len(fence[1])), 0)
         if not fence[2].strip():
             ends.append((place, len(fence[1])))
-    return found
+    return closes
 
 
 def _closing(lines: Sequence[tuple[int, str]]) -> list[str]:
     """For each line, the marks of Textile that close something in its paragraph."""
-    found: list[str] = []
+    marks: list[str] = []
     begins = 0
     for place in range(len(lines) + 1):
         if place == len(lines) or not lines[place][1].strip():
             paragraph = "\n".join(text[:LONGEST_LINE].lstrip() for _, text in lines[begins:place])
-            found += [textile.closing_marks(paragraph)] * (place - begins)
-            found += [""] if place < len(lines) else []
+            marks += [textile.closing_marks(paragraph)] * (place - begins)
+            marks += [""] if place < len(lines) else []
             begins = place + 1
-    return found
+    return marks

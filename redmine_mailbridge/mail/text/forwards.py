@@ -87,28 +87,28 @@ def _sender(value: str) -> Address | None:
     if '"@' in value or len(value) >= LONGEST:
         return None
     plain = map(_without_quotes, _ADDRESS.findall(value))
-    found = {one.rstrip(".").lower(): one for one in plain}
-    if len(found) != 1:
+    by_key = {address.rstrip(".").lower(): address for address in plain}
+    if len(by_key) != 1:
         return None
-    ((key, one),) = found.items()
+    ((key, address),) = by_key.items()
     local, _, host = key.rpartition("@")
     if not is_local_part(local) or ascii_host(host) is None:
         return None
-    name = " ".join(value.partition(one)[0].replace("mailto:", " ").split()).strip(_DRESS)
-    return Address(name, one.rstrip("."))
+    name = " ".join(value.partition(address)[0].replace("mailto:", " ").split()).strip(_DRESS)
+    return Address(name, address.rstrip("."))
 
 
-def _without_quotes(found: str) -> str:
+def _without_quotes(address: str) -> str:
     """Given an address as Outlook may write it, 'kim@example.com', return it without these quotes."""
-    return found[:-1].removeprefix("'") if found.endswith("'") else found
+    return address[:-1].removeprefix("'") if address.endswith("'") else address
 
 
 def without_forward_prefix(subject: str) -> str | None:
     """Given a subject, return it without the "Fwd:", "WG:" … before it; None if there is none."""
-    text, found = subject, False
+    text, has_prefix = subject, False
     for _ in range(MOST_PREFIXES):
         match = _PREFIX.match(text)
         if match is None or match[1].casefold() not in FORWARD_PREFIXES:
             break
-        text, found = text[match.end() :], True
-    return text.strip() if found else None
+        text, has_prefix = text[match.end() :], True
+    return text.strip() if has_prefix else None

@@ -129,13 +129,13 @@ def _pieces(line: str) -> list[Piece]:
     """Given a line, return its pieces in order."""
     if "`" not in line:
         return _with_addresses(line)
-    found: list[Piece] = []
+    pieces: list[Piece] = []
     at = 0
     for start, end, inner in _code_in(line):
-        found += _with_addresses(line[at:start], more=True)
-        found.append(Piece("code", inner))
+        pieces += _with_addresses(line[at:start], more=True)
+        pieces.append(Piece("code", inner))
         at = end
-    return found + _with_addresses(line[at:])
+    return pieces + _with_addresses(line[at:])
 
 
 def _code_in(line: str) -> list[tuple[int, int, str]]:
@@ -147,23 +147,23 @@ def _code_in(line: str) -> list[tuple[int, int, str]]:
         size = runs[index][1] - runs[index][0]
         closing[index] = last.get(size, 0)
         last[size] = index
-    found: list[tuple[int, int, str]] = []
+    codes: list[tuple[int, int, str]] = []
     index = 0
     while index < len(runs):
         (start, behind), other = runs[index], closing[index]
         inner = line[behind : runs[other][0]] if other else ""
         if behind - start < 3 and inner.strip() and "\ufdd0" not in inner:
-            found.append((start, runs[other][1], inner))
+            codes.append((start, runs[other][1], inner))
             index = other
         index += 1
-    return found
+    return codes
 
 
 def _with_addresses(text: str, *, more: bool = False) -> list[Piece]:
     """Given words, return them and the addresses of the web and of mail among them. `more`: more follows."""
     if "://" not in text and "@" not in text and "www." not in text:
         return [Piece("words", text)] if text else []
-    found: list[Piece] = []
+    pieces: list[Piece] = []
     at = 0
     for address in _ADDRESS.finditer(text):
         bare = address["bare"] or ""
@@ -172,16 +172,16 @@ def _with_addresses(text: str, *, more: bool = False) -> list[Piece]:
         if _NOWHERE.fullmatch(kept):
             continue
         if address.start() > at:
-            found.append(Piece("words", text[at : address.start()]))
+            pieces.append(Piece("words", text[at : address.start()]))
         at = address.end()
         follows = text[at : at + 1]
         if follows == MARK:
             tail, at = tail + MARK, at + 1
         stuck = follows not in " \t" if follows else more  # other blanks are part of an address to the formats
-        found.append(Piece("bracketed" if address["bracketed"] else "address", kept, tail, stuck))
+        pieces.append(Piece("bracketed" if address["bracketed"] else "address", kept, tail, stuck))
     if at < len(text):
-        found.append(Piece("words", text[at:]))
-    return found
+        pieces.append(Piece("words", text[at:]))
+    return pieces
 
 
 def _tail(address: str) -> int:

@@ -53,7 +53,7 @@ def _marked_otherwise(lines: Sequence[str]) -> dict[int, int]:
 
     That takes two such lines in a row with the same mark; a line that ends in "|" is a table's.
     """
-    found: dict[int, int] = {}
+    mark_ends: dict[int, int] = {}
     last = (-2, "")
     for index, line in enumerate(lines):
         match = _MARKED.match(line[:10])
@@ -61,10 +61,10 @@ def _marked_otherwise(lines: Sequence[str]) -> dict[int, int]:
         if match is None or table:
             continue
         if last == (index - 1, match[1]):
-            found[index - 1] = found.get(index - 1, match.end())
-            found[index] = match.end()
+            mark_ends[index - 1] = mark_ends.get(index - 1, match.end())
+            mark_ends[index] = match.end()
         last = (index, match[1])
-    return found
+    return mark_ends
 
 
 def _is_quote(head: str, end: int) -> bool:

@@ -54,35 +54,35 @@ def marked(text: str, *, certain: bool, start: bool = False) -> str:
     seen. `start`: the line begins here.
     """
     if "{{" in text:
-        text = _WORKING.sub(lambda found: _held(found, certain=certain), text)
+        text = _WORKING.sub(lambda match: _held(match, certain=certain), text)
     if "[[" in text or "[\\[" in text:
-        text = _WIKI.sub(lambda found: _held(found, certain=certain), text)
+        text = _WIKI.sub(lambda match: _held(match, certain=certain), text)
     if "!" in text:
         text = _EATEN.sub("!" + STILL, text)
     if "#" in text or "@" in text or ":" in text or _REVISION.search(text):
-        text = _LINK.sub(lambda found: _link(found, certain=certain, start=start), text)
+        text = _LINK.sub(lambda match: _link(match, certain=certain, start=start), text)
     return _MENTION.sub(AT, text) if "@" in text else text
 
 
-def _held(found: re.Match[str], *, certain: bool) -> str:
+def _held(match: re.Match[str], *, certain: bool) -> str:
     """A macro or a wiki link: the mark before it, or behind its first bracket, and behind those within it."""
-    if certain and found["certain"]:
-        return BANG + found["certain"]
-    text = found.group()
+    if certain and match["certain"]:
+        return BANG + match["certain"]
+    text = match.group()
     return text[0] + STILL + text[1:].replace("{{", "{" + STILL + "{").replace("[[", f"[{STILL}[")
 
 
-def _link(found: re.Match[str], *, certain: bool, start: bool) -> str:
-    lead, token = found["lead"], found["token"]
+def _link(match: re.Match[str], *, certain: bool, start: bool) -> str:
+    lead, token = match["lead"], match["token"]
     if token[-2:-1] == "@":
-        if len(token) > 2 and _MAIL_TAIL.match(found.string, found.end() - 1):
-            return found.group()
-        ends = _LOGIN_ENDS.match(found.string, found.end())
+        if len(token) > 2 and _MAIL_TAIL.match(match.string, match.end() - 1):
+            return match.group()
+        ends = _LOGIN_ENDS.match(match.string, match.end())
     elif token[-2:-1] == ":" and ":" in token[:-1] and not token[-1].isdigit():
-        ends = None if token.startswith(("http", "mailto")) else _NAME_ENDS.match(found.string, found.end())
+        ends = None if token.startswith(("http", "mailto")) else _NAME_ENDS.match(match.string, match.end())
     else:
-        ends = _NUMBER_ENDS.match(found.string, found.end())
-    prefix = (found["project"] or "") + (found["repository"] or "")
+        ends = _NUMBER_ENDS.match(match.string, match.end())
+    prefix = (match["project"] or "") + (match["repository"] or "")
     plain = "_" not in prefix  # which would be escaped
     sure = certain and plain and ends is not None and (lead in {" ", "\t", "(", ","} or (start and not lead))
     return lead + BANG + token if sure else lead + STILL + (prefix + STILL if prefix else "") + token[len(prefix) :]

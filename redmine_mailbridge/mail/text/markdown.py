@@ -50,7 +50,7 @@ def inert(text: str, text_format: TextFormat, *, start: bool, typed: bool) -> st
     if "*" in line:
         line = _stars(line, typed=typed)
     if "_" in line:
-        line = _UNDER.sub(lambda found: "\\_" * len(found[0]), line)
+        line = _UNDER.sub(lambda match: "\\_" * len(match[0]), line)
     if "~" in line:
         line = _TILDE.sub(r"\\~", line)
     if "<" in line:
@@ -91,7 +91,7 @@ def _put_in(line: str, text_format: TextFormat) -> str:
     """Put in what the marks stand for."""
     if STILL in line or AT in line:
         if text_format == "markdown":
-            line = _NUMBERED_STILL.sub(lambda found: number(found[1]) if found[1] else "", line)
+            line = _NUMBERED_STILL.sub(lambda match: number(match[1]) if match[1] else "", line)
         line = line.replace(STILL, JOINER).replace(AT, number("@"))
     return line.replace(BANG, "!")
 

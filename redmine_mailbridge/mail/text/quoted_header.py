@@ -52,7 +52,7 @@ class HeaderBlocks:
             return None
         if start and self._key_of(start - 1) is not None and self.lines[start - 1].quoted == self.lines[start].quoted:
             return None
-        found: dict[str, str] = {}
+        values: dict[str, str] = {}
         end = start
         blanks = continued = 0
         for index in range(start, min(start + _MOST_LINES, len(self.lines))):
@@ -63,7 +63,7 @@ class HeaderBlocks:
             if key is not None:
                 if key[0] == "raw":
                     return None
-                found[key[0]] = f"{found.get(key[0], '')} {key[1]}"[:600]
+                values[key[0]] = f"{values.get(key[0], '')} {key[1]}"[:600]
                 end, blanks, continued = index + 1, 0, 0
                 continue
             blanks = blanks + 1 if not line.bare else 0
@@ -71,16 +71,16 @@ class HeaderBlocks:
             if blanks > 1 or continued > _MOST_CONTINUATION:
                 break
             if line.bare and end == index and continued <= 2:
-                last = next(reversed(found))
-                found[last] = f"{found[last]} {line.bare}"[:600]
+                last = next(reversed(values))
+                values[last] = f"{values[last]} {line.bare}"[:600]
                 end = index + 1
-        return end if _is_block(found) else None
+        return end if _is_block(values) else None
 
     def senders(self, start: int, end: int) -> str:
         """Given the header block between these lines, return what it says of the sender: all of it, if it says that
         more than once. Lines below a blank one may be the quoted mail's, and do not count.
         """
-        said: list[str] = []
+        texts: list[str] = []
         role = ""
         for index in range(start, end):
             line, key = self.lines[index], self._key_of(index)
@@ -88,20 +88,20 @@ class HeaderBlocks:
                 break
             role = role if key is None else key[0]
             if role == "from":
-                said.append(line.bare if key is None else key[1])
-        return " ".join(said)[:600]
+                texts.append(line.bare if key is None else key[1])
+        return " ".join(texts)[:600]
 
 
-def _is_block(found: dict[str, str]) -> bool:
-    roles = set(found) - {"cc"}
-    values = " ".join(found.values())[:4000]
+def _is_block(fields: dict[str, str]) -> bool:
+    roles = set(fields) - {"cc"}
+    values = " ".join(fields.values())[:4000]
     address = bool(_ADDRESS.search(values))
-    moment = bool(_MOMENT.search(found.get("date", "")))
+    moment = bool(_MOMENT.search(fields.get("date", "")))
     if len(roles) >= 3:
         return ("from" in roles or "date" in roles) and (address or ("subject" in roles and moment))
     if "date" in roles and len(roles) == 2 and roles & {"to", "from"}:
-        return address and bool(_RFC_DATE.search(found["date"]))
-    return len(roles) == 2 and "from" in roles and "cc" in found and address and moment
+        return address and bool(_RFC_DATE.search(fields["date"]))
+    return len(roles) == 2 and "from" in roles and "cc" in fields and address and moment
 
 
 def looks_like_block(lines: Sequence[TextLine], start: int) -> bool:

@@ -148,7 +148,7 @@ class _Work:
     def cut_quotes(self) -> None:
         """Find the first thing that begins a quote and runs to the end; pass over quotes that are answered."""
         index = 0
-        said = False
+        has_words = False
         while index < self.end:
             line = self.lines[index]
             if line.blank or line.quoted:
@@ -157,17 +157,17 @@ class _Work:
             if is_forward(line.bare) and not (self.rule and not self.keep[index]):
                 self.limit = self.end = index
                 return
-            found = self._begins_quote(index)
-            if found is None:
-                said = said or bool(_WORDY.search(line.bare))
+            quote = self._begins_quote(index)
+            if quote is None:
+                has_words = has_words or bool(_WORDY.search(line.bare))
                 index += 1
                 continue
-            rule, behind = found
-            moved = self._attributed(index, behind, said) if rule == "attribution line" else None
+            rule, behind = quote
+            moved = self._attributed(index, behind, has_words) if rule == "attribution line" else None
             if rule == "attribution line" and moved is not None:
                 index = moved
                 continue
-            if said:
+            if has_words:
                 self._cut(self._with_rule_above(index), rule)
             return
 
@@ -190,11 +190,11 @@ class _Work:
             return "reply-above line", index + 1
         return None
 
-    def _attributed(self, start: int, behind: int, said: bool) -> int | None:
+    def _attributed(self, start: int, behind: int, has_words: bool) -> int | None:
         """An attribution: cut it with its quote. Return where to continue, or None to cut everything from here."""
         quote_end = end_of_quote(self.lines, behind, self.end)
         if quote_end is None:
-            if said:
+            if has_words:
                 return None
             if not any("@" in line.bare for line in self.lines[start:behind]):
                 return behind
@@ -203,11 +203,11 @@ class _Work:
         texts = self._texts()
         place = bisect_left(texts, quote_end)
         if place == len(texts):
-            return None if said else self.end
+            return None if has_words else self.end
         first_answer, last_answer = texts[place], texts[-1]
         answered = self._quoted_between(quote_end, last_answer)
         closing = self.lines[first_answer].bare.casefold().split(",")[0].strip(" .!;-") in SIGN_OFFS
-        if not answered and (not said or (closing and len(texts) - place <= 3)):
+        if not answered and (not has_words or (closing and len(texts) - place <= 3)):
             self._drop(start, quote_end, "attribution line")
         return quote_end
 

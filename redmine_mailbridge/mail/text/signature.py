@@ -61,18 +61,18 @@ def signature_start(raws: Sequence[str], lines: Sequence[TextLine], end: int) ->
     "-- " is believed for any length, its worn forms for at most 25 lines of text.
     """
     text_below = 0
-    found: int | None = None
+    start: int | None = None
     for index in range(end - 1, -1, -1):
         line = lines[index]
         if is_delimited_signature(raws[index], line) and (
             raws[index] == "-- " or (text_below <= _LONGEST_SIGNATURE and not _divides(lines, index, end))
         ):
-            found = index
+            start = index
         if not line.blank:
             text_below += 1
         if text_below > 4 * _LONGEST_SIGNATURE:
             break
-    return found
+    return start
 
 
 def _divides(lines: Sequence[TextLine], index: int, end: int) -> bool:
@@ -85,15 +85,15 @@ def _divides(lines: Sequence[TextLine], index: int, end: int) -> bool:
 
 def footer_start(lines: Sequence[TextLine], end: int) -> int | None:
     """Given the lines up to `end`, return where footers that run to the end begin, or None."""
-    found: int | None = None
+    start: int | None = None
     for index in range(end - 1, -1, -1):
         line = lines[index]
         if line.blank:
             continue
         if line.quoted or not (is_strong_footer(line.bare) or _is_weak_footer(line.bare)):
             break
-        found = index
-    return found
+        start = index
+    return start
 
 
 def card_start(lines: Sequence[TextLine], end: int) -> int | None:

@@ -48,7 +48,7 @@ def _open(text: str) -> tuple[bool, bool]:
     if len(_FENCE.findall(text)) % 2:
         return False, True
     left = _FENCED.sub("", text)
-    begins = [found.end() for found in _BEGINS_PRE.finditer(left)]
+    begins = [match.end() for match in _BEGINS_PRE.finditer(left)]
     return bool(begins) and "</pre>" not in left[begins[-1] :], False
 
 

@@ -39,9 +39,9 @@ def is_stub(text: str, rich: str = "") -> bool:
     lines = [line for line in short.splitlines() if line.strip()]
     if len(lines) > _MOST_LINES or not (_SHOWN_BY.search(short) and _ABLE.search(short)):
         return False
-    said = _letters(html.unescape(_TAG.sub("", rich)))
+    html_letters = _letters(html.unescape(_TAG.sub("", rich)))
     own = [_letters(_LINK.sub("", line)) for line in lines]
-    return not any(line in said for line in own if line)
+    return not any(line in html_letters for line in own if line)
 
 
 def _letters(text: str) -> str:

@@ -39,7 +39,7 @@ _PLAIN = re.compile(
 
 def closing_marks(paragraph: str) -> str:
     """Given a paragraph, return the marks in it that may close what one of its lines opens."""
-    return "".join(sorted({"%", *(found[0] for found in _CLOSES.findall(paragraph))}))  # "&" is x%x% while it looks
+    return "".join(sorted({"%", *(match[0] for match in _CLOSES.findall(paragraph))}))  # "&" is x%x% while it looks
 
 
 def begun(line: str, *, typed: bool) -> str:
@@ -79,24 +79,24 @@ def inert(words: str, *, typed: bool, closing: str, among: bool = False, more: b
     if "[" in text:
         text = _NOTE.sub("[" + JOINER, text)
     if "(" in text:
-        text = _MEANING.sub(lambda found: found[1] + number("("), text)
+        text = _MEANING.sub(lambda match: match[1] + number("("), text)
     if "==" in text:
         text = _RAW.sub(number("=") + "=", text)
     if "://" in text or "www." in text:
-        text = _SCHEME.sub(lambda found: found[1] + number(found[2]), text)
+        text = _SCHEME.sub(lambda match: match[1] + number(match[2]), text)
     text = _marks(text, typed=typed, closing=closing, among=among)
-    text = _LAST_RUN.sub(lambda found: JOINER + found[0], text) if more and not among else text
+    text = _LAST_RUN.sub(lambda match: JOINER + match[0], text) if more and not among else text
     text = text.replace(STILL, JOINER).replace(AT, number("@")).replace(BAR, number("|"))
     if "x%" in text or "redsh#" in text:
-        text = _OWN.sub(lambda found: number(found[0]), text)
+        text = _OWN.sub(lambda match: number(match[0]), text)
     return _MAIL_AND.sub(r"\1" + JOINER, text) if "@" in text and "&" in text else text
 
 
 def _marks(text: str, *, typed: bool, closing: str, among: bool) -> str:
     """The marks of emphasis in words: by their numbers among others that are markup, else kept apart."""
     if among:
-        return _AMONG_MARKS.sub(lambda found: "".join(map(number, found[0])), text)
-    return _RUN.sub(lambda found: _run(found, closing, typed=typed), text) if closing else text
+        return _AMONG_MARKS.sub(lambda match: "".join(map(number, match[0])), text)
+    return _RUN.sub(lambda match: _run(match, closing, typed=typed), text) if closing else text
 
 
 def address(text: str, *, before: str, tail: str, stuck: bool, closing: str, among: bool) -> str:
@@ -113,10 +113,10 @@ def address(text: str, *, before: str, tail: str, stuck: bool, closing: str, amo
     return inert(text + tail, typed=False, closing=closing, among=among, more=stuck)
 
 
-def _run(found: re.Match[str], closing: str, *, typed: bool) -> str:
+def _run(match: re.Match[str], closing: str, *, typed: bool) -> str:
     """A run of marks that may open something: separated from the text before it, if one of them also closes. Stars
     may stay, but not before what would be a style.
     """
-    run = found[0]
-    kept = typed and not run.strip("*") and _STRONG.match(found.string, found.start()) is not None
+    run = match[0]
+    kept = typed and not run.strip("*") and _STRONG.match(match.string, match.start()) is not None
     return run if kept or not any(sign in closing for sign in run) else JOINER + run
