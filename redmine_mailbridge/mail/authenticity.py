@@ -179,8 +179,8 @@ def _weigh(believed: TrustedResults, domain: str, signatures: list[Signature]) -
 
 def _may_speak_of(result: Result, domain: str) -> bool:
     """May a DMARC result be about this From domain? One that names none may, and one of the organisation's domain."""
-    named = result.domain("header.from")
-    return not named or aligned(named, domain)
+    header_from = result.domain("header.from")
+    return not header_from or aligned(header_from, domain)
 
 
 def _differ(results: list[Result], name: str) -> bool:

@@ -131,14 +131,14 @@ class _Reader:
             self.blanks()
         self.expect("=")
         self.blanks()
-        made = Result(method, self.take(_KEYWORD).lower())
+        parsed = Result(method, self.take(_KEYWORD).lower())
         self.blanks()
         while self.at < len(self.text) and self.peek() != ";":
             name, value = self.property()
-            if made.properties.setdefault(name, value) != value:
+            if parsed.properties.setdefault(name, value) != value:
                 raise MalformedField(f"{name} twice")
         self.end_of_result()
-        return made
+        return parsed
 
     def property(self) -> tuple[str, str]:
         """Name and value of a propspec, a reasonspec, or a property without a type."""

@@ -63,9 +63,9 @@ class DeliveryReport:
 def from_daemon(headers: Headers) -> bool:
     """Is the mail from a mail system, by its From, Sender or Return-Path?"""
     line = headers.text("from")
-    named = _ADDRESS.search(line)
-    local = named[1].partition("@")[0] if named else ""
-    daemon = _DAEMON.match(local) if named else _DAEMON.search(line)
+    address = _ADDRESS.search(line)
+    local = address[1].partition("@")[0] if address else ""
+    daemon = _DAEMON.match(local) if address else _DAEMON.search(line)
     return bool(daemon or _DAEMON.match(headers.raw_line("return-path").strip("<> ")))
 
 
@@ -89,9 +89,9 @@ def read_report(headers: Headers, root: Part, text: str) -> DeliveryReport | Non
     """Given a mail and the start of its text, return what it reports when it is a delivery report, else None."""
     parts = leaves(root)[:200]
     status = next((part for part in parts if part.kind == "message/delivery-status"), None)
-    named = root.params.get("report-type", "").lower()
+    report_type = root.params.get("report-type", "").lower()
     rule = ""
-    if root.kind == "multipart/report" and (named == "delivery-status" or (status and not named)):
+    if root.kind == "multipart/report" and (report_type == "delivery-status" or (status and not report_type)):
         rule = "multipart/report of a delivery status (RFC 3464)"
     elif status is not None and (from_daemon(headers) or null_path(headers) or _from_nobody(headers)):
         rule = "message/delivery-status from a mail system"

@@ -104,9 +104,9 @@ def declared(message: Message) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tag for tag in tags if _TAG.fullmatch(tag)))
 
 
-def language_of_text(text: str, named: Iterable[str] = ()) -> str:
+def language_of_text(text: str, declared_tags: Iterable[str] = ()) -> str:
     """Given a text and the languages that its mail names, return its language; "" when it is not clear."""
-    tags, votes = list(named), _votes(text)
+    tags, votes = list(declared_tags), _votes(text)
     best, second, *_ = [*sorted(votes.items(), key=lambda pair: -pair[1]), ("", 0), ("", 0)]
     if tags:
         of_declared = max(votes.get(_primary(tag), 0) for tag in tags)
@@ -121,7 +121,7 @@ def _votes(text: str) -> dict[str, int]:
     foreign = "".join(_compiled(_OF_A_SCRIPT).findall(text))
     if len(foreign) * 2 > sum(map(len, _WORD.findall(text))):
         return {next(language for language, script in _SCRIPTS if _compiled(script).search(foreign)): len(foreign)}
-    return {language: count for language, known in _WORDS.items() if (count := len(words & known))}
+    return {language: count for language, language_words in _WORDS.items() if (count := len(words & language_words))}
 
 
 @cache

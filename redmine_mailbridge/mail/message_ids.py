@@ -57,10 +57,10 @@ class Signer:
         """
         clean = _NOT_SERIAL.sub("-", serial.lower())[:64] or "0"
         core = f"{kind}.{issue}.{self.short_instance}.{clean}"
-        made = f"mb.{core}.{self._hash('id', core)}@{host}"
-        if _ID.match(made) is None:
+        new_id = f"mb.{core}.{self._hash('id', core)}@{host}"
+        if _ID.match(new_id) is None:
             raise ValueError(f"no Message-ID can be made of kind {kind!r} and issue {issue}")
-        return made
+        return new_id
 
     def read(self, message_id: str) -> SignedId | None:
         """Given a Message-ID without <>, return what it says if we made it; None if not. The host does not count:

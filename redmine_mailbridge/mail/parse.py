@@ -47,7 +47,7 @@ def parse(
 def _unread(raw: header_block.Buffer, options: ReadingOptions, fault: str) -> Message:
     """Given a mail that the reader failed on, return it whole, as its only attachment, and the fault's name."""
     whole = FilePart("message.eml", "message/rfc822", partial(transfer_encoding.chunks, raw, 0, len(raw), ""))
-    made = attach(whole, TakenNames(), ReadingOptions())
+    attachment = attach(whole, TakenNames(), ReadingOptions())
     digest = hashlib.sha256(raw).hexdigest()
     note = f"This mail could not be read ({fault}). It is attached as it came."
     return Message(
@@ -58,7 +58,7 @@ def _unread(raw: header_block.Buffer, options: ReadingOptions, fault: str) -> Me
         content_key=digest,
         size=len(raw),
         body=Body(note, "", note, "text"),
-        attachments=(made,) if isinstance(made, Attachment) else (),
+        attachments=(attachment,) if isinstance(attachment, Attachment) else (),
         truncated=options.truncated,
     )
 
@@ -75,7 +75,7 @@ def read(raw: header_block.Buffer, options: ReadingOptions, dns: authenticity.Dn
     reading = read_body(sorted_.elements, _pictures(files), options)
     if options.skip_signature_logos and reply:
         files = _without_logos(files, reading.placed, left_out)
-    message_id, made = fingerprint.message_id(headers, raw)
+    message_id, is_made_up = fingerprint.message_id(headers, raw)
     from_all = headers.addresses("from")
     sender = from_all[0] if from_all else Address("", "")
     text = sorted_.first_text()
@@ -84,7 +84,7 @@ def read(raw: header_block.Buffer, options: ReadingOptions, dns: authenticity.Dn
         authenticity=authenticity.judge(headers, sender, len(from_all), raw, options, dns=dns),
         spam=spam.judge(headers, options),
         message_id=message_id,
-        message_id_made=made,
+        message_id_made=is_made_up,
         subject=headers.best("subject"),
         sender=sender,
         content_key=fingerprint.content_key(headers, raw, root.body),
@@ -138,12 +138,12 @@ def _without_logos(
 ) -> list[tuple[FilePart, Attachment]]:
     """Given the files of a reply and which pictures stand in what was written, leave out small ones elsewhere."""
     kept: list[tuple[FilePart, Attachment]] = []
-    for file, made in files:
-        picture = file.inline and file.content_type.startswith("image/") and made.size <= MAX_LOGO
-        if picture and made.name not in placed:
-            left_out.append(LeftOut(made.name, "a small inline picture of a reply, as signatures have them"))
+    for file, attachment in files:
+        picture = file.inline and file.content_type.startswith("image/") and attachment.size <= MAX_LOGO
+        if picture and attachment.name not in placed:
+            left_out.append(LeftOut(attachment.name, "a small inline picture of a reply, as signatures have them"))
         else:
-            kept.append((file, made))
+            kept.append((file, attachment))
     return kept
 
 
@@ -153,29 +153,37 @@ def _name(files: list[FilePart], options: ReadingOptions) -> tuple[list[tuple[Fi
     kept: list[tuple[FilePart, Attachment]] = []
     left_out: list[LeftOut] = []
     for file in files:
-        made = attach(file, names, options)
-        if isinstance(made, LeftOut):
-            left_out.append(made)
+        attachment = attach(file, names, options)
+        if isinstance(attachment, LeftOut):
+            left_out.append(attachment)
         else:
-            kept.append((file, made))
+            kept.append((file, attachment))
     return kept, left_out
 
 
 def _pictures(files: list[tuple[FilePart, Attachment]]) -> dict[str, str]:
     """Given the attachments, return what HTML may call them by, mapped to their names."""
     name_by_key: dict[str, str] = {}
-    for file, made in files:
+    for file, attachment in files:
         for key in (file.content_id, file.location):
             if key:
-                name_by_key.setdefault(key, made.name)
+                name_by_key.setdefault(key, attachment.name)
     return name_by_key
 
 
-def _placed(made: Attachment, placed: frozenset[str]) -> Attachment:
+def _placed(attachment: Attachment, placed: frozenset[str]) -> Attachment:
     """Given an attachment, return it with `inline` true only when the text shows it."""
-    inline = made.name in placed
+    inline = attachment.name in placed
     return (
-        made
-        if made.inline == inline
-        else Attachment(made.name, made.content_type, made.size, made.sha256, inline, made.chunks, made.content_id)
+        attachment
+        if attachment.inline == inline
+        else Attachment(
+            attachment.name,
+            attachment.content_type,
+            attachment.size,
+            attachment.sha256,
+            inline,
+            attachment.chunks,
+            attachment.content_id,
+        )
     )

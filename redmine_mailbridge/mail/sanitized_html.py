@@ -123,13 +123,13 @@ def _attributes(element: _Element, tag: str) -> str:
 def _picture(writer: _Writer, element: _Element) -> str:
     """A picture of the mail itself as data, within bounds; of a remote one only its description."""
     source = (element.get("src") or "").strip()
-    held = writer.pictures.get(source[4:].strip("<>")) if source[:4].lower() == "cid:" else None
+    attachment = writer.pictures.get(source[4:].strip("<>")) if source[:4].lower() == "cid:" else None
     words = f' alt="{escape((element.get("alt") or "")[:500])}"'
     size = "".join(f' {name}="{escape(value)}"' for name in ("width", "height") if (value := element.get(name)))
-    if held is not None and held.size <= writer.room:
-        writer.room -= held.size
-        data = b64encode(b"".join(held.chunks())).decode()
-        return f'<img{words}{size} src="data:{held.content_type};base64,{data}">'
+    if attachment is not None and attachment.size <= writer.room:
+        writer.room -= attachment.size
+        data = b64encode(b"".join(attachment.chunks())).decode()
+        return f'<img{words}{size} src="data:{attachment.content_type};base64,{data}">'
     if source.lower().startswith(("http:", "https:", "//")):
         writer.blocked += 1
     return f'<span class="blocked">[{escape((element.get("alt") or "picture")[:200])}]</span>'

@@ -68,8 +68,8 @@ def as_read(mail: Message) -> str:
 
 def _files_within(this: Message, other: Message, *, listed: bool) -> bool:
     """Are all files of a mail in the other, but for a list's footer?"""
-    there = {file.sha256 for file in other.attachments}
-    more = [file for file in this.attachments if file.sha256 not in there]
+    hashes = {file.sha256 for file in other.attachments}
+    more = [file for file in this.attachments if file.sha256 not in hashes]
     small = all(file.size <= SMALL_FILE and file.content_type.startswith("text/") for file in more)
     return not more or (listed and small)
 
@@ -86,17 +86,19 @@ def _plain(text: str) -> str:
 
 def _grew(this: str, other: str) -> bool:
     """Does one of two subjects end with the other, and add little in front? This one adds nothing to an empty one."""
-    mine, others = _plain(this), _plain(other)
-    short, long = sorted((mine, others), key=len)
-    return long.endswith(short) and len(long) - len(short) <= ADDED and (bool(others) or not mine)
+    own_letters, others = _plain(this), _plain(other)
+    short, long = sorted((own_letters, others), key=len)
+    return long.endswith(short) and len(long) - len(short) <= ADDED and (bool(others) or not own_letters)
 
 
 def _much_the_same_text(this: Message, other: Message) -> bool:
     """Is all that a person wrote in this one in the other, too?"""
-    mine, others = _plain(this.body.whole), _plain(other.body.whole)
-    if _only_more(others, mine, listed=_listed(other)):
+    own_letters, others = _plain(this.body.whole), _plain(other.body.whole)
+    if _only_more(others, own_letters, listed=_listed(other)):
         return True
-    return _only_more(mine, others, listed=_listed(this)) and _no_persons_words(this, len(mine), len(others))
+    return _only_more(own_letters, others, listed=_listed(this)) and _no_persons_words(
+        this, len(own_letters), len(others)
+    )
 
 
 def _only_more(long: str, short: str, *, listed: bool) -> bool:

@@ -243,12 +243,12 @@ def _strip_first(out: list[str | InlineMark], start: int, end: int) -> None:
     for place in range(start + 1, end):
         piece = out[place]
         if isinstance(piece, str):
-            out[place] = left = piece.lstrip(" ")
+            out[place] = stripped = piece.lstrip(" ")
         elif piece.kind == "raw":
-            out[place] = replace(piece, value=(left := piece.value.lstrip(" ")))
+            out[place] = replace(piece, value=(stripped := piece.value.lstrip(" ")))
         else:
             continue
-        if left:
+        if stripped:
             return
 
 
@@ -256,10 +256,10 @@ def _strip_last(out: list[str | InlineMark], start: int, end: int) -> None:
     for place in range(end - 1, start, -1):
         piece = out[place]
         if isinstance(piece, str):
-            out[place] = left = piece.rstrip(" ")
+            out[place] = stripped = piece.rstrip(" ")
         elif piece.kind == "raw":
-            out[place] = replace(piece, value=(left := piece.value.rstrip(" ")))
+            out[place] = replace(piece, value=(stripped := piece.value.rstrip(" ")))
         else:
             continue
-        if left:
+        if stripped:
             return

@@ -64,5 +64,5 @@ def _add_code(lines: list[str], code: list[str], block: CodeBlock, text_format: 
         in_list = _ITEM.match(line) is not None
     if lines and lines[-1].strip("> "):
         lines.append(blank)
-    made = code_block(code, text_format, quoted=bool(block.prefix), in_list=in_list)
-    lines += [*((block.prefix + line).rstrip() for line in made), blank]
+    code_lines = code_block(code, text_format, quoted=bool(block.prefix), in_list=in_list)
+    lines += [*((block.prefix + line).rstrip() for line in code_lines), blank]

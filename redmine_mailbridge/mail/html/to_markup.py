@@ -51,10 +51,10 @@ class Converter:
     def run(self, root: _Element) -> list[TextRow]:
         """Walk the tree without recursion. Return the rows."""
         stack: list[tuple[_Element, bool]] = [(root, False)]
-        left = MOST_ELEMENTS
-        while stack and left:
+        elements_left = MOST_ELEMENTS
+        while stack and elements_left:
             element, leaving = stack.pop()
-            left -= 1
+            elements_left -= 1
             if leaving:
                 self._leave(element)
                 self._text(element.tail)

@@ -98,11 +98,11 @@ def is_hidden(element: _Element) -> bool:
     return bool(unseen) and not _restyled(element, "color:", _WHITE_TEXT)
 
 
-def _restyled(element: _Element, word: str, same: re.Pattern[str]) -> bool:
+def _restyled(element: _Element, word: str, pattern: re.Pattern[str]) -> bool:
     """Does something within set this otherwise, as newsletters do inside of cells of size 0? When unsure, yes."""
     for count, inner in enumerate(element.iterdescendants()):
         style = (inner.get("style") or "")[:3000]
-        if count >= _MOST_LOOKED_AT or (word in style.lower() and not same.search(style)):
+        if count >= _MOST_LOOKED_AT or (word in style.lower() and not pattern.search(style)):
             return True
     return False
 

@@ -110,19 +110,19 @@ def _decode(data: bytes, declared: str, fallback: str) -> str:  # noqa: PLR0911 
         return text
     if (text := _strict(data, "utf-8")) is not None:
         return text
-    known = codec if codec not in {"utf-7", "windows-1252"} else ""
-    if known and (text := _nearly(data, known, DAMAGED)) is not None:
+    plausible = codec if codec not in {"utf-7", "windows-1252"} else ""
+    if plausible and (text := _nearly(data, plausible, DAMAGED)) is not None:
         return text
     if fallback and (text := _declared(data, fallback)) is not None:
         return text
     if (text := _nearly(data, "utf-8")) is not None:
         return text
     guessed = guess(data)
-    if known and guessed in {known, "windows-1252"} and (text := _nearly(data, known)) is not None:
+    if plausible and guessed in {plausible, "windows-1252"} and (text := _nearly(data, plausible)) is not None:
         return text
     if (text := _strict(data, guessed)) is not None:
         return text
-    return (known and _nearly(data, known)) or data.decode("windows-1252", "replace")
+    return (plausible and _nearly(data, plausible)) or data.decode("windows-1252", "replace")
 
 
 DAMAGED = 50

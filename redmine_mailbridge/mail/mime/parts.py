@@ -313,7 +313,7 @@ def _same_twice(first: Element, second: Element) -> Alternative | None:
     if not isinstance(first, TextPart) or not isinstance(second, TextPart) or first.is_html or not second.is_html:
         return None
     words = _TAG.sub(" ", _NOT_SHOWN.sub(" ", second.content)).split()
-    known = set(first.content.split())
-    if not words or sum(word in known for word in words) * 5 < len(words) * 3:
+    text_words = set(first.content.split())
+    if not words or sum(word in text_words for word in words) * 5 < len(words) * 3:
         return None
     return Alternative((first,), (second,))

@@ -188,20 +188,20 @@ class _Scanner:
         """Return the next delimiter line from `at` on: where it begins and ends, whose it is, is it the last."""
         while candidate := _CANDIDATE.search(self.buffer, at, self.size):
             line = candidate.start() + 1
-            known = delimiter_line(self.buffer, line, self.size, self.longest)
-            if known in self.delimiters:
-                opened, closing = self.delimiters[known][-1]
-                return line, self._behind(line + len(known)), opened, closing
+            delimiter = delimiter_line(self.buffer, line, self.size, self.longest)
+            if delimiter in self.delimiters:
+                opened, closing = self.delimiters[delimiter][-1]
+                return line, self._behind(line + len(delimiter)), opened, closing
             at = line
         return None
 
     def _behind(self, at: int) -> int:
         """Given a place on a delimiter line, return where the next line begins."""
         window = bytes(self.buffer[at : min(at + 200, self.size)])
-        rest = window.lstrip(b" \t")
-        at += len(window) - len(rest)
-        ends = len(rest) - len(rest.lstrip(b"\r"))
-        if rest[ends : ends + 1] == b"\n":
+        after_blanks = window.lstrip(b" \t")
+        at += len(window) - len(after_blanks)
+        ends = len(after_blanks) - len(after_blanks.lstrip(b"\r"))
+        if after_blanks[ends : ends + 1] == b"\n":
             return at + ends + 1
         return at + min(ends, 1)
 
@@ -241,9 +241,11 @@ class _Scanner:
             delimiter = self.nextdelimiter_line(max(current.body - 1, 0))
             if delimiter:
                 self._finish(current, self._content_end(delimiter[0]))
-                rest = Part(self.buffer, delimiter[0], delimiter[0], self.size, parent=self.stack[0].part, rest=True)
-                rest.kind = "application/octet-stream"
-                self.stack[0].part.children.append(rest)
+                remainder = Part(
+                    self.buffer, delimiter[0], delimiter[0], self.size, parent=self.stack[0].part, rest=True
+                )
+                remainder.kind = "application/octet-stream"
+                self.stack[0].part.children.append(remainder)
 
 
 def taken_apart(fields: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:

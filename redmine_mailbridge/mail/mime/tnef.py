@@ -74,31 +74,31 @@ class _Stream:
 
     def take(self, size: int) -> bytes:
         """Return the next `size` bytes, fewer at the end."""
-        parts, left = [], size
-        while left > 0:
+        parts, bytes_left = [], size
+        while bytes_left > 0:
             if not self._held:
                 self._held = next(self._pieces, b"")
                 if not self._held:
                     break
-            parts.append(self._held[:left])
-            left -= len(parts[-1])
+            parts.append(self._held[:bytes_left])
+            bytes_left -= len(parts[-1])
             self._held = self._held[len(parts[-1]) :]
-        self.at += size - left
+        self.at += size - bytes_left
         return b"".join(parts)
 
     def skip(self, size: int) -> bool:
         """Pass over `size` bytes; False when there are fewer."""
-        left = size
-        while left > 0:
+        bytes_left = size
+        while bytes_left > 0:
             if not self._held:
                 self._held = next(self._pieces, b"")
                 if not self._held:
                     break
-            step = min(left, len(self._held))
+            step = min(bytes_left, len(self._held))
             self._held = self._held[step:]
-            left -= step
-        self.at += size - left
-        return not left
+            bytes_left -= step
+        self.at += size - bytes_left
+        return not bytes_left
 
 
 def slice_of(chunks: Chunks, start: int, size: int) -> Iterator[bytes]:

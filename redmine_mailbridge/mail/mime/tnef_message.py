@@ -28,8 +28,8 @@ def message_of(chunks: Chunks, depth: int = 1) -> Chunks | None:
         return None
     inner: list[tuple[TnefFile, Chunks]] = []
     for file in opened.files:
-        own = partial(slice_of, chunks, file.start, file.size)
-        nested = message_of(own, depth + 1) if file.embedded else own
+        file_chunks = partial(slice_of, chunks, file.start, file.size)
+        nested = message_of(file_chunks, depth + 1) if file.embedded else file_chunks
         if nested is None:
             return None
         inner.append((file, nested))
@@ -93,10 +93,10 @@ def _part(boundary: str, kind: str, chunks: Chunks, name: str = "") -> Iterator[
     shown = f'Content-Disposition: attachment; filename="{_word(name)}"\r\n' if name else ""
     yield f"\r\n--{boundary}\r\nContent-Type: {kind}\r\n{shown}".encode()
     yield b"Content-Transfer-Encoding: base64\r\n\r\n"
-    held = b""
+    pending = b""
     for piece in chunks():
-        held += piece
-        while len(held) >= _LINE:
-            yield base64.encodebytes(held[:_LINE])
-            held = held[_LINE:]
-    yield base64.encodebytes(held)
+        pending += piece
+        while len(pending) >= _LINE:
+            yield base64.encodebytes(pending[:_LINE])
+            pending = pending[_LINE:]
+    yield base64.encodebytes(pending)

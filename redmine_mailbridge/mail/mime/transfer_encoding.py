@@ -60,13 +60,13 @@ def chunks(buffer: Buffer, start: int, end: int, encoding: str) -> Iterator[byte
 def read(buffer: Buffer, start: int, end: int, encoding: str, limit: int) -> tuple[bytes, bool]:
     """Given a body's place, return at most `limit` decoded bytes of it and whether that is all."""
     decoded: list[bytes] = []
-    left = limit
+    room = limit
     for piece in chunks(buffer, start, end, encoding):
-        if len(piece) > left:
-            decoded.append(piece[:left])
+        if len(piece) > room:
+            decoded.append(piece[:room])
             return b"".join(decoded), False
         decoded.append(piece)
-        left -= len(piece)
+        room -= len(piece)
     return b"".join(decoded), True
 
 
@@ -77,17 +77,17 @@ def _identity(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
 
 def _base64(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
     """Undo base64; a padding in the middle ends one stretch and begins the next (files glued together)."""
-    left = b""
+    pending = b""
     for at in range(start, end, PIECE):
-        mailer = left + bytes(buffer[at : min(at + PIECE, end)]).translate(None, _NO_BASE64)
+        mailer = pending + bytes(buffer[at : min(at + PIECE, end)]).translate(None, _NO_BASE64)
         stretches = re.split(b"=+", mailer)
-        left = stretches.pop()
-        whole = len(left) - len(left) % 4
-        done = b"".join(_stretch(stretch) for stretch in stretches) + _stretch(left[:whole])
-        left = left[whole:]
+        pending = stretches.pop()
+        whole = len(pending) - len(pending) % 4
+        done = b"".join(_stretch(stretch) for stretch in stretches) + _stretch(pending[:whole])
+        pending = pending[whole:]
         if done:
             yield done
-    if last := _stretch(left):
+    if last := _stretch(pending):
         yield last
 
 
@@ -99,30 +99,30 @@ def _stretch(mailer: bytes) -> bytes:
 
 
 def _quoted_printable(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
-    left = b""
+    pending = b""
     for at in range(start, end, PIECE):
-        piece = left + bytes(buffer[at : min(at + PIECE, end)])
-        left = b""
+        piece = pending + bytes(buffer[at : min(at + PIECE, end)])
+        pending = b""
         if at + PIECE < end:
             cut = piece.rfind(b"\n") + 1
             if not cut:  # one line of more than a piece: cut it outside of any =XX
                 cut = len(piece) - 3 + max(piece[-3:].rfind(b"="), 0) if b"=" in piece[-3:] else len(piece)
-            piece, left = piece[:cut], piece[cut:]
+            piece, pending = piece[:cut], piece[cut:]
         if piece:
             yield binascii.a2b_qp(_SOFT.sub(b"=", piece))
-    if left:
-        yield binascii.a2b_qp(_SOFT.sub(b"=", left))
+    if pending:
+        yield binascii.a2b_qp(_SOFT.sub(b"=", pending))
 
 
 def _uuencode(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
     """Undo uuencode between "begin" and "end"; lines that are broken give what can be read of them."""
-    left = b""
+    pending = b""
     begun = ended = False
     for at in range(start, end, PIECE):
-        lines = (left + bytes(buffer[at : min(at + PIECE, end)])).split(b"\n")
-        left = lines.pop() if at + PIECE < end else b""
-        if len(left) > PIECE:
-            left = b""
+        lines = (pending + bytes(buffer[at : min(at + PIECE, end)])).split(b"\n")
+        pending = lines.pop() if at + PIECE < end else b""
+        if len(pending) > PIECE:
+            pending = b""
         done: list[bytes] = []
         for line in lines:
             if not begun:

@@ -216,12 +216,12 @@ def _with_places(text: str, pictures: Mapping[str, str]) -> tuple[str, list[str]
 
 def _shown(text: str, names: Sequence[str], options: ReadingOptions) -> tuple[str, frozenset[str]]:
     """Given a text as written, return it as it goes into an issue, its pictures in place, and the names of these."""
-    made = tidy(make_inert(text, options.text_format))
+    markup = tidy(make_inert(text, options.text_format))
     if not names:
-        return made, frozenset()
+        return markup, frozenset()
     dialect = DIALECTS[options.text_format]
-    placed = [names[int(index)] for index in _PLACED.findall(made)]
-    return _PLACED.sub(lambda match: dialect.picture(names[int(match[1])]), made), frozenset(placed)
+    placed = [names[int(index)] for index in _PLACED.findall(markup)]
+    return _PLACED.sub(lambda match: dialect.picture(names[int(match[1])]), markup), frozenset(placed)
 
 
 def clean(text: str) -> str:

@@ -67,15 +67,15 @@ def _in_backticks(piece: str) -> str:
 
 def _apart(text: str, special: re.Pattern[str], code: Callable[[str], str]) -> str:
     """What is between the special signs as code, and these by their numbers."""
-    made: list[str] = []
+    pieces: list[str] = []
     at = 0
     if special.search(text):  # no macro is whole then for certain
         special = re.compile(f"{special.pattern}|{_MACRO.pattern}", special.flags)
     for match in special.finditer(text):
-        made += [code(text[at : match.start()])] if match.start() > at else []
-        made.append(_numbered(match))
+        pieces += [code(text[at : match.start()])] if match.start() > at else []
+        pieces.append(_numbered(match))
         at = match.end()
-    return "".join([*made, code(text[at:])] if at < len(text) else made)
+    return "".join([*pieces, code(text[at:])] if at < len(text) else pieces)
 
 
 def code_block(
@@ -100,18 +100,20 @@ def code_block(
 
 def _as_html(lines: Sequence[str]) -> list[str]:
     """A block of HTML, which ends with the line that holds its last tag (CommonMark section 4.6)."""
-    made = [_NOT_IN_HTML_BLOCK.sub(_numbered, line) for line in lines]
-    made[0] = "<pre><code>" + made[0]
-    made[-1] += "</code></pre>"
-    return made
+    html_lines = [_NOT_IN_HTML_BLOCK.sub(_numbered, line) for line in lines]
+    html_lines[0] = "<pre><code>" + html_lines[0]
+    html_lines[-1] += "</code></pre>"
+    return html_lines
 
 
 def _as_prose(lines: Sequence[str]) -> list[str]:
     """Lines of text that read like the code: its signs by their numbers, its blanks kept."""
     blank = number("\xa0")
-    made = []
+    prose_lines = []
     for line in lines:
         bare = line.expandtabs(4)
         indent = len(bare) - len(bare.lstrip(" "))
-        made.append(blank * indent + _NOT_PLAIN.sub(_numbered, bare[indent:]).replace("  ", " " + blank) or blank)
-    return made
+        prose_lines.append(
+            blank * indent + _NOT_PLAIN.sub(_numbered, bare[indent:]).replace("  ", " " + blank) or blank
+        )
+    return prose_lines

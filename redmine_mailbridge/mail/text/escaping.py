@@ -148,10 +148,10 @@ class _Writer:
         """Write a block of code, at the left edge: it ends whatever list it stood in."""
         shown = [line[min(indent, len(line) - len(line.lstrip(" "))) :] for line in lines]
         self._blank()
-        made = code_block(
+        code_lines = code_block(
             shown, self.text_format, language=language, quoted=bool(self.prefix), in_list=bool(self.levels)
         )
-        self.out += [(self.prefix + line).rstrip() for line in made]
+        self.out += [(self.prefix + line).rstrip() for line in code_lines]
         self.levels.clear()
         self.apart = True
 
@@ -181,8 +181,8 @@ class _Writer:
         return not self.out or not self.out[-1].strip("> ")
 
     def _write(self, text: str, before: str, closing: str) -> None:
-        made = inert_line(text, self.text_format, whole=True, typed=True, closing=closing)
-        self.out.append(self.prefix + before + made)
+        markup = inert_line(text, self.text_format, whole=True, typed=True, closing=closing)
+        self.out.append(self.prefix + before + markup)
 
     def _hangs(self, line: _Line) -> int:
         """Where text that is not a list item is written: in the item that it continues, else where it was."""

@@ -85,44 +85,44 @@ def inert_line(line: str, text_format: TextFormat, *, whole: bool, typed: bool =
         return inert_in_bulk(line)
     if text_format == "textile":
         return _textile_line(line, whole=whole, typed=typed, closing=closing)
-    made: list[str] = []
+    written: list[str] = []
     for piece in _pieces(line) if typed else _with_addresses(line):
         if piece.kind == "code":
-            made.append(code_span(piece.text, text_format))
+            written.append(code_span(piece.text, text_format))
         elif piece.kind == "words":
-            made.append(markdown.inert(piece.text, text_format, start=whole and not made, typed=typed))
+            written.append(markdown.inert(piece.text, text_format, start=whole and not written, typed=typed))
         else:
-            if made and made[-1].endswith("!"):  # before a link it would make a picture
-                made[-1] = made[-1][:-1] + "\\!"
+            if written and written[-1].endswith("!"):  # before a link it would make a picture
+                written[-1] = written[-1][:-1] + "\\!"
             bracketed = piece.kind == "bracketed"
             shown = markdown.address(piece.text, text_format, bracketed=bracketed, tail=piece.tail, stuck=piece.stuck)
-            made.append(shown)
-    return "".join(made)
+            written.append(shown)
+    return "".join(written)
 
 
 def _textile_line(line: str, *, whole: bool, typed: bool, closing: str) -> str:
     closing = closing or textile.closing_marks(line)
     begun = textile.begun(line, typed=typed) if whole else line
     among = not typed and MARK in line
-    made = ""
+    written = ""
     pieces = _pieces(begun) if typed else _with_addresses(begun)
     for piece in pieces:
         if piece.kind == "code":
-            made += code_span(piece.text, "textile")
+            written += code_span(piece.text, "textile")
         elif piece.kind == "address":
-            made += textile.address(
-                piece.text, before=made, tail=piece.tail, stuck=piece.stuck, closing=closing, among=among
+            written += textile.address(
+                piece.text, before=written, tail=piece.tail, stuck=piece.stuck, closing=closing, among=among
             )
         elif piece.kind == "bracketed" and "://" in piece.text:
-            made += "&lt;"
-            made += textile.address(
+            written += "&lt;"
+            written += textile.address(
                 piece.text, before=" ", tail=">" + piece.tail, stuck=piece.stuck, closing=closing, among=among
             )
         else:
             words = f"<{piece.text}>{piece.tail}" if piece.kind == "bracketed" else piece.text
             more = piece is not pieces[-1]
-            made += textile.inert(words, typed=typed, closing=closing, among=among, more=more)
-    return made
+            written += textile.inert(words, typed=typed, closing=closing, among=among, more=more)
+    return written
 
 
 def _pieces(line: str) -> list[Piece]:

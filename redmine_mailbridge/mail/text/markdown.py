@@ -70,12 +70,12 @@ def inert(text: str, text_format: TextFormat, *, start: bool, typed: bool) -> st
 def _stars(line: str, *, typed: bool) -> str:
     if not typed:
         return _STAR.sub(r"\\*", line)
-    made: list[str] = []
+    pieces: list[str] = []
     at = 0
     for kept in _EMPHASIS.finditer(line):
-        made += [_STAR.sub(r"\\*", line[at : kept.start()]), kept[0]]
+        pieces += [_STAR.sub(r"\\*", line[at : kept.start()]), kept[0]]
         at = kept.end()
-    return "".join([*made, _STAR.sub(r"\\*", line[at:])])
+    return "".join([*pieces, _STAR.sub(r"\\*", line[at:])])
 
 
 def _brackets(line: str, text_format: TextFormat, *, typed: bool) -> str:
@@ -116,8 +116,8 @@ def address(text: str, text_format: TextFormat, *, bracketed: bool, tail: str = 
     if bracketed and "://" not in text:
         return inert(f"<{text}>{tail}", text_format, start=False, typed=False)
     shown = inert(text, text_format, start=False, typed=False).replace("://", "\\://", 1).replace("www.", "www\\.", 1)
-    where = f"http://{text}" if text.startswith("www.") else text
-    target = quote(where, safe=":/?#!$&+,;=%").replace("~", "%7E")
+    url = f"http://{text}" if text.startswith("www.") else text
+    target = quote(url, safe=":/?#!$&+,;=%").replace("~", "%7E")
     target = _ENTITY.sub("&amp;", target) if text_format == "common_mark" else target
     link = f"[{shown}]({target})"
     return f"\\<{link}>{words}" if bracketed else link + words

@@ -47,9 +47,9 @@ def _open(text: str) -> tuple[bool, bool]:
     """Is a text's end within a <pre>, or within a fence?"""
     if len(_FENCE.findall(text)) % 2:
         return False, True
-    left = _FENCED.sub("", text)
-    begins = [match.end() for match in _BEGINS_PRE.finditer(left)]
-    return bool(begins) and "</pre>" not in left[begins[-1] :], False
+    outside_fences = _FENCED.sub("", text)
+    begins = [match.end() for match in _BEGINS_PRE.finditer(outside_fences)]
+    return bool(begins) and "</pre>" not in outside_fences[begins[-1] :], False
 
 
 def _in_blocks(kept: str, rest: str) -> tuple[str, str]:

@@ -40,8 +40,8 @@ def is_stub(text: str, rich: str = "") -> bool:
     if len(lines) > _MOST_LINES or not (_SHOWN_BY.search(short) and _ABLE.search(short)):
         return False
     html_letters = _letters(html.unescape(_TAG.sub("", rich)))
-    own = [_letters(_LINK.sub("", line)) for line in lines]
-    return not any(line in html_letters for line in own if line)
+    line_letters = [_letters(_LINK.sub("", line)) for line in lines]
+    return not any(line in html_letters for line in line_letters if line)
 
 
 def _letters(text: str) -> str:
