@@ -8,10 +8,11 @@ twice, a skipped hour does not count.
 import datetime as dt
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from zoneinfo import ZoneInfo
 
 from redmine_mailbridge.business_time.holidays import NO_HOLIDAYS, Holidays
+from redmine_mailbridge.util.dataclass import dataclass
 
 DAY = 86400
 MONDAY_AT_EPOCH = 3  # 1970-01-01 was a Thursday

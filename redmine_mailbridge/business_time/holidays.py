@@ -7,10 +7,11 @@ an event is marked as "free" does not matter, since public holiday lists are; a 
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ administrator's key writes.
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from redmine_mailbridge.checks.foretell_changes import changes_of, forbidden, notes_unknown
@@ -37,6 +37,7 @@ from redmine_mailbridge.redmine.requests import issue_request
 from redmine_mailbridge.redmine.trial import TrialRefusal, TrialWrites
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.rules import Rule
+from redmine_mailbridge.util.dataclass import dataclass
 
 TAKEN = "Redmine accepts them, as far as it can be tested"
 UNTRIED = "no problem found in what Redmine shows; run `check --try-issues` to test whether it accepts them"

@@ -5,7 +5,6 @@ user may do is what counts.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
@@ -14,6 +13,7 @@ from redmine_mailbridge.policy.issue_fields import known_id
 from redmine_mailbridge.redmine.metadata import MetadataCache, Statuses, Tracker
 from redmine_mailbridge.settings.issue import IssueSettings
 from redmine_mailbridge.settings.time_rules import TimeRule
+from redmine_mailbridge.util.dataclass import dataclass
 
 WORKFLOW = "Administration, Workflow, Status transitions"
 REOPENS = 'issue.closed_reply = "reopen"'

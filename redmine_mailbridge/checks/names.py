@@ -4,7 +4,7 @@ Used by `check` and when the service starts: an unknown name is a clear line bef
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.model.plan import Project
@@ -14,6 +14,7 @@ from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.settings.issue import KEYWORDS
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.suggest import did_you_mean
 
 LABELS = {

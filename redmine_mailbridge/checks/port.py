@@ -5,9 +5,10 @@ import imaplib
 import poplib
 import socket
 import ssl
-from dataclasses import dataclass
 
 from cryptography import x509
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 PATIENCE = 5.0
 QUIET = 1.5

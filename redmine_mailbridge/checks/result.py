@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import click
 
 from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.who_mails import WhoMails, who_mails
+from redmine_mailbridge.util.dataclass import dataclass
 
 UNAUTHENTICATED = (
     "no sender can be authenticated: no message acts for a Redmine user; the bridge's own user creates every issue and "

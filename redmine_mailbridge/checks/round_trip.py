@@ -4,7 +4,6 @@ import datetime as dt
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from redmine_mailbridge.checks.advice import with_advice
 from redmine_mailbridge.checks.result import Check
@@ -17,6 +16,7 @@ from redmine_mailbridge.outgoing.smtp import Transport
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.presets import presets
 from redmine_mailbridge.side_effects import SideEffect, side_effect
+from redmine_mailbridge.util.dataclass import dataclass
 
 PATIENCE = 60.0
 PAUSE = 2.0

@@ -1,7 +1,6 @@
 """Which mail server authenticates the senders in a mailbox, as far as the existing messages show."""
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,6 +8,7 @@ from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mail.vouching import NAMELESS, voucher
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mailbox import Listed
+from redmine_mailbridge.util.dataclass import dataclass
 
 LOOKED_AT = 20
 """How many of the newest messages are examined."""

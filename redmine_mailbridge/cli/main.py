@@ -10,7 +10,6 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ import click
 from redmine_mailbridge import __version__
 from redmine_mailbridge.cli import commands, streams
 from redmine_mailbridge.errors import MailbridgeError, SettingsError
+from redmine_mailbridge.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from redmine_mailbridge.settings.load import Loaded

@@ -1,6 +1,5 @@
 """What DNS says of a domain's mail: SRV records (RFC 6186, RFC 8314), mail exchangers, addresses."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import dns.exception
@@ -16,6 +15,7 @@ from redmine_mailbridge.discovery.model import (
     Security,
     server,
 )
+from redmine_mailbridge.util.dataclass import dataclass
 
 LIFETIME = 5.0
 

@@ -7,7 +7,7 @@ import imaplib
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from redmine_mailbridge.discovery import autoconfig, autodiscover
 from redmine_mailbridge.discovery import dns_records as records
@@ -26,6 +26,7 @@ from redmine_mailbridge.discovery.model import (
 )
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.presets import Preset, PresetServer, by_domain, by_mx, presets
+from redmine_mailbridge.util.dataclass import dataclass
 
 PATIENCE = 4.0
 

@@ -5,12 +5,12 @@ No cookie, no netrc, no Authorization header; a server that asks for a login get
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 import requests
 
 from redmine_mailbridge.discovery.model import NobodyAnswers, NothingFound, usable_host
+from redmine_mailbridge.util.dataclass import dataclass
 
 TIME = 6.0
 SIZE = 256 * 1024

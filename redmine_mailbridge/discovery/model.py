@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 Protocol = Literal["imap", "pop3", "smtp"]
 Security = Literal["tls", "starttls"]

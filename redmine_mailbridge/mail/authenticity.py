@@ -7,7 +7,6 @@ no other result in it contradicts.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from redmine_mailbridge.mail.mime.header_block import Buffer
 from redmine_mailbridge.mail.mime.headers import Headers
 from redmine_mailbridge.mail.trusted_hop import identities_of, servers_fields
 from redmine_mailbridge.model.mail import Address, Authenticity, ReadingOptions
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:

@@ -9,7 +9,9 @@ mail servers are known to write is taken: no authserv-id (Microsoft 365), proper
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 LONGEST = 20_000  # characters of a field
 _BLANK = re.compile(r"[ \t\r\n]*")

@@ -1,7 +1,6 @@
 """Delivery reports: which message was not delivered, to whom, and whether permanently (RFC 3464 and its neighbours)."""
 
 import re
-from dataclasses import dataclass
 
 from redmine_mailbridge.mail.mime import attachments, charset, transfer_encoding
 from redmine_mailbridge.mail.mime.encoded_words import decode_words, unfold
@@ -9,6 +8,7 @@ from redmine_mailbridge.mail.mime.header_block import read_fields
 from redmine_mailbridge.mail.mime.headers import Headers, message_ids
 from redmine_mailbridge.mail.mime.structure import Part, leaves
 from redmine_mailbridge.model.mail import Bounced
+from redmine_mailbridge.util.dataclass import dataclass
 
 _READ = 64 * 1024
 _MAX_RECIPIENTS = 200

@@ -12,7 +12,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 TO_TEAM = frozenset({"escalation"})
 """The kinds that are meant for the team, in the mailbox's own language, even where a customer is among its readers."""

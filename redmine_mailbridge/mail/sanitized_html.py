@@ -5,7 +5,7 @@ An allow-list of elements and attributes; no script, style sheet, form, frame, r
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from html import escape
 
 from lxml.etree import _Element
@@ -16,6 +16,7 @@ from redmine_mailbridge.mail.mime.parts import Element, PartClassifier
 from redmine_mailbridge.mail.mime.structure import scan
 from redmine_mailbridge.mail.text.body import TextPart
 from redmine_mailbridge.model.mail import Attachment
+from redmine_mailbridge.util.dataclass import dataclass
 
 MOST_PICTURES = 3_000_000
 """Bytes of all pictures that are shown within the text."""

@@ -5,12 +5,12 @@ What is below may have come in with the message. Shared by everything that belie
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from redmine_mailbridge.mail.mime import received
 from redmine_mailbridge.mail.mime.encoded_words import unfold
 from redmine_mailbridge.mail.mime.headers import Headers
 from redmine_mailbridge.model.mail import ReadingOptions
+from redmine_mailbridge.util.dataclass import dataclass
 
 _AUTHORS = frozenset({"received", "from", "to", "subject", "date", "message-id", "mime-version", "content-type"})
 _WRITES_BELOW = frozenset({"mx.google.com"})  # always writes, and takes others' fields of its name away

@@ -1,7 +1,8 @@
 """The side of an issue's history entry: the customer's, an agent's, or the bridge's own. Pure."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 Side = Literal["customer", "agent", "bridge"]
 

@@ -3,9 +3,11 @@
 import datetime as dt
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Literal
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 TextFormat = Literal["common_mark", "textile", "markdown"]
 

@@ -9,10 +9,12 @@ the given one.
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 JUNK = "Junk"
 """The folder that is made for spam where an account has none."""

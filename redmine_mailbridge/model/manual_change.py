@@ -1,9 +1,9 @@
 """What a person decided about a message by hand: where it was, where it went, and how far that is carried out."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 class Phase(StrEnum):

@@ -1,10 +1,11 @@
 """The auto-replies due for a message, stored from its decision until its write is complete."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, Self
 
 from redmine_mailbridge.model.plan import Action, Plan
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Literal
 
 from redmine_mailbridge.model.mail import Address, Attachment, LeftOut
 from redmine_mailbridge.model.sender_list import ListedSender
+from redmine_mailbridge.util.dataclass import dataclass
 
 Vouched = Literal["forwarded", "written"]
 """How an agent's message passes a customer on: it forwards the customer's mail, or is written to the customer."""

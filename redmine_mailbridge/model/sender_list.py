@@ -1,8 +1,9 @@
 """Senders whom a person has blocked or allowed by page or command line, beside the lists of the settings."""
 
 import datetime as dt
-from dataclasses import dataclass
 from enum import StrEnum
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 class SenderListing(StrEnum):

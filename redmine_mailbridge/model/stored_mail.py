@@ -1,11 +1,12 @@
 """The values that the store returns and accepts."""
 
 import datetime as dt
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location
+from redmine_mailbridge.util.dataclass import dataclass
 
 DELETED = "deleted from the server"
 """The folder of a filed message that no longer exists."""

@@ -1,6 +1,6 @@
 """The result of one run of a task, or of a step of it."""
 
-from dataclasses import dataclass
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """The plain values of signing in: a provider, a connection to it, tokens, and the state of a sign-in."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 class Grant(StrEnum):

@@ -14,7 +14,7 @@ then: it is used from memory, and put in before anything else is asked.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -24,6 +24,7 @@ from redmine_mailbridge.oauth.client import Denied, ProviderClient
 from redmine_mailbridge.oauth.encryption import Encryption, Unsealable
 from redmine_mailbridge.oauth.model import ConnectionStatus, Grant, SignInConnection, Tokens
 from redmine_mailbridge.store.tokens import TokenRow, TokenRows
+from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,6 @@ what it made is unchanged. The people in Cc come from the newest mail whose send
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from redmine_mailbridge.errors import RawUnreadable
@@ -24,6 +23,7 @@ from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.queries.conversations import ConversationMail, ConversationQueries
+from redmine_mailbridge.util.dataclass import dataclass
 
 QUOTED_LINES = 100
 QUOTED_LENGTH = 20_000

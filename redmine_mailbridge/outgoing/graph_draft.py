@@ -7,7 +7,7 @@ Source: https://learn.microsoft.com/graph/outlook-large-attachments, …/api/att
 """
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
@@ -18,6 +18,7 @@ from redmine_mailbridge.mailboxes.graph.client import GraphClient, GraphRefused
 from redmine_mailbridge.mailboxes.graph.items import id_of
 from redmine_mailbridge.outgoing.envelope import head_of
 from redmine_mailbridge.side_effects import SideEffect, side_effect
+from redmine_mailbridge.util.dataclass import dataclass
 
 KEPT_AS_PROPERTY = ("Auto-Submitted", "Precedence", "X-Mailbridge-Loop")
 HEADERS = "String {00020386-0000-0000-C000-000000000046} Name"

@@ -14,13 +14,14 @@ import base64
 import binascii
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.utils import format_datetime
 
 from redmine_mailbridge.mail.mime.address_syntax import ascii_host
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing import header_encoding as encode
 from redmine_mailbridge.outgoing.mime import MimePart, file_part, inspect, multipart, text_part
+from redmine_mailbridge.util.dataclass import dataclass
 
 LOOP_HEADER = "X-Mailbridge-Loop"
 REFERENCES = 20

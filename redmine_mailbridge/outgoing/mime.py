@@ -5,11 +5,11 @@ import binascii
 import hashlib
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from redmine_mailbridge.errors import MailMalformed
 from redmine_mailbridge.outgoing.header_encoding import LONGEST_LINE, one_line, parameters, unstructured
+from redmine_mailbridge.util.dataclass import dataclass
 
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
 _FIELD = re.compile(rb"([!-9;-~]{1,76}):")

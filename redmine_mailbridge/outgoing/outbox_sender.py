@@ -11,7 +11,6 @@ regardless of its time in the queue.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import structlog
 
@@ -22,6 +21,7 @@ from redmine_mailbridge.outgoing.sent_copier import SentCopier
 from redmine_mailbridge.outgoing.smtp import MessageTransport, Transport
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
+from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 

@@ -1,7 +1,8 @@
 """How much goes out at most, so that two machines that answer each other stop, whatever their headers say. Pure."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 

@@ -1,10 +1,10 @@
 """Who gets a mail about an issue, and who does not and why. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail import Address
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """How one mailbox sends mail: sender, language, the kinds of mail that are enabled, and the content of each."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from redmine_mailbridge.mail.message_ids import TO_TEAM, Signer
@@ -11,6 +11,7 @@ from redmine_mailbridge.outgoing.personal_names import as_written, to_greet
 from redmine_mailbridge.outgoing.template_variables import NamedText
 from redmine_mailbridge.outgoing.templates import Rendered, Templates, is_language
 from redmine_mailbridge.store.issue_copy import IssueRow
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

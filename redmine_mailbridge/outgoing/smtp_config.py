@@ -1,11 +1,12 @@
 """Where and how mail is handed over."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
 from redmine_mailbridge.sasl import bearer_messages
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

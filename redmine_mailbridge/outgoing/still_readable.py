@@ -3,7 +3,7 @@ issue or project may have become private meanwhile.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.mail.message_ids import TO_TEAM
@@ -11,6 +11,7 @@ from redmine_mailbridge.outgoing.resend import why_not
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.redmine.issue_visibility import ShowIssue
 from redmine_mailbridge.store.outbox import QueuedMail
+from redmine_mailbridge.util.dataclass import dataclass
 
 FROM_REDMINE = frozenset({"answer", "closed", "reminder", "escalation"})
 """The kinds with content from Redmine; the others inform a sender about the sender's own mail."""

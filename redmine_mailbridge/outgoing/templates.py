@@ -6,7 +6,6 @@ taken from the built-in templates. All run in a sandbox (`outgoing.sandbox`) tha
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.reasons import reason
 from redmine_mailbridge.outgoing.template_variables import EXAMPLES, KINDS, CustomFieldValues
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
 from redmine_mailbridge.util.suggest import did_you_mean
 

@@ -8,10 +8,10 @@ never HTML in the mail. Linear in the length of the note: every quantifier is bo
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from redmine_mailbridge.outgoing.words import QUOTE, URL, escaped, is_brace, lines_of, link, target, without_tags
+from redmine_mailbridge.util.dataclass import dataclass
 
 Kind = Literal["text", "heading", "quote", "bullet", "number", "code", "rule"]
 DEPTH = 3

@@ -1,7 +1,7 @@
 """What the steps of `decide` hand on to each other: the mail, what is known, and how plans are written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Self
 
 from redmine_mailbridge.model.mail import Address, Message
@@ -16,6 +16,7 @@ from redmine_mailbridge.policy.requester import FoundBy, Requester, assess_reque
 from redmine_mailbridge.policy.sender import Sender
 from redmine_mailbridge.policy.strictest import different, strictest
 from redmine_mailbridge.settings.issue import Route
+from redmine_mailbridge.util.dataclass import dataclass
 
 VOUCHED: Mapping[FoundBy, Vouched] = {FoundBy.FORWARDED: "forwarded", FoundBy.WRITTEN_TO: "written"}
 

@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Facts, IssueFields, Project, User
@@ -14,6 +14,7 @@ from redmine_mailbridge.policy.rules import MatchedRules, fill
 from redmine_mailbridge.policy.sender import Sender, domain_rule
 from redmine_mailbridge.settings.issue import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.suggest import did_you_mean
 
 ROUND_ROBIN = "round-robin:"

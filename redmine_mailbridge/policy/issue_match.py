@@ -6,7 +6,6 @@ A reference is only a hint. Whether the message may reach the issue is checked f
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 
 from redmine_mailbridge.mail.message_ids import TO_TEAM
@@ -17,6 +16,7 @@ from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.policy.sender import Sender, turned_away
 from redmine_mailbridge.settings.issue import Route
+from redmine_mailbridge.util.dataclass import dataclass
 
 _REDMINE_ID = re.compile(r"<?redmine\.([a-z0-9_]{1,40})-([0-9]{1,10})\.([0-9]{1,20})(?:\.[a-f0-9]{1,64})?@")
 _HASH_NUMBER = re.compile(r"#([0-9]{1,10})\]")

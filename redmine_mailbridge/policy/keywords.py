@@ -8,11 +8,12 @@ Redmine's documentation RedmineReceivingEmails, section "Issue attributes".
 import html
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
 from redmine_mailbridge.mail.text.forwards import forward_begins
 from redmine_mailbridge.policy.field_names import ENGLISH, means_no, means_yes, words_for
+from redmine_mailbridge.util.dataclass import dataclass
 
 MAX_LINE = 1000
 _FORMATS = {

@@ -1,7 +1,7 @@
 """The plan for a message that a person has decided: imported regardless of the rules, or filed to an issue."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Self
 
 from redmine_mailbridge.model.mail import Message, SpamVerdict
@@ -14,6 +14,7 @@ from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
 from redmine_mailbridge.policy.reply import note
 from redmine_mailbridge.policy.strictest import different
 from redmine_mailbridge.settings.issue import Route
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.suggest import did_you_mean
 
 

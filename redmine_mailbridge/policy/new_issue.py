@@ -1,7 +1,5 @@
 """The plan for a message that becomes a new issue."""
 
-from dataclasses import dataclass
-
 from redmine_mailbridge.model.plan import Action, NewUser, Plan, Project, RejectionReason
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.issue_fields import Resolver, of_no_use, requested_of_new, watchers
@@ -11,6 +9,7 @@ from redmine_mailbridge.policy.project import ProjectChoice, candidates, find_pr
 from redmine_mailbridge.policy.rules import MatchedRules, apply_rules
 from redmine_mailbridge.policy.sender import joins, new_user
 from redmine_mailbridge.policy.vouched import passed_on
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,12 @@
 """The bridge's own addresses: the mailbox a message was read from, and which other addresses belong to the bridge."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from redmine_mailbridge.mail.message_ids import Signer
 from redmine_mailbridge.model.mail import Message, TextFormat
 from redmine_mailbridge.settings.issue import Route
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

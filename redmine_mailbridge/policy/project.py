@@ -1,7 +1,6 @@
 """The project of a new issue."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from redmine_mailbridge.model.plan import Action, Facts, Project
 from redmine_mailbridge.model.trace import Trace
@@ -10,6 +9,7 @@ from redmine_mailbridge.policy.keywords import Keywords
 from redmine_mailbridge.policy.own_addresses import subaddress
 from redmine_mailbridge.policy.rules import MatchedRules
 from redmine_mailbridge.policy.sender import domain_rule
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.suggest import did_you_mean
 
 

@@ -6,7 +6,6 @@ never proven: docs/admin/who-may-write.md says what may be gained by naming some
 """
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from redmine_mailbridge.mail.mime.address_syntax import ways_to_write
@@ -17,6 +16,7 @@ from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.policy.patterns import first_fitting
 from redmine_mailbridge.policy.sender import Sender, assess, believed
 from redmine_mailbridge.settings.issue import Route
+from redmine_mailbridge.util.dataclass import dataclass
 
 _FORM = re.compile(
     r"(?:wordpress|woocommerce|web[-_.]?forms?|(?:contact|kontakt)[-_.]?(?:forms?|formular)|formulare?|formulaire|"

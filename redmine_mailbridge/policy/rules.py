@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.trace import Trace
@@ -10,6 +10,7 @@ from redmine_mailbridge.policy.patterns import address_fits, header_fits, sender
 from redmine_mailbridge.settings.issue import Route
 from redmine_mailbridge.settings.patterns import Pattern
 from redmine_mailbridge.settings.rules import Rule
+from redmine_mailbridge.util.dataclass import dataclass
 
 _PLACE = re.compile(r"\{([a-z_]{1,20})(?:\.([A-Za-z0-9_-]{1,80}))?\}")
 

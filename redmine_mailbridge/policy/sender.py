@@ -3,7 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.model.plan import Action, Facts, NewUser, User
@@ -12,6 +12,7 @@ from redmine_mailbridge.policy.patterns import address_fits, first_blocking, fir
 from redmine_mailbridge.policy.sender_list import listed
 from redmine_mailbridge.settings.issue import Route
 from redmine_mailbridge.settings.senders import DomainRule
+from redmine_mailbridge.util.dataclass import dataclass
 
 CLOCKS_DIFFER = dt.timedelta(minutes=1)
 _NOT_LOGIN = re.compile(r"[^a-z0-9_\-@.]")

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +22,7 @@ from redmine_mailbridge.errors import AccessDenied, RedmineRefused, RedmineUnava
 from redmine_mailbridge.redmine.concurrency import AdaptiveLimiter
 from redmine_mailbridge.redmine.responses import NO_API, Response
 from redmine_mailbridge.redmine.transport import RedmineEngine, SharedAdapter, download
+from redmine_mailbridge.util.dataclass import dataclass
 
 Params = Sequence[tuple[str, str | int]]
 

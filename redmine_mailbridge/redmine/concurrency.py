@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from redmine_mailbridge.errors import RedmineUnavailable, RedmineUnclear
+from redmine_mailbridge.util.dataclass import dataclass
 
 START = 2.0
 CAREFUL_STEP = 0.05

@@ -3,7 +3,7 @@
 import datetime as dt
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
@@ -16,6 +16,7 @@ from redmine_mailbridge.redmine.recovery import newest_of
 from redmine_mailbridge.redmine.responses import is_closed
 from redmine_mailbridge.redmine.rights import sees
 from redmine_mailbridge.redmine.users import UserWithRights, utc
+from redmine_mailbridge.util.dataclass import dataclass
 
 NOBODY: frozenset[str] = frozenset()
 MAX_SUCCESSORS = 10

@@ -5,11 +5,11 @@ was last read, and an issue or its project may have become private.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.text_cleaning import same_text
+from redmine_mailbridge.util.dataclass import dataclass
 
 INCLUDE = (("include", "journals,attachments,watchers"),)
 

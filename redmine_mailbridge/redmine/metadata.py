@@ -6,7 +6,7 @@ Every name is in lower case. A key without admin rights sees less; what it canno
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
@@ -17,6 +17,7 @@ from redmine_mailbridge.redmine.non_members import NonMembers
 from redmine_mailbridge.redmine.rights import Rights, Role, allowed
 from redmine_mailbridge.redmine.users import Users
 from redmine_mailbridge.util.cache import Cache
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.suggest import NameMap
 
 MOST_MEMBERS = 100

@@ -11,11 +11,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.responses import Response, is_closed
+from redmine_mailbridge.util.dataclass import dataclass
 
 MOST = 8_000_000
 """Characters that are cached: those of some ten thousand new issues. The oldest is dropped first, and fetched again."""

@@ -6,11 +6,12 @@ so its rejection shows that an earlier try was executed.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from redmine_mailbridge.model.plan import IssueFields, Plan, Project
 from redmine_mailbridge.redmine.text_cleaning import clean, clean_line, clean_markup
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.fields import fields_of
 
 NO_SUBJECT = "(no subject)"

@@ -6,10 +6,11 @@ the user; elsewhere, unsure means no.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from redmine_mailbridge.model.plan import Issue, Project
+from redmine_mailbridge.util.dataclass import dataclass
 
 NON_MEMBER = 1
 """The id of the built-in role of non-members; every Redmine creates it first, and lists it nowhere."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from redmine_mailbridge.errors import RedmineError
@@ -10,6 +10,7 @@ from redmine_mailbridge.model.mail import Attachment
 from redmine_mailbridge.policy.issue_text import MAX_SUBJECT, size_in_redmine
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
 from redmine_mailbridge.redmine.text_cleaning import cut_in_two, cut_line, has_wide, without_wide
+from redmine_mailbridge.util.dataclass import dataclass
 
 R = TypeVar("R", IssueRequest, NoteRequest)
 PIECE = 1024 * 1024

@@ -6,7 +6,6 @@ Redmine sent; what is done instead is described in docs/admin/who-may-write.md.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
@@ -16,6 +15,7 @@ from redmine_mailbridge.redmine.text_cleaning import same_text
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.redmine.writer import Writer
 from redmine_mailbridge.side_effects import SideEffect, side_effect
+from redmine_mailbridge.util.dataclass import dataclass
 
 DUPLICATES = "duplicates"
 

@@ -7,13 +7,13 @@ line: what both refusals have in common is not about the subject.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
 from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 

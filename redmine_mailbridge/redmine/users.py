@@ -8,7 +8,7 @@ import datetime as dt
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from redmine_mailbridge.redmine.rights import Rights, Role
 from redmine_mailbridge.redmine.text_cleaning import without_wide
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.util.cache import Cache
+from redmine_mailbridge.util.dataclass import dataclass
 
 STATUS: Mapping[int, Literal["active", "registered", "locked"]] = {1: "active", 2: "registered", 3: "locked"}
 STATUS_NUMBER = {name: number for number, name in STATUS.items()}

@@ -4,10 +4,10 @@ Each difference is one English line for the message's history and the log, witho
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from redmine_mailbridge.redmine.text_cleaning import same_text
+from redmine_mailbridge.util.dataclass import dataclass
 
 REFERENCES = {
     "project_id": "project", "tracker_id": "tracker", "status_id": "status", "priority_id": "priority",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Self
 
 from redmine_mailbridge.model.pending_replies import PendingReplies
@@ -11,6 +11,7 @@ from redmine_mailbridge.policy.issue_fields import attribute_of
 from redmine_mailbridge.redmine.newest import IssueMark
 from redmine_mailbridge.redmine.requests import NO_TEXT, IssueRequest, NoteRequest
 from redmine_mailbridge.redmine.size_limits import without_4byte_chars, without_fields
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.fields import fields_of
 
 OPTIONAL_FIELDS = ("assigned_to_id", "fixed_version_id", "category_id", "parent_issue_id", "start_date", "due_date")

@@ -5,7 +5,7 @@ it writes again.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear
@@ -20,6 +20,7 @@ from redmine_mailbridge.redmine.trial import TrialWrites
 from redmine_mailbridge.redmine.users import utc
 from redmine_mailbridge.redmine.verification import TEXTS, Mismatch, author_mismatches, issue_mismatches
 from redmine_mailbridge.side_effects import SideEffect, side_effect
+from redmine_mailbridge.util.dataclass import dataclass
 
 FILENAME_LENGTH = 255
 

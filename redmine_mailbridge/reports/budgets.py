@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 from redmine_mailbridge.reports.issue_timeline import IssueTimeline
 from redmine_mailbridge.reports.report import hours_of
 from redmine_mailbridge.store.time_entries import TICKS, TimeEntry
+from redmine_mailbridge.util.dataclass import dataclass
 
 CarryOver = Literal["none", "unused", "all"]
 

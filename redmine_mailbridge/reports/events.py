@@ -2,12 +2,12 @@
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from redmine_mailbridge.reports.issue_timeline import NO_ONE, IssueTimeline, WorkingTime
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.time_entries import TimeEntry
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 class Kind(StrEnum):

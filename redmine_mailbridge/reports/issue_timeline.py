@@ -1,10 +1,11 @@
 """The life of one issue from its history: first answer, resolution, reopenings, and when it was open. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from redmine_mailbridge.store.aggregate_results import IssueFigures
 from redmine_mailbridge.store.issue_copy import IssueRow, JournalRow
+from redmine_mailbridge.util.dataclass import dataclass
 
 WorkingTime = Callable[[str, float, float], float]
 """Given a project's identifier and two moments in epoch seconds, the working seconds between them."""

@@ -1,7 +1,6 @@
 """Reports from what the store holds: what the command prints and the admin page shows."""
 
 import datetime as dt
-from dataclasses import dataclass
 from typing import Literal
 
 from redmine_mailbridge.reports.budgets import Balance, balances_of
@@ -9,6 +8,7 @@ from redmine_mailbridge.reports.html_page import page
 from redmine_mailbridge.reports.report import By, Period, Report, report_of
 from redmine_mailbridge.reports.report_data import ReportData
 from redmine_mailbridge.reports.table import as_csv, as_json, table
+from redmine_mailbridge.util.dataclass import dataclass
 
 Format = Literal["table", "csv", "json", "html"]
 

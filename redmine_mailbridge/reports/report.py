@@ -4,7 +4,7 @@ import datetime as dt
 from calendar import monthrange
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from decimal import ROUND_HALF_UP, Decimal
 from statistics import fmean, median
 from typing import Literal, get_args
@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from redmine_mailbridge.reports.events import Event, Kind, ReportFacts, events_of, opening
 from redmine_mailbridge.reports.issue_timeline import NO_ONE
 from redmine_mailbridge.store.time_entries import TICKS
+from redmine_mailbridge.util.dataclass import dataclass
 
 By = Literal["issue", "project", "mailbox", "customer", "requester", "agent", "activity", "month"]
 BYS: tuple[By, ...] = get_args(By)

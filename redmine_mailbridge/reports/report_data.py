@@ -3,7 +3,6 @@
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from redmine_mailbridge.reports.budgets import Budget
 from redmine_mailbridge.reports.events import IgnoredFact, MailFact, ReportFacts
@@ -11,6 +10,7 @@ from redmine_mailbridge.reports.issue_timeline import IssueTimeline, WorkingTime
 from redmine_mailbridge.store.aggregate_results import AggregateResults
 from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.time_entries import TimeEntries
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

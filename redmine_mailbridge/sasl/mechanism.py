@@ -1,10 +1,11 @@
 """The input of every SASL mechanism, and its interface."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from redmine_mailbridge.model.mailbox import MailboxConfig
 from redmine_mailbridge.sasl.username import parse_username
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Splits the forms in which help desks write the username of a shared mailbox. Pure."""
 
-from dataclasses import dataclass
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

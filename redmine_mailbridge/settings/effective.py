@@ -1,7 +1,6 @@
 """The values in force and their origins: for `settings show`, `check` and the admin pages."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
@@ -11,6 +10,7 @@ from redmine_mailbridge.settings import schema
 from redmine_mailbridge.settings.load import Loaded
 from redmine_mailbridge.settings.loading.origins import DEFAULT, ValueOrigin, Where
 from redmine_mailbridge.settings.loading.problems import shown
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import stat
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +18,7 @@ from redmine_mailbridge.settings import schema
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.schema import KeyPath
+from redmine_mailbridge.util.dataclass import dataclass
 
 _WIDTH = 110
 

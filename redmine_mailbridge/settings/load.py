@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from redmine_mailbridge.settings.loading.toml_file import file_layer
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.presets import fill_in
 from redmine_mailbridge.settings.shared import share
+from redmine_mailbridge.util.dataclass import dataclass
 
 DEFAULT_FILES = (Path("settings.toml"), Path("/etc/redmine-mailbridge/settings.toml"))
 

@@ -5,12 +5,13 @@ back-references are not available; loading reports them. Source: https://github.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any
 
 import re2
 from pydantic import AfterValidator, StringConstraints
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 MAX_TEXT = 1_000_000
 

@@ -2,12 +2,12 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
 from redmine_mailbridge.settings.loading.origins import Layer, ValueOrigin
+from redmine_mailbridge.util.dataclass import dataclass
 
 LoginPattern = Literal["address", "local"]
 

@@ -3,7 +3,6 @@
 import datetime as dt
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -11,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, PlainSerializer, SecretStr
 from pydantic.fields import FieldInfo
 
 from redmine_mailbridge.settings.value_types import format_size, format_span
+from redmine_mailbridge.util.dataclass import dataclass
 
 KeyPath = tuple[str, ...]
 NAME = "NAME"

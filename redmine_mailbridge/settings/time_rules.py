@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from redmine_mailbridge.settings.base import SettingsTable, setting
 from redmine_mailbridge.settings.value_types import Name, one_address, parse_span
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.suggest import did_you_mean
 
 MailKind = Literal["reminder", "closed", "escalation"]

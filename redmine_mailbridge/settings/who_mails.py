@@ -5,11 +5,11 @@ preferences. So nothing is assumed: Redmine counts only if the settings set `ans
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
+from redmine_mailbridge.util.dataclass import dataclass
 
 Teller = Literal["the bridge", "Redmine", "no one"]
 

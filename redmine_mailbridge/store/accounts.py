@@ -6,7 +6,6 @@ UIDVALIDITY of its folders ends, as if each had changed, whatever number the new
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -30,6 +29,7 @@ from redmine_mailbridge.store.tables import (
     task_run,
     task_wish,
 )
+from redmine_mailbridge.util.dataclass import dataclass
 
 LABELLED: tuple[sa.ColumnElement[Any], ...] = (
     mail.c.mailbox, mail.c.paused_by, folder.c.mailbox, left_lying.c.mailbox, outbox.c.mailbox, account.c.mailbox,

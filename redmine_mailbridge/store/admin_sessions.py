@@ -5,7 +5,6 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -14,6 +13,7 @@ from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import one_at_a_time
 from redmine_mailbridge.store.due import within
 from redmine_mailbridge.store.tables import admin_session, audit, log_entry
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 
 import sqlalchemy as sa
 
@@ -14,6 +14,7 @@ from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.due import within
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.tables import budget_warning, field_written, figure, mail, outbox
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

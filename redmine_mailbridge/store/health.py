@@ -3,13 +3,13 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.tables import health
+from redmine_mailbridge.util.dataclass import dataclass
 
 SERVICE, REDMINE = "service", "redmine"
 SILENT = 60.0

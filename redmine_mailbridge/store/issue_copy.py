@@ -6,7 +6,6 @@ Tables `issue` and `journal` are a copy: Redmine is right wherever the two diffe
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +18,7 @@ from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.mails.steps import write_step_once
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.tables import issue, journal, mail
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.fields import fields_of
 
 

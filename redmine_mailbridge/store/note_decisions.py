@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.notices import NewNotice, notify
 from redmine_mailbridge.store.outbox import BOUNCED, FAILED, NewAnswer, queue
 from redmine_mailbridge.store.tables import answer, issue, journal, mail, outbox
+from redmine_mailbridge.util.dataclass import dataclass
 
 _OF_NOTE = re.compile(r"\.j([0-9]{1,18})\.[0-9a-v]{26}@")
 """The note that a message contains, from its Message-ID (mail/message_ids.py)."""

@@ -5,11 +5,11 @@ written twice, by this process or the next.
 """
 
 import hashlib
-from dataclasses import dataclass
 
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.meta import Meta
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Notices to the agents of an issue about its messages, each posted once as a private note."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -10,6 +9,7 @@ from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.tables import notice
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ An admin may discard a message that waits, failed or bounced: it stays listed, a
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +26,7 @@ from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.due import pause_is_over, within
 from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.tables import outbox, outgoing_content
+from redmine_mailbridge.util.dataclass import dataclass
 
 QUEUED, SENT, FAILED, BOUNCED, DISCARDED = "queued", "sent", "failed", "bounced", "discarded"
 CLAIM_SECONDS = 300.0

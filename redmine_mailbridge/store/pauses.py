@@ -6,7 +6,6 @@ is closed. Starting and ending a pause are one transaction each, with the affect
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -17,6 +16,7 @@ from redmine_mailbridge.store.due import UNTIL_FIT
 from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.tables import mail, mailbox_pause
+from redmine_mailbridge.util.dataclass import dataclass
 
 LONGEST = 300.0
 """Maximum seconds between two tries for a paused mailbox."""

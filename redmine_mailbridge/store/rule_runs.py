@@ -9,7 +9,7 @@ DONE and FAILED are final: the rule does not act for this event again.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from redmine_mailbridge.store.dialects import insert_if_missing
 from redmine_mailbridge.store.intake_limits import IntakeStops
 from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.tables import applied, step
+from redmine_mailbridge.util.dataclass import dataclass
 
 ALL_DUE = 10**9
 """The maximum number of due issues: what a release allows."""

@@ -4,7 +4,7 @@ The service polls one number, `revision`, to detect changes and requests by othe
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_missing, upsert
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.tables import task_next, task_override, task_run, task_wish
+from redmine_mailbridge.util.dataclass import dataclass
 
 REVISION, STOPPED = "tasks-revision", "synchronisation-stopped"
 KEPT_RUNS = 1000

@@ -7,7 +7,7 @@ Redmine's users enter, are both integer numbers of ticks, so that no sum is ever
 import datetime as dt
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.tables import time_entry
+from redmine_mailbridge.util.dataclass import dataclass
 
 TICKS = 300
 """Per hour."""

@@ -5,7 +5,6 @@ This module cannot decrypt them. Every change is conditional, since several proc
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +13,7 @@ from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_missing, upsert
 from redmine_mailbridge.store.due import pause_is_over
 from redmine_mailbridge.store.tables import oauth_flow, oauth_token
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ import hmac
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from redmine_mailbridge.settings.redmine import RedmineSettings
 from redmine_mailbridge.store.admin_sessions import SIGN_IN, AdminSession, AdminSessions, Audit
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.web.addresses import network
 from redmine_mailbridge.web.passwords import matches
 from redmine_mailbridge.web.redmine_user import CannotBeAsked, SignInRefused, by_key, by_password

@@ -4,12 +4,13 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import structlog
 
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)

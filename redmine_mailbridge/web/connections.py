@@ -11,13 +11,13 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.web.addresses import is_within, network, plain
 
 log = structlog.get_logger(__name__)

@@ -1,7 +1,7 @@
 """What the pages work with: the settings in force, the store, and the ways to ask and to steer."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from anyio import CapacityLimiter
 
@@ -18,6 +18,7 @@ from redmine_mailbridge.store.queries.statistics import Statistics
 from redmine_mailbridge.store.sender_list import SenderList
 from redmine_mailbridge.store.task_state import TaskState
 from redmine_mailbridge.tasks.receive.planner import Planner
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.web.authentication import Authenticator, RightsCheck
 from redmine_mailbridge.web.background_jobs import BackgroundJobs
 from redmine_mailbridge.web.read_messages import MessageViews

@@ -3,12 +3,12 @@
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.redmine.responses import asks_for_login
 from redmine_mailbridge.redmine.transport import WAY, BoundedSession, cause
 from redmine_mailbridge.settings.redmine import RedmineSettings
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.wiring.redmine import redmine_connection
 
 CONNECT, READ = 5.0, 10.0

@@ -6,7 +6,7 @@ Pages are plain functions of a `PageRequest`. They run in a thread of their own,
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from redmine_mailbridge import __version__
 from redmine_mailbridge.store.admin_sessions import AdminSession
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.web import charts, formatting
 from redmine_mailbridge.web.context import AppContext
 from redmine_mailbridge.web.i18n import Translations, best

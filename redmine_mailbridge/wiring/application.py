@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from redmine_mailbridge.tasks.service.service import Service, ServiceTasks
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
 from redmine_mailbridge.tasks.update.rule_runner import RuleRunner
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
 from redmine_mailbridge.wiring.core import core_of
 from redmine_mailbridge.wiring.mailboxes import OpenMailbox, mailbox_opener

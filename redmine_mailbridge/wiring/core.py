@@ -1,13 +1,12 @@
 """Wires what all the rest is wired to: the store, the way to Redmine, and what decides."""
 
-from dataclasses import dataclass
-
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.tasks.receive.planner import Planner
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.wiring.planner import planner
 from redmine_mailbridge.wiring.redmine import directory_of, fact_finder, redmine_client
 from redmine_mailbridge.wiring.store import message_queries

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from redmine_mailbridge.sasl.username import parse_username
@@ -11,6 +11,7 @@ from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.oauth import OAuthSettings
 from redmine_mailbridge.settings.value_types import reveal
 from redmine_mailbridge.store.database import Database
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ from redmine_mailbridge.tasks.update.delivery_failures import DeliveryFailures
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.note_filter import NoteMailPolicy
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
 from redmine_mailbridge.wiring.graph import graph_config
 from redmine_mailbridge.wiring.oauth import TokenGiver, outgoing_connection, token_of

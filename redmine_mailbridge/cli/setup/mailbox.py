@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -22,6 +21,7 @@ from redmine_mailbridge.settings.init_file import tried
 from redmine_mailbridge.settings.mailbox import PORTS, MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.value_types import one_address
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.loopback import is_loopback
 from redmine_mailbridge.wiring.mailboxes import mailbox_of
 

@@ -10,13 +10,13 @@ import json
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from redmine_mailbridge.cli.setup.form import SECRETS, Answers
 from redmine_mailbridge.settings.init_file import write_private
+from redmine_mailbridge.util.dataclass import dataclass
 
 _KEPT = {
     "redmine_url", "allow_cleartext", "redmine_ca_file", "gateway_user", "text_format", "address", "mailbox",

@@ -1,7 +1,7 @@
 """How CommonMark, Redcarpet's Markdown and Textile write what a mail's HTML says: one table each."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote
 
 from redmine_mailbridge.mail.html.links import shows_address, speaks_of_another
@@ -9,6 +9,7 @@ from redmine_mailbridge.mail.text.characters import BAR
 from redmine_mailbridge.mail.text.code import number
 from redmine_mailbridge.mail.text.inert_line import inert_line
 from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.util.dataclass import dataclass
 
 _PERHAPS = re.compile(r"[!-+\--@\[-`{-~\ufdd0]|\br")  # what markup may be made of: signs but the comma, digits, r12
 

@@ -1,11 +1,12 @@
 """One line of converted HTML while it is made: text that must be escaped, and markup that must not."""
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from redmine_mailbridge.mail.html.dialect import Dialect
 from redmine_mailbridge.mail.text.characters import JOINER, MARK
 from redmine_mailbridge.mail.text.code import code_span
+from redmine_mailbridge.util.dataclass import dataclass
 
 _PERHAPS_ADDRESS = re.compile(r"://|@|www\.")
 CODE = frozenset({"code", "tt", "kbd", "samp"})

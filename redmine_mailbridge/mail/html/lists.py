@@ -1,10 +1,11 @@
 """The lists that are open in an HTML part: their marks, numbers, and how far what is in them is indented."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lxml.etree import _Element
 
 from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.util.dataclass import dataclass
 
 _MOST_LEVELS = 12
 

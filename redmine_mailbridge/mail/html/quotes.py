@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from lxml import etree
 from lxml.etree import _Element
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 _ATTRIBUTIONS = frozenset(["moz-cite-prefix", "gmail_attr", "moz-email-headers-table", "protonmail_attr"])
 _CONTAINERS = frozenset(

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from redmine_mailbridge.mail.html.dialect import DIALECTS
 from redmine_mailbridge.mail.html.quotes import find_marks
@@ -11,6 +10,7 @@ from redmine_mailbridge.mail.html.to_markup import Converter
 from redmine_mailbridge.mail.html.tree import parse_html
 from redmine_mailbridge.mail.text.quotes import judge
 from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 from redmine_mailbridge.mail.text.code import code_block
 from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.util.dataclass import dataclass
 
 _ITEM = re.compile(r"[> ]*(?:[-+*]|\d{1,9}[.)])(?: |$)")
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from redmine_mailbridge.mail.mime import params, transfer_encoding
@@ -15,6 +15,7 @@ from redmine_mailbridge.mail.mime.structure import Part
 from redmine_mailbridge.mail.mime.tnef import TnefFile, slice_of
 from redmine_mailbridge.mail.mime.tnef_message import message_of
 from redmine_mailbridge.model.mail import Attachment, LeftOut, ReadingOptions
+from redmine_mailbridge.util.dataclass import dataclass
 
 _HEAD = 64 * 1024
 MAX_CALENDAR = 1024 * 1024

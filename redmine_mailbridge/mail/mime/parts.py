@@ -2,7 +2,7 @@
 
 import html
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from redmine_mailbridge.mail.mime import attachments, charset, uuencoded
@@ -17,6 +17,7 @@ from redmine_mailbridge.mail.mime.transfer_encoding import plain_tail, read
 from redmine_mailbridge.mail.text.body import Alternative, TextPart
 from redmine_mailbridge.mail.text.enriched import plain_of_enriched
 from redmine_mailbridge.model.mail import LeftOut
+from redmine_mailbridge.util.dataclass import dataclass
 
 MAX_TEXT = 1024 * 1024  # bytes of one text part, and of all of them; a longer one is attached whole
 MAX_LINES = 50_000  # likewise

@@ -3,9 +3,9 @@
 import ipaddress
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from redmine_mailbridge.mail.domains import organisation
+from redmine_mailbridge.util.dataclass import dataclass
 
 LONGEST = 4_000  # characters of a field that are read
 _PIECE = re.compile(r"[^\s();]+|[();]")

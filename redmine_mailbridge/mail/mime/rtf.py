@@ -7,7 +7,9 @@ with the square of a hostile text and knows nothing of the HTML within, and RTFD
 import re
 import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 MOST_PACKED, MOST = 256 * 1024, 1024 * 1024
 """Bytes that are unpacked, and that may come of them; RTF with more in it stays a file."""

@@ -5,13 +5,14 @@ broken is read as the sender most likely meant it, and no byte of a part goes wi
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from redmine_mailbridge.mail.mime import params
 from redmine_mailbridge.mail.mime.encoded_words import decode_words, unfold
 from redmine_mailbridge.mail.mime.header_block import FIELD_NAME, MAX_HEADER, Buffer, delimiter_line, read_fields
 from redmine_mailbridge.mail.mime.transfer_encoding import encoding_of
 from redmine_mailbridge.mail.mime.transfer_encoding import read as decoded
+from redmine_mailbridge.util.dataclass import dataclass
 
 MAX_DEPTH = 100  # multiparts within multiparts; what lies deeper is one part
 MAX_PARTS = 10_000  # what follows after them is one part

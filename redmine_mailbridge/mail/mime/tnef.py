@@ -5,7 +5,9 @@ Own and small because the one library for it holds the data several times, logs,
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 SIGNATURE = b"\x78\x9f\x3e\x22"
 _TITLE, _DATA, _PROPERTIES, _RENDER, _MESSAGE_PROPERTIES = 0x8010, 0x800F, 0x9005, 0x9002, 0x9003

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from redmine_mailbridge.mail.html.dialect import DIALECTS
@@ -13,6 +13,7 @@ from redmine_mailbridge.mail.text.forwards import NO_FORWARD, ForwardedText, rea
 from redmine_mailbridge.mail.text.quotes import split_reply
 from redmine_mailbridge.mail.text.stubs import is_stub
 from redmine_mailbridge.model.mail import Body, ReadingOptions
+from redmine_mailbridge.util.dataclass import dataclass
 
 _JUNK = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufdd0-\ufdef\ufeff]")
 _BLANKS = re.compile("\n{4,}")

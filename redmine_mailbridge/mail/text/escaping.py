@@ -11,7 +11,7 @@ or another.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from redmine_mailbridge.mail.text import textile
 from redmine_mailbridge.mail.text.characters import JOINER
@@ -19,6 +19,7 @@ from redmine_mailbridge.mail.text.code import code_block
 from redmine_mailbridge.mail.text.control_characters import without_controls
 from redmine_mailbridge.mail.text.inert_line import LONGEST_LINE, inert_in_bulk, inert_line
 from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.util.dataclass import dataclass
 
 __all__ = ["JOINER", "LONGEST_LINE", "MOST_LINES", "inert_in_bulk", "inert_line", "make_inert"]
 

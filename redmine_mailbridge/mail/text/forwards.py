@@ -6,7 +6,6 @@ where anything above it may be a block in a language whose words are not known, 
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from redmine_mailbridge.mail.mime.address_syntax import ascii_host, is_local_part
 from redmine_mailbridge.mail.text.attribution import Attributions
@@ -15,6 +14,7 @@ from redmine_mailbridge.mail.text.lines import TextLine, analyse_lines
 from redmine_mailbridge.mail.text.quote_words import FORWARD_PREFIXES
 from redmine_mailbridge.mail.text.quoted_header import HeaderBlocks, looks_like_block
 from redmine_mailbridge.model.mail import Address
+from redmine_mailbridge.util.dataclass import dataclass
 
 MOST_LINES = 400
 """How many lines are searched: whoever forwards a mail writes little above it."""

@@ -7,7 +7,6 @@ two, which leave it to the browser to read a sign that is written by its number,
 """
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 from redmine_mailbridge.mail.text import markdown, textile
@@ -16,6 +15,7 @@ from redmine_mailbridge.mail.text.code import code_span
 from redmine_mailbridge.mail.text.control_characters import line_without_controls, without_controls
 from redmine_mailbridge.mail.text.live_markup import LINKED
 from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.util.dataclass import dataclass
 
 LONGEST_LINE = 10_000
 _BACKTICKS = re.compile(r"`+")

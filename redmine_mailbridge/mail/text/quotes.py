@@ -6,7 +6,6 @@ Everything is judged line by line, each line at most a fixed number of times: li
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from redmine_mailbridge.mail.text import signature
 from redmine_mailbridge.mail.text.attribution import Attributions
@@ -22,6 +21,7 @@ from redmine_mailbridge.mail.text.introductions import (
 from redmine_mailbridge.mail.text.lines import TextLine, analyse_lines
 from redmine_mailbridge.mail.text.quote_words import SIGN_OFFS
 from redmine_mailbridge.mail.text.quoted_header import HeaderBlocks, looks_like_block
+from redmine_mailbridge.util.dataclass import dataclass
 
 _WORDY = re.compile(r"\w")
 MOST_LINES = 10_000

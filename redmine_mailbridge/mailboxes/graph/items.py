@@ -1,8 +1,10 @@
 """What is remembered of the mails in a folder over Graph, and their UIDs: the time of arrival and Graph's id. Pure."""
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 DONE = "Mailbridge done"
 """The category of a mail that is done with and stays where it is."""

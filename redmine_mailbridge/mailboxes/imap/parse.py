@@ -3,9 +3,10 @@
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from imap_tools.imap_utf7 import utf7_decode, utf7_encode
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 Part = bytes | tuple[bytes, bytes] | None
 """A piece of an answer as imaplib keeps it: a line, or the line's beginning with the literal that follows it."""

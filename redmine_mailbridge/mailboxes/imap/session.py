@@ -5,7 +5,7 @@ imap-tools is the transport only; of imaplib's own bookkeeping nothing is believ
 
 import imaplib
 import socket
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from imap_tools import BaseMailBox
@@ -22,6 +22,7 @@ from redmine_mailbridge.sasl.exchange import Exchange
 from redmine_mailbridge.sasl.mechanism import Credentials, credentials, report_rejected_token
 from redmine_mailbridge.sasl.selection import choose
 from redmine_mailbridge.util.backoff import throttled
+from redmine_mailbridge.util.dataclass import dataclass
 
 SIGNING_IN = frozenset({"AUTHENTICATE", "LOGIN"})
 """The commands that a server may answer with what it was sent."""

@@ -5,7 +5,6 @@ import hashlib
 import poplib
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from redmine_mailbridge.errors import LoginRefused, MailboxError
@@ -18,6 +17,7 @@ from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.sasl.exchange import Exchange
 from redmine_mailbridge.sasl.mechanism import Credentials, credentials, report_rejected_token
 from redmine_mailbridge.sasl.selection import choose
+from redmine_mailbridge.util.dataclass import dataclass
 
 PIECE = 1 << 16
 HEAD_AT_MOST = 1 << 20

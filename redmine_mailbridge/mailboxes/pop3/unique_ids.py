@@ -9,10 +9,11 @@ that the store knows by it; else the headers decide, or, where the store has for
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from redmine_mailbridge.mailboxes.pop3.session import MaildropEntry, Pop3Refused
+from redmine_mailbridge.util.dataclass import dataclass
 
 TELLING = frozenset({b"message-id", b"date", b"from", b"subject", b"received"})
 """The fields that tell mails apart; others (Status, X-UIDL) are written by some servers as they go."""

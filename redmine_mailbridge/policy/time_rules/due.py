@@ -8,11 +8,11 @@ customer's next mail makes the rule new, and what the bridge itself writes never
 
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from redmine_mailbridge.business_time.business_hours import Calendar
 from redmine_mailbridge.settings.time_rules import Age, RuleWhen, TimeRule
+from redmine_mailbridge.util.dataclass import dataclass
 
 MADE = 0
 """The anchor of a rule that looks at nothing but the issue's making."""

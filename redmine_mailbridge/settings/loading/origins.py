@@ -1,8 +1,10 @@
 """Origins of values and problems with them: the small types that loading passes around."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
+
+from redmine_mailbridge.util.dataclass import dataclass
 
 Where = tuple[str | int, ...]
 

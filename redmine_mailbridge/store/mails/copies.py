@@ -5,7 +5,6 @@ copy of the primary is decided again each time, since that depends on the primar
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -21,6 +20,7 @@ from redmine_mailbridge.store.mails.steps import write_step_once
 from redmine_mailbridge.store.mails.transitions import move_mail
 from redmine_mailbridge.store.raw_files import RawStore
 from redmine_mailbridge.store.tables import content, mail
+from redmine_mailbridge.util.dataclass import dataclass
 
 SAME_MINUTES = 120.0
 """Seconds within which messages without a Message-ID and with the same content are one message."""

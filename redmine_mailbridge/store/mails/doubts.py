@@ -4,12 +4,13 @@ Stored, so that a process that is started for each pass (`receive --once`) gets 
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from redmine_mailbridge.model.mailbox import Location
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.meta import Meta
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(slots=True)

@@ -6,7 +6,6 @@ handled finds it. What it was before is kept, so that it can be undone.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from redmine_mailbridge.store.dialects import insert_if_missing, is_there
 from redmine_mailbridge.store.issue_copy import WHOSE
 from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.tables import issue, mail, participant, requester_change
+from redmine_mailbridge.util.dataclass import dataclass
 
 BY_FIELD = "the custom field in Redmine"
 """Who has set a requester by changing `requester_field`."""

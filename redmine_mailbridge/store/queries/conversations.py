@@ -1,7 +1,6 @@
 """The messages of an issue's conversation in the store: received and sent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -10,6 +9,7 @@ from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.issue_copy import WHOSE, by_machine
 from redmine_mailbridge.store.outbox import DISCARDED, FAILED
 from redmine_mailbridge.store.tables import journal, mail, outbox
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ page says how far back that was.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -18,6 +18,7 @@ from redmine_mailbridge.store.dialects import contains
 from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
 from redmine_mailbridge.store.queries.senders import written_by
 from redmine_mailbridge.store.tables import mail
+from redmine_mailbridge.util.dataclass import dataclass
 
 LEAST = 10_000
 """How many numbers of messages a range has at least."""

@@ -3,7 +3,6 @@
 import datetime as dt
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import ClassVar
 
 import sqlalchemy as sa
@@ -12,6 +11,7 @@ from redmine_mailbridge.model.mail_state import OPEN, State
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.outbox import FAILED, QUEUED, SENT
 from redmine_mailbridge.store.tables import mail, outbox
+from redmine_mailbridge.util.dataclass import dataclass
 
 FRESH = 30.0
 """Seconds for which the histogram of latencies is valid."""

@@ -7,7 +7,7 @@ issue copy ──▶ time entries ──▶ timelines ──▶ figures ──�
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 import structlog
@@ -23,6 +23,7 @@ from redmine_mailbridge.store.aggregate_results import IssueFigures
 from redmine_mailbridge.store.time_entries import TimeEntry
 from redmine_mailbridge.tasks.aggregate.custom_field_writer import CustomFieldWriter, DesiredValues
 from redmine_mailbridge.tasks.aggregate.time_entry_sync import SyncedEntries, TimeEntrySync
+from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 

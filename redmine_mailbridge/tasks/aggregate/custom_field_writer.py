@@ -5,7 +5,6 @@ Redmine ignores a write of the same value, so a crash between writing and record
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -16,6 +15,7 @@ from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.verification import issue_mismatches
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.aggregate_results import AggregateResults
+from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 

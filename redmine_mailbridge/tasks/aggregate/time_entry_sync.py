@@ -13,7 +13,7 @@ Steps 2 and 3 share a request limit, so the number of requests in a run does not
 import datetime as dt
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
@@ -23,6 +23,7 @@ import structlog
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.redmine.client import PAGE, Client
 from redmine_mailbridge.store.time_entries import TICKS, ReadPosition, TimeEntries, TimeEntry
+from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 

@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
@@ -23,6 +23,7 @@ from redmine_mailbridge.outgoing.reasons import reason
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile, person
 from redmine_mailbridge.outgoing.template_variables import NamedText
 from redmine_mailbridge.store.outbox import NewAnswer
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)

@@ -1,7 +1,7 @@
 """Manual decisions about mails: the commands `messages retry|accept|reject` and the buttons of the admin page."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from redmine_mailbridge.model.mail_state import State
@@ -11,6 +11,7 @@ from redmine_mailbridge.policy.manual import ManualDecision
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from redmine_mailbridge.store.task_state import TaskState
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 class Decision(StrEnum):

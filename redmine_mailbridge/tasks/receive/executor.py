@@ -11,7 +11,7 @@ is none (see once.py).
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
@@ -36,6 +36,7 @@ from redmine_mailbridge.tasks.receive.once import DecideAgain, OnceWriter, Write
 from redmine_mailbridge.tasks.receive.preparation import PreparedRequest, RequestPreparation
 from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from redmine_mailbridge.tasks.receive.unreached import notices
+from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 

@@ -1,11 +1,10 @@
 """Explains what would be done with a mail, for `explain` and the admin page. Writes nothing."""
 
-from dataclasses import dataclass
-
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Plan
 from redmine_mailbridge.policy.explanation import as_lines
 from redmine_mailbridge.tasks.receive.planner import Planner
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 import threading
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 from redmine_mailbridge.model.task_result import TaskStepResult
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.receive.receiver import PassResult
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(slots=True)

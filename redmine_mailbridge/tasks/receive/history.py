@@ -1,6 +1,5 @@
 """The history of one mail: where it came from, each decision, what was written to Redmine, and the mail itself."""
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from redmine_mailbridge.errors import RawUnreadable
@@ -10,6 +9,7 @@ from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 class ReadCopy(Protocol):

@@ -12,7 +12,7 @@ were rejected, or a search found nothing.
 import datetime as dt
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.tasks.receive.claims import ClaimedIds
 from redmine_mailbridge.tasks.receive.settle import seconds_left, stamped
 from redmine_mailbridge.tasks.receive.uploads import FileUploader
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:

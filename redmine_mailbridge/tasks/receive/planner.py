@@ -3,7 +3,7 @@
 import datetime as dt
 import mmap
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from redmine_mailbridge.model.mail import Message, ReadingOptions, SpamVerdict
@@ -21,6 +21,7 @@ from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.settings.issue import Route
 from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.store.sender_list import SenderList
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ Nothing of the mail has been written to Redmine yet: whatever fails here can be 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
 from redmine_mailbridge.model.mail import Message, TextFormat
@@ -19,6 +19,7 @@ from redmine_mailbridge.redmine.write_intent import KeywordLine, words_of
 from redmine_mailbridge.redmine.writer import Writer
 from redmine_mailbridge.tasks.receive.private_issue import kept_private
 from redmine_mailbridge.tasks.receive.uploads import FileUploader, FittedRequest
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import structlog
 
@@ -31,6 +31,7 @@ from redmine_mailbridge.tasks.receive.mail_reader import FindCopies, MailReader,
 from redmine_mailbridge.tasks.receive.ordering import ConversationOrder, identifiers
 from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from redmine_mailbridge.tasks.receive.settings_fitness import SettingsFitness
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)

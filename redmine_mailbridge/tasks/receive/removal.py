@@ -4,8 +4,6 @@ Everything that deletes a mail now or later (`after_success`, `after_failure`, t
 folder that the server empties automatically) goes through here.
 """
 
-from dataclasses import dataclass
-
 import structlog
 
 from redmine_mailbridge.mailboxes.contract import Mailbox
@@ -14,6 +12,7 @@ from redmine_mailbridge.model.mailbox import Filing
 from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.store.mails.whole import lacking
 from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 

@@ -1,11 +1,11 @@
 """What a person decides about the requester of an issue: by the command `messages requester`, or on a page."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.addresses import comparable, mailable, without_tag
 from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.util.dataclass import dataclass
 
 LONGEST_NAME = 200
 

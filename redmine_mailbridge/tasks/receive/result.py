@@ -1,11 +1,12 @@
 """The result of one attempt at a mail."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 from redmine_mailbridge.model.mail_state import OPEN, State
 from redmine_mailbridge.model.plan import Plan
 from redmine_mailbridge.model.stored_mail import StoredMail
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """What a person decides about senders: the command `senders`, and the page Senders."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from redmine_mailbridge.model.sender_list import SenderListing
 from redmine_mailbridge.policy.sender_list import pattern_of
 from redmine_mailbridge.store.sender_list import SenderList
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ when it is accepted or closed in any other way, all waiting mail is processed.
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -28,6 +28,7 @@ from redmine_mailbridge.store.pauses import MailboxPause, MailboxPauses
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from redmine_mailbridge.tasks.receive.planner import Planner
 from redmine_mailbridge.tasks.receive.result import ProcessingResult
+from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 

@@ -1,7 +1,7 @@
 """Uploads the files of a mail to Redmine, and turns texts that are too long into files or further notes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from redmine_mailbridge.errors import RedmineUnclear
@@ -12,6 +12,7 @@ from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Uploa
 from redmine_mailbridge.redmine.size_limits import CutText, free_name, text_file, truncate
 from redmine_mailbridge.redmine.text_cleaning import clean_markup, has_wide, without_wide
 from redmine_mailbridge.redmine.writer import Writer
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:

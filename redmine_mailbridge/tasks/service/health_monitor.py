@@ -1,12 +1,12 @@
 """Records the health of the running service in the store every few seconds."""
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from redmine_mailbridge.outgoing.outbox_sender import OutboxSender
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, of_mailbox, of_settings
 from redmine_mailbridge.tasks.receive.circuit_breaker import CircuitBreaker
+from redmine_mailbridge.util.dataclass import dataclass
 
 SENDING = "sending"
 

@@ -9,12 +9,12 @@ import datetime as dt
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import structlog
 
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.error_boundary import Enduring, where
 from redmine_mailbridge.util.lazy import lazy_import
 

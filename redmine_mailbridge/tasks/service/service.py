@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -28,6 +28,7 @@ from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread, Threa
 from redmine_mailbridge.tasks.service.task_runner import Plans, TaskRunner
 from redmine_mailbridge.tasks.service.task_status import TaskSchedule
 from redmine_mailbridge.tasks.update.update import Updater, UpdateStep
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.error_boundary import fault
 
 log = structlog.get_logger(__name__)

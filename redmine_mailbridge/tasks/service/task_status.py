@@ -5,7 +5,7 @@ A change made at runtime is stored, overrides the settings file, and is displaye
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from redmine_mailbridge.settings.tasks import TaskSettings
 from redmine_mailbridge.settings.value_types import format_span, parse_span
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.task_state import Override, TaskRun, TaskState
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
 from redmine_mailbridge.util.suggest import did_you_mean
 

@@ -9,7 +9,6 @@ not sent again until its result is known. So neither a crash nor a lost response
 Redmine confirms and drops counts as not written, which the history of the message says.
 """
 
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -26,6 +25,7 @@ from redmine_mailbridge.store.notices import Notice, Notices
 from redmine_mailbridge.store.outbox import Outbox, QueuedMail
 from redmine_mailbridge.tasks.receive.settle import seconds_left, stamped
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
+from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 

@@ -3,12 +3,13 @@
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self
 
 from redmine_mailbridge.redmine.client import PAGE, Client
 from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.tasks.update.issue_reader import UNKNOWN_SKEW, seconds
+from redmine_mailbridge.util.dataclass import dataclass
 
 OVERLAP = 300.0
 """Seconds for which a change may be under way in Redmine before anybody can see it."""

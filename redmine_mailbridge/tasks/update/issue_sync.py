@@ -24,7 +24,7 @@ import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from types import MappingProxyType
 
 import structlog
@@ -38,6 +38,7 @@ from redmine_mailbridge.tasks.update.issue_list import IssueList, ListedIssue, S
 from redmine_mailbridge.tasks.update.issue_reader import SAME_SECOND, IssueReader, claimed, never_seen, seconds
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
+from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 

@@ -8,12 +8,13 @@ do not delay the others.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError, RedmineUnavailable, StoreError, UnknownLogin
 from redmine_mailbridge.model.mail_state import pause_after
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.error_boundary import fault, where
 
 log = structlog.get_logger(__name__)

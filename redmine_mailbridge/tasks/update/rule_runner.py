@@ -8,7 +8,7 @@ otherwise the intent is withdrawn and the rule is evaluated again.
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 import structlog
@@ -32,6 +32,7 @@ from redmine_mailbridge.tasks.update.mailed_notes import IsMailed, MailedNotes
 from redmine_mailbridge.tasks.update.rule_mail import RuleMail
 from redmine_mailbridge.tasks.update.rule_request import RuleChange
 from redmine_mailbridge.tasks.update.rule_status import DueRule, RuleStatus
+from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.error_boundary import where
 
 log = structlog.get_logger(__name__)

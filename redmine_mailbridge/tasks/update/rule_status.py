@@ -1,12 +1,13 @@
 """The status of time-based rules: past runs, due issues, and whether a rule waits for confirmation."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from redmine_mailbridge.policy.time_rules.due import RuleMatch
 from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.rule_runs import Tally
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

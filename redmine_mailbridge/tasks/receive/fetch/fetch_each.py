@@ -16,7 +16,7 @@ content and retried in later passes (see tasks/receive/fetch/refetch.py).
 """
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from redmine_mailbridge.errors import MailboxUnreachable, MailUnreadable, TooManyLogins
 from redmine_mailbridge.mailboxes.contract import Mailbox
@@ -28,6 +28,7 @@ from redmine_mailbridge.store.mails.doubts import Doubt, Doubts
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.raw_files import discard
 from redmine_mailbridge.util.backoff import throttled
+from redmine_mailbridge.util.dataclass import dataclass
 
 CHUNK = 50
 BATCH_BYTES = 4 * 1024 * 1024

@@ -7,7 +7,6 @@ new, the mailbox is paused until an admin resumes it. A mail that cannot be fetc
 import datetime as dt
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import structlog
@@ -28,6 +27,7 @@ from redmine_mailbridge.policy.intake_limits import (
 from redmine_mailbridge.settings.first_sync import StartSettings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.receive.fetch.fetch_each import CHUNK, MessageDownloader
+from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 

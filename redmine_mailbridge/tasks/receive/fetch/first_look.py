@@ -1,12 +1,12 @@
 """What lies in the mailboxes before they are first read, where the settings leave open whether it counts."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ succeeded proves nothing, since one may succeed between any two failures.
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
 from redmine_mailbridge.errors import LoginRefused, MailbridgeError, SignInNeeded
 from redmine_mailbridge.model.mail_state import pause_after
 from redmine_mailbridge.util.backoff import hint, jittered
+from redmine_mailbridge.util.dataclass import dataclass
 
 MOST_FOR_NOTHING: Final = 30
 """The limit of commands per folder and minute for passes that found nothing; the next pass waits until they are fewer.

@@ -12,11 +12,11 @@ A mailbox is an account (settings/account.py); the store records the account and
 import datetime as dt
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import structlog
 
 from redmine_mailbridge.store.accounts import Accounts, KnownMailbox, MailboxRenaming
+from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 
