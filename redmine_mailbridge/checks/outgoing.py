@@ -15,8 +15,7 @@ from redmine_mailbridge.sasl.username import parse_username
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
-from redmine_mailbridge.wiring import oauth
-from redmine_mailbridge.wiring import outgoing as speaking
+from redmine_mailbridge.wiring import oauth, sending
 from redmine_mailbridge.wiring.graph import graph_config
 from redmine_mailbridge.wiring.mailboxes import mailbox_config
 
@@ -59,7 +58,7 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
     kinds += ["answer"] if box.answers.notes != "never" else []
     kinds += ["refused"] if box.issue.answer_refused else []
     kinds += ["registration"] if box.senders.create.notice == "own" else []
-    out = speaking.sent_by(settings, box)
+    out = sending.sent_by(settings, box)
     place = f"mailbox {name}: answers"
     if not out.sends:
         if kinds:
@@ -75,7 +74,7 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
     if out.transport == "graph":
         yield _of_graph(place, graph_config(name, out, out.server, tokens, box))
         return
-    config = speaking.smtp_config(out, out.server, tokens, box)
+    config = sending.smtp_config(out, out.server, tokens, box)
     try:
         with SmtpTransport(config):
             pass

@@ -12,8 +12,7 @@ from redmine_mailbridge.checks.sign_in import sign_in_checks
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.wiring import oauth, read_only
-from redmine_mailbridge.wiring import outgoing as speaking
+from redmine_mailbridge.wiring import oauth, read_only, sending
 from redmine_mailbridge.wiring.mailboxes import mailbox_of
 from redmine_mailbridge.wiring.redmine import directory_of, redmine_client
 from redmine_mailbridge.wiring.store import pauses
@@ -61,7 +60,7 @@ def _paused(settings: Settings, boxes: Mapping[str, MailboxSettings]) -> Iterato
 
 def _send_test(name: str, settings: Settings, box: MailboxSettings) -> Iterator[Check]:
     """Send a message to the mailbox itself, if there is a server to send by."""
-    out = speaking.sent_by(settings, box)
+    out = sending.sent_by(settings, box)
     if out.server is None:
         yield Check(
             f"mailbox {name}: test message: sent", False, "neither [outgoing] nor this mailbox sets a host to send by"
@@ -69,6 +68,6 @@ def _send_test(name: str, settings: Settings, box: MailboxSettings) -> Iterator[
         return
     trial = RoundTrip(out.from_address or box.address, box.address, read_only.loop_value(settings))
     tokens = oauth.late(settings, oauth.outgoing_connection(name, box, settings))
-    sender = speaking.transport_of(name, out, out.server, tokens, box)()
+    sender = sending.transport_of(name, out, out.server, tokens, box)()
     mailbox = mailbox_of(name, box, tokens=oauth.late(settings, name))
     yield from round_trip(name, box, mailbox, sender, trial)

@@ -23,7 +23,8 @@ from redmine_mailbridge.web.authentication import Authenticator, RightsCheck
 from redmine_mailbridge.web.background_jobs import BackgroundJobs
 from redmine_mailbridge.web.read_messages import MessageViews
 from redmine_mailbridge.web.report_cache import ReportCache
-from redmine_mailbridge.wiring.outgoing import SendAgain, SendingLimit
+from redmine_mailbridge.wiring.outgoing import SendAgain
+from redmine_mailbridge.wiring.sending import SendingLimit
 
 SIGN_INS, LOCAL_SIGN_INS = 4, 2
 """Sign-ins that are looked at at once, in threads of their own: Redmine may be slow, which is when the local password

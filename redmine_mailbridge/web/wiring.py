@@ -15,7 +15,7 @@ from redmine_mailbridge.web.context import AppContext
 from redmine_mailbridge.web.read_messages import MessageViews
 from redmine_mailbridge.web.routes import make
 from redmine_mailbridge.web.server import AdminServer
-from redmine_mailbridge.wiring import outgoing
+from redmine_mailbridge.wiring import outgoing, sending
 from redmine_mailbridge.wiring.core import core_of
 from redmine_mailbridge.wiring.oauth import sign_ins
 from redmine_mailbridge.wiring.store import audit, health, log_buffer_of, open_store, outbox, sender_list, task_book
@@ -59,7 +59,7 @@ def context(loaded: Loaded, reload: Callable[[], None] | None = None) -> AppCont
         jobs=BackgroundJobs(),
         signs=sign_ins(settings, store.database),
         send_again=outgoing.resending(store, mailer),
-        limits=outgoing.sending_limits(settings),
+        limits=sending.sending_limits(settings),
         reload=reload,
     )
 

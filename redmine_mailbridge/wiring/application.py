@@ -36,10 +36,11 @@ from redmine_mailbridge.util.lazy import lazy_import
 from redmine_mailbridge.wiring.core import core_of
 from redmine_mailbridge.wiring.mailboxes import OpenMailbox, mailbox_opener
 from redmine_mailbridge.wiring.oauth import needed_sign_ins
-from redmine_mailbridge.wiring.outgoing import agent_answers, asking, mailer, ours, profiles, sending
+from redmine_mailbridge.wiring.outgoing import agent_answers, asking, mailer, ours, profiles
 from redmine_mailbridge.wiring.receive import handler_of, receivers_of, shared_of
 from redmine_mailbridge.wiring.redmine import with_text_format
 from redmine_mailbridge.wiring.schedule import scheduled
+from redmine_mailbridge.wiring.sending import sending
 from redmine_mailbridge.wiring.service import listeners_of, pulse_of
 from redmine_mailbridge.wiring.store import issues, open_store
 from redmine_mailbridge.wiring.time_rules import time_rules

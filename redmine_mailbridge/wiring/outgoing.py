@@ -1,36 +1,28 @@
-"""Wires what goes out by mail: who speaks in whose name, over which server. Only `app` and the checks use it."""
+"""Wires the mail about issues: in whose name it is written, and what is asked before it leaves."""
 
-import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from redmine_mailbridge.mail.message_ids import Signer
 from redmine_mailbridge.mail.mime.address_syntax import spellings
-from redmine_mailbridge.mailboxes.login_limit import LoginLimits
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.outgoing.addresses import mailable
 from redmine_mailbridge.outgoing.conversation import ConversationFinder
 from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
 from redmine_mailbridge.outgoing.message import FromIdentity
-from redmine_mailbridge.outgoing.outbox_sender import Ask, OutboxSender, SendingAccount, nobody_asked
+from redmine_mailbridge.outgoing.outbox_sender import Ask
 from redmine_mailbridge.outgoing.resend import send_again
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
-from redmine_mailbridge.outgoing.smtp import ConsoleTransport, SmtpTransport, Transport
-from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
 from redmine_mailbridge.outgoing.still_readable import ReadableCheck
 from redmine_mailbridge.outgoing.templates import Templates
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.issue_visibility import visible_issue
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.writer import Writer
-from redmine_mailbridge.sasl.bearer_messages import BY_TOKEN
-from redmine_mailbridge.sasl.username import parse_username
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.settings.outgoing import DEFAULT_TIMEOUT, SMTP_PORTS, OutgoingSettings
-from redmine_mailbridge.settings.value_types import reveal
+from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.note_decisions import NoteDecisions
 from redmine_mailbridge.store.note_intents import NoteIntents
@@ -43,31 +35,12 @@ from redmine_mailbridge.tasks.update.delivery_failures import DeliveryFailures
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.note_filter import NoteMailPolicy
-from redmine_mailbridge.util.dataclass import dataclass
-from redmine_mailbridge.util.lazy import lazy_import
-from redmine_mailbridge.wiring.graph import graph_config
-from redmine_mailbridge.wiring.oauth import TokenGiver, outgoing_connection, token_of
-from redmine_mailbridge.wiring.sent import sent_copier
+from redmine_mailbridge.wiring.sending import sent_by
 from redmine_mailbridge.wiring.store import issues as issues_of
-from redmine_mailbridge.wiring.store import outbox, task_book
-
-if TYPE_CHECKING:
-    from redmine_mailbridge.oauth.sign_in_service import SignIns
-    from redmine_mailbridge.outgoing import graph
-else:  # few send by it
-    graph = lazy_import("redmine_mailbridge.outgoing.graph")
+from redmine_mailbridge.wiring.store import outbox
 
 SWITCHED = ("received", "received_reply", "reminder", "escalation")
 """The kinds of mail that `[mailboxes.NAME.answers]` switches for whoever sends them."""
-
-
-def sent_by(settings: Settings, box: MailboxSettings) -> OutgoingSettings:
-    """How a mailbox's answers are sent: its own table, over [outgoing], over its incoming name and password."""
-    chosen = box.outgoing.over(settings.outgoing)
-    if chosen.username == "":
-        return chosen
-    taken = {"username": chosen.username or box.username, "password": chosen.password or box.password}
-    return chosen.model_copy(update=taken)
 
 
 def ours(settings: Settings) -> frozenset[str]:
@@ -79,9 +52,9 @@ def ours(settings: Settings) -> frozenset[str]:
 
 
 def profiles(settings: Settings, secret: Callable[[str], str]) -> dict[str, SenderProfile]:
-    """How each mailbox speaks; one that has nowhere to send to has no desk."""
+    """How each mailbox speaks; one that has nowhere to send to has no profile."""
     instance, signing_key = secret("instance"), secret("signing-key").encode()
-    made: dict[str, SenderProfile] = {}
+    by_mailbox: dict[str, SenderProfile] = {}
     for name, box in settings.active_mailboxes.items():
         out = sent_by(settings, box)
         if not out.sends:
@@ -89,7 +62,7 @@ def profiles(settings: Settings, secret: Callable[[str], str]) -> dict[str, Send
         on = {"refused", "registration", "closed"}  # sent only where the route, a rule or the station says so
         on |= {kind for kind in SWITCHED if getattr(box.answers, kind)}
         on |= {"answer"} if box.answers.notes != "never" else set()
-        made[name] = SenderProfile(
+        by_mailbox[name] = SenderProfile(
             mailbox=name,
             sender=_sender(out.from_address or box.address, out),
             templates=Templates(out.templates),
@@ -103,7 +76,7 @@ def profiles(settings: Settings, secret: Callable[[str], str]) -> dict[str, Send
             languages=tuple(out.languages or ()),
             aliases=_aliases(box) if out.from_alias else {},
         )
-    return made
+    return by_mailbox
 
 
 def _aliases(box: MailboxSettings) -> dict[str, str]:
@@ -125,12 +98,12 @@ def mailer(  # noqa: PLR0917 - what it is wired to
     settings: Settings,
     store: Store,
     planner: Planner,
-    made: Mapping[str, SenderProfile],
+    by_mailbox: Mapping[str, SenderProfile],
     client: Client,
     metadata: MetadataCache,
 ) -> IssueMailer:
     """What composes mail about issues, and mail to admins: those by the first mailbox that can send."""
-    system = next(iter(made.values()), None)
+    system = next(iter(by_mailbox.values()), None)
     if system is not None and settings.outgoing.from_address is not None:
         out = settings.outgoing
         system = replace(system, sender=_sender(out.from_address or "", out))
@@ -144,7 +117,7 @@ def mailer(  # noqa: PLR0917 - what it is wired to
 
     threads = ConversationFinder(ConversationQueries(store.database), read, is_user)
     return IssueMailer(
-        made, outbox(store), threads,
+        by_mailbox, outbox(store), threads,
         look=partial(visible_issue, client), own_addresses=ours(settings), system=system, clock=store.clock,
     )  # fmt: skip
 
@@ -156,26 +129,6 @@ SendAgain = Callable[[Collection[int] | None, str], list[tuple[QueuedMail, str]]
 def resending(store: Store, mailer: IssueMailer) -> SendAgain:
     """What queues failed mail again, for the command line and the pages: Redmine is asked first."""
     return lambda ids, by: send_again(outbox(store), mailer.profiles, mailer.look, ids, by=by)
-
-
-@dataclass(frozen=True, slots=True)
-class SendingLimit:
-    """An account that mail is sent by: the mailboxes that share it, and how many mails a day they may send together
-    (0: as many as they like).
-    """
-
-    mailboxes: tuple[str, ...]
-    most_a_day: int
-
-
-def sending_limits(settings: Settings) -> tuple[SendingLimit, ...]:
-    """Given settings, return each account that mail is sent by, once."""
-    sent = {name: sent_by(settings, box) for name, box in settings.active_mailboxes.items()}
-    accounts: dict[tuple[str | None, ...], list[str]] = {}
-    for name, out in sent.items():
-        if out.sends:
-            accounts.setdefault(_account(out), []).append(name)
-    return tuple(SendingLimit(tuple(names), sent[names[0]].most_a_day) for names in accounts.values())
 
 
 def agent_answers(
@@ -233,79 +186,3 @@ def asking(store: Store, mailer: IssueMailer, is_there: Callable[[], object]) ->
         return row.requester if row is not None else ""
 
     return lambda: ReadableCheck(mailer.profiles, mailer.look, requester, is_there).why_not
-
-
-def sending(
-    settings: Settings,
-    store: Store,
-    stop: threading.Event,
-    signs: "SignIns | None" = None,
-    ask: Callable[[], Ask] = nobody_asked,
-    *,
-    limits: LoginLimits | None = None,
-) -> OutboxSender:
-    """What empties the outbox; `signs` gives the tokens where servers are logged in to by OAuth, `ask` whom to ask of
-    each mail, `limits` bounds the logins to the accounts that copies go to.
-    """
-    lines: dict[str, SendingAccount] = {}
-    sent = {name: sent_by(settings, box) for name, box in settings.active_mailboxes.items()}
-    answering = {name for name, box in settings.active_mailboxes.items() if box.answers.notes != "never"}
-    for name, box in settings.active_mailboxes.items():
-        out = sent[name]
-        account = tuple(other for other, its in sent.items() if _account(its) == _account(out))
-        if out.transport == "console":
-            lines[name] = SendingAccount(ConsoleTransport, 0, 0, account)
-        elif out.server is not None:
-            tokens = token_of(signs, outgoing_connection(name, box, settings))
-            lines[name] = SendingAccount(
-                transport_of(name, out, out.server, tokens, box),
-                out.most_a_day,
-                out.most_a_minute,
-                account,
-                reserved=out.most_a_day // 2 if any(other in answering for other in account) else 0,
-            )
-    book = task_book(store)
-    copier = sent_copier(settings, store, stop, signs, limits)
-    return OutboxSender(outbox(store), lines, stop, lambda: book.stopped, ask, copier=copier)
-
-
-def transport_of(
-    name: str, out: OutgoingSettings, host: str, tokens: TokenGiver | None, box: MailboxSettings
-) -> Callable[[], Transport]:
-    """What opens the way to the server that a mailbox's mail is sent by."""
-    if out.transport == "graph":
-        return partial(graph.GraphTransport, graph_config(name, out, host, tokens, box))
-    return partial(SmtpTransport, smtp_config(out, host, tokens, box))
-
-
-def _account(out: OutgoingSettings) -> tuple[str | None, ...]:
-    """What one account of a mail server is known by; its limits count for all mailboxes that send by it."""
-    return out.transport, (out.host or "").lower(), (out.username or "").lower()
-
-
-def smtp_config(
-    out: OutgoingSettings, host: str, tokens: TokenGiver | None = None, box: MailboxSettings | None = None
-) -> SmtpConfig:
-    """Where and how one mailbox sends. `tokens` gives OAuth's, for a server that is logged in to with them; what `box`
-    forbids to log in by is forbidden here too.
-    """
-    security = out.security or "starttls"
-    username = out.username or None
-    if username is not None:  # who logs in to a shared mailbox sends as themselves, a token's owner as the mailbox
-        name = parse_username(username)
-        username = name.mailbox if tokens is not None else name.sign_in
-    return SmtpConfig(
-        host=host,
-        port=out.port or SMTP_PORTS[security],
-        security=security,
-        username=username,
-        password=reveal(out.password) if out.password is not None else "",
-        ca_file=out.ca_file,
-        timeout=(out.timeout or DEFAULT_TIMEOUT).total_seconds(),
-        token=tokens,
-        token_refused=tokens.refused if tokens is not None else None,
-        mechanisms=BY_TOKEN if out.login in {None, "auto"} else (str(out.login).upper(),),
-        login=out.login or "auto",
-        prevent_cleartext_login=box is not None and box.prevent_cleartext_login,
-        prevent_ntlm=box is not None and box.prevent_ntlm,
-    )

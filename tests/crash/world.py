@@ -17,7 +17,7 @@ from redmine_mailbridge.store.outbox import CLAIM_SECONDS
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from redmine_mailbridge.tasks.service.service import receive_once
 from redmine_mailbridge.wiring import application as app
-from redmine_mailbridge.wiring import outgoing
+from redmine_mailbridge.wiring import sending
 from redmine_mailbridge.wiring.oauth import sign_ins
 from redmine_mailbridge.wiring.store import open_store
 from tests.crash.judge import Found, Verdict, judge_box
@@ -171,7 +171,7 @@ block = ["blocked.example"]
         store.clock = lambda: time.time() + CLAIM_SECONDS
         try:
             return bool(
-                outgoing.sending(settings, store, threading.Event(), sign_ins(settings, store.database)).once().sent
+                sending.sending(settings, store, threading.Event(), sign_ins(settings, store.database)).once().sent
             )
         finally:
             store.close()

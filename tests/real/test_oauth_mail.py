@@ -20,7 +20,7 @@ from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.tasks.service.service import receive_once
 from redmine_mailbridge.wiring import application as app
 from redmine_mailbridge.wiring import oauth as signing_in
-from redmine_mailbridge.wiring.outgoing import smtp_config
+from redmine_mailbridge.wiring.sending import smtp_config
 from tests.product import Product, box_values, mail, product
 from tests.real.test_oauth import DESK, database, person, sign_in, signs_of
 from tests.servers.dovecot import Mail

@@ -8,7 +8,7 @@ import pytest
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.wiring import outgoing
+from redmine_mailbridge.wiring import outgoing, sending
 
 FILE = """
 [redmine]
@@ -67,8 +67,8 @@ def secret(name: str) -> str:
 
 def test_the_default_for_all_mailboxes(settings: Settings) -> None:
     """A mailbox without a table of its own sends over [outgoing], with its incoming name and password."""
-    out = outgoing.sent_by(settings, settings.mailboxes["support"])
-    config = outgoing.smtp_config(out, out.host or "")
+    out = sending.sent_by(settings, settings.mailboxes["support"])
+    config = sending.smtp_config(out, out.host or "")
     assert ("smtp.example.com", 587, "starttls") == (config.host, config.port, config.security)
     assert ("support@example.com", "incoming") == (config.username, config.password)
     assert 40 == out.daily_limit
@@ -76,8 +76,8 @@ def test_the_default_for_all_mailboxes(settings: Settings) -> None:
 
 def test_a_mailboxs_own_server_and_login(settings: Settings) -> None:
     """What stands in the mailbox's own table wins: server, port, security, name and password."""
-    out = outgoing.sent_by(settings, settings.mailboxes["sales"])
-    config = outgoing.smtp_config(out, out.host or "")
+    out = sending.sent_by(settings, settings.mailboxes["sales"])
+    config = sending.smtp_config(out, out.host or "")
     assert ("smtp.example.net", 2525, "tls") == (config.host, config.port, config.security)
     assert ("seller", "outgoing") == (config.username, config.password)
 
@@ -87,15 +87,15 @@ def test_a_mailboxs_own_server_and_login(settings: Settings) -> None:
 )
 def test_name_and_password_are_set_apart_each_by_itself(settings: Settings, name: str, login: tuple[str, str]) -> None:
     """With only a password, or only a name, the other is still the mailbox's."""
-    out = outgoing.sent_by(settings, settings.mailboxes[name])
-    config = outgoing.smtp_config(out, out.host or "")
+    out = sending.sent_by(settings, settings.mailboxes[name])
+    config = sending.smtp_config(out, out.host or "")
     assert login == (config.username, config.password)
 
 
 def test_limits_count_by_account(settings: Settings, tmp_path: Path) -> None:
     """Mailboxes that log in to the same server as the same user share its limits."""
     store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw")
-    lines = outgoing.sending(settings, store, threading.Event())._lines
+    lines = sending.sending(settings, store, threading.Event())._lines
     store.close()
     assert {
         "support": ("support", "team"),
@@ -131,5 +131,5 @@ def test_the_sender_that_people_see(settings: Settings) -> None:
 def test_who_logs_in_for_a_shared_mailbox(settings: Settings, username: str, login: str) -> None:
     """Mail of a shared mailbox is sent by the login of who opens it, from the mailbox's address."""
     box = settings.mailboxes["support"].model_copy(update={"username": username})
-    out = outgoing.sent_by(settings, box)
-    assert login == outgoing.smtp_config(out, out.host or "", None, box).username
+    out = sending.sent_by(settings, box)
+    assert login == sending.smtp_config(out, out.host or "", None, box).username

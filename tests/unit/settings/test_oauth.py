@@ -10,7 +10,7 @@ from redmine_mailbridge.errors import LoginRefused, SettingsError
 from redmine_mailbridge.oauth.client import ProviderClient
 from redmine_mailbridge.oauth.model import Grant
 from redmine_mailbridge.wiring.oauth import connections, outgoing_connection
-from redmine_mailbridge.wiring.outgoing import sent_by
+from redmine_mailbridge.wiring.sending import sent_by
 from tests.unit.settings.test_cross_checks import BOX, loaded, refused
 
 GOOGLE = {"preset": "google", "client_id": "id", "client_secret": "s"}

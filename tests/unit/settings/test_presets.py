@@ -10,7 +10,7 @@ from redmine_mailbridge.settings.effective import values
 from redmine_mailbridge.settings.load import load, load_with_origins
 from redmine_mailbridge.settings.presets import Preset, by_domain, by_mx, presets
 from redmine_mailbridge.settings.value_types import reveal
-from redmine_mailbridge.wiring import outgoing as speaking
+from redmine_mailbridge.wiring import sending
 from tests.unit.settings.given import problems, write
 
 HEAD = '[redmine]\nurl = "https://redmine.example.com"\napi_key = "k"\n'
@@ -75,17 +75,17 @@ def test_one_server_for_all_answers(tmp_path: Path) -> None:
     """Where [outgoing] names a server for all mailboxes, a preset does not take its place."""
     text = f'{HEAD}[outgoing]\nhost = "relay.example.com"\n{BOX}preset = "gmx"\n'
     settings = load(write(tmp_path / "s.toml", text), {})
-    assert "relay.example.com" == speaking.sent_by(settings, settings.mailboxes["desk"]).host
+    assert "relay.example.com" == sending.sent_by(settings, settings.mailboxes["desk"]).host
 
 
 def test_names_to_log_in_with(tmp_path: Path) -> None:
     """Where the provider wants the name before the @, it is that, and sending may want another with one password."""
     settings = load(write(tmp_path / "s.toml", f'{HEAD}{BOX}preset = "icloud"\n'), {})
     box = settings.mailboxes["desk"]
-    out = speaking.sent_by(settings, box)
+    out = sending.sent_by(settings, box)
     assert ("desk", "desk@example.com", "p") == (box.username, out.username, reveal(out.password))
     web = load(write(tmp_path / "s.toml", f'{HEAD}{BOX}preset = "web.de"\n'), {})
-    assert ("desk", "desk") == (web.mailboxes["desk"].username, speaking.sent_by(web, web.mailboxes["desk"]).username)
+    assert ("desk", "desk") == (web.mailboxes["desk"].username, sending.sent_by(web, web.mailboxes["desk"]).username)
 
 
 def test_a_preset_that_is_not_there(tmp_path: Path) -> None:
