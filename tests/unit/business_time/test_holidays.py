@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from redmine_mailbridge.business_time.holidays import MAX_BYTES, HolidayError, read
-from tests.unit.business_time.test_calendar import file
+from tests.unit.business_time.test_business_hours import file
 
 UTC = ZoneInfo("UTC")
 

@@ -7,7 +7,7 @@ import pytest
 from redmine_mailbridge.business_time.business_hours import ALWAYS
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.settings.load import load
-from tests.unit.business_time.test_calendar import file
+from tests.unit.business_time.test_business_hours import file
 from tests.unit.settings.given import GOOD as WITH_FILE
 from tests.unit.settings.given import problems, write
 

@@ -17,7 +17,7 @@ from redmine_mailbridge.business_time.business_hours import ALWAYS, Calendar
 from redmine_mailbridge.policy.time_rules import due as timing
 from redmine_mailbridge.policy.time_rules.due import RuleMatch
 from redmine_mailbridge.settings.time_rules import TimeRule, parse_age
-from tests.unit.business_time.test_calendar import HOLIDAYS, HOUR, OFFICE, at, calendar
+from tests.unit.business_time.test_business_hours import HOLIDAYS, HOUR, OFFICE, at, calendar
 
 MADE = at("2026-11-16 09:00")
 OFFICE_HOURS = calendar(*OFFICE, holidays=HOLIDAYS)
