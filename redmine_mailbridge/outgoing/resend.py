@@ -5,13 +5,13 @@ from collections.abc import Collection, Mapping
 
 from redmine_mailbridge.mail.message_ids import TO_TEAM
 from redmine_mailbridge.outgoing.addresses import comparable
-from redmine_mailbridge.outgoing.issue_mailer import PRIVATE
+from redmine_mailbridge.outgoing.issue_mail.mailer import PRIVATE
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.redmine.issue_visibility import ShowIssue
 from redmine_mailbridge.store.outbox import FAILED, Outbox, QueuedMail
 
 _OF_NOTE = re.compile(r"j([0-9]{1,18})|q([0-9]{1,18})-.*")
-"""The note that a mail reports, or quotes, in the serial of its Message-ID (outgoing/issue_mailer.py)."""
+"""The note that a mail reports, or quotes, in the serial of its Message-ID (outgoing/issue_mail/mailer.py)."""
 
 
 def send_again(

@@ -3,7 +3,7 @@
 from zoneinfo import ZoneInfo
 
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
+from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.reports.budgets import Budget, ticks_of_hours

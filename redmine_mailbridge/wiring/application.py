@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from redmine_mailbridge.mailboxes.login_limit import LoginLimits
 from redmine_mailbridge.model.task_result import TaskStepResult
-from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
+from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.outbox_sender import OutboxSender
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache

@@ -9,7 +9,7 @@ from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.outgoing.addresses import mailable
 from redmine_mailbridge.outgoing.conversation import ConversationFinder
-from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
+from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.message import FromIdentity
 from redmine_mailbridge.outgoing.outbox_sender import Ask
 from redmine_mailbridge.outgoing.resend import send_again

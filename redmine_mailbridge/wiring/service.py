@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
+from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.outbox_sender import OutboxSender
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store

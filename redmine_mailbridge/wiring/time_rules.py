@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
+from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.writer import Writer

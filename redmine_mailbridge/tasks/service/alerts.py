@@ -11,7 +11,7 @@ import structlog
 
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.dates import Moment
-from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
+from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Condition, Health
 
 log = structlog.get_logger(__name__)

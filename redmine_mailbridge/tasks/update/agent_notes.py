@@ -22,7 +22,8 @@ from redmine_mailbridge.outgoing.addresses import comparable, mailable
 from redmine_mailbridge.outgoing.conversation import Conversation
 from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.from_redmine import as_html, as_text
-from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
+from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail, ReadableIssue
+from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.message import OutgoingFile
 from redmine_mailbridge.outgoing.personal_names import as_written, is_signed
 from redmine_mailbridge.outgoing.recipients import Recipients
@@ -191,17 +192,17 @@ class AgentNoteMailer:
                 "left_out": left_out,
             },
         }
-        composed = self._mailer.compose(
+        mail = IssueMail(
             "answer" if has_agent_note else "closed",
             row,
             f"j{number}",
             people.to,
             variables,
-            attachments=files,
             cc=people.cc,
-            now=(visible, thread),
+            files=files,
             template="closed" if closing else "answer",
         )
+        composed = self._mailer.compose(mail, ReadableIssue(visible, thread))
         if not composed.mails:
             return not_mailed(composed.why_not, self._notices(people))
         line = f"{what}: mailed to {', '.join(mail.recipient for mail in composed.mails)}{people.line}"

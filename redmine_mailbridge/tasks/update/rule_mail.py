@@ -1,13 +1,13 @@
 """The mail of a time-based rule: its recipients and its template variables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
 
 from redmine_mailbridge.model.mail import Address, TextFormat
 from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.from_redmine import as_html, as_text
-from redmine_mailbridge.outgoing.issue_mailer import NO_QUESTION, Variables
+from redmine_mailbridge.outgoing.issue_mail.mail import NO_QUESTION, IssueMail, Variables
 from redmine_mailbridge.outgoing.personal_names import as_written
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
 from redmine_mailbridge.redmine.metadata import MetadataCache
@@ -21,9 +21,9 @@ from redmine_mailbridge.tasks.update.note_filter import without_marker
 
 
 class MailQueue(Protocol):
-    """Queues mail about an issue: `outgoing.issue_mailer.IssueMailer`."""
+    """Queues mail about an issue: `outgoing.issue_mail.mailer.IssueMailer`."""
 
-    def queue(self, kind: str, issue: IssueRow, key: str, to: Sequence[Address], variables: Variables) -> str:
+    def queue(self, mail: IssueMail) -> str:
         """Queue a mail, once per kind, issue and key. Return the line for the history."""
 
 
@@ -66,7 +66,7 @@ class RuleMail:
             variables = {"note": self._note(row)}
         if then.mail == "reminder":
             variables = partial(self._of_reminder, issue, row)
-        return self._post.queue(then.mail, issue, key, people, variables)
+        return self._post.queue(IssueMail(then.mail, issue, key, people, variables))
 
     def _mailed_entry(self, issue: IssueRow, row: RuleRun) -> int | None:
         """The entry of the history that closed the issue, or holds the rule's public note; None if there is none. It is

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.model.mail import Address
+from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail
 from redmine_mailbridge.outgoing.template_variables import EXAMPLES
 from redmine_mailbridge.store.issue_copy import IssueCopy
 from tests.helpdesk import ANNA, Post, help_desk, writes
@@ -200,7 +201,7 @@ def test_each_mail_is_the_one_that_was_meant(tmp_path: Path, monkeypatch: pytest
             value = next(iter(case.values()))
             said = {"rule": value, "reason": f"{value}{INJECTED}{SURROGATE}"}
             for kind in ("reminder", "escalation"):
-                made.mailer.queue(kind, rows[issue], "k", [Address(value, rows[issue].requester)], said)
+                made.mailer.queue(IssueMail(kind, rows[issue], "k", [Address(value, rows[issue].requester)], said))
             alert = {"alert": {"title": f"{value}{INJECTED}", "text": value, "since": SURROGATE}}
             made.mailer.queue_system("alert", f"{issue}", [Address(value, f"admin{issue}@example.com")], alert)
             budget = Address(value, f"boss{issue}@example.com")

@@ -15,7 +15,8 @@ from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Description
 from redmine_mailbridge.outgoing.conversation import ConversationFinder, without_re
 from redmine_mailbridge.outgoing.from_redmine import LONGEST
-from redmine_mailbridge.outgoing.issue_mailer import IssueMailer
+from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail
+from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.message import FromIdentity, OutgoingFile, chain, child_index
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.outgoing.template_variables import EXAMPLES
@@ -128,7 +129,7 @@ def parsed(row: QueuedMail) -> EmailMessage:
 
 def test_an_answer_continues_the_customers_conversation(store: Store, issue: IssueRow) -> None:
     """It answers the customer's mail under its subject, which is how mail programs show one thread."""
-    letters(store).queue("answer", issue, "j1", [KIM], NOTE)
+    letters(store).queue(IssueMail("answer", issue, "j1", [KIM], NOTE))
     mail = parsed(*rows(store))
     assert ("<first@client.example>", "<first@client.example>") == (mail["In-Reply-To"], mail["References"])
     assert ("Re: Printer on fire", "Printer on fire") == (mail["Subject"], mail["Thread-Topic"])
@@ -141,10 +142,10 @@ def test_an_answer_continues_the_customers_conversation(store: Store, issue: Iss
 def test_the_second_answer_knows_the_whole_conversation(store: Store, issue: IssueRow) -> None:
     """After a reply, the next answer answers that, and names the first mail, our own and the reply, each once."""
     box = letters(store)
-    box.queue("answer", issue, "j1", [KIM], NOTE)
+    box.queue(IssueMail("answer", issue, "j1", [KIM], NOTE))
     ours = rows(store)[0].message_id
     came(store, REPLY, journal=3)
-    box.queue("answer", issue, "j2", [KIM], NOTE)
+    box.queue(IssueMail("answer", issue, "j2", [KIM], NOTE))
     mail = parsed(rows(store)[1])
     assert "<second@client.example>" == mail["In-Reply-To"]
     references = str(mail["References"]).split()
@@ -158,7 +159,7 @@ def test_the_conversation_without_the_raw_mail(store: Store, issue: IssueRow) ->
         store.raw.folder if hasattr(store.raw, "folder") else Path(store.database.url.database or "").parent / "raw"
     ).rglob("*.eml"):
         file.unlink()
-    letters(store).queue("answer", issue, "j1", [KIM], NOTE)
+    letters(store).queue(IssueMail("answer", issue, "j1", [KIM], NOTE))
     mail = parsed(*rows(store))
     assert ("<first@client.example>", "Re: Printer on fire") == (mail["In-Reply-To"], mail["Subject"])
 
@@ -168,7 +169,7 @@ def test_the_longest_note_and_mail_are_mailed(store: Store, issue: IssueRow) -> 
     came(store, REPLY.replace("Still does.", "<" * 3_000_000), journal=3)
     text = "<" * LONGEST
     note = {"note": NOTE["note"] | {"text": text, "html": "&lt;" * LONGEST}}
-    assert "queued: answer to kim@client.example" == letters(store).queue("answer", issue, "j1", [KIM], note)
+    assert "queued: answer to kim@client.example" == letters(store).queue(IssueMail("answer", issue, "j1", [KIM], note))
     body = parsed(*rows(store)).get_body(("plain",))
     assert body is not None
     assert (text in (got := body.get_content().replace("\n", "")), True) == (True, len(got) < LONGEST + 25_000)
@@ -177,9 +178,9 @@ def test_the_longest_note_and_mail_are_mailed(store: Store, issue: IssueRow) -> 
 def test_queued_once(store: Store, issue: IssueRow) -> None:
     """The same kind, issue and key queue nothing new, and the record tells of it once."""
     box = letters(store)
-    first = box.queue("answer", issue, "j1", [KIM], NOTE)
+    first = box.queue(IssueMail("answer", issue, "j1", [KIM], NOTE))
     assert ("queued: answer to kim@client.example", "queued before: answer mail about #7") == (
-        first, box.queue("answer", issue, "j1", [KIM], NOTE),
+        first, box.queue(IssueMail("answer", issue, "j1", [KIM], NOTE)),
     )  # fmt: skip
     assert 1 == len(rows(store))
 
@@ -188,7 +189,7 @@ def test_each_person_has_a_row_and_all_the_same_mail(store: Store, issue: IssueR
     """To and Cc name everybody; a row each, with one Message-ID; ourselves and doubles are left out."""
     box = letters(store)
     own = Address("", "Support@example.com")
-    made = box.compose("answer", issue, "j1", [KIM], NOTE, cc=[BOSS, own, KIM])
+    made = box.compose(IssueMail("answer", issue, "j1", [KIM], NOTE, cc=[BOSS, own, KIM]))
     assert ["kim@client.example", "boss@client.example"] == [one.recipient for one in made.mails]
     assert 1 == len({(one.message_id, one.content) for one in made.mails})
     mail = email.message_from_bytes(made.mails[0].content, policy=email.policy.default)
@@ -211,7 +212,7 @@ def test_who_was_in_copy(store: Store, issue: IssueRow) -> None:
 def test_how_each_kind_is_marked(store: Store, issue: IssueRow, kind: str, marks: tuple[str | None, ...]) -> None:
     """An agent's answer is a person's mail; what the bridge says by itself is marked as a machine's."""
     variables = NOTE if kind != "reminder" else {"rule": "r", "reason": "x"}
-    letters(store).queue(kind, issue, "k", [KIM], variables)
+    letters(store).queue(IssueMail(kind, issue, "k", [KIM], variables))
     mail = parsed(*rows(store))
     names = ("Auto-Submitted", "Precedence", "X-Auto-Response-Suppress", "X-Mailbridge-Loop")
     assert marks == tuple(mail[name] for name in names)
@@ -219,7 +220,7 @@ def test_how_each_kind_is_marked(store: Store, issue: IssueRow, kind: str, marks
 
 def test_the_text_is_marked_and_says_where_to_write(store: Store, issue: IssueRow) -> None:
     """Text and HTML bear the marker, and the line above which to write when there is one."""
-    letters(store, reply_marker_line="-- write above --").queue("answer", issue, "j1", [KIM], NOTE)
+    letters(store, reply_marker_line="-- write above --").queue(IssueMail("answer", issue, "j1", [KIM], NOTE))
     mail = parsed(*rows(store))
     for kind in ("plain", "html"):
         body = mail.get_body((kind,))
@@ -232,7 +233,9 @@ def test_the_text_is_marked_and_says_where_to_write(store: Store, issue: IssueRo
 def test_files_go_along(store: Store, issue: IssueRow) -> None:
     """A file is an attachment with its name, whatever characters are in it."""
     letters(store).queue(
-        "answer", issue, "j1", [KIM], NOTE, [OutgoingFile("Plän\r\nBcc: x.pdf", "application/pdf", b"%PDF")]
+        IssueMail(
+            "answer", issue, "j1", [KIM], NOTE, files=[OutgoingFile("Plän\r\nBcc: x.pdf", "application/pdf", b"%PDF")]
+        )
     )
     (file,) = list(parsed(*rows(store)).iter_attachments())
     assert ("Plän Bcc: x.pdf", "application/pdf", b"%PDF") == (
@@ -254,7 +257,7 @@ def test_what_does_not_go_out(  # noqa: PLR0917 - a table's columns
     store: Store, issue: IssueRow, kinds: frozenset[str], mailbox: str, to: Address, why: str
 ) -> None:
     """What is switched off, or would go to nobody, to ourselves or to a machine, is told and not queued."""
-    said = letters(store, kinds).queue("closed", replace(issue, mailbox=mailbox), "k", [to], NOTE)
+    said = letters(store, kinds).queue(IssueMail("closed", replace(issue, mailbox=mailbox), "k", [to], NOTE))
     assert why in said
     assert [] == rows(store)
 
@@ -263,10 +266,10 @@ def test_no_automatic_mail_to_a_machine(store: Store, issue: IssueRow) -> None:
     """Where the customer's mail came from a machine, an agent's answer goes there, and nothing automatic."""
     came(store, MAIL.replace("<first@", "<third@").replace("Subject", "Precedence: bulk\nSubject"), journal=9)
     box = letters(store)
-    assert "came from a machine" in box.queue("closed", issue, "k", [KIM], NOTE)
-    assert "queued" in box.queue("answer", issue, "j", [KIM], NOTE)
+    assert "came from a machine" in box.queue(IssueMail("closed", issue, "k", [KIM], NOTE))
+    assert "queued" in box.queue(IssueMail("answer", issue, "j", [KIM], NOTE))
     assert "queued" in box.queue(
-        "reminder", issue, "r", [Address("Anna", "anna@example.com")], {"rule": "", "reason": ""}
+        IssueMail("reminder", issue, "r", [Address("Anna", "anna@example.com")], {"rule": "", "reason": ""})
     )
 
 
@@ -274,14 +277,17 @@ def test_an_out_of_office_is_not_the_customers_newest_mail(store: Store, issue: 
     """What a machine answered, kept as a private note, neither takes over the thread nor stops what is due."""
     away = MAIL.replace("<first@", "<away@").replace("Subject: ", "Auto-Submitted: auto-replied\nSubject: Away: ")
     came(store, away, journal=9, machine=True)
-    assert "queued" in letters(store).queue("reminder", issue, "r", [KIM], {"rule": "", "reason": ""})
+    assert "queued" in letters(store).queue(IssueMail("reminder", issue, "r", [KIM], {"rule": "", "reason": ""}))
     assert "<first@client.example>" == parsed(*rows(store))["In-Reply-To"]
 
 
 def test_above_the_limit(store: Store, issue: IssueRow) -> None:
     """The eleventh mail to one address within ten minutes is held back, and the record says so."""
     box = letters(store)
-    said = [box.queue("reminder", replace(issue, id=n), "k", [KIM], {"rule": "", "reason": ""}) for n in range(1, 12)]
+    said = [
+        box.queue(IssueMail("reminder", replace(issue, id=n), "k", [KIM], {"rule": "", "reason": ""}))
+        for n in range(1, 12)
+    ]
     assert ["queued"] * 10 + ["no answer"] == [line.partition(":")[0] for line in said]
 
 

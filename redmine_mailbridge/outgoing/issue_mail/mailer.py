@@ -19,12 +19,12 @@ import structlog
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message_ids import TO_TEAM
-from redmine_mailbridge.mail.no_reply import takes_no_reply
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.addresses import comparable, mailable, without_tag
+from redmine_mailbridge.outgoing.addresses import without_tag
 from redmine_mailbridge.outgoing.conversation import Conversation, ConversationFinder
-from redmine_mailbridge.outgoing.dates import Moment
-from redmine_mailbridge.outgoing.message import BY_PEOPLE, OutgoingFile, OutgoingMessage
+from redmine_mailbridge.outgoing.issue_mail.audience import Audience, AudienceFilter
+from redmine_mailbridge.outgoing.issue_mail.mail import NO_QUESTION, ComposedMail, IssueMail, ReadableIssue
+from redmine_mailbridge.outgoing.message import BY_PEOPLE, OutgoingMessage
 from redmine_mailbridge.outgoing.rate_limits import held_back
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.outgoing.template_variables import CustomFieldValues
@@ -36,34 +36,7 @@ from redmine_mailbridge.util.dataclass import dataclass
 log = structlog.get_logger(__name__)
 
 
-Variables = Mapping[str, Any] | Callable[[VisibleIssue], Mapping[str, Any]]
-"""What a template may speak of beside the issue; where it depends on what may be read now, asked of that."""
-NO_QUESTION: Mapping[str, Any] = {"journal": 0, "text": "", "html": "", "author": "", "date": Moment(None)}
-"""What a reminder quotes where nothing was asked."""
 PRIVATE = "the project or the issue is private (answers.private_projects)"
-
-
-@dataclass(frozen=True, slots=True)
-class ComposedMail:
-    """The mails of one letter, one for each person; none, and why not, when it does not go out. `without` are those
-    whom no mail can go to; `not_to_requester` says why it goes to others only, where it was meant for the customer too.
-    """
-
-    mails: tuple[NewAnswer, ...] = ()
-    why_not: str = ""
-    without: tuple[Address, ...] = ()
-    not_to_requester: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Audience:
-    """Who gets a mail. `private`: somebody does not, since the issue is not public."""
-
-    to: tuple[Address, ...]
-    cc: tuple[Address, ...]
-    to_requester: bool
-    private: bool
-    without: tuple[Address, ...]
 
 
 class IssueMailer:
@@ -86,7 +59,8 @@ class IssueMailer:
         self._outbox = outbox
         self._threads = threads
         self.look = look
-        self._own_addresses = frozenset(map(comparable, own_addresses))
+        self._own_addresses = own_addresses
+        self._filter = AudienceFilter(own_addresses)
         self._system = system
         self._clock = clock
 
@@ -98,34 +72,25 @@ class IssueMailer:
             look=self.look, own_addresses=self._own_addresses, system=self._system, clock=self._clock,
         )  # fmt: skip
 
-    def queue(  # noqa: PLR0917 - the contract of whoever sends mail about an issue
-        self,
-        kind: str,
-        issue: IssueRow,
-        key: str,
-        to: Sequence[Address],
-        variables: Variables,
-        attachments: Sequence[OutgoingFile] = (),
-    ) -> str:
-        """Given a kind of mail, its issue, what it is about (a rule's application …), to whom it goes and what the
-        kind's template may speak of beside the issue, queue it. Return the line for the record.
-        """
-        if self._is_queued(kind, issue, key):
+    def queue(self, mail: IssueMail) -> str:
+        """Given a mail about an issue, queue it once. Return the line for the record. Raise RedmineUnavailable."""
+        kind, issue = mail.kind, mail.issue
+        if self._is_queued(mail):
             return f"queued before: {kind} mail about #{issue.id}"
-        made = self.compose(kind, issue, key, to, variables, attachments=attachments)
-        if not made.mails:
-            return f"no {kind} mail: {made.why_not}"
-        lines = [line for _, line in self._outbox.queue(made.mails, mail_id=issue.mail_id)]
+        composed = self.compose(mail)
+        if not composed.mails:
+            return f"no {kind} mail: {composed.why_not}"
+        lines = [line for _, line in self._outbox.queue(composed.mails, mail_id=issue.mail_id)]
         return "; ".join(
-            [*lines, *([f"not to the customer: {made.not_to_requester}"] if made.not_to_requester else [])]
+            [*lines, *([f"not to the customer: {composed.not_to_requester}"] if composed.not_to_requester else [])]
         )
 
-    def _is_queued(self, kind: str, issue: IssueRow, key: str) -> bool:
+    def _is_queued(self, mail: IssueMail) -> bool:
         """Is this mail in the outbox, whichever note it quotes?"""
-        profile, plain = self.profiles.get(issue.mailbox), _serial(key)
+        profile, plain = self.profiles.get(mail.issue.mailbox), _serial(mail.key)
         if profile is None:
             return False
-        signed = map(profile.signer.read, self._outbox.message_ids(issue.id, kind))
+        signed = map(profile.signer.read, self._outbox.message_ids(mail.issue.id, mail.kind))
         return any(signature is not None and _QUOTING.sub("", signature.serial) == plain for signature in signed)
 
     @property
@@ -156,89 +121,64 @@ class IssueMailer:
         outcomes = self._outbox.queue(self._copies(profile, outgoing_message, None))
         return any(queued for queued, _ in outcomes), "; ".join(line for _, line in outcomes)
 
-    def compose(  # noqa: PLR0911 - a list of reasons
-        self,
-        kind: str,
-        issue: IssueRow,
-        key: str,
-        to: Sequence[Address],
-        variables: Variables,
-        *,
-        attachments: Sequence[OutgoingFile] = (),
-        cc: Sequence[Address] = (),
-        now: tuple[VisibleIssue, Conversation] | None = None,
-        template: str = "",
-    ) -> ComposedMail:
+    def compose(self, mail: IssueMail, readable: ReadableIssue | None = None) -> ComposedMail:
         """As `queue`, without queueing: return the mails, for whoever queues them with something else at once.
 
-        `now` is the issue as Redmine shows it at this moment and its conversation, for whoever has asked just now;
-        `template` is the one that speaks, where it is not that of the kind. Raise RedmineUnavailable.
+        `readable` is the issue as Redmine shows it at this moment, for whoever has asked just now; None: it is asked.
+        Raise RedmineUnavailable.
         """
-        profile, template_name = self.profiles.get(issue.mailbox), template or kind
+        profile = self.profiles.get(mail.issue.mailbox)
         if profile is None:
-            return ComposedMail(why_not=f"mailbox {issue.mailbox} has nowhere to send by")
-        if template_name not in profile.kinds:
-            return ComposedMail(why_not=f"it is switched off for mailbox {issue.mailbox}")
-        now = now or self._now(issue)
-        if now is None:
+            return ComposedMail(why_not=f"mailbox {mail.issue.mailbox} has nowhere to send by")
+        if mail.template_kind not in profile.kinds:
+            return ComposedMail(why_not=f"it is switched off for mailbox {mail.issue.mailbox}")
+        readable = readable or self._readable(mail.issue)
+        if readable is None:
             return ComposedMail(why_not="Redmine does not show the issue any more")
-        visible, thread = now
-        people = self._audience(kind, issue, to, cc, visible_to_customer=visible.public or profile.private_projects)
-        if people.to_requester and kind not in BY_PEOPLE and not thread.answerable:
-            return ComposedMail(why_not="the customer's mail came from a machine")
-        if not people.to:
-            return ComposedMail(why_not=PRIVATE if people.private else "no recipients", without=people.without)
-        given = variables(visible) if callable(variables) else variables
+        visible_to_customer = readable.visible.public or profile.private_projects
+        audience = self._filter.audience(mail, visible_to_customer=visible_to_customer)
+        if why_not := _why_not(mail.kind, audience, readable.conversation):
+            return ComposedMail(why_not=why_not)
         try:
-            values = {**profile.variables(self._clock()), **profile.about(issue), **_of_thread(thread), **given}
-            language = profile.language_for(template_name, thread.language)
-            texts = profile.mail(template_name, language, values, issue.id)
+            message = self._message(mail, profile, audience, readable)
         except SettingsError as error:
-            log.warning("mail.template_failed", kind=kind, issue=issue.id, reason=str(error))
+            log.warning("mail.template_failed", kind=mail.kind, issue=mail.issue.id, reason=str(error))
             return ComposedMail(why_not=str(error))
-        serial = _serial(key, values["question"]["journal"])
-        outgoing_message = OutgoingMessage(
-            kind=kind,
-            sender=profile.sender if kind in TO_TEAM else profile.sender_for(thread.written_to),
-            to=people.to[0],
+        return ComposedMail(
+            self._copies(profile, message, mail.issue.id),
+            not_to_requester=PRIVATE if audience.private else "",
+        )
+
+    def _readable(self, issue: IssueRow) -> ReadableIssue | None:
+        visible = self.look(issue.id)
+        return None if visible is None else ReadableIssue(visible, self._threads.of(issue, visible))
+
+    def _message(
+        self, mail: IssueMail, profile: SenderProfile, audience: Audience, readable: ReadableIssue
+    ) -> OutgoingMessage:
+        """The mail with its texts, as an answer within the conversation. Raise SettingsError for a broken template."""
+        issue, thread = mail.issue, readable.conversation
+        variables = mail.variables(readable.visible) if callable(mail.variables) else mail.variables
+        values = {**profile.variables(self._clock()), **profile.about(issue), **_of_thread(thread), **variables}
+        language = profile.language_for(mail.template_kind, thread.language)
+        texts = profile.mail(mail.template_kind, language, values, issue.id)
+        serial = _serial(mail.key, values["question"]["journal"])
+        return OutgoingMessage(
+            kind=mail.kind,
+            sender=profile.sender if mail.kind in TO_TEAM else profile.sender_for(thread.written_to),
+            to=audience.to[0],
             subject=texts.subject,
             text=texts.text,
             html=texts.html,
-            message_id=profile.signer.message_id(kind, issue.id, serial, profile.sender.host),
+            message_id=profile.signer.message_id(mail.kind, issue.id, serial, profile.sender.host),
             in_reply_to=thread.in_reply_to,
             references=thread.references,
             loop_value=profile.signer.instance,
-            other_recipients=people.to[1:],
-            cc=people.cc,
-            files=tuple(attachments),
+            other_recipients=audience.to[1:],
+            cc=audience.cc,
+            files=tuple(mail.files),
             thread_topic=thread.subject,
             thread_index=thread.index,
-        )
-        mails = self._copies(profile, outgoing_message, issue.id)
-        return ComposedMail(mails, without=people.without, not_to_requester=PRIVATE if people.private else "")
-
-    def _now(self, issue: IssueRow) -> tuple[VisibleIssue, Conversation] | None:
-        visible = self.look(issue.id)
-        return None if visible is None else (visible, self._threads.of(issue, visible))
-
-    def _audience(
-        self, kind: str, issue: IssueRow, to: Sequence[Address], cc: Sequence[Address], *, visible_to_customer: bool
-    ) -> "_Audience":
-        """Who of these people gets the mail; `visible_to_customer`: the customer may know of the issue."""
-        requester = comparable(issue.requester)
-        asked = any(comparable(person.address) == requester for person in to)
-        if not visible_to_customer:
-            to, cc = [person for person in to if comparable(person.address) != requester], ()
-        first, copied = self.reachable(to, kind), self.reachable(cc, kind)
-        if not first:
-            first, copied = copied[:1], copied[1:]
-        keys = {person.key for person in first}
-        return _Audience(
-            to=tuple(first),
-            cc=tuple(person for person in copied if person.key not in keys),
-            to_requester=asked and visible_to_customer,
-            private=not visible_to_customer and (asked or not to),
-            without=tuple(person for person in (*to, *cc) if mailable(person) is None),
         )
 
     def thread(self, issue: IssueRow, visible: VisibleIssue) -> Conversation:
@@ -246,14 +186,8 @@ class IssueMailer:
         return self._threads.of(issue, visible)
 
     def reachable(self, people: Sequence[Address], kind: str) -> list[Address]:
-        """Those of these people whom we may write to, each once: never ourselves, nor by a machine to machines."""
-        able = [person for person in map(mailable, people) if person is not None and not self._is_own(person)]
-        by_key = {person.key: person for person in reversed(able)}
-        kept = [by_key[key] for key in dict.fromkeys(person.key for person in able)]
-        return [person for person in kept if kind in BY_PEOPLE or not takes_no_reply(person)]
-
-    def _is_own(self, person: Address) -> bool:
-        return bool({person.key, without_tag(person.key)} & self._own_addresses)
+        """As `AudienceFilter.reachable`."""
+        return self._filter.reachable(people, kind)
 
     def _copies(
         self, profile: SenderProfile, outgoing_message: OutgoingMessage, issue: int | None
@@ -280,6 +214,15 @@ class IssueMailer:
             )
             for person in people
         )
+
+
+def _why_not(kind: str, audience: Audience, conversation: Conversation) -> str:
+    """Why a mail of this kind does not go out; "" if it does."""
+    if audience.to_requester and kind not in BY_PEOPLE and not conversation.answerable:
+        return "the customer's mail came from a machine"
+    if not audience.to:
+        return PRIVATE if audience.private else "no recipients"
+    return ""
 
 
 def _of_thread(thread: Conversation) -> dict[str, Any]:
