@@ -20,13 +20,8 @@ from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Action, FactRequest, Plan, Project
 from redmine_mailbridge.model.trace import Trace
-from redmine_mailbridge.policy.issue_fields import (
-    ROUND_ROBIN,
-    RequestedFields,
-    Resolver,
-    filled_from_mail,
-    requested_of_new,
-)
+from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN, Resolver
+from redmine_mailbridge.policy.requested_fields import RequestedFields, filled_from_mail, requested_of_new
 from redmine_mailbridge.policy.rules import MatchedRules
 from redmine_mailbridge.policy.sender import Sender
 from redmine_mailbridge.policy.settings_alone import ORDINARY

@@ -2,10 +2,11 @@
 
 from redmine_mailbridge.model.plan import Action, NewUser, Plan, Project, RejectionReason
 from redmine_mailbridge.policy.context import DecisionContext
-from redmine_mailbridge.policy.issue_fields import Resolver, of_no_use, requested_of_new, watchers
+from redmine_mailbridge.policy.issue_fields import Resolver, of_no_use, watchers
 from redmine_mailbridge.policy.issue_match import IssueMatch
 from redmine_mailbridge.policy.issue_text import compose, named, say_what_is_cut, subject_of
 from redmine_mailbridge.policy.project import ProjectChoice, candidates, find_project
+from redmine_mailbridge.policy.requested_fields import requested_of_new
 from redmine_mailbridge.policy.rules import MatchedRules, apply_rules
 from redmine_mailbridge.policy.sender import joins, new_user
 from redmine_mailbridge.policy.vouched import passed_on

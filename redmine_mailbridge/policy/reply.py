@@ -5,17 +5,11 @@ from dataclasses import replace
 from redmine_mailbridge.model.mail import LeftOut
 from redmine_mailbridge.model.plan import Action, Facts, Issue, IssueFields, Plan
 from redmine_mailbridge.policy.context import DecisionContext
-from redmine_mailbridge.policy.issue_fields import (
-    RequestedFields,
-    Resolver,
-    add_keywords,
-    known_id,
-    of_no_use,
-    watchers,
-)
+from redmine_mailbridge.policy.issue_fields import Resolver, known_id, of_no_use, watchers
 from redmine_mailbridge.policy.issue_match import IssueMatch
 from redmine_mailbridge.policy.issue_text import compose, named, say_what_is_cut
 from redmine_mailbridge.policy.keywords import Keywords
+from redmine_mailbridge.policy.requested_fields import RequestedFields, add_keywords
 from redmine_mailbridge.policy.sender import joins
 from redmine_mailbridge.util.suggest import did_you_mean
 

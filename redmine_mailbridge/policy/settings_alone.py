@@ -5,8 +5,9 @@ from dataclasses import replace
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Action, Facts, Plan, Project
 from redmine_mailbridge.policy.context import DecisionContext
-from redmine_mailbridge.policy.issue_fields import Resolver, filled_from_mail, requested_of_new
+from redmine_mailbridge.policy.issue_fields import Resolver
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
+from redmine_mailbridge.policy.requested_fields import filled_from_mail, requested_of_new
 from redmine_mailbridge.policy.rules import apply_rules
 from redmine_mailbridge.policy.strictest import different
 from redmine_mailbridge.settings.issue import Route

@@ -7,7 +7,7 @@ from typing import Self
 
 from redmine_mailbridge.model.pending_replies import PendingReplies
 from redmine_mailbridge.model.plan import Plan, Project, Vouched
-from redmine_mailbridge.policy.issue_fields import attribute_of
+from redmine_mailbridge.policy.requested_fields import attribute_of
 from redmine_mailbridge.redmine.newest import IssueMark
 from redmine_mailbridge.redmine.requests import NO_TEXT, IssueRequest, NoteRequest
 from redmine_mailbridge.redmine.size_limits import without_4byte_chars, without_fields
