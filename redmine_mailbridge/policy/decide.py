@@ -10,10 +10,11 @@ from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.model.plan import Action, Facts, Issue, Plan, RejectionReason
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.follow import follow
-from redmine_mailbridge.policy.issue_match import IssueMatch, Strength, answered_other, find_thread, references
+from redmine_mailbridge.policy.issue_match import IssueMatch, find_thread
 from redmine_mailbridge.policy.new_issue import create
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
 from redmine_mailbridge.policy.own_mail import REPLYING_MACHINES, described, own_mail, unwanted_machine
+from redmine_mailbridge.policy.references import Strength, answered_other, references
 from redmine_mailbridge.policy.reply import note
 from redmine_mailbridge.policy.sender import about_spam, believed, let_in, turned_away, unknown_verdict
 from redmine_mailbridge.policy.strictest import different

@@ -7,10 +7,10 @@ from redmine_mailbridge.model.plan import FactRequest
 from redmine_mailbridge.model.trace import Trace
 from redmine_mailbridge.policy.field_names import LANGUAGES
 from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN
-from redmine_mailbridge.policy.issue_match import redmines_issue, redmines_own, referenced, subject_tags
 from redmine_mailbridge.policy.keywords import find_keywords
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible, subaddress
 from redmine_mailbridge.policy.own_mail import own_mail
+from redmine_mailbridge.policy.references import redmines_issue, redmines_own, referenced, subject_tags
 from redmine_mailbridge.policy.requester import requester_of
 from redmine_mailbridge.policy.rules import apply_rules
 from redmine_mailbridge.policy.sender import login_for

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from redmine_mailbridge.model.plan import Issue, Successor
 from redmine_mailbridge.policy.context import DecisionContext
-from redmine_mailbridge.policy.issue_match import IssueMatch, Reference, Strength, access
+from redmine_mailbridge.policy.issue_match import IssueMatch, access
 from redmine_mailbridge.policy.proof import proven
+from redmine_mailbridge.policy.references import Reference, Strength
 
 
 def follow(context: DecisionContext, match: IssueMatch) -> IssueMatch:

@@ -29,9 +29,9 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.pending_replies import PendingReplies
 from redmine_mailbridge.model.plan import Action, Facts, Plan
 from redmine_mailbridge.model.stored_mail import StoredMail
-from redmine_mailbridge.policy.issue_match import referenced
 from redmine_mailbridge.policy.manual import ManualDecision
 from redmine_mailbridge.policy.own_addresses import responsible
+from redmine_mailbridge.policy.references import referenced
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries

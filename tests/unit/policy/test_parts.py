@@ -15,9 +15,9 @@ from redmine_mailbridge.model.plan import Facts, User
 from redmine_mailbridge.policy.decide import decide
 from redmine_mailbridge.policy.explanation import as_json, as_lines
 from redmine_mailbridge.policy.intake_limits import braked, first_taken
-from redmine_mailbridge.policy.issue_match import subject_tags
 from redmine_mailbridge.policy.issue_text import left_out_lines, literal
 from redmine_mailbridge.policy.patterns import address_fits
+from redmine_mailbridge.policy.references import subject_tags
 from redmine_mailbridge.policy.sender import Sender, joins, person_name
 from redmine_mailbridge.settings.first_sync import StartSettings
 from redmine_mailbridge.settings.issue import IssueSettings, Route

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from redmine_mailbridge.policy.decide import decide
-from redmine_mailbridge.policy.issue_match import subject_tags
+from redmine_mailbridge.policy.references import subject_tags
 from tests.unit.policy.world import facts, identity, message, plan_of, route_of, short
 
 
