@@ -342,4 +342,4 @@ def test_nobody_waits_for_the_answer_to_a_note_that_nobody_got(told: str, mailed
     ],
 )
 def test_a_span_is_said_in_its_largest_whole_unit(text: str, words: str) -> None:
-    assert words == timing.said(parse_age(text))
+    assert words == timing.span_text(parse_age(text))
